@@ -1,0 +1,24 @@
+"""scenelet: small models that tell where a recording was made.
+
+`import scenelet` is light; what is big is loaded when it is first used, and PyTorch only by the
+rooms that train.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from scenelet._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from scenelet.classifier import Classifier as Classifier
+    from scenelet.classifier import Prediction as Prediction
+    from scenelet.classifier import load as load
+
+__all__ = ["Classifier", "Prediction", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Classifier", "Prediction", "load"):
+        from scenelet import classifier
+
+        return getattr(classifier, name)
+    raise AttributeError(f"module 'scenelet' has no attribute {name!r}")

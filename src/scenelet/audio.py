@@ -1,0 +1,233 @@
+"""Recordings -> float32 samples -> windows at the model's rate, in constant memory.
+
+There is one path for files, arrays and live sound: blocks of samples go into a `Windower`, windows
+come out. The resampler is streaming, so its output does not depend on how the input was cut.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from scenelet.config import WindowConfig
+from scenelet.errors import AudioError
+
+Samples = NDArray[np.float32]
+"""(channels, n), full scale is +-1."""
+
+EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
+BLOCK = 1 << 17  # samples per channel read at a time
+_UNKNOWN_LENGTH = 0xFFFFFFFF  # what streaming writers put into a WAV header
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a recording's header says."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.frames / self.sample_rate
+
+
+def info(path: Path) -> AudioInfo:
+    """Read a recording's header.
+
+    Raises:
+        AudioError: not a file, not a recording, empty, cut short, or more than two channels.
+    """
+    with _open(path) as file:
+        return AudioInfo(file.samplerate, file.channels, file.frames)
+
+
+def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
+    """Yield `(samples (channels, n), sample_rate)` until the recording ends.
+
+    Raises:
+        AudioError: as `info`; also when the sound ends before its header says, or is not finite.
+    """
+    with _open(path) as file:
+        read = 0
+        while True:
+            try:
+                block = file.read(BLOCK, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise AudioError(f"{path}: damaged after {read / file.samplerate:.1f} s ({_reason(error)})") from None
+            if len(block) == 0:
+                break
+            if not np.isfinite(block).all():
+                raise AudioError(f"{path}: holds samples that are not finite numbers; export it again")
+            read += len(block)
+            yield np.ascontiguousarray(block.T), file.samplerate
+        if read < file.frames:
+            raise AudioError(
+                f"{path}: ends after {read / file.samplerate:.1f} s of {file.frames / file.samplerate:.1f} s;"
+                " the file was cut short, copy it again"
+            )
+
+
+def read(path: Path) -> tuple[Samples, int]:
+    """The whole recording: `(samples (channels, n), sample_rate)`. Raises as `blocks`."""
+    parts, rates = zip(*blocks(path), strict=True)
+    return np.concatenate(parts, axis=1), rates[0]
+
+
+def arrange_channels(samples: Samples, layout: Literal["mono", "stereo", "mid-side"]) -> Samples:
+    """(1 or 2, n) -> (1, n) for mono, else (2, n).
+
+    Mono is the mean of the channels; a mono recording fills both channels of a stereo model;
+    mid-side is (left + right) / 2, (left - right) / 2.
+    """
+    if layout == "mono":
+        return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) == 2 else samples
+    both = samples if len(samples) == 2 else np.repeat(samples, 2, axis=0)
+    if layout == "stereo":
+        return both
+    return np.stack([both[0] + both[1], both[0] - both[1]]) * np.float32(0.5)
+
+
+class Windower:
+    """Blocks of samples in, windows at the model's rate out; the one window rule.
+
+    Args:
+        source_rate: Hz of the blocks that are pushed.
+        sample_rate: Hz of the windows.
+        channels: layout of the windows.
+        window: length, hop and tail rule.
+    """
+
+    def __init__(
+        self,
+        source_rate: int,
+        sample_rate: int,
+        channels: Literal["mono", "stereo", "mid-side"],
+        window: WindowConfig,
+    ) -> None:
+        self.channels = channels
+        self.length = window.samples(sample_rate)
+        self.hop = window.hop_samples(sample_rate)
+        self.min_tail = window.min_tail * self.length
+        count = 1 if channels == "mono" else 2
+        self._resampler = (
+            None
+            if source_rate == sample_rate
+            else soxr.ResampleStream(source_rate, sample_rate, count, dtype="float32")
+        )
+        self._buffer: Samples = np.zeros((count, 0), np.float32)
+        self._emitted = 0
+
+    def push(self, samples: Samples) -> Iterator[Samples]:
+        """Add (1 or 2, n) samples; yields each window (channels, length) that is now complete."""
+        yield from self._take(self._resample(arrange_channels(samples, self.channels), last=False))
+
+    def finish(self) -> Iterator[Samples]:
+        """The sound has ended: yields the windows still due, the last one zero-padded."""
+        empty: Samples = np.zeros((len(self._buffer), 0), np.float32)
+        yield from self._take(self._resample(empty, last=True))
+        tail = self._buffer.shape[1] - (self.length - self.hop if self._emitted else 0)
+        if not self._emitted or tail > self.min_tail:
+            self._emitted += 1
+            yield np.pad(self._buffer, ((0, 0), (0, self.length - self._buffer.shape[1])))
+
+    def _resample(self, samples: Samples, last: bool) -> Samples:
+        if self._resampler is None:
+            return samples
+        out: Samples = self._resampler.resample_chunk(np.ascontiguousarray(samples.T), last=last)
+        return out.reshape(-1, len(samples)).T
+
+    def _take(self, samples: Samples) -> Iterator[Samples]:
+        self._buffer = np.concatenate([self._buffer, samples], axis=1)
+        start = 0
+        while self._buffer.shape[1] - start >= self.length:
+            self._emitted += 1
+            yield np.ascontiguousarray(self._buffer[:, start : start + self.length])
+            start += self.hop
+        self._buffer = self._buffer[:, start:]
+
+
+def file_windows(
+    path: Path, sample_rate: int, channels: Literal["mono", "stereo", "mid-side"], window: WindowConfig
+) -> Iterator[Samples]:
+    """Windows (channels, length) of a recording, in constant memory. Raises as `blocks`."""
+    windower: Windower | None = None
+    for samples, rate in blocks(path):
+        if windower is None:
+            windower = Windower(rate, sample_rate, channels, window)
+        yield from windower.push(samples)
+    assert windower is not None  # _open refuses a recording without samples
+    yield from windower.finish()
+
+
+def array_windows(
+    samples: Samples,
+    source_rate: int,
+    sample_rate: int,
+    channels: Literal["mono", "stereo", "mid-side"],
+    window: WindowConfig,
+) -> Iterator[Samples]:
+    """Windows (channels, length) of samples (1 or 2, n) that are already in memory."""
+    windower = Windower(source_rate, sample_rate, channels, window)
+    for start in range(0, samples.shape[1], BLOCK):
+        yield from windower.push(samples[:, start : start + BLOCK])
+    yield from windower.finish()
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if not path.is_file():
+        raise AudioError(f"{path}: not a file; give the path of a recording")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty; copy or record it again")
+    _refuse_cut_wav(path)
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path}: not a recording that can be read ({_reason(error)}); WAV, FLAC, Ogg and MP3 can"
+        ) from None
+    if file.frames == 0 or file.channels > 2:
+        channels, frames = file.channels, file.frames
+        file.close()
+        if frames == 0:
+            raise AudioError(f"{path}: holds no samples; record or export it again")
+        raise AudioError(f"{path}: has {channels} channels; export it as mono or stereo")
+    return file
+
+
+def _refuse_cut_wav(path: Path) -> None:
+    """libsndfile reads a WAV whose data ends early as if it were shorter; a user should know."""
+    with path.open("rb") as file:
+        riff = file.read(12)
+        if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
+            return
+        size = path.stat().st_size
+        for name, length, start in _chunks(file):
+            if name == b"data" and length != _UNKNOWN_LENGTH and start + length > size:
+                raise AudioError(
+                    f"{path}: {start + length - size} of {length} bytes of sound are missing;"
+                    " the file was cut short, copy it again"
+                )
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """(name, length, where its bytes start) of each RIFF chunk."""
+    while len(head := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", head)
+        start = file.tell()
+        yield name, length, start
+        file.seek(start + length + length % 2)
+
+
+def _reason(error: Any) -> str:
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")

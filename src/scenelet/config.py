@@ -1,0 +1,222 @@
+"""Every setting of scenelet, typed and checked: what a recipe file says and a run folder remembers.
+
+A setting that is not listed here is refused, so a misspelt key never passes in silence.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from scenelet.errors import UsageError, did_you_mean
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureConfig(Settings):
+    """The log-mel front end (`scenelet.features.LogMel`). Stored with the model."""
+
+    sample_rate: int = Field(22050, ge=1000, le=384000, description="Hz, after resampling")
+    channels: Literal["mono", "stereo", "mid-side"] = "stereo"
+    n_fft: int = Field(2048, ge=16, le=65536, description="samples, also the window's length")
+    hop_length: int = Field(512, ge=1, le=65536, description="samples between frames")
+    n_mels: int = Field(256, ge=1, le=1024)
+    fmin_hz: float = Field(0.0, ge=0)
+    fmax_hz: float | None = Field(None, gt=0, description="None: half the sample rate")
+    order: Literal["db_then_mel", "mel_then_db"] = Field(
+        "mel_then_db", description="mel bands of decibels (the paper's recipe), or decibels of mel bands"
+    )
+    a_weighting: bool = Field(False, description="add the A-weighting curve; db_then_mel only")
+    top_db: float = Field(80.0, gt=0, description="clip this far below the channel's maximum, dB")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "FeatureConfig":
+        if self.a_weighting and self.order != "db_then_mel":
+            raise ValueError("a_weighting needs order = 'db_then_mel'")
+        if self.top_hz > self.sample_rate / 2:
+            raise ValueError(f"fmax_hz {self.top_hz:g} lies above half the sample rate")
+        if self.fmin_hz >= self.top_hz:
+            raise ValueError(f"fmin_hz {self.fmin_hz:g} is not below fmax_hz {self.top_hz:g}")
+        return self
+
+    @property
+    def top_hz(self) -> float:
+        """Upper edge of the highest band, Hz."""
+        return self.sample_rate / 2 if self.fmax_hz is None else self.fmax_hz
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the feature array: 1 for mono, otherwise 2."""
+        return 1 if self.channels == "mono" else 2
+
+    def n_frames(self, samples: int) -> int:
+        """Frames of a centred transform over this many samples."""
+        return 1 + samples // self.hop_length
+
+
+class WindowConfig(Settings):
+    """The one rule by which every recording is cut. Stored with the model."""
+
+    seconds: float = Field(10.0, gt=0, le=600)
+    hop_seconds: float | None = Field(None, gt=0, description="None: the window's own length")
+    min_tail: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="a last piece shorter than this share of the window is left out: it is encoder padding",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "WindowConfig":
+        if self.hop_seconds is not None and self.hop_seconds > self.seconds:
+            raise ValueError(f"hop_seconds {self.hop_seconds:g} is longer than the window and would skip sound")
+        return self
+
+    def samples(self, sample_rate: int) -> int:
+        """Length of a window in samples."""
+        return max(1, round(self.seconds * sample_rate))
+
+    def hop_samples(self, sample_rate: int) -> int:
+        """Distance between window starts in samples."""
+        return max(1, round((self.hop_seconds or self.seconds) * sample_rate))
+
+    def count(self, total: int, sample_rate: int) -> int:
+        """How many windows a recording of `total` samples has; at least one."""
+        window, hop = self.samples(sample_rate), self.hop_samples(sample_rate)
+        rest = total - window
+        if rest <= 0:
+            return 1
+        full, tail = divmod(rest, hop)
+        # `tail` samples lie after the last full window
+        return 1 + full + (1 if tail > self.min_tail * window else 0)
+
+
+class NetworkConfig(Settings):
+    """Which network, and its free choices; see `scenelet.nn.list_models()`."""
+
+    name: str = "shared_resnet"
+    width: int = Field(64, ge=1)
+    sub_bands: int = Field(2, ge=1)
+    affine: Literal["all", "sub"] = "all"
+    repeats: int = Field(3, ge=1)
+    shared: bool = True
+    init: Literal["kaiming", "zero_residual"] = "kaiming"
+
+
+class MixingConfig(Settings):
+    """What is mixed and moved in a training batch."""
+
+    mode: Literal["none", "one_of", "all"] = Field(
+        "one_of", description="one_of: one mixer drawn per batch; all: one after the other"
+    )
+    freqmix: bool = True
+    freqmix_alpha: float = Field(1.0, gt=0)
+    freqmix_position: Literal["centre", "start", "wrap"] = "centre"
+    freqmix_bands: int = Field(1, ge=1)
+    freqmix_per: Literal["batch", "sample"] = "batch"
+    mixup: bool = True
+    mixup_alpha: float = Field(0.3, gt=0)
+    cutmix: bool = False
+    cutmix_alpha: float = Field(1.0, gt=0)
+    time_roll: int = Field(50, ge=0, description="circular shift of up to this many frames either way")
+
+
+class LossConfig(Settings):
+    """Cross-entropy, or the class-balanced focal loss of the paper's Eq. 2."""
+
+    name: Literal["cross_entropy", "class_balanced_focal"] = "cross_entropy"
+    beta: float = Field(0.999, ge=0, lt=1)
+    gamma: float = Field(1.0, ge=0)
+    form: Literal["sigmoid", "softmax"] = "sigmoid"
+    normalise: bool = Field(False, description="weights sum to the number of classes")
+
+
+class ScheduleConfig(Settings):
+    """Epochs, batch and learning rate."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(16, ge=2)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = Field(0.0, ge=0)
+    shape: Literal["hold_decay_hold", "one_cycle", "linear"] = "one_cycle"
+    rate: float = Field(1e-3, gt=0, description="the highest learning rate")
+    final_rate: float = Field(1e-6, gt=0)
+    hold_epochs: int = Field(50, ge=0, description="hold_decay_hold: epochs at `rate` first")
+    decay_epochs: int = Field(200, ge=1, description="hold_decay_hold: epochs of exponential decay")
+    warmup: float = Field(0.3, gt=0, lt=1, description="one_cycle: share of the steps that rise")
+
+
+class SplitConfig(Settings):
+    """How test and validation clips are chosen. No group is ever on two sides."""
+
+    fold: str | None = Field(None, description="the fold held out as test; None: the data's own split, or a made one")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="of the groups, when the data has no split")
+    validation_fraction: float = Field(0.0, ge=0, lt=1, description="of the training groups of each class")
+    seed: int = Field(0, ge=0, description="of made splits; not of training")
+
+
+class PruneConfig(Settings):
+    """Global L1 pruning and the fine-tuning after it."""
+
+    sparsity: float = Field(0.6, ge=0, lt=1)
+    epochs: int = Field(200, ge=0)
+    rate: float = Field(1e-4, gt=0)
+    final_rate: float = Field(1e-6, gt=0)
+
+
+class RunConfig(Settings):
+    """A whole training run, from features to pruning: what a recipe holds."""
+
+    features: FeatureConfig = FeatureConfig()
+    window: WindowConfig = WindowConfig()
+    network: NetworkConfig = NetworkConfig()
+    mixing: MixingConfig = MixingConfig()
+    loss: LossConfig = LossConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    split: SplitConfig = SplitConfig()
+    prune: PruneConfig = PruneConfig()
+    select: Literal["last", "validation"] = Field(
+        "last", description="which epoch's weights are kept; validation needs split.validation_fraction"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunConfig":
+        if self.select == "validation" and self.split.validation_fraction == 0:
+            raise ValueError("select = 'validation' needs split.validation_fraction above 0")
+        if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
+            raise ValueError("window.seconds is shorter than half of features.n_fft")
+        return self
+
+
+def build_config(values: dict[str, Any], source: str) -> RunConfig:
+    """Nested plain values -> checked `RunConfig`.
+
+    Raises:
+        UsageError: an unknown key (with the closest known one) or a value out of range; the
+            sentence names `source` and the key.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"{source}: unknown setting {key!r}{did_you_mean(key, setting_keys())}") from None
+        where = f"setting {key!r}: " if key else ""
+        raise UsageError(f"{source}: {where}{first['msg'].removeprefix('Value error, ')}") from None
+
+
+def setting_keys() -> list[str]:
+    """Every dotted key that `--set` and recipe files know, e.g. `schedule.epochs`."""
+    keys: list[str] = []
+    for name, field in RunConfig.model_fields.items():
+        if isinstance(field.default, Settings):
+            keys += [f"{name}.{inner}" for inner in type(field.default).model_fields]
+        else:
+            keys.append(name)
+    return keys

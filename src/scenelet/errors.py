@@ -1,0 +1,42 @@
+"""The errors a user can cause or mend; everything else is a bug and keeps its traceback.
+
+Each message is one sentence that names the file or setting and says what to do. The command line
+prints it and ends with `exit_code`: 1 when the work failed, 2 when the command was wrong.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SceneletError(Exception):
+    """Base of every error that scenelet raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(SceneletError):
+    """The command, a setting or an argument is wrong."""
+
+    exit_code = 2
+
+
+class AudioError(SceneletError):
+    """A recording cannot be read."""
+
+
+class DataError(SceneletError):
+    """A data set, its table or its split cannot be used."""
+
+
+class ModelFileError(SceneletError):
+    """A `.scn` file is not one, is damaged, or asks for something this version does not know."""
+
+
+class RunError(SceneletError):
+    """A run folder is missing, incomplete or does not fit the command."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
