@@ -14,7 +14,7 @@ class SceneletError(Exception):
     exit_code = 1
 
 
-class UsageError(SceneletError):
+class UsageError(SceneletError, ValueError):
     """The command, a setting or an argument is wrong."""
 
     exit_code = 2

@@ -1,0 +1,43 @@
+"""The command line: `scenelet COMMAND`. Results go to stdout, talk to stderr.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong usage.
+"""
+
+import sys
+
+import typer
+
+from scenelet.cli.check import check
+from scenelet.cli.compress import compress
+from scenelet.cli.demo import demo
+from scenelet.cli.evaluate import evaluate
+from scenelet.cli.export import export
+from scenelet.cli.info import info
+from scenelet.cli.predict import predict
+from scenelet.cli.train import train
+from scenelet.errors import SceneletError
+
+TRAINING_PACKAGES = ("torch", "lightning", "matplotlib", "tensorboard")
+
+app = typer.Typer(
+    help="Small models that tell where a recording was made.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, check, train, compress, evaluate, predict, info, export):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one sentence and an exit code, never a traceback."""
+    try:
+        app()
+    except SceneletError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in TRAINING_PACKAGES:
+            raise
+        print(f'error: this needs {error.name}; install it with: pip install "scenelet[train]"', file=sys.stderr)
+        sys.exit(1)

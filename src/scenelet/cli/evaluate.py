@@ -1,0 +1,41 @@
+"""`scenelet evaluate`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenelet.console import say
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model file, or a built-in name.")],
+    data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and predictions.csv.")] = None,
+    fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,
+    split: Annotated[str, typer.Option(help="test, validation, train or all.")] = "test",
+    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
+) -> None:
+    """Measure a model file on labelled recordings."""
+    from rich.console import Console
+
+    from scenelet.reports.evaluation import report_table
+    from scenelet.workflows.evaluate import evaluate as run_evaluate
+
+    report = run_evaluate(model, data, out, fold=fold, split=split, audio_dir=audio_dir)
+    if format is Format.json:
+        print(json.dumps(report, indent=2))
+    else:
+        Console().print(report_table(report))
+    if out is not None:
+        say(f"written: {out / 'report.json'}, {out / 'predictions.csv'}")

@@ -1,0 +1,66 @@
+"""A trained, perhaps pruned, network -> the `SceneModel` that is written as `.scn`."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from scenelet.compression.prune import convolution_weights
+from scenelet.compression.trace import trace
+from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.modelfile import SceneModel, TrainingCounts
+from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.standardise import Standardised
+
+
+def pack(
+    network: Standardised,
+    labels: tuple[str, ...],
+    features: FeatureConfig,
+    window: WindowConfig,
+    masks: Mapping[str, Tensor] | None = None,
+    dtype: Literal["fp16", "fp32"] = "fp16",
+    provenance: Mapping[str, Any] | None = None,
+    results: Mapping[str, Any] | None = None,
+    licences: tuple[str, ...] = (),
+) -> SceneModel:
+    """Everything a user of the model needs, as plain data.
+
+    Convolution weights are stored as a mask of kept weights and fp16 values, norms in fp16, the
+    standardisation in fp32. `dtype="fp32"` stores all of it exactly, at twice the size.
+    """
+    nodes, arrays = trace(network)
+    encodings: dict[str, Any] = {}
+    for name in arrays:
+        if dtype == "fp32" or name.startswith("standardise."):
+            encodings[name] = "fp32"
+        else:
+            encodings[name] = "masked_fp16" if name.endswith(".weight") else "fp16"
+    return SceneModel(
+        labels=labels,
+        features=features,
+        window=window,
+        nodes=nodes,
+        arrays=arrays,
+        encodings=encodings,
+        counts=training_counts(network, masks),
+        provenance=dict(provenance or {}),
+        results=dict(results or {}),
+        licences=list(licences),
+    )
+
+
+def training_counts(network: nn.Module, masks: Mapping[str, Tensor] | None = None) -> TrainingCounts:
+    """Parameters as the paper counts them: kept is what the mask keeps, whatever its value."""
+    weights = convolution_weights(network)
+    total = sum(weight.numel() for weight in weights.values())
+    kept = total if masks is None else int(sum(int(mask.sum()) for mask in masks.values()))
+    batch_norm = sub_spectral = 0
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            batch_norm += module.weight.numel() + module.bias.numel()
+        elif isinstance(module, SubSpectralNorm):
+            sub_spectral += module.weight.numel() + module.bias.numel()
+    return TrainingCounts(
+        conv=total, conv_kept=kept, linear=0, linear_kept=0, batch_norm=batch_norm, sub_spectral_norm=sub_spectral
+    )

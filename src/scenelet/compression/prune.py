@@ -1,0 +1,66 @@
+"""Global L1 pruning of convolution weights (the paper, section 5.1)."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from scenelet.errors import UsageError
+
+NEARLY_AWAY = 0.05  # a layer with a smaller share of kept weights is warned about
+BUDGET_STEPS = 12  # bisections: the sparsity is found to 1 / 4096
+
+
+def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Parameter name -> weights of every convolution, each once however often it is used."""
+    return {
+        f"{name}.weight": module.weight for name, module in network.named_modules() if isinstance(module, nn.Conv2d)
+    }
+
+
+def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
+    """Parameter name -> 0/1 mask: the `round(sparsity * n)` smallest of all n weights are 0.
+
+    One threshold for all layers, as `torch.nn.utils.prune.global_unstructured` with L1.
+
+    Raises:
+        UsageError: `sparsity` is not in [0, 1).
+    """
+    if not 0 <= sparsity < 1:
+        raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1")
+    weights = convolution_weights(network)
+    sizes = torch.cat([weight.detach().abs().flatten() for weight in weights.values()])
+    kept = torch.ones_like(sizes)
+    kept[torch.argsort(sizes, stable=True)[: round(sparsity * len(sizes))]] = 0
+    parts = kept.split([weight.numel() for weight in weights.values()])
+    return {name: part.view_as(weight) for (name, weight), part in zip(weights.items(), parts, strict=True)}
+
+
+@torch.no_grad()
+def apply_masks(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Set the pruned weights of `network` to zero, in place."""
+    for name, mask in masks.items():
+        network.get_parameter(name).mul_(mask)
+
+
+def nearly_pruned_away(masks: Mapping[str, Tensor]) -> dict[str, float]:
+    """Layers of which less than `NEARLY_AWAY` is left, with the share that is."""
+    densities = {name.removesuffix(".weight"): float(mask.mean()) for name, mask in masks.items()}
+    return {name: density for name, density in densities.items() if density < NEARLY_AWAY}
+
+
+def sparsity_for_bytes(size: Callable[[float], int], budget: int, least: float = 0.0) -> float:
+    """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `budget` bytes.
+
+    Raises:
+        UsageError: even the sparsest file is too large.
+    """
+    if size(least) <= budget:
+        return least
+    low, high = least, 0.999
+    if (smallest := size(high)) > budget:
+        raise UsageError(f"a budget of {budget} bytes is out of reach: all but pruned away it takes {smallest} bytes")
+    for _ in range(BUDGET_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if size(middle) <= budget else (middle, high)
+    return high

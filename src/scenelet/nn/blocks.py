@@ -1,0 +1,78 @@
+"""Residual blocks: plain ones, and ones whose convolutions are used several times."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+Norm = Callable[[int], nn.Module]
+"""channels -> the norm that follows a block's second convolution."""
+
+
+def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    """A square convolution without bias that keeps the size unless strided."""
+    pad = kernel // 2 if padding is None else padding
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
+
+
+class ResidualBlock(nn.Module):
+    """conv - BN - ReLU - conv - norm, plus the shortcut, ReLU (post-activation).
+
+    The shortcut is a 1x1 convolution with BN where channels change, the input itself otherwise.
+
+    Shape: (batch, in_channels, frequency, time) -> (batch, out_channels, frequency, time).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernels: tuple[int, int], norm: Norm) -> None:
+        super().__init__()
+        self.conv1 = conv(in_channels, out_channels, kernels[0])
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = conv(out_channels, out_channels, kernels[1])
+        self.norm2 = norm(out_channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.shortcut = nn.Sequential(conv(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, frequency, time) -> (batch, out_channels, frequency, time)."""
+        y = self.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        out: Tensor = self.relu(y + self.shortcut(x))
+        return out
+
+
+class SharedResidualBlock(nn.Module):
+    """One pair of convolutions used `repeats` times; every pass has its own two batch norms (Figure 1).
+
+    With `shared=False` each pass has its own convolutions too: what sharing is compared with.
+    One repeat equals a `ResidualBlock` with plain norms.
+
+    Shape: (batch, channels, frequency, time) -> the same.
+    """
+
+    def __init__(self, channels: int, kernels: tuple[int, int], repeats: int, shared: bool = True) -> None:
+        super().__init__()
+        pairs = 1 if shared else repeats
+        self.conv1 = nn.ModuleList(conv(channels, channels, kernels[0]) for _ in range(pairs))
+        self.conv2 = nn.ModuleList(conv(channels, channels, kernels[1]) for _ in range(pairs))
+        self.norm1 = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(repeats))
+        self.norm2 = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(repeats))
+        self.relu = nn.ReLU()
+        self.repeats, self.shared = repeats, shared
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, frequency, time) -> the same shape."""
+        for i in range(self.repeats):
+            pair = 0 if self.shared else i
+            y = self.relu(self.norm1[i](self.conv1[pair](x)))
+            y = self.norm2[i](self.conv2[pair](y))
+            x = self.relu(y + x)
+        return x
+
+
+class GlobalMeanPool(nn.Module):
+    """(batch, channels, frequency, time) -> (batch, channels): the mean over frequency and time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, frequency, time) -> (batch, channels)."""
+        return x.mean((2, 3))

@@ -1,0 +1,108 @@
+"""Shared-ResNet: the network of Table 1 in Chang et al., QTI submission to DCASE 2020 Task 1B."""
+
+import functools
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, SharedResidualBlock, conv
+from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.registry import register_model
+
+RESIDUAL_BLOCKS = 6
+
+
+class SharedResNet(nn.Module):
+    """Table 1, row by row. 603,668 parameters for 10 classes, 601,862 for 3 (stereo, width 64).
+
+    The stem's padding is 2, so that 256 bands become 128, 64, 32, 16 and always split into equal
+    sub-bands; the other conventions are those of CP-ResNet (Koutini et al., EUSIPCO 2019).
+
+    Shape: (batch, in_channels, frequency, time) -> logits (batch, num_classes).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 2,
+        width: int = 64,
+        sub_bands: int = 2,
+        affine: Literal["all", "sub"] = "all",
+        repeats: int = 3,
+        shared: bool = True,
+    ) -> None:
+        super().__init__()
+        c = width
+        ssn = functools.partial(SubSpectralNorm, sub_bands=sub_bands, affine=affine)
+        self.stem = nn.Sequential(conv(in_channels, c, 5, stride=2, padding=2), nn.BatchNorm2d(c), nn.ReLU())
+        self.rb1 = ResidualBlock(c, c, (3, 1), ssn)
+        self.pool1 = nn.MaxPool2d(2)
+        self.rb2 = ResidualBlock(c, c, (3, 3), ssn)
+        self.pool2 = nn.MaxPool2d(2)
+        self.rb3 = ResidualBlock(c, c, (3, 3), ssn)
+        self.rb4 = ResidualBlock(c, c, (3, 3), ssn)
+        self.pool3 = nn.MaxPool2d(2)
+        self.rb5 = ResidualBlock(c, 2 * c, (1, 1), ssn)
+        self.srb1 = SharedResidualBlock(2 * c, (1, 1), repeats, shared)
+        self.rb6 = ResidualBlock(2 * c, 4 * c, (1, 1), ssn)
+        self.srb2 = SharedResidualBlock(4 * c, (1, 1), repeats, shared)
+        self.head = nn.Sequential(conv(4 * c, num_classes, 1), nn.BatchNorm2d(num_classes), GlobalMeanPool())
+        self.residual_additions = RESIDUAL_BLOCKS + 2 * repeats
+        for name, module in self.named_modules():
+            if isinstance(module, SubSpectralNorm):
+                module.layer = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
+        x = self.stem(x)  # (B, c, F/2, T/2)
+        x = self.pool1(self.rb1(x))  # (B, c, F/4, T/4)
+        x = self.pool2(self.rb2(x))  # (B, c, F/8, T/8)
+        x = self.pool3(self.rb4(self.rb3(x)))  # (B, c, F/16, T/16)
+        x = self.srb1(self.rb5(x))  # (B, 2c, F/16, T/16)
+        x = self.srb2(self.rb6(x))  # (B, 4c, F/16, T/16)
+        logits: Tensor = self.head(x)  # (B, num_classes)
+        return logits
+
+
+@register_model
+def shared_resnet(
+    num_classes: int,
+    in_channels: int = 2,
+    width: int = 64,
+    sub_bands: int = 2,
+    affine: Literal["all", "sub"] = "all",
+    repeats: int = 3,
+    shared: bool = True,
+    init: Literal["kaiming", "zero_residual"] = "kaiming",
+    generator: torch.Generator | None = None,
+) -> SharedResNet:
+    """Table 1 with initial weights drawn from `generator`; see `SharedResNet` and `initialise`."""
+    network = SharedResNet(num_classes, in_channels, width, sub_bands, affine, repeats, shared)
+    initialise(network, init, generator)
+    return network
+
+
+def initialise(
+    network: SharedResNet, init: Literal["kaiming", "zero_residual"], generator: torch.Generator | None = None
+) -> None:
+    """Draw every convolution's weights anew.
+
+    "kaiming": He et al. 2015, normal, fan-in. "zero_residual": CP-ResNet's; then in a block the first
+    convolution is N(0, sqrt(2 / (k k out)) L^-0.5) with L the residual additions on the way
+    through, the second 0, the shortcut N(0, sqrt(2 / out)), and the last 1x1 convolution 0.
+    """
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+        if init == "kaiming":
+            continue
+        fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+        if ".conv2" in name or name == "head.0":
+            nn.init.zeros_(module.weight)
+        elif ".conv1" in name:
+            scale = (2 / fan_out) ** 0.5 * network.residual_additions**-0.5
+            nn.init.normal_(module.weight, 0.0, scale, generator=generator)
+        elif ".shortcut" in name:
+            nn.init.normal_(module.weight, 0.0, (2 / module.out_channels) ** 0.5, generator=generator)

@@ -1,0 +1,58 @@
+"""The evaluation report: `report.json`, `predictions.csv`, and a table for the terminal."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from scenelet.data.table import Clip
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """A clip, the label it was given, and its probabilities in the model's order."""
+
+    clip: Clip
+    label: str
+    probabilities: tuple[float, ...]
+
+
+def write_report(folder: Path, report: Mapping[str, Any], results: Sequence[ClipResult], labels: Sequence[str]) -> None:
+    """Write `report.json` and `predictions.csv` into `folder`, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["filename", "label", "group", "predicted", *labels])
+    for result in results:
+        shares = (f"{p:.6f}" for p in result.probabilities)
+        rows.writerow([result.clip.name, result.clip.label, result.clip.group, result.label, *shares])
+    for name, content in (("predictions.csv", text.getvalue()), ("report.json", json.dumps(report, indent=2) + "\n")):
+        partial = folder / f".{name}.partial"
+        partial.write_text(content)
+        os.replace(partial, folder / name)
+
+
+def report_table(report: Mapping[str, Any]) -> RenderableType:
+    """Headline, figures per class and the confusion matrix."""
+    made = " (made scenes)" if report.get("made") else ""
+    headline = (
+        f"macro accuracy {100 * report['macro_accuracy']:.1f} %, accuracy {100 * report['accuracy']:.1f} %,"
+        f" log loss {report['log_loss']:.3f}, {report['clips']} clips{made}"
+    )
+    labels = list(report["per_class"])
+    table = Table("label", "clips", "accuracy", "log loss", *(f"→ {label}" for label in labels))
+    for label, row in zip(labels, report["confusion"], strict=True):
+        figures = report["per_class"][label]
+        if figures["clips"] == 0:
+            table.add_row(label, "0", "-", "-", *("" for _ in labels))
+            continue
+        accuracy, loss = f"{100 * figures['accuracy']:.1f} %", f"{figures['log_loss']:.3f}"
+        table.add_row(label, str(figures["clips"]), accuracy, loss, *(str(count or "") for count in row))
+    return Group(headline, table)

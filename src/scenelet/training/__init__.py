@@ -1,0 +1,1 @@
+"""Training: mixing, losses, schedules and the loop. Needs PyTorch: `pip install "scenelet[train]"`."""

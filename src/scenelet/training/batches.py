@@ -1,0 +1,97 @@
+"""Training batches of one epoch, and probabilities of clips: where features meet the network."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scenelet.data.cache import ClipFeatures
+from scenelet.data.table import Clip
+from scenelet.training.mixing import Mixer, roll_time
+
+EVALUATION_BATCH = 32
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Features of some clips with their classes.
+
+    Attributes:
+        features: of the clips, in their order.
+        targets: (clips,) class indices.
+        classes: how many classes there are.
+    """
+
+    features: ClipFeatures
+    targets: NDArray[np.int64]
+    classes: int
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def class_counts(self) -> list[int]:
+        """Clips of each class."""
+        return np.bincount(self.targets, minlength=self.classes).tolist()
+
+
+def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
+    """(clips,) index of each clip's label in `labels`."""
+    place = {label: index for index, label in enumerate(labels)}
+    return np.array([place[clip.label] for clip in clips], np.int64)
+
+
+class EpochBatches:
+    """The batches of one epoch; all its randomness comes from (seed, epoch).
+
+    Each clip appears once, with one of its windows drawn at random. A last batch of a single clip
+    is left out: batch normalisation needs two.
+
+    Yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors.
+    """
+
+    def __init__(self, clips: ClipSet, batch_size: int, mixer: Mixer, time_roll: int, seed: int, epoch: int) -> None:
+        self.clips, self.batch_size, self.mixer, self.time_roll = clips, batch_size, mixer, time_roll
+        self.seed, self.epoch = seed, epoch
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.clips), self.batch_size)
+        return full + (rest > 1)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        features = self.clips.features
+        order = rng.permutation(len(self.clips))
+        rows = features.first + rng.integers(features.count)
+        one_hot = np.eye(self.clips.classes, dtype=np.float32)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            batch = order[start : start + self.batch_size]
+            x = features.load(rows[batch])
+            if self.time_roll:
+                x = roll_time(x, self.time_roll, rng)
+            x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
+            yield torch.from_numpy(x), torch.from_numpy(y)
+
+
+@torch.no_grad()
+def clip_probabilities(network: nn.Module, features: ClipFeatures) -> NDArray[np.float32]:
+    """(clips, classes): the mean over each clip's windows of the softmax of the logits, in float32."""
+    was_training = network.training
+    device = next(network.parameters()).device
+    network.eval()
+    parts = []
+    rows = features.rows()
+    with torch.autocast(device.type, enabled=False):
+        for start in range(0, len(rows), EVALUATION_BATCH):
+            x = torch.from_numpy(features.load(rows[start : start + EVALUATION_BATCH])).to(device)
+            parts.append(network(x).softmax(1).cpu().numpy())
+    network.train(was_training)
+    return mean_over_windows(np.concatenate(parts), features.count)
+
+
+def mean_over_windows(windows: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(windows, classes), clip by clip, with `count` windows each -> (clips, classes)."""
+    ends = np.cumsum(count)
+    return np.stack([windows[end - n : end].mean(0) for end, n in zip(ends, count, strict=True)])

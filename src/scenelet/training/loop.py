@@ -1,0 +1,120 @@
+"""Run a `SceneModule` under Lightning: precision, checkpoints, logs, progress, resume."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from scenelet.console import progress_bar
+from scenelet.training.module import SceneModule
+
+CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+
+
+def train(
+    module: SceneModule,
+    precision: Literal["auto", "fp32", "bf16"],
+    folder: Path | None = None,
+    resume: bool = False,
+    select_best: bool = False,
+    description: str = "Training",
+) -> None:
+    """Train `module` in place, for its schedule's epochs.
+
+    Args:
+        module: what to train.
+        precision: "auto" takes bf16 where `native_bf16` finds it.
+        folder: a run folder for checkpoints after every epoch and logs; None writes nothing.
+        resume: go on from the folder's last finished epoch, when there is one.
+        select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
+        description: shown beside the progress bar.
+    """
+    callbacks: list[Callback] = [_Progress(description)]
+    loggers: list[Any] = []
+    last: Path | None = None
+    if folder is not None:
+        checkpoints = folder / CHECKPOINTS
+        callbacks.append(_checkpoint(checkpoints, "last"))
+        if select_best:
+            callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
+        last = checkpoints / LAST if resume and (checkpoints / LAST).exists() else None
+        attempt = len(list((folder / "logs").glob("csv/version_*")))
+        loggers = [
+            CSVLogger(folder / "logs", "csv", attempt),
+            TensorBoardLogger(folder / "logs", "tensorboard", attempt),
+        ]
+    bf16 = precision == "bf16" or (precision == "auto" and native_bf16())
+    with warnings.catch_warnings():
+        # Lightning advises on data loaders, loggers and devices; none of it is about the user's data
+        warnings.simplefilter("ignore")
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        trainer = lightning.Trainer(
+            max_epochs=module.schedule.epochs,
+            precision="bf16-mixed" if bf16 else "32-true",
+            callbacks=callbacks,
+            logger=loggers,
+            enable_checkpointing=folder is not None,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            reload_dataloaders_every_n_epochs=1,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(module, ckpt_path=last, weights_only=True if last else None)
+        if folder is not None and select_best:
+            best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
+            module.load_state_dict(best["state_dict"])
+    module.network.to("cpu").eval()
+
+
+def native_bf16() -> bool:
+    """Whether this machine multiplies bf16 in hardware; a CPU without it is slower with bf16 than without."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _checkpoint(folder: Path, name: str, **options: Any) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder, name, save_on_train_epoch_end=True, every_n_epochs=1, enable_version_counter=False, **options
+    )
+
+
+class _Progress(Callback):
+    """One bar over all epochs, with the time left and the last figures."""
+
+    def __init__(self, description: str) -> None:
+        self.bar, self.description = progress_bar(), description
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        total = (trainer.max_epochs or 0) * trainer.num_training_batches
+        self.task = self.bar.add_task(self.description, total=total, completed=trainer.global_step, note="")
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self.bar.advance(self.task)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        assert isinstance(module, SceneModule)
+        if module.history:
+            figures = module.history[-1]
+            note = f"epoch {figures['epoch']:.0f}  loss {figures['loss']:.3f}"
+            if "validation_macro_accuracy" in figures:
+                note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
+            self.bar.update(self.task, note=note)
+
+    def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, error: BaseException) -> None:
+        self.bar.stop()

@@ -1,0 +1,107 @@
+"""The Lightning module: one training step, the learning rate, what is noted after each epoch."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from scenelet.config import ScheduleConfig
+from scenelet.errors import RunError
+from scenelet.metrics import summary
+from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
+from scenelet.training.schedule import learning_rate
+
+History = list[dict[str, float]]
+
+
+class SceneModule(lightning.LightningModule):
+    """Trains a network that takes raw log-mel and gives logits.
+
+    Args:
+        network: the network.
+        loss: of logits and label weights, both (batch, classes).
+        schedule: epochs, optimiser and learning rate.
+        batches: epoch -> its batches.
+        validation: clips to measure after each epoch, or None.
+        masks: parameter name -> 0/1 tensor of kept weights, held through every step.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        schedule: ScheduleConfig,
+        batches: Callable[[int], EpochBatches],
+        validation: ClipSet | None = None,
+        masks: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self.schedule, self.batches, self.validation = schedule, batches, validation
+        self.masks = dict(masks or {})
+        self.history: History = []
+        self._losses: list[Tensor] = []
+        self._started = 0.0
+
+    def train_dataloader(self) -> EpochBatches:
+        """The batches of the epoch that is about to start."""
+        return self.batches(self.current_epoch)
+
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW under the schedule's learning rate, which changes every step."""
+        kind = torch.optim.Adam if self.schedule.optimizer == "adam" else torch.optim.AdamW
+        # only AdamW decouples the decay; norms and biases (one row) are not decayed
+        weights = [p for p in self.network.parameters() if p.ndim > 2]
+        others = [p for p in self.network.parameters() if p.ndim <= 2]
+        groups = [
+            {"params": weights, "weight_decay": self.schedule.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer = kind(groups, lr=1.0, fused=True)
+        steps = len(self.batches(0))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(self.schedule, step, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Begin to note this epoch."""
+        self._losses, self._started = [], time.perf_counter()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of one batch."""
+        x, y = batch
+        loss: Tensor = self.loss(self.network(x).float(), y)
+        self._losses.append(loss.detach())
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Put pruned weights back to zero, where the optimiser's momentum moved them."""
+        with torch.no_grad():
+            for name, mask in self.masks.items():
+                self.network.get_parameter(name).mul_(mask)
+
+    def on_train_epoch_end(self) -> None:
+        """Note the epoch in `history`, and hand it to the loggers."""
+        loss = float(torch.stack(self._losses).mean())
+        if loss != loss:
+            raise RunError(f"epoch {self.current_epoch + 1}: the loss is not a number; lower schedule.rate")
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}
+        if self.validation is not None:
+            probabilities = clip_probabilities(self.network, self.validation.features)
+            labels = [str(k) for k in range(self.validation.classes)]
+            measured = summary(self.validation.targets, probabilities, labels)
+            row |= {f"validation_{key}": measured[key] for key in ("accuracy", "macro_accuracy", "log_loss")}
+        row["seconds"] = time.perf_counter() - self._started
+        self.history.append(row)
+        self.log_dict(row)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history with the weights."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the history up again."""
+        self.history = checkpoint["history"]

@@ -1,0 +1,156 @@
+"""The run folder: what a training run remembers, so that it can be resumed, compressed and reported.
+
+run.json         settings, seed, versions, data, labels
+split.csv        which clip was on which side
+checkpoints/     the last finished epoch (and the best one)
+logs/            CSV and TensorBoard
+model.pt         the final weights; written when training is done
+metrics.json     measured on the test split
+curves.png       loss, rate and validation by epoch
+"""
+
+import csv
+import io
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from scenelet._version import __version__
+from scenelet.config import RunConfig, Settings
+from scenelet.data.splits import Split
+from scenelet.errors import RunError
+from scenelet.nn import create_model
+from scenelet.nn.standardise import Standardised
+from scenelet.training.module import History
+
+RECORD, SPLIT, WEIGHTS, METRICS, CURVES = "run.json", "split.csv", "model.pt", "metrics.json", "curves.png"
+
+
+class DataRecord(Settings):
+    """Where the recordings of a run lie and what they were recognised as."""
+
+    path: str
+    audio_dir: str | None = None
+    three_classes: bool = False
+    description: str = ""
+    made: bool = False
+
+
+class RunRecord(Settings):
+    """`run.json`."""
+
+    config: RunConfig
+    recipe: str
+    data: DataRecord
+    labels: tuple[str, ...]
+    train_counts: tuple[int, ...]
+    versions: dict[str, str]
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    found = {name: version(name) for name in ("torch", "lightning", "numpy", "scipy", "soxr", "soundfile")}
+    return {"scenelet": __version__, "python": platform.python_version(), **found}
+
+
+def write_record(folder: Path, record: RunRecord, split: Split) -> None:
+    """Begin a run folder: `run.json` and `split.csv`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["filename", "label", "group", "split"])
+    for side in ("train", "validation", "test"):
+        rows.writerows([clip.name, clip.label, clip.group, side] for clip in getattr(split, side))
+    replace_text(folder / SPLIT, text.getvalue())
+    replace_text(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read `run.json`.
+
+    Raises:
+        RunError: the folder is not a run, or its record is damaged.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise RunError(f"{folder}: not a run folder (no {RECORD}); give the --out folder of `scenelet train`")
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RunError(f"{path}: damaged ({error.errors()[0]['msg']}); train again into a new folder") from None
+
+
+def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tensor) -> Standardised:
+    """The run's network with fresh weights, drawn from the run's seed."""
+    settings = config.network.model_dump(exclude={"name"})
+    network = create_model(
+        config.network.name,
+        num_classes=classes,
+        in_channels=config.features.n_channels,
+        generator=torch.Generator().manual_seed(config.seed),
+        **settings,
+    )
+    return Standardised(network, mean, deviation).to(memory_format=torch.channels_last)
+
+
+def save_weights(folder: Path, network: Standardised) -> None:
+    """Write `model.pt`."""
+    partial = folder / (WEIGHTS + ".partial")
+    torch.save(network.state_dict(), partial)
+    os.replace(partial, folder / WEIGHTS)
+
+
+def load_network(folder: Path, record: RunRecord) -> Standardised:
+    """The trained network of a finished run.
+
+    Raises:
+        RunError: training has not finished.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise RunError(f"{folder}: this run has not finished; go on with `scenelet train ... --resume`")
+    blank = torch.ones(record.config.features.n_mels)
+    network = build_network(record.config, len(record.labels), blank, blank)
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.eval()
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Write `metrics.json`."""
+    replace_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file so that it is never seen half-written."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def plot_curves(folder: Path, history: History) -> None:
+    """Draw `curves.png` from the notes of each epoch."""
+    from matplotlib.figure import Figure
+
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [row["loss"] for row in history], label="training")
+    left.set(xlabel="epoch", ylabel="loss")
+    if "validation_log_loss" in history[0]:
+        left.plot(epochs, [row["validation_log_loss"] for row in history], label="validation (log loss)")
+        left.legend()
+        right.plot(epochs, [100 * row["validation_macro_accuracy"] for row in history])
+        right.set(xlabel="epoch", ylabel="validation macro accuracy, %")
+    else:
+        right.plot(epochs, [row["rate"] for row in history])
+        right.set(xlabel="epoch", ylabel="learning rate")
+    partial = folder / ("partial-" + CURVES)
+    figure.savefig(partial, dpi=120)
+    os.replace(partial, folder / CURVES)

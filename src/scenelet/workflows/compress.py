@@ -1,0 +1,148 @@
+"""Prune a trained run, fine-tune it, and write the model file."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from scenelet import modelfile
+from scenelet._version import __version__
+from scenelet.classifier import Classifier
+from scenelet.compression import prune
+from scenelet.compression.pack import pack
+from scenelet.config import RunConfig, ScheduleConfig
+from scenelet.console import say
+from scenelet.errors import UsageError
+from scenelet.metrics import summary
+from scenelet.nn.standardise import Standardised
+from scenelet.training import run as runs
+from scenelet.training.batches import ClipSet, mean_over_windows
+from scenelet.training.loop import train
+from scenelet.training.losses import build_loss
+from scenelet.training.module import SceneModule
+from scenelet.workflows.fit import epoch_batches
+from scenelet.workflows.sides import Sides, load_sides, measure
+
+RESULTS_BYTES = 2000  # left free in a budget for the results that are put into the head last
+BUDGET_STEP = 0.002  # sparsity added while a fine-tuned network is still over its budget
+
+
+def compress(
+    run: Path,
+    out: Path,
+    *,
+    sparsity: float | None = None,
+    budget: int | None = None,
+    data: Path | None = None,
+    audio_dir: Path | None = None,
+    cache_dir: Path | None = None,
+) -> dict[str, Any]:
+    """Prune a run's network, fine-tune it with the mask held, and write it as `.scn`.
+
+    Args:
+        run: a finished run folder.
+        out: the model file.
+        sparsity: share of convolution weights set to zero; None: the recipe's. 0 stores the network as it is.
+        budget: bytes on disk; the sparsity is raised from 0 until the file fits.
+        data, audio_dir: the recordings, if they moved since training.
+        cache_dir: of the feature cache; None: `default_cache_dir()`.
+
+    Returns:
+        "sparsity", "bytes", and by side "dense" (the trained network) and "compressed" (the file,
+        executed as users execute it).
+
+    Raises:
+        SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
+    """
+    if sparsity is not None and budget is not None:
+        raise UsageError("give a sparsity or a budget, not both")
+    if out.suffix != ".scn":
+        raise UsageError(f"{out}: a model file's name ends in .scn")
+    record = runs.read_record(run)
+    network = runs.load_network(run, record)
+    source = record.data
+    if data is not None:
+        moved = None if audio_dir is None else str(audio_dir.resolve())
+        source = source.model_copy(update={"path": str(data.resolve()), "audio_dir": moved})
+    sides = load_sides(source, record.config, cache_dir)
+    dense = {side: measure(network, clips, record.labels) for side, clips in sides.held_out()}
+
+    def size(share: float) -> int:
+        trial = copy.deepcopy(network)
+        masks = prune.global_l1_masks(trial, share)
+        prune.apply_masks(trial, masks)
+        return len(modelfile.encode(_model(trial, record, masks, {}))) + RESULTS_BYTES
+
+    if budget is not None:
+        share = prune.sparsity_for_bytes(size, budget)
+    else:
+        share = record.config.prune.sparsity if sparsity is None else sparsity
+    masks = prune.global_l1_masks(network, share)
+    prune.apply_masks(network, masks)
+    for layer, density in prune.nearly_pruned_away(masks).items():
+        say(
+            f"warning: only {100 * density:.1f} % of layer {layer} is left; a lower sparsity or another init keeps more"
+        )
+    if share > 0 and record.config.prune.epochs > 0:
+        _fine_tune(network, sides, record.config, masks)
+    while budget is not None and size(share) > budget:  # fine-tuned values may deflate a little worse
+        share += BUDGET_STEP
+        masks = prune.global_l1_masks(network, share)
+        prune.apply_masks(network, masks)
+
+    model = _model(network, record, masks, {"dense": _brief(dense)})
+    classifier = Classifier(model)
+    compressed = {side: _measure_file(classifier, clips, record.labels) for side, clips in sides.held_out()}
+    model = _model(network, record, masks, {"dense": _brief(dense), "compressed": _brief(compressed)})
+    modelfile.write(model, out)
+    return {"sparsity": share, "bytes": out.stat().st_size, "dense": dense, "compressed": compressed}
+
+
+def _fine_tune(network: Standardised, sides: Sides, config: RunConfig, masks: Mapping[str, Tensor]) -> None:
+    """Train on with the pruned weights held at zero; the rate falls linearly (the paper, section 5.1)."""
+    settings = config.prune
+    schedule = ScheduleConfig(
+        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate"}),
+        epochs=settings.epochs,
+        shape="linear",
+        rate=settings.rate,
+        final_rate=settings.final_rate,
+    )
+    loss = build_loss(config.loss, sides.train.class_counts())
+    batches = epoch_batches(sides, config, first_epoch=config.schedule.epochs)
+    module = SceneModule(network.train(), loss, schedule, batches, masks=masks)
+    train(module, config.precision, description="Fine-tuning")
+
+
+def _model(
+    network: Standardised, record: runs.RunRecord, masks: Mapping[str, Tensor], results: dict[str, Any]
+) -> modelfile.SceneModel:
+    config = record.config
+    provenance = {
+        "scenelet": __version__,
+        "recipe": record.recipe,
+        "network": config.network.model_dump(),
+        "seed": config.seed,
+        "epochs": config.schedule.epochs,
+        "fine_tuning_epochs": config.prune.epochs,
+        "data": record.data.description,
+        "made": record.data.made,
+        "three_classes": record.data.three_classes,
+        "split": config.split.model_dump(),
+        "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
+        "versions": record.versions,
+    }
+    return pack(network, record.labels, config.features, config.window, masks, provenance=provenance, results=results)
+
+
+def _measure_file(classifier: Classifier, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
+    features = clips.features
+    windows = classifier.probabilities(features.load(features.rows()))
+    return summary(clips.targets, mean_over_windows(windows, features.count), labels)
+
+
+def _brief(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    keys = ("clips", "accuracy", "macro_accuracy", "log_loss")
+    return {side: {key: figures[key] for key in keys} for side, figures in measured.items()}

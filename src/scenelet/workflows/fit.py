@@ -1,0 +1,117 @@
+"""Train a network on labelled recordings, into a run folder."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.console import say
+from scenelet.errors import RunError
+from scenelet.training import run as runs
+from scenelet.training.batches import EpochBatches
+from scenelet.training.loop import train
+from scenelet.training.losses import build_loss
+from scenelet.training.mixing import build_mixer
+from scenelet.training.module import SceneModule
+from scenelet.workflows.sides import Sides, load_sides, measure
+
+
+def fit(
+    data: Path,
+    out: Path,
+    config: RunConfig | None,
+    *,
+    recipe: str = "",
+    audio_dir: Path | None = None,
+    three_classes: bool = False,
+    resume: bool = False,
+    cache_dir: Path | None = None,
+) -> dict[str, Any]:
+    """Train on `data` into the run folder `out`; returns what `metrics.json` holds.
+
+    Args:
+        data: a TAU root, a class-per-folder tree, or a CSV/TSV.
+        out: the run folder; must be new unless `resume`.
+        config: the settings; None only with `resume`, which then takes the run's own.
+        recipe: what the settings are called, for the record.
+        audio_dir: where a CSV's files lie, when not beside it.
+        three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
+        resume: go on from the run's last finished epoch; the end is the same as undisturbed.
+        cache_dir: of the feature cache; None: `default_cache_dir()`.
+
+    Raises:
+        SceneletError: data, settings or run folder cannot be used.
+    """
+    config = _settings(out, config, resume)
+    source = runs.DataRecord(
+        path=str(data.resolve()),
+        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
+        three_classes=three_classes,
+    )
+    sides = load_sides(source, config, cache_dir)
+    _begin(out, config, recipe, sides)
+
+    mean, deviation = sides.band_statistics()
+    network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+    loss = build_loss(config.loss, sides.train.class_counts())
+    module = SceneModule(network, loss, config.schedule, epoch_batches(sides, config), sides.validation)
+    parameters = sum(p.numel() for p in network.parameters())
+    say(
+        f"{config.network.name}: {parameters:,} parameters, {config.schedule.epochs} epochs of {len(sides.train)} clips"
+    )
+    started = time.perf_counter()
+    train(module, config.precision, out, resume, config.select == "validation")
+    minutes = (time.perf_counter() - started) / 60
+
+    metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
+    metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
+    runs.save_weights(out, network)
+    runs.plot_curves(out, module.history)
+    runs.write_metrics(out, metrics)
+    return metrics
+
+
+def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Any:
+    """Epoch -> its batches; `first_epoch` is added, so that fine-tuning draws anew."""
+    mixer = build_mixer(config.mixing)
+
+    def batches(epoch: int) -> EpochBatches:
+        size, roll = config.schedule.batch_size, config.mixing.time_roll
+        return EpochBatches(sides.train, size, mixer, roll, config.seed, first_epoch + epoch)
+
+    return batches
+
+
+def _settings(out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
+    """The settings to train with; refuses to write over a run, or to resume one with other settings."""
+    begun = (out / runs.RECORD).exists()
+    if begun and resume:
+        stored = runs.read_record(out).config
+        if config is not None and config != stored:
+            raise RunError(f"{out}: was begun with other settings; resume it with the same ones, or with none")
+        return stored
+    if config is None:
+        raise RunError(f"{out}: holds no run to resume; start it without --resume")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out}: exists already; choose another --out, or go on with --resume")
+    return config
+
+
+def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides) -> None:
+    """Write the run's record, or check that a resumed run still sees the same clips."""
+    record = runs.RunRecord(
+        config=config,
+        recipe=recipe,
+        data=sides.source,
+        labels=sides.labels,
+        train_counts=tuple(sides.train.class_counts()),
+        versions=runs.versions(),
+    )
+    if not (out / runs.RECORD).exists():
+        runs.write_record(out, record, sides.split)
+        return
+    stored = runs.read_record(out)
+    if (stored.labels, stored.train_counts) != (record.labels, record.train_counts):
+        raise RunError(f"{out}: the recordings in {sides.source.path} are not those this run began with")

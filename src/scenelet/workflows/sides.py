@@ -1,0 +1,76 @@
+"""From a run's record of its data to the features of its training, validation and test sides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from scenelet.config import RunConfig
+from scenelet.console import say
+from scenelet.data.cache import ClipFeatures, band_statistics, load_features
+from scenelet.data.sources import load_table
+from scenelet.data.splits import Split, make_split
+from scenelet.metrics import summary
+from scenelet.training.batches import ClipSet, class_indices, clip_probabilities
+from scenelet.training.run import DataRecord
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The features of a data set's sides; validation and test are None when empty."""
+
+    source: DataRecord
+    split: Split
+    labels: tuple[str, ...]
+    train: ClipSet
+    validation: ClipSet | None
+    test: ClipSet | None
+
+    def held_out(self) -> Iterator[tuple[str, ClipSet]]:
+        """The sides that are not trained on, by name."""
+        for name, clips in (("validation", self.validation), ("test", self.test)):
+            if clips is not None:
+                yield name, clips
+
+    def band_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and deviation (n_mels,) of the training side."""
+        return band_statistics(self.train.features)
+
+
+def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) -> Sides:
+    """Recognise the data, split it, and load its features, computing what is not cached.
+
+    Raises:
+        SceneletError: as `load_table`, `make_split` and `load_features`.
+    """
+    audio_dir = None if source.audio_dir is None else Path(source.audio_dir)
+    table = load_table(Path(source.path), audio_dir, source.three_classes)
+    split = make_split(table, config.split)
+    say(table.describe())
+    say(split.description)
+    clips = (*split.train, *split.validation, *split.test)
+    features = load_features(clips, table.root, config.features, config.window, cache_dir)
+    targets = class_indices(clips, table.labels)
+
+    def part(start: int, count: int) -> ClipSet | None:
+        if count == 0:
+            return None
+        chosen = slice(start, start + count)
+        some = ClipFeatures(features.values, features.first[chosen], features.count[chosen])
+        return ClipSet(some, targets[chosen], len(table.labels))
+
+    train = part(0, len(split.train))
+    assert train is not None  # make_split refuses a class without training clips
+    validation = part(len(split.train), len(split.validation))
+    test = part(len(split.train) + len(split.validation), len(split.test))
+    seen = source.model_copy(update={"description": table.describe(), "made": table.made})
+    return Sides(seen, split, table.labels, train, validation, test)
+
+
+def measure(network: nn.Module, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Accuracies, log loss and confusion of the PyTorch network on some clips."""
+    return summary(clips.targets, clip_probabilities(network, clips.features), labels)

@@ -1,0 +1,84 @@
+"""Fixtures for all tests: a cache of their own, small recordings, and the real ones when they are there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCENELET_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _real(variable: str) -> Path:
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set: no real recordings to test with")
+    return Path(folder)
+
+
+@pytest.fixture
+def esc10() -> Path:
+    return _real("SCENELET_ESC10")
+
+
+@pytest.fixture
+def tau() -> Path:
+    return _real("SCENELET_TAU")
+
+
+@pytest.fixture(scope="session")
+def tone_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV data set that a tiny network learns at once: low and high tones in noise, 0.6 s each."""
+    root = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(7)
+    rows = ["filename,label,fold,group"]
+    for label, low, high in (("low", 200, 400), ("high", 2000, 3000)):
+        for i in range(12):
+            hz = rng.uniform(low, high)
+            t = np.arange(int(0.6 * 8000)) / 8000
+            sound = 0.3 * np.sin(2 * np.pi * hz * t) + 0.02 * rng.standard_normal(len(t))
+            soundfile.write(root / f"{label}{i}.wav", sound, 8000)
+            rows.append(f"{label}{i}.wav,{label},{i % 3 + 1},{label}{i // 2 * 2}")
+    (root / "tones.csv").write_text("\n".join(rows) + "\n")
+    return root / "tones.csv"
+
+
+TINY = [
+    "features.sample_rate=8000",
+    "features.n_fft=256",
+    "features.hop_length=128",
+    "features.n_mels=32",
+    "features.channels=mono",
+    "window.seconds=0.6",
+    "network.width=4",
+    "network.repeats=2",
+    "schedule.batch_size=4",
+    "mixing.time_roll=2",
+    "precision=fp32",
+]
+"""Settings under which the tone set trains in a second or two."""
+
+
+@pytest.fixture
+def tiny_settings() -> list[str]:
+    return list(TINY)
+
+
+@pytest.fixture
+def write_wav(tmp_path: Path) -> Callable[..., Path]:
+    def write(samples: np.ndarray, rate: int, name: str = "clip.wav", subtype: str = "FLOAT") -> Path:
+        path = tmp_path / name
+        soundfile.write(path, samples.T, rate, subtype=subtype if path.suffix == ".wav" else None)
+        return path
+
+    return write

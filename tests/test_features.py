@@ -1,0 +1,89 @@
+"""Log-mel: against librosa, and against what a pure tone must give."""
+
+import librosa
+import numpy as np
+import pytest
+
+from scenelet.config import FeatureConfig
+from scenelet.features import LogMel, a_weighting_db, mel_matrix
+
+
+def noise(rng: np.random.Generator, seconds: float = 2.0, channels: int = 2) -> np.ndarray:
+    return (rng.standard_normal((channels, int(22050 * seconds))) * 0.1).astype(np.float32)
+
+
+def librosa_power(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    spectrum = librosa.stft(samples, n_fft=config.n_fft, hop_length=config.hop_length, pad_mode="reflect")
+    return np.abs(spectrum) ** 2
+
+
+@pytest.mark.parametrize("n_mels", [40, 128, 256])
+def test_mel_matrix_is_librosas(n_mels: int) -> None:
+    ours = mel_matrix(22050, 2048, n_mels, 0.0, 11025.0)
+    assert np.allclose(ours, librosa.filters.mel(sr=22050, n_fft=2048, n_mels=n_mels), atol=1e-7)
+
+
+def test_mel_matrix_with_a_range_is_librosas() -> None:
+    ours = mel_matrix(44100, 2048, 64, 50.0, 16000.0)
+    assert np.allclose(ours, librosa.filters.mel(sr=44100, n_fft=2048, n_mels=64, fmin=50, fmax=16000), atol=1e-7)
+
+
+def test_a_weighting_is_librosas_and_zero_at_1_khz() -> None:
+    hz = np.fft.rfftfreq(2048, 1 / 22050)
+    with np.errstate(divide="ignore"):
+        reference = librosa.A_weighting(hz, min_db=-80.0)
+    assert np.allclose(a_weighting_db(2048, 22050), reference, atol=1e-4)
+    assert a_weighting_db(20, 20000)[1] == pytest.approx(0.0, abs=1e-2)
+
+
+def test_usual_order_is_librosas(rng: np.random.Generator) -> None:
+    config, samples = FeatureConfig(), noise(rng)
+    ours = LogMel(config)(samples)
+    for channel, one in zip(ours, samples, strict=True):
+        mel = librosa.feature.melspectrogram(
+            S=librosa_power(one, config), sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels
+        )
+        assert np.abs(channel - librosa.power_to_db(mel, top_db=80.0)).max() < 1e-3
+
+
+def test_papers_order_is_librosas(rng: np.random.Generator) -> None:
+    config, samples = FeatureConfig(order="db_then_mel", a_weighting=True), noise(rng)
+    ours = LogMel(config)(samples)
+    mel = librosa.filters.mel(sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels)
+    with np.errstate(divide="ignore"):
+        weighting = librosa.A_weighting(librosa.fft_frequencies(sr=22050, n_fft=2048), min_db=-80.0)
+    for channel, one in zip(ours, samples, strict=True):
+        decibels = librosa.power_to_db(librosa_power(one, config), top_db=80.0) + weighting[:, None]
+        assert np.abs(channel - mel @ decibels).max() < 1e-3
+
+
+def test_ten_seconds_make_431_frames(rng: np.random.Generator) -> None:
+    assert LogMel(FeatureConfig())(noise(rng, 10.0)).shape == (2, 256, 431)
+    assert FeatureConfig().n_frames(220500) == 431
+
+
+def test_a_tone_peaks_in_its_band() -> None:
+    config = FeatureConfig(channels="mono", n_mels=128)
+    t = np.arange(22050) / 22050
+    bands = LogMel(config)(np.sin(2 * np.pi * 3000 * t)[None].astype(np.float32))[0].mean(1)
+    centres = librosa.mel_frequencies(130, fmin=0, fmax=11025)[1:-1]
+    assert np.argmax(bands) == np.argmin(np.abs(centres - 3000))
+
+
+def test_each_channel_is_clipped_on_its_own() -> None:
+    t = np.arange(22050) / 22050
+    loud = np.sin(2 * np.pi * 1000 * t)
+    bands = LogMel(FeatureConfig(top_db=60.0))(np.stack([loud, 1e-3 * loud]).astype(np.float32))
+    spans = bands.max(axis=(1, 2)) - bands.min(axis=(1, 2))
+    assert spans == pytest.approx([60.0, 60.0], abs=1e-3)
+    assert bands[0].max() - bands[1].max() == pytest.approx(60.0, abs=1e-2)
+
+
+def test_silence_is_the_floor() -> None:
+    bands = LogMel(FeatureConfig())(np.zeros((2, 22050), np.float32))
+    assert np.allclose(bands, -100.0, atol=1e-4)
+
+
+def test_too_few_samples_are_refused() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        LogMel(FeatureConfig())(np.zeros((1, 1000), np.float32))

@@ -1,0 +1,83 @@
+"""The loss of Eq. 2: against the formula in float64, cross-entropy, and the weights of Table 2."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from scenelet.config import LossConfig
+from scenelet.errors import UsageError
+from scenelet.training.losses import ClassBalancedFocalLoss, build_loss
+
+TABLE_2 = [2704, 3757, 2724]
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 3, generator=generator, dtype=torch.float64) * 3
+    targets = torch.rand(7, 3, generator=generator, dtype=torch.float64)
+    return logits, targets / targets.sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("beta", "weights"), [(0.999, (1.016, 0.970, 1.014)), (0.9999, (1.091, 0.825, 1.084)), (0.99, (1.0, 1.0, 1.0))]
+)
+def test_normalised_weights_at_table_2(beta: float, weights: tuple[float, ...]) -> None:
+    loss = ClassBalancedFocalLoss(TABLE_2, beta, 1.0, normalise=True)
+    assert [round(float(w), 3) for w in loss.weights] == list(weights)
+
+
+def test_raw_weights_are_eq_2() -> None:
+    loss = ClassBalancedFocalLoss([5, 50], 0.9, 0.0)
+    assert loss.weights.tolist() == pytest.approx([0.1 / (1 - 0.9**5), 0.1 / (1 - 0.9**50)])
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("form", ["sigmoid", "softmax"])
+def test_equals_the_formula_written_out(gamma: float, form: str) -> None:
+    logits, targets = batch()
+    ours = ClassBalancedFocalLoss(TABLE_2, 0.999, gamma, form).double()
+    w = (1 - 0.999) / (1 - 0.999 ** np.array(TABLE_2, np.float64))
+    total = 0.0
+    for z, y in zip(logits.numpy(), targets.numpy(), strict=True):
+        softmax = np.exp(z) / np.exp(z).sum()
+        for k in range(3):
+            if form == "softmax":
+                f = -((1 - softmax[k]) ** gamma) * np.log(softmax[k])
+            else:
+                p = [1 / (1 + np.exp(-z[i] if i == k else z[i])) for i in range(3)]
+                f = -sum((1 - q) ** gamma * np.log(q) for q in p)
+            total += y[k] * w[k] * f
+    assert float(ours(logits, targets)) == pytest.approx(total / 7, rel=1e-6)
+
+
+def test_softmax_form_without_focus_or_balance_is_cross_entropy() -> None:
+    logits, targets = batch()
+    loss = ClassBalancedFocalLoss([10, 20, 30], 0.0, 0.0, "softmax").double()
+    assert torch.allclose(loss(logits, targets), functional.cross_entropy(logits, targets))
+
+
+def test_class_indices_are_one_hot_labels() -> None:
+    logits, _ = batch()
+    index = torch.tensor([0, 1, 2, 0, 1, 2, 0])
+    loss = ClassBalancedFocalLoss(TABLE_2, 0.999, 1.0).double()
+    assert torch.equal(loss(logits, index), loss(logits, functional.one_hot(index, 3).double()))
+
+
+@pytest.mark.parametrize("form", ["sigmoid", "softmax"])
+def test_gradients_are_finite_at_extreme_logits(form: str) -> None:
+    logits = torch.tensor([[80.0, -80.0, 0.0]], requires_grad=True)
+    ClassBalancedFocalLoss(TABLE_2, 0.999, 0.5, form)(logits, torch.tensor([1])).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_a_class_without_clips_is_an_error() -> None:
+    with pytest.raises(UsageError, match="class 1 has no training clip"):
+        ClassBalancedFocalLoss([3, 0], 0.9, 1.0)
+    with pytest.raises(UsageError, match="beta"):
+        ClassBalancedFocalLoss([3, 3], 1.0, 1.0)
+
+
+def test_settings_choose_the_loss() -> None:
+    assert isinstance(build_loss(LossConfig(), [1, 1]), torch.nn.CrossEntropyLoss)
+    assert isinstance(build_loss(LossConfig(name="class_balanced_focal"), [1, 1]), ClassBalancedFocalLoss)

@@ -1,0 +1,119 @@
+"""Mixers: every sample has a value and a label of its own, so each mixed batch can be taken apart."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenelet.config import MixingConfig
+from scenelet.training.mixing import Chain, CutMix, FreqMix, Mixup, OneOf, band_mask, build_mixer, roll_time
+
+B, C, F, T = 6, 2, 16, 10
+MIXERS = {
+    "centre": FreqMix(),
+    "start": FreqMix(position="start"),
+    "wrap": FreqMix(position="wrap"),
+    "bands": FreqMix(bands=3),
+    "sample": FreqMix(per="sample"),
+    "mixup": Mixup(),
+    "cutmix": CutMix(),
+}
+
+
+def unique_batch() -> tuple[np.ndarray, np.ndarray]:
+    """Sample i is filled with 2^i, so that a sum tells who is in it."""
+    x = np.broadcast_to(2.0 ** np.arange(B)[:, None, None, None], (B, C, F, T)).astype(np.float64)
+    return x, np.eye(B)
+
+
+@pytest.mark.parametrize("name", MIXERS)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_label_weights_are_the_shares_in_the_sample(name: str, seed: int) -> None:
+    x, y = unique_batch()
+    mixed, labels = MIXERS[name](x, y, np.random.default_rng(seed))
+    assert mixed.shape == x.shape
+    assert labels.sum(1) == pytest.approx(np.ones(B))
+    # the mean of a sample is the label-weighted mean of its sources: labels are the true shares
+    assert mixed.mean((1, 2, 3)) == pytest.approx(labels @ 2.0 ** np.arange(B))
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_tensors_and_arrays_give_the_same(name: str) -> None:
+    x, y = unique_batch()
+    a = MIXERS[name](x, y, np.random.default_rng(5))
+    b = MIXERS[name](torch.from_numpy(x), torch.from_numpy(y), np.random.default_rng(5))
+    assert all(isinstance(part, torch.Tensor) for part in b)
+    assert all(np.array_equal(p, q.numpy()) for p, q in zip(a, b, strict=True))
+    assert np.array_equal(x, unique_batch()[0])
+
+
+@pytest.mark.parametrize("position", ["centre", "start", "wrap"])
+@given(place=st.floats(0, F, exclude_max=True), width=st.floats(0, F))
+@settings(deadline=None)
+def test_a_band_counts_when_its_index_lies_in_the_interval(position: Any, place: float, width: float) -> None:
+    kept = band_mask(F, place, width, position)
+    low = place - width / 2 if position == "centre" else place
+    for index, flag in enumerate(kept):
+        shifted = index + F if position == "wrap" and index < low else index
+        assert flag == (low <= shifted < low + width)
+
+
+@pytest.mark.parametrize(("position", "share"), [("centre", 5 / 12), ("start", 1 / 3), ("wrap", 1 / 2)])
+def test_mean_share_of_the_first_clip(position: Any, share: float) -> None:
+    rng = np.random.default_rng(0)
+    masks = [band_mask(256, rng.uniform(0, 256), 256 * rng.beta(1, 1), position) for _ in range(20000)]
+    assert np.mean(masks) == pytest.approx(share, abs=0.006)
+
+
+def test_freqmix_keeps_whole_bands_of_one_clip() -> None:
+    x, y = unique_batch()
+    mixed, _ = FreqMix()(x, y, np.random.default_rng(2))
+    assert np.all(mixed == mixed[:, :1, :, :1])  # alike over channels and time
+    assert all(len(np.unique(sample)) <= 2 for sample in mixed)
+
+
+def test_masks_are_drawn_per_batch_or_per_sample() -> None:
+    x, y = unique_batch()
+    shares = {
+        per: np.unique(np.round(FreqMix(per=per)(x, y, np.random.default_rng(3))[1].max(1), 9))
+        for per in ("batch", "sample")
+    }
+    assert len(shares["sample"]) > len(shares["batch"])
+
+
+def test_cutmix_pastes_one_box() -> None:
+    x, y = unique_batch()
+    mixed, labels = CutMix()(x, y, np.random.default_rng(4))
+    changed = (mixed != x)[:, 0]
+    rows, columns = changed.any(2), changed.any(1)
+    assert np.array_equal(changed, rows[:, :, None] & columns[:, None, :])
+    assert (labels.max(1) < 1).tolist() == changed.any((1, 2)).tolist()
+
+
+def test_one_of_draws_each_and_chain_applies_all() -> None:
+    def add(amount: int) -> Any:
+        return lambda x, y, rng: (x + amount, y)
+
+    rng = np.random.default_rng(0)
+    drawn = [OneOf([add(1), add(10)])(0, None, rng)[0] for _ in range(400)]
+    assert set(drawn) == {1, 10}
+    assert 150 < drawn.count(1) < 250
+    assert Chain([add(1), add(10)])(0, None, rng)[0] == 11
+
+
+def test_settings_choose_the_mixer() -> None:
+    assert isinstance(build_mixer(MixingConfig()), OneOf)
+    assert [type(m) for m in build_mixer(MixingConfig(mode="all", cutmix=True)).mixers] == [FreqMix, Mixup, CutMix]
+    assert build_mixer(MixingConfig(mode="none")).mixers == []
+
+
+def test_time_roll_is_circular_and_bounded() -> None:
+    x = np.arange(T, dtype=np.float32)[None, None, None].repeat(200, 0)
+    rolled = roll_time(x, 3, np.random.default_rng(0))
+    assert np.array_equal(np.sort(rolled, axis=-1), x)
+    shifts = {(int(np.argmin(sample)) + 3) % T - 3 for sample in rolled[:, 0, 0]}
+    assert shifts == set(range(-3, 4))
