@@ -1,6 +1,11 @@
 """Fixtures for all tests: a cache of their own, small recordings, and the real ones when they are there."""
 
 import os
+
+# The networks of these tests are tiny: threads cost more than they save, most of all on a busy machine.
+# Set before torch and NumPy are imported; subprocesses inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,25 +58,22 @@ def tone_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "tones.csv"
 
 
-TINY = [
-    "features.sample_rate=8000",
-    "features.n_fft=256",
-    "features.hop_length=128",
-    "features.n_mels=32",
-    "features.channels=mono",
-    "window.seconds=0.6",
-    "network.width=4",
-    "network.repeats=2",
-    "schedule.batch_size=4",
-    "mixing.time_roll=2",
-    "precision=fp32",
-]
-"""Settings under which the tone set trains in a second or two."""
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_settings() -> list[str]:
-    return list(TINY)
+    """Settings under which the tone set trains in a second or two."""
+    return [
+        "features.sample_rate=8000",
+        "features.n_fft=256",
+        "features.hop_length=128",
+        "features.n_mels=32",
+        "features.channels=mono",
+        "window.seconds=0.6",
+        "network.width=8",
+        "network.repeats=2",
+        "schedule.batch_size=4",
+        "mixing.time_roll=2",
+        "precision=fp32",
+    ]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from scenelet.config import WindowConfig
-from scenelet.errors import AudioError
+from scenelet.errors import AudioError, CutShortError, EmptyAudioError
 
 Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
@@ -70,7 +70,7 @@ def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
             read += len(block)
             yield np.ascontiguousarray(block.T), file.samplerate
         if read < file.frames:
-            raise AudioError(
+            raise CutShortError(
                 f"{path}: ends after {read / file.samplerate:.1f} s of {file.frames / file.samplerate:.1f} s;"
                 " the file was cut short, copy it again"
             )
@@ -188,7 +188,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if not path.is_file():
         raise AudioError(f"{path}: not a file; give the path of a recording")
     if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty; copy or record it again")
+        raise EmptyAudioError(f"{path}: the file is empty; copy or record it again")
     _refuse_cut_wav(path)
     try:
         file = soundfile.SoundFile(path)
@@ -200,7 +200,7 @@ def _open(path: Path) -> soundfile.SoundFile:
         channels, frames = file.channels, file.frames
         file.close()
         if frames == 0:
-            raise AudioError(f"{path}: holds no samples; record or export it again")
+            raise EmptyAudioError(f"{path}: holds no samples; record or export it again")
         raise AudioError(f"{path}: has {channels} channels; export it as mono or stereo")
     return file
 
@@ -214,7 +214,7 @@ def _refuse_cut_wav(path: Path) -> None:
         size = path.stat().st_size
         for name, length, start in _chunks(file):
             if name == b"data" and length != _UNKNOWN_LENGTH and start + length > size:
-                raise AudioError(
+                raise CutShortError(
                     f"{path}: {start + length - size} of {length} bytes of sound are missing;"
                     " the file was cut short, copy it again"
                 )

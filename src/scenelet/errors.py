@@ -24,6 +24,14 @@ class AudioError(SceneletError):
     """A recording cannot be read."""
 
 
+class EmptyAudioError(AudioError):
+    """A recording holds no sound."""
+
+
+class CutShortError(AudioError):
+    """A recording ends before its header says."""
+
+
 class DataError(SceneletError):
     """A data set, its table or its split cannot be used."""
 

@@ -1,0 +1,173 @@
+"""A `.scn` file -> scene probabilities of recordings and arrays, without PyTorch."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scenelet import audio, modelfile
+from scenelet.errors import AudioError, ModelFileError, UsageError
+from scenelet.features import Features, LogMel
+from scenelet.graph import make_session
+from scenelet.modelfile import SceneModel
+from scenelet.nodes import INPUT, OUTPUT
+
+Probabilities = NDArray[np.float32]
+
+SAMPLE_RATES = (1000, 768000)
+"""Hz that `predict_proba` takes; below, kHz were meant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a classifier says about one recording.
+
+    `probabilities` is label -> share, in the model's order, and the mean over the rows of
+    `windows` (n_windows, classes); `label` is the most probable one.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    windows: Probabilities
+
+
+class Classifier:
+    """A loaded model.
+
+    Args:
+        model: what a `.scn` file holds.
+        threads: of the network's arithmetic; None: one a core.
+
+    Raises:
+        ModelFileError: the model's nodes, arrays and features do not fit together.
+    """
+
+    def __init__(self, model: SceneModel, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads is {threads}; it is 1 or more, or None for one a core")
+        self.model = model
+        self._log_mel = LogMel(model.features)
+        self._session = make_session(model.nodes, model.arrays, model.input_shape, threads=threads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of every probability vector."""
+        return self.model.labels
+
+    def predict(self, path: str | os.PathLike[str]) -> Prediction:
+        """Classify a recording: cut into windows, the mean of their probabilities; constant memory.
+
+        Raises:
+            AudioError: not a recording that can be read; see `scenelet.audio.blocks`.
+        """
+        features = self.model.features
+        cuts = audio.file_windows(Path(path), features.sample_rate, features.channels, self.model.window)
+        windows = self._windows(cuts)
+        mean = mean_probabilities(windows)
+        shares = {label: float(p) for label, p in zip(self.labels, mean, strict=True)}
+        return Prediction(self.labels[int(mean.argmax())], shares, windows)
+
+    def predict_proba(self, samples: ArrayLike, sample_rate: int) -> Probabilities:
+        """Samples (channels, n) -> probabilities (classes,) that sum to 1.
+
+        Args:
+            samples: floating point, full scale +-1; one or two channels; (n,) is mono.
+            sample_rate: Hz.
+
+        Raises:
+            AudioError: no samples, or some are not finite.
+            UsageError: another shape or type, or a sample rate that is none.
+        """
+        checked = _check_samples(samples, sample_rate)
+        features = self.model.features
+        cuts = audio.array_windows(
+            checked, int(sample_rate), features.sample_rate, features.channels, self.model.window
+        )
+        return mean_probabilities(self._windows(cuts))
+
+    def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
+        """Features of windows (n, channels, n_mels, frames) -> probabilities (n, classes).
+
+        Windows are run one by one: it is the fastest on a CPU, and a window's numbers cannot
+        depend on its neighbours.
+
+        Raises:
+            UsageError: another shape.
+        """
+        if log_mel.shape[1:] != self.model.input_shape:
+            raise UsageError(f"log_mel has the shape {log_mel.shape}; the model takes (n, *{self.model.input_shape})")
+        return self._stack(self._run(window) for window in log_mel)
+
+    def _windows(self, cuts: Iterable[audio.Samples]) -> Probabilities:
+        """Windows of samples -> (n_windows, classes)."""
+        return self._stack(self._run(self._log_mel(samples)) for samples in cuts)
+
+    def _stack(self, rows: Iterable[Probabilities]) -> Probabilities:
+        gathered = list(rows)
+        return np.stack(gathered) if gathered else np.zeros((0, len(self.labels)), np.float32)
+
+    def _run(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
+        """Features of one window (channels, n_mels, frames) -> (classes,)."""
+        batch = np.ascontiguousarray(log_mel[None], np.float32)
+        row: Probabilities = self._session.run([OUTPUT], {INPUT: batch})[0][0]
+        if not np.isfinite(row).all():
+            raise ModelFileError("the model's probabilities are not finite numbers; train or compress it again")
+        return row
+
+
+def load(model: str | os.PathLike[str], threads: int | None = None) -> Classifier:
+    """Load a model for prediction.
+
+    Args:
+        model: path of a `.scn` file, or a built-in name; an existing path wins.
+        threads: see `Classifier`.
+
+    Raises:
+        ModelFileError: the file is missing, no model, or damaged.
+        UsageError: neither a path nor the name of a built-in model.
+    """
+    return Classifier(modelfile.read(model_path(model)), threads)
+
+
+def model_path(model: str | os.PathLike[str]) -> Path:
+    """Path of a `.scn` file, or a built-in name -> the path; an existing path wins.
+
+    Raises:
+        UsageError: neither a path nor the name of a built-in model.
+    """
+    path = Path(model)
+    # what looks like a path is meant as one; reading it will say what is wrong
+    if not path.exists() and path.suffix == "" and path.name == os.fspath(model):
+        raise UsageError(f"{model}: no such file, and no model is built in under this name; give a .scn file")
+    return path
+
+
+def mean_probabilities(windows: Probabilities) -> Probabilities:
+    """Windows' probabilities (n, classes), n >= 1 -> the recording's (classes,), summing to 1."""
+    mean = windows.mean(axis=0, dtype=np.float64)
+    return np.asarray(mean / mean.sum(), np.float32)
+
+
+def _check_samples(samples: ArrayLike, sample_rate: int) -> audio.Samples:
+    """Samples of the caller -> (1 or 2, n) float32."""
+    array = np.asarray(samples)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UsageError(f"samples are {array.dtype}; give floating point with full scale +-1")
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2:
+        raise UsageError(f"samples have the shape {array.shape}; give (channels, n), or (n,) for mono")
+    if array.size == 0:
+        raise AudioError("the samples are empty; give at least one")
+    if len(array) > 2:
+        raise UsageError(f"samples have the shape {array.shape}; give (channels, n) with one or two channels")
+    if not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1] or int(sample_rate) != sample_rate:
+        raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATES[0]} up")
+    with np.errstate(over="ignore"):
+        checked = array.astype(np.float32)
+    if not np.isfinite(checked).all():
+        raise AudioError("samples hold numbers that are not finite in float32; leave them out")
+    return checked

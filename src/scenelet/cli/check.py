@@ -1,0 +1,59 @@
+"""`scenelet check`."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenelet.console import say
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    table = "table"
+    json = "json"
+
+
+def check(
+    data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
+    fold: Annotated[str | None, typer.Option(help="Fold to hold out as test; all folds by default.")] = None,
+    window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 10.0,
+    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
+    three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print the findings.")] = Format.table,
+) -> None:
+    """Audit recordings before training; exits with 1 when there are errors."""
+    from scenelet.config import SplitConfig
+    from scenelet.data.audit import audit
+    from scenelet.data.sources import load_table
+    from scenelet.data.splits import make_split
+
+    table = load_table(data, audio_dir, three_classes)
+    say(table.describe())
+    split = None
+    if fold is not None or len(table.folds) < 2:
+        split = make_split(table, SplitConfig(fold=fold))
+        say(split.description)
+    findings = audit(table, window, split, workers)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if format is Format.json:
+        report = {
+            "data": table.describe(),
+            "clips": len(table.clips),
+            "classes": table.counts(),
+            "errors": errors,
+            "warnings": len(findings) - errors,
+            "findings": [asdict(finding) for finding in findings],
+        }
+        print(json.dumps(report, indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.severity:<8}{finding.kind:<14}{finding.message}")
+    say(f"{len(table.clips):,} clips: {errors} errors, {len(findings) - errors} warnings")
+    if errors:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""From folders and tables of recordings to checked, split and cached features."""

@@ -1,0 +1,184 @@
+"""The feature cache: every recording's windows as log-mel, computed once.
+
+One folder per (data root, feature settings, window rule) holds `windows.f16`, to which rows of
+(channels, n_mels, frames) are only ever appended, and `index.jsonl`, a line per finished clip. A line is
+written after its rows, so a build that was cut goes on with what is missing. A clip is its
+name, size and time of change; an altered file is a new clip.
+"""
+
+import concurrent.futures
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+from scenelet.data.table import Clip
+
+from scenelet.audio import file_windows
+from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.console import track
+from scenelet.errors import DataError
+from scenelet.features import LogMel
+
+INLINE_CLIPS = 8  # below this, starting processes costs more than they save
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """The windows of some clips: clip i owns rows `first[i]` to `first[i] + count[i]`.
+
+    Attributes:
+        values: (rows, channels, n_mels, frames) float16, a read-only memory map.
+        first, count: (clips,) int64.
+    """
+
+    values: NDArray[np.float16]
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def rows(self) -> NDArray[np.int64]:
+        """Every row of these clips, clip by clip."""
+        return np.concatenate([np.arange(f, f + n) for f, n in zip(self.first, self.count, strict=True)])
+
+    def load(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,) rows -> (n, channels, n_mels, frames) float32."""
+        return self.values[rows].astype(np.float32)
+
+
+def default_cache_dir() -> Path:
+    """`$SCENELET_CACHE`, or `.cache/scenelet` in the user's home."""
+    return Path(os.environ.get("SCENELET_CACHE") or Path.home() / ".cache" / "scenelet")
+
+
+def load_features(
+    clips: Sequence[Clip],
+    root: Path,
+    features: FeatureConfig,
+    window: WindowConfig,
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+) -> ClipFeatures:
+    """The features of `clips`, in their order; what is not in the cache yet is computed first.
+
+    Raises:
+        AudioError: a recording cannot be read; what was computed before it stays cached.
+        DataError: the cache cannot be written.
+    """
+    folder = (cache_dir or default_cache_dir()) / _folder_name(root, features, window)
+    shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / "lock"):
+            index = _build(clips, folder, features, window, shape, workers)
+    except OSError as error:
+        raise DataError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
+    values = np.memmap(folder / "windows.f16", np.float16, "r").reshape(-1, *shape)
+    places = np.array([index[_identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
+    return ClipFeatures(values, places[:, 0], places[:, 1])
+
+
+def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation (n_mels,) over clips, channels and time, for standardisation.
+
+    A band that hardly moves gets a hundredth of the median deviation as its floor, so that a constant
+    band is not blown up.
+    """
+    n_mels = features.values.shape[2]
+    total, squares, count = np.zeros(n_mels), np.zeros(n_mels), 0
+    for part in np.array_split(features.rows(), max(1, len(features) // 64)):
+        x = features.load(part).astype(np.float64)
+        total += x.sum(axis=(0, 1, 3))
+        squares += (x**2).sum(axis=(0, 1, 3))
+        count += x.size // n_mels
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    floor = 0.01 * np.median(deviation) or 1.0
+    return mean.astype(np.float32), np.maximum(deviation, floor).astype(np.float32)
+
+
+def _build(
+    clips: Sequence[Clip],
+    folder: Path,
+    features: FeatureConfig,
+    window: WindowConfig,
+    shape: tuple[int, ...],
+    workers: int | None,
+) -> dict[str, tuple[int, int]]:
+    index = _read_index(folder / "index.jsonl")
+    missing = [clip for clip in clips if _identity(clip) not in index]
+    if not missing:
+        return index
+    row_bytes = 2 * int(np.prod(shape))
+    end = max((first + count for first, count in index.values()), default=0)
+    identities = [_identity(clip) for clip in missing]
+    with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a") as lines:
+        rows.truncate(end * row_bytes)  # rows whose line was never written
+        results = _compute([clip.path for clip in missing], features, window, workers)
+        for identity, windows in zip(
+            identities, track(results, "Features", len(missing)), strict=True
+        ):
+            rows.write(windows.tobytes())
+            rows.flush()
+            lines.write(json.dumps([identity, end, len(windows)]) + "\n")
+            lines.flush()
+            index[identity] = (end, len(windows))
+            end += len(windows)
+    return index
+
+
+def _read_index(path: Path) -> dict[str, tuple[int, int]]:
+    """Finished clips; a last line that was cut is dropped, from the file too."""
+    if not path.exists():
+        return {}
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        with path.open("r+") as file:
+            file.truncate(len(whole.encode()))
+    return {identity: (first, count) for identity, first, count in map(json.loads, whole.splitlines())}
+
+
+def _compute(
+    paths: Sequence[Path], features: FeatureConfig, window: WindowConfig, workers: int | None
+) -> Iterator[NDArray[np.float16]]:
+    compute = functools.partial(_file_features, features=features, window=window)
+    if len(paths) < INLINE_CLIPS or workers == 1:
+        yield from map(compute, paths)
+        return
+    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+        try:
+            yield from executor.map(compute, paths, chunksize=4)
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:
+    """(windows, channels, n_mels, frames) of one recording."""
+    transform = _log_mel(features)
+    windows = file_windows(path, features.sample_rate, features.channels, window)
+    return np.stack([transform(samples).astype(np.float16) for samples in windows])
+
+
+@functools.cache
+def _log_mel(features: FeatureConfig) -> LogMel:
+    return LogMel(features)
+
+
+def _identity(clip: Clip) -> str:
+    status = clip.path.stat()
+    return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:
+    settings = [str(root.resolve()), features.model_dump(), window.model_dump()]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

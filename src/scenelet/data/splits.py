@@ -1,0 +1,178 @@
+"""Choose training, validation and test clips so that no group is cut in two."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenelet.config import SplitConfig
+from scenelet.data.table import Clip, ClipTable
+from scenelet.errors import DataError, did_you_mean
+
+Clips = tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips of each side, ordered by name, and how they were chosen.
+
+    Validation may be empty, and so may test when the data's own split has none.
+    """
+
+    train: Clips
+    validation: Clips
+    test: Clips
+    description: str
+
+
+def make_split(table: ClipTable, config: SplitConfig) -> Split:
+    """Split a table: a fold held out, else the data's own split, else a made one.
+
+    - `config.fold` held out as test; a table with one fold and its own split (TAU) calls that split
+      by the fold's name. Clips of no fold are left out.
+    - The data's own split is taken as it is; clips of none of its sides are left out.
+    - Otherwise `config.test_fraction` of each class is cut off, in whole groups.
+
+    Validation is the data's own; where it has none, `config.validation_fraction` of each class's
+    training clips is cut off in whole groups, as near as the groups allow. The same table and
+    settings give the same split, whatever the order of the files.
+
+    Raises:
+        DataError: an unknown fold, a class without training clips, or groups that cannot be cut.
+    """
+    clips = tuple(sorted(table.clips, key=lambda clip: clip.name))
+    if config.fold is not None:
+        train, test, how = _hold_out(table, clips, config.fold)
+    elif table.has_split:
+        train, test, how = _own_split(clips)
+    else:
+        train, test = _cut(clips, config.test_fraction, [config.seed, 0], every_class=True)
+        how = f"made split, {100 * config.test_fraction:g} % of each class in whole groups, seed {config.seed}"
+    validation = _side(train, "validation")
+    if validation:
+        train = tuple(clip for clip in train if clip.split != "validation")
+    elif config.validation_fraction > 0:
+        train, validation = _cut(train, config.validation_fraction, [config.seed, 1], every_class=False)
+        if not validation:
+            raise DataError(
+                f"{table.root}: a validation_fraction of {config.validation_fraction:g} leaves no clip for validation"
+                f" ({len(train)} training clips, which are cut in whole groups only); raise it or add recordings"
+            )
+        how += f"; validation {100 * config.validation_fraction:g} % of training in whole groups, seed {config.seed}"
+    _require_training(table, train, how)
+    left_out = len(clips) - len(train) - len(validation) - len(test)
+    counts = f"train {len(train):,}, validation {len(validation):,}, test {len(test):,} clips"
+    return Split(train, validation, test, f"{how}: {counts}" + (f", {left_out:,} left out" if left_out else ""))
+
+
+def _hold_out(table: ClipTable, clips: Clips, fold: str) -> tuple[Clips, Clips, str]:
+    if not table.folds:
+        raise DataError(f"{table.root}: {table.source} has no folds, so fold {fold!r} cannot be held out")
+    if fold not in table.folds:
+        known = " ".join(table.folds)
+        raise DataError(f"{table.root}: no fold {fold!r}; there are {known}{did_you_mean(fold, table.folds)}")
+    if len(table.folds) > 1:
+        train = tuple(clip for clip in clips if clip.fold not in (fold, None))
+        return train, tuple(clip for clip in clips if clip.fold == fold), f"fold {fold} held out"
+    if not table.has_split:
+        raise DataError(f"{table.root}: every clip is in fold {fold}, so holding it out leaves nothing to train on")
+    train, test, how = _own_split(clips)
+    return train, test, f"fold {fold}, {how}"
+
+
+def _own_split(clips: Clips) -> tuple[Clips, Clips, str]:
+    """Training with validation, test."""
+    return _side(clips, "train", "validation"), _side(clips, "test"), "the data's own split"
+
+
+def _side(clips: Clips, *sides: str) -> Clips:
+    return tuple(clip for clip in clips if clip.split in sides)
+
+
+def _require_training(table: ClipTable, train: Iterable[Clip], how: str) -> None:
+    absent = sorted(set(table.labels) - {clip.label for clip in train})
+    if absent:
+        raise DataError(
+            f"{table.root}: class {absent[0]!r} has no training clip ({how}); add recordings, or change the split"
+        )
+
+
+def _cut(clips: Clips, fraction: float, seed: Sequence[int], every_class: bool) -> tuple[Clips, Clips]:
+    """(kept, cut off): of each class as near `fraction` of its clips as whole groups allow, never all.
+
+    Classes with few groups choose first; a group that spans classes follows the first to choose.
+
+    Args:
+        clips: ordered by name.
+        fraction: of each class's clips, to cut off.
+        seed: of the order in which groups are tried.
+        every_class: cut off at least one group of each class, or raise.
+    """
+    rng = np.random.default_rng(seed)
+    sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for clip in clips:
+        sizes[clip.label][clip.group] += 1
+    is_cut: dict[str, bool] = {}
+    for label in sorted(sizes, key=lambda label: (len(sizes[label]), label)):
+        groups = sizes[label]
+        if every_class and len(groups) == 1:
+            raise _one_group(label, groups)
+        names = sorted(groups)
+        undecided = [names[i] for i in rng.permutation(len(names)) if names[i] not in is_cut]
+        already = sum(groups[name] for name in names if is_cut.get(name, False))
+        chosen = nearest_subset(
+            [groups[name] for name in undecided],
+            target=fraction * sum(groups.values()) - already,
+            at_least=1 if every_class and not already else 0,
+            not_all=all(is_cut.get(name, True) for name in names),
+        )
+        is_cut |= {name: i in chosen for i, name in enumerate(undecided)}
+    kept = tuple(clip for clip in clips if not is_cut[clip.group])
+    return kept, tuple(clip for clip in clips if is_cut[clip.group])
+
+
+def _one_group(label: str, groups: dict[str, int]) -> DataError:
+    (group, count), *_ = groups.items()
+    what = "one clip" if count == 1 else f"clips of one group ({group!r})"
+    return DataError(
+        f"class {label!r} has only {what}, which cannot be on both the training and the test side;"
+        " add recordings made elsewhere, or leave the class out"
+    )
+
+
+def nearest_subset(sizes: Sequence[int], target: float, at_least: int = 0, not_all: bool = False) -> set[int]:
+    """Indices of the positive `sizes` whose sum is nearest to `target`: the subset-sum problem, solved exactly.
+
+    Of two sums equally near the smaller is taken, and of the subsets with that sum the one that is
+    reached first in the order given. An empty set when no sum fits.
+
+    Args:
+        sizes: whole numbers above 0.
+        target: the wanted sum.
+        at_least: the smallest sum allowed.
+        not_all: all of them together are not allowed.
+    """
+    if not sizes:
+        return set()
+    # any element can be dropped from a sum beyond this, which brings it nearer
+    highest = min(sum(sizes) - not_all, max(at_least, int(np.ceil(target))) + max(sizes))
+    reached_by = np.full(highest + 1, -1)  # the element whose adding first made this sum
+    reached = np.zeros(highest + 1, bool)
+    reached[0] = True
+    for index, size in enumerate(sizes):
+        if size > highest:
+            continue
+        new = reached[: highest + 1 - size] & ~reached[size:]
+        reached_by[size:][new] = index
+        reached[size:] |= new
+    sums = np.flatnonzero(reached)
+    sums = sums[sums >= at_least]
+    if len(sums) == 0:
+        return set()
+    best = int(sums[np.argmin(np.abs(sums - target))])
+    chosen = set()
+    while best > 0:
+        chosen.add(int(reached_by[best]))
+        best -= sizes[reached_by[best]]
+    return chosen

@@ -1,0 +1,181 @@
+"""The TAU Urban Acoustic Scenes development sets: facts, and the loader of their official layout.
+
+A root holds `meta.csv` (filename, scene_label, identifier, source_label; tab-separated),
+`evaluation_setup/fold1_{train,test,evaluate}.csv`, and
+`audio/[scene]-[city]-[location]-[segment]-[device].wav` (10 s, 48 kHz, stereo, 24 bit).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenelet.data.rows import first_few, read_rows
+from scenelet.data.table import Clip, ClipTable
+from scenelet.errors import DataError
+
+LICENCE = (
+    "Copyright Tampere University and its licensors. Free for experimental and non-commercial use with"
+    " acknowledgement of the source; any commercial use, results and services included, is prohibited."
+)
+
+THREE_CLASSES = {
+    "airport": "indoor",
+    "metro_station": "indoor",
+    "shopping_mall": "indoor",
+    "park": "outdoor",
+    "public_square": "outdoor",
+    "street_pedestrian": "outdoor",
+    "street_traffic": "outdoor",
+    "bus": "transportation",
+    "metro": "transportation",
+    "tram": "transportation",
+}
+"""Scene -> class of DCASE 2020 Task 1B."""
+
+UNSEEN_CITY = "milan"
+"""The one city without training segments: 410 segments in test, 1,030 in no split."""
+
+
+@dataclass(frozen=True)
+class TauSet:
+    """Facts of one published set.
+
+    Attributes:
+        name: of the folder it unpacks into.
+        doi: of its Zenodo record.
+        train, test: segments per class of the official split (fold 1).
+        unused: segments in no split.
+        citation: the paper to cite.
+    """
+
+    name: str
+    doi: str
+    train: dict[str, int]
+    test: dict[str, int]
+    unused: int
+    citation: str
+
+
+TAU_2020_3CLASS = TauSet(
+    name="TAU-urban-acoustic-scenes-2020-3class-development",
+    doi="10.5281/zenodo.3670185",
+    train={"indoor": 2704, "outdoor": 3757, "transportation": 2724},
+    test={"indoor": 1297, "outdoor": 1604, "transportation": 1284},
+    unused=1030,
+    citation=(
+        "T. Heittola, A. Mesaros, T. Virtanen: Acoustic scene classification in DCASE 2020 Challenge:"
+        " generalization across devices and low complexity solutions. DCASE 2020 Workshop."
+    ),
+)
+
+_TEN_SCENES = (
+    ("airport", 911, 421),
+    ("bus", 928, 415),
+    ("metro", 902, 433),
+    ("metro_station", 897, 435),
+    ("park", 946, 386),
+    ("public_square", 945, 387),
+    ("shopping_mall", 896, 441),
+    ("street_pedestrian", 924, 429),
+    ("street_traffic", 942, 402),
+    ("tram", 894, 436),
+)
+
+TAU_2019 = TauSet(
+    name="TAU-urban-acoustic-scenes-2019-development",
+    doi="10.5281/zenodo.2589280",
+    train={scene: train for scene, train, _ in _TEN_SCENES},
+    test={scene: test for scene, _, test in _TEN_SCENES},
+    unused=1030,
+    citation=(
+        "A. Mesaros, T. Heittola, T. Virtanen: A multi-device dataset for urban acoustic scene classification."
+        " DCASE 2018 Workshop."
+    ),
+)
+
+
+def is_tau_root(folder: Path) -> bool:
+    """Whether a folder has the official layout."""
+    return (folder / "meta.csv").is_file() and (folder / "evaluation_setup").is_dir()
+
+
+def load_tau(
+    root: Path, audio_dir: Path | None = None, three_classes: bool = False, require_audio: bool = True
+) -> ClipTable:
+    """Read a root in the official layout; fold "1" is the official split.
+
+    Segments that the split leaves out have `split=None`. A root whose `meta.csv` was cut down to
+    the files that are there is fine.
+
+    Args:
+        root: the folder with `meta.csv`.
+        audio_dir: the `audio` folder, or the one that holds it; None: `root`.
+        three_classes: map the ten scenes to indoor, outdoor, transportation.
+        require_audio: refuse a set whose recordings are missing.
+
+    Raises:
+        DataError: recordings are missing, or the tables are not in the official form.
+    """
+    meta = root / "meta.csv"
+    rows = read_rows(meta, ("filename", "scene_label", "identifier"))
+    labels = {row.values["scene_label"] for row in rows}
+    facts = _recognise(meta, labels)
+    sides = _official_split(root)
+    folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
+    clips: dict[str, Clip] = {}
+    for line, values in rows:
+        name, scene = values["filename"], values["scene_label"]
+        parts = Path(name).stem.split("-")
+        if len(parts) != 5:
+            raise DataError(
+                f"{meta}, line {line}: {name!r} is not named scene-city-location-segment-device.wav;"
+                " use a CSV with filename,label for other recordings"
+            )
+        if not values["identifier"]:
+            raise DataError(f"{meta}, line {line}: the identifier is empty; it is the recording's location")
+        if name in clips:
+            raise DataError(f"{meta}, line {line}: {name} is listed twice; delete one row")
+        path = folder / (name if audio_dir is None else Path(name).name)
+        label = THREE_CLASSES.get(scene, scene) if three_classes else scene
+        clips[name] = Clip(path, name, label, values["identifier"], "1", sides.get(name), parts[1])
+    if require_audio:
+        _require_audio(clips, facts, folder)
+    mapped = " mapped to 3 classes" if three_classes and facts is TAU_2019 else ""
+    ordered = tuple(clips[name] for name in sorted(clips))
+    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered)
+
+
+def _recognise(meta: Path, labels: set[str]) -> TauSet:
+    for facts in (TAU_2020_3CLASS, TAU_2019):
+        if labels <= set(facts.train):
+            return facts
+    raise DataError(
+        f"{meta}: scene_label {first_few(sorted(labels - set(TAU_2019.train)))} is not one of TAU's;"
+        " use a CSV with filename,label for other recordings"
+    )
+
+
+def _year(facts: TauSet) -> str:
+    return "2020 3class" if facts is TAU_2020_3CLASS else "2019"
+
+
+def _official_split(root: Path) -> dict[str, str]:
+    sides: dict[str, str] = {}
+    for side in ("train", "test"):
+        path = root / "evaluation_setup" / f"fold1_{side}.csv"
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; unpack the set's meta archive into {root}")
+        for line, values in read_rows(path, ("filename",)):
+            name = values["filename"]
+            if sides.setdefault(name, side) != side:
+                raise DataError(f"{path}, line {line}: {name} is in fold1_train.csv too; delete one row")
+    return sides
+
+
+def _require_audio(clips: dict[str, Clip], facts: TauSet, place: Path) -> None:
+    missing = [name for name, clip in clips.items() if not clip.path.is_file()]
+    if missing:
+        raise DataError(
+            f"{place}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
+            f" ({first_few(missing)}); unpack the audio archives of {facts.name} here, from Zenodo"
+            f" (doi {facts.doi}), or cut meta.csv down to the recordings you have"
+        )

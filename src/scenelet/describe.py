@@ -1,0 +1,72 @@
+"""A model file -> everything that can be said about it: what `scenelet info` prints."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scenelet import modelfile
+from scenelet.modelfile import SceneModel
+from scenelet.nodes import Conv, Linear, layer_macs, shapes
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """JSON values: parameters, multiply-accumulates of a window, sizes, settings, layers, provenance.
+
+    "parameters" and "parameters_kept" are those of training (the paper's count); "layers" are the
+    stored nodes, whose norms are one scale and shift per channel and sub-band.
+
+    Raises:
+        ModelFileError: as `scenelet.modelfile.read`.
+    """
+    model = modelfile.read(path)
+    layers = layer_table(model)
+    return {
+        "file": str(path),
+        "labels": list(model.labels),
+        "parameters": model.counts.parameters,
+        "parameters_kept": model.counts.parameters_kept,
+        "macs": sum(layer["macs"] for layer in layers),
+        "bytes": modelfile.sizes(model, path.stat().st_size),
+        "counts": model.counts.model_dump(),
+        "features": model.features.model_dump(),
+        "window": model.window.model_dump(),
+        "layers": layers,
+        "provenance": model.provenance,
+        "results": model.results,
+        "licences": model.licences,
+    }
+
+
+def layer_table(model: SceneModel) -> list[dict[str, Any]]:
+    """A row a node: name, op, output shape, parameters, kept (not zero), density, macs.
+
+    An array that several nodes use is counted at the first and named under "shared_with" at the others,
+    so that columns add up. Density is None for nodes without parameters of their own.
+    """
+    known = shapes(model.nodes, model.array_shapes, model.input_shape)
+    costs = layer_macs(model.nodes, model.array_shapes, model.input_shape)
+    first_user: dict[str, str] = {}
+    rows = []
+    for node, macs in zip(model.nodes, costs, strict=True):
+        own = [model.arrays[name] for name in node.arrays if name not in first_user]
+        shared = [first_user[name] for name in node.arrays if name in first_user]
+        for name in node.arrays:
+            first_user.setdefault(name, node.output)
+        parameters = sum(array.size for array in own)
+        # a scale or shift of zero is a value like any other; only weights are pruned
+        pruned = sum(int(array.size - np.count_nonzero(array)) for array in own)
+        kept = parameters - (pruned if isinstance(node, Conv | Linear) else 0)
+        rows.append(
+            {
+                "name": node.output,
+                "op": node.op,
+                "shape": list(known[node.output]),
+                "parameters": parameters,
+                "kept": kept,
+                "density": kept / parameters if parameters else None,
+                "macs": macs,
+                "shared_with": shared[0] if shared else None,
+            }
+        )
+    return rows

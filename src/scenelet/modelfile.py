@@ -1,0 +1,319 @@
+"""The `.scn` file: one model with everything a user needs, as data only.
+
+    magic              8 bytes
+    format version     u32, little-endian like all that follow
+    file length        u32
+    head               u32 stored bytes, u32 inflated bytes; then deflated JSON
+    sections           the arrays, see `scenelet.planes`; the head has the stored lengths
+    checksum           SHA-256 of everything before it
+
+A reader checks every length, count and shape before it allocates, and executes nothing.
+"""
+
+import hashlib
+import json
+import math
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, JsonValue, ValidationError, model_validator
+
+from scenelet import nodes as network
+from scenelet.config import FeatureConfig, Settings, WindowConfig
+from scenelet.errors import ModelFileError
+from scenelet.nodes import Name, Node, Shape
+from scenelet.planes import BYTES, Encoding, deflate, inflate, pack, unpack
+
+MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
+FORMAT_VERSION = 1
+MAX_FILE_BYTES = 1 << 26
+MAX_HEAD_BYTES = 1 << 22
+MAX_PARAMETERS = 1 << 24
+MAX_FRAMED = 1 << 27
+"""Numbers in the overlapping frames of one window: what the features of a stored model may need."""
+_START = struct.Struct("<8sIIII")
+_CHECKSUM = hashlib.sha256().digest_size
+_AGAIN = "copy or download it again"
+
+
+class TrainingCounts(Settings):
+    """Parameters at training time: what challenges count, where norms still have their own."""
+
+    conv: int = Field(ge=0, description="convolution weights, zeros included")
+    conv_kept: int = Field(ge=0, description="those that the pruning mask keeps, whatever their value")
+    linear: int = Field(0, ge=0, description="dense weights, and all biases")
+    linear_kept: int = Field(0, ge=0)
+    batch_norm: int = Field(0, ge=0, description="scales and shifts")
+    sub_spectral_norm: int = Field(0, ge=0, description="scales and shifts")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainingCounts":
+        if self.conv_kept > self.conv or self.linear_kept > self.linear:
+            raise ValueError("more parameters kept than there are")
+        return self
+
+    @property
+    def parameters(self) -> int:
+        """All parameters, pruned ones included."""
+        return self.conv + self.linear + self.batch_norm + self.sub_spectral_norm
+
+    @property
+    def parameters_kept(self) -> int:
+        """Kept weights and all norm parameters: the paper's non-zero count."""
+        return self.conv_kept + self.linear_kept + self.batch_norm + self.sub_spectral_norm
+
+
+@dataclass(frozen=True, eq=False)
+class SceneModel:
+    """Everything a `.scn` file holds.
+
+    `nodes` run on raw log-mel of one window, see `scenelet.nodes`; `arrays` are their weights in
+    float32, and `encodings` says how each is stored. `provenance` and `results` hold JSON values.
+    """
+
+    labels: tuple[str, ...]
+    features: FeatureConfig
+    window: WindowConfig
+    nodes: tuple[Node, ...]
+    arrays: dict[str, NDArray[np.float32]]
+    encodings: dict[str, Encoding]
+    counts: TrainingCounts
+    provenance: dict[str, Any]
+    results: dict[str, Any]
+    licences: list[str]
+
+    @property
+    def input_shape(self) -> Shape:
+        """(channels, n_mels, frames) of one window's log-mel."""
+        return _input_shape(self.features, self.window)
+
+    @property
+    def array_shapes(self) -> dict[str, Shape]:
+        """Shape of every array."""
+        return {name: array.shape for name, array in self.arrays.items()}
+
+
+class _Array(Settings):
+    name: Name
+    shape: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_PARAMETERS)], ...], Field(min_length=1, max_length=4)]
+    encoding: Encoding
+
+
+class _Head(Settings):
+    labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
+    features: FeatureConfig
+    window: WindowConfig
+    nodes: tuple[Node, ...]
+    arrays: tuple[_Array, ...]
+    sections: dict[str, Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]]
+    counts: TrainingCounts
+    provenance: dict[str, JsonValue]
+    results: dict[str, JsonValue]
+    licences: list[str]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "_Head":
+        if len(set(self.labels)) != len(self.labels) or not all(label.isprintable() for label in self.labels):
+            raise ValueError("labels must be printable and different from each other")
+        shapes = {array.name: array.shape for array in self.arrays}
+        if len(shapes) != len(self.arrays):
+            raise ValueError("two arrays have one name")
+        if sum(math.prod(shape) for shape in shapes.values()) > MAX_PARAMETERS:
+            raise ValueError(f"more than {MAX_PARAMETERS} parameters")
+        framed = self.features.n_frames(self.window.samples(self.features.sample_rate)) * self.features.n_fft
+        if framed > MAX_FRAMED:
+            raise ValueError("its window is too long for its features")
+        if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
+            raise ValueError("its window is shorter than half of n_fft")
+        # ModelFileError is no ValueError: it passes through pydantic as it is
+        values = network.shapes(self.nodes, shapes, _input_shape(self.features, self.window))
+        if values[network.OUTPUT] != (len(self.labels),):
+            raise ValueError(f"{len(self.labels)} labels for {values[network.OUTPUT][0]} probabilities")
+        return self
+
+
+def read(path: Path) -> SceneModel:
+    """Read a `.scn` file.
+
+    Raises:
+        ModelFileError: no such file, not a model file, damaged, or of a newer format.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise ModelFileError(f"{path}: is {kind}; give the path of a .scn file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such file; give the path of a .scn file") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
+    return decode(data, str(path))
+
+
+def write(model: SceneModel, path: Path) -> None:
+    """Write a `.scn` file, whole or not at all.
+
+    Raises:
+        ModelFileError: as `encode`, or the file cannot be written.
+    """
+    replace_file(path, encode(model))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `data` under a temporary name beside `path`, then move it there.
+
+    Raises:
+        ModelFileError: it cannot be written; what was at `path` is untouched.
+    """
+    if path.is_dir():
+        raise ModelFileError(f"{path}: is a folder; give the name of the file to write")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            partial.write_bytes(data)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def encode(model: SceneModel) -> bytes:
+    """A model -> the bytes of its file; the same model gives the same bytes.
+
+    Raises:
+        ModelFileError: what the model holds does not fit together or does not fit its encoding.
+    """
+    if set(model.arrays) != set(model.encodings):
+        odd = min(set(model.arrays) ^ set(model.encodings))
+        raise ModelFileError(f"{odd!r} has an array or an encoding, but not both")
+    sections = pack(model.arrays, model.encodings)
+    entries = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
+    head = {
+        "labels": model.labels,
+        "features": model.features.model_dump(),
+        "window": model.window.model_dump(),
+        "nodes": [node.model_dump() for node in model.nodes],
+        "arrays": entries,
+        "sections": {name: len(stored) for name, stored in sections.items()},
+        "counts": model.counts.model_dump(),
+        "provenance": model.provenance,
+        "results": model.results,
+        "licences": model.licences,
+    }
+    try:
+        plain = json.dumps(head, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"the model's head holds a value that JSON cannot ({error})") from None
+    _parse_head(plain)
+    stored_head = deflate(plain)
+    body = b"".join([stored_head, *sections.values()])
+    length = _START.size + len(body) + _CHECKSUM
+    if length > MAX_FILE_BYTES or len(plain) > MAX_HEAD_BYTES:
+        raise ModelFileError(f"the model is too large for a file of {MAX_FILE_BYTES} bytes, or its head for one")
+    start = _START.pack(MAGIC, FORMAT_VERSION, length, len(stored_head), len(plain))
+    return start + body + hashlib.sha256(start + body).digest()
+
+
+def decode(data: bytes, source: str) -> SceneModel:
+    """The bytes of a file -> its model; `source` is named in errors.
+
+    Raises:
+        ModelFileError: not a model file, cut short, altered, of a newer format, or inconsistent.
+    """
+    stored_size, plain_size = _check_frame(data, source)
+    try:
+        head = _parse_head(inflate(data[_START.size : _START.size + stored_size], plain_size))
+        encodings = {array.name: array.encoding for array in head.arrays}
+        shapes = {array.name: array.shape for array in head.arrays}
+        arrays = unpack(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
+    except ModelFileError as error:
+        raise ModelFileError(f"{source}: {error}; {_AGAIN}") from None
+    return SceneModel(
+        labels=head.labels,
+        features=head.features,
+        window=head.window,
+        nodes=head.nodes,
+        arrays=arrays,
+        encodings=encodings,
+        counts=head.counts,
+        provenance=head.provenance,
+        results=head.results,
+        licences=head.licences,
+    )
+
+
+def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
+    """Bytes of the model under every convention in use.
+
+    - "paper": kept weights and all norm parameters (Chang et al., 2020).
+    - "dcase2020": kept weights without any norm (limit 500 KiB).
+    - "dcase2020_with_ssn": the same, sub-spectral norms' scales and shifts counted.
+    - "dcase2022": all parameters, zeros included (limit 128 kB).
+    - "disk": `disk_bytes`, the file as it ships.
+
+    A parameter counts with the bytes of its encoding: 2 in fp16, 4 in fp32. Norm parameters are
+    those of training; the input's standardisation is part of the features and not counted.
+    """
+    weights = _width(model, [n for n in model.nodes if n.op in ("Conv", "Linear")])
+    norms = _width(model, [n for n in model.nodes if n.op == "ScaleShift" and n.input != network.INPUT])
+    counts = model.counts
+    kept = weights * (counts.conv_kept + counts.linear_kept)
+    sub_spectral = norms * counts.sub_spectral_norm
+    all_norms = norms * counts.batch_norm + sub_spectral
+    return {
+        "paper": kept + all_norms,
+        "dcase2020": kept,
+        "dcase2020_with_ssn": kept + sub_spectral,
+        "dcase2022": weights * (counts.conv + counts.linear) + all_norms,
+        "disk": disk_bytes,
+    }
+
+
+def _width(model: SceneModel, nodes: list[Node]) -> int:
+    """Bytes a parameter of these nodes counts for; the widest where they differ."""
+    return max((BYTES[model.encodings[name]] for node in nodes for name in node.arrays), default=2)
+
+
+def _check_frame(data: bytes, source: str) -> tuple[int, int]:
+    """Check magic, version, length and checksum -> the head's stored and inflated bytes."""
+    if not data:
+        raise ModelFileError(f"{source}: the file is empty; {_AGAIN}")
+    if data[: len(MAGIC)] != MAGIC[: len(data)]:
+        raise ModelFileError(f"{source}: not a scenelet model; `scenelet compress` writes them")
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelFileError(f"{source}: larger than the {MAX_FILE_BYTES} bytes a model may have; {_AGAIN}")
+    if len(data) < _START.size + _CHECKSUM:
+        raise ModelFileError(f"{source}: cut short after {len(data)} bytes; {_AGAIN}")
+    _, version, length, stored_size, plain_size = _START.unpack_from(data)
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{source}: has format version {version}, this scenelet reads up to {FORMAT_VERSION}; upgrade scenelet"
+        )
+    if len(data) < length:
+        raise ModelFileError(f"{source}: cut short after {len(data)} of {length} bytes; {_AGAIN}")
+    checksum = hashlib.sha256(memoryview(data)[:-_CHECKSUM]).digest()
+    if version < 1 or len(data) != length or checksum != data[-_CHECKSUM:]:
+        raise ModelFileError(f"{source}: its checksum does not fit, the file was altered; {_AGAIN}")
+    if plain_size > MAX_HEAD_BYTES or stored_size > length - _START.size - _CHECKSUM:
+        raise ModelFileError(f"{source}: its head is larger than the file allows; {_AGAIN}")
+    return stored_size, plain_size
+
+
+def _parse_head(plain: bytes) -> _Head:
+    try:
+        return _Head.model_validate_json(plain, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = "".join(f" {part}" for part in first["loc"])
+        raise ModelFileError(f"head{where} is not valid ({first['msg'].removeprefix('Value error, ')})") from None
+
+
+def _input_shape(features: FeatureConfig, window: WindowConfig) -> Shape:
+    return features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate))

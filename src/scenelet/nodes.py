@@ -1,0 +1,255 @@
+"""The closed set of operations that a stored network may hold, their shapes and their cost.
+
+A network is a list of nodes in the order in which they run. A node names the values it reads and
+the one it writes, and its arrays; several nodes may name the same array, which is then stored once.
+Shapes are written without the batch: (channels, frequency, time), or (features,) after pooling.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scenelet.errors import ModelFileError
+
+INPUT = "log_mel"
+"""The value a network reads: raw log-mel (batch, channels, n_mels, frames)."""
+OUTPUT = "probabilities"
+"""The value the last node writes: (batch, classes)."""
+MAX_NODES = 4096
+MAX_VALUES = 1 << 27
+"""Numbers in one intermediate value of one window; half a gigabyte in fp32."""
+
+# Printable ASCII without space and colon: `graph` makes names of its own with a colon.
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-9;-~]+$")]
+Step = Annotated[int, Field(ge=1, le=4096)]
+Shape = tuple[int, ...]
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: Name
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays this node uses."""
+        return ()
+
+
+class _OneInput(_Node):
+    input: Name
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The values this node reads."""
+        return (self.input,)
+
+
+class Conv(_OneInput):
+    """Cross-correlation without bias, zero padding; weight (out, in / groups, kernel F, kernel T)."""
+
+    op: Literal["Conv"] = "Conv"
+    weight: Name
+    stride: tuple[Step, Step] = (1, 1)
+    padding: tuple[Annotated[int, Field(ge=0, le=4096)], Annotated[int, Field(ge=0, le=4096)]] = (0, 0)
+    groups: Step = 1
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays this node uses."""
+        return (self.weight,)
+
+
+class ScaleShift(_OneInput):
+    """x * scale + shift; both arrays are (sub_bands, channels) or (sub_bands, 1).
+
+    Frequency is split into contiguous equal sub-bands. This is a norm with fixed statistics, and,
+    with as many sub-bands as mel bands, the standardisation of the input.
+    """
+
+    op: Literal["ScaleShift"] = "ScaleShift"
+    scale: Name
+    shift: Name
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays this node uses."""
+        return (self.scale, self.shift)
+
+
+class Relu(_OneInput):
+    """max(x, 0)."""
+
+    op: Literal["Relu"] = "Relu"
+
+
+class Add(_Node):
+    """a + b, of one shape."""
+
+    op: Literal["Add"] = "Add"
+    inputs: tuple[Name, Name]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The values this node reads."""
+        return self.inputs
+
+
+class MaxPool(_OneInput):
+    """Maximum over windows of (frequency, time), no padding, a rest that fills no window is dropped."""
+
+    op: Literal["MaxPool"] = "MaxPool"
+    kernel: tuple[Step, Step]
+    stride: tuple[Step, Step]
+
+
+class GlobalMeanPool(_OneInput):
+    """(channels, frequency, time) -> (channels,): the mean over frequency and time."""
+
+    op: Literal["GlobalMeanPool"] = "GlobalMeanPool"
+
+
+class Flatten(_OneInput):
+    """(channels, frequency, time) -> (channels * frequency * time,), time moving fastest."""
+
+    op: Literal["Flatten"] = "Flatten"
+
+
+class Linear(_OneInput):
+    """weight (out, in) times x, plus bias (out,)."""
+
+    op: Literal["Linear"] = "Linear"
+    weight: Name
+    bias: Name
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays this node uses."""
+        return (self.weight, self.bias)
+
+
+class Softmax(_OneInput):
+    """exp(x) / sum of exp(x), over the classes."""
+
+    op: Literal["Softmax"] = "Softmax"
+
+
+Node = Annotated[
+    Conv | ScaleShift | Relu | Add | MaxPool | GlobalMeanPool | Flatten | Linear | Softmax, Field(discriminator="op")
+]
+
+
+def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> dict[str, Shape]:
+    """Shape of every value, without the batch; checks the whole list on the way.
+
+    Args:
+        nodes: in the order in which they run.
+        array_shapes: shape of every stored array.
+        input_shape: (channels, n_mels, frames) of "log_mel".
+
+    Raises:
+        ModelFileError: an unknown value, a missing or unused array, sizes that do not fit, a value
+            written twice, or a last node that is not the softmax that writes "probabilities".
+    """
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        raise ModelFileError(f"input: shape {tuple(input_shape)} is not (channels, n_mels, frames)")
+    if not 0 < len(nodes) <= MAX_NODES:
+        raise ModelFileError(f"a network has 1 to {MAX_NODES} nodes, this one {len(nodes)}")
+    known: dict[str, Shape] = {INPUT: tuple(input_shape)}
+    for index, node in enumerate(nodes):
+        where = f"node {index} ({node.op} {node.output!r})"
+        for name in node.reads:
+            if name not in known:
+                raise ModelFileError(f"{where} reads {name!r}, which no node before it writes")
+        for name in node.arrays:
+            if name not in array_shapes:
+                raise ModelFileError(f"{where} uses the array {name!r}, which is missing")
+        if node.output in known:
+            raise ModelFileError(f"{where} writes {node.output!r}, which is written already")
+        shape = _output_shape(node, [known[name] for name in node.reads], array_shapes, where)
+        if min(shape) < 1:
+            raise ModelFileError(f"{where}: the window is too short for it, nothing would be left")
+        if math.prod(shape) > MAX_VALUES:
+            raise ModelFileError(f"{where}: a value of {math.prod(shape)} numbers is too large (limit {MAX_VALUES})")
+        known[node.output] = shape
+    if nodes[-1].op != "Softmax" or nodes[-1].output != OUTPUT:
+        raise ModelFileError(f"the last node is a Softmax that writes {OUTPUT!r}, not {where}")
+    unused = set(array_shapes) - {name for node in nodes for name in node.arrays}
+    if unused:
+        raise ModelFileError(f"the array {min(unused)!r} is used by no node")
+    return known
+
+
+def layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> list[int]:
+    """Multiply-accumulates of each node for one window; only `Conv` and `Linear` count. Raises as `shapes`."""
+    known = shapes(nodes, array_shapes, input_shape)
+    counts = []
+    for node in nodes:
+        match node:
+            case Conv():
+                positions = math.prod(known[node.output][1:])
+                counts.append(positions * math.prod(array_shapes[node.weight]))
+            case Linear():
+                counts.append(math.prod(array_shapes[node.weight]))
+            case _:
+                counts.append(0)
+    return counts
+
+
+def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> int:
+    """Multiply-accumulates of the network for one window; see `layer_macs`."""
+    return sum(layer_macs(nodes, array_shapes, input_shape))
+
+
+def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], where: str) -> Shape:
+    """Shape that the node writes, given those it reads."""
+    shape = inputs[0]
+    match node:
+        case Relu():
+            return shape
+        case Add():
+            if shape != inputs[1]:
+                raise ModelFileError(f"{where} adds the shapes {shape} and {inputs[1]}")
+            return shape
+        case Linear():
+            return _linear(arrays[node.weight], arrays[node.bias], shape, where)
+        case Softmax():
+            if len(shape) != 1:
+                raise ModelFileError(f"{where} reads the shape {shape}, not (classes,)")
+            return shape
+    if len(shape) != 3:
+        raise ModelFileError(f"{where} reads the shape {shape}, not (channels, frequency, time)")
+    match node:
+        case Conv():
+            return _conv(node, arrays[node.weight], shape, where)
+        case ScaleShift():
+            return _scale_shift(arrays[node.scale], arrays[node.shift], shape, where)
+        case MaxPool():
+            return shape[0], *((n - k) // s + 1 for n, k, s in zip(shape[1:], node.kernel, node.stride, strict=True))
+        case GlobalMeanPool():
+            return (shape[0],)
+        case Flatten():
+            return (math.prod(shape),)
+
+
+def _conv(node: Conv, weight: Shape, shape: Shape, where: str) -> Shape:
+    if len(weight) != 4 or weight[1] * node.groups != shape[0] or weight[0] % node.groups:
+        raise ModelFileError(f"{where}: weight {weight} in {node.groups} groups does not fit {shape[0]} channels")
+    sides = zip(shape[1:], weight[2:], node.padding, node.stride, strict=True)
+    return weight[0], *((n + 2 * pad - k) // stride + 1 for n, k, pad, stride in sides)
+
+
+def _scale_shift(scale: Shape, shift: Shape, shape: Shape, where: str) -> Shape:
+    if scale != shift or len(scale) != 2 or scale[1] not in (1, shape[0]):
+        raise ModelFileError(f"{where}: scale {scale} and shift {shift} do not fit {shape[0]} channels")
+    if shape[1] % scale[0]:
+        raise ModelFileError(f"{where}: {shape[1]} frequencies do not split into {scale[0]} equal sub-bands")
+    return shape
+
+
+def _linear(weight: Shape, bias: Shape, shape: Shape, where: str) -> Shape:
+    if len(weight) != 2 or weight[1:] != shape or bias != weight[:1]:
+        raise ModelFileError(f"{where}: weight {weight} and bias {bias} do not fit the input {shape}")
+    return bias

@@ -1,0 +1,66 @@
+"""`scenelet check`: findings on stdout, talk on stderr, 1 when there are errors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+
+from scenelet.cli.check import Format, check
+from scenelet.errors import DataError
+
+
+@pytest.fixture
+def folds(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A sound set of two classes in two folds, 0.1 s a clip."""
+    rows = ["filename,label,fold,group"]
+    for i in range(40):
+        soundfile.write(tmp_path / f"{i:02d}.wav", rng.uniform(-0.5, 0.5, 800), 8000)
+        rows.append(f"{i:02d}.wav,{'xy'[i % 2]},{i // 20 + 1},g{i // 2}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "clips.csv"
+
+
+def test_sound_data_has_no_findings(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(folds, window=0.1, workers=1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "CSV clips.csv: 40 clips, 2 classes, 20 groups, folds 1 2" in err
+    assert "40 clips: 0 errors, 0 warnings" in err
+
+
+@pytest.mark.parametrize("fold", [None, "1"])
+def test_errors_end_in_1_and_json_is_all_of_stdout(
+    folds: Path, fold: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds.write_text(folds.read_text().replace("39.wav,y,2,g19", "39.wav,y,2,g0"))
+    with pytest.raises(typer.Exit) as caught:
+        check(folds, fold=fold, window=0.1, workers=1, format=Format.json)
+    assert caught.value.exit_code == 1
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert (report["clips"], report["errors"], report["warnings"]) == (40, 1, 0)
+    assert report["classes"] == {"x": 20, "y": 20}
+    assert report["findings"][0]["kind"] == "shared group"
+    assert report["findings"][0]["clips"] == ["00.wav", "01.wav", "39.wav"]
+    assert ("fold 1 held out" in err) is (fold is not None)
+
+
+def test_table_has_a_line_a_finding_and_warnings_end_in_0(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(folds, window=1.0, workers=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 40
+    assert lines[0] == "warning too short     00.wav: 0.10 s, less than half of the 1 s window"
+
+
+def test_a_made_split_is_tried_where_the_data_has_none(folds: Path) -> None:
+    folds.write_text("filename,label\n00.wav,x\n02.wav,x\n01.wav,y\n")
+    with pytest.raises(DataError, match="class 'y' has only one clip"):
+        check(folds)
+
+
+def test_unknown_fold(folds: Path) -> None:
+    with pytest.raises(DataError, match="no fold '9'; there are 1 2"):
+        check(folds, fold="9")

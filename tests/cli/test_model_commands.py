@@ -1,0 +1,163 @@
+"""`scenelet predict`, `info` and `export`: results on stdout, talk on stderr, exit codes."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import typer
+
+from scenelet import modelfile
+from scenelet.classifier import load
+from scenelet.cli.export import export
+from scenelet.cli.info import info
+from scenelet.cli.predict import predict
+from scenelet.errors import ModelFileError, UsageError
+from scenelet.modelfile import TrainingCounts
+from tiny_model import changed, tiny_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.scn"
+    modelfile.write(tiny_model(), path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Two recordings, one in a subfolder, and a text."""
+    import soundfile
+
+    root = tmp_path / "recordings"
+    (root / "sub").mkdir(parents=True)
+    soundfile.write(root / "sub" / "a.FLAC", rng.uniform(-0.5, 0.5, 4000), 8000, format="FLAC")
+    soundfile.write(root / "b.wav", rng.uniform(-0.1, 0.1, (1000, 2)), 8000)
+    (root / "notes.txt").write_text("not a recording")
+    return root
+
+
+def test_predict_a_folder_as_json(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(str(model), [folder], predict_format("json"))
+    out, err = capsys.readouterr()
+    rows = json.loads(out)
+    assert err == ""
+    assert [row["file"] for row in rows] == [str(folder / "b.wav"), str(folder / "sub" / "a.FLAC")]
+    assert [row["windows"] for row in rows] == [1, 3]
+    expected = load(model).predict(folder / "b.wav")
+    assert rows[0]["probabilities"] == expected.probabilities
+    assert rows[0]["label"] == expected.label
+
+
+def predict_format(name: str) -> object:
+    from scenelet.cli.predict import Format
+
+    return Format(name)
+
+
+def test_predict_as_csv_and_table(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(str(model), [folder / "b.wav"], predict_format("csv"))
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["file", "label", "windows", "indoor", "outdoor", "transportation"]
+    assert row[0] == str(folder / "b.wav")
+    assert sum(map(float, row[3:])) == pytest.approx(1, abs=1e-5)
+    predict(str(model), [folder / "b.wav"])
+    out = capsys.readouterr().out
+    assert row[1] in out
+    assert "transportation" in out
+
+
+def test_a_bad_file_does_not_stop_the_others(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = folder / "sub" / "none"
+    empty.mkdir()
+    with pytest.raises(typer.Exit) as caught:
+        predict(str(model), [folder / "notes.txt", folder / "no.wav", empty, folder / "b.wav"], predict_format("json"))
+    assert caught.value.exit_code == 1
+    out, err = capsys.readouterr()
+    assert [row["file"] for row in json.loads(out)] == [str(folder / "b.wav")]
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert [line.split(":")[1].strip() for line in lines] == [
+        str(folder / "notes.txt"),
+        str(folder / "no.wav"),
+        str(empty),
+    ]
+
+
+def test_labels_and_names_are_not_markup(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"), provenance={"[b]": "\x1b[2J"})
+    modelfile.write(bracketed, path)
+    predict(str(path), [folder / "b.wav"])
+    info(str(path))
+    out = capsys.readouterr().out
+    assert "[red]in" in out
+    assert "[b]: " in out
+    assert "\x1b" not in out
+
+
+def info_json(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
+    from scenelet.cli.info import Format
+
+    info(str(path), Format.json)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = tiny_model()
+    held.arrays["v2.shift"][0, 0] = 0  # a norm's zero is a parameter like any other
+    modelfile.write(held, model)
+    found = info_json(model, capsys)
+    assert found["parameters"] == held.counts.parameters
+    assert found["parameters_kept"] == held.counts.parameters_kept
+    assert found["bytes"] == modelfile.sizes(held, model.stat().st_size)
+    assert found["labels"] == list(held.labels)
+    assert found["window"]["seconds"] == 0.2
+    assert found["provenance"] == held.provenance
+    layers = found["layers"]
+    assert [layer["name"] for layer in layers] == [node.output for node in held.nodes]
+    assert found["macs"] == sum(layer["macs"] for layer in layers)
+    convolutions = [layer for layer in layers if layer["op"] == "Conv"]
+    assert sum(layer["parameters"] for layer in convolutions) == held.counts.conv
+    assert sum(layer["kept"] for layer in convolutions) == held.counts.conv_kept
+    assert [layer["shared_with"] for layer in convolutions] == [None, None, convolutions[1]["name"], None]
+    assert convolutions[0]["macs"] == 4 * 8 * 7 * 2 * 5 * 5
+    assert all(layer["kept"] == layer["parameters"] for layer in layers if layer["op"] == "ScaleShift")
+
+
+def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    counts = TrainingCounts(conv=593_792, conv_kept=237_517, batch_norm=6_790, sub_spectral_norm=1_280)
+    modelfile.write(changed(tiny_model(), counts=counts), path)
+    info(str(path))
+    out = capsys.readouterr().out
+    for text in ("601,862, of which 245,587 kept", "491.17 kB", "463.90 KiB", "466.40 KiB", "1,203.72 kB", "500 KiB"):
+        assert text in out
+    assert f"{path.stat().st_size / 1000:.2f} kB" in out
+
+
+def test_export(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "model.onnx"
+    export(str(model), out)
+    printed, talk = capsys.readouterr()
+    assert float(printed.split(":")[1]) < 1e-6
+    assert "(batch, 2, 16, 13)" in talk
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    log_mel = np.random.default_rng(0).normal(-40, 15, (2, 2, 16, 13)).astype(np.float32)
+    found = session.run(["probabilities"], {"log_mel": log_mel})[0]
+    np.testing.assert_allclose(found, load(model).probabilities(log_mel), atol=1e-6)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["labels"]) == list(tiny_model().labels)
+    assert json.loads(metadata["features"])["n_mels"] == 16
+
+
+def test_a_model_that_is_none(tmp_path: Path, write_wav: Callable[..., Path]) -> None:
+    for command in (lambda m: predict(m, [tmp_path]), info, lambda m: export(m, tmp_path / "x.onnx")):
+        with pytest.raises(UsageError):
+            command("unknown")
+        with pytest.raises(ModelFileError):
+            command(str(tmp_path / "missing.scn"))

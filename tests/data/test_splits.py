@@ -1,0 +1,211 @@
+"""Splits: no group on two sides, shares as near as groups allow, the same whatever the order."""
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenelet.config import SplitConfig
+from scenelet.data.sources import load_table
+from scenelet.data.splits import Split, make_split, nearest_subset
+from scenelet.data.table import Clip, ClipTable
+from scenelet.errors import DataError
+
+
+def _table(rows: list[tuple[str, str]], folds: list[str] | None = None, splits: list[str] | None = None) -> ClipTable:
+    """Clips from (label, group) with optional folds and splits; "" is None."""
+    clips = tuple(
+        Clip(
+            Path(f"{i:04d}.wav"),
+            f"{i:04d}.wav",
+            label,
+            group,
+            (folds[i] or None) if folds else None,
+            (splits[i] or None) if splits else None,
+        )
+        for i, (label, group) in enumerate(rows)
+    )
+    return ClipTable(Path("data"), "CSV clips.csv", clips)
+
+
+def _own_groups(**counts: int) -> ClipTable:
+    return _table([(label, f"{label}{i}") for label, count in counts.items() for i in range(count)])
+
+
+def _names(clips: tuple[Clip, ...]) -> list[str]:
+    return [clip.name for clip in clips]
+
+
+def _no_shared_groups(split: Split) -> bool:
+    sides = [{clip.group for clip in side} for side in (split.train, split.validation, split.test)]
+    return all(one.isdisjoint(other) for one, other in combinations(sides, 2))
+
+
+class TestFolds:
+    TABLE = _table([(label, f"{label}{i}") for i in range(6) for label in "ab"], [*"112233112233"])
+
+    def test_holds_one_out(self) -> None:
+        split = make_split(self.TABLE, SplitConfig(fold="2"))
+        assert {clip.fold for clip in split.test} == {"2"}
+        assert {clip.fold for clip in split.train} == {"1", "3"}
+        assert split.description == "fold 2 held out: train 8, validation 0, test 4 clips"
+
+    def test_clips_of_no_fold_are_left_out(self) -> None:
+        table = _table([("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("b", "5")], ["1", "1", "2", "2", ""])
+        assert make_split(table, SplitConfig(fold="1")).description.endswith("test 2 clips, 1 left out")
+
+    def test_unknown_fold_names_the_known(self) -> None:
+        with pytest.raises(DataError, match="data: no fold '7'; there are 1 2 3"):
+            make_split(self.TABLE, SplitConfig(fold="7"))
+
+    def test_no_folds(self) -> None:
+        with pytest.raises(DataError, match=r"CSV clips.csv has no folds, so fold '1' cannot be held out"):
+            make_split(_own_groups(a=3, b=3), SplitConfig(fold="1"))
+
+    def test_only_one_fold(self) -> None:
+        with pytest.raises(DataError, match="every clip is in fold 1, so holding it out leaves nothing to train on"):
+            make_split(_table([("a", "1"), ("b", "2")], ["1", "1"]), SplitConfig(fold="1"))
+
+    def test_a_class_in_one_fold_only(self) -> None:
+        table = _table([("a", "1"), ("b", "2"), ("a", "3")], ["1", "1", "2"])
+        with pytest.raises(DataError, match=r"class 'b' has no training clip \(fold 1 held out\)"):
+            make_split(table, SplitConfig(fold="1"))
+
+
+class TestOwnSplit:
+    ROWS: list[tuple[str, str]] = [(label, f"{label}{i}") for i in range(4) for label in "ab"]  # noqa: RUF012
+
+    def test_is_taken_as_it_is(self) -> None:
+        splits = ["train"] * 4 + ["validation", "test", "test", ""]
+        split = make_split(_table(self.ROWS, splits=splits), SplitConfig(validation_fraction=0.5))
+        assert _names(split.train) == ["0000.wav", "0001.wav", "0002.wav", "0003.wav"]
+        assert _names(split.validation) == ["0004.wav"]
+        assert _names(split.test) == ["0005.wav", "0006.wav"]
+        assert split.description == "the data's own split: train 4, validation 1, test 2 clips, 1 left out"
+
+    def test_is_taken_even_with_a_group_on_both_sides(self) -> None:
+        table = _table([("a", "g"), ("b", "g"), ("a", "g"), ("b", "g")], splits=["train", "train", "test", "test"])
+        assert len(make_split(table, SplitConfig()).test) == 2
+
+    def test_may_have_no_test_side(self) -> None:
+        split = make_split(_table(self.ROWS, splits=["train"] * 6 + ["validation"] * 2), SplitConfig())
+        assert (len(split.train), len(split.validation), len(split.test)) == (6, 2, 0)
+
+    def test_own_validation_rows_serve_a_held_out_fold_too(self) -> None:
+        table = _table(self.ROWS, [*"11223344"], ["train"] * 2 + ["validation"] * 2 + ["train"] * 4)
+        split = make_split(table, SplitConfig(fold="4", validation_fraction=0.5))
+        assert _names(split.validation) == ["0002.wav", "0003.wav"]
+        assert _names(split.test) == ["0006.wav", "0007.wav"]
+        assert len(split.train) == 4
+
+    def test_without_training_clips_of_a_class(self) -> None:
+        table = _table([("a", "1"), ("b", "2"), ("a", "3")], splits=["train", "test", "test"])
+        with pytest.raises(DataError, match=r"class 'b' has no training clip \(the data's own split\)"):
+            make_split(table, SplitConfig())
+
+
+class TestMadeSplit:
+    def test_shares_of_each_class(self) -> None:
+        split = make_split(_own_groups(a=100, b=50), SplitConfig(test_fraction=0.2, validation_fraction=0.25))
+        assert Counter(clip.label for clip in split.test) == {"a": 20, "b": 10}
+        assert Counter(clip.label for clip in split.validation) == {"a": 20, "b": 10}
+        assert Counter(clip.label for clip in split.train) == {"a": 60, "b": 30}
+        assert "made split, 20 % of each class" in split.description
+        assert "validation 25 % of training" in split.description
+
+    def test_every_class_is_tested_however_few_its_groups(self) -> None:
+        split = make_split(_own_groups(a=2, b=100), SplitConfig(test_fraction=0.05))
+        assert Counter(clip.label for clip in split.test) == {"a": 1, "b": 5}
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_what_a_group_of_two_classes_brings_counts(self, seed: int) -> None:
+        """The class b cuts off one of its two groups, and one of these holds all that is wanted of a."""
+        rows = [("b", "both"), ("b", "other")] + [("a", "both")] * 10 + [("a", f"a{i}") for i in range(40)]
+        split = make_split(_table(rows), SplitConfig(test_fraction=0.2, seed=seed))
+        assert Counter(clip.label for clip in split.test) == {"a": 10, "b": 1}
+
+    def test_the_seed_alone_decides(self) -> None:
+        table = _own_groups(a=40, b=40)
+        backwards = ClipTable(table.root, table.source, table.clips[::-1])
+        settings = SplitConfig(validation_fraction=0.2, seed=4)
+        assert make_split(backwards, settings) == make_split(table, settings)
+        other = make_split(table, SplitConfig(validation_fraction=0.2, seed=5))
+        assert other.test != make_split(table, settings).test
+        assert other.validation != make_split(table, settings).validation
+
+    def test_global_random_state_is_left_alone(self) -> None:
+        before = np.random.get_state()[1].copy()  # type: ignore[index, union-attr]  # noqa: NPY002
+        make_split(_own_groups(a=9, b=9), SplitConfig())
+        assert (np.random.get_state()[1] == before).all()  # type: ignore[index]  # noqa: NPY002
+
+    @pytest.mark.parametrize(
+        ("rows", "words"),
+        [
+            ([("a", "1")], "class 'a' has only one clip"),
+            ([("a", "1"), ("a", "1")], r"class 'a' has only clips of one group \('1'\)"),
+        ],
+    )
+    def test_a_class_that_cannot_be_cut(self, rows: list[tuple[str, str]], words: str) -> None:
+        with pytest.raises(DataError, match=words):
+            make_split(_table([*rows, ("b", "2"), ("b", "3")]), SplitConfig())
+
+    def test_validation_too_small_for_a_clip(self) -> None:
+        with pytest.raises(DataError, match=r"validation_fraction of 0.01 leaves no clip for validation"):
+            make_split(_own_groups(a=10, b=10), SplitConfig(validation_fraction=0.01))
+
+    def test_a_class_keeps_a_training_clip_when_almost_all_is_asked_for(self) -> None:
+        split = make_split(_own_groups(a=3, b=3), SplitConfig(test_fraction=0.99))
+        assert Counter(clip.label for clip in split.train) == {"a": 1, "b": 1}
+
+    def test_esc10_groups_stay_whole(self, esc10: Path) -> None:
+        split = make_split(load_table(esc10), SplitConfig(fold="1", validation_fraction=0.1))
+        assert _no_shared_groups(split)
+        assert Counter(clip.label for clip in split.validation) == dict.fromkeys(load_table(esc10).labels, 3)
+
+    @given(
+        st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12)), min_size=2, max_size=60),
+        st.floats(0.05, 0.9),
+        st.floats(0, 0.8),
+        st.integers(0, 3),
+    )
+    def test_whatever_is_cut_no_group_is_parted(
+        self, rows: list[tuple[str, int]], test: float, validation: float, seed: int
+    ) -> None:
+        """Groups here span classes too; what cannot be cut is refused."""
+        table = _table([(label, str(group)) for label, group in rows])
+        settings = SplitConfig(test_fraction=test, validation_fraction=validation, seed=seed)
+        try:
+            split = make_split(table, settings)
+        except DataError:
+            return
+        assert _no_shared_groups(split)
+        assert {clip.label for clip in split.train} == set(table.labels)
+        assert split.test
+        together = split.train + split.validation + split.test
+        assert sorted(_names(together)) == _names(table.clips)
+
+
+@given(
+    st.lists(st.integers(1, 12), max_size=8),
+    st.floats(-5, 60),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_nearest_subset_is_as_near_as_trying_every_subset(
+    sizes: list[int], target: float, at_least: int, not_all: bool
+) -> None:
+    sums = [
+        sum(chosen)
+        for count in range(len(sizes) + 1 - (not_all and bool(sizes)))
+        for chosen in combinations(sizes, count)
+        if sum(chosen) >= at_least
+    ]
+    got = nearest_subset(sizes, target, at_least, not_all)
+    if not sums or (best := min(sums, key=lambda total: (abs(total - target), total))) == 0:
+        assert got == set()
+    else:
+        assert sum(sizes[i] for i in got) == best

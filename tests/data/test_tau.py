@@ -1,0 +1,159 @@
+"""The TAU loader on small roots in the official layout, and on the official tables."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import SplitConfig
+from scenelet.data import tau as facts
+from scenelet.data.sources import load_table
+from scenelet.data.splits import make_split
+from scenelet.data.tau import THREE_CLASSES
+from scenelet.errors import DataError
+
+CLIPS = {
+    "airport-paris-8-366-a": "train",
+    "bus-prague-1102-40498-a": "train",
+    "park-london-96-2689-a": "train",
+    "airport-milan-9-400-a": "test",
+    "bus-milan-1103-40499-a": "test",
+    "park-lyon-97-2690-a": "test",
+    "tram-milan-1200-1-a": None,
+}
+
+
+def _write(root: Path, clips: dict[str, str | None], three: bool = False) -> Path:
+    (root / "audio").mkdir(parents=True)
+    (root / "evaluation_setup").mkdir()
+    meta = ["filename\tscene_label\tidentifier\tsource_label"]
+    sides: dict[str, list[str]] = {"train": ["filename\tscene_label"], "test": ["filename"]}
+    for stem, side in clips.items():
+        scene, city, location = stem.split("-")[:3]
+        label = THREE_CLASSES[scene] if three else scene
+        meta.append(f"audio/{stem}.wav\t{label}\t{city}-{location}\ta")
+        (root / f"audio/{stem}.wav").touch()
+        if side is not None:
+            sides[side].append(f"audio/{stem}.wav" + (f"\t{label}" if side == "train" else ""))
+    (root / "meta.csv").write_text("\n".join(meta) + "\n")
+    for side, lines in sides.items():
+        (root / f"evaluation_setup/fold1_{side}.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_a_small_root(tmp_path: Path) -> None:
+    table = load_table(_write(tmp_path / "tau", CLIPS))
+    by_name = {clip.name: clip for clip in table.clips}
+    clip = by_name["audio/bus-milan-1103-40499-a.wav"]
+    assert (clip.label, clip.group, clip.fold, clip.split, clip.city) == ("bus", "milan-1103", "1", "test", "milan")
+    assert clip.path == tmp_path / "tau/audio/bus-milan-1103-40499-a.wav"
+    assert by_name["audio/tram-milan-1200-1-a.wav"].split is None
+    assert table.labels == ("airport", "bus", "park", "tram")
+
+
+def test_scenes_map_to_three_classes(tmp_path: Path) -> None:
+    ten = load_table(_write(tmp_path / "ten", CLIPS), three_classes=True)
+    three = load_table(_write(tmp_path / "three", CLIPS, three=True))
+    assert ten.labels == three.labels == ("indoor", "outdoor", "transportation")
+    assert [(c.name, c.label, c.split) for c in ten.clips] == [(c.name, c.label, c.split) for c in three.clips]
+    assert "mapped to 3 classes" in ten.describe()
+
+
+def test_the_official_split_is_fold_1(tmp_path: Path) -> None:
+    table = load_table(_write(tmp_path / "tau", CLIPS, three=True))
+    split = make_split(table, SplitConfig(fold="1"))
+    assert [clip.split for clip in split.train + split.test] == ["train"] * 3 + ["test"] * 3
+    assert split.description == ("fold 1, the data's own split: train 3, validation 0, test 3 clips, 1 left out")
+    with pytest.raises(DataError, match="no fold '2'; there are 1"):
+        make_split(table, SplitConfig(fold="2"))
+
+
+def test_a_root_cut_down_to_what_was_downloaded(tmp_path: Path) -> None:
+    root = _write(tmp_path / "tau", CLIPS)
+    stems = list(CLIPS)
+    for stem in stems[1:4]:
+        (root / f"audio/{stem}.wav").unlink()
+    words = r"3 of the 7 recordings in meta.csv are missing \(audio/bus-prague-1102-40498-a.wav, .*\); .*Zenodo.*cut"
+    with pytest.raises(DataError, match=words):
+        load_table(root)
+    lines = (root / "meta.csv").read_text().splitlines()
+    (root / "meta.csv").write_text("\n".join([*lines[:2], *lines[5:]]) + "\n")
+    assert Counter(clip.split for clip in load_table(root).clips) == {"train": 1, "test": 2, None: 1}
+
+
+@pytest.mark.parametrize("given", ["disk", "disk/audio"])
+def test_audio_elsewhere(tmp_path: Path, given: str) -> None:
+    root = _write(tmp_path / "tau", CLIPS)
+    (tmp_path / "disk").mkdir()
+    (root / "audio").rename(tmp_path / "disk/audio")
+    table = load_table(root, tmp_path / given)
+    assert table.clips[0].path == tmp_path / "disk/audio/airport-milan-9-400-a.wav"
+    assert table.clips[0].name == "audio/airport-milan-9-400-a.wav"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("meta.csv", "scene_label", "label", "no column 'scene_label' .*it has filename, label"),
+        ("meta.csv", "\tbus\t", "\tbeach\t", "scene_label beach is not one of TAU's"),
+        ("meta.csv", "\tmilan-1103", "\t", "line 6: the identifier is empty"),
+        ("meta.csv", "audio/park-lyon-97-2690-a.wav", "audio/park.wav", "line 7: 'audio/park.wav' is not named scene-"),
+        ("meta.csv", "airport-milan-9-400", "airport-paris-8-366", "line 5: .* is listed twice"),
+        ("evaluation_setup/fold1_test.csv", "airport-milan-9-400", "airport-paris-8-366", "is in fold1_train.csv too"),
+    ],
+)
+def test_refused(tmp_path: Path, file: str, old: str, new: str, words: str) -> None:
+    root = _write(tmp_path / "tau", CLIPS)
+    text = (root / file).read_text()
+    assert old in text
+    (root / file).write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=words):
+        load_table(root)
+
+
+def test_a_split_list_that_is_missing(tmp_path: Path) -> None:
+    root = _write(tmp_path / "tau", CLIPS)
+    (root / "evaluation_setup/fold1_test.csv").unlink()
+    with pytest.raises(DataError, match=r"fold1_test.csv: no such file; unpack the set's meta archive"):
+        load_table(root)
+
+
+def test_facts_agree_with_each_other() -> None:
+    for side in ("train", "test"):
+        ten, three = getattr(facts.TAU_2019, side), getattr(facts.TAU_2020_3CLASS, side)
+        mapped: Counter[str] = Counter()
+        for scene, count in ten.items():
+            mapped[THREE_CLASSES[scene]] += count
+        assert mapped == three
+    assert sum(facts.TAU_2019.train.values()) == 9185
+    assert sum(facts.TAU_2019.test.values()) == 4185
+
+
+@pytest.mark.parametrize(
+    ("official", "three_classes", "expected"),
+    [
+        (facts.TAU_2020_3CLASS, False, facts.TAU_2020_3CLASS),
+        (facts.TAU_2019, False, facts.TAU_2019),
+        (facts.TAU_2019, True, facts.TAU_2020_3CLASS),
+    ],
+)
+def test_official_tables(tau: Path, official: facts.TauSet, three_classes: bool, expected: facts.TauSet) -> None:
+    table = load_table(tau / official.name, three_classes=three_classes, require_audio=False)
+    split = make_split(table, SplitConfig(fold="1", validation_fraction=0.1, seed=3))
+    train = split.train + split.validation
+    assert Counter(clip.label for clip in train) == expected.train
+    assert Counter(clip.label for clip in split.test) == expected.test
+    groups = [{clip.group for clip in side} for side in (split.train, split.validation, split.test)]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 325 + 149
+    for label, count in expected.train.items():
+        assert sum(clip.label == label for clip in split.validation) == pytest.approx(0.1 * count, abs=8)
+    unused = [clip for clip in table.clips if clip.split is None]
+    assert {clip.city for clip in unused} == {facts.UNSEEN_CITY}
+    assert len(unused) == expected.unused
+    assert facts.UNSEEN_CITY not in {clip.city for clip in train}
+    assert sum(clip.city == facts.UNSEEN_CITY for clip in split.test) == 410
+
+
+def test_official_tables_without_audio(tau: Path) -> None:
+    with pytest.raises(DataError, match=r"14,400 of the 14,400 recordings in meta.csv are missing"):
+        load_table(tau / facts.TAU_2020_3CLASS.name)

@@ -1,0 +1,72 @@
+"""Recipes and changes on top of them."""
+
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import RunConfig, setting_keys
+from scenelet.errors import UsageError
+from scenelet.recipes import list_recipes, load_recipe
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_is_valid(name: str) -> None:
+    assert isinstance(load_recipe(name), RunConfig)
+
+
+def test_the_papers_recipe() -> None:
+    recipe = load_recipe("paper")
+    assert recipe.features.order == "db_then_mel"
+    assert recipe.features.a_weighting
+    assert (recipe.features.n_channels, recipe.features.n_mels) == (2, 256)
+    assert recipe.features.n_frames(recipe.window.samples(recipe.features.sample_rate)) == 431
+    assert (recipe.network.width, recipe.network.repeats, recipe.network.sub_bands) == (64, 3, 2)
+    assert (recipe.prune.sparsity, recipe.prune.epochs) == (0.6, 200)
+
+
+def test_changes_are_typed() -> None:
+    config = load_recipe("fast", ["schedule.epochs=7", "features.channels=stereo", 'split.fold="2"', "seed=4"])
+    assert (config.schedule.epochs, config.features.channels, config.split.fold, config.seed) == (7, "stereo", "2", 4)
+
+
+def test_a_file_is_a_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("seed = 3\n[schedule]\nepochs = 2\n")
+    config = load_recipe(str(file), ["seed=5"])
+    assert (config.seed, config.schedule.epochs) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("fst", [], "did you mean 'fast'"),
+        ("absent.toml", [], "no such recipe file"),
+        ("fast", ["schedule.epoch=3"], r"unknown setting 'schedule.epoch'; did you mean 'schedule.epochs'"),
+        ("fast", ["schedule.epochs"], "KEY=VALUE"),
+        ("fast", ["schedule.epochs=0"], "schedule.epochs.*greater than or equal to 1"),
+        ("fast", ["schedule.epochs=many"], "schedule.epochs"),
+        ("fast", ["features.a_weighting=true"], "a_weighting needs order"),
+        ("fast", ["features.fmax_hz=20000"], "half the sample rate"),
+        ("fast", ["select=validation"], "validation_fraction"),
+        ("fast", ["window.seconds=0.01"], "shorter than half of features.n_fft"),
+        ("fast", ["window.hop_seconds=50"], "longer than the window"),
+    ],
+)
+def test_mistakes_have_one_sentence(name: str, changes: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        load_recipe(name, changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_keys_and_bad_toml_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[schedule]\nepoch = 2\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: unknown setting 'schedule.epoch'"):
+        load_recipe(str(file))
+    file.write_text("[schedule\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: not valid TOML"):
+        load_recipe(str(file))
+
+
+def test_setting_keys_name_every_leaf() -> None:
+    assert {"seed", "schedule.epochs", "features.n_mels", "prune.sparsity"} <= set(setting_keys())

@@ -1,0 +1,185 @@
+"""From a CSV of recordings to a model file and back to probabilities, with a tiny network."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import scenelet
+from scenelet.errors import DataError, RunError, UsageError
+from scenelet.recipes import load_recipe
+from scenelet.training import run as runs
+from scenelet.workflows.compress import compress
+from scenelet.workflows.evaluate import evaluate
+from scenelet.workflows.fit import fit
+
+SETTINGS = ["schedule.epochs=30", "schedule.rate=1e-2", "prune.epochs=5", 'split.fold="1"']
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("trained")
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    metrics = fit(tone_set, folder / "run", config, recipe="fast", cache_dir=folder / "cache")
+    return folder, metrics
+
+
+@pytest.fixture(scope="module")
+def compressed(trained: tuple[Path, dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    folder, _ = trained
+    return folder / "m.scn", compress(folder / "run", folder / "m.scn", cache_dir=folder / "cache")
+
+
+def test_a_run_learns_and_remembers(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, metrics = trained
+    run = folder / "run"
+    assert metrics["test"]["macro_accuracy"] >= 0.75
+    assert [row["epoch"] for row in metrics["history"]] == list(range(1, 31))
+    assert json.loads((run / "metrics.json").read_text())["test"] == metrics["test"]
+    record = runs.read_record(run)
+    assert record.labels == ("high", "low")
+    assert record.train_counts == (8, 8)
+    assert record.versions["scenelet"] == scenelet.__version__
+    sides = [row["split"] for row in csv.DictReader((run / "split.csv").read_text().splitlines())]
+    assert (sides.count("train"), sides.count("test")) == (16, 8)
+    for name in ("curves.png", "model.pt", "logs/csv/version_0/metrics.csv", "checkpoints/last.ckpt"):
+        assert (run / name).stat().st_size > 0
+    assert list((run / "logs" / "tensorboard").rglob("events*"))
+    assert not list(run.rglob("*partial*"))
+
+
+def test_the_file_is_smaller_and_still_right(
+    trained: tuple[Path, dict[str, Any]], compressed: tuple[Path, dict[str, Any]]
+) -> None:
+    path, result = compressed
+    assert result["bytes"] == path.stat().st_size < 20_000
+    assert result["sparsity"] == 0.6
+    assert result["dense"]["test"]["macro_accuracy"] == trained[1]["test"]["macro_accuracy"]
+    model = scenelet.load(path).model
+    assert model.provenance["recipe"] == "fast"
+    assert model.results["compressed"]["test"]["clips"] == 8
+    kept = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
+    assert kept <= model.counts.conv_kept == round(model.counts.conv * 0.4)
+
+
+def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+    path, result = compressed
+    report = evaluate(str(path), tone_set, tmp_path / "report")
+    assert report["clips"] == 8
+    assert report["macro_accuracy"] == result["compressed"]["test"]["macro_accuracy"]
+    assert {"accuracy", "macro_accuracy", "log_loss", "per_class", "clips"} <= set(report)
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
+    classifier = scenelet.load(path)
+    for row in csv.DictReader((tmp_path / "report" / "predictions.csv").read_text().splitlines()):
+        prediction = classifier.predict(tone_set.parent / row["filename"])
+        assert prediction.label == row["predicted"]
+        assert prediction.probabilities[row["label"]] == pytest.approx(float(row[row["label"]]), abs=1e-6)
+
+
+def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+    path, _ = compressed
+    assert evaluate(str(path), tone_set, split="all")["clips"] == 24
+    assert evaluate(str(path), tone_set, fold="2", split="train")["clips"] == 16
+    with pytest.raises(DataError, match="validation split is empty"):
+        evaluate(str(path), tone_set, split="validation")
+    with pytest.raises(UsageError, match="--split dev"):
+        evaluate(str(path), tone_set, split="dev")
+    strange = tmp_path / "strange.csv"
+    strange.write_text(tone_set.read_text().replace(",low,", ",medium,"))
+    with pytest.raises(DataError, match="label 'medium' is not one of the model's"):
+        evaluate(str(path), strange, audio_dir=tone_set.parent)
+
+
+def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
+    folder, _ = trained
+    result = compress(folder / "run", folder / "small.scn", budget=9_000, cache_dir=folder / "cache")
+    assert (folder / "small.scn").stat().st_size == result["bytes"] <= 9_000
+    with pytest.raises(UsageError, match="out of reach"):
+        compress(folder / "run", folder / "none.scn", budget=3_000, cache_dir=folder / "cache")
+    assert not (folder / "none.scn").exists()
+
+
+def test_sparsity_zero_stores_the_network_as_it_is(trained: tuple[Path, Any]) -> None:
+    folder, metrics = trained
+    result = compress(folder / "run", folder / "dense.scn", sparsity=0.0, cache_dir=folder / "cache")
+    assert result["compressed"]["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=2e-3)
+
+
+def test_same_seed_same_weights_and_bytes(
+    trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
+    folder, _ = trained
+    fit(tone_set, tmp_path / "run", runs.read_record(folder / "run").config, recipe="fast", cache_dir=tmp_path / "c")
+    first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "c")
+    assert (tmp_path / "m.scn").read_bytes() == compressed[0].read_bytes()
+
+
+def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
+    trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
+    folder, metrics = trained
+    config = runs.read_record(folder / "run").config
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from scenelet.config import RunConfig\n"
+        "from scenelet.training.batches import EpochBatches\n"
+        "from scenelet.workflows.fit import fit\n"
+        "whole = EpochBatches.__iter__\n"
+        "def cut(self):\n"
+        "    for i, batch in enumerate(whole(self)):\n"
+        "        if self.epoch == 2 and i == 2:\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        yield batch\n"
+        "EpochBatches.__iter__ = cut\n"
+        "if __name__ == '__main__':\n"
+        "    config = RunConfig.model_validate_json(sys.argv[3])\n"
+        "    fit(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='fast')\n"
+    )
+    run = tmp_path / "run"
+    command = [sys.executable, str(script), str(tone_set), str(run), config.model_dump_json()]
+    with (tmp_path / "stderr.txt").open("w") as stderr:  # not a pipe: children of the killed process would hold it
+        killed = subprocess.run(command, stderr=stderr, timeout=120)
+    assert killed.returncode == -9, (tmp_path / "stderr.txt").read_text()
+    assert not (run / "model.pt").exists()
+    with pytest.raises(RunError, match="has not finished"):
+        compress(run, tmp_path / "m.scn")
+    with pytest.raises(RunError, match="--resume"):
+        fit(tone_set, run, config, recipe="fast")
+    resumed = fit(tone_set, run, None, resume=True)
+    first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert resumed["test"] == metrics["test"]
+    losses = [[row["loss"] for row in m["history"]] for m in (metrics, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+    folder, _ = trained
+    config = runs.read_record(folder / "run").config.model_copy(update={"seed": 9})
+    with pytest.raises(RunError, match="other settings"):
+        fit(tone_set, folder / "run", config, resume=True)
+    with pytest.raises(RunError, match="no run to resume"):
+        fit(tone_set, tmp_path / "new", None, resume=True)
+
+
+def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    changes = [*tiny_settings, *SETTINGS, "schedule.epochs=4", "select=validation", "split.validation_fraction=0.25"]
+    metrics = fit(tone_set, tmp_path / "run", load_recipe("fast", changes), cache_dir=tmp_path / "c")
+    best = max(row["validation_macro_accuracy"] for row in metrics["history"])
+    assert metrics["validation"]["macro_accuracy"] == best
+    rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
+    groups = {side: {row["group"] for row in rows if row["split"] == side} for side in ("train", "validation", "test")}
+    assert groups["validation"]
+    assert not groups["validation"] & groups["train"]
