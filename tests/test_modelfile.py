@@ -16,8 +16,9 @@ from hypothesis.extra import numpy as hnp
 
 from scenelet import modelfile, planes
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.errors import ModelFileError
-from scenelet.modelfile import MAGIC, SceneModel, TrainingCounts, decode, encode, sizes
+from scenelet.describe import sizes
+from scenelet.errors import ModelFileError, OutputError
+from scenelet.modelfile import MAGIC, SceneModel, TrainingCounts, decode, encode
 from tiny_model import changed, random_network, tiny_model
 
 ENCODINGS = ("masked_fp16", "fp16", "fp32")
@@ -303,14 +304,14 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(ModelFileError, match="No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         modelfile.write(tiny_model(), path)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
     monkeypatch.undo()
-    with pytest.raises(ModelFileError, match="is a folder"):
+    with pytest.raises(OutputError, match="is a folder"):
         modelfile.write(tiny_model(), tmp_path)
-    with pytest.raises(ModelFileError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         modelfile.write(tiny_model(), tmp_path / "none" / "model.scn")
 
 

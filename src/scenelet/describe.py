@@ -7,7 +7,8 @@ import numpy as np
 
 from scenelet import modelfile
 from scenelet.modelfile import SceneModel
-from scenelet.nodes import Conv, Linear, layer_macs, shapes
+from scenelet.nodes import INPUT, Conv, Linear, Node, layer_macs, shapes
+from scenelet.planes import BYTES
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def describe(path: Path) -> dict[str, Any]:
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,
         "macs": sum(layer["macs"] for layer in layers),
-        "bytes": modelfile.sizes(model, path.stat().st_size),
+        "bytes": sizes(model, path.stat().st_size),
         "counts": model.counts.model_dump(),
         "features": model.features.model_dump(),
         "window": model.window.model_dump(),
@@ -70,3 +71,35 @@ def layer_table(model: SceneModel) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
+    """Bytes of the model under every convention in use.
+
+    - "paper": kept weights and all norm parameters (Chang et al., 2020).
+    - "dcase2020": kept weights without any norm (limit 500 KiB).
+    - "dcase2020_with_ssn": the same, sub-spectral norms' scales and shifts counted.
+    - "dcase2022": all parameters, zeros included (limit 128 kB).
+    - "disk": `disk_bytes`, the file as it ships.
+
+    A parameter counts with the bytes of its encoding: 2 in fp16, 4 in fp32. Norm parameters are
+    those of training; the input's standardisation is part of the features and not counted.
+    """
+    weights = _width(model, [n for n in model.nodes if n.op in ("Conv", "Linear")])
+    norms = _width(model, [n for n in model.nodes if n.op == "ScaleShift" and n.input != INPUT])
+    counts = model.counts
+    kept = weights * (counts.conv_kept + counts.linear_kept)
+    sub_spectral = norms * counts.sub_spectral_norm
+    all_norms = norms * counts.batch_norm + sub_spectral
+    return {
+        "paper": kept + all_norms,
+        "dcase2020": kept,
+        "dcase2020_with_ssn": kept + sub_spectral,
+        "dcase2022": weights * (counts.conv + counts.linear) + all_norms,
+        "disk": disk_bytes,
+    }
+
+
+def _width(model: SceneModel, nodes: list[Node]) -> int:
+    """Bytes a parameter of these nodes counts for; the widest where they differ."""
+    return max((BYTES[model.encodings[name]] for node in nodes for name in node.arrays), default=2)

@@ -40,6 +40,10 @@ class ModelFileError(SceneletError):
     """A `.scn` file is not one, is damaged, or asks for something this version does not know."""
 
 
+class OutputError(SceneletError):
+    """A result cannot be written."""
+
+
 class RunError(SceneletError):
     """A run folder is missing, incomplete or does not fit the command."""
 

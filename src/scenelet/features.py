@@ -55,11 +55,10 @@ class LogMel:
         padded = np.pad(samples, ((0, 0), (half, half)), mode="reflect")
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.config.n_fft, axis=-1)
         spectrum = fft.rfft(frames[:, :: self.config.hop_length] * self._window)
-        power: Features = (spectrum.real**2 + spectrum.imag**2).transpose(0, 2, 1)
-        return power
+        return np.asarray((spectrum.real**2 + spectrum.imag**2).transpose(0, 2, 1), np.float32)
 
     def _decibels(self, power: Features) -> Features:
-        decibels: Features = 10.0 * np.log10(np.maximum(power, np.float32(POWER_FLOOR)))
+        decibels: Features = np.log10(np.maximum(power, np.float32(POWER_FLOOR))) * np.float32(10.0)
         loudest = decibels.max(axis=(1, 2), keepdims=True)
         clipped: Features = np.maximum(decibels, loudest - np.float32(self.config.top_db))
         return clipped
@@ -110,4 +109,4 @@ def a_weighting_db(n_fft: int, sample_rate: int) -> NDArray[np.float32]:
             - 0.5 * np.log10(squared + poles[2])
             - 0.5 * np.log10(squared + poles[3])
         )
-    return np.maximum(response, A_WEIGHTING_FLOOR_DB).astype(np.float32)
+    return np.asarray(np.maximum(response, A_WEIGHTING_FLOOR_DB), np.float32)

@@ -13,7 +13,6 @@ A reader checks every length, count and shape before it allocates, and executes 
 import hashlib
 import json
 import math
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,9 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from scenelet import nodes as network
 from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
+from scenelet.files import replace_file
 from scenelet.nodes import Name, Node, Shape
-from scenelet.planes import BYTES, Encoding, deflate, inflate, pack, unpack
+from scenelet.planes import Encoding, deflate, inflate, pack, unpack
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
 FORMAT_VERSION = 1
@@ -160,28 +160,10 @@ def write(model: SceneModel, path: Path) -> None:
     """Write a `.scn` file, whole or not at all.
 
     Raises:
-        ModelFileError: as `encode`, or the file cannot be written.
+        ModelFileError: as `encode`.
+        OutputError: the file cannot be written.
     """
     replace_file(path, encode(model))
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, then move it there.
-
-    Raises:
-        ModelFileError: it cannot be written; what was at `path` is untouched.
-    """
-    if path.is_dir():
-        raise ModelFileError(f"{path}: is a folder; give the name of the file to write")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            partial.write_bytes(data)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
 def encode(model: SceneModel) -> bytes:
@@ -247,38 +229,6 @@ def decode(data: bytes, source: str) -> SceneModel:
         results=head.results,
         licences=head.licences,
     )
-
-
-def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
-    """Bytes of the model under every convention in use.
-
-    - "paper": kept weights and all norm parameters (Chang et al., 2020).
-    - "dcase2020": kept weights without any norm (limit 500 KiB).
-    - "dcase2020_with_ssn": the same, sub-spectral norms' scales and shifts counted.
-    - "dcase2022": all parameters, zeros included (limit 128 kB).
-    - "disk": `disk_bytes`, the file as it ships.
-
-    A parameter counts with the bytes of its encoding: 2 in fp16, 4 in fp32. Norm parameters are
-    those of training; the input's standardisation is part of the features and not counted.
-    """
-    weights = _width(model, [n for n in model.nodes if n.op in ("Conv", "Linear")])
-    norms = _width(model, [n for n in model.nodes if n.op == "ScaleShift" and n.input != network.INPUT])
-    counts = model.counts
-    kept = weights * (counts.conv_kept + counts.linear_kept)
-    sub_spectral = norms * counts.sub_spectral_norm
-    all_norms = norms * counts.batch_norm + sub_spectral
-    return {
-        "paper": kept + all_norms,
-        "dcase2020": kept,
-        "dcase2020_with_ssn": kept + sub_spectral,
-        "dcase2022": weights * (counts.conv + counts.linear) + all_norms,
-        "disk": disk_bytes,
-    }
-
-
-def _width(model: SceneModel, nodes: list[Node]) -> int:
-    """Bytes a parameter of these nodes counts for; the widest where they differ."""
-    return max((BYTES[model.encodings[name]] for node in nodes for name in node.arrays), default=2)
 
 
 def _check_frame(data: bytes, source: str) -> tuple[int, int]:

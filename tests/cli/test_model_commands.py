@@ -16,6 +16,7 @@ from scenelet.classifier import load
 from scenelet.cli.export import export
 from scenelet.cli.info import info
 from scenelet.cli.predict import predict
+from scenelet.describe import sizes
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.modelfile import TrainingCounts
 from tiny_model import changed, tiny_model
@@ -114,7 +115,7 @@ def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = info_json(model, capsys)
     assert found["parameters"] == held.counts.parameters
     assert found["parameters_kept"] == held.counts.parameters_kept
-    assert found["bytes"] == modelfile.sizes(held, model.stat().st_size)
+    assert found["bytes"] == sizes(held, model.stat().st_size)
     assert found["labels"] == list(held.labels)
     assert found["window"]["seconds"] == 0.2
     assert found["provenance"] == held.provenance

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from scenelet import modelfile
+from scenelet import describe, modelfile
 from scenelet.classifier import Classifier
 from scenelet.compression import prune
 from scenelet.compression.pack import pack
@@ -137,7 +137,7 @@ def test_sizes_of_the_papers_network() -> None:
     prune.apply_masks(pruned, masks)
     model = pack(pruned, LABELS, FeatureConfig(), WindowConfig(), masks)
     data = modelfile.encode(model)
-    sizes = modelfile.sizes(model, len(data))
+    sizes = describe.sizes(model, len(data))
     assert sizes["paper"] == 491_174
     assert round(sizes["dcase2020"] / 1024, 2) == 463.90
     assert round(sizes["dcase2020_with_ssn"] / 1024, 2) == 466.40

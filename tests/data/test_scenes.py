@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenelet.data import scenes, synthesis
@@ -128,6 +128,7 @@ def test_only_rooms_reverberate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == ["indoor"]
 
 
+@settings(deadline=None)
 @given(rt60_s=st.floats(0.3, 2.0), seed=st.integers(0, 1000))
 def test_room_response_falls_by_60_db_in_its_rt60(rt60_s: float, seed: int) -> None:
     response = synthesis.room_response(rt60_s, 0.0, np.random.default_rng(seed))
@@ -146,6 +147,7 @@ def test_convolution_of_a_click_is_the_response(rng: np.random.Generator) -> Non
     assert np.abs(heard[:, :1000]).max() < 1e-5
 
 
+@settings(deadline=None)
 @given(rate_hz=st.integers(20, 400), gains=st.lists(st.floats(0.1, 1.0), min_size=1, max_size=8))
 def test_engine_orders_are_harmonics(rate_hz: int, gains: list[float]) -> None:
     sound = synthesis.harmonics(np.full(SAMPLE_RATE, float(rate_hz)), gains)
@@ -177,6 +179,7 @@ def test_passing_source_shifts_by_doppler_and_moves_across(speed: float) -> None
     assert np.argmax(power) in (19, 20)
 
 
+@settings(deadline=None)
 @given(position=st.floats(-1, 1))
 def test_pan_keeps_power(position: float) -> None:
     both = synthesis.pan(np.array([0.5, -1.0]), position)

@@ -16,8 +16,8 @@ def export(
     import json
 
     from scenelet.classifier import load
+    from scenelet.files import replace_file
     from scenelet.graph import largest_difference, to_onnx
-    from scenelet.modelfile import replace_file
 
     classifier = load(model)
     held = classifier.model

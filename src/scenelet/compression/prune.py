@@ -32,8 +32,11 @@ def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights.values()])
     kept = torch.ones_like(sizes)
     kept[torch.argsort(sizes, stable=True)[: round(sparsity * len(sizes))]] = 0
-    parts = kept.split([weight.numel() for weight in weights.values()])
-    return {name: part.view_as(weight) for (name, weight), part in zip(weights.items(), parts, strict=True)}
+    masks, start = {}, 0
+    for name, weight in weights.items():
+        masks[name] = kept[start : start + weight.numel()].view(weight.shape)
+        start += weight.numel()
+    return masks
 
 
 @torch.no_grad()

@@ -74,8 +74,7 @@ def _module_node(module: nn.Module, name: str, source: str, output: str, arrays:
     if isinstance(module, nn.ReLU):
         return Relu(**edges)
     if isinstance(module, nn.MaxPool2d):
-        size = (int(module.kernel_size), int(module.kernel_size))
-        return MaxPool(kernel=size, stride=size, **edges)
+        return MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)
     if isinstance(module, GlobalMeanPool):
         return GlobalMeanPoolNode(**edges)
     raise TypeError(f"layer {name} ({type(module).__name__}) has no node in a model file")
@@ -87,7 +86,11 @@ def _scale_shift(norm: nn.BatchNorm2d | SubSpectralNorm) -> tuple[NDArray[np.flo
     assert norm.running_var is not None
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     shift = norm.bias.double() - norm.running_mean.double() * scale
-    return _array(torch.atleast_2d(scale)), _array(torch.atleast_2d(shift))
+    return _array(scale.view(-1, norm.running_mean.shape[-1])), _array(shift.view(-1, norm.running_mean.shape[-1]))
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

@@ -19,11 +19,11 @@ from pathlib import Path
 import filelock
 import numpy as np
 from numpy.typing import NDArray
-from scenelet.data.table import Clip
 
 from scenelet.audio import file_windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.console import track
+from scenelet.data.table import Clip
 from scenelet.errors import DataError
 from scenelet.features import LogMel
 
@@ -124,9 +124,7 @@ def _build(
     with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a") as lines:
         rows.truncate(end * row_bytes)  # rows whose line was never written
         results = _compute([clip.path for clip in missing], features, window, workers)
-        for identity, windows in zip(
-            identities, track(results, "Features", len(missing)), strict=True
-        ):
+        for identity, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
             rows.write(windows.tobytes())
             rows.flush()
             lines.write(json.dumps([identity, end, len(windows)]) + "\n")

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from scenelet.data.table import Clip
+from scenelet.files import make_folder, replace_file
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ClipResult:
 
 def write_report(folder: Path, report: Mapping[str, Any], results: Sequence[ClipResult], labels: Sequence[str]) -> None:
     """Write `report.json` and `predictions.csv` into `folder`, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["filename", "label", "group", "predicted", *labels])
@@ -34,9 +34,7 @@ def write_report(folder: Path, report: Mapping[str, Any], results: Sequence[Clip
         shares = (f"{p:.6f}" for p in result.probabilities)
         rows.writerow([result.clip.name, result.clip.label, result.clip.group, result.label, *shares])
     for name, content in (("predictions.csv", text.getvalue()), ("report.json", json.dumps(report, indent=2) + "\n")):
-        partial = folder / f".{name}.partial"
-        partial.write_text(content)
-        os.replace(partial, folder / name)
+        replace_file(folder / name, content)
 
 
 def report_table(report: Mapping[str, Any]) -> RenderableType:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scenelet.classifier import mean_probabilities
 from scenelet.data.cache import ClipFeatures
 from scenelet.data.table import Clip
 from scenelet.training.mixing import Mixer, roll_time
@@ -34,7 +35,7 @@ class ClipSet:
 
     def class_counts(self) -> list[int]:
         """Clips of each class."""
-        return np.bincount(self.targets, minlength=self.classes).tolist()
+        return [int(count) for count in np.bincount(self.targets, minlength=self.classes)]
 
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -94,4 +95,4 @@ def clip_probabilities(network: nn.Module, features: ClipFeatures) -> NDArray[np
 def mean_over_windows(windows: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float32]:
     """(windows, classes), clip by clip, with `count` windows each -> (clips, classes)."""
     ends = np.cumsum(count)
-    return np.stack([windows[end - n : end].mean(0) for end, n in zip(ends, count, strict=True)])
+    return np.stack([mean_probabilities(windows[end - n : end]) for end, n in zip(ends, count, strict=True)])

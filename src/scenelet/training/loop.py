@@ -77,7 +77,7 @@ def train(
 def native_bf16() -> bool:
     """Whether this machine multiplies bf16 in hardware; a CPU without it is slower with bf16 than without."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10
         return False
     capabilities = torch.cpu.get_capabilities()

@@ -12,7 +12,6 @@ curves.png       loss, rate and validation by epoch
 import csv
 import io
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +25,7 @@ from scenelet._version import __version__
 from scenelet.config import RunConfig, Settings
 from scenelet.data.splits import Split
 from scenelet.errors import RunError
+from scenelet.files import make_folder, replace_file
 from scenelet.nn import create_model
 from scenelet.nn.standardise import Standardised
 from scenelet.training.module import History
@@ -62,14 +62,14 @@ def versions() -> dict[str, str]:
 
 def write_record(folder: Path, record: RunRecord, split: Split) -> None:
     """Begin a run folder: `run.json` and `split.csv`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["filename", "label", "group", "split"])
     for side in ("train", "validation", "test"):
         rows.writerows([clip.name, clip.label, clip.group, side] for clip in getattr(split, side))
-    replace_text(folder / SPLIT, text.getvalue())
-    replace_text(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+    replace_file(folder / SPLIT, text.getvalue())
+    replace_file(folder / RECORD, record.model_dump_json(indent=2) + "\n")
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -97,14 +97,18 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
         generator=torch.Generator().manual_seed(config.seed),
         **settings,
     )
-    return Standardised(network, mean, deviation).to(memory_format=torch.channels_last)
+    wrapped = Standardised(network, mean, deviation)
+    for weight in wrapped.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return wrapped
 
 
 def save_weights(folder: Path, network: Standardised) -> None:
     """Write `model.pt`."""
-    partial = folder / (WEIGHTS + ".partial")
-    torch.save(network.state_dict(), partial)
-    os.replace(partial, folder / WEIGHTS)
+    data = io.BytesIO()
+    torch.save(network.state_dict(), data)
+    replace_file(folder / WEIGHTS, data.getvalue())
 
 
 def load_network(folder: Path, record: RunRecord) -> Standardised:
@@ -124,14 +128,7 @@ def load_network(folder: Path, record: RunRecord) -> Standardised:
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Write `metrics.json`."""
-    replace_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that it is never seen half-written."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    replace_file(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
 
 
 def plot_curves(folder: Path, history: History) -> None:
@@ -151,6 +148,6 @@ def plot_curves(folder: Path, history: History) -> None:
     else:
         right.plot(epochs, [row["rate"] for row in history])
         right.set(xlabel="epoch", ylabel="learning rate")
-    partial = folder / ("partial-" + CURVES)
-    figure.savefig(partial, dpi=120)
-    os.replace(partial, folder / CURVES)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=120)
+    replace_file(folder / CURVES, data.getvalue())

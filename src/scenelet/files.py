@@ -1,0 +1,37 @@
+"""Files that are seen whole or not at all."""
+
+import os
+from pathlib import Path
+
+from scenelet.errors import OutputError
+
+
+def replace_file(path: Path, data: bytes | str) -> None:
+    """Write `data` under a temporary name beside `path`, then move it there.
+
+    Raises:
+        OutputError: it cannot be written; what was at `path` is untouched.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give the name of the file to write")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            partial.write_bytes(data.encode() if isinstance(data, str) else data)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another place") from None
