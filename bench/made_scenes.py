@@ -38,9 +38,7 @@ def band_statistics(
     transform = LogMel(config)
     rows = []
     for clip in table.clips:
-        window = next(
-            file_windows(table.root / clip.name, config.sample_rate, config.channels, WindowConfig(seconds=4.0))
-        )
+        window = next(file_windows(clip.path, config.sample_rate, config.channels, WindowConfig(seconds=4.0)))
         bands = transform(window)
         rows.append(np.concatenate([bands.mean(axis=2).ravel(), bands.std(axis=2).ravel()]))
     labels = np.array([clip.label for clip in table.clips])

@@ -37,7 +37,7 @@ def progress_bar() -> "Progress":
 
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    return Progress(*columns, *times, console=stderr(), transient=True)
+    return Progress(*columns, *times, console=stderr(), transient=True, disable=not stderr().is_terminal)
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

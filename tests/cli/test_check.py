@@ -8,7 +8,8 @@ import pytest
 import soundfile
 import typer
 
-from scenelet.cli.check import Format, check
+from scenelet.cli.check import check
+from scenelet.cli.formats import Format
 from scenelet.errors import DataError
 
 

@@ -55,9 +55,9 @@ def test_predict_a_folder_as_json(model: Path, folder: Path, capsys: pytest.Capt
 
 
 def predict_format(name: str) -> object:
-    from scenelet.cli.predict import Format
+    from scenelet.cli.formats import RowFormat
 
-    return Format(name)
+    return RowFormat(name)
 
 
 def test_predict_as_csv_and_table(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +102,7 @@ def test_labels_and_names_are_not_markup(tmp_path: Path, folder: Path, capsys: p
 
 
 def info_json(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
-    from scenelet.cli.info import Format
+    from scenelet.cli.formats import Format
 
     info(str(path), Format.json)
     return json.loads(capsys.readouterr().out)

@@ -2,26 +2,19 @@
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scenelet.cli.formats import Format
 from scenelet.console import say
-
-
-class Format(StrEnum):
-    """How findings are printed."""
-
-    table = "table"
-    json = "json"
 
 
 def check(
     data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
     fold: Annotated[str | None, typer.Option(help="Fold to hold out as test; all folds by default.")] = None,
-    window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 10.0,
+    window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 5.0,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,

@@ -1,20 +1,13 @@
 """`scenelet evaluate`."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scenelet.cli.formats import Format
 from scenelet.console import say
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    table = "table"
-    json = "json"
 
 
 def evaluate(

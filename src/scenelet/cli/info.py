@@ -1,10 +1,11 @@
 """`scenelet info`."""
 
 import json
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+
+from scenelet.cli.formats import Format
 
 SIZE_RULES = {
     "paper": ("kB", "kept weights and all norm parameters"),
@@ -13,13 +14,6 @@ SIZE_RULES = {
     "dcase2022": ("kB", "all parameters, zeros included; limit 128 kB"),
     "disk": ("kB", "the file, everything in it"),
 }
-
-
-class Format(StrEnum):
-    """How the description is printed."""
-
-    table = "table"
-    json = "json"
 
 
 def info(

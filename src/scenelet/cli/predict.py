@@ -4,13 +4,13 @@ import csv
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.console import say
+from scenelet.cli.formats import RowFormat
+from scenelet.console import say, track
 
 if TYPE_CHECKING:
     from scenelet.classifier import Prediction
@@ -18,18 +18,10 @@ if TYPE_CHECKING:
     Results = list[tuple[Path, Prediction]]
 
 
-class Format(StrEnum):
-    """How predictions are printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-
-
 def predict(
     model: Annotated[str, typer.Argument(help="Model file, or a built-in name.")],
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are searched for them.")],
-    format: Annotated[Format, typer.Option(help="How to print the predictions.")] = Format.table,
+    format: Annotated[RowFormat, typer.Option(help="How to print the predictions.")] = RowFormat.table,
 ) -> None:
     """Tell where recordings were made; exits with 1 when some could not be read."""
     from scenelet.classifier import load
@@ -43,13 +35,13 @@ def predict(
         if not files:
             failed = True
             say(f"error: {shown(path)}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
-        for file in files:
+        for file in track(files, "Predicting", len(files)):
             try:
                 results.append((file, classifier.predict(file)))
             except SceneletError as error:
                 failed = True
                 say(f"error: {error}")
-    printers = {Format.table: print_table, Format.json: print_json, Format.csv: print_csv}
+    printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
     printers[format](results, classifier.labels)
     if failed:
         raise typer.Exit(1)
@@ -93,17 +85,10 @@ def print_csv(results: "Results", labels: tuple[str, ...]) -> None:
 
 
 def print_table(results: "Results", labels: tuple[str, ...]) -> None:
-    """For people."""
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    if not results:
-        return
-    table = Table(
-        Column("file", overflow="fold"), "label", "windows", *(Column(Text(label), justify="right") for label in labels)
-    )
-    for file, prediction in results:
-        shares = (f"{100 * p:.1f} %" for p in prediction.probabilities.values())
-        table.add_row(Text(shown(file)), Text(prediction.label), str(len(prediction.windows)), *shares)
-    Console().print(table)
+    """A line a recording, for people: the answer and the two next to it."""
+    names = [shown(file) for file, _ in results]
+    width, label_width = max(map(len, names), default=0), max(map(len, labels))
+    for name, (_, prediction) in zip(names, results, strict=True):
+        (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        then = ", ".join(f"{other} {100 * p:.1f} %" for other, p in others[:2])
+        print(f"{name:<{width}}  {label:<{label_width}}  {100 * share:5.1f} %   {then}")

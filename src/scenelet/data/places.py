@@ -14,7 +14,7 @@ from scenelet.data import synthesis as syn
 from scenelet.data.synthesis import SAMPLE_RATE, Array
 
 OCTAVES_HZ: Array = 31.25 * 2.0 ** np.arange(10.0)
-COLOUR_SPREAD_DB = 4.0  # of beds and recorders per octave, from place to place, standard deviation
+COLOUR_SPREAD_DB = 3.5  # of beds and recorders per octave, from place to place, standard deviation
 CLIP_SPREAD_DB = 3.0  # how far a source's level moves from clip to clip, standard deviation
 
 
@@ -37,7 +37,7 @@ class Bed:
             coherence=rng.uniform(0.0, 0.8),
             colour_db=rng.normal(0.0, COLOUR_SPREAD_DB, len(OCTAVES_HZ)),
             floor_db=rng.uniform(-45.0, -22.0),
-            level_db=rng.uniform(-42.0, -20.0),
+            level_db=rng.uniform(-36.0, -22.0),
         )
 
     def sound(self, n: int, rng: np.random.Generator) -> Array:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from scenelet.data.table import Clip
 from scenelet.files import make_folder, replace_file
@@ -38,19 +40,21 @@ def write_report(folder: Path, report: Mapping[str, Any], results: Sequence[Clip
 
 
 def report_table(report: Mapping[str, Any]) -> RenderableType:
-    """Headline, figures per class and the confusion matrix."""
+    """Headline, figures per class, and what each class was mistaken for."""
     made = " (made scenes)" if report.get("made") else ""
     headline = (
         f"macro accuracy {100 * report['macro_accuracy']:.1f} %, accuracy {100 * report['accuracy']:.1f} %,"
         f" log loss {report['log_loss']:.3f}, {report['clips']} clips{made}"
     )
     labels = list(report["per_class"])
-    table = Table("label", "clips", "accuracy", "log loss", *(f"→ {label}" for label in labels))
+    table = Table("label", "clips", "accuracy", "log loss", "mistaken for", box=SIMPLE)
     for label, row in zip(labels, report["confusion"], strict=True):
         figures = report["per_class"][label]
         if figures["clips"] == 0:
-            table.add_row(label, "0", "-", "-", *("" for _ in labels))
+            table.add_row(Text(label), "0", "", "", "")
             continue
+        wrong = [(other, count) for other, count in zip(labels, row, strict=True) if count and other != label]
+        mistaken = ", ".join(f"{other} {count}" for other, count in sorted(wrong, key=lambda pair: -pair[1]))
         accuracy, loss = f"{100 * figures['accuracy']:.1f} %", f"{figures['log_loss']:.3f}"
-        table.add_row(label, str(figures["clips"]), accuracy, loss, *(str(count or "") for count in row))
+        table.add_row(Text(label), str(figures["clips"]), accuracy, loss, Text(mistaken))
     return Group(headline, table)
