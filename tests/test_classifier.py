@@ -1,7 +1,5 @@
 """From a `.scn` file and a recording to probabilities, and what it may import."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,26 +149,3 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert model_path(missing) == Path(missing)
         with pytest.raises(ModelFileError, match="no such file"):
             load(missing)
-
-
-def loaded_by(code: str, *args: str) -> set[str]:
-    """Top-level packages and scenelet's rooms that a fresh interpreter has after running the code."""
-    script = f"import sys\n{code}\nprint(*sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", script, *args], capture_output=True, text=True, check=True)
-    names = done.stdout.splitlines()
-    return {name for name in names if name.count(".") <= 1}
-
-
-def test_import_is_light() -> None:
-    light = loaded_by("import scenelet")
-    heavy = {"numpy", "scipy", "onnx", "onnxruntime", "pydantic", "soundfile", "soxr", "torch", "rich", "typer"}
-    assert not light & heavy
-    assert {name for name in light if name.startswith("scenelet")} == {"scenelet", "scenelet._version"}
-
-
-def test_prediction_never_imports_torch(tmp_path: Path, write_wav: Callable[..., Path]) -> None:
-    modelfile.write(tiny_model(), tmp_path / "model.scn")
-    code = "import scenelet; scenelet.load(sys.argv[1]).predict(sys.argv[2])"
-    used = loaded_by(code, str(tmp_path / "model.scn"), str(write_wav(noise(2, 4000), RATE)))
-    assert "onnxruntime" in used
-    assert not used & {"torch", "lightning", "matplotlib", "librosa", "sklearn", "scenelet.nn", "scenelet.training"}
