@@ -1,9 +1,7 @@
 """Look through recordings for what would spoil a training run, before it is started."""
 
-import concurrent.futures
 import functools
 import hashlib
-import multiprocessing
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from scenelet.data.rows import first_few
 from scenelet.data.splits import Split
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError
+from scenelet.parallel import map_processes
 
 SILENT_DBFS = -80.0  # a peak of 3 steps of 16 bits: dither, not sound
 FULL_SCALE = 0.999
@@ -26,7 +25,6 @@ CLIPPED_SHARE = 0.001  # of the samples of all channels at full scale
 SHORT_SHARE = 0.5  # of a window; the rest would be zeros
 FEW_CLIPS = 10  # of a class
 IMBALANCE = 10.0  # largest class over smallest
-INLINE_CLIPS = 8  # below this, starting processes costs more than they save
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def audit(
     """
     findings = [*_class_findings(table), *_group_findings(_sides(table, split))]
     measured: dict[Clip, Measured] = {}
-    results = _measure_all([clip.path for clip in table.clips], workers)
+    results = map_processes(_measure_or_refuse, [clip.path for clip in table.clips], workers)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
         if isinstance(result, Measured):
             measured[clip] = result
@@ -106,17 +104,6 @@ def audit(
 
 Refused = tuple[str, str]
 """(kind, message) of a recording that cannot be read."""
-
-
-def _measure_all(paths: Sequence[Path], workers: int | None) -> Iterator[Measured | Refused]:
-    if workers == 1 or len(paths) < INLINE_CLIPS:
-        yield from map(_measure_or_refuse, paths)
-        return
-    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
-        try:
-            yield from executor.map(_measure_or_refuse, paths, chunksize=8)
-        finally:
-            executor.shutdown(cancel_futures=True)
 
 
 def _measure_or_refuse(path: Path) -> Measured | Refused:

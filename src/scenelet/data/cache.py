@@ -6,13 +6,11 @@ written after its rows, so a build that was cut goes on with what is missing. A 
 name, size and time of change; an altered file is a new clip.
 """
 
-import concurrent.futures
 import functools
 import hashlib
 import json
-import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +24,7 @@ from scenelet.console import track
 from scenelet.data.table import Clip
 from scenelet.errors import DataError
 from scenelet.features import LogMel
-
-INLINE_CLIPS = 8  # below this, starting processes costs more than they save
+from scenelet.parallel import map_processes
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,8 @@ def _build(
     identities = [_identity(clip) for clip in missing]
     with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a") as lines:
         rows.truncate(end * row_bytes)  # rows whose line was never written
-        results = _compute([clip.path for clip in missing], features, window, workers)
+        compute = functools.partial(_file_features, features=features, window=window)
+        results = map_processes(compute, [clip.path for clip in missing], workers)
         for identity, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
             rows.write(windows.tobytes())
             rows.flush()
@@ -144,20 +142,6 @@ def _read_index(path: Path) -> dict[str, tuple[int, int]]:
         with path.open("r+") as file:
             file.truncate(len(whole.encode()))
     return {identity: (first, count) for identity, first, count in map(json.loads, whole.splitlines())}
-
-
-def _compute(
-    paths: Sequence[Path], features: FeatureConfig, window: WindowConfig, workers: int | None
-) -> Iterator[NDArray[np.float16]]:
-    compute = functools.partial(_file_features, features=features, window=window)
-    if len(paths) < INLINE_CLIPS or workers == 1:
-        yield from map(compute, paths)
-        return
-    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
-        try:
-            yield from executor.map(compute, paths, chunksize=4)
-        finally:
-            executor.shutdown(cancel_futures=True)
 
 
 def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from scenelet.console import track
 from scenelet.data.places import PLACES
 from scenelet.data.synthesis import SAMPLE_RATE, Array
 from scenelet.errors import DataError, UsageError
@@ -69,7 +70,7 @@ def make_scenes(
     try:
         (part / "audio").mkdir(parents=True)
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(write_clip, rows, keys))
+            list(track(pool.map(write_clip, rows, keys), "Making scenes", len(rows)))
         for name, text in texts.items():
             (part / name).write_text(text, encoding="utf-8", newline="")
         if out.exists():
