@@ -25,7 +25,7 @@ def test_the_papers_recipe() -> None:
 
 
 def test_changes_are_typed() -> None:
-    config = load_recipe("fast", ["schedule.epochs=7", "features.channels=stereo", 'split.fold="2"', "seed=4"])
+    config = load_recipe("fast", ["schedule.epochs=7", "features.channels=stereo", "split.fold=2", "seed=4"])
     assert (config.schedule.epochs, config.features.channels, config.split.fold, config.seed) == (7, "stereo", "2", 4)
 
 

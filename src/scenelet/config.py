@@ -152,6 +152,8 @@ class ScheduleConfig(Settings):
 class SplitConfig(Settings):
     """How test and validation clips are chosen. No group is ever on two sides."""
 
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # a fold is a name, also where it is a number
+
     fold: str | None = Field(None, description="the fold held out as test; None: the data's own split, or a made one")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="of the groups, when the data has no split")
     validation_fraction: float = Field(0.0, ge=0, lt=1, description="of the training groups of each class")

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from scenelet import modelfile
 from scenelet.cli import main
-from tiny_model import tiny_model
 
 Run = Callable[..., tuple[int, str]]
 
@@ -28,13 +26,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return caught.value.code, err.strip().splitlines()[-1] if err.strip() else ""
 
     return call
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.scn"
-    modelfile.write(tiny_model(), path)
-    return path
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ from tiny_model import changed, tiny_model
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.scn"
-    modelfile.write(tiny_model(), path)
-    return path
-
-
-@pytest.fixture
 def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     """Two recordings, one in a subfolder, and a text."""
     import soundfile

@@ -1,6 +1,7 @@
 """`scenelet compress`."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,19 @@ import typer
 from scenelet.errors import UsageError
 
 
+class WeightType(StrEnum):
+    """Number formats of a model file."""
+
+    fp16 = "fp16"
+    fp32 = "fp32"
+
+
 def compress(
     run: Annotated[Path, typer.Argument(help="Run folder of scenelet train.")],
     out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
     sparsity: Annotated[float | None, typer.Option(help="Share of convolution weights to prune.")] = None,
     budget: Annotated[str | None, typer.Option(help="Bytes on disk to fit, e.g. 500kB (1 kB = 1000 B).")] = None,
+    dtype: Annotated[WeightType, typer.Option(help="How numbers are stored.")] = WeightType.fp16,
     data: Annotated[Path | None, typer.Option(help="The recordings, if they moved.")] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie, if they moved.")] = None,
 ) -> None:
@@ -22,7 +31,7 @@ def compress(
 
     from scenelet.workflows.compress import compress as run_compress
 
-    result = run_compress(run, out, sparsity=sparsity, budget=size, data=data, audio_dir=audio_dir)
+    result = run_compress(run, out, sparsity=sparsity, budget=size, dtype=dtype.value, data=data, audio_dir=audio_dir)
     print(f"{out}: {result['bytes']:,} bytes, {100 * result['sparsity']:.1f} % of the weights pruned")
     for side, dense in result["dense"].items():
         after = result["compressed"][side]

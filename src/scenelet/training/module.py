@@ -80,7 +80,8 @@ class SceneModule(lightning.LightningModule):
         """Put pruned weights back to zero, where the optimiser's momentum moved them."""
         with torch.no_grad():
             for name, mask in self.masks.items():
-                self.network.get_parameter(name).mul_(mask)
+                weight = self.network.get_parameter(name)
+                weight.mul_(mask.to(weight.device))
 
     def on_train_epoch_end(self) -> None:
         """Note the epoch in `history`, and hand it to the loggers."""

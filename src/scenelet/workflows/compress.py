@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -35,6 +35,7 @@ def compress(
     *,
     sparsity: float | None = None,
     budget: int | None = None,
+    dtype: Literal["fp16", "fp32"] = "fp16",
     data: Path | None = None,
     audio_dir: Path | None = None,
     cache_dir: Path | None = None,
@@ -46,6 +47,7 @@ def compress(
         out: the model file.
         sparsity: share of convolution weights set to zero; None: the recipe's. 0 stores the network as it is.
         budget: bytes on disk; the sparsity is raised from 0 until the file fits.
+        dtype: "fp16", or "fp32" to store every number exactly, at more than twice the size.
         data, audio_dir: the recordings, if they moved since training.
         cache_dir: of the feature cache; None: `default_cache_dir()`.
 
@@ -73,7 +75,7 @@ def compress(
         trial = copy.deepcopy(network)
         masks = prune.global_l1_masks(trial, share)
         prune.apply_masks(trial, masks)
-        return len(modelfile.encode(_model(trial, record, masks, {}))) + RESULTS_BYTES
+        return len(modelfile.encode(_model(trial, record, masks, dtype, {}))) + RESULTS_BYTES
 
     if budget is not None:
         share = prune.sparsity_for_bytes(size, budget)
@@ -92,10 +94,10 @@ def compress(
         masks = prune.global_l1_masks(network, share)
         prune.apply_masks(network, masks)
 
-    model = _model(network, record, masks, {"dense": _brief(dense)})
+    model = _model(network, record, masks, dtype, {"dense": _brief(dense)})
     classifier = Classifier(model)
     compressed = {side: _measure_file(classifier, clips, record.labels) for side, clips in sides.held_out()}
-    model = _model(network, record, masks, {"dense": _brief(dense), "compressed": _brief(compressed)})
+    model = _model(network, record, masks, dtype, {"dense": _brief(dense), "compressed": _brief(compressed)})
     modelfile.write(model, out)
     return {"sparsity": share, "bytes": out.stat().st_size, "dense": dense, "compressed": compressed}
 
@@ -117,7 +119,11 @@ def _fine_tune(network: Standardised, sides: Sides, config: RunConfig, masks: Ma
 
 
 def _model(
-    network: Standardised, record: runs.RunRecord, masks: Mapping[str, Tensor], results: dict[str, Any]
+    network: Standardised,
+    record: runs.RunRecord,
+    masks: Mapping[str, Tensor],
+    dtype: Literal["fp16", "fp32"],
+    results: dict[str, Any],
 ) -> modelfile.SceneModel:
     config = record.config
     provenance = {
@@ -134,7 +140,8 @@ def _model(
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
-    return pack(network, record.labels, config.features, config.window, masks, provenance=provenance, results=results)
+    settings = (record.labels, config.features, config.window)
+    return pack(network, *settings, masks, dtype, provenance=provenance, results=results)
 
 
 def _measure_file(classifier: Classifier, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
