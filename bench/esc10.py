@@ -82,13 +82,17 @@ def main() -> None:
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    settings = [options.recipe, options.fold, options.changes]
     rows = []
     for seed in options.seeds:
         result = options.out / f"seed{seed}.json"
         if not result.exists():
             row = run_seed(options.data, options.out, options.recipe, options.fold, seed, options.changes)
+            row["settings"] = settings
             replace_file(result, json.dumps(row, indent=2) + "\n")
         rows.append(json.loads(result.read_text()))
+        if rows[-1]["settings"] != settings:
+            parser.error(f"{result} was made with other settings; choose another --out")
         print(markdown(rows), flush=True)
 
 

@@ -134,6 +134,39 @@ def test_each_bad_file_has_its_sentence(tmp_path: Path, write_wav: Write, rng: n
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("length", [0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_wav_of_unknown_length_is_read_to_its_end(write_wav: Write, rng: np.random.Generator, length: int) -> None:
+    path = write_wav(rng.uniform(-0.5, 0.5, (1, 300000)).astype(np.float32), 8000, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"data") + 4
+    data[place : place + 4] = length.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert audio.read(path)[0].shape == (1, 300000)
+
+
+def test_a_flac_of_unknown_length_is_read_nearly_to_its_end(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "piped.flac"
+    soundfile.write(path, rng.uniform(-0.5, 0.5, 300000), 44100)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # the 36 bits of STREAMINFO that hold the number of samples: 0 is unknown
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    assert 300000 - 256 < audio.read(path)[0].shape[1] <= 300000
+
+
+def test_an_unreadable_file_has_its_sentence(
+    write_wav: Write, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_wav(rng.uniform(-0.5, 0.5, (1, 100)).astype(np.float32), 8000)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(AudioError, match=r"clip\.wav: cannot be read \(Permission denied\)"):
+        list(audio.blocks(path))
+
+
 def test_a_flac_that_was_cut_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
     whole, cut = tmp_path / "whole.flac", tmp_path / "cut.flac"
     soundfile.write(whole, rng.uniform(-0.5, 0.5, 200000), 44100)

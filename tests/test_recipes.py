@@ -58,6 +58,23 @@ def test_mistakes_have_one_sentence(name: str, changes: list[str], words: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_recipe_stands_on_another(tmp_path: Path) -> None:
+    paper, cutmix, native = (load_recipe(name) for name in ("paper", "paper_cutmix", "paper_48k"))
+    assert (cutmix.mixing.cutmix, cutmix.mixing.mixup) == (True, False)
+    assert cutmix.model_copy(update={"mixing": paper.mixing}) == paper
+    assert native.features.n_frames(native.window.samples(48000)) == 431
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "fast"\n[schedule]\nepochs = 2\n')
+    fast = load_recipe("fast")
+    assert load_recipe(str(file)) == load_recipe("fast", ["schedule.epochs=2"]) != fast
+    file.write_text('base = "fats"\n')
+    with pytest.raises(UsageError, match="is not a recipe"):
+        load_recipe(str(file))
+    file.write_text("schedule = 3\n")
+    with pytest.raises(UsageError, match="section"):
+        load_recipe(str(file), ["schedule.epochs=2"])
+
+
 def test_unknown_keys_and_bad_toml_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[schedule]\nepoch = 2\n")

@@ -23,7 +23,9 @@ Samples = NDArray[np.float32]
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 BLOCK = 1 << 17  # samples per channel read at a time
-_UNKNOWN_LENGTH = 0xFFFFFFFF  # what streaming writers put into a WAV header
+UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
+UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
+ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,15 @@ def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
     """
     with _open(path) as file:
         read = 0
+        endless = file.frames >= UNKNOWN_FRAMES
+        # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
+        size = 256 if endless else BLOCK
         while True:
             try:
-                block = file.read(BLOCK, dtype="float32", always_2d=True)
+                block = file.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
+                if endless and read:
+                    break
                 raise AudioError(f"{path}: damaged after {read / file.samplerate:.1f} s ({_reason(error)})") from None
             if len(block) == 0:
                 break
@@ -69,7 +76,9 @@ def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
                 raise AudioError(f"{path}: holds samples that are not finite numbers; export it again")
             read += len(block)
             yield np.ascontiguousarray(block.T), file.samplerate
-        if read < file.frames:
+        if read == 0:
+            raise EmptyAudioError(f"{path}: holds no samples; record or export it again")
+        if not endless and file.format not in ESTIMATED and read < file.frames:
             raise CutShortError(
                 f"{path}: ends after {read / file.samplerate:.1f} s of {file.frames / file.samplerate:.1f} s;"
                 " the file was cut short, copy it again"
@@ -187,11 +196,13 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise AudioError(f"{path}: no such file")
     if not path.is_file():
         raise AudioError(f"{path}: not a file; give the path of a recording")
-    if path.stat().st_size == 0:
-        raise EmptyAudioError(f"{path}: the file is empty; copy or record it again")
-    _refuse_cut_wav(path)
     try:
+        if path.stat().st_size == 0:
+            raise EmptyAudioError(f"{path}: the file is empty; copy or record it again")
+        _refuse_cut_wav(path)
         file = soundfile.SoundFile(path)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{path}: not a recording that can be read ({_reason(error)}); WAV, FLAC, Ogg and MP3 can"
@@ -213,7 +224,7 @@ def _refuse_cut_wav(path: Path) -> None:
             return
         size = path.stat().st_size
         for name, length, start in _chunks(file):
-            if name == b"data" and length != _UNKNOWN_LENGTH and start + length > size:
+            if name == b"data" and length < UNKNOWN_BYTES and start + length > size:
                 raise CutShortError(
                     f"{path}: {start + length - size} of {length} bytes of sound are missing;"
                     " the file was cut short, copy it again"

@@ -13,7 +13,7 @@ from scenelet.errors import UsageError, did_you_mean
 class Settings(BaseModel):
     """Base of all settings: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FeatureConfig(Settings):
@@ -150,7 +150,7 @@ class ScheduleConfig(Settings):
 
 
 class SplitConfig(Settings):
-    """How test and validation clips are chosen. No group is ever on two sides."""
+    """How test and validation clips are chosen. A cut that scenelet makes never parts a group."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)  # a fold is a name, also where it is a number
 

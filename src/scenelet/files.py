@@ -17,7 +17,7 @@ def replace_file(path: Path, data: bytes | str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
-            partial.write_bytes(data.encode() if isinstance(data, str) else data)
+            partial.write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

@@ -56,10 +56,12 @@ def test_table_has_a_line_a_finding_and_warnings_end_in_0(folds: Path, capsys: p
     assert lines[0] == "warning too short     00.wav: 0.10 s, less than half of the 1 s window"
 
 
-def test_a_made_split_is_tried_where_the_data_has_none(folds: Path) -> None:
+def test_a_made_split_is_tried_where_the_data_has_none(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folds.write_text("filename,label\n00.wav,x\n02.wav,x\n01.wav,y\n")
-    with pytest.raises(DataError, match="class 'y' has only one clip"):
+    with pytest.raises(typer.Exit) as caught:
         check(folds)
+    assert caught.value.exit_code == 1
+    assert "error   no split      class 'y' has only one clip" in capsys.readouterr().out
 
 
 def test_unknown_fold(folds: Path) -> None:

@@ -75,6 +75,27 @@ def test_nothing_is_computed_twice(clips: list[Clip], tmp_path: Path, monkeypatc
     assert np.array_equal(first.values, features.values[: len(first.values)])
 
 
+def test_an_altered_file_of_the_same_size_is_computed_anew(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips, tmp_path / "c")
+    size = clips[3].path.stat().st_size
+    soundfile.write(clips[3].path, np.full(4000, 0.25), 8000)
+    os.utime(clips[3].path, (1, 1))
+    assert clips[3].path.stat().st_size == size
+    check(clips, load(clips, tmp_path / "c"))
+
+
+@pytest.mark.parametrize("left", [0, 0.5])
+def test_rows_that_were_lost_are_computed_again(clips: list[Clip], tmp_path: Path, left: float) -> None:
+    load(clips, tmp_path / "c")
+    (rows,) = (tmp_path / "c").glob("*/windows.f16")
+    if left:
+        os.truncate(rows, int(rows.stat().st_size * left))
+    else:
+        rows.unlink()
+    check(clips, load(clips, tmp_path / "c"))
+    check(clips, load(clips, tmp_path / "c"))
+
+
 def test_an_altered_file_is_computed_anew(clips: list[Clip], tmp_path: Path) -> None:
     load(clips, tmp_path / "c")
     soundfile.write(clips[3].path, np.zeros(8000), 8000)

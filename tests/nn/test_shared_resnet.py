@@ -62,6 +62,15 @@ def test_shared_convolutions_are_used_by_every_pass() -> None:
     assert (len(calls), len(block.conv1), len(block.norm1)) == (3, 1, 3)
 
 
+def test_convolutions_of_their_own_are_each_used_once() -> None:
+    block = SharedResidualBlock(4, (1, 1), repeats=3, shared=False)
+    calls = []
+    for index, module in enumerate([*block.conv1, *block.conv2]):
+        module.register_forward_hook(lambda *_, index=index: calls.append(index))
+    block(torch.randn(2, 4, 6, 6))
+    assert calls == [0, 3, 1, 4, 2, 5]
+
+
 def test_one_repeat_equals_a_plain_block() -> None:
     shared, plain = SharedResidualBlock(4, (3, 1), repeats=1), ResidualBlock(4, 4, (3, 1), nn.BatchNorm2d)
     plain.conv1.load_state_dict(shared.conv1[0].state_dict())

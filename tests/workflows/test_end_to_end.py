@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import scenelet
-from scenelet.errors import DataError, RunError, UsageError
+from scenelet.errors import DataError, OutputError, RunError, SceneletError, UsageError
 from scenelet.recipes import load_recipe
 from scenelet.training import run as runs
 from scenelet.workflows.compress import compress
@@ -172,6 +172,45 @@ def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path
         fit(tone_set, folder / "run", config, resume=True)
     with pytest.raises(RunError, match="no run to resume"):
         fit(tone_set, tmp_path / "new", None, resume=True)
+
+
+def test_recordings_that_changed_since_training_are_refused(
+    trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
+    folder, _ = trained
+    changed = tmp_path / "changed.csv"
+    changed.write_text(tone_set.read_text().replace("low0.wav,low", "low0.wav,high"))
+    for action in (
+        lambda: compress(folder / "run", tmp_path / "m.scn", data=changed, audio_dir=tone_set.parent),
+        lambda: fit(changed, folder / "run", None, audio_dir=tone_set.parent, resume=True),
+    ):
+        with pytest.raises(RunError, match=r"not those that split\.csv lists"):
+            action()
+    assert not (tmp_path / "m.scn").exists()
+
+
+def test_what_a_file_cannot_hold_is_said_before_training(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    for setting in ("features.n_mels=30", "window.seconds=0.1", "network.sub_bands=32"):
+        with pytest.raises(SceneletError) as caught:
+            fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, setting]))
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, _ = trained
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        compress(folder / "run", tmp_path / "file" / "m.scn")
+    with pytest.raises(UsageError, match=r"ends in \.scn"):
+        compress(folder / "run", tmp_path / "m.onnx")
+
+
+def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="training diverged"):
+        fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.rate=1e30"]))
 
 
 def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 the work failed, 2 wrong usage.
 """
 
+import io
 import sys
 
 import typer
@@ -31,6 +32,9 @@ for command in (demo, check, train, compress, evaluate, predict, info, export):
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show stops nothing
     try:
         app()
     except SceneletError as error:

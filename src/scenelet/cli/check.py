@@ -22,17 +22,24 @@ def check(
 ) -> None:
     """Audit recordings before training; exits with 1 when there are errors."""
     from scenelet.config import SplitConfig
-    from scenelet.data.audit import audit
+    from scenelet.data.audit import Finding, audit
     from scenelet.data.sources import load_table
     from scenelet.data.splits import make_split
+    from scenelet.errors import DataError
 
     table = load_table(data, audio_dir, three_classes)
     say(table.describe())
     split = None
+    findings = []
     if fold is not None or len(table.folds) < 2:
-        split = make_split(table, SplitConfig(fold=fold))
-        say(split.description)
-    findings = audit(table, window, split, workers)
+        try:
+            split = make_split(table, SplitConfig(fold=fold))
+            say(split.description)
+        except DataError as error:
+            if fold is not None:
+                raise
+            findings.append(Finding("error", "no split", (), str(error)))
+    findings += audit(table, window, split, workers)
     errors = sum(finding.severity == "error" for finding in findings)
     if format is Format.json:
         report = {

@@ -11,7 +11,7 @@ from scenelet.console import say
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model file, or a built-in name.")],
+    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
     data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and predictions.csv.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,

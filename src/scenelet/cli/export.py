@@ -9,7 +9,7 @@ from scenelet.console import say
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Model file, or a built-in name.")],
+    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write, NAME.onnx.")],
 ) -> None:
     """Write the network as one ONNX file: raw log-mel in, probabilities out."""

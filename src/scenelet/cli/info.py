@@ -17,7 +17,7 @@ SIZE_RULES = {
 
 
 def info(
-    model: Annotated[str, typer.Argument(help="Model file, or a built-in name.")],
+    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
 ) -> None:
     """Describe a model file: parameters, sizes, multiply-accumulates, layers, provenance."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Model file, or a built-in name.")],
+    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are searched for them.")],
     format: Annotated[RowFormat, typer.Option(help="How to print the predictions.")] = RowFormat.table,
 ) -> None:
@@ -48,12 +48,13 @@ def predict(
 
 
 def recordings(path: Path) -> list[Path]:
-    """The file itself, or every recording in a folder and its subfolders, sorted."""
+    """The file itself, or every recording in a folder and its subfolders, sorted; hidden files are passed over."""
     from scenelet.audio import EXTENSIONS
 
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+    found = (file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+    return sorted(file for file in found if not file.name.startswith("."))
 
 
 def shown(path: Path) -> str:

@@ -34,7 +34,7 @@ class Finding:
     Attributes:
         severity: "error": training would stop, or its results would be false; "warning": worth a look.
         kind: "unreadable", "empty", "cut short", "silent", "clipped", "too short", "duplicate",
-            "shared group", "few clips" or "imbalance".
+            "shared group", "no split", "few clips" or "imbalance".
         clips: their names.
         message: one sentence.
     """

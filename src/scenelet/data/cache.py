@@ -26,6 +26,8 @@ from scenelet.errors import DataError
 from scenelet.features import LogMel
 from scenelet.parallel import map_processes
 
+FORMAT = 1  # raise it when the same settings no longer give the same features
+
 
 @dataclass(frozen=True)
 class ClipFeatures:
@@ -111,14 +113,14 @@ def _build(
     shape: tuple[int, ...],
     workers: int | None,
 ) -> dict[str, tuple[int, int]]:
-    index = _read_index(folder / "index.jsonl")
+    row_bytes = 2 * int(np.prod(shape))
+    index = _read_index(folder / "index.jsonl", _rows_on_disk(folder / "windows.f16", row_bytes))
     missing = [clip for clip in clips if _identity(clip) not in index]
     if not missing:
         return index
-    row_bytes = 2 * int(np.prod(shape))
     end = max((first + count for first, count in index.values()), default=0)
     identities = [_identity(clip) for clip in missing]
-    with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a") as lines:
+    with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a", newline="\n") as lines:
         rows.truncate(end * row_bytes)  # rows whose line was never written
         compute = functools.partial(_file_features, features=features, window=window)
         results = map_processes(compute, [clip.path for clip in missing], workers)
@@ -132,16 +134,21 @@ def _build(
     return index
 
 
-def _read_index(path: Path) -> dict[str, tuple[int, int]]:
-    """Finished clips; a last line that was cut is dropped, from the file too."""
+def _rows_on_disk(path: Path, row_bytes: int) -> int:
+    return path.stat().st_size // row_bytes if path.exists() else 0
+
+
+def _read_index(path: Path, rows: int) -> dict[str, tuple[int, int]]:
+    """Finished clips whose rows are there; a last line that was cut is dropped, from the file too."""
     if not path.exists():
         return {}
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        with path.open("r+") as file:
-            file.truncate(len(whole.encode()))
-    return {identity: (first, count) for identity, first, count in map(json.loads, whole.splitlines())}
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    entries = map(json.loads, whole.splitlines())
+    return {identity: (first, count) for identity, first, count in entries if first + count <= rows}
 
 
 def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:
@@ -162,5 +169,5 @@ def _identity(clip: Clip) -> str:
 
 
 def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:
-    settings = [str(root.resolve()), features.model_dump(), window.model_dump()]
+    settings = [FORMAT, str(root.resolve()), features.model_dump(), window.model_dump()]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

@@ -92,12 +92,14 @@ def _load_csv(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTa
         )
     clips = {name: _clip(path, row, root, name) for row, name in zip(rows, names, strict=True)}
     sources = [row.values.get("source", "") for row in rows]
+    licences = sorted({row.values.get("license", "") for row in rows} - {""})
     kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
     return ClipTable(
         root=root,
         source=f"{kind} {path.name}",
         clips=tuple(clips[name] for name in sorted(clips)),
         made=all(source.startswith("made") for source in sources),
+        licence=f"Recordings under {', '.join(licences)}" if licences else "",
     )
 
 

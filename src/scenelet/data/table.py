@@ -39,12 +39,14 @@ class ClipTable:
         source: what was recognised, e.g. "CSV meta.csv".
         clips: every clip, also those in no split.
         made: the recordings are synthetic.
+        licence: what the data's licence asks for, where it is known.
     """
 
     root: Path
     source: str
     clips: tuple[Clip, ...]
     made: bool = False
+    licence: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ def load_tau(
         _require_audio(clips, facts, folder)
     mapped = " mapped to 3 classes" if three_classes and facts is TAU_2019 else ""
     ordered = tuple(clips[name] for name in sorted(clips))
-    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered)
+    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, licence=LICENCE)
 
 
 def _recognise(meta: Path, labels: set[str]) -> TauSet:

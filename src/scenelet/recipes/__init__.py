@@ -38,25 +38,37 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
         place = values
         for room in rooms:
             place = place.setdefault(room, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"recipe {name}: {room!r} is a section with settings of its own, not a value")
         place[last] = _parse(value)
     return build_config(values, f"recipe {name}")
 
 
 def _read(name: str) -> dict[str, Any]:
+    """The nested values of a recipe; one with `base = "NAME"` is written on top of that recipe."""
     path = Path(name)
     if name in list_recipes():
-        text = resources.files(__name__).joinpath(f"{name}.toml").read_text()
+        data = resources.files(__name__).joinpath(f"{name}.toml").read_bytes()
     elif path.suffix == ".toml":
         if not path.is_file():
             raise UsageError(f"{path}: no such recipe file")
-        text = path.read_text()
+        data = path.read_bytes()
     else:
         known = list_recipes()
         raise UsageError(f"no recipe is named {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{name}: not valid TOML ({error})") from None
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if base not in list_recipes() or base == name:
+        raise UsageError(f"{name}: base = {base!r} is not a recipe; known: {', '.join(list_recipes())}")
+    merged = _read(base)
+    for key, value in values.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return merged
 
 
 def _parse(value: str) -> Any:

@@ -41,9 +41,9 @@ def train(
     last: Path | None = None
     if folder is not None:
         checkpoints = folder / CHECKPOINTS
-        callbacks.append(_checkpoint(checkpoints, "last"))
-        if select_best:
+        if select_best:  # before "last": a run killed between the two redoes this epoch
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
+        callbacks.append(_checkpoint(checkpoints, "last"))
         last = checkpoints / LAST if resume and (checkpoints / LAST).exists() else None
         attempt = len(list((folder / "logs").glob("csv/version_*")))
         loggers = [
@@ -63,6 +63,7 @@ def train(
             enable_checkpointing=folder is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
+            devices=1,
             reload_dataloaders_every_n_epochs=1,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
@@ -76,6 +77,8 @@ def train(
 
 def native_bf16() -> bool:
     """Whether this machine multiplies bf16 in hardware; a CPU without it is slower with bf16 than without."""
+    if torch.backends.mps.is_available():
+        return False  # Lightning trains there, and the CPU's abilities say nothing about it
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10
@@ -104,7 +107,8 @@ class _Progress(Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         self.bar.advance(self.task)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        # the module notes an epoch after the callbacks were told that it ended
         assert isinstance(module, SceneModule)
         if module.history:
             figures = module.history[-1]

@@ -70,7 +70,7 @@ class ClassBalancedFocalLoss(nn.Module):
 
     def _focal(self, z: Tensor) -> Tensor:
         """-(1 - p)^gamma log p for p = sigmoid(z); 1 - p is sigmoid(-z), exact also where p is near 1."""
-        return -(torch.sigmoid(-z) ** self.gamma) * functional.logsigmoid(z)
+        return -torch.exp(self.gamma * functional.logsigmoid(-z)) * functional.logsigmoid(z)
 
 
 def _log_others(logits: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The Lightning module: one training step, the learning rate, what is noted after each epoch."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -86,9 +87,11 @@ class SceneModule(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Note the epoch in `history`, and hand it to the loggers."""
         loss = float(torch.stack(self._losses).mean())
-        if loss != loss:
-            raise RunError(f"epoch {self.current_epoch + 1}: the loss is not a number; lower schedule.rate")
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        finite = all(bool(torch.isfinite(p).all()) for p in self.network.parameters())
+        if not math.isfinite(loss) or not finite:
+            raise RunError(f"epoch {self.current_epoch + 1}: training diverged; lower schedule.rate")
+        last_step = (self.current_epoch + 1) * len(self._losses) - 1
+        rate = learning_rate(self.schedule, last_step, len(self._losses))
         row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}
         if self.validation is not None:
             probabilities = clip_probabilities(self.network, self.validation.features)

@@ -41,6 +41,7 @@ class DataRecord(Settings):
     three_classes: bool = False
     description: str = ""
     made: bool = False
+    licence: str = ""
 
 
 class RunRecord(Settings):
@@ -63,13 +64,29 @@ def versions() -> dict[str, str]:
 def write_record(folder: Path, record: RunRecord, split: Split) -> None:
     """Begin a run folder: `run.json` and `split.csv`."""
     make_folder(folder)
+    replace_file(folder / SPLIT, _split_table(split))
+    replace_file(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def require_same_split(folder: Path, split: Split, data: str) -> None:
+    """Check that clips, labels and sides are still those of `split.csv`.
+
+    Raises:
+        RunError: recordings were added, removed, renamed or relabelled since the run began; a made
+            split would then put clips on other sides without a word.
+    """
+    path = folder / SPLIT
+    if not path.is_file() or path.read_bytes() != _split_table(split).encode(errors="surrogateescape"):
+        raise RunError(f"{folder}: the recordings in {data} are not those that {SPLIT} lists; put them back")
+
+
+def _split_table(split: Split) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["filename", "label", "group", "split"])
     for side in ("train", "validation", "test"):
         rows.writerows([clip.name, clip.label, clip.group, side] for clip in getattr(split, side))
-    replace_file(folder / SPLIT, text.getvalue())
-    replace_file(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+    return text.getvalue()
 
 
 def read_record(folder: Path) -> RunRecord:

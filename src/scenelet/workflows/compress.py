@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor
 
 from scenelet import modelfile
@@ -15,6 +16,7 @@ from scenelet.compression.pack import pack
 from scenelet.config import RunConfig, ScheduleConfig
 from scenelet.console import say
 from scenelet.errors import UsageError
+from scenelet.files import make_folder
 from scenelet.metrics import summary
 from scenelet.nn.standardise import Standardised
 from scenelet.training import run as runs
@@ -53,7 +55,7 @@ def compress(
 
     Returns:
         "sparsity", "bytes", and by side "dense" (the trained network) and "compressed" (the file,
-        executed as users execute it).
+        run by ONNX Runtime on the cached features).
 
     Raises:
         SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
@@ -62,6 +64,9 @@ def compress(
         raise UsageError("give a sparsity or a budget, not both")
     if out.suffix != ".scn":
         raise UsageError(f"{out}: a model file's name ends in .scn")
+    make_folder(out.parent)
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder; give the name of the file to write")
     record = runs.read_record(run)
     network = runs.load_network(run, record)
     source = record.data
@@ -69,13 +74,14 @@ def compress(
         moved = None if audio_dir is None else str(audio_dir.resolve())
         source = source.model_copy(update={"path": str(data.resolve()), "audio_dir": moved})
     sides = load_sides(source, record.config, cache_dir)
+    runs.require_same_split(run, sides.split, source.path)
     dense = {side: measure(network, clips, record.labels) for side, clips in sides.held_out()}
 
     def size(share: float) -> int:
         trial = copy.deepcopy(network)
         masks = prune.global_l1_masks(trial, share)
         prune.apply_masks(trial, masks)
-        return len(modelfile.encode(_model(trial, record, masks, dtype, {}))) + RESULTS_BYTES
+        return len(modelfile.encode(_model(trial, record, masks, dtype, 0, {}))) + RESULTS_BYTES
 
     if budget is not None:
         share = prune.sparsity_for_bytes(size, budget)
@@ -87,17 +93,18 @@ def compress(
         say(
             f"warning: only {100 * density:.1f} % of layer {layer} is left; a lower sparsity or another init keeps more"
         )
-    if share > 0 and record.config.prune.epochs > 0:
+    epochs = record.config.prune.epochs if share > 0 else 0
+    if epochs:
         _fine_tune(network, sides, record.config, masks)
     while budget is not None and size(share) > budget:  # fine-tuned values may deflate a little worse
         share += BUDGET_STEP
         masks = prune.global_l1_masks(network, share)
         prune.apply_masks(network, masks)
 
-    model = _model(network, record, masks, dtype, {"dense": _brief(dense)})
+    model = _model(network, record, masks, dtype, epochs, {"dense": _brief(dense)})
     classifier = Classifier(model)
     compressed = {side: _measure_file(classifier, clips, record.labels) for side, clips in sides.held_out()}
-    model = _model(network, record, masks, dtype, {"dense": _brief(dense), "compressed": _brief(compressed)})
+    model = _model(network, record, masks, dtype, epochs, {"dense": _brief(dense), "compressed": _brief(compressed)})
     modelfile.write(model, out)
     return {"sparsity": share, "bytes": out.stat().st_size, "dense": dense, "compressed": compressed}
 
@@ -123,6 +130,7 @@ def _model(
     record: runs.RunRecord,
     masks: Mapping[str, Tensor],
     dtype: Literal["fp16", "fp32"],
+    fine_tuned: int,
     results: dict[str, Any],
 ) -> modelfile.SceneModel:
     config = record.config
@@ -132,7 +140,8 @@ def _model(
         "network": config.network.model_dump(),
         "seed": config.seed,
         "epochs": config.schedule.epochs,
-        "fine_tuning_epochs": config.prune.epochs,
+        "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / sum(m.numel() for m in masks.values())),
+        "fine_tuning_epochs": fine_tuned,
         "data": record.data.description,
         "made": record.data.made,
         "three_classes": record.data.three_classes,
@@ -141,13 +150,14 @@ def _model(
         "versions": record.versions,
     }
     settings = (record.labels, config.features, config.window)
-    return pack(network, *settings, masks, dtype, provenance=provenance, results=results)
+    licences = (record.data.licence,) if record.data.licence else ()
+    return pack(network, *settings, masks, dtype, provenance=provenance, results=results, licences=licences)
 
 
 def _measure_file(classifier: Classifier, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
     features = clips.features
-    windows = classifier.probabilities(features.load(features.rows()))
-    return summary(clips.targets, mean_over_windows(windows, features.count), labels)
+    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
+    return summary(clips.targets, mean_over_windows(np.concatenate(windows), features.count), labels)
 
 
 def _brief(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -6,6 +6,7 @@ from typing import Any
 from scenelet.classifier import load
 from scenelet.console import say
 from scenelet.data.scenes import make_scenes
+from scenelet.files import make_folder
 from scenelet.recipes import load_recipe
 from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
@@ -20,12 +21,13 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
         seed: of the scenes and of the training.
 
     Returns:
-        "dense" and "compressed" macro accuracy on unseen places, "clips", "bytes", and "file",
-        "truth", "prediction" of one recording.
+        "dense" and "compressed" macro accuracy on unseen places, "clips", "bytes", and "file"
+        and "prediction" of one recording.
 
     Raises:
         SceneletError: `out` holds a run already.
     """
+    make_folder(out)
     say("1/4  making scenes: synthetic recordings of three kinds of places")
     scenes = make_scenes(out / "scenes", seed)
     say("2/4  training")

@@ -11,6 +11,7 @@ from scenelet.console import say, track
 from scenelet.data.sources import load_table
 from scenelet.data.splits import make_split
 from scenelet.data.table import Clip, ClipTable
+from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError
 from scenelet.metrics import summary
 from scenelet.reports.evaluation import ClipResult, write_report
@@ -42,7 +43,7 @@ def evaluate(
     """
     classifier = load(model)
     provenance = classifier.model.provenance
-    table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)))
+    table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
     say(table.describe())
     clips = _choose(table, split, fold, provenance.get("split", {}))
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
@@ -56,7 +57,7 @@ def evaluate(
         prediction = classifier.predict(clip.path)
         results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values())))
     targets = np.array([classifier.labels.index(clip.label) for clip in clips])
-    report = summary(targets, np.array([result.probabilities for result in results]), classifier.labels)
+    report = summary(targets, np.array([result.probabilities for result in results], np.float32), classifier.labels)
     report |= {
         "model": str(model),
         "data": table.describe(),
@@ -74,8 +75,15 @@ def _choose(table: ClipTable, split: str, fold: str | None, trained: dict[str, A
         raise UsageError(f"--split {split}: it is one of {', '.join(SPLITS)}")
     if split == "all":
         return table.clips
-    settings = SplitConfig.model_validate(trained)
+    settings = SplitConfig.model_validate({k: v for k, v in trained.items() if k in SplitConfig.model_fields})
+    if fold is None and settings.fold is not None and settings.fold not in table.folds:
+        raise DataError(
+            f"{table.root}: the model was trained with fold {settings.fold} held out, and this data has no such fold;"
+            " use --split all to measure every clip, or --fold"
+        )
     if fold is not None:
+        if settings.fold not in (None, fold):
+            say(f"warning: the model was trained with fold {settings.fold} held out; it has heard other folds")
         settings = settings.model_copy(update={"fold": fold})
     chosen = make_split(table, settings)
     say(chosen.description)

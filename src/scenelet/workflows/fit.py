@@ -1,11 +1,12 @@
 """Train a network on labelled recordings, into a run folder."""
 
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from scenelet import modelfile
+from scenelet.compression.pack import pack
 from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.errors import RunError
@@ -51,19 +52,19 @@ def fit(
         three_classes=three_classes,
     )
     sides = load_sides(source, config, cache_dir)
-    _begin(out, config, recipe, sides)
-
     mean, deviation = sides.band_statistics()
     network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+    # what a model file cannot hold is better known before training than after
+    modelfile.encode(pack(network, sides.labels, config.features, config.window))
+    _begin(out, config, recipe, sides)
     loss = build_loss(config.loss, sides.train.class_counts())
     module = SceneModule(network, loss, config.schedule, epoch_batches(sides, config), sides.validation)
     parameters = sum(p.numel() for p in network.parameters())
     say(
         f"{config.network.name}: {parameters:,} parameters, {config.schedule.epochs} epochs of {len(sides.train)} clips"
     )
-    started = time.perf_counter()
     train(module, config.precision, out, resume, config.select == "validation")
-    minutes = (time.perf_counter() - started) / 60
+    minutes = sum(row["seconds"] for row in module.history) / 60
 
     metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
     metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
@@ -112,6 +113,4 @@ def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides) -> None:
     if not (out / runs.RECORD).exists():
         runs.write_record(out, record, sides.split)
         return
-    stored = runs.read_record(out)
-    if (stored.labels, stored.train_counts) != (record.labels, record.train_counts):
-        raise RunError(f"{out}: the recordings in {sides.source.path} are not those this run began with")
+    runs.require_same_split(out, sides.split, sides.source.path)

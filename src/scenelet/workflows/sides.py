@@ -52,6 +52,9 @@ def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) ->
     split = make_split(table, config.split)
     say(table.describe())
     say(split.description)
+    shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
+    if shared:
+        say(f"warning: {len(shared)} groups are in training and in test, so the test is easier than new places are")
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window, cache_dir)
     targets = class_indices(clips, table.labels)
@@ -67,7 +70,7 @@ def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) ->
     assert train is not None  # make_split refuses a class without training clips
     validation = part(len(split.train), len(split.validation))
     test = part(len(split.train) + len(split.validation), len(split.test))
-    seen = source.model_copy(update={"description": table.describe(), "made": table.made})
+    seen = source.model_copy(update={"description": table.describe(), "made": table.made, "licence": table.licence})
     return Sides(seen, split, table.labels, train, validation, test)
 
 
