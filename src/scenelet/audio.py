@@ -241,4 +241,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _reason(error: Any) -> str:
+    """libsndfile's reason; for sound it cannot recognise it says that the file does not exist."""
+    if "does not exist" in str(error):
+        return "its format is not recognised"
     return str(getattr(error, "error_string", error)).strip().rstrip(".")

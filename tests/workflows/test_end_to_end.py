@@ -87,6 +87,12 @@ def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set:
 def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
     path, _ = compressed
     assert evaluate(str(path), tone_set, split="all")["clips"] == 24
+    lines = tone_set.read_text().splitlines()
+    names = [line.split(",")[:2] for line in lines[1:] if "low" in line or "high1" in line]
+    others = tmp_path / "others.csv"  # other recordings, without folds: all of them are measured
+    others.write_text("filename,label\n" + "\n".join(",".join(name) for name in names) + "\n")
+    report = evaluate(str(path), others, audio_dir=tone_set.parent)
+    assert (report["clips"], report["split"]) == (len(names), "all")
     assert evaluate(str(path), tone_set, fold="2", split="train")["clips"] == 16
     with pytest.raises(DataError, match="validation split is empty"):
         evaluate(str(path), tone_set, split="validation")

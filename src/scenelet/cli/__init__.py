@@ -40,8 +40,14 @@ def main() -> None:
     except SceneletError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in TRAINING_PACKAGES:
             raise
-        print(f'error: this needs {error.name}; install it with: pip install "scenelet[train]"', file=sys.stderr)
+        print(
+            f'error: this needs {error.name}; install it with: pip install "scenelet[train]", or ".[train]" in a clone',
+            file=sys.stderr,
+        )
         sys.exit(1)

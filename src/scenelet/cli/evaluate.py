@@ -15,7 +15,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and predictions.csv.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,
-    split: Annotated[str, typer.Option(help="test, validation, train or all.")] = "test",
+    split: Annotated[str | None, typer.Option(help="test, validation, train or all; see the README.")] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:

@@ -14,7 +14,9 @@ def train(
     recipe: Annotated[str | None, typer.Option(help="Recipe name or TOML file; fast by default.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold to hold out as test.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order and mixing.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, on top of the recipe.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="On top of the recipe; may be repeated.")
+    ] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the last finished epoch.")] = False,

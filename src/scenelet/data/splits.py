@@ -1,5 +1,8 @@
 """Choose training, validation and test clips so that no group is cut in two."""
 
+import csv
+import hashlib
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenelet.config import SplitConfig
-from scenelet.data.table import Clip, ClipTable
+from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.errors import DataError, did_you_mean
 
 Clips = tuple[Clip, ...]
@@ -24,6 +27,21 @@ class Split:
     validation: Clips
     test: Clips
     description: str
+
+
+def split_table(split: Split) -> str:
+    """The split as CSV: filename, label, group, split."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["filename", "label", "group", "split"])
+    for side in SPLITS:
+        rows.writerows([clip.name, clip.label, clip.group, side] for clip in getattr(split, side))
+    return text.getvalue()
+
+
+def fingerprint(split: Split) -> str:
+    """What two splits share only when they have the same clips, labels, groups and sides."""
+    return hashlib.sha256(split_table(split).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def make_split(table: ClipTable, config: SplitConfig) -> Split:

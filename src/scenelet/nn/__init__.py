@@ -1,7 +1,13 @@
 """The networks. Needs PyTorch: `pip install "scenelet[train]"`."""
 
+try:
+    import torch as _torch
+except ModuleNotFoundError:
+    message = 'scenelet.nn needs PyTorch; install it with: pip install "scenelet[train]", or ".[train]" in a clone'
+    raise ModuleNotFoundError(message, name="torch") from None
+
 from scenelet.nn import shared_resnet as _shared_resnet  # registers itself
 from scenelet.nn.registry import create_model as create_model
 from scenelet.nn.registry import list_models as list_models
 
-del _shared_resnet
+del _shared_resnet, _torch

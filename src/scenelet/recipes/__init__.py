@@ -33,7 +33,9 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
         if not equals:
             raise UsageError(f"--set {change}: write it as KEY=VALUE")
         if key not in setting_keys():
-            raise UsageError(f"--set {change}: unknown setting {key!r}{did_you_mean(key, setting_keys())}")
+            same = [known for known in setting_keys() if known.rpartition(".")[2] == key]
+            hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, setting_keys())
+            raise UsageError(f"--set {change}: unknown setting {key!r}{hint}")
         *rooms, last = key.split(".")
         place = values
         for room in rooms:

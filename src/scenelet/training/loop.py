@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from scenelet.console import progress_bar
+from scenelet.console import progress_bar, say
 from scenelet.training.module import SceneModule
 
 CHECKPOINTS = "checkpoints"
@@ -94,12 +94,14 @@ def _checkpoint(folder: Path, name: str, **options: Any) -> ModelCheckpoint:
 
 
 class _Progress(Callback):
-    """One bar over all epochs, with the time left and the last figures."""
+    """One bar over all epochs, with the time left and the last figures; plain lines where there is no terminal."""
 
     def __init__(self, description: str) -> None:
         self.bar, self.description = progress_bar(), description
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if trainer.current_epoch:
+            say(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         total = (trainer.max_epochs or 0) * trainer.num_training_batches
         self.task = self.bar.add_task(self.description, total=total, completed=trainer.global_step, note="")
         self.bar.start()
@@ -109,16 +111,29 @@ class _Progress(Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         # the module notes an epoch after the callbacks were told that it ended
+        self._show(module)
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self._show(module)
+
+    def _show(self, module: lightning.LightningModule) -> None:
         assert isinstance(module, SceneModule)
-        if module.history:
-            figures = module.history[-1]
-            note = f"epoch {figures['epoch']:.0f}  loss {figures['loss']:.3f}"
-            if "validation_macro_accuracy" in figures:
-                note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
-            self.bar.update(self.task, note=note)
+        if not module.history:
+            return
+        figures = module.history[-1]
+        note = f"epoch {figures['epoch']:.0f} of {module.schedule.epochs}  loss {figures['loss']:.3f}"
+        if "validation_macro_accuracy" in figures:
+            note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
+        self.bar.update(self.task, note=note)
+        if self.bar.disable:
+            say(f"{self.description}: {note}")
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self.bar.stop()
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, error: BaseException) -> None:
         self.bar.stop()
+        if isinstance(error, KeyboardInterrupt):
+            say(
+                f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}; --resume goes on from there"
+            )

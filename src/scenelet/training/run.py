@@ -9,7 +9,6 @@ metrics.json     measured on the test split
 curves.png       loss, rate and validation by epoch
 """
 
-import csv
 import io
 import json
 import platform
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from scenelet._version import __version__
 from scenelet.config import RunConfig, Settings
-from scenelet.data.splits import Split
+from scenelet.data.splits import Split, split_table
 from scenelet.errors import RunError
 from scenelet.files import make_folder, replace_file
 from scenelet.nn import create_model
@@ -64,7 +63,7 @@ def versions() -> dict[str, str]:
 def write_record(folder: Path, record: RunRecord, split: Split) -> None:
     """Begin a run folder: `run.json` and `split.csv`."""
     make_folder(folder)
-    replace_file(folder / SPLIT, _split_table(split))
+    replace_file(folder / SPLIT, split_table(split))
     replace_file(folder / RECORD, record.model_dump_json(indent=2) + "\n")
 
 
@@ -76,17 +75,8 @@ def require_same_split(folder: Path, split: Split, data: str) -> None:
             split would then put clips on other sides without a word.
     """
     path = folder / SPLIT
-    if not path.is_file() or path.read_bytes() != _split_table(split).encode(errors="surrogateescape"):
+    if not path.is_file() or path.read_bytes() != split_table(split).encode(errors="surrogateescape"):
         raise RunError(f"{folder}: the recordings in {data} are not those that {SPLIT} lists; put them back")
-
-
-def _split_table(split: Split) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["filename", "label", "group", "split"])
-    for side in ("train", "validation", "test"):
-        rows.writerows([clip.name, clip.label, clip.group, side] for clip in getattr(split, side))
-    return text.getvalue()
 
 
 def read_record(folder: Path) -> RunRecord:

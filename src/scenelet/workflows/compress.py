@@ -15,6 +15,7 @@ from scenelet.compression import prune
 from scenelet.compression.pack import pack
 from scenelet.config import RunConfig, ScheduleConfig
 from scenelet.console import say
+from scenelet.data.splits import fingerprint
 from scenelet.errors import UsageError
 from scenelet.files import make_folder
 from scenelet.metrics import summary
@@ -81,7 +82,7 @@ def compress(
         trial = copy.deepcopy(network)
         masks = prune.global_l1_masks(trial, share)
         prune.apply_masks(trial, masks)
-        return len(modelfile.encode(_model(trial, record, masks, dtype, 0, {}))) + RESULTS_BYTES
+        return len(modelfile.encode(_model(trial, record, sides, masks, dtype, 0, {}))) + RESULTS_BYTES
 
     if budget is not None:
         share = prune.sparsity_for_bytes(size, budget)
@@ -101,10 +102,12 @@ def compress(
         masks = prune.global_l1_masks(network, share)
         prune.apply_masks(network, masks)
 
-    model = _model(network, record, masks, dtype, epochs, {"dense": _brief(dense)})
+    model = _model(network, record, sides, masks, dtype, epochs, {"dense": _brief(dense)})
     classifier = Classifier(model)
     compressed = {side: _measure_file(classifier, clips, record.labels) for side, clips in sides.held_out()}
-    model = _model(network, record, masks, dtype, epochs, {"dense": _brief(dense), "compressed": _brief(compressed)})
+    model = _model(
+        network, record, sides, masks, dtype, epochs, {"dense": _brief(dense), "compressed": _brief(compressed)}
+    )
     modelfile.write(model, out)
     return {"sparsity": share, "bytes": out.stat().st_size, "dense": dense, "compressed": compressed}
 
@@ -128,6 +131,7 @@ def _fine_tune(network: Standardised, sides: Sides, config: RunConfig, masks: Ma
 def _model(
     network: Standardised,
     record: runs.RunRecord,
+    sides: Sides,
     masks: Mapping[str, Tensor],
     dtype: Literal["fp16", "fp32"],
     fine_tuned: int,
@@ -142,15 +146,16 @@ def _model(
         "epochs": config.schedule.epochs,
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / sum(m.numel() for m in masks.values())),
         "fine_tuning_epochs": fine_tuned,
-        "data": record.data.description,
-        "made": record.data.made,
-        "three_classes": record.data.three_classes,
+        "data": sides.source.description,
+        "made": sides.source.made,
+        "three_classes": sides.source.three_classes,
         "split": config.split.model_dump(),
+        "split_fingerprint": fingerprint(sides.split),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
     settings = (record.labels, config.features, config.window)
-    licences = (record.data.licence,) if record.data.licence else ()
+    licences = (sides.source.licence,) if sides.source.licence else ()
     return pack(network, *settings, masks, dtype, provenance=provenance, results=results, licences=licences)
 
 

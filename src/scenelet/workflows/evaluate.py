@@ -9,7 +9,7 @@ from scenelet.classifier import load
 from scenelet.config import SplitConfig
 from scenelet.console import say, track
 from scenelet.data.sources import load_table
-from scenelet.data.splits import make_split
+from scenelet.data.splits import fingerprint, make_split
 from scenelet.data.table import Clip, ClipTable
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import DataError, UsageError
@@ -25,7 +25,7 @@ def evaluate(
     out: Path | None = None,
     *,
     fold: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     audio_dir: Path | None = None,
 ) -> dict[str, Any]:
     """Predict every clip of a split and compare with its label; returns what `report.json` holds.
@@ -35,7 +35,8 @@ def evaluate(
         data: labelled recordings, as for training.
         out: folder for `report.json` and `predictions.csv`; None writes nothing.
         fold: which fold is the test side; None: as in the model's training.
-        split: "test", "validation", "train", or "all".
+        split: "test", "validation", "train", or "all"; None: "test" of the split that the model was
+            trained with, or of the data's own, and all clips of other recordings.
         audio_dir: where a CSV's files lie.
 
     Raises:
@@ -45,7 +46,7 @@ def evaluate(
     provenance = classifier.model.provenance
     table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
     say(table.describe())
-    clips = _choose(table, split, fold, provenance.get("split", {}))
+    measured, clips = _choose(table, split, fold, provenance)
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
     if unknown:
         raise DataError(
@@ -62,7 +63,7 @@ def evaluate(
         "model": str(model),
         "data": table.describe(),
         "made": table.made,
-        "split": split,
+        "split": measured,
         "fold": fold or provenance.get("split", {}).get("fold"),
     }
     if out is not None:
@@ -70,24 +71,36 @@ def evaluate(
     return report
 
 
-def _choose(table: ClipTable, split: str, fold: str | None, trained: dict[str, Any]) -> tuple[Clip, ...]:
-    if split not in SPLITS:
+def _choose(
+    table: ClipTable, split: str | None, fold: str | None, provenance: dict[str, Any]
+) -> tuple[str, tuple[Clip, ...]]:
+    """Name and clips of the split to measure."""
+    if split not in (None, *SPLITS):
         raise UsageError(f"--split {split}: it is one of {', '.join(SPLITS)}")
     if split == "all":
-        return table.clips
-    settings = SplitConfig.model_validate({k: v for k, v in trained.items() if k in SplitConfig.model_fields})
-    if fold is None and settings.fold is not None and settings.fold not in table.folds:
-        raise DataError(
-            f"{table.root}: the model was trained with fold {settings.fold} held out, and this data has no such fold;"
-            " use --split all to measure every clip, or --fold"
-        )
-    if fold is not None:
-        if settings.fold not in (None, fold):
-            say(f"warning: the model was trained with fold {settings.fold} held out; it has heard other folds")
-        settings = settings.model_copy(update={"fold": fold})
-    chosen = make_split(table, settings)
+        return "all", table.clips
+    trained = {k: v for k, v in provenance.get("split", {}).items() if k in SplitConfig.model_fields}
+    settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold})
+    asked = split is not None or fold is not None or table.has_split
+    try:
+        chosen = make_split(table, settings)
+    except DataError:
+        if asked:
+            raise
+        return _everything(table)
+    same = fingerprint(chosen) == provenance.get("split_fingerprint")
+    if not same and not asked:
+        return _everything(table)
+    if not same:
+        say("warning: this is not the split that the model was trained with; it may have heard some of these clips")
     say(chosen.description)
-    clips: tuple[Clip, ...] = getattr(chosen, split)
+    clips: tuple[Clip, ...] = getattr(chosen, split or "test")
     if not clips:
-        raise DataError(f"{table.root}: its {split} split is empty; use --split all to measure every clip")
-    return clips
+        raise DataError(f"{table.root}: its {split or 'test'} split is empty; use --split all to measure every clip")
+    return split or "test", clips
+
+
+def _everything(table: ClipTable) -> tuple[str, tuple[Clip, ...]]:
+    say(f"these are not the recordings that the model was trained with: all {len(table.clips):,} clips are measured")
+    say("warning: clips that it was trained on, if any are among them, flatter the figures")
+    return "all", table.clips

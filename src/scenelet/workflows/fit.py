@@ -1,5 +1,6 @@
 """Train a network on labelled recordings, into a run folder."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 
 from scenelet import modelfile
 from scenelet.compression.pack import pack
-from scenelet.config import RunConfig
+from scenelet.config import RunConfig, setting_keys
 from scenelet.console import say
 from scenelet.errors import RunError
 from scenelet.training import run as runs
@@ -91,13 +92,21 @@ def _settings(out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
     if begun and resume:
         stored = runs.read_record(out).config
         if config is not None and config != stored:
-            raise RunError(f"{out}: was begun with other settings; resume it with the same ones, or with none")
+            first = next(key for key in setting_keys() if _value(config, key) != _value(stored, key))
+            values = f"{first} was {_value(stored, first)!r} and is now {_value(config, first)!r}"
+            raise RunError(
+                f"{out}: was begun with other settings ({values}); resume it with the same ones, or with none"
+            )
         return stored
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out}: exists already; choose another --out, or go on with --resume")
     return config
+
+
+def _value(config: RunConfig, key: str) -> Any:
+    return functools.reduce(getattr, key.split("."), config)
 
 
 def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides) -> None:

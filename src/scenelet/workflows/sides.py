@@ -55,6 +55,10 @@ def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) ->
     shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
     if shared:
         say(f"warning: {len(shared)} groups are in training and in test, so the test is easier than new places are")
+    if len(table.groups) == len(table.clips):
+        say("warning: no groups are given; several clips of one place may lie on both sides, and flatter the test")
+    if config.split.fold is None and len(table.folds) > 1:
+        say("warning: the data's folds are not used; --fold holds one out")
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window, cache_dir)
     targets = class_indices(clips, table.labels)
