@@ -27,7 +27,7 @@ def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
         UsageError: `sparsity` is not in [0, 1).
     """
     if not 0 <= sparsity < 1:
-        raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1")
+        raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1: it is a share, 0.6 for 60 %")
     weights = convolution_weights(network)
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights.values()])
     kept = torch.ones_like(sizes)
