@@ -8,6 +8,7 @@ from scenelet.errors import UsageError
 from scenelet.nn import create_model, list_models
 from scenelet.nn.blocks import ResidualBlock, SharedResidualBlock
 from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.registry import register_model
 
 
 def parameters(network: nn.Module) -> int:
@@ -102,6 +103,11 @@ def test_zero_residual_initialisation() -> None:
     expected = (2 / (9 * 64)) ** 0.5 * 12**-0.5
     assert float(network.rb3.conv1.weight.detach().std()) == pytest.approx(expected, rel=0.02)
     assert float(network.rb6.shortcut[0].weight.detach().std()) == pytest.approx((2 / 256) ** 0.5, rel=0.02)
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(ValueError, match="registered already"):
+        register_model("shared_resnet")(nn.Identity)
 
 
 def test_names() -> None:

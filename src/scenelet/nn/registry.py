@@ -11,12 +11,16 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 
-def register_model(builder: Builder) -> Builder:
-    """Decorator: make a builder known under its own name; a name is taken once."""
-    if builder.__name__ in _BUILDERS:
-        raise ValueError(f"a network named {builder.__name__!r} is registered already")
-    _BUILDERS[builder.__name__] = builder
-    return builder
+def register_model(name: str) -> Callable[[Builder], Builder]:
+    """Decorator: make a network, or a function that builds one, known under a name; a name is taken once."""
+
+    def register(builder: Builder) -> Builder:
+        if name in _BUILDERS:
+            raise ValueError(f"a network named {name!r} is registered already")
+        _BUILDERS[name] = builder
+        return builder
+
+    return register
 
 
 def list_models() -> list[str]:

@@ -13,11 +13,13 @@ from scenelet.nn.registry import register_model
 RESIDUAL_BLOCKS = 6
 
 
+@register_model("shared_resnet")
 class SharedResNet(nn.Module):
     """Table 1, row by row. 603,668 parameters for 10 classes, 601,862 for 3 (stereo, width 64).
 
     The stem's padding is 2, so that 256 bands become 128, 64, 32, 16 and always split into equal
-    sub-bands; the other conventions are those of CP-ResNet (Koutini et al., EUSIPCO 2019).
+    sub-bands; the other conventions are those of CP-ResNet (Koutini et al., EUSIPCO 2019). Initial
+    weights are drawn from `generator`, see `initialise`.
 
     Shape: (batch, in_channels, frequency, time) -> logits (batch, num_classes).
     """
@@ -31,6 +33,8 @@ class SharedResNet(nn.Module):
         affine: Literal["all", "sub"] = "all",
         repeats: int = 3,
         shared: bool = True,
+        init: Literal["kaiming", "zero_residual"] = "kaiming",
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         c = width
@@ -52,6 +56,7 @@ class SharedResNet(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, SubSpectralNorm):
                 module.layer = name
+        initialise(self, init, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
@@ -63,24 +68,6 @@ class SharedResNet(nn.Module):
         x = self.srb2(self.rb6(x))  # (B, 4c, F/16, T/16)
         logits: Tensor = self.head(x)  # (B, num_classes)
         return logits
-
-
-@register_model
-def shared_resnet(
-    num_classes: int,
-    in_channels: int = 2,
-    width: int = 64,
-    sub_bands: int = 2,
-    affine: Literal["all", "sub"] = "all",
-    repeats: int = 3,
-    shared: bool = True,
-    init: Literal["kaiming", "zero_residual"] = "kaiming",
-    generator: torch.Generator | None = None,
-) -> SharedResNet:
-    """Table 1 with initial weights drawn from `generator`; see `SharedResNet` and `initialise`."""
-    network = SharedResNet(num_classes, in_channels, width, sub_bands, affine, repeats, shared)
-    initialise(network, init, generator)
-    return network
 
 
 def initialise(

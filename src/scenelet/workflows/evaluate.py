@@ -64,7 +64,7 @@ def evaluate(
         "data": table.describe(),
         "made": table.made,
         "split": measured,
-        "fold": fold or provenance.get("split", {}).get("fold"),
+        "fold": None if measured == "all" else fold or provenance.get("split", {}).get("fold"),
     }
     if out is not None:
         write_report(out, report, results, classifier.labels)

@@ -1,6 +1,7 @@
 """Train a network on labelled recordings, into a run folder."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def fit(
     return metrics
 
 
-def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Any:
+def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Callable[[int], EpochBatches]:
     """Epoch -> its batches; `first_epoch` is added, so that fine-tuning draws anew."""
     mixer = build_mixer(config.mixing)
 
