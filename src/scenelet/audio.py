@@ -5,7 +5,7 @@ come out. The resampler is streaming, so its output does not depend on how the i
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError
+from scenelet.parallel import ahead, spread
 
 Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
@@ -75,7 +76,7 @@ def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
             if not np.isfinite(block).all():
                 raise AudioError(f"{path}: holds samples that are not finite numbers; export it again")
             read += len(block)
-            yield np.ascontiguousarray(block.T), file.samplerate
+            yield block.T, file.samplerate
         if read == 0:
             raise EmptyAudioError(f"{path}: holds no samples; record or export it again")
         if not endless and file.format not in ESTIMATED and read < file.frames:
@@ -113,6 +114,7 @@ class Windower:
         sample_rate: Hz of the windows.
         channels: layout of the windows.
         window: length, hop and tail rule.
+        threads: how many share the work on the channels; the result does not depend on it.
     """
 
     def __init__(
@@ -121,18 +123,20 @@ class Windower:
         sample_rate: int,
         channels: Literal["mono", "stereo", "mid-side"],
         window: WindowConfig,
+        threads: int = 1,
     ) -> None:
-        self.channels = channels
+        self.channels, self.threads = channels, threads
         self.length = window.samples(sample_rate)
         self.hop = window.hop_samples(sample_rate)
         self.min_tail = window.min_tail * self.length
         count = 1 if channels == "mono" else 2
-        self._resampler = (
-            None
+        self._resamplers = (
+            []
             if source_rate == sample_rate
-            else soxr.ResampleStream(source_rate, sample_rate, count, dtype="float32")
+            else [soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32") for _ in range(count)]
         )
-        self._buffer: Samples = np.zeros((count, 0), np.float32)
+        self._window: Samples = np.empty((count, self.length), np.float32)
+        self._filled = 0  # samples of `_window` that are there
         self._emitted = 0
 
     def push(self, samples: Samples) -> Iterator[Samples]:
@@ -141,37 +145,59 @@ class Windower:
 
     def finish(self) -> Iterator[Samples]:
         """The sound has ended: yields the windows still due, the last one zero-padded."""
-        empty: Samples = np.zeros((len(self._buffer), 0), np.float32)
+        empty: Samples = np.zeros((len(self._window), 0), np.float32)
         yield from self._take(self._resample(empty, last=True))
-        tail = self._buffer.shape[1] - (self.length - self.hop if self._emitted else 0)
+        tail = self._filled - (self.length - self.hop if self._emitted else 0)
         if not self._emitted or tail > self.min_tail:
             self._emitted += 1
-            yield np.pad(self._buffer, ((0, 0), (0, self.length - self._buffer.shape[1])))
+            self._window[:, self._filled :] = 0
+            yield self._window
 
-    def _resample(self, samples: Samples, last: bool) -> Samples:
-        if self._resampler is None:
-            return samples
-        out: Samples = self._resampler.resample_chunk(np.ascontiguousarray(samples.T), last=last)
-        return out.reshape(-1, len(samples)).T
+    def _resample(self, samples: Samples, last: bool) -> Sequence[Samples]:
+        """(channels, n) -> one array for each channel."""
+        if not self._resamplers:
+            return list(samples)
 
-    def _take(self, samples: Samples) -> Iterator[Samples]:
-        self._buffer = np.concatenate([self._buffer, samples], axis=1)
-        start = 0
-        while self._buffer.shape[1] - start >= self.length:
-            self._emitted += 1
-            yield np.ascontiguousarray(self._buffer[:, start : start + self.length])
-            start += self.hop
-        self._buffer = self._buffer[:, start:]
+        def resample(channel: int) -> Samples:
+            one: Samples = self._resamplers[channel].resample_chunk(np.ascontiguousarray(samples[channel]), last=last)
+            return one
+
+        return spread(resample, range(len(samples)), self.threads)
+
+    def _take(self, samples: Sequence[Samples]) -> Iterator[Samples]:
+        start, end = 0, len(samples[0])
+        while start < end:
+            count = min(self.length - self._filled, end - start)
+            for row, values in zip(self._window, samples, strict=True):
+                row[self._filled : self._filled + count] = values[start : start + count]
+            start += count
+            self._filled += count
+            if self._filled == self.length:
+                complete, self._window = self._window, np.empty_like(self._window)
+                self._filled = self.length - self.hop
+                self._window[:, : self._filled] = complete[:, self.hop :]
+                self._emitted += 1
+                yield complete
 
 
 def file_windows(
-    path: Path, sample_rate: int, channels: Literal["mono", "stereo", "mid-side"], window: WindowConfig
+    path: Path,
+    sample_rate: int,
+    channels: Literal["mono", "stereo", "mid-side"],
+    window: WindowConfig,
+    threads: int = 1,
 ) -> Iterator[Samples]:
-    """Windows (channels, length) of a recording, in constant memory. Raises as `blocks`."""
+    """Windows (channels, length) of a recording, in constant memory; `threads` as for `Windower`.
+
+    With several threads the next block is read while this one is resampled.
+
+    Raises as `blocks`.
+    """
     windower: Windower | None = None
-    for samples, rate in blocks(path):
+    read = blocks(path)
+    for samples, rate in read if threads == 1 else ahead(read):
         if windower is None:
-            windower = Windower(rate, sample_rate, channels, window)
+            windower = Windower(rate, sample_rate, channels, window, threads)
         yield from windower.push(samples)
     assert windower is not None  # _open refuses a recording without samples
     yield from windower.finish()
@@ -183,9 +209,10 @@ def array_windows(
     sample_rate: int,
     channels: Literal["mono", "stereo", "mid-side"],
     window: WindowConfig,
+    threads: int = 1,
 ) -> Iterator[Samples]:
-    """Windows (channels, length) of samples (1 or 2, n) that are already in memory."""
-    windower = Windower(source_rate, sample_rate, channels, window)
+    """Windows (channels, length) of samples (1 or 2, n) that are already in memory; `threads` as for `Windower`."""
+    windower = Windower(source_rate, sample_rate, channels, window, threads)
     for start in range(0, samples.shape[1], BLOCK):
         yield from windower.push(samples[:, start : start + BLOCK])
     yield from windower.finish()

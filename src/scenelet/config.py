@@ -103,6 +103,7 @@ class NetworkConfig(Settings):
     affine: Literal["all", "sub"] = "all"
     repeats: int = Field(3, ge=1)
     shared: bool = True
+    rho: int = Field(5, ge=4, le=7, description="cp_resnet: bounds the receptive field")
     init: Literal["kaiming", "zero_residual"] = "kaiming"
 
 

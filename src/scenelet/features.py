@@ -5,18 +5,26 @@
 model file carries with it.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.signal import get_window
 
 from scenelet.config import FeatureConfig
+from scenelet.parallel import spread
 
 Features = NDArray[np.float32]
 """(channels, bands, frames), decibels."""
 
 POWER_FLOOR = 1e-10  # -100 dB
 A_WEIGHTING_FLOOR_DB = -80.0
+# So many frames stay near a core with their spectra, and their product with a block of the mel matrix is too small
+# for BLAS to put threads on it, which would go on spinning and take the processors from everybody else.
+FRAMES_AT_ONCE, BLOCK_WEIGHTS = 128, 2048
+
+Part = tuple[int, slice]
+"""A channel and its frames from start to stop."""
 
 
 class LogMel:
@@ -28,40 +36,115 @@ class LogMel:
     - "mel_then_db": decibels of the mel bands' power.
     - "db_then_mel": decibels of each FFT bin, plus A-weighting where asked, and then the mel
       matrix on these decibels.
+
+    Args:
+        config: the settings.
+        threads: how many share the work on one call; the result does not depend on it.
     """
 
-    def __init__(self, config: FeatureConfig) -> None:
-        self.config = config
-        self._window = get_window("hann", config.n_fft).astype(np.float32)
-        self._mel = mel_matrix(config.sample_rate, config.n_fft, config.n_mels, config.fmin_hz, config.top_hz)
-        self._weighting = a_weighting_db(config.n_fft, config.sample_rate)[:, None] if config.a_weighting else None
+    def __init__(self, config: FeatureConfig, threads: int = 1) -> None:
+        self.config, self.threads = config, threads
+        self._window = hann(config.n_fft)
+        mel = mel_matrix(config.sample_rate, config.n_fft, config.n_mels, config.fmin_hz, config.top_hz)
+        self._blocks = mel_blocks(mel)
+        self._weighting = np.zeros((config.n_mels, 1), np.float32)
+        if config.a_weighting:
+            # the mel matrix is linear: the bands of the curve are added, not the curve to every frame
+            self._weighting = (mel @ a_weighting_db(config.n_fft, config.sample_rate))[:, None]
 
     def __call__(self, samples: NDArray[np.float32]) -> Features:
-        """Samples (channels, n) -> decibels (channels, n_mels, frames); see the class."""
-        power = self._power(samples)
-        if self.config.order == "mel_then_db":
-            return self._decibels(self._mel @ power)
-        decibels = self._decibels(power)
-        if self._weighting is not None:
-            decibels += self._weighting
-        bands: Features = self._mel @ decibels
-        return bands
+        """Samples (channels, n) -> decibels (channels, n_mels, frames); see the class.
 
-    def _power(self, samples: NDArray[np.float32]) -> Features:
-        """(channels, n) -> |STFT|^2 (channels, n_fft // 2 + 1, frames)."""
+        Raises:
+            ValueError: n is not above n_fft // 2.
+        """
         half = self.config.n_fft // 2
         if samples.shape[-1] <= half:
             raise ValueError(f"{samples.shape[-1]} samples are too few for n_fft = {self.config.n_fft}")
         padded = np.pad(samples, ((0, 0), (half, half)), mode="reflect")
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.config.n_fft, axis=-1)
-        spectrum = fft.rfft(frames[:, :: self.config.hop_length] * self._window)
-        return np.asarray((spectrum.real**2 + spectrum.imag**2).transpose(0, 2, 1), np.float32)
+        frames = frames[:, :: self.config.hop_length]  # (channels, frames, n_fft), a view
+        channels, count = frames.shape[:2]
+        power = np.empty((channels, count, half + 1), np.float32)
+        bands = np.empty((channels, self.config.n_mels, count), np.float32)
+        decibels_first = self.config.order == "db_then_mel"
 
-    def _decibels(self, power: Features) -> Features:
-        decibels: Features = np.log10(np.maximum(power, np.float32(POWER_FLOOR))) * np.float32(10.0)
-        loudest = decibels.max(axis=(1, 2), keepdims=True)
-        clipped: Features = np.maximum(decibels, loudest - np.float32(self.config.top_db))
-        return clipped
+        def transform(part: Part) -> None:
+            for channel, cut in pieces(part):
+                self._power(frames[channel, cut], power[channel, cut])
+                if not decibels_first:
+                    self._mel(power[channel, cut], bands[channel, :, cut])
+
+        def finish(part: Part) -> None:
+            for channel, cut in pieces(part):
+                values = power[channel, cut]
+                np.log10(np.maximum(values, floors[channel], out=values), out=values)
+                self._mel(values, bands[channel, :, cut])
+
+        shares = -(-self.threads // channels)
+        cuts = [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]
+        parts = [(channel, cut) for channel in range(channels) for cut in cuts]
+        spread(transform, parts, self.threads)
+        floors = self._floors(power if decibels_first else bands)
+        if decibels_first:
+            spread(finish, parts, self.threads)
+        else:
+            np.log10(np.maximum(bands, floors[:, None, None], out=bands), out=bands)
+        bands *= np.float32(10.0)
+        bands += self._weighting
+        return bands
+
+    def _power(self, frames: NDArray[np.float32], power: NDArray[np.float32]) -> None:
+        """(frames, n_fft) -> |rfft(window * frames)|^2 into `power` (frames, n_fft // 2 + 1)."""
+        squares = fft.rfft(frames * self._window).view(np.float32)
+        np.square(squares, out=squares)
+        np.add(squares[:, ::2], squares[:, 1::2], out=power)
+
+    def _mel(self, values: NDArray[np.float32], bands: NDArray[np.float32]) -> None:
+        """(frames, n_fft // 2 + 1) -> the mel matrix times them, into `bands` (n_mels, frames)."""
+        for rows, bins, weights in self._blocks:
+            np.matmul(weights, values[:, bins].T, out=bands[rows])
+
+    def _floors(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(channels, ...) power -> (channels,): what lies below is clipped, by `top_db` or the absolute floor."""
+        loudest = np.maximum(power.max(axis=(1, 2)), np.float32(POWER_FLOOR))
+        floors: NDArray[np.float32] = loudest * np.float32(10 ** (-self.config.top_db / 10))
+        return np.maximum(floors, np.float32(POWER_FLOOR))
+
+
+def pieces(part: Part) -> Iterator[Part]:
+    """The part, `FRAMES_AT_ONCE` frames after the other."""
+    channel, cut = part
+    for start in range(cut.start, cut.stop, FRAMES_AT_ONCE):
+        yield channel, slice(start, min(start + FRAMES_AT_ONCE, cut.stop))
+
+
+def hann(length: int) -> NDArray[np.float32]:
+    """(length,) periodic Hann window."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+def mel_blocks(mel: NDArray[np.float32]) -> list[tuple[slice, slice, NDArray[np.float32]]]:
+    """The mel matrix (n_mels, bins) as `(bands, bins, weights)`, without most of its zeros.
+
+    A triangle covers few bins and its neighbours overlap it, so some neighbours together need one narrow
+    range of bins; there are as many in a block as `BLOCK_WEIGHTS` allows.
+    """
+    used = [np.flatnonzero(row) for row in mel]
+    spans = [(int(bins[0]), int(bins[-1]) + 1) if len(bins) else (0, 1) for bins in used]
+    blocks = []
+    start = 0
+    while start < len(mel):
+        first, last = spans[start]
+        stop = start + 1
+        while stop < len(mel):
+            wider = min(first, spans[stop][0]), max(last, spans[stop][1])
+            if (stop + 1 - start) * (wider[1] - wider[0]) > BLOCK_WEIGHTS:
+                break
+            (first, last), stop = wider, stop + 1
+        blocks.append((slice(start, stop), slice(first, last), np.ascontiguousarray(mel[start:stop, first:last])))
+        start = stop
+    return blocks
 
 
 def mel_matrix(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float) -> NDArray[np.float32]:

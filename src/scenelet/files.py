@@ -1,4 +1,4 @@
-"""Files that are seen whole or not at all."""
+"""Files that are seen whole or not at all, and where the cache is."""
 
 import os
 from pathlib import Path
@@ -23,6 +23,11 @@ def replace_file(path: Path, data: bytes | str) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def cache_folder() -> Path:
+    """Where what can be computed again is kept: `$SCENELET_CACHE`, or `.cache/scenelet` in the user's home."""
+    return Path(os.environ.get("SCENELET_CACHE") or Path.home() / ".cache" / "scenelet")
 
 
 def make_folder(path: Path) -> None:

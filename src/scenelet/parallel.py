@@ -1,8 +1,11 @@
-"""A function over many files, in several processes."""
+"""A function over many items, in threads (NumPy and its kin release the interpreter) or in processes."""
 
+import collections
 import concurrent.futures
+import functools
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -13,6 +16,56 @@ Result = TypeVar("Result")
 
 INLINE = 8  # below this, starting processes costs more than they save
 CHUNK = 4  # items sent to a process at once
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def spread(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
+    """`[function(item), ...]`, the items shared out over threads when `threads` is above 1.
+
+    For a few large pieces of one computation; not to be called from within itself.
+    """
+    if threads == 1 or len(items) < 2:
+        return [function(item) for item in items]
+    others = [_helpers().submit(function, item) for item in items[1:]]
+    return [function(items[0]), *(other.result() for other in others)]
+
+
+@functools.cache
+def _helpers() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(cores(), "scenelet")
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; the next one is made in a thread while the caller works on this one."""
+    iterator = iter(items)
+    end = object()
+    with concurrent.futures.ThreadPoolExecutor(1, "scenelet-ahead") as executor:
+        following = executor.submit(next, iterator, end)
+        while (item := following.result()) is not end:
+            following = executor.submit(next, iterator, end)
+            yield item  # type: ignore[misc]
+
+
+def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield `function(item)` in order, from `threads` threads; at most twice as many items are under way."""
+    iterator = iter(items)
+    waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(threads, "scenelet-map") as executor:
+        try:
+            for item in iterator:
+                waiting.append(executor.submit(function, item))
+                if len(waiting) == 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # the caller has had enough, or an item failed
+            executor.shutdown(cancel_futures=True)
 
 
 def map_processes(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None) -> Iterator[Result]:

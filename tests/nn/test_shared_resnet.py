@@ -7,7 +7,7 @@ from torch import nn
 from scenelet.errors import UsageError
 from scenelet.nn import create_model, list_models
 from scenelet.nn.blocks import ResidualBlock, SharedResidualBlock
-from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 
 
@@ -73,7 +73,7 @@ def test_convolutions_of_their_own_are_each_used_once() -> None:
 
 
 def test_one_repeat_equals_a_plain_block() -> None:
-    shared, plain = SharedResidualBlock(4, (3, 1), repeats=1), ResidualBlock(4, 4, (3, 1), nn.BatchNorm2d)
+    shared, plain = SharedResidualBlock(4, (3, 1), repeats=1), ResidualBlock(4, 4, (3, 1), BatchNorm)
     plain.conv1.load_state_dict(shared.conv1[0].state_dict())
     plain.conv2.load_state_dict(shared.conv2[0].state_dict())
     x = torch.randn(2, 4, 6, 6)

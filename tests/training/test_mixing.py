@@ -113,7 +113,7 @@ def test_settings_choose_the_mixer() -> None:
 
 def test_time_roll_is_circular_and_bounded() -> None:
     x = np.arange(T, dtype=np.float32)[None, None, None].repeat(200, 0)
-    rolled = roll_time(x, 3, np.random.default_rng(0))
+    rolled = roll_time(torch.from_numpy(x), 3, np.random.default_rng(0)).numpy()
     assert np.array_equal(np.sort(rolled, axis=-1), x)
     shifts = {(int(np.argmin(sample)) + 3) % T - 3 for sample in rolled[:, 0, 0]}
     assert shifts == set(range(-3, 4))

@@ -1,6 +1,5 @@
 """A trained network -> the node list and arrays of a model file, by `torch.fx`."""
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from scenelet.nn.blocks import GlobalMeanPool
-from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.standardise import Standardised
 from scenelet.nodes import Add, Conv, MaxPool, Node, Relu, ScaleShift, Softmax
 from scenelet.nodes import GlobalMeanPool as GlobalMeanPoolNode
@@ -39,16 +38,17 @@ def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
             names[step] = "x"
         elif step.op == "output":
             nodes.append(Softmax(input=names[step.args[0]], output="probabilities"))
-        elif step.op == "call_function" and step.target in (operator.add, torch.add):
-            nodes.append(Add(inputs=(names[step.args[0]], names[step.args[1]]), output=step.name))
-            names[step] = step.name
         elif step.op == "call_module":
             module = inner.get_submodule(str(step.target))
             source = names[step.args[0]]
             if isinstance(module, nn.Identity):
                 names[step] = source
                 continue
-            nodes.append(_module_node(module, str(step.target), source, step.name, arrays))
+            if isinstance(module, BatchNorm | SubSpectralNorm):
+                residual = names[step.args[1]] if len(step.args) > 1 else None
+                nodes += _norm_nodes(module, str(step.target), source, residual, step.name, arrays)
+            else:
+                nodes.append(_module_node(module, str(step.target), source, step.name, arrays))
             names[step] = step.name
         else:
             raise TypeError(f"{step.op} {step.target} has no node in a model file")
@@ -57,7 +57,9 @@ def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, SubSpectralNorm | GlobalMeanPool) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, BatchNorm | SubSpectralNorm | GlobalMeanPool) or super().is_leaf_module(
+            m, module_qualified_name
+        )
 
 
 def _module_node(module: nn.Module, name: str, source: str, output: str, arrays: Arrays) -> Node:
@@ -68,11 +70,6 @@ def _module_node(module: nn.Module, name: str, source: str, output: str, arrays:
         return Conv(
             weight=f"{name}.weight", stride=module.stride, padding=module.padding, groups=module.groups, **edges
         )
-    if isinstance(module, nn.BatchNorm2d | SubSpectralNorm):
-        arrays[f"{name}.scale"], arrays[f"{name}.shift"] = _scale_shift(module)
-        return ScaleShift(scale=f"{name}.scale", shift=f"{name}.shift", **edges)
-    if isinstance(module, nn.ReLU):
-        return Relu(**edges)
     if isinstance(module, nn.MaxPool2d):
         return MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)
     if isinstance(module, GlobalMeanPool):
@@ -80,7 +77,24 @@ def _module_node(module: nn.Module, name: str, source: str, output: str, arrays:
     raise TypeError(f"layer {name} ({type(module).__name__}) has no node in a model file")
 
 
-def _scale_shift(norm: nn.BatchNorm2d | SubSpectralNorm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _norm_nodes(
+    norm: BatchNorm | SubSpectralNorm, name: str, source: str, residual: str | None, output: str, arrays: Arrays
+) -> list[Node]:
+    """Norm, and the residual addition and ReLU that it does as well; each but the last writes `output.what`."""
+    arrays[f"{name}.scale"], arrays[f"{name}.shift"] = _scale_shift(norm)
+    last = "relu" if norm.relu else "norm" if residual is None else "add"
+    outputs = {step: output if step == last else f"{output}.{step}" for step in ("norm", "add", "relu")}
+    value = outputs["norm"]
+    nodes: list[Node] = [ScaleShift(input=source, output=value, scale=f"{name}.scale", shift=f"{name}.shift")]
+    if residual is not None:
+        nodes.append(Add(inputs=(value, residual), output=outputs["add"]))
+        value = outputs["add"]
+    if norm.relu:
+        nodes.append(Relu(input=value, output=output))
+    return nodes
+
+
+def _scale_shift(norm: BatchNorm | SubSpectralNorm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(sub_bands, channels) each."""
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -9,7 +9,6 @@ name, size and time of change; an altered file is a new clip.
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,10 @@ from scenelet.console import track
 from scenelet.data.table import Clip
 from scenelet.errors import DataError
 from scenelet.features import LogMel
+from scenelet.files import cache_folder
 from scenelet.parallel import map_processes
 
-FORMAT = 1  # raise it when the same settings no longer give the same features
+FORMAT = 2  # raise it when the same settings no longer give the same features
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,6 @@ class ClipFeatures:
         return self.values[rows].astype(np.float32)
 
 
-def default_cache_dir() -> Path:
-    """`$SCENELET_CACHE`, or `.cache/scenelet` in the user's home."""
-    return Path(os.environ.get("SCENELET_CACHE") or Path.home() / ".cache" / "scenelet")
-
-
 def load_features(
     clips: Sequence[Clip],
     root: Path,
@@ -73,7 +68,7 @@ def load_features(
         AudioError: a recording cannot be read; what was computed before it stays cached.
         DataError: the cache cannot be written.
     """
-    folder = (cache_dir or default_cache_dir()) / _folder_name(root, features, window)
+    folder = (cache_dir or cache_folder()) / _folder_name(root, features, window)
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-Norm = Callable[[int], nn.Module]
-"""channels -> the norm that follows a block's second convolution."""
+from scenelet.nn.norm import BatchNorm
+
+Norm = Callable[..., nn.Module]
+"""`norm(channels, relu=True)` -> the norm that follows a block's second convolution; called with `(x, residual)`."""
 
 
 def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
@@ -25,19 +27,17 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernels: tuple[int, int], norm: Norm) -> None:
         super().__init__()
         self.conv1 = conv(in_channels, out_channels, kernels[0])
-        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.norm1 = BatchNorm(out_channels, relu=True)
         self.conv2 = conv(out_channels, out_channels, kernels[1])
-        self.norm2 = norm(out_channels)
+        self.norm2 = norm(out_channels, relu=True)
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels:
-            self.shortcut = nn.Sequential(conv(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
-        self.relu = nn.ReLU()
+            self.shortcut = nn.Sequential(conv(in_channels, out_channels, 1), BatchNorm(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, frequency, time) -> (batch, out_channels, frequency, time)."""
-        y = self.relu(self.norm1(self.conv1(x)))
-        y = self.norm2(self.conv2(y))
-        out: Tensor = self.relu(y + self.shortcut(x))
+        y = self.norm1(self.conv1(x))
+        out: Tensor = self.norm2(self.conv2(y), self.shortcut(x))
         return out
 
 
@@ -55,18 +55,16 @@ class SharedResidualBlock(nn.Module):
         pairs = 1 if shared else repeats
         self.conv1 = nn.ModuleList(conv(channels, channels, kernels[0]) for _ in range(pairs))
         self.conv2 = nn.ModuleList(conv(channels, channels, kernels[1]) for _ in range(pairs))
-        self.norm1 = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(repeats))
-        self.norm2 = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(repeats))
-        self.relu = nn.ReLU()
+        self.norm1 = nn.ModuleList(BatchNorm(channels, relu=True) for _ in range(repeats))
+        self.norm2 = nn.ModuleList(BatchNorm(channels, relu=True) for _ in range(repeats))
         self.repeats, self.shared = repeats, shared
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, frequency, time) -> the same shape."""
         for i in range(self.repeats):
             pair = 0 if self.shared else i
-            y = self.relu(self.norm1[i](self.conv1[pair](x)))
-            y = self.norm2[i](self.conv2[pair](y))
-            x = self.relu(y + x)
+            y = self.norm1[i](self.conv1[pair](x))
+            x = self.norm2[i](self.conv2[pair](y), x)
         return x
 
 

@@ -1,4 +1,4 @@
-"""SubSpectralNorm: batch normalisation with separate statistics for each band of frequencies."""
+"""Batch normalisation and SubSpectralNorm, each with the residual addition and the ReLU that follow it."""
 
 from typing import Literal
 
@@ -6,6 +6,32 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.errors import UsageError
+from scenelet.nn import fused
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """`BatchNorm2d`; then the residual, where one is given, is added, and ReLU applied, where `relu`.
+
+    Shape: (batch, channels, frequency, time), and the same for the residual -> the same.
+    """
+
+    def __init__(self, channels: int, relu: bool = False) -> None:
+        super().__init__(channels)
+        self.relu = relu
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """(batch, channels, frequency, time) -> the same shape, normalised."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        statistics = self.running_mean[None], self.running_var[None]
+        affine = self.weight[None], self.bias[None]
+        return _norm_add_relu(self, x, residual, statistics, affine)
+
+    def extra_repr(self) -> str:
+        """Shown by `print(network)`."""
+        return f"{self.num_features}, relu={self.relu}"
 
 
 class SubSpectralNorm(nn.Module):
@@ -16,9 +42,10 @@ class SubSpectralNorm(nn.Module):
         y = (x - mean[s, c]) / sqrt(var[s, c] + eps) * weight + bias
 
     `affine="all"` has one scale and shift per channel for all sub-bands (2C parameters: the paper,
-    section 2.2), `affine="sub"` one per channel and sub-band (2CS). S=1 equals `BatchNorm2d`.
+    section 2.2), `affine="sub"` one per channel and sub-band (2CS). S=1 equals `BatchNorm2d`. Then the
+    residual, where one is given, is added, and ReLU applied, where `relu`.
 
-    Shape: (batch, channels, frequency, time) -> the same.
+    Shape: (batch, channels, frequency, time), and the same for the residual -> the same.
 
     Raises:
         UsageError: in `forward`, when frequency does not divide by `sub_bands`.
@@ -34,11 +61,12 @@ class SubSpectralNorm(nn.Module):
         affine: Literal["all", "sub"] = "all",
         eps: float = 1e-5,
         momentum: float = 0.1,
+        relu: bool = False,
     ) -> None:
         super().__init__()
         if affine not in ("all", "sub"):
             raise UsageError(f"affine is {affine!r}; it is 'all' or 'sub'")
-        self.channels, self.sub_bands, self.affine = channels, sub_bands, affine
+        self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
         self.eps, self.momentum = eps, momentum
         self.layer = "SubSpectralNorm"  # a network puts the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
@@ -47,32 +75,49 @@ class SubSpectralNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(sub_bands, channels))
         self.register_buffer("running_var", torch.ones(sub_bands, channels))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """(batch, channels, frequency, time) -> the same shape, normalised."""
-        batch, channels, frequency, time = x.shape
-        if frequency % self.sub_bands:
+        if x.shape[2] % self.sub_bands:
             raise UsageError(
-                f"{self.layer}: {frequency} frequencies do not split into {self.sub_bands} equal sub-bands;"
+                f"{self.layer}: {x.shape[2]} frequencies do not split into {self.sub_bands} equal sub-bands;"
                 " change features.n_mels or network.sub_bands"
             )
-        # Sub-bands become channels, so that one native batch norm does the work. Written on the
-        # (batch, frequency, time, channels) view, the moves keep channels-last memory channels-last.
-        split = (batch, self.sub_bands, frequency // self.sub_bands, time, channels)
-        bands = x.permute(0, 2, 3, 1).reshape(split).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
-        y = nn.functional.batch_norm(
-            bands,
-            self.running_mean.view(-1),
-            self.running_var.view(-1),
-            self.weight.expand(self.sub_bands, -1).reshape(-1),
-            self.bias.expand(self.sub_bands, -1).reshape(-1),
-            self.training,
-            self.momentum,
-            self.eps,
-        )
-        rows = (batch, frequency // self.sub_bands, time, self.sub_bands, channels)
-        joined = y.permute(0, 2, 3, 1).reshape(rows).permute(0, 3, 1, 2, 4)
-        return joined.reshape(batch, frequency, time, channels).permute(0, 3, 1, 2)
+        statistics, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
+        return _norm_add_relu(self, x, residual, statistics, affine)
 
     def extra_repr(self) -> str:
         """Shown by `print(network)`."""
-        return f"{self.channels}, sub_bands={self.sub_bands}, affine={self.affine!r}"
+        return f"{self.channels}, sub_bands={self.sub_bands}, affine={self.affine!r}, relu={self.relu}"
+
+
+Pair = tuple[Tensor, Tensor]
+
+
+def _norm_add_relu(
+    norm: BatchNorm | SubSpectralNorm, x: Tensor, residual: Tensor | None, statistics: Pair, affine: Pair
+) -> Tensor:
+    """`statistics`: running mean and variance (S, channels), `affine`: weight and bias (S or 1, channels)."""
+    momentum = 0.1 if norm.momentum is None else norm.momentum
+    if norm.relu and fused.fits(x, residual, norm.weight):
+        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps)
+    y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
+    if residual is not None:
+        y = y + residual
+    return y.relu() if norm.relu else y
+
+
+def _sub_band_norm(
+    x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Sub-bands become channels, so that one native batch norm does the work."""
+    sub_bands, (batch, channels, frequency, time) = len(mean), x.shape
+    if sub_bands == 1:
+        return nn.functional.batch_norm(x, mean[0], var[0], weight[0], bias[0], training, momentum, eps)
+    # Written on the (batch, frequency, time, channels) view, the moves keep channels-last memory channels-last.
+    split = (batch, sub_bands, frequency // sub_bands, time, channels)
+    bands = x.permute(0, 2, 3, 1).reshape(split).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
+    wide_weight, wide_bias = (values.expand(sub_bands, -1).reshape(-1) for values in (weight, bias))
+    y = nn.functional.batch_norm(bands, mean.view(-1), var.view(-1), wide_weight, wide_bias, training, momentum, eps)
+    rows = (batch, frequency // sub_bands, time, sub_bands, channels)
+    joined = y.permute(0, 2, 3, 1).reshape(rows).permute(0, 3, 1, 2, 4)
+    return joined.reshape(batch, frequency, time, channels).permute(0, 3, 1, 2)

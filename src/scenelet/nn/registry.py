@@ -1,5 +1,6 @@
 """Networks by name."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -34,6 +35,15 @@ def create_model(name: str, **settings: Any) -> nn.Module:
     Raises:
         UsageError: no network has this name.
     """
+    return _builder(name)(**settings)
+
+
+def model_settings(name: str) -> set[str]:
+    """The settings that a network takes. Raises as `create_model`."""
+    return set(inspect.signature(_builder(name)).parameters)
+
+
+def _builder(name: str) -> Callable[..., nn.Module]:
     if name not in _BUILDERS:
         raise UsageError(f"no network is named {name!r}{did_you_mean(name, _BUILDERS)}; known: {', '.join(_BUILDERS)}")
-    return _BUILDERS[name](**settings)
+    return _BUILDERS[name]

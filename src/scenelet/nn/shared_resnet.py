@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, SharedResidualBlock, conv
-from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.initialise import initialise
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 
 RESIDUAL_BLOCKS = 6
@@ -39,7 +40,7 @@ class SharedResNet(nn.Module):
         super().__init__()
         c = width
         ssn = functools.partial(SubSpectralNorm, sub_bands=sub_bands, affine=affine)
-        self.stem = nn.Sequential(conv(in_channels, c, 5, stride=2, padding=2), nn.BatchNorm2d(c), nn.ReLU())
+        self.stem = nn.Sequential(conv(in_channels, c, 5, stride=2, padding=2), BatchNorm(c, relu=True))
         self.rb1 = ResidualBlock(c, c, (3, 1), ssn)
         self.pool1 = nn.MaxPool2d(2)
         self.rb2 = ResidualBlock(c, c, (3, 3), ssn)
@@ -51,12 +52,12 @@ class SharedResNet(nn.Module):
         self.srb1 = SharedResidualBlock(2 * c, (1, 1), repeats, shared)
         self.rb6 = ResidualBlock(2 * c, 4 * c, (1, 1), ssn)
         self.srb2 = SharedResidualBlock(4 * c, (1, 1), repeats, shared)
-        self.head = nn.Sequential(conv(4 * c, num_classes, 1), nn.BatchNorm2d(num_classes), GlobalMeanPool())
+        self.head = nn.Sequential(conv(4 * c, num_classes, 1), BatchNorm(num_classes), GlobalMeanPool())
         self.residual_additions = RESIDUAL_BLOCKS + 2 * repeats
         for name, module in self.named_modules():
             if isinstance(module, SubSpectralNorm):
                 module.layer = name
-        initialise(self, init, generator)
+        initialise(self, init, self.residual_additions, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
@@ -68,28 +69,3 @@ class SharedResNet(nn.Module):
         x = self.srb2(self.rb6(x))  # (B, 4c, F/16, T/16)
         logits: Tensor = self.head(x)  # (B, num_classes)
         return logits
-
-
-def initialise(
-    network: SharedResNet, init: Literal["kaiming", "zero_residual"], generator: torch.Generator | None = None
-) -> None:
-    """Draw every convolution's weights anew.
-
-    "kaiming": He et al. 2015, normal, fan-in. "zero_residual": CP-ResNet's; then in a block the first
-    convolution is N(0, sqrt(2 / (k k out)) L^-0.5) with L the residual additions on the way
-    through, the second 0, the shortcut N(0, sqrt(2 / out)), and the last 1x1 convolution 0.
-    """
-    for name, module in network.named_modules():
-        if not isinstance(module, nn.Conv2d):
-            continue
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-        if init == "kaiming":
-            continue
-        fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
-        if ".conv2" in name or name == "head.0":
-            nn.init.zeros_(module.weight)
-        elif ".conv1" in name:
-            scale = (2 / fan_out) ** 0.5 * network.residual_additions**-0.5
-            nn.init.normal_(module.weight, 0.0, scale, generator=generator)
-        elif ".shortcut" in name:
-            nn.init.normal_(module.weight, 0.0, (2 / module.out_channels) ** 0.5, generator=generator)

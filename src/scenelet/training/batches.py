@@ -66,14 +66,18 @@ class EpochBatches:
         features = self.clips.features
         order = rng.permutation(len(self.clips))
         rows = features.first + rng.integers(features.count)
-        one_hot = np.eye(self.clips.classes, dtype=np.float32)
+        one_hot = torch.eye(self.clips.classes)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = order[start : start + self.batch_size]
-            x = features.load(rows[batch])
+            x = _load(features, rows[batch])
             if self.time_roll:
                 x = roll_time(x, self.time_roll, rng)
-            x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
-            yield torch.from_numpy(x), torch.from_numpy(y)
+            yield self.mixer(x, one_hot[self.clips.targets[batch]], rng)
+
+
+def _load(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:
+    """(n,) rows -> (n, channels, n_mels, frames) float32; PyTorch widens fp16 many times faster than NumPy."""
+    return torch.from_numpy(features.values[rows]).float()
 
 
 @torch.no_grad()
@@ -86,7 +90,7 @@ def clip_probabilities(network: nn.Module, features: ClipFeatures) -> NDArray[np
     rows = features.rows()
     with torch.autocast(device.type, enabled=False):
         for start in range(0, len(rows), EVALUATION_BATCH):
-            x = torch.from_numpy(features.load(rows[start : start + EVALUATION_BATCH])).to(device)
+            x = _load(features, rows[start : start + EVALUATION_BATCH]).to(device)
             parts.append(network(x).softmax(1).cpu().numpy())
     network.train(was_training)
     return mean_over_windows(np.concatenate(parts), features.count)

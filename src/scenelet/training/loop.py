@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.console import progress_bar, say
+from scenelet.memory import keep_freed_memory
 from scenelet.training.module import SceneModule
 
 CHECKPOINTS = "checkpoints"
@@ -36,6 +37,7 @@ def train(
         select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
         description: shown beside the progress bar.
     """
+    keep_freed_memory()
     callbacks: list[Callback] = [_Progress(description)]
     loggers: list[Any] = []
     last: Path | None = None

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scenelet.config import MixingConfig
 
@@ -134,10 +136,11 @@ def build_mixer(config: MixingConfig) -> Mixer:
     return OneOf(mixers) if config.mode == "one_of" else Chain(mixers)
 
 
-def roll_time(x: NDArray[np.float32], frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def roll_time(x: Tensor, frames: int, rng: np.random.Generator) -> Tensor:
     """Shift each sample of x (batch, channel, frequency, time) circularly by up to `frames` either way."""
-    shifts = rng.integers(-frames, frames + 1, size=len(x))
-    return np.stack([np.roll(sample, shift, axis=-1) for sample, shift in zip(x, shifts, strict=True)])
+    shifts = torch.from_numpy(rng.integers(-frames, frames + 1, size=len(x)))
+    source = (torch.arange(x.shape[-1]) - shifts[:, None]) % x.shape[-1]  # (batch, time)
+    return x.gather(3, source[:, None, None].expand(x.shape))
 
 
 def _blend(x: Any, y: Any, order: NDArray[np.int64], kept: NDArray[Any], share: NDArray[Any]) -> tuple[Any, Any]:

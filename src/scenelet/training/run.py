@@ -21,11 +21,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from scenelet._version import __version__
-from scenelet.config import RunConfig, Settings
+from scenelet.config import NetworkConfig, RunConfig, Settings
 from scenelet.data.splits import Split, split_table
-from scenelet.errors import RunError
+from scenelet.errors import RunError, UsageError
 from scenelet.files import make_folder, replace_file
-from scenelet.nn import create_model
+from scenelet.nn import create_model, model_settings
 from scenelet.nn.standardise import Standardised
 from scenelet.training.module import History
 
@@ -95,10 +95,19 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tensor) -> Standardised:
-    """The run's network with fresh weights, drawn from the run's seed."""
-    settings = config.network.model_dump(exclude={"name"})
+    """The run's network with fresh weights, drawn from the run's seed.
+
+    Raises:
+        UsageError: no network has this name, or it lacks a setting that was changed.
+    """
+    name = config.network.name
+    taken = model_settings(name)
+    settings = {key: value for key, value in config.network.model_dump(exclude={"name"}).items() if key in taken}
+    for key in config.network.model_fields_set - taken - {"name"}:
+        if getattr(config.network, key) != NetworkConfig.model_fields[key].default:
+            raise UsageError(f"network.{key} is set, and {name} has no such setting")
     network = create_model(
-        config.network.name,
+        name,
         num_classes=classes,
         in_channels=config.features.n_channels,
         generator=torch.Generator().manual_seed(config.seed),

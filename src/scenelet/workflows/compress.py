@@ -52,7 +52,7 @@ def compress(
         budget: bytes on disk; the sparsity is raised from 0 until the file fits.
         dtype: "fp16", or "fp32" to store every number exactly, at more than twice the size.
         data, audio_dir: the recordings, if they moved since training.
-        cache_dir: of the feature cache; None: `default_cache_dir()`.
+        cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
 
     Returns:
         "sparsity", "bytes", and by side "dense" (the trained network) and "compressed" (the file,

@@ -42,7 +42,7 @@ def fit(
         audio_dir: where a CSV's files lie, when not beside it.
         three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
         resume: go on from the run's last finished epoch; the end is the same as undisturbed.
-        cache_dir: of the feature cache; None: `default_cache_dir()`.
+        cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
 
     Raises:
         SceneletError: data, settings or run folder cannot be used.

@@ -1,0 +1,143 @@
+"""Norm, residual addition and ReLU as one differentiable function, in the few passes over memory of `fused.cpp`.
+
+Written as separate layers these are a dozen passes over the activations, and take longer than the
+convolutions between them. Where there is no compiler, `norm.py` takes PyTorch's own layers instead.
+"""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from scenelet.nn.compiled import library
+
+DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+
+def fits(x: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
+    """Whether `norm_add_relu` can take these: on the CPU, channels-last, float32 or bfloat16, and compiled."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype in DTYPES
+        and weight.dtype == torch.float32
+        and x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2]  # statistics of more than one value
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and (residual is None or residual.shape == x.shape)
+        and library() is not None
+    )
+
+
+def norm_add_relu(
+    x: Tensor,
+    residual: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """relu((x - mean) / sqrt(var + eps) * weight + bias + residual), for each sub-band by itself.
+
+    In training mean and var are the batch's and move the running ones; otherwise they are the running ones.
+
+    Args:
+        x, residual: (batch, channels, frequency, time), channels-last; see `fits`.
+        running_mean, running_var: (S, channels); frequency divides by S.
+        weight, bias: (S, channels) or (1, channels).
+        training, momentum, eps: as `torch.nn.functional.batch_norm`.
+    """
+    if residual is not None:
+        residual = residual.to(x.dtype, memory_format=torch.channels_last)
+    y: Tensor = _NormAddRelu.apply(x, residual, running_mean, running_var, weight, bias, training, momentum, eps)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _Shape(ctypes.Structure):
+    """`Shape` of `fused.cpp`."""
+
+    _fields_ = (
+        ("batch", ctypes.c_int64),
+        ("sub_bands", ctypes.c_int64),
+        ("positions", ctypes.c_int64),
+        ("channels", ctypes.c_int64),
+        ("threads", ctypes.c_int),
+    )
+
+
+class _NormAddRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        residual: Tensor | None,
+        running_mean: Tensor,
+        running_var: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        training: bool,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        shape = _shape(x, len(running_mean))
+        mean, var = running_mean.clone(), running_var.clone()  # (S, channels)
+        if training:
+            _call("statistics", x, shape, mean, var)
+            count = shape.batch * shape.positions
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(var * (count / (count - 1)), momentum)
+        rstd = torch.rsqrt(var + eps)
+        scale = (weight * rstd).contiguous()
+        shift = bias - mean * scale
+        y = torch.empty_like(x)
+        _call("forward", x, residual, scale, shift, shape, y)
+        ctx.save_for_backward(x, None if residual is None else y, mean, rstd, scale, shift)
+        ctx.training, ctx.shared = training, len(weight) == 1
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, mean, rstd, scale, shift = ctx.saved_tensors
+        shape = _shape(x, len(mean))
+        gradient = gradient.to(x.dtype).contiguous(memory_format=torch.channels_last)
+        gradient_residual = None if y is None else torch.empty_like(x)
+        sums = torch.empty(2, *mean.shape, dtype=torch.float64)
+        _call("backward_sums", x, gradient, y, scale, shift, mean, shape, gradient_residual, sums)
+        gradient_bias = sums[0].float()
+        gradient_weight = sums[1].float() * rstd
+        slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
+        if ctx.training:  # through the statistics too
+            count = shape.batch * shape.positions
+            slope = scale * rstd * gradient_weight / -count
+            constant = scale * gradient_bias / -count
+        gradient_x = torch.empty_like(x)
+        masked = gradient if gradient_residual is None else gradient_residual
+        cut = ctypes.c_int(gradient_residual is not None)
+        _call("backward_input", x, masked, scale, shift, mean, slope, constant, cut, shape, gradient_x)
+        if ctx.shared:
+            gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
+        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None
+
+
+def _shape(x: Tensor, sub_bands: int) -> _Shape:
+    batch, channels, frequency, time = x.shape
+    return _Shape(batch, sub_bands, frequency // sub_bands * time, channels, torch.get_num_threads())
+
+
+def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | ctypes.c_int | None) -> None:
+    """Call a function of `fused.cpp` for the kind of values in x; a tensor becomes its address."""
+    values: list[Any] = []
+    for argument in (x, *arguments):
+        if isinstance(argument, Tensor):
+            values.append(ctypes.c_void_p(argument.data_ptr()))
+        elif isinstance(argument, _Shape):
+            values.append(ctypes.byref(argument))
+        else:
+            values.append(argument)
+    functions = library()
+    assert functions is not None  # `fits` has asked
+    functions[f"{name}_{DTYPES[x.dtype]}"](*values)

@@ -1,0 +1,178 @@
+"""The compiled norm, addition and ReLU: values, gradients and running statistics against float64 autograd."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scenelet.nn import compiled, create_model, fused
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+
+needs_compiler = pytest.mark.skipif(compiled.library() is None, reason="no C++ compiler was found")
+
+SIZES = [(3, 5, 6, 7), (2, 16, 10, 3), (4, 83, 2, 5), (1, 64, 8, 9), (2, 130, 4, 33), (5, 4, 300, 11)]
+"""(batch, channels, frequency, time): channels around the vectors' widths, one and several chunks."""
+
+
+def norm_of(channels: int, sub_bands: int, affine: str) -> nn.Module:
+    if affine == "plain":
+        return BatchNorm(channels, relu=True)
+    return SubSpectralNorm(channels, sub_bands, affine, relu=True)
+
+
+def draw(norm: nn.Module, generator: torch.Generator) -> None:
+    with torch.no_grad():
+        for tensor, low, high in (
+            (norm.weight, -1.5, 1.5),
+            (norm.bias, -1, 1),
+            (norm.running_mean, -1, 1),
+            (norm.running_var, 0.5, 2),
+        ):
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+
+
+def inputs(size: tuple[int, ...], residual: bool, generator: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
+    """x (its bands differ, its mean is large), a gradient, perhaps a residual: channels-last, exact in `dtype`."""
+    scale = torch.linspace(0.5, 4, size[2])[:, None]
+    tensors = [torch.randn(size, generator=generator) * scale + 3 * scale, torch.randn(size, generator=generator)]
+    tensors += [torch.randn(size, generator=generator)] if residual else []
+    return [t.to(dtype).contiguous(memory_format=torch.channels_last) for t in tensors]
+
+
+def run(norm: nn.Module, x: Tensor, gradient: Tensor, residual: Tensor | None) -> dict[str, Tensor]:
+    leaves = [t.detach().clone().requires_grad_() for t in (x, residual) if t is not None]
+    y = norm(*leaves)
+    y.backward(gradient)
+    found = {"y": y.detach(), "x": leaves[0].grad, "weight": norm.weight.grad, "bias": norm.bias.grad}
+    found |= {"mean": norm.running_mean, "var": norm.running_var}
+    return found | ({"residual": leaves[1].grad} if residual is not None else {})
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    """Largest difference, in units of the largest value."""
+    return float((found.double() - expected).abs().max() / expected.abs().max().clamp_min(1e-30))
+
+
+@needs_compiler
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("sub_bands", "affine"), [(1, "plain"), (1, "all"), (2, "all"), (2, "sub")])
+@pytest.mark.parametrize("size", SIZES)
+def test_equals_float64_autograd(
+    size: tuple[int, ...], sub_bands: int, affine: str, training: bool, residual: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours = norm_of(size[1], sub_bands, affine).train(training)
+    draw(ours, generator)
+    x, gradient, *rest = inputs(size, residual, generator, torch.float32)
+    added = rest[0] if rest else None
+    assert fused.fits(x, added, ours.weight)
+    reference = copy.deepcopy(ours).double()
+    expected = run(reference, x.double(), gradient.double(), None if added is None else added.double())
+    found = run(ours, x, gradient, added)
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        assert distance(value, expected[name]) < 2e-5, name
+        assert value.dtype == torch.float32
+
+
+@needs_compiler
+@pytest.mark.parametrize("residual", [False, True])
+def test_bfloat16_is_the_float64_answer_rounded(residual: bool) -> None:
+    """In a unit of the last place, 1/128: statistics and sums are not in bfloat16."""
+    generator = torch.Generator().manual_seed(1)
+    ours = norm_of(64, 2, "all")
+    draw(ours, generator)
+    x, gradient, *rest = inputs((4, 64, 32, 51), residual, generator, torch.bfloat16)
+    added = rest[0] if rest else None
+    reference = copy.deepcopy(ours).double()
+    expected = run(reference, x.double(), gradient.double(), None if added is None else added.double())
+    found = run(ours, x, gradient, added)
+    assert found["y"].dtype == found["x"].dtype == torch.bfloat16
+    assert torch.equal(found["y"] > 0, expected["y"].to(torch.bfloat16) > 0)
+    assert float(((found["y"].double() - expected["y"]) / expected["y"].clamp_min(1e-3)).abs().max()) < 1 / 128
+    for name in ("weight", "bias", "mean", "var"):
+        assert distance(found[name], expected[name]) < 1e-3, name
+    assert distance(found["x"], expected["x"]) < 1 / 128
+
+
+@needs_compiler
+def test_threads_do_not_change_a_bit() -> None:
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            generator = torch.Generator().manual_seed(2)
+            norm = norm_of(64, 2, "all")
+            results.append(run(norm, *inputs((3, 64, 64, 77), True, generator, torch.float32)))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in results[0].items())
+
+
+@needs_compiler
+def test_a_large_mean_costs_no_digits() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = (1e4 + torch.randn((4, 16, 8, 100), generator=generator)).contiguous(memory_format=torch.channels_last)
+    norm = BatchNorm(16, relu=True)
+    norm(x)
+    expected = x.double().var((0, 2, 3)) * 0.1 + 0.9
+    assert torch.allclose(norm.running_var.double(), expected, rtol=1e-5)
+
+
+@needs_compiler
+def test_what_is_not_a_number_is_seen() -> None:
+    x = torch.ones(2, 16, 4, 4).to(memory_format=torch.channels_last)
+    x[0, 3, 1, 1] = torch.nan
+    for dtype in fused.DTYPES:
+        y = BatchNorm(16, relu=True)(x.to(dtype))
+        assert y[:, 3].isnan().all()
+        assert y[:, 4:].isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet"])
+def test_the_whole_network_is_the_same_without_a_compiler(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def logits_and_gradients() -> list[Tensor]:
+        network = create_model(name, num_classes=3, width=8, generator=torch.Generator().manual_seed(0))
+        x = torch.randn(3, 2, 64, 33, generator=torch.Generator().manual_seed(1))
+        logits = network(x.to(memory_format=torch.channels_last))
+        logits.square().sum().backward()
+        evaluated = network.eval()(x.to(memory_format=torch.channels_last))
+        return [logits.detach(), evaluated.detach(), *(p.grad for p in network.parameters())]
+
+    found = logits_and_gradients()
+    monkeypatch.setattr(fused, "library", lambda: None)
+    expected = logits_and_gradients()
+    largest = max(float(tensor.abs().max()) for tensor in expected)  # some gradients vanish: a norm follows
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-5 * largest)
+
+
+def test_a_compiler_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SCENELET_CACHE", str(tmp_path))
+    compiled.library.cache_clear()
+    try:
+        for compiler in ("false", "no-such-compiler"):
+            monkeypatch.setenv("CXX", compiler)
+            compiled.library.cache_clear()
+            assert compiled.library() is None
+        assert not list(tmp_path.rglob("*.so"))
+        y = BatchNorm(4, relu=True)(torch.randn(2, 4, 3, 3).to(memory_format=torch.channels_last))
+        assert float(y.detach().min()) == 0
+    finally:
+        monkeypatch.undo()
+        compiled.library.cache_clear()
+
+
+@needs_compiler
+def test_it_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler = next(path for name in compiled.COMPILERS if (path := shutil.which(name)))
+    first = compiled.build(compiler, tmp_path)
+    monkeypatch.setattr(compiled, "_run", lambda *_: pytest.fail("built again"))
+    assert compiled.build(compiler, tmp_path) == first
+    assert list(tmp_path.iterdir()) == [first]
