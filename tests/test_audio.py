@@ -93,6 +93,17 @@ def test_resampling_does_not_depend_on_chunks(cuts: list[int], rates: tuple[int,
     assert np.array_equal(np.stack(whole), np.stack(pieces))
 
 
+@pytest.mark.parametrize("channels", ["mono", "stereo", "mid-side"])
+@pytest.mark.parametrize("rate", [22050, 48000])
+def test_threads_do_not_change_a_sample(write_wav: Write, channels: str, rate: int) -> None:
+    sound = np.random.default_rng(1).standard_normal((2, 7 * audio.BLOCK // 2)).astype(np.float32) * 0.1
+    path, rule = write_wav(sound, rate), WindowConfig(seconds=3.0, hop_seconds=1.0)
+    alone = np.stack(list(audio.file_windows(path, 22050, channels, rule)))
+    assert len(alone) > 3
+    for threads in (2, 3):
+        assert np.array_equal(np.stack(list(audio.file_windows(path, 22050, channels, rule, threads))), alone)
+
+
 def test_a_short_tail_is_left_out_and_a_long_one_padded() -> None:
     rule = WindowConfig(seconds=1.0, min_tail=0.05)
     assert [rule.count(n, 1000) for n in (1, 1000, 1050, 1051, 2000, 2050, 2051)] == [1, 1, 1, 2, 2, 2, 3]

@@ -1,10 +1,12 @@
 """From a `.scn` file and a recording to probabilities, and what it may import."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import scenelet
 from scenelet import audio, modelfile
@@ -72,6 +74,45 @@ def test_a_window_does_not_depend_on_the_others_or_on_threads(classifier: Classi
     np.testing.assert_allclose(Classifier(classifier.model, threads=2).probabilities(log_mel), together, atol=1e-6)
     np.testing.assert_array_equal(classifier.probabilities(log_mel.astype(np.float64)), together)
     assert classifier.probabilities(log_mel[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_many_recordings_give_what_each_gives(classifier: Classifier, tmp_path: Path, threads: int) -> None:
+    paths = []
+    for index, n in enumerate([1600, 300, 9000, 1600, 5000, 1600, 2000]):
+        paths.append(tmp_path / f"{index}.wav")
+        soundfile.write(paths[-1], noise(2, n, seed=index).T, RATE, subtype="FLOAT")
+    paths.insert(3, tmp_path / "missing.wav")
+    several = Classifier(classifier.model, threads=threads)
+    found = list(several.predict_all(paths))
+    assert len(found) == len(paths)
+    for path, prediction in zip(paths, found, strict=True):
+        if isinstance(prediction, AudioError):
+            assert path.name == "missing.wav"
+            assert "missing.wav" in str(prediction)
+            continue
+        np.testing.assert_allclose(prediction.windows, classifier.predict(path).windows, atol=1e-6)
+        np.testing.assert_allclose(prediction.windows, several.predict(path).windows, atol=1e-6)
+    assert sum(isinstance(prediction, AudioError) for prediction in found) == 1
+
+
+def test_openvino_gives_the_probabilities_in_its_precision(classifier: Classifier) -> None:
+    pytest.importorskip("openvino")
+    other = Classifier(classifier.model, threads=2, runtime="openvino")
+    samples = noise(2, 5000)
+    for found in (other.predict_proba(samples, RATE), other.predict_proba(samples[:, :1600], RATE)):
+        assert float(found.sum()) == pytest.approx(1, abs=1e-3)
+    # bf16 has eight bits, and the tiny network's weights are random
+    expected = classifier.predict_proba(samples, RATE)
+    np.testing.assert_allclose(other.predict_proba(samples, RATE), expected, atol=0.03)
+
+
+def test_a_runtime_that_is_not_there(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="did you mean 'openvino'"):
+        Classifier(classifier.model, runtime="openvinno")  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UsageError, match=r"pip install .scenelet\[openvino\]"):
+        Classifier(classifier.model, runtime="openvino")
 
 
 def test_overlapping_windows(classifier: Classifier) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scenelet.config import FeatureConfig
-from scenelet.features import LogMel, a_weighting_db, mel_matrix
+from scenelet.features import BLOCK_WEIGHTS, FRAMES_AT_ONCE, LogMel, a_weighting_db, mel_blocks, mel_matrix
 
 
 def noise(rng: np.random.Generator, seconds: float = 2.0, channels: int = 2) -> np.ndarray:
@@ -87,3 +87,35 @@ def test_silence_is_the_floor() -> None:
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
         LogMel(FeatureConfig())(np.zeros((1, 1000), np.float32))
+
+
+@pytest.mark.parametrize(("n_fft", "n_mels"), [(2048, 256), (2048, 40), (512, 128), (8192, 64), (64, 100)])
+def test_mel_blocks_are_the_whole_matrix(n_fft: int, n_mels: int) -> None:
+    mel = mel_matrix(22050, n_fft, n_mels, 0.0, 11025.0)
+    blocks, again, covered = mel_blocks(mel), np.zeros_like(mel), []
+    for bands, bins, weights in blocks:
+        again[bands, bins] = weights
+        covered += range(n_mels)[bands]
+        assert weights.size <= BLOCK_WEIGHTS or len(weights) == 1
+    assert np.array_equal(again, mel)
+    assert covered == list(range(n_mels))
+
+
+def test_the_papers_mel_matrix_loses_its_zeros() -> None:
+    mel = mel_matrix(22050, 2048, 256, 0.0, 11025.0)
+    assert sum(weights.size for *_, weights in mel_blocks(mel)) < mel.size / 10
+
+
+@pytest.mark.parametrize("order", ["db_then_mel", "mel_then_db"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_threads_and_chunks_do_not_change_the_answer(
+    rng: np.random.Generator, order: str, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = FeatureConfig(order=order, a_weighting=order == "db_then_mel")
+    samples = noise(rng, 10.0, channels)
+    alone = LogMel(config)(samples)
+    for threads in (2, 3, 5):
+        assert np.array_equal(LogMel(config, threads)(samples), alone)
+    assert alone.shape[2] > FRAMES_AT_ONCE
+    monkeypatch.setattr("scenelet.features.FRAMES_AT_ONCE", 1000)
+    assert np.allclose(LogMel(config)(samples), alone, atol=2e-5)

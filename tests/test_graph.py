@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
 from scenelet.errors import ModelFileError
-from scenelet.graph import largest_difference, make_session, to_onnx
+from scenelet.graph import largest_difference, to_onnx
 from scenelet.nodes import INPUT, OUTPUT
+from scenelet.runtimes import make_session
 from tiny_model import Builder, random_network
 
 

@@ -1,7 +1,9 @@
 """A `.scn` file -> scene probabilities of recordings and arrays, without PyTorch."""
 
+import functools
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from scenelet import audio, modelfile
 from scenelet.errors import AudioError, ModelFileError, UsageError
 from scenelet.features import Features, LogMel
-from scenelet.graph import make_session
 from scenelet.modelfile import SceneModel
-from scenelet.nodes import INPUT, OUTPUT
+from scenelet.parallel import cores, map_threads
+from scenelet.runtimes import Network, RuntimeName, open_network
 
 Probabilities = NDArray[np.float32]
 
@@ -37,20 +39,25 @@ class Prediction:
 class Classifier:
     """A loaded model.
 
+    One window is worked on by all threads together; several windows, or several recordings, are
+    shared out among the threads, which takes less time in all. The numbers do not depend on it.
+
     Args:
         model: what a `.scn` file holds.
-        threads: of the network's arithmetic; None: one a core.
+        threads: how many; None: one a core.
+        runtime: what runs the network, see `scenelet.runtimes.open_network`.
 
     Raises:
         ModelFileError: the model's nodes, arrays and features do not fit together.
+        UsageError: threads below 1; no such runtime, or it is not installed.
     """
 
-    def __init__(self, model: SceneModel, threads: int | None = None) -> None:
+    def __init__(self, model: SceneModel, threads: int | None = None, runtime: RuntimeName = "onnxruntime") -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; it is 1 or more, or None for one a core")
-        self.model = model
-        self._log_mel = LogMel(model.features)
-        self._session = make_session(model.nodes, model.arrays, model.input_shape, threads=threads)
+        self.model, self.runtime = model, runtime
+        self.threads = threads or cores()
+        self._together = self._way(self.threads, callers=1)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,12 +70,18 @@ class Classifier:
         Raises:
             AudioError: not a recording that can be read; see `scenelet.audio.blocks`.
         """
-        features = self.model.features
-        cuts = audio.file_windows(Path(path), features.sample_rate, features.channels, self.model.window)
-        windows = self._windows(cuts)
-        mean = mean_probabilities(windows)
-        shares = {label: float(p) for label, p in zip(self.labels, mean, strict=True)}
-        return Prediction(self.labels[int(mean.argmax())], shares, windows)
+        return self._prediction(self._share_out(self._cuts(Path(path), self.threads)))
+
+    def predict_all(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Prediction | AudioError]:
+        """Classify recordings, several at once; for each, in their order, the prediction or what is wrong with it.
+
+        Each thread takes a recording from reading to probabilities, so one is read while another is in the network.
+        """
+        if self.threads == 1:
+            yield from map(self._alone, paths)
+            return
+        _ = self._by_itself  # made here, once, and not by each thread
+        yield from map_threads(self._alone, paths, self.threads)
 
     def predict_proba(self, samples: ArrayLike, sample_rate: int) -> Probabilities:
         """Samples (channels, n) -> probabilities (classes,) that sum to 1.
@@ -82,11 +95,10 @@ class Classifier:
             UsageError: another shape or type, or a sample rate that is none.
         """
         checked = _check_samples(samples, sample_rate)
-        features = self.model.features
-        cuts = audio.array_windows(
-            checked, int(sample_rate), features.sample_rate, features.channels, self.model.window
-        )
-        return mean_probabilities(self._windows(cuts))
+        features, window = self.model.features, self.model.window
+        rates = int(sample_rate), features.sample_rate
+        cuts = audio.array_windows(checked, *rates, features.channels, window, self.threads)
+        return mean_probabilities(self._share_out(cuts))
 
     def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
         """Features of windows (n, channels, n_mels, frames) -> probabilities (n, classes).
@@ -99,37 +111,75 @@ class Classifier:
         """
         if log_mel.shape[1:] != self.model.input_shape:
             raise UsageError(f"log_mel has the shape {log_mel.shape}; the model takes (n, *{self.model.input_shape})")
-        return self._stack(self._run(window) for window in log_mel)
+        rows = [self._together.network(window) for window in log_mel]
+        return np.stack(rows) if rows else np.zeros((0, len(self.labels)), np.float32)
 
-    def _windows(self, cuts: Iterable[audio.Samples]) -> Probabilities:
-        """Windows of samples -> (n_windows, classes)."""
-        return self._stack(self._run(self._log_mel(samples)) for samples in cuts)
+    @functools.cached_property
+    def _by_itself(self) -> "_Way":
+        """For a thread that does a window alone, beside others that do theirs."""
+        return self._together if self.threads == 1 else self._way(1, callers=self.threads)
 
-    def _stack(self, rows: Iterable[Probabilities]) -> Probabilities:
-        gathered = list(rows)
-        return np.stack(gathered) if gathered else np.zeros((0, len(self.labels)), np.float32)
+    def _way(self, threads: int, callers: int) -> "_Way":
+        model = self.model
+        network = open_network(
+            model.nodes, model.arrays, model.input_shape, runtime=self.runtime, threads=threads, callers=callers
+        )
+        return _Way(LogMel(model.features, threads), network)
 
-    def _run(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
-        """Features of one window (channels, n_mels, frames) -> (classes,)."""
-        batch = np.ascontiguousarray(log_mel[None], np.float32)
-        row: Probabilities = self._session.run([OUTPUT], {INPUT: batch})[0][0]
+    def _cuts(self, path: Path, threads: int) -> Iterator[audio.Samples]:
+        features = self.model.features
+        return audio.file_windows(path, features.sample_rate, features.channels, self.model.window, threads)
+
+    def _share_out(self, cuts: Iterator[audio.Samples]) -> Probabilities:
+        """Windows of samples -> (windows, classes), by all threads."""
+        first, *more = itertools.islice(cuts, 2)
+        if not more:
+            return self._together(first)[None]
+        rest = itertools.chain([first], more, cuts)
+        return np.stack(list(map_threads(self._by_itself, rest, self.threads)))
+
+    def _alone(self, path: str | os.PathLike[str]) -> Prediction | AudioError:
+        """A recording by the thread that calls."""
+        try:
+            return self._prediction(np.stack([self._by_itself(cut) for cut in self._cuts(Path(path), 1)]))
+        except AudioError as error:
+            return error
+
+    def _prediction(self, windows: Probabilities) -> Prediction:
+        mean = mean_probabilities(windows)
+        shares = {label: float(p) for label, p in zip(self.labels, mean, strict=True)}
+        return Prediction(self.labels[int(mean.argmax())], shares, windows)
+
+
+class _Way:
+    """From the samples of one window (channels, n) to its probabilities (classes,)."""
+
+    def __init__(self, log_mel: LogMel, network: Network) -> None:
+        self._log_mel, self._network = log_mel, network
+
+    def __call__(self, samples: audio.Samples) -> Probabilities:
+        return self.network(self._log_mel(samples))
+
+    def network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
+        """Features (channels, n_mels, frames) -> (classes,)."""
+        row: Probabilities = self._network(np.ascontiguousarray(log_mel[None], np.float32))[0]
         if not np.isfinite(row).all():
             raise ModelFileError("the model's probabilities are not finite numbers; train or compress it again")
         return row
 
 
-def load(model: str | os.PathLike[str], threads: int | None = None) -> Classifier:
+def load(model: str | os.PathLike[str], threads: int | None = None, runtime: RuntimeName = "onnxruntime") -> Classifier:
     """Load a model for prediction.
 
     Args:
         model: path of a `.scn` file, or a built-in name; an existing path wins.
-        threads: see `Classifier`.
+        threads, runtime: see `Classifier`.
 
     Raises:
         ModelFileError: the file is missing, no model, or damaged.
         UsageError: neither a path nor the name of a built-in model.
     """
-    return Classifier(modelfile.read(model_path(model)), threads)
+    return Classifier(modelfile.read(model_path(model)), threads, runtime)
 
 
 def model_path(model: str | os.PathLike[str]) -> Path:

@@ -81,8 +81,9 @@ class LogMel:
                 np.log10(np.maximum(values, floors[channel], out=values), out=values)
                 self._mel(values, bands[channel, :, cut])
 
-        shares = -(-self.threads // channels)
-        cuts = [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]
+        # shares are whole pieces, so that the products, and their last digits, do not depend on the threads
+        share = -(-count // (FRAMES_AT_ONCE * -(-self.threads // channels))) * FRAMES_AT_ONCE
+        cuts = [slice(start, min(start + share, count)) for start in range(0, count, share)]
         parts = [(channel, cut) for channel in range(channels) for cut in cuts]
         spread(transform, parts, self.threads)
         floors = self._floors(power if decibels_first else bands)

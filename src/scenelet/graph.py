@@ -1,4 +1,4 @@
-"""The list of nodes -> an ONNX graph: to be exported, or to be run by ONNX Runtime from memory.
+"""The list of nodes -> an ONNX graph: to be exported, or to be run from memory.
 
 Norms are folded into the convolution before them here and nowhere else, and only where that is
 exact: one sub-band, and nothing else reads the convolution's output.
@@ -30,7 +30,6 @@ from scenelet.nodes import (
 
 if TYPE_CHECKING:
     import onnx
-    import onnxruntime
 
 OPSET = 20
 IR_VERSION = 10
@@ -70,20 +69,14 @@ def to_onnx(
     return model
 
 
-def make_session(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, threads: int | None = None, fold: bool = True
-) -> "onnxruntime.InferenceSession":
-    """An ONNX Runtime session on the CPU whose weights are handed over from memory.
+def without_weights(
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, fold: bool = True
+) -> tuple["onnx.ModelProto", dict[str, NDArray[np.float32]]]:
+    """The same graph with weights that lie elsewhere, and these weights by name: for a runtime that is handed them.
 
-    Args:
-        nodes, arrays, input_shape, fold: as `to_onnx`.
-        threads: for one operation; None: one a core.
-
-    Raises:
-        ModelFileError: as `scenelet.nodes.shapes`.
+    Args and raises as `to_onnx`; nothing is checked by `onnx.checker`.
     """
     import onnx
-    import onnxruntime
 
     operations, weights = _lower(nodes, arrays, input_shape, fold)
     initializers = []
@@ -94,16 +87,9 @@ def make_session(
             dims=array.shape,
             data_location=onnx.TensorProto.EXTERNAL,
         )
-        # never opened: the value comes from add_external_initializers
-        external.external_data.add(key="location", value="memory")
+        external.external_data.add(key="location", value="memory")  # never opened
         initializers.append(external)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-    options.add_external_initializers(list(weights), values)
-    model = _model(nodes, arrays, input_shape, operations, initializers)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return _model(nodes, arrays, input_shape, operations, initializers), weights
 
 
 def largest_difference(

@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from scenelet.cli.bench import bench
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
@@ -17,8 +18,9 @@ from scenelet.cli.info import info
 from scenelet.cli.predict import predict
 from scenelet.cli.train import train
 from scenelet.errors import SceneletError
+from scenelet.memory import keep_freed_memory
 
-TRAINING_PACKAGES = ("torch", "lightning", "matplotlib", "tensorboard")
+EXTRAS = {"torch": "train", "lightning": "train", "matplotlib": "train", "tensorboard": "train", "librosa": "dev"}
 
 app = typer.Typer(
     help="Small models that tell where a recording was made.",
@@ -26,12 +28,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, check, train, compress, evaluate, predict, info, export):
+for command in (demo, check, train, compress, evaluate, predict, info, export, bench):
     app.command()(command)
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and an exit code, never a traceback."""
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show stops nothing
@@ -44,10 +47,9 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in TRAINING_PACKAGES:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
             raise
-        print(
-            f'error: this needs {error.name}; install it with: pip install "scenelet[train]", or ".[train]" in a clone',
-            file=sys.stderr,
-        )
+        mend = f'pip install "scenelet[{extra}]", or ".[{extra}]" in a clone'
+        print(f"error: this needs {error.name}; install it with: {mend}", file=sys.stderr)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""How results are printed: what `--format` takes."""
+"""What the choices on the command line are called."""
 
 from enum import StrEnum
 
@@ -16,3 +16,10 @@ class RowFormat(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+class Runtime(StrEnum):
+    """What runs a network: `scenelet.runtimes`."""
+
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"

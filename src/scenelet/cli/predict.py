@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.formats import RowFormat
+from scenelet.cli.formats import RowFormat, Runtime
 from scenelet.console import say, track
 
 if TYPE_CHECKING:
-    from scenelet.classifier import Prediction
+    from collections.abc import Iterator
+
+    from scenelet.classifier import Classifier, Prediction
+    from scenelet.errors import AudioError
 
     Results = list[tuple[Path, Prediction]]
 
@@ -22,29 +25,48 @@ def predict(
     model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are searched for them.")],
     format: Annotated[RowFormat, typer.Option(help="How to print the predictions.")] = RowFormat.table,
+    runtime: Annotated[
+        Runtime, typer.Option(help="What runs the network; openvino is an extra, and faster where it can use bf16.")
+    ] = Runtime.onnxruntime,
 ) -> None:
     """Tell where recordings were made; exits with 1 when some could not be read."""
     from scenelet.classifier import load
-    from scenelet.errors import SceneletError
+    from scenelet.errors import AudioError
 
-    classifier = load(model)
+    classifier = load(model, runtime=runtime.value)
     results: Results = []
     failed = False
+    files: list[Path] = []
     for path in paths:
-        files = recordings(path)
-        if not files:
+        found = recordings(path)
+        if not found:
             failed = True
             say(f"error: {shown(path)}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
-        for file in track(files, "Predicting", len(files)):
-            try:
-                results.append((file, classifier.predict(file)))
-            except SceneletError as error:
-                failed = True
-                say(f"error: {error}")
+        files += found
+    for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
+        if isinstance(prediction, AudioError):
+            failed = True
+            say(f"error: {prediction}")
+        else:
+            results.append((file, prediction))
     printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
     printers[format](results, classifier.labels)
     if failed:
         raise typer.Exit(1)
+
+
+def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Prediction | AudioError]":
+    """For each recording its prediction or what is wrong with it: all processors on one, or shared out among many."""
+    from scenelet.errors import AudioError
+
+    if len(files) > 1:
+        yield from classifier.predict_all(files)
+        return
+    for file in files:
+        try:
+            yield classifier.predict(file)
+        except AudioError as error:
+            yield error
 
 
 def recordings(path: Path) -> list[Path]:

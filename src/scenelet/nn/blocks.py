@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from scenelet.nn.norm import BatchNorm
@@ -14,6 +15,14 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padd
     """A square convolution without bias that keeps the size unless strided."""
     pad = kernel // 2 if padding is None else padding
     return nn.Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
+
+
+def arrange(network: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:
+    """Lay convolution weights out in memory, in place; what they compute then lies the same way."""
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=memory_format)
+    return network
 
 
 class ResidualBlock(nn.Module):

@@ -15,14 +15,15 @@ class BatchNorm(nn.BatchNorm2d):
     Shape: (batch, channels, frequency, time), and the same for the residual -> the same.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int, relu: bool = False) -> None:
         super().__init__(channels)
         self.relu = relu
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """(batch, channels, frequency, time) -> the same shape, normalised."""
-        assert self.running_mean is not None
-        assert self.running_var is not None
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         statistics = self.running_mean[None], self.running_var[None]

@@ -26,6 +26,7 @@ from scenelet.data.splits import Split, split_table
 from scenelet.errors import RunError, UsageError
 from scenelet.files import make_folder, replace_file
 from scenelet.nn import create_model, model_settings
+from scenelet.nn.blocks import arrange
 from scenelet.nn.standardise import Standardised
 from scenelet.training.module import History
 
@@ -113,11 +114,7 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
         generator=torch.Generator().manual_seed(config.seed),
         **settings,
     )
-    wrapped = Standardised(network, mean, deviation)
-    for weight in wrapped.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-    return wrapped
+    return Standardised(arrange(network), mean, deviation)
 
 
 def save_weights(folder: Path, network: Standardised) -> None:

@@ -12,7 +12,7 @@ from scenelet.data.sources import load_table
 from scenelet.data.splits import fingerprint, make_split
 from scenelet.data.table import Clip, ClipTable
 from scenelet.data.tau import is_tau_root
-from scenelet.errors import DataError, UsageError
+from scenelet.errors import AudioError, DataError, UsageError
 from scenelet.metrics import summary
 from scenelet.reports.evaluation import ClipResult, write_report
 
@@ -54,8 +54,10 @@ def evaluate(
             " rename it or leave these clips out"
         )
     results = []
-    for clip in track(clips, "Evaluating", len(clips)):
-        prediction = classifier.predict(clip.path)
+    predictions = track(classifier.predict_all([clip.path for clip in clips]), "Evaluating", len(clips))
+    for clip, prediction in zip(clips, predictions, strict=True):
+        if isinstance(prediction, AudioError):
+            raise prediction
         results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values())))
     targets = np.array([classifier.labels.index(clip.label) for clip in clips])
     report = summary(targets, np.array([result.probabilities for result in results], np.float32), classifier.labels)

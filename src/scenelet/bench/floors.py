@@ -1,0 +1,56 @@
+"""What the machine can do at best, measured in the same run: arithmetic, memory, and the libraries' own work."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from scipy import fft
+
+from scenelet import modelfile, nodes
+from scenelet.bench import inputs
+from scenelet.parallel import cores
+
+
+def best(step: Callable[[], object], repeats: int = 7) -> float:
+    """Seconds of the fastest of some calls, after one that warms up."""
+    step()
+    return min(_seconds(step) for _ in range(repeats))
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def arithmetic() -> dict[str, float]:
+    """FLOP/s of a 4096 x 4096 x 4096 matrix product in bf16, and bytes/s of a copy that fits no cache."""
+    a = torch.randn(4096, 4096).bfloat16()
+    flops = 2 * 4096**3 / best(lambda: a @ a)
+    source = torch.randn(64 << 20)
+    target = torch.empty_like(source)
+    return {"flops": flops, "bytes": 2 * 4 * source.numel() / best(lambda: target.copy_(source))}
+
+
+def macs(place: Path) -> int:
+    """Multiply-accumulates of the network for one clip."""
+    model = modelfile.read(place / inputs.MODEL)
+    return nodes.macs(model.nodes, model.array_shapes, model.input_shape)
+
+
+def libraries(place: Path) -> float:
+    """Seconds that libsndfile, soxr (a channel a thread) and the FFT of every frame (SciPy, all threads) take alone."""
+    path = place / inputs.CLIP
+    rate = inputs.settings().features.sample_rate
+    samples, source_rate = soundfile.read(path, dtype="float32")
+    channels = [np.ascontiguousarray(channel) for channel in samples.T]
+    frames = np.zeros((2, inputs.SHAPE[2], inputs.settings().features.n_fft), np.float32)
+    with ThreadPoolExecutor(2) as threads:
+        reading = best(lambda: soundfile.read(path, dtype="float32"))
+        resampling = best(lambda: list(threads.map(lambda one: soxr.resample(one, source_rate, rate), channels)))
+    return reading + resampling + best(lambda: fft.rfft(frames, workers=cores()))

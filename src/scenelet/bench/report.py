@@ -1,0 +1,119 @@
+"""What was measured -> Markdown."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row: milliseconds per clip of every round, and the floor."""
+
+    name: str
+    title: str
+    ours: list[float]
+    reference: list[float]
+    floor: float
+
+
+EXPLAINED = """
+Both sides take turns in one run, each in a process of its own; a figure is the median over the rounds, in
+brackets the fastest and the slowest round. *Ours* is what the commands run. *The reference* is the pipeline
+people use today, written plainly: librosa (load, STFT, decibels, A-weighting, mel), CP-ResNet (width 64, rho 5) in
+eager PyTorch, fp32, default memory layout, one clip after another; "the same network" is `shared_resnet` under the
+same conditions. Recordings are 10 s of noise, stereo, 48 kHz, 24 bit; the network is `shared_resnet`, width 64, two
+sub-bands, three classes, (2, 256, 431).
+
+*The floor* is what the machine needs at best, measured in the same run: for training 3 x 2 x {macs:,} operations, for
+prediction a third of it, at the {gflops:.0f} GFLOP/s of its fastest bf16 product of two 4096 x 4096 matrices (reading
+and features come on top, and ONNX Runtime computes in fp32); for log-mel what libsndfile, soxr (a channel a thread)
+and SciPy's FFT of the frames take alone. A copy moves {gbytes:.1f} GB/s.
+"""
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """`benchmarks.md`."""
+    machine = found["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `{found['command']}`. Machine: {machine['cores']} cores of {machine['processor']},"
+        f" {machine['system']}; Python {machine['python']}, {packages};"
+        f" {'norms compiled' if machine['compiler'] else 'no C++ compiler'}. {found['rounds']} rounds"
+        " (3 for folders).",
+    ]
+    floors = found["floors"]
+    lines += [EXPLAINED.format(macs=floors["macs"], gflops=floors["flops"] / 1e9, gbytes=floors["bytes"] / 1e9)]
+    if found["rows"]:
+        lines += ["| ms per clip | ours | reference | ratio | floor | ours / floor |", "|---|---|---|---|---|---|"]
+        lines += [_row(row) for row in found["rows"]]
+        lines.append("")
+    lines += _same(found["differences"])
+    if "cold" in found:
+        lines += _cold(found["cold"])
+    if "long" in found:
+        lines += _long(found["long"])
+    if "drift" in found:
+        lines += _drift(found["drift"])
+    return "\n".join(lines)
+
+
+def _row(row: dict[str, Any]) -> str:
+    ours, reference = statistics.median(row["ours"]), statistics.median(row["reference"])
+    return (
+        f"| {row['title']} | {_spread(row['ours'])} | {_spread(row['reference'])} | {_down(reference / ours)} |"
+        f" {row['floor']:.1f} | {ours / row['floor']:.2f} |"
+    )
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def _down(value: float) -> str:
+    """Two digits, never rounded up."""
+    return f"{int(value * 100) / 100:.2f}"
+
+
+def _same(differences: dict[str, float]) -> list[str]:
+    return [
+        "Both sides compute the same. Largest differences: log-mel of the clip"
+        f" {differences['db_then_mel']:.1e} dB in CP-ResNet's order and {differences['mel_then_db']:.1e} dB in the"
+        " usual one; probabilities of the same weights, librosa and eager PyTorch against the `.scn`,"
+        f" {differences['file']:.1e} with ONNX Runtime and {differences['file_openvino']:.1e} with OpenVINO; logits of"
+        f" the same network in training mode, fp32, fast norms against plain ones, {differences['training_same']:.1e}.",
+        "",
+    ]
+
+
+def _cold(cold: dict[str, list[dict[str, float]]]) -> list[str]:
+    rows = ["## Cold start", "", "One 10 s file, a new process each time.", ""]
+    rows += ["| | seconds | peak memory, MB |", "|---|---|---|"]
+    names = {"ours": "`scenelet predict`", "reference": "the reference (librosa, PyTorch)"}
+    for side, runs in cold.items():
+        seconds = [run["seconds"] for run in runs]
+        spread = f"{statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
+        rows.append(f"| {names[side]} | {spread} | {max(run['bytes'] for run in runs) / 1e6:.0f} |")
+    return [*rows, ""]
+
+
+def _long(runs: list[dict[str, float]]) -> list[str]:
+    rows = ["## Long recordings", "", "`scenelet predict`, stereo, 48 kHz, 24 bit.", ""]
+    rows += ["| minutes | seconds | seconds a minute | peak memory, MB |", "|---|---|---|---|"]
+    for run in runs:
+        each = run["seconds"] / run["minutes"]
+        rows.append(f"| {run['minutes']} | {run['seconds']:.1f} | {each:.3f} | {run['bytes'] / 1e6:.0f} |")
+    return [*rows, ""]
+
+
+def _drift(drift: dict[str, float]) -> list[str]:
+    return [
+        "## Drift",
+        "",
+        f"{drift['steps']:.0f} steps of Adam in fp32 from one seed on the same batches; distance of all convolution"
+        " weights at the end, relative to their length: the fast path (channels-last, compiled norms) from the plain"
+        f" one {drift['fast']:.2e}; the plain one on one thread from the plain one on {drift['cores']:.0f}"
+        f" {drift['threads']:.2e}.",
+        "",
+    ]

@@ -1,0 +1,114 @@
+"""What runs a network: ONNX Runtime, or OpenVINO where it is installed and asked for."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.errors import UsageError, did_you_mean
+from scenelet.graph import Arrays, to_onnx, without_weights
+from scenelet.nodes import INPUT, OUTPUT, Node, Shape
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Log-mel (n, channels, n_mels, frames), C-contiguous -> probabilities (n, classes)."""
+RuntimeName = Literal["onnxruntime", "openvino"]
+
+
+def open_network(
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    *,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    callers: int = 1,
+) -> Network:
+    """The network, ready to be called by several threads at once.
+
+    Args:
+        nodes, arrays, input_shape: see `scenelet.graph.to_onnx`.
+        runtime: "onnxruntime" computes in fp32; "openvino" in bf16 where the processor multiplies it, so its
+            probabilities differ in the third digit, and in fp32 elsewhere.
+        threads: for the arithmetic of one call.
+        callers: how many threads call it at once.
+
+    Raises:
+        ModelFileError: the model's nodes and arrays do not fit together.
+        UsageError: no runtime has this name, or it is not installed.
+    """
+    if runtime not in _RUNTIMES:
+        raise UsageError(
+            f"no runtime is named {runtime!r}{did_you_mean(runtime, _RUNTIMES)}; known: {', '.join(_RUNTIMES)}"
+        )
+    return _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers)
+
+
+def make_session(
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, threads: int | None = None, fold: bool = True
+) -> "onnxruntime.InferenceSession":
+    """An ONNX Runtime session on the CPU whose weights are handed over from memory.
+
+    Args:
+        nodes, arrays, input_shape, fold: as `scenelet.graph.to_onnx`.
+        threads: for one operation; None: one a core.
+
+    Raises:
+        ModelFileError: as `scenelet.nodes.shapes`.
+    """
+    import onnxruntime
+
+    graph, weights = without_weights(nodes, arrays, input_shape, fold=fold)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+    options.add_external_initializers(list(weights), values)
+    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int) -> Network:
+    session = make_session(nodes, arrays, input_shape, threads=threads)
+
+    def run(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        probabilities: NDArray[np.float32] = session.run([OUTPUT], {INPUT: log_mel})[0]
+        return probabilities
+
+    return run
+
+
+def _openvino(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int) -> Network:
+    try:
+        import openvino
+    except ModuleNotFoundError:
+        raise UsageError(
+            'the runtime openvino is not installed; pip install "scenelet[openvino]", or ".[openvino]" in a clone'
+        ) from None
+    core = openvino.Core()
+    graph = to_onnx(nodes, arrays, input_shape)
+    settings = {
+        "INFERENCE_NUM_THREADS": threads * callers,
+        "NUM_STREAMS": callers,
+        "INFERENCE_PRECISION_HINT": "bf16"
+        if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        else "f32",
+    }
+    loaded = core.read_model(graph.SerializeToString())
+    loaded.reshape([1, *input_shape])
+    compiled = core.compile_model(loaded, "CPU", settings)
+    own = threading.local()  # an inference request serves one caller at a time
+
+    def run(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        rows = [own.request.infer([window[None]], share_inputs=True)[0].copy() for window in log_mel]
+        return np.concatenate(rows)
+
+    return run
+
+
+_RUNTIMES = {"onnxruntime": _onnxruntime, "openvino": _openvino}

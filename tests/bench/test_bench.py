@@ -1,0 +1,110 @@
+"""Benchmarks measure the same thing on both sides, and report what was measured; nothing here is timed."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scenelet.bench import agreement, inputs, ours, reference
+from scenelet.bench.report import markdown
+from scenelet.bench.run import PARTS, ROWS, bench
+from scenelet.bench.timing import one_command
+from scenelet.errors import SceneletError, UsageError
+from scenelet.nn import create_model
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*(aifc|audioop|sunau):DeprecationWarning")  # librosa's packages
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model and two recordings instead of two hundred."""
+    folder = tmp_path_factory.mktemp("bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "FILES", 2)
+        inputs.write_recordings(folder)
+    inputs.write_model(folder)
+    return folder
+
+
+def test_both_sides_compute_the_same(place: Path) -> None:
+    pytest.importorskip("openvino")
+    differences = agreement.largest_differences(place)
+    assert set(differences) == {"db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"}
+    assert max(differences["db_then_mel"], differences["mel_then_db"]) < 0.02  # decibels, librosa's and our resampling
+    assert differences["file"] < 1e-3
+    assert differences["file_openvino"] < 0.05
+    assert differences["training_same"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    "norm", [BatchNorm(6, relu=True), SubSpectralNorm(6, 3), SubSpectralNorm(6, 2, "sub", relu=True)]
+)
+def test_the_plain_norm_is_the_norm(norm: BatchNorm | SubSpectralNorm) -> None:
+    with torch.no_grad():
+        for value in (norm.weight, norm.bias, norm.running_mean):
+            value.uniform_(-1, 1)
+    plain = reference.PlainNorm(norm)
+    x, residual = torch.randn(2, 6, 12, 5), torch.randn(2, 6, 12, 5)
+    for training in (True, False):
+        norm.train(training), plain.train(training)
+        assert torch.allclose(plain(x, residual), norm(x, residual), atol=1e-5)
+
+
+def test_the_plain_network_has_no_norm_of_ours() -> None:
+    network = reference.plain(create_model("shared_resnet", num_classes=3, width=4))
+    assert not any(isinstance(module, BatchNorm | SubSpectralNorm) for module in network.modules())
+    assert sum(isinstance(module, reference.PlainNorm) for module in network.modules()) == 1 + 2 * 6 + 2 + 2 * 2 * 3 + 1
+
+
+@pytest.mark.parametrize("row", ["db_then_mel", "file", "folder", "training"])
+def test_every_kind_of_step_runs(row: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "BATCH", 2)
+    monkeypatch.setattr(inputs, "SHAPE", (2, 256, 64))
+    for side in (ours, reference):
+        side.build(row, place)()
+
+
+def test_a_commands_memory_is_its_own() -> None:
+    held = np.ones(60_000_000)  # half a gigabyte of this process is not the command's
+    small = one_command([sys.executable, "-c", "pass"])
+    large = one_command([sys.executable, "-c", "x = bytearray(200_000_000); x[::4096] = x[::4096]"])
+    assert held.nbytes > 400e6 > large["bytes"] > 200e6 > small["bytes"]
+    with pytest.raises(SceneletError, match=r"failed: .*no way"):
+        one_command([sys.executable, "-c", "raise SystemExit('no way')"])
+
+
+def test_an_unknown_part_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'folder'"):
+        bench(tmp_path / "out", ["foldr"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_page_says_what_was_measured() -> None:
+    row = {"title": "a row", "ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "floor": 0.5}
+    run = {"seconds": 0.5, "bytes": 2e8}
+    found = {
+        "command": "scenelet bench --out docs",
+        "machine": {
+            "processor": "p",
+            "cores": 2,
+            "system": "s",
+            "python": "3",
+            "packages": {"a": "1"},
+            "compiler": True,
+        },
+        "rounds": 3,
+        "floors": {"flops": 9e11, "bytes": 5e10, "macs": 2_268_794_880, "libraries": 0.005},
+        "rows": [row],
+        "differences": dict.fromkeys(("db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"), 1e-5),
+        "cold": {"ours": [run], "reference": [run]},
+        "long": [{"minutes": 10, **run}],
+        "drift": {"fast": 1e-3, "threads": 2e-3, "steps": 200, "cores": 2},
+    }
+    page = markdown(found)
+    assert "| a row | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 | 0.5 | 2.00 |" in page  # 2.999 is not 3
+    assert "`scenelet bench --out docs`" in page
+    assert "2,268,794,880" in page
+    assert set(ROWS) < set(PARTS)
