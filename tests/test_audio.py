@@ -1,6 +1,7 @@
 """Reading, channel layouts and the one window rule."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,28 @@ def test_resampling_does_not_depend_on_chunks(cuts: list[int], rates: tuple[int,
             start += cut
     pieces += list(windower.finish())
     assert np.array_equal(np.stack(whole), np.stack(pieces))
+
+
+@given(
+    frames=st.integers(1, 700),
+    channels=st.integers(1, 2),
+    block=st.integers(1, 300),
+    seed=st.integers(0, 99),
+    head=st.sampled_from(["WAV", "WAVEX"]),
+)
+@settings(deadline=None)
+def test_24_bits_are_read_as_by_libsndfile(frames: int, channels: int, block: int, seed: int, head: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audio, "BLOCK", block)
+        path = Path(folder) / "24.wav"
+        values = np.random.default_rng(seed).integers(-(2**31), 2**31, (frames, channels)).astype(np.int32)
+        values[0] = -(2**31)
+        soundfile.write(path, values, 8000, format=head, subtype="PCM_24")
+        with path.open("ab") as file:  # a chunk that follows the sound is not sound
+            file.write(b"note\x08\x00\x00\x00ABCDEFGH")
+        samples, rate = audio.read(path)
+        assert (samples.dtype, rate) == (np.float32, 8000)
+        assert np.array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0].T)
 
 
 @pytest.mark.parametrize("channels", ["mono", "stereo", "mid-side"])

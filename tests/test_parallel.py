@@ -2,13 +2,12 @@
 
 import math
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from scenelet.errors import SceneletError
-from scenelet.parallel import ahead, map_processes, map_threads, spread
+from scenelet.parallel import map_processes, map_threads, spread
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -53,20 +52,3 @@ def test_an_error_in_a_thread_is_the_callers(way) -> None:
 
     with pytest.raises(ValueError, match="three"):
         way(fail, list(range(10)))
-
-
-def test_the_next_item_is_made_while_this_one_is_in_use() -> None:
-    second = threading.Event()
-
-    def items() -> Iterator[int]:
-        yield 1
-        second.set()
-        yield 2
-        raise ValueError("after two")
-
-    came = ahead(items())
-    assert next(came) == 1
-    assert second.wait(5)  # nobody has asked for it
-    assert next(came) == 2
-    with pytest.raises(ValueError, match="after two"):
-        next(came)

@@ -4,11 +4,10 @@ There is one path for files, arrays and live sound: blocks of samples go into a 
 come out. The resampler is streaming, so its output does not depend on how the input was cut.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import soundfile
@@ -17,13 +16,14 @@ from numpy.typing import NDArray
 
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError
-from scenelet.parallel import ahead, spread
+from scenelet.parallel import spread
+from scenelet.riff import Wav24, chunks
 
 Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
-BLOCK = 1 << 17  # samples per channel read at a time
+BLOCK = 1 << 18  # samples per channel read at a time
 UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
@@ -64,9 +64,11 @@ def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
         endless = file.frames >= UNKNOWN_FRAMES
         # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
         size = 256 if endless else BLOCK
+        # a file's own object, or ours for the one kind that libsndfile is slow at
+        source = Wav24(path, file) if Wav24.fits(file) else file
         while True:
             try:
-                block = file.read(size, dtype="float32", always_2d=True)
+                block = source.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 if endless and read:
                     break
@@ -189,13 +191,10 @@ def file_windows(
 ) -> Iterator[Samples]:
     """Windows (channels, length) of a recording, in constant memory; `threads` as for `Windower`.
 
-    With several threads the next block is read while this one is resampled.
-
     Raises as `blocks`.
     """
     windower: Windower | None = None
-    read = blocks(path)
-    for samples, rate in read if threads == 1 else ahead(read):
+    for samples, rate in blocks(path):
         if windower is None:
             windower = Windower(rate, sample_rate, channels, window, threads)
         yield from windower.push(samples)
@@ -250,21 +249,12 @@ def _refuse_cut_wav(path: Path) -> None:
         if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
             return
         size = path.stat().st_size
-        for name, length, start in _chunks(file):
+        for name, length, start in chunks(file):
             if name == b"data" and length < UNKNOWN_BYTES and start + length > size:
                 raise CutShortError(
                     f"{path}: {start + length - size} of {length} bytes of sound are missing;"
                     " the file was cut short, copy it again"
                 )
-
-
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """(name, length, where its bytes start) of each RIFF chunk."""
-    while len(head := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", head)
-        start = file.tell()
-        yield name, length, start
-        file.seek(start + length + length % 2)
 
 
 def _reason(error: Any) -> str:

@@ -41,17 +41,6 @@ def _helpers() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(cores(), "scenelet")
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; the next one is made in a thread while the caller works on this one."""
-    iterator = iter(items)
-    end = object()
-    with concurrent.futures.ThreadPoolExecutor(1, "scenelet-ahead") as executor:
-        following = executor.submit(next, iterator, end)
-        while (item := following.result()) is not end:
-            following = executor.submit(next, iterator, end)
-            yield item  # type: ignore[misc]
-
-
 def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Yield `function(item)` in order, from `threads` threads; at most twice as many items are under way."""
     iterator = iter(items)

@@ -11,8 +11,8 @@ from scenelet.audio import file_windows
 from scenelet.bench import inputs
 from scenelet.classifier import load
 from scenelet.features import LogMel
-from scenelet.memory import keep_freed_memory
 from scenelet.parallel import cores
+from scenelet.process import tune
 from scenelet.training.loop import native_bf16
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
@@ -59,7 +59,7 @@ def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
 
 def build(row: str, place: Path) -> Step:
     """The step that a row measures."""
-    keep_freed_memory()  # as every command does
+    tune()  # as every command does
     if row in ("training", "training_same"):
         return training_step()
     if row in ("db_then_mel", "mel_then_db"):

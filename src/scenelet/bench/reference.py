@@ -4,7 +4,6 @@ CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32
 layout, the default allocator, no compilation. `python -m scenelet.bench.reference PLACE FILE` is its `predict`.
 """
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +32,7 @@ class PlainNorm(nn.Module):
         self.sub_bands = norm.running_mean.numel() // norm.weight.shape[-1]
         self.norm = nn.BatchNorm2d(norm.weight.shape[-1] * self.sub_bands)
         self.relu = norm.relu
+        self.train(norm.training)
         with torch.no_grad():
             for name in ("weight", "bias", "running_mean", "running_var"):
                 value = getattr(norm, name).view(-1, norm.weight.shape[-1]).expand(self.sub_bands, -1)
@@ -56,26 +56,21 @@ def plain(network: nn.Module) -> nn.Module:
     return arrange(network, torch.contiguous_format)
 
 
-@functools.cache
-def constants() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mel matrix (256, 1025), and A-weighting in decibels (1025,)."""
-    mel = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=BANDS)
-    weighting = librosa.A_weighting(librosa.fft_frequencies(sr=RATE, n_fft=N_FFT)[1:], min_db=-80.0)
-    return mel, np.concatenate([[-80.0], weighting]).astype(np.float32)  # 0 Hz would be the logarithm of 0
-
-
 def log_mel(path: Path, order: str) -> NDArray[np.float32]:
     """A recording -> decibels (2, 256, frames), in either order of mel and decibels."""
     samples, _ = librosa.load(path, sr=RATE, mono=False)
-    mel, weighting = constants()
+    if order == "mel_then_db":
+        mel = librosa.feature.melspectrogram(
+            y=samples, sr=RATE, n_mels=BANDS, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect"
+        )
+        return np.stack([librosa.power_to_db(channel, top_db=80.0) for channel in mel])
+    matrix = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=BANDS)
+    frequencies = librosa.fft_frequencies(sr=RATE, n_fft=N_FFT)
     channels = []
     for channel in samples:
         power = np.abs(librosa.stft(channel, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")) ** 2
-        if order == "mel_then_db":
-            channels.append(librosa.power_to_db(mel @ power, top_db=80.0))
-            continue
-        decibels = librosa.power_to_db(power, top_db=80.0)
-        channels.append(mel @ (decibels + weighting[:, None]))
+        with np.errstate(divide="ignore"):  # the weight of 0 Hz
+            channels.append(matrix @ librosa.perceptual_weighting(power, frequencies, top_db=80.0))
     return np.stack(channels).astype(np.float32)
 
 

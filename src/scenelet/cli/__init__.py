@@ -18,7 +18,7 @@ from scenelet.cli.info import info
 from scenelet.cli.predict import predict
 from scenelet.cli.train import train
 from scenelet.errors import SceneletError
-from scenelet.memory import keep_freed_memory
+from scenelet.process import tune
 
 EXTRAS = {"torch": "train", "lightning": "train", "matplotlib": "train", "tensorboard": "train", "librosa": "dev"}
 
@@ -34,7 +34,7 @@ for command in (demo, check, train, compress, evaluate, predict, info, export, b
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and an exit code, never a traceback."""
-    keep_freed_memory()
+    tune()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show stops nothing

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.console import progress_bar, say
-from scenelet.memory import keep_freed_memory
+from scenelet.process import keep_freed_memory
 from scenelet.training.module import SceneModule
 
 CHECKPOINTS = "checkpoints"

