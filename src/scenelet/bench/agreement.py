@@ -1,7 +1,9 @@
 """That both sides compute the same: features, probabilities, logits, and where 200 training steps lead."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,11 +12,10 @@ from torch.nn import functional
 
 from scenelet.bench import inputs, ours, reference
 from scenelet.classifier import load
-from scenelet.nn import compiled, create_model
+from scenelet.nn import compiled, create_model, fused
 from scenelet.nn.blocks import arrange
-from scenelet.parallel import cores
 
-STEPS, DRIFT_SHAPE, RATE = 200, (2, 64, 65), 1e-3
+STEPS, DRIFT_SHAPE, DRIFT_SEEDS = 200, (2, 64, 65), (0, 1, 2)
 
 
 def largest_differences(place: Path) -> dict[str, float]:
@@ -36,27 +37,43 @@ def largest_differences(place: Path) -> dict[str, float]:
     return found
 
 
-def drift() -> dict[str, float]:
-    """How far 200 steps in fp32 part from each other, from one seed and on the same batches.
+def drift() -> dict[str, Any]:
+    """How far 200 steps in fp32 part from each other, from one seed and on the same batches; three seeds.
 
-    `fast`: the compiled norms against the plain ones. `threads`: the plain ones on one thread against
-    all. Each is the distance of all weights in the end, relative to their length.
+    `fast`: with the compiled norms against without them, all else the same. `threads`: without them, on one
+    thread against all. `layout`: the fast path against the plain network in the default memory layout, where
+    the convolutions sum in another order too. Each is the distance of all weights in the end, relative to their length.
     """
-    available = torch.get_num_threads()
-    plain = _trained(reference.plain, available)
-    fast = _trained(arrange, available)
-    single = _trained(reference.plain, 1)
-    return {"fast": _distance(fast, plain), "threads": _distance(single, plain), "steps": STEPS, "cores": cores()}
+    found: dict[str, Any] = {"steps": STEPS, "threads_of_all": torch.get_num_threads(), "seeds": []}
+    for seed in DRIFT_SEEDS:
+        fast = _trained(arrange, seed)
+        with _without_compiler():
+            plain = _trained(arrange, seed)
+            single = _trained(arrange, seed, threads=1)
+        default = _trained(reference.plain, seed)
+        distances = {"fast": (fast, plain), "threads": (single, plain), "layout": (fast, default)}
+        found["seeds"].append({name: _distance(*pair) for name, pair in distances.items()})
+    return found
 
 
-def _trained(prepare: Callable[[nn.Module], nn.Module], threads: int) -> Tensor:
-    """All convolution weights after 200 steps of Adam on noise with random labels."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+@contextlib.contextmanager
+def _without_compiler() -> Iterator[None]:
+    before = vars(fused)["library"]
+    vars(fused)["library"] = lambda: None
     try:
-        network = prepare(create_model("shared_resnet", num_classes=3, generator=torch.Generator().manual_seed(0)))
-        optimizer = torch.optim.Adam(network.train().parameters(), RATE)
-        generator = torch.Generator().manual_seed(1)
+        yield
+    finally:
+        vars(fused)["library"] = before
+
+
+def _trained(prepare: Callable[[nn.Module], nn.Module], seed: int, threads: int | None = None) -> Tensor:
+    """All convolution weights after 200 steps of Adam, at the paper's rate, on noise with random labels."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        generator = torch.Generator().manual_seed(seed)
+        network = prepare(create_model("shared_resnet", num_classes=3, generator=generator))
+        optimizer = torch.optim.Adam(network.train().parameters(), inputs.settings().schedule.rate)
         for _ in range(STEPS):
             x = torch.randn(inputs.BATCH, *DRIFT_SHAPE, generator=generator)
             y = torch.randint(3, (inputs.BATCH,), generator=generator)

@@ -107,13 +107,22 @@ def _long(runs: list[dict[str, float]]) -> list[str]:
     return [*rows, ""]
 
 
-def _drift(drift: dict[str, float]) -> list[str]:
-    return [
+def _drift(drift: dict[str, Any]) -> list[str]:
+    names = ("fast", "threads", "layout")
+    rows = [
         "## Drift",
         "",
-        f"{drift['steps']:.0f} steps of Adam in fp32 from one seed on the same batches; distance of all convolution"
-        " weights at the end, relative to their length: the fast path (channels-last, compiled norms) from the plain"
-        f" one {drift['fast']:.2e}; the plain one on one thread from the plain one on {drift['cores']:.0f}"
-        f" {drift['threads']:.2e}.",
+        f"{drift['steps']} steps of Adam in fp32 at the paper's rate, from one seed on the same batches; the"
+        " distance of all convolution weights at the end, relative to their length.",
         "",
+        "| seed | compiled norms against PyTorch's, same layout | PyTorch's norms, one thread against"
+        f" {drift['threads_of_all']} | compiled, channels-last against PyTorch's, default layout |",
+        "|---|---|---|---|",
     ]
+    rows += [
+        f"| {seed} | " + " | ".join(f"{run[name]:.2e}" for name in names) + " |"
+        for seed, run in enumerate(drift["seeds"])
+    ]
+    means = [statistics.mean(run[name] for run in drift["seeds"]) for name in names]
+    rows.append("| mean | " + " | ".join(f"{mean:.2e}" for mean in means) + " |")
+    return [*rows, ""]

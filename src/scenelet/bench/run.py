@@ -83,7 +83,7 @@ def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "
             say("long recordings")
             found["long"] = _long(place)
         if "drift" in chosen:
-            say("200 training steps, three times")
+            say("200 training steps, for three seeds")
             found["drift"] = agreement.drift()
     replace_file(out / "benchmarks.json", json.dumps(found, indent=2) + "\n")
     replace_file(out / "benchmarks.md", markdown(found))
