@@ -21,7 +21,7 @@ def keep_freed_memory() -> bool:
     """Tell glibc to keep large freed blocks for the next ones; returns whether it could.
 
     By default a block of tens of megabytes, an activation of a training step, goes back to the system at
-    once, and its successor is handed out page by page, each zeroed anew: a third of the step's time. Holds for
+    once, and its successor is handed out page by page, each zeroed anew. Holds for
     the whole process, whose memory then stays at its peak. Elsewhere than on glibc nothing changes.
     """
     try:

@@ -20,7 +20,7 @@ def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 class Wav24:
-    """Reads a 24-bit WAV: the numbers that libsndfile gives, in a third of its time.
+    """Reads a 24-bit WAV: the numbers that libsndfile gives, in less time.
 
     A sample's three bytes are the upper ones of a 32-bit integer that begins one byte earlier.
 

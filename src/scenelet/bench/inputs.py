@@ -26,17 +26,18 @@ def settings() -> RunConfig:
 
 
 def write_model(place: Path) -> None:
-    """`model.scn`, and the same network's weights for PyTorch; norm statistics are drawn, so that none is trivial."""
+    """`model.scn`, and the same network's weights for PyTorch; norm statistics are those of a batch of noise."""
     config = settings()
     bands = config.features.n_mels
-    mean, deviation = torch.linspace(-30.0, -60.0, bands) / 10, torch.linspace(1.0, 2.0, bands)
+    mean, deviation = torch.linspace(-0.5, 0.5, bands), torch.linspace(0.8, 1.2, bands)  # the recordings' own are near
     network = build_network(config, len(LABELS), mean, deviation)
     generator = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, BatchNorm | SubSpectralNorm):
+            module.momentum = 1.0  # one batch makes the statistics
     with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, BatchNorm | SubSpectralNorm):
-                module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.2)
-                module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
+        network.train()(torch.randn(2, *SHAPE, generator=generator) * torch.linspace(0.5, 1.5, SHAPE[1])[:, None])
+    network.eval()
     modelfile.write(pack(network, LABELS, config.features, config.window, dtype="fp32"), place / MODEL)
     torch.save(network.state_dict(), place / WEIGHTS)
 
