@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.console import progress_bar, say
+from scenelet.nn import compiled
 from scenelet.process import keep_freed_memory
 from scenelet.training.module import SceneModule
 
@@ -38,6 +39,8 @@ def train(
         description: shown beside the progress bar.
     """
     keep_freed_memory()
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
+        say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
     callbacks: list[Callback] = [_Progress(description)]
     loggers: list[Any] = []
     last: Path | None = None
