@@ -119,3 +119,11 @@ def test_threads_and_chunks_do_not_change_the_answer(
     assert alone.shape[2] > FRAMES_AT_ONCE
     monkeypatch.setattr("scenelet.features.FRAMES_AT_ONCE", 1000)
     assert np.allclose(LogMel(config)(samples), alone, atol=2e-5)
+
+
+@pytest.mark.parametrize("order", ["db_then_mel", "mel_then_db"])
+def test_a_channel_does_not_depend_on_the_other(rng: np.random.Generator, order: str) -> None:
+    transform, samples = LogMel(FeatureConfig(order=order, top_db=30.0)), noise(rng)
+    samples[1] *= np.float32(1e-2)
+    for channel, one in zip(transform(samples), samples, strict=True):
+        assert np.array_equal(channel, transform(one[None])[0])
