@@ -19,7 +19,8 @@ class Result:
 EXPLAINED = """
 Both sides take turns in one run, each in a process of its own; a figure is the median over the rounds, in
 brackets the fastest and the slowest round. *Ours* is what the commands run. *The reference* is the pipeline
-people use today, written plainly: librosa (load, STFT, decibels, A-weighting, mel), CP-ResNet (width 64, rho 5) in
+people use today, written plainly: librosa (load, STFT, decibels, A-weighting, mel; it makes the mel matrix for each
+file, as its `melspectrogram` does), CP-ResNet (width 64, rho 5) in
 eager PyTorch, fp32, default memory layout, one clip after another; "the same network" is `shared_resnet` under the
 same conditions. Recordings are 10 s of noise, stereo, 48 kHz, 24 bit; the network is `shared_resnet`, width 64, two
 sub-bands, three classes, (2, 256, 431).
