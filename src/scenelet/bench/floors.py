@@ -1,5 +1,6 @@
 """What the machine can do at best, measured in the same run: arithmetic, memory, and the libraries' own work."""
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,10 +38,22 @@ def arithmetic() -> dict[str, float]:
     return {"flops": flops, "bytes": 2 * 4 * source.numel() / best(lambda: target.copy_(source))}
 
 
-def macs(place: Path) -> int:
-    """Multiply-accumulates of the network for one clip."""
+NORM_PASSES, RESIDUAL_PASSES = 3 + 5, 4 + 7
+"""Passes over its values that a norm with its ReLU makes, forward and backward; and with a residual."""
+
+
+def work(place: Path) -> dict[str, int]:
+    """Of the network, for one clip: multiply-accumulates, and the bytes that norms move in a training step in bf16."""
     model = modelfile.read(place / inputs.MODEL)
-    return nodes.macs(model.nodes, model.array_shapes, model.input_shape)
+    arguments = model.nodes, model.array_shapes, model.input_shape
+    known = nodes.shapes(*arguments)
+    added = {name for node in model.nodes if isinstance(node, nodes.Add) for name in node.reads}
+    moved = 0
+    for node in model.nodes[1:]:  # the first one standardises the input
+        if isinstance(node, nodes.ScaleShift):
+            passes = RESIDUAL_PASSES if node.output in added else NORM_PASSES
+            moved += 2 * math.prod(known[node.output]) * passes
+    return {"macs": nodes.macs(*arguments), "norm_bytes": moved}
 
 
 def libraries(place: Path) -> float:

@@ -1,7 +1,7 @@
 """The pipeline people use today, written plainly: librosa's features, CP-ResNet in eager PyTorch, clip after clip.
 
 CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory
-layout, the default allocator, no compilation. `python -m scenelet.bench.reference PLACE FILE` is its `predict`.
+layout, the default allocator, no compilation. `python -m scenelet.bench.reference FILE` is its `predict`.
 """
 
 import sys

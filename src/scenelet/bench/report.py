@@ -28,7 +28,8 @@ sub-bands, three classes, (2, 256, 431).
 *The floor* is what the machine needs at best, measured in the same run: for training 3 x 2 x {macs:,} operations, for
 prediction a third of it, at the {gflops:.0f} GFLOP/s of its fastest bf16 product of two 4096 x 4096 matrices (reading
 and features come on top, and ONNX Runtime computes in fp32); for log-mel what libsndfile, soxr (a channel a thread)
-and SciPy's FFT of the frames take alone. A copy moves {gbytes:.1f} GB/s.
+and SciPy's FFT of the frames take alone. Norms, residual additions and ReLU move {norms:.0f} MB a clip in a training
+step in bf16; a copy moves {gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, which the floor of the table does not have.
 """
 
 
@@ -45,7 +46,9 @@ def markdown(found: dict[str, Any]) -> str:
         " (3 for folders).",
     ]
     floors = found["floors"]
-    lines += [EXPLAINED.format(macs=floors["macs"], gflops=floors["flops"] / 1e9, gbytes=floors["bytes"] / 1e9)]
+    per_ms = {"norm_ms": 1000 * floors["norm_bytes"] / floors["bytes"], "norms": floors["norm_bytes"] / 1e6}
+    speeds = {"gflops": floors["flops"] / 1e9, "gbytes": floors["bytes"] / 1e9}
+    lines += [EXPLAINED.format(macs=floors["macs"], **speeds, **per_ms)]
     if found["rows"]:
         lines += ["| ms per clip | ours | reference | ratio | floor | ours / floor |", "|---|---|---|---|---|---|"]
         lines += [_row(row) for row in found["rows"]]

@@ -1,7 +1,7 @@
 """Norm, residual addition and ReLU as one differentiable function, in the few passes over memory of `fused.cpp`.
 
-Written as separate layers these are a dozen passes over the activations, and take longer than the
-convolutions between them. Where there is no compiler, `norm.py` takes PyTorch's own layers instead.
+Written as separate layers these are many more passes over the activations. Where there is no compiler,
+`norm.py` takes PyTorch's own layers instead.
 """
 
 import ctypes
