@@ -21,7 +21,12 @@ class FeatureConfig(Settings):
 
     sample_rate: int = Field(22050, ge=1000, le=384000, description="Hz, after resampling")
     channels: Literal["mono", "stereo", "mid-side"] = "stereo"
-    n_fft: int = Field(2048, ge=16, le=65536, description="samples, also the window's length")
+    n_fft: int = Field(2048, ge=16, le=65536, description="samples of a frame's transform")
+    win_length: int | None = Field(
+        None, ge=16, le=65536, description="samples under the window, in the frame's middle; None: n_fft"
+    )
+    taper: Literal["hann", "hamming"] = Field("hann", description="the window's shape, periodic")
+    spectrum: Literal["power", "magnitude"] = "power"
     hop_length: int = Field(512, ge=1, le=65536, description="samples between frames")
     n_mels: int = Field(256, ge=1, le=1024)
     fmin_hz: float = Field(0.0, ge=0)
@@ -36,6 +41,8 @@ class FeatureConfig(Settings):
     def _consistent(self) -> "FeatureConfig":
         if self.a_weighting and self.order != "db_then_mel":
             raise ValueError("a_weighting needs order = 'db_then_mel'")
+        if self.win_length is not None and self.win_length > self.n_fft:
+            raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
         if self.top_hz > self.sample_rate / 2:
             raise ValueError(f"fmax_hz {self.top_hz:g} lies above half the sample rate")
         if self.fmin_hz >= self.top_hz:
@@ -156,9 +163,21 @@ class SplitConfig(Settings):
     model_config = ConfigDict(coerce_numbers_to_str=True)  # a fold is a name, also where it is a number
 
     fold: str | None = Field(None, description="the fold held out as test; None: the data's own split, or a made one")
+    city: str | None = Field(
+        None, description="the city held out as test, instead of a fold: its clips against all others"
+    )
     test_fraction: float = Field(0.2, gt=0, lt=1, description="of the groups, when the data has no split")
     validation_fraction: float = Field(0.0, ge=0, lt=1, description="of the training groups of each class")
+    imbalance: float = Field(
+        1.0, ge=1, description="makes training uneven: so many times fewer clips of the last label than of the first"
+    )
     seed: int = Field(0, ge=0, description="of made splits; not of training")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SplitConfig":
+        if self.fold is not None and self.city is not None:
+            raise ValueError("hold out a fold or a city, not both")
+        return self
 
 
 class PruneConfig(Settings):
@@ -168,6 +187,9 @@ class PruneConfig(Settings):
     epochs: int = Field(200, ge=0)
     rate: float = Field(1e-4, gt=0)
     final_rate: float = Field(1e-6, gt=0)
+    seed: int = Field(0, ge=0, description="of the fine-tuning's order, rolls and mixing, beside the run's seed")
+    mixing: Literal["as_trained", "none"] = "as_trained"
+    loss: Literal["as_trained", "cross_entropy"] = "as_trained"
 
 
 class RunConfig(Settings):
@@ -194,6 +216,11 @@ class RunConfig(Settings):
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
             raise ValueError("window.seconds is shorter than half of features.n_fft")
         return self
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window's features."""
+        return self.features.n_frames(self.window.samples(self.features.sample_rate))
 
 
 def build_config(values: dict[str, Any], source: str) -> RunConfig:

@@ -6,6 +6,7 @@ model file carries with it.
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,10 @@ Part = tuple[int, slice]
 class LogMel:
     """Samples (channels, n) float32 -> decibels per mel band (channels, n_mels, 1 + n // hop_length).
 
-    P = |STFT|^2 with a periodic Hann window, centred, reflect padding. Decibels are
-    10 log10(max(P, 1e-10)), clipped to `top_db` below the channel's maximum.
+    P = |STFT|^2 (or |STFT|, where `spectrum` is "magnitude") with a periodic window, centred, reflect
+    padding. Decibels are 10 log10(max(P, 1e-10)), clipped to `top_db` below the channel's maximum.
 
-    - "mel_then_db": decibels of the mel bands' power.
+    - "mel_then_db": decibels of the mel bands' sums of P.
     - "db_then_mel": decibels of each FFT bin, plus A-weighting where asked, and then the mel
       matrix on these decibels.
 
@@ -44,7 +45,7 @@ class LogMel:
 
     def __init__(self, config: FeatureConfig, threads: int = 1) -> None:
         self.config, self.threads = config, threads
-        self._window = hann(config.n_fft)
+        self._window = taper(config.taper, config.win_length or config.n_fft, config.n_fft)
         mel = mel_matrix(config.sample_rate, config.n_fft, config.n_mels, config.fmin_hz, config.top_hz)
         self._blocks = mel_blocks(mel)
         self._weighting = np.zeros((config.n_mels, 1), np.float32)
@@ -96,10 +97,12 @@ class LogMel:
         return bands
 
     def _power(self, frames: NDArray[np.float32], power: NDArray[np.float32]) -> None:
-        """(frames, n_fft) -> |rfft(window * frames)|^2 into `power` (frames, n_fft // 2 + 1)."""
+        """(frames, n_fft) -> |rfft(window * frames)|^2, or its root, into `power` (frames, n_fft // 2 + 1)."""
         squares = fft.rfft(frames * self._window).view(np.float32)
         np.square(squares, out=squares)
         np.add(squares[:, ::2], squares[:, 1::2], out=power)
+        if self.config.spectrum == "magnitude":
+            np.sqrt(power, out=power)
 
     def _mel(self, values: NDArray[np.float32], bands: NDArray[np.float32]) -> None:
         """(frames, n_fft // 2 + 1) -> the mel matrix times them, into `bands` (n_mels, frames)."""
@@ -120,9 +123,12 @@ def pieces(part: Part) -> Iterator[Part]:
         yield channel, slice(start, min(start + FRAMES_AT_ONCE, cut.stop))
 
 
-def hann(length: int) -> NDArray[np.float32]:
-    """(length,) periodic Hann window."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+def taper(shape: Literal["hann", "hamming"], length: int, n_fft: int) -> NDArray[np.float32]:
+    """(n_fft,) periodic window of `length` samples, with zeros on both sides to fill the frame."""
+    low = 0.5 if shape == "hann" else 0.54
+    values = low - (1 - low) * np.cos(2 * np.pi * np.arange(length) / length)
+    before = (n_fft - length) // 2
+    return np.pad(values, (before, n_fft - length - before)).astype(np.float32)
 
 
 def mel_blocks(mel: NDArray[np.float32]) -> list[tuple[slice, slice, NDArray[np.float32]]]:

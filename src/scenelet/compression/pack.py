@@ -55,12 +55,21 @@ def training_counts(network: nn.Module, masks: Mapping[str, Tensor] | None = Non
     weights = convolution_weights(network)
     total = sum(weight.numel() for weight in weights.values())
     kept = total if masks is None else int(sum(int(mask.sum()) for mask in masks.values()))
-    batch_norm = sub_spectral = 0
+    batch_norm = sub_spectral = linear = 0
     for module in network.modules():
+        if isinstance(module, nn.Linear):
+            linear += module.weight.numel()
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+            linear += module.bias.numel()
         if isinstance(module, nn.BatchNorm2d):
             batch_norm += module.weight.numel() + module.bias.numel()
         elif isinstance(module, SubSpectralNorm):
             sub_spectral += module.weight.numel() + module.bias.numel()
     return TrainingCounts(
-        conv=total, conv_kept=kept, linear=0, linear_kept=0, batch_norm=batch_norm, sub_spectral_norm=sub_spectral
+        conv=total,
+        conv_kept=kept,
+        linear=linear,
+        linear_kept=linear,
+        batch_norm=batch_norm,
+        sub_spectral_norm=sub_spectral,
     )

@@ -1,6 +1,6 @@
 """A trained network -> the node list and arrays of a model file, by `torch.fx`."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from scenelet.nn.blocks import GlobalMeanPool
+from scenelet.nn.dropout import Dropout
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.standardise import Standardised
 from scenelet.nodes import Add, Conv, MaxPool, Node, Relu, ScaleShift, Softmax
+from scenelet.nodes import Flatten as FlattenNode
 from scenelet.nodes import GlobalMeanPool as GlobalMeanPoolNode
+from scenelet.nodes import Linear as LinearNode
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -41,14 +44,14 @@ def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
         elif step.op == "call_module":
             module = inner.get_submodule(str(step.target))
             source = names[step.args[0]]
-            if isinstance(module, nn.Identity):
+            if isinstance(module, nn.Identity | Dropout):
                 names[step] = source
                 continue
             if isinstance(module, BatchNorm | SubSpectralNorm):
                 residual = names[step.args[1]] if len(step.args) > 1 else None
                 nodes += _norm_nodes(module, str(step.target), source, residual, step.name, arrays)
             else:
-                nodes.append(_module_node(module, str(step.target), source, step.name, arrays))
+                nodes += _module_nodes(module, str(step.target), source, step.name, arrays)
             names[step] = step.name
         else:
             raise TypeError(f"{step.op} {step.target} has no node in a model file")
@@ -57,24 +60,44 @@ def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BatchNorm | SubSpectralNorm | GlobalMeanPool) or super().is_leaf_module(
+        return isinstance(m, BatchNorm | SubSpectralNorm | GlobalMeanPool | Dropout) or super().is_leaf_module(
             m, module_qualified_name
         )
 
 
-def _module_node(module: nn.Module, name: str, source: str, output: str, arrays: Arrays) -> Node:
-    """The node of one layer; puts its arrays, named after the layer, into `arrays`."""
+def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
+    """The nodes of one layer; puts its arrays, named after the layer, into `arrays`."""
     edges: dict[str, Any] = {"input": source, "output": output}
-    if isinstance(module, nn.Conv2d) and module.bias is None and set(module.dilation) == {1}:
-        arrays[f"{name}.weight"] = _array(module.weight)
-        return Conv(
-            weight=f"{name}.weight", stride=module.stride, padding=module.padding, groups=module.groups, **edges
-        )
+    if isinstance(module, nn.Conv2d) and set(module.dilation) == {1}:
+        return _conv_nodes(module, name, source, output, arrays)
     if isinstance(module, nn.MaxPool2d):
-        return MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)
+        return [MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)]
     if isinstance(module, GlobalMeanPool):
-        return GlobalMeanPoolNode(**edges)
+        return [GlobalMeanPoolNode(**edges)]
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        arrays[f"{name}.weight"], arrays[f"{name}.bias"] = _array(module.weight), _array(module.bias)
+        return [LinearNode(weight=f"{name}.weight", bias=f"{name}.bias", **edges)]
+    if isinstance(module, nn.ReLU):
+        return [Relu(**edges)]
+    if isinstance(module, nn.Flatten) and module.start_dim == 1:
+        return [FlattenNode(**edges)]
     raise TypeError(f"layer {name} ({type(module).__name__}) has no node in a model file")
+
+
+def _conv_nodes(module: nn.Conv2d, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
+    """A convolution, and its bias as a shift of each channel."""
+    arrays[f"{name}.weight"] = _array(module.weight)
+    padding = cast(tuple[int, int], module.padding)
+    settings: dict[str, Any] = {"stride": module.stride, "padding": padding, "groups": module.groups}
+    weighed = output if module.bias is None else f"{output}.conv"
+    nodes: list[Node] = [Conv(input=source, output=weighed, weight=f"{name}.weight", **settings)]
+    if module.bias is not None:
+        arrays[f"{name}.one"], arrays[f"{name}.bias"] = (
+            np.ones((1, module.out_channels), np.float32),
+            _array(module.bias[None]),
+        )
+        nodes.append(ScaleShift(input=weighed, output=output, scale=f"{name}.one", shift=f"{name}.bias"))
+    return nodes
 
 
 def _norm_nodes(

@@ -7,9 +7,10 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError(message, name="torch") from None
 
 from scenelet.nn import cp_resnet as _cp_resnet  # these register themselves
+from scenelet.nn import dcase2020_baseline as _baseline
 from scenelet.nn import shared_resnet as _shared_resnet
 from scenelet.nn.registry import create_model as create_model
 from scenelet.nn.registry import list_models as list_models
 from scenelet.nn.registry import model_settings as model_settings
 
-del _cp_resnet, _shared_resnet, _torch
+del _baseline, _cp_resnet, _shared_resnet, _torch

@@ -18,8 +18,8 @@ class BatchNorm(nn.BatchNorm2d):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, relu: bool = False) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int, relu: bool = False, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(channels, eps, momentum)
         self.relu = relu
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:

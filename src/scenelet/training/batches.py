@@ -61,6 +61,10 @@ class EpochBatches:
         full, rest = divmod(len(self.clips), self.batch_size)
         return full + (rest > 1)
 
+    def dropout_seed(self) -> int:
+        """For the network's dropout in this epoch; drawn apart from what the batches draw."""
+        return int(np.random.default_rng([self.seed, self.epoch, 1]).integers(1 << 31))
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         features = self.clips.features

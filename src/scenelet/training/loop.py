@@ -15,7 +15,7 @@ from scenelet.nn import compiled
 from scenelet.process import keep_freed_memory
 from scenelet.training.module import SceneModule
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 
@@ -27,6 +27,7 @@ def train(
     resume: bool = False,
     select_best: bool = False,
     description: str = "Training",
+    talk: bool = True,
 ) -> None:
     """Train `module` in place, for its schedule's epochs.
 
@@ -37,11 +38,12 @@ def train(
         resume: go on from the folder's last finished epoch, when there is one.
         select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
         description: shown beside the progress bar.
+        talk: say a line an epoch where there is no terminal for the bar.
     """
     keep_freed_memory()
-    if not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
+    if talk and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
         say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
-    callbacks: list[Callback] = [_Progress(description)]
+    callbacks: list[Callback] = [_Progress(description, talk)]
     loggers: list[Any] = []
     last: Path | None = None
     if folder is not None:
@@ -50,10 +52,10 @@ def train(
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
         callbacks.append(_checkpoint(checkpoints, "last"))
         last = checkpoints / LAST if resume and (checkpoints / LAST).exists() else None
-        attempt = len(list((folder / "logs").glob("csv/version_*")))
+        attempt = len(list((folder / LOGS).glob("csv/version_*")))
         loggers = [
-            CSVLogger(folder / "logs", "csv", attempt),
-            TensorBoardLogger(folder / "logs", "tensorboard", attempt),
+            CSVLogger(folder / LOGS, "csv", attempt),
+            TensorBoardLogger(folder / LOGS, "tensorboard", attempt),
         ]
     bf16 = precision == "bf16" or (precision == "auto" and native_bf16())
     with warnings.catch_warnings():
@@ -101,11 +103,11 @@ def _checkpoint(folder: Path, name: str, **options: Any) -> ModelCheckpoint:
 class _Progress(Callback):
     """One bar over all epochs, with the time left and the last figures; plain lines where there is no terminal."""
 
-    def __init__(self, description: str) -> None:
-        self.bar, self.description = progress_bar(), description
+    def __init__(self, description: str, talk: bool) -> None:
+        self.bar, self.description, self.talk = progress_bar(), description, talk
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if trainer.current_epoch:
+        if trainer.current_epoch and self.talk:
             say(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         total = (trainer.max_epochs or 0) * trainer.num_training_batches
         self.task = self.bar.add_task(self.description, total=total, completed=trainer.global_step, note="")
@@ -130,7 +132,7 @@ class _Progress(Callback):
         if "validation_macro_accuracy" in figures:
             note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
         self.bar.update(self.task, note=note)
-        if self.bar.disable:
+        if self.bar.disable and self.talk:
             say(f"{self.description}: {note}")
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from scenelet.config import ScheduleConfig
 from scenelet.errors import RunError
 from scenelet.metrics import summary
+from scenelet.nn.dropout import reseed
 from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
 from scenelet.training.schedule import learning_rate
 
@@ -67,8 +68,9 @@ class SceneModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Begin to note this epoch."""
+        """Begin to note this epoch; dropout draws from the epoch's randomness, like everything else."""
         self._losses, self._started = [], time.perf_counter()
+        reseed(self.network, self.batches(self.current_epoch).dropout_seed())
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Loss of one batch."""

@@ -107,6 +107,8 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
     for key in config.network.model_fields_set - taken - {"name"}:
         if getattr(config.network, key) != NetworkConfig.model_fields[key].default:
             raise UsageError(f"network.{key} is set, and {name} has no such setting")
+    shape = {"n_mels": config.features.n_mels, "frames": config.frames}  # for a network that has dense layers
+    settings |= {key: value for key, value in shape.items() if key in taken}
     network = create_model(
         name,
         num_classes=classes,
