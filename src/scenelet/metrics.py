@@ -42,12 +42,12 @@ def log_loss(targets: ArrayLike, probabilities: ArrayLike) -> float:
         targets: (clips,) class indices.
         probabilities: (clips, classes).
     """
-    return float(_losses(targets, probabilities).mean())
+    return float(clip_losses(targets, probabilities).mean())
 
 
 def per_class_log_loss(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
     """(classes,) `log_loss` over the clips of each class; nan for a class without clips."""
-    losses = _losses(targets, probabilities)
+    losses = clip_losses(targets, probabilities)
     classes = np.shape(probabilities)[1]
     true = _indices(targets, classes)
     clips = np.bincount(true, minlength=classes)
@@ -96,8 +96,8 @@ def _ratio(parts: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[np.float64
     return ratio
 
 
-def _losses(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(clips,) -ln p(true class)."""
+def clip_losses(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
+    """(clips,) -ln p(true class); arguments as `log_loss`, whose clipping it has."""
     shares = _probabilities(probabilities)
     true = _indices(targets, shares.shape[1])
     if len(true) != len(shares):

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,16 +45,17 @@ def fingerprint(split: Split) -> str:
 
 
 def make_split(table: ClipTable, config: SplitConfig) -> Split:
-    """Split a table: a fold held out, else the data's own split, else a made one.
+    """Split a table: a fold or a city held out, else the data's own split, else a made one.
 
     - `config.fold` held out as test; a table with one fold and its own split (TAU) calls that split
       by the fold's name. Clips of no fold are left out.
+    - `config.city` held out as test, and every clip of the other cities for training.
     - The data's own split is taken as it is; clips of none of its sides are left out.
     - Otherwise `config.test_fraction` of each class is cut off, in whole groups.
 
     Validation is the data's own; where it has none, `config.validation_fraction` of each class's
-    training clips is cut off in whole groups, as near as the groups allow. The same table and
-    settings give the same split, whatever the order of the files.
+    training clips is cut off in whole groups, as near as the groups allow. What is left for training is
+    made uneven where `config.imbalance` says so. The same table and settings give the same split, whatever the order of the files.
 
     Raises:
         DataError: an unknown fold, a class without training clips, or groups that cannot be cut.
@@ -62,6 +63,8 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     clips = tuple(sorted(table.clips, key=lambda clip: clip.name))
     if config.fold is not None:
         train, test, how = _hold_out(table, clips, config.fold)
+    elif config.city is not None:
+        train, test, how = _hold_out_city(table, clips, config.city)
     elif table.has_split:
         train, test, how = _own_split(clips)
     else:
@@ -78,6 +81,9 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
                 f" ({len(train)} training clips, which are cut in whole groups only); raise it or add recordings"
             )
         how += f"; validation {100 * config.validation_fraction:g} % of training in whole groups, seed {config.seed}"
+    if config.imbalance > 1:
+        train = _uneven(table, train, config)
+        how += f"; training made uneven, {config.imbalance:g} to 1"
     _require_training(table, train, how)
     left_out = len(clips) - len(train) - len(validation) - len(test)
     counts = f"train {len(train):,}, validation {len(validation):,}, test {len(test):,} clips"
@@ -99,6 +105,15 @@ def _hold_out(table: ClipTable, clips: Clips, fold: str) -> tuple[Clips, Clips, 
     return train, test, f"fold {fold}, {how}"
 
 
+def _hold_out_city(table: ClipTable, clips: Clips, city: str) -> tuple[Clips, Clips, str]:
+    """Every clip of the city against every clip of the others, also those that the data's own split leaves out."""
+    if city not in table.cities:
+        known = f"there are {' '.join(table.cities)}" if table.cities else f"{table.source} names no cities"
+        raise DataError(f"{table.root}: no city {city!r}; {known}{did_you_mean(city, table.cities)}")
+    train = tuple(clip for clip in clips if clip.city not in (city, None))
+    return train, tuple(clip for clip in clips if clip.city == city), f"city {city} held out"
+
+
 def _own_split(clips: Clips) -> tuple[Clips, Clips, str]:
     """Training with validation, test."""
     return _side(clips, "train", "validation"), _side(clips, "test"), "the data's own split"
@@ -106,6 +121,23 @@ def _own_split(clips: Clips) -> tuple[Clips, Clips, str]:
 
 def _side(clips: Clips, *sides: str) -> Clips:
     return tuple(clip for clip in clips if clip.split in sides)
+
+
+def _uneven(table: ClipTable, train: Clips, config: SplitConfig) -> Clips:
+    """Leave out clips in whole groups, so that class k of K keeps `imbalance ** (-k / (K - 1))` of its own.
+
+    The long-tailed protocol of Cui et al. 2019; classes in the order of their names, each keeps a group.
+    """
+    rng = np.random.default_rng([config.seed, 2])
+    kept: set[str] = set()
+    for k, label in enumerate(table.labels):
+        sizes = Counter(clip.group for clip in train if clip.label == label)
+        names = [sorted(sizes)[i] for i in rng.permutation(len(sizes))]
+        share = config.imbalance ** (-k / (len(table.labels) - 1))
+        chosen = nearest_subset([sizes[name] for name in names], share * sizes.total(), at_least=1)
+        groups = {names[i] for i in chosen}
+        kept |= {clip.name for clip in train if clip.label == label and clip.group in groups}
+    return tuple(clip for clip in train if clip.name in kept)
 
 
 def _require_training(table: ClipTable, train: Iterable[Clip], how: str) -> None:

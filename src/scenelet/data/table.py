@@ -64,6 +64,11 @@ class ClipTable:
         return tuple(sorted({clip.fold for clip in self.clips if clip.fold is not None}, key=_numbers_first))
 
     @property
+    def cities(self) -> tuple[str, ...]:
+        """The cities, sorted; none where they are not known."""
+        return tuple(sorted({clip.city for clip in self.clips if clip.city is not None}))
+
+    @property
     def has_split(self) -> bool:
         """Whether the data brings its own split."""
         return any(clip.split is not None for clip in self.clips)

@@ -1,7 +1,7 @@
 """Recipes: whole sets of settings as TOML files, and `--set` on top of them."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
     Raises:
         UsageError: unknown recipe or key, bad TOML, or a value out of range.
     """
-    values = _read(name)
+    values = read_values(name)
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
@@ -46,8 +46,18 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
     return build_config(values, f"recipe {name}")
 
 
-def _read(name: str) -> dict[str, Any]:
-    """The nested values of a recipe; one with `base = "NAME"` is written on top of that recipe."""
+def read_values(name: str) -> dict[str, Any]:
+    """The nested values of a recipe; one with `base = "NAME"` is written on top of that recipe.
+
+    Raises:
+        UsageError: no such recipe or base, or bad TOML.
+    """
+    own, base = read_own_part(name)
+    return own if base is None else merge(read_values(base), own)
+
+
+def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
+    """What a recipe itself says, and the recipe that it stands on, if any. Raises as `read_values`."""
     path = Path(name)
     if name in list_recipes():
         data = resources.files(__name__).joinpath(f"{name}.toml").read_bytes()
@@ -63,13 +73,17 @@ def _read(name: str) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{name}: not valid TOML ({error})") from None
     base = values.pop("base", None)
-    if base is None:
-        return values
-    if base not in list_recipes() or base == name:
+    if base is not None and (base not in list_recipes() or base == name):
         raise UsageError(f"{name}: base = {base!r} is not a recipe; known: {', '.join(list_recipes())}")
-    merged = _read(base)
-    for key, value in values.items():
-        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return values, base
+
+
+def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with changes on top: a section's settings one by one, anything else whole."""
+    merged = dict(values)
+    for key, change in changes.items():
+        under = merged.get(key, {})
+        merged[key] = {**under, **change} if isinstance(change, dict) and isinstance(under, dict) else change
     return merged
 
 

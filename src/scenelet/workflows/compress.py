@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from torch import Tensor
 
 from scenelet import modelfile
@@ -13,7 +12,6 @@ from scenelet._version import __version__
 from scenelet.classifier import Classifier
 from scenelet.compression import prune
 from scenelet.compression.pack import pack
-from scenelet.config import RunConfig, ScheduleConfig
 from scenelet.console import say
 from scenelet.data.splits import fingerprint
 from scenelet.errors import UsageError
@@ -21,12 +19,9 @@ from scenelet.files import make_folder
 from scenelet.metrics import summary
 from scenelet.nn.standardise import Standardised
 from scenelet.training import run as runs
-from scenelet.training.batches import ClipSet, mean_over_windows
-from scenelet.training.loop import train
-from scenelet.training.losses import build_loss
-from scenelet.training.module import SceneModule
-from scenelet.workflows.fit import epoch_batches
+from scenelet.training.batches import ClipSet
 from scenelet.workflows.sides import Sides, load_sides, measure
+from scenelet.workflows.tune import file_probabilities, fine_tune
 
 RESULTS_BYTES = 2000  # left free in a budget for the results that are put into the head last
 BUDGET_STEP = 0.002  # sparsity added while a fine-tuned network is still over its budget
@@ -96,36 +91,20 @@ def compress(
         )
     epochs = record.config.prune.epochs if share > 0 else 0
     if epochs:
-        _fine_tune(network, sides, record.config, masks)
+        fine_tune(network, sides, record.config, masks)
     while budget is not None and size(share) > budget:  # fine-tuned values may deflate a little worse
         share += BUDGET_STEP
         masks = prune.global_l1_masks(network, share)
         prune.apply_masks(network, masks)
 
     model = _model(network, record, sides, masks, dtype, epochs, {"dense": _brief(dense)})
-    classifier = Classifier(model)
+    classifier = Classifier(modelfile.decode(modelfile.encode(model), str(out)))
     compressed = {side: _measure_file(classifier, clips, record.labels) for side, clips in sides.held_out()}
     model = _model(
         network, record, sides, masks, dtype, epochs, {"dense": _brief(dense), "compressed": _brief(compressed)}
     )
     modelfile.write(model, out)
     return {"sparsity": share, "bytes": out.stat().st_size, "dense": dense, "compressed": compressed}
-
-
-def _fine_tune(network: Standardised, sides: Sides, config: RunConfig, masks: Mapping[str, Tensor]) -> None:
-    """Train on with the pruned weights held at zero; the rate falls linearly (the paper, section 5.1)."""
-    settings = config.prune
-    schedule = ScheduleConfig(
-        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate"}),
-        epochs=settings.epochs,
-        shape="linear",
-        rate=settings.rate,
-        final_rate=settings.final_rate,
-    )
-    loss = build_loss(config.loss, sides.train.class_counts())
-    batches = epoch_batches(sides, config, first_epoch=config.schedule.epochs)
-    module = SceneModule(network.train(), loss, schedule, batches, masks=masks)
-    train(module, config.precision, description="Fine-tuning")
 
 
 def _model(
@@ -142,6 +121,8 @@ def _model(
         "scenelet": __version__,
         "recipe": record.recipe,
         "network": config.network.model_dump(),
+        "mixing": config.mixing.model_dump(),
+        "loss": config.loss.model_dump(),
         "seed": config.seed,
         "epochs": config.schedule.epochs,
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / sum(m.numel() for m in masks.values())),
@@ -160,9 +141,7 @@ def _model(
 
 
 def _measure_file(classifier: Classifier, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
-    features = clips.features
-    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
-    return summary(clips.targets, mean_over_windows(np.concatenate(windows), features.count), labels)
+    return summary(clips.targets, file_probabilities(classifier, clips.features), labels)
 
 
 def _brief(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:

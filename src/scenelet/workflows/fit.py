@@ -31,6 +31,8 @@ def fit(
     three_classes: bool = False,
     resume: bool = False,
     cache_dir: Path | None = None,
+    description: str = "Training",
+    talk: bool = True,
 ) -> dict[str, Any]:
     """Train on `data` into the run folder `out`; returns what `metrics.json` holds.
 
@@ -43,6 +45,8 @@ def fit(
         three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
         resume: go on from the run's last finished epoch; the end is the same as undisturbed.
         cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
+        description: shown beside the progress bar.
+        talk: say what was recognised and how the epochs go; the bar shows in any case.
 
     Raises:
         SceneletError: data, settings or run folder cannot be used.
@@ -53,7 +57,7 @@ def fit(
         audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
         three_classes=three_classes,
     )
-    sides = load_sides(source, config, cache_dir)
+    sides = load_sides(source, config, cache_dir, talk)
     mean, deviation = sides.band_statistics()
     network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
     # what a model file cannot hold is better known before training than after
@@ -62,10 +66,10 @@ def fit(
     loss = build_loss(config.loss, sides.train.class_counts())
     module = SceneModule(network, loss, config.schedule, epoch_batches(sides, config), sides.validation)
     parameters = sum(p.numel() for p in network.parameters())
-    say(
-        f"{config.network.name}: {parameters:,} parameters, {config.schedule.epochs} epochs of {len(sides.train)} clips"
-    )
-    train(module, config.precision, out, resume, config.select == "validation")
+    if talk:
+        epochs = f"{config.schedule.epochs} epochs of {len(sides.train)} clips"
+        say(f"{config.network.name}: {parameters:,} parameters, {epochs}")
+    train(module, config.precision, out, resume, config.select == "validation", description, talk)
     minutes = sum(row["seconds"] for row in module.history) / 60
 
     metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}

@@ -14,6 +14,7 @@ from scenelet.console import say
 from scenelet.data.cache import ClipFeatures, band_statistics, load_features
 from scenelet.data.sources import load_table
 from scenelet.data.splits import Split, make_split
+from scenelet.data.table import ClipTable
 from scenelet.metrics import summary
 from scenelet.training.batches import ClipSet, class_indices, clip_probabilities
 from scenelet.training.run import DataRecord
@@ -41,8 +42,14 @@ class Sides:
         return band_statistics(self.train.features)
 
 
-def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) -> Sides:
+def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None, talk: bool = True) -> Sides:
     """Recognise the data, split it, and load its features, computing what is not cached.
+
+    Args:
+        source: where the recordings lie.
+        config: features, window and split.
+        cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
+        talk: say what was recognised, and what about the split flatters a result.
 
     Raises:
         SceneletError: as `load_table`, `make_split` and `load_features`.
@@ -50,15 +57,8 @@ def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) ->
     audio_dir = None if source.audio_dir is None else Path(source.audio_dir)
     table = load_table(Path(source.path), audio_dir, source.three_classes)
     split = make_split(table, config.split)
-    say(table.describe())
-    say(split.description)
-    shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
-    if shared:
-        say(f"warning: {len(shared)} groups are in training and in test, so the test is easier than new places are")
-    if len(table.groups) == len(table.clips):
-        say("warning: no groups are given; several clips of one place may lie on both sides, and flatter the test")
-    if config.split.fold is None and len(table.folds) > 1:
-        say("warning: the data's folds are not used; --fold holds one out")
+    if talk:
+        _say_what_was_found(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window, cache_dir)
     targets = class_indices(clips, table.labels)
@@ -76,6 +76,18 @@ def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None) ->
     test = part(len(split.train) + len(split.validation), len(split.test))
     seen = source.model_copy(update={"description": table.describe(), "made": table.made, "licence": table.licence})
     return Sides(seen, split, table.labels, train, validation, test)
+
+
+def _say_what_was_found(table: ClipTable, split: Split, config: RunConfig) -> None:
+    say(table.describe())
+    say(split.description)
+    shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
+    if shared:
+        say(f"warning: {len(shared)} groups are in training and in test, so the test is easier than new places are")
+    if len(table.groups) == len(table.clips):
+        say("warning: no groups are given; several clips of one place may lie on both sides, and flatter the test")
+    if config.split.fold is None and config.split.city is None and len(table.folds) > 1:
+        say("warning: the data's folds are not used; --fold holds one out")
 
 
 def measure(network: nn.Module, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""`scenelet reproduce`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenelet.cli.formats import Format
+from scenelet.console import say
+
+
+def reproduce(
+    table: Annotated[str, typer.Argument(help="table2, table3, table4, ablation or imbalance.")],
+    data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
+    budget: Annotated[
+        str, typer.Option(help="How much training: small, paper, or a recipe of your own (TOML).")
+    ] = "small",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system on each fold.")] = 1,
+    fold: Annotated[list[str] | None, typer.Option(help="Hold out this fold only; may be repeated.")] = None,
+    cities: Annotated[bool, typer.Option(help="Hold out one city after the other instead of folds.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),
+    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
+    three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
+) -> None:
+    """Compute a table of systems, beside the paper's; stop it and run it again at will."""
+    if table == "table2":
+        from scenelet.data.sources import load_table
+        from scenelet.reports.counts import class_counts, counts_markdown
+
+        counts = class_counts(load_table(data, audio_dir, three_classes, require_audio=False))
+        print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))
+        return
+    from scenelet.reports.comparison_files import markdown
+    from scenelet.workflows.reproduce import reproduce as run
+
+    compared = run(
+        table,
+        data,
+        out,
+        budget=budget,
+        seeds=seeds,
+        folds=fold or (),
+        cities=cities,
+        audio_dir=audio_dir,
+        three_classes=three_classes,
+    )
+    print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
+    say(f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '.png'))}")

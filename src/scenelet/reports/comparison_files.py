@@ -1,0 +1,145 @@
+"""A comparison as Markdown, JSON and a plot."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scenelet.files import replace_file
+from scenelet.intervals import binomial_half_width
+
+HERE, PAPER = "#1f6f8b", "#999999"
+FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
+
+
+def write_comparison(folder: Path, compared: Mapping[str, Any]) -> None:
+    """Write `NAME.md`, `NAME.json` and, where a row is measured, `NAME.png`, each whole or not at all."""
+    stem = folder / compared["name"]
+    replace_file(stem.with_suffix(".md"), markdown(compared))
+    replace_file(stem.with_suffix(".json"), json.dumps(compared, indent=2) + "\n")
+    if any("macro_accuracy" in row for row in compared["rows"]):
+        replace_file(stem.with_suffix(".png"), _plot(compared))
+
+
+def markdown(compared: Mapping[str, Any]) -> str:
+    """Title, a row a system, and what the columns mean."""
+    rows = compared["rows"]
+    with_paper = any(row["paper"] for row in rows)
+    heads = ["system", "macro accuracy here, % [95 %]", "against reference, points [95 %]", "p", "log loss [95 %]"]
+    heads += ["parameters kept", "size, kB"] + (["paper: accuracy, %", "parameters", "size"] if with_paper else [])
+    lines = [f"## {compared['title']}", "", _line(heads), _line(["---"] * len(heads))]
+    for row in rows:
+        paper = _paper_columns(row["paper"], compared["paper_clips"]) if with_paper else []
+        lines.append(_line([*_own_columns(row, compared["reference"]), *paper]))
+    return "\n".join([*lines, "", *_notes(compared)]) + "\n"
+
+
+def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
+    name = row["name"] if row["cells"] == row["cells_expected"] else _unfinished(row)
+    if "macro_accuracy" not in row:
+        return [name, *[""] * 6]
+    test = row["against_reference"]
+    difference, p = ("reference", "") if row["name"] == reference else ("", "")
+    if test is not None:
+        difference, p = _points(test["difference"], sign=True), f"{test['p']:.4f}"
+    per_class = row["per_class"].values()
+    classes = f" ({', '.join(f'{100 * a:.1f}' for a in per_class)})" if len(per_class) < FEW_CLASSES else ""
+    loss = row["log_loss"]
+    return [
+        name,
+        _points(row["macro_accuracy"]) + classes,
+        difference,
+        p,
+        f"{loss['value']:.3f} [{loss['low']:.3f}, {loss['high']:.3f}]",
+        f"{row['parameters_kept']:,}",
+        f"{row['bytes']['paper'] / 1000:,.2f}",
+    ]
+
+
+def _unfinished(row: Mapping[str, Any]) -> str:
+    return f"{row['name']} ({row['cells']} of {row['cells_expected']} cells)"
+
+
+def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[str]:
+    if paper is None:
+        return ["", "", ""]
+    accuracy = f"{paper['accuracy']:.1f}"
+    if clips is not None:
+        accuracy += f" ± {100 * binomial_half_width(paper['accuracy'] / 100, clips):.2f}"
+    if paper["per_class"]:
+        accuracy += f" ({', '.join(f'{a:.1f}' for a in paper['per_class'])})"
+    return [accuracy, paper["parameters"], paper["size"]]
+
+
+def _notes(compared: Mapping[str, Any]) -> list[str]:
+    measured = [row for row in compared["rows"] if "macro_accuracy" in row]
+    notes = [f"Data: {compared['data']}."]
+    if compared["made"]:
+        notes.append("The recordings are made, so these figures say nothing about real places.")
+    if measured:
+        steps = sorted({count for row in measured for count in row["steps"]})
+        seeds = sorted({cell["seed"] for row in measured for cell in row["by_cell"]})
+        held_out = sorted({cell["held_out"] for row in measured for cell in row["by_cell"]} - {""})
+        tested = f"held out one after the other: {' '.join(held_out)}" if held_out else "tested on the data's own split"
+        notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimiser steps, the last epoch; {tested};")
+        notes[-1] += f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}."
+        notes.append(
+            "Intervals: percentile bootstrap over groups. p: two-sided sign-flip test on groups against"
+            f" '{compared['reference']}', not corrected for making several tests. Neither has in it that a network"
+            " trained once more would differ."
+        )
+        notes.append("Size: kept weights and all norm parameters, 4 bytes each, 2 where the row is pruned.")
+    if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
+        notes.append(
+            f"The paper's ± is not the paper's: it is the plain binomial 95 % of an accuracy on {compared['paper_clips']:,}"
+            " clips. Most differences between its rows are smaller. Its data is not the data here."
+        )
+    return notes
+
+
+def _points(interval: Mapping[str, float], sign: bool = False) -> str:
+    """A share as percent or percentage points, with its interval."""
+    form = "+.2f" if sign else ".2f"
+    value, low, high = (format(100 * interval[key], form) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plot(compared: Mapping[str, Any]) -> bytes:
+    """A point and its interval a row; beside it the paper's, on an axis of their own, since the data differs."""
+    from matplotlib.figure import Figure
+
+    rows = list(reversed(compared["rows"]))
+    with_paper = any(row["paper"] for row in rows)
+    figure = Figure(figsize=(10 if with_paper else 7.5, 1.2 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.subplots(1, 2 if with_paper else 1, sharey=True, squeeze=False)[0]
+    for place, row in enumerate(rows):
+        if "macro_accuracy" in row:
+            axes[0].errorbar(*_bar(row["macro_accuracy"], place), fmt="o", color=HERE, capsize=3)
+            dots = [100 * cell["macro_accuracy"] for cell in row["by_cell"]]
+            axes[0].plot(dots, [place] * len(dots), ".", color=HERE, alpha=0.3)
+        if row["paper"]:
+            share = row["paper"]["accuracy"] / 100
+            half = binomial_half_width(share, compared["paper_clips"]) if compared["paper_clips"] else 0.0
+            interval = {"value": share, "low": share - half, "high": share + half}
+            axes[1].errorbar(*_bar(interval, place), fmt="s", color=PAPER, capsize=3)
+    axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes[0].set(xlabel="macro accuracy, %", title="here (small dots: single cells)")
+    if with_paper:
+        axes[1].set(xlabel="accuracy, %", title="the paper, on its own data")
+    for axis in axes:
+        axis.grid(axis="x", alpha=0.3)
+    data = io.BytesIO()
+    # without its version in it, the same figures give the same file
+    figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
+    return data.getvalue()
+
+
+def _bar(interval: Mapping[str, float], place: int) -> tuple[float, int, None, list[list[float]]]:
+    """x, y, y error, x error of `errorbar`."""
+    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
+    return value, place, None, [[max(value - low, 0.0)], [max(high - value, 0.0)]]

@@ -1,0 +1,185 @@
+"""One cell of a comparison: a system trained on one side of the data and measured on the other, never twice.
+
+A store is a folder:
+
+trained/KEY/     the run folder of a training; shared by the rows that differ only in their pruning
+tuning/KEY/      checkpoints of a fine-tuning, while it runs
+cells/KEY.json   what a finished cell measured
+locks/           so that several processes can work on one store
+
+A key is a hash of everything a result depends on, so the same cell is found again, and another setting or
+another set of clips is another cell.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet import modelfile
+from scenelet.classifier import Classifier
+from scenelet.compression import prune
+from scenelet.compression.pack import pack
+from scenelet.config import PruneConfig, RunConfig, Settings
+from scenelet.data.splits import fingerprint, make_split
+from scenelet.data.table import ClipTable
+from scenelet.describe import sizes
+from scenelet.errors import DataError
+from scenelet.files import make_folder, replace_file
+from scenelet.reports.cells import CellResult, ClipOutcome
+from scenelet.training import run as runs
+from scenelet.training.loop import CHECKPOINTS, LOGS
+from scenelet.workflows.fit import epoch_batches, fit
+from scenelet.workflows.sides import Sides, load_sides
+from scenelet.workflows.tune import file_probabilities, fine_tune
+
+FORMAT = 1  # raise it when the same settings no longer give the same results
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is to be computed.
+
+    Attributes:
+        row: name of the system.
+        held_out: the fold or city that is tested on; "" for the data's own split.
+        seed: of the training.
+        config: everything else; it holds the fold or city and the seed too.
+        tuned: whether the network is pruned (or kept whole) and fine-tuned after training.
+    """
+
+    row: str
+    held_out: str
+    seed: int
+    config: RunConfig
+    tuned: bool
+
+
+class Store:
+    """Where finished cells lie, and the data they are of.
+
+    Args:
+        folder: the store.
+        source: where the recordings lie.
+        table: the same, read.
+        cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
+    """
+
+    def __init__(self, folder: Path, source: runs.DataRecord, table: ClipTable, cache_dir: Path | None = None) -> None:
+        self.folder, self.source, self.cache_dir = folder, source, cache_dir
+        self._clips = functools.cache(lambda split: fingerprint(make_split(table, split)))
+
+    def result(self, cell: Cell) -> CellResult | None:
+        """The finished cell, or None."""
+        path = self._result_path(cell)
+        return CellResult.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+    @contextlib.contextmanager
+    def claim(self, cell: Cell, wait: bool) -> Iterator[bool]:
+        """Hold the cell's training for this process; gives False where another one holds it, unless `wait`."""
+        make_folder(self.folder / "locks")
+        lock = filelock.FileLock(self.folder / "locks" / self._training_key(cell))
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except filelock.Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def compute(self, cell: Cell, description: str) -> CellResult:
+        """Train, fine-tune and measure a cell, going on from what an interrupted call left.
+
+        Raises:
+            SceneletError: data or settings cannot be used, or the training diverged.
+        """
+        config = cell.config
+        sides = load_sides(self.source, config, self.cache_dir, talk=False)
+        if sides.test is None:
+            raise DataError(f"{self.source.path}: its split has no test clips to measure on")
+        run, tuning = self.folder / "trained" / self._training_key(cell), self.folder / "tuning" / self._key(cell)
+        minutes = self._train(config, run, description)
+        network = runs.load_network(run, runs.read_record(run))
+        epochs, masks = config.schedule.epochs, None
+        if cell.tuned:
+            masks = prune.global_l1_masks(network, config.prune.sparsity)
+            prune.apply_masks(network, masks)
+            minutes += fine_tune(network, sides, config, masks, tuning, f"{description}, fine-tuned", talk=False)
+            epochs += config.prune.epochs
+        dtype: Literal["fp16", "fp32"] = "fp16" if cell.tuned and config.prune.sparsity > 0 else "fp32"
+        file = modelfile.encode(pack(network, sides.labels, config.features, config.window, masks, dtype))
+        model = modelfile.decode(file, description)
+        result = CellResult(
+            held_out=cell.held_out,
+            seed=cell.seed,
+            labels=sides.labels,
+            train_counts=tuple(sides.train.class_counts()),
+            parameters=model.counts.parameters,
+            parameters_kept=model.counts.parameters_kept,
+            bytes=sizes(model, len(file)),
+            steps=epochs * len(epoch_batches(sides, config)(0)),
+            minutes=minutes,
+            versions=runs.versions(),
+            clips=_outcomes(file_probabilities(Classifier(model), sides.test.features), sides),
+        )
+        make_folder(self.folder / "cells")
+        replace_file(self._result_path(cell), result.model_dump_json() + "\n")
+        shutil.rmtree(tuning, ignore_errors=True)
+        return result
+
+    def _train(self, config: RunConfig, run: Path, description: str) -> float:
+        """Train into the run folder unless it holds a finished run; returns the minutes that it took."""
+        if not (run / runs.METRICS).is_file():
+            fit(
+                Path(self.source.path),
+                run,
+                config.model_copy(update={"prune": PruneConfig()}),
+                recipe="reproduce",
+                audio_dir=None if self.source.audio_dir is None else Path(self.source.audio_dir),
+                three_classes=self.source.three_classes,
+                resume=True,
+                cache_dir=self.cache_dir,
+                description=description,
+                talk=False,
+            )
+        for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
+            shutil.rmtree(run / name, ignore_errors=True)
+        minutes: float = json.loads((run / runs.METRICS).read_bytes())["minutes"]
+        return minutes
+
+    def _result_path(self, cell: Cell) -> Path:
+        return self.folder / "cells" / f"{self._key(cell)}.json"
+
+    def _key(self, cell: Cell) -> str:
+        return _hash(self._training_key(cell), _settings(cell.config.prune) if cell.tuned else None)
+
+    def _training_key(self, cell: Cell) -> str:
+        untouched = cell.config.model_copy(update={"prune": PruneConfig()})
+        return _hash(self._clips(cell.config.split), _settings(untouched))
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Without those that are at their defaults: a setting that a later version adds leaves a key as it is."""
+    return settings.model_dump(mode="json", exclude_defaults=True)
+
+
+def _hash(*values: Any) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, *values], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _outcomes(probabilities: NDArray[np.float32], sides: Sides) -> tuple[ClipOutcome, ...]:
+    return tuple(
+        ClipOutcome(name=clip.name, label=clip.label, group=clip.group, city=clip.city, probabilities=tuple(row))
+        for clip, row in zip(sides.split.test, probabilities.tolist(), strict=True)
+    )

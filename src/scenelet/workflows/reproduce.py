@@ -1,0 +1,145 @@
+"""A whole table of systems as a grid of trainings that can be interrupted, with the paper's figures beside."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from scenelet.console import say
+from scenelet.data.sources import load_table
+from scenelet.data.table import ClipTable
+from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.files import make_folder
+from scenelet.recipes.tables import Row, SystemTable, load_table_of_systems
+from scenelet.reports.comparison import RowResult, compare, macro_accuracy
+from scenelet.reports.comparison_files import write_comparison
+from scenelet.training.run import DataRecord
+from scenelet.workflows.grid import Cell, Store
+
+
+def reproduce(
+    name: str,
+    data: Path,
+    out: Path,
+    *,
+    budget: str = "small",
+    seeds: int = 1,
+    folds: Sequence[str] = (),
+    cities: bool = False,
+    audio_dir: Path | None = None,
+    three_classes: bool = False,
+    cache_dir: Path | None = None,
+) -> dict[str, Any]:
+    """Compute what is missing of a table, and write it as Markdown, JSON and a plot after every cell.
+
+    A cell is a row, a fold (or city) and a seed. A finished one is never computed again, by whichever table it
+    was asked for; one that was cut goes on from its last finished epoch, with the same end. Several processes
+    may work on one folder.
+
+    Args:
+        name: of the table, see `scenelet.recipes.tables.list_tables`.
+        data: labelled recordings.
+        out: folder for the results and the store of cells.
+        budget: how much training: a recipe's name or a TOML file.
+        seeds: trainings a row and fold, with the seeds 0, 1, ...
+        folds: the folds to hold out, one after the other; none: each fold of the data, or its own split.
+        cities: hold out one city after the other instead.
+        audio_dir, three_classes: as `scenelet.data.sources.load_table`.
+        cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
+
+    Returns:
+        What the JSON file holds; see `scenelet.reports.comparison.compare`.
+
+    Raises:
+        SceneletError: data, table or budget cannot be used, or a training diverged; finished cells are kept.
+    """
+    systems = load_table_of_systems(name)
+    table = load_table(data, audio_dir, three_classes)
+    say(table.describe())
+    source = DataRecord(
+        path=str(data.resolve()),
+        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
+        three_classes=three_classes,
+    )
+    store = Store(out, source, table, cache_dir)
+    cells = _cells(systems, table, budget, seeds, folds, cities)
+    make_folder(out)
+    stem = f"{name}-{Path(budget).stem}" + ("-cities" if cities else "")
+
+    def report() -> dict[str, Any]:
+        rows = [_row_result(row, cells, store) for row in systems.rows]
+        compared = compare(systems, rows, table.describe(), stem, table.made)
+        write_comparison(out, compared)
+        return compared
+
+    _compute_missing(cells, store, report)
+    return report()
+
+
+def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], Any]) -> None:
+    """Compute cell by cell; what another process is at comes last, and is waited for."""
+    waiting = [cell for cell in cells if store.result(cell) is None]
+    say(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before")
+    spent: list[float] = []
+    for wait in (False, True):
+        postponed = []
+        for index, cell in enumerate(waiting):
+            with store.claim(cell, wait) as ours:
+                if not ours:
+                    postponed.append(cell)
+                    continue
+                result = store.result(cell) or store.compute(cell, _title(cell))
+            spent.append(result.minutes)
+            left = sum(spent) / len(spent) * (len(waiting) - index - 1)
+            accuracy = f"{100 * macro_accuracy(result):.1f} %"
+            say(f"{_title(cell)}: {accuracy}, {result.minutes:.1f} min; about {left:.0f} min left")
+            report()
+        waiting = postponed
+
+
+def _cells(
+    systems: SystemTable, table: ClipTable, budget: str, seeds: int, folds: Sequence[str], cities: bool
+) -> list[Cell]:
+    """Every cell of the table; all rows of one fold and seed, then the next."""
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds}: give 1 or more")
+    configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    cells = []
+    for seed in range(seeds):
+        for held_out in _held_out(table, folds, cities):
+            for row, config in configs.items():
+                key = "city" if cities else "fold"
+                split = config.split.model_copy(update={key: held_out or None})
+                settings = config.model_copy(update={"split": split, "seed": seed})
+                cells.append(Cell(row, held_out, seed, settings, systems.fine_tune))
+    return cells
+
+
+def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:
+    """Names of the folds or cities to hold out; ("",) is the data's own split."""
+    if cities:
+        if folds:
+            raise UsageError("give --fold or --cities, not both")
+        if len(table.cities) < 2:
+            raise DataError(
+                f"{table.root}: {table.source} names {len(table.cities)} cities; --cities needs two or more"
+            )
+        return table.cities
+    for fold in folds:
+        if fold not in table.folds:
+            known = f"there are {' '.join(table.folds)}" if table.folds else "there are none"
+            raise UsageError(f"--fold {fold}: no such fold; {known}{did_you_mean(fold, table.folds)}")
+    if folds:
+        return tuple(dict.fromkeys(folds))
+    return table.folds if len(table.folds) > 1 else ("",)
+
+
+def _row_result(row: Row, cells: Sequence[Cell], store: Store) -> RowResult:
+    """What is known of a row so far."""
+    own = [cell for cell in cells if cell.row == row.name]
+    results = [result for cell in own if (result := store.result(cell)) is not None]
+    return RowResult(row, results, len(own))
+
+
+def _title(cell: Cell) -> str:
+    parts = [cell.row, f"{'city' if cell.config.split.city else 'fold'} {cell.held_out}" if cell.held_out else ""]
+    return ", ".join(part for part in (*parts, f"seed {cell.seed}") if part)

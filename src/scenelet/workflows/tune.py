@@ -1,0 +1,69 @@
+"""Train a network on after pruning, with the pruned weights held at zero."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scenelet.classifier import Classifier
+from scenelet.config import LossConfig, MixingConfig, RunConfig, ScheduleConfig
+from scenelet.data.cache import ClipFeatures
+from scenelet.nn.standardise import Standardised
+from scenelet.training.batches import mean_over_windows
+from scenelet.training.loop import train
+from scenelet.training.losses import build_loss
+from scenelet.training.module import SceneModule
+from scenelet.workflows.fit import epoch_batches
+from scenelet.workflows.sides import Sides
+
+EPOCHS_APART = 100_000  # another `prune.seed` draws as epochs do that no training reaches
+
+
+def fine_tune(
+    network: Standardised,
+    sides: Sides,
+    config: RunConfig,
+    masks: Mapping[str, Tensor],
+    folder: Path | None = None,
+    description: str = "Fine-tuning",
+    talk: bool = True,
+) -> float:
+    """Train `network` in place for `config.prune.epochs`; returns the minutes that it took.
+
+    The rate falls linearly (the paper, section 5.1). Without epochs nothing is done.
+
+    Args:
+        network: pruned, or whole.
+        sides: the data.
+        config: the run's settings; its section `prune` says what is changed for this.
+        masks: parameter name -> 0/1 tensor of kept weights.
+        folder: for checkpoints; what is found there is gone on from. None writes nothing.
+        description: shown beside the progress bar.
+        talk: as `scenelet.training.loop.train`.
+    """
+    settings = config.prune
+    if settings.epochs == 0:
+        return 0.0
+    schedule = ScheduleConfig(
+        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate"}),
+        epochs=settings.epochs,
+        shape="linear",
+        rate=settings.rate,
+        final_rate=settings.final_rate,
+    )
+    if settings.mixing == "none":
+        unmixed = MixingConfig(mode="none", time_roll=config.mixing.time_roll)
+        config = config.model_copy(update={"mixing": unmixed})
+    loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
+    batches = epoch_batches(sides, config, config.schedule.epochs + EPOCHS_APART * settings.seed)
+    module = SceneModule(network.train(), build_loss(loss, sides.train.class_counts()), schedule, batches, masks=masks)
+    train(module, config.precision, folder, folder is not None, description=description, talk=talk)
+    return sum(row["seconds"] for row in module.history) / 60
+
+
+def file_probabilities(classifier: Classifier, features: ClipFeatures) -> NDArray[np.float32]:
+    """(clips, classes): what a model file says of clips whose features are there, as `predict` would of the files."""
+    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
+    return mean_over_windows(np.concatenate(windows), features.count)
