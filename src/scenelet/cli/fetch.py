@@ -1,0 +1,46 @@
+"""`scenelet fetch`."""
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenelet.console import say
+
+
+class DataSet(StrEnum):
+    """What can be fetched: `scenelet.data.fetch`."""
+
+    esc10 = "esc10"
+    tau2020_3class = "tau2020-3class"
+    tau2019 = "tau2019"
+
+
+def fetch(
+    data: Annotated[DataSet, typer.Argument(help="Which public data set.")],
+    out: Annotated[Path, typer.Option(help="Folder that the set's own folder goes into.")],
+    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Accept the licence unasked.")] = False,
+    evaluation: Annotated[bool, typer.Option("--evaluation", help="tau2020-3class: its evaluation set too.")] = False,
+    mirror: Annotated[str | None, typer.Option(help="Address that has the same files.")] = None,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Leave the archives after unpacking.")] = False,
+) -> None:
+    """Download a public data set, unpack and check it; run again, it goes on where it stopped."""
+    from scenelet.data.fetch import choose
+    from scenelet.data.fetch import fetch as run
+
+    sets = choose(data, out, evaluation, mirror, keep_archives)
+    run(sets, out, lambda: accept_licence or _ask())
+    for each in sets:
+        print(each.root)
+    say("next: " + shlex.join(["scenelet", "check", str(sets[0].root)]))
+
+
+def _ask() -> bool:
+    from scenelet.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on; read the licence above and give --accept-licence")
+    return typer.confirm("Do you accept the licence?", err=True)
