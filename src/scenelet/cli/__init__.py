@@ -14,13 +14,23 @@ from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
 from scenelet.cli.evaluate import evaluate
 from scenelet.cli.export import export
+from scenelet.cli.fetch import fetch
 from scenelet.cli.info import info
 from scenelet.cli.predict import predict
+from scenelet.cli.reproduce import reproduce
+from scenelet.cli.submit import submit
 from scenelet.cli.train import train
 from scenelet.errors import SceneletError
 from scenelet.process import tune
 
-EXTRAS = {"torch": "train", "lightning": "train", "matplotlib": "train", "tensorboard": "train", "librosa": "dev"}
+EXTRAS = {
+    "torch": "train",
+    "lightning": "train",
+    "matplotlib": "train",
+    "tensorboard": "train",
+    "requests": "fetch",
+    "librosa": "dev",
+}
 
 app = typer.Typer(
     help="Small models that tell where a recording was made.",
@@ -28,8 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, check, train, compress, evaluate, predict, info, export, bench):
+for command in (demo, fetch, check, train, compress, evaluate, predict, info, export, reproduce, bench):
     app.command()(command)
+app.add_typer(submit, name="submit")
 
 
 def main() -> None:

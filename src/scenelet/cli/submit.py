@@ -1,0 +1,59 @@
+"""`scenelet submit write`, `details` and `check`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenelet.cli.formats import Format
+from scenelet.console import say
+
+submit = typer.Typer(
+    help="Write and check a DCASE 2020 Task 1B submission.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@submit.command()
+def write(
+    model: Annotated[str, typer.Argument(help="Model file, NAME.scn, of indoor, outdoor, transportation.")],
+    audio_dir: Annotated[Path, typer.Argument(help="Folder of the evaluation set: 0.wav to 8639.wav.")],
+    details: Annotated[Path, typer.Option(help="Authors and the like; see scenelet submit details.")],
+    out: Annotated[Path, typer.Option(help="Folder for LABEL.output.csv and LABEL.meta.yaml.")],
+    report: Annotated[Path | None, typer.Option(help="report.json of scenelet evaluate, for the results.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Take fewer recordings, to try it.")] = False,
+) -> None:
+    """Predict the evaluation set and write the two files of a submission."""
+    from scenelet.workflows.submit import submit as run_submit
+
+    output, meta = run_submit(model, audio_dir, details, out, report=report, partial=partial)
+    say(f"written: {output}, {meta}")
+
+
+@submit.command()
+def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where to write it.")]) -> None:
+    """Write an example of the details file, to fill in."""
+    from scenelet.reports.submission_details import write_example
+
+    write_example(path)
+    say(f"written: {path}; fill it in")
+
+
+@submit.command()
+def check(
+    output: Annotated[Path, typer.Argument(help="LABEL.output.csv")],
+    meta: Annotated[Path, typer.Argument(help="LABEL.meta.yaml")],
+    partial: Annotated[bool, typer.Option("--partial", help="Fewer rows are no fault.")] = False,
+    format: Annotated[Format, typer.Option(help="How to print the faults.")] = Format.table,
+) -> None:
+    """List every fault of a submission; exits with 1 when there are any."""
+    from scenelet.reports.validate import check_files
+
+    faults = check_files(output, meta, partial)
+    if format is Format.json:
+        print(json.dumps({"faults": [asdict(fault) for fault in faults]}, indent=2))
+    else:
+        print("\n".join(map(str, faults)) or "no faults")
+    if faults:
+        raise typer.Exit(1)
