@@ -3,9 +3,11 @@
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 
 from scenelet.config import FeatureConfig
-from scenelet.features import BLOCK_WEIGHTS, FRAMES_AT_ONCE, LogMel, a_weighting_db, mel_blocks, mel_matrix
+from scenelet.features import BLOCK_WEIGHTS, FRAMES_AT_ONCE, LogMel, a_weighting_db, mel_blocks, mel_matrix, taper
+from scenelet.recipes import load_recipe
 
 
 def noise(rng: np.random.Generator, seconds: float = 2.0, channels: int = 2) -> np.ndarray:
@@ -127,3 +129,21 @@ def test_a_channel_does_not_depend_on_the_other(rng: np.random.Generator, order:
     samples[1] *= np.float32(1e-2)
     for channel, one in zip(transform(samples), samples, strict=True):
         assert np.array_equal(channel, transform(one[None])[0])
+
+
+def test_the_baselines_front_end_is_librosas(rng: np.random.Generator) -> None:
+    """Window of 40 ms in a longer transform, periodic Hamming, mel sums of magnitudes."""
+    config = load_recipe("dcase2020_baseline").features
+    samples = (rng.standard_normal(48000) * 0.1).astype(np.float32)
+    settings = {"n_fft": 2048, "win_length": 1920, "hop_length": 960, "window": "hamming", "pad_mode": "reflect"}
+    magnitude = np.abs(librosa.stft(samples, **settings))
+    mel = librosa.filters.mel(sr=48000, n_fft=2048, n_mels=40, fmin=0, fmax=24000) @ magnitude
+    ours = LogMel(config)(samples[None])[0]
+    assert ours.shape == (40, 51)
+    assert np.abs(ours - 10 * np.log10(mel)).max() < 1e-3
+
+
+def test_the_windows_of_scipy() -> None:
+    for shape in ("hann", "hamming"):
+        expected = np.pad(scipy.signal.get_window(shape, 100), (14, 14))
+        assert np.abs(taper(shape, 100, 128) - expected).max() < 1e-6

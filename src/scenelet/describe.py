@@ -7,7 +7,7 @@ import numpy as np
 
 from scenelet import modelfile
 from scenelet.modelfile import SceneModel
-from scenelet.nodes import INPUT, Conv, Linear, Node, layer_macs, shapes
+from scenelet.nodes import INPUT, Conv, Linear, Node, layer_macs, receptive_field, shapes
 from scenelet.planes import BYTES
 
 
@@ -28,6 +28,7 @@ def describe(path: Path) -> dict[str, Any]:
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,
         "macs": sum(layer["macs"] for layer in layers),
+        "receptive_field": _receptive_field(model),
         "bytes": sizes(model, path.stat().st_size),
         "counts": model.counts.model_dump(),
         "features": model.features.model_dump(),
@@ -37,6 +38,14 @@ def describe(path: Path) -> dict[str, Any]:
         "results": model.results,
         "licences": model.licences,
     }
+
+
+def _receptive_field(model: SceneModel) -> dict[str, Any]:
+    """Of one position of the last map: bands, frames, and the seconds of sound under these frames."""
+    bands, frames = receptive_field(model.nodes, model.array_shapes)
+    features = model.features
+    samples = (frames - 1) * features.hop_length + (features.win_length or features.n_fft)
+    return {"bands": bands, "frames": frames, "seconds": samples / features.sample_rate}
 
 
 def layer_table(model: SceneModel) -> list[dict[str, Any]]:

@@ -92,6 +92,10 @@ class SceneModel:
         """(channels, n_mels, frames) of one window's log-mel."""
         return _input_shape(self.features, self.window)
 
+    def shapes(self) -> dict[str, Shape]:
+        """Shape of every value of the network, checked on the way. Raises as `scenelet.nodes.shapes`."""
+        return network.shapes(self.nodes, self.array_shapes, self.input_shape)
+
     @property
     def array_shapes(self) -> dict[str, Shape]:
         """Shape of every array."""

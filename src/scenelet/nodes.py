@@ -203,6 +203,32 @@ def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: 
     return sum(layer_macs(nodes, array_shapes, input_shape))
 
 
+def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape]) -> tuple[int, int]:
+    """(mel bands, frames) of the input that one position of the last map sees, before it is pooled or flattened.
+
+    A convolution or pool with kernel k after steps of j in all widens it by (k - 1) j; a sum sees what the wider
+    of its parts sees. It may be larger than the input, whose edges then lie inside it.
+    """
+    sizes: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
+    steps: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
+    last = INPUT
+    for node in nodes:
+        if node.op in ("GlobalMeanPool", "Flatten"):
+            break
+        kernel: Shape = (1, 1)
+        stride = (1, 1)
+        if isinstance(node, Conv):
+            kernel, stride = array_shapes[node.weight][2:], node.stride
+        elif isinstance(node, MaxPool):
+            kernel, stride = node.kernel, node.stride
+        step = steps[node.reads[0]]
+        widest = (max(sizes[name][axis] for name in node.reads) for axis in (0, 1))
+        bands, frames = (size + (k - 1) * j for size, k, j in zip(widest, kernel, step, strict=True))
+        sizes[node.output], last = (bands, frames), node.output
+        steps[node.output] = step[0] * stride[0], step[1] * stride[1]
+    return sizes[last]
+
+
 def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], where: str) -> Shape:
     """Shape that the node writes, given those it reads."""
     shape = inputs[0]

@@ -14,8 +14,8 @@ from scenelet import modelfile
 from scenelet.classifier import load
 from scenelet.cli import main
 from scenelet.modelfile import TrainingCounts
-from scenelet.reports.submission import LABELS
-from scenelet.reports.submission_details import EXAMPLE
+from scenelet.submission.details import EXAMPLE
+from scenelet.submission.form import LABELS
 from tiny_model import changed, tiny_model
 
 LABEL = "Lastname_INST_task1b_1"
@@ -194,8 +194,6 @@ def test_check_prints_a_fault_a_line(run: Run, tmp_path: Path) -> None:
 def test_other_commands_do_not_load_yaml() -> None:
     import subprocess
 
-    script = (
-        "import sys, scenelet.cli, scenelet.workflows.submit, scenelet.reports.validate; print('yaml' in sys.modules)"
-    )
+    script = "import sys, scenelet.workflows.submit, scenelet.submission.validate; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

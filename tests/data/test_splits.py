@@ -209,3 +209,55 @@ def test_nearest_subset_is_as_near_as_trying_every_subset(
         assert got == set()
     else:
         assert sum(sizes[i] for i in got) == best
+
+
+def cities_table() -> ClipTable:
+    clips = [
+        Clip(Path(f"{city}{i}"), f"{city}{i}", "ab"[i % 2], f"{city}-{i // 2}", "1", side, city)
+        for city in ("milan", "oslo", "rome")
+        for i, side in enumerate(["train", "train", "test", "test", None, None])
+    ]
+    clips.append(Clip(Path("x"), "x", "a", "x", "1", "train", None))
+    return ClipTable(Path("data"), "CSV", tuple(clips))
+
+
+def test_a_city_is_held_out_against_all_others() -> None:
+    split = make_split(cities_table(), SplitConfig(city="oslo"))
+    assert {clip.city for clip in split.test} == {"oslo"}
+    assert len(split.test) == 6  # those in no split too
+    assert {clip.city for clip in split.train} == {"milan", "rome"}
+    assert len(split.train) == 12
+    assert "city oslo held out" in split.description
+    assert "1 left out" in split.description
+    with pytest.raises(DataError, match="no city 'osla'; there are milan oslo rome; did you mean 'oslo'"):
+        make_split(cities_table(), SplitConfig(city="osla"))
+    with pytest.raises(ValueError, match="a fold or a city, not both"):
+        SplitConfig(city="oslo", fold="1")
+
+
+def uneven_table() -> ClipTable:
+    clips = [
+        Clip(Path(f"{label}{i}"), f"{label}{i}", label, f"{label}{i // 2}", str(i % 5 // 4 + 1))
+        for label in "abcde"
+        for i in range(100)
+    ]
+    return ClipTable(Path("data"), "CSV", tuple(clips))
+
+
+def test_training_is_made_uneven_and_the_test_side_is_not() -> None:
+    even = make_split(uneven_table(), SplitConfig(fold="2"))
+    split = make_split(uneven_table(), SplitConfig(fold="2", imbalance=10))
+    assert split.test == even.test
+    counts = [sum(clip.label == label for clip in split.train) for label in "abcde"]
+    wanted = [80 * 10 ** (-k / 4) for k in range(5)]
+    assert counts[0] == 80
+    assert all(abs(count - target) <= 1 for count, target in zip(counts, wanted, strict=True))
+    assert set(split.train) < set(even.train)
+    assert "uneven, 10 to 1" in split.description
+    assert make_split(uneven_table(), SplitConfig(fold="2", imbalance=10)) == split
+    other = make_split(uneven_table(), SplitConfig(fold="2", imbalance=10, seed=1))
+    assert other.train != split.train
+    kept = {clip.group for clip in split.train}
+    assert all(clip in split.train for clip in even.train if clip.group in kept)  # whole groups
+    least = make_split(uneven_table(), SplitConfig(fold="2", imbalance=1000))
+    assert min(sum(clip.label == label for clip in least.train) for label in "abcde") >= 1

@@ -16,6 +16,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and predictions.csv.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,
     split: Annotated[str | None, typer.Option(help="test, validation, train or all; see the README.")] = None,
+    unused: Annotated[bool, typer.Option("--unused", help="Measure unseen cities' clips in no split too.")] = False,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
@@ -23,12 +24,13 @@ def evaluate(
     from rich.console import Console
 
     from scenelet.reports.evaluation import report_table
+    from scenelet.reports.places import city_rows
     from scenelet.workflows.evaluate import evaluate as run_evaluate
 
-    report = run_evaluate(model, data, out, fold=fold, split=split, audio_dir=audio_dir)
+    report = run_evaluate(model, data, out, fold=fold, split=split, unused=unused, audio_dir=audio_dir)
     if format is Format.json:
         print(json.dumps(report, indent=2))
     else:
-        Console().print(report_table(report))
+        Console().print(report_table(report, city_rows(report)))
     if out is not None:
         say(f"written: {out / 'report.json'}, {out / 'predictions.csv'}")

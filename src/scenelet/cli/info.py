@@ -44,6 +44,9 @@ def print_tables(description: dict[str, Any]) -> None:
     facts.add_row("labels", Text(", ".join(description["labels"])))
     facts.add_row("parameters", f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept")
     facts.add_row("multiply-accumulates", f"{description['macs'] / 1e6:,.1f} M per window of {seconds:g} s")
+    field = description["receptive_field"]
+    sees = f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)"
+    facts.add_row("receptive field", f"{sees} of {description['features']['n_mels']} bands and {seconds:g} s")
     for part in ("features", "window", "provenance", "results"):
         facts.add_row(
             part, Text("\n".join(f"{plain(key)}: {plain(value)}" for key, value in description[part].items()))

@@ -34,7 +34,7 @@ def write(
 @submit.command()
 def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where to write it.")]) -> None:
     """Write an example of the details file, to fill in."""
-    from scenelet.reports.submission_details import write_example
+    from scenelet.submission.details import write_example
 
     write_example(path)
     say(f"written: {path}; fill it in")
@@ -48,7 +48,7 @@ def check(
     format: Annotated[Format, typer.Option(help="How to print the faults.")] = Format.table,
 ) -> None:
     """List every fault of a submission; exits with 1 when there are any."""
-    from scenelet.reports.validate import check_files
+    from scenelet.submission.validate import check_files
 
     faults = check_files(output, meta, partial)
     if format is Format.json:

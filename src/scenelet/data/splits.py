@@ -55,7 +55,8 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
 
     Validation is the data's own; where it has none, `config.validation_fraction` of each class's
     training clips is cut off in whole groups, as near as the groups allow. What is left for training is
-    made uneven where `config.imbalance` says so. The same table and settings give the same split, whatever the order of the files.
+    made uneven where `config.imbalance` says so. The same table and settings give the same split,
+    whatever the order of the files.
 
     Raises:
         DataError: an unknown fold, a class without training clips, or groups that cannot be cut.

@@ -6,6 +6,7 @@ the table sets for all its rows, a recipe's own part, what the row sets.
 
 import functools
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ class Row(Settings):
 
     name: str
     recipe: str | None = Field(None, description="whose own part is taken in, without what it stands on")
-    settings: dict[str, dict[str, Any]] = {}
+    settings: Mapping[str, dict[str, Any]] = Field({}, description="section -> setting -> value")
     paper: PaperFigures | None = None
 
 
@@ -49,12 +50,14 @@ class SystemTable(Settings):
     title: str
     reference: str
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
-    common: dict[str, dict[str, Any]] = {}
+    common: Mapping[str, dict[str, Any]] = Field({}, description="as `Row.settings`")
     fine_tune: bool = False
     paper_clips: int | None = None
 
     def config(self, row: Row, budget: str) -> RunConfig:
         """The row's settings under a budget: the name of a recipe, or a TOML file.
+
+        A row that names a network starts from that network's defaults.
 
         Raises:
             UsageError: no such budget, or a setting that is out of range.
@@ -62,6 +65,8 @@ class SystemTable(Settings):
         values = merge(read_values(budget), self.common)
         if row.recipe is not None:
             values = merge(values, read_own_part(row.recipe)[0])
+        if "name" in row.settings.get("network", {}):
+            values.pop("network", None)
         return build_config(merge(values, row.settings), f"{row.name} under {budget}")
 
 

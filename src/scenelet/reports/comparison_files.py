@@ -14,12 +14,14 @@ FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any]) -> None:
-    """Write `NAME.md`, `NAME.json` and, where a row is measured, `NAME.png`, each whole or not at all."""
-    stem = folder / compared["name"]
-    replace_file(stem.with_suffix(".md"), markdown(compared))
-    replace_file(stem.with_suffix(".json"), json.dumps(compared, indent=2) + "\n")
-    if any("macro_accuracy" in row for row in compared["rows"]):
-        replace_file(stem.with_suffix(".png"), _plot(compared))
+    """Write `NAME.md` and `NAME.json`, each whole or not at all."""
+    replace_file(folder / f"{compared['name']}.md", markdown(compared))
+    replace_file(folder / f"{compared['name']}.json", json.dumps(compared, indent=2) + "\n")
+
+
+def write_plot(folder: Path, compared: Mapping[str, Any]) -> None:
+    """Write `NAME.png`, whole or not at all."""
+    replace_file(folder / f"{compared['name']}.png", _plot(compared))
 
 
 def markdown(compared: Mapping[str, Any]) -> str:
@@ -92,8 +94,9 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         notes.append("Size: kept weights and all norm parameters, 4 bytes each, 2 where the row is pruned.")
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
         notes.append(
-            f"The paper's ± is not the paper's: it is the plain binomial 95 % of an accuracy on {compared['paper_clips']:,}"
-            " clips. Most differences between its rows are smaller. Its data is not the data here."
+            "The ± beside the paper's accuracies is not the paper's: it is the plain binomial 95 % of an accuracy on"
+            f" {compared['paper_clips']:,} clips. Most differences between its rows are smaller. It was measured on"
+            " other data than the figures here."
         )
     return notes
 

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from scenelet.data.table import SPLITS, ClipTable
+from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.data.tau import TAU_2020_3CLASS
 
 PAPER = {"train": TAU_2020_3CLASS.train, "test": TAU_2020_3CLASS.test}
 """Table 2: the development set of DCASE 2020 Task 1B."""
+NO_SPLIT = "in no split"
 
 
 def class_counts(table: ClipTable) -> dict[str, Any]:
@@ -19,14 +20,10 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
     Returns:
         "data", "sides" {side: {label: {"clips", "groups"}}}, and "paper", Table 2 where the classes are its own.
     """
-    sides: dict[str, list[Any]] = {}
+    sides: dict[str, list[Clip]] = {}
     for clip in table.clips:
-        if table.has_split:
-            side = clip.split or "none"
-        else:
-            side = f"fold {clip.fold}" if clip.fold is not None else "all"
-        sides.setdefault(side, []).append(clip)
-    order = [*SPLITS, *(f"fold {fold}" for fold in table.folds), "all", "none"]
+        sides.setdefault(_side(clip, table.has_split), []).append(clip)
+    order = [*SPLITS, *(f"fold {fold}" for fold in table.folds), "all", NO_SPLIT]
     counted = {}
     for side in sorted(sides, key=order.index):
         clips = Counter(clip.label for clip in sides[side])
@@ -34,6 +31,12 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
         counted[side] = {label: {"clips": clips[label], "groups": groups[label]} for label in table.labels}
     three = set(table.labels) == set(TAU_2020_3CLASS.train)
     return {"data": table.describe(), "sides": counted, "paper": PAPER if three else None}
+
+
+def _side(clip: Clip, has_split: bool) -> str:
+    if has_split:
+        return clip.split or NO_SPLIT
+    return "all" if clip.fold is None else f"fold {clip.fold}"
 
 
 def counts_markdown(counts: Mapping[str, Any]) -> str:

@@ -31,30 +31,45 @@ def write_report(folder: Path, report: Mapping[str, Any], results: Sequence[Clip
     make_folder(folder)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["filename", "label", "group", "predicted", *labels])
+    rows.writerow(["filename", "label", "group", "city", "predicted", *labels])
     for result in results:
-        shares = (f"{p:.6f}" for p in result.probabilities)
-        rows.writerow([result.clip.name, result.clip.label, result.clip.group, result.label, *shares])
+        clip, shares = result.clip, (f"{p:.6f}" for p in result.probabilities)
+        rows.writerow([clip.name, clip.label, clip.group, clip.city or "", result.label, *shares])
     for name, content in (("predictions.csv", text.getvalue()), ("report.json", json.dumps(report, indent=2) + "\n")):
         replace_file(folder / name, content)
 
 
-def report_table(report: Mapping[str, Any]) -> RenderableType:
-    """Headline, figures per class, and what each class was mistaken for."""
+def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
+    """Headline, figures per class with what each was mistaken for, and per city; 95 % intervals in brackets."""
     made = " (made scenes)" if report.get("made") else ""
+    intervals = report["intervals"]
     headline = (
-        f"macro accuracy {100 * report['macro_accuracy']:.1f} %, accuracy {100 * report['accuracy']:.1f} %,"
-        f" log loss {report['log_loss']:.3f}, {report['clips']} clips{made}"
+        f"macro accuracy {_percent(intervals['macro_accuracy'])}, accuracy {_percent(intervals['accuracy'])},"
+        f" log loss {_plain(intervals['log_loss'])}, {report['clips']:,} clips of {report['groups']:,} groups{made}"
     )
     labels = list(report["per_class"])
     table = Table("label", "clips", "accuracy", "log loss", "mistaken for", box=SIMPLE)
     for label, row in zip(labels, report["confusion"], strict=True):
-        figures = report["per_class"][label]
-        if figures["clips"] == 0:
+        own = report["per_class"][label]
+        if own["clips"] == 0:
             table.add_row(Text(label), "0", "", "", "")
             continue
         wrong = [(other, count) for other, count in zip(labels, row, strict=True) if count and other != label]
         mistaken = ", ".join(f"{other} {count}" for other, count in sorted(wrong, key=lambda pair: -pair[1]))
-        accuracy, loss = f"{100 * figures['accuracy']:.1f} %", f"{figures['log_loss']:.3f}"
-        table.add_row(Text(label), str(figures["clips"]), accuracy, loss, Text(mistaken))
-    return Group(headline, table)
+        loss = f"{own['log_loss']:.3f}"
+        table.add_row(Text(label), f"{own['clips']:,}", _percent(own["interval"]), loss, Text(mistaken))
+    if not cities:
+        return Group(Text(headline), table)
+    places = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)
+    for name, own in cities:
+        accuracy, loss = own["intervals"]["macro_accuracy"], own["intervals"]["log_loss"]
+        places.add_row(Text(name), f"{own['clips']:,}", _percent(accuracy), _plain(loss))
+    return Group(Text(headline), table, places)
+
+
+def _percent(interval: Mapping[str, float]) -> Text:
+    return Text(f"{100 * interval['value']:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]")
+
+
+def _plain(interval: Mapping[str, float]) -> Text:
+    return Text(f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]")

@@ -132,6 +132,7 @@ def _model(
         "three_classes": sides.source.three_classes,
         "split": config.split.model_dump(),
         "split_fingerprint": fingerprint(sides.split),
+        "train_cities": sorted({clip.city for clip in sides.split.train if clip.city is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }

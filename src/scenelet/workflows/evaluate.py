@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scenelet.classifier import load
 from scenelet.config import SplitConfig
 from scenelet.console import say, track
@@ -13,8 +11,8 @@ from scenelet.data.splits import fingerprint, make_split
 from scenelet.data.table import Clip, ClipTable
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import AudioError, DataError, UsageError
-from scenelet.metrics import summary
 from scenelet.reports.evaluation import ClipResult, write_report
+from scenelet.reports.places import city_figures, figures
 
 SPLITS = ("test", "validation", "train", "all")
 
@@ -26,6 +24,7 @@ def evaluate(
     *,
     fold: str | None = None,
     split: str | None = None,
+    unused: bool = False,
     audio_dir: Path | None = None,
 ) -> dict[str, Any]:
     """Predict every clip of a split and compare with its label; returns what `report.json` holds.
@@ -37,6 +36,8 @@ def evaluate(
         fold: which fold is the test side; None: as in the model's training.
         split: "test", "validation", "train", or "all"; None: "test" of the split that the model was
             trained with, or of the data's own, and all clips of other recordings.
+        unused: also measure the clips that the data's own split leaves out, where they are of a city that
+            the model's training did not hear; see "unseen_with_unused" in `scenelet.reports.places`.
         audio_dir: where a CSV's files lie.
 
     Raises:
@@ -46,7 +47,9 @@ def evaluate(
     provenance = classifier.model.provenance
     table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
     say(table.describe())
-    measured, clips = _choose(table, split, fold, provenance)
+    measured, chosen = _choose(table, split, fold, provenance)
+    heard = provenance.get("train_cities", [])
+    clips = (*chosen, *(_left_out(table, chosen, heard) if unused else ()))
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
     if unknown:
         raise DataError(
@@ -59,8 +62,8 @@ def evaluate(
         if isinstance(prediction, AudioError):
             raise prediction
         results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values())))
-    targets = np.array([classifier.labels.index(clip.label) for clip in clips])
-    report = summary(targets, np.array([result.probabilities for result in results], np.float32), classifier.labels)
+    report = figures(results[: len(chosen)], classifier.labels)
+    report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
     report |= {
         "model": str(model),
         "data": table.describe(),
@@ -100,6 +103,15 @@ def _choose(
     if not clips:
         raise DataError(f"{table.root}: its {split or 'test'} split is empty; use --split all to measure every clip")
     return split or "test", clips
+
+
+def _left_out(table: ClipTable, chosen: tuple[Clip, ...], heard: list[str]) -> list[Clip]:
+    """The clips in no split whose city training did not hear."""
+    there = {clip.name for clip in chosen}
+    found = [c for c in table.clips if c.split is None and c.name not in there and c.city not in (None, *heard)]
+    if not (table.has_split and heard and found):
+        raise UsageError(f"--unused: {table.source} leaves out no clip of a city that training did not hear")
+    return found
 
 
 def _everything(table: ClipTable) -> tuple[str, tuple[Clip, ...]]:

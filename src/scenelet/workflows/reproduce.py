@@ -1,18 +1,23 @@
 """A whole table of systems as a grid of trainings that can be interrupted, with the paper's figures beside."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from scenelet.compression.pack import pack
+from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.data.sources import load_table
 from scenelet.data.table import ClipTable
-from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.errors import DataError, SceneletError, UsageError, did_you_mean
 from scenelet.files import make_folder
 from scenelet.recipes.tables import Row, SystemTable, load_table_of_systems
 from scenelet.reports.comparison import RowResult, compare, macro_accuracy
-from scenelet.reports.comparison_files import write_comparison
-from scenelet.training.run import DataRecord
+from scenelet.reports.comparison_files import write_comparison, write_plot
+from scenelet.training.run import DataRecord, build_network
 from scenelet.workflows.grid import Cell, Store
 
 
@@ -29,7 +34,7 @@ def reproduce(
     three_classes: bool = False,
     cache_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Compute what is missing of a table, and write it as Markdown, JSON and a plot after every cell.
+    """Compute what is missing of a table; it is written as Markdown and JSON after every cell, and plotted at the end.
 
     A cell is a row, a fold (or city) and a seed. A finished one is never computed again, by whichever table it
     was asked for; one that was cut goes on from its last finished epoch, with the same end. Several processes
@@ -62,6 +67,8 @@ def reproduce(
     )
     store = Store(out, source, table, cache_dir)
     cells = _cells(systems, table, budget, seeds, folds, cities)
+    for row in systems.rows:
+        _require_a_network(systems.config(row, budget), table.labels, f"{row.name} under {budget}")
     make_folder(out)
     stem = f"{name}-{Path(budget).stem}" + ("-cities" if cities else "")
 
@@ -72,14 +79,16 @@ def reproduce(
         return compared
 
     _compute_missing(cells, store, report)
-    return report()
+    compared = report()
+    write_plot(out, compared)
+    return compared
 
 
 def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], Any]) -> None:
     """Compute cell by cell; what another process is at comes last, and is waited for."""
     waiting = [cell for cell in cells if store.result(cell) is None]
     say(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before")
-    spent: list[float] = []
+    done, started = 0, time.monotonic()
     for wait in (False, True):
         postponed = []
         for index, cell in enumerate(waiting):
@@ -88,8 +97,8 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
                     postponed.append(cell)
                     continue
                 result = store.result(cell) or store.compute(cell, _title(cell))
-            spent.append(result.minutes)
-            left = sum(spent) / len(spent) * (len(waiting) - index - 1)
+            done += 1
+            left = (time.monotonic() - started) / done * (len(waiting) - index - 1) / 60
             accuracy = f"{100 * macro_accuracy(result):.1f} %"
             say(f"{_title(cell)}: {accuracy}, {result.minutes:.1f} min; about {left:.0f} min left")
             report()
@@ -112,6 +121,15 @@ def _cells(
                 settings = config.model_copy(update={"split": split, "seed": seed})
                 cells.append(Cell(row, held_out, seed, settings, systems.fine_tune))
     return cells
+
+
+def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
+    """What cannot be built or stored is better known before the first cell than after hours."""
+    bands = torch.ones(config.features.n_mels)
+    try:
+        pack(build_network(config, len(labels), bands, bands), labels, config.features, config.window).shapes()
+    except SceneletError as error:
+        raise UsageError(f"{where}: {error}; choose another budget") from None
 
 
 def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from scenelet.describe import sizes
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.files import make_folder
 from scenelet.modelfile import SceneModel
-from scenelet.reports.faults import Fault
-from scenelet.reports.submission import (
+from scenelet.submission.details import Details, read_details
+from scenelet.submission.faults import Fault
+from scenelet.submission.form import (
     BYTES_PER_KB,
     FILENAME,
     LABELS,
@@ -23,10 +24,9 @@ from scenelet.reports.submission import (
     output_text,
     write_pair,
 )
-from scenelet.reports.submission_details import Details, read_details
-from scenelet.reports.submission_meta import EVALUATE, data_augmentation, meta_information, read_report
-from scenelet.reports.validate import check_pair
-from scenelet.reports.validate_meta import check_meta
+from scenelet.submission.meta import EVALUATE, data_augmentation, meta_information, read_report
+from scenelet.submission.validate import check_pair
+from scenelet.submission.validate_meta import check_meta
 
 
 def submit(
@@ -37,7 +37,7 @@ def submit(
     Args:
         model: a `.scn` file of the three classes.
         audio_dir: the evaluation set's recordings, `0.wav` to `8639.wav`, or FLAC and others under these names.
-        details: what the model file does not know, see `scenelet.reports.submission_details`.
+        details: what the model file does not know, see `scenelet.submission.details`.
         out: the folder to write into.
         report: `report.json` of an evaluation, for the results; None leaves them out.
         partial: fewer recordings will do. The challenge does not take such a submission.

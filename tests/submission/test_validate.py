@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenelet.errors import DataError
-from scenelet.reports.faults import Fault
-from scenelet.reports.submission import LABELS, RECORDINGS, Row, meta_text, output_text
-from scenelet.reports.validate import check_files, check_pair
-from scenelet.reports.validate_meta import MAX_META_BYTES, check_meta
-from scenelet.reports.validate_output import MAX_OUTPUT_BYTES, check_output
+from scenelet.submission.faults import Fault
+from scenelet.submission.form import LABELS, RECORDINGS, Row, meta_text, output_text
+from scenelet.submission.validate import check_files, check_pair
+from scenelet.submission.validate_meta import MAX_META_BYTES, check_meta
+from scenelet.submission.validate_output import MAX_OUTPUT_BYTES, check_output
 
 LABEL = "Chang_QTI_task1b_1"
 OUTPUT, META = f"{LABEL}.output.csv", f"{LABEL}.meta.yaml"

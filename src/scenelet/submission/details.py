@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from scenelet.config import Settings
 from scenelet.errors import OutputError, UsageError, did_you_mean
 from scenelet.files import replace_file
-from scenelet.reports.submission import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION, URL, key_path
+from scenelet.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION, URL, key_path
 
 
 def _line(text: str) -> str:

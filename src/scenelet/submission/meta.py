@@ -12,8 +12,8 @@ from scenelet.errors import DataError
 from scenelet.modelfile import SceneModel
 from scenelet.nodes import Conv, Linear
 from scenelet.planes import BYTES
-from scenelet.reports.submission import BYTES_PER_KB, LABELS
-from scenelet.reports.submission_details import Details
+from scenelet.submission.details import Details
+from scenelet.submission.form import BYTES_PER_KB, LABELS
 
 CLIP_SECONDS = 10
 """Length of the challenge's recordings."""

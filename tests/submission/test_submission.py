@@ -13,11 +13,11 @@ from scenelet.config import FeatureConfig, MixingConfig, WindowConfig
 from scenelet.describe import sizes
 from scenelet.errors import DataError, OutputError, UsageError
 from scenelet.modelfile import TrainingCounts
-from scenelet.reports.submission import LABELS, Row, meta_text, output_text, write_pair
-from scenelet.reports.submission_details import EXAMPLE, Details, read_details, write_example
-from scenelet.reports.submission_meta import meta_information, read_report
-from scenelet.reports.validate_meta import check_meta
-from scenelet.reports.validate_output import check_output
+from scenelet.submission.details import EXAMPLE, Details, read_details, write_example
+from scenelet.submission.form import LABELS, Row, meta_text, output_text, write_pair
+from scenelet.submission.meta import meta_information, read_report
+from scenelet.submission.validate_meta import check_meta
+from scenelet.submission.validate_output import check_output
 from tiny_model import changed, tiny_model
 
 NAME = "Lastname_INST_task1b_1"

@@ -6,8 +6,8 @@ import itertools
 import re
 
 from scenelet.data.rows import first_few
-from scenelet.reports.faults import Fault, shown
-from scenelet.reports.submission import COLUMNS, FILENAME, LABELS, RECORDINGS
+from scenelet.submission.faults import Fault, shown
+from scenelet.submission.form import COLUMNS, FILENAME, LABELS, RECORDINGS
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 a row's probabilities may sum: four decimals and up are fine."""

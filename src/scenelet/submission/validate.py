@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from scenelet.errors import DataError
-from scenelet.reports.faults import Fault
-from scenelet.reports.submission import LABEL, LABEL_FORM, META_ENDING, OUTPUT_ENDING
-from scenelet.reports.validate_meta import MAX_META_BYTES, check_meta
-from scenelet.reports.validate_output import MAX_OUTPUT_BYTES, check_output
+from scenelet.submission.faults import Fault
+from scenelet.submission.form import LABEL, LABEL_FORM, META_ENDING, OUTPUT_ENDING
+from scenelet.submission.validate_meta import MAX_META_BYTES, check_meta
+from scenelet.submission.validate_output import MAX_OUTPUT_BYTES, check_output
 
 
 def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:

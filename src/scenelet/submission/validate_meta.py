@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scenelet.reports.bounded_yaml import load_yaml
-from scenelet.reports.faults import Fault, shown
-from scenelet.reports.submission import (
+from scenelet.submission.bounded_yaml import load_yaml
+from scenelet.submission.faults import Fault, shown
+from scenelet.submission.form import (
     BYTES_PER_KB,
     EMAIL,
     LABEL,

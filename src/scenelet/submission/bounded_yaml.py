@@ -7,7 +7,7 @@ stand for more values than memory holds. Only PyYAML's safe loader is used.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from scenelet.reports.faults import Fault, shown
+from scenelet.submission.faults import Fault, shown
 
 MAX_NODES = 10_000
 """Values a document may stand for, aliases counted each time."""

@@ -1,0 +1,83 @@
+"""The challenge's baseline: its size, its shapes, and that its file does what the network does."""
+
+import numpy as np
+import pytest
+import torch
+
+from scenelet import modelfile
+from scenelet.classifier import Classifier
+from scenelet.compression.pack import pack
+from scenelet.describe import sizes
+from scenelet.errors import UsageError
+from scenelet.nn import create_model, list_models
+from scenelet.nn.standardise import Standardised
+from scenelet.recipes import load_recipe
+from scenelet.training.run import build_network
+
+
+def test_parameters_are_the_published_ones() -> None:
+    network = create_model("dcase2020_baseline", num_classes=3)
+    assert sum(p.numel() for p in network.parameters()) == 115_411
+    without = sum(p.numel() for name, p in network.named_parameters() if not name.startswith("norm"))
+    assert without == 115_219
+    assert "dcase2020_baseline" in list_models()
+
+
+def test_its_file_has_the_published_size_by_the_challenges_rule() -> None:
+    config = load_recipe("dcase2020_baseline")
+    network = build_network(config, 3, torch.zeros(40), torch.ones(40)).eval()
+    model = pack(network, ("indoor", "outdoor", "transportation"), config.features, config.window, dtype="fp32")
+    size = sizes(modelfile.decode(modelfile.encode(model), "it"), 0)
+    assert size["dcase2020"] == 4 * 115_219
+    assert f"{size['dcase2020'] / 1024:.1f}" == "450.1"  # KiB, as the challenge prints
+    assert model.counts.parameters == 115_411
+
+
+@pytest.mark.parametrize(
+    ("n_mels", "frames", "hidden"), [(40, 501, 128), (40, 500, 128), (40, 251, 128), (80, 1001, 512)]
+)
+def test_shapes(n_mels: int, frames: int, hidden: int) -> None:
+    network = create_model("dcase2020_baseline", num_classes=4, n_mels=n_mels, frames=frames).eval()
+    assert network.dense.in_features == hidden
+    assert network(torch.zeros(2, 1, n_mels, frames)).shape == (2, 4)
+
+
+def test_too_small_inputs_are_refused() -> None:
+    for n_mels, frames in ((19, 501), (40, 4)):
+        with pytest.raises(UsageError, match="20 mel bands and 5 frames"):
+            create_model("dcase2020_baseline", num_classes=3, n_mels=n_mels, frames=frames)
+
+
+def test_initial_weights_are_its_own() -> None:
+    network = create_model("dcase2020_baseline", num_classes=3, generator=torch.Generator().manual_seed(0))
+    again = create_model("dcase2020_baseline", num_classes=3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(network.conv2.weight, again.conv2.weight)
+    bound = (6 / (49 * 32 + 49 * 64)) ** 0.5
+    assert 0.99 * bound < network.conv2.weight.abs().max() <= bound
+    assert 0.049 < network.dense.weight.abs().max() <= 0.05
+    assert not network.conv1.bias.any()
+
+
+@pytest.mark.parametrize("frames", [501, 113])
+def test_the_file_does_what_the_network_does(frames: int) -> None:
+    torch.manual_seed(1)
+    config = load_recipe("dcase2020_baseline", [f"window.seconds={(frames - 1) * 960 / 48000}"])
+    inner = create_model("dcase2020_baseline", num_classes=3, frames=frames)
+    for module in inner.modules():  # on a fresh network all norms are equal, and a mix-up would go unseen
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.normal_(module.weight)
+            torch.nn.init.normal_(module.bias)
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.normal_(module.bias, std=0.3)
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.3)
+    network = Standardised(inner, torch.linspace(-50, -30, 40), torch.linspace(8, 12, 40)).eval()
+    model = pack(network, ("a", "b", "c"), config.features, config.window, dtype="fp32")
+    x = torch.randn(4, 1, 40, frames) * torch.tensor([1.0, 5.0, 10.0, 30.0]).view(4, 1, 1, 1) - 40
+    with torch.no_grad():
+        expected = network(x).softmax(1).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.001
+    found = Classifier(modelfile.decode(modelfile.encode(model), "it")).probabilities(x.numpy())
+    assert np.abs(found - expected).max() < 1e-5

@@ -1,0 +1,38 @@
+"""Dropout: how much it drops, and that its draws begin where they are told to."""
+
+import torch
+from torch import nn
+
+from scenelet.nn.dropout import Dropout, reseed
+
+
+def test_share_and_scale() -> None:
+    layer = Dropout(0.3)
+    layer.reseed(0)
+    y = layer(torch.ones(200, 500))
+    assert abs((y == 0).float().mean() - 0.3) < 0.01
+    assert torch.allclose(y[y != 0], torch.tensor(1 / 0.7))
+    assert torch.equal(layer.eval()(torch.ones(3)), torch.ones(3))
+
+
+def test_draws_begin_anew_and_differ_between_layers() -> None:
+    network = nn.Sequential(Dropout(0.5), nn.Identity(), Dropout(0.5))
+    first, second = network[0], network[2]
+    x = torch.ones(64)
+    reseed(network, 7)
+    once = first(x), second(x)
+    assert not torch.equal(*once)
+    torch.rand(5)  # what others draw from the shared generator changes nothing
+    reseed(network, 7)
+    assert torch.equal(first(x), once[0])
+    assert torch.equal(second(x), once[1])
+    reseed(network, 8)
+    assert not torch.equal(first(x), once[0])
+
+
+def test_pytorchs_generator_is_left_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    Dropout(0.5)(torch.ones(10))
+    assert torch.equal(torch.rand(4), expected)

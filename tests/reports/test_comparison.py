@@ -1,0 +1,136 @@
+"""Comparisons: pooled over folds, averaged over seeds, tested on shared clips, the same each time."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, log_loss
+
+from scenelet.recipes.tables import PaperFigures, Row, SystemTable
+from scenelet.reports.cells import CellResult, ClipOutcome
+from scenelet.reports.comparison import RowResult, compare, macro_accuracy
+from scenelet.reports.comparison_files import markdown, write_comparison, write_plot
+
+LABELS = ("indoor", "outdoor", "transportation")
+SYSTEMS = SystemTable(
+    title="Two systems",
+    reference="old",
+    paper_clips=4185,
+    rows=(
+        Row(
+            name="old", paper=PaperFigures(accuracy=98.0, per_class=(97.8, 97.4, 98.9), parameters="601K", size="9 KB")
+        ),
+        Row(name="new"),
+    ),
+)
+
+
+def cell(held_out: str, seed: int, skill: float, clips: int = 60) -> CellResult:
+    """Answers that are right with a chance of about `skill`; groups of three clips."""
+    rng = np.random.default_rng([int(held_out or 0), seed, int(100 * skill)])
+    outcomes = []
+    for i in range(clips):
+        scores = rng.dirichlet(np.ones(3))
+        best = i % 3 if rng.random() < skill else (i + 1) % 3
+        order = np.argsort(scores)
+        scores[[order[-1], best]] = scores[[best, order[-1]]]
+        group = f"{held_out}-{i // 3}"
+        outcome = ClipOutcome(
+            name=f"{held_out}-{i}.wav", label=LABELS[i % 3], group=group, city=None, probabilities=tuple(scores)
+        )
+        outcomes.append(outcome)
+    return CellResult(
+        held_out=held_out,
+        seed=seed,
+        labels=LABELS,
+        train_counts=(1, 2, 3),
+        parameters=100,
+        parameters_kept=40,
+        bytes={"paper": 1234, "disk": 5000 + seed},
+        steps=10,
+        minutes=0.5,
+        versions={},
+        clips=tuple(outcomes),
+    )
+
+
+def results(*, new: float = 0.9, folds: tuple[str, ...] = ("1", "2"), seeds: int = 2) -> list[RowResult]:
+    def row(index: int, skill: float) -> RowResult:
+        cells = [cell(fold, seed, skill) for seed in range(seeds) for fold in folds]
+        return RowResult(SYSTEMS.rows[index], cells, len(cells))
+
+    return [row(0, 0.6), row(1, new)]
+
+
+def test_measures_are_scikit_learns() -> None:
+    old = results(seeds=1)[0]
+    entry = compare(SYSTEMS, results(seeds=1), "data", "it", False)["rows"][0]
+    clips = [clip for one in old.cells for clip in one.clips]
+    truth = [LABELS.index(clip.label) for clip in clips]
+    shares = np.array([clip.probabilities for clip in clips])
+    assert entry["macro_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(truth, shares.argmax(1)))
+    assert entry["log_loss"]["value"] == pytest.approx(log_loss(truth, shares), rel=1e-5)
+    assert entry["clips"] == 120
+    assert entry["groups"] == 40
+    first = old.cells[0]
+    own = [LABELS.index(clip.label) for clip in first.clips]
+    said = np.array([clip.probabilities for clip in first.clips]).argmax(1)
+    assert macro_accuracy(first) == pytest.approx(balanced_accuracy_score(own, said))
+    assert entry["by_cell"][0]["macro_accuracy"] == macro_accuracy(first)
+
+
+def test_seeds_are_averaged_clip_by_clip() -> None:
+    both = compare(SYSTEMS, results(seeds=2), "data", "it", False)["rows"][0]
+    values = [one["macro_accuracy"] for one in both["by_cell"]]
+    assert len(values) == 4
+    assert both["macro_accuracy"]["value"] == pytest.approx(np.mean(values))
+    assert both["clips"] == 120
+
+
+def test_a_better_system_is_found_better_and_an_equal_one_is_not() -> None:
+    old, new = compare(SYSTEMS, results(new=0.95), "data", "it", False)["rows"]
+    assert old["against_reference"] is None
+    test = new["against_reference"]
+    assert test["difference"]["low"] > 0
+    assert test["p"] < 0.01
+    assert test["clips"] == 120
+    twin = [RowResult(SYSTEMS.rows[1], results()[0].cells, 4)]
+    same = compare(SYSTEMS, [results()[0], *twin], "data", "it", False)["rows"][1]["against_reference"]
+    assert (same["difference"]["value"], same["p"]) == (0.0, 1.0)
+
+
+def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
+    old, new = results(folds=("1", "2"), seeds=1)
+    half = [RowResult(old.row, old.cells[:1], 2), new]
+    entries = compare(SYSTEMS, half, "data", "it", False)["rows"]
+    assert entries[1]["against_reference"]["clips"] == 60
+    assert (entries[0]["cells"], entries[0]["cells_expected"]) == (1, 2)
+    assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", False))
+    nothing = compare(SYSTEMS, [RowResult(old.row, [], 2), new], "data", "it", False)
+    assert nothing["rows"][1]["against_reference"] is None
+    assert "macro_accuracy" not in nothing["rows"][0]
+    assert markdown(nothing)
+
+
+def test_files_are_the_same_each_time(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        compared = compare(SYSTEMS, results(), "data", "it", False)
+        write_comparison(tmp_path / folder, compared)
+        write_plot(tmp_path / folder, compared)
+    for name in ("it.md", "it.json", "it.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert json.loads((tmp_path / "a" / "it.json").read_text())["reference"] == "old"
+    assert (tmp_path / "a" / "it.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_says_what_noise_is() -> None:
+    text = markdown(compare(SYSTEMS, results(), "some data", "it", True))
+    assert "98.0 ± 0.42 (97.8, 97.4, 98.9)" in text
+    assert "plain binomial 95 %" in text
+    assert "not corrected for making several tests" in text
+    assert "are made" in text
+    assert "some data" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1

@@ -1,0 +1,104 @@
+"""The tables of systems: every row under every budget, and the parameters that the paper prints."""
+
+import pytest
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.errors import UsageError
+from scenelet.recipes import list_recipes, load_recipe
+from scenelet.recipes.tables import list_tables, load_table_of_systems
+from scenelet.training.run import build_network
+
+BUDGETS = ("small", "paper")
+
+
+def rows(name: str, budget: str) -> dict[str, RunConfig]:
+    table = load_table_of_systems(name)
+    return {row.name: table.config(row, budget) for row in table.rows}
+
+
+def parameters(config: RunConfig, classes: int) -> int:
+    bands = torch.ones(config.features.n_mels)
+    return sum(p.numel() for p in build_network(config, classes, bands, bands).network.parameters())
+
+
+def test_the_tables_there_are() -> None:
+    assert list_tables() == ["ablation", "imbalance", "table3", "table4"]
+    with pytest.raises(UsageError, match="did you mean 'table3'"):
+        load_table_of_systems("table33")
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", ["ablation", "imbalance", "table3", "table4"])
+def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: str) -> None:
+    configs = rows(name, budget)
+    lengths = {(c.schedule.epochs, c.schedule.batch_size, c.prune.epochs) for c in configs.values()}
+    assert len(lengths) == 1
+    assert len({config.window for config in configs.values()}) == 1
+    for config in configs.values():
+        parameters(config, 10)
+
+
+def test_table_3s_parameters() -> None:
+    counts = {name: parameters(config, 10) for name, config in rows("table3", "paper").items()}
+    assert counts == {
+        "CP-ResNet(ch64)": 898_580,
+        "Shared-ResNet(N=3)": 603_668,
+        "Shared-ResNet(N=3) + FreqMix": 603_668,
+        "Shared-ResNet(N=3) + SSN(S=2)": 603_668,
+        "Shared-ResNet(N=3) + FreqMix + SSN(S=2)": 603_668,
+    }
+
+
+def test_table_4s_parameters() -> None:
+    configs = rows("table4", "paper")
+    counts = {name: parameters(config, 3) for name, config in configs.items()}
+    assert counts["Official baseline"] == 115_411
+    assert counts["CP-ResNet(ch64)"] == 896_774
+    assert {counts[name] for name in counts if name.startswith("Ours")} == {601_862}
+    assert parameters(rows("ablation", "paper")["not shared"], 10) == 931_348
+
+
+def test_what_table_3s_rows_switch() -> None:
+    configs = rows("table3", "paper")
+    on = {name: (c.network.sub_bands if "Shared" in name else 1, c.mixing.freqmix) for name, c in configs.items()}
+    assert list(on.values()) == [(1, False), (1, False), (1, True), (2, False), (2, True)]
+    assert all(config.mixing.mixup and config.loss.name == "cross_entropy" for config in configs.values())
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_pruned_rows_are_the_dense_one_but_for_their_pruning(budget: str) -> None:
+    configs = rows("table4", budget)
+    dense = configs.pop("Ours + CBLoss")
+    assert dense.prune.sparsity == 0
+    pruned = [config for name, config in configs.items() if "Pruned" in name]
+    assert len(pruned) == len({config.prune for config in pruned}) == 4
+    for config in pruned:
+        assert config.model_copy(update={"prune": dense.prune}) == dense
+        assert config.prune.sparsity == 0.6
+        assert (config.prune.rate, config.prune.epochs) == (dense.prune.rate, dense.prune.epochs)
+
+
+def test_the_pruned_recipes_stand_on_the_papers() -> None:
+    assert {f"pruned_{letter}" for letter in "abcd"} <= set(list_recipes())
+    paper = load_recipe("paper")
+    for letter in "abcd":
+        config = load_recipe(f"pruned_{letter}")
+        assert config.model_copy(update={"prune": paper.prune}) == paper
+
+
+def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
+    own, row = load_recipe("dcase2020_baseline"), rows("table4", "paper")["Official baseline"]
+    assert (row.features, row.network, row.mixing.mode, row.mixing.time_roll) == (
+        own.features,
+        own.network,
+        own.mixing.mode,
+        own.mixing.time_roll,
+    )
+    assert (row.schedule.rate, row.schedule.final_rate, row.schedule.shape) == (1e-3, 1e-3, "linear")
+
+
+def test_a_budget_of_ones_own(tmp_path: object) -> None:
+    table = load_table_of_systems("table3")
+    with pytest.raises(UsageError, match="no recipe is named 'smal'; did you mean 'small'"):
+        table.config(table.rows[0], "smal")

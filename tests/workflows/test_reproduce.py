@@ -1,0 +1,222 @@
+"""The grid of a table: nothing is computed twice, and a killed one ends as if it had not been."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+import pytest
+
+from scenelet.config import RunConfig
+from scenelet.errors import DataError, UsageError
+from scenelet.recipes.tables import load_table_of_systems
+from scenelet.reports.cells import CellResult
+from scenelet.workflows.grid import Store
+from scenelet.workflows.reproduce import reproduce
+
+BUDGET = """
+base = "small"
+precision = "fp32"
+
+[features]
+sample_rate = 8000
+n_fft = 256
+hop_length = 128
+n_mels = 64
+
+[window]
+seconds = 0.6
+
+[network]
+width = 4
+
+[mixing]
+time_roll = 2
+
+[schedule]
+epochs = 3
+batch_size = 4
+
+[prune]
+epochs = 2
+"""
+
+
+@pytest.fixture
+def budget(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(BUDGET)
+    return str(path)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Titles of the cells that are computed."""
+    titles: list[str] = []
+    original = Store.compute
+
+    def count(self: Store, cell: object, description: str) -> CellResult:
+        titles.append(description)
+        return original(self, cell, description)
+
+    monkeypatch.setattr(Store, "compute", count)
+    return titles
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Once called, cells are asked for and not computed; gives their titles."""
+
+    def stop() -> list[str]:
+        titles: list[str] = []
+
+        def pretend(self: Store, cell: object, description: str) -> CellResult:
+            titles.append(description)
+            return CellResult.model_validate_json(next((self.folder / "cells").iterdir()).read_bytes())
+
+        monkeypatch.setattr(Store, "compute", pretend)
+        return titles
+
+    return stop
+
+
+def test_a_grid_is_computed_once_and_shared_between_tables(
+    tone_set: Path, budget: str, tmp_path: Path, computed: list[str], no_training: Callable[[], list[str]]
+) -> None:
+    out = tmp_path / "out"
+    compared = reproduce("table3", tone_set, out, budget=budget, folds=["1", "2"])
+    assert len(computed) == 10
+    assert compared["rows"][0]["clips"] == 16
+    assert [row["cells"] for row in compared["rows"]] == [2] * 5
+    assert {row["paper"]["accuracy"] for row in compared["rows"]} == {82.1, 82.4, 82.7, 82.8, 82.9}
+    for ending in ("md", "json", "png"):
+        assert (out / f"table3-tiny.{ending}").stat().st_size > 0
+    assert json.loads((out / "table3-tiny.json").read_text()) == compared
+    assert not list(out.rglob("*.ckpt"))
+    asked = no_training()
+    assert reproduce("table3", tone_set, out, budget=budget, folds=["1", "2"]) == compared
+    assert not asked
+    reproduce("table3", tone_set, out, budget=budget)
+    assert len(asked) == 5  # the third fold
+    asked.clear()
+    reproduce("ablation", tone_set, out, budget=budget, folds=["1"])
+    assert len(asked) == 14 - 3  # the paper's network, S=1, and Mixup alone are rows of Table 3 too
+
+
+def test_pruned_rows_share_their_training_and_end_as_files_in_fp16(tone_set: Path, budget: str, tmp_path: Path) -> None:
+    compared = reproduce("table4", tone_set, tmp_path / "out", budget=budget, folds=["1"], seeds=2)
+    rows = {row["name"]: row for row in compared["rows"]}
+    assert len(list((tmp_path / "out" / "trained").iterdir())) == 8  # 4 networks, 2 seeds
+    dense, pruned = rows["Ours + CBLoss"], rows["Ours Pruned A"]
+    assert dense["parameters_kept"] == dense["parameters"] == pruned["parameters"]
+    assert dense["bytes"]["paper"] == 4 * dense["parameters"]
+    assert pruned["bytes"]["paper"] == 2 * pruned["parameters_kept"]
+    assert pruned["parameters_kept"] < 0.6 * dense["parameters_kept"]
+    assert len({tuple(row["steps"]) for row in compared["rows"]}) == 1
+    assert dense["steps"] == [(3 + 2) * 4]
+    assert [cell["seed"] for cell in dense["by_cell"]] == [0, 1]
+    losses = {rows[f"Ours Pruned {letter}"]["log_loss"]["value"] for letter in "ABCD"}
+    assert len(losses) == 4  # they are four different fine-tunings
+
+
+def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, budget: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from scenelet.cli import main; main()", "reproduce", "table4", str(tone_set)]
+    command += ["--budget", budget, "--fold", "1"]
+
+    def until(condition: Callable[[Path], bool], out: Path) -> None:
+        """Run the command and kill it as soon as the condition holds."""
+        process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while process.poll() is None and not condition(out):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+
+    killed = tmp_path / "killed"
+    until(lambda out: any(out.glob("trained/*/checkpoints/last.ckpt")), killed)  # in a training
+    until(lambda out: len(list(out.glob("cells/*.json"))) >= 2, killed)  # between cells
+    until(lambda out: any(out.glob("tuning/*/checkpoints/last.ckpt")), killed)  # in a fine-tuning
+    assert len(list(killed.glob("cells/*.json"))) < 8
+    for out in (killed, tmp_path / "undisturbed"):
+        subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
+    for name in ("table4-tiny.md", "table4-tiny.json", "table4-tiny.png"):
+        assert (killed / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+
+
+def test_a_cell_that_another_process_is_at_is_left_to_it(
+    tone_set: Path, budget: str, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    (out / "locks").mkdir(parents=True)
+    keys: list[str] = []
+    original = Store._training_key
+    monkeypatch.setattr(Store, "_training_key", lambda self, cell: keys.append(original(self, cell)) or keys[-1])
+    reproduce("table3", tone_set, out, budget=budget, folds=["1"])
+    first = keys[0]
+    other, order = tmp_path / "other", []
+    (other / "locks").mkdir(parents=True)
+    lock = filelock.FileLock(other / "locks" / first)
+    lock.acquire()
+    compute = Store.compute
+
+    def release_when_the_rest_is_done(self: Store, cell: object, description: str) -> CellResult:
+        order.append(description)
+        if len(order) == 4:
+            lock.release()
+        return compute(self, cell, description)
+
+    monkeypatch.setattr(Store, "compute", release_when_the_rest_is_done)
+    reproduce("table3", tone_set, other, budget=budget, folds=["1"])
+    assert len(order) == 5
+    assert order[-1].startswith("CP-ResNet")
+
+
+def test_cities_one_after_the_other(tone_set: Path, budget: str, tmp_path: Path) -> None:
+    lines = tone_set.read_text().splitlines()
+    table = tmp_path / "cities.csv"
+    rows = [f"{line},{('oslo', 'rome')[i // 2 % 2]}" for i, line in enumerate(lines[1:])]
+    table.write_text("\n".join([f"{lines[0]},city", *rows]) + "\n")
+    settings = {"budget": budget, "audio_dir": tone_set.parent}
+    compared = reproduce("imbalance", table, tmp_path / "out", cities=True, **settings)
+    assert {cell["held_out"] for cell in compared["rows"][0]["by_cell"]} == {"oslo", "rome"}
+    assert compared["rows"][0]["clips"] == 24
+    assert (tmp_path / "out" / "imbalance-tiny-cities.md").is_file()
+    with pytest.raises(UsageError, match="not both"):
+        reproduce("table3", table, tmp_path / "out", cities=True, folds=["1"], **settings)
+    with pytest.raises(DataError, match="names 0 cities"):
+        reproduce("table3", tone_set, tmp_path / "out", cities=True, budget=budget)
+
+
+def test_a_row_that_does_not_fit_is_found_before_any_work(tone_set: Path, tmp_path: Path, computed: list[str]) -> None:
+    coarse = tmp_path / "coarse.toml"
+    coarse.write_text(BUDGET.replace("n_mels = 64", "n_mels = 32"))
+    with pytest.raises(UsageError, match=r"S=4 under .*coarse.toml: .* do not split into 4 equal sub-bands"):
+        reproduce("ablation", tone_set, tmp_path / "out", budget=str(coarse), folds=["1"])
+    assert not computed
+    assert not (tmp_path / "out").exists()
+
+
+def test_mistakes_are_found_before_any_work(tone_set: Path, budget: str, tmp_path: Path, computed: list[str]) -> None:
+    with pytest.raises(UsageError, match="no such fold; there are 1 2 3"):
+        reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["7"])
+    with pytest.raises(UsageError, match="no recipe is named"):
+        reproduce("table3", tone_set, tmp_path / "out", budget="tiny")
+    with pytest.raises(UsageError, match="no table is named"):
+        reproduce("table5", tone_set, tmp_path / "out")
+    assert not computed
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_that_is_added_later_leaves_the_keys_alone(
+    tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what differs from the defaults is in a key, so a new version finds the cells of the old one."""
+    from scenelet.workflows import grid
+
+    config: RunConfig = load_table_of_systems("table3").config(load_table_of_systems("table3").rows[0], "small")
+    said = grid._settings(config)
+    assert "hop_seconds" not in said["window"]
+    assert said["network"] == {"name": "cp_resnet"}
