@@ -1,4 +1,4 @@
-"""The verbs: `fit`, `compress`, `evaluate` and `demo`, a file each. They join the rooms below.
+"""The verbs: `fit`, `compress`, `evaluate`, `reproduce`, `submit` and `demo`, a file each. They join the rooms below.
 
-Nothing is imported here: `evaluate` works without PyTorch, the others do not.
+Nothing is imported here: `evaluate` and `submit` work without PyTorch, the others do not.
 """

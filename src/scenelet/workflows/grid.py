@@ -83,6 +83,10 @@ class Store:
         path = self._result_path(cell)
         return CellResult.model_validate_json(path.read_bytes()) if path.is_file() else None
 
+    def run_folder(self, cell: Cell) -> Path:
+        """The run folder of the cell's training, whether it is there yet or not."""
+        return self.folder / "trained" / self._training_key(cell)
+
     @contextlib.contextmanager
     def claim(self, cell: Cell, wait: bool) -> Iterator[bool]:
         """Hold the cell's training for this process; gives False where another one holds it, unless `wait`."""
@@ -108,7 +112,7 @@ class Store:
         sides = load_sides(self.source, config, self.cache_dir, talk=False)
         if sides.test is None:
             raise DataError(f"{self.source.path}: its split has no test clips to measure on")
-        run, tuning = self.folder / "trained" / self._training_key(cell), self.folder / "tuning" / self._key(cell)
+        run, tuning = self.run_folder(cell), self.folder / "tuning" / self._key(cell)
         minutes = self._train(config, run, description)
         network = runs.load_network(run, runs.read_record(run))
         epochs, masks = config.schedule.epochs, None
