@@ -174,7 +174,7 @@ def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[
     return {
         "train_counts": counts,
         "weights": {str(beta): values for beta, values in weights.items()},
-        "thirds": thirds,
+        "halves": halves,
     }
 
 
