@@ -98,7 +98,14 @@ def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
     assert (row.schedule.rate, row.schedule.final_rate, row.schedule.shape) == (1e-3, 1e-3, "linear")
 
 
-def test_a_budget_of_ones_own(tmp_path: object) -> None:
+def test_another_reference() -> None:
+    table = load_table_of_systems("table3")
+    assert table.against("Shared-ResNet(N=3)").reference == "Shared-ResNet(N=3)"
+    with pytest.raises(UsageError, match="did you mean 'Shared-ResNet"):
+        table.against("Shared-ResNet(N=2)")
+
+
+def test_an_unknown_budget() -> None:
     table = load_table_of_systems("table3")
     with pytest.raises(UsageError, match="no recipe is named 'smal'; did you mean 'small'"):
         table.config(table.rows[0], "smal")

@@ -19,6 +19,9 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system on each fold.")] = 1,
     fold: Annotated[list[str] | None, typer.Option(help="Hold out this fold only; may be repeated.")] = None,
     cities: Annotated[bool, typer.Option(help="Hold out one city after the other instead of folds.")] = False,
+    reference: Annotated[
+        str | None, typer.Option(help="Row to test the others against.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
@@ -43,6 +46,7 @@ def reproduce(
         seeds=seeds,
         folds=fold or (),
         cities=cities,
+        reference=reference,
         audio_dir=audio_dir,
         three_classes=three_classes,
     )

@@ -69,6 +69,18 @@ class SystemTable(Settings):
             values.pop("network", None)
         return build_config(merge(values, row.settings), f"{row.name} under {budget}")
 
+    def against(self, reference: str) -> "SystemTable":
+        """The same table with another reference row.
+
+        Raises:
+            UsageError: it has no such row.
+        """
+        names = [row.name for row in self.rows]
+        if reference not in names:
+            rows = "; ".join(names)
+            raise UsageError(f"no row is named {reference!r}{did_you_mean(reference, names)}; there are: {rows}")
+        return self.model_copy(update={"reference": reference})
+
 
 def list_tables() -> list[str]:
     """Names of the tables of systems that come with scenelet."""

@@ -30,6 +30,7 @@ def reproduce(
     seeds: int = 1,
     folds: Sequence[str] = (),
     cities: bool = False,
+    reference: str | None = None,
     audio_dir: Path | None = None,
     three_classes: bool = False,
     cache_dir: Path | None = None,
@@ -48,6 +49,7 @@ def reproduce(
         seeds: trainings a row and fold, with the seeds 0, 1, ...
         folds: the folds to hold out, one after the other; none: each fold of the data, or its own split.
         cities: hold out one city after the other instead.
+        reference: the row that the others are tested against; None: the table's own.
         audio_dir, three_classes: as `scenelet.data.sources.load_table`.
         cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
 
@@ -58,6 +60,8 @@ def reproduce(
         SceneletError: data, table or budget cannot be used, or a training diverged; finished cells are kept.
     """
     systems = load_table_of_systems(name)
+    if reference is not None:
+        systems = systems.against(reference)
     table = load_table(data, audio_dir, three_classes)
     say(table.describe())
     source = DataRecord(
