@@ -28,48 +28,46 @@ from scenelet.recipes.tables import load_table_of_systems
 from scenelet.training import run as runs
 from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix
-from scenelet.workflows.grid import Cell, Store
+from scenelet.workflows.grid import Store, cell_of
 from scenelet.workflows.sides import Sides, load_sides
 
-FOLD, SEED, BUDGET = "1", 0, "small"
+FOLD, BUDGET = "1", "small"
 LOW, HIGH, GREY = "#1f6f8b", "#e07a3f", "#999999"
 WITH_SSN = "Shared-ResNet(N=3) + FreqMix + SSN(S=2)"
 WITHOUT = "Shared-ResNet(N=3) + FreqMix"
 
 
-def cell_of(table: str, row: str) -> Cell:
-    """The cell of a row on fold 1."""
-    systems = load_table_of_systems(table)
-    config = systems.config(next(one for one in systems.rows if one.name == row), BUDGET)
-    split = config.split.model_copy(update={"fold": FOLD})
-    return Cell(row, FOLD, SEED, config.model_copy(update={"split": split, "seed": SEED}), systems.fine_tune)
+def sub_band_statistics(x: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(batch, channels, frequency, time) -> means and deviations (2, channels) of the lower and the upper bands."""
+    halves = [half.transpose(0, 1).flatten(1) for half in x.double().chunk(2, dim=2)]
+    return torch.stack([h.mean(1) for h in halves]).numpy(), torch.stack([h.std(1) for h in halves]).numpy()
 
 
-def sub_band_deviations(x: Tensor) -> NDArray[np.float64]:
-    """(batch, channels, frequency, time) -> (2, channels): deviation of the lower and the upper bands."""
-    halves = x.double().chunk(2, dim=2)
-    return torch.stack([half.transpose(0, 1).flatten(1).std(1) for half in halves]).numpy()
+def unevenness(x: Tensor, live: NDArray[np.bool_]) -> dict[str, float]:
+    """How the two halves of the bands differ, over the channels that are not silent.
+
+    Returns:
+        "deviation": the geometric mean of how many times larger the larger deviation is; "mean": the mean
+        distance of the two means, in units of the channel's own deviation.
+    """
+    means, deviations = (values[:, live] for values in sub_band_statistics(x))
+    whole = x.double().transpose(0, 1).flatten(1).std(1).numpy()[live]
+    return {
+        "deviation": float(np.exp(np.abs(np.log(deviations[0] / deviations[1])).mean())),
+        "mean": float((np.abs(means[0] - means[1]) / whole).mean()),
+    }
 
 
-def unevenness(deviations: NDArray[np.float64]) -> float:
-    """Mean over channels of how many times larger the larger of the two deviations is."""
-    live = deviations[:, (deviations > 1e-6).all(axis=0)]
-    return float(np.exp(np.abs(np.log(live[0] / live[1])).mean()))
-
-
-def look_at_norms(run: Path, sides: Sides) -> dict[str, dict[str, float]]:
+def look_at_norms(run: Path, sides: Sides) -> dict[str, dict[str, dict[str, float]]]:
     """Layer -> unevenness before and after it, over the test clips."""
     network = runs.load_network(run, runs.read_record(run))
-    seen: dict[str, dict[str, float]] = {}
+    seen: dict[str, dict[str, dict[str, float]]] = {}
 
     def hook(name: str, norm: SubSpectralNorm) -> Any:
         def look(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
             x = inputs[0]
-            plain = _normalise(norm, x)
-            seen[name] = {
-                "before": unevenness(sub_band_deviations(x)),
-                "after": unevenness(sub_band_deviations(plain)),
-            }
+            live = (sub_band_statistics(x)[1] > 1e-6).all(axis=0)
+            seen[name] = {"before": unevenness(x, live), "after": unevenness(_normalise(norm, x), live)}
 
         return look
 
@@ -91,16 +89,19 @@ def _normalise(norm: SubSpectralNorm, x: Tensor) -> Tensor:
     return x * wide[0] + wide[1]
 
 
-def draw_norms(axes: Any, layers: dict[str, dict[str, dict[str, float]]]) -> None:
-    """Two panels: the network with SSN, the one with batch norm."""
-    for axis, (title, found) in zip(axes, layers.items(), strict=True):
-        place = np.arange(len(found))
-        axis.bar(place - 0.2, [entry["before"] for entry in found.values()], 0.4, label="before", color=GREY)
-        axis.bar(place + 0.2, [entry["after"] for entry in found.values()], 0.4, label="after", color=LOW)
-        axis.axhline(1, color="black", linewidth=0.8)
-        axis.set_xticks(place, [name.split(".")[0] for name in found])
-        axis.set(title=title, ylabel="larger / smaller deviation of the two halves")
-        axis.legend()
+def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, float]]]]) -> None:
+    """A row of panels a measure: the network with SSN, the one with batch norm."""
+    labels = {"deviation": "larger / smaller deviation", "mean": "distance of means / deviation"}
+    for axes, (measure, label) in zip(rows, labels.items(), strict=True):
+        for axis, (title, found) in zip(axes, networks.items(), strict=True):
+            place = np.arange(len(found))
+            for offset, when, colour in ((-0.2, "before", GREY), (0.2, "after", LOW)):
+                heights = [entry[when][measure] for entry in found.values()]
+                axis.bar(place + offset, heights, 0.4, label=when, color=colour)
+            axis.axhline(1 if measure == "deviation" else 0, color="black", linewidth=0.8)
+            axis.set_xticks(place, [name.split(".")[0] for name in found])
+            axis.set(title=title, ylabel=label)
+            axis.legend()
 
 
 def parameters() -> dict[int, dict[str, int]]:
@@ -133,11 +134,15 @@ def draw_freqmix(axes: Any, sides: Sides) -> dict[str, Any]:
     second = next(i for i, clip in enumerate(clips) if clip.label == "rooster")
     x = torch.from_numpy(sides.train.features.load(sides.train.features.first[[first, second]]))
     y = torch.eye(2)
-    for seed in range(100):  # the first draw that mixes in a band in the middle, which a picture can show
+    for seed in range(1000):  # the first draw whose band lies in the middle, so that a picture shows it
         mixed, label = FreqMix()(x, y, np.random.default_rng(seed))
-        share = float(label[0, 0])
-        if 0.3 < share < 0.7 and float(label[0, 1]) > 0 and torch.equal(mixed[0, :, -1], x[1, :, -1]):
+        kept = (mixed[0, 0] == x[0, 0]).all(dim=1)
+        if kept.any() and not (kept[0] or kept[-1] or kept.all()) and 0.3 < float(label[0, 0]) < 0.7:
             break
+    else:
+        raise RuntimeError("no such draw")
+    share = float(label[0, 0])
+    assert abs(share - float(kept.float().mean())) < 1e-6  # the label is the share of bands really kept
     titles = (clips[first].label, clips[second].label, f"{100 * share:.1f} % rain, {100 * (1 - share):.1f} % rooster")
     for axis, spectrogram, title in zip(axes, (x[0, 0], x[1, 0], mixed[0, 0]), titles, strict=True):
         axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", vmin=-60, vmax=20)
@@ -159,14 +164,16 @@ def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[
     rows = {row["name"]: row for row in table["rows"]}
     shown = {"cross-entropy": GREY, "class-balanced focal (beta 0.9999, gamma 1)": HIGH}
     for name, colour in shown.items():
-        axes[1].plot([100 * rows[name]["per_class"][label] for label in labels], "o-", label=name, color=colour)
-    axes[1].set(title="accuracy of each class, %")
+        axes[1].plot(
+            [100 * rows[name]["per_class"][label]["value"] for label in labels], "o-", label=name, color=colour
+        )
+    axes[1].set(title="accuracy of each class over all folds, %")
     axes[1].legend()
-    for axis in axes:
+    for axis in axes:  # the numbers are fold 1's training clips; the other folds' are alike
         axis.set_xticks(range(len(labels)), [f"{label} ({counts[label]})" for label in labels], rotation=60, ha="right")
     halves = {
         name: {
-            part: float(np.mean([rows[name]["per_class"][label] for label in labels[cut]]))
+            part: float(np.mean([rows[name]["per_class"][label]["value"] for label in labels[cut]]))
             for part, cut in (("five frequent classes", slice(0, 5)), ("five rare classes", slice(5, 10)))
         }
         for name in rows
@@ -189,14 +196,18 @@ def main() -> None:
     source = runs.DataRecord(path=str(options.data.resolve()))
     table = load_table(options.data)
     store = Store(options.store, source, table)
-    cells = {"SubSpectral norm, S=2": cell_of("table3", WITH_SSN), "batch norm": cell_of("table3", WITHOUT)}
+    table3, imbalance = load_table_of_systems("table3"), load_table_of_systems("imbalance")
+    cells = {
+        "SubSpectral norm, S=2": cell_of(table3, WITH_SSN, BUDGET, FOLD),
+        "batch norm": cell_of(table3, WITHOUT, BUDGET, FOLD),
+    }
     sides = load_sides(source, cells["batch norm"].config, None, talk=False)
-    uneven = make_split(table, cell_of("imbalance", "cross-entropy").config.split)
+    uneven = make_split(table, cell_of(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
     figures["norms"] = {title: look_at_norms(store.run_folder(cell), sides) for title, cell in cells.items()}
-    draw_norms(figure.subplots(1, 2, sharey=True), figures["norms"])
+    draw_norms(figure.subplots(2, 2, sharey="row"), figures["norms"])
     figure.savefig(options.out / "norm.png", dpi=90)
 
     figure = Figure(figsize=(5, 3.2), layout="constrained")

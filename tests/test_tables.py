@@ -39,6 +39,30 @@ def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: s
         parameters(config, 10)
 
 
+@pytest.mark.parametrize("budget", [name for name in list_recipes() if name != "dcase2020_baseline"])
+def test_no_budget_changes_what_a_name_means(budget: str) -> None:
+    for name in list_tables():
+        configs = rows(name, budget)
+        own = {row.model_copy(update={"prune": row.prune.model_copy(update={"epochs": 1})}) for row in configs.values()}
+        assert len(own) == len(configs)  # no two rows are the same
+    ablation = rows("ablation", budget)
+    mixing = {name: (c.mixing.mode, c.mixing.mixup, c.mixing.freqmix, c.mixing.cutmix) for name, c in ablation.items()}
+    assert mixing["Mixup alone"] == ("one_of", True, False, False)
+    assert mixing["FreqMix alone"] == ("one_of", False, True, False)
+    assert mixing["FreqMix or CutMix"] == ("one_of", False, True, True)
+    first = ablation["N=3, S=2, affine all, Mixup or FreqMix (centre)"]
+    assert mixing[load_table_of_systems("ablation").reference] == ("one_of", True, True, False)
+    assert (first.network.repeats, first.network.sub_bands, first.network.affine, first.network.shared) == (
+        3,
+        2,
+        "all",
+        True,
+    )
+    assert first.mixing.freqmix_position == "centre"
+    for config in rows("table3", budget).values():
+        assert config.network.name == "cp_resnet" or (config.network.repeats, config.network.shared) == (3, True)
+
+
 def test_table_3s_parameters() -> None:
     counts = {name: parameters(config, 10) for name, config in rows("table3", "paper").items()}
     assert counts == {

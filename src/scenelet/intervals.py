@@ -1,19 +1,20 @@
 """How sure a measure is: bootstrap intervals over groups, and a paired test between two systems.
 
 Clips of one group (a place, an original recording) are alike, so whole groups are drawn, never single clips:
-taken clip by clip, an interval would be too narrow. What is drawn are the test clips; that a network trained
-once more would differ too is not in an interval.
+taken clip by clip, an interval would be too narrow. Groups are drawn class by class, so that a round has every
+class in it. What is drawn are the test clips; that a network trained once more would differ too is not in an
+interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
 BOOTSTRAPS, FLIPS = 2000, 10_000
+MIN_GROUPS = 5  # with fewer there is no interval: it would be narrow by chance, or have no width
 AT_ONCE = 500  # rounds drawn together, so that memory stays small with many groups
 
 Floats = NDArray[np.float64]
@@ -21,11 +22,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A measure and the ends of its 95 % interval."""
+    """A measure and the ends of its 95 % interval; None where there are fewer than `MIN_GROUPS` groups."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def clip_mean(values: ArrayLike, groups: Sequence[str], rng: np.random.Generator
 def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng: np.random.Generator) -> Interval:
     """Mean over classes of the classes' means over clips: of hits, the macro-average accuracy.
 
-    The interval is the percentile bootstrap over groups (Efron 1979), `BOOTSTRAPS` rounds. A class that a
-    round happens to draw no clip of is left out of that round's mean.
+    The interval is the percentile bootstrap over groups (Efron 1979), `BOOTSTRAPS` rounds; groups are drawn
+    within strata, which are the groups with clips of the same classes.
 
     Args:
         values: (clips,) of each clip; 1 or 0 for a hit or a miss, or the mean over several trainings.
@@ -57,12 +58,19 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng
         ValueError: no clips, or lengths that differ.
     """
     sums, clips = _by_group(values, targets, groups)
-    count = len(sums)
-    draws = np.concatenate(
-        [_means(rng.multinomial(count, np.full(count, 1 / count), size), sums, clips) for size in _sizes(BOOTSTRAPS)]
-    )
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(_means(np.ones((1, count)), sums, clips)[0]), float(low), float(high))
+    value = float(_means(np.ones((1, len(sums))), sums, clips)[0])
+    if len(sums) < MIN_GROUPS:
+        return Interval(value, None, None)
+    _, strata = np.unique(clips > 0, axis=0, return_inverse=True)
+    draws = []
+    for size in _sizes(BOOTSTRAPS):
+        weights = np.empty((size, len(sums)))
+        for stratum in range(int(strata.max()) + 1):
+            own = np.flatnonzero(strata == stratum)
+            weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size)
+        draws.append(_means(weights, sums, clips))
+    low, high = np.quantile(np.concatenate(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high))
 
 
 def paired_test(
@@ -91,6 +99,16 @@ def paired_test(
     return PairedTest(interval, (extreme + 1) / (FLIPS + 1))
 
 
+def interval_text(interval: Mapping[str, float | None], digits: int, scale: float = 1.0, sign: bool = False) -> str:
+    """`"91.3 [88.0, 94.2]"` from an `Interval`'s values; without its ends `"75.0 [few groups]"`."""
+    form = f"{'+' if sign else ''}.{digits}f"
+    value, low, high = interval["value"], interval["low"], interval["high"]
+    assert value is not None
+    if low is None or high is None:
+        return f"{scale * value:{form}} [few groups]"
+    return f"{scale * value:{form}} [{scale * low:{form}}, {scale * high:{form}}]"
+
+
 def binomial_half_width(share: float, clips: int) -> float:
     """Half the width of the plain 95 % interval of a share measured on so many independent clips."""
     return float(1.959964 * np.sqrt(share * (1 - share) / clips))
@@ -109,12 +127,11 @@ def _by_group(values: ArrayLike, targets: ArrayLike, groups: Sequence[str]) -> t
     return sums, clips
 
 
-def _means(weights: NDArray[Any], sums: Floats, clips: Floats) -> Floats:
+def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
     """(rounds, groups) how often each group was drawn -> (rounds,) the mean of the classes' means."""
-    total = weights @ clips
-    means = np.divide(weights @ sums, total, out=np.full(total.shape, np.nan), where=total > 0)
-    mean: Floats = np.nanmean(means, axis=1)
-    return mean
+    present = clips.sum(axis=0) > 0
+    means: Floats = ((weights @ sums[:, present]) / (weights @ clips[:, present])).mean(axis=1)
+    return means
 
 
 def _sizes(rounds: int) -> list[int]:

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
+from scenelet.config import RunConfig
+from scenelet.errors import UsageError
 from scenelet.recipes.tables import PaperFigures, Row, SystemTable
 from scenelet.reports.cells import CellResult, ClipOutcome
 from scenelet.reports.comparison import RowResult, compare, macro_accuracy
-from scenelet.reports.comparison_files import markdown, write_comparison, write_plot
+from scenelet.reports.comparison_files import markdown, require_same_data, write_comparison, write_plot
 
+CONFIG = RunConfig(seed=3)
 LABELS = ("indoor", "outdoor", "transportation")
 SYSTEMS = SystemTable(
     title="Two systems",
@@ -58,7 +61,7 @@ def cell(held_out: str, seed: int, skill: float, clips: int = 60) -> CellResult:
 def results(*, new: float = 0.9, folds: tuple[str, ...] = ("1", "2"), seeds: int = 2) -> list[RowResult]:
     def row(index: int, skill: float) -> RowResult:
         cells = [cell(fold, seed, skill) for seed in range(seeds) for fold in folds]
-        return RowResult(SYSTEMS.rows[index], cells, len(cells))
+        return RowResult(SYSTEMS.rows[index], CONFIG, cells, len(cells))
 
     return [row(0, 0.6), row(1, new)]
 
@@ -95,19 +98,19 @@ def test_a_better_system_is_found_better_and_an_equal_one_is_not() -> None:
     assert test["difference"]["low"] > 0
     assert test["p"] < 0.01
     assert test["clips"] == 120
-    twin = [RowResult(SYSTEMS.rows[1], results()[0].cells, 4)]
+    twin = [RowResult(SYSTEMS.rows[1], CONFIG, results()[0].cells, 4)]
     same = compare(SYSTEMS, [results()[0], *twin], "data", "it", False)["rows"][1]["against_reference"]
     assert (same["difference"]["value"], same["p"]) == (0.0, 1.0)
 
 
 def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
     old, new = results(folds=("1", "2"), seeds=1)
-    half = [RowResult(old.row, old.cells[:1], 2), new]
+    half = [RowResult(old.row, CONFIG, old.cells[:1], 2), new]
     entries = compare(SYSTEMS, half, "data", "it", False)["rows"]
     assert entries[1]["against_reference"]["clips"] == 60
     assert (entries[0]["cells"], entries[0]["cells_expected"]) == (1, 2)
     assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", False))
-    nothing = compare(SYSTEMS, [RowResult(old.row, [], 2), new], "data", "it", False)
+    nothing = compare(SYSTEMS, [RowResult(old.row, CONFIG, [], 2), new], "data", "it", False)
     assert nothing["rows"][1]["against_reference"] is None
     assert "macro_accuracy" not in nothing["rows"][0]
     assert markdown(nothing)
@@ -134,3 +137,26 @@ def test_the_table_says_what_noise_is() -> None:
     assert "some data" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows}) == 1
+
+
+def test_a_table_of_other_data_is_not_written_over(tmp_path: Path) -> None:
+    require_same_data(tmp_path, "it", "data")
+    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", False))
+    require_same_data(tmp_path, "it", "data")
+    with pytest.raises(UsageError, match="is of other data"):
+        require_same_data(tmp_path, "it", "more data")
+    (tmp_path / "it.json").write_text("[1]")
+    with pytest.raises(UsageError, match="not a table of systems"):
+        require_same_data(tmp_path, "it", "data")
+
+
+def test_it_says_what_it_was_made_with() -> None:
+    old, new = results(seeds=1)
+    compared = compare(SYSTEMS, [old, new], "data", "it", False)
+    assert compared["versions"] == [{}]
+    assert compared["rows"][0]["settings"] == {"seed": 3}
+    other = [cell.model_copy(update={"versions": {"torch": "9"}}) for cell in new.cells]
+    mixed = compare(SYSTEMS, [old, RowResult(new.row, CONFIG, other, 2)], "data", "it", False)
+    assert mixed["versions"] == [{"torch": "9"}, {}]
+    assert "different versions" in markdown(mixed)
+    assert "different versions" not in markdown(compared)

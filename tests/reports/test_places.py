@@ -1,9 +1,11 @@
 """Figures by city, with intervals."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score
 
 from scenelet.data.table import Clip
@@ -54,7 +56,12 @@ def test_seen_and_unseen_cities_and_the_clips_in_no_split() -> None:
     assert names[0] == "milan (unseen)"
     assert names[-2:] == ["all unseen cities", "unseen, with the clips in no split"]
     whole = figures(measured, LABELS) | report
-    assert report_table(whole, city_rows(report)) is not None
+    console = Console(width=160, file=io.StringIO())
+    console.print(report_table(whole, city_rows(report)))
+    text = console.file.getvalue()
+    for shown in (whole["intervals"]["macro_accuracy"], whole["per_class"]["indoor"]["interval"]):
+        assert f"{100 * shown['value']:.1f} % [{100 * shown['low']:.1f}, {100 * shown['high']:.1f}]" in text
+    assert "milan (unseen)" in text
 
 
 def test_without_cities_there_is_nothing_to_say() -> None:

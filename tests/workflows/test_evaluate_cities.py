@@ -21,7 +21,7 @@ def test_milan_has_410_official_segments_and_1440_with_the_unused(tau: Path) -> 
     unseen = [clip for clip in split.test if clip.city not in heard]
     assert {clip.city for clip in unseen} == {UNSEEN_CITY}
     assert len(unseen) == 410
-    unused = _left_out(table, split.test, heard)
+    unused = _left_out(table, "test", heard)
     assert {clip.city for clip in unused} == {UNSEEN_CITY}
     assert len(unseen) + len(unused) == 1440
 
@@ -34,7 +34,12 @@ def test_leaving_one_city_out_uses_every_other_clip(tau: Path) -> None:
     assert not {clip.group for clip in split.train} & {clip.group for clip in split.test}
 
 
-def test_unused_needs_such_clips(tone_set: Path) -> None:
+def test_unused_says_why_there_is_nothing_to_add(tone_set: Path) -> None:
     table = load_table(tone_set)
-    with pytest.raises(UsageError, match="leaves out no clip"):
-        _left_out(table, table.clips[:3], ["oslo"])
+    for measured, heard, words in (
+        ("test", ["oslo"], "leaves out no clip"),
+        ("test", [], "does not say in which cities"),
+        ("all", ["oslo"], "every clip is measured already"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            _left_out(table, measured, heard)

@@ -1,21 +1,23 @@
 """The grid of a table: nothing is computed twice, and a killed one ends as if it had not been."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import filelock
 import pytest
 
-from scenelet.config import RunConfig
-from scenelet.errors import DataError, UsageError
+from scenelet.data.sources import load_table
+from scenelet.errors import DataError, RunError, UsageError
 from scenelet.recipes.tables import load_table_of_systems
 from scenelet.reports.cells import CellResult
-from scenelet.workflows.grid import Store
+from scenelet.training.run import DataRecord
+from scenelet.workflows import grid
+from scenelet.workflows.grid import Cell, Store, cell_of
 from scenelet.workflows.reproduce import reproduce
 
 BUDGET = """
@@ -94,8 +96,8 @@ def test_a_grid_is_computed_once_and_shared_between_tables(
     assert [row["cells"] for row in compared["rows"]] == [2] * 5
     assert {row["paper"]["accuracy"] for row in compared["rows"]} == {82.1, 82.4, 82.7, 82.8, 82.9}
     for ending in ("md", "json", "png"):
-        assert (out / f"table3-tiny.{ending}").stat().st_size > 0
-    assert json.loads((out / "table3-tiny.json").read_text()) == compared
+        assert (out / f"table3-tiny-fold1-fold2.{ending}").stat().st_size > 0
+    assert json.loads((out / "table3-tiny-fold1-fold2.json").read_text()) == compared
     assert not list(out.rglob("*.ckpt"))
     asked = no_training()
     assert reproduce("table3", tone_set, out, budget=budget, folds=["1", "2"]) == compared
@@ -123,27 +125,86 @@ def test_pruned_rows_share_their_training_and_end_as_files_in_fp16(tone_set: Pat
     assert len(losses) == 4  # they are four different fine-tunings
 
 
-def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, budget: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from scenelet.cli import main; main()", "reproduce", "table4", str(tone_set)]
-    command += ["--budget", budget, "--fold", "1"]
+KILL = """
+import os, signal, sys
+from scenelet.cli import main
+from scenelet.training.module import SceneModule
+from scenelet.workflows import grid
 
-    def until(condition: Callable[[Path], bool], out: Path) -> None:
-        """Run the command and kill it as soon as the condition holds."""
-        process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        while process.poll() is None and not condition(out):
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+moment = sys.argv.pop(1)
+epochs = {"training": 0, "fine-tuning": 0}
+work, cleaned = "training", 0
+begin, tune, clean = SceneModule.on_train_epoch_start, grid.fine_tune, grid.Store.clean_up
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def on_epoch(self):
+    epochs[work] += 1
+    if moment == f"{work} {epochs[work]}":
+        die()
+    begin(self)
+
+def on_tune(*arguments, **settings):
+    global work
+    work = "fine-tuning"
+    minutes = tune(*arguments, **settings)
+    work = "training"
+    return minutes
+
+def on_clean_up(self, cell):
+    global cleaned
+    cleaned += 1
+    if moment == f"clean-up {cleaned}":
+        die()
+    clean(self, cell)
+
+SceneModule.on_train_epoch_start, grid.fine_tune, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
+main()
+"""
+
+
+def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, budget: str, tmp_path: Path) -> None:
+    """In the second epoch of a training, between a cell's result and its clean-up, and in a fine-tuning."""
+    arguments = ["reproduce", "table4", str(tone_set), "--budget", budget, "--fold", "1", "--out"]
+
+    def run(moment: str, out: Path) -> int:
+        return subprocess.run(
+            [sys.executable, "-c", KILL, moment, *arguments, str(out)], capture_output=True, check=False
+        ).returncode
 
     killed = tmp_path / "killed"
-    until(lambda out: any(out.glob("trained/*/checkpoints/last.ckpt")), killed)  # in a training
-    until(lambda out: len(list(out.glob("cells/*.json"))) >= 2, killed)  # between cells
-    until(lambda out: any(out.glob("tuning/*/checkpoints/last.ckpt")), killed)  # in a fine-tuning
-    assert len(list(killed.glob("cells/*.json"))) < 8
+    moments = {"training 2": 0, "clean-up 2": 2, "fine-tuning 4": 3}
+    for moment, finished in moments.items():
+        assert run(moment, killed) == -signal.SIGKILL
+        assert len(list(killed.glob("cells/*.json"))) == finished
     for out in (killed, tmp_path / "undisturbed"):
-        subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
-    for name in ("table4-tiny.md", "table4-tiny.json", "table4-tiny.png"):
+        assert run("never", out) == 0
+    for name in ("table4-tiny-fold1.md", "table4-tiny-fold1.json", "table4-tiny-fold1.png"):
         assert (killed / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+    assert not list((killed / "tuning").iterdir())
+
+
+def test_a_training_that_diverges_does_not_stop_the_others(
+    tone_set: Path, budget: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = Store.compute
+
+    def one_fails(self: Store, cell: Cell, description: str) -> CellResult:
+        if "SSN" in cell.row and "FreqMix" not in cell.row:
+            raise RunError("epoch 2: training diverged")
+        return compute(self, cell, description)
+
+    monkeypatch.setattr(Store, "compute", one_fails)
+    with pytest.raises(
+        RunError, match=r"1 of 5 cells failed, the others are finished: .*SSN\(S=2\), fold 1, seed 0: ep"
+    ):
+        reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["1"])
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 4
+    damaged = next((tmp_path / "out" / "cells").iterdir())
+    damaged.write_bytes(b"")
+    with pytest.raises(RunError, match="damaged; delete it"):
+        reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["1"])
 
 
 def test_a_cell_that_another_process_is_at_is_left_to_it(
@@ -210,13 +271,21 @@ def test_mistakes_are_found_before_any_work(tone_set: Path, budget: str, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_a_setting_that_is_added_later_leaves_the_keys_alone(
-    tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only what differs from the defaults is in a key, so a new version finds the cells of the old one."""
-    from scenelet.workflows import grid
+def test_what_a_key_depends_on(tone_set: Path, tmp_path: Path) -> None:
+    """On settings that are not at their defaults, so that a version with more of them finds old cells; and on clips."""
+    root = tmp_path / "tones"
+    shutil.copytree(tone_set.parent, root)
+    systems = load_table_of_systems("table4")
+    source = DataRecord(path=str(root / "tones.csv"))
 
-    config: RunConfig = load_table_of_systems("table3").config(load_table_of_systems("table3").rows[0], "small")
-    said = grid._settings(config)
-    assert "hop_seconds" not in said["window"]
-    assert said["network"] == {"name": "cp_resnet"}
+    def key(row: str = "Ours", seed: int = 0, fold: str = "1") -> Path:
+        store = Store(tmp_path, source, load_table(root / "tones.csv"))
+        return store.run_folder(cell_of(systems, row, "small", fold, seed))
+
+    assert "hop_seconds" not in grid._settings(cell_of(systems, "Ours", "small").config)["window"]
+    same = key()
+    assert key() == same
+    assert len({same, key("Ours + CBLoss"), key(seed=1), key(fold="2")}) == 4
+    assert key("Ours Pruned A") == key("Ours Pruned D") == key("Ours + CBLoss")
+    (root / "low0.wav").write_bytes((root / "low0.wav").read_bytes() + bytes(8))
+    assert key() != same

@@ -19,9 +19,7 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system on each fold.")] = 1,
     fold: Annotated[list[str] | None, typer.Option(help="Hold out this fold only; may be repeated.")] = None,
     cities: Annotated[bool, typer.Option(help="Hold out one city after the other instead of folds.")] = False,
-    reference: Annotated[
-        str | None, typer.Option(help="Row to test the others against.")
-    ] = None,
+    reference: Annotated[str | None, typer.Option(help="Row to test the others against.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
@@ -29,11 +27,7 @@ def reproduce(
 ) -> None:
     """Compute a table of systems, beside the paper's; stop it and run it again at will."""
     if table == "table2":
-        from scenelet.data.sources import load_table
-        from scenelet.reports.counts import class_counts, counts_markdown
-
-        counts = class_counts(load_table(data, audio_dir, three_classes, require_audio=False))
-        print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))
+        _print_counts(data, audio_dir, three_classes, format)
         return
     from scenelet.reports.comparison_files import markdown
     from scenelet.workflows.reproduce import reproduce as run
@@ -52,3 +46,12 @@ def reproduce(
     )
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
     say(f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '.png'))}")
+
+
+def _print_counts(data: Path, audio_dir: Path | None, three_classes: bool, format: Format) -> None:
+    """Table 2 needs no training and no recordings; it is printed and not written."""
+    from scenelet.data.sources import load_table
+    from scenelet.reports.counts import class_counts, counts_markdown
+
+    counts = class_counts(load_table(data, audio_dir, three_classes, require_audio=False))
+    print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))

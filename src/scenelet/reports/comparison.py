@@ -1,5 +1,6 @@
 """Several systems on the same clips, side by side: intervals, paired tests, and the paper's figures."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenelet.config import RunConfig
 from scenelet.intervals import class_mean, clip_mean, paired_test
 from scenelet.metrics import clip_losses
 from scenelet.recipes.tables import Row, SystemTable
@@ -21,9 +23,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class RowResult:
-    """A row, the cells of it that are finished, and how many it will have."""
+    """A row, its settings, the cells of it that are finished, and how many it will have."""
 
     row: Row
+    config: RunConfig
     cells: Sequence[CellResult]
     expected: int
 
@@ -53,10 +56,12 @@ def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: st
     the clips that both have, so a table that is half done can be read.
 
     Returns:
-        "title", "name", "data", "made", "reference", "paper_clips", and "rows": each with "name", "cells" and
-        "cells_expected", "paper", and where a cell is finished "clips", "groups", "macro_accuracy" and "log_loss"
-        {value, low, high}, "per_class" {label: accuracy}, "by_cell", "parameters", "parameters_kept", "bytes", "steps",
-        and "against_reference" {difference {value, low, high}, p, clips}, None for the reference itself.
+        "title", "name", "data", "made", "reference", "paper_clips", "select", "versions" (of the software, each
+        set that a cell was made with), and "rows": each with "name", "cells" and "cells_expected", "paper", "settings"
+        (those not at their defaults), and where a cell is finished "clips", "groups", "groups_of_smallest_class",
+        "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
+        "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
+        p, clips}, None for the reference itself.
     """
     answers = {result.row.name: _answers(result.cells) for result in rows if result.cells}
     reference = answers.get(systems.reference)
@@ -66,6 +71,7 @@ def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: st
             "name": result.row.name,
             "cells": len(result.cells),
             "cells_expected": result.expected,
+            "settings": result.config.model_dump(mode="json", exclude_defaults=True),
             "paper": None if result.row.paper is None else result.row.paper.model_dump(),
         }
         own = answers.get(result.row.name)
@@ -75,6 +81,7 @@ def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: st
                 tested = _against(own, reference)
             entry |= _measures(result.cells, own) | {"against_reference": tested}
         measured.append(entry)
+    versions = {json.dumps(cell.versions, sort_keys=True) for result in rows for cell in result.cells}
     return {
         "title": systems.title,
         "name": name,
@@ -82,6 +89,8 @@ def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: st
         "made": made,
         "reference": systems.reference,
         "paper_clips": systems.paper_clips,
+        "select": sorted({result.config.select for result in rows}),
+        "versions": [json.loads(each) for each in sorted(versions)],
         "rows": measured,
     }
 
@@ -93,9 +102,13 @@ def _measures(cells: Sequence[CellResult], own: _Answers) -> dict[str, Any]:
     return {
         "clips": len(own.keys),
         "groups": len(set(own.groups)),
+        "groups_of_smallest_class": min(len(set(_of_class(own.groups, own, k))) for k in present),
         "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
         "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
-        "per_class": {first.labels[k]: float(own.hits[own.targets == k].mean()) for k in present},
+        "per_class": {
+            first.labels[k]: asdict(clip_mean(own.hits[own.targets == k], _of_class(own.groups, own, k), rng))
+            for k in present
+        },
         "by_cell": [
             {"held_out": cell.held_out, "seed": cell.seed, "macro_accuracy": macro_accuracy(cell)} for cell in cells
         ],
@@ -104,6 +117,10 @@ def _measures(cells: Sequence[CellResult], own: _Answers) -> dict[str, Any]:
         "bytes": {rule: max(cell.bytes[rule] for cell in cells) for rule in first.bytes},
         "steps": sorted({cell.steps for cell in cells}),
     }
+
+
+def _of_class(groups: Sequence[str], own: _Answers, k: int) -> list[str]:
+    return [group for group, target in zip(groups, own.targets, strict=True) if target == k]
 
 
 def _against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:

@@ -6,11 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scenelet.errors import UsageError
 from scenelet.files import replace_file
-from scenelet.intervals import binomial_half_width
+from scenelet.intervals import binomial_half_width, interval_text
 
 HERE, PAPER = "#1f6f8b", "#999999"
 FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
+
+
+def require_same_data(folder: Path, name: str, data: str) -> None:
+    """Check that a table of this name, where there is one, is of the same data.
+
+    Raises:
+        UsageError: it is of other data, and would be written over.
+    """
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        return
+    try:
+        there = json.loads(path.read_bytes())["data"]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{path}: not a table of systems; move it away, or choose another --out") from None
+    if there != data:
+        raise UsageError(f"{path}: is of other data ({there}); choose another --out")
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any]) -> None:
@@ -44,16 +62,15 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
     test = row["against_reference"]
     difference, p = ("reference", "") if row["name"] == reference else ("", "")
     if test is not None:
-        difference, p = _points(test["difference"], sign=True), f"{test['p']:.4f}"
-    per_class = row["per_class"].values()
-    classes = f" ({', '.join(f'{100 * a:.1f}' for a in per_class)})" if len(per_class) < FEW_CLASSES else ""
-    loss = row["log_loss"]
+        difference, p = interval_text(test["difference"], 2, 100, sign=True), f"{test['p']:.4f}"
+    shares = [100 * own["value"] for own in row["per_class"].values()]
+    classes = f" ({', '.join(f'{share:.1f}' for share in shares)})" if len(shares) < FEW_CLASSES else ""
     return [
         name,
-        _points(row["macro_accuracy"]) + classes,
+        interval_text(row["macro_accuracy"], 2, 100) + classes,
         difference,
         p,
-        f"{loss['value']:.3f} [{loss['low']:.3f}, {loss['high']:.3f}]",
+        interval_text(row["log_loss"], 3),
         f"{row['parameters_kept']:,}",
         f"{row['bytes']['paper'] / 1000:,.2f}",
     ]
@@ -83,14 +100,21 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         steps = sorted({count for row in measured for count in row["steps"]})
         seeds = sorted({cell["seed"] for row in measured for cell in row["by_cell"]})
         held_out = sorted({cell["held_out"] for row in measured for cell in row["by_cell"]} - {""})
-        tested = f"held out one after the other: {' '.join(held_out)}" if held_out else "tested on the data's own split"
-        notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimiser steps, the last epoch; {tested};")
-        notes[-1] += f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}."
-        notes.append(
-            "Intervals: percentile bootstrap over groups. p: two-sided sign-flip test on groups against"
-            f" '{compared['reference']}', not corrected for making several tests. Neither has in it that a network"
-            " trained once more would differ."
+        tested = f"held out one after the other: {' '.join(held_out)}" if held_out else "tested on the test side"
+        epoch = " or ".join(
+            "the last epoch" if how == "last" else "the best on validation" for how in compared["select"]
         )
+        notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimiser steps, {epoch}; {tested};")
+        notes[-1] += f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}."
+        smallest = min(row["groups_of_smallest_class"] for row in measured)
+        notes.append(
+            f"Intervals: percentile bootstrap over groups, class by class; the smallest class has {smallest} groups."
+            f" p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for making"
+            " several tests. Neither has in it that a network trained once more would differ. An interval without"
+            " width says that all clips came out alike, and not that it is certain."
+        )
+        if len(compared["versions"]) > 1:
+            notes.append("The cells were made with different versions of the software, which the JSON file lists.")
         notes.append("Size: kept weights and all norm parameters, 4 bytes each, 2 where the row is pruned.")
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
         notes.append(
@@ -99,13 +123,6 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
             " other data than the figures here."
         )
     return notes
-
-
-def _points(interval: Mapping[str, float], sign: bool = False) -> str:
-    """A share as percent or percentage points, with its interval."""
-    form = "+.2f" if sign else ".2f"
-    value, low, high = (format(100 * interval[key], form) for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
 
 
 def _line(cells: list[str]) -> str:
@@ -144,5 +161,6 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
 
 def _bar(interval: Mapping[str, float], place: int) -> tuple[float, int, None, list[list[float]]]:
     """x, y, y error, x error of `errorbar`."""
-    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
+    value = 100 * interval["value"]
+    low, high = (value if interval[end] is None else 100 * interval[end] for end in ("low", "high"))
     return value, place, None, [[max(value - low, 0.0)], [max(high - value, 0.0)]]

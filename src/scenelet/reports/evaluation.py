@@ -15,6 +15,7 @@ from rich.text import Text
 
 from scenelet.data.table import Clip
 from scenelet.files import make_folder, replace_file
+from scenelet.intervals import interval_text
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,29 @@ class ClipResult:
     probabilities: tuple[float, ...]
 
 
-def write_report(folder: Path, report: Mapping[str, Any], results: Sequence[ClipResult], labels: Sequence[str]) -> None:
-    """Write `report.json` and `predictions.csv` into `folder`, each whole or not at all."""
+def write_report(
+    folder: Path,
+    report: Mapping[str, Any],
+    results: Sequence[ClipResult],
+    labels: Sequence[str],
+    unused: Sequence[ClipResult] = (),
+) -> None:
+    """Write `report.json`, `predictions.csv`, and `predictions_unused.csv` of clips in no split, each whole or not."""
     make_folder(folder)
+    replace_file(folder / "predictions.csv", _rows(results, labels))
+    if unused:
+        replace_file(folder / "predictions_unused.csv", _rows(unused, labels))
+    replace_file(folder / "report.json", json.dumps(report, indent=2) + "\n")
+
+
+def _rows(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["filename", "label", "group", "city", "predicted", *labels])
     for result in results:
         clip, shares = result.clip, (f"{p:.6f}" for p in result.probabilities)
         rows.writerow([clip.name, clip.label, clip.group, clip.city or "", result.label, *shares])
-    for name, content in (("predictions.csv", text.getvalue()), ("report.json", json.dumps(report, indent=2) + "\n")):
-        replace_file(folder / name, content)
+    return text.getvalue()
 
 
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
@@ -56,8 +69,8 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
             continue
         wrong = [(other, count) for other, count in zip(labels, row, strict=True) if count and other != label]
         mistaken = ", ".join(f"{other} {count}" for other, count in sorted(wrong, key=lambda pair: -pair[1]))
-        loss = f"{own['log_loss']:.3f}"
-        table.add_row(Text(label), f"{own['clips']:,}", _percent(own["interval"]), loss, Text(mistaken))
+        accuracy, loss = _percent(own["interval"]), _plain(own["log_loss_interval"])
+        table.add_row(Text(label), f"{own['clips']:,}", accuracy, loss, Text(mistaken))
     if not cities:
         return Group(Text(headline), table)
     places = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)
@@ -67,9 +80,10 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
     return Group(Text(headline), table, places)
 
 
-def _percent(interval: Mapping[str, float]) -> Text:
-    return Text(f"{100 * interval['value']:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]")
+def _percent(interval: Mapping[str, float | None]) -> Text:
+    text = interval_text(interval, 1, 100)
+    return Text(text.replace(" [", " % [", 1))
 
 
-def _plain(interval: Mapping[str, float]) -> Text:
-    return Text(f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]")
+def _plain(interval: Mapping[str, float | None]) -> Text:
+    return Text(interval_text(interval, 3))

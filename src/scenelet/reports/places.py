@@ -18,7 +18,7 @@ def figures(results: Sequence[ClipResult], labels: Sequence[str]) -> dict[str, A
 
     Returns:
         What `summary` does; also "groups", "intervals" {"accuracy", "macro_accuracy", "log_loss": {value, low, high}},
-        and in each "per_class" entry with clips "interval", its accuracy's.
+        and in each "per_class" entry with clips "interval", its accuracy's, and "log_loss_interval".
     """
     targets = np.array([labels.index(result.clip.label) for result in results])
     probabilities = np.array([result.probabilities for result in results], np.float32)
@@ -32,10 +32,13 @@ def figures(results: Sequence[ClipResult], labels: Sequence[str]) -> dict[str, A
         "macro_accuracy": asdict(class_mean(hits, targets, groups, rng)),
         "log_loss": asdict(clip_mean(clip_losses(targets, probabilities), groups, rng)),
     }
+    losses = clip_losses(targets, probabilities)
     for k, label in enumerate(labels):
         own = np.flatnonzero(targets == k)
         if len(own):
-            report["per_class"][label]["interval"] = asdict(clip_mean(hits[own], [groups[i] for i in own], rng))
+            of_class = [groups[i] for i in own]
+            report["per_class"][label]["interval"] = asdict(clip_mean(hits[own], of_class, rng))
+            report["per_class"][label]["log_loss_interval"] = asdict(clip_mean(losses[own], of_class, rng))
     return report
 
 
@@ -71,14 +74,12 @@ def city_figures(
 
 def city_rows(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """What a table shows of a report's cities: a name and its figures a row."""
-    rows = [(city if own["heard"] is not False else f"{city} (unseen)", own) for city, own in _cities(report)]
+    rows = []
+    for city, own in report.get("per_city", {}).items():
+        rows.append((f"{city} (unseen)" if own["heard"] is False else city, own))
     names = {
         "seen": "all seen cities",
         "unseen": "all unseen cities",
         "unseen_with_unused": "unseen, with the clips in no split",
     }
     return rows + [(names[key], report[key]) for key in names if key in report]
-
-
-def _cities(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return list(report.get("per_city", {}).items())

@@ -140,7 +140,6 @@ class _Progress(Callback):
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, error: BaseException) -> None:
         self.bar.stop()
-        if isinstance(error, KeyboardInterrupt):
-            say(
-                f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}; --resume goes on from there"
-            )
+        if isinstance(error, KeyboardInterrupt) and self.talk:
+            hint = "; --resume goes on from there" if trainer.checkpoint_callback is not None else ""
+            say(f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{hint}")

@@ -55,9 +55,11 @@ class SceneModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam or AdamW under the schedule's learning rate, which changes every step."""
         kind = torch.optim.Adam if self.schedule.optimizer == "adam" else torch.optim.AdamW
-        # only AdamW decouples the decay; norms and biases (one row) are not decayed
-        weights = [p for p in self.network.parameters() if p.ndim > 2]
-        others = [p for p in self.network.parameters() if p.ndim <= 2]
+        # only AdamW decouples the decay; norms and biases are not decayed
+        layers = [module for module in self.network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+        decayed = {id(layer.weight) for layer in layers}
+        weights = [p for p in self.network.parameters() if id(p) in decayed]
+        others = [p for p in self.network.parameters() if id(p) not in decayed]
         groups = [
             {"params": weights, "weight_decay": self.schedule.weight_decay},
             {"params": others, "weight_decay": 0.0},

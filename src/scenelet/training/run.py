@@ -146,6 +146,20 @@ def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     replace_file(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
 
 
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read `metrics.json` of a finished run.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    path = folder / METRICS
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError:
+        raise RunError(f"{path}: damaged; delete the folder {folder} and train again") from None
+    return metrics
+
+
 def plot_curves(folder: Path, history: History) -> None:
     """Draw `curves.png` from the notes of each epoch."""
     from matplotlib.figure import Figure

@@ -20,8 +20,8 @@ from scenelet.metrics import summary
 from scenelet.nn.standardise import Standardised
 from scenelet.training import run as runs
 from scenelet.training.batches import ClipSet
-from scenelet.workflows.sides import Sides, load_sides, measure
-from scenelet.workflows.tune import file_probabilities, fine_tune
+from scenelet.workflows.sides import Sides, file_probabilities, load_sides, measure
+from scenelet.workflows.tune import fine_tune
 
 RESULTS_BYTES = 2000  # left free in a budget for the results that are put into the head last
 BUDGET_STEP = 0.002  # sparsity added while a fine-tuned network is still over its budget
@@ -123,6 +123,7 @@ def _model(
         "network": config.network.model_dump(),
         "mixing": config.mixing.model_dump(),
         "loss": config.loss.model_dump(),
+        "prune": config.prune.model_dump(),
         "seed": config.seed,
         "epochs": config.schedule.epochs,
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / sum(m.numel() for m in masks.values())),

@@ -49,7 +49,7 @@ def evaluate(
     say(table.describe())
     measured, chosen = _choose(table, split, fold, provenance)
     heard = provenance.get("train_cities", [])
-    clips = (*chosen, *(_left_out(table, chosen, heard) if unused else ()))
+    clips = (*chosen, *(_left_out(table, measured, heard) if unused else ()))
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
     if unknown:
         raise DataError(
@@ -70,9 +70,10 @@ def evaluate(
         "made": table.made,
         "split": measured,
         "fold": None if measured == "all" else fold or provenance.get("split", {}).get("fold"),
+        "city": None if measured == "all" or fold else provenance.get("split", {}).get("city"),
     }
     if out is not None:
-        write_report(out, report, results, classifier.labels)
+        write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :])
     return report
 
 
@@ -85,7 +86,7 @@ def _choose(
     if split == "all":
         return "all", table.clips
     trained = {k: v for k, v in provenance.get("split", {}).items() if k in SplitConfig.model_fields}
-    settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold})
+    settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold, "city": None})
     asked = split is not None or fold is not None or table.has_split
     try:
         chosen = make_split(table, settings)
@@ -105,11 +106,14 @@ def _choose(
     return split or "test", clips
 
 
-def _left_out(table: ClipTable, chosen: tuple[Clip, ...], heard: list[str]) -> list[Clip]:
+def _left_out(table: ClipTable, measured: str, heard: list[str]) -> list[Clip]:
     """The clips in no split whose city training did not hear."""
-    there = {clip.name for clip in chosen}
-    found = [c for c in table.clips if c.split is None and c.name not in there and c.city not in (None, *heard)]
-    if not (table.has_split and heard and found):
+    if not heard:
+        raise UsageError("--unused: the model file does not say in which cities its training clips were recorded")
+    if measured == "all":
+        raise UsageError("--unused: every clip is measured already")
+    found = [clip for clip in table.clips if clip.split is None and clip.city not in (None, *heard)]
+    if not (table.has_split and found):
         raise UsageError(f"--unused: {table.source} leaves out no clip of a city that training did not hear")
     return found
 

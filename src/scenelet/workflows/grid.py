@@ -7,8 +7,9 @@ tuning/KEY/      checkpoints of a fine-tuning, while it runs
 cells/KEY.json   what a finished cell measured
 locks/           so that several processes can work on one store
 
-A key is a hash of everything a result depends on, so the same cell is found again, and another setting or
-another set of clips is another cell.
+A key is a hash of the settings that are not at their defaults, and of each side's clips: names, labels, groups and
+bytes. So the same cell is found again, and other settings or other clips are another cell. It knows nothing of
+the software; `CellResult.versions` does.
 """
 
 import contextlib
@@ -24,25 +25,27 @@ from typing import Any, Literal
 import filelock
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from scenelet import modelfile
 from scenelet.classifier import Classifier
 from scenelet.compression import prune
 from scenelet.compression.pack import pack
 from scenelet.config import PruneConfig, RunConfig, Settings
-from scenelet.data.splits import fingerprint, make_split
+from scenelet.data.splits import Split, fingerprint, make_split
 from scenelet.data.table import ClipTable
 from scenelet.describe import sizes
-from scenelet.errors import DataError
+from scenelet.errors import DataError, RunError
 from scenelet.files import make_folder, replace_file
+from scenelet.recipes.tables import SystemTable
 from scenelet.reports.cells import CellResult, ClipOutcome
 from scenelet.training import run as runs
 from scenelet.training.loop import CHECKPOINTS, LOGS
 from scenelet.workflows.fit import epoch_batches, fit
-from scenelet.workflows.sides import Sides, load_sides
-from scenelet.workflows.tune import file_probabilities, fine_tune
+from scenelet.workflows.sides import Sides, file_probabilities, load_sides
+from scenelet.workflows.tune import fine_tune
 
-FORMAT = 1  # raise it when the same settings no longer give the same results
+FORMAT = 1  # raise it when the same settings no longer give the same results, or when a default changes
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,20 @@ class Cell:
     tuned: bool
 
 
+def cell_of(
+    systems: SystemTable, row: str, budget: str, held_out: str = "", seed: int = 0, cities: bool = False
+) -> Cell:
+    """The cell of a table's row; `held_out` is a fold, or a city with `cities`.
+
+    Raises:
+        UsageError: as `SystemTable.config`.
+    """
+    config = systems.config(next(one for one in systems.rows if one.name == row), budget)
+    place = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
+    split = config.split.model_copy(update=place)
+    return Cell(row, held_out, seed, config.model_copy(update={"split": split, "seed": seed}), systems.fine_tune)
+
+
 class Store:
     """Where finished cells lie, and the data they are of.
 
@@ -76,12 +93,21 @@ class Store:
 
     def __init__(self, folder: Path, source: runs.DataRecord, table: ClipTable, cache_dir: Path | None = None) -> None:
         self.folder, self.source, self.cache_dir = folder, source, cache_dir
-        self._clips = functools.cache(lambda split: fingerprint(make_split(table, split)))
+        self._clips = functools.cache(lambda split: _clips(make_split(table, split)))
 
     def result(self, cell: Cell) -> CellResult | None:
-        """The finished cell, or None."""
+        """The finished cell, or None.
+
+        Raises:
+            RunError: its file is damaged.
+        """
         path = self._result_path(cell)
-        return CellResult.model_validate_json(path.read_bytes()) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return CellResult.model_validate_json(path.read_bytes())
+        except ValidationError:
+            raise RunError(f"{path}: damaged; delete it, and the cell is computed again") from None
 
     def run_folder(self, cell: Cell) -> Path:
         """The run folder of the cell's training, whether it is there yet or not."""
@@ -112,7 +138,7 @@ class Store:
         sides = load_sides(self.source, config, self.cache_dir, talk=False)
         if sides.test is None:
             raise DataError(f"{self.source.path}: its split has no test clips to measure on")
-        run, tuning = self.run_folder(cell), self.folder / "tuning" / self._key(cell)
+        run, tuning = self.run_folder(cell), self._tuning_folder(cell)
         minutes = self._train(config, run, description)
         network = runs.load_network(run, runs.read_record(run))
         epochs, masks = config.schedule.epochs, None
@@ -139,8 +165,12 @@ class Store:
         )
         make_folder(self.folder / "cells")
         replace_file(self._result_path(cell), result.model_dump_json() + "\n")
-        shutil.rmtree(tuning, ignore_errors=True)
+        self.clean_up(cell)
         return result
+
+    def clean_up(self, cell: Cell) -> None:
+        """Delete the checkpoints of a finished cell's fine-tuning; a kill may have left them."""
+        shutil.rmtree(self._tuning_folder(cell), ignore_errors=True)
 
     def _train(self, config: RunConfig, run: Path, description: str) -> float:
         """Train into the run folder unless it holds a finished run; returns the minutes that it took."""
@@ -159,8 +189,10 @@ class Store:
             )
         for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
             shutil.rmtree(run / name, ignore_errors=True)
-        minutes: float = json.loads((run / runs.METRICS).read_bytes())["minutes"]
-        return minutes
+        return float(runs.read_metrics(run)["minutes"])
+
+    def _tuning_folder(self, cell: Cell) -> Path:
+        return self.folder / "tuning" / self._key(cell)
 
     def _result_path(self, cell: Cell) -> Path:
         return self.folder / "cells" / f"{self._key(cell)}.json"
@@ -176,6 +208,12 @@ class Store:
 def _settings(settings: Settings) -> dict[str, Any]:
     """Without those that are at their defaults: a setting that a later version adds leaves a key as it is."""
     return settings.model_dump(mode="json", exclude_defaults=True)
+
+
+def _clips(split: Split) -> str:
+    """Of each side's clips: names, labels, groups and bytes."""
+    sizes = [clip.path.stat().st_size for side in (split.train, split.validation, split.test) for clip in side]
+    return _hash(fingerprint(split), sizes)
 
 
 def _hash(*values: Any) -> str:

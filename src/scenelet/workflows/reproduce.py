@@ -12,13 +12,13 @@ from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.data.sources import load_table
 from scenelet.data.table import ClipTable
-from scenelet.errors import DataError, SceneletError, UsageError, did_you_mean
+from scenelet.errors import DataError, RunError, SceneletError, UsageError, did_you_mean
 from scenelet.files import make_folder
 from scenelet.recipes.tables import Row, SystemTable, load_table_of_systems
 from scenelet.reports.comparison import RowResult, compare, macro_accuracy
-from scenelet.reports.comparison_files import write_comparison, write_plot
+from scenelet.reports.comparison_files import require_same_data, write_comparison, write_plot
 from scenelet.training.run import DataRecord, build_network
-from scenelet.workflows.grid import Cell, Store
+from scenelet.workflows.grid import Cell, Store, cell_of
 
 
 def reproduce(
@@ -70,14 +70,16 @@ def reproduce(
         three_classes=three_classes,
     )
     store = Store(out, source, table, cache_dir)
-    cells = _cells(systems, table, budget, seeds, folds, cities)
-    for row in systems.rows:
-        _require_a_network(systems.config(row, budget), table.labels, f"{row.name} under {budget}")
+    cells = _cells(systems, budget, seeds, _held_out(table, folds, cities), cities)
+    configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    for row, config in configs.items():
+        _require_a_network(config, table.labels, f"{row} under {budget}")
     make_folder(out)
-    stem = f"{name}-{Path(budget).stem}" + ("-cities" if cities else "")
+    stem = "-".join([name, Path(budget).stem, *(["cities"] if cities else []), *(f"fold{fold}" for fold in folds)])
+    require_same_data(out, stem, table.describe())
 
     def report() -> dict[str, Any]:
-        rows = [_row_result(row, cells, store) for row in systems.rows]
+        rows = [_row_result(row, configs[row.name], cells, store) for row in systems.rows]
         compared = compare(systems, rows, table.describe(), stem, table.made)
         write_comparison(out, compared)
         return compared
@@ -89,10 +91,19 @@ def reproduce(
 
 
 def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], Any]) -> None:
-    """Compute cell by cell; what another process is at comes last, and is waited for."""
-    waiting = [cell for cell in cells if store.result(cell) is None]
+    """Compute cell by cell; what another process is at comes last, and is waited for.
+
+    Raises:
+        RunError: trainings diverged; the other cells are computed all the same.
+    """
+    waiting = []
+    for cell in cells:
+        if store.result(cell) is None:
+            waiting.append(cell)
+        else:
+            store.clean_up(cell)
     say(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before")
-    done, started = 0, time.monotonic()
+    done, started, failed = 0, time.monotonic(), []
     for wait in (False, True):
         postponed = []
         for index, cell in enumerate(waiting):
@@ -100,31 +111,32 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
                 if not ours:
                     postponed.append(cell)
                     continue
-                result = store.result(cell) or store.compute(cell, _title(cell))
+                try:
+                    result = store.result(cell) or store.compute(cell, _title(cell))
+                except RunError as error:
+                    failed.append(f"{_title(cell)}: {error}")
+                    say(f"failed: {failed[-1]}")
+                    continue
             done += 1
             left = (time.monotonic() - started) / done * (len(waiting) - index - 1) / 60
             accuracy = f"{100 * macro_accuracy(result):.1f} %"
             say(f"{_title(cell)}: {accuracy}, {result.minutes:.1f} min; about {left:.0f} min left")
             report()
         waiting = postponed
+    if failed:
+        raise RunError(f"{len(failed)} of {len(cells)} cells failed, the others are finished: {failed[0]}")
 
 
-def _cells(
-    systems: SystemTable, table: ClipTable, budget: str, seeds: int, folds: Sequence[str], cities: bool
-) -> list[Cell]:
+def _cells(systems: SystemTable, budget: str, seeds: int, places: Sequence[str], cities: bool) -> list[Cell]:
     """Every cell of the table; all rows of one fold and seed, then the next."""
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: give 1 or more")
-    configs = {row.name: systems.config(row, budget) for row in systems.rows}
-    cells = []
-    for seed in range(seeds):
-        for held_out in _held_out(table, folds, cities):
-            for row, config in configs.items():
-                key = "city" if cities else "fold"
-                split = config.split.model_copy(update={key: held_out or None})
-                settings = config.model_copy(update={"split": split, "seed": seed})
-                cells.append(Cell(row, held_out, seed, settings, systems.fine_tune))
-    return cells
+    return [
+        cell_of(systems, row.name, budget, held_out, seed, cities)
+        for seed in range(seeds)
+        for held_out in places
+        for row in systems.rows
+    ]
 
 
 def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
@@ -155,11 +167,11 @@ def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str
     return table.folds if len(table.folds) > 1 else ("",)
 
 
-def _row_result(row: Row, cells: Sequence[Cell], store: Store) -> RowResult:
+def _row_result(row: Row, config: RunConfig, cells: Sequence[Cell], store: Store) -> RowResult:
     """What is known of a row so far."""
     own = [cell for cell in cells if cell.row == row.name]
     results = [result for cell in own if (result := store.result(cell)) is not None]
-    return RowResult(row, results, len(own))
+    return RowResult(row, config, results, len(own))
 
 
 def _title(cell: Cell) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from scenelet.classifier import Classifier
 from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.data.cache import ClipFeatures, band_statistics, load_features
@@ -16,7 +17,7 @@ from scenelet.data.sources import load_table
 from scenelet.data.splits import Split, make_split
 from scenelet.data.table import ClipTable
 from scenelet.metrics import summary
-from scenelet.training.batches import ClipSet, class_indices, clip_probabilities
+from scenelet.training.batches import ClipSet, class_indices, clip_probabilities, mean_over_windows
 from scenelet.training.run import DataRecord
 
 
@@ -93,3 +94,9 @@ def _say_what_was_found(table: ClipTable, split: Split, config: RunConfig) -> No
 def measure(network: nn.Module, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
     """Accuracies, log loss and confusion of the PyTorch network on some clips."""
     return summary(clips.targets, clip_probabilities(network, clips.features), labels)
+
+
+def file_probabilities(classifier: Classifier, features: ClipFeatures) -> NDArray[np.float32]:
+    """(clips, classes): what a model file says of clips, from their cached features (fp16)."""
+    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
+    return mean_over_windows(np.concatenate(windows), features.count)

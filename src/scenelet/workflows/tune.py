@@ -1,17 +1,12 @@
-"""Train a network on after pruning, with the pruned weights held at zero."""
+"""Train a network on, with its pruned weights held at zero."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from scenelet.classifier import Classifier
 from scenelet.config import LossConfig, MixingConfig, RunConfig, ScheduleConfig
-from scenelet.data.cache import ClipFeatures
 from scenelet.nn.standardise import Standardised
-from scenelet.training.batches import mean_over_windows
 from scenelet.training.loop import train
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
@@ -61,9 +56,3 @@ def fine_tune(
     module = SceneModule(network.train(), build_loss(loss, sides.train.class_counts()), schedule, batches, masks=masks)
     train(module, config.precision, folder, folder is not None, description=description, talk=talk)
     return sum(row["seconds"] for row in module.history) / 60
-
-
-def file_probabilities(classifier: Classifier, features: ClipFeatures) -> NDArray[np.float32]:
-    """(clips, classes): what a model file says of clips whose features are there, as `predict` would of the files."""
-    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
-    return mean_over_windows(np.concatenate(windows), features.count)
