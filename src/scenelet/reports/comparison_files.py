@@ -101,9 +101,8 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         seeds = sorted({cell["seed"] for row in measured for cell in row["by_cell"]})
         held_out = sorted({cell["held_out"] for row in measured for cell in row["by_cell"]} - {""})
         tested = f"held out one after the other: {' '.join(held_out)}" if held_out else "tested on the test side"
-        epoch = " or ".join(
-            "the last epoch" if how == "last" else "the best on validation" for how in compared["select"]
-        )
+        epochs = {"last": "the last epoch", "validation": "the best epoch on validation"}
+        epoch = " or ".join(epochs[how] for how in compared["select"])
         notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimiser steps, {epoch}; {tested};")
         notes[-1] += f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}."
         smallest = min(row["groups_of_smallest_class"] for row in measured)
@@ -119,8 +118,8 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
         notes.append(
             "The ± beside the paper's accuracies is not the paper's: it is the plain binomial 95 % of an accuracy on"
-            f" {compared['paper_clips']:,} clips. Most differences between its rows are smaller. It was measured on"
-            " other data than the figures here."
+            f" {compared['paper_clips']:,} clips. Most differences between its rows are smaller. Its figures are of the"
+            " data that the title names."
         )
     return notes
 
@@ -130,7 +129,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _plot(compared: Mapping[str, Any]) -> bytes:
-    """A point and its interval a row; beside it the paper's, on an axis of their own, since the data differs."""
+    """A point and its interval a row; beside it the paper's, on an axis of their own, since its data may be another."""
     from matplotlib.figure import Figure
 
     rows = list(reversed(compared["rows"]))
@@ -150,7 +149,7 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
     axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes[0].set(xlabel="macro accuracy, %", title="here (small dots: single cells)")
     if with_paper:
-        axes[1].set(xlabel="accuracy, %", title="the paper, on its own data")
+        axes[1].set(xlabel="accuracy, %", title="the paper, on the data of the title")
     for axis in axes:
         axis.grid(axis="x", alpha=0.3)
     data = io.BytesIO()
