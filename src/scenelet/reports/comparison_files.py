@@ -134,7 +134,7 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
 
     rows = list(reversed(compared["rows"]))
     with_paper = any(row["paper"] for row in rows)
-    figure = Figure(figsize=(10 if with_paper else 7.5, 1.2 + 0.36 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(10 if with_paper else 7.5, 1.5 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots(1, 2 if with_paper else 1, sharey=True, squeeze=False)[0]
     for place, row in enumerate(rows):
         if "macro_accuracy" in row:
@@ -146,6 +146,7 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
             half = binomial_half_width(share, compared["paper_clips"]) if compared["paper_clips"] else 0.0
             interval = {"value": share, "low": share - half, "high": share + half}
             axes[1].errorbar(*_bar(interval, place), fmt="s", color=PAPER, capsize=3)
+    figure.suptitle(compared["title"])
     axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes[0].set(xlabel="macro accuracy, %", title="here (small dots: single cells)")
     if with_paper:
