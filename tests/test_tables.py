@@ -39,7 +39,7 @@ def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: s
         parameters(config, 10)
 
 
-@pytest.mark.parametrize("budget", [name for name in list_recipes() if name != "dcase2020_baseline"])
+@pytest.mark.parametrize("budget", [name for name in list_recipes() if name not in ("dcase2020_baseline", "demo")])
 def test_no_budget_changes_what_a_name_means(budget: str) -> None:
     for name in list_tables():
         configs = rows(name, budget)
@@ -131,5 +131,5 @@ def test_another_reference() -> None:
 
 def test_an_unknown_budget() -> None:
     table = load_table_of_systems("table3")
-    with pytest.raises(UsageError, match="no recipe is named 'smal'; did you mean 'small'"):
+    with pytest.raises(UsageError, match=r"no recipe is named 'smal'; there are .*; did you mean 'small'"):
         table.config(table.rows[0], "smal")

@@ -11,15 +11,16 @@ from scenelet.config import RunConfig
 from scenelet.errors import UsageError
 from scenelet.recipes.tables import PaperFigures, Row, SystemTable
 from scenelet.reports.cells import CellResult, ClipOutcome
-from scenelet.reports.comparison import RowResult, compare, macro_accuracy
-from scenelet.reports.comparison_files import markdown, require_same_data, write_comparison, write_plot
+from scenelet.reports.comparison import RowResult, compare, macro_accuracy, stated
+from scenelet.reports.comparison_files import markdown, require_same, write_comparison, write_plot
 
-CONFIG = RunConfig(seed=3)
+CONFIG = RunConfig(seed=3, precision="fp32")
 LABELS = ("indoor", "outdoor", "transportation")
 SYSTEMS = SystemTable(
     title="Two systems",
     reference="old",
     paper_clips=4185,
+    paper_data="DCASE 2020 Task 1B",
     rows=(
         Row(
             name="old", paper=PaperFigures(accuracy=98.0, per_class=(97.8, 97.4, 98.9), parameters="601K", size="9 KB")
@@ -68,7 +69,7 @@ def results(*, new: float = 0.9, folds: tuple[str, ...] = ("1", "2"), seeds: int
 
 def test_measures_are_scikit_learns() -> None:
     old = results(seeds=1)[0]
-    entry = compare(SYSTEMS, results(seeds=1), "data", "it", False)["rows"][0]
+    entry = compare(SYSTEMS, results(seeds=1), "data", "it", "small", False)["rows"][0]
     clips = [clip for one in old.cells for clip in one.clips]
     truth = [LABELS.index(clip.label) for clip in clips]
     shares = np.array([clip.probabilities for clip in clips])
@@ -84,7 +85,7 @@ def test_measures_are_scikit_learns() -> None:
 
 
 def test_seeds_are_averaged_clip_by_clip() -> None:
-    both = compare(SYSTEMS, results(seeds=2), "data", "it", False)["rows"][0]
+    both = compare(SYSTEMS, results(seeds=2), "data", "it", "small", False)["rows"][0]
     values = [one["macro_accuracy"] for one in both["by_cell"]]
     assert len(values) == 4
     assert both["macro_accuracy"]["value"] == pytest.approx(np.mean(values))
@@ -92,25 +93,25 @@ def test_seeds_are_averaged_clip_by_clip() -> None:
 
 
 def test_a_better_system_is_found_better_and_an_equal_one_is_not() -> None:
-    old, new = compare(SYSTEMS, results(new=0.95), "data", "it", False)["rows"]
+    old, new = compare(SYSTEMS, results(new=0.95), "data", "it", "small", False)["rows"]
     assert old["against_reference"] is None
     test = new["against_reference"]
     assert test["difference"]["low"] > 0
     assert test["p"] < 0.01
     assert test["clips"] == 120
     twin = [RowResult(SYSTEMS.rows[1], CONFIG, results()[0].cells, 4)]
-    same = compare(SYSTEMS, [results()[0], *twin], "data", "it", False)["rows"][1]["against_reference"]
+    same = compare(SYSTEMS, [results()[0], *twin], "data", "it", "small", False)["rows"][1]["against_reference"]
     assert (same["difference"]["value"], same["p"]) == (0.0, 1.0)
 
 
 def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
     old, new = results(folds=("1", "2"), seeds=1)
     half = [RowResult(old.row, CONFIG, old.cells[:1], 2), new]
-    entries = compare(SYSTEMS, half, "data", "it", False)["rows"]
+    entries = compare(SYSTEMS, half, "data", "it", "small", False)["rows"]
     assert entries[1]["against_reference"]["clips"] == 60
     assert (entries[0]["cells"], entries[0]["cells_expected"]) == (1, 2)
-    assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", False))
-    nothing = compare(SYSTEMS, [RowResult(old.row, CONFIG, [], 2), new], "data", "it", False)
+    assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", "small", False))
+    nothing = compare(SYSTEMS, [RowResult(old.row, CONFIG, [], 2), new], "data", "it", "small", False)
     assert nothing["rows"][1]["against_reference"] is None
     assert "macro_accuracy" not in nothing["rows"][0]
     assert markdown(nothing)
@@ -119,7 +120,7 @@ def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
 def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        compared = compare(SYSTEMS, results(), "data", "it", False)
+        compared = compare(SYSTEMS, results(), "data", "it", "small", False)
         write_comparison(tmp_path / folder, compared)
         write_plot(tmp_path / folder, compared)
     for name in ("it.md", "it.json", "it.png"):
@@ -129,9 +130,12 @@ def test_files_are_the_same_each_time(tmp_path: Path) -> None:
 
 
 def test_the_table_says_what_noise_is() -> None:
-    text = markdown(compare(SYSTEMS, results(), "some data", "it", True))
+    text = markdown(compare(SYSTEMS, results(), "some data", "it", "small", True))
     assert "98.0 ± 0.42 (97.8, 97.4, 98.9)" in text
-    assert "plain binomial 95 %" in text
+    assert "The paper's columns were measured on DCASE 2020 Task 1B" in text
+    assert "binomial 95 %" in text
+    assert "with the budget 'small'" in text
+    assert "In brackets behind an accuracy: indoor, outdoor, transportation." in text
     assert "not corrected for making several tests" in text
     assert "are made" in text
     assert "some data" in text
@@ -139,24 +143,27 @@ def test_the_table_says_what_noise_is() -> None:
     assert len({line.count("|") for line in rows}) == 1
 
 
-def test_a_table_of_other_data_is_not_written_over(tmp_path: Path) -> None:
-    require_same_data(tmp_path, "it", "data")
-    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", False))
-    require_same_data(tmp_path, "it", "data")
+def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -> None:
+    settings = {row.name: stated(CONFIG) for row in SYSTEMS.rows}
+    require_same(tmp_path, "it", "data", settings)
+    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "small", False))
+    require_same(tmp_path, "it", "data", settings)
     with pytest.raises(UsageError, match="is of other data"):
-        require_same_data(tmp_path, "it", "more data")
+        require_same(tmp_path, "it", "more data", settings)
+    with pytest.raises(UsageError, match="is of another budget of this name"):
+        require_same(tmp_path, "it", "data", settings | {"new": {"select": "validation"}})
     (tmp_path / "it.json").write_text("[1]")
     with pytest.raises(UsageError, match="not a table of systems"):
-        require_same_data(tmp_path, "it", "data")
+        require_same(tmp_path, "it", "data", settings)
 
 
 def test_it_says_what_it_was_made_with() -> None:
     old, new = results(seeds=1)
-    compared = compare(SYSTEMS, [old, new], "data", "it", False)
+    compared = compare(SYSTEMS, [old, new], "data", "it", "small", False)
     assert compared["versions"] == [{}]
-    assert compared["rows"][0]["settings"] == {"seed": 3}
+    assert compared["rows"][0]["settings"] == {"precision": "fp32"}
     other = [cell.model_copy(update={"versions": {"torch": "9"}}) for cell in new.cells]
-    mixed = compare(SYSTEMS, [old, RowResult(new.row, CONFIG, other, 2)], "data", "it", False)
+    mixed = compare(SYSTEMS, [old, RowResult(new.row, CONFIG, other, 2)], "data", "it", "small", False)
     assert mixed["versions"] == [{"torch": "9"}, {}]
     assert "different versions" in markdown(mixed)
     assert "different versions" not in markdown(compared)

@@ -27,20 +27,17 @@ precision = "fp32"
 [features]
 sample_rate = 8000
 n_fft = 256
-hop_length = 128
+hop_length = 256
 n_mels = 64
 
 [window]
 seconds = 0.6
 
-[network]
-width = 4
-
 [mixing]
 time_roll = 2
 
 [schedule]
-epochs = 3
+epochs = 2
 batch_size = 4
 
 [prune]
@@ -102,6 +99,10 @@ def test_a_grid_is_computed_once_and_shared_between_tables(
     asked = no_training()
     assert reproduce("table3", tone_set, out, budget=budget, folds=["1", "2"]) == compared
     assert not asked
+    Path(budget).write_text(BUDGET.replace("epochs = 2\nbatch", "epochs = 4\nbatch"))
+    with pytest.raises(UsageError, match="is of another budget of this name"):
+        reproduce("table3", tone_set, out, budget=budget, folds=["1", "2"])
+    Path(budget).write_text(BUDGET)
     reproduce("table3", tone_set, out, budget=budget)
     assert len(asked) == 5  # the third fold
     asked.clear()
@@ -119,7 +120,7 @@ def test_pruned_rows_share_their_training_and_end_as_files_in_fp16(tone_set: Pat
     assert pruned["bytes"]["paper"] == 2 * pruned["parameters_kept"]
     assert pruned["parameters_kept"] < 0.6 * dense["parameters_kept"]
     assert len({tuple(row["steps"]) for row in compared["rows"]}) == 1
-    assert dense["steps"] == [(3 + 2) * 4]
+    assert dense["steps"] == [(2 + 2) * 4]
     assert [cell["seed"] for cell in dense["by_cell"]] == [0, 1]
     losses = {rows[f"Ours Pruned {letter}"]["log_loss"]["value"] for letter in "ABCD"}
     assert len(losses) == 4  # they are four different fine-tunings
@@ -265,8 +266,12 @@ def test_mistakes_are_found_before_any_work(tone_set: Path, budget: str, tmp_pat
         reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["7"])
     with pytest.raises(UsageError, match="no recipe is named"):
         reproduce("table3", tone_set, tmp_path / "out", budget="tiny")
-    with pytest.raises(UsageError, match="no table is named"):
+    with pytest.raises(UsageError, match=r"no table is named 'table5'; there are ablation, .*; did you mean 'table"):
         reproduce("table5", tone_set, tmp_path / "out")
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text('base = "small"\n[network]\nwidth = 8\nrepeats = 3\n')
+    with pytest.raises(UsageError, match=r"sets network\.width, which a table's rows decide"):
+        reproduce("table3", tone_set, tmp_path / "out", budget=str(narrow))
     assert not computed
     assert not (tmp_path / "out").exists()
 

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,16 +10,8 @@ import typer
 from scenelet.console import say
 
 
-class DataSet(StrEnum):
-    """What can be fetched: `scenelet.data.fetch`."""
-
-    esc10 = "esc10"
-    tau2020_3class = "tau2020-3class"
-    tau2019 = "tau2019"
-
-
 def fetch(
-    data: Annotated[DataSet, typer.Argument(help="Which public data set.")],
+    data: Annotated[str, typer.Argument(help="esc10, tau2020-3class or tau2019.")],
     out: Annotated[Path, typer.Option(help="Folder that the set's own folder goes into.")],
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Accept the licence unasked.")] = False,
     evaluation: Annotated[bool, typer.Option("--evaluation", help="tau2020-3class: its evaluation set too.")] = False,

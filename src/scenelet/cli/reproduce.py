@@ -32,18 +32,22 @@ def reproduce(
     from scenelet.reports.comparison_files import markdown
     from scenelet.workflows.reproduce import reproduce as run
 
-    compared = run(
-        table,
-        data,
-        out,
-        budget=budget,
-        seeds=seeds,
-        folds=fold or (),
-        cities=cities,
-        reference=reference,
-        audio_dir=audio_dir,
-        three_classes=three_classes,
-    )
+    try:
+        compared = run(
+            table,
+            data,
+            out,
+            budget=budget,
+            seeds=seeds,
+            folds=fold or (),
+            cities=cities,
+            reference=reference,
+            audio_dir=audio_dir,
+            three_classes=three_classes,
+        )
+    except KeyboardInterrupt:
+        say(f"what is finished is in {out}; the same command goes on from there")
+        raise
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
     say(f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '.png'))}")
 

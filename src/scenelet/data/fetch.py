@@ -142,7 +142,9 @@ def choose(
         UsageError: an unknown name, an option that does not go with it, or a mirror that is no address.
     """
     if name not in DATA_SETS:
-        raise UsageError(f"{name}: not a data set; it is {', '.join(DATA_SETS)}{did_you_mean(name, DATA_SETS)}")
+        raise UsageError(
+            f"no data set is named {name!r}; there are {', '.join(DATA_SETS)}{did_you_mean(name, DATA_SETS)}"
+        )
     if evaluation and name != "tau2020-3class":
         raise UsageError(f"--evaluation goes with tau2020-3class, not with {name}")
     if mirror is not None:
@@ -190,7 +192,10 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
             try:
                 # two at work would both append to one file
                 with filelock.FileLock(out / ".fetch.lock", timeout=0):
-                    _run(session, missing, total, waits)
+                    try:
+                        _run(session, missing, total, waits)
+                    finally:
+                        _remove_if_empty(missing[0].downloads)
             except filelock.Timeout:
                 raise OutputError(f"{out}: another fetch is at work there; wait for its end") from None
     for each in sets:
@@ -212,6 +217,8 @@ def _run(session: "requests.Session", missing: Sequence[DataSet], total: int, wa
 
         for each in missing:
             each.run(get)
-    downloads = missing[0].downloads
-    if downloads.is_dir() and not any(downloads.iterdir()):
-        downloads.rmdir()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

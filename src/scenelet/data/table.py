@@ -84,6 +84,8 @@ class ClipTable:
             f"{len(self.labels)} classes",
             f"{len(self.groups):,} groups",
         ]
+        if self.cities:
+            parts.append(f"{len(self.cities)} {'cities' if len(self.cities) > 1 else 'city'}")
         if self.folds:
             parts.append(f"{'folds' if len(self.folds) > 1 else 'fold'} {' '.join(self.folds)}")
         if self.has_split:

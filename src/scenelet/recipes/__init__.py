@@ -67,7 +67,7 @@ def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
         data = path.read_bytes()
     else:
         known = list_recipes()
-        raise UsageError(f"no recipe is named {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+        raise UsageError(f"no recipe is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
     try:
         values = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -44,7 +44,8 @@ class SystemTable(Settings):
         rows: the systems.
         common: settings of all rows.
         fine_tune: every row is fine-tuned after training, pruned by its own `prune.sparsity`.
-        paper_clips: the test clips behind the paper's accuracies.
+        paper_data: what the paper's figures were measured on.
+        paper_clips: the test clips behind them.
     """
 
     title: str
@@ -52,21 +53,28 @@ class SystemTable(Settings):
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     common: Mapping[str, dict[str, Any]] = Field({}, description="as `Row.settings`")
     fine_tune: bool = False
+    paper_data: str = ""
     paper_clips: int | None = None
 
     def config(self, row: Row, budget: str) -> RunConfig:
         """The row's settings under a budget: the name of a recipe, or a TOML file.
 
-        A row that names a network starts from that network's defaults.
-
         Raises:
-            UsageError: no such budget, or a setting that is out of range.
+            UsageError: no such budget, one that changes the networks, or a setting that is out of range.
         """
-        values = merge(read_values(budget), self.common)
+        values = read_values(budget)
+        network = build_config({"network": values.pop("network", {})}, budget).network
+        changed = network.model_dump(exclude_defaults=True)
+        if changed:
+            settings = ", ".join(f"network.{key}" for key in changed)
+            raise UsageError(
+                f"{budget}: sets {settings}, which a table's rows decide; a budget is about training, so take it out"
+            )
+        if "name" not in row.settings.get("network", {}):
+            values = merge(values, {"network": self.common.get("network", {})})
+        values = merge(values, {key: section for key, section in self.common.items() if key != "network"})
         if row.recipe is not None:
             values = merge(values, read_own_part(row.recipe)[0])
-        if "name" in row.settings.get("network", {}):
-            values.pop("network", None)
         return build_config(merge(values, row.settings), f"{row.name} under {budget}")
 
     def against(self, reference: str) -> "SystemTable":
@@ -95,8 +103,8 @@ def load_table_of_systems(name: str) -> SystemTable:
         UsageError: no table has this name.
     """
     if name not in list_tables():
-        known = ["table2", *list_tables()]
-        raise UsageError(f"no table is named {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+        known = sorted(["table2", *list_tables()])
+        raise UsageError(f"no table is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
     table = SystemTable.model_validate(tomllib.loads(_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8")))
     names = [row.name for row in table.rows]
     assert table.reference in names

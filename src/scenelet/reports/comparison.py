@@ -42,6 +42,12 @@ class _Answers:
     losses: NDArray[np.float64]
 
 
+def stated(config: RunConfig) -> dict[str, Any]:
+    """The settings that are not at their defaults, as JSON values; fold, city and seed are the cells'."""
+    plain = config.model_copy(update={"split": config.split.model_copy(update={"fold": None, "city": None}), "seed": 0})
+    return plain.model_dump(mode="json", exclude_defaults=True)
+
+
 def macro_accuracy(result: CellResult) -> float:
     """Macro-average accuracy of one cell, 0 to 1."""
     answers = _answers([result])
@@ -49,15 +55,18 @@ def macro_accuracy(result: CellResult) -> float:
     return float(np.mean([answers.hits[answers.targets == k].mean() for k in classes]))
 
 
-def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: str, made: bool) -> dict[str, Any]:
+def compare(
+    systems: SystemTable, rows: Sequence[RowResult], data: str, name: str, budget: str, made: bool
+) -> dict[str, Any]:
     """Every row measured and tested against the table's reference row, as JSON values.
 
     Test clips are pooled over folds (or cities), a clip's hits and losses averaged over seeds. Rows are tested on
     the clips that both have, so a table that is half done can be read.
 
     Returns:
-        "title", "name", "data", "made", "reference", "paper_clips", "select", "versions" (of the software, each
-        set that a cell was made with), and "rows": each with "name", "cells" and "cells_expected", "paper", "settings"
+        "title", "name", "data", "budget", "made", "reference", "paper_data", "paper_clips", "select", "versions" (of
+        the software, each set that a cell was made with), and "rows": each with "name", "cells", "cells_expected",
+        "paper", "settings"
         (those not at their defaults), and where a cell is finished "clips", "groups", "groups_of_smallest_class",
         "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
         "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
@@ -71,7 +80,7 @@ def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: st
             "name": result.row.name,
             "cells": len(result.cells),
             "cells_expected": result.expected,
-            "settings": result.config.model_dump(mode="json", exclude_defaults=True),
+            "settings": stated(result.config),
             "paper": None if result.row.paper is None else result.row.paper.model_dump(),
         }
         own = answers.get(result.row.name)
@@ -86,8 +95,10 @@ def compare(systems: SystemTable, rows: Sequence[RowResult], data: str, name: st
         "title": systems.title,
         "name": name,
         "data": data,
+        "budget": budget,
         "made": made,
         "reference": systems.reference,
+        "paper_data": systems.paper_data,
         "paper_clips": systems.paper_clips,
         "select": sorted({result.config.select for result in rows}),
         "versions": [json.loads(each) for each in sorted(versions)],

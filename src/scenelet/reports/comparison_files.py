@@ -14,21 +14,24 @@ HERE, PAPER = "#1f6f8b", "#999999"
 FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
 
 
-def require_same_data(folder: Path, name: str, data: str) -> None:
-    """Check that a table of this name, where there is one, is of the same data.
+def require_same(folder: Path, name: str, data: str, settings: Mapping[str, Any]) -> None:
+    """Check that a table of this name, where there is one, is of the same data and settings (row -> its own).
 
     Raises:
-        UsageError: it is of other data, and would be written over.
+        UsageError: it is of others, and would be written over.
     """
     path = folder / f"{name}.json"
     if not path.is_file():
         return
     try:
-        there = json.loads(path.read_bytes())["data"]
+        there = json.loads(path.read_bytes())
+        data_before, before = there["data"], {row["name"]: row["settings"] for row in there["rows"]}
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"{path}: not a table of systems; move it away, or choose another --out") from None
-    if there != data:
-        raise UsageError(f"{path}: is of other data ({there}); choose another --out")
+    if data_before != data:
+        raise UsageError(f"{path}: is of other data ({data_before}); choose another --out")
+    if before != settings:
+        raise UsageError(f"{path}: is of another budget of this name; choose another --out, or rename the budget")
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any]) -> None:
@@ -93,14 +96,14 @@ def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[s
 
 def _notes(compared: Mapping[str, Any]) -> list[str]:
     measured = [row for row in compared["rows"] if "macro_accuracy" in row]
-    notes = [f"Data: {compared['data']}."]
+    notes = [f"Measured on {compared['data']}, with the budget '{compared['budget']}'."]
     if compared["made"]:
         notes.append("The recordings are made, so these figures say nothing about real places.")
     if measured:
         steps = sorted({count for row in measured for count in row["steps"]})
         seeds = sorted({cell["seed"] for row in measured for cell in row["by_cell"]})
         held_out = sorted({cell["held_out"] for row in measured for cell in row["by_cell"]} - {""})
-        tested = f"held out one after the other: {' '.join(held_out)}" if held_out else "tested on the test side"
+        tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's test side"
         epochs = {"last": "the last epoch", "validation": "the best epoch on validation"}
         epoch = " or ".join(epochs[how] for how in compared["select"])
         notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimiser steps, {epoch}; {tested};")
@@ -109,17 +112,21 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         notes.append(
             f"Intervals: percentile bootstrap over groups, class by class; the smallest class has {smallest} groups."
             f" p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for making"
-            " several tests. Neither has in it that a network trained once more would differ. An interval without"
-            " width says that all clips came out alike, and not that it is certain."
+            " several tests; it asks another question than the interval, and near the edge they can disagree. Neither"
+            " has in it that a network trained once more would differ. An interval without width says that all clips"
+            " came out alike, and not that it is certain."
         )
         if len(compared["versions"]) > 1:
             notes.append("The cells were made with different versions of the software, which the JSON file lists.")
         notes.append("Size: kept weights and all norm parameters, 4 bytes each, 2 where the row is pruned.")
+        labels = list(measured[0]["per_class"])
+        if len(labels) < FEW_CLASSES:
+            notes.append(f"In brackets behind an accuracy: {', '.join(labels)}.")
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
         notes.append(
-            "The ± beside the paper's accuracies is not the paper's: it is the plain binomial 95 % of an accuracy on"
-            f" {compared['paper_clips']:,} clips. Most differences between its rows are smaller. Its figures are of the"
-            " data that the title names."
+            f"The paper's columns were measured on {compared['paper_data']}. The ± is not the paper's: it is the plain"
+            f" binomial 95 % of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between its"
+            " rows are smaller."
         )
     return notes
 
@@ -140,18 +147,20 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
         if "macro_accuracy" in row:
             axes[0].errorbar(*_bar(row["macro_accuracy"], place), fmt="o", color=HERE, capsize=3)
             dots = [100 * cell["macro_accuracy"] for cell in row["by_cell"]]
-            axes[0].plot(dots, [place] * len(dots), ".", color=HERE, alpha=0.3)
+            if len(dots) > 1:
+                axes[0].plot(dots, [place] * len(dots), ".", color=HERE, alpha=0.3)
         if row["paper"]:
             share = row["paper"]["accuracy"] / 100
             half = binomial_half_width(share, compared["paper_clips"]) if compared["paper_clips"] else 0.0
             interval = {"value": share, "low": share - half, "high": share + half}
             axes[1].errorbar(*_bar(interval, place), fmt="s", color=PAPER, capsize=3)
-    figure.suptitle(compared["title"])
+    figure.suptitle(f"{compared['title']}; budget {compared['budget']}")
     axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes[0].set(xlabel="macro accuracy, %", title="here (small dots: single cells)")
+    axes[0].set(xlabel="macro accuracy, %", title="measured here (small dots: single cells)")
     if with_paper:
-        axes[1].set(xlabel="accuracy, %", title="the paper, on the data of the title")
+        axes[1].set(xlabel="accuracy, %", title=f"the paper, on {compared['paper_data']} (another scale)")
     for axis in axes:
+        axis.set_ylim(-0.6, len(rows) - 0.4)
         axis.grid(axis="x", alpha=0.3)
     data = io.BytesIO()
     # without its version in it, the same figures give the same file

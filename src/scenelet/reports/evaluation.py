@@ -15,7 +15,12 @@ from rich.text import Text
 
 from scenelet.data.table import Clip
 from scenelet.files import make_folder, replace_file
-from scenelet.intervals import interval_text
+from scenelet.intervals import MIN_GROUPS, interval_text
+
+NOTE = (
+    "[low, high]: 95 %, by bootstrap over groups; without width: all clips came out alike, which is no certainty;"
+    f" [few groups]: fewer than {MIN_GROUPS}."
+)
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,14 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         mistaken = ", ".join(f"{other} {count}" for other, count in sorted(wrong, key=lambda pair: -pair[1]))
         accuracy, loss = _percent(own["interval"]), _plain(own["log_loss_interval"])
         table.add_row(Text(label), f"{own['clips']:,}", accuracy, loss, Text(mistaken))
+    note = Text(NOTE, style="dim")
     if not cities:
-        return Group(Text(headline), table)
+        return Group(Text(headline), table, note)
     places = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)
     for name, own in cities:
         accuracy, loss = own["intervals"]["macro_accuracy"], own["intervals"]["log_loss"]
         places.add_row(Text(name), f"{own['clips']:,}", _percent(accuracy), _plain(loss))
-    return Group(Text(headline), table, places)
+    return Group(Text(headline), table, places, note)
 
 
 def _percent(interval: Mapping[str, float | None]) -> Text:

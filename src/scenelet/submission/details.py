@@ -149,12 +149,13 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
             yield from inner.model_fields
 
 
-EXAMPLE = """\
+EXAMPLE_LABEL = "Lastname_INST_task1b_1"
+EXAMPLE = f"""\
 # What `scenelet submit write` cannot know of a DCASE 2020 Task 1B submission. Fill it in.
 # Lines that begin with # are optional: take the # away where one applies.
 
 # corresponding author's last name, institute, task1b, and a number from 1 to 4 for each of your submissions
-label = "Lastname_INST_task1b_1"
+label = "{EXAMPLE_LABEL}"
 name = "A name for tables that have room"
 abbreviation = "Short"                  # 10 characters at most
 

@@ -75,7 +75,10 @@ def train(
             log_every_n_steps=1,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module, ckpt_path=last, weights_only=True if last else None)
+        try:
+            trainer.fit(module, ckpt_path=last, weights_only=True if last else None)
+        except SystemExit:  # what Lightning makes of an interrupt
+            raise KeyboardInterrupt from None
         if folder is not None and select_best:
             best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
             module.load_state_dict(best["state_dict"])

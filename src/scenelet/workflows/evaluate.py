@@ -66,6 +66,7 @@ def evaluate(
     report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
     report |= {
         "model": str(model),
+        "labels": list(classifier.labels),
         "data": table.describe(),
         "made": table.made,
         "split": measured,

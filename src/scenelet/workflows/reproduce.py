@@ -15,8 +15,8 @@ from scenelet.data.table import ClipTable
 from scenelet.errors import DataError, RunError, SceneletError, UsageError, did_you_mean
 from scenelet.files import make_folder
 from scenelet.recipes.tables import Row, SystemTable, load_table_of_systems
-from scenelet.reports.comparison import RowResult, compare, macro_accuracy
-from scenelet.reports.comparison_files import require_same_data, write_comparison, write_plot
+from scenelet.reports.comparison import RowResult, compare, macro_accuracy, stated
+from scenelet.reports.comparison_files import require_same, write_comparison, write_plot
 from scenelet.training.run import DataRecord, build_network
 from scenelet.workflows.grid import Cell, Store, cell_of
 
@@ -63,7 +63,8 @@ def reproduce(
     if reference is not None:
         systems = systems.against(reference)
     table = load_table(data, audio_dir, three_classes)
-    say(table.describe())
+    described = f"{data.name}: {table.describe()}"
+    say(described)
     source = DataRecord(
         path=str(data.resolve()),
         audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
@@ -74,13 +75,14 @@ def reproduce(
     configs = {row.name: systems.config(row, budget) for row in systems.rows}
     for row, config in configs.items():
         _require_a_network(config, table.labels, f"{row} under {budget}")
+    parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
+    stem = "-".join([name, Path(budget).stem, *parts])
+    require_same(out, stem, described, {row: stated(config) for row, config in configs.items()})
     make_folder(out)
-    stem = "-".join([name, Path(budget).stem, *(["cities"] if cities else []), *(f"fold{fold}" for fold in folds)])
-    require_same_data(out, stem, table.describe())
 
     def report() -> dict[str, Any]:
         rows = [_row_result(row, configs[row.name], cells, store) for row in systems.rows]
-        compared = compare(systems, rows, table.describe(), stem, table.made)
+        compared = compare(systems, rows, described, stem, Path(budget).stem, table.made)
         write_comparison(out, compared)
         return compared
 
@@ -120,7 +122,7 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
             done += 1
             left = (time.monotonic() - started) / done * (len(waiting) - index - 1) / 60
             accuracy = f"{100 * macro_accuracy(result):.1f} %"
-            say(f"{_title(cell)}: {accuracy}, {result.minutes:.1f} min; about {left:.0f} min left")
+            say(f"{_title(cell)}: {accuracy}, {60 * result.minutes:,.0f} s; about {left:.0f} min left")
             report()
         waiting = postponed
     if failed:

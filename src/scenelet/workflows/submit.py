@@ -10,12 +10,13 @@ from scenelet.describe import sizes
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.files import make_folder
 from scenelet.modelfile import SceneModel
-from scenelet.submission.details import Details, read_details
+from scenelet.submission.details import EXAMPLE_LABEL, Details, read_details
 from scenelet.submission.faults import Fault
 from scenelet.submission.form import (
     BYTES_PER_KB,
     FILENAME,
     LABELS,
+    MAX_MODEL_BYTES,
     META_ENDING,
     OUTPUT_ENDING,
     RECORDINGS,
@@ -123,7 +124,13 @@ def _notes(model: SceneModel, told: Details, details: Path) -> list[str]:
     """What the authors should know of the meta information before they send it."""
     size = sizes(model, 0)
     kept, with_norms = size["dcase2020"] / BYTES_PER_KB, size["dcase2020_with_ssn"] / BYTES_PER_KB
-    notes = [f"model_size {kept:.2f} KB (of {BYTES_PER_KB} bytes); with sub-spectral norms counted {with_norms:.2f} KB"]
+    limit = MAX_MODEL_BYTES // BYTES_PER_KB
+    notes = [
+        f"model_size {kept:.2f} KB by the challenge's rule, with sub-spectral norms counted {with_norms:.2f} KB;"
+        f" the limit is {limit} KB of {BYTES_PER_KB} bytes"
+    ]
+    if told.label == EXAMPLE_LABEL:
+        notes.append(f"warning: {details} still has the example's label, {told.label}; fill it in before you submit")
     if told.data_augmentation is None and data_augmentation(model) is None:
         notes.append(
             "warning: data_augmentation is null, since the model file does not say;"
