@@ -98,7 +98,7 @@ def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, floa
             for offset, when, colour in ((-0.2, "before", GREY), (0.2, "after", LOW)):
                 heights = [entry[when][measure] for entry in found.values()]
                 axis.bar(place + offset, heights, 0.4, label=when, color=colour)
-            axis.axhline(1 if measure == "deviation" else 0, color="black", linewidth=0.8)
+            axis.set_ylim(bottom=1 if measure == "deviation" else 0)  # what even bands have
             axis.set_xticks(place, [name.split(".")[0] for name in found])
             axis.set(title=title, ylabel=label)
             axis.legend()
@@ -162,7 +162,7 @@ def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[
     axes[0].set(title="weights of Eq. 2, scaled to a mean of 1", ylabel="weight")
     axes[0].legend()
     rows = {row["name"]: row for row in table["rows"]}
-    shown = {"cross-entropy": GREY, "class-balanced focal (beta 0.9999, gamma 1)": HIGH}
+    shown = {"cross-entropy": GREY, "class-balanced focal (sigmoid, beta 0.9999, gamma 1)": HIGH}
     for name, colour in shown.items():
         axes[1].plot(
             [100 * rows[name]["per_class"][label]["value"] for label in labels], "o-", label=name, color=colour

@@ -30,7 +30,7 @@ def require_same(folder: Path, name: str, data: str, settings: Mapping[str, Any]
         raise UsageError(f"{path}: not a table of systems; move it away, or choose another --out") from None
     if data_before != data:
         raise UsageError(f"{path}: is of other data ({data_before}); choose another --out")
-    if before != settings:
+    if any(before[row] != settings[row] for row in before.keys() & settings.keys()):
         raise UsageError(f"{path}: is of another budget of this name; choose another --out, or rename the budget")
 
 
@@ -55,7 +55,7 @@ def markdown(compared: Mapping[str, Any]) -> str:
     for row in rows:
         paper = _paper_columns(row["paper"], compared["paper_clips"]) if with_paper else []
         lines.append(_line([*_own_columns(row, compared["reference"]), *paper]))
-    return "\n".join([*lines, "", *_notes(compared)]) + "\n"
+    return "\n".join([*lines, "", *(f"- {note}" for note in _notes(compared))]) + "\n"
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
