@@ -167,7 +167,7 @@ def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[
         axes[1].plot(
             [100 * rows[name]["per_class"][label]["value"] for label in labels], "o-", label=name, color=colour
         )
-    axes[1].set(title="accuracy of each class over all folds, %")
+    axes[1].set(title="accuracy of each class over all folds, %", ylim=(0, 102))
     axes[1].legend()
     for axis in axes:  # the numbers are fold 1's training clips; the other folds' are alike
         axis.set_xticks(range(len(labels)), [f"{label} ({counts[label]})" for label in labels], rotation=60, ha="right")
