@@ -56,6 +56,7 @@ def test_initial_weights_are_its_own() -> None:
     assert 0.99 * bound < network.conv2.weight.abs().max() <= bound
     assert 0.049 < network.dense.weight.abs().max() <= 0.05
     assert not network.conv1.bias.any()
+    assert (network.norm1.eps, network.norm2.momentum) == (1e-3, 0.01)  # Keras's
 
 
 @pytest.mark.parametrize("frames", [501, 113])

@@ -111,6 +111,9 @@ def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
     assert entries[1]["against_reference"]["clips"] == 60
     assert (entries[0]["cells"], entries[0]["cells_expected"]) == (1, 2)
     assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", "small", False))
+    other_half = compare(SYSTEMS, [RowResult(old.row, CONFIG, old.cells[1:], 2), new], "data", "it", "small", False)
+    mine, theirs = macro_accuracy(new.cells[1]), macro_accuracy(old.cells[1])
+    assert other_half["rows"][1]["against_reference"]["difference"]["value"] == pytest.approx(mine - theirs)
     nothing = compare(SYSTEMS, [RowResult(old.row, CONFIG, [], 2), new], "data", "it", "small", False)
     assert nothing["rows"][1]["against_reference"] is None
     assert "macro_accuracy" not in nothing["rows"][0]
