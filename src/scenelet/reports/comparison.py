@@ -66,8 +66,8 @@ def compare(
     Returns:
         "title", "name", "data", "budget", "made", "reference", "paper_data", "paper_clips", "select", "versions" (of
         the software, each set that a cell was made with), and "rows": each with "name", "cells", "cells_expected",
-        "paper", "settings"
-        (those not at their defaults), and where a cell is finished "clips", "groups", "groups_of_smallest_class",
+        "paper", "settings" (those not at their defaults), and where a cell is finished "clips", "groups",
+        "groups_of_smallest_class",
         "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
         "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
         p, clips}, None for the reference itself.

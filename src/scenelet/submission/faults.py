@@ -20,6 +20,15 @@ class Fault:
         return f"{place}: {self.message}"
 
 
+def decoded(file: str, data: bytes) -> str | Fault:
+    """UTF-8 text, or the fault that names the line where it is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Fault(file, f"line {line}", "is not UTF-8; it must be UTF-8 text")
+
+
 def shown(value: object) -> str:
     """Any value as short text on one line."""
     if isinstance(value, str):

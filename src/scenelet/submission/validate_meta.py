@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenelet.submission.bounded_yaml import load_yaml
-from scenelet.submission.faults import Fault, shown
+from scenelet.submission.faults import Fault, decoded, shown
 from scenelet.submission.form import (
     BYTES_PER_KB,
     EMAIL,
@@ -130,11 +130,9 @@ def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
     """
     if len(data) > MAX_META_BYTES:
         return [Fault(file, "", f"is larger than {MAX_META_BYTES >> 10} KiB; it must be a few")]
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return [Fault(file, f"line {line}", "is not UTF-8; it must be UTF-8 text")]
+    text = decoded(file, data)
+    if isinstance(text, Fault):
+        return [text]
     document, faults = load_yaml(file, text)
     if faults and document is None:
         return faults

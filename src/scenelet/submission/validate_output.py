@@ -6,7 +6,7 @@ import itertools
 import re
 
 from scenelet.data.rows import first_few
-from scenelet.submission.faults import Fault, shown
+from scenelet.submission.faults import Fault, decoded, shown
 from scenelet.submission.form import COLUMNS, FILENAME, LABELS, RECORDINGS
 
 SUM_TOLERANCE = 1e-3
@@ -20,11 +20,9 @@ def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
     """The faults of a system output; `file` is its name, `partial` allows fewer rows than recordings."""
     if len(data) > MAX_OUTPUT_BYTES:
         return [Fault(file, "", f"is larger than {MAX_OUTPUT_BYTES >> 20} MiB; it must have {RECORDINGS:,} short rows")]
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return [Fault(file, f"line {line}", "is not UTF-8; it must be UTF-8 text")]
+    text = decoded(file, data)
+    if isinstance(text, Fault):
+        return [text]
     faults: list[Fault] = []
     if text.startswith("\ufeff"):
         faults.append(Fault(file, "line 1", "begins with a byte-order mark; it must be saved without"))
