@@ -75,6 +75,8 @@ def tiny_settings() -> list[str]:
         "network.repeats=2",
         "schedule.batch_size=4",
         "mixing.time_roll=2",
+        "mixing.gain_db=3",
+        "schedule.average_epochs=0.5",
         "precision=fp32",
     ]
 

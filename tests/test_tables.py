@@ -1,5 +1,7 @@
 """The tables of systems: every row under every budget, and the parameters that the paper prints."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -133,3 +135,45 @@ def test_an_unknown_budget() -> None:
     table = load_table_of_systems("table3")
     with pytest.raises(UsageError, match=r"no recipe is named 'smal'; there are .*; did you mean 'small'"):
         table.config(table.rows[0], "smal")
+
+
+OWN = """
+title = "Mine"
+reference = "as it is"
+
+[[rows]]
+name = "as it is"
+
+[[rows]]
+name = "wider"
+fine_tune = true
+settings.network = { width = 96 }
+"""
+
+
+def test_a_table_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    table = load_table_of_systems(str(path))
+    assert [table.config(row, "small").network.width for row in table.rows] == [64, 96]
+    assert [table.fine_tuned(row) for row in table.rows] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"wider"', '"as it is"', "two rows are named 'as it is'"),
+        ('reference = "as it is"', 'reference = "as it"', "reference 'as it' is no row; did you mean 'as it is'"),
+        ("fine_tune = true", 'recipe = "fst"', "row 'wider': no recipe is named 'fst'; there are"),
+        ("fine_tune", "finetune", r"rows.1.finetune: Extra inputs are not permitted"),
+        ('title = "Mine"', "title = Mine", "not valid TOML"),
+        ('title = "Mine"', "", "title: Field required"),
+    ],
+)
+def test_a_flaw_in_a_table_is_named(old: str, new: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.replace(old, new, 1))
+    with pytest.raises(UsageError, match=words):
+        load_table_of_systems(str(path))
+    with pytest.raises(UsageError, match="no such file"):
+        load_table_of_systems(str(tmp_path / "none.toml"))

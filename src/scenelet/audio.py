@@ -26,6 +26,7 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 BLOCK = 1 << 18  # samples per channel read at a time
 UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
+LEAST_SOUND_SECONDS = 0.5  # that `repeat_sound` repeats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
 
@@ -108,6 +109,31 @@ def arrange_channels(samples: Samples, layout: Literal["mono", "stereo", "mid-si
     return np.stack([both[0] + both[1], both[0] - both[1]]) * np.float32(0.5)
 
 
+def repeat_sound(window: Samples, silence_db: float, at_least: int) -> Samples:
+    """A window (channels, n) whose silent ends are filled by repeating the sound between them.
+
+    A short sound in a long window is otherwise mostly padding, and how much of it there is tells a network more about
+    how the clips were cut than about what is heard.
+
+    Args:
+        window: samples.
+        silence_db: silent is what lies further below the window's peak than this, in every channel.
+        at_least: samples that are repeated, with silence around a shorter sound: a click must not become a tone.
+    """
+    level = np.abs(window).max(axis=0)
+    heard = np.flatnonzero(level > level.max() * 10 ** (-silence_db / 20))
+    if len(heard) == 0:
+        return window
+    n = window.shape[1]
+    first, last = int(heard[0]), int(heard[-1]) + 1
+    last = max(last, min(first + at_least, n))
+    first = min(first, max(last - at_least, 0))
+    if last - first == n:
+        return window
+    repeated: Samples = np.take(window, np.arange(n) % (last - first) + first, axis=1)
+    return repeated
+
+
 class Windower:
     """Blocks of samples in, windows at the model's rate out; the one window rule.
 
@@ -131,6 +157,8 @@ class Windower:
         self.length = window.samples(sample_rate)
         self.hop = window.hop_samples(sample_rate)
         self.min_tail = window.min_tail * self.length
+        self.silence_db = window.silence_db if window.fill == "repeat" else None
+        self.least_sound = round(LEAST_SOUND_SECONDS * sample_rate)
         count = 1 if channels == "mono" else 2
         self._resamplers = (
             []
@@ -153,7 +181,7 @@ class Windower:
         if not self._emitted or tail > self.min_tail:
             self._emitted += 1
             self._window[:, self._filled :] = 0
-            yield self._window
+            yield self._finished(self._window)
 
     def _resample(self, samples: Samples, last: bool) -> Sequence[Samples]:
         """(channels, n) -> one array for each channel."""
@@ -179,7 +207,12 @@ class Windower:
                 self._filled = self.length - self.hop
                 self._window[:, : self._filled] = complete[:, self.hop :]
                 self._emitted += 1
-                yield complete
+                yield self._finished(complete)
+
+    def _finished(self, window: Samples) -> Samples:
+        if self.silence_db is None:
+            return window
+        return repeat_sound(window, self.silence_db, self.least_sound)
 
 
 def file_windows(

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenelet import audio, modelfile
-from scenelet.errors import AudioError, ModelFileError, UsageError
+from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
 from scenelet.features import Features, LogMel
 from scenelet.modelfile import SceneModel
+from scenelet.models import built_in, list_built_in
 from scenelet.parallel import cores, map_threads
 from scenelet.runtimes import Network, RuntimeName, open_network
 
@@ -190,9 +191,13 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     """
     path = Path(model)
     # what looks like a path is meant as one; reading it will say what is wrong
-    if not path.exists() and path.suffix == "" and path.name == os.fspath(model):
-        raise UsageError(f"{model}: no such file, and no model is built in under this name; give a .scn file")
-    return path
+    if path.exists() or path.suffix != "" or path.name != os.fspath(model):
+        return path
+    found = built_in(path.name)
+    if found is None:
+        near = did_you_mean(path.name, list_built_in())
+        raise UsageError(f"{model}: no such file, and no model is built in under this name{near}; give a .scn file")
+    return found
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:

@@ -3,7 +3,7 @@
 A setting that is not listed here is refused, so a misspelt key never passes in silence.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -76,6 +76,11 @@ class WindowConfig(Settings):
         description="a last piece shorter than this share of the window is left out: it is encoder padding",
     )
 
+    fill: Literal["silence", "repeat"] = Field(
+        "silence", description="what a window's silent ends hold: silence, or the sound between them, repeated"
+    )
+    silence_db: float = Field(60.0, gt=0, le=120, description="repeat: silent is what lies this far below the peak")
+
     @model_validator(mode="after")
     def _consistent(self) -> "WindowConfig":
         if self.hop_seconds is not None and self.hop_seconds > self.seconds:
@@ -101,6 +106,9 @@ class WindowConfig(Settings):
         return 1 + full + (1 if tail > self.min_tail * window else 0)
 
 
+Stride = Annotated[int, Field(ge=1, le=32)]
+
+
 class NetworkConfig(Settings):
     """Which network, and its free choices; see `scenelet.nn.list_models()`."""
 
@@ -110,6 +118,9 @@ class NetworkConfig(Settings):
     affine: Literal["all", "sub"] = "all"
     repeats: int = Field(3, ge=1)
     shared: bool = True
+    stem_stride: tuple[Stride, Stride] = Field(
+        (2, 2), description="shared_resnet: in frequency and time; the stem's kernel grows with it"
+    )
     rho: int = Field(5, ge=4, le=7, description="cp_resnet: bounds the receptive field")
     init: Literal["kaiming", "zero_residual"] = "kaiming"
 
@@ -127,9 +138,20 @@ class MixingConfig(Settings):
     freqmix_per: Literal["batch", "sample"] = "batch"
     mixup: bool = True
     mixup_alpha: float = Field(0.3, gt=0)
+    mixup_of: Literal["decibels", "powers"] = Field(
+        "decibels", description="powers: what is heard when both sounds are played, made equally loud first"
+    )
     cutmix: bool = False
     cutmix_alpha: float = Field(1.0, gt=0)
+    until: float = Field(1.0, ge=0, le=1, description="share of the epochs that are mixed; the last ones are not")
     time_roll: int = Field(50, ge=0, description="circular shift of up to this many frames either way")
+    time_stretch: float = Field(0.0, ge=0, lt=1, description="speed of up to this share slower or faster")
+    crop: int = Field(0, ge=0, description="train on so many neighbouring frames of each window; 0: on all")
+    frequency_shift: int = Field(0, ge=0, description="shift of up to this many mel bands up or down")
+    gain_db: float = Field(0.0, ge=0, le=60, description="gain of up to this much either way")
+    filter_db: float = Field(0.0, ge=0, le=60, description="gain that varies over frequency, up to this either way")
+    frequency_mask: int = Field(0, ge=0, description="mel bands hidden together, at most")
+    time_mask: int = Field(0, ge=0, description="frames hidden together, at most")
 
 
 class LossConfig(Settings):
@@ -140,6 +162,13 @@ class LossConfig(Settings):
     gamma: float = Field(1.0, ge=0)
     form: Literal["sigmoid", "softmax"] = "sigmoid"
     normalise: bool = Field(False, description="weights sum to the number of classes")
+    smoothing: float = Field(0.0, ge=0, lt=1, description="cross_entropy: share of a label spread over all classes")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LossConfig":
+        if self.smoothing and self.name != "cross_entropy":
+            raise ValueError("smoothing needs name = 'cross_entropy'")
+        return self
 
 
 class ScheduleConfig(Settings):
@@ -155,6 +184,10 @@ class ScheduleConfig(Settings):
     hold_epochs: int = Field(50, ge=0, description="hold_decay_hold: epochs at `rate` first")
     decay_epochs: int = Field(200, ge=1, description="hold_decay_hold: epochs of exponential decay")
     warmup: float = Field(0.3, gt=0, lt=1, description="one_cycle: share of the steps that rise")
+    sharpness: float = Field(0.0, ge=0, description="sharpness-aware steps with this rho, at twice the time; 0: none")
+    average_epochs: float = Field(
+        0.0, ge=0, description="keep the exponential average of the weights over about so many epochs; 0: the last"
+    )
 
 
 class SplitConfig(Settings):
@@ -190,6 +223,9 @@ class PruneConfig(Settings):
     seed: int = Field(0, ge=0, description="of the fine-tuning's order, rolls and mixing, beside the run's seed")
     mixing: Literal["as_trained", "none"] = "as_trained"
     loss: Literal["as_trained", "cross_entropy"] = "as_trained"
+    distil: float = Field(
+        0.0, ge=0, le=1, description="share of each label that is what the network said before it was pruned"
+    )
 
 
 class RunConfig(Settings):

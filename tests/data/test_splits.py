@@ -54,6 +54,20 @@ class TestFolds:
         assert {clip.fold for clip in split.train} == {"1", "3"}
         assert split.description == "fold 2 held out: train 8, validation 0, test 4 clips"
 
+    def test_holds_several_out_together(self) -> None:
+        split = make_split(self.TABLE, SplitConfig(fold="3+1"))
+        assert {clip.fold for clip in split.test} == {"1", "3"}
+        assert {clip.fold for clip in split.train} == {"2"}
+        assert split.description == "folds 3 and 1 held out: train 4, validation 0, test 8 clips"
+        with pytest.raises(DataError, match="data: no fold '7'; there are 1 2 3"):
+            make_split(self.TABLE, SplitConfig(fold="1+7"))
+        with pytest.raises(DataError, match="class 'a' has no training clip"):
+            make_split(self.TABLE, SplitConfig(fold="1+2+3"))
+
+    def test_a_fold_may_have_the_sign_in_its_name(self) -> None:
+        table = _table([(label, f"{label}{i}") for i in range(4) for label in "ab"], [*["a+b"] * 4, *["c"] * 4])
+        assert {clip.fold for clip in make_split(table, SplitConfig(fold="a+b")).test} == {"a+b"}
+
     def test_clips_of_no_fold_are_left_out(self) -> None:
         table = _table([("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("b", "5")], ["1", "1", "2", "2", ""])
         assert make_split(table, SplitConfig(fold="1")).description.endswith("test 2 clips, 1 left out")

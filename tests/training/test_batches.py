@@ -8,6 +8,7 @@ from torch import nn
 from scenelet.data.cache import ClipFeatures
 from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
 from scenelet.training.mixing import Chain, Mixup
+from scenelet.training.moves import TimeRoll
 
 
 def clip_set(clips: int = 10, windows: int = 2) -> ClipSet:
@@ -20,7 +21,7 @@ def clip_set(clips: int = 10, windows: int = 2) -> ClipSet:
 
 
 def batches(clips: ClipSet, seed: int = 0, epoch: int = 0, size: int = 4) -> EpochBatches:
-    return EpochBatches(clips, size, Chain([]), 2, seed, epoch)
+    return EpochBatches(clips, size, [TimeRoll(2)], Chain([]), seed, epoch)
 
 
 def test_each_clip_appears_once_with_its_class() -> None:
@@ -47,7 +48,7 @@ def test_a_last_batch_of_one_is_left_out(clips: int, sizes: list[int]) -> None:
 
 def test_randomness_is_of_seed_and_epoch() -> None:
     def content(seed: int, epoch: int) -> list[torch.Tensor]:
-        mixed = EpochBatches(clip_set(), 4, Mixup(), 2, seed, epoch)
+        mixed = EpochBatches(clip_set(), 4, [TimeRoll(2)], Mixup(), seed, epoch)
         return [part for batch in mixed for part in batch]
 
     same = zip(content(1, 2), content(1, 2), strict=True)

@@ -81,3 +81,12 @@ def test_a_class_without_clips_is_an_error() -> None:
 def test_settings_choose_the_loss() -> None:
     assert isinstance(build_loss(LossConfig(), [1, 1]), torch.nn.CrossEntropyLoss)
     assert isinstance(build_loss(LossConfig(name="class_balanced_focal"), [1, 1]), ClassBalancedFocalLoss)
+
+
+def test_smoothing_spreads_a_share_of_the_label() -> None:
+    logits, targets = batch()
+    smoothed = build_loss(LossConfig(smoothing=0.3), [1, 1, 1])(logits, targets)
+    expected = -((0.7 * targets + 0.1) * functional.log_softmax(logits, 1)).sum(1).mean()
+    assert float(smoothed) == pytest.approx(float(expected), rel=1e-12)
+    with pytest.raises(ValueError, match="smoothing needs name = 'cross_entropy'"):
+        LossConfig(name="class_balanced_focal", smoothing=0.1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenelet.config import MixingConfig
-from scenelet.training.mixing import Chain, CutMix, FreqMix, Mixup, OneOf, band_mask, build_mixer, roll_time
+from scenelet.training.mixing import Chain, CutMix, FreqMix, Mixup, OneOf, band_mask, build_mixer
 
 B, C, F, T = 6, 2, 16, 10
 MIXERS = {
@@ -111,9 +111,17 @@ def test_settings_choose_the_mixer() -> None:
     assert build_mixer(MixingConfig(mode="none")).mixers == []
 
 
-def test_time_roll_is_circular_and_bounded() -> None:
-    x = np.arange(T, dtype=np.float32)[None, None, None].repeat(200, 0)
-    rolled = roll_time(torch.from_numpy(x), 3, np.random.default_rng(0)).numpy()
-    assert np.array_equal(np.sort(rolled, axis=-1), x)
-    shifts = {(int(np.argmin(sample)) + 3) % T - 3 for sample in rolled[:, 0, 0]}
-    assert shifts == set(range(-3, 4))
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_mixing_powers_is_hearing_both_at_one_loudness(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-80, 0, (B, C, F, T)), np.eye(B)
+    mixed, labels = Mixup(1.0, of="powers")(x, y, np.random.default_rng(seed))
+    peaks = x.max((1, 2, 3))
+    powers = np.einsum("ij,jcft->icft", labels, 10 ** ((x - peaks[:, None, None, None]) / 10))
+    assert mixed == pytest.approx((labels @ peaks)[:, None, None, None] + 10 * np.log10(powers))
+
+
+def test_a_clip_mixed_with_itself_by_powers_stays() -> None:
+    x = np.random.default_rng(0).uniform(-80, 0, (1, C, F, T))
+    assert Mixup(1.0, of="powers")(x, np.eye(1), np.random.default_rng(0))[0] == pytest.approx(x)

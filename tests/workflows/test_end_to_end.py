@@ -19,7 +19,7 @@ from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import fit
 
-SETTINGS = ["schedule.epochs=30", "schedule.rate=1e-2", "prune.epochs=5", 'split.fold="1"']
+SETTINGS = ["schedule.epochs=30", "schedule.rate=1e-2", "prune.epochs=5", "prune.distil=0.5", 'split.fold="1"']
 
 
 @pytest.fixture(scope="module")

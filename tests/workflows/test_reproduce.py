@@ -294,3 +294,19 @@ def test_what_a_key_depends_on(tone_set: Path, tmp_path: Path) -> None:
     assert key("Ours Pruned A") == key("Ours Pruned D") == key("Ours + CBLoss")
     (root / "low0.wav").write_bytes((root / "low0.wav").read_bytes() + bytes(8))
     assert key() != same
+
+
+def test_two_folds_held_out_together_choose_for_each_other(
+    tone_set: Path, budget: str, tmp_path: Path, no_training: Callable[[], list[str]]
+) -> None:
+    table = tmp_path / "mine.toml"
+    table.write_text('title = "Mine"\nreference = "a"\n[[rows]]\nname = "a"\nsettings.network = { width = 8 }\n')
+    out = tmp_path / "out"
+    compared = reproduce(str(table), tone_set, out, budget=budget, folds=["1+2", "2+3"])
+    assert [(row["cells"], row["clips"]) for row in compared["rows"]] == [(2, 32)]
+    choices = {choice["fold"]: choice for choice in compared["choices"]}
+    assert {fold: choice["clips"] for fold, choice in choices.items()} == {"1": 8, "2": 16, "3": 8}
+    page = (out / "mine-tiny-fold1+2-fold2+3.md").read_text()
+    assert "| 1 | 8 | a | " in page
+    with pytest.raises(UsageError, match=r"--fold 1\+7: no such fold; there are 1 2 3"):
+        reproduce(str(table), tone_set, out, budget=budget, folds=["1+7"])

@@ -14,6 +14,7 @@ from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.errors import DataError, did_you_mean
 
 Clips = tuple[Clip, ...]
+FOLDS_TOGETHER = "+"  # between the names of folds that are held out together
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def fingerprint(split: Split) -> str:
 def make_split(table: ClipTable, config: SplitConfig) -> Split:
     """Split a table: a fold or a city held out, else the data's own split, else a made one.
 
-    - `config.fold` held out as test; a table with one fold and its own split (TAU) calls that split
-      by the fold's name. Clips of no fold are left out.
+    - `config.fold` held out as test, or several folds, joined by "+"; a table with one fold and its own
+      split (TAU) calls that split by the fold's name. Clips of no fold are left out.
     - `config.city` held out as test, and every clip of the other cities for training.
     - The data's own split is taken as it is; clips of none of its sides are left out.
     - Otherwise `config.test_fraction` of each class is cut off, in whole groups.
@@ -94,12 +95,15 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
 def _hold_out(table: ClipTable, clips: Clips, fold: str) -> tuple[Clips, Clips, str]:
     if not table.folds:
         raise DataError(f"{table.root}: {table.source} has no folds, so fold {fold!r} cannot be held out")
-    if fold not in table.folds:
-        known = " ".join(table.folds)
-        raise DataError(f"{table.root}: no fold {fold!r}; there are {known}{did_you_mean(fold, table.folds)}")
+    names = [fold] if fold in table.folds else fold.split(FOLDS_TOGETHER)
+    for name in names:
+        if name not in table.folds:
+            known = " ".join(table.folds)
+            raise DataError(f"{table.root}: no fold {name!r}; there are {known}{did_you_mean(name, table.folds)}")
     if len(table.folds) > 1:
-        train = tuple(clip for clip in clips if clip.fold not in (fold, None))
-        return train, tuple(clip for clip in clips if clip.fold == fold), f"fold {fold} held out"
+        train = tuple(clip for clip in clips if clip.fold not in (*names, None))
+        how = f"fold {fold} held out" if len(names) == 1 else f"folds {' and '.join(names)} held out"
+        return train, tuple(clip for clip in clips if clip.fold in names), how
     if not table.has_split:
         raise DataError(f"{table.root}: every clip is in fold {fold}, so holding it out leaves nothing to train on")
     train, test, how = _own_split(clips)

@@ -1,4 +1,4 @@
-"""The paper's tables and our own, as rows of settings: `tables/*.toml`.
+"""The paper's tables and our own, as rows of settings: `tables/*.toml`, or a file of the user's.
 
 A row is a whole set of settings, made in this order: the budget (a recipe: how much training there is), what
 the table sets for all its rows, a recipe's own part, what the row sets.
@@ -6,11 +6,13 @@ the table sets for all its rows, a recipe's own part, what the row sets.
 
 import functools
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from scenelet.config import RunConfig, Settings, build_config
 from scenelet.errors import UsageError, did_you_mean
@@ -32,6 +34,7 @@ class Row(Settings):
     name: str
     recipe: str | None = Field(None, description="whose own part is taken in, without what it stands on")
     settings: Mapping[str, dict[str, Any]] = Field({}, description="section -> setting -> value")
+    fine_tune: bool | None = Field(None, description="None: as the table says")
     paper: PaperFigures | None = None
 
 
@@ -56,6 +59,20 @@ class SystemTable(Settings):
     paper_data: str = ""
     paper_clips: int | None = None
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "SystemTable":
+        names = [row.name for row in self.rows]
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ValueError(f"two rows are named {twice[0]!r}")
+        if self.reference not in names:
+            raise ValueError(f"reference {self.reference!r} is no row{did_you_mean(self.reference, names)}")
+        for row in self.rows:
+            if row.recipe is not None and row.recipe not in list_recipes():
+                known = f"there are {', '.join(list_recipes())}"
+                raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
+        return self
+
     def config(self, row: Row, budget: str) -> RunConfig:
         """The row's settings under a budget: the name of a recipe, or a TOML file.
 
@@ -77,6 +94,10 @@ class SystemTable(Settings):
             values = merge(values, read_own_part(row.recipe)[0])
         return build_config(merge(values, row.settings), f"{row.name} under {budget}")
 
+    def fine_tuned(self, row: Row) -> bool:
+        """Whether the row's network is pruned (or kept whole) and fine-tuned after training."""
+        return self.fine_tune if row.fine_tune is None else row.fine_tune
+
     def against(self, reference: str) -> "SystemTable":
         """The same table with another reference row.
 
@@ -97,19 +118,29 @@ def list_tables() -> list[str]:
 
 @functools.cache
 def load_table_of_systems(name: str) -> SystemTable:
-    """A table by name.
+    """A table by name, or from a TOML file.
 
     Raises:
-        UsageError: no table has this name.
+        UsageError: no table has this name, or the file is not a table.
     """
-    if name not in list_tables():
+    path = Path(name)
+    if name in list_tables():
+        data = _folder().joinpath(f"{name}.toml").read_bytes()
+    elif path.suffix == ".toml":
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file of a table")
+        data = path.read_bytes()
+    else:
         known = sorted(["table2", *list_tables()])
         raise UsageError(f"no table is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
-    table = SystemTable.model_validate(tomllib.loads(_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8")))
-    names = [row.name for row in table.rows]
-    assert table.reference in names
-    assert len(set(names)) == len(names)
-    assert {row.recipe for row in table.rows} <= {None, *list_recipes()}
+    try:
+        table = SystemTable.model_validate(tomllib.loads(data.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}: not valid TOML ({error})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{name}: {where or 'the table'}: {first['msg'].removeprefix('Value error, ')}") from None
     return table
 
 

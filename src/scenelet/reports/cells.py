@@ -10,6 +10,7 @@ class ClipOutcome(Settings):
     label: str
     group: str
     city: str | None
+    fold: str | None = None
     probabilities: tuple[float, ...]
 
 

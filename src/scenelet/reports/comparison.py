@@ -14,6 +14,7 @@ from scenelet.intervals import class_mean, clip_mean, paired_test
 from scenelet.metrics import clip_losses
 from scenelet.recipes.tables import Row, SystemTable
 from scenelet.reports.cells import CellResult
+from scenelet.reports.choice import choose
 
 SEED = 0  # of every interval and test: the same cells give the same table
 
@@ -70,7 +71,7 @@ def compare(
         "groups_of_smallest_class",
         "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
         "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
-        p, clips}, None for the reference itself.
+        p, clips}, None for the reference itself. "choices": see `scenelet.reports.choice.choose`.
     """
     answers = {result.row.name: _answers(result.cells) for result in rows if result.cells}
     reference = answers.get(systems.reference)
@@ -103,6 +104,7 @@ def compare(
         "select": sorted({result.config.select for result in rows}),
         "versions": [json.loads(each) for each in sorted(versions)],
         "rows": measured,
+        "choices": choose({result.row.name: result.cells for result in rows}),
     }
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,25 @@ def markdown(compared: Mapping[str, Any]) -> str:
     for row in rows:
         paper = _paper_columns(row["paper"], compared["paper_clips"]) if with_paper else []
         lines.append(_line([*_own_columns(row, compared["reference"]), *paper]))
-    return "\n".join([*lines, "", *(f"- {note}" for note in _notes(compared))]) + "\n"
+    lines += ["", *(f"- {note}" for note in _notes(compared))]
+    if compared["choices"]:
+        lines += ["", *_choices(compared["choices"])]
+    return "\n".join(lines) + "\n"
+
+
+def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each fold's own validation chooses."""
+    lines = [
+        "Chosen for each fold by the folds that were held out together with it, from networks that had seen neither:",
+        "",
+        _line(["test fold", "validation clips", "highest there", "macro accuracy there, %", "log loss there"]),
+        _line(["---"] * 5),
+    ]
+    for choice in choices:
+        score = choice["scores"][choice["chosen"]]
+        figures = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
+        lines.append(_line([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *figures]))
+    return lines
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:

@@ -94,9 +94,16 @@ def data_augmentation(model: SceneModel) -> str | None:
         return None
     mixed = ("mixup", "freqmix", "cutmix") if mixing.mode != "none" else ()
     named = [name for name in mixed if getattr(mixing, name)]
-    if mixing.time_roll:
-        named.append("time rolling")
-    return ", ".join(named) or None
+    moves = {
+        "time rolling": mixing.time_roll,
+        "time stretching": mixing.time_stretch,
+        "frequency shifting": mixing.frequency_shift,
+        "gain": mixing.gain_db,
+        "filtering": mixing.filter_db,
+        "frequency masking": mixing.frequency_mask,
+        "time masking": mixing.time_mask,
+    }
+    return ", ".join([*named, *(name for name, amount in moves.items() if amount)]) or None
 
 
 def machine_learning_method(model: SceneModel) -> str:

@@ -1,6 +1,6 @@
 """Training batches of one epoch, and probabilities of clips: where features meet the network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from scenelet.classifier import mean_probabilities
 from scenelet.data.cache import ClipFeatures
 from scenelet.data.table import Clip
-from scenelet.training.mixing import Mixer, roll_time
+from scenelet.training.mixing import Mixer
+from scenelet.training.moves import Move
 
 EVALUATION_BATCH = 32
 
@@ -53,8 +54,10 @@ class EpochBatches:
     Yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors.
     """
 
-    def __init__(self, clips: ClipSet, batch_size: int, mixer: Mixer, time_roll: int, seed: int, epoch: int) -> None:
-        self.clips, self.batch_size, self.mixer, self.time_roll = clips, batch_size, mixer, time_roll
+    def __init__(
+        self, clips: ClipSet, batch_size: int, moves: Iterable[Move], mixer: Mixer, seed: int, epoch: int
+    ) -> None:
+        self.clips, self.batch_size, self.moves, self.mixer = clips, batch_size, tuple(moves), mixer
         self.seed, self.epoch = seed, epoch
 
     def __len__(self) -> int:
@@ -74,8 +77,8 @@ class EpochBatches:
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = order[start : start + self.batch_size]
             x = _load(features, rows[batch])
-            if self.time_roll:
-                x = roll_time(x, self.time_roll, rng)
+            for move in self.moves:
+                x = move(x, rng)
             yield self.mixer(x, one_hot[self.clips.targets[batch]], rng)
 
 

@@ -82,6 +82,7 @@ def train(
         if folder is not None and select_best:
             best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
             module.load_state_dict(best["state_dict"])
+        module.take_result()
     module.network.to("cpu").eval()
 
 

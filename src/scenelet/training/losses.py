@@ -84,5 +84,5 @@ def _log_others(logits: Tensor) -> Tensor:
 def build_loss(config: LossConfig, class_counts: Sequence[int]) -> nn.Module:
     """The loss that the settings describe."""
     if config.name == "cross_entropy":
-        return nn.CrossEntropyLoss()
+        return nn.CrossEntropyLoss(label_smoothing=config.smoothing)
     return ClassBalancedFocalLoss(class_counts, config.beta, config.gamma, config.form, config.normalise)

@@ -8,6 +8,7 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scenelet.config import ScheduleConfig
 from scenelet.errors import RunError
@@ -15,6 +16,7 @@ from scenelet.metrics import summary
 from scenelet.nn.dropout import reseed
 from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
 from scenelet.training.schedule import learning_rate
+from scenelet.training.sharpness import SharpnessAware
 
 History = list[dict[str, float]]
 
@@ -29,6 +31,8 @@ class SceneModule(lightning.LightningModule):
         batches: epoch -> its batches.
         validation: clips to measure after each epoch, or None.
         masks: parameter name -> 0/1 tensor of kept weights, held through every step.
+        teacher: another network, and the share of each label that is its softmax on the same batch (Hinton et al.
+            2015, at temperature 1); None: labels as they are.
     """
 
     def __init__(
@@ -39,11 +43,18 @@ class SceneModule(lightning.LightningModule):
         batches: Callable[[int], EpochBatches],
         validation: ClipSet | None = None,
         masks: Mapping[str, Tensor] | None = None,
+        teacher: tuple[nn.Module, float] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.schedule, self.batches, self.validation = schedule, batches, validation
         self.masks = dict(masks or {})
+        self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
+        self.averaged: AveragedModel | None = None
+        if schedule.average_epochs:
+            decay = math.exp(-1 / (schedule.average_epochs * len(batches(0))))
+            average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
         self.history: History = []
         self._losses: list[Tensor] = []
         self._started = 0.0
@@ -64,7 +75,9 @@ class SceneModule(lightning.LightningModule):
             {"params": weights, "weight_decay": self.schedule.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = kind(groups, lr=1.0, fused=True)
+        optimizer: torch.optim.Optimizer = kind(groups, lr=1.0, fused=True)
+        if self.schedule.sharpness:
+            optimizer = SharpnessAware(optimizer, self.schedule.sharpness)
         steps = len(self.batches(0))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(self.schedule, step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -77,16 +90,30 @@ class SceneModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Loss of one batch."""
         x, y = batch
+        if self.teacher is not None:
+            network, share = self.teacher
+            with torch.no_grad():
+                y = (1 - share) * y + share * network.to(x.device)(x).float().softmax(1)
         loss: Tensor = self.loss(self.network(x).float(), y)
         self._losses.append(loss.detach())
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Put pruned weights back to zero, where the optimiser's momentum moved them."""
+        """Put pruned weights back to zero, where the optimiser's momentum moved them; go on with the average."""
         with torch.no_grad():
             for name, mask in self.masks.items():
                 weight = self.network.get_parameter(name)
                 weight.mul_(mask.to(weight.device))
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+
+    def result(self) -> nn.Module:
+        """The network to keep: with averaged weights, where the schedule asks for them."""
+        return self.network if self.averaged is None else self.averaged.module
+
+    def take_result(self) -> None:
+        """Give `network` the weights of `result`."""
+        self.network.load_state_dict(self.result().state_dict())
 
     def on_train_epoch_end(self) -> None:
         """Note the epoch in `history`, and hand it to the loggers."""
@@ -98,7 +125,7 @@ class SceneModule(lightning.LightningModule):
         rate = learning_rate(self.schedule, last_step, len(self._losses))
         row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}
         if self.validation is not None:
-            probabilities = clip_probabilities(self.network, self.validation.features)
+            probabilities = clip_probabilities(self.result(), self.validation.features)
             labels = [str(k) for k in range(self.validation.classes)]
             measured = summary(self.validation.targets, probabilities, labels)
             row |= {f"validation_{key}": measured[key] for key in ("accuracy", "macro_accuracy", "log_loss")}

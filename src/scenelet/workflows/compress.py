@@ -83,6 +83,7 @@ def compress(
         share = prune.sparsity_for_bytes(size, budget)
     else:
         share = record.config.prune.sparsity if sparsity is None else sparsity
+    whole = copy.deepcopy(network)
     masks = prune.global_l1_masks(network, share)
     prune.apply_masks(network, masks)
     for layer, density in prune.nearly_pruned_away(masks).items():
@@ -91,7 +92,7 @@ def compress(
         )
     epochs = record.config.prune.epochs if share > 0 else 0
     if epochs:
-        fine_tune(network, sides, record.config, masks)
+        fine_tune(network, sides, record.config, masks, whole)
     while budget is not None and size(share) > budget:  # fine-tuned values may deflate a little worse
         share += BUDGET_STEP
         masks = prune.global_l1_masks(network, share)

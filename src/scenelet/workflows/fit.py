@@ -16,8 +16,9 @@ from scenelet.training import run as runs
 from scenelet.training.batches import EpochBatches
 from scenelet.training.loop import train
 from scenelet.training.losses import build_loss
-from scenelet.training.mixing import build_mixer
+from scenelet.training.mixing import UNMIXED, build_mixer
 from scenelet.training.module import SceneModule
+from scenelet.training.moves import build_moves
 from scenelet.workflows.sides import Sides, load_sides, measure
 
 
@@ -82,11 +83,12 @@ def fit(
 
 def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Callable[[int], EpochBatches]:
     """Epoch -> its batches; `first_epoch` is added, so that fine-tuning draws anew."""
-    mixer = build_mixer(config.mixing)
+    moves, mixer = build_moves(config.mixing), build_mixer(config.mixing)
+    mixed_epochs = round(config.mixing.until * config.schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
-        size, roll = config.schedule.batch_size, config.mixing.time_roll
-        return EpochBatches(sides.train, size, mixer, roll, config.seed, first_epoch + epoch)
+        own = mixer if first_epoch or epoch < mixed_epochs else UNMIXED
+        return EpochBatches(sides.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch)
 
     return batches
 

@@ -13,6 +13,7 @@ the software; `CellResult.versions` does.
 """
 
 import contextlib
+import copy
 import functools
 import hashlib
 import json
@@ -75,10 +76,13 @@ def cell_of(
     Raises:
         UsageError: as `SystemTable.config`.
     """
-    config = systems.config(next(one for one in systems.rows if one.name == row), budget)
+    chosen = next(one for one in systems.rows if one.name == row)
+    config = systems.config(chosen, budget)
     place = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
     split = config.split.model_copy(update=place)
-    return Cell(row, held_out, seed, config.model_copy(update={"split": split, "seed": seed}), systems.fine_tune)
+    return Cell(
+        row, held_out, seed, config.model_copy(update={"split": split, "seed": seed}), systems.fine_tuned(chosen)
+    )
 
 
 class Store:
@@ -143,9 +147,10 @@ class Store:
         network = runs.load_network(run, runs.read_record(run))
         epochs, masks = config.schedule.epochs, None
         if cell.tuned:
+            whole = copy.deepcopy(network)
             masks = prune.global_l1_masks(network, config.prune.sparsity)
             prune.apply_masks(network, masks)
-            minutes += fine_tune(network, sides, config, masks, tuning, f"{description}, fine-tuned", talk=False)
+            minutes += fine_tune(network, sides, config, masks, whole, tuning, f"{description}, fine-tuned", talk=False)
             epochs += config.prune.epochs
         dtype: Literal["fp16", "fp32"] = "fp16" if cell.tuned and config.prune.sparsity > 0 else "fp32"
         file = modelfile.encode(pack(network, sides.labels, config.features, config.window, masks, dtype))
@@ -222,6 +227,13 @@ def _hash(*values: Any) -> str:
 
 def _outcomes(probabilities: NDArray[np.float32], sides: Sides) -> tuple[ClipOutcome, ...]:
     return tuple(
-        ClipOutcome(name=clip.name, label=clip.label, group=clip.group, city=clip.city, probabilities=tuple(row))
+        ClipOutcome(
+            name=clip.name,
+            label=clip.label,
+            group=clip.group,
+            city=clip.city,
+            fold=clip.fold,
+            probabilities=tuple(row),
+        )
         for clip, row in zip(sides.split.test, probabilities.tolist(), strict=True)
     )

@@ -11,6 +11,7 @@ from scenelet.compression.pack import pack
 from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.data.sources import load_table
+from scenelet.data.splits import FOLDS_TOGETHER
 from scenelet.data.table import ClipTable
 from scenelet.errors import DataError, RunError, SceneletError, UsageError, did_you_mean
 from scenelet.files import make_folder
@@ -42,7 +43,7 @@ def reproduce(
     may work on one folder.
 
     Args:
-        name: of the table, see `scenelet.recipes.tables.list_tables`.
+        name: of the table, see `scenelet.recipes.tables.list_tables`, or a TOML file that is one.
         data: labelled recordings.
         out: folder for the results and the store of cells.
         budget: how much training: a recipe's name or a TOML file.
@@ -76,7 +77,7 @@ def reproduce(
     for row, config in configs.items():
         _require_a_network(config, table.labels, f"{row} under {budget}")
     parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
-    stem = "-".join([name, Path(budget).stem, *parts])
+    stem = "-".join([Path(name).stem, Path(budget).stem, *parts])
     require_same(out, stem, described, {row: stated(config) for row, config in configs.items()})
     make_folder(out)
 
@@ -161,9 +162,10 @@ def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str
             )
         return table.cities
     for fold in folds:
-        if fold not in table.folds:
+        absent = [name for name in (fold.split(FOLDS_TOGETHER)) if name not in table.folds]
+        if fold not in table.folds and absent:
             known = f"there are {' '.join(table.folds)}" if table.folds else "there are none"
-            raise UsageError(f"--fold {fold}: no such fold; {known}{did_you_mean(fold, table.folds)}")
+            raise UsageError(f"--fold {fold}: no such fold; {known}{did_you_mean(absent[0], table.folds)}")
     if folds:
         return tuple(dict.fromkeys(folds))
     return table.folds if len(table.folds) > 1 else ("",)

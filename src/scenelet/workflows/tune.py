@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from scenelet.config import LossConfig, MixingConfig, RunConfig, ScheduleConfig
+from scenelet.config import LossConfig, RunConfig, ScheduleConfig
 from scenelet.nn.standardise import Standardised
 from scenelet.training.loop import train
 from scenelet.training.losses import build_loss
@@ -21,6 +21,7 @@ def fine_tune(
     sides: Sides,
     config: RunConfig,
     masks: Mapping[str, Tensor],
+    whole: Standardised | None = None,
     folder: Path | None = None,
     description: str = "Fine-tuning",
     talk: bool = True,
@@ -34,6 +35,7 @@ def fine_tune(
         sides: the data.
         config: the run's settings; its section `prune` says what is changed for this.
         masks: parameter name -> 0/1 tensor of kept weights.
+        whole: the network before it was pruned; needed where `config.prune.distil` is above 0.
         folder: for checkpoints; what is found there is gone on from. None writes nothing.
         description: shown beside the progress bar.
         talk: as `scenelet.training.loop.train`.
@@ -49,10 +51,17 @@ def fine_tune(
         final_rate=settings.final_rate,
     )
     if settings.mixing == "none":
-        unmixed = MixingConfig(mode="none", time_roll=config.mixing.time_roll)
-        config = config.model_copy(update={"mixing": unmixed})
+        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
     batches = epoch_batches(sides, config, config.schedule.epochs + EPOCHS_APART * settings.seed)
-    module = SceneModule(network.train(), build_loss(loss, sides.train.class_counts()), schedule, batches, masks=masks)
+    teacher = None if whole is None or settings.distil == 0 else (whole.eval(), settings.distil)
+    module = SceneModule(
+        network.train(),
+        build_loss(loss, sides.train.class_counts()),
+        schedule,
+        batches,
+        masks=masks,
+        teacher=teacher,
+    )
     train(module, config.precision, folder, folder is not None, description=description, talk=talk)
     return sum(row["seconds"] for row in module.history) / 60

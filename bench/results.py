@@ -1,0 +1,104 @@
+"""Every figure of docs/results.md again: lists the commands and how long each took, or runs them.
+
+    python bench/results.py                       the commands and their minutes, as measured before
+    python bench/results.py ESC10 --out results   runs what is not finished in that folder
+    python bench/results.py ESC10 --out results --only "the best recipe"
+
+ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. Trainings run as one process a core, each
+with one thread, which takes less time in all than one process with every core. Stopped and started again, it goes on
+where it was, and the minutes add up (`times.json` in the folder).
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenelet.console import say
+from scenelet.files import replace_file
+from scenelet.parallel import cores
+
+MEASURED = Path(__file__).parent.parent / "docs" / "results" / "times.json"
+PAIRS = " ".join(f"--fold {a}+{b}" for a, b in ("12", "34", "51"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and whether several processes may share its work."""
+
+    name: str
+    command: str
+    shared: bool = True
+
+
+STEPS = (
+    Step("three classes", "python bench/regroup.py {data} --out {out}/esc10-3.csv", shared=False),
+    Step("the search", f"scenelet reproduce search {{data}} --out {{out}} --budget fast {PAIRS}"),
+    Step("the best recipe", "scenelet reproduce best {data} --out {out} --budget fast"),
+    Step(
+        "the best recipe, three classes",
+        "scenelet reproduce best {out}/esc10-3.csv --audio-dir {data}/audio --out {out}/three --budget fast",
+    ),
+    Step("Table 3", "scenelet reproduce table3 {data} --out {out}"),
+    Step("Table 4", "scenelet reproduce table4 {data} --out {out}"),
+    Step("uneven classes", "scenelet reproduce imbalance {data} --out {out}"),
+    Step("ablation", "scenelet reproduce ablation {data} --out {out} --fold 1"),
+    Step("made scenes", "python bench/made_scenes.py --seeds 5 --network --json {out}/made_scenes.json", shared=False),
+)
+
+
+def run(step: Step, data: Path, out: Path) -> float:
+    """Run a step's command; returns its minutes.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    command = step.command.format(data=shlex.quote(str(data)), out=shlex.quote(str(out)))
+    first, *rest = shlex.split(command)
+    words = [str(Path(sys.executable).with_name(first)), *rest]
+    jobs = cores() if step.shared else 1
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"} if jobs > 1 else None
+    say(f"{step.name}: {command}")
+    started = time.perf_counter()
+    processes = [subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL) for _ in range(jobs)]
+    if any([process.wait() for process in processes]):
+        raise SystemExit(f"{step.name}: failed, see above; the same command goes on from there")
+    return (time.perf_counter() - started) / 60
+
+
+def listing(minutes: dict[str, float]) -> str:
+    """A Markdown line a step."""
+    lines = ["| what | command | minutes |", "|---|---|---|"]
+    for step in STEPS:
+        taken = f"{minutes[step.name]:,.1f}" if step.name in minutes else "not measured"
+        lines.append(f"| {step.name} | `{step.command.format(data='ESC10', out='results')}` | {taken} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """List the commands, or run them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?", help="ESC-10; without it the commands are listed")
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    parser.add_argument("--only", choices=[step.name for step in STEPS], action="append")
+    options = parser.parse_args()
+    if options.data is None:
+        print(listing(json.loads(MEASURED.read_text())["minutes"]))
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    times = options.out / "times.json"
+    minutes: dict[str, float] = json.loads(times.read_text())["minutes"] if times.exists() else {}
+    for step in STEPS:
+        if options.only is None or step.name in options.only:
+            minutes[step.name] = minutes.get(step.name, 0.0) + run(step, options.data, options.out)
+            replace_file(times, json.dumps({"cores": cores(), "minutes": minutes}, indent=2) + "\n")
+    print(listing(minutes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The training step: labels from a teacher, and the average of the weights."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scenelet.config import ScheduleConfig
+from scenelet.data.cache import ClipFeatures
+from scenelet.training.batches import ClipSet, EpochBatches
+from scenelet.training.mixing import UNMIXED
+from scenelet.training.module import SceneModule
+
+
+class Flat(nn.Module):
+    """Log-mel (batch, 1, 2, 3) -> three logits, with a batch norm whose statistics are buffers."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.norm, self.dense = nn.BatchNorm2d(1), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.dense(self.norm(x).flatten(1))
+        return logits
+
+
+def batches(epoch: int) -> EpochBatches:
+    values = np.random.default_rng(0).standard_normal((8, 1, 2, 3)).astype(np.float16)
+    clips = ClipSet(ClipFeatures(values, np.arange(8), np.ones(8, np.int64)), np.arange(8) % 3, 3)
+    return EpochBatches(clips, 4, [], UNMIXED, 0, epoch)
+
+
+def module(network: nn.Module, **settings: object) -> SceneModule:
+    schedule = ScheduleConfig(average_epochs=float(settings.pop("average_epochs", 0.0)))  # type: ignore[arg-type]
+    return SceneModule(network, nn.CrossEntropyLoss(), schedule, batches, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_teachers_answer_is_a_share_of_the_label(share: float) -> None:
+    network, teacher = Flat(1), Flat(2).eval()
+    x, y = next(iter(batches(0)))
+    loss = module(network, teacher=(teacher, share)).training_step((x, y), 0)
+    labels = (1 - share) * y + share * teacher(x).softmax(1)
+    expected = -(labels * network(x).log_softmax(1)).sum(1).mean()
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert not teacher.training
+    loss.backward()
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_a_teacher_is_no_part_of_the_checkpoint() -> None:
+    assert module(Flat(1), teacher=(Flat(2), 0.5)).state_dict().keys() == module(Flat(1)).state_dict().keys()
+
+
+def test_weights_and_norm_statistics_are_averaged() -> None:
+    network = Flat(1)
+    trained = module(network, average_epochs=1.5)
+    decay = math.exp(-1 / (1.5 * 2))  # two steps an epoch
+    expected: dict[str, Tensor] = {}
+    for step in range(5):
+        with torch.no_grad():
+            for p in network.parameters():
+                p.add_(0.1 * step)
+            network.norm.running_mean.add_(1.0)
+        trained.on_train_batch_end()
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                own = value.clone()
+                expected[name] = own if name not in expected else decay * expected[name] + (1 - decay) * own
+    averaged = trained.result().state_dict()
+    assert averaged["norm.running_mean"] < network.norm.running_mean
+    assert all(torch.allclose(averaged[name], value, atol=1e-6) for name, value in expected.items())
+    trained.take_result()
+    assert all(torch.allclose(network.state_dict()[name], value, atol=1e-6) for name, value in expected.items())
+
+
+def test_without_an_average_the_last_weights_are_the_result() -> None:
+    network = Flat(1)
+    assert module(network).result() is network
