@@ -184,7 +184,6 @@ class ScheduleConfig(Settings):
     hold_epochs: int = Field(50, ge=0, description="hold_decay_hold: epochs at `rate` first")
     decay_epochs: int = Field(200, ge=1, description="hold_decay_hold: epochs of exponential decay")
     warmup: float = Field(0.3, gt=0, lt=1, description="one_cycle: share of the steps that rise")
-    sharpness: float = Field(0.0, ge=0, description="sharpness-aware steps with this rho, at twice the time; 0: none")
     average_epochs: float = Field(
         0.0, ge=0, description="keep the exponential average of the weights over about so many epochs; 0: the last"
     )

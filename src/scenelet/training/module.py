@@ -16,7 +16,6 @@ from scenelet.metrics import summary
 from scenelet.nn.dropout import reseed
 from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
 from scenelet.training.schedule import learning_rate
-from scenelet.training.sharpness import SharpnessAware
 
 History = list[dict[str, float]]
 
@@ -75,9 +74,7 @@ class SceneModule(lightning.LightningModule):
             {"params": weights, "weight_decay": self.schedule.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer: torch.optim.Optimizer = kind(groups, lr=1.0, fused=True)
-        if self.schedule.sharpness:
-            optimizer = SharpnessAware(optimizer, self.schedule.sharpness)
+        optimizer = kind(groups, lr=1.0, fused=True)
         steps = len(self.batches(0))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(self.schedule, step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
