@@ -4,11 +4,15 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test lint types imports unit format clean
+.PHONY: demo results test lint types imports unit format clean
 
 demo: $(INSTALLED)
 	rm -rf demo
 	$(BIN)/scenelet demo --out demo
+
+# Lists the commands behind docs/results.md and their minutes; with ESC10=FOLDER it runs them, into results/.
+results: $(INSTALLED)
+	$(BIN)/python bench/results.py $(if $(ESC10),$(ESC10) --out results)
 
 test: lint types imports unit
 

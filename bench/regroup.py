@@ -3,7 +3,7 @@ classes carry over to others?
 
     python bench/regroup.py ESC10 --out esc10-3.csv
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`; use the table with `--audio-dir ESC10/audio`.
+ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`; the table is for `--audio-dir ESC10/audio`.
 """
 
 import argparse

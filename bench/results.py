@@ -66,7 +66,8 @@ def run(step: Step, data: Path, out: Path) -> float:
     say(f"{step.name}: {command}")
     started = time.perf_counter()
     processes = [subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL) for _ in range(jobs)]
-    if any([process.wait() for process in processes]):
+    codes = [process.wait() for process in processes]
+    if any(codes):
         raise SystemExit(f"{step.name}: failed, see above; the same command goes on from there")
     return (time.perf_counter() - started) / 60
 

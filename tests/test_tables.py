@@ -12,6 +12,7 @@ from scenelet.recipes.tables import list_tables, load_table_of_systems
 from scenelet.training.run import build_network
 
 BUDGETS = ("small", "paper")
+PAPERS = ("ablation", "imbalance", "table3", "table4")
 
 
 def rows(name: str, budget: str) -> dict[str, RunConfig]:
@@ -25,13 +26,13 @@ def parameters(config: RunConfig, classes: int) -> int:
 
 
 def test_the_tables_there_are() -> None:
-    assert list_tables() == ["ablation", "imbalance", "table3", "table4"]
+    assert list_tables() == ["ablation", "best", "imbalance", "table3", "table4"]
     with pytest.raises(UsageError, match="did you mean 'table3'"):
         load_table_of_systems("table33")
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
-@pytest.mark.parametrize("name", ["ablation", "imbalance", "table3", "table4"])
+@pytest.mark.parametrize("name", PAPERS)
 def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: str) -> None:
     configs = rows(name, budget)
     lengths = {(c.schedule.epochs, c.schedule.batch_size, c.prune.epochs) for c in configs.values()}
@@ -43,7 +44,7 @@ def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: s
 
 @pytest.mark.parametrize("budget", [name for name in list_recipes() if name not in ("dcase2020_baseline", "demo")])
 def test_no_budget_changes_what_a_name_means(budget: str) -> None:
-    for name in list_tables():
+    for name in PAPERS:
         configs = rows(name, budget)
         own = {row.model_copy(update={"prune": row.prune.model_copy(update={"epochs": 1})}) for row in configs.values()}
         assert len(own) == len(configs)  # no two rows are the same
@@ -122,6 +123,14 @@ def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
         own.mixing.time_roll,
     )
     assert (row.schedule.rate, row.schedule.final_rate, row.schedule.shape) == (1e-3, 1e-3, "linear")
+
+
+def test_the_rows_of_the_best_are_whole_recipes() -> None:
+    table, configs = load_table_of_systems("best"), rows("best", "fast")
+    for name in ("best", "fast"):
+        dense, file = configs[f"{name}, dense"], configs[f"{name}, .scn"]
+        assert dense == file == load_recipe(name)
+    assert [table.fine_tuned(row) for row in table.rows] == [False, True, False, True]
 
 
 def test_another_reference() -> None:
