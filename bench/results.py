@@ -1,4 +1,4 @@
-"""Every figure of docs/results.md again: lists the commands and how long each took, or runs them.
+"""The figures of docs/results.md again: lists the commands and how long each took, or runs them.
 
     python bench/results.py                       the commands and their minutes, as measured before
     python bench/results.py ESC10 --out results   runs what is not finished in that folder
@@ -23,8 +23,14 @@ from scenelet.console import say
 from scenelet.files import replace_file
 from scenelet.parallel import cores
 
-MEASURED = Path(__file__).parent.parent / "docs" / "results" / "times.json"
-PAIRS = " ".join(f"--fold {a}+{b}" for a, b in ("12", "34", "51"))
+ROOT = Path(__file__).resolve().parent.parent
+MEASURED = ROOT / "docs" / "results" / "times.json"
+SEARCH = {
+    "1-front-ends": "--fold 1+2",
+    "2-moves": "--fold 1+2",
+    "3-training": "--fold 1+2",
+    "4-choice": "--fold 1+2 --fold 3+4 --fold 5+1",
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,15 @@ class Step:
 
 STEPS = (
     Step("three classes", "python bench/regroup.py {data} --out {out}/esc10-3.csv", shared=False),
-    Step("the search", f"scenelet reproduce search {{data}} --out {{out}} --budget fast {PAIRS}"),
-    Step("the best recipe", "scenelet reproduce best {data} --out {out} --budget fast"),
+    *(
+        Step(f"the search, {table}", f"scenelet reproduce bench/search/{table}.toml {{data}} --out {{out}} {folds}")
+        for table, folds in SEARCH.items()
+    ),
+    Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
     Step(
         "the best recipe, three classes",
-        "scenelet reproduce best {out}/esc10-3.csv --audio-dir {data}/audio --out {out}/three --budget fast",
+        "scenelet reproduce bench/carry_over.toml {out}/esc10-3.csv --audio-dir {data}/audio --out {out}/three"
+        " --fold 2",
     ),
     Step("Table 3", "scenelet reproduce table3 {data} --out {out}"),
     Step("Table 4", "scenelet reproduce table4 {data} --out {out}"),
@@ -52,8 +62,8 @@ STEPS = (
 )
 
 
-def run(step: Step, data: Path, out: Path) -> float:
-    """Run a step's command; returns its minutes.
+def run(step: Step, data: Path, out: Path) -> None:
+    """Run a step's command.
 
     Raises:
         SystemExit: it failed.
@@ -64,12 +74,11 @@ def run(step: Step, data: Path, out: Path) -> float:
     jobs = cores() if step.shared else 1
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} if jobs > 1 else None
     say(f"{step.name}: {command}")
-    started = time.perf_counter()
-    processes = [subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL) for _ in range(jobs)]
+    quiet = {"env": environment, "cwd": ROOT, "stdout": subprocess.DEVNULL}
+    processes = [subprocess.Popen(words, **quiet) for _ in range(jobs)]
     codes = [process.wait() for process in processes]
     if any(codes):
         raise SystemExit(f"{step.name}: failed, see above; the same command goes on from there")
-    return (time.perf_counter() - started) / 60
 
 
 def listing(minutes: dict[str, float]) -> str:
@@ -89,15 +98,20 @@ def main() -> None:
     parser.add_argument("--only", choices=[step.name for step in STEPS], action="append")
     options = parser.parse_args()
     if options.data is None:
-        print(listing(json.loads(MEASURED.read_text())["minutes"]))
+        print(listing(json.loads(MEASURED.read_text())["minutes"] if MEASURED.exists() else {}))
         return
     options.out.mkdir(parents=True, exist_ok=True)
     times = options.out / "times.json"
+    data, out = options.data.resolve(), options.out.resolve()
     minutes: dict[str, float] = json.loads(times.read_text())["minutes"] if times.exists() else {}
     for step in STEPS:
         if options.only is None or step.name in options.only:
-            minutes[step.name] = minutes.get(step.name, 0.0) + run(step, options.data, options.out)
-            replace_file(times, json.dumps({"cores": cores(), "minutes": minutes}, indent=2) + "\n")
+            started = time.perf_counter()
+            try:
+                run(step, data, out)
+            finally:  # stopped too: the next call adds to it
+                minutes[step.name] = minutes.get(step.name, 0.0) + (time.perf_counter() - started) / 60
+                replace_file(times, json.dumps({"cores": cores(), "minutes": minutes}, indent=2) + "\n")
     print(listing(minutes))
 
 

@@ -5,11 +5,11 @@
 ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license) and `audio/`. It is what these commands do:
 
     scenelet train ESC10 --recipe best --fold 1 --out OUT/run
-    scenelet compress OUT/run --out src/scenelet/models/esc10.scn --budget 500kB
-    scenelet evaluate esc10 ESC10 --out OUT/report
+    scenelet compress OUT/run --out OUT/esc10.scn --budget 500kB
+    scenelet evaluate OUT/esc10.scn ESC10 --out OUT/report
 
-and beside the model file go `esc10.md`, its card, `esc10.predictions.csv`, its answer to every test clip, and
-`esc10.sources.csv`, whose recordings it learnt from.
+and into src/scenelet/models/ go the model, `esc10.md`, its card, `esc10.predictions.csv`, its answer to every test
+clip, and `esc10.sources.csv`, whose recordings it learnt from.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def card(report: dict[str, Any], result: dict[str, Any], described: dict[str, An
         seconds=described["window"]["seconds"],
         rate=described["features"]["sample_rate"],
         train=train,
-        licence="CC-BY 3.0",
+        licence="CC-BY 3.0 as a set",
     )
 
 
@@ -97,8 +97,15 @@ def sources(data: Path, names: set[str]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["filename", "source", "license"])
     with (data / "meta.csv").open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not {"source", "license"} <= set(rows.fieldnames or ()):
+            raise SystemExit(
+                f"{data / 'meta.csv'}: has no columns source and license, which say whose the recordings are"
+            )
         table.writerows(
-            [row["filename"], row["source"], row["license"]] for row in csv.DictReader(file) if row["filename"] in names
+            [row["filename"], row["source"], row["license"]]
+            for row in rows
+            if Path(row["filename"]).name in names or f"audio/{row['filename']}" in names
         )
     return text.getvalue()
 
@@ -110,14 +117,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     config = load_recipe(RECIPE, [f'split.fold="{FOLD}"'])
-    run, model = options.out / "run", MODELS / f"{NAME}.scn"
+    run, model = options.out / "run", options.out / f"{NAME}.scn"
+    table = load_table(options.data)
+    train = make_split(table, config.split).train
+    authors = sources(options.data, {clip.name for clip in train})
     fit(options.data, run, config, recipe=RECIPE, resume=run.exists())
     result = compress(run, model, budget=BUDGET)
     report = evaluate(str(model), options.data, options.out / "report")
-    train = make_split(load_table(options.data), config.split).train
+    page = card(report, result, describe(model), len(train))
     replace_file(MODELS / f"{NAME}.predictions.csv", (options.out / "report" / "predictions.csv").read_bytes())
-    replace_file(MODELS / f"{NAME}.sources.csv", sources(options.data, {clip.name for clip in train}))
-    replace_file(MODELS / f"{NAME}.md", card(report, result, describe(model), len(train)))
+    replace_file(MODELS / f"{NAME}.sources.csv", authors)
+    replace_file(MODELS / f"{NAME}.md", page)
+    replace_file(MODELS / f"{NAME}.scn", model.read_bytes())
 
 
 if __name__ == "__main__":

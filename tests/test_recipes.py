@@ -87,3 +87,14 @@ def test_unknown_keys_and_bad_toml_in_a_file(tmp_path: Path) -> None:
 
 def test_setting_keys_name_every_leaf() -> None:
     assert {"seed", "schedule.epochs", "features.n_mels", "prune.sparsity"} <= set(setting_keys())
+
+
+@pytest.mark.parametrize(
+    "change", ["mixing.gain_db=6", "mixing.filter_db=6", "mixing.mixup_of=powers"], ids=lambda change: change
+)
+def test_gains_need_features_in_decibels_of_power(change: str) -> None:
+    load_recipe("fast", [change])
+    for features in ("features.order=db_then_mel", "features.spectrum=magnitude"):
+        with pytest.raises(UsageError, match="need features in decibels of power"):
+            load_recipe("fast", [change, features])
+    load_recipe("fast", ["mixing.mixup_of=powers", "mixing.mixup=false", "features.order=db_then_mel"])

@@ -26,7 +26,6 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 BLOCK = 1 << 18  # samples per channel read at a time
 UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
-LEAST_SOUND_SECONDS = 0.5  # that `repeat_sound` repeats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
 
@@ -158,7 +157,7 @@ class Windower:
         self.hop = window.hop_samples(sample_rate)
         self.min_tail = window.min_tail * self.length
         self.silence_db = window.silence_db if window.fill == "repeat" else None
-        self.least_sound = round(LEAST_SOUND_SECONDS * sample_rate)
+        self.least_sound = max(1, round(window.least_sound_seconds * sample_rate))
         count = 1 if channels == "mono" else 2
         self._resamplers = (
             []

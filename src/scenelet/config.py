@@ -80,6 +80,9 @@ class WindowConfig(Settings):
         "silence", description="what a window's silent ends hold: silence, or the sound between them, repeated"
     )
     silence_db: float = Field(60.0, gt=0, le=120, description="repeat: silent is what lies this far below the peak")
+    least_sound_seconds: float = Field(
+        0.5, gt=0, description="repeat: a shorter sound is repeated with silence around it; a click must not be a tone"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "WindowConfig":
@@ -248,6 +251,13 @@ class RunConfig(Settings):
     def _consistent(self) -> "RunConfig":
         if self.select == "validation" and self.split.validation_fraction == 0:
             raise ValueError("select = 'validation' needs split.validation_fraction above 0")
+        decibels = self.features.order == "mel_then_db" and self.features.spectrum == "power"
+        loud = self.mixing.gain_db or self.mixing.filter_db or (self.mixing.mixup and self.mixing.mixup_of == "powers")
+        if loud and not decibels:
+            raise ValueError(
+                "mixing.gain_db, filter_db and mixup_of = 'powers' need features in decibels of power:"
+                " features.order = 'mel_then_db' and features.spectrum = 'power'"
+            )
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
             raise ValueError("window.seconds is shorter than half of features.n_fft")
         return self

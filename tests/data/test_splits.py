@@ -58,7 +58,7 @@ class TestFolds:
         split = make_split(self.TABLE, SplitConfig(fold="3+1"))
         assert {clip.fold for clip in split.test} == {"1", "3"}
         assert {clip.fold for clip in split.train} == {"2"}
-        assert split.description == "folds 3 and 1 held out: train 4, validation 0, test 8 clips"
+        assert split.description == "folds 1 and 3 held out: train 4, validation 0, test 8 clips"
         with pytest.raises(DataError, match="data: no fold '7'; there are 1 2 3"):
             make_split(self.TABLE, SplitConfig(fold="1+7"))
         with pytest.raises(DataError, match="class 'a' has no training clip"):

@@ -25,6 +25,7 @@ def parameters(network: nn.Module) -> int:
         ({"num_classes": 3, "repeats": 1}, 601_862 - 2 * (2 * 256 + 2 * 512)),
         ({"num_classes": 3, "affine": "sub"}, 601_862 + 1_280),
         ({"num_classes": 3, "in_channels": 1}, 601_862 - 1_600),
+        ({"num_classes": 3, "stem_stride": (2, 4)}, 601_862 + 2 * 64 * 5 * (9 - 5)),
     ],
 )
 def test_parameter_counts(settings: dict[str, object], count: int) -> None:
@@ -114,3 +115,9 @@ def test_names() -> None:
     assert "shared_resnet" in list_models()
     with pytest.raises(UsageError, match="did you mean 'shared_resnet'"):
         create_model("shared_resnett", num_classes=3)
+
+
+def test_the_stems_stride_is_of_frequency_and_time() -> None:
+    network = create_model("shared_resnet", num_classes=3, stem_stride=(2, 4))
+    assert network.stem(torch.zeros(1, 2, 64, 64)).shape == (1, 64, 32, 16)
+    assert network.stem[0].kernel_size == (5, 9)

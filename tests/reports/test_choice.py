@@ -66,12 +66,25 @@ def test_of_rows_alike_the_surer_one() -> None:
     assert [choice["chosen"] for choice in choose(rows)] == ["sure", "sure"]
 
 
-def test_rows_that_are_not_finished_are_passed_over() -> None:
+def test_rows_that_lack_a_cell_are_named_and_left_out() -> None:
     whole = [cell("1+2", {"1": 2, "2": 2}), cell("2+3", {"2": 2, "3": 2})]
     rows = {"whole": whole, "half": [cell("1+2", {"1": 4, "2": 4})], "none": []}
-    assert {choice["chosen"] for choice in choose(rows)} == {"whole"}
+    choices = {choice["fold"]: choice for choice in choose(rows)}
+    assert (choices["1"]["chosen"], choices["1"]["left_out"]) == ("half", ["none"])
+    assert (choices["2"]["chosen"], choices["2"]["left_out"]) == ("whole", ["half", "none"])
+    apart = {"a": [cell("1+2", {"1": 4, "2": 4})], "b": [cell("1+3", {"1": 4, "3": 4})]}
+    assert {choice["fold"] for choice in choose(apart)} == {"2", "3"}  # nothing to compare for fold 1
+
+
+def test_clips_are_counted_once_whatever_the_seeds() -> None:
+    again = cell("1+2", {"1": 4, "2": 4}).model_copy(update={"seed": 1})
+    assert [choice["clips"] for choice in choose({"row": [cell("1+2", {"1": 4, "2": 0}), again]})] == [4, 4]
 
 
 def test_single_folds_choose_nothing() -> None:
     assert choose({"row": [cell("1", {"1": 2})]}) == []
     assert choose({"row": []}) == []
+    named = cell("1", {"1": 2})
+    clips = tuple(clip.model_copy(update={"fold": "a+b"}) for clip in named.clips)
+    assert choose({"row": [named.model_copy(update={"held_out": "a+b", "clips": clips})]}) == []  # one fold's own name
+    assert choose({"row": [cell("1+2", {"1": 4, "2": 4}).model_copy(update={"held_out": "oslo"})]}) == []  # a city

@@ -148,16 +148,18 @@ def test_the_table_says_what_noise_is() -> None:
 
 def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -> None:
     settings = {row.name: stated(CONFIG) for row in SYSTEMS.rows}
-    require_same(tmp_path, "it", "data", settings)
+    require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
     write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "small", False))
-    require_same(tmp_path, "it", "data", settings)
+    require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
     with pytest.raises(UsageError, match="is of other data"):
-        require_same(tmp_path, "it", "more data", settings)
-    with pytest.raises(UsageError, match="is of another budget of this name"):
-        require_same(tmp_path, "it", "data", settings | {"new": {"select": "validation"}})
+        require_same(tmp_path, "it", SYSTEMS.title, "more data", settings)
+    with pytest.raises(UsageError, match=r"is another table \(Two systems\)"):
+        require_same(tmp_path, "it", "Three systems", "data", settings)
+    with pytest.raises(UsageError, match="is of another table or budget of this name"):
+        require_same(tmp_path, "it", SYSTEMS.title, "data", settings | {"new": {"select": "validation"}})
     (tmp_path / "it.json").write_text("[1]")
     with pytest.raises(UsageError, match="not a table of systems"):
-        require_same(tmp_path, "it", "data", settings)
+        require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
 
 
 def test_it_says_what_it_was_made_with() -> None:

@@ -121,6 +121,10 @@ def test_meta_information_claims_nothing_that_is_not_so(details_file: Path) -> N
     assert described["data_augmentation"] == "mixup, freqmix"
     still = changed(model, provenance={"mixing": MixingConfig(mode="none", time_roll=3).model_dump()})
     assert meta_information(still, details)["system"]["description"]["data_augmentation"] == "time rolling"
+    every = MixingConfig(mode="none", time_roll=3, time_stretch=0.1, crop=9, frequency_shift=1, gain_db=1, filter_db=1)
+    words = "time rolling, time stretching, cropping, frequency shifting, gain, filtering"
+    moved = changed(model, provenance={"mixing": every.model_dump()})
+    assert meta_information(moved, details)["system"]["description"]["data_augmentation"] == words
     told = details.model_copy(update={"data_augmentation": "pitch shifting", "ensemble_count": 3})
     described = meta_information(model, told)["system"]["description"]
     assert described["data_augmentation"] == "pitch shifting"

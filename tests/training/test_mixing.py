@@ -109,6 +109,8 @@ def test_settings_choose_the_mixer() -> None:
     assert isinstance(build_mixer(MixingConfig()), OneOf)
     assert [type(m) for m in build_mixer(MixingConfig(mode="all", cutmix=True)).mixers] == [FreqMix, Mixup, CutMix]
     assert build_mixer(MixingConfig(mode="none")).mixers == []
+    powers = build_mixer(MixingConfig(freqmix=False, mixup_of="powers", mixup_alpha=1.0)).mixers[0]
+    assert (powers.of, powers.alpha) == ("powers", 1.0)
 
 
 @given(seed=st.integers(0, 2**32 - 1))

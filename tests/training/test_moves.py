@@ -19,7 +19,16 @@ from scenelet.training.moves import (
 )
 
 B, F, T = 200, 12, 20
-EVERY_MOVE = [TimeRoll(3), TimeStretch(0.2), FrequencyShift(3), Gain(6.0), Filter(6.0), Mask(2, 5), Mask(3, 5)]
+EVERY_MOVE = [
+    TimeRoll(3),
+    TimeStretch(0.2),
+    Crop(15),
+    FrequencyShift(3),
+    Gain(6.0),
+    Filter(6.0),
+    Mask(2, 5),
+    Mask(3, 5),
+]
 
 
 def frames() -> Tensor:
@@ -42,7 +51,7 @@ def test_the_generator_alone_decides_and_the_input_stays(move: Move) -> None:
     assert not torch.equal(first, other)
     assert torch.equal(x, before)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert (first.shape, first.dtype) == (x.shape, x.dtype)
+    assert (first.shape[:3], first.dtype) == (x.shape[:3], x.dtype)
     # both channels are moved alike
     same = move(x[:, :1].expand(B, 2, F, T).clone(), np.random.default_rng(1))
     assert torch.equal(same[:, 0], same[:, 1])
@@ -71,7 +80,7 @@ def test_a_crop_is_a_run_of_frames_from_anywhere() -> None:
     first = cropped[:, 0, 0, :1]
     assert torch.equal(cropped[:, 0, 0], (first + torch.arange(7)) % T)
     assert set(first.flatten().tolist()) == set(range(T))
-    assert Crop(100)(frames(), np.random.default_rng(0)).shape == (B, 2, F, T)
+    assert torch.equal(Crop(T)(frames(), np.random.default_rng(0)), frames())
 
 
 def test_frequency_shift_repeats_the_edge() -> None:
@@ -127,6 +136,7 @@ def test_settings_choose_the_moves() -> None:
     every = MixingConfig(
         time_roll=3,
         time_stretch=0.2,
+        crop=15,
         frequency_shift=3,
         gain_db=6,
         filter_db=6,

@@ -17,9 +17,17 @@ from scenelet.recipes import load_recipe
 from scenelet.training import run as runs
 from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
-from scenelet.workflows.fit import fit
+from scenelet.workflows.fit import epoch_batches, fit
+from scenelet.workflows.sides import load_sides
 
-SETTINGS = ["schedule.epochs=30", "schedule.rate=1e-2", "prune.epochs=5", "prune.distil=0.5", 'split.fold="1"']
+SETTINGS = [
+    "schedule.epochs=30",
+    "schedule.rate=1e-2",
+    "prune.epochs=5",
+    "prune.distil=0.5",
+    "window.fill=repeat",
+    'split.fold="1"',
+]
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +236,56 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
     groups = {side: {row["group"] for row in rows if row["split"] == side} for side in ("train", "validation", "test")}
     assert groups["validation"]
     assert not groups["validation"] & groups["train"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["mixing.crop=3"], r"mixing.crop is 3 frames, of which shared_resnet leaves none; raise it"),
+        (
+            ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3", "mixing.crop=30"],
+            "dense layers",
+        ),
+    ],
+)
+def test_a_crop_that_the_network_cannot_take(
+    changes: list[str], words: str, tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS, *changes])
+    with pytest.raises(UsageError, match=words):
+        fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_last_epochs_and_what_follows_them_are_not_mixed(
+    trained: tuple[Path, Any], tiny_settings: list[str]
+) -> None:
+    folder, _ = trained
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
+    sides = load_sides(runs.read_record(folder / "run").data, config, folder / "cache", talk=False)
+
+    def mixed(until: float, epoch: int, first: int = 0) -> bool:
+        mixing = config.mixing.model_copy(update={"until": until})
+        batches = epoch_batches(sides, config.model_copy(update={"mixing": mixing}), first)(epoch)
+        return any(float(y.max(1).values.min()) < 1 for _, y in batches)
+
+    assert [mixed(0.5, epoch) for epoch in range(4)] == [True, True, False, False]
+    assert [mixed(1.0, epoch) for epoch in (0, 3)] == [True, True]
+    assert (mixed(0.5, 0, first=4), mixed(1.0, 0, first=4)) == (False, True)  # fine-tuning
+
+
+def test_the_teacher_is_the_network_before_it_was_pruned(
+    trained: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = trained
+    seen = []
+
+    def look(network: Any, sides: Any, config: Any, masks: Any, whole: Any, *_: Any) -> float:
+        seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in masks for n in (network, whole)])
+        return 0.0
+
+    monkeypatch.setattr("scenelet.workflows.compress.fine_tune", look)
+    compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
+    (shares,) = seen
+    assert max(shares[::2]) > 0.3
+    assert max(shares[1::2]) < 0.01

@@ -100,7 +100,7 @@ def test_a_grid_is_computed_once_and_shared_between_tables(
     assert reproduce("table3", tone_set, out, budget=budget, folds=["1"]) == compared
     assert not asked
     Path(budget).write_text(BUDGET.replace("epochs = 2\nbatch", "epochs = 4\nbatch"))
-    with pytest.raises(UsageError, match="is of another budget of this name"):
+    with pytest.raises(UsageError, match="is of another table or budget of this name"):
         reproduce("table3", tone_set, out, budget=budget, folds=["1"])
     Path(budget).write_text(BUDGET)
     reproduce("table3", tone_set, out, budget=budget)
@@ -262,7 +262,7 @@ def test_a_row_that_does_not_fit_is_found_before_any_work(tone_set: Path, tmp_pa
 
 
 def test_mistakes_are_found_before_any_work(tone_set: Path, budget: str, tmp_path: Path, computed: list[str]) -> None:
-    with pytest.raises(UsageError, match="no such fold; there are 1 2 3"):
+    with pytest.raises(DataError, match="no fold '7'; there are 1 2 3"):
         reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["7"])
     with pytest.raises(UsageError, match="no recipe is named"):
         reproduce("table3", tone_set, tmp_path / "out", budget="tiny")
@@ -308,5 +308,13 @@ def test_two_folds_held_out_together_choose_for_each_other(
     assert {fold: choice["clips"] for fold, choice in choices.items()} == {"1": 8, "2": 16, "3": 8}
     page = (out / "mine-tiny-fold1+2-fold2+3.md").read_text()
     assert "| 1 | 8 | a | " in page
-    with pytest.raises(UsageError, match=r"--fold 1\+7: no such fold; there are 1 2 3"):
+    asked = no_training()
+    assert (
+        reproduce(str(table), tone_set, out, budget=budget, folds=["2+1", "1+2", "3+2"])["choices"]
+        == compared["choices"]
+    )
+    assert not asked  # 2+1 is 1+2
+    with pytest.raises(DataError, match="no fold '7'; there are 1 2 3"):
         reproduce(str(table), tone_set, out, budget=budget, folds=["1+7"])
+    with pytest.raises(DataError, match=r"'1\+1' names a fold twice"):
+        reproduce(str(table), tone_set, out, budget=budget, folds=["1+1"])

@@ -11,13 +11,18 @@ from scenelet.console import say
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table2, table3, table4, ablation or imbalance.")],
+    table: Annotated[
+        str, typer.Argument(help="table2, table3, table4, ablation, imbalance, best, or a table of your own (TOML).")
+    ],
     data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
     budget: Annotated[
-        str, typer.Option(help="How much training: small, paper, or a recipe of your own (TOML).")
-    ] = "small",
+        str | None,
+        typer.Option(help="How much training: small, paper, or a recipe of your own (TOML); the table's by default."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system on each fold.")] = 1,
-    fold: Annotated[list[str] | None, typer.Option(help="Hold out this fold only; may be repeated.")] = None,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Hold out this fold only, or several together: 1+2. May be repeated.")
+    ] = None,
     cities: Annotated[bool, typer.Option(help="Hold out one city after the other instead of folds.")] = False,
     reference: Annotated[str | None, typer.Option(help="Row to test the others against.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),

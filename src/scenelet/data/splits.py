@@ -95,11 +95,7 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
 def _hold_out(table: ClipTable, clips: Clips, fold: str) -> tuple[Clips, Clips, str]:
     if not table.folds:
         raise DataError(f"{table.root}: {table.source} has no folds, so fold {fold!r} cannot be held out")
-    names = [fold] if fold in table.folds else fold.split(FOLDS_TOGETHER)
-    for name in names:
-        if name not in table.folds:
-            known = " ".join(table.folds)
-            raise DataError(f"{table.root}: no fold {name!r}; there are {known}{did_you_mean(name, table.folds)}")
+    names = held_out_folds(table, fold)
     if len(table.folds) > 1:
         train = tuple(clip for clip in clips if clip.fold not in (*names, None))
         how = f"fold {fold} held out" if len(names) == 1 else f"folds {' and '.join(names)} held out"
@@ -108,6 +104,22 @@ def _hold_out(table: ClipTable, clips: Clips, fold: str) -> tuple[Clips, Clips, 
         raise DataError(f"{table.root}: every clip is in fold {fold}, so holding it out leaves nothing to train on")
     train, test, how = _own_split(clips)
     return train, test, f"fold {fold}, {how}"
+
+
+def held_out_folds(table: ClipTable, text: str) -> tuple[str, ...]:
+    """The folds that "1", or "1+2" for two held out together, names; in the table's order.
+
+    Raises:
+        DataError: an unknown fold, or the same one twice.
+    """
+    names = [text] if text in table.folds else text.split(FOLDS_TOGETHER)
+    for name in names:
+        if name not in table.folds:
+            known = " ".join(table.folds)
+            raise DataError(f"{table.root}: no fold {name!r}; there are {known}{did_you_mean(name, table.folds)}")
+    if len(set(names)) < len(names):
+        raise DataError(f"{table.root}: {text!r} names a fold twice; name each once")
+    return tuple(fold for fold in table.folds if fold in names)
 
 
 def _hold_out_city(table: ClipTable, clips: Clips, city: str) -> tuple[Clips, Clips, str]:

@@ -19,7 +19,7 @@ RESIDUAL_BLOCKS = 6
 class SharedResNet(nn.Module):
     """Table 1, row by row. 603,668 parameters for 10 classes, 601,862 for 3 (stereo, width 64).
 
-    The stem's padding is 2, so that 256 bands become 128, 64, 32, 16 and always split into equal
+    The stem's padding is its stride, so that 256 bands become 128, 64, 32, 16 and always split into equal
     sub-bands; the other conventions are those of CP-ResNet (Koutini et al., EUSIPCO 2019). Initial
     weights are drawn from `generator`, see `initialise`.
 
@@ -69,7 +69,7 @@ class SharedResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
-        x = self.stem(x)  # (B, c, F/2, T/2)
+        x = self.stem(x)  # (B, c, F/2, T/2), at stride 2; so all that follow
         x = self.pool1(self.rb1(x))  # (B, c, F/4, T/4)
         x = self.pool2(self.rb2(x))  # (B, c, F/8, T/8)
         x = self.pool3(self.rb4(self.rb3(x)))  # (B, c, F/16, T/16)

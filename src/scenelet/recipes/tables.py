@@ -4,7 +4,6 @@ A row is a whole set of settings, made in this order: the budget (a recipe: how 
 the table sets for all its rows, a recipe's own part, what the row sets.
 """
 
-import functools
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -46,6 +45,7 @@ class SystemTable(Settings):
         reference: the row that every other is tested against.
         rows: the systems.
         common: settings of all rows.
+        budget: what it is meant to be run with.
         fine_tune: every row is fine-tuned after training, pruned by its own `prune.sparsity`.
         paper_data: what the paper's figures were measured on.
         paper_clips: the test clips behind them.
@@ -55,6 +55,7 @@ class SystemTable(Settings):
     reference: str
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     common: Mapping[str, dict[str, Any]] = Field({}, description="as `Row.settings`")
+    budget: str = "small"
     fine_tune: bool = False
     paper_data: str = ""
     paper_clips: int | None = None
@@ -68,6 +69,10 @@ class SystemTable(Settings):
         if self.reference not in names:
             raise ValueError(f"reference {self.reference!r} is no row{did_you_mean(self.reference, names)}")
         for row in self.rows:
+            if "prune" in {*self.common, *row.settings} and not self.fine_tuned(row):
+                raise ValueError(f"row {row.name!r} sets prune and is not fine-tuned; give it fine_tune = true")
+            if {"fold", "city"} & {*self.common.get("split", {}), *row.settings.get("split", {})}:
+                raise ValueError(f"row {row.name!r} sets what is held out, which --fold and --cities do")
             if row.recipe is not None and row.recipe not in list_recipes():
                 known = f"there are {', '.join(list_recipes())}"
                 raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
@@ -116,7 +121,6 @@ def list_tables() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in _folder().iterdir())
 
 
-@functools.cache
 def load_table_of_systems(name: str) -> SystemTable:
     """A table by name, or from a TOML file.
 

@@ -20,32 +20,40 @@ def choose(rows: Mapping[str, Sequence[CellResult]]) -> list[dict[str, Any]]:
     """For each fold that was held out together with others, the rows' scores on those others.
 
     Args:
-        rows: name of the system -> its cells; those that hold out one fold are passed over, and so are rows that
-            lack a cell which another row has.
+        rows: name of the system -> its finished cells; those that hold out one fold, or a city, are passed over.
 
     Returns:
-        Of each fold {"fold", "clips", "chosen", "scores": {row: {"macro_accuracy", "log_loss"}}}; chosen is the row of
-        the highest accuracy, of those alike the one with the lowest log loss. Empty where no two folds were held out.
+        Of each fold {"fold", "clips", "chosen", "scores": {row: {"macro_accuracy", "log_loss"}}, "left_out"}; chosen is
+        the row of the highest accuracy, of those alike the one with the lowest log loss; left_out are the rows that
+        lack a cell of this fold which another row has. Empty where no folds were held out together.
     """
-    paired = {name: [cell for cell in cells if FOLDS_TOGETHER in cell.held_out] for name, cells in rows.items()}
-    most = max((len(cells) for cells in paired.values()), default=0)
-    paired = {name: cells for name, cells in paired.items() if len(cells) == most and most}
-    folds = sorted({fold for cells in paired.values() for cell in cells for fold in _folds(cell)})
+    of_fold: dict[str, dict[str, list[CellResult]]] = defaultdict(lambda: defaultdict(list))
+    for name, cells in rows.items():
+        for cell in cells:
+            for fold in _folds_together(cell):
+                of_fold[fold][name].append(cell)
     choices = []
-    for fold in folds:
-        scores = {
-            name: _score([cell for cell in cells if fold in _folds(cell)], fold) for name, cells in paired.items()
-        }
+    for fold, own in sorted(of_fold.items()):
+        wanted = {_place(cell) for cells in own.values() for cell in cells}
+        whole = {name: cells for name, cells in own.items() if {_place(cell) for cell in cells} == wanted}
+        if not whole:
+            continue
+        scores = {name: _score(cells, fold) for name, cells in whole.items()}
         best = max(scores, key=lambda name: (scores[name]["macro_accuracy"], -scores[name]["log_loss"]))
-        clips = int(next(iter(scores.values())).pop("clips"))
-        for score in scores.values():
-            score.pop("clips", None)
-        choices.append({"fold": fold, "clips": clips, "chosen": best, "scores": scores})
+        partners = {clip.name for cells in whole.values() for cell in cells for clip in cell.clips if clip.fold != fold}
+        left_out = [name for name in rows if name not in whole]
+        choices.append({"fold": fold, "clips": len(partners), "chosen": best, "scores": scores, "left_out": left_out})
     return choices
 
 
-def _folds(cell: CellResult) -> list[str]:
-    return cell.held_out.split(FOLDS_TOGETHER)
+def _folds_together(cell: CellResult) -> set[str]:
+    """The folds that the cell holds out, where there are several; a name may have the sign between them in it."""
+    folds = {clip.fold for clip in cell.clips if clip.fold is not None}
+    return folds if len(folds) > 1 and folds == set(cell.held_out.split(FOLDS_TOGETHER)) else set()
+
+
+def _place(cell: CellResult) -> tuple[str, int]:
+    return cell.held_out, cell.seed
 
 
 def _score(cells: Sequence[CellResult], fold: str) -> dict[str, float]:
@@ -59,4 +67,4 @@ def _score(cells: Sequence[CellResult], fold: str) -> dict[str, float]:
         for target, right in zip(targets, probabilities.argmax(axis=1) == targets, strict=True):
             hits[int(target)].append(float(right))
     accuracy = float(np.mean([np.mean(own) for own in hits.values()]))
-    return {"macro_accuracy": accuracy, "log_loss": float(np.mean(losses)), "clips": len(losses)}
+    return {"macro_accuracy": accuracy, "log_loss": float(np.mean(losses))}

@@ -67,7 +67,8 @@ def compare(
     Returns:
         "title", "name", "data", "budget", "made", "reference", "paper_data", "paper_clips", "select", "versions" (of
         the software, each set that a cell was made with), and "rows": each with "name", "cells", "cells_expected",
-        "paper", "settings" (those not at their defaults), and where a cell is finished "clips", "groups",
+        "paper", "settings" (those not at their defaults), and where a cell is finished "clips" (one that
+        several cells held out is as many), "distinct_clips", "groups",
         "groups_of_smallest_class",
         "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
         "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
@@ -114,6 +115,7 @@ def _measures(cells: Sequence[CellResult], own: _Answers) -> dict[str, Any]:
     present = [k for k in range(len(first.labels)) if (own.targets == k).any()]
     return {
         "clips": len(own.keys),
+        "distinct_clips": len({name for _, name in own.keys}),
         "groups": len(set(own.groups)),
         "groups_of_smallest_class": min(len(set(_of_class(own.groups, own, k))) for k in present),
         "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),

@@ -14,8 +14,8 @@ HERE, PAPER = "#1f6f8b", "#999999"
 FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
 
 
-def require_same(folder: Path, name: str, data: str, settings: Mapping[str, Any]) -> None:
-    """Check that a table of this name, where there is one, is of the same data and settings (row -> its own).
+def require_same(folder: Path, name: str, title: str, data: str, settings: Mapping[str, Any]) -> None:
+    """Check that a table of this name, where there is one, has the same title, data and settings (row -> its own).
 
     Raises:
         UsageError: it is of others, and would be written over.
@@ -25,13 +25,18 @@ def require_same(folder: Path, name: str, data: str, settings: Mapping[str, Any]
         return
     try:
         there = json.loads(path.read_bytes())
-        data_before, before = there["data"], {row["name"]: row["settings"] for row in there["rows"]}
+        title_before, data_before = there["title"], there["data"]
+        before = {row["name"]: row["settings"] for row in there["rows"]}
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"{path}: not a table of systems; move it away, or choose another --out") from None
+    if title_before != title:
+        raise UsageError(f"{path}: is another table ({title_before}); choose another --out, or rename the table")
     if data_before != data:
         raise UsageError(f"{path}: is of other data ({data_before}); choose another --out")
     if any(before[row] != settings[row] for row in before.keys() & settings.keys()):
-        raise UsageError(f"{path}: is of another budget of this name; choose another --out, or rename the budget")
+        raise UsageError(
+            f"{path}: is of another table or budget of this name; choose another --out, or rename what you changed"
+        )
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any]) -> None:
@@ -73,7 +78,8 @@ def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
         score = choice["scores"][choice["chosen"]]
         figures = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
         lines.append(_line([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *figures]))
-    return lines
+    left_out = sorted({name for choice in choices for name in choice["left_out"]})
+    return [*lines, "", f"Left out, since cells are missing: {'; '.join(left_out)}."] if left_out else lines
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
@@ -134,6 +140,8 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
             " has in it that a network trained once more would differ. An interval without width says that all clips"
             " came out alike, and not that it is certain."
         )
+        if any(row["distinct_clips"] < row["clips"] for row in measured):
+            notes.append("Folds are held out in several cells, so their clips are counted once for each.")
         if len(compared["versions"]) > 1:
             notes.append("The cells were made with different versions of the software, which the JSON file lists.")
         notes.append("Size: kept weights and all norm parameters, 4 bytes each, 2 where the row is pruned.")

@@ -97,6 +97,7 @@ def data_augmentation(model: SceneModel) -> str | None:
     moves = {
         "time rolling": mixing.time_roll,
         "time stretching": mixing.time_stretch,
+        "cropping": mixing.crop,
         "frequency shifting": mixing.frequency_shift,
         "gain": mixing.gain_db,
         "filtering": mixing.filter_db,

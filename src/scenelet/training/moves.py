@@ -54,8 +54,10 @@ class Crop:
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """(batch, channel, frequency, time) -> (batch, channel, frequency, frames), or x where it is no longer."""
         time = x.shape[3]
+        if time <= self.frames:
+            return x
         first = torch.from_numpy(rng.integers(time, size=len(x)))
-        return _take_frames(x, (torch.arange(min(self.frames, time)) + first[:, None]) % time)
+        return _take_frames(x, (torch.arange(self.frames) + first[:, None]) % time)
 
 
 @dataclass(frozen=True)

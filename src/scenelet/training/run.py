@@ -107,6 +107,8 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
     for key in config.network.model_fields_set - taken - {"name"}:
         if getattr(config.network, key) != NetworkConfig.model_fields[key].default:
             raise UsageError(f"network.{key} is set, and {name} has no such setting")
+    if config.mixing.crop and "frames" in taken:
+        raise UsageError(f"mixing.crop is set, and {name} has dense layers that take whole windows; set it to 0")
     shape = {"n_mels": config.features.n_mels, "frames": config.frames}  # for a network that has dense layers
     settings |= {key: value for key, value in shape.items() if key in taken}
     network = create_model(
@@ -116,7 +118,23 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
         generator=torch.Generator().manual_seed(config.seed),
         **settings,
     )
-    return Standardised(arrange(network), mean, deviation)
+    built = Standardised(arrange(network), mean, deviation)
+    if config.mixing.crop:
+        _require_frames(built, config)
+    return built
+
+
+def _require_frames(network: Standardised, config: RunConfig) -> None:
+    """Check that something is left of `mixing.crop` frames where the network has halved them again and again."""
+    shape = 1, config.features.n_channels, config.features.n_mels, min(config.mixing.crop, config.frames)
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(shape))
+    except RuntimeError:
+        message = f"mixing.crop is {config.mixing.crop} frames, of which {config.network.name} leaves none; raise it"
+        raise UsageError(message) from None
+    finally:
+        network.train()
 
 
 def save_weights(folder: Path, network: Standardised) -> None:

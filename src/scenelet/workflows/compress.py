@@ -127,6 +127,7 @@ def _model(
         "prune": config.prune.model_dump(),
         "seed": config.seed,
         "epochs": config.schedule.epochs,
+        "schedule": config.schedule.model_dump(),
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / sum(m.numel() for m in masks.values())),
         "fine_tuning_epochs": fine_tuned,
         "data": sides.source.description,

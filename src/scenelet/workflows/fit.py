@@ -82,12 +82,17 @@ def fit(
 
 
 def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Callable[[int], EpochBatches]:
-    """Epoch -> its batches; `first_epoch` is added, so that fine-tuning draws anew."""
+    """Epoch -> its batches, the first `mixing.until` of the schedule's epochs mixed.
+
+    `first_epoch` is added to an epoch, so that fine-tuning goes on where training ended: it draws anew, and is
+    mixed only where training was to its end.
+    """
     moves, mixer = build_moves(config.mixing), build_mixer(config.mixing)
+    whole = config.mixing.until == 1
     mixed_epochs = round(config.mixing.until * config.schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
-        own = mixer if first_epoch or epoch < mixed_epochs else UNMIXED
+        own = mixer if whole or first_epoch + epoch < mixed_epochs else UNMIXED
         return EpochBatches(sides.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch)
 
     return batches

@@ -11,9 +11,9 @@ from scenelet.compression.pack import pack
 from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.data.sources import load_table
-from scenelet.data.splits import FOLDS_TOGETHER
+from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds
 from scenelet.data.table import ClipTable
-from scenelet.errors import DataError, RunError, SceneletError, UsageError, did_you_mean
+from scenelet.errors import DataError, RunError, SceneletError, UsageError
 from scenelet.files import make_folder
 from scenelet.recipes.tables import Row, SystemTable, load_table_of_systems
 from scenelet.reports.comparison import RowResult, compare, macro_accuracy, stated
@@ -27,7 +27,7 @@ def reproduce(
     data: Path,
     out: Path,
     *,
-    budget: str = "small",
+    budget: str | None = None,
     seeds: int = 1,
     folds: Sequence[str] = (),
     cities: bool = False,
@@ -46,7 +46,7 @@ def reproduce(
         name: of the table, see `scenelet.recipes.tables.list_tables`, or a TOML file that is one.
         data: labelled recordings.
         out: folder for the results and the store of cells.
-        budget: how much training: a recipe's name or a TOML file.
+        budget: how much training: a recipe's name or a TOML file; None: what the table is meant for.
         seeds: trainings a row and fold, with the seeds 0, 1, ...
         folds: the folds to hold out, one after the other; none: each fold of the data, or its own split.
         cities: hold out one city after the other instead.
@@ -63,6 +63,7 @@ def reproduce(
     systems = load_table_of_systems(name)
     if reference is not None:
         systems = systems.against(reference)
+    budget = budget or systems.budget
     table = load_table(data, audio_dir, three_classes)
     described = f"{data.name}: {table.describe()}"
     say(described)
@@ -78,7 +79,7 @@ def reproduce(
         _require_a_network(config, table.labels, f"{row} under {budget}")
     parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
     stem = "-".join([Path(name).stem, Path(budget).stem, *parts])
-    require_same(out, stem, described, {row: stated(config) for row, config in configs.items()})
+    require_same(out, stem, systems.title, described, {row: stated(config) for row, config in configs.items()})
     make_folder(out)
 
     def report() -> dict[str, Any]:
@@ -148,7 +149,7 @@ def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -
     try:
         pack(build_network(config, len(labels), bands, bands), labels, config.features, config.window).shapes()
     except SceneletError as error:
-        raise UsageError(f"{where}: {error}; choose another budget") from None
+        raise UsageError(f"{where}: {error}; change the row, or choose another budget") from None
 
 
 def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:
@@ -161,13 +162,10 @@ def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str
                 f"{table.root}: {table.source} names {len(table.cities)} cities; --cities needs two or more"
             )
         return table.cities
-    for fold in folds:
-        absent = [name for name in (fold.split(FOLDS_TOGETHER)) if name not in table.folds]
-        if fold not in table.folds and absent:
-            known = f"there are {' '.join(table.folds)}" if table.folds else "there are none"
-            raise UsageError(f"--fold {fold}: no such fold; {known}{did_you_mean(absent[0], table.folds)}")
+    if folds and not table.folds:
+        raise UsageError(f"--fold {folds[0]}: {table.source} has no folds")
     if folds:
-        return tuple(dict.fromkeys(folds))
+        return tuple(dict.fromkeys(FOLDS_TOGETHER.join(held_out_folds(table, fold)) for fold in folds))
     return table.folds if len(table.folds) > 1 else ("",)
 
 

@@ -21,21 +21,22 @@ def fine_tune(
     sides: Sides,
     config: RunConfig,
     masks: Mapping[str, Tensor],
-    whole: Standardised | None = None,
+    whole: Standardised,
     folder: Path | None = None,
     description: str = "Fine-tuning",
     talk: bool = True,
 ) -> float:
     """Train `network` in place for `config.prune.epochs`; returns the minutes that it took.
 
-    The rate falls linearly (the paper, section 5.1). Without epochs nothing is done.
+    The rate falls linearly (the paper, section 5.1), and the weights are averaged where training's were. Without
+    epochs nothing is done.
 
     Args:
         network: pruned, or whole.
         sides: the data.
         config: the run's settings; its section `prune` says what is changed for this.
         masks: parameter name -> 0/1 tensor of kept weights.
-        whole: the network before it was pruned; needed where `config.prune.distil` is above 0.
+        whole: the network before it was pruned, which teaches where `config.prune.distil` is above 0.
         folder: for checkpoints; what is found there is gone on from. None writes nothing.
         description: shown beside the progress bar.
         talk: as `scenelet.training.loop.train`.
@@ -54,7 +55,7 @@ def fine_tune(
         config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
     batches = epoch_batches(sides, config, config.schedule.epochs + EPOCHS_APART * settings.seed)
-    teacher = None if whole is None or settings.distil == 0 else (whole.eval(), settings.distil)
+    teacher = (whole.eval(), settings.distil) if settings.distil else None
     module = SceneModule(
         network.train(),
         build_loss(loss, sides.train.class_counts()),
