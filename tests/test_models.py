@@ -1,0 +1,41 @@
+"""Built-in models: found by name, and by no other word."""
+
+from pathlib import Path
+
+import pytest
+
+import scenelet
+from scenelet import modelfile, models
+from scenelet.errors import ModelFileError, UsageError
+from tiny_model import tiny_model
+
+
+@pytest.fixture
+def one_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    modelfile.write(tiny_model(), folder / "places.scn")
+    (folder / "places.md").write_text("# places\n")
+    monkeypatch.setattr(models, "_folder", lambda: folder)
+    monkeypatch.chdir(tmp_path)
+    return folder / "places.scn"
+
+
+def test_a_built_in_model_is_loaded_by_its_name(one_built_in: Path) -> None:
+    assert models.list_built_in() == ["places"]
+    assert models.built_in("places") == one_built_in
+    assert scenelet.load("places").labels == tiny_model().labels
+
+
+def test_other_words_are_none(one_built_in: Path) -> None:
+    assert models.built_in("place") is None
+    with pytest.raises(UsageError, match="no model is built in under this name; did you mean 'places'"):
+        scenelet.load("place")
+    with pytest.raises(ModelFileError, match="no such file"):
+        scenelet.load("places.scn")  # a file is meant
+
+
+def test_an_existing_path_wins(one_built_in: Path, tmp_path: Path) -> None:
+    (tmp_path / "places").write_bytes(b"no model")
+    with pytest.raises(ModelFileError):
+        scenelet.load("places")
