@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # no test depends on how long it takes
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")
