@@ -8,10 +8,9 @@ ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`; the 
 
 import argparse
 import csv
-import io
 from pathlib import Path
 
-from scenelet.files import replace_file
+from scenelet.files import csv_text, replace_file
 
 GROUPS = {
     "nature": ("rain", "sea_waves", "crackling_fire"),
@@ -23,11 +22,8 @@ GROUPS = {
 def regrouped(rows: list[dict[str, str]]) -> str:
     """Rows of `meta.csv` -> the same clips, folds and groups with three labels, as CSV."""
     label_of = {old: new for new, olds in GROUPS.items() for old in olds}
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["filename", "label", "fold", "group"])
-    table.writerows([row["filename"], label_of[row["label"]], row["fold"], row["group"]] for row in rows)
-    return text.getvalue()
+    clips = ([row["filename"], label_of[row["label"]], row["fold"], row["group"]] for row in rows)
+    return csv_text(["filename", "label", "fold", "group"], clips)
 
 
 def main() -> None:

@@ -14,14 +14,13 @@ clip, and `esc10.sources.csv`, whose recordings it learnt from.
 
 import argparse
 import csv
-import io
 from pathlib import Path
 from typing import Any
 
 from scenelet.data.sources import load_table
 from scenelet.data.splits import make_split
 from scenelet.describe import describe
-from scenelet.files import replace_file
+from scenelet.files import csv_text, replace_file
 from scenelet.intervals import interval_text
 from scenelet.recipes import load_recipe
 from scenelet.workflows.compress import compress
@@ -93,21 +92,15 @@ def card(report: dict[str, Any], result: dict[str, Any], described: dict[str, An
 
 def sources(data: Path, names: set[str]) -> str:
     """filename, source and license of the clips that were trained on, as CSV."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["filename", "source", "license"])
     with (data / "meta.csv").open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if not {"source", "license"} <= set(rows.fieldnames or ()):
             raise SystemExit(
                 f"{data / 'meta.csv'}: has no columns source and license, which say whose the recordings are"
             )
-        table.writerows(
-            [row["filename"], row["source"], row["license"]]
-            for row in rows
-            if Path(row["filename"]).name in names or f"audio/{row['filename']}" in names
-        )
-    return text.getvalue()
+        own = [row for row in rows if row["filename"] in names]
+    head = ["filename", "source", "license"]
+    return csv_text(head, ([row[key] for key in head] for row in own))
 
 
 def main() -> None:

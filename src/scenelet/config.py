@@ -197,7 +197,9 @@ class SplitConfig(Settings):
 
     model_config = ConfigDict(coerce_numbers_to_str=True)  # a fold is a name, also where it is a number
 
-    fold: str | None = Field(None, description="the fold held out as test; None: the data's own split, or a made one")
+    fold: str | None = Field(
+        None, description="the fold held out as test, or several: 1+2; None: the data's own split, or a made one"
+    )
     city: str | None = Field(
         None, description="the city held out as test, instead of a fold: its clips against all others"
     )

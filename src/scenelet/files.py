@@ -1,6 +1,9 @@
-"""Files that are seen whole or not at all, and where the cache is."""
+"""Files that are seen whole or not at all, tables as text, and where the cache is."""
 
+import csv
+import io
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scenelet.errors import OutputError
@@ -40,3 +43,12 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another place") from None
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A header and rows as CSV, lines ending in a newline alone."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(head)
+    table.writerows(rows)
+    return text.getvalue()

@@ -6,8 +6,6 @@ checked: that the samples are the published ones. No checksums are published for
 this rests on the server (https) and on the commit, whose content cannot change.
 """
 
-import csv
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from typing import NamedTuple
 from scenelet.data.download import RemoteFile
 from scenelet.data.rows import first_few, read_rows
 from scenelet.errors import DataError
-from scenelet.files import replace_file
+from scenelet.files import csv_text, replace_file
 
 REPOSITORY = "https://raw.githubusercontent.com/karolpiczak/ESC-50/33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
 TABLE = "meta/esc50.csv"
@@ -81,10 +79,7 @@ class Esc10:
         for clip in clips:
             address = f"{self.base}/audio/{clip.filename}"
             get(RemoteFile(address, self.root / "audio" / clip.filename, None, recording_flaw))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([Esc10Clip._fields, *clips])
-        replace_file(self.root / "meta.csv", text.getvalue())
+        replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
         if not self.keep:
             table.path.unlink()
 

@@ -1,8 +1,6 @@
 """Choose training, validation and test clips so that no group is cut in two."""
 
-import csv
 import hashlib
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ import numpy as np
 from scenelet.config import SplitConfig
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.errors import DataError, did_you_mean
+from scenelet.files import csv_text
 
 Clips = tuple[Clip, ...]
 FOLDS_TOGETHER = "+"  # between the names of folds that are held out together
@@ -32,12 +31,8 @@ class Split:
 
 def split_table(split: Split) -> str:
     """The split as CSV: filename, label, group, split."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["filename", "label", "group", "split"])
-    for side in SPLITS:
-        rows.writerows([clip.name, clip.label, clip.group, side] for clip in getattr(split, side))
-    return text.getvalue()
+    rows = ([clip.name, clip.label, clip.group, side] for side in SPLITS for clip in getattr(split, side))
+    return csv_text(["filename", "label", "group", "split"], rows)
 
 
 def fingerprint(split: Split) -> str:

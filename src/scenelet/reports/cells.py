@@ -18,7 +18,7 @@ class CellResult(Settings):
     """One training and its outcome.
 
     Attributes:
-        held_out: the fold or city that was tested on; "" for the data's own split.
+        held_out: the fold, folds (1+2) or city that was tested on; "" for the data's own split.
         seed: of the training.
         labels: the classes, in the order of all probabilities.
         train_counts: (classes,) training clips of each.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scenelet.data.splits import FOLDS_TOGETHER
-from scenelet.metrics import clip_losses
+from scenelet.metrics import summary
 from scenelet.reports.cells import CellResult
 
 
@@ -58,13 +58,8 @@ def _place(cell: CellResult) -> tuple[str, int]:
 
 def _score(cells: Sequence[CellResult], fold: str) -> dict[str, float]:
     """Of the clips that were held out together with `fold` and are not in it."""
-    hits, losses = defaultdict(list), []
-    for cell in cells:
-        clips = [clip for clip in cell.clips if clip.fold != fold]
-        probabilities = np.array([clip.probabilities for clip in clips], np.float32)
-        targets = np.array([cell.labels.index(clip.label) for clip in clips])
-        losses += clip_losses(targets, probabilities).tolist()
-        for target, right in zip(targets, probabilities.argmax(axis=1) == targets, strict=True):
-            hits[int(target)].append(float(right))
-    accuracy = float(np.mean([np.mean(own) for own in hits.values()]))
-    return {"macro_accuracy": accuracy, "log_loss": float(np.mean(losses))}
+    clips = [clip for cell in cells for clip in cell.clips if clip.fold != fold]
+    labels = cells[0].labels
+    targets = [labels.index(clip.label) for clip in clips]
+    measured = summary(targets, np.array([clip.probabilities for clip in clips], np.float32), labels)
+    return {key: measured[key] for key in ("macro_accuracy", "log_loss")}

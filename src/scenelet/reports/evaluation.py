@@ -1,7 +1,5 @@
 """The evaluation report: `report.json`, `predictions.csv`, and a table for the terminal."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scenelet.data.table import Clip
-from scenelet.files import make_folder, replace_file
+from scenelet.files import csv_text, make_folder, replace_file
 from scenelet.intervals import MIN_GROUPS, interval_text
 
 NOTE = (
@@ -48,13 +46,11 @@ def write_report(
 
 
 def _rows(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["filename", "label", "group", "city", "predicted", *labels])
+    rows = []
     for result in results:
         clip, shares = result.clip, (f"{p:.6f}" for p in result.probabilities)
-        rows.writerow([clip.name, clip.label, clip.group, clip.city or "", result.label, *shares])
-    return text.getvalue()
+        rows.append([clip.name, clip.label, clip.group, clip.city or "", result.label, *shares])
+    return csv_text(["filename", "label", "group", "city", "predicted", *labels], rows)
 
 
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:

@@ -127,24 +127,17 @@ class Mask:
 
 def build_moves(config: MixingConfig) -> list[Move]:
     """The moves that the settings describe, in the order in which they are made."""
-    moves: list[Move] = []
-    if config.time_roll:
-        moves.append(TimeRoll(config.time_roll))
-    if config.time_stretch:
-        moves.append(TimeStretch(config.time_stretch))
-    if config.crop:
-        moves.append(Crop(config.crop))
-    if config.frequency_shift:
-        moves.append(FrequencyShift(config.frequency_shift))
-    if config.gain_db:
-        moves.append(Gain(config.gain_db))
-    if config.filter_db:
-        moves.append(Filter(config.filter_db))
-    if config.frequency_mask:
-        moves.append(Mask(2, config.frequency_mask))
-    if config.time_mask:
-        moves.append(Mask(3, config.time_mask))
-    return moves
+    chosen: list[tuple[float, Move]] = [
+        (config.time_roll, TimeRoll(config.time_roll)),
+        (config.time_stretch, TimeStretch(config.time_stretch)),
+        (config.crop, Crop(config.crop)),
+        (config.frequency_shift, FrequencyShift(config.frequency_shift)),
+        (config.gain_db, Gain(config.gain_db)),
+        (config.filter_db, Filter(config.filter_db)),
+        (config.frequency_mask, Mask(2, config.frequency_mask)),
+        (config.time_mask, Mask(3, config.time_mask)),
+    ]
+    return [move for amount, move in chosen if amount]
 
 
 def _take_frames(x: Tensor, source: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Cell:
 
     Attributes:
         row: name of the system.
-        held_out: the fold or city that is tested on; "" for the data's own split.
+        held_out: the fold, folds (1+2) or city that is tested on; "" for the data's own split.
         seed: of the training.
         config: everything else; it holds the fold or city and the seed too.
         tuned: whether the network is pruned (or kept whole) and fine-tuned after training.
@@ -71,7 +71,7 @@ class Cell:
 def cell_of(
     systems: SystemTable, row: str, budget: str, held_out: str = "", seed: int = 0, cities: bool = False
 ) -> Cell:
-    """The cell of a table's row; `held_out` is a fold, or a city with `cities`.
+    """The cell of a table's row; `held_out` is a fold, several (1+2), or a city with `cities`.
 
     Raises:
         UsageError: as `SystemTable.config`.
