@@ -35,7 +35,15 @@ def test_other_words_are_none(one_built_in: Path) -> None:
         scenelet.load("places.scn")  # a file is meant
 
 
-def test_an_existing_path_wins(one_built_in: Path, tmp_path: Path) -> None:
+def test_a_folder_of_that_name_does_not_hide_the_model(one_built_in: Path, tmp_path: Path) -> None:
+    (tmp_path / "places").mkdir()  # the data that it learnt from, say
+    (tmp_path / "recordings").mkdir()
+    assert scenelet.load("places").labels == tiny_model().labels
+    with pytest.raises(ModelFileError, match="folder"):
+        scenelet.load("recordings")
+
+
+def test_an_existing_file_wins(one_built_in: Path, tmp_path: Path) -> None:
     (tmp_path / "places").write_bytes(b"no model")
     with pytest.raises(ModelFileError):
         scenelet.load("places")

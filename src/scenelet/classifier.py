@@ -184,16 +184,18 @@ def load(model: str | os.PathLike[str], threads: int | None = None, runtime: Run
 
 
 def model_path(model: str | os.PathLike[str]) -> Path:
-    """Path of a `.scn` file, or a built-in name -> the path; an existing path wins.
+    """Path of a `.scn` file, or a built-in name -> the path; an existing file wins, a folder does not.
 
     Raises:
         UsageError: neither a path nor the name of a built-in model.
     """
     path = Path(model)
     # what looks like a path is meant as one; reading it will say what is wrong
-    if path.exists() or path.suffix != "" or path.name != os.fspath(model):
+    if path.is_file() or path.suffix != "" or path.name != os.fspath(model):
         return path
     found = built_in(path.name)
+    if found is None and path.exists():
+        return path
     if found is None:
         near = did_you_mean(path.name, list_built_in())
         raise UsageError(f"{model}: no such file, and no model is built in under this name{near}; give a .scn file")

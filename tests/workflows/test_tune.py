@@ -1,0 +1,60 @@
+"""Fine-tuning that was cut off ends as if it had not been."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from scenelet.compression import prune
+from scenelet.recipes import load_recipe
+from scenelet.training import run as runs
+from scenelet.training.module import SceneModule
+from scenelet.workflows.fit import fit
+from scenelet.workflows.sides import load_sides
+from scenelet.workflows.tune import fine_tune
+
+SETTINGS = [
+    "schedule.epochs=2",
+    "schedule.average_epochs=2",
+    "prune.epochs=4",
+    "prune.distil=0.5",
+    "mixing.time_stretch=0.1",
+    'split.fold="1"',
+]
+
+
+def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    record = runs.read_record(tmp_path / "run")
+    whole = runs.load_network(tmp_path / "run", record)
+    sides = load_sides(record.data, config, tmp_path / "cache", talk=False)
+    masks = prune.global_l1_masks(whole, 0.5)
+
+    def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
+        network = copy.deepcopy(whole)
+        prune.apply_masks(network, masks)
+        fine_tune(network, sides, config, masks, whole, folder, talk=False)
+        return dict(network.state_dict())
+
+    undisturbed = tuned(None)
+    begin, begun = SceneModule.on_train_epoch_start, []
+
+    def cut_once(self: SceneModule) -> None:
+        begun.append(self.current_epoch)
+        if len(begun) == 3:
+            raise ConnectionAbortedError
+        begin(self)
+
+    monkeypatch.setattr(SceneModule, "on_train_epoch_start", cut_once)
+    with pytest.raises(ConnectionAbortedError):
+        tuned(tmp_path / "tuning")
+    resumed = tuned(tmp_path / "tuning")
+    assert begun == [0, 1, 2, 2, 3]
+    assert all(torch.equal(resumed[name], value) for name, value in undisturbed.items())
+    before = whole.state_dict()
+    assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
+    assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
