@@ -43,17 +43,25 @@ class Step:
 
 
 STEPS = (
-    Step("three classes", "python bench/regroup.py {data} --out {out}/esc10-3.csv", shared=False),
     *(
         Step(f"the search, {table}", f"scenelet reproduce bench/search/{table}.toml {{data}} --out {{out}} {folds}")
         for table, folds in SEARCH.items()
     ),
     Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
+    Step("other data", "python bench/carry_over.py {data} --out {out}/other", shared=False),
     Step(
-        "the best recipe, three classes",
-        "scenelet reproduce bench/carry_over.toml {out}/esc10-3.csv --audio-dir {data}/audio --out {out}/three"
-        " --fold 2",
+        "best against fast, three classes",
+        "scenelet reproduce bench/carry_over.toml {out}/other/three.csv --audio-dir {data}/audio --fold 2"
+        " --out {out}/other/three",
     ),
+    *(
+        Step(
+            f"best against fast, made scenes {seed}",
+            f"scenelet reproduce bench/carry_over.toml {{out}}/other/scenes-{seed} --out {{out}}/other/made-{seed}",
+        )
+        for seed in (0, 1)
+    ),
+    Step("the model that comes with scenelet", "python bench/ship.py {data} --out {out}/ship", shared=False),
     Step("Table 3", "scenelet reproduce table3 {data} --out {out}"),
     Step("Table 4", "scenelet reproduce table4 {data} --out {out}"),
     Step("uneven classes", "scenelet reproduce imbalance {data} --out {out}"),

@@ -2,18 +2,20 @@
 
     python bench/ship.py ESC10 --out runs/ship
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license) and `audio/`. It is what these commands do:
+ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license; the last two say whose each recording is,
+and under which terms) and `audio/`. It is what these commands do:
 
     scenelet train ESC10 --recipe best --fold 1 --out OUT/run
     scenelet compress OUT/run --out OUT/esc10.scn --budget 500kB
     scenelet evaluate OUT/esc10.scn ESC10 --out OUT/report
 
 and into src/scenelet/models/ go the model, `esc10.md`, its card, `esc10.predictions.csv`, its answer to every test
-clip, and `esc10.sources.csv`, whose recordings it learnt from.
+clip, `esc10.sources.csv`, whose recordings it learnt from, and a test clip to try it on.
 """
 
 import argparse
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,10 @@ from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import fit
 
+SOURCE_COLUMNS = ["filename", "source", "license"]
 MODELS = Path(__file__).parent.parent / "src" / "scenelet" / "models"
 NAME, RECIPE, FOLD, BUDGET = "esc10", "best", "1", 500_000
+EXAMPLE = "1-100032-A.ogg"  # the first clip of fold 1 in the table that is CC0
 
 CARD = """# esc10
 
@@ -55,15 +59,23 @@ Every answer to a test clip is in `esc10.predictions.csv`; `scenelet evaluate es
 calibrated on anything but its training. It learnt from {train} clips, so a clip of a kind that it has not met may well
 be taken for another. The figures are of one training and one fold; `docs/results.md` has all five.
 
-**Data and licence.** ESC-10, {licence}: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM
-Multimedia 2015, https://doi.org/10.1145/2733373.2806390, cut from recordings that were shared on Freesound.
-`esc10.sources.csv` names the author of each recording that it was trained on, as the licence asks. The model file is
-under the same terms.
+**Data and licence.** ESC-10, CC-BY 3.0 as a set: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification",
+ACM Multimedia 2015, https://doi.org/10.1145/2733373.2806390, cut from recordings that were shared on Freesound. Of the
+{train} clips that it learnt from, {licences}; `esc10.sources.csv` names the author and
+the licence of each, as these ask. The model file is under CC-BY 3.0 too. `esc10.example.ogg` is {example} of fold 1:
+{example_source}, {example_licence}.
 """
 
 
-def card(report: dict[str, Any], result: dict[str, Any], described: dict[str, Any], train: int) -> str:
-    """The card of the model, from what was measured."""
+def card(
+    report: dict[str, Any],
+    result: dict[str, Any],
+    described: dict[str, Any],
+    authors: list[dict[str, str]],
+    example: dict[str, str],
+) -> str:
+    """The card of the model, from what was measured, and from whose recordings it learnt."""
+    licences = Counter(row["license"] for row in authors).most_common()
     intervals = report["intervals"]
     rows = []
     for label, row in zip(report["labels"], report["confusion"], strict=True):
@@ -85,22 +97,23 @@ def card(report: dict[str, Any], result: dict[str, Any], described: dict[str, An
         macs=described["macs"],
         seconds=described["window"]["seconds"],
         rate=described["features"]["sample_rate"],
-        train=train,
-        licence="CC-BY 3.0 as a set",
+        train=len(authors),
+        licences=", ".join(f"{count} are {licence}" for licence, count in licences),
+        example=example["filename"],
+        example_source=example["source"],
+        example_licence=example["license"],
     )
 
 
-def sources(data: Path, names: set[str]) -> str:
-    """filename, source and license of the clips that were trained on, as CSV."""
+def sources(data: Path, names: set[str]) -> list[dict[str, str]]:
+    """filename, source and license of the clips of these names."""
     with (data / "meta.csv").open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if not {"source", "license"} <= set(rows.fieldnames or ()):
             raise SystemExit(
                 f"{data / 'meta.csv'}: has no columns source and license, which say whose the recordings are"
             )
-        own = [row for row in rows if row["filename"] in names]
-    head = ["filename", "source", "license"]
-    return csv_text(head, ([row[key] for key in head] for row in own))
+        return [{key: row[key] for key in SOURCE_COLUMNS} for row in rows if row["filename"] in names]
 
 
 def main() -> None:
@@ -117,9 +130,11 @@ def main() -> None:
     fit(options.data, run, config, recipe=RECIPE, resume=run.exists())
     result = compress(run, model, budget=BUDGET)
     report = evaluate(str(model), options.data, options.out / "report")
-    page = card(report, result, describe(model), len(train))
+    (example,) = sources(options.data, {EXAMPLE})
+    page = card(report, result, describe(model), authors, example)
+    replace_file(MODELS / f"{NAME}.example.ogg", (options.data / "audio" / EXAMPLE).read_bytes())
     replace_file(MODELS / f"{NAME}.predictions.csv", (options.out / "report" / "predictions.csv").read_bytes())
-    replace_file(MODELS / f"{NAME}.sources.csv", authors)
+    replace_file(MODELS / f"{NAME}.sources.csv", csv_text(SOURCE_COLUMNS, (list(row.values()) for row in authors)))
     replace_file(MODELS / f"{NAME}.md", page)
     replace_file(MODELS / f"{NAME}.scn", model.read_bytes())
 
