@@ -1,5 +1,6 @@
 """Comparisons: pooled over folds, averaged over seeds, tested on shared clips, the same each time."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -124,12 +125,28 @@ def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         compared = compare(SYSTEMS, results(), "data", "it", "small", False)
-        write_comparison(tmp_path / folder, compared)
+        write_comparison(tmp_path / folder, compared, results())
         write_plot(tmp_path / folder, compared)
-    for name in ("it.md", "it.json", "it.png"):
+    for name in ("it.md", "it.json", "it-cells.csv", "it.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert json.loads((tmp_path / "a" / "it.json").read_text())["reference"] == "old"
     assert (tmp_path / "a" / "it.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_cell_is_a_line(tmp_path: Path) -> None:
+    old, new = results()
+    write_comparison(tmp_path, compare(SYSTEMS, [old, new], "data", "it", "small", False), [old, new])
+    lines = list(csv.DictReader((tmp_path / "it-cells.csv").read_text().splitlines()))
+    assert [(line["system"], line["held_out"], line["seed"]) for line in lines] == [
+        (row.row.name, one.held_out, str(one.seed)) for row in (old, new) for one in row.cells
+    ]
+    line, first = lines[5], new.cells[1]
+    assert (line["held_out"], line["seed"], line["clips"]) == ("2", "0", "60")
+    assert float(line["macro_accuracy"]) == pytest.approx(macro_accuracy(first), abs=1e-6)
+    truth = [LABELS.index(clip.label) for clip in first.clips]
+    shares = [clip.probabilities for clip in first.clips]
+    assert float(line["log_loss"]) == pytest.approx(log_loss(truth, shares), abs=1e-5)
+    assert (line["parameters_kept"], line["bytes"], line["minutes"]) == ("40", "5000", "0.5")
 
 
 def test_the_table_says_what_noise_is() -> None:
@@ -149,7 +166,7 @@ def test_the_table_says_what_noise_is() -> None:
 def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -> None:
     settings = {row.name: stated(CONFIG) for row in SYSTEMS.rows}
     require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
-    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "small", False))
+    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "small", False), results())
     require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
     with pytest.raises(UsageError, match="is of other data"):
         require_same(tmp_path, "it", SYSTEMS.title, "more data", settings)

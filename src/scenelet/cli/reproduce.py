@@ -54,7 +54,7 @@ def reproduce(
         say(f"what is finished is in {out}; the same command goes on from there")
         raise
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
-    say(f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '.png'))}")
+    say(f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-cells.csv', '.png'))}")
 
 
 def _print_counts(data: Path, audio_dir: Path | None, three_classes: bool, format: Format) -> None:

@@ -1,6 +1,10 @@
 """What a finished cell of a comparison holds: one system, trained once, and its answer to every test clip."""
 
+from collections.abc import Iterable
+
 from scenelet.config import Settings
+from scenelet.files import csv_text
+from scenelet.metrics import summary
 
 
 class ClipOutcome(Settings):
@@ -25,7 +29,7 @@ class CellResult(Settings):
         parameters, parameters_kept: as `scenelet.modelfile.TrainingCounts`.
         bytes: of the model file by each rule of `scenelet.describe.sizes`.
         steps: optimiser steps, fine-tuning included.
-        minutes: that these took.
+        minutes: that these took; rows that share a training count it each.
         versions: of the software.
         clips: every test clip.
     """
@@ -41,3 +45,16 @@ class CellResult(Settings):
     minutes: float
     versions: dict[str, str]
     clips: tuple[ClipOutcome, ...]
+
+
+def cells_csv(cells: Iterable[tuple[str, CellResult]]) -> str:
+    """A line a cell, with its system's name before it: what was measured, the file's bytes on disk, and the minutes."""
+    head = ["system", "held_out", "seed", "clips", "accuracy", "macro_accuracy", "log_loss", "parameters_kept"]
+    rows = []
+    for system, cell in cells:
+        targets = [cell.labels.index(clip.label) for clip in cell.clips]
+        measured = summary(targets, [clip.probabilities for clip in cell.clips], cell.labels)
+        shares = [f"{measured[name]:.6f}" for name in head[4:7]]
+        own = [system, cell.held_out, cell.seed, measured["clips"], *shares, cell.parameters_kept]
+        rows.append([*own, cell.bytes["disk"], f"{cell.minutes:.1f}"])
+    return csv_text([*head, "bytes", "minutes"], rows)

@@ -9,6 +9,8 @@ from typing import Any
 from scenelet.errors import UsageError
 from scenelet.files import replace_file
 from scenelet.intervals import binomial_half_width, interval_text
+from scenelet.reports.cells import cells_csv
+from scenelet.reports.comparison import RowResult
 
 HERE, PAPER = "#1f6f8b", "#999999"
 FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
@@ -39,8 +41,13 @@ def require_same(folder: Path, name: str, title: str, data: str, settings: Mappi
         )
 
 
-def write_comparison(folder: Path, compared: Mapping[str, Any]) -> None:
-    """Write `NAME.md` and `NAME.json`, each whole or not at all."""
+def write_comparison(folder: Path, compared: Mapping[str, Any], rows: Sequence[RowResult]) -> None:
+    """Write `NAME.md`, `NAME.json` and `NAME-cells.csv`, each whole or not at all.
+
+    Only the last holds what is not the same when a cell is computed again: the minutes that it took.
+    """
+    cells = [(row.row.name, cell) for row in rows for cell in row.cells]
+    replace_file(folder / f"{compared['name']}-cells.csv", cells_csv(cells))
     replace_file(folder / f"{compared['name']}.md", markdown(compared))
     replace_file(folder / f"{compared['name']}.json", json.dumps(compared, indent=2) + "\n")
 

@@ -36,7 +36,7 @@ def reproduce(
     three_classes: bool = False,
     cache_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Compute what is missing of a table; it is written as Markdown and JSON after every cell, and plotted at the end.
+    """Compute what is missing of a table; it is written as Markdown, JSON and CSV after every cell, plotted at the end.
 
     A cell is a row, a fold (or city) and a seed. A finished one is never computed again, by whichever table it
     was asked for; one that was cut goes on from its last finished epoch, with the same end. Several processes
@@ -85,7 +85,7 @@ def reproduce(
     def report() -> dict[str, Any]:
         rows = [_row_result(row, configs[row.name], cells, store) for row in systems.rows]
         compared = compare(systems, rows, described, stem, Path(budget).stem, table.made)
-        write_comparison(out, compared)
+        write_comparison(out, compared, rows)
         return compared
 
     _compute_missing(cells, store, report)
