@@ -4,7 +4,8 @@
     python bench/results.py ESC10 --out results   runs what is not finished in that folder
     python bench/results.py ESC10 --out results --only "the best recipe"
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. Trainings run as one process a core, each
+ESC10 is a folder with `meta.csv` (filename,label,fold,group; and source,license for the model that comes with
+scenelet) and `audio/`. Trainings run as one process a core, each
 with one thread, which takes less time in all than one process with every core. Stopped and started again, it goes on
 where it was, and the minutes add up (`times.json` in the folder).
 """
@@ -48,10 +49,10 @@ STEPS = (
         for table, folds in SEARCH.items()
     ),
     Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
-    Step("other data", "python bench/carry_over.py {data} --out {out}/other", shared=False),
+    Step("other labels and made scenes", "python bench/carry_over.py {data} --out {out}/other", shared=False),
     Step(
         "best against fast, three classes",
-        "scenelet reproduce bench/carry_over.toml {out}/other/three.csv --audio-dir {data}/audio --fold 2"
+        "scenelet reproduce bench/carry_over.toml {out}/other/three.csv --audio-dir {data}/audio --fold 3"
         " --out {out}/other/three",
     ),
     *(

@@ -173,7 +173,7 @@ def load(model: str | os.PathLike[str], threads: int | None = None, runtime: Run
     """Load a model for prediction.
 
     Args:
-        model: path of a `.scn` file, or a built-in name; an existing path wins.
+        model: path of a `.scn` file, or a built-in name; an existing file wins, a folder does not.
         threads, runtime: see `Classifier`.
 
     Raises:
@@ -194,12 +194,12 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     if path.is_file() or path.suffix != "" or path.name != os.fspath(model):
         return path
     found = built_in(path.name)
-    if found is None and path.exists():
+    if found is not None:
+        return found
+    if path.exists():
         return path
-    if found is None:
-        near = did_you_mean(path.name, list_built_in())
-        raise UsageError(f"{model}: no such file, and no model is built in under this name{near}; give a .scn file")
-    return found
+    near = did_you_mean(path.name, list_built_in())
+    raise UsageError(f"{model}: no such file, and no model is built in under this name{near}; give a .scn file")
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:

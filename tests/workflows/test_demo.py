@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from scenelet.classifier import Prediction
+from scenelet.cli.demo import answer_line
 from scenelet.data.scenes import make_scenes
 from scenelet.recipes import load_recipe
 from scenelet.workflows import demo as demos
+
+
+def test_an_answer_is_a_line_with_its_three_best() -> None:
+    shares = {"a": 0.1, "b": 0.6, "c": 0.05, "d": 0.25}
+    line = answer_line(Path("x.wav"), Prediction("b", shares, ()))
+    assert line == "  x.wav  ->  b  (b 0.60, d 0.25, a 0.10)"
 
 
 def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,5 +28,6 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert 0 <= result["dense"] <= 1
     assert result["bytes"] == (tmp_path / "demo" / "demo.scn").stat().st_size
     assert result["prediction"].label in ("indoor", "outdoor", "transportation")
+    assert result["answer"].label == demos.EXAMPLE_LABEL
     assert (tmp_path / "demo" / "report" / "report.json").is_file()
     assert '"made": true' in (tmp_path / "demo" / "report" / "report.json").read_text()

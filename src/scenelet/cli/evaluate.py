@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import Format
+from scenelet.cli.formats import MODEL_HELP, Format
 from scenelet.console import say
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and predictions.csv.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from scenelet.cli.formats import MODEL_HELP
 from scenelet.console import say
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     out: Annotated[Path, typer.Option(help="ONNX file to write, NAME.onnx.")],
 ) -> None:
     """Write the network as one ONNX file: raw log-mel in, probabilities out."""

@@ -1,6 +1,8 @@
-"""What the choices on the command line are called."""
+"""What arguments of several commands are called on the command line."""
 
 from enum import StrEnum
+
+MODEL_HELP = "Model file, NAME.scn, or the model that comes with scenelet: esc10."
 
 
 class Format(StrEnum):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scenelet.cli.formats import Format
+from scenelet.cli.formats import MODEL_HELP, Format
 
 SIZE_RULES = {
     "paper": ("kB", "kept weights and all norm parameters"),
@@ -17,18 +17,22 @@ SIZE_RULES = {
 
 
 def info(
-    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
 ) -> None:
     """Describe a model file: parameters, sizes, multiply-accumulates, layers, provenance."""
     from scenelet.classifier import model_path
     from scenelet.describe import describe
+    from scenelet.models import card
 
-    description = describe(model_path(model))
+    path = model_path(model)
+    description = describe(path)
     if format is Format.json:
         print(json.dumps(description, indent=2))
     else:
         print_tables(description)
+        if (written := card(path)) is not None:
+            print(f"its card: {written}")
 
 
 def print_tables(description: dict[str, Any]) -> None:

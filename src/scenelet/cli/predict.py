@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.formats import RowFormat, Runtime
+from scenelet.cli.formats import MODEL_HELP, RowFormat, Runtime
 from scenelet.console import say, track
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Model file, NAME.scn.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are searched for them.")],
     format: Annotated[RowFormat, typer.Option(help="How to print the predictions.")] = RowFormat.table,
     runtime: Annotated[

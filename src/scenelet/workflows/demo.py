@@ -1,8 +1,9 @@
-"""The whole way in a few minutes, on made scenes: train, compress, evaluate, predict."""
+"""The whole way in a few minutes, on made scenes: train, compress, evaluate, predict; then the built-in model."""
 
 from pathlib import Path
 from typing import Any
 
+from scenelet import models
 from scenelet.classifier import load
 from scenelet.console import say
 from scenelet.data.scenes import make_scenes
@@ -11,6 +12,9 @@ from scenelet.recipes import load_recipe
 from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import fit
+
+BUILT_IN = "esc10"
+EXAMPLE_LABEL = "dog"  # what its example is a recording of
 
 
 def demo(out: Path, seed: int = 0) -> dict[str, Any]:
@@ -21,24 +25,28 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
         seed: of the scenes and of the training.
 
     Returns:
-        "dense" and "compressed" macro accuracy on unseen places, "clips", "bytes", and "file"
-        and "prediction" of one recording.
+        "dense" and "compressed" macro accuracy on unseen places, "clips", "bytes", "file" and "prediction" of one
+        recording, and "example" and "answer" of the model `BUILT_IN` that comes with scenelet.
 
     Raises:
         SceneletError: `out` holds a run already.
     """
+    built_in, example = models.built_in(BUILT_IN), models.example(BUILT_IN)
+    assert built_in is not None, "an installation without its models"
+    assert example is not None
     make_folder(out)
-    say("1/4  making scenes: synthetic recordings of three kinds of places")
+    say("1/5  making scenes: synthetic recordings of three kinds of places")
     scenes = make_scenes(out / "scenes", seed)
-    say("2/4  training")
+    say("2/5  training")
     cache = out / "cache"
     fit(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", cache_dir=cache)
-    say("3/4  compressing")
+    say("3/5  compressing")
     model = out / "demo.scn"
     compressed = compress(out / "run", model, cache_dir=cache)
-    say("4/4  evaluating the file, without PyTorch, on places never heard in training")
+    say("4/5  evaluating the file, without PyTorch, on places never heard in training")
     report = evaluate(str(model), scenes, out / "report")
     clip = _first_test_clip(scenes)
+    say(f"5/5  asking {BUILT_IN}, which comes with scenelet, for a real recording")
     return {
         "dense": compressed["dense"]["test"]["macro_accuracy"],
         "compressed": report["macro_accuracy"],
@@ -46,6 +54,8 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
         "bytes": compressed["bytes"],
         "file": clip,
         "prediction": load(model).predict(clip),
+        "example": example,
+        "answer": load(built_in).predict(example),
     }
 
 
