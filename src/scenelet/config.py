@@ -232,17 +232,6 @@ class PruneConfig(Settings):
     )
 
 
-class DistilConfig(Settings):
-    """Networks that are trained before and then teach: distillation in the form of born-again networks.
-
-    Of `teachers` + 1 trainings with the same settings the last is the network. Their seeds are the run's seed times
-    (`teachers` + 1), and those that follow it, so runs of other seeds share none.
-    """
-
-    teachers: int = Field(0, ge=0)
-    share: float = Field(0.5, gt=0, le=1, description="of each label that is the teachers' mean answer")
-
-
 class RunConfig(Settings):
     """A whole training run, from features to pruning: what a recipe holds."""
 
@@ -252,7 +241,6 @@ class RunConfig(Settings):
     mixing: MixingConfig = MixingConfig()
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    distil: DistilConfig = DistilConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
     select: Literal["last", "validation"] = Field(

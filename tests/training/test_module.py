@@ -42,7 +42,7 @@ def module(network: nn.Module, **settings: object) -> SceneModule:
 def test_a_teachers_answer_is_a_share_of_the_label(share: float) -> None:
     network, teacher = Flat(1), Flat(2).eval()
     x, y = next(iter(batches(0)))
-    loss = module(network, teachers=[teacher], share=share).training_step((x, y), 0)
+    loss = module(network, teacher=(teacher, share)).training_step((x, y), 0)
     labels = (1 - share) * y + share * teacher(x).softmax(1)
     expected = -(labels * network(x).log_softmax(1)).sum(1).mean()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
@@ -52,7 +52,7 @@ def test_a_teachers_answer_is_a_share_of_the_label(share: float) -> None:
 
 
 def test_a_teacher_is_no_part_of_the_checkpoint() -> None:
-    assert module(Flat(1), teachers=[Flat(2)]).state_dict().keys() == module(Flat(1)).state_dict().keys()
+    assert module(Flat(1), teacher=(Flat(2), 0.5)).state_dict().keys() == module(Flat(1)).state_dict().keys()
 
 
 def test_weights_and_norm_statistics_are_averaged() -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning
@@ -30,9 +30,8 @@ class SceneModule(lightning.LightningModule):
         batches: epoch -> its batches.
         validation: clips to measure after each epoch, or None.
         masks: parameter name -> 0/1 tensor of kept weights, held through every step.
-        teachers: networks whose mean softmax on the same batch is `share` of each label (Hinton et al. 2015, at
-            temperature 1); none: labels as they are.
-        share: 0 to 1.
+        teacher: another network, and the share of each label that is its softmax on the same batch (Hinton et al.
+            2015, at temperature 1); None: labels as they are.
     """
 
     def __init__(
@@ -43,15 +42,13 @@ class SceneModule(lightning.LightningModule):
         batches: Callable[[int], EpochBatches],
         validation: ClipSet | None = None,
         masks: Mapping[str, Tensor] | None = None,
-        teachers: Sequence[nn.Module] = (),
-        share: float = 0.5,
+        teacher: tuple[nn.Module, float] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.schedule, self.batches, self.validation = schedule, batches, validation
         self.masks = dict(masks or {})
-        self.teachers = tuple(one.eval() for one in teachers)  # a tuple is no part of this module and its checkpoints
-        self.share = share
+        self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
         self.averaged: AveragedModel | None = None
         if schedule.average_epochs:
             decay = math.exp(-1 / (schedule.average_epochs * len(batches(0))))
@@ -90,10 +87,10 @@ class SceneModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Loss of one batch."""
         x, y = batch
-        if self.teachers:
+        if self.teacher is not None:
+            network, share = self.teacher
             with torch.no_grad():
-                answers = [network.to(x.device)(x).float().softmax(1) for network in self.teachers]
-            y = (1 - self.share) * y + self.share * torch.stack(answers).mean(0)
+                y = (1 - share) * y + share * network.to(x.device)(x).float().softmax(1)
         loss: Tensor = self.loss(self.network(x).float(), y)
         self._losses.append(loss.detach())
         return loss

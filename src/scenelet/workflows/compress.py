@@ -124,7 +124,6 @@ def _model(
         "network": config.network.model_dump(),
         "mixing": config.mixing.model_dump(),
         "loss": config.loss.model_dump(),
-        "distil": config.distil.model_dump(),
         "prune": config.prune.model_dump(),
         "seed": config.seed,
         "epochs": config.schedule.epochs,

@@ -9,7 +9,7 @@ import torch
 
 from scenelet import modelfile
 from scenelet.compression.pack import pack
-from scenelet.config import DistilConfig, RunConfig, setting_keys
+from scenelet.config import RunConfig, setting_keys
 from scenelet.console import say
 from scenelet.errors import RunError
 from scenelet.training import run as runs
@@ -20,8 +20,6 @@ from scenelet.training.mixing import UNMIXED, build_mixer
 from scenelet.training.module import SceneModule
 from scenelet.training.moves import build_moves
 from scenelet.workflows.sides import Sides, load_sides, measure
-
-TEACHERS = "teachers"  # their run folders, in the network's
 
 
 def fit(
@@ -62,40 +60,18 @@ def fit(
     )
     sides = load_sides(source, config, cache_dir, talk)
     mean, deviation = sides.band_statistics()
-    *teaching, own = trainings(config)
-    network = runs.build_network(own, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+    network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
     # what a model file cannot hold is better known before training than after
     modelfile.encode(pack(network, sides.labels, config.features, config.window))
     _begin(out, config, recipe, sides)
     loss = build_loss(config.loss, sides.train.class_counts())
-    teachers: list[torch.nn.Module] = []
-    taught = 0.0  # minutes
-    for number, settings in enumerate(teaching, start=1):
-        folder = out / TEACHERS / f"{number}"
-        if not (folder / runs.METRICS).is_file():
-            fit(
-                data,
-                folder,
-                settings,
-                recipe=recipe,
-                audio_dir=audio_dir,
-                three_classes=three_classes,
-                resume=True,
-                cache_dir=cache_dir,
-                description=f"{description}, teacher {number} of {len(teaching)}",
-                talk=talk,
-            )
-        teachers.append(runs.load_network(folder, runs.read_record(folder)))
-        taught += float(runs.read_metrics(folder)["minutes"])
-    batches = epoch_batches(sides, own)
-    share = config.distil.share
-    module = SceneModule(network, loss, config.schedule, batches, sides.validation, teachers=teachers, share=share)
+    module = SceneModule(network, loss, config.schedule, epoch_batches(sides, config), sides.validation)
     parameters = sum(p.numel() for p in network.parameters())
     if talk:
         epochs = f"{config.schedule.epochs} epochs of {len(sides.train)} clips"
         say(f"{config.network.name}: {parameters:,} parameters, {epochs}")
     train(module, config.precision, out, resume, config.select == "validation", description, talk)
-    minutes = taught + sum(row["seconds"] for row in module.history) / 60
+    minutes = sum(row["seconds"] for row in module.history) / 60
 
     metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
     metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
@@ -103,13 +79,6 @@ def fit(
     runs.plot_curves(out, module.history)
     runs.write_metrics(out, metrics)
     return metrics
-
-
-def trainings(config: RunConfig) -> list[RunConfig]:
-    """The settings of each training that a run is made of: its teachers', and last the network's own."""
-    count = config.distil.teachers + 1
-    alone = config.model_copy(update={"distil": DistilConfig()})
-    return [alone.model_copy(update={"seed": count * config.seed + k}) for k in range(count)]
 
 
 def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Callable[[int], EpochBatches]:

@@ -42,7 +42,7 @@ from scenelet.recipes.tables import SystemTable
 from scenelet.reports.cells import CellResult, ClipOutcome
 from scenelet.training import run as runs
 from scenelet.training.loop import CHECKPOINTS, LOGS
-from scenelet.workflows.fit import TEACHERS, epoch_batches, fit
+from scenelet.workflows.fit import epoch_batches, fit
 from scenelet.workflows.sides import Sides, file_probabilities, load_sides
 from scenelet.workflows.tune import fine_tune
 
@@ -145,7 +145,7 @@ class Store:
         run, tuning = self.run_folder(cell), self._tuning_folder(cell)
         minutes = self._train(config, run, description)
         network = runs.load_network(run, runs.read_record(run))
-        epochs, masks = config.schedule.epochs * (config.distil.teachers + 1), None
+        epochs, masks = config.schedule.epochs, None
         if cell.tuned:
             whole = copy.deepcopy(network)
             masks = prune.global_l1_masks(network, config.prune.sparsity)
@@ -192,9 +192,8 @@ class Store:
                 description=description,
                 talk=False,
             )
-        for folder in (run, *run.glob(f"{TEACHERS}/*")):
-            for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
-                shutil.rmtree(folder / name, ignore_errors=True)
+        for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
+            shutil.rmtree(run / name, ignore_errors=True)
         return float(runs.read_metrics(run)["minutes"])
 
     def _tuning_folder(self, cell: Cell) -> Path:

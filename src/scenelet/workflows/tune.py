@@ -55,14 +55,14 @@ def fine_tune(
         config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
     batches = epoch_batches(sides, config, config.schedule.epochs + EPOCHS_APART * settings.seed)
+    teacher = (whole.eval(), settings.distil) if settings.distil else None
     module = SceneModule(
         network.train(),
         build_loss(loss, sides.train.class_counts()),
         schedule,
         batches,
         masks=masks,
-        teachers=[whole] if settings.distil else [],
-        share=settings.distil,
+        teacher=teacher,
     )
     train(module, config.precision, folder, folder is not None, description=description, talk=talk)
     return sum(row["seconds"] for row in module.history) / 60
