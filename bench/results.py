@@ -31,6 +31,7 @@ SEARCH = {
     "2-moves": "--fold 1+2",
     "3-training": "--fold 1+2",
     "4-choice": "--fold 1+2 --fold 3+4 --fold 5+1",
+    "5-further": "--fold 1+2 --fold 3+4 --fold 5+1",
 }
 
 
