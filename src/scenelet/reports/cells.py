@@ -1,6 +1,7 @@
 """What a finished cell of a comparison holds: one system, trained once, and its answer to every test clip."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from scenelet.config import Settings
 from scenelet.files import csv_text
@@ -47,13 +48,17 @@ class CellResult(Settings):
     clips: tuple[ClipOutcome, ...]
 
 
+def measures(clips: Sequence[ClipOutcome], labels: Sequence[str]) -> dict[str, Any]:
+    """`scenelet.metrics.summary` of these clips; `labels` in the order of their probabilities."""
+    return summary([labels.index(clip.label) for clip in clips], [clip.probabilities for clip in clips], labels)
+
+
 def cells_csv(cells: Iterable[tuple[str, CellResult]]) -> str:
     """A line a cell, with its system's name before it: what was measured, the file's bytes on disk, and the minutes."""
     head = ["system", "held_out", "seed", "clips", "accuracy", "macro_accuracy", "log_loss", "parameters_kept"]
     rows = []
     for system, cell in cells:
-        targets = [cell.labels.index(clip.label) for clip in cell.clips]
-        measured = summary(targets, [clip.probabilities for clip in cell.clips], cell.labels)
+        measured = measures(cell.clips, cell.labels)
         shares = [f"{measured[name]:.6f}" for name in head[4:7]]
         own = [system, cell.held_out, cell.seed, measured["clips"], *shares, cell.parameters_kept]
         rows.append([*own, cell.bytes["disk"], f"{cell.minutes:.1f}"])

@@ -9,11 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from scenelet.data.splits import FOLDS_TOGETHER
-from scenelet.metrics import summary
-from scenelet.reports.cells import CellResult
+from scenelet.reports.cells import CellResult, measures
 
 
 def choose(rows: Mapping[str, Sequence[CellResult]]) -> list[dict[str, Any]]:
@@ -59,7 +56,5 @@ def _place(cell: CellResult) -> tuple[str, int]:
 def _score(cells: Sequence[CellResult], fold: str) -> dict[str, float]:
     """Of the clips that were held out together with `fold` and are not in it."""
     clips = [clip for cell in cells for clip in cell.clips if clip.fold != fold]
-    labels = cells[0].labels
-    targets = [labels.index(clip.label) for clip in clips]
-    measured = summary(targets, np.array([clip.probabilities for clip in clips], np.float32), labels)
+    measured = measures(clips, cells[0].labels)
     return {key: measured[key] for key in ("macro_accuracy", "log_loss")}

@@ -13,7 +13,7 @@ from scenelet.config import RunConfig
 from scenelet.intervals import class_mean, clip_mean, paired_test
 from scenelet.metrics import clip_losses
 from scenelet.recipes.tables import Row, SystemTable
-from scenelet.reports.cells import CellResult
+from scenelet.reports.cells import CellResult, measures
 from scenelet.reports.choice import choose
 
 SEED = 0  # of every interval and test: the same cells give the same table
@@ -51,9 +51,7 @@ def stated(config: RunConfig) -> dict[str, Any]:
 
 def macro_accuracy(result: CellResult) -> float:
     """Macro-average accuracy of one cell, 0 to 1."""
-    answers = _answers([result])
-    classes = np.unique(answers.targets)
-    return float(np.mean([answers.hits[answers.targets == k].mean() for k in classes]))
+    return float(measures(result.clips, result.labels)["macro_accuracy"])
 
 
 def compare(
