@@ -199,7 +199,7 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     if path.exists():
         return path
     near = did_you_mean(path.name, list_built_in())
-    raise UsageError(f"{model}: no such file, and no model is built in under this name{near}; give a .scn file")
+    raise UsageError(f"{model}: no such file, and no model is built in under this name; give a .scn file{near}")
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:
