@@ -224,6 +224,7 @@ class PruneConfig(Settings):
     epochs: int = Field(200, ge=0)
     rate: float = Field(1e-4, gt=0)
     final_rate: float = Field(1e-6, gt=0)
+    average_epochs: float = Field(0.0, ge=0, description="as `schedule.average_epochs`, of the fine-tuning")
     seed: int = Field(0, ge=0, description="of the fine-tuning's order, rolls and mixing, beside the run's seed")
     mixing: Literal["as_trained", "none"] = "as_trained"
     loss: Literal["as_trained", "cross_entropy"] = "as_trained"

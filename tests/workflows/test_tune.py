@@ -1,4 +1,4 @@
-"""Fine-tuning that was cut off ends as if it had not been."""
+"""Fine-tuning: cut off, it ends as if it had not been, and it has an average of its own."""
 
 import copy
 from pathlib import Path
@@ -16,8 +16,8 @@ from scenelet.workflows.tune import fine_tune
 
 SETTINGS = [
     "schedule.epochs=2",
-    "schedule.average_epochs=2",
     "prune.epochs=4",
+    "prune.average_epochs=2",
     "prune.distil=0.5",
     "mixing.time_stretch=0.1",
     'split.fold="1"',
@@ -58,3 +58,26 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
     before = whole.state_dict()
     assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
     assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
+
+
+def test_a_long_average_of_training_is_not_one_of_fine_tuning(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    """An average over more epochs than fine-tuning has would keep the network as it was just after pruning."""
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    record = runs.read_record(tmp_path / "run")
+    whole = runs.load_network(tmp_path / "run", record)
+    sides = load_sides(record.data, config, tmp_path / "cache", talk=False)
+
+    def tuned(*settings: str) -> dict[str, torch.Tensor]:
+        network = copy.deepcopy(whole)
+        changed = load_recipe("fast", [*tiny_settings, *SETTINGS, *settings])
+        fine_tune(network, sides, changed, {}, whole, talk=False)
+        return dict(network.state_dict())
+
+    last = tuned("prune.average_epochs=0", "schedule.average_epochs=0")
+    also_last = tuned("prune.average_epochs=0", "schedule.average_epochs=40")
+    averaged = tuned("prune.average_epochs=40", "schedule.average_epochs=0")
+    assert all(torch.equal(also_last[name], value) for name, value in last.items())
+    assert any(not torch.equal(averaged[name], value) for name, value in last.items())

@@ -28,8 +28,7 @@ def fine_tune(
 ) -> float:
     """Train `network` in place for `config.prune.epochs`; returns the minutes that it took.
 
-    The rate falls linearly (the paper, section 5.1), and the weights are averaged where training's were. Without
-    epochs nothing is done.
+    The rate falls linearly (the paper, section 5.1). Without epochs nothing is done.
 
     Args:
         network: pruned, or whole.
@@ -45,11 +44,12 @@ def fine_tune(
     if settings.epochs == 0:
         return 0.0
     schedule = ScheduleConfig(
-        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate"}),
+        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate", "average_epochs"}),
         epochs=settings.epochs,
         shape="linear",
         rate=settings.rate,
         final_rate=settings.final_rate,
+        average_epochs=settings.average_epochs,
     )
     if settings.mixing == "none":
         config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
