@@ -31,7 +31,9 @@ SEARCH = {
     "2-moves": "--fold 1+2",
     "3-training": "--fold 1+2",
     "4-choice": "--fold 1+2 --fold 3+4 --fold 5+1",
-    "5-further": "--fold 1+2 --fold 3+4 --fold 5+1",
+    "5-averages": "--fold 1+2 --fold 3+4 --fold 5+1",
+    "6-further": "--fold 3+4",
+    "7-noises": "--fold 1+2",
 }
 
 
@@ -50,6 +52,7 @@ STEPS = (
         for table, folds in SEARCH.items()
     ),
     Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
+    Step("the best recipe, another average", "scenelet reproduce bench/averages.toml {data} --out {out}"),
     Step("other labels and made scenes", "python bench/carry_over.py {data} --out {out}/other", shared=False),
     Step(
         "best against fast, three classes",
