@@ -48,6 +48,7 @@ def test_few_groups_give_no_interval() -> None:
     assert enough.high is not None
     assert enough.low < 0.8 < enough.high
     assert interval_text({"value": 0.5, "low": -0.25, "high": 1.0}, 2, 100, sign=True) == "+50.00 [-25.00, +100.00]"
+    assert interval_text({"value": -1e-17, "low": -1e-9, "high": 0.0}, 2, 100, sign=True) == "+0.00 [+0.00, +0.00]"
 
 
 def test_classes_weigh_alike_whatever_their_size() -> None:

@@ -101,7 +101,7 @@ def paired_test(
 
 def interval_text(interval: Mapping[str, float | None], digits: int, scale: float = 1.0, sign: bool = False) -> str:
     """`"91.3 [88.0, 94.2]"` from an `Interval`'s values; without its ends `"75.0 [few groups]"`."""
-    form = f"{'+' if sign else ''}.{digits}f"
+    form = f"{'+' if sign else ''}z.{digits}f"  # z: what rounds to nothing has no minus
     value, low, high = interval["value"], interval["low"], interval["high"]
     assert value is not None
     if low is None or high is None:
