@@ -33,7 +33,8 @@ SEARCH = {
     "4-choice": "--fold 1+2 --fold 3+4 --fold 5+1",
     "5-averages": "--fold 1+2 --fold 3+4 --fold 5+1",
     "6-further": "--fold 3+4",
-    "7-noises": "--fold 1+2",
+    "7-frames": "--fold 1+2 --fold 3+4 --fold 5+1",
+    "8-norm": "--fold 1+2",
 }
 
 
