@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from scenelet.compression import prune
+from scenelet.config import RunConfig
+from scenelet.nn.standardise import Standardised
 from scenelet.recipes import load_recipe
 from scenelet.training import run as runs
 from scenelet.training.module import SceneModule
 from scenelet.workflows.fit import fit
-from scenelet.workflows.sides import load_sides
+from scenelet.workflows.sides import Sides, load_sides
 from scenelet.workflows.tune import fine_tune
 
 SETTINGS = [
@@ -24,14 +26,20 @@ SETTINGS = [
 ]
 
 
-def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
-    tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[RunConfig, Standardised, Sides]:
+    """A network before it is pruned, its settings and its data."""
     config = load_recipe("fast", [*tiny_settings, *SETTINGS])
     fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     record = runs.read_record(tmp_path / "run")
-    whole = runs.load_network(tmp_path / "run", record)
     sides = load_sides(record.data, config, tmp_path / "cache", talk=False)
+    return config, runs.load_network(tmp_path / "run", record), sides
+
+
+def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
+    trained: tuple[RunConfig, Standardised, Sides], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, whole, sides = trained
     masks = prune.global_l1_masks(whole, 0.5)
 
     def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
@@ -61,14 +69,10 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
 
 
 def test_a_long_average_of_training_is_not_one_of_fine_tuning(
-    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+    trained: tuple[RunConfig, Standardised, Sides], tiny_settings: list[str]
 ) -> None:
     """An average over more epochs than fine-tuning has would keep the network as it was just after pruning."""
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
-    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
-    record = runs.read_record(tmp_path / "run")
-    whole = runs.load_network(tmp_path / "run", record)
-    sides = load_sides(record.data, config, tmp_path / "cache", talk=False)
+    _, whole, sides = trained
 
     def tuned(*settings: str) -> dict[str, torch.Tensor]:
         network = copy.deepcopy(whole)
