@@ -34,7 +34,8 @@ def batches(epoch: int) -> EpochBatches:
 
 
 def module(network: nn.Module, **settings: object) -> SceneModule:
-    schedule = ScheduleConfig(average_epochs=float(settings.pop("average_epochs", 0.0)))  # type: ignore[arg-type]
+    names = [name for name in settings if name in ScheduleConfig.model_fields]
+    schedule = ScheduleConfig.model_validate({name: settings.pop(name) for name in names})
     return SceneModule(network, nn.CrossEntropyLoss(), schedule, batches, **settings)  # type: ignore[arg-type]
 
 
@@ -75,6 +76,22 @@ def test_weights_and_norm_statistics_are_averaged() -> None:
     assert all(torch.allclose(averaged[name], value, atol=1e-6) for name, value in expected.items())
     trained.take_result()
     assert all(torch.allclose(network.state_dict()[name], value, atol=1e-6) for name, value in expected.items())
+
+
+def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
+    """An average over more epochs than there are would be the weights that training began from."""
+
+    def averaged(epochs: float) -> Tensor:
+        network = Flat(1)
+        trained = module(network, epochs=8, average_epochs=epochs)
+        trained.on_train_batch_end()
+        with torch.no_grad():
+            network.dense.weight.add_(1.0)
+        trained.on_train_batch_end()
+        return trained.result().state_dict()["dense.weight"]
+
+    assert torch.equal(averaged(40.0), averaged(2.0))
+    assert not torch.equal(averaged(2.0), averaged(1.0))
 
 
 def test_without_an_average_the_last_weights_are_the_result() -> None:

@@ -51,7 +51,9 @@ class SceneModule(lightning.LightningModule):
         self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
         self.averaged: AveragedModel | None = None
         if schedule.average_epochs:
-            decay = math.exp(-1 / (schedule.average_epochs * len(batches(0))))
+            # at most a quarter of the training, so that of the weights it began from exp(-4) = 2 % is left
+            epochs = min(schedule.average_epochs, schedule.epochs / 4)
+            decay = math.exp(-1 / (epochs * len(batches(0))))
             average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
         self.history: History = []
