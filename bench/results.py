@@ -53,7 +53,7 @@ STEPS = (
         for table, folds in SEARCH.items()
     ),
     Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
-    Step("the best recipe, another average", "scenelet reproduce bench/averages.toml {data} --out {out}"),
+    Step("the best recipe, and what it was before", "scenelet reproduce bench/former.toml {data} --out {out}"),
     Step("other labels and made scenes", "python bench/carry_over.py {data} --out {out}/other", shared=False),
     Step(
         "best against fast, three classes",
