@@ -79,7 +79,7 @@ def test_weights_and_norm_statistics_are_averaged() -> None:
 
 
 def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
-    """An average over more epochs than there are would be the weights that training began from."""
+    """An average over more epochs than there are would be mostly the weights that training began from."""
 
     def averaged(epochs: float) -> Tensor:
         network = Flat(1)

@@ -71,7 +71,7 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
 def test_a_long_average_of_training_is_not_one_of_fine_tuning(
     trained: tuple[RunConfig, Standardised, Sides], tiny_settings: list[str]
 ) -> None:
-    """It would keep much of the network as it was just after pruning."""
+    """Fine-tuning has an average of its own, and training's does not reach it."""
     _, whole, sides = trained
 
     def tuned(*settings: str) -> dict[str, torch.Tensor]:

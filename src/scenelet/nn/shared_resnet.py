@@ -24,7 +24,7 @@ class SharedResNet(nn.Module):
     weights are drawn from `generator`, see `initialise`.
 
     `stem_stride` is the stem's stride in frequency and time, 2 and 2 in the table; its kernel is twice that and one
-    long. With longer ones the stem, which is cheap, reads finer features at about the cost of coarse ones.
+    long. With longer ones the stem, which is cheap, reads finer features, and the rest costs what coarse ones would.
 
     Shape: (batch, in_channels, frequency, time) -> logits (batch, num_classes).
     """
