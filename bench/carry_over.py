@@ -7,6 +7,7 @@ three labels in place of ten (for `--audio-dir ESC10/audio`), and `scenes-0` and
 
     scenelet reproduce bench/carry_over.toml other/three.csv --audio-dir ESC10/audio --fold 3 --out other/three
     scenelet reproduce bench/carry_over.toml other/scenes-0 --out other/made-0
+    scenelet reproduce bench/carry_over.toml other/scenes-1 --out other/made-1
 
 compare `best` with `fast`. Fold 3, with its ten labels, had less say in the recipe than folds 1 and 2
 (`docs/results.md`).

@@ -188,10 +188,7 @@ class ScheduleConfig(Settings):
     decay_epochs: int = Field(200, ge=1, description="hold_decay_hold: epochs of exponential decay")
     warmup: float = Field(0.3, gt=0, lt=1, description="one_cycle: share of the steps that rise")
     average_epochs: float = Field(
-        0.0,
-        ge=0,
-        description="keep the exponential average of the weights over about so many epochs, "
-        "at most a quarter of `epochs`; 0: the last",
+        0.0, ge=0, description="average the weights over about so many epochs, at most a quarter; 0: the last ones"
     )
 
 
