@@ -1,4 +1,4 @@
-"""Shapes, what is refused, and multiply-accumulates counted by hand."""
+"""Shapes of every node, and what is refused."""
 
 import numpy as np
 import pytest
@@ -11,15 +11,15 @@ from scenelet.nodes import (
     Add,
     Conv,
     Flatten,
+    FrequencyMeanPool,
     GlobalMeanPool,
     Linear,
     MaxPool,
     Node,
     Relu,
     ScaleShift,
+    Silu,
     Softmax,
-    layer_macs,
-    macs,
     shapes,
 )
 from tiny_model import random_network, tiny_model
@@ -44,18 +44,42 @@ def test_shapes_of_every_node() -> None:
     assert known["pooled"] == (8, 4, 4)
     assert known["flat"] == (128,)
     assert known[OUTPUT] == (3,)
-    conv, dense = 8 * 8 * 10 * 2 * 5 * 3, 3 * 128
-    assert layer_macs(nodes, arrays, (2, 16, 12)) == [0, conv, 0, 0, 0, 0, dense, 0]
-    assert macs(nodes, arrays, (2, 16, 12)) == conv + dense
 
 
-def test_macs_of_grouped_convolution_divide_by_groups() -> None:
-    nodes = [Conv(input=INPUT, output="x", weight="w", padding=(1, 1), groups=4), *END]
-    assert macs(nodes, {"w": (8, 1, 3, 3)}, (4, 5, 6)) == 8 * 5 * 6 * 9
+@pytest.mark.parametrize("swapped", [False, True])
+def test_shapes_of_a_broadcasted_block(swapped: bool) -> None:
+    """A kernel of 3 whose neighbours lie 2 apart spans 5; a row of time is added to all frequencies."""
+    nodes = [
+        Conv(input=INPUT, output="tall", weight="w", dilation=(1, 2)),
+        FrequencyMeanPool(input="tall", output="row"),
+        Silu(input="row", output="swish"),
+        Add(inputs=("swish", "tall") if swapped else ("tall", "swish"), output="x"),
+        *END,
+    ]
+    known = shapes(nodes, {"w": (4, 2, 3, 3)}, (2, 8, 6))
+    assert known["tall"] == known["x"] == (4, 6, 2)
+    assert known["row"] == known["swish"] == (4, 1, 2)
+    assert known[OUTPUT] == (4,)
+
+
+def test_a_flat_value_is_added_and_passed_through_silu() -> None:
+    nodes = [
+        GlobalMeanPool(input=INPUT, output="mean"),
+        Silu(input="mean", output="swish"),
+        Add(inputs=("mean", "swish"), output="sum"),
+        Softmax(input="sum", output=OUTPUT),
+    ]
+    assert shapes(nodes, {}, (2, 8, 6))["sum"] == (2,)
+
+
+def test_a_convolution_may_just_fit_its_dilated_kernel() -> None:
+    nodes = [Conv(input=INPUT, output="x", weight="w", stride=(2, 2), padding=(1, 0), dilation=(4, 5)), *END]
+    assert shapes(nodes, {"w": (4, 2, 3, 2)}, (2, 8, 6))["x"] == (4, 1, 1)
 
 
 CONV = Conv(input=INPUT, output="x", weight="w")
 NORM = ScaleShift(input=INPUT, output="x", scale="s", shift="t")
+ROW = [FrequencyMeanPool(input=INPUT, output="row"), GlobalMeanPool(input="row", output="mean")]
 
 
 @pytest.mark.parametrize(
@@ -68,12 +92,22 @@ NORM = ScaleShift(input=INPUT, output="x", scale="s", shift="t")
         ([CONV, *END], {"w": (4, 3, 3, 3)}, "does not fit 2 channels"),
         ([CONV, *END], {"w": (4, 2, 3)}, "does not fit 2 channels"),
         ([CONV.model_copy(update={"groups": 2}), *END], {"w": (3, 1, 3, 3)}, "2 groups"),
-        ([CONV, *END], {"w": (4, 2, 9, 3)}, "too short"),
-        ([MaxPool(input=INPUT, output="x", kernel=(9, 1), stride=(1, 1)), *END], {}, "too short"),
+        ([CONV, *END], {"w": (4, 2, 9, 3)}, "too small"),
+        ([CONV.model_copy(update={"dilation": (4, 1)}), *END], {"w": (4, 2, 3, 3)}, "too small"),
+        ([CONV.model_copy(update={"dilation": (1, 3)}), *END], {"w": (4, 2, 3, 3)}, "too small"),
+        ([MaxPool(input=INPUT, output="x", kernel=(9, 1), stride=(1, 1)), *END], {}, "too small"),
         ([NORM, *END], {"s": (3, 2), "t": (3, 2)}, "8 frequencies do not split into 3 equal sub-bands"),
         ([NORM, *END], {"s": (2, 3), "t": (2, 3)}, "do not fit 2 channels"),
         ([NORM, *END], {"s": (2, 2), "t": (2, 1)}, "do not fit 2 channels"),
         ([CONV, Add(inputs=("x", INPUT), output="sum"), *END], {"w": (2, 2, 3, 3)}, "adds the shapes"),
+        ([CONV, Add(inputs=(INPUT, "x"), output="sum"), *END], {"w": (2, 2, 3, 1)}, "adds the shapes"),
+        ([CONV, Add(inputs=("x", INPUT), output="sum"), *END], {"w": (2, 2, 1, 6)}, "adds the shapes"),
+        ([CONV, Add(inputs=("x", INPUT), output="sum"), *END], {"w": (4, 2, 8, 1)}, "adds the shapes"),
+        ([CONV, Add(inputs=("x", INPUT), output="sum"), *END], {"w": (2, 2, 8, 3)}, "adds the shapes"),
+        ([*ROW, Add(inputs=("row", "mean"), output="x"), *END], {}, "adds the shapes"),
+        ([*ROW, FrequencyMeanPool(input="mean", output="x"), *END], {}, "not (channels, frequency, time)"),
+        ([*ROW, NORM.model_copy(update={"input": "row"}), *END], {"s": (2, 2), "t": (2, 2)}, "1 frequencies do not"),
+        ([Silu(input="y", output="x"), *END], {}, "reads 'y', which no node"),
         ([Relu(input=INPUT, output="x"), Softmax(input="x", output=OUTPUT)], {}, "not (classes,)"),
         ([Relu(input=INPUT, output="x"), END[0], GlobalMeanPool(input="logits", output="y")], {}, "reads the shape"),
         ([Flatten(input=INPUT, output="x"), Linear(input="x", output="y", weight="w", bias="b")],
@@ -102,6 +136,9 @@ def test_the_set_is_closed() -> None:
         {"op": "Relu", "input": "a", "output": ""},
         {"op": "MaxPool", "input": "a", "output": "b", "kernel": [0, 1], "stride": [1, 1]},
         {"op": "Conv", "input": "a", "output": "b", "weight": "w", "padding": [-1, 0]},
+        {"op": "Conv", "input": "a", "output": "b", "weight": "w", "dilation": [0, 1]},
+        {"op": "Add", "inputs": ["a"], "output": "b"},
+        {"op": "FrequencyMeanPool", "input": "a", "output": "b", "kernel": [2, 1]},
     ):
         with pytest.raises(ValidationError):
             adapter.validate_python(bad)
@@ -118,3 +155,4 @@ def test_builders_of_the_other_tests_agree_with_shapes() -> None:
         known = shapes(net.nodes, {name: np.shape(a) for name, a in net.arrays.items()}, net.input_shape)
         pooled = next(node for node in net.nodes if node.op == "GlobalMeanPool")
         assert known[pooled.input][1:] == net.shape[1:]
+        assert all(known[name] == shape for name, shape in net.shapes.items() if len(known[name]) == 3)

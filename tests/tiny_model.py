@@ -12,12 +12,14 @@ from scenelet.nodes import (
     Add,
     Conv,
     Flatten,
+    FrequencyMeanPool,
     GlobalMeanPool,
     Linear,
     MaxPool,
     Node,
     Relu,
     ScaleShift,
+    Silu,
     Softmax,
 )
 
@@ -31,6 +33,7 @@ class Builder:
         self.arrays: dict[str, np.ndarray] = {}
         self.value, self.shape = INPUT, input_shape
         self.input_shape = input_shape
+        self.shapes = {INPUT: input_shape}
 
     def _name(self) -> str:
         return f"v{len(self.nodes)}"
@@ -38,6 +41,7 @@ class Builder:
     def _push(self, node: Node) -> str:
         self.nodes.append(node)
         self.value = node.output
+        self.shapes[node.output] = self.shape
         return node.output
 
     def scale_shift(self, sub_bands: int, channels: int | None = None) -> str:
@@ -47,26 +51,39 @@ class Builder:
         self.arrays[f"{name}.shift"] = self.rng.normal(0, 1, (sub_bands, columns)).astype(np.float32)
         return self._push(ScaleShift(input=self.value, output=name, scale=f"{name}.scale", shift=f"{name}.shift"))
 
-    def conv(self, out: int, kernel=(3, 3), stride=(1, 1), padding=None, groups: int = 1, weight: str = "") -> str:
+    def conv(
+        self, out: int, kernel=(3, 3), stride=(1, 1), padding=None, groups: int = 1, weight: str = "", dilation=(1, 1)
+    ) -> str:
+        """Random weights of variance 2 / fan-in; None pads so that an odd kernel keeps the size where stride is 1."""
         name = self._name()
+        spans = [(k - 1) * apart + 1 for k, apart in zip(kernel, dilation, strict=True)]
         if padding is None:
-            padding = (kernel[0] // 2, kernel[1] // 2)
+            padding = (spans[0] // 2, spans[1] // 2)
         weight = weight or f"{name}.weight"
         if weight not in self.arrays:
             size = (out, self.shape[0] // groups, *kernel)
             values = self.rng.normal(0, (2 / np.prod(size[1:])) ** 0.5, size)
             self.arrays[weight] = values.astype(np.float32)
-        sides = zip(self.shape[1:], kernel, stride, padding, strict=True)
-        self.shape = (out, *((n + 2 * p - k) // s + 1 for n, k, s, p in sides))
-        return self._push(
-            Conv(input=self.value, output=name, weight=weight, stride=stride, padding=padding, groups=groups)
-        )
+        sides = zip(self.shape[1:], spans, stride, padding, strict=True)
+        self.shape = (out, *((n + 2 * p - span) // s + 1 for n, span, s, p in sides))
+        settings = {"stride": stride, "padding": padding, "groups": groups, "dilation": dilation}
+        return self._push(Conv(input=self.value, output=name, weight=weight, **settings))
 
     def relu(self) -> str:
         return self._push(Relu(input=self.value, output=self._name()))
 
-    def add(self, other: str) -> str:
-        return self._push(Add(inputs=(self.value, other), output=self._name()))
+    def silu(self) -> str:
+        return self._push(Silu(input=self.value, output=self._name()))
+
+    def add(self, other: str, swapped: bool = False) -> str:
+        """Where one of the two has a single frequency the sum has the other's."""
+        self.shape = max(self.shape, self.shapes[other])
+        inputs = (other, self.value) if swapped else (self.value, other)
+        return self._push(Add(inputs=inputs, output=self._name()))
+
+    def frequency_mean_pool(self) -> str:
+        self.shape = (self.shape[0], 1, self.shape[2])
+        return self._push(FrequencyMeanPool(input=self.value, output=self._name()))
 
     def max_pool(self, kernel=(2, 2), stride=(2, 2)) -> str:
         sides = zip(self.shape[1:], kernel, stride, strict=True)
@@ -88,7 +105,11 @@ class Builder:
 
 
 def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
-    """Standardisation, stem, residual blocks with shared convolutions and S in 1, 2, pool, head."""
+    """Standardisation, stem, residual and broadcasted blocks, pool, head.
+
+    Residual blocks have shared convolutions and S in 1, 2; broadcasted ones a row of time, which is added to every
+    frequency; both have kernels whose neighbours lie apart.
+    """
     rng = np.random.default_rng(seed)
     net = Builder(rng, (int(rng.integers(1, 3)), 16, int(rng.integers(9, 14))))
     net.scale_shift(16, channels=1)
@@ -101,9 +122,10 @@ def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
         first, second = kernels[rng.integers(3)], kernels[rng.integers(3)]
         groups = int(rng.choice([1, 2]))
         shared = bool(rng.integers(2))
+        dilation = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
         for _ in range(int(rng.integers(1, 4))):
             before = net.value
-            net.conv(width, first, weight=f"b{block}.first" if shared else "", groups=groups)
+            net.conv(width, first, weight=f"b{block}.first" if shared else "", groups=groups, dilation=dilation)
             net.scale_shift(1)
             net.relu()
             net.conv(width, second, weight=f"b{block}.second" if shared else "")
@@ -111,6 +133,13 @@ def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
                 net.scale_shift(int(rng.choice([1, 2])), channels=int(rng.choice([1, width])))
             net.add(before)
             net.relu()
+    for _ in range(int(rng.integers(0, 3))):
+        before = net.conv(width, (3, 1), groups=width)
+        net.frequency_mean_pool()
+        net.conv(width, (1, 3), groups=width, dilation=(1, int(rng.integers(1, 4))))
+        net.scale_shift(1)
+        net.silu()
+        net.add(before, swapped=bool(rng.integers(2)))
     net.max_pool((2, 3), (2, 2))
     net.head(classes, dense)
     return net

@@ -1,14 +1,16 @@
 """A model file -> everything that can be said about it: what `scenelet info` prints."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scenelet import modelfile
+from scenelet.costs import layer_macs, macs, peak_activation_bytes, receptive_field
 from scenelet.modelfile import SceneModel
-from scenelet.nodes import INPUT, Conv, Linear, Node, layer_macs, receptive_field, shapes
-from scenelet.planes import BYTES
+from scenelet.nodes import Conv, Linear, shapes
+from scenelet.sizes import file_parts, sizes
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -28,8 +30,11 @@ def describe(path: Path) -> dict[str, Any]:
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,
         "macs": sum(layer["macs"] for layer in layers),
+        "macs_per_second": round(sum(layer["macs"] for layer in layers) / model.window.seconds),
+        "peak_activation_bytes": peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape),
         "receptive_field": _receptive_field(model),
         "bytes": sizes(model, path.stat().st_size),
+        "file_parts": asdict(file_parts(model)),
         "counts": model.counts.model_dump(),
         "features": model.features.model_dump(),
         "window": model.window.model_dump(),
@@ -40,9 +45,44 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Summary:
+    """A model in one row.
+
+    Attributes:
+        name: of its file, from the folder on.
+        disk_bytes, parameter_bytes: the file; and all parameters, zeros included (the rule "dcase2022").
+        macs_per_second: multiply-accumulates for a second of sound.
+        accuracy: macro accuracy that the file remembers of its test side, or else of validation; None: not measured.
+    """
+
+    name: str
+    disk_bytes: int
+    parameter_bytes: int
+    macs_per_second: int
+    accuracy: float | None
+
+
+def summarise(path: Path, folder: Path) -> Summary:
+    """A model file in one row. Raises as `scenelet.modelfile.read`."""
+    model = modelfile.read(path)
+    disk = path.stat().st_size
+    measured = model.results.get("compressed")
+    sides = measured if isinstance(measured, dict) else {}
+    side = sides.get("test") or sides.get("validation") or {}
+    accuracy = side.get("macro_accuracy") if isinstance(side, dict) else None
+    return Summary(
+        name=str(path.relative_to(folder).with_suffix("")),
+        disk_bytes=disk,
+        parameter_bytes=sizes(model, disk)["dcase2022"],
+        macs_per_second=round(macs(model.nodes, model.array_shapes, model.input_shape) / model.window.seconds),
+        accuracy=accuracy if isinstance(accuracy, float) else None,
+    )
+
+
 def _receptive_field(model: SceneModel) -> dict[str, Any]:
     """Of one position of the last map: bands, frames, and the seconds of sound under these frames."""
-    bands, frames = receptive_field(model.nodes, model.array_shapes)
+    bands, frames = receptive_field(model.nodes, model.array_shapes, model.input_shape)
     features = model.features
     samples = (frames - 1) * features.hop_length + (features.win_length or features.n_fft)
     return {"bands": bands, "frames": frames, "seconds": samples / features.sample_rate}
@@ -58,7 +98,7 @@ def layer_table(model: SceneModel) -> list[dict[str, Any]]:
     costs = layer_macs(model.nodes, model.array_shapes, model.input_shape)
     first_user: dict[str, str] = {}
     rows = []
-    for node, macs in zip(model.nodes, costs, strict=True):
+    for node, cost in zip(model.nodes, costs, strict=True):
         own = [model.arrays[name] for name in node.arrays if name not in first_user]
         shared = [first_user[name] for name in node.arrays if name in first_user]
         for name in node.arrays:
@@ -75,40 +115,8 @@ def layer_table(model: SceneModel) -> list[dict[str, Any]]:
                 "parameters": parameters,
                 "kept": kept,
                 "density": kept / parameters if parameters else None,
-                "macs": macs,
+                "macs": cost,
                 "shared_with": shared[0] if shared else None,
             }
         )
     return rows
-
-
-def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
-    """Bytes of the model under every convention in use.
-
-    - "paper": kept weights and all norm parameters (Chang et al., 2020).
-    - "dcase2020": kept weights without any norm (limit 500 KiB).
-    - "dcase2020_with_ssn": the same, sub-spectral norms' scales and shifts counted.
-    - "dcase2022": all parameters, zeros included (limit 128 kB).
-    - "disk": `disk_bytes`, the file as it ships.
-
-    A parameter counts with the bytes of its encoding: 2 in fp16, 4 in fp32. Norm parameters are
-    those of training; the input's standardisation is part of the features and not counted.
-    """
-    weights = _width(model, [n for n in model.nodes if n.op in ("Conv", "Linear")])
-    norms = _width(model, [n for n in model.nodes if n.op == "ScaleShift" and n.input != INPUT])
-    counts = model.counts
-    kept = weights * (counts.conv_kept + counts.linear_kept)
-    sub_spectral = norms * counts.sub_spectral_norm
-    all_norms = norms * counts.batch_norm + sub_spectral
-    return {
-        "paper": kept + all_norms,
-        "dcase2020": kept,
-        "dcase2020_with_ssn": kept + sub_spectral,
-        "dcase2022": weights * (counts.conv + counts.linear) + all_norms,
-        "disk": disk_bytes,
-    }
-
-
-def _width(model: SceneModel, nodes: list[Node]) -> int:
-    """Bytes a parameter of these nodes counts for; the widest where they differ."""
-    return max((BYTES[model.encodings[name]] for node in nodes for name in node.arrays), default=2)

@@ -3,7 +3,7 @@
     magic              8 bytes
     format version     u32, little-endian like all that follow
     file length        u32
-    head               u32 stored bytes, u32 inflated bytes; then deflated JSON
+    head               u32 stored bytes, u32 inflated bytes; then JSON, coded as `scenelet.coding` does
     sections           the arrays, see `scenelet.planes`; the head has the stored lengths
     checksum           SHA-256 of everything before it
 
@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from scenelet import nodes as network
+from scenelet.coding import restore, shorten
 from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.files import replace_file
 from scenelet.nodes import Name, Node, Shape
-from scenelet.planes import Encoding, deflate, inflate, pack, unpack
+from scenelet.planes import Encoding, pack, unpack
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_FILE_BYTES = 1 << 26
 MAX_HEAD_BYTES = 1 << 22
 MAX_PARAMETERS = 1 << 24
@@ -38,6 +39,8 @@ MAX_FRAMED = 1 << 27
 """Numbers in the overlapping frames of one window: what the features of a stored model may need."""
 _START = struct.Struct("<8sIIII")
 _CHECKSUM = hashlib.sha256().digest_size
+FRAME_BYTES = _START.size + _CHECKSUM
+"""What a file has beside its head and its sections."""
 _AGAIN = "copy or download it again"
 
 
@@ -198,7 +201,7 @@ def encode(model: SceneModel) -> bytes:
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the model's head holds a value that JSON cannot ({error})") from None
     _parse_head(plain)
-    stored_head = deflate(plain)
+    stored_head = shorten(plain)
     body = b"".join([stored_head, *sections.values()])
     length = _START.size + len(body) + _CHECKSUM
     if length > MAX_FILE_BYTES or len(plain) > MAX_HEAD_BYTES:
@@ -215,7 +218,7 @@ def decode(data: bytes, source: str) -> SceneModel:
     """
     stored_size, plain_size = _check_frame(data, source)
     try:
-        head = _parse_head(inflate(data[_START.size : _START.size + stored_size], plain_size))
+        head = _parse_head(restore(data[_START.size : _START.size + stored_size], plain_size))
         encodings = {array.name: array.encoding for array in head.arrays}
         shapes = {array.name: array.shape for array in head.arrays}
         arrays = unpack(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
@@ -246,6 +249,10 @@ def _check_frame(data: bytes, source: str) -> tuple[int, int]:
     if len(data) < _START.size + _CHECKSUM:
         raise ModelFileError(f"{source}: cut short after {len(data)} bytes; {_AGAIN}")
     _, version, length, stored_size, plain_size = _START.unpack_from(data)
+    if 0 < version < FORMAT_VERSION:
+        raise ModelFileError(
+            f"{source}: has format version {version}, from before the first release; compress its run again"
+        )
     if version > FORMAT_VERSION:
         raise ModelFileError(
             f"{source}: has format version {version}, this scenelet reads up to {FORMAT_VERSION}; upgrade scenelet"

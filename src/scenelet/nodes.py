@@ -1,4 +1,4 @@
-"""The closed set of operations that a stored network may hold, their shapes and their cost.
+"""The closed set of operations that a stored network may hold, and their shapes.
 
 A network is a list of nodes in the order in which they run. A node names the values it reads and
 the one it writes, and its arrays; several nodes may name the same array, which is then stored once.
@@ -48,13 +48,17 @@ class _OneInput(_Node):
 
 
 class Conv(_OneInput):
-    """Cross-correlation without bias, zero padding; weight (out, in / groups, kernel F, kernel T)."""
+    """Cross-correlation without bias, zero padding; weight (out, in / groups, kernel F, kernel T).
+
+    `dilation` is the distance of a kernel's neighbours, 1 where they touch.
+    """
 
     op: Literal["Conv"] = "Conv"
     weight: Name
     stride: tuple[Step, Step] = (1, 1)
     padding: tuple[Annotated[int, Field(ge=0, le=4096)], Annotated[int, Field(ge=0, le=4096)]] = (0, 0)
     groups: Step = 1
+    dilation: tuple[Step, Step] = (1, 1)
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -85,8 +89,14 @@ class Relu(_OneInput):
     op: Literal["Relu"] = "Relu"
 
 
+class Silu(_OneInput):
+    """x * sigmoid(x)."""
+
+    op: Literal["Silu"] = "Silu"
+
+
 class Add(_Node):
-    """a + b, of one shape."""
+    """a + b, of one shape; or one of them has a single frequency, and is added to every frequency of the other."""
 
     op: Literal["Add"] = "Add"
     inputs: tuple[Name, Name]
@@ -103,6 +113,12 @@ class MaxPool(_OneInput):
     op: Literal["MaxPool"] = "MaxPool"
     kernel: tuple[Step, Step]
     stride: tuple[Step, Step]
+
+
+class FrequencyMeanPool(_OneInput):
+    """(channels, frequency, time) -> (channels, 1, time): the mean over frequency."""
+
+    op: Literal["FrequencyMeanPool"] = "FrequencyMeanPool"
 
 
 class GlobalMeanPool(_OneInput):
@@ -137,7 +153,8 @@ class Softmax(_OneInput):
 
 
 Node = Annotated[
-    Conv | ScaleShift | Relu | Add | MaxPool | GlobalMeanPool | Flatten | Linear | Softmax, Field(discriminator="op")
+    Conv | ScaleShift | Relu | Silu | Add | MaxPool | FrequencyMeanPool | GlobalMeanPool | Flatten | Linear | Softmax,
+    Field(discriminator="op"),
 ]
 
 
@@ -170,7 +187,7 @@ def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape
             raise ModelFileError(f"{where} writes {node.output!r}, which is written already")
         shape = _output_shape(node, [known[name] for name in node.reads], array_shapes, where)
         if min(shape) < 1:
-            raise ModelFileError(f"{where}: the window is too short for it, nothing would be left")
+            raise ModelFileError(f"{where}: the input is too small for it, nothing would be left")
         if math.prod(shape) > MAX_VALUES:
             raise ModelFileError(f"{where}: a value of {math.prod(shape)} numbers is too large (limit {MAX_VALUES})")
         known[node.output] = shape
@@ -182,63 +199,14 @@ def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape
     return known
 
 
-def layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> list[int]:
-    """Multiply-accumulates of each node for one window; only `Conv` and `Linear` count. Raises as `shapes`."""
-    known = shapes(nodes, array_shapes, input_shape)
-    counts = []
-    for node in nodes:
-        match node:
-            case Conv():
-                positions = math.prod(known[node.output][1:])
-                counts.append(positions * math.prod(array_shapes[node.weight]))
-            case Linear():
-                counts.append(math.prod(array_shapes[node.weight]))
-            case _:
-                counts.append(0)
-    return counts
-
-
-def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> int:
-    """Multiply-accumulates of the network for one window; see `layer_macs`."""
-    return sum(layer_macs(nodes, array_shapes, input_shape))
-
-
-def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape]) -> tuple[int, int]:
-    """(mel bands, frames) of the input that one position of the last map sees, before it is pooled or flattened.
-
-    A convolution or pool with kernel k after steps of j in all widens it by (k - 1) j; a sum sees what the wider
-    of its parts sees. It may be larger than the input, whose edges then lie inside it.
-    """
-    sizes: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
-    steps: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
-    last = INPUT
-    for node in nodes:
-        if node.op in ("GlobalMeanPool", "Flatten"):
-            break
-        kernel: Shape = (1, 1)
-        stride = (1, 1)
-        if isinstance(node, Conv):
-            kernel, stride = array_shapes[node.weight][2:], node.stride
-        elif isinstance(node, MaxPool):
-            kernel, stride = node.kernel, node.stride
-        step = steps[node.reads[0]]
-        widest = (max(sizes[name][axis] for name in node.reads) for axis in (0, 1))
-        bands, frames = (size + (k - 1) * j for size, k, j in zip(widest, kernel, step, strict=True))
-        sizes[node.output], last = (bands, frames), node.output
-        steps[node.output] = step[0] * stride[0], step[1] * stride[1]
-    return sizes[last]
-
-
 def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], where: str) -> Shape:
     """Shape that the node writes, given those it reads."""
     shape = inputs[0]
     match node:
-        case Relu():
+        case Relu() | Silu():
             return shape
         case Add():
-            if shape != inputs[1]:
-                raise ModelFileError(f"{where} adds the shapes {shape} and {inputs[1]}")
-            return shape
+            return _sum(shape, inputs[1], where)
         case Linear():
             return _linear(arrays[node.weight], arrays[node.bias], shape, where)
         case Softmax():
@@ -254,6 +222,8 @@ def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], 
             return _scale_shift(arrays[node.scale], arrays[node.shift], shape, where)
         case MaxPool():
             return shape[0], *((n - k) // s + 1 for n, k, s in zip(shape[1:], node.kernel, node.stride, strict=True))
+        case FrequencyMeanPool():
+            return shape[0], 1, shape[2]
         case GlobalMeanPool():
             return (shape[0],)
         case Flatten():
@@ -263,8 +233,16 @@ def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], 
 def _conv(node: Conv, weight: Shape, shape: Shape, where: str) -> Shape:
     if len(weight) != 4 or weight[1] * node.groups != shape[0] or weight[0] % node.groups:
         raise ModelFileError(f"{where}: weight {weight} in {node.groups} groups does not fit {shape[0]} channels")
-    sides = zip(shape[1:], weight[2:], node.padding, node.stride, strict=True)
-    return weight[0], *((n + 2 * pad - k) // stride + 1 for n, k, pad, stride in sides)
+    spans = [(k - 1) * apart + 1 for k, apart in zip(weight[2:], node.dilation, strict=True)]
+    sides = zip(shape[1:], spans, node.padding, node.stride, strict=True)
+    return weight[0], *((n + 2 * pad - span) // stride + 1 for n, span, pad, stride in sides)
+
+
+def _sum(one: Shape, other: Shape, where: str) -> Shape:
+    alike = one == other or (len(one) == len(other) == 3 and one[0] == other[0] and one[2] == other[2])
+    if not alike or (one != other and 1 not in (one[1], other[1])):
+        raise ModelFileError(f"{where} adds the shapes {one} and {other}")
+    return max(one, other)
 
 
 def _scale_shift(scale: Shape, shift: Shape, shape: Shape, where: str) -> Shape:
