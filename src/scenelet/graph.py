@@ -5,18 +5,20 @@ exact: one sub-band, and nothing else reads the convolution's output.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenelet.front_graph import WAVEFORM, FrontGraph
 from scenelet.nodes import (
     INPUT,
     OUTPUT,
     Add,
     Conv,
     Flatten,
+    FrequencyMeanPool,
     GlobalMeanPool,
     Linear,
     MaxPool,
@@ -24,6 +26,7 @@ from scenelet.nodes import (
     Relu,
     ScaleShift,
     Shape,
+    Silu,
     Softmax,
     shapes,
 )
@@ -44,6 +47,7 @@ def to_onnx(
     *,
     fold: bool = True,
     metadata: Mapping[str, str] | None = None,
+    front: FrontGraph | None = None,
 ) -> "onnx.ModelProto":
     """A self-contained ONNX model, weights inside, checked by `onnx.checker`.
 
@@ -52,9 +56,10 @@ def to_onnx(
         input_shape: (channels, n_mels, frames).
         fold: fold norms into convolutions where that is exact.
         metadata: written into the model's `metadata_props`.
+        front: put before the network, so that the graph takes samples.
 
     Input "log_mel" (batch, channels, n_mels, frames), output "probabilities" (batch, classes); the
-    batch is free.
+    batch is free. With `front`: input "waveform" (1, channels, n), output (1, classes).
 
     Raises:
         ModelFileError: as `scenelet.nodes.shapes`.
@@ -62,8 +67,12 @@ def to_onnx(
     import onnx
 
     operations, weights = _lower(nodes, arrays, input_shape, fold)
+    value: tuple[str, list[Any]] = (INPUT, ["batch", *input_shape])
+    if front is not None:
+        operations, weights = [*front.operations, *operations], {**front.constants, **weights}
+        value = WAVEFORM, [1, input_shape[0], front.samples]
     initializers = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
-    model = _model(nodes, arrays, input_shape, operations, initializers)
+    model = _model(nodes, arrays, input_shape, operations, initializers, value)
     onnx.helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -89,23 +98,18 @@ def without_weights(
         )
         external.external_data.add(key="location", value="memory")  # never opened
         initializers.append(external)
-    return _model(nodes, arrays, input_shape, operations, initializers), weights
-
-
-def largest_difference(
-    exported: bytes, probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]], input_shape: Shape
-) -> float:
-    """Largest |difference| between an exported model and `probabilities` on random log-mel of two windows."""
-    import onnxruntime
-
-    log_mel = np.random.default_rng(0).normal(-40.0, 15.0, (2, *input_shape)).astype(np.float32)
-    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
-    return float(np.abs(session.run([OUTPUT], {INPUT: log_mel})[0] - probabilities(log_mel)).max())
+    return _model(nodes, arrays, input_shape, operations, initializers, (INPUT, ["batch", *input_shape])), weights
 
 
 def _model(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, operations: list[Any], initializers: list[Any]
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    operations: list[Any],
+    initializers: list[Any],
+    value: tuple[str, list[Any]],
 ) -> "onnx.ModelProto":
+    """`value`: name and shape of the graph's input."""
     import onnx
     from onnx import helper
 
@@ -113,8 +117,8 @@ def _model(
     graph = helper.make_graph(
         operations,
         "scenelet",
-        [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, ["batch", *input_shape])],
-        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, ["batch", *classes])],
+        [helper.make_tensor_value_info(value[0], onnx.TensorProto.FLOAT, value[1])],
+        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [value[1][0], *classes])],
         initializers,
     )
     return helper.make_model(
@@ -142,10 +146,16 @@ def _lower(
                 lowered.add("Add", [f"{node.output}:scaled", offset], node.output)
             case Relu():
                 lowered.add("Relu", [node.input], node.output)
+            case Silu():
+                lowered.add("Sigmoid", [node.input], f"{node.output}:gate")
+                lowered.add("Mul", [node.input, f"{node.output}:gate"], node.output)
             case Add():
                 lowered.add("Add", list(node.inputs), node.output)
             case MaxPool():
                 lowered.add("MaxPool", [node.input], node.output, kernel_shape=node.kernel, strides=node.stride)
+            case FrequencyMeanPool():
+                kernel = known[node.input][1], 1
+                lowered.add("AveragePool", [node.input], node.output, kernel_shape=kernel)
             case GlobalMeanPool():
                 lowered.add("GlobalAveragePool", [node.input], f"{node.output}:pooled")
                 lowered.add("Flatten", [f"{node.output}:pooled"], node.output, axis=1)
@@ -196,6 +206,7 @@ class _Lowered:
             strides=node.stride,
             pads=node.padding * 2,
             group=node.groups,
+            dilations=node.dilation,
         )
 
 

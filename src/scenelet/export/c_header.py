@@ -1,0 +1,191 @@
+"""A model as a C header: settings, weights and node list as constants. Its layout: docs/microcontroller.md."""
+
+import json
+import re
+import string
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scenelet.modelfile import SceneModel
+from scenelet.nodes import Conv, MaxPool, Node, Shape
+from scenelet.planes import whole_numbers
+
+OPERATIONS = (
+    "Conv",
+    "ScaleShift",
+    "Relu",
+    "Silu",
+    "Add",
+    "MaxPool",
+    "FrequencyMeanPool",
+    "GlobalMeanPool",
+    "Flatten",
+    "Linear",
+    "Softmax",
+)
+"""In the order of their numbers in the header."""
+NUMBERS_A_LINE = 16
+C_PLAIN = frozenset(string.ascii_letters + string.digits + " _-+.,:;()/&%")
+"""What a string in C may hold as it is; the rest is written in octal."""
+
+TYPES = """#ifndef SCENELET_TYPES
+#define SCENELET_TYPES
+/* whole: values[i] * 2 ** exponents[row], where values is there; reals[i] otherwise. row_length values a row. */
+typedef struct {
+    const int8_t *values;
+    const int8_t *exponents;
+    const float *reals;
+    int32_t rows, row_length;
+} scenelet_array;
+/* in, out: places in NAME_shapes; arrays: places in NAME_arrays, -1 for none.
+   numbers: Conv kernel F, T, stride F, T, padding F, T, dilation F, T, groups; MaxPool kernel F, T, stride F, T. */
+typedef struct {
+    uint8_t operation;
+    int16_t in[2], out, arrays[2];
+    int16_t numbers[9];
+} scenelet_node;
+#endif"""
+
+
+def c_header(model: SceneModel, name: str) -> str:
+    """The text of a header file that needs `stdint.h` alone.
+
+    int8 weights are whole numbers with one exponent for each output channel; all other numbers are floats, with
+    enough digits to come back as they are. Pruned weights are stored as zeros.
+
+    Args:
+        model: what a `.scn` file holds.
+        name: begins every name in the header.
+    """
+    prefix = _identifier(name)
+    shapes = model.shapes()
+    places = {value: index for index, value in enumerate(shapes)}
+    arrays = {array: index for index, array in enumerate(model.arrays)}
+    features, window = model.features, model.window
+    lines = [
+        f"/* {_comment(name)}: an acoustic-scene classifier, by scenelet export. Layout: docs/microcontroller.md.",
+        f"   Features: {_comment(features.model_dump())}",
+        f"   Window: {_comment(window.model_dump())}",
+        f"   Licences: {_comment(model.licences)} */",
+        f"#ifndef {prefix.upper()}_H",
+        f"#define {prefix.upper()}_H",
+        "#include <stdint.h>",
+        "",
+        TYPES,
+        "",
+        *(f"#define SCENELET_{_upper(op)} {index}" for index, op in enumerate(OPERATIONS)),
+        "",
+        f"#define {prefix.upper()}_CLASSES {len(model.labels)}",
+        f"#define {prefix.upper()}_SAMPLE_RATE {features.sample_rate}",
+        f"#define {prefix.upper()}_SAMPLES {window.samples(features.sample_rate)}",
+        f"#define {prefix.upper()}_NODES {len(model.nodes)}",
+        f"#define {prefix.upper()}_VALUES {len(shapes)}",
+        f"#define {prefix.upper()}_LARGEST_VALUE {max(int(np.prod(shape)) for shape in shapes.values())}",
+        "",
+        f"static const char *const {prefix}_labels[] = {{{', '.join(map(_c_text, model.labels))}}};",
+        "",
+    ]
+    for array, index in arrays.items():
+        lines += _array(f"{prefix}_{index}", array, model)
+    lines += [
+        f"static const scenelet_array {prefix}_arrays[] = {{",
+        *(f"    {_array_entry(f'{prefix}_{index}', array, model)}," for array, index in arrays.items()),
+        "};",
+        "",
+        "/* channels, frequency, time of every value: first the log-mel that goes in, last the probabilities */",
+        f"static const int32_t {prefix}_shapes[][3] = {{",
+        *(f"    {{{', '.join(map(str, _three(shape)))}}}, /* {_comment(value)} */" for value, shape in shapes.items()),
+        "};",
+        "",
+        f"static const scenelet_node {prefix}_nodes[] = {{",
+        *(f"    {_node_entry(node, places, arrays, model)}," for node in model.nodes),
+        "};",
+        "",
+        "#endif",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _array(c_name: str, name: str, model: SceneModel) -> list[str]:
+    array = model.arrays[name]
+    comment = f"/* {_comment(name)}, {' x '.join(map(str, array.shape))} */"
+    if model.encodings[name] != "masked_int8":
+        return [comment, f"static const float {c_name}[] = {{", *_rows(map(_c_float, array.ravel())), "};", ""]
+    values, exponents = whole_numbers(name, array)
+    return [
+        comment,
+        f"static const int8_t {c_name}_values[] = {{",
+        *_rows(map(str, values.ravel().tolist())),
+        "};",
+        f"static const int8_t {c_name}_exponents[] = {{",
+        *_rows(map(str, exponents.tolist())),
+        "};",
+        "",
+    ]
+
+
+def _array_entry(c_name: str, name: str, model: SceneModel) -> str:
+    array = model.arrays[name]
+    sizes = f"{len(array)}, {array.size // len(array)}"
+    if model.encodings[name] == "masked_int8":
+        return f"{{{c_name}_values, {c_name}_exponents, 0, {sizes}}}"
+    return f"{{0, 0, {c_name}, {sizes}}}"
+
+
+def _node_entry(node: Node, places: dict[str, int], arrays: dict[str, int], model: SceneModel) -> str:
+    reads = [places[name] for name in node.reads]
+    uses = [arrays[name] for name in node.arrays]
+    numbers: list[int] = []
+    if isinstance(node, Conv):
+        kernel = model.arrays[node.weight].shape[2:]
+        numbers = [*kernel, *node.stride, *node.padding, *node.dilation, node.groups]
+    elif isinstance(node, MaxPool):
+        numbers = [*node.kernel, *node.stride]
+    fields = [_fill(reads, 2, -1), str(places[node.output]), _fill(uses, 2, -1), _fill(numbers, 9, 0)]
+    return f"{{SCENELET_{_upper(node.op)}, {', '.join(fields)}}}"
+
+
+def _fill(values: Sequence[int], length: int, rest: int) -> str:
+    return "{" + ", ".join(str(value) for value in [*values, *[rest] * (length - len(values))]) + "}"
+
+
+def _three(shape: Shape) -> tuple[int, ...]:
+    return (*shape, *[1] * (3 - len(shape)))
+
+
+def _rows(numbers: Iterable[str]) -> list[str]:
+    listed = list(numbers)
+    starts = range(0, len(listed), NUMBERS_A_LINE)
+    return [f"    {', '.join(listed[start : start + NUMBERS_A_LINE])}," for start in starts]
+
+
+def _c_float(value: np.float32) -> str:
+    """Nine digits bring a float32 back as it is."""
+    text = f"{float(value):.9g}"
+    return f"{text if set('.en') & set(text) else text + '.0'}f"
+
+
+def _c_text(text: str) -> str:
+    """A string in C, of bytes in UTF-8."""
+    plain = "".join(chr(byte) if chr(byte) in C_PLAIN else f"\\{byte:03o}" for byte in text.encode())
+    return f'"{plain}"'
+
+
+def _comment(value: Any) -> str:
+    """As it may stand in a comment: none ends or begins in it."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    plain = "".join(c if 32 <= ord(c) < 127 else " " for c in text)
+    return re.sub(r"\*(?=/)|/(?=\*)", r"\g<0> ", plain)
+
+
+def _identifier(name: str) -> str:
+    """A name that C takes."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return plain if plain and not plain[0].isdigit() else f"model_{plain}"
+
+
+def _upper(op: str) -> str:
+    """ "GlobalMeanPool" -> "GLOBAL_MEAN_POOL"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", op).upper()

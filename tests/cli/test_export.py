@@ -1,0 +1,207 @@
+"""`scenelet export`: what it writes, what it says, and that a refused command writes nothing."""
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from scenelet import modelfile
+from scenelet.classifier import load
+from scenelet.cli import main
+from scenelet.config import FeatureConfig
+from scenelet.export import onnx_file
+from scenelet.export.c_header import c_header
+from scenelet.export.card import card
+from scenelet.export.onnx_file import Agreement, onnx_bytes
+from tiny_model import changed, tiny_model
+
+RUNTIMES = ["ONNX Runtime", *(["OpenVINO"] if find_spec("openvino") else [])]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """`scenelet export` with these arguments: exit code, stdout, stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["scenelet", "export", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capfd.readouterr()
+        return caught.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """An empty folder for what is written."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
+    """A folder with two recordings, one in a subfolder, and one that cannot be read."""
+    folder = tmp_path / "recordings"
+    (folder / "sub").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    write_wav(rng.normal(0, 0.1, (2, 8000)), 8000, "recordings/a.wav")
+    write_wav(rng.normal(0, 0.01, (1, 4800)), 8000, "recordings/sub/b.flac")
+    (folder / "bad.wav").write_text("no recording")
+    return folder
+
+
+def differences(out: str) -> dict[str, float]:
+    """Runtime -> difference, of every line on stdout."""
+    middle = ": largest difference from the model file on made input: "
+    return {runtime: float(number) for runtime, number in (line.split(middle) for line in out.splitlines())}
+
+
+def assert_one_sentence(err: str, *words: str) -> None:
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "said"),
+    [
+        ("log-mel", "log_mel (batch, 2, 16, 13)", []),
+        ("waveform", "waveform (1, 2, 1600)", ["Fourier transforms take about 0.1 M multiply-accumulates a window"]),
+    ],
+)
+def test_an_onnx_file_from_log_mel_or_samples(
+    run: Run, model: Path, made: Path, kind: onnx_file.GraphInput, shape: str, said: list[str]
+) -> None:
+    out = made / "model.onnx"
+    code, printed, talk = run(model, "--out", out, "--input", kind)
+    exported = out.read_bytes()
+    assert code == 0
+    assert exported == onnx_bytes(load(model).model, kind)
+    assert list(differences(printed)) == RUNTIMES
+    assert max(differences(printed).values()) < 1e-5
+    lines = talk.splitlines()
+    assert lines[-1] == f"written: {out}, {len(exported):,} bytes; input {shape}"
+    assert len(lines) == len(said) + 1
+    assert all(words in talk for words in said)
+    assert list(made.iterdir()) == [out]
+
+
+def test_a_header_is_written_whole_and_named_by_its_file(run: Run, model: Path, made: Path) -> None:
+    out = made / "my-model.h"
+    code, printed, talk = run(model, "--out", out)
+    text = out.read_text(encoding="utf-8")
+    assert (code, printed) == (0, "")
+    assert text == c_header(load(model).model, "my-model")
+    assert text.endswith("#endif\n")
+    assert talk == f"written: {out}, {out.stat().st_size:,} bytes\n"
+    assert list(made.iterdir()) == [out]
+
+
+def test_a_card_is_written_whole_and_counts_the_files_bytes(run: Run, model: Path, made: Path) -> None:
+    out = made / "model.md"
+    code, printed, talk = run(model, "--out", out)
+    assert (code, printed) == (0, "")
+    assert out.read_text(encoding="utf-8") == card(load(model).model, "model", model.stat().st_size)
+    assert f"| disk | {model.stat().st_size:,} |" in out.read_text()
+    assert talk == f"written: {out}, {out.stat().st_size:,} bytes\n"
+    assert list(made.iterdir()) == [out]
+
+
+def test_labels_in_any_script_are_written(run: Run, made: Path, tmp_path: Path) -> None:
+    path = tmp_path / "métro.scn"
+    modelfile.write(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
+    for suffix in (".h", ".md", ".onnx"):
+        assert run(path, "--out", made / f"métro{suffix}")[0] == 0
+    assert "métro, 地铁, &#91;red]x" in (made / "métro.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model", "model.ONNX", "model.onnx.gz", ".onnx"])
+def test_another_ending_is_refused(run: Run, model: Path, made: Path, name: str) -> None:
+    code, printed, err = run(model, "--out", made / name)
+    assert (code, printed) == (2, "")
+    assert_one_sentence(err, str(made / name), "NAME.onnx", "NAME.h", "NAME.md")
+    assert list(made.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".h", ".md"])
+@pytest.mark.parametrize("options", [("--input", "waveform"), ("--int8", "recordings")])
+def test_what_is_of_onnx_files_is_refused_for_others(
+    run: Run, model: Path, made: Path, suffix: str, options: tuple[str, str]
+) -> None:
+    code, printed, err = run(model, "--out", made / f"model{suffix}", *options)
+    assert (code, printed) == (2, "")
+    assert_one_sentence(err, "--input", "--int8", "NAME.onnx")
+    assert list(made.iterdir()) == []
+
+
+def test_samples_into_int8_are_refused(run: Run, model: Path, made: Path, recordings: Path) -> None:
+    code, printed, err = run(model, "--out", made / "model.onnx", "--int8", recordings, "--input", "waveform")
+    assert (code, printed) == (2, "")
+    assert_one_sentence(err, "--int8", "log-mel")
+    assert list(made.iterdir()) == []
+
+
+def test_an_int8_file_takes_its_ranges_from_recordings(run: Run, model: Path, made: Path, recordings: Path) -> None:
+    out = made / "model.onnx"
+    code, printed, talk = run(model, "--out", out, "--int8", recordings)
+    assert code == 0
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(out).graph.node}
+    assert list(differences(printed)) == RUNTIMES
+    assert all(0 < difference < 0.1 for difference in differences(printed).values())
+    assert talk.splitlines() == [f"written: {out}, {out.stat().st_size:,} bytes; input log_mel (batch, 2, 16, 13)"]
+    assert list(made.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("held", ["nothing", "a text", "a damaged recording", "no folder"])
+def test_int8_without_recordings_is_one_sentence(run: Run, model: Path, made: Path, tmp_path: Path, held: str) -> None:
+    folder = tmp_path / "given"
+    if held != "no folder":
+        folder.mkdir()
+    if held == "a text":
+        (folder / "notes.txt").write_text("hello")
+    if held == "a damaged recording":
+        (folder / "a.wav").write_text("hello")
+    code, printed, err = run(model, "--out", made / "model.onnx", "--int8", folder)
+    assert (code, printed) == (1, "")
+    assert_one_sentence(err, str(folder))
+    assert list(made.iterdir()) == []
+
+
+def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
+    run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Agreement("ONNX Runtime", 1.23456e-7), Agreement("Other", None, "no STFT")]
+    monkeypatch.setattr(onnx_file, "agreements", lambda *_: found)
+    code, printed, _ = run(model, "--out", made / "model.onnx")
+    assert code == 0
+    assert printed.splitlines() == [
+        "ONNX Runtime: largest difference from the model file on made input: 1.23e-07",
+        "Other: cannot run it (no STFT)",
+    ]
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(run: Run, model: Path, made: Path) -> None:
+    for name in ("model.onnx", "model.h", "model.md"):
+        code, _, err = run(model, "--out", made / "absent" / name)
+        assert code == 1
+        assert_one_sentence(err, str(made / "absent" / name))
+    assert list(made.iterdir()) == []
+
+
+def test_a_window_of_mono_samples_has_one_channel(run: Run, made: Path, tmp_path: Path) -> None:
+    nodes = tiny_model().nodes
+    mono = FeatureConfig(sample_rate=8000, channels="mono", n_fft=256, hop_length=128, n_mels=16)
+    arrays = {name: array[:, :1] if name == "v1.weight" else array for name, array in tiny_model().arrays.items()}
+    modelfile.write(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
+    code, printed, talk = run(tmp_path / "mono.scn", "--out", made / "model.onnx", "--input", "waveform")
+    assert code == 0
+    assert "input waveform (1, 1, 1600)" in talk
+    assert max(differences(printed).values()) < 1e-5
