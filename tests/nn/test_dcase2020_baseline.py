@@ -7,11 +7,11 @@ import torch
 from scenelet import modelfile
 from scenelet.classifier import Classifier
 from scenelet.compression.pack import pack
-from scenelet.describe import sizes
 from scenelet.errors import UsageError
 from scenelet.nn import create_model, list_models
 from scenelet.nn.standardise import Standardised
 from scenelet.recipes import load_recipe
+from scenelet.sizes import sizes
 from scenelet.training.run import build_network
 
 

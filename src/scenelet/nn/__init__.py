@@ -6,11 +6,12 @@ except ModuleNotFoundError:
     message = 'scenelet.nn needs PyTorch; install it with: pip install "scenelet[train]", or ".[train]" in a clone'
     raise ModuleNotFoundError(message, name="torch") from None
 
-from scenelet.nn import cp_resnet as _cp_resnet  # these register themselves
+from scenelet.nn import bc_resnet as _bc_resnet  # these register themselves
+from scenelet.nn import cp_resnet as _cp_resnet
 from scenelet.nn import dcase2020_baseline as _baseline
 from scenelet.nn import shared_resnet as _shared_resnet
 from scenelet.nn.registry import create_model as create_model
 from scenelet.nn.registry import list_models as list_models
 from scenelet.nn.registry import model_settings as model_settings
 
-del _baseline, _cp_resnet, _shared_resnet, _torch
+del _baseline, _bc_resnet, _cp_resnet, _shared_resnet, _torch

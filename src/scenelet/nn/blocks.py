@@ -77,6 +77,14 @@ class SharedResidualBlock(nn.Module):
         return x
 
 
+class FrequencyMeanPool(nn.Module):
+    """(batch, channels, frequency, time) -> (batch, channels, 1, time): the mean over frequency."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, frequency, time) -> (batch, channels, 1, time)."""
+        return x.mean(2, keepdim=True)
+
+
 class GlobalMeanPool(nn.Module):
     """(batch, channels, frequency, time) -> (batch, channels): the mean over frequency and time."""
 

@@ -7,14 +7,15 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """Set each value to 0 with a chance of `share` and scale the others by 1 / (1 - share), in training only.
 
-    PyTorch's own draws from a generator that everything in the process shares; this one has its own.
+    PyTorch's own draws from a generator that everything in the process shares; this one has its own. With
+    `whole_channels` the values of a channel are dropped together.
 
     Shape: any -> the same.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, whole_channels: bool = False) -> None:
         super().__init__()
-        self.share = share
+        self.share, self.whole_channels = share, whole_channels
         self._generator = torch.Generator()
 
     def reseed(self, seed: int) -> None:
@@ -25,7 +26,8 @@ class Dropout(nn.Module):
         """Any shape -> the same shape."""
         if not self.training:
             return x
-        kept = torch.rand(x.shape, generator=self._generator) >= self.share
+        shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.whole_channels else x.shape
+        kept = torch.rand(shape, generator=self._generator) >= self.share
         return x * kept.to(x.device, x.dtype) / (1 - self.share)
 
     def extra_repr(self) -> str:
