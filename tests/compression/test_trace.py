@@ -9,19 +9,22 @@ import pytest
 import torch
 from torch import nn
 
-from scenelet import describe, modelfile
+from scenelet import modelfile
 from scenelet.classifier import Classifier
 from scenelet.compression import prune
 from scenelet.compression.pack import pack
 from scenelet.compression.trace import trace
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.costs import macs
 from scenelet.data.cache import ClipFeatures, band_statistics, load_features
 from scenelet.data.sources import load_table
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardise import Standardised
-from scenelet.nodes import macs, shapes
+from scenelet.nodes import shapes
 from scenelet.recipes import load_recipe
+from scenelet.runtimes import make_session
+from scenelet.sizes import sizes
 from scenelet.training.batches import clip_probabilities, mean_over_windows
 
 FEATURES = FeatureConfig(sample_rate=8000, n_fft=512, hop_length=256, n_mels=64)
@@ -30,11 +33,11 @@ FRAMES = FEATURES.n_frames(16000)
 LABELS = ("a", "b", "c")
 
 
-def random_network(seed: int = 0, **settings: object) -> Standardised:
+def random_network(seed: int = 0, name: str = "shared_resnet", **settings: object) -> Standardised:
     """Every norm has its own statistics and affine, so that an exporter that mixes them up is seen."""
     generator = torch.Generator().manual_seed(seed)
     defaults = {"num_classes": 3, "in_channels": 2}
-    network = create_model("shared_resnet", generator=generator, **(defaults | settings))
+    network = create_model(name, generator=generator, **(defaults | settings))
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | SubSpectralNorm)]
     for norm in norms:
         norm.momentum = 1.0  # one pass over noise sets the statistics near what they see
@@ -48,6 +51,9 @@ def random_network(seed: int = 0, **settings: object) -> Standardised:
                 norm.running_var.sqrt() * torch.randn(norm.running_mean.shape, generator=generator) / 5
             )
             norm.running_var.mul_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)
+    for dense in network.modules():
+        if isinstance(dense, nn.Linear):
+            nn.init.normal_(dense.weight, generator=generator)
     mean = torch.randn(64, generator=generator) * 10 - 40
     deviation = torch.rand(64, generator=generator) * 10 + 5
     return Standardised(network, mean, deviation).eval()
@@ -122,6 +128,35 @@ def test_probabilities_agree(settings: dict[str, object], dtype: str, tolerance:
     assert np.array_equal(ours.argmax(1), theirs.argmax(1))
 
 
+@pytest.mark.parametrize(
+    "settings", [{"width": 8, "sub_bands": 4}, {"width": 12, "sub_bands": 2, "blocks": 1}], ids=str
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("fp32", 1e-5), ("fp16", 2e-3)])
+def test_probabilities_of_bc_resnet_agree(settings: dict[str, object], dtype: str, tolerance: float) -> None:
+    """Norms with an affine for each sub-band, rows of time, dilated kernels, SiLU; and dropout that is left out."""
+    network = random_network(3, "bc_resnet", **settings)
+    x = log_mel(network, 6)
+    model = modelfile.decode(modelfile.encode(pack(network, LABELS, FEATURES, WINDOW, dtype=dtype)), "m.scn")
+    theirs = torch_probabilities(network, x)
+    assert theirs.std(axis=0).max() > 0.01
+    assert np.abs(Classifier(model).probabilities(x) - theirs).max() <= tolerance
+    ops = [node.op for node in model.nodes]
+    rows = len(network.network.blocks)
+    assert (ops.count("FrequencyMeanPool"), ops.count("Silu")) == (rows, rows)
+    assert ops.count("Add") == rows + sum(block.same for block in network.network.blocks)
+    apart = [node.dilation for node in model.nodes if node.op == "Conv" and "over_time" in node.weight]
+    assert apart == [block.over_time.dilation for block in network.network.blocks]
+
+
+def test_folding_its_norms_changes_nothing() -> None:
+    network = random_network(3, "bc_resnet", sub_bands=4)
+    x, (nodes, arrays) = log_mel(network, 4), trace(network)
+    shape = (2, 64, FRAMES)
+    for fold in (True, False):
+        found = make_session(nodes, arrays, shape, threads=1, fold=fold).run(["probabilities"], {"log_mel": x})[0]
+        assert np.abs(found - torch_probabilities(network, x)).max() <= 1e-5
+
+
 def test_weights_that_are_fp16_already_come_back_exactly() -> None:
     network = random_network(width=16)
     with torch.no_grad():
@@ -176,9 +211,9 @@ def test_sizes_of_the_papers_network() -> None:
     prune.apply_masks(pruned, masks)
     model = pack(pruned, LABELS, FeatureConfig(), WindowConfig(), masks)
     data = modelfile.encode(model)
-    sizes = describe.sizes(model, len(data))
-    assert sizes["paper"] == 491_174
-    assert round(sizes["dcase2020"] / 1024, 2) == 463.90
-    assert round(sizes["dcase2020_with_ssn"] / 1024, 2) == 466.40
-    assert sizes["dcase2022"] == 2 * 601_862
-    assert sizes["disk"] == len(data) <= 500_000
+    found = sizes(model, len(data))
+    assert found["paper"] == 491_174
+    assert round(found["dcase2020"] / 1024, 2) == 463.90
+    assert round(found["dcase2020_with_ssn"] / 1024, 2) == 466.40
+    assert found["dcase2022"] == 2 * 601_862
+    assert found["disk"] == len(data) <= 500_000

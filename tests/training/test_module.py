@@ -1,4 +1,4 @@
-"""The training step: labels from a teacher, and the average of the weights."""
+"""The training step: labels from a teacher, masks, rounded weights, and the average of the weights."""
 
 import math
 
@@ -97,3 +97,51 @@ def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
 def test_without_an_average_the_last_weights_are_the_result() -> None:
     network = Flat(1)
     assert module(network).result() is network
+
+
+def test_a_step_computes_with_rounded_weights_and_moves_the_others() -> None:
+    """Straight-through: the gradient at the rounded weights, applied to those that they were made of."""
+    network, reference = Flat(1), Flat(1)
+
+    def halves(weight: Tensor) -> Tensor:
+        return (2 * weight).round() / 2
+
+    trained = module(network, quantize=halves)
+    before = network.dense.weight.detach().clone()
+    with torch.no_grad():
+        reference.dense.weight.copy_(halves(before))
+    x, y = next(iter(batches(0)))
+    loss = trained.training_step((x, y), 0)
+    assert torch.equal(network.dense.weight, halves(before))
+    loss.backward()
+    trained.on_after_backward()
+    assert torch.equal(network.dense.weight, before)
+    nn.functional.cross_entropy(reference(x), y).backward()
+    assert torch.equal(network.dense.weight.grad, reference.dense.weight.grad)
+    assert not torch.equal(before, halves(before))
+    trained.take_result()
+    assert torch.equal(network.dense.weight, halves(before))
+
+
+def test_masks_are_asked_for_each_epoch_and_held() -> None:
+    network = Flat(1)
+    asked: list[int] = []
+
+    def masks(current: nn.Module, epoch: int) -> dict[str, Tensor]:
+        asked.append(epoch)
+        assert current is network
+        return {"dense.weight": (torch.arange(18).view(3, 6) > 5).float()}
+
+    trained = module(network, masks=masks, average_epochs=2.0)
+    trained.averaged.update_parameters(network)  # an average of weights that were not pruned yet
+    trained.on_train_epoch_start()
+    assert (network.dense.weight[0] == 0).all()
+    with torch.no_grad():
+        network.dense.weight.add_(1.0)
+    trained.on_train_batch_end()
+    assert asked == [0]
+    assert (network.dense.weight[0] == 0).all()
+    assert (trained.result().dense.weight[0] != 0).all()
+    trained.take_result()
+    assert (network.dense.weight[0] == 0).all()
+    assert (network.dense.weight[1:] != 0).all()

@@ -15,6 +15,7 @@ import scenelet
 from scenelet.errors import DataError, OutputError, RunError, SceneletError, UsageError
 from scenelet.recipes import load_recipe
 from scenelet.training import run as runs
+from scenelet.training.module import SceneModule
 from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import epoch_batches, fit
@@ -280,11 +281,13 @@ def test_the_teacher_is_the_network_before_it_was_pruned(
     folder, _ = trained
     seen = []
 
-    def look(network: Any, sides: Any, config: Any, masks: Any, whole: Any, *_: Any) -> float:
-        seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in masks for n in (network, whole)])
-        return 0.0
+    def look(module: SceneModule, *_: Any, **__: Any) -> None:
+        module.on_train_epoch_start()
+        assert module.teacher is not None
+        networks = (module.network, module.teacher[0])
+        seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in module.masks for n in networks])
 
-    monkeypatch.setattr("scenelet.workflows.compress.fine_tune", look)
+    monkeypatch.setattr("scenelet.workflows.tune.train", look)
     compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
     (shares,) = seen
     assert max(shares[::2]) > 0.3

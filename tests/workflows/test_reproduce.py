@@ -135,7 +135,7 @@ from scenelet.workflows import grid
 moment = sys.argv.pop(1)
 epochs = {"training": 0, "fine-tuning": 0}
 work, cleaned = "training", 0
-begin, tune, clean = SceneModule.on_train_epoch_start, grid.fine_tune, grid.Store.clean_up
+begin, tune, clean = SceneModule.on_train_epoch_start, grid.shrink, grid.Store.clean_up
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -149,9 +149,9 @@ def on_epoch(self):
 def on_tune(*arguments, **settings):
     global work
     work = "fine-tuning"
-    minutes = tune(*arguments, **settings)
+    shrunk = tune(*arguments, **settings)
     work = "training"
-    return minutes
+    return shrunk
 
 def on_clean_up(self, cell):
     global cleaned
@@ -160,7 +160,7 @@ def on_clean_up(self, cell):
         die()
     clean(self, cell)
 
-SceneModule.on_train_epoch_start, grid.fine_tune, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
+SceneModule.on_train_epoch_start, grid.shrink, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
 main()
 """
 
@@ -265,7 +265,7 @@ def test_mistakes_are_found_before_any_work(tone_set: Path, budget: str, tmp_pat
     with pytest.raises(DataError, match="no fold '7'; there are 1 2 3"):
         reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["7"])
     with pytest.raises(UsageError, match="no recipe is named"):
-        reproduce("table3", tone_set, tmp_path / "out", budget="tiny")
+        reproduce("table3", tone_set, tmp_path / "out", budget="tinny")
     with pytest.raises(UsageError, match=r"no table is named 'table5'; there are ablation, .*; did you mean 'table"):
         reproduce("table5", tone_set, tmp_path / "out")
     narrow = tmp_path / "narrow.toml"

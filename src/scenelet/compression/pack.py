@@ -1,11 +1,12 @@
 """A trained, perhaps pruned, network -> the `SceneModel` that is written as `.scn`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from scenelet.compression.prune import convolution_weights
+from scenelet.compression.quantize import LEVELS, WeightFormat
 from scenelet.compression.trace import trace
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.modelfile import SceneModel, TrainingCounts
@@ -19,15 +20,16 @@ def pack(
     features: FeatureConfig,
     window: WindowConfig,
     masks: Mapping[str, Tensor] | None = None,
-    dtype: Literal["fp16", "fp32"] = "fp16",
+    dtype: WeightFormat = "fp16",
     provenance: Mapping[str, Any] | None = None,
     results: Mapping[str, Any] | None = None,
     licences: tuple[str, ...] = (),
 ) -> SceneModel:
     """Everything a user of the model needs, as plain data.
 
-    Convolution weights are stored as a mask of kept weights and fp16 values, norms in fp16, the
-    standardisation in fp32. `dtype="fp32"` stores all of it exactly, at twice the size.
+    Weights of convolutions and dense layers are stored as a mask of kept weights and values, in fp16 or as whole
+    numbers (`dtype` "int8" or "int4": the network's weights must be on their grid, see `compression.quantize`); norms
+    and biases in fp16, the standardisation in fp32. `dtype="fp32"` stores all of it exactly, at twice the size.
     """
     nodes, arrays = trace(network)
     encodings: dict[str, Any] = {}
@@ -35,7 +37,8 @@ def pack(
         if dtype == "fp32" or name.startswith("standardise."):
             encodings[name] = "fp32"
         else:
-            encodings[name] = "masked_fp16" if name.endswith(".weight") else "fp16"
+            weights = "masked_int8" if dtype in LEVELS else "masked_fp16"
+            encodings[name] = weights if name.endswith(".weight") else "fp16"
     return SceneModel(
         labels=labels,
         features=features,

@@ -18,6 +18,14 @@ def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def gradual_sparsity(epoch: int, ramp: int, sparsity: float) -> float:
+    """Sparsity in an epoch (from 0) of a pruning that reaches `sparsity` in epoch `ramp - 1`.
+
+    s (1 - (1 - (epoch + 1) / ramp)^3): much at first, while little is missed (Zhu and Gupta 2017).
+    """
+    return sparsity * (1 - max(0.0, 1 - (epoch + 1) / ramp) ** 3)
+
+
 def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
     """Parameter name -> 0/1 mask: the `round(sparsity * n)` smallest of all n weights are 0.
 

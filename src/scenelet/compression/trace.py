@@ -1,5 +1,6 @@
 """A trained network -> the node list and arrays of a model file, by `torch.fx`."""
 
+import operator
 from typing import Any, cast
 
 import numpy as np
@@ -7,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from scenelet.nn.blocks import GlobalMeanPool
+from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
 from scenelet.nn.dropout import Dropout
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.standardise import Standardised
-from scenelet.nodes import Add, Conv, MaxPool, Node, Relu, ScaleShift, Softmax
+from scenelet.nodes import Add, Conv, MaxPool, Node, Relu, ScaleShift, Silu, Softmax
 from scenelet.nodes import Flatten as FlattenNode
+from scenelet.nodes import FrequencyMeanPool as FrequencyMeanPoolNode
 from scenelet.nodes import GlobalMeanPool as GlobalMeanPoolNode
 from scenelet.nodes import Linear as LinearNode
 
@@ -53,6 +55,10 @@ def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
             else:
                 nodes += _module_nodes(module, str(step.target), source, step.name, arrays)
             names[step] = step.name
+        elif step.op == "call_function" and step.target is operator.add:
+            left, right = (names[argument] for argument in step.args)
+            nodes.append(Add(inputs=(left, right), output=step.name))
+            names[step] = step.name
         else:
             raise TypeError(f"{step.op} {step.target} has no node in a model file")
     return tuple(nodes), arrays
@@ -60,18 +66,19 @@ def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BatchNorm | SubSpectralNorm | GlobalMeanPool | Dropout) or super().is_leaf_module(
-            m, module_qualified_name
-        )
+        own = BatchNorm | SubSpectralNorm | FrequencyMeanPool | GlobalMeanPool | Dropout
+        return isinstance(m, own) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
     """The nodes of one layer; puts its arrays, named after the layer, into `arrays`."""
     edges: dict[str, Any] = {"input": source, "output": output}
-    if isinstance(module, nn.Conv2d) and set(module.dilation) == {1}:
+    if isinstance(module, nn.Conv2d):
         return _conv_nodes(module, name, source, output, arrays)
     if isinstance(module, nn.MaxPool2d):
         return [MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)]
+    if isinstance(module, FrequencyMeanPool):
+        return [FrequencyMeanPoolNode(**edges)]
     if isinstance(module, GlobalMeanPool):
         return [GlobalMeanPoolNode(**edges)]
     if isinstance(module, nn.Linear) and module.bias is not None:
@@ -79,6 +86,8 @@ def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays
         return [LinearNode(weight=f"{name}.weight", bias=f"{name}.bias", **edges)]
     if isinstance(module, nn.ReLU):
         return [Relu(**edges)]
+    if isinstance(module, nn.SiLU):
+        return [Silu(**edges)]
     if isinstance(module, nn.Flatten) and module.start_dim == 1:
         return [FlattenNode(**edges)]
     raise TypeError(f"layer {name} ({type(module).__name__}) has no node in a model file")
@@ -89,6 +98,7 @@ def _conv_nodes(module: nn.Conv2d, name: str, source: str, output: str, arrays: 
     arrays[f"{name}.weight"] = _array(module.weight)
     padding = cast(tuple[int, int], module.padding)
     settings: dict[str, Any] = {"stride": module.stride, "padding": padding, "groups": module.groups}
+    settings["dilation"] = module.dilation
     weighed = output if module.bias is None else f"{output}.conv"
     nodes: list[Node] = [Conv(input=source, output=weighed, weight=f"{name}.weight", **settings)]
     if module.bias is not None:

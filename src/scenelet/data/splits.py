@@ -65,13 +65,13 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     elif table.has_split:
         train, test, how = _own_split(clips)
     else:
-        train, test = _cut(clips, config.test_fraction, [config.seed, 0], every_class=True)
+        train, test = cut_groups(clips, config.test_fraction, [config.seed, 0], every_class=True)
         how = f"made split, {100 * config.test_fraction:g} % of each class in whole groups, seed {config.seed}"
     validation = _side(train, "validation")
     if validation:
         train = tuple(clip for clip in train if clip.split != "validation")
     elif config.validation_fraction > 0:
-        train, validation = _cut(train, config.validation_fraction, [config.seed, 1], every_class=False)
+        train, validation = cut_groups(train, config.validation_fraction, [config.seed, 1], every_class=False)
         if not validation:
             raise DataError(
                 f"{table.root}: a validation_fraction of {config.validation_fraction:g} leaves no clip for validation"
@@ -160,7 +160,7 @@ def _require_training(table: ClipTable, train: Iterable[Clip], how: str) -> None
         )
 
 
-def _cut(clips: Clips, fraction: float, seed: Sequence[int], every_class: bool) -> tuple[Clips, Clips]:
+def cut_groups(clips: Clips, fraction: float, seed: Sequence[int], every_class: bool) -> tuple[Clips, Clips]:
     """(kept, cut off): of each class as near `fraction` of its clips as whole groups allow, never all.
 
     Classes with few groups choose first; a group that spans classes follows the first to choose.

@@ -34,6 +34,7 @@ class Row(Settings):
     recipe: str | None = Field(None, description="whose own part is taken in, without what it stands on")
     settings: Mapping[str, dict[str, Any]] = Field({}, description="section -> setting -> value")
     fine_tune: bool | None = Field(None, description="None: as the table says")
+    teacher: str | None = Field(None, description="the row whose network, before it is fine-tuned, teaches this one")
     paper: PaperFigures | None = None
 
 
@@ -73,10 +74,22 @@ class SystemTable(Settings):
                 raise ValueError(f"row {row.name!r} sets prune and is not fine-tuned; give it fine_tune = true")
             if {"fold", "city"} & {*self.common.get("split", {}), *row.settings.get("split", {})}:
                 raise ValueError(f"row {row.name!r} sets what is held out, which --fold and --cities do")
+            if row.teacher is not None and (row.teacher == row.name or row.teacher not in names):
+                raise ValueError(f"row {row.name!r}: its teacher {row.teacher!r} is no other row")
+            if row.teacher is not None and self._taught_by_itself(row):
+                raise ValueError(f"row {row.name!r}: its teachers teach each other in a circle")
             if row.recipe is not None and row.recipe not in list_recipes():
                 known = f"there are {', '.join(list_recipes())}"
                 raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
         return self
+
+    def _taught_by_itself(self, row: Row) -> bool:
+        teachers = {one.name: one.teacher for one in self.rows}
+        seen, name = {row.name}, row.teacher
+        while name is not None and name not in seen:
+            seen.add(name)
+            name = teachers.get(name)
+        return name is not None
 
     def config(self, row: Row, budget: str) -> RunConfig:
         """The row's settings under a budget: the name of a recipe, or a TOML file.

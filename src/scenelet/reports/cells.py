@@ -1,6 +1,6 @@
 """What a finished cell of a comparison holds: one system, trained once, and its answer to every test clip."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scenelet.config import Settings
@@ -28,9 +28,14 @@ class CellResult(Settings):
         labels: the classes, in the order of all probabilities.
         train_counts: (classes,) training clips of each.
         parameters, parameters_kept: as `scenelet.modelfile.TrainingCounts`.
-        bytes: of the model file by each rule of `scenelet.describe.sizes`.
+        bytes: of the model file by each rule of `scenelet.sizes.sizes`.
         steps: optimiser steps, fine-tuning included.
         minutes: that these took; rows that share a training count it each.
+        dtype, sparsity: of the weights in the model file, where the network was fine-tuned.
+        file_parts: where that file's bytes are, see `scenelet.sizes.FileParts`.
+        file_difference: the largest difference of a test clip's probability between the network as PyTorch computes it
+            and that file.
+        other_labels: test clips to which the two give different labels.
         versions: of the software.
         clips: every test clip.
     """
@@ -44,6 +49,11 @@ class CellResult(Settings):
     bytes: dict[str, int]
     steps: int
     minutes: float
+    dtype: str | None = None
+    sparsity: float | None = None
+    file_parts: dict[str, int] | None = None
+    file_difference: float | None = None
+    other_labels: int | None = None
     versions: dict[str, str]
     clips: tuple[ClipOutcome, ...]
 
@@ -61,5 +71,22 @@ def cells_csv(cells: Iterable[tuple[str, CellResult]]) -> str:
         measured = measures(cell.clips, cell.labels)
         shares = [f"{measured[name]:.6f}" for name in head[4:7]]
         own = [system, cell.held_out, cell.seed, measured["clips"], *shares, cell.parameters_kept]
-        rows.append([*own, cell.bytes["disk"], f"{cell.minutes:.1f}"])
-    return csv_text([*head, "bytes", "minutes"], rows)
+        sparsity = "" if cell.sparsity is None else f"{cell.sparsity:.4f}"
+        parts: Mapping[str, int | str] = cell.file_parts or {"weights": "", "weights_bound": ""}
+        file = [cell.bytes["disk"], cell.dtype or "", sparsity, parts["weights"], parts["weights_bound"]]
+        file += ["", ""] if cell.file_difference is None else [f"{cell.file_difference:.1e}", cell.other_labels or 0]
+        rows.append([*own, *file, f"{cell.minutes:.1f}"])
+    return csv_text(
+        [
+            *head,
+            "bytes",
+            "dtype",
+            "sparsity",
+            "weights_bytes",
+            "weights_bound",
+            "file_difference",
+            "other_labels",
+            "minutes",
+        ],
+        rows,
+    )

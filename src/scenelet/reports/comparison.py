@@ -43,10 +43,11 @@ class _Answers:
     losses: NDArray[np.float64]
 
 
-def stated(config: RunConfig) -> dict[str, Any]:
-    """The settings that are not at their defaults, as JSON values; fold, city and seed are the cells'."""
+def stated(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
+    """The settings that are not at their defaults, and the row that teaches; fold, city and seed are the cells'."""
     plain = config.model_copy(update={"split": config.split.model_copy(update={"fold": None, "city": None}), "seed": 0})
-    return plain.model_dump(mode="json", exclude_defaults=True)
+    taught = {} if teacher is None else {"teacher": teacher}
+    return plain.model_dump(mode="json", exclude_defaults=True) | taught
 
 
 def macro_accuracy(result: CellResult) -> float:
@@ -80,7 +81,7 @@ def compare(
             "name": result.row.name,
             "cells": len(result.cells),
             "cells_expected": result.expected,
-            "settings": stated(result.config),
+            "settings": stated(result.config, result.row.teacher),
             "paper": None if result.row.paper is None else result.row.paper.model_dump(),
         }
         own = answers.get(result.row.name)

@@ -62,7 +62,9 @@ def markdown(compared: Mapping[str, Any]) -> str:
     rows = compared["rows"]
     with_paper = any(row["paper"] for row in rows)
     heads = ["system", "macro accuracy here, % [95 %]", "against reference, points [95 %]", "p", "log loss [95 %]"]
-    heads += ["parameters kept", "size, kB"] + (["paper: accuracy, %", "parameters", "size"] if with_paper else [])
+    heads += ["parameters kept", "size, kB", "file, bytes"] + (
+        ["paper: accuracy, %", "parameters", "size"] if with_paper else []
+    )
     lines = [f"## {compared['title']}", "", _line(heads), _line(["---"] * len(heads))]
     for row in rows:
         paper = _paper_columns(row["paper"], compared["paper_clips"]) if with_paper else []
@@ -92,7 +94,7 @@ def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
     name = row["name"] if row["cells"] == row["cells_expected"] else _unfinished(row)
     if "macro_accuracy" not in row:
-        return [name, *[""] * 6]
+        return [name, *[""] * 7]
     test = row["against_reference"]
     difference, p = ("reference", "") if row["name"] == reference else ("", "")
     if test is not None:
@@ -107,6 +109,7 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
         interval_text(row["log_loss"], 3),
         f"{row['parameters_kept']:,}",
         f"{row['bytes']['paper'] / 1000:,.2f}",
+        f"{row['bytes']['disk']:,}",
     ]
 
 
@@ -151,7 +154,10 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
             notes.append("Folds are held out in several cells, so their clips are counted once for each.")
         if len(compared["versions"]) > 1:
             notes.append("The cells were made with different versions of the software, which the JSON file lists.")
-        notes.append("Size: kept weights and all norm parameters, 4 bytes each, 2 where the row is pruned.")
+        notes.append(
+            "Size: kept weights and all norm parameters, by the bytes of their format (4; 2 where the row is pruned; 1"
+            " for whole numbers). File: the largest of the cells' model files, on disk; whole networks are in fp32."
+        )
         labels = list(measured[0]["per_class"])
         if len(labels) < FEW_CLASSES:
             notes.append(f"In brackets behind an accuracy: {', '.join(labels)}.")

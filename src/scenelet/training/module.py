@@ -18,6 +18,8 @@ from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
 from scenelet.training.schedule import learning_rate
 
 History = list[dict[str, float]]
+Masks = Mapping[str, Tensor]
+"""Parameter name -> 0/1 tensor of kept weights."""
 
 
 class SceneModule(lightning.LightningModule):
@@ -29,7 +31,9 @@ class SceneModule(lightning.LightningModule):
         schedule: epochs, optimiser and learning rate.
         batches: epoch -> its batches.
         validation: clips to measure after each epoch, or None.
-        masks: parameter name -> 0/1 tensor of kept weights, held through every step.
+        masks: asked for at the start of each epoch, with the network and the epoch; held through its steps.
+        quantize: weights of a convolution or dense layer -> those that a step computes with, whose gradient moves the
+            ones that they were made of (straight-through, Bengio et al. 2013); None: the weights themselves.
         teacher: another network, and the share of each label that is its softmax on the same batch (Hinton et al.
             2015, at temperature 1); None: labels as they are.
     """
@@ -41,13 +45,16 @@ class SceneModule(lightning.LightningModule):
         schedule: ScheduleConfig,
         batches: Callable[[int], EpochBatches],
         validation: ClipSet | None = None,
-        masks: Mapping[str, Tensor] | None = None,
+        masks: Callable[[nn.Module, int], Masks] | None = None,
+        quantize: Callable[[Tensor], Tensor] | None = None,
         teacher: tuple[nn.Module, float] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.schedule, self.batches, self.validation = schedule, batches, validation
-        self.masks = dict(masks or {})
+        self.masks_of, self.quantize = masks, quantize
+        self.masks: Masks = {}
+        self._unrounded: list[Tensor] = []
         self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
         self.averaged: AveragedModel | None = None
         if schedule.average_epochs:
@@ -68,8 +75,7 @@ class SceneModule(lightning.LightningModule):
         """Adam or AdamW under the schedule's learning rate, which changes every step."""
         kind = torch.optim.Adam if self.schedule.optimizer == "adam" else torch.optim.AdamW
         # only AdamW decouples the decay; norms and biases are not decayed
-        layers = [module for module in self.network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-        decayed = {id(layer.weight) for layer in layers}
+        decayed = {id(weight) for weight in self._layer_weights()}
         weights = [p for p in self.network.parameters() if id(p) in decayed]
         others = [p for p in self.network.parameters() if id(p) not in decayed]
         groups = [
@@ -82,13 +88,17 @@ class SceneModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Begin to note this epoch; dropout draws from the epoch's randomness, like everything else."""
+        """Begin to note this epoch, under its masks; dropout draws from its randomness, like everything else."""
         self._losses, self._started = [], time.perf_counter()
+        if self.masks_of is not None:
+            self.masks = self.masks_of(self.network, self.current_epoch)
+            self._apply_masks()
         reseed(self.network, self.batches(self.current_epoch).dropout_seed())
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Loss of one batch."""
         x, y = batch
+        self._round()
         if self.teacher is not None:
             network, share = self.teacher
             with torch.no_grad():
@@ -97,12 +107,16 @@ class SceneModule(lightning.LightningModule):
         self._losses.append(loss.detach())
         return loss
 
+    def on_after_backward(self) -> None:
+        """Put back the weights that were rounded for the step: the optimiser moves these."""
+        with torch.no_grad():
+            for weight, unrounded in zip(self._layer_weights(), self._unrounded, strict=False):
+                weight.copy_(unrounded)
+        self._unrounded = []
+
     def on_train_batch_end(self, *_: Any) -> None:
         """Put pruned weights back to zero, where the optimiser's momentum moved them; go on with the average."""
-        with torch.no_grad():
-            for name, mask in self.masks.items():
-                weight = self.network.get_parameter(name)
-                weight.mul_(mask.to(weight.device))
+        self._apply_masks()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
@@ -111,8 +125,32 @@ class SceneModule(lightning.LightningModule):
         return self.network if self.averaged is None else self.averaged.module
 
     def take_result(self) -> None:
-        """Give `network` the weights of `result`."""
+        """Give `network` the weights of `result`, under the masks and rounded."""
         self.network.load_state_dict(self.result().state_dict())
+        self._apply_masks()  # an average holds weights from before they were pruned
+        self._round()
+        self._unrounded = []
+
+    def _layer_weights(self) -> list[Tensor]:
+        """Of convolutions and dense layers: what is decayed and rounded."""
+        layers = (module for module in self.network.modules() if isinstance(module, nn.Conv2d | nn.Linear))
+        return [layer.weight for layer in layers]
+
+    @torch.no_grad()
+    def _apply_masks(self) -> None:
+        for name, mask in self.masks.items():
+            weight = self.network.get_parameter(name)
+            weight.mul_(mask.to(weight.device))
+
+    @torch.no_grad()
+    def _round(self) -> None:
+        """Round the weights in place, remembering what they were."""
+        if self.quantize is None:
+            return
+        weights = self._layer_weights()
+        self._unrounded = [weight.detach().clone() for weight in weights]
+        for weight in weights:
+            weight.copy_(self.quantize(weight))
 
     def on_train_epoch_end(self) -> None:
         """Note the epoch in `history`, and hand it to the loggers."""

@@ -53,6 +53,8 @@ class RunRecord(Settings):
     labels: tuple[str, ...]
     train_counts: tuple[int, ...]
     versions: dict[str, str]
+    teacher: dict[str, Any] | None = None
+    """Where the run that taught this one lies ("run"), its recipe and its network; None: the labels alone."""
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,8 @@ from scenelet import modelfile
 from scenelet.compression.pack import pack
 from scenelet.config import RunConfig, setting_keys
 from scenelet.console import say
-from scenelet.errors import RunError
+from scenelet.data.sources import load_table
+from scenelet.errors import RunError, UsageError
 from scenelet.training import run as runs
 from scenelet.training.batches import EpochBatches
 from scenelet.training.loop import train
@@ -19,7 +20,9 @@ from scenelet.training.losses import build_loss
 from scenelet.training.mixing import UNMIXED, build_mixer
 from scenelet.training.module import SceneModule
 from scenelet.training.moves import build_moves
+from scenelet.workflows.fit_network import Limits, fit_network
 from scenelet.workflows.sides import Sides, load_sides, measure
+from scenelet.workflows.teacher import Teacher, find_teacher
 
 
 def fit(
@@ -31,6 +34,8 @@ def fit(
     audio_dir: Path | None = None,
     three_classes: bool = False,
     resume: bool = False,
+    teacher: Path | None = None,
+    limits: Limits | None = None,
     cache_dir: Path | None = None,
     description: str = "Training",
     talk: bool = True,
@@ -45,6 +50,10 @@ def fit(
         audio_dir: where a CSV's files lie, when not beside it.
         three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
         resume: go on from the run's last finished epoch; the end is the same as undisturbed.
+        teacher: a finished run folder, whose network gives `config.distil` of each label; None: the labels alone, or
+            with `resume` the teacher that the run has.
+        limits: on what the network costs; its width and depth are found, see `scenelet.workflows.fit_network`. They
+            become settings of the run.
         cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
         description: shown beside the progress bar.
         talk: say what was recognised and how the epochs go; the bar shows in any case.
@@ -52,6 +61,10 @@ def fit(
     Raises:
         SceneletError: data, settings or run folder cannot be used.
     """
+    if limits is not None and limits != Limits() and config is None:
+        raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
+    if config is not None and limits is not None and limits != Limits():
+        config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
     config = _settings(out, config, resume)
     source = runs.DataRecord(
         path=str(data.resolve()),
@@ -63,13 +76,22 @@ def fit(
     network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
     # what a model file cannot hold is better known before training than after
     modelfile.encode(pack(network, sides.labels, config.features, config.window))
-    _begin(out, config, recipe, sides)
+    taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
+    _begin(out, config, recipe, sides, taught)
     loss = build_loss(config.loss, sides.train.class_counts())
-    module = SceneModule(network, loss, config.schedule, epoch_batches(sides, config), sides.validation)
+    module = SceneModule(
+        network,
+        loss,
+        config.schedule,
+        epoch_batches(sides, config),
+        sides.validation,
+        teacher=None if taught is None else (taught.network, config.distil),
+    )
     parameters = sum(p.numel() for p in network.parameters())
     if talk:
         epochs = f"{config.schedule.epochs} epochs of {len(sides.train)} clips"
-        say(f"{config.network.name}: {parameters:,} parameters, {epochs}")
+        by = "" if taught is None else f", taught by {taught.record['run']}"
+        say(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}")
     train(module, config.precision, out, resume, config.select == "validation", description, talk)
     minutes = sum(row["seconds"] for row in module.history) / 60
 
@@ -79,6 +101,15 @@ def fit(
     runs.plot_curves(out, module.history)
     runs.write_metrics(out, metrics)
     return metrics
+
+
+def _within(config: RunConfig, limits: Limits, labels: tuple[str, ...], talk: bool) -> RunConfig:
+    """The settings with a network that is within the limits."""
+    config, costs = fit_network(config, labels, limits)
+    if talk:
+        size = f"{costs.macs_per_second / 1e6:,.1f} M multiply-accumulates a second"
+        say(f"found: width {config.network.width}, {size}, {costs.parameter_bytes:,} bytes of parameters")
+    return config
 
 
 def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Callable[[int], EpochBatches]:
@@ -121,7 +152,7 @@ def _value(config: RunConfig, key: str) -> Any:
     return functools.reduce(getattr, key.split("."), config)
 
 
-def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides) -> None:
+def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides, taught: Teacher | None) -> None:
     """Write the run's record, or check that a resumed run still sees the same clips."""
     record = runs.RunRecord(
         config=config,
@@ -130,6 +161,7 @@ def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides) -> None:
         labels=sides.labels,
         train_counts=tuple(sides.train.class_counts()),
         versions=runs.versions(),
+        teacher=None if taught is None else taught.record,
     )
     if not (out / runs.RECORD).exists():
         runs.write_record(out, record, sides.split)

@@ -4,6 +4,7 @@ A store is a folder:
 
 trained/KEY/     the run folder of a training; shared by the rows that differ only in their pruning
 tuning/KEY/      checkpoints of a fine-tuning, while it runs
+models/KEY.scn   the model file of a cell that was fine-tuned
 cells/KEY.json   what a finished cell measured
 locks/           so that several processes can work on one store
 
@@ -13,15 +14,14 @@ the software; `CellResult.versions` does.
 """
 
 import contextlib
-import copy
 import functools
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import filelock
 import numpy as np
@@ -30,22 +30,26 @@ from pydantic import ValidationError
 
 from scenelet import modelfile
 from scenelet.classifier import Classifier
-from scenelet.compression import prune
 from scenelet.compression.pack import pack
+from scenelet.compression.quantize import WeightFormat
 from scenelet.config import PruneConfig, RunConfig, Settings
 from scenelet.data.splits import Split, fingerprint, make_split
 from scenelet.data.table import ClipTable
-from scenelet.describe import sizes
 from scenelet.errors import DataError, RunError
 from scenelet.files import make_folder, replace_file
+from scenelet.nn.standardise import Standardised
 from scenelet.recipes.tables import SystemTable
 from scenelet.reports.cells import CellResult, ClipOutcome
+from scenelet.sizes import file_parts, sizes
 from scenelet.training import run as runs
+from scenelet.training.batches import ClipSet, clip_probabilities
 from scenelet.training.loop import CHECKPOINTS, LOGS
+from scenelet.training.module import Masks
 from scenelet.workflows.fit import epoch_batches, fit
+from scenelet.workflows.shrink import Shrunk, shrink
 from scenelet.workflows.sides import Sides, file_probabilities, load_sides
-from scenelet.workflows.tune import fine_tune
 
+WHOLE: WeightFormat = "fp32"  # of a network that is stored as it was trained
 FORMAT = 1  # raise it when the same settings no longer give the same results, or when a default changes
 
 
@@ -59,6 +63,7 @@ class Cell:
         seed: of the training.
         config: everything else; it holds the fold or city and the seed too.
         tuned: whether the network is pruned (or kept whole) and fine-tuned after training.
+        teacher: whose network teaches this one.
     """
 
     row: str
@@ -66,6 +71,7 @@ class Cell:
     seed: int
     config: RunConfig
     tuned: bool
+    teacher: "Cell | None" = None
 
 
 def cell_of(
@@ -80,9 +86,11 @@ def cell_of(
     config = systems.config(chosen, budget)
     place = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
     split = config.split.model_copy(update=place)
-    return Cell(
-        row, held_out, seed, config.model_copy(update={"split": split, "seed": seed}), systems.fine_tuned(chosen)
-    )
+    config = config.model_copy(update={"split": split, "seed": seed})
+    teacher = None
+    if chosen.teacher is not None:
+        teacher = cell_of(systems, chosen.teacher, budget, held_out, seed, cities)
+    return Cell(row, held_out, seed, config, systems.fine_tuned(chosen), teacher)
 
 
 class Store:
@@ -143,18 +151,33 @@ class Store:
         if sides.test is None:
             raise DataError(f"{self.source.path}: its split has no test clips to measure on")
         run, tuning = self.run_folder(cell), self._tuning_folder(cell)
-        minutes = self._train(config, run, description)
+        minutes = self._train(cell, description)
         network = runs.load_network(run, runs.read_record(run))
-        epochs, masks = config.schedule.epochs, None
+        epochs, masks, dtype = config.schedule.epochs, None, WHOLE
+        shrunk: Shrunk | None = None
+
+        def file_of(network: Standardised, masks: Masks | None, dtype: WeightFormat) -> bytes:
+            return modelfile.encode(pack(network, sides.labels, config.features, config.window, masks, dtype))
+
         if cell.tuned:
-            whole = copy.deepcopy(network)
-            masks = prune.global_l1_masks(network, config.prune.sparsity)
-            prune.apply_masks(network, masks)
-            minutes += fine_tune(network, sides, config, masks, whole, tuning, f"{description}, fine-tuned", talk=False)
-            epochs += config.prune.epochs
-        dtype: Literal["fp16", "fp32"] = "fp16" if cell.tuned and config.prune.sparsity > 0 else "fp32"
-        file = modelfile.encode(pack(network, sides.labels, config.features, config.window, masks, dtype))
+            shrunk = shrink(
+                network,
+                sides,
+                config,
+                lambda *parts: len(file_of(*parts)),
+                tuning,
+                f"{description}, fine-tuned",
+                talk=False,
+            )
+            masks, epochs, minutes = shrunk.masks, epochs + config.prune.epochs, minutes + shrunk.minutes
+            if shrunk.sparsity > 0 or shrunk.dtype != "fp16":
+                dtype = shrunk.dtype
+        file = file_of(network, masks, dtype)
         model = modelfile.decode(file, description)
+        if cell.tuned:
+            make_folder(self.folder / "models")
+            replace_file(self.model_path(cell), file)
+        answers = file_probabilities(Classifier(model), sides.test.features)
         result = CellResult(
             held_out=cell.held_out,
             seed=cell.seed,
@@ -165,8 +188,12 @@ class Store:
             bytes=sizes(model, len(file)),
             steps=epochs * len(epoch_batches(sides, config)(0)),
             minutes=minutes,
+            dtype=None if shrunk is None else dtype,
+            sparsity=None if shrunk is None else shrunk.sparsity,
+            file_parts=None if shrunk is None else asdict(file_parts(model)),
+            **({} if shrunk is None else _beside_the_file(network, sides.test, answers)),
             versions=runs.versions(),
-            clips=_outcomes(file_probabilities(Classifier(model), sides.test.features), sides),
+            clips=_outcomes(answers, sides),
         )
         make_folder(self.folder / "cells")
         replace_file(self._result_path(cell), result.model_dump_json() + "\n")
@@ -177,9 +204,15 @@ class Store:
         """Delete the checkpoints of a finished cell's fine-tuning; a kill may have left them."""
         shutil.rmtree(self._tuning_folder(cell), ignore_errors=True)
 
-    def _train(self, config: RunConfig, run: Path, description: str) -> float:
-        """Train into the run folder unless it holds a finished run; returns the minutes that it took."""
+    def _train(self, cell: Cell, description: str) -> float:
+        """Train into the cell's run folder unless it holds a finished run; returns the minutes that it took."""
+        config, run = cell.config, self.run_folder(cell)
         if not (run / runs.METRICS).is_file():
+            teacher = None
+            if cell.teacher is not None:
+                teacher = self.run_folder(cell.teacher)
+                with self.claim(cell.teacher, wait=True):
+                    self._train(cell.teacher, f"{cell.teacher.row}, teacher of {description}")
             fit(
                 Path(self.source.path),
                 run,
@@ -188,6 +221,7 @@ class Store:
                 audio_dir=None if self.source.audio_dir is None else Path(self.source.audio_dir),
                 three_classes=self.source.three_classes,
                 resume=True,
+                teacher=teacher,
                 cache_dir=self.cache_dir,
                 description=description,
                 talk=False,
@@ -199,6 +233,10 @@ class Store:
     def _tuning_folder(self, cell: Cell) -> Path:
         return self.folder / "tuning" / self._key(cell)
 
+    def model_path(self, cell: Cell) -> Path:
+        """The model file of a cell whose network was fine-tuned."""
+        return self.folder / "models" / f"{self._key(cell)}.scn"
+
     def _result_path(self, cell: Cell) -> Path:
         return self.folder / "cells" / f"{self._key(cell)}.json"
 
@@ -207,7 +245,8 @@ class Store:
 
     def _training_key(self, cell: Cell) -> str:
         untouched = cell.config.model_copy(update={"prune": PruneConfig()})
-        return _hash(self._clips(cell.config.split), _settings(untouched))
+        taught = [] if cell.teacher is None else [self._training_key(cell.teacher)]
+        return _hash(self._clips(cell.config.split), _settings(untouched), *taught)
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
@@ -223,6 +262,15 @@ def _clips(split: Split) -> str:
 
 def _hash(*values: Any) -> str:
     return hashlib.sha256(json.dumps([FORMAT, *values], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _beside_the_file(network: Standardised, clips: ClipSet, answers: NDArray[np.float32]) -> dict[str, Any]:
+    """How far the network, as fine-tuning left it, is from what its file answers to the same clips."""
+    trained = clip_probabilities(network, clips.features)
+    return {
+        "file_difference": float(np.abs(trained - answers).max()),
+        "other_labels": int((trained.argmax(1) != answers.argmax(1)).sum()),
+    }
 
 
 def _outcomes(probabilities: NDArray[np.float32], sides: Sides) -> tuple[ClipOutcome, ...]:

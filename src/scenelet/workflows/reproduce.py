@@ -1,7 +1,7 @@
 """A whole table of systems as a grid of trainings that can be interrupted, with the paper's figures beside."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +77,12 @@ def reproduce(
     configs = {row.name: systems.config(row, budget) for row in systems.rows}
     for row, config in configs.items():
         _require_a_network(config, table.labels, f"{row} under {budget}")
+    for taught in (row for row in systems.rows if row.teacher is not None):
+        _require_a_teacher(taught.name, str(taught.teacher), configs)
     parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
     stem = "-".join([Path(name).stem, Path(budget).stem, *parts])
-    require_same(out, stem, systems.title, described, {row: stated(config) for row, config in configs.items()})
+    settings = {row.name: stated(configs[row.name], row.teacher) for row in systems.rows}
+    require_same(out, stem, systems.title, described, settings)
     make_folder(out)
 
     def report() -> dict[str, Any]:
@@ -150,6 +153,13 @@ def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -
         pack(build_network(config, len(labels), bands, bands), labels, config.features, config.window).shapes()
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another budget") from None
+
+
+def _require_a_teacher(row: str, teacher: str, configs: Mapping[str, RunConfig]) -> None:
+    """The same for a teacher that hears something else than the row that it teaches."""
+    for what in ("features", "window"):
+        if getattr(configs[row], what) != getattr(configs[teacher], what):
+            raise UsageError(f"row {row!r}: its teacher {teacher!r} has other {what}; give both the same")
 
 
 def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:

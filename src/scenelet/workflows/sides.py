@@ -1,7 +1,7 @@
 """From a run's record of its data to the features of its training, validation and test sides."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from scenelet.config import RunConfig
 from scenelet.console import say
 from scenelet.data.cache import ClipFeatures, band_statistics, load_features
 from scenelet.data.sources import load_table
-from scenelet.data.splits import Split, make_split
-from scenelet.data.table import ClipTable
+from scenelet.data.splits import Split, cut_groups, make_split
+from scenelet.data.table import Clip, ClipTable
+from scenelet.errors import UsageError
 from scenelet.metrics import summary
 from scenelet.training.batches import ClipSet, class_indices, clip_probabilities, mean_over_windows
 from scenelet.training.run import DataRecord
@@ -89,6 +90,32 @@ def _say_what_was_found(table: ClipTable, split: Split, config: RunConfig) -> No
         say("warning: no groups are given; several clips of one place may lie on both sides, and flatter the test")
     if config.split.fold is None and config.split.city is None and len(table.folds) > 1:
         say("warning: the data's folds are not used; --fold holds one out")
+
+
+def cut_validation(sides: Sides, fraction: float, seed: int) -> Sides:
+    """The same data with a validation side of whole groups of the training side, near `fraction` of each class's clips.
+
+    Raises:
+        UsageError: the training side has too few groups.
+    """
+    kept, cut = cut_groups(sides.split.train, fraction, [seed, 3], every_class=False)
+    if not cut or len({clip.label for clip in kept}) < len(sides.labels):
+        raise UsageError(
+            "the training side has too few recordings to choose a number format by; give --dtype int8, for example"
+        )
+    place = {clip.name: index for index, clip in enumerate(sides.split.train)}
+
+    def part(clips: Sequence[Clip]) -> ClipSet:
+        return some_clips(sides.train, np.array([place[clip.name] for clip in clips]))
+
+    split = replace(sides.split, train=kept, validation=cut)
+    return replace(sides, split=split, train=part(kept), validation=part(cut))
+
+
+def some_clips(clips: ClipSet, rows: NDArray[np.integer]) -> ClipSet:
+    """Those at the places `rows`, in their order."""
+    features = ClipFeatures(clips.features.values, clips.features.first[rows], clips.features.count[rows])
+    return ClipSet(features, clips.targets[rows], clips.classes)
 
 
 def measure(network: nn.Module, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -1,48 +1,59 @@
-"""Train a network on, with its pruned weights held at zero."""
+"""Prune a trained network and train it on, under its masks and in its number format."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable
 from pathlib import Path
 
-from torch import Tensor
+from torch import nn
 
-from scenelet.config import LossConfig, RunConfig, ScheduleConfig
+from scenelet.compression import prune
+from scenelet.compression.quantize import quantizer, round_network
+from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
 from scenelet.nn.standardise import Standardised
 from scenelet.training.loop import train
 from scenelet.training.losses import build_loss
-from scenelet.training.module import SceneModule
+from scenelet.training.module import Masks, SceneModule
 from scenelet.workflows.fit import epoch_batches
 from scenelet.workflows.sides import Sides
 
 EPOCHS_APART = 100_000  # another `prune.seed` draws as epochs do that no training reaches
 
 
-def fine_tune(
+def prune_and_tune(
     network: Standardised,
     sides: Sides,
     config: RunConfig,
-    masks: Mapping[str, Tensor],
-    whole: Standardised,
     folder: Path | None = None,
     description: str = "Fine-tuning",
     talk: bool = True,
-) -> float:
-    """Train `network` in place for `config.prune.epochs`; returns the minutes that it took.
+) -> tuple[Masks, float]:
+    """Prune `network` in place to `config.prune.sparsity`, train it for `config.prune.epochs`, and round its weights.
 
-    The rate falls linearly (the paper, section 5.1). Without epochs nothing is done.
+    The rate falls linearly (the paper, section 5.1). Where the format is int8 or int4, every step computes with the
+    rounded weights. Without epochs the network is pruned and rounded only; one that is neither pruned nor rounded is
+    trained on all the same.
 
     Args:
-        network: pruned, or whole.
+        network: trained; it teaches itself as it was, where `config.prune.distil` is above 0.
         sides: the data.
-        config: the run's settings; its section `prune` says what is changed for this.
-        masks: parameter name -> 0/1 tensor of kept weights.
-        whole: the network before it was pruned, which teaches where `config.prune.distil` is above 0.
+        config: the run's settings; its section `prune` says what is done. `dtype` is a format, and `budget` is not
+            looked at: see `scenelet.workflows.shrink`.
         folder: for checkpoints; what is found there is gone on from. None writes nothing.
         description: shown beside the progress bar.
         talk: as `scenelet.training.loop.train`.
+
+    Returns:
+        The masks of what is left, and the minutes that the training took.
     """
-    settings = config.prune
+    settings, dtype = config.prune, config.prune.dtype
+    assert dtype != "auto"
+    whole = copy.deepcopy(network)
+    masks_of = masks_by_epoch(network, settings)
     if settings.epochs == 0:
-        return 0.0
+        masks = masks_of(network, 0)
+        prune.apply_masks(network, masks)
+        round_network(network, dtype)
+        return masks, 0.0
     schedule = ScheduleConfig(
         **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate", "average_epochs"}),
         epochs=settings.epochs,
@@ -61,8 +72,24 @@ def fine_tune(
         build_loss(loss, sides.train.class_counts()),
         schedule,
         batches,
-        masks=masks,
+        masks=masks_of,
+        quantize=quantizer(dtype),
         teacher=teacher,
     )
     train(module, config.precision, folder, folder is not None, description=description, talk=talk)
-    return sum(row["seconds"] for row in module.history) / 60
+    round_network(network, dtype)  # the weights are rounded; the norms too now
+    return module.masks, sum(row["seconds"] for row in module.history) / 60
+
+
+def masks_by_epoch(network: nn.Module, settings: PruneConfig) -> Callable[[nn.Module, int], Masks]:
+    """The masks to hold in each epoch: those of `network` as it is now, or new ones while more and more is pruned."""
+    if settings.gradual == 0 or settings.epochs == 0:
+        masks = prune.global_l1_masks(network, settings.sparsity)
+        return lambda _, epoch: masks
+    ramp = max(1, round(settings.gradual * settings.epochs))
+
+    def masks_of(current: nn.Module, epoch: int) -> Masks:
+        # after the ramp the same weights are the smallest: those that are 0
+        return prune.global_l1_masks(current, prune.gradual_sparsity(epoch, ramp, settings.sparsity))
+
+    return masks_of

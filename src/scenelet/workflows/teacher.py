@@ -1,0 +1,62 @@
+"""A finished run whose network teaches another one what it says of each clip."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scenelet.config import RunConfig
+from scenelet.errors import RunError, UsageError
+from scenelet.nn.standardise import Standardised
+from scenelet.training import run as runs
+from scenelet.workflows.sides import Sides
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The network, and what the taught run remembers of it."""
+
+    network: Standardised
+    record: dict[str, Any]
+
+
+def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Sides) -> Teacher | None:
+    """The teacher of the run `out`: the run folder `teacher`, or the one that a begun run names, or none.
+
+    Raises:
+        RunError: no such run, or one that is not finished.
+        UsageError: it learnt other labels, from other features, or from clips that are held out here; or it is not the
+            one with which the run was begun.
+    """
+    begun = runs.read_record(out).teacher if (out / runs.RECORD).exists() else None
+    if (out / runs.RECORD).exists() and teacher is not None and (begun or {}).get("run") != str(teacher.resolve()):
+        known = "no teacher" if begun is None else f"the teacher {begun['run']}"
+        raise UsageError(f"{out}: was begun with {known}; resume it with the same, or leave --teacher out")
+    path = teacher if teacher is not None else None if begun is None else Path(begun["run"])
+    if path is None:
+        return None
+    record = runs.read_record(path)
+    for what, own, its in (
+        ("labels", sides.labels, record.labels),
+        ("features", config.features, record.config.features),
+        ("window", config.window, record.config.window),
+    ):
+        if own != its:
+            raise UsageError(f"--teacher {path}: it has other {what} than this run; give one with the same")
+    heard = _trained_on(path) & {clip.name for clip in (*sides.split.validation, *sides.split.test)}
+    if heard:
+        raise UsageError(
+            f"--teacher {path}: it learnt from {len(heard)} clips that are held out here ({min(heard)}), and would tell"
+            " what it heard; give one with the same split"
+        )
+    network = runs.load_network(path, record)
+    known_as = {"run": str(path.resolve()), "recipe": record.recipe, "network": record.config.network.model_dump()}
+    return Teacher(network.eval(), known_as)
+
+
+def _trained_on(run: Path) -> set[str]:
+    """Names of the clips that a run learnt from."""
+    if not (run / runs.SPLIT).is_file():
+        raise RunError(f"{run}: its {runs.SPLIT} is missing, which says what it learnt from; train it again")
+    with (run / runs.SPLIT).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return {row["filename"] for row in csv.DictReader(file) if row["split"] == "train"}
