@@ -54,6 +54,7 @@ STEPS = (
     ),
     Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
     Step("the best recipe, and what it was before", "scenelet reproduce bench/former.toml {data} --out {out}"),
+    Step("small files and a small network", "scenelet reproduce sizes {data} --out {out}"),
     Step("other labels and made scenes", "python bench/carry_over.py {data} --out {out}/other", shared=False),
     Step(
         "best against fast, three classes",

@@ -86,7 +86,7 @@ def test_an_unknown_part_is_refused_before_anything_is_measured(tmp_path: Path) 
 
 
 def test_the_page_says_what_was_measured() -> None:
-    row = {"title": "a row", "ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "floor": 0.5}
+    row = {"name": "file", "title": "a row", "ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "floor": 0.5}
     run = {"seconds": 0.5, "bytes": 2e8}
     found = {
         "command": "scenelet bench --out docs",
@@ -100,7 +100,7 @@ def test_the_page_says_what_was_measured() -> None:
         },
         "rounds": 3,
         "floors": {"flops": 9e11, "bytes": 5e10, "macs": 2_268_794_880, "norm_bytes": 100_000_000, "libraries": 0.005},
-        "rows": [row],
+        "rows": [row, {**row, "name": "int8", "title": "whole numbers"}],
         "differences": dict.fromkeys(("db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"), 1e-5),
         "cold": {"ours": [run], "reference": [run]},
         "long": [{"minutes": 10, **run}],
@@ -108,6 +108,7 @@ def test_the_page_says_what_was_measured() -> None:
     }
     page = markdown(found)
     assert "| a row | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 | 0.5 | 2.00 |" in page  # 2.999 is not 3
+    assert "| whole numbers | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 |\n" in page
     assert "`scenelet bench --out docs`" in page
     assert "2,268,794,880" in page
     assert "100 MB a clip" in page
@@ -122,3 +123,10 @@ def test_the_norms_bytes_are_those_of_the_passes(place: Path) -> None:
     level = 2 * 64 * 128 * 216 * (8 + 8 + 11)
     assert found["macs"] == 2_268_794_880
     assert level < found["norm_bytes"] < 1.6 * level
+
+
+@pytest.mark.parametrize("row", ["int8", "waveform"])
+def test_exported_files_answer_as_what_they_are_compared_with(row: str, place: Path) -> None:
+    found, expected = (np.ravel(side.build(row, place)()) for side in (ours, reference))
+    assert found.shape == expected.shape == (3,)
+    assert np.abs(found - expected).max() < (0.1 if row == "int8" else 1e-3)

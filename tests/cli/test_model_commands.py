@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import typer
 
@@ -16,9 +15,9 @@ from scenelet.classifier import load
 from scenelet.cli.export import export
 from scenelet.cli.info import info
 from scenelet.cli.predict import predict
-from scenelet.describe import sizes
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.modelfile import TrainingCounts
+from scenelet.sizes import sizes
 from tiny_model import changed, tiny_model
 
 
@@ -129,21 +128,6 @@ def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     for text in ("601,862, of which 245,587 kept", "491.17 kB", "463.90 KiB", "466.40 KiB", "1,203.72 kB", "500 KiB"):
         assert text in out
     assert f"{path.stat().st_size / 1000:.2f} kB" in out
-
-
-def test_export(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "model.onnx"
-    export(str(model), out)
-    printed, talk = capsys.readouterr()
-    assert float(printed.split(":")[1]) < 1e-6
-    assert "(batch, 2, 16, 13)" in talk
-    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
-    log_mel = np.random.default_rng(0).normal(-40, 15, (2, 2, 16, 13)).astype(np.float32)
-    found = session.run(["probabilities"], {"log_mel": log_mel})[0]
-    np.testing.assert_allclose(found, load(model).probabilities(log_mel), atol=1e-6)
-    metadata = session.get_modelmeta().custom_metadata_map
-    assert json.loads(metadata["labels"]) == list(tiny_model().labels)
-    assert json.loads(metadata["features"])["n_mels"] == 16
 
 
 def test_a_model_that_is_none(tmp_path: Path, write_wav: Callable[..., Path]) -> None:

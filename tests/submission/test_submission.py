@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenelet.config import FeatureConfig, MixingConfig, WindowConfig
-from scenelet.describe import sizes
 from scenelet.errors import DataError, OutputError, UsageError
 from scenelet.modelfile import TrainingCounts
+from scenelet.sizes import sizes
 from scenelet.submission.details import EXAMPLE, Details, read_details, write_example
 from scenelet.submission.form import LABELS, Row, meta_text, output_text, write_pair
 from scenelet.submission.meta import meta_information, read_report

@@ -12,7 +12,7 @@ import soxr
 import torch
 from scipy import fft
 
-from scenelet import modelfile, nodes
+from scenelet import costs, modelfile, nodes
 from scenelet.bench import inputs
 from scenelet.parallel import cores
 
@@ -53,7 +53,7 @@ def work(place: Path) -> dict[str, int]:
         if isinstance(node, nodes.ScaleShift):
             passes = RESIDUAL_PASSES if node.output in added else NORM_PASSES
             moved += 2 * math.prod(known[node.output]) * passes
-    return {"macs": nodes.macs(*arguments), "norm_bytes": moved}
+    return {"macs": costs.macs(*arguments), "norm_bytes": moved}
 
 
 def libraries(place: Path) -> float:

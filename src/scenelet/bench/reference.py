@@ -111,6 +111,10 @@ def build(row: str, place: Path) -> Step:
         return training_step(plain(load_inner(place)))
     if row in ("db_then_mel", "mel_then_db"):
         return lambda: log_mel(place / inputs.CLIP, row)
+    if row in ("int8", "waveform"):
+        from scenelet.bench import exported  # not on top: its imports are no part of a cold start
+
+        return exported.reference(row, place / inputs.MODEL)
     network = cp_resnet()
     if row.startswith("file"):
         return lambda: classify(network, place / inputs.CLIP)

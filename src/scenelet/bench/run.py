@@ -40,6 +40,8 @@ ROWS = {
     "file_openvino": Row("10 s file to probabilities, OpenVINO", 1, 15),
     "folder": Row(f"folder of {inputs.FILES} such files, ONNX Runtime", inputs.FILES, 1),
     "folder_openvino": Row(f"folder of {inputs.FILES} such files, OpenVINO", inputs.FILES, 1),
+    "int8": Row("log-mel to probabilities, int8 activations (QDQ) against fp32", 1, 15),
+    "waveform": Row("samples to probabilities, one ONNX graph against `Classifier`", 1, 15),
 }
 PARTS = (*ROWS, "cold", "long", "drift")
 

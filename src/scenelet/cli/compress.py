@@ -1,20 +1,22 @@
 """`scenelet compress`."""
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scenelet.errors import UsageError
+from scenelet.cli.formats import parse_bytes
 
 
 class WeightType(StrEnum):
-    """Number formats of a model file."""
+    """Number formats of a model file's weights."""
 
+    auto = "auto"
     fp16 = "fp16"
     fp32 = "fp32"
+    int8 = "int8"
+    int4 = "int4"
 
 
 def compress(
@@ -22,29 +24,39 @@ def compress(
     out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
     sparsity: Annotated[float | None, typer.Option(help="Share of convolution weights to prune.")] = None,
     budget: Annotated[str | None, typer.Option(help="Bytes on disk to fit, e.g. 500kB (1 kB = 1000 B).")] = None,
-    dtype: Annotated[WeightType, typer.Option(help="How numbers are stored.")] = WeightType.fp16,
+    dtype: Annotated[
+        WeightType | None, typer.Option(help="How weights are stored; with --budget, auto chooses, and is the default.")
+    ] = None,
+    gradual: Annotated[
+        float | None, typer.Option(help="Prune more and more over this share of the fine-tuning; 0: all at once.")
+    ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option(help="Also measure what each layer alone loses: NAME.sensitivity.csv and .png.")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="The recordings, if they moved.")] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie, if they moved.")] = None,
 ) -> None:
     """Prune, fine-tune and write the model file."""
-    size = None if budget is None else parse_bytes(budget)
+    size = None if budget is None else parse_bytes("--budget", budget)
 
     from scenelet.workflows.compress import compress as run_compress
 
-    result = run_compress(run, out, sparsity=sparsity, budget=size, dtype=dtype.value, data=data, audio_dir=audio_dir)
-    print(f"{out}: {result['bytes']:,} bytes, {100 * result['sparsity']:.1f} % of the weights pruned")
+    result = run_compress(
+        run,
+        out,
+        sparsity=sparsity,
+        budget=size,
+        dtype=None if dtype is None else dtype.value,
+        gradual=gradual,
+        sensitivity=sensitivity,
+        data=data,
+        audio_dir=audio_dir,
+    )
+    pruned = f"{100 * result['sparsity']:.1f} % of the convolution weights pruned"
+    print(f"{out}: {result['bytes']:,} bytes, weights in {result['dtype']}, {pruned}")
     for side, dense in result["dense"].items():
         after = result["compressed"][side]
         print(
             f"{side}: macro accuracy {100 * dense['macro_accuracy']:.1f} % before,"
             f" {100 * after['macro_accuracy']:.1f} % after"
         )
-
-
-def parse_bytes(text: str) -> int:
-    """`"500kB"` -> 500000; B, kB and MB, 1 kB = 1000 B."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|MB)?\s*", text, re.IGNORECASE)
-    if match is None:
-        raise UsageError(f"--budget {text}: write it as a number of bytes, kB or MB, e.g. 500kB")
-    factor = {"b": 1, "kb": 1000, "mb": 1000**2}[(match[2] or "B").lower()]
-    return int(float(match[1]) * factor)

@@ -1,6 +1,11 @@
 """What arguments of several commands are called on the command line."""
 
+import re
+from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
+
+from scenelet.errors import UsageError
 
 MODEL_HELP = "Model file, NAME.scn, or the model that comes with scenelet: esc10."
 
@@ -25,3 +30,26 @@ class Runtime(StrEnum):
 
     onnxruntime = "onnxruntime"
     openvino = "openvino"
+
+
+def parse_bytes(option: str, text: str) -> int:
+    """`"500kB"` -> 500000; B, kB and MB, 1 kB = 1000 B.
+
+    Raises:
+        UsageError: `text` is no size; `option` is named.
+    """
+    return _parse(option, text, {"": 1, "b": 1, "kb": 1000, "mb": 1000**2}, "a number of bytes, kB or MB, e.g. 500kB")
+
+
+def parse_count(option: str, text: str) -> int:
+    """`"30M"` -> 30,000,000; k, M and G. Raises as `parse_bytes`."""
+    return _parse(
+        option, text, {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}, "a number, or one of k, M or G, e.g. 30M"
+    )
+
+
+def _parse(option: str, text: str, units: Mapping[str, int], how: str) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].lower() not in units:
+        raise UsageError(f"{option} {text}: write it as {how}")
+    return int(Decimal(match[1]) * units[match[2].lower()])

@@ -1,30 +1,35 @@
 """`scenelet info`."""
 
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scenelet.cli.formats import MODEL_HELP, Format
+from scenelet.errors import ModelFileError, UsageError
 
-SIZE_RULES = {
-    "paper": ("kB", "kept weights and all norm parameters"),
-    "dcase2020": ("KiB", "kept weights without norms; limit 500 KiB"),
-    "dcase2020_with_ssn": ("KiB", "the same, with sub-spectral norms' parameters; limit 500 KiB"),
-    "dcase2022": ("kB", "all parameters, zeros included; limit 128 kB"),
-    "disk": ("kB", "the file, everything in it"),
-}
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def info(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: Annotated[str, typer.Argument(help=f"{MODEL_HELP} Or a folder of model files, to compare them.")],
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
+    plot: Annotated[
+        Path | None, typer.Option(help="Of a folder: write a picture of size against accuracy, NAME.png.")
+    ] = None,
 ) -> None:
-    """Describe a model file: parameters, sizes, multiply-accumulates, layers, provenance."""
+    """Describe a model file: parameters, sizes, multiply-accumulates, memory, layers; or compare those of a folder."""
     from scenelet.classifier import model_path
     from scenelet.describe import describe
-    from scenelet.models import card
+    from scenelet.models import built_in, card
 
+    if Path(model).is_dir() and built_in(model) is None:
+        compare(Path(model), format, plot)
+        return
+    if plot is not None:
+        raise UsageError(f"--plot compares the models of a folder, and {model} is none")
     path = model_path(model)
     description = describe(path)
     if format is Format.json:
@@ -35,11 +40,40 @@ def info(
             print(f"its card: {written}")
 
 
+def compare(folder: Path, format: Format, plot: Path | None) -> None:
+    """The models of a folder, a row each."""
+    from dataclasses import asdict
+
+    from scenelet.console import say
+    from scenelet.describe import summarise
+    from scenelet.files import replace_file
+    from scenelet.reports.sizes import plot_sizes
+
+    if plot is not None and plot.suffix != ".png":
+        raise UsageError(f"{plot}: a picture's name ends in .png")
+    files = sorted(folder.rglob("*.scn"))
+    if not files:
+        raise ModelFileError(f"{folder}: holds no model files (NAME.scn); give another folder")
+    rows = [summarise(file, folder) for file in files]
+    if format is Format.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        width = max(len(row.name) for row in rows)
+        print(f"{'model':<{width}}  {'disk, kB':>9}  {'2022 rule, kB':>13}  {'M MAC/s':>8}  {'accuracy, %':>11}")
+        for row in rows:
+            accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
+            sizes = f"{row.disk_bytes / 1000:9,.2f}  {row.parameter_bytes / 1000:13,.2f}"
+            print(f"{row.name:<{width}}  {sizes}  {row.macs_per_second / 1e6:8,.2f}  {accuracy:>11}")
+    if plot is not None:
+        replace_file(plot, plot_sizes(rows))
+        say(f"written: {plot}")
+
+
 def print_tables(description: dict[str, Any]) -> None:
-    """For people."""
+    """For people: what it costs first, then its layers, then where it comes from."""
     from rich.box import SIMPLE
     from rich.console import Console
-    from rich.table import Column, Table
+    from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
@@ -47,22 +81,54 @@ def print_tables(description: dict[str, Any]) -> None:
     facts = Table("", "", show_header=False, box=SIMPLE)
     facts.add_row("labels", Text(", ".join(description["labels"])))
     facts.add_row("parameters", f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept")
-    facts.add_row("multiply-accumulates", f"{description['macs'] / 1e6:,.1f} M per window of {seconds:g} s")
+    a_second = f"{description['macs_per_second'] / 1e6:,.1f} M for a second of sound"
+    facts.add_row("multiply-accumulates", f"{a_second}, {description['macs'] / 1e6:,.1f} M per window of {seconds:g} s")
+    facts.add_row("activations", f"{description['peak_activation_bytes'] / 1000:,.1f} kB at most, in fp32")
     field = description["receptive_field"]
     sees = f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)"
     facts.add_row("receptive field", f"{sees} of {description['features']['n_mels']} bands and {seconds:g} s")
+    console.print(facts)
+    _print_sizes(console, description)
+    _print_layers(console, description)
+
+    origin = Table("", "", show_header=False, box=SIMPLE)
     for part in ("features", "window", "provenance", "results"):
-        facts.add_row(
+        origin.add_row(
             part, Text("\n".join(f"{plain(key)}: {plain(value)}" for key, value in description[part].items()))
         )
-    facts.add_row("licences", Text("\n".join(plain(licence) for licence in description["licences"])))
-    console.print(facts)
+    origin.add_row("licences", Text("\n".join(plain(licence) for licence in description["licences"])))
+    console.print(origin)
 
-    bytes_table = Table("size by", "", "what counts", box=SIMPLE)
+
+def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
+    """Bytes by every rule, and where those of the file are."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from scenelet.sizes import SIZE_RULES
+
+    by_rule = Table("size by", "", "what counts", box=SIMPLE)
     for name, (unit, rule) in SIZE_RULES.items():
         size = description["bytes"][name] / (1024 if unit == "KiB" else 1000)
-        bytes_table.add_row(name, f"{size:,.2f} {unit}", rule)
-    console.print(bytes_table)
+        by_rule.add_row(name, f"{size:,.2f} {unit}", rule)
+    console.print(by_rule)
+    parts = description["file_parts"]
+    in_file = Table("in the file", "bytes", "", box=SIMPLE)
+    bound = "no weights that can be pruned"
+    if parts["weights_bound"]:
+        share = 100 * (parts["weights"] / parts["weights_bound"] - 1)
+        bound = f"{share:+.1f} % of what their entropy needs, {parts['weights_bound']:,}"
+    in_file.add_row("weights", f"{parts['weights']:,}", bound)
+    in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardisation; weights in fp32")
+    in_file.add_row("head", f"{parts['head'] + parts['frame']:,}", "labels, settings, layers, provenance, results")
+    console.print(in_file)
+
+
+def _print_layers(console: "Console", description: dict[str, Any]) -> None:
+    """A row a layer; its array is counted at the first layer that uses it."""
+    from rich.box import SIMPLE
+    from rich.table import Column, Table
+    from rich.text import Text
 
     numbers = ("parameters", "kept", "density", "M MACs")
     fixed = (Column(head, no_wrap=True) for head in ("op", "output"))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scenelet.cli.formats import parse_bytes, parse_count
 from scenelet.console import say
 
 
@@ -19,11 +20,19 @@ def train(
     ] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
+    macs: Annotated[
+        str | None, typer.Option(help="Find the width: so many multiply-accumulates a second of sound, e.g. 30M.")
+    ] = None,
+    parameter_bytes: Annotated[
+        str | None, typer.Option("--bytes", help="Find the width: so many bytes of parameters, zeros included.")
+    ] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Run folder whose network teaches this one (distil).")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last finished epoch.")] = False,
 ) -> None:
     """Train a classifier on labelled recordings."""
     from scenelet.recipes import load_recipe
     from scenelet.workflows.fit import fit
+    from scenelet.workflows.fit_network import Limits
 
     changes = list(change or [])
     changes += [] if fold is None else [f'split.fold="{fold}"']
@@ -31,6 +40,10 @@ def train(
     config = None
     if recipe or changes or not resume:
         config = load_recipe(recipe or "fast", changes)
+    limits = Limits(
+        None if macs is None else parse_count("--macs", macs),
+        None if parameter_bytes is None else parse_bytes("--bytes", parameter_bytes),
+    )
     metrics = fit(
         data,
         out,
@@ -39,6 +52,8 @@ def train(
         audio_dir=audio_dir,
         three_classes=three_classes,
         resume=resume,
+        teacher=teacher,
+        limits=limits,
     )
     say(f"trained in {metrics['minutes']:.1f} min")
     for side in ("validation", "test"):

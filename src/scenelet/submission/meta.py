@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.config import MixingConfig
-from scenelet.describe import sizes
 from scenelet.errors import DataError
 from scenelet.modelfile import SceneModel
 from scenelet.nodes import Conv, Linear
 from scenelet.planes import BYTES
+from scenelet.sizes import sizes
 from scenelet.submission.details import Details
 from scenelet.submission.form import BYTES_PER_KB, LABELS
 
@@ -120,14 +120,17 @@ def decision_making(model: SceneModel) -> str | None:
 
 
 def complexity_management(model: SceneModel) -> str | None:
-    """Pruning and half precision, each only where it is so."""
+    """Pruning, half precision and whole numbers, each only where it is so."""
     counts = model.counts
     named = []
     if counts.conv_kept + counts.linear_kept < counts.conv + counts.linear:
         named.append("pruning")
     weights = [name for node in model.nodes if isinstance(node, Conv | Linear) for name in node.arrays]
-    if weights and all(BYTES[model.encodings[name]] == 2 for name in weights):
+    widths = {BYTES[model.encodings[name]] for name in weights}
+    if widths == {2}:
         named.append("half precision")
+    elif "masked_int8" in {model.encodings[name] for name in weights}:
+        named.append("int8 weights")
     return ", ".join(named) or None
 
 
