@@ -19,7 +19,7 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError, OutputError
 from scenelet.modelfile import MAGIC, SceneModel, TrainingCounts, decode, encode
 from scenelet.sizes import sizes
-from tiny_model import changed, random_network, tiny_model
+from tiny_model import changed, model_of, random_network, tiny_model
 
 ENCODINGS = ("masked_fp16", "masked_int8", "fp16", "fp32")
 START = struct.Struct("<8sIIII")
@@ -80,18 +80,7 @@ def test_round_trip_is_exact_in_the_stored_format(seed: int, data: st.DataObject
         array[np.abs(array) < data.draw(st.sampled_from([0.0, 0.5, 9.0]))] = 0
         if encodings[name] == "masked_int8":
             net.arrays[name] = on_grid(array, np.random.default_rng(seed))
-    channels, n_mels, frames = net.input_shape
-    features = FeatureConfig(
-        sample_rate=8000, n_mels=n_mels, n_fft=256, hop_length=100, channels="mono" if channels == 1 else "mid-side"
-    )
-    model = changed(
-        tiny_model(),
-        nodes=tuple(net.nodes),
-        arrays=net.arrays,
-        encodings=encodings,
-        features=features,
-        window=WindowConfig(seconds=(frames - 1) / 80),
-    )
+    model = model_of(net, encodings)
     stored = encode(model)
     back = decode(stored, "x")
     assert same(model, back)

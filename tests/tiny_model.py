@@ -192,6 +192,20 @@ def tiny_model(seed: int = 0) -> SceneModel:
     return model
 
 
+def model_of(net: Builder, encodings: dict[str, str] | None = None) -> SceneModel:
+    """A network as a model, its windows as long as it takes; every array in fp32 unless `encodings` say otherwise."""
+    channels, n_mels, frames = net.input_shape
+    layout = "mono" if channels == 1 else "mid-side"
+    return changed(
+        tiny_model(),
+        nodes=tuple(net.nodes),
+        arrays=net.arrays,
+        encodings=encodings or dict.fromkeys(net.arrays, "fp32"),
+        features=FeatureConfig(sample_rate=8000, n_mels=n_mels, n_fft=256, hop_length=100, channels=layout),
+        window=WindowConfig(seconds=(frames - 1) / 80),
+    )
+
+
 def changed(model: SceneModel, **changes: object) -> SceneModel:
     """The model with some fields replaced."""
     return dataclasses.replace(model, **changes)

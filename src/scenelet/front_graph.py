@@ -105,8 +105,7 @@ class FrontGraph:
         least = self._constant("least", np.float32(POWER_FLOOR))
         range_ = self._constant("range", np.float32(10 ** (-self.features.top_db / 10)))
         loudest = self._add("ReduceMax", [value, self._whole("bin_axes", [1, 2])], "loudest", keepdims=1)
-        above = self._add("Max", [loudest, least], "loudest_above")
-        floor = self._add("Max", [self._add("Mul", [above, range_], "ranged"), least], "floor")
+        floor = self._add("Max", [self._add("Mul", [loudest, range_], "ranged"), least], "floor")
         natural = self._add("Log", [self._add("Max", [value, floor], "raised")], "natural")
         return self._add("Mul", [natural, self._constant("per_ten", np.float32(1 / np.log(10)))], "logarithm")
 

@@ -18,7 +18,7 @@ from scenelet.export.c_header import c_header
 from scenelet.modelfile import SceneModel
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardise import Standardised
-from tiny_model import changed, random_network, tiny_model
+from tiny_model import changed, model_of, random_network, tiny_model
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "microcontroller" / "reference.c"
 COMPILER = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
@@ -82,16 +82,7 @@ def random_model(seed: int, dense: bool) -> SceneModel:
     net = random_network(seed, dense)
     last = [node for node in net.nodes if node.arrays][-1]
     net.arrays[last.arrays[0]] *= np.float32(0.1)
-    channels, n_mels, frames = net.input_shape
-    layout = "mono" if channels == 1 else "mid-side"
-    return changed(
-        tiny_model(),
-        nodes=tuple(net.nodes),
-        arrays=net.arrays,
-        encodings=dict.fromkeys(net.arrays, "fp32"),
-        features=FeatureConfig(sample_rate=8000, n_mels=n_mels, n_fft=256, hop_length=100, channels=layout),
-        window=WindowConfig(seconds=(frames - 1) / 80),
-    )
+    return model_of(net)
 
 
 def on_a_grid(array: np.ndarray) -> np.ndarray:

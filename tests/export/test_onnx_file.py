@@ -20,7 +20,7 @@ from scenelet.export.int8_activations import calibration_windows, int8_bytes
 from scenelet.export.onnx_file import Agreement, agreements, made_windows, onnx_bytes, run_onnxruntime
 from scenelet.features import LogMel
 from scenelet.modelfile import SceneModel
-from tiny_model import FEATURES, WINDOW, changed, random_network, tiny_model
+from tiny_model import FEATURES, WINDOW, changed, model_of, random_network, tiny_model
 
 KINDS = ("log-mel", "waveform")
 FILLED = WINDOW.model_copy(update={"fill": "repeat", "least_sound_seconds": 0.02})
@@ -35,16 +35,7 @@ def random_model(seed: int, dense: bool) -> SceneModel:
     """Its input is standardised, as it is in every trained network."""
     net = random_network(seed, dense)
     net.arrays["v0.scale"][:], net.arrays["v0.shift"][:] = 0.05, 2.0
-    channels, n_mels, frames = net.input_shape
-    layout = "mono" if channels == 1 else "stereo"
-    return changed(
-        tiny_model(),
-        nodes=tuple(net.nodes),
-        arrays=net.arrays,
-        encodings=dict.fromkeys(net.arrays, "fp32"),
-        features=FeatureConfig(sample_rate=8000, n_mels=n_mels, n_fft=256, hop_length=100, channels=layout),
-        window=WindowConfig(seconds=(frames - 1) / 80),
-    )
+    return model_of(net)
 
 
 def opened(exported: bytes) -> onnxruntime.InferenceSession:

@@ -76,6 +76,9 @@ def compress(
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
     record = runs.read_record(run)
+    settings = _settings(record.config.prune, sparsity, budget, dtype, gradual)
+    config = record.config.model_copy(update={"prune": settings})
+    record = record.model_copy(update={"config": config})
     network = runs.load_network(run, record)
     source = record.data
     if data is not None:
@@ -87,9 +90,6 @@ def compress(
 
     if sensitivity:
         write_sensitivity(out, layer_losses(network, sides))
-    settings = _settings(record.config.prune, sparsity, budget, dtype, gradual)
-    config = record.config.model_copy(update={"prune": settings})
-    record = record.model_copy(update={"config": config})
 
     def file_of(network: Standardised, masks: Masks, dtype: WeightFormat, results: dict[str, Any]) -> bytes:
         return modelfile.encode(_model(network, record, sides, masks, dtype, results))
