@@ -20,6 +20,7 @@ def plot_sizes(rows: Sequence[Summary]) -> bytes:
         axes.plot(row.disk_bytes / 1000, 100 * row.accuracy, "o", color="tab:blue")
         axes.annotate(row.name, (row.disk_bytes / 1000, 100 * row.accuracy), (5, 4), textcoords="offset points", size=8)
     axes.set_xscale("log")
+    axes.margins(0.15)  # room for the names
     low, high = axes.get_xlim()
     for limit, name in LIMITS_KB.items():
         if low <= limit <= high:
