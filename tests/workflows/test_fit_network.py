@@ -101,10 +101,13 @@ def test_the_depth_of_another_network_is_called_otherwise(config: RunConfig) -> 
             "network": broadcasted.network.model_copy(update={"sub_bands": 4}),
         }
     )
-    limits = Limits(parameter_bytes=cost(broadcasted, width=10, blocks=1).parameter_bytes)
-    assert not cost(broadcasted, width=10, blocks=2).within(limits)
+    limits = Limits(parameter_bytes=cost(broadcasted, width=10, blocks=2).parameter_bytes)
     found = fit_network(broadcasted, LABELS, limits)[0].network
-    assert (found.width, found.blocks, found.repeats) == (10, 1, config.network.repeats)
+    assert (found.width, found.blocks) == (10, 2)  # its paper's smallest has 8 channels
+    limits = Limits(parameter_bytes=cost(broadcasted, width=7, blocks=1).parameter_bytes)
+    assert not cost(broadcasted, width=7, blocks=2).within(limits)
+    found = fit_network(broadcasted, LABELS, limits)[0].network
+    assert (found.width, found.blocks, found.repeats) == (7, 1, config.network.repeats)
 
 
 def test_a_network_of_one_depth_is_made_narrower_alone(config: RunConfig) -> None:

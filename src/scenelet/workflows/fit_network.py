@@ -15,7 +15,9 @@ from scenelet.training.run import build_network
 
 DEPTHS = ("repeats", "blocks")
 """What a network's depth is called, where it can be chosen."""
-NARROW = 16
+NARROW = {"bc_resnet": 8}
+"""Widths below which fewer layers are tried: of `bc_resnet` the paper's smallest, else `NARROW_ELSE`."""
+NARROW_ELSE = 16
 WIDEST = 512
 
 
@@ -51,7 +53,7 @@ class Costs:
 def fit_network(config: RunConfig, labels: tuple[str, ...], limits: Limits) -> tuple[RunConfig, Costs]:
     """The settings with the widest network that is within the limits, as deep as the settings say.
 
-    Where it would be narrower than `NARROW` channels it is made shallower, step by step, and the widest of these is
+    Where it would be narrower than `NARROW` says it is made shallower, step by step, and the widest of these is
     taken. Everything else, features included, stays as it is.
 
     Raises:
@@ -64,13 +66,14 @@ def fit_network(config: RunConfig, labels: tuple[str, ...], limits: Limits) -> t
         )
     depth = next((name for name in DEPTHS if name in taken), None)
     deepest = getattr(config.network, depth) if depth else 1
+    narrow = NARROW.get(config.network.name, NARROW_ELSE)
     best: tuple[RunConfig, Costs] | None = None
     for steps in range(deepest, 0, -1):
         changed = config if depth is None else _with(config, **{depth: steps})
         found = _widest(changed, labels, limits)
         if found is not None and (best is None or found[0].network.width > best[0].network.width):
             best = found
-        if best is not None and best[0].network.width >= NARROW:
+        if best is not None and best[0].network.width >= narrow:
             break
     if best is None:
         least = costs(_with(config, width=1, **({depth: 1} if depth else {})), labels)

@@ -1,12 +1,14 @@
 """A finished run whose network teaches another one what it says of each clip."""
 
 import csv
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, UsageError
+from scenelet.nn import model_settings
 from scenelet.nn.standardise import Standardised
 from scenelet.training import run as runs
 from scenelet.workflows.sides import Sides
@@ -25,8 +27,8 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
 
     Raises:
         RunError: no such run, or one that is not finished.
-        UsageError: it learnt other labels, from other features, or from clips that are held out here; or it is not the
-            one with which the run was begun.
+        UsageError: it learnt other labels, from other features, or from clips that are held out here; it cannot hear
+            what is cut out of windows here; or it is not the one with which the run was begun.
     """
     begun = runs.read_record(out).teacher if (out / runs.RECORD).exists() else None
     if (out / runs.RECORD).exists() and teacher is not None and (begun or {}).get("run") != str(teacher.resolve()):
@@ -43,6 +45,11 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
     ):
         if own != its:
             raise UsageError(f"--teacher {path}: it has other {what} than this run; give one with the same")
+    if config.mixing.crop and "frames" in model_settings(record.config.network.name):
+        raise UsageError(
+            f"--teacher {path}: its network {record.config.network.name} takes whole windows only, and mixing.crop cuts"
+            " them; set mixing.crop to 0"
+        )
     heard = _trained_on(path) & {clip.name for clip in (*sides.split.validation, *sides.split.test)}
     if heard:
         raise UsageError(
@@ -50,7 +57,17 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
             " what it heard; give one with the same split"
         )
     network = runs.load_network(path, record)
-    known_as = {"run": str(path.resolve()), "recipe": record.recipe, "network": record.config.network.model_dump()}
+    weights = hashlib.sha256((path / runs.WEIGHTS).read_bytes()).hexdigest()
+    if begun is not None and begun.get("weights", weights) != weights:
+        raise UsageError(
+            f"{out}: its teacher {path} has been trained again since this run was begun; begin this one again too"
+        )
+    known_as = {
+        "run": str(path.resolve()),
+        "recipe": record.recipe,
+        "network": record.config.network.model_dump(),
+        "weights": weights,
+    }
     return Teacher(network.eval(), known_as)
 
 
