@@ -52,9 +52,7 @@ def test_no_power_of_two_that_holds_the_largest_weight_is_nearer(array: np.ndarr
 @given(WEIGHTS, st.sampled_from(sorted(LEVELS.values())))
 def test_rounded_weights_are_rounded_to_themselves(array: np.ndarray, levels: int) -> None:
     once = quantize(torch.from_numpy(array), levels)
-    values, _ = whole_numbers("w", once.numpy())
-    if (np.abs(values).max(axis=1) > levels // 2).all():  # others may lie on a finer grid as well, and do
-        assert torch.equal(quantize(once, levels), once)
+    assert torch.equal(quantize(once, levels), once)
 
 
 def test_int8_is_within_half_a_step_of_the_largest_weight() -> None:
@@ -80,7 +78,8 @@ def test_floating_point_formats_have_no_grid() -> None:
     round_network(network, "int8")
     assert not torch.equal(network[0].weight, before["0.weight"])
     assert not torch.equal(network[1].weight, before["1.weight"])
-    assert torch.equal(network[0].bias, before["0.bias"])
+    assert torch.equal(network[0].bias, before["0.bias"].half().float())  # as a file holds it
+    assert not torch.equal(network[0].bias, before["0.bias"])
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,8 @@ def test_the_file_computes_what_the_rounded_network_computes(
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 2, generator=generator)
             module.weight.data.uniform_(0.5, 1.5, generator=generator)
+        if isinstance(module, nn.Linear):
+            module.bias.data.normal_(0, 0.3, generator=generator)
     network = Standardised(inner, torch.zeros(64), torch.ones(64)).eval()
     round_network(network, dtype)
     features = FeatureConfig(sample_rate=8000, n_mels=64, n_fft=512, hop_length=250)
@@ -112,5 +113,5 @@ def test_the_file_computes_what_the_rounded_network_computes(
     with torch.no_grad():
         expected = network(x).softmax(1).numpy()
     found = Classifier(stored).probabilities(x.numpy())
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
     assert (found.argmax(1) == expected.argmax(1)).all()

@@ -20,12 +20,12 @@ KILL = """
 import os, signal, sys
 from scenelet.cli import main
 from scenelet.training.module import SceneModule
-from scenelet.workflows import grid
+from scenelet.workflows import finish, grid
 
 moment = sys.argv.pop(1)
 epochs = {"training": 0, "fine-tuning": 0}
 work, cleaned = "training", 0
-begin, tune, clean = SceneModule.on_train_epoch_start, grid.shrink, grid.Store.clean_up
+begin, tune, clean = SceneModule.on_train_epoch_start, finish.shrink, grid.Store.clean_up
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -50,7 +50,7 @@ def on_clean_up(self, cell):
         die()
     clean(self, cell)
 
-SceneModule.on_train_epoch_start, grid.shrink, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
+SceneModule.on_train_epoch_start, finish.shrink, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
 main()
 """
 SYSTEMS = """

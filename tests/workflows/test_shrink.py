@@ -1,27 +1,31 @@
 """A budget of bytes: the file fits it, and of the formats that fit the one that loses least is taken."""
 
 import copy
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from scenelet import modelfile
 from scenelet.classifier import Classifier
 from scenelet.compression.pack import pack
-from scenelet.compression.quantize import WeightFormat
-from scenelet.config import RunConfig
-from scenelet.errors import UsageError
+from scenelet.config import PruneConfig, RunConfig
+from scenelet.errors import RunError, UsageError
+from scenelet.metrics import summary
 from scenelet.nn.standardise import Standardised
 from scenelet.recipes import load_recipe
 from scenelet.training import run as runs
+from scenelet.training.batches import clip_probabilities
 from scenelet.training.module import Masks
 from scenelet.workflows import shrink as shrinking
 from scenelet.workflows.compress import compress
 from scenelet.workflows.fit import fit
-from scenelet.workflows.shrink import FORMATS, Size, choose, shrink
-from scenelet.workflows.sides import Sides, cut_validation, file_probabilities, load_sides, measure
+from scenelet.workflows.shrink import FORMATS, Size, choose, prune_and_round, shrink
+from scenelet.workflows.sides import Sides, cut_validation, file_probabilities, load_sides
 
 SETTINGS = ["schedule.epochs=2", "prune.epochs=2", 'split.fold="1"', "network.width=16"]
 Trained = tuple[Path, RunConfig, Standardised, Sides, Size]
@@ -36,8 +40,10 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.T
     record = runs.read_record(folder / "run")
     sides = load_sides(record.data, config, folder / "cache", talk=False)
 
-    def size(network: Standardised, masks: Masks, dtype: WeightFormat) -> int:
-        return len(modelfile.encode(pack(network, sides.labels, config.features, config.window, masks, dtype)))
+    def size(network: Standardised, masks: Masks, settings: PruneConfig) -> int:
+        assert settings.dtype != "auto"
+        model = pack(network, sides.labels, config.features, config.window, masks, settings.dtype)
+        return len(modelfile.encode(model))
 
     return folder, config, runs.load_network(folder / "run", record), sides, size
 
@@ -52,13 +58,13 @@ def test_the_file_fits_and_little_is_left_over(trained: Trained, budget: int) ->
     for dtype in FORMATS:
         small = copy.deepcopy(network)
         shrunk = shrink(small, sides, with_prune(config, budget=budget, dtype=dtype), size, talk=False)
-        assert shrunk.dtype == dtype
-        taken = size(small, shrunk.masks, dtype)
+        assert shrunk.settings.dtype == dtype
+        taken = size(small, shrunk.masks, shrunk.settings)
         assert taken <= budget
-        assert shrunk.sparsity == 0 or taken > 0.95 * budget
+        assert shrunk.settings.sparsity == 0 or taken > 0.95 * budget
         zeros = sum(int((small.get_parameter(name) == 0).sum()) for name in shrunk.masks)
         total = sum(mask.numel() for mask in shrunk.masks.values())
-        assert zeros / total >= shrunk.sparsity - 1e-3
+        assert zeros / total >= shrunk.settings.sparsity - 1e-3
 
 
 def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +104,70 @@ def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def grown(size: Size, by: int, after: int) -> Size:
+    """As `size` says, and `by` bytes more from the `after`th call on: as if fine-tuned weights took more room."""
+    calls = itertools.count(1)
+    return lambda *what: size(*what) + (by if next(calls) >= after else 0)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Trained, dtype: str) -> None:
+    _, config, network, sides, size = trained
+    asked = with_prune(config, budget=14_000, dtype=dtype)
+    before, _ = choose(network, sides, asked, size, talk=False)
+    looks = itertools.count(1)
+
+    def counted(*what: Any) -> int:
+        next(looks)
+        return size(*what)
+
+    choose(network, sides, asked, counted, talk=False)
+    small = copy.deepcopy(network)
+    shrunk = shrink(small, sides, asked, grown(size, 1_000, next(looks)), talk=False)
+    assert shrunk.settings.sparsity > before.sparsity
+    assert 12_000 < size(small, shrunk.masks, shrunk.settings) <= 13_000
+    smallest = copy.deepcopy(small)
+    assert shrunk.masks.keys() == prune_and_round(smallest, shrunk.settings).keys()  # all is on its grid already
+    kept = sum(float(mask.sum()) for mask in shrunk.masks.values()) / sum(m.numel() for m in shrunk.masks.values())
+    assert kept == pytest.approx(1 - shrunk.settings.sparsity, abs=1e-3)
+    for name, mask in shrunk.masks.items():
+        assert torch.equal(small.get_parameter(name), small.get_parameter(name) * mask)
+
+
+def test_what_was_chosen_is_not_chosen_again_where_the_fine_tuning_goes_on(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, config, network, sides, size = trained
+    asked = with_prune(config, budget=14_000, dtype="auto")
+    folder = tmp_path / "tuning"
+    undisturbed = shrink(copy.deepcopy(network), sides, asked, size, folder, talk=False)
+    monkeypatch.setattr(shrinking, "choose", lambda *_: pytest.fail("chosen again"))
+    resumed = shrink(copy.deepcopy(network), sides, asked, size, folder, talk=False)
+    assert resumed.settings == undisturbed.settings
+    assert resumed.trials == undisturbed.trials
+    assert all(torch.equal(mask, undisturbed.masks[name]) for name, mask in resumed.masks.items())
+
+
+def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, config, network, sides, size = trained
+    asked = with_prune(config, budget=14_000, dtype="auto")
+    tune = shrinking.prune_and_tune
+
+    def diverges(network: Any, sides: Any, config: RunConfig, **options: Any) -> Any:
+        if config.prune.dtype in failing:
+            raise RunError("epoch 1: training diverged")
+        return tune(network, sides, config, **options)
+
+    monkeypatch.setattr(shrinking, "prune_and_tune", diverges)
+    failing = {"fp16", "int4"}
+    settings, trials = choose(network, sides, asked, size, talk=False)
+    assert settings.dtype == "int8"
+    assert [trial.log_loss == math.inf for trial in trials] == [True, False, True]
+    failing = {*FORMATS}
+    with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.rate"):
+        choose(network, sides, asked, size, talk=False)
+
+
 def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> None:
     *_, sides, _ = trained
     cut = cut_validation(sides, 0.3, seed=0)
@@ -127,9 +197,10 @@ def test_the_compressed_file_answers_as_the_network_in_training(trained: Trained
     shrink(shrunk, sides, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, talk=False)
     assert sides.test is not None
     from_file = file_probabilities(Classifier(model), sides.test.features)
-    in_torch = measure(shrunk, sides.test, sides.labels)
-    assert result["compressed"]["test"]["log_loss"] == pytest.approx(in_torch["log_loss"], abs=1e-3)
-    assert from_file.shape == (len(sides.test), 2)
+    in_torch = clip_probabilities(shrunk, sides.test.features)
+    assert np.abs(from_file - in_torch).max() < 1e-5
+    assert (from_file.argmax(1) == in_torch.argmax(1)).all()
+    assert result["compressed"]["test"]["log_loss"] == summary(sides.test.targets, from_file, sides.labels)["log_loss"]
 
 
 def test_a_run_whose_recipe_says_int8_and_no_pruning_is_tuned_as_such(

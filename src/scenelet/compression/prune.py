@@ -9,6 +9,7 @@ from scenelet.errors import UsageError
 
 NEARLY_AWAY = 0.05  # a layer with a smaller share of kept weights is warned about
 BUDGET_STEPS = 12  # bisections: the sparsity is found to 1 / 4096
+SPARSEST = 0.999  # what a budget may prune at most
 
 
 def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -27,7 +28,7 @@ def gradual_sparsity(epoch: int, ramp: int, sparsity: float) -> float:
 
 
 def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
-    """Parameter name -> 0/1 mask: the `round(sparsity * n)` smallest of all n weights are 0.
+    """Parameter name -> 0/1 mask: the `round(sparsity * n)` smallest of all n weights are 0; {} without convolutions.
 
     One threshold for all layers, as `torch.nn.utils.prune.global_unstructured` with L1.
 
@@ -37,6 +38,8 @@ def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
     if not 0 <= sparsity < 1:
         raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1: it is a share, 0.6 for 60 %")
     weights = convolution_weights(network)
+    if not weights:
+        return {}
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights.values()])
     kept = torch.ones_like(sizes)
     kept[torch.argsort(sizes, stable=True)[: round(sparsity * len(sizes))]] = 0
@@ -60,17 +63,26 @@ def nearly_pruned_away(masks: Mapping[str, Tensor]) -> dict[str, float]:
     return {name: density for name, density in densities.items() if density < NEARLY_AWAY}
 
 
-def sparsity_for_bytes(size: Callable[[float], int], budget: int, least: float = 0.0) -> float:
-    """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `budget` bytes.
+def require_reach(size: Callable[[float], int], budget: int) -> None:
+    """Check that a file `size(sparsity)` can be within `budget` bytes.
 
     Raises:
         UsageError: even the sparsest file is too large.
     """
+    if (smallest := size(SPARSEST)) > budget:
+        raise UsageError(f"a budget of {budget} bytes is out of reach: all but pruned away it takes {smallest} bytes")
+
+
+def sparsity_for_bytes(size: Callable[[float], int], budget: int, least: float = 0.0) -> float:
+    """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `budget` bytes.
+
+    Raises:
+        UsageError: as `require_reach`.
+    """
     if size(least) <= budget:
         return least
-    low, high = least, 0.999
-    if (smallest := size(high)) > budget:
-        raise UsageError(f"a budget of {budget} bytes is out of reach: all but pruned away it takes {smallest} bytes")
+    require_reach(size, budget)
+    low, high = least, SPARSEST
     for _ in range(BUDGET_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if size(middle) <= budget else (middle, high)

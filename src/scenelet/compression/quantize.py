@@ -40,13 +40,15 @@ def quantizer(dtype: WeightFormat) -> Callable[[Tensor], Tensor] | None:
 def round_network(network: nn.Module, dtype: WeightFormat) -> None:
     """Put the weights of convolutions and dense layers on their grid, in place; floating-point formats have none.
 
-    Norms too become what a file holds, so that the network computes with just the numbers that are stored.
+    Biases and norms too become what a file holds, so that the network computes with just the numbers that are stored.
     """
     if (round_to_grid := quantizer(dtype)) is None:
         return
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.weight.copy_(round_to_grid(module.weight))
+            if module.bias is not None:
+                module.bias.copy_(module.bias.half())
         elif isinstance(module, BatchNorm | SubSpectralNorm):
             _round_norm(module)
 

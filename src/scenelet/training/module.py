@@ -125,11 +125,11 @@ class SceneModule(lightning.LightningModule):
         return self.network if self.averaged is None else self.averaged.module
 
     def take_result(self) -> None:
-        """Give `network` the weights of `result`, under the masks and rounded."""
+        """Give `network` the weights of `result`, under the masks; they are not rounded."""
+        if self.masks_of is not None and not self.masks:  # resumed after the last epoch: none began here
+            self.masks = self.masks_of(self.network, self.schedule.epochs - 1)
         self.network.load_state_dict(self.result().state_dict())
         self._apply_masks()  # an average holds weights from before they were pruned
-        self._round()
-        self._unrounded = []
 
     def _layer_weights(self) -> list[Tensor]:
         """Of convolutions and dense layers: what is decayed and rounded."""
@@ -157,7 +157,9 @@ class SceneModule(lightning.LightningModule):
         loss = float(torch.stack(self._losses).mean())
         finite = all(bool(torch.isfinite(p).all()) for p in self.network.parameters())
         if not math.isfinite(loss) or not finite:
-            raise RunError(f"epoch {self.current_epoch + 1}: training diverged; lower schedule.rate")
+            raise RunError(
+                f"epoch {self.current_epoch + 1}: training diverged; lower schedule.rate, or in fine-tuning prune.rate"
+            )
         last_step = (self.current_epoch + 1) * len(self._losses) - 1
         rate = learning_rate(self.schedule, last_step, len(self._losses))
         row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}

@@ -9,8 +9,8 @@ cells/KEY.json   what a finished cell measured
 locks/           so that several processes can work on one store
 
 A key is a hash of the settings that are not at their defaults, and of each side's clips: names, labels, groups and
-bytes. So the same cell is found again, and other settings or other clips are another cell. It knows nothing of
-the software; `CellResult.versions` does.
+bytes; that of a fine-tuned cell, also of the version of model files. So the same cell is found again, and other
+settings or other clips are another cell. It knows nothing else of the software; `CellResult.versions` does.
 """
 
 import contextlib
@@ -44,9 +44,8 @@ from scenelet.sizes import file_parts, sizes
 from scenelet.training import run as runs
 from scenelet.training.batches import ClipSet, clip_probabilities
 from scenelet.training.loop import CHECKPOINTS, LOGS
-from scenelet.training.module import Masks
+from scenelet.workflows.finish import finish
 from scenelet.workflows.fit import epoch_batches, fit
-from scenelet.workflows.shrink import Shrunk, shrink
 from scenelet.workflows.sides import Sides, file_probabilities, load_sides
 
 WHOLE: WeightFormat = "fp32"  # of a network that is stored as it was trained
@@ -150,34 +149,26 @@ class Store:
         sides = load_sides(self.source, config, self.cache_dir, talk=False)
         if sides.test is None:
             raise DataError(f"{self.source.path}: its split has no test clips to measure on")
-        run, tuning = self.run_folder(cell), self._tuning_folder(cell)
         minutes = self._train(cell, description)
-        network = runs.load_network(run, runs.read_record(run))
-        epochs, masks, dtype = config.schedule.epochs, None, WHOLE
-        shrunk: Shrunk | None = None
-
-        def file_of(network: Standardised, masks: Masks | None, dtype: WeightFormat) -> bytes:
-            return modelfile.encode(pack(network, sides.labels, config.features, config.window, masks, dtype))
-
+        record = runs.read_record(self.run_folder(cell))
+        network = runs.load_network(self.run_folder(cell), record)
+        epochs = config.schedule.epochs
+        tuned: dict[str, Any] = {}
         if cell.tuned:
-            shrunk = shrink(
-                network,
-                sides,
-                config,
-                lambda *parts: len(file_of(*parts)),
-                tuning,
-                f"{description}, fine-tuned",
-                talk=False,
-            )
-            masks, epochs, minutes = shrunk.masks, epochs + config.prune.epochs, minutes + shrunk.minutes
-            if shrunk.sparsity > 0 or shrunk.dtype != "fp16":
-                dtype = shrunk.dtype
-        file = file_of(network, masks, dtype)
-        model = modelfile.decode(file, description)
-        if cell.tuned:
+            record = record.model_copy(update={"config": config.model_copy(update={"prune": _stored(config.prune)})})
+            what = f"{description}, fine-tuned"
+            finished = finish(network, record, sides, self._tuning_folder(cell), what, talk=False)
+            file, settings = finished.file, finished.shrunk.settings
+            epochs, minutes = epochs + settings.epochs, minutes + finished.shrunk.minutes
             make_folder(self.folder / "models")
             replace_file(self.model_path(cell), file)
+            tuned = {"dtype": settings.dtype, "sparsity": settings.sparsity}
+        else:
+            file = modelfile.encode(pack(network, sides.labels, config.features, config.window, dtype=WHOLE))
+        model = modelfile.decode(file, description)
         answers = file_probabilities(Classifier(model), sides.test.features)
+        if cell.tuned:
+            tuned |= {"file_parts": asdict(file_parts(model)), **_beside_the_file(network, sides.test, answers)}
         result = CellResult(
             held_out=cell.held_out,
             seed=cell.seed,
@@ -188,12 +179,9 @@ class Store:
             bytes=sizes(model, len(file)),
             steps=epochs * len(epoch_batches(sides, config)(0)),
             minutes=minutes,
-            dtype=None if shrunk is None else dtype,
-            sparsity=None if shrunk is None else shrunk.sparsity,
-            file_parts=None if shrunk is None else asdict(file_parts(model)),
-            **({} if shrunk is None else _beside_the_file(network, sides.test, answers)),
             versions=runs.versions(),
             clips=_outcomes(answers, sides),
+            **tuned,
         )
         make_folder(self.folder / "cells")
         replace_file(self._result_path(cell), result.model_dump_json() + "\n")
@@ -241,12 +229,20 @@ class Store:
         return self.folder / "cells" / f"{self._key(cell)}.json"
 
     def _key(self, cell: Cell) -> str:
-        return _hash(self._training_key(cell), _settings(cell.config.prune) if cell.tuned else None)
+        tuned = [_settings(cell.config.prune), modelfile.FORMAT_VERSION] if cell.tuned else [None]
+        return _hash(self._training_key(cell), *tuned)
 
     def _training_key(self, cell: Cell) -> str:
         untouched = cell.config.model_copy(update={"prune": PruneConfig()})
         taught = [] if cell.teacher is None else [self._training_key(cell.teacher)]
         return _hash(self._clips(cell.config.split), _settings(untouched), *taught)
+
+
+def _stored(settings: PruneConfig) -> PruneConfig:
+    """A network that is fine-tuned and neither pruned nor rounded is stored whole, to be compared with others."""
+    if settings.budget is None and settings.sparsity == 0 and settings.dtype == "fp16":
+        return settings.model_copy(update={"dtype": WHOLE})
+    return settings
 
 
 def _settings(settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from scenelet.reports.comparison import RowResult, compare, macro_accuracy, stat
 from scenelet.reports.comparison_files import require_same, write_comparison, write_plot
 from scenelet.training.run import DataRecord, build_network
 from scenelet.workflows.grid import Cell, Store, cell_of
+from scenelet.workflows.shrink import require_reach
 
 
 def reproduce(
@@ -101,7 +102,7 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
     """Compute cell by cell; what another process is at comes last, and is waited for.
 
     Raises:
-        RunError: trainings diverged; the other cells are computed all the same.
+        RunError: cells failed, as trainings do that diverge; the other cells are computed all the same.
     """
     waiting = []
     for cell in cells:
@@ -120,7 +121,7 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
                     continue
                 try:
                     result = store.result(cell) or store.compute(cell, _title(cell))
-                except RunError as error:
+                except SceneletError as error:
                     failed.append(f"{_title(cell)}: {error}")
                     say(f"failed: {failed[-1]}")
                     continue
@@ -150,7 +151,10 @@ def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -
     """What cannot be built or stored is better known before the first cell than after hours."""
     bands = torch.ones(config.features.n_mels)
     try:
-        pack(build_network(config, len(labels), bands, bands), labels, config.features, config.window).shapes()
+        network = build_network(config, len(labels), bands, bands)
+        pack(network, labels, config.features, config.window).shapes()
+        if config.prune.budget is not None:
+            require_reach(network, labels, config)
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another budget") from None
 

@@ -1,34 +1,39 @@
 """A trained network -> a smaller one: as sparse as the settings say, or as a budget of bytes on disk needs."""
 
 import copy
+import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scenelet.compression import prune
+from scenelet.compression.pack import pack
 from scenelet.compression.quantize import WeightFormat, round_network
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.console import say
-from scenelet.errors import UsageError
+from scenelet.errors import RunError, UsageError
+from scenelet.files import make_folder, replace_file
+from scenelet.modelfile import encode
 from scenelet.nn.standardise import Standardised
 from scenelet.training.module import Masks
 from scenelet.workflows.sides import Sides, cut_validation, measure
 from scenelet.workflows.tune import prune_and_tune
 
-Size = Callable[[Standardised, Masks, WeightFormat], int]
+Size = Callable[[Standardised, Masks, PruneConfig], int]
 """Bytes on disk of a network's file, everything in it."""
 FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
 """What is tried, from the finest to the coarsest."""
 TRIAL_SHARE = 0.2  # of the epochs of fine-tuning that each format is tried with
 TRIAL_VALIDATION = 0.2  # of the training clips, where there is no validation side
-STEP = 0.002  # sparsity added while a fine-tuned network is still over its budget
+CHOICE = "choice.json"
 
 
 @dataclass(frozen=True)
 class Trial:
     """A format at the sparsity that fits a budget, fine-tuned for a short while.
 
-    `log_loss` is that of validation clips; None where there was nothing to choose from.
+    `log_loss` is that of validation clips; None where there was nothing to choose from, infinite where it diverged.
     """
 
     dtype: WeightFormat
@@ -42,15 +47,13 @@ class Shrunk:
     """What was done to a network.
 
     Attributes:
-        dtype: the format of its weights.
-        sparsity: share of its convolution weights that are zero.
+        settings: of the pruning, with the format and the sparsity that were chosen.
         masks: of what is left.
         minutes: that all training took, trials included.
         trials: of formats, under a budget.
     """
 
-    dtype: WeightFormat
-    sparsity: float
+    settings: PruneConfig
     masks: Masks
     minutes: float
     trials: tuple[Trial, ...] = ()
@@ -67,29 +70,46 @@ def shrink(
 ) -> Shrunk:
     """Prune, fine-tune and round `network` in place, as `config.prune` says.
 
-    Under a budget the format and the sparsity are chosen first, see `choose`; fine-tuned weights may take a little more
-    room than those that it looked at, so more is pruned in the end until the file fits.
+    Under a budget the format and the sparsity are chosen first, see `choose`. Fine-tuned weights may take a little more
+    room than those that it looked at; then the smallest of them are pruned too, until the file fits.
 
     Args:
-        network, sides, config, folder, description, talk: as `prune_and_tune`.
+        network, sides, config, description, talk: as `prune_and_tune`.
         size: of a network's file; it is asked only where there is a budget.
+        folder: for checkpoints and the choice; what is found there is gone on from. None writes nothing.
 
     Raises:
         UsageError: the budget is out of reach.
+        RunError: the fine-tuning diverged.
     """
     trials: tuple[Trial, ...] = ()
     settings, budget = config.prune, config.prune.budget
     if budget is not None:
-        settings, trials = choose(network, sides, config, size, talk)
+        settings, trials = _chosen_before(folder) or choose(network, sides, config, size, talk)
+        if folder is not None:
+            _keep_choice(folder, settings, trials)
     assert settings.dtype != "auto"
-    config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_tune(network, sides, config, folder, description, talk)
-    sparsity = settings.sparsity
-    while budget is not None and size(network, masks, settings.dtype) > budget:
-        sparsity += STEP
-        masks = _prune_and_round(network, sparsity, settings.dtype)
+    masks, minutes = prune_and_tune(
+        network, sides, config.model_copy(update={"prune": settings}), folder, description, talk
+    )
     minutes += sum(trial.minutes for trial in trials)
-    return Shrunk(settings.dtype, sparsity, masks, minutes, trials)
+    tuned = copy.deepcopy(network)
+    round_network(network, settings.dtype)
+    if budget is not None and size(network, masks, settings) > budget:
+        sparsity = prune.sparsity_for_bytes(_size_at(tuned, settings, size), budget, settings.sparsity)
+        settings = settings.model_copy(update={"sparsity": sparsity})
+        masks = prune_and_round(tuned, settings)
+        network.load_state_dict(tuned.state_dict())
+    return Shrunk(settings, masks, minutes, trials)
+
+
+def prune_and_round(network: Standardised, settings: PruneConfig) -> Masks:
+    """Set the smallest weights to zero and round the others, in place; returns the masks of what is left."""
+    assert settings.dtype != "auto"
+    masks = prune.global_l1_masks(network, settings.sparsity)
+    prune.apply_masks(network, masks)
+    round_network(network, settings.dtype)
+    return masks
 
 
 def choose(
@@ -112,36 +132,48 @@ def choose(
 
     Raises:
         UsageError: the budget is out of reach.
+        RunError: every format diverged.
     """
-    settings, budget = config.prune, config.prune.budget
-    assert budget is not None
-    formats = FORMATS if settings.dtype == "auto" else (settings.dtype,)
-    fitting = _fitting(network, formats, budget, size)
+    settings = config.prune
+    fitting = _fitting(network, settings, size)
     if len(fitting) == 1:
         trials = [Trial(*fitting[0], None, 0.0)]
     else:
         tried = sides if sides.validation is not None else cut_validation(sides, TRIAL_VALIDATION, config.split.seed)
         trials = [_try(network, tried, config, *one, talk) for one in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
+    if best.log_loss == math.inf:
+        raise RunError("fine-tuning diverged in every number format; lower prune.rate")
     return settings.model_copy(update={"dtype": best.dtype, "sparsity": best.sparsity}), tuple(trials)
 
 
-def _fitting(
-    network: Standardised, formats: tuple[WeightFormat, ...], budget: int, size: Size
-) -> list[tuple[WeightFormat, float]]:
+def require_reach(network: Standardised, labels: tuple[str, ...], config: RunConfig) -> None:
+    """Check, before any training, that `config.prune.budget` can be met; provenance and results come on top.
+
+    Raises:
+        UsageError: it is out of reach.
+    """
+
+    def size(network: Standardised, masks: Masks, settings: PruneConfig) -> int:
+        assert settings.dtype != "auto"
+        return len(encode(pack(network, labels, config.features, config.window, masks, settings.dtype)))
+
+    dtype = FORMATS[-1] if config.prune.dtype == "auto" else config.prune.dtype
+    settings = config.prune.model_copy(update={"dtype": dtype})
+    assert settings.budget is not None
+    prune.require_reach(_size_at(network, settings, size), settings.budget)
+
+
+def _fitting(network: Standardised, settings: PruneConfig, size: Size) -> list[tuple[WeightFormat, float]]:
     """Each format that can fit the budget, with its sparsity."""
-
-    def size_at(dtype: WeightFormat) -> Callable[[float], int]:
-        def measured(sparsity: float) -> int:
-            trial = copy.deepcopy(network)
-            return size(trial, _prune_and_round(trial, sparsity, dtype), dtype)
-
-        return measured
-
+    budget = settings.budget
+    assert budget is not None
+    formats = FORMATS if settings.dtype == "auto" else (settings.dtype,)
     fitting: list[tuple[WeightFormat, float]] = []
     for dtype in formats:
         try:
-            fitting.append((dtype, prune.sparsity_for_bytes(size_at(dtype), budget)))
+            measured = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
+            fitting.append((dtype, prune.sparsity_for_bytes(measured, budget)))
         except UsageError:  # another format may fit
             if dtype == formats[-1] and not fitting:
                 raise
@@ -151,25 +183,46 @@ def _fitting(
     return fitting
 
 
+def _size_at(network: Standardised, settings: PruneConfig, size: Size) -> Callable[[float], int]:
+    """Sparsity -> bytes of the network's file."""
+
+    def measured(sparsity: float) -> int:
+        trial, wanted = copy.deepcopy(network), settings.model_copy(update={"sparsity": sparsity})
+        return size(trial, prune_and_round(trial, wanted), wanted)
+
+    return measured
+
+
 def _try(
     network: Standardised, sides: Sides, config: RunConfig, dtype: WeightFormat, sparsity: float, talk: bool
 ) -> Trial:
     epochs = max(1, round(TRIAL_SHARE * config.prune.epochs)) if config.prune.epochs else 0
     settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": sparsity, "epochs": epochs})
-    trial = copy.deepcopy(network)
-    what = f"Trying {dtype}, {100 * sparsity:.1f} % pruned"
-    _, minutes = prune_and_tune(
-        trial, sides, config.model_copy(update={"prune": settings}), description=what, talk=False
-    )
+    trial, config = copy.deepcopy(network), config.model_copy(update={"prune": settings})
+    what = f"{dtype}, {100 * sparsity:.1f} % pruned"
+    try:
+        _, minutes = prune_and_tune(trial, sides, config, description=f"Trying {what}", talk=False)
+    except RunError:  # another format may do
+        if talk:
+            say(f"{what}: diverged")
+        return Trial(dtype, sparsity, math.inf, 0.0)
+    round_network(trial, dtype)
     assert sides.validation is not None
     log_loss = float(measure(trial, sides.validation, sides.labels)["log_loss"])
     if talk:
-        say(f"{dtype}, {100 * sparsity:.1f} % pruned: log loss {log_loss:.3f} on validation after {epochs} epochs")
+        say(f"{what}: log loss {log_loss:.3f} on validation after {epochs} epochs")
     return Trial(dtype, sparsity, log_loss, minutes)
 
 
-def _prune_and_round(network: Standardised, sparsity: float, dtype: WeightFormat) -> Masks:
-    masks = prune.global_l1_masks(network, sparsity)
-    prune.apply_masks(network, masks)
-    round_network(network, dtype)
-    return masks
+def _chosen_before(folder: Path | None) -> tuple[PruneConfig, tuple[Trial, ...]] | None:
+    """What an interrupted call chose; its fine-tuning is gone on with."""
+    if folder is None or not (folder / CHOICE).is_file():
+        return None
+    choice = json.loads((folder / CHOICE).read_text())
+    return PruneConfig.model_validate(choice["settings"]), tuple(Trial(**trial) for trial in choice["trials"])
+
+
+def _keep_choice(folder: Path, settings: PruneConfig, trials: tuple[Trial, ...]) -> None:
+    make_folder(folder)
+    choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
+    replace_file(folder / CHOICE, json.dumps(choice) + "\n")

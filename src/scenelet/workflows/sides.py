@@ -101,7 +101,8 @@ def cut_validation(sides: Sides, fraction: float, seed: int) -> Sides:
     kept, cut = cut_groups(sides.split.train, fraction, [seed, 3], every_class=False)
     if not cut or len({clip.label for clip in kept}) < len(sides.labels):
         raise UsageError(
-            "the training side has too few recordings to choose a number format by; give --dtype int8, for example"
+            "the training side has too few recordings to choose a number format by; name one (--dtype int8, or"
+            ' prune.dtype = "int8")'
         )
     place = {clip.name: index for index, clip in enumerate(sides.split.train)}
 

@@ -1,4 +1,4 @@
-"""Prune a trained network and train it on, under its masks and in its number format."""
+"""Prune a trained network and train it on, under its masks and with its weights rounded in every step."""
 
 import copy
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from scenelet.compression import prune
-from scenelet.compression.quantize import quantizer, round_network
+from scenelet.compression.quantize import quantizer
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
 from scenelet.nn.standardise import Standardised
 from scenelet.training.loop import train
@@ -27,11 +27,11 @@ def prune_and_tune(
     description: str = "Fine-tuning",
     talk: bool = True,
 ) -> tuple[Masks, float]:
-    """Prune `network` in place to `config.prune.sparsity`, train it for `config.prune.epochs`, and round its weights.
+    """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
     The rate falls linearly (the paper, section 5.1). Where the format is int8 or int4, every step computes with the
-    rounded weights. Without epochs the network is pruned and rounded only; one that is neither pruned nor rounded is
-    trained on all the same.
+    rounded weights; those that are left at the end are what `scenelet.compression.quantize.round_network` rounds.
+    Without epochs the network is pruned only; with a sparsity of 0 it is trained on all the same.
 
     Args:
         network: trained; it teaches itself as it was, where `config.prune.distil` is above 0.
@@ -52,7 +52,6 @@ def prune_and_tune(
     if settings.epochs == 0:
         masks = masks_of(network, 0)
         prune.apply_masks(network, masks)
-        round_network(network, dtype)
         return masks, 0.0
     schedule = ScheduleConfig(
         **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate", "average_epochs"}),
@@ -77,7 +76,6 @@ def prune_and_tune(
         teacher=teacher,
     )
     train(module, config.precision, folder, folder is not None, description=description, talk=talk)
-    round_network(network, dtype)  # the weights are rounded; the norms too now
     return module.masks, sum(row["seconds"] for row in module.history) / 60
 
 
