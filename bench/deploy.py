@@ -5,10 +5,11 @@
 For every clip of the fold, brought to the model's rate and cut into windows as `scenelet predict` does (silent ends are
 left to the graph to fill): probabilities of the waveform graph beside `predict`'s. Then accuracy with int8 activations,
 whose ranges come from clips of the other folds, beside that of the file in fp32. Prints a Markdown table; how fast each
-is, `scenelet bench --only int8 --only waveform` measures.
+is, `scenelet bench --out DIR --only int8 --only waveform` measures.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from scenelet import audio, modelfile
 from scenelet.classifier import Classifier, mean_probabilities
 from scenelet.console import track
 from scenelet.data.sources import load_table
-from scenelet.export.int8_activations import calibration_windows, int8_bytes
+from scenelet.errors import DataError, SceneletError
+from scenelet.export.int8_activations import calibrate, int8_bytes
 from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.features import LogMel
 from scenelet.front_graph import WAVEFORM
@@ -37,9 +39,12 @@ def main() -> None:
     classifier, features = Classifier(model), LogMel(model.features)
     clips = load_table(options.data).clips
     test = [clip for clip in clips if clip.fold == options.fold]
+    if not test:
+        known = " ".join(sorted({clip.fold for clip in clips if clip.fold is not None}))
+        raise DataError(f"{options.data}: no clips in fold {options.fold!r}; there are {known or 'no folds'}")
     others = [clip.path for clip in clips if clip.fold != options.fold]
     waveform = run_onnxruntime(onnx_bytes(model, "waveform"), WAVEFORM)
-    int8 = run_onnxruntime(int8_bytes(model, calibration_windows(model, others)), INPUT)
+    int8 = run_onnxruntime(int8_bytes(model, calibrate(model, others).ranges), INPUT)
     answers: dict[str, list[NDArray[np.float32]]] = {"predict": [], "waveform": [], "int8": []}
     for clip in track(test, "Measuring", len(test)):
         answers["predict"].append(np.float32(list(classifier.predict(clip.path).probabilities.values())))
@@ -59,4 +64,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SceneletError as error:
+        sys.exit(f"error: {error}")

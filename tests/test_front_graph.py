@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scenelet.audio import arrange_channels, array_windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.features import LogMel
-from scenelet.front_graph import WAVEFORM, FrontGraph, transform_macs
+from scenelet.front_graph import WAVEFORM, FrontGraph, front_macs
 from scenelet.graph import IR_VERSION, OPSET, to_onnx
 from scenelet.nodes import INPUT, OUTPUT
 from tiny_model import tiny_model
@@ -250,5 +250,6 @@ def test_before_a_network_it_takes_samples_and_the_network_answers() -> None:
 
 
 def test_a_transform_of_n_takes_n_times_its_logarithm() -> None:
-    assert transform_macs(config(hop_length=200), N) == 2 * 9 * 256 * 8
-    assert transform_macs(config(hop_length=200, channels="mono", n_fft=1024), N) == 9 * 1024 * 10
+    assert front_macs(config(hop_length=200), N) == (2 * 9 * 256 * 8, 2 * 9 * 129 * config().n_mels)
+    mono = front_macs(config(hop_length=200, channels="mono", n_fft=1024), N)
+    assert mono == (9 * 1024 * 10, 9 * 513 * config().n_mels)

@@ -2,9 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet import modelfile
 from scenelet.costs import layer_macs, macs, peak_activation_bytes, receptive_field
@@ -22,7 +23,8 @@ def describe(path: Path) -> dict[str, Any]:
     Raises:
         ModelFileError: as `scenelet.modelfile.read`.
     """
-    model = modelfile.read(path)
+    file = modelfile.read_bytes(path)
+    model = modelfile.decode(file, str(path))
     layers = layer_table(model)
     return {
         "file": str(path),
@@ -33,8 +35,8 @@ def describe(path: Path) -> dict[str, Any]:
         "macs_per_second": round(sum(layer["macs"] for layer in layers) / model.window.seconds),
         "peak_activation_bytes": peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape),
         "receptive_field": _receptive_field(model),
-        "bytes": sizes(model, path.stat().st_size),
-        "file_parts": asdict(file_parts(model)),
+        "bytes": sizes(model, len(file)),
+        "file_parts": asdict(file_parts(model, file)),
         "counts": model.counts.model_dump(),
         "features": model.features.model_dump(),
         "window": model.window.model_dump(),
@@ -45,6 +47,31 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
+class Figures(BaseModel):
+    """What a model file remembers of one side of its data."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    clips: int = Field(ge=0)
+    macro_accuracy: float = Field(ge=0, le=1)
+    log_loss: float = Field(ge=0)
+
+
+def remembered(model: SceneModel, kind: Literal["dense", "compressed"]) -> dict[str, Figures]:
+    """Side -> figures of the file ("compressed"), or of the network before; what is no number is left out.
+
+    The head's results are free JSON: a file of somebody else's may hold anything there.
+    """
+    sides = model.results.get(kind)
+    found: dict[str, Figures] = {}
+    for side, figures in (sides if isinstance(sides, dict) else {}).items():
+        try:
+            found[side] = Figures.model_validate(figures)
+        except ValidationError:
+            continue
+    return found
+
+
 @dataclass(frozen=True)
 class Summary:
     """A model in one row.
@@ -53,7 +80,8 @@ class Summary:
         name: of its file, from the folder on.
         disk_bytes, parameter_bytes: the file; and all parameters, zeros included (the rule "dcase2022").
         macs_per_second: multiply-accumulates for a second of sound.
-        accuracy: macro accuracy that the file remembers of its test side, or else of validation; None: not measured.
+        accuracy: macro accuracy that the file remembers; None: not measured.
+        side: that it was measured on: "test", or else "validation".
     """
 
     name: str
@@ -61,22 +89,22 @@ class Summary:
     parameter_bytes: int
     macs_per_second: int
     accuracy: float | None
+    side: str = ""
 
 
 def summarise(path: Path, folder: Path) -> Summary:
     """A model file in one row. Raises as `scenelet.modelfile.read`."""
     model = modelfile.read(path)
     disk = path.stat().st_size
-    measured = model.results.get("compressed")
-    sides = measured if isinstance(measured, dict) else {}
-    side = sides.get("test") or sides.get("validation") or {}
-    accuracy = side.get("macro_accuracy") if isinstance(side, dict) else None
+    sides = remembered(model, "compressed")
+    side = next((side for side in ("test", "validation") if side in sides), "")
     return Summary(
         name=str(path.relative_to(folder).with_suffix("")),
         disk_bytes=disk,
         parameter_bytes=sizes(model, disk)["dcase2022"],
         macs_per_second=round(macs(model.nodes, model.array_shapes, model.input_shape) / model.window.seconds),
-        accuracy=accuracy if isinstance(accuracy, float) else None,
+        accuracy=sides[side].macro_accuracy if side else None,
+        side=side,
     )
 
 

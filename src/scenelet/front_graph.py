@@ -38,6 +38,8 @@ class FrontGraph:
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
         self.features, self.window = features, window
+        shape = features.sample_rate, features.n_fft, features.n_mels, features.fmin_hz, features.top_hz
+        self.mel = mel_matrix(*shape)
         self.samples = window.samples(features.sample_rate)
         self.operations: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray[Any, Any]] = {}
@@ -94,8 +96,7 @@ class FrontGraph:
     def _bands(self, power: str) -> str:
         """(channels, frames, bins) -> (channels, frames, n_mels): log10 of mel bands, or mel bands of log10."""
         features = self.features
-        mel = mel_matrix(features.sample_rate, features.n_fft, features.n_mels, features.fmin_hz, features.top_hz)
-        matrix = self._constant("mel", np.ascontiguousarray(mel.T))
+        matrix = self._constant("mel", np.ascontiguousarray(self.mel.T))
         if features.order == "db_then_mel":
             return self._add("MatMul", [self._logarithm(power), matrix], "bands")
         return self._logarithm(self._add("MatMul", [power, matrix], "bands"))
@@ -114,8 +115,7 @@ class FrontGraph:
         features = self.features
         value = self._add("Mul", [bands, self._constant("ten", np.float32(10))], "decibels")
         if features.a_weighting:
-            mel = mel_matrix(features.sample_rate, features.n_fft, features.n_mels, features.fmin_hz, features.top_hz)
-            curve = self._constant("weighting", mel @ a_weighting_db(features.n_fft, features.sample_rate))
+            curve = self._constant("weighting", self.mel @ a_weighting_db(features.n_fft, features.sample_rate))
             value = self._add("Add", [value, curve], "weighted")
         turned = self._add("Transpose", [value], "turned", perm=(0, 2, 1))
         self._add("Unsqueeze", [turned, self._whole("batch_axis", [0])], INPUT)
@@ -138,7 +138,12 @@ class FrontGraph:
         return f"front:{name}"
 
 
-def transform_macs(features: FeatureConfig, samples: int) -> int:
-    """Multiply-accumulates of the front end's FFTs for one window, about: n_fft log2(n_fft) for a real frame."""
+def front_macs(features: FeatureConfig, samples: int) -> tuple[int, int]:
+    """Multiply-accumulates of the front end for one window: of its FFTs, and of its mel bands.
+
+    The first is about n_fft log2(n_fft) for a real frame. The second is of the whole matrix (bins x bands), which the
+    graph multiplies with; most of it is zeros, which a program of one's own can leave out.
+    """
     frames = features.n_channels * features.n_frames(samples)
-    return round(frames * features.n_fft * math.log2(features.n_fft))
+    transforms = round(frames * features.n_fft * math.log2(features.n_fft))
+    return transforms, frames * (features.n_fft // 2 + 1) * features.n_mels

@@ -150,17 +150,25 @@ def read(path: Path) -> SceneModel:
     Raises:
         ModelFileError: no such file, not a model file, damaged, or of a newer format.
     """
+    return decode(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a `.scn` file, or one more than it may have.
+
+    Raises:
+        ModelFileError: no such file, or it cannot be read.
+    """
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file"
         raise ModelFileError(f"{path}: is {kind}; give the path of a .scn file")
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such file; give the path of a .scn file") from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
-    return decode(data, str(path))
 
 
 def write(model: SceneModel, path: Path) -> None:
@@ -236,6 +244,12 @@ def decode(data: bytes, source: str) -> SceneModel:
         results=head.results,
         licences=head.licences,
     )
+
+
+def stored_lengths(data: bytes) -> tuple[int, dict[str, int]]:
+    """Bytes that a file's head takes, and by name those of its sections. Raises as `decode`."""
+    stored_size, plain_size = _check_frame(data, "the file")
+    return stored_size, dict(_parse_head(restore(data[_START.size : _START.size + stored_size], plain_size)).sections)
 
 
 def _check_frame(data: bytes, source: str) -> tuple[int, int]:

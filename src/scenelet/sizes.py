@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from scenelet.modelfile import FRAME_BYTES, SceneModel, encode
-from scenelet.nodes import INPUT, Node
-from scenelet.planes import BYTES, MASKED, pack, weight_bits
+from scenelet.modelfile import FRAME_BYTES, SceneModel, stored_lengths
+from scenelet.nodes import INPUT, Conv, Linear, ScaleShift
+from scenelet.planes import BYTES, MASKED, weight_bits
 
 SIZE_RULES = {
     "paper": ("kB", "kept weights and all norm parameters"),
@@ -23,7 +23,8 @@ class FileParts:
 
     Attributes:
         weights: the sections of weights that may be pruned.
-        weights_bound: what these need at least by their order-0 entropy, see `scenelet.planes.weight_bits`.
+        weights_bound: their order-0 entropy, see `scenelet.planes.weight_bits`; a coding that sees more than one
+            symbol at a time can be a little below.
         others: the sections of all other arrays: norms, biases, standardisation.
         head: labels, settings, nodes, provenance and results.
         frame: magic, version, lengths and checksum.
@@ -36,16 +37,16 @@ class FileParts:
     frame: int
 
 
-def file_parts(model: SceneModel) -> FileParts:
-    """Where the bytes of a model's file are. Raises as `scenelet.modelfile.encode`."""
-    lengths = {name: len(stored) for name, stored in pack(model.arrays, model.encodings).items()}
-    weights = sum(length for name, length in lengths.items() if name.partition(".")[0] in MASKED)
-    arrays = sum(lengths.values())
+def file_parts(model: SceneModel, file: bytes) -> FileParts:
+    """Where the bytes of a model's `file` are. Raises as `scenelet.modelfile.decode`."""
+    head, sections = stored_lengths(file)
+    weights = sum(length for name, length in sections.items() if name.partition(".")[0] in MASKED)
+    arrays = sum(sections.values())
     return FileParts(
         weights=weights,
         weights_bound=math.ceil(weight_bits(model.arrays, model.encodings) / 8),
         others=arrays - weights,
-        head=len(encode(model)) - arrays - FRAME_BYTES,
+        head=head,
         frame=FRAME_BYTES,
     )
 
@@ -59,24 +60,33 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
     - "dcase2022": all parameters, zeros included (limit 128 kB).
     - "disk": `disk_bytes`, the file as it ships.
 
-    A parameter counts with the bytes of its encoding: 2 in fp16, 4 in fp32. Norm parameters are
-    those of training; the input's standardisation is part of the features and not counted.
+    A parameter counts with the bytes of its encoding: 1 as a whole number, 2 in fp16, 4 in fp32; where a kind has
+    several encodings, the widest. Norm parameters and biases are those of training; the input's standardisation is
+    part of the features and not counted.
     """
-    weights = _width(model, [n for n in model.nodes if n.op in ("Conv", "Linear")])
-    norms = _width(model, [n for n in model.nodes if n.op == "ScaleShift" and n.input != INPUT])
+    layers = [node for node in model.nodes if isinstance(node, Conv | Linear)]
+    dense = {node.weight for node in layers if isinstance(node, Linear)}
+    shifts = {node.bias for node in layers if isinstance(node, Linear)}
+    shifts |= {name for n in model.nodes if isinstance(n, ScaleShift) and n.input != INPUT for name in n.arrays}
+    weights, norms = _width(model, {node.weight for node in layers}), _width(model, shifts)
     counts = model.counts
-    kept = weights * (counts.conv_kept + counts.linear_kept)
+    biases = max(0, counts.linear - sum(model.arrays[name].size for name in dense))
+
+    def linear(count: int) -> int:
+        return weights * max(0, count - biases) + norms * min(count, biases)
+
+    kept = weights * counts.conv_kept + linear(counts.linear_kept)
     sub_spectral = norms * counts.sub_spectral_norm
     all_norms = norms * counts.batch_norm + sub_spectral
     return {
         "paper": kept + all_norms,
         "dcase2020": kept,
         "dcase2020_with_ssn": kept + sub_spectral,
-        "dcase2022": weights * (counts.conv + counts.linear) + all_norms,
+        "dcase2022": weights * counts.conv + linear(counts.linear) + all_norms,
         "disk": disk_bytes,
     }
 
 
-def _width(model: SceneModel, nodes: list[Node]) -> int:
-    """Bytes a parameter of these nodes counts for; the widest where they differ."""
-    return max((BYTES[model.encodings[name]] for node in nodes for name in node.arrays), default=2)
+def _width(model: SceneModel, names: set[str]) -> int:
+    """Bytes that a number of these arrays counts for."""
+    return max((BYTES[model.encodings[name]] for name in names), default=2)

@@ -1,5 +1,7 @@
 """`scenelet export`: what it writes, what it says, and that a refused command writes nothing."""
 
+import os
+import re
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -60,8 +62,9 @@ def recordings(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
 
 def differences(out: str) -> dict[str, float]:
     """Runtime -> difference, of every line on stdout."""
-    middle = ": largest difference from the model file on made input: "
-    return {runtime: float(number) for runtime, number in (line.split(middle) for line in out.splitlines())}
+    line = re.compile(r"(.+): probabilities within (\S+) of the model file's, 0 other labels, on \d+ (made )?windows.*")
+    found = [line.fullmatch(one) for one in out.splitlines()]
+    return {one[1]: float(one[2]) for one in found if one is not None}
 
 
 def assert_one_sentence(err: str, *words: str) -> None:
@@ -74,7 +77,12 @@ def assert_one_sentence(err: str, *words: str) -> None:
     ("kind", "shape", "said"),
     [
         ("log-mel", "log_mel (batch, 2, 16, 13)", []),
-        ("waveform", "waveform (1, 2, 1600)", ["Fourier transforms take about 0.1 M multiply-accumulates a window"]),
+        (
+            "waveform",
+            "waveform (1, 2, 1600)",
+            # 2 x 13 frames of 256 log2 256, and of 129 bins x 16 bands
+            ["multiply-accumulates a window: Fourier transforms about 0.05 M, mel bands 0.05 M, network 0.0"],
+        ),
     ],
 )
 def test_an_onnx_file_from_log_mel_or_samples(
@@ -156,7 +164,12 @@ def test_an_int8_file_takes_its_ranges_from_recordings(run: Run, model: Path, ma
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(out).graph.node}
     assert list(differences(printed)) == RUNTIMES
     assert all(0 < difference < 0.1 for difference in differences(printed).values())
-    assert talk.splitlines() == [f"written: {out}, {out.stat().st_size:,} bytes; input log_mel (batch, 2, 16, 13)"]
+    left_out = f"warning: 1 recordings were left out, the first: {recordings / 'bad.wav'}: not a recording"
+    found, warned, written = talk.splitlines()
+    assert found == "ranges of activations from 7 windows of 2 recordings"
+    assert warned.startswith(left_out)
+    assert written == f"written: {out}, {out.stat().st_size:,} bytes; input log_mel (batch, 2, 16, 13)"
+    assert all(f"on 1 windows of {recordings}" in line for line in printed.splitlines())
     assert list(made.iterdir()) == [out]
 
 
@@ -178,14 +191,32 @@ def test_int8_without_recordings_is_one_sentence(run: Run, model: Path, made: Pa
 def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
     run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [Agreement("ONNX Runtime", 1.23456e-7), Agreement("Other", None, "no STFT")]
+    found = [Agreement("ONNX Runtime", 1.23456e-7, 4, 1), Agreement("Other", None, refusal="no STFT")]
     monkeypatch.setattr(onnx_file, "agreements", lambda *_: found)
     code, printed, _ = run(model, "--out", made / "model.onnx")
     assert code == 0
     assert printed.splitlines() == [
-        "ONNX Runtime: largest difference from the model file on made input: 1.23e-07",
+        "ONNX Runtime: probabilities within 1.23e-07 of the model file's, 1 other labels, on 4 made windows",
         "Other: cannot run it (no STFT)",
     ]
+
+
+@pytest.mark.parametrize("difference", [0.002, float("nan")])
+def test_a_file_that_answers_otherwise_is_not_written(
+    run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch, difference: float
+) -> None:
+    monkeypatch.setattr(onnx_file, "agreements", lambda *_: [Agreement("ONNX Runtime", difference, 4, 0)])
+    code, printed, err = run(model, "--out", made / "model.onnx")
+    assert (code, printed) == (1, "")
+    assert_one_sentence(err, str(made / "model.onnx"), "not written", "please report")
+    assert list(made.iterdir()) == []
+
+
+def test_a_name_that_is_no_text_can_be_written(run: Run, model: Path, made: Path) -> None:
+    out = Path(os.fsdecode(os.fsencode(made) + b"/caf\xe9.md"))
+    code, _, _ = run(model, "--out", out)
+    assert code == 0
+    assert out.read_text().startswith("# caf\n")
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(run: Run, model: Path, made: Path) -> None:

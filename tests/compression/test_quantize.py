@@ -19,6 +19,7 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.nn import create_model
 from scenelet.nn.standardise import Standardised
 from scenelet.planes import whole_numbers
+from scenelet.sizes import sizes
 
 WEIGHTS = hnp.arrays(
     np.float32,
@@ -103,6 +104,9 @@ def test_the_file_computes_what_the_rounded_network_computes(
     features = FeatureConfig(sample_rate=8000, n_mels=64, n_fft=512, hop_length=250)
     window = WindowConfig(seconds=1.0)
     model = pack(network, ("a", "b", "c"), features, window, None, dtype)
+    layers = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    bytes_of_each = (p.numel() * (1 if id(p) in layers else 2) for p in network.parameters())
+    assert sizes(model, 0)["dcase2022"] == sum(bytes_of_each)
     path = tmp_path / "m.scn"
     modelfile.write(model, path)
     stored = modelfile.read(path)

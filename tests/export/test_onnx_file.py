@@ -16,7 +16,7 @@ from scenelet.classifier import Classifier
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError
 from scenelet.export import int8_activations, onnx_file
-from scenelet.export.int8_activations import calibration_windows, int8_bytes
+from scenelet.export.int8_activations import calibrate, int8_bytes
 from scenelet.export.onnx_file import Agreement, agreements, made_windows, onnx_bytes, run_onnxruntime
 from scenelet.features import LogMel
 from scenelet.modelfile import SceneModel
@@ -54,7 +54,8 @@ def test_a_file_says_what_it_takes_and_what_it_answers(
     assert [(value.name, value.shape) for value in session.get_inputs()] == [(name, shape)]
     assert [(value.name, value.shape) for value in session.get_outputs()] == [("probabilities", [rows, 3])]
     metadata = session.get_modelmeta().custom_metadata_map
-    assert set(metadata) == {"labels", "features", "window"}
+    assert set(metadata) == {"labels", "features", "window", "licences"}
+    assert json.loads(metadata["licences"]) == list(model.licences)
     assert json.loads(metadata["labels"]) == list(model.labels)
     assert FeatureConfig.model_validate_json(metadata["features"]) == model.features
     assert WindowConfig.model_validate_json(metadata["window"]) == model.window
@@ -82,7 +83,10 @@ def test_every_runtime_agrees_with_the_model_file_and_with_no_other(
         assert one.largest_difference is not None
         assert one.largest_difference < 1e-5
     other = onnx_bytes(changed(tiny_model(1), features=model.features, window=model.window), kind)
-    assert all(one.largest_difference > 0.1 for one in agreements(other, classifier, kind))
+    for one in agreements(other, classifier, kind):
+        assert one.largest_difference > 0.1
+        assert one.windows == 4
+        assert one.other_labels > 0
 
 
 def test_a_graph_that_left_silent_ends_alone_would_be_seen() -> None:
@@ -97,7 +101,7 @@ def test_a_runtime_that_refuses_the_file_is_told_in_one_line(monkeypatch: pytest
 
     monkeypatch.setattr(onnx_file, "_runtimes", lambda: {"Some": refuse, "ONNX Runtime": run_onnxruntime})
     refused, ran = agreements(onnx_bytes(tiny_model(), "log-mel"), Classifier(tiny_model(), threads=1), "log-mel")
-    assert refused == Agreement("Some", None, "no such operation: STFT")
+    assert refused == Agreement("Some", None, refusal="no such operation: STFT")
     assert ran.largest_difference is not None
 
 
@@ -107,7 +111,29 @@ def test_made_windows_sound_from_end_to_end_and_between_silent_ends() -> None:
     silent = [not window[:, :320].any() and not window[:, 800:].any() for window in windows]
     assert {True, False} == set(silent)
     assert all(np.isfinite(window).all() and window.any() for window in windows)
-    assert all(window.shape == (2, 16, 13) for window in made_windows(tiny_model(), "log-mel"))
+    heard = made_windows(tiny_model(), "log-mel")
+    assert len(heard) == len(windows)
+    for log_mel, window in zip(heard, windows, strict=True):
+        np.testing.assert_array_equal(log_mel, LogMel(FEATURES)(window))
+
+
+def test_the_windows_compared_are_those_the_model_is_least_sure_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a probability is 1 nothing that is wrong shows."""
+    classifier, heard = Classifier(tiny_model(), threads=1), []
+
+    def record(exported: bytes, name: str) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda windows: heard.append(windows) or classifier.probabilities(windows)
+
+    monkeypatch.setattr(onnx_file, "_runtimes", lambda: {"Some": record})
+    (found,) = agreements(b"", classifier, "log-mel")
+    assert found == Agreement("Some", 0.0, 4)
+
+    def sureness(windows: list[np.ndarray]) -> list[float]:
+        return sorted(float(classifier.probabilities(one).max()) for one in windows)
+
+    all_of_them = sureness([one[None] for one in made_windows(tiny_model(), "log-mel")])
+    assert sureness(heard) == all_of_them[:4]
+    assert all_of_them[-1] > all_of_them[3]
 
 
 def log_mels(model: SceneModel, count: int = 8) -> list[np.ndarray]:
@@ -188,36 +214,50 @@ def window_levels(windows: list[np.ndarray]) -> list[int]:
 
 def test_calibration_windows_are_what_the_network_hears_of_the_recordings(recordings: list[Path]) -> None:
     model = tiny_model()
-    found = calibration_windows(model, recordings)
+    found = calibrate(model, recordings)
     expected = [
         LogMel(model.features)(cut) for path in recordings for cut in file_windows(path, 8000, "stereo", model.window)
     ]
     assert len(expected) == 15
-    np.testing.assert_array_equal(np.stack(found), np.stack(expected))
-    assert window_levels(found) == [i for i in range(5) for _ in range(3)]
+    kept_out = expected[4::5]
+    assert found.recordings == 5
+    np.testing.assert_array_equal(np.stack(found.compared), np.stack(kept_out))
+    ranges = [one for one in expected if not any(one is other for other in kept_out)]
+    np.testing.assert_array_equal(np.stack(found.ranges), np.stack(ranges))
+
+
+def test_a_few_windows_are_compared_on_too(recordings: list[Path]) -> None:
+    found = calibrate(tiny_model(), recordings[:1])
+    assert len(found.ranges) == 3
+    np.testing.assert_array_equal(np.stack(found.compared), np.stack(found.ranges))
 
 
 def test_calibration_windows_are_no_more_than_needed_and_from_first_to_last(
     recordings: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8_activations, "WINDOWS", 4)
-    found = calibration_windows(tiny_model(), recordings)
-    assert 2 <= len(found) <= 4
-    assert {0, 4} <= set(window_levels(found))
+    found = calibrate(tiny_model(), recordings)
+    assert 2 <= len(found.ranges) <= 4
+    assert {0, 4} <= set(window_levels(found.ranges))
 
 
-def test_recordings_that_cannot_be_read_are_skipped(recordings: list[Path], tmp_path: Path) -> None:
+def test_recordings_that_cannot_be_read_are_left_out_and_named(recordings: list[Path], tmp_path: Path) -> None:
     text, cut = tmp_path / "text.wav", tmp_path / "cut.wav"
     text.write_text("hello")
     cut.write_bytes(recordings[0].read_bytes()[:9000])
-    found = calibration_windows(tiny_model(), [text, *recordings[:2], cut, tmp_path / "absent.wav"])
-    np.testing.assert_array_equal(np.stack(found), np.stack(calibration_windows(tiny_model(), recordings[:2])))
+    found = calibrate(tiny_model(), [text, *recordings[:2], cut, tmp_path / "absent.wav"])
+    read = calibrate(tiny_model(), recordings[:2])
+    np.testing.assert_array_equal(np.stack(found.ranges), np.stack(read.ranges))
+    assert found.recordings == 2
+    assert [str(failure).split(": ")[0] for failure in found.failures] == [
+        str(path) for path in (text, cut, tmp_path / "absent.wav")
+    ]
 
 
 def test_where_none_can_be_read_the_first_ones_fault_is_told(tmp_path: Path) -> None:
     text = tmp_path / "text.wav"
     text.write_text("hello")
     with pytest.raises(AudioError, match=r"text\.wav: not a recording"):
-        calibration_windows(tiny_model(), [text, tmp_path / "absent.wav"])
+        calibrate(tiny_model(), [text, tmp_path / "absent.wav"])
     with pytest.raises(AudioError, match="no recordings"):
-        calibration_windows(tiny_model(), [])
+        calibrate(tiny_model(), [])

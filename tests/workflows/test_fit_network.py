@@ -132,6 +132,14 @@ def test_what_even_the_narrowest_exceeds_is_refused(config: RunConfig, limits: L
     assert f" {narrowest.parameter_bytes:,} bytes" in str(caught.value)
 
 
+def test_bc_resnet_is_refused_as_the_others_are(config: RunConfig) -> None:
+    settings = ["network.name=bc_resnet", "network.sub_bands=4"]
+    changed = {"network": load_recipe("fast", settings).network}
+    changed["features"] = load_recipe("fast", ["features.n_mels=64", "features.hop_length=2048"]).features
+    with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
+        fit_network(config.model_copy(update=changed), LABELS, Limits(macs_per_second=100))
+
+
 def test_a_network_without_a_width_is_refused(config: RunConfig) -> None:
     fixed = config.model_copy(update={"network": load_recipe("fast", ["network.name=dcase2020_baseline"]).network})
     with pytest.raises(UsageError, match="the network dcase2020_baseline has one size"):

@@ -101,9 +101,11 @@ def test_a_resumed_run_keeps_its_teacher(
         fit(tone_set, run, config, teacher=teacher, talk=False)
     other = tmp_path / "other"
     shutil.copytree(teacher, other)
-    for options in ({"teacher": other}, {"teacher": run}):
-        with pytest.raises(UsageError, match=r"was begun with the teacher .*run; resume it with the same, or leave"):
-            fit(tone_set, run, None, resume=True, talk=False, **options)
+    torch.save({name: value + 1 for name, value in weights(other).items()}, other / runs.WEIGHTS)
+    with pytest.raises(UsageError, match=r"was begun with another teacher than .*other is now; resume it with the one"):
+        fit(tone_set, run, None, resume=True, talk=False, teacher=other)
+    with pytest.raises(RunError, match="has not finished"):
+        fit(tone_set, run, None, resume=True, talk=False, teacher=run)
     with pytest.raises(RunError, match="has not finished"):
         fit(tone_set, tmp_path / "next", config, teacher=run, talk=False)
     assert not (tmp_path / "next").exists()
@@ -121,7 +123,7 @@ def test_a_teacher_that_was_trained_again_since_is_refused(
     shutil.copytree(teacher, again)
     fit(tone_set, run, config, teacher=again, talk=False)
     torch.save({name: value + 1 for name, value in weights(again).items()}, again / runs.WEIGHTS)
-    with pytest.raises(UsageError, match=r"run: its teacher .*again has been trained again since this run was begun"):
+    with pytest.raises(UsageError, match=r"run: was begun with another teacher than .*again is now"):
         fit(tone_set, run, None, resume=True, talk=False)
 
 
@@ -145,11 +147,13 @@ def test_a_run_that_was_begun_without_a_teacher_gets_none(tone_set: Path, alone:
         fit(tone_set, alone, None, teacher=teacher, resume=True, talk=False)
 
 
-def test_the_same_teacher_may_be_named_again(
-    tone_set: Path, teacher: Path, taught: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_teacher_may_be_named_again_wherever_it_lies(
+    tone_set: Path, teacher: Path, taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(teacher.parent)
     fit(tone_set, taught, None, teacher=Path("run"), resume=True, talk=False)
+    shutil.copytree(teacher, tmp_path / "moved")
+    fit(tone_set, taught, None, teacher=tmp_path / "moved", resume=True, talk=False)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +194,17 @@ def test_a_teacher_of_other_labels_is_refused(tone_set: Path, config: RunConfig,
     assert not (tmp_path / "run").exists()
 
 
+def test_a_teacher_whose_clips_are_called_otherwise_is_refused(
+    tone_set: Path, config: RunConfig, teacher: Path, tmp_path: Path
+) -> None:
+    """It may have heard what is held out, and nothing would tell."""
+    shutil.copytree(tone_set.parent, tmp_path / "moved" / "sub")
+    lines = tone_set.read_text().splitlines()
+    (tmp_path / "moved" / "tones.csv").write_text("\n".join([lines[0], *(f"sub/{line}" for line in lines[1:])]) + "\n")
+    with pytest.raises(UsageError, match="its clips have other names than these"):
+        fit(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher, talk=False)
+
+
 def without(name: str) -> Callable[[Path], object]:
     return lambda run: (run / name).unlink()
 
@@ -200,8 +215,9 @@ def without(name: str) -> Callable[[Path], object]:
         (shutil.rmtree, "not a run folder"),
         (without(runs.WEIGHTS), "has not finished"),
         (without(runs.SPLIT), runs.SPLIT),
+        (lambda run: (run / runs.SPLIT).write_text("a,b\n1,2\n"), "no columns filename and split"),
     ],
-    ids=["no folder", "no weights", "no split"],
+    ids=["no folder", "no weights", "no split", "another split"],
 )
 def test_a_teacher_that_is_no_finished_run_is_refused(
     damage: Callable[[Path], object], words: str, tone_set: Path, config: RunConfig, teacher: Path, tmp_path: Path

@@ -19,6 +19,7 @@ from scenelet.bench import inputs
 from scenelet.nn import create_model
 from scenelet.nn.blocks import arrange
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.process import tune
 
 N_FFT, HOP, RATE, BANDS = 2048, 512, 22050, 256
 Step = Callable[[], object]
@@ -114,6 +115,7 @@ def build(row: str, place: Path) -> Step:
     if row in ("int8", "waveform"):
         from scenelet.bench import exported  # not on top: its imports are no part of a cold start
 
+        tune()  # both sides are scenelet's, whose commands do
         return exported.reference(row, place / inputs.MODEL)
     network = cp_resnet()
     if row.startswith("file"):

@@ -8,12 +8,16 @@ import typer
 
 from scenelet.cli.formats import MODEL_HELP
 from scenelet.console import say
-from scenelet.errors import AudioError, UsageError
+from scenelet.errors import AudioError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from scenelet.classifier import Classifier
+    from scenelet.export.int8_activations import Calibration
+    from scenelet.modelfile import SceneModel
 
 FORMATS = {".onnx": "ONNX", ".h": "a C header", ".md": "a model card"}
+TOLERANCE = 1e-3
+"""Of a probability: a file in fp32 that is further from its model is not written."""
 
 
 class GraphInput(StrEnum):
@@ -27,10 +31,10 @@ def export(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     out: Annotated[Path, typer.Option(help="NAME.onnx, NAME.h (C header) or NAME.md (model card).")],
     input: Annotated[
-        GraphInput, typer.Option(help="Of an ONNX file: log-mel, or one window of samples at the model's rate.")
+        GraphInput, typer.Option(help="What an ONNX file takes: log-mel, or one window of samples at the model's rate.")
     ] = GraphInput.log_mel,
     int8: Annotated[
-        Path | None, typer.Option(help="Of an ONNX file: activations in int8, ranges from these recordings.")
+        Path | None, typer.Option(help="ONNX with activations in int8, whose ranges come from these recordings.")
     ] = None,
 ) -> None:
     """Write a model for other programs: ONNX, a C header with its weights, or a card."""
@@ -38,7 +42,7 @@ def export(
         known = ", ".join(f"NAME{suffix} ({what})" for suffix, what in FORMATS.items())
         raise UsageError(f"{out}: the ending says what is written: {known}")
     if out.suffix != ".onnx" and (int8 is not None or input is not GraphInput.log_mel):
-        raise UsageError(f"{out}: --input and --int8 are of ONNX files; name one NAME.onnx")
+        raise UsageError(f"{out}: --input and --int8 go with ONNX files only; give --out NAME.onnx")
     if int8 is not None and input is not GraphInput.log_mel:
         raise UsageError("--int8 goes with --input log-mel: a front end in int8 would lose the quiet bands")
 
@@ -58,38 +62,68 @@ def export(
 
         text = card(classifier.model, out.stem, model_path(model).stat().st_size)
     replace_file(out, text)
-    say(f"written: {out}, {len(text.encode()):,} bytes")
+    say(f"written: {out}, {out.stat().st_size:,} bytes")
 
 
 def _onnx(classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None) -> None:
     """Write an ONNX file, and say how far it is from the model file."""
-    from scenelet.cli.predict import recordings as find
+    from scenelet.export.int8_activations import int8_bytes
     from scenelet.export.onnx_file import agreements, onnx_bytes
     from scenelet.files import replace_file
-    from scenelet.front_graph import transform_macs
 
     held = classifier.model
     if recordings is None:
-        exported = onnx_bytes(held, graph_input.value)
+        exported, what = onnx_bytes(held, graph_input.value), "made windows"
+        compared = agreements(exported, classifier, graph_input.value)
     else:
-        from scenelet.export.int8_activations import calibration_windows, int8_bytes
-
-        found = find(recordings)
-        if not found:
-            raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
-        exported = int8_bytes(held, calibration_windows(held, found))
-    compared = agreements(exported, classifier, graph_input.value)
+        heard, what = _heard(held, recordings), f"windows of {recordings}"
+        exported = int8_bytes(held, heard.ranges)
+        compared = agreements(exported, classifier, graph_input.value, heard.compared)
+    far = max((one.largest_difference for one in compared[:1] if one.largest_difference is not None), default=0.0)
+    if not far <= (TOLERANCE if recordings is None else 1.0):  # nor a NaN
+        raise OutputError(
+            f"{out}: not written: in {compared[0].runtime} its probabilities are {far:.3g} from the model file's;"
+            " please report this with the model"
+        )
     replace_file(out, exported)
     shape: tuple[int | str, ...] = ("batch", *held.input_shape)
     if graph_input is GraphInput.waveform:
-        samples = held.window.samples(held.features.sample_rate)
-        shape = (1, held.features.n_channels, samples)
-        cost = transform_macs(held.features, samples) / 1e6
-        say(f"its Fourier transforms take about {cost:,.1f} M multiply-accumulates a window, beside the network's")
+        shape = _samples(held)
     name = "log_mel" if graph_input is GraphInput.log_mel else "waveform"
     say(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
     for one in compared:
         if one.largest_difference is None:
             print(f"{one.runtime}: cannot run it ({one.refusal})")
-        else:
-            print(f"{one.runtime}: largest difference from the model file on made input: {one.largest_difference:.3g}")
+            continue
+        difference = f"probabilities within {one.largest_difference:.3g} of the model file's"
+        print(f"{one.runtime}: {difference}, {one.other_labels} other labels, on {one.windows} {what}")
+
+
+def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
+    """Windows of the user's recordings; says what was found, and what could not be read."""
+    from scenelet.cli.predict import recordings as find
+    from scenelet.export.int8_activations import calibrate
+
+    found = find(recordings)
+    if not found:
+        raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+    heard = calibrate(model, found)
+    say(f"ranges of activations from {len(heard.ranges)} windows of {heard.recordings} recordings")
+    if heard.failures:
+        say(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")
+    return heard
+
+
+def _samples(model: "SceneModel") -> tuple[int, int, int]:
+    """The shape that a waveform graph takes; says what its front end costs."""
+    from scenelet.costs import macs
+    from scenelet.front_graph import front_macs
+
+    samples = model.window.samples(model.features.sample_rate)
+    transforms, bands = (cost / 1e6 for cost in front_macs(model.features, samples))
+    network = macs(model.nodes, model.array_shapes, model.input_shape) / 1e6
+    say(
+        f"multiply-accumulates a window: Fourier transforms about {transforms:,.2f} M, mel bands {bands:,.2f} M,"
+        f" network {network:,.2f} M"
+    )
+    return 1, model.features.n_channels, samples

@@ -29,7 +29,7 @@ def info(
         compare(Path(model), format, plot)
         return
     if plot is not None:
-        raise UsageError(f"--plot compares the models of a folder, and {model} is none")
+        raise UsageError(f"--plot compares the models of a folder, and {model} is not a folder")
     path = model_path(model)
     description = describe(path)
     if format is Format.json:
@@ -41,7 +41,7 @@ def info(
 
 
 def compare(folder: Path, format: Format, plot: Path | None) -> None:
-    """The models of a folder, a row each."""
+    """The models of a folder, a row each; what cannot be read is named and passed over."""
     from dataclasses import asdict
 
     from scenelet.console import say
@@ -54,19 +54,29 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     files = sorted(folder.rglob("*.scn"))
     if not files:
         raise ModelFileError(f"{folder}: holds no model files (NAME.scn); give another folder")
-    rows = [summarise(file, folder) for file in files]
+    rows = []
+    for file in files:
+        try:
+            rows.append(summarise(file, folder))
+        except ModelFileError as error:
+            say(f"left out: {error}")
+    if not rows:
+        raise ModelFileError(f"{folder}: none of its {len(files)} model files can be read; give another folder")
     if format is Format.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
-        width = max(len(row.name) for row in rows)
+        width = max(len("model"), *(len(row.name) for row in rows))
         print(f"{'model':<{width}}  {'disk, kB':>9}  {'2022 rule, kB':>13}  {'M MAC/s':>8}  {'accuracy, %':>11}")
         for row in rows:
             accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
+            measured_on = f"  ({row.side})" if row.side == "validation" else ""
             sizes = f"{row.disk_bytes / 1000:9,.2f}  {row.parameter_bytes / 1000:13,.2f}"
-            print(f"{row.name:<{width}}  {sizes}  {row.macs_per_second / 1e6:8,.2f}  {accuracy:>11}")
+            print(f"{row.name:<{width}}  {sizes}  {row.macs_per_second / 1e6:8,.2f}  {accuracy:>11}{measured_on}")
     if plot is not None:
         replace_file(plot, plot_sizes(rows))
-        say(f"written: {plot}")
+        unknown = sum(row.accuracy is None for row in rows)
+        without = f"; {unknown} models of unknown accuracy are left out" if unknown else ""
+        say(f"written: {plot}{without}")
 
 
 def print_tables(description: dict[str, Any]) -> None:
@@ -117,7 +127,8 @@ def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
     bound = "no weights that can be pruned"
     if parts["weights_bound"]:
         share = 100 * (parts["weights"] / parts["weights_bound"] - 1)
-        bound = f"{share:+.1f} % of what their entropy needs, {parts['weights_bound']:,}"
+        where = "above" if share >= 0 else "below"
+        bound = f"{abs(share):.1f} % {where} their order-0 entropy, {parts['weights_bound']:,} bytes"
     in_file.add_row("weights", f"{parts['weights']:,}", bound)
     in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardisation; weights in fp32")
     in_file.add_row("head", f"{parts['head'] + parts['frame']:,}", "labels, settings, layers, provenance, results")

@@ -1,15 +1,32 @@
 """A model card in Markdown, from what a model file holds."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from scenelet._version import __version__
 from scenelet.costs import macs, peak_activation_bytes
+from scenelet.describe import remembered
 from scenelet.modelfile import SceneModel
 from scenelet.sizes import SIZE_RULES, sizes
 
 MARKS = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
 """What would begin a table's cell, a tag, a link or an image."""
+KINDS: dict[Literal["compressed", "dense"], str] = {"compressed": "the file", "dense": "before it was compressed"}
+ORIGIN = {
+    "recipe": "Recipe",
+    "network": "Network",
+    "teacher": "Taught by",
+    "split": "Split",
+    "split_fingerprint": "Fingerprint of the split",
+    "train_cities": "Cities it learnt from",
+    "seed": "Seed",
+    "epochs": "Epochs",
+    "fine_tuning_epochs": "Epochs of fine-tuning",
+    "sparsity": "Share of convolution weights pruned",
+    "dtype": "Format of weights",
+    "versions": "Versions",
+}
+"""Entries of the provenance that a card tells, and how it calls them."""
 LIMITS = """It answers with one of its {count} labels whatever it hears: another kind of sound is taken for one of them.
 Its probabilities were not calibrated on anything but its training. Recordings from other places, devices or times than
 those it was measured on can be harder."""
@@ -28,7 +45,7 @@ def card(model: SceneModel, name: str, disk_bytes: int) -> str:
     memory = peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape)
     features, seconds = model.features, model.window.seconds
     lines = [
-        f"# {name}",
+        f"# {_text(name)}",
         "",
         f"An acoustic-scene classifier of {disk_bytes:,} bytes, made with scenelet"
         f" {_text(provenance.get('scenelet', __version__))}.",
@@ -44,7 +61,7 @@ def card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## Results",
         "",
-        *_results(model.results),
+        *_results(model),
         "",
         "## Size",
         "",
@@ -60,41 +77,67 @@ def card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         LIMITS.format(count=len(model.labels)),
         "",
-        "## Licence",
+        "## Licence of the data",
         "",
         *([f"- {_text(licence)}" for licence in model.licences] or ["None is known of the data it learnt from."]),
         "",
+        "What holds for the model itself is for its maker to say; its data's terms may bear on it.",
+        "",
         "## How it was made",
         "",
-        *(
-            f"- {_text(key)}: {_text(value)}"
-            for key, value in provenance.items()
-            if not (value is None or isinstance(value, dict))
-        ),
+        *_origin(provenance),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _data(provenance: Mapping[str, Any]) -> str:
-    clips = provenance.get("train_clips") or {}
-    made = " The recordings are made, not recorded." if provenance.get("made") else ""
+    given = provenance.get("train_clips")
+    clips = {label: n for label, n in given.items() if isinstance(n, int)} if isinstance(given, dict) else {}
+    made = " The recordings are synthetic." if provenance.get("made") is True else ""
     counted = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
     learnt = f" It learnt from {sum(clips.values()):,} clips ({counted})." if clips else ""
     return f"{_text(provenance.get('data') or 'Not known')}.{learnt}{made}"
 
 
-def _results(results: Mapping[str, Any]) -> list[str]:
+def _results(model: SceneModel) -> list[str]:
     """A row for the file, and one for the network that it was made from, by side."""
     rows = []
-    for kind, what in (("compressed", "the file"), ("dense", "before it was compressed")):
-        for side, measured in (results.get(kind) or {}).items():
-            if not {"clips", "macro_accuracy", "log_loss"} <= measured.keys():
-                continue
-            figures = f"{100 * measured['macro_accuracy']:.2f} | {measured['log_loss']:.3f}"
-            rows.append(f"| {what}, {_text(side)} | {measured['clips']:,} | {figures} |")
+    for kind, what in KINDS.items():
+        for side, measured in remembered(model, kind).items():
+            figures = f"{100 * measured.macro_accuracy:.2f} | {measured.log_loss:.3f}"
+            rows.append(f"| {what}, {_text(side)} | {measured.clips:,} | {figures} |")
     if not rows:
         return ["Not measured."]
     return ["| | clips | macro accuracy, % | log loss |", "|---|---|---|---|", *rows]
+
+
+def _origin(provenance: Mapping[str, Any]) -> list[str]:
+    """Recipe, network, what was held out, teacher, seed, versions: a line each, of what is known."""
+    lines = []
+    for key, what in ORIGIN.items():
+        value = provenance.get(key)
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {_words(one)}" for name, one in value.items() if _is_said(one))
+        if _is_said(value):
+            lines.append(f"- {what}: {_text(_words(value))}")
+    return lines
+
+
+def _is_said(value: Any) -> bool:
+    return not (value is None or value is False or value in ("", [], {}))
+
+
+def _words(value: Any) -> str:
+    """A setting as a reader's words: lists as 2 x 4, settings of their own as name value."""
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_words(one)}" for name, one in value.items() if one is not None) + ")"
+    if isinstance(value, list):
+        return (
+            " x ".join(map(_words, value)) if all(isinstance(one, int) for one in value) else ", ".join(map(str, value))
+        )
+    if value is True:
+        return "yes"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _text(value: Any) -> str:

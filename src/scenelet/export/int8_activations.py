@@ -5,6 +5,7 @@ import itertools
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,27 @@ from scenelet.graph import to_onnx
 from scenelet.modelfile import SceneModel
 from scenelet.nodes import INPUT
 
-WINDOWS = 200
-"""Windows whose activations give the ranges, at most."""
+WINDOWS = 250
+"""Windows of recordings that are looked at, at most."""
+APART = 5
+"""Every so manieth of them is kept out of the ranges, to be compared on."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Windows of recordings, as log-mel (channels, n_mels, frames).
+
+    Attributes:
+        ranges: those whose activations give the ranges.
+        compared: others, to measure on what the ranges were not made of; the same ones where there are too few.
+        recordings: how many recordings they are of.
+        failures: what is wrong with recordings that could not be read.
+    """
+
+    ranges: list[NDArray[np.float32]]
+    compared: list[NDArray[np.float32]]
+    recordings: int
+    failures: list[AudioError]
 
 
 def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> bytes:
@@ -28,7 +48,8 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
 
     Weights are symmetric, one step for each output channel; activations have one step and one zero for each value,
     from their least and largest on the calibration windows. Norms are folded into the convolutions first, which moves
-    weights off the powers of two that a model file holds. What the input's standardisation computes stays in fp32.
+    weights off the powers of two that a model file holds. In fp32 stay: the input's standardisation, sub-spectral norms
+    that cannot be folded, SiLU, the mean over frequency, and softmax.
 
     Args:
         model: what a `.scn` file holds.
@@ -77,8 +98,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def calibration_windows(model: SceneModel, recordings: Sequence[Path]) -> list[NDArray[np.float32]]:
-    """Log-mel of windows of these recordings, evenly chosen, `WINDOWS` at most.
+def calibrate(model: SceneModel, recordings: Sequence[Path]) -> Calibration:
+    """Windows of recordings that are evenly chosen from these, the first ones of each, `WINDOWS` at most.
 
     Raises:
         AudioError: not one of them can be read.
@@ -87,15 +108,19 @@ def calibration_windows(model: SceneModel, recordings: Sequence[Path]) -> list[N
     chosen = np.unique(np.linspace(0, len(recordings) - 1, min(WINDOWS, len(recordings))).round().astype(int))
     found: list[NDArray[np.float32]] = []
     failures: list[AudioError] = []
+    heard = 0
     for index, place in enumerate(chosen):
         most = -(-(WINDOWS - len(found)) // (len(chosen) - index))  # so many windows of this one
         try:
             found += [features(cut) for cut in itertools.islice(_windows(model, recordings[place]), most)]
+            heard += 1
         except AudioError as error:
             failures.append(error)
     if not found:
         raise failures[0] if failures else AudioError("no recordings to take the ranges of activations from")
-    return found
+    compared = found[APART - 1 :: APART]
+    ranges = [one for index, one in enumerate(found) if index % APART != APART - 1]
+    return Calibration(ranges, compared or found, heard, failures)
 
 
 def _windows(model: SceneModel, path: Path) -> Iterator[audio.Samples]:

@@ -1,7 +1,7 @@
 """A model as one ONNX file, from log-mel or from samples, and what runtimes make of it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scenelet.audio import array_windows
 from scenelet.classifier import Classifier
+from scenelet.features import LogMel
 from scenelet.front_graph import WAVEFORM, FrontGraph
 from scenelet.graph import to_onnx
 from scenelet.modelfile import SceneModel
@@ -17,15 +19,26 @@ from scenelet.nodes import INPUT, OUTPUT
 
 GraphInput = Literal["log-mel", "waveform"]
 Values = NDArray[np.float32]
-WINDOWS = 4
+MADE, COMPARED = 12, 4
+"""Windows that are made, and how many of them are compared."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of an exported file with the model file: the largest difference of a probability; or why it could not be run."""
+    """Of an exported file with the model file.
+
+    Attributes:
+        runtime: what ran it.
+        largest_difference: of a probability; None: it could not be run.
+        windows: how many were compared.
+        other_labels: windows to which the two give different labels.
+        refusal: why it could not be run.
+    """
 
     runtime: str
     largest_difference: float | None
+    windows: int = 0
+    other_labels: int = 0
     refusal: str = ""
 
 
@@ -33,7 +46,7 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
     """The model as an ONNX file, weights inside.
 
     Input "log_mel" (batch, channels, n_mels, frames), or "waveform" (1, channels, n): one window at the model's rate.
-    Output "probabilities". Labels, feature settings and window rule are in its metadata as JSON.
+    Output "probabilities". Labels, feature settings, window rule and licences are in its metadata as JSON.
 
     Raises:
         ModelFileError: as `scenelet.nodes.shapes`.
@@ -51,13 +64,27 @@ def metadata_of(model: SceneModel) -> dict[str, str]:
         "labels": json.dumps(model.labels),
         "features": model.features.model_dump_json(),
         "window": model.window.model_dump_json(),
+        "licences": json.dumps(model.licences),
     }
 
 
-def agreements(exported: bytes, classifier: Classifier, graph_input: GraphInput) -> list[Agreement]:
-    """The file run by ONNX Runtime, and by OpenVINO where it is installed, beside the classifier, on made windows."""
-    inputs = made_windows(classifier.model, graph_input)
+def agreements(
+    exported: bytes, classifier: Classifier, graph_input: GraphInput, windows: Sequence[Values] = ()
+) -> list[Agreement]:
+    """The file run by ONNX Runtime, and by OpenVINO where it is installed, beside the classifier.
+
+    Args:
+        exported: the file.
+        classifier: the model that it was made of.
+        graph_input: what it takes.
+        windows: to compare on; none: `made_windows`, of which those are taken that the model is least sure of: where a
+            probability is 1, nothing that is wrong shows.
+    """
+    inputs = list(windows) or made_windows(classifier.model, graph_input)
     expected = np.stack([_expected(classifier, one, graph_input) for one in inputs])
+    if not windows:
+        least_sure = np.argsort(expected.max(axis=1), kind="stable")[:COMPARED]
+        inputs, expected = [inputs[index] for index in least_sure], expected[least_sure]
     name = WAVEFORM if graph_input == "waveform" else INPUT
     found = []
     for runtime, opened in _runtimes().items():
@@ -65,27 +92,36 @@ def agreements(exported: bytes, classifier: Classifier, graph_input: GraphInput)
             run = opened(exported, name)
             rows = np.stack([run(one[None])[0] for one in inputs])
         except RuntimeError as error:  # of OpenVINO: an operation that it lacks
-            found.append(Agreement(runtime, None, str(error).strip().splitlines()[-1]))
+            found.append(Agreement(runtime, None, refusal=str(error).strip().splitlines()[-1]))
             continue
-        found.append(Agreement(runtime, float(np.abs(rows - expected).max())))
+        others = int((rows.argmax(1) != expected.argmax(1)).sum())
+        found.append(Agreement(runtime, float(np.abs(rows - expected).max()), len(inputs), others))
     return found
 
 
 def made_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
-    """Random log-mel, or noise of several levels and colours, some of it with silent ends."""
+    """Noise, bursts and tones of several levels and colours, half of them with silent ends; or the log-mel of these."""
     rng = np.random.default_rng(0)
-    if graph_input == "log-mel":
-        return list(rng.normal(-40.0, 15.0, (WINDOWS, *model.input_shape)).astype(np.float32))
-    n = model.window.samples(model.features.sample_rate)
-    windows = []
-    for index in range(WINDOWS):
-        noise = rng.normal(0.0, 10.0 ** -(1 + index), (model.features.n_channels, n))
+    features, n = model.features, model.window.samples(model.features.sample_rate)
+    channels = 1 if features.channels == "mono" else 2
+    windows: list[Values] = []
+    for index in range(MADE):
+        sound = rng.normal(0.0, 1.0, (channels, n))
+        if index % 3 == 1:  # brown
+            sound = np.cumsum(sound, axis=1) / np.sqrt(n)
+        elif index % 3 == 2:  # tones in little noise
+            hz = features.sample_rate / 2 * rng.uniform(0.02, 0.5, 3)[:, None]
+            tones = np.sin(2 * np.pi * hz * np.arange(n) / features.sample_rate)
+            sound = 0.02 * sound + tones.sum(0) * rng.uniform(0.5, 1.0, (channels, 1))
         if index % 2:
-            noise = np.cumsum(noise, axis=1) / np.sqrt(n)
-            noise[:, : n // 5] = 0.0
-            noise[:, n // 2 :] = 0.0
-        windows.append(noise.astype(np.float32))
-    return windows
+            sound[:, : n // 5] = 0.0
+            sound[:, n // 2 :] = 0.0
+        windows.append((0.3 * 10.0 ** -(index % 4) * sound).astype(np.float32))
+    if graph_input == "waveform":
+        return windows
+    rates = features.sample_rate, features.sample_rate
+    cuts = [cut for sound in windows for cut in array_windows(sound, *rates, features.channels, model.window)]
+    return [LogMel(features)(cut) for cut in cuts]
 
 
 def run_onnxruntime(exported: bytes, name: str) -> Callable[[Values], Values]:

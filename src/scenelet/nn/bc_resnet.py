@@ -20,11 +20,11 @@ DROPOUT = 0.1
 
 
 class BroadcastedBlock(nn.Module):
-    """y = f2(x) + f1(mean over frequency of f2(x)) + x, then ReLU; without the last addition where channels change.
+    """y = f2(x) + f1(mean over frequency of f2(x)) + x, then ReLU; without the last addition where its shape changes.
 
-    f2: a convolution over 3 frequencies, channel by channel, and SubSpectralNorm; where channels change a 1x1
-    convolution, BN and ReLU come first. f1: a convolution over 3 frames, `dilation` apart, channel by channel; BN;
-    swish (SiLU); a 1x1 convolution; dropout of whole channels.
+    f2: a convolution over 3 frequencies, channel by channel, and SubSpectralNorm; where channels or frequencies change,
+    a 1x1 convolution, BN and ReLU come first. f1: a convolution over 3 frames, `dilation` apart, channel by channel;
+    BN; swish (SiLU); a 1x1 convolution; dropout of whole channels.
 
     Shape: (batch, in_channels, frequency, time) -> (batch, channels, frequency / stride, time).
     """
@@ -32,9 +32,9 @@ class BroadcastedBlock(nn.Module):
     def __init__(self, in_channels: int, channels: int, stride: int, dilation: int, sub_bands: int) -> None:
         super().__init__()
         self.change: nn.Module = nn.Identity()
-        if in_channels != channels:
+        self.same = in_channels == channels and stride == 1
+        if not self.same:
             self.change = nn.Sequential(nn.Conv2d(in_channels, channels, 1, bias=False), BatchNorm(channels, relu=True))
-        self.same = in_channels == channels
         self.over_frequency = nn.Conv2d(channels, channels, (3, 1), (stride, 1), (1, 0), groups=channels, bias=False)
         self.norm = SubSpectralNorm(channels, sub_bands, affine="sub")
         self.pool = FrequencyMeanPool()

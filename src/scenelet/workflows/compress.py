@@ -88,7 +88,7 @@ def compress(
         "sparsity": shrunk.settings.sparsity,
         "dtype": shrunk.settings.dtype,
         "bytes": len(finished.file),
-        "parts": asdict(file_parts(modelfile.decode(finished.file, str(out)))),
+        "parts": asdict(file_parts(modelfile.decode(finished.file, str(out)), finished.file)),
         "trials": [asdict(trial) for trial in shrunk.trials],
         "dense": finished.dense,
         "compressed": finished.compressed,

@@ -168,7 +168,7 @@ class Store:
         model = modelfile.decode(file, description)
         answers = file_probabilities(Classifier(model), sides.test.features)
         if cell.tuned:
-            tuned |= {"file_parts": asdict(file_parts(model)), **_beside_the_file(network, sides.test, answers)}
+            tuned |= {"file_parts": asdict(file_parts(model, file)), **_beside_the_file(network, sides.test, answers)}
         result = CellResult(
             held_out=cell.held_out,
             seed=cell.seed,

@@ -30,13 +30,13 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
         UsageError: it learnt other labels, from other features, or from clips that are held out here; it cannot hear
             what is cut out of windows here; or it is not the one with which the run was begun.
     """
-    begun = runs.read_record(out).teacher if (out / runs.RECORD).exists() else None
-    if (out / runs.RECORD).exists() and teacher is not None and (begun or {}).get("run") != str(teacher.resolve()):
-        known = "no teacher" if begun is None else f"the teacher {begun['run']}"
-        raise UsageError(f"{out}: was begun with {known}; resume it with the same, or leave --teacher out")
+    resumed = (out / runs.RECORD).exists()
+    begun = runs.read_record(out).teacher if resumed else None
     path = teacher if teacher is not None else None if begun is None else Path(begun["run"])
     if path is None:
         return None
+    if resumed and begun is None:
+        raise UsageError(f"{out}: was begun with no teacher; resume it without --teacher")
     record = runs.read_record(path)
     for what, own, its in (
         ("labels", sides.labels, record.labels),
@@ -50,7 +50,13 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
             f"--teacher {path}: its network {record.config.network.name} takes whole windows only, and mixing.crop cuts"
             " them; set mixing.crop to 0"
         )
-    heard = _trained_on(path) & {clip.name for clip in (*sides.split.validation, *sides.split.test)}
+    learnt_from = _trained_on(path)
+    if not learnt_from & {clip.name for clip in sides.split.train}:
+        raise UsageError(
+            f"--teacher {path}: its clips have other names than these, so that it may have learnt from what is held out"
+            " here; give one that was trained on the same data"
+        )
+    heard = learnt_from & {clip.name for clip in (*sides.split.validation, *sides.split.test)}
     if heard:
         raise UsageError(
             f"--teacher {path}: it learnt from {len(heard)} clips that are held out here ({min(heard)}), and would tell"
@@ -60,7 +66,8 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
     weights = hashlib.sha256((path / runs.WEIGHTS).read_bytes()).hexdigest()
     if begun is not None and begun.get("weights", weights) != weights:
         raise UsageError(
-            f"{out}: its teacher {path} has been trained again since this run was begun; begin this one again too"
+            f"{out}: was begun with another teacher than {path} is now; resume it with the one of {begun['run']} as it"
+            " was then, or begin it again"
         )
     known_as = {
         "run": str(path.resolve()),
@@ -76,4 +83,7 @@ def _trained_on(run: Path) -> set[str]:
     if not (run / runs.SPLIT).is_file():
         raise RunError(f"{run}: its {runs.SPLIT} is missing, which says what it learnt from; train it again")
     with (run / runs.SPLIT).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return {row["filename"] for row in csv.DictReader(file) if row["split"] == "train"}
+        rows = csv.DictReader(file)
+        if not {"filename", "split"} <= set(rows.fieldnames or ()):
+            raise RunError(f"{run / runs.SPLIT}: damaged, it has no columns filename and split; train the run again")
+        return {row["filename"] for row in rows if row["split"] == "train"}
