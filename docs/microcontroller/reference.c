@@ -104,12 +104,26 @@ static void softmax(const float *in, float *out, int count) {
     for (int i = 0; i < count; i++) out[i] /= sum;
 }
 
+static void *room(size_t bytes) {
+    void *found = malloc(bytes);
+    if (!found) {
+        fprintf(stderr, "no memory for %lu bytes\n", (unsigned long)bytes);
+        exit(1);
+    }
+    return found;
+}
+
 int main(void) {
     int values = sizeof SHAPES / sizeof *SHAPES, nodes = sizeof NODES / sizeof *NODES;
-    float **value = malloc(values * sizeof *value);
-    for (int v = 0; v < values; v++) value[v] = malloc(sizeof(float) * SHAPES[v][0] * SHAPES[v][1] * SHAPES[v][2]);
+    float **value = room(values * sizeof *value);
+    for (int v = 0; v < values; v++)
+        value[v] = room(sizeof(float) * (size_t)SHAPES[v][0] * (size_t)SHAPES[v][1] * (size_t)SHAPES[v][2]);
     size_t wanted = (size_t)SHAPES[0][0] * SHAPES[0][1] * SHAPES[0][2];
-    if (fread(value[0], sizeof(float), wanted, stdin) != wanted) return 1;
+    if (fread(value[0], sizeof(float), wanted, stdin) != wanted || fgetc(stdin) != EOF) {
+        fprintf(stderr, "expects %lu float32 numbers: %ld channels x %ld bands x %ld frames\n", (unsigned long)wanted,
+                (long)SHAPES[0][0], (long)SHAPES[0][1], (long)SHAPES[0][2]);
+        return 1;
+    }
     for (const scenelet_node *node = NODES; node < NODES + nodes; node++) {
         const float *in = value[node->in[0]];
         const int32_t *is = SHAPES[node->in[0]], *os = SHAPES[node->out];

@@ -151,10 +151,13 @@ def test_broadcasted_residuals(tmp_path: Path) -> None:
 
 
 @needs_a_compiler
-def test_too_short_an_input_is_no_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frames", [12, 14])
+def test_an_input_of_another_shape_is_no_answer(frames: int, tmp_path: Path) -> None:
     run = program(tiny_model(), tmp_path)
-    with pytest.raises(subprocess.CalledProcessError):
-        run(np.zeros((2, 16, 12)))
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run(np.zeros((2, 16, frames)))
+    assert caught.value.stdout == b""
+    assert caught.value.stderr == b"expects 416 float32 numbers: 2 channels x 16 bands x 13 frames\n"
 
 
 @needs_a_compiler

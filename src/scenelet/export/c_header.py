@@ -57,7 +57,8 @@ def c_header(model: SceneModel, name: str) -> str:
 
     Args:
         model: what a `.scn` file holds.
-        name: begins every name in the header.
+        name: begins the names of this model in the header, with "_" for what a name in C cannot hold, and "model_"
+            before a digit; macros are in capitals. Names that all headers share begin with "scenelet_".
     """
     prefix = _identifier(name)
     shapes = model.shapes()
@@ -69,8 +70,8 @@ def c_header(model: SceneModel, name: str) -> str:
         f"   Features: {_comment(features.model_dump())}",
         f"   Window: {_comment(window.model_dump())}",
         f"   Licences: {_comment(model.licences)} */",
-        f"#ifndef {prefix.upper()}_H",
-        f"#define {prefix.upper()}_H",
+        f"#ifndef SCENELET_MODEL_{prefix}",
+        f"#define SCENELET_MODEL_{prefix}",
         "#include <stdint.h>",
         "",
         TYPES,
