@@ -76,5 +76,5 @@ def peak_activation_bytes(nodes: Sequence[Node], array_shapes: Mapping[str, Shap
         over = any(node.op in IN_PLACE and known[name] == known[node.output] for name in done)
         held = sum(size[name] for name in live)
         peak = max(peak, held if over else held + size[node.output])
-        live = (live - done) | {node.output}
+        live = (live - done) | ({node.output} & last_reader.keys())
     return ACTIVATION_BYTES * peak

@@ -209,7 +209,8 @@ def _values(encoding: Encoding, count: int, shapes: list[tuple[int, ...]], secti
     if exponents.min() < EXPONENTS[0] or exponents.max() > EXPONENTS[1]:
         raise ModelFileError("an exponent of an int8 array is out of range")
     lengths = np.concatenate([np.full(n, length) for n, length in rows])
-    return np.ldexp(values, np.repeat(exponents, lengths))
+    with np.errstate(over="ignore"):  # what is infinite is refused by the model
+        return np.ldexp(values, np.repeat(exponents, lengths))
 
 
 def _kept(encoding: Encoding, count: int, sections: _Sections) -> NDArray[np.bool_]:

@@ -15,9 +15,10 @@ from scenelet.classifier import load
 from scenelet.cli.export import export
 from scenelet.cli.info import info
 from scenelet.cli.predict import predict
+from scenelet.costs import macs, peak_activation_bytes
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.modelfile import TrainingCounts
-from scenelet.sizes import sizes
+from scenelet.sizes import file_parts, sizes
 from tiny_model import changed, tiny_model
 
 
@@ -107,6 +108,10 @@ def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["bytes"] == sizes(held, model.stat().st_size)
     assert found["labels"] == list(held.labels)
     assert found["window"]["seconds"] == 0.2
+    assert found["macs_per_second"] == round(found["macs"] / 0.2)
+    assert found["peak_activation_bytes"] == peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
+    parts = found["file_parts"]
+    assert sum(parts[name] for name in ("weights", "others", "head", "frame")) == model.stat().st_size
     assert found["provenance"] == held.provenance
     layers = found["layers"]
     assert [layer["name"] for layer in layers] == [node.output for node in held.nodes]
@@ -124,9 +129,18 @@ def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     counts = TrainingCounts(conv=593_792, conv_kept=237_517, batch_norm=6_790, sub_spectral_norm=1_280)
     modelfile.write(changed(tiny_model(), counts=counts), path)
     info(str(path))
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())  # in a terminal of any width
     for text in ("601,862, of which 245,587 kept", "491.17 kB", "463.90 KiB", "466.40 KiB", "1,203.72 kB", "500 KiB"):
         assert text in out
+    seconds, held = 0.2, modelfile.read(path)
+    cost = macs(held.nodes, held.array_shapes, held.input_shape)
+    memory = peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
+    assert f"{cost / seconds / 1e6:,.1f} M for a second of sound, {cost / 1e6:,.1f} M per window of 0.2 s" in out
+    assert f"{memory / 1000:,.1f} kB at most, in fp32" in out
+    parts = file_parts(held, path.read_bytes())
+    share = 100 * (parts.weights / parts.weights_bound - 1)
+    assert share > 0  # so small a model's weights cost more than their entropy
+    assert f"{share:.1f} % above their order-0 entropy, {parts.weights_bound:,} bytes" in out
     assert f"{path.stat().st_size / 1000:.2f} kB" in out
 
 

@@ -70,6 +70,7 @@ def test_one_row_for_each_layer_and_change_and_one_for_the_whole(network: Standa
         for name, weight in prune.convolution_weights(network).items()
     }
     expected = [(layer, change, weights) for layer, weights in layers.items() for change in CHANGES]
+    expected += [("dense", change, 8 * 2) for change in ("int8", "int4")]  # rounded, but not pruned
     assert [(one.layer, one.change, one.weights) for one in changed] == expected
     assert list(layers.values()) == [6 * 9, 8 * 6 * 9]
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

@@ -1,6 +1,7 @@
 """Which layers can be pruned or rounded: a table and a picture."""
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -37,7 +38,7 @@ def _plot(losses: Sequence[LayerLoss]) -> bytes:
     changes = list(dict.fromkeys(one.change for one in changed))
     more = {(one.layer, one.change): one.log_loss - whole.log_loss for one in changed}
     weights = {one.layer: one.weights for one in changed}
-    grid = [[max(more[layer, change], 1e-4) for change in changes] for layer in layers]
+    grid = [[max(more.get((layer, change), math.nan), 1e-4) for change in changes] for layer in layers]
     figure = Figure(figsize=(3 + 1.1 * len(changes), 1.6 + 0.3 * len(layers)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(grid, aspect="auto", cmap="magma_r", norm=LogNorm(1e-3, 3, clip=True))
@@ -45,6 +46,8 @@ def _plot(losses: Sequence[LayerLoss]) -> bytes:
     axes.set_yticks(range(len(layers)), [f"{layer} ({weights[layer]:,})" for layer in layers])
     for row, layer in enumerate(layers):
         for column, change in enumerate(changes):
+            if (layer, change) not in more:  # dense layers are not pruned
+                continue
             value = more[layer, change]
             colour = "white" if value > 0.2 else "black"
             axes.text(column, row, f"{value:+.3f}", ha="center", va="center", color=colour, fontsize=8)

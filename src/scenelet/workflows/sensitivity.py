@@ -1,10 +1,11 @@
 """What a network loses when one of its layers alone is pruned or rounded."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from scenelet.compression import prune
 from scenelet.compression.quantize import LEVELS, quantize
@@ -28,8 +29,9 @@ def layer_losses(network: Standardised, sides: Sides) -> list[LayerLoss]:
         return float(measure(changed, clips, sides.labels)["log_loss"])
 
     losses = [LayerLoss("whole", "", 0, log_loss(network))]
-    for name, weight in prune.convolution_weights(network).items():
-        for change, values in _changes(weight.detach()):
+    pruned = prune.convolution_weights(network)
+    for name, weight in (pruned | _dense_weights(network)).items():
+        for change, values in _changes(weight.detach(), SPARSITIES if name in pruned else ()):
             trial = copy.deepcopy(network)
             with torch.no_grad():
                 trial.get_parameter(name).copy_(values)
@@ -38,10 +40,15 @@ def layer_losses(network: Standardised, sides: Sides) -> list[LayerLoss]:
     return losses
 
 
-def _changes(weight: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+def _dense_weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    """They are rounded, but not pruned."""
+    return {f"{name}.weight": layer.weight for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+
+
+def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tuple[str, torch.Tensor]]:
     """What is done to a layer, and its weights then."""
     order = torch.argsort(weight.abs().flatten(), stable=True)
-    for sparsity in SPARSITIES:
+    for sparsity in sparsities:
         pruned = weight.flatten().clone()
         pruned[order[: round(sparsity * len(order))]] = 0
         yield f"{100 * sparsity:g} % pruned", pruned.view_as(weight)

@@ -1,0 +1,128 @@
+"""`scenelet info FOLDER`: models beside each other, and a picture of size against accuracy."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenelet import modelfile
+from scenelet.cli.formats import Format
+from scenelet.cli.info import info
+from scenelet.costs import macs
+from scenelet.describe import Summary
+from scenelet.errors import ModelFileError, UsageError
+from scenelet.reports.sizes import plot_sizes
+from scenelet.sizes import sizes
+from tiny_model import changed, tiny_model
+
+FIGURES = {"clips": 80, "accuracy": 0.8, "macro_accuracy": 0.75, "log_loss": 0.5}
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model measured on test, one on validation alone, and one that was not measured, in a folder of its own."""
+    root = tmp_path / "models"
+    (root / "deep").mkdir(parents=True)
+    test = {"test": FIGURES, "validation": FIGURES | {"macro_accuracy": 0.9}}
+    for name, results in {
+        "a": {"compressed": test, "dense": {"test": FIGURES | {"macro_accuracy": 0.99}}},
+        "b": {"compressed": {"validation": FIGURES | {"macro_accuracy": 0.625}}},
+        "deep/c": {},
+    }.items():
+        modelfile.write(changed(tiny_model(), results=results), root / f"{name}.scn")
+    return root
+
+
+def rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    info(str(folder), Format.json)
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_each_model_is_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, held = rows(folder, capsys), tiny_model()
+    assert [row["name"] for row in found] == ["a", "b", "deep/c"]
+    assert [(row["accuracy"], row["side"]) for row in found] == [(0.75, "test"), (0.625, "validation"), (None, "")]
+    for row in found:
+        disk = (folder / f"{row['name']}.scn").stat().st_size
+        assert row["disk_bytes"] == disk
+        assert row["parameter_bytes"] == sizes(held, disk)["dcase2022"]
+        assert row["macs_per_second"] == round(macs(held.nodes, held.array_shapes, held.input_shape) / 0.2)
+
+
+def test_a_table_says_what_each_was_measured_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info(str(folder))
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert re.split(r"\s{2,}", head) == ["model", "disk, kB", "2022 rule, kB", "M MAC/s", "accuracy, %"]
+    ends = [re.split(r"\s{2,}", line)[4:] for line in lines]
+    assert ends == [["75.00"], ["62.50", "(validation)"], ["not known"]]
+    assert len({line.index(end[0]) + len(end[0]) for line, end in zip(lines, ends, strict=True)} | {len(head)}) == 1
+
+
+@pytest.mark.parametrize("results", [{"compressed": 3}, {"compressed": {"test": {"macro_accuracy": "much"}}}])
+def test_results_that_are_none_are_not_known(
+    folder: Path, results: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    modelfile.write(changed(tiny_model(), results=results), folder / "a.scn")
+    assert rows(folder, capsys)[0]["accuracy"] is None
+
+
+def test_what_cannot_be_read_is_named_and_passed_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.scn").write_bytes((folder / "a.scn").read_bytes()[:-5])
+    (folder / "d.scn").mkdir()
+    info(str(folder))
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [
+        ["left out", str(folder / "broken.scn")],
+        ["left out", str(folder / "d.scn")],
+    ]
+    for path in folder.rglob("*.scn"):
+        if path.is_file():
+            path.write_bytes(b"")
+    with pytest.raises(ModelFileError, match="none of its 5 model files can be read"):
+        info(str(folder))
+    with pytest.raises(ModelFileError, match="holds no model files"):
+        info(str(folder / "d.scn"))
+
+
+def test_a_picture_is_written_whole_and_says_what_it_leaves_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plot = tmp_path / "sizes.png"
+    info(str(folder), plot=plot)
+    assert plot.read_bytes().startswith(PNG)
+    assert capsys.readouterr().err == f"written: {plot}; 1 models of unknown accuracy are left out\n"
+    for refused, match in ((tmp_path / "sizes.pdf", r"ends in \.png"), (tmp_path / "none" / "a.png", "none")):
+        with pytest.raises(Exception, match=match):
+            info(str(folder), plot=refused)
+        assert not refused.exists()
+    with pytest.raises(UsageError, match="is not a folder"):
+        info(str(folder / "a.scn"), plot=plot)
+    for name in ("a", "b"):
+        (folder / f"{name}.scn").unlink()
+    with pytest.raises(UsageError, match="no model here says how accurate it is"):
+        info(str(folder), plot=tmp_path / "other.png")
+
+
+@pytest.mark.parametrize("bytes_", [(280_000, 320_000), (3_000, 7_000), (495_000, 495_001), (50_000, 2_000_000)])
+def test_a_picture_has_numbers_on_its_axis_whatever_the_sizes(
+    bytes_: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    drawn = []
+
+    def keep(self: Figure, *arguments: Any, **options: Any) -> None:
+        self.canvas.draw()
+        (axes,) = self.axes
+        low, high = axes.get_xlim()
+        ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        drawn.extend(text.get_text() for place, text in ticks if low <= place <= high and text.get_text())
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    plot_sizes([Summary(f"a$\\foo$ {size}", size, size, 1, 0.5, "test") for size in bytes_])
+    assert drawn
