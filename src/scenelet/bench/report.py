@@ -29,8 +29,9 @@ same conditions. Recordings are 10 s of noise, stereo, 48 kHz, 24 bit; the netwo
 sub-bands, three classes, (2, 256, 431).
 
 *The floor* is what the machine needs at best, measured in the same run: for training 3 x 2 x {macs:,} operations, for
-prediction a third of it, at the {gflops:.0f} GFLOP/s of its fastest product of two 4096 x 4096 matrices (bf16 where the processor has it, else fp32; reading
-and features come on top, and ONNX Runtime computes in fp32); for log-mel what libsndfile, soxr (a channel a thread)
+prediction a third of it, at the {gflops:.0f} GFLOP/s of its fastest product of two 4096 x 4096 matrices (in bf16
+where the processor has it, else in fp32; reading and features come on top, and ONNX Runtime computes in fp32); for
+log-mel what libsndfile, soxr (a channel a thread)
 and SciPy's FFT of the frames take alone. Norms, residual additions and ReLU move {norms:.0f} MB a clip in a training
 step in bf16; a copy moves {gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, which the floor of the table does not have.
 """

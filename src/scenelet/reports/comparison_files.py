@@ -193,7 +193,7 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
             half = binomial_half_width(share, compared["paper_clips"]) if compared["paper_clips"] else 0.0
             interval = {"value": share, "low": share - half, "high": share + half}
             axes[1].errorbar(*_bar(interval, place), fmt="s", color=PAPER, capsize=3)
-    figure.suptitle(f"{compared['title']}; budget {compared['budget']}")
+    figure.suptitle(f"{compared['title']}; budget {compared['budget']}", fontsize=10, wrap=True)
     axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes[0].set(xlabel="macro accuracy, %", title="measured here (small dots: single cells)")
     if with_paper:
