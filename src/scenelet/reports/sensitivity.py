@@ -50,7 +50,7 @@ def _plot(losses: Sequence[LayerLoss]) -> bytes:
                 continue
             value = more[layer, change]
             colour = "white" if value > 0.2 else "black"
-            axes.text(column, row, f"{value:+.3f}", ha="center", va="center", color=colour, fontsize=8)
+            axes.text(column, row, f"{value:+z.3f}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_title(f"log loss above the whole network's {whole.log_loss:.3f}, one layer changed", fontsize=10)
     figure.colorbar(image, ax=axes)
     data = io.BytesIO()
