@@ -109,7 +109,13 @@ def test_a_header_is_written_whole_and_named_by_its_file(run: Run, model: Path, 
     assert (code, printed) == (0, "")
     assert text == c_header(load(model).model, "my-model")
     assert text.endswith("#endif\n")
-    assert talk == f"written: {out}, {out.stat().st_size:,} bytes\n"
+    held = load(model).model
+    numbers = 4 * sum(array.size for array in held.arrays.values())
+    assert talk.splitlines() == [
+        f"written: {out}, {out.stat().st_size:,} bytes",
+        f"its numbers take {numbers:,} bytes in a program, pruned weights included",
+        "note: weights in fp16 take four bytes each there; compress with --dtype int8 for one",
+    ]
     assert list(made.iterdir()) == [out]
 
 

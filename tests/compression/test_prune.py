@@ -69,7 +69,7 @@ def test_budget_finds_the_least_sparsity_that_fits(budget: int) -> None:
 
 
 def test_a_budget_out_of_reach_says_what_is_in_reach() -> None:
-    with pytest.raises(UsageError, match="it takes 700 bytes"):
+    with pytest.raises(UsageError, match="the file takes 700 bytes"):
         prune.sparsity_for_bytes(lambda _: 700, 500)
 
 

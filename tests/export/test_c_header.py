@@ -14,7 +14,7 @@ import scenelet.nn
 from scenelet.classifier import Classifier
 from scenelet.compression.pack import pack
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.export.c_header import c_header
+from scenelet.export.c_header import c_header, constant_bytes
 from scenelet.modelfile import SceneModel
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardise import Standardised
@@ -140,6 +140,9 @@ def test_weights_in_int8(tmp_path: Path) -> None:
     assert len(re.findall(r"int8_t model_\d+_values\[\]", text)) == 3
     assert len(re.findall(r"int8_t model_\d+_exponents\[\]", text)) == 3
     assert len(re.findall(r"float model_\d+\[\]", text)) == len(model.arrays) - 3
+    whole = [array for name, array in model.arrays.items() if model.encodings[name] == "masked_int8"]
+    others = sum(array.size for array in model.arrays.values()) - sum(array.size for array in whole)
+    assert constant_bytes(model) == sum(array.size + len(array) for array in whole) + 4 * others
 
 
 @needs_a_compiler

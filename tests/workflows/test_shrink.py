@@ -168,6 +168,33 @@ def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pyte
         choose(network, sides, asked, size, talk=False)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a share, 0\.6 for 60 %$"),
+        ({"gradual": 2.0}, r"^--gradual 2\.0: give a share"),
+        ({"dtype": "auto"}, "dtype 'auto' needs a budget"),
+    ],
+)
+def test_a_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match: str, tmp_path: Path) -> None:
+    folder, *_ = trained
+    with pytest.raises(UsageError, match=match):
+        compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache", **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipes_own_budget_is_fine_tuned_to(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    budget = ["prune.budget=14000", "prune.dtype=fp16", "prune.sparsity=0"]
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS, *budget])
+    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
+    assert result["bytes"] == (tmp_path / "m.scn").stat().st_size <= 14_000
+    made = modelfile.read(tmp_path / "m.scn").provenance
+    assert made["fine_tuning_epochs"] == 2
+    assert made["prune"]["sparsity"] == result["sparsity"] > 0
+    assert made["prune"]["budget"] == 14_000
+
+
 def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> None:
     *_, sides, _ = trained
     cut = cut_validation(sides, 0.3, seed=0)

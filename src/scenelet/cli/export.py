@@ -54,15 +54,19 @@ def export(
         _onnx(classifier, out, input, int8)
         return
     if out.suffix == ".h":
-        from scenelet.export.c_header import c_header
+        from scenelet.export.c_header import c_header, constant_bytes
 
         text = c_header(classifier.model, out.stem)
+        notes = [f"its numbers take {constant_bytes(classifier.model):,} bytes in a program, pruned weights included"]
+        if "masked_fp16" in classifier.model.encodings.values():
+            notes.append("note: weights in fp16 take four bytes each there; compress with --dtype int8 for one")
     else:
         from scenelet.export.card import card
 
-        text = card(classifier.model, out.stem, model_path(model).stat().st_size)
+        text, notes = card(classifier.model, out.stem, model_path(model).stat().st_size), []
     replace_file(out, text)
-    say(f"written: {out}, {out.stat().st_size:,} bytes")
+    for line in (f"written: {out}, {out.stat().st_size:,} bytes", *notes):
+        say(line)
 
 
 def _onnx(classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None) -> None:

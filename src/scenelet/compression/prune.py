@@ -70,7 +70,9 @@ def require_reach(size: Callable[[float], int], budget: int) -> None:
         UsageError: even the sparsest file is too large.
     """
     if (smallest := size(SPARSEST)) > budget:
-        raise UsageError(f"a budget of {budget} bytes is out of reach: all but pruned away it takes {smallest} bytes")
+        raise UsageError(
+            f"a budget of {budget:,} bytes is out of reach: all but pruned away the file takes {smallest:,} bytes"
+        )
 
 
 def sparsity_for_bytes(size: Callable[[float], int], budget: int, least: float = 0.0) -> float:

@@ -109,6 +109,14 @@ def c_header(model: SceneModel, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def constant_bytes(model: SceneModel) -> int:
+    """Bytes that the header's weights, scales and shifts take in a program: one a whole number, four a float."""
+    total = 0
+    for name, array in model.arrays.items():
+        total += array.size + len(array) if model.encodings[name] == "masked_int8" else 4 * array.size
+    return total
+
+
 def _array(c_name: str, name: str, model: SceneModel) -> list[str]:
     array = model.arrays[name]
     comment = f"/* {_comment(name)}, {' x '.join(map(str, array.shape))} */"

@@ -112,6 +112,8 @@ def _settings(
     except ValidationError as error:
         fault = error.errors()[0]
         option = f"--{fault['loc'][0]} {given[str(fault['loc'][0])]}: " if fault["loc"] else "compress: "
+        if fault["loc"] in (("sparsity",), ("gradual",)):
+            raise UsageError(f"{option}give a share, 0.6 for 60 %") from None
         raise UsageError(option + fault["msg"].removeprefix("Value error, ")) from None
     if settings.budget is None and settings.sparsity == 0 and settings.dtype in ("fp16", "fp32"):
         return settings.model_copy(update={"epochs": 0})  # stores the network as it is

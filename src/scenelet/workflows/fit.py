@@ -13,6 +13,7 @@ from scenelet.config import RunConfig, setting_keys
 from scenelet.console import say
 from scenelet.data.sources import load_table
 from scenelet.errors import RunError, UsageError
+from scenelet.nn import model_settings
 from scenelet.training import run as runs
 from scenelet.training.batches import EpochBatches
 from scenelet.training.loop import train
@@ -20,7 +21,7 @@ from scenelet.training.losses import build_loss
 from scenelet.training.mixing import UNMIXED, build_mixer
 from scenelet.training.module import SceneModule
 from scenelet.training.moves import build_moves
-from scenelet.workflows.fit_network import Limits, fit_network
+from scenelet.workflows.fit_network import DEPTHS, Limits, fit_network
 from scenelet.workflows.sides import Sides, load_sides, measure
 from scenelet.workflows.teacher import Teacher, find_teacher
 
@@ -107,8 +108,12 @@ def _within(config: RunConfig, limits: Limits, labels: tuple[str, ...], talk: bo
     """The settings with a network that is within the limits."""
     config, costs = fit_network(config, labels, limits)
     if talk:
-        size = f"{costs.macs_per_second / 1e6:,.1f} M multiply-accumulates a second"
-        say(f"found: width {config.network.width}, {size}, {costs.parameter_bytes:,} bytes of parameters")
+        chosen = {"width": config.network.width} | {
+            name: getattr(config.network, name) for name in DEPTHS if name in model_settings(config.network.name)
+        }
+        found = ", ".join(f"{name} {value}" for name, value in chosen.items())
+        size = f"{costs.macs_per_second:,} multiply-accumulates a second"
+        say(f"found: {found}; {size}, {costs.parameter_bytes:,} bytes of parameters")
     return config
 
 

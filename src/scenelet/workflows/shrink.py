@@ -140,10 +140,15 @@ def choose(
         trials = [Trial(*fitting[0], None, 0.0)]
     else:
         tried = sides if sides.validation is not None else cut_validation(sides, TRIAL_VALIDATION, config.split.seed)
+        if talk and sides.validation is None:
+            cut = 0 if tried.validation is None else len(tried.validation)
+            say(f"no validation side: {cut} of the training clips are kept back to choose a number format by")
         trials = [_try(network, tried, config, *one, talk) for one in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
         raise RunError("fine-tuning diverged in every number format; lower prune.rate")
+    if talk:
+        say(f"chosen: {best.dtype}, {100 * best.sparsity:.1f} % pruned")
     return settings.model_copy(update={"dtype": best.dtype, "sparsity": best.sparsity}), tuple(trials)
 
 
@@ -210,7 +215,7 @@ def _try(
     assert sides.validation is not None
     log_loss = float(measure(trial, sides.validation, sides.labels)["log_loss"])
     if talk:
-        say(f"{what}: log loss {log_loss:.3f} on validation after {epochs} epochs")
+        say(f"{what}: log loss {log_loss:.3f} on validation clips, fine-tuned for {epochs} epochs")
     return Trial(dtype, sparsity, log_loss, minutes)
 
 
