@@ -9,10 +9,8 @@ from scenelet.nodes import (
     OUTPUT,
     Add,
     Conv,
-    Flatten,
     FrequencyMeanPool,
     GlobalMeanPool,
-    Linear,
     MaxPool,
     Node,
     Relu,
@@ -20,25 +18,13 @@ from scenelet.nodes import (
     Silu,
     Softmax,
 )
-
-END = [GlobalMeanPool(input="x", output="logits"), Softmax(input="logits", output=OUTPUT)]
+from tiny_model import CHAIN, CHAIN_ARRAYS, END
 
 
 def test_only_convolutions_and_dense_layers_multiply() -> None:
-    nodes = [
-        ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),
-        Conv(input="standard", output="stem", weight="w", stride=(2, 1), padding=(2, 0)),
-        Relu(input="stem", output="relu"),
-        Add(inputs=("relu", "stem"), output="sum"),
-        MaxPool(input="sum", output="pooled", kernel=(2, 3), stride=(2, 2)),
-        Flatten(input="pooled", output="flat"),
-        Linear(input="flat", output="logits", weight="dense", bias="bias"),
-        Softmax(input="logits", output=OUTPUT),
-    ]
-    arrays = {"s": (16, 1), "t": (16, 1), "w": (8, 2, 5, 3), "dense": (3, 8 * 4 * 4), "bias": (3,)}
     conv, dense = 8 * 8 * 10 * 2 * 5 * 3, 3 * 128
-    assert layer_macs(nodes, arrays, (2, 16, 12)) == [0, conv, 0, 0, 0, 0, dense, 0]
-    assert macs(nodes, arrays, (2, 16, 12)) == conv + dense
+    assert layer_macs(CHAIN, CHAIN_ARRAYS, (2, 16, 12)) == [0, conv, 0, 0, 0, 0, dense, 0]
+    assert macs(CHAIN, CHAIN_ARRAYS, (2, 16, 12)) == conv + dense
 
 
 def test_macs_of_grouped_convolution_divide_by_groups() -> None:

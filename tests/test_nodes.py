@@ -22,24 +22,11 @@ from scenelet.nodes import (
     Softmax,
     shapes,
 )
-from tiny_model import random_network, tiny_model
-
-END = [GlobalMeanPool(input="x", output="logits"), Softmax(input="logits", output=OUTPUT)]
+from tiny_model import CHAIN, CHAIN_ARRAYS, END, random_network, tiny_model
 
 
 def test_shapes_of_every_node() -> None:
-    nodes = [
-        ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),
-        Conv(input="standard", output="stem", weight="w", stride=(2, 1), padding=(2, 0)),
-        Relu(input="stem", output="relu"),
-        Add(inputs=("relu", "stem"), output="sum"),
-        MaxPool(input="sum", output="pooled", kernel=(2, 3), stride=(2, 2)),
-        Flatten(input="pooled", output="flat"),
-        Linear(input="flat", output="logits", weight="dense", bias="bias"),
-        Softmax(input="logits", output=OUTPUT),
-    ]
-    arrays = {"s": (16, 1), "t": (16, 1), "w": (8, 2, 5, 3), "dense": (3, 8 * 4 * 4), "bias": (3,)}
-    known = shapes(nodes, arrays, (2, 16, 12))
+    known = shapes(CHAIN, CHAIN_ARRAYS, (2, 16, 12))
     assert known["stem"] == known["relu"] == known["sum"] == (8, 8, 10)
     assert known["pooled"] == (8, 4, 4)
     assert known["flat"] == (128,)

@@ -23,6 +23,21 @@ from scenelet.nodes import (
     Softmax,
 )
 
+CHAIN = [
+    ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),
+    Conv(input="standard", output="stem", weight="w", stride=(2, 1), padding=(2, 0)),
+    Relu(input="stem", output="relu"),
+    Add(inputs=("relu", "stem"), output="sum"),
+    MaxPool(input="sum", output="pooled", kernel=(2, 3), stride=(2, 2)),
+    Flatten(input="pooled", output="flat"),
+    Linear(input="flat", output="logits", weight="dense", bias="bias"),
+    Softmax(input="logits", output=OUTPUT),
+]
+CHAIN_ARRAYS = {"s": (16, 1), "t": (16, 1), "w": (8, 2, 5, 3), "dense": (3, 8 * 4 * 4), "bias": (3,)}
+"""An operation of nearly every kind, one after the other, on (2, 16, 12); and the shapes of its arrays."""
+END = [GlobalMeanPool(input="x", output="logits"), Softmax(input="logits", output=OUTPUT)]
+"""Of a network that ends in the value "x"."""
+
 
 class Builder:
     """Nodes one after the other, with random weights."""

@@ -1,8 +1,8 @@
 """`scenelet export`: what it writes, what it says, and that a refused command writes nothing."""
 
+import functools
 import os
 import re
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,6 @@ import pytest
 
 from scenelet import modelfile
 from scenelet.classifier import load
-from scenelet.cli import main
 from scenelet.config import FeatureConfig
 from scenelet.export import onnx_file
 from scenelet.export.c_header import c_header
@@ -27,17 +26,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(command: Run) -> Run:
     """`scenelet export` with these arguments: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scenelet", "export", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capfd.readouterr()
-        return caught.value.code or 0, out, err
-
-    return call
+    return functools.partial(command, "export")
 
 
 @pytest.fixture

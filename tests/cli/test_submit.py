@@ -1,6 +1,8 @@
 """`scenelet submit`: from a model and recordings to a pair of files that its own check passes."""
 
+import functools
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,6 @@ import yaml
 
 from scenelet import modelfile
 from scenelet.classifier import load
-from scenelet.cli import main
 from scenelet.modelfile import TrainingCounts
 from scenelet.submission.details import EXAMPLE
 from scenelet.submission.form import LABELS
@@ -23,18 +24,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line; gives the exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scenelet", "submit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return int(caught.value.code or 0), out, err
-
-    return call
+def run(command: Run) -> Run:
+    """`scenelet submit` with these arguments: exit code, stdout, stderr."""
+    return functools.partial(command, "submit")
 
 
 @pytest.fixture
@@ -192,8 +184,6 @@ def test_check_prints_a_fault_a_line(run: Run, tmp_path: Path) -> None:
 
 
 def test_other_commands_do_not_load_yaml() -> None:
-    import subprocess
-
     script = "import sys, scenelet.workflows.submit, scenelet.submission.validate; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -21,10 +21,10 @@ def train(
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
     macs: Annotated[
-        str | None, typer.Option(help="Find the width: so many multiply-accumulates a second of sound, e.g. 30M.")
+        str | None, typer.Option(help="Find width and depth: so many multiply-accumulates a second of sound, e.g. 30M.")
     ] = None,
     parameter_bytes: Annotated[
-        str | None, typer.Option("--bytes", help="Find the width: so many bytes of parameters, zeros included.")
+        str | None, typer.Option("--bytes", help="Find width and depth: so many bytes of parameters, zeros included.")
     ] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder whose network teaches this one (distil).")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last finished epoch.")] = False,

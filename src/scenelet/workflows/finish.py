@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scenelet import modelfile
 from scenelet._version import __version__
 from scenelet.classifier import Classifier
@@ -32,12 +35,13 @@ class Finished:
     Attributes:
         file: its bytes.
         shrunk: what was done to the network.
-        dense, compressed: by side, `scenelet.metrics.summary` of the network before, and of the file as ONNX Runtime
-            computes it from the cached features.
+        answers: by side, what the file says of its clips (clips, classes), by ONNX Runtime from the cached features.
+        dense, compressed: by side, `scenelet.metrics.summary` of the network before, and of these answers.
     """
 
     file: bytes
     shrunk: Shrunk
+    answers: Mapping[str, NDArray[np.float32]]
     dense: Mapping[str, Mapping[str, Any]]
     compressed: Mapping[str, Mapping[str, Any]]
 
@@ -78,13 +82,11 @@ def finish(
     results = {"dense": _brief(dense)}
     held = modelfile.decode(file_of(network, shrunk.masks, shrunk.settings, results), description)
     classifier = Classifier(held)
-    compressed = {
-        side: summary(clips.targets, file_probabilities(classifier, clips.features), record.labels)
-        for side, clips in sides.held_out()
-    }
+    answers = {side: file_probabilities(classifier, clips.features) for side, clips in sides.held_out()}
+    compressed = {side: summary(clips.targets, answers[side], record.labels) for side, clips in sides.held_out()}
     file = file_of(network, shrunk.masks, shrunk.settings, results | {"compressed": _brief(compressed)})
     assert shrunk.settings.budget is None or len(file) <= shrunk.settings.budget
-    return Finished(file, shrunk, dense, compressed)
+    return Finished(file, shrunk, answers, dense, compressed)
 
 
 def _model(

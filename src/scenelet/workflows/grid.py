@@ -162,13 +162,17 @@ class Store:
             epochs, minutes = epochs + settings.epochs, minutes + finished.shrunk.minutes
             make_folder(self.folder / "models")
             replace_file(self.model_path(cell), file)
-            tuned = {"dtype": settings.dtype, "sparsity": settings.sparsity}
+            model, answers = modelfile.decode(file, description), finished.answers["test"]
+            tuned = {
+                "dtype": settings.dtype,
+                "sparsity": settings.sparsity,
+                "file_parts": asdict(file_parts(model, file)),
+                **_beside_the_file(network, sides.test, answers),
+            }
         else:
             file = modelfile.encode(pack(network, sides.labels, config.features, config.window, dtype=WHOLE))
-        model = modelfile.decode(file, description)
-        answers = file_probabilities(Classifier(model), sides.test.features)
-        if cell.tuned:
-            tuned |= {"file_parts": asdict(file_parts(model, file)), **_beside_the_file(network, sides.test, answers)}
+            model = modelfile.decode(file, description)
+            answers = file_probabilities(Classifier(model), sides.test.features)
         result = CellResult(
             held_out=cell.held_out,
             seed=cell.seed,

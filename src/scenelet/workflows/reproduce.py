@@ -20,7 +20,7 @@ from scenelet.reports.comparison import RowResult, compare, macro_accuracy, stat
 from scenelet.reports.comparison_files import require_same, write_comparison, write_plot
 from scenelet.training.run import DataRecord, build_network
 from scenelet.workflows.grid import Cell, Store, cell_of
-from scenelet.workflows.shrink import require_reach
+from scenelet.workflows.shrink import require_budget
 
 
 def reproduce(
@@ -154,7 +154,7 @@ def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -
         network = build_network(config, len(labels), bands, bands)
         pack(network, labels, config.features, config.window).shapes()
         if config.prune.budget is not None:
-            require_reach(network, labels, config)
+            require_budget(network, labels, config)
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another budget") from None
 

@@ -152,7 +152,7 @@ def choose(
     return settings.model_copy(update={"dtype": best.dtype, "sparsity": best.sparsity}), tuple(trials)
 
 
-def require_reach(network: Standardised, labels: tuple[str, ...], config: RunConfig) -> None:
+def require_budget(network: Standardised, labels: tuple[str, ...], config: RunConfig) -> None:
     """Check, before any training, that `config.prune.budget` can be met; provenance and results come on top.
 
     Raises:
