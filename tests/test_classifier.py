@@ -1,6 +1,7 @@
 """From a `.scn` file and a recording to probabilities, and what it may import."""
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,19 @@ def test_openvino_gives_the_probabilities_in_its_precision(classifier: Classifie
     # bf16 has eight bits, and the tiny network's weights are random
     expected = classifier.predict_proba(samples, RATE)
     np.testing.assert_allclose(other.predict_proba(samples, RATE), expected, atol=0.03)
+
+
+def test_openvinos_first_inference_is_not_two_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino")
+    infer, threads = openvino.InferRequest.infer, []
+
+    def recorded(*arguments: object, **settings: object) -> object:
+        threads.append(threading.get_ident())
+        return infer(*arguments, **settings)
+
+    monkeypatch.setattr(openvino.InferRequest, "infer", recorded)
+    Classifier(tiny_model(), threads=2, runtime="openvino")
+    assert threads == [threading.get_ident()]
 
 
 def test_a_runtime_that_is_not_there(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
