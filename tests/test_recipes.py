@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scenelet.config import RunConfig, setting_keys
+from scenelet.config import NetworkConfig, RunConfig, setting_keys
 from scenelet.errors import UsageError
 from scenelet.recipes import list_recipes, load_recipe
 
@@ -73,6 +73,18 @@ def test_a_recipe_stands_on_another(tmp_path: Path) -> None:
     file.write_text("schedule = 3\n")
     with pytest.raises(UsageError, match="section"):
         load_recipe(str(file), ["schedule.epochs=2"])
+
+
+def test_a_network_of_another_name_has_its_own_defaults(tmp_path: Path) -> None:
+    assert load_recipe("best").network.stem_stride == (2, 4)
+    other = load_recipe("best", ["network.name=bc_resnet", "network.blocks=1"])
+    assert other.network == NetworkConfig(name="bc_resnet", blocks=1)
+    assert other.schedule == load_recipe("best").schedule
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "tiny"\n[network]\nname = "bc_resnet"\nblocks = 1\n')
+    assert load_recipe(str(file)).network == other.network
+    same = load_recipe("tiny", ["network.name=shared_resnet"])
+    assert same.network == load_recipe("tiny").network.model_copy(update={"name": "shared_resnet"})
 
 
 def test_unknown_keys_and_bad_toml_in_a_file(tmp_path: Path) -> None:

@@ -216,12 +216,15 @@ def test_a_name_that_is_no_text_can_be_written(run: Run, model: Path, made: Path
     assert out.read_text().startswith("# caf\n")
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(run: Run, model: Path, made: Path) -> None:
+def test_a_folder_that_is_not_there_is_made_or_refused(run: Run, model: Path, made: Path) -> None:
+    (made / "file").write_text("mine")
     for name in ("model.onnx", "model.h", "model.md"):
-        code, _, err = run(model, "--out", made / "absent" / name)
+        assert run(model, "--out", made / "new" / name)[0] == 0
+        assert (made / "new" / name).is_file()
+        code, _, err = run(model, "--out", made / "file" / name)
         assert code == 1
-        assert_one_sentence(err, str(made / "absent" / name))
-    assert list(made.iterdir()) == []
+        assert_one_sentence(err, str(made / "file"))
+    assert (made / "file").read_text() == "mine"
 
 
 def test_a_window_of_mono_samples_has_one_channel(run: Run, made: Path, tmp_path: Path) -> None:

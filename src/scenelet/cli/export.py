@@ -47,9 +47,10 @@ def export(
         raise UsageError("--int8 goes with --input log-mel: a front end in int8 would lose the quiet bands")
 
     from scenelet.classifier import load, model_path
-    from scenelet.files import replace_file
+    from scenelet.files import make_folder, replace_file
 
     classifier = load(model)
+    make_folder(out.parent)
     if out.suffix == ".onnx":
         _onnx(classifier, out, input, int8)
         return

@@ -12,7 +12,8 @@ from scenelet.console import say
 
 def reproduce(
     table: Annotated[
-        str, typer.Argument(help="table2, table3, table4, ablation, imbalance, best, or a table of your own (TOML).")
+        str,
+        typer.Argument(help="table2, table3, table4, ablation, imbalance, best, sizes, or a table of your own (TOML)."),
     ],
     data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
     budget: Annotated[

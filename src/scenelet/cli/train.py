@@ -7,6 +7,7 @@ import typer
 
 from scenelet.cli.formats import parse_bytes, parse_count
 from scenelet.console import say
+from scenelet.errors import UsageError
 
 
 def train(
@@ -44,6 +45,9 @@ def train(
         None if macs is None else parse_count("--macs", macs),
         None if parameter_bytes is None else parse_bytes("--bytes", parameter_bytes),
     )
+    chosen = [part for part in changes if part.partition("=")[0] == "network.width"]
+    if chosen and limits != Limits():
+        raise UsageError(f"--macs and --bytes find network.width; leave out --set {chosen[0]}, or them")
     metrics = fit(
         data,
         out,

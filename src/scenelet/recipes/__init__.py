@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from scenelet.config import RunConfig, build_config, setting_keys
+from scenelet.config import NetworkConfig, RunConfig, build_config, setting_keys
 from scenelet.errors import UsageError, did_you_mean
 
 
@@ -27,7 +27,7 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
     Raises:
         UsageError: unknown recipe or key, bad TOML, or a value out of range.
     """
-    values = read_values(name)
+    values, changed = read_values(name), dict[str, Any]()
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
@@ -37,13 +37,13 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
             hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, setting_keys())
             raise UsageError(f"--set {change}: unknown setting {key!r}{hint}")
         *rooms, last = key.split(".")
-        place = values
+        place = changed
         for room in rooms:
-            place = place.setdefault(room, {})
-            if not isinstance(place, dict):
+            if not isinstance(values.get(room, {}), dict):
                 raise UsageError(f"recipe {name}: {room!r} is a section with settings of its own, not a value")
+            place = place.setdefault(room, {})
         place[last] = _parse(value)
-    return build_config(values, f"recipe {name}")
+    return build_config(merge(values, changed), f"recipe {name}")
 
 
 def read_values(name: str) -> dict[str, Any]:
@@ -79,11 +79,18 @@ def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values with changes on top: a section's settings one by one, anything else whole."""
+    """Nested values with changes on top: a section's settings one by one, anything else whole.
+
+    A network of another name has its own defaults: the settings of the one beneath say nothing of it.
+    """
     merged = dict(values)
     for key, change in changes.items():
         under = merged.get(key, {})
-        merged[key] = {**under, **change} if isinstance(change, dict) and isinstance(under, dict) else change
+        together = isinstance(change, dict) and isinstance(under, dict)
+        if together and key == "network":
+            name = under.get("name", NetworkConfig().name)
+            together = change.get("name", name) == name
+        merged[key] = {**under, **change} if together else change
     return merged
 
 

@@ -105,9 +105,7 @@ class SystemTable(Settings):
             raise UsageError(
                 f"{budget}: sets {settings}, which a table's rows decide; a budget is about training, so take it out"
             )
-        if "name" not in row.settings.get("network", {}):  # one that names another network has that one's defaults
-            values = merge(values, {"network": self.common.get("network", {})})
-        values = merge(values, {key: section for key, section in self.common.items() if key != "network"})
+        values = merge(values, self.common)
         if row.recipe is not None:
             values = merge(values, read_own_part(row.recipe)[0])
         return build_config(merge(values, row.settings), f"{row.name} under {budget}")

@@ -77,10 +77,11 @@ def compress(
     runs.require_same_split(run, sides.split, source.path)
     finished = finish(network, record, sides)
     shrunk = finished.shrunk
-    for layer, density in prune.nearly_pruned_away(shrunk.masks).items():
-        say(
-            f"warning: only {100 * density:.1f} % of layer {layer} is left; a lower sparsity or another init keeps more"
-        )
+    if empty := prune.nearly_pruned_away(shrunk.masks):
+        emptiest = sorted(empty.items(), key=lambda item: item[1])[:3]
+        named = ", ".join(f"{layer} ({100 * density:.1f} % left)" for layer, density in emptiest)
+        more = f" and {len(empty) - len(emptiest)} more" if len(empty) > len(emptiest) else ""
+        say(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
     if sensitivity:
         write_sensitivity(out, layer_losses(runs.load_network(run, record), sides))
     replace_file(out, finished.file)
