@@ -55,6 +55,8 @@ STEPS = (
     Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
     Step("the best recipe, and what it was before", "scenelet reproduce bench/former.toml {data} --out {out}"),
     Step("small files and a small network", "scenelet reproduce sizes {data} --out {out}"),
+    Step("pruned at once or step by step", "scenelet reproduce bench/gradual.toml {data} --out {out}"),
+    Step("two small networks", "scenelet reproduce bench/bc_resnet.toml {data} --out {out} --fold 1"),
     Step("other labels and made scenes", "python bench/carry_over.py {data} --out {out}/other", shared=False),
     Step(
         "best against fast, three classes",
