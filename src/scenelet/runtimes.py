@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from scenelet.graph import Arrays, to_onnx, without_weights
 from scenelet.nodes import INPUT, OUTPUT, Node, Shape
 
 if TYPE_CHECKING:
-    import onnx
     import onnxruntime
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -94,12 +93,8 @@ def _openvino(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads
         raise UsageError(
             'the runtime openvino is not installed; pip install "scenelet[openvino]", or ".[openvino]" in a clone'
         ) from None
+    core = openvino.Core()
     graph = to_onnx(nodes, arrays, input_shape)
-    with _FIRST:  # its binding makes tables at a process's first inference: two threads at that hang each other
-        return _openvino_loaded(openvino.Core(), graph, input_shape, threads, callers)
-
-
-def _openvino_loaded(core: Any, graph: "onnx.ModelProto", input_shape: Shape, threads: int, callers: int) -> Network:
     settings = {
         "INFERENCE_NUM_THREADS": threads * callers,
         "NUM_STREAMS": callers,
@@ -118,7 +113,8 @@ def _openvino_loaded(core: Any, graph: "onnx.ModelProto", input_shape: Shape, th
         rows = [own.request.infer([window[None]], share_inputs=True)[0].copy() for window in log_mel]
         return np.concatenate(rows)
 
-    run(np.zeros((1, *input_shape), np.float32))
+    with _FIRST:  # its binding makes tables at a process's first inference: two threads at that hang each other
+        run(np.zeros((1, *input_shape), np.float32))
     return run
 
 

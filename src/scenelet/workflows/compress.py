@@ -77,11 +77,7 @@ def compress(
     runs.require_same_split(run, sides.split, source.path)
     finished = finish(network, record, sides)
     shrunk = finished.shrunk
-    if empty := prune.nearly_pruned_away(shrunk.masks):
-        emptiest = sorted(empty.items(), key=lambda item: item[1])[:3]
-        named = ", ".join(f"{layer} ({100 * density:.1f} % left)" for layer, density in emptiest)
-        more = f" and {len(empty) - len(emptiest)} more" if len(empty) > len(emptiest) else ""
-        say(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
+    _warn_of_empty_layers(prune.nearly_pruned_away(shrunk.masks))
     if sensitivity:
         write_sensitivity(out, layer_losses(runs.load_network(run, record), sides))
     replace_file(out, finished.file)
@@ -94,6 +90,15 @@ def compress(
         "dense": finished.dense,
         "compressed": finished.compressed,
     }
+
+
+def _warn_of_empty_layers(densities: dict[str, float]) -> None:
+    """One line, with the emptiest by name."""
+    if densities:
+        emptiest = sorted(densities.items(), key=lambda item: item[1])[:3]
+        named = ", ".join(f"{layer} ({100 * density:.1f} % left)" for layer, density in emptiest)
+        more = f" and {len(densities) - 3} more" if len(densities) > 3 else ""
+        say(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
 
 
 def _settings(
