@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
+from scipy.special import expit
 
 from scenelet.errors import ModelFileError
 from scenelet.graph import to_onnx
@@ -38,7 +39,7 @@ def interpret(net: Builder, log_mel: np.ndarray) -> dict[str, np.ndarray]:
         elif node.op == "Relu":
             y = np.where(x > 0, x, 0)
         elif node.op == "Silu":
-            y = x / (1 + np.exp(-x))
+            y = x * expit(x)
         elif node.op == "Add":
             y = x + values[node.inputs[1]]
         elif node.op == "MaxPool":
@@ -80,6 +81,7 @@ def run(session: onnxruntime.InferenceSession, log_mel: np.ndarray) -> np.ndarra
 
 
 @given(st.integers(0, 10_000), st.booleans(), st.booleans())
+@example(940, False, False)  # values of hundreds in a SiLU
 @settings(max_examples=40, deadline=None)
 def test_from_memory_equals_the_interpreter(seed: int, dense: bool, fold: bool) -> None:
     net = random_network(seed, dense)
