@@ -7,6 +7,7 @@ import functools
 from importlib import resources
 
 import jinja2
+from markupsafe import Markup
 
 
 def asset(name: str) -> str:
@@ -34,5 +35,5 @@ def _templates(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = lambda name: jinja2.utils.markupsafe.Markup(asset(name))
+    environment.globals["asset"] = lambda name: Markup(asset(name))
     return environment
