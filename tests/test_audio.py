@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenelet import audio
+from scenelet import audio, recordings
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError
 
@@ -24,7 +24,7 @@ def test_wav_is_read_exactly(
     write_wav: Write, rng: np.random.Generator, subtype: str, bits: int, channels: int
 ) -> None:
     sound = rng.uniform(-0.9, 0.9, (channels, 5000)).astype(np.float32)
-    samples, rate = audio.read(write_wav(sound, 48000, subtype=subtype))
+    samples, rate = recordings.read(write_wav(sound, 48000, subtype=subtype))
     assert (rate, samples.dtype, samples.shape) == (48000, np.float32, sound.shape)
     assert np.abs(samples - sound).max() <= 2.0 ** -min(bits, 24)
 
@@ -34,7 +34,7 @@ def test_compressed_formats_keep_a_tone(tmp_path: Path, extension: str) -> None:
     t = np.arange(44100) / 44100
     path = tmp_path / f"tone.{extension}"
     soundfile.write(path, np.stack([0.5 * np.sin(2 * np.pi * 1000 * t)] * 2, 1), 44100)
-    samples, rate = audio.read(path)
+    samples, rate = recordings.read(path)
     spectrum = np.abs(np.fft.rfft(samples[0, : rate // 2]))
     assert samples.shape[0] == 2
     assert np.argmax(spectrum) * 2 == pytest.approx(1000, abs=4)
@@ -111,7 +111,7 @@ def test_24_bits_are_read_as_by_libsndfile(frames: int, channels: int, block: in
         soundfile.write(path, values, 8000, format=head, subtype="PCM_24")
         with path.open("ab") as file:  # a chunk that follows the sound is not sound
             file.write(b"note\x08\x00\x00\x00ABCDEFGH")
-        samples, rate = audio.read(path)
+        samples, rate = recordings.read(path)
         assert (samples.dtype, rate) == (np.float32, 8000)
         assert np.array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0].T)
 
@@ -119,7 +119,7 @@ def test_24_bits_are_read_as_by_libsndfile(frames: int, channels: int, block: in
 @pytest.mark.parametrize("channels", ["mono", "stereo", "mid-side"])
 @pytest.mark.parametrize("rate", [22050, 48000])
 def test_threads_do_not_change_a_sample(write_wav: Write, channels: str, rate: int) -> None:
-    sound = np.random.default_rng(1).standard_normal((2, 7 * audio.BLOCK // 2)).astype(np.float32) * 0.1
+    sound = np.random.default_rng(1).standard_normal((2, 7 * recordings.BLOCK // 2)).astype(np.float32) * 0.1
     path, rule = write_wav(sound, rate), WindowConfig(seconds=3.0, hop_seconds=1.0)
     alone = np.stack(list(audio.file_windows(path, 22050, channels, rule)))
     assert len(alone) > 3
@@ -163,7 +163,7 @@ def test_each_bad_file_has_its_sentence(tmp_path: Path, write_wav: Write, rng: n
     }
     for path, words in cases.items():
         with pytest.raises(AudioError, match=words) as caught:
-            list(audio.blocks(path))
+            list(recordings.blocks(path))
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -175,7 +175,7 @@ def test_a_wav_of_unknown_length_is_read_to_its_end(write_wav: Write, rng: np.ra
     place = data.index(b"data") + 4
     data[place : place + 4] = length.to_bytes(4, "little")
     path.write_bytes(data)
-    assert audio.read(path)[0].shape == (1, 300000)
+    assert recordings.read(path)[0].shape == (1, 300000)
 
 
 def test_a_flac_of_unknown_length_is_read_nearly_to_its_end(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -185,7 +185,7 @@ def test_a_flac_of_unknown_length_is_read_nearly_to_its_end(tmp_path: Path, rng:
     data[21] &= 0xF0  # the 36 bits of STREAMINFO that hold the number of samples: 0 is unknown
     data[22:26] = bytes(4)
     path.write_bytes(data)
-    assert 300000 - 256 < audio.read(path)[0].shape[1] <= 300000
+    assert 300000 - 256 < recordings.read(path)[0].shape[1] <= 300000
 
 
 def test_an_unreadable_file_has_its_sentence(
@@ -198,7 +198,7 @@ def test_an_unreadable_file_has_its_sentence(
 
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(AudioError, match=r"clip\.wav: cannot be read \(Permission denied\)"):
-        list(audio.blocks(path))
+        list(recordings.blocks(path))
 
 
 def test_a_flac_that_was_cut_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -206,17 +206,17 @@ def test_a_flac_that_was_cut_is_refused(tmp_path: Path, rng: np.random.Generator
     soundfile.write(whole, rng.uniform(-0.5, 0.5, 200000), 44100)
     cut.write_bytes(whole.read_bytes()[: os.path.getsize(whole) // 2])
     with pytest.raises(AudioError, match=str(cut)):
-        list(audio.blocks(cut))
+        list(recordings.blocks(cut))
 
 
 def test_real_recordings_are_read(esc10: Path, tau: Path) -> None:
-    clip = audio.info(next((tau / "clips").glob("*.flac")))
+    clip = recordings.info(next((tau / "clips").glob("*.flac")))
     assert (clip.sample_rate, clip.channels, clip.seconds) == (48000, 2, 10.0)
-    dog = audio.info(esc10 / "audio" / "1-100032-A.ogg")
+    dog = recordings.info(esc10 / "audio" / "1-100032-A.ogg")
     assert (dog.sample_rate, dog.channels) == (44100, 1)
     rule = WindowConfig(seconds=5.0)
     for path in sorted((esc10 / "audio").glob("1-1*.ogg")):
-        header = audio.info(path)
+        header = recordings.info(path)
         windows = list(audio.file_windows(path, 22050, "mono", rule))
         # nearly all are 5 s and a few encoder samples: one window, not one and a silent second
         assert len(windows) == (1 if header.seconds < 5.25 else 2)

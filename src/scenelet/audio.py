@@ -1,97 +1,19 @@
-"""Recordings -> float32 samples -> windows at the model's rate, in constant memory.
+"""Samples -> windows at the model's rate, in constant memory.
 
 There is one path for files, arrays and live sound: blocks of samples go into a `Windower`, windows
 come out. The resampler is streaming, so its output does not depend on how the input was cut.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from scenelet.config import WindowConfig
-from scenelet.errors import AudioError, CutShortError, EmptyAudioError
 from scenelet.parallel import spread
-from scenelet.riff import Wav24, chunks
-
-Samples = NDArray[np.float32]
-"""(channels, n), full scale is +-1."""
-
-EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
-BLOCK = 1 << 18  # samples per channel read at a time
-UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
-UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
-ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
-
-
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a recording's header says."""
-
-    sample_rate: int
-    channels: int
-    frames: int
-
-    @property
-    def seconds(self) -> float:
-        """Duration."""
-        return self.frames / self.sample_rate
-
-
-def info(path: Path) -> AudioInfo:
-    """Read a recording's header.
-
-    Raises:
-        AudioError: not a file, not a recording, empty, cut short, or more than two channels.
-    """
-    with _open(path) as file:
-        return AudioInfo(file.samplerate, file.channels, file.frames)
-
-
-def blocks(path: Path) -> Iterator[tuple[Samples, int]]:
-    """Yield `(samples (channels, n), sample_rate)` until the recording ends.
-
-    Raises:
-        AudioError: as `info`; also when the sound ends before its header says, or is not finite.
-    """
-    with _open(path) as file:
-        read = 0
-        endless = file.frames >= UNKNOWN_FRAMES
-        # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
-        size = 256 if endless else BLOCK
-        # a file's own object, or ours for the one kind that libsndfile is slow at
-        source = Wav24(path, file) if Wav24.fits(file) else file
-        while True:
-            try:
-                block = source.read(size, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                if endless and read:
-                    break
-                raise AudioError(f"{path}: damaged after {read / file.samplerate:.1f} s ({_reason(error)})") from None
-            if len(block) == 0:
-                break
-            if not np.isfinite(block).all():
-                raise AudioError(f"{path}: holds samples that are not finite numbers; export it again")
-            read += len(block)
-            yield block.T, file.samplerate
-        if read == 0:
-            raise EmptyAudioError(f"{path}: holds no samples; record or export it again")
-        if not endless and file.format not in ESTIMATED and read < file.frames:
-            raise CutShortError(
-                f"{path}: ends after {read / file.samplerate:.1f} s of {file.frames / file.samplerate:.1f} s;"
-                " the file was cut short, copy it again"
-            )
-
-
-def read(path: Path) -> tuple[Samples, int]:
-    """The whole recording: `(samples (channels, n), sample_rate)`. Raises as `blocks`."""
-    parts, rates = zip(*blocks(path), strict=True)
-    return np.concatenate(parts, axis=1), rates[0]
+from scenelet.recordings import BLOCK, Samples, blocks
+from scenelet.riff import Recording
 
 
 def arrange_channels(samples: Samples, layout: Literal["mono", "stereo", "mid-side"]) -> Samples:
@@ -215,22 +137,23 @@ class Windower:
 
 
 def file_windows(
-    path: Path,
+    recording: Recording,
     sample_rate: int,
     channels: Literal["mono", "stereo", "mid-side"],
     window: WindowConfig,
     threads: int = 1,
+    max_seconds: float | None = None,
 ) -> Iterator[Samples]:
     """Windows (channels, length) of a recording, in constant memory; `threads` as for `Windower`.
 
-    Raises as `blocks`.
+    Raises as `scenelet.recordings.blocks`, whose `max_seconds` it takes.
     """
     windower: Windower | None = None
-    for samples, rate in blocks(path):
+    for samples, rate in blocks(recording, max_seconds):
         if windower is None:
             windower = Windower(rate, sample_rate, channels, window, threads)
         yield from windower.push(samples)
-    assert windower is not None  # _open refuses a recording without samples
+    assert windower is not None  # a recording without samples is refused
     yield from windower.finish()
 
 
@@ -247,50 +170,3 @@ def array_windows(
     for start in range(0, samples.shape[1], BLOCK):
         yield from windower.push(samples[:, start : start + BLOCK])
     yield from windower.finish()
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if not path.is_file():
-        raise AudioError(f"{path}: not a file; give the path of a recording")
-    try:
-        if path.stat().st_size == 0:
-            raise EmptyAudioError(f"{path}: the file is empty; copy or record it again")
-        _refuse_cut_wav(path)
-        file = soundfile.SoundFile(path)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: not a recording that can be read ({_reason(error)}); WAV, FLAC, Ogg and MP3 can"
-        ) from None
-    if file.frames == 0 or file.channels > 2:
-        channels, frames = file.channels, file.frames
-        file.close()
-        if frames == 0:
-            raise EmptyAudioError(f"{path}: holds no samples; record or export it again")
-        raise AudioError(f"{path}: has {channels} channels; export it as mono or stereo")
-    return file
-
-
-def _refuse_cut_wav(path: Path) -> None:
-    """libsndfile reads a WAV whose data ends early as if it were shorter; a user should know."""
-    with path.open("rb") as file:
-        riff = file.read(12)
-        if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
-            return
-        size = path.stat().st_size
-        for name, length, start in chunks(file):
-            if name == b"data" and length < UNKNOWN_BYTES and start + length > size:
-                raise CutShortError(
-                    f"{path}: {start + length - size} of {length} bytes of sound are missing;"
-                    " the file was cut short, copy it again"
-                )
-
-
-def _reason(error: Any) -> str:
-    """libsndfile's reason; for sound it cannot recognise it says that the file does not exist."""
-    if "does not exist" in str(error):
-        return "its format is not recognised"
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")

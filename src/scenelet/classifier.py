@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +17,12 @@ from scenelet.features import Features, LogMel
 from scenelet.modelfile import SceneModel
 from scenelet.models import built_in, list_built_in
 from scenelet.parallel import cores, map_threads
+from scenelet.recordings import Samples
 from scenelet.runtimes import Network, RuntimeName, open_network
 
 Probabilities = NDArray[np.float32]
+Source = str | os.PathLike[str] | BinaryIO
+"""Path of a recording, or an open binary file that holds one: see `scenelet.recordings`."""
 
 SAMPLE_RATES = (1000, 768000)
 """Hz that `predict_proba` takes; below, kHz were meant."""
@@ -65,15 +69,22 @@ class Classifier:
         """The classes, in the order of every probability vector."""
         return self.model.labels
 
-    def predict(self, path: str | os.PathLike[str]) -> Prediction:
+    def predict(self, recording: Source, *, alone: bool = False, max_seconds: float | None = None) -> Prediction:
         """Classify a recording: cut into windows, the mean of their probabilities; constant memory.
 
-        Raises:
-            AudioError: not a recording that can be read; see `scenelet.audio.blocks`.
-        """
-        return self._prediction(self._share_out(self._cuts(Path(path), self.threads)))
+        Args:
+            recording: its path, or an open binary file that holds it.
+            alone: by the calling thread alone, for a program in which several threads call; the numbers are the same.
+            max_seconds: refuse what is longer.
 
-    def predict_all(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Prediction | AudioError]:
+        Raises:
+            AudioError: not a recording that can be read, or too long; see `scenelet.recordings.blocks`.
+        """
+        if not alone:
+            return self._prediction(self._share_out(self._cuts(recording, self.threads, max_seconds)))
+        return self._prediction(np.stack([self._by_itself(cut) for cut in self._cuts(recording, 1, max_seconds)]))
+
+    def predict_all(self, paths: Iterable[Source]) -> Iterator[Prediction | AudioError]:
         """Classify recordings, several at once; for each, in their order, the prediction or what is wrong with it.
 
         Each thread takes a recording from reading to probabilities, so one is read while another is in the network.
@@ -115,6 +126,13 @@ class Classifier:
         rows = [self._together.network(window) for window in log_mel]
         return np.stack(rows) if rows else np.zeros((0, len(self.labels)), np.float32)
 
+    def predict_window(self, samples: Samples, *, alone: bool = False) -> Probabilities:
+        """One window's samples (channels, n) as `scenelet.audio.Windower` cuts them -> probabilities (classes,).
+
+        `alone` as for `predict`.
+        """
+        return (self._by_itself if alone else self._together)(samples)
+
     @functools.cached_property
     def _by_itself(self) -> "_Way":
         """For a thread that does a window alone, beside others that do theirs."""
@@ -127,11 +145,12 @@ class Classifier:
         )
         return _Way(LogMel(model.features, threads), network)
 
-    def _cuts(self, path: Path, threads: int) -> Iterator[audio.Samples]:
-        features = self.model.features
-        return audio.file_windows(path, features.sample_rate, features.channels, self.model.window, threads)
+    def _cuts(self, recording: Source, threads: int, max_seconds: float | None = None) -> Iterator[Samples]:
+        source = Path(recording) if isinstance(recording, str | os.PathLike) else recording
+        features, window = self.model.features, self.model.window
+        return audio.file_windows(source, features.sample_rate, features.channels, window, threads, max_seconds)
 
-    def _share_out(self, cuts: Iterator[audio.Samples]) -> Probabilities:
+    def _share_out(self, cuts: Iterator[Samples]) -> Probabilities:
         """Windows of samples -> (windows, classes), by all threads."""
         first, *more = itertools.islice(cuts, 2)
         if not more:
@@ -139,10 +158,10 @@ class Classifier:
         rest = itertools.chain([first], more, cuts)
         return np.stack(list(map_threads(self._by_itself, rest, self.threads)))
 
-    def _alone(self, path: str | os.PathLike[str]) -> Prediction | AudioError:
+    def _alone(self, recording: Source) -> Prediction | AudioError:
         """A recording by the thread that calls."""
         try:
-            return self._prediction(np.stack([self._by_itself(cut) for cut in self._cuts(Path(path), 1)]))
+            return self.predict(recording, alone=True)
         except AudioError as error:
             return error
 
@@ -158,7 +177,7 @@ class _Way:
     def __init__(self, log_mel: LogMel, network: Network) -> None:
         self._log_mel, self._network = log_mel, network
 
-    def __call__(self, samples: audio.Samples) -> Probabilities:
+    def __call__(self, samples: Samples) -> Probabilities:
         return self.network(self._log_mel(samples))
 
     def network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
@@ -208,7 +227,7 @@ def mean_probabilities(windows: Probabilities) -> Probabilities:
     return np.asarray(mean / mean.sum(), np.float32)
 
 
-def _check_samples(samples: ArrayLike, sample_rate: int) -> audio.Samples:
+def _check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
     """Samples of the caller -> (1 or 2, n) float32."""
     array = np.asarray(samples)
     if not np.issubdtype(array.dtype, np.floating):

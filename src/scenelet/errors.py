@@ -32,6 +32,10 @@ class CutShortError(AudioError):
     """A recording ends before its header says."""
 
 
+class TooLongError(AudioError):
+    """A recording is longer than its reader allows."""
+
+
 class DataError(SceneletError):
     """A data set, its table or its split cannot be used."""
 

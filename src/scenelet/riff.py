@@ -1,5 +1,6 @@
 """WAV files by their bytes: the chunks, and 24-bit samples, which the challenges' recordings have."""
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,20 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+Recording = Path | BinaryIO
+"""Where a recording lies, or an open binary file that holds it: one that can seek; errors call it by its `name`."""
+
+
+@contextlib.contextmanager
+def opened(recording: Recording) -> Iterator[BinaryIO]:
+    """The recording as an open file at its beginning; one that was open stays so."""
+    if isinstance(recording, Path):
+        with recording.open("rb") as file:
+            yield file
+    else:
+        recording.seek(0)
+        yield recording
 
 
 def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -25,15 +40,15 @@ class Wav24:
     A sample's three bytes are the upper ones of a 32-bit integer that begins one byte earlier.
 
     Args:
-        path: of the recording.
-        file: the same, opened: for its format and length.
+        recording: where it lies, or it as an open file.
+        file: the same, as libsndfile has it: for its format and length.
     """
 
-    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
-        with path.open("rb") as stored:
+    def __init__(self, recording: Recording, file: soundfile.SoundFile) -> None:
+        with opened(recording) as stored:
             stored.seek(12)
             self._start = next(start for name, _, start in chunks(stored) if name == b"data")
-        self._path, self._channels, self._left = path, file.channels, file.frames
+        self._recording, self._channels, self._left = recording, file.channels, file.frames
 
     @staticmethod
     def fits(file: soundfile.SoundFile) -> bool:
@@ -43,7 +58,7 @@ class Wav24:
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
         """(up to `frames`, channels); none where the file ends."""
         count = 3 * self._channels * min(frames, self._left)
-        stored = np.fromfile(self._path, np.uint8, count + 1, offset=self._start - 1)
+        stored = self._bytes(self._start - 1, count + 1)
         got = (len(stored) - 1) // (3 * self._channels)
         self._start += 3 * self._channels * got
         self._left -= got
@@ -51,3 +66,9 @@ class Wav24:
         samples = whole.astype(np.float32)
         samples *= np.float32(2.0**-31)
         return samples.reshape(-1, self._channels)
+
+    def _bytes(self, start: int, count: int) -> NDArray[np.uint8]:
+        if isinstance(self._recording, Path):
+            return np.fromfile(self._recording, np.uint8, count, offset=start)
+        self._recording.seek(start)
+        return np.frombuffer(self._recording.read(count), np.uint8)

@@ -71,7 +71,7 @@ def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Predic
 
 def recordings(path: Path) -> list[Path]:
     """The file itself, or every recording in a folder and its subfolders, sorted; hidden files are passed over."""
-    from scenelet.audio import EXTENSIONS
+    from scenelet.recordings import EXTENSIONS
 
     if not path.is_dir():
         return [path]

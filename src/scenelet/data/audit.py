@@ -11,13 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from scenelet.audio import blocks
 from scenelet.console import track
 from scenelet.data.rows import first_few
 from scenelet.data.splits import Split
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError
 from scenelet.parallel import map_processes
+from scenelet.recordings import blocks
 
 SILENT_DBFS = -80.0  # a peak of 3 steps of 16 bits: dither, not sound
 FULL_SCALE = 0.999
@@ -63,7 +63,7 @@ class Measured:
 
 
 def measure(path: Path) -> Measured:
-    """Measure one recording in constant memory. Raises AudioError as `scenelet.audio.blocks`."""
+    """Measure one recording in constant memory. Raises AudioError as `scenelet.recordings.blocks`."""
     digest = hashlib.blake2b(digest_size=16)
     values, full, seconds, peak = 0, 0, 0.0, 0.0
     for samples, rate in blocks(path):

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from scenelet.audio import EXTENSIONS
 from scenelet.data.rows import Row, first_few, read_columns, read_rows
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.recordings import EXTENSIONS
 
 REQUIRED = ("filename", "label")
 TABLE_EXTENSIONS = (".csv", ".tsv")

@@ -19,6 +19,7 @@ from scenelet.features import LogMel
 from scenelet.graph import to_onnx
 from scenelet.modelfile import SceneModel
 from scenelet.nodes import INPUT
+from scenelet.recordings import Samples
 
 WINDOWS = 250
 """Windows of recordings that are looked at, at most."""
@@ -126,5 +127,5 @@ def calibrate(model: SceneModel, recordings: Sequence[Path]) -> Calibration:
     return Calibration(ranges, compared or found, heard, failures)
 
 
-def _windows(model: SceneModel, path: Path) -> Iterator[audio.Samples]:
+def _windows(model: SceneModel, path: Path) -> Iterator[Samples]:
     return audio.file_windows(path, model.features.sample_rate, model.features.channels, model.window)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from scenelet.audio import EXTENSIONS
 from scenelet.classifier import Classifier, load
 from scenelet.console import say, track
 from scenelet.data.rows import first_few
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.files import make_folder
 from scenelet.modelfile import SceneModel
+from scenelet.recordings import EXTENSIONS
 from scenelet.sizes import sizes
 from scenelet.submission.details import EXAMPLE_LABEL, Details, read_details
 from scenelet.submission.faults import Fault

@@ -1,0 +1,118 @@
+"""Uncompressed sound, bytes that come in from a pipe or a socket -> float32 samples."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.errors import AudioError
+
+SampleFormat = Literal["s16", "s24", "s32", "f32"]
+"""Little-endian: whole numbers with a sign, of so many bits, or floating point with full scale +-1."""
+SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
+BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
+MAX_HEADER = 1 << 20  # bytes of chunks that may stand before a WAV's sound
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+
+
+@dataclass(frozen=True)
+class PcmFormat:
+    """How samples lie in bytes: frame by frame, the channels in turn."""
+
+    sample_rate: int
+    channels: int
+    sample_format: SampleFormat
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * BYTES[self.sample_format]
+
+
+def decode(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
+    """Whole frames -> (channels, n), full scale +-1.
+
+    Raises:
+        AudioError: a part of a frame is left over, or a number is not finite.
+    """
+    if len(data) % pcm.frame_bytes:
+        raise AudioError(f"{len(data)} bytes are no whole number of frames of {pcm.frame_bytes} bytes")
+    if pcm.sample_format == "f32":
+        samples = np.frombuffer(data, "<f4").astype(np.float32)
+        if not np.isfinite(samples).all():
+            raise AudioError("samples hold numbers that are not finite; leave them out")
+    elif pcm.sample_format == "s24":
+        whole = np.zeros((len(data) // 3, 4), np.uint8)
+        whole[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        samples = whole.view("<i4")[:, 0].astype(np.float32) * np.float32(2.0**-31)
+    else:
+        bits = 8 * BYTES[pcm.sample_format]
+        samples = np.frombuffer(data, f"<i{bits // 8}").astype(np.float32) * np.float32(2.0 ** (1 - bits))
+    return np.ascontiguousarray(samples.reshape(-1, pcm.channels).T)
+
+
+def read_stream(stream: BinaryIO, pcm: PcmFormat, seconds: float = 0.1) -> Iterator[NDArray[np.float32]]:
+    """Yield (channels, n) blocks of about `seconds` until the stream ends; a part of a last frame is left out."""
+    size = max(1, round(seconds * pcm.sample_rate)) * pcm.frame_bytes
+    while data := _read(stream, size):
+        whole = len(data) - len(data) % pcm.frame_bytes
+        if whole:
+            yield decode(data[:whole], pcm)
+
+
+def wav_header(stream: BinaryIO, begun: bytes = b"") -> PcmFormat:
+    """Read a WAV's chunks up to its sound, from a stream that cannot seek; `begun` was read of it already.
+
+    Raises:
+        AudioError: it is none, or its samples are of a kind that cannot be read here.
+    """
+    head = begun + _read(stream, 12 - len(begun))
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        raise AudioError("not a WAV; for raw samples give --rate")
+    found: PcmFormat | None = None
+    read = 0
+    while len(start := _read(stream, 8)) == 8:
+        name, length = struct.unpack("<4sI", start)
+        if name == b"data":
+            if found is None:
+                break
+            return found
+        read += length + length % 2
+        if read > MAX_HEADER:
+            break
+        chunk = _read(stream, length + length % 2)
+        if name == b"fmt ":
+            found = _format(chunk)
+    raise AudioError("the WAV holds no sound; record or export it again")
+
+
+def _format(chunk: bytes) -> PcmFormat:
+    if len(chunk) < 16:
+        raise AudioError("the WAV's header is cut short; record or export it again")
+    kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
+    if kind == _EXTENSIBLE and len(chunk) >= 26:
+        (kind,) = struct.unpack_from("<H", chunk, 24)
+    known: dict[tuple[int, int], SampleFormat] = {
+        (_PCM, 16): "s16",
+        (_PCM, 24): "s24",
+        (_PCM, 32): "s32",
+        (_FLOAT, 32): "f32",
+    }
+    if (kind, bits) not in known or not 1 <= channels <= 2 or rate == 0:
+        raise AudioError(
+            f"the WAV has {channels} channels, {bits} bits and kind {kind}; in a pipe, one or two channels of"
+            " 16, 24 or 32 bits or 32-bit floating point can be read"
+        )
+    return PcmFormat(rate, channels, known[kind, bits])
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """So many bytes, fewer only where the stream ends."""
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
