@@ -32,8 +32,8 @@ def threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
     """The lowest threshold, not below `LEAST`, at or above which `RIGHT` of the answers are right.
 
     Where no threshold that keeps at least half of the clips reaches that, the one with the largest share of right
-    answers. It is found on clips that the network was not trained on, and holds for sounds like these: for one of another
-    kind no threshold on a classifier's probabilities promises anything.
+    answers. It is found on clips that the network was not trained on, and holds for sounds like these: for one of
+    another kind no threshold on a classifier's probabilities promises anything.
 
     Args:
         targets: (clips,) class indices.

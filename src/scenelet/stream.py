@@ -47,7 +47,8 @@ class Stream:
         self._classifier, self._alone = classifier, alone
         hopping = window.model_copy(update={"hop_seconds": hop_seconds})
         self._windower = Windower(sample_rate, features.sample_rate, features.channels, hopping)
-        self._rate, self._count = features.sample_rate, 0
+        self._source_rate, self._rate = sample_rate, features.sample_rate
+        self._heard, self._count = 0, 0
 
     @property
     def window_seconds(self) -> float:
@@ -56,6 +57,7 @@ class Stream:
 
     def push(self, samples: Samples) -> Iterator[Moment]:
         """Add (1 or 2, n) samples, full scale +-1; yields the moments of windows that are now complete."""
+        self._heard += samples.shape[1]
         for window in self._windower.push(samples):
             yield self._moment(window)
 
@@ -67,6 +69,7 @@ class Stream:
     def _moment(self, window: Samples) -> Moment:
         end = (self._windower.length + self._count * self._windower.hop) / self._rate
         self._count += 1
+        end = min(end, self._heard / self._source_rate)  # the last window is padded
         return Moment(end, self._classifier.predict_window(window, alone=self._alone))
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scenelet import modelfile
 from scenelet._version import __version__
 from scenelet.classifier import Classifier
 from scenelet.compression.pack import pack
+from scenelet.confidence import Threshold, threshold
 from scenelet.config import PruneConfig
 from scenelet.data.splits import fingerprint
 from scenelet.metrics import summary
@@ -25,6 +26,7 @@ from scenelet.workflows.sides import Sides, file_probabilities, measure
 
 FIGURES = ("clips", "accuracy", "macro_accuracy", "log_loss")
 """What the head says of each side."""
+THRESHOLD = tuple(field.name for field in fields(Threshold))
 SPARE_BYTES = 64  # of a budget: results are measured last, and their digits may take a little more than made ones
 
 
@@ -71,9 +73,11 @@ def finish(
         return modelfile.encode(_model(network, record, sides, masks, settings, results))
 
     numbers = (math.sqrt(count + 0.5) for count in itertools.count())  # of full length, which no coding shortens
-    made_up = {
+    made_up: dict[str, Any] = {
         kind: {side: dict(zip(FIGURES, numbers, strict=False)) for side in dense} for kind in ("dense", "compressed")
     }
+    if dense:
+        made_up["unsure"] = {"side": "validation", **{name: next(numbers) for name in THRESHOLD}}
 
     def size(network: Standardised, masks: Masks, settings: PruneConfig) -> int:
         return len(file_of(network, masks, settings, made_up)) + SPARE_BYTES
@@ -84,7 +88,8 @@ def finish(
     classifier = Classifier(held)
     answers = {side: file_probabilities(classifier, clips.features) for side, clips in sides.held_out()}
     compressed = {side: summary(clips.targets, answers[side], record.labels) for side, clips in sides.held_out()}
-    file = file_of(network, shrunk.masks, shrunk.settings, results | {"compressed": _brief(compressed)})
+    results |= {"compressed": _brief(compressed), **_unsure(sides, answers)}
+    file = file_of(network, shrunk.masks, shrunk.settings, results)
     assert shrunk.settings.budget is None or len(file) <= shrunk.settings.budget
     return Finished(file, shrunk, answers, dense, compressed)
 
@@ -127,6 +132,13 @@ def _model(
     hears = (record.labels, config.features, config.window)
     licences = (sides.source.licence,) if sides.source.licence else ()
     return pack(network, *hears, masks, settings.dtype, provenance=provenance, results=results, licences=licences)
+
+
+def _unsure(sides: Sides, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """From which probability on a listener gives an answer, found on the first side that was not trained on."""
+    for side, clips in sides.held_out():
+        return {"unsure": {"side": side, **asdict(threshold(clips.targets, answers[side]))}}
+    return {}
 
 
 def _teacher(record: RunRecord) -> dict[str, Any] | None:
