@@ -12,7 +12,12 @@ from markupsafe import Markup
 
 def asset(name: str) -> str:
     """The text of a file in this folder: a style sheet or a script."""
-    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return text(__name__, name)
+
+
+def text(package: str, name: str) -> str:
+    """The text of a file that lies in a package."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def render(package: str, template: str, **values: object) -> str:

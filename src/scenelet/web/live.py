@@ -1,0 +1,102 @@
+"""The WebSocket: PCM in, a message for each hop out."""
+
+import asyncio
+import functools
+import json
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from typing import Any, get_args
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from scenelet.classifier import SAMPLE_RATES, Classifier
+from scenelet.errors import SceneletError, UsageError
+from scenelet.pcm import PcmFormat, SampleFormat, decode
+from scenelet.stream import Decider, Moment, Stream, unsure_below
+
+POLICY, NORMAL = 1008, 1000
+"""WebSocket close codes."""
+
+
+async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> None:
+    """Serve one client until it closes, sends the text "end", or sends what cannot be understood.
+
+    Query: `sample_rate` in Hz, `channels` 1 or 2, `format` s16, s24, s32 or f32 (little-endian), `hop` in seconds.
+    Messages in: bytes of whole frames; the text "end", after which what is still due is sent. Messages out, JSON: one
+    of type "ready", then of type "moment", and "error" or "end" as the last one.
+    """
+    await socket.accept()
+    try:
+        pcm, hop = _query(socket)
+        live = Stream(classifier, pcm.sample_rate, hop, alone=True)
+        decider = Decider(classifier.labels, unsure_below(classifier))
+        await _send(socket, "ready", labels=classifier.labels, window_seconds=live.window_seconds, hop_seconds=hop)
+        loop = asyncio.get_running_loop()
+
+        async def tell(moments: Iterable[Moment]) -> None:
+            for moment in moments:
+                await _send(socket, "moment", **_moment(decider, moment))
+
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if message.get("bytes"):
+                work = functools.partial(_push, live, message["bytes"], pcm)
+                await tell(await loop.run_in_executor(pool, work))
+            elif message.get("text") == "end":
+                await tell(await loop.run_in_executor(pool, lambda: list(live.finish())))
+                await _send(socket, "end")
+                await socket.close(NORMAL)
+                return
+            else:
+                raise UsageError('send samples as bytes, or the text "end"')
+    except SceneletError as error:
+        await _send(socket, "error", message=str(error))
+        await socket.close(POLICY)
+    except WebSocketDisconnect:
+        pass  # the client has gone
+
+
+def _push(live: Stream, data: bytes, pcm: PcmFormat) -> list[Moment]:
+    return list(live.push(decode(data, pcm)))
+
+
+def _moment(decider: Decider, moment: Moment) -> dict[str, Any]:
+    decision = decider.decide(moment)
+    return {
+        "seconds": moment.seconds,
+        "probabilities": moment.probabilities.tolist(),
+        "smoothed": list(decision.probabilities.values()),
+        "label": decision.label,
+        "confidence": decision.confidence,
+        "changed": decision.changed,
+    }
+
+
+async def _send(socket: WebSocket, kind: str, **values: Any) -> None:
+    await socket.send_text(json.dumps({"type": kind, **values}))
+
+
+def _query(socket: WebSocket) -> tuple[PcmFormat, float]:
+    """The sound's format and the hop from the address, each checked."""
+    query = socket.query_params
+    unknown = set(query) - {"sample_rate", "channels", "format", "hop"}
+    if unknown:
+        raise UsageError(f"{min(unknown)}: no such parameter; there are sample_rate, channels, format and hop")
+    low, high = SAMPLE_RATES
+    rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop", "1")
+    if not rate.isdecimal() or not low <= int(rate) <= high:
+        raise UsageError(f"sample_rate={rate}: give the samples' rate, {low} to {high} Hz")
+    if channels not in ("1", "2"):
+        raise UsageError(f"channels={channels}: give 1 or 2")
+    form = query.get("format", "f32")
+    known: tuple[SampleFormat, ...] = get_args(SampleFormat)
+    chosen = next((one for one in known if one == form), None)
+    if chosen is None:
+        raise UsageError(f"format={form}: it is one of {', '.join(known)}")
+    try:
+        seconds = float(hop)
+    except ValueError:
+        raise UsageError(f"hop={hop}: give seconds, e.g. 1") from None
+    return PcmFormat(int(rate), int(channels), chosen), seconds

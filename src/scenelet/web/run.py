@@ -1,0 +1,54 @@
+"""Run the service on a socket until it is interrupted."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from scenelet.errors import UsageError
+
+GRACE_SECONDS = 5
+FRAME_BYTES = 1 << 20  # the largest WebSocket message
+
+
+def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        app: see `scenelet.web.service.create_app`.
+        host, port: where; port 0 takes a free one.
+        ready: told the address when it can be opened.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
+    taken = _bind(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    ready(f"http://{shown}:{taken.getsockname()[1]}")
+    settings = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        ws_max_size=FRAME_BYTES,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    try:
+        uvicorn.Server(settings).run(sockets=[taken])
+    except KeyboardInterrupt:
+        pass  # uvicorn raises the signal again once it has stopped
+    finally:
+        taken.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.socket(family, kind, protocol)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port}: cannot be served on ({error.strerror or error}); choose another --host or --port"
+        ) from None
+    return found

@@ -1,0 +1,176 @@
+"""A model as an application: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, the page at `/`."""
+
+import asyncio
+import base64
+import functools
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import FastAPI, Query, Request, Response, WebSocket
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi_offline import FastAPIOffline
+
+from scenelet import pages
+from scenelet._version import __version__
+from scenelet.classifier import Classifier
+from scenelet.costs import macs
+from scenelet.errors import AudioError
+from scenelet.sizes import sizes
+from scenelet.stream import unsure_below
+from scenelet.web.answers import Answers, Health, Model, Refusal
+from scenelet.web.limits import Gate, Limits
+from scenelet.web.live import stream
+from scenelet.web.uploads import Upload, uploads
+
+FILES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    }
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "The body is damaged, or holds no recording or too many"},
+    413: {"model": Refusal, "description": "The request is too large"},
+    415: {"model": Refusal, "description": "The body is not multipart/form-data"},
+    422: {"model": Answers, "description": "No recording of the request can be answered; each says why"},
+    429: {"model": Refusal, "description": "Too many requests are under way; try again after Retry-After seconds"},
+}
+# the browser itself sees to it that the page talks with nobody else
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
+
+
+def create_app(classifier: Classifier, name: str, limits: Limits | None = None, disk_bytes: int = 0) -> FastAPI:
+    """The service, to be run by any ASGI server; in one process, whose threads share the work.
+
+    Args:
+        classifier: the model; as many recordings are worked on at once as it has threads.
+        name: what the model is called.
+        limits: what is taken; None: the defaults.
+        disk_bytes: of the model's file, for `/model`.
+    """
+    bounds = limits or Limits()
+    pool = ThreadPoolExecutor(classifier.threads, "scenelet-serve")
+    about = _about(classifier, name, bounds, disk_bytes)
+    page = pages.render("scenelet.web", "page.html", model=about.model_dump(), name=name)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        pool.shutdown(cancel_futures=True)
+
+    app: FastAPI = FastAPIOffline(
+        title=f"scenelet: {name}",
+        version=__version__,
+        description="Recordings in, the probabilities of a model's labels out.",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(Gate, limits=bounds)
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+    @app.get("/capture.js", include_in_schema=False)
+    async def capture() -> Response:
+        text = pages.text("scenelet.web", "capture.js")
+        return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-store"})
+
+    @app.get("/health", response_model=Health)
+    async def health(request: Request) -> dict[str, Any]:
+        """That the service lives, and how many requests are under way."""
+        under_way = request.scope["scenelet.gate"].under_way
+        busy = {"under_way": under_way, "clients": bounds.clients}
+        return {"status": "ok", "model": name, "version": __version__, **busy}
+
+    @app.get("/model")
+    async def model() -> Model:
+        """Labels, what the model hears, sizes, where it comes from, and this service's limits."""
+        return about
+
+    @app.post("/predict", response_model=Answers, responses=REFUSALS, openapi_extra=FILES)
+    async def predict(
+        request: Request,
+        picture: Annotated[bool, Query(description="also the first window's log-mel, as a picture")] = False,
+    ) -> JSONResponse:
+        """Classify recordings: WAV, FLAC, Ogg or MP3, mono or stereo, one or several in a request.
+
+        A recording that cannot be read has an `error` in its place, beside the others' answers.
+        """
+        files = await uploads(request, bounds)
+        work = [_in(pool, _answer, classifier, file, bounds.max_seconds, picture) for file in files]
+        results = await asyncio.gather(*work)
+        status = 200 if any("error" not in result for result in results) else 422
+        return JSONResponse({"model": name, "results": results}, status)
+
+    @app.websocket("/stream")
+    async def live(socket: WebSocket) -> None:
+        await stream(socket, classifier, pool)
+
+    return app
+
+
+async def _in(pool: Executor, function: Any, *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(function, *arguments))
+
+
+def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: bool) -> dict[str, Any]:
+    """One `Answer`, without what does not apply; by the thread that calls, alone."""
+    try:
+        prediction = classifier.predict(file, alone=True, max_seconds=max_seconds)
+    except AudioError as error:
+        return {"file": file.name, "error": str(error)}
+    found: dict[str, Any] = {
+        "file": file.name,
+        "label": prediction.label,
+        "unsure": prediction.probabilities[prediction.label] < unsure_below(classifier),
+        "probabilities": prediction.probabilities,
+        "windows": prediction.windows.tolist(),
+    }
+    if picture:
+        found["picture"] = _picture(classifier, file)
+    return found
+
+
+def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
+    """One `Picture`: the mean of the channels, from the loudest down by the features' `top_db`."""
+    features = classifier.model.features
+    log_mel = next(classifier.log_mel_windows(file)).mean(axis=0)
+    levels = np.clip(1 + (log_mel - log_mel.max()) / features.top_db, 0, 1)
+    coded = base64.b64encode((255 * levels).astype(np.uint8).tobytes()).decode()
+    bands, frames = log_mel.shape
+    return {"levels": coded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}
+
+
+def _about(classifier: Classifier, name: str, limits: Limits, disk_bytes: int) -> Model:
+    model = classifier.model
+    return Model(
+        name=name,
+        labels=list(model.labels),
+        seconds=model.window.seconds,
+        sample_rate=model.features.sample_rate,
+        channels=model.features.channels,
+        fmax_hz=model.features.top_hz,
+        unsure_below=unsure_below(classifier),
+        bytes=sizes(model, disk_bytes),
+        parameters=model.counts.parameters,
+        macs=macs(model.nodes, model.array_shapes, model.input_shape),
+        provenance=model.provenance,
+        results=model.results,
+        licences=model.licences,
+        limits={"max_body": limits.max_body, "max_seconds": limits.max_seconds, "clients": limits.clients},
+    )

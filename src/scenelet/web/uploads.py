@@ -1,0 +1,44 @@
+"""The recordings in a request's body: multipart, kept in memory, nothing on disk."""
+
+import io
+
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from scenelet.web.limits import Limits
+
+
+class Upload(io.BytesIO):
+    """An uploaded recording: an open binary file with the name that the client gave it."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        super().__init__(data)
+        self.name = name
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = 1 << 40  # the gate bounds a body; a recording never becomes a temporary file
+
+
+async def uploads(request: Request, limits: Limits) -> list[Upload]:
+    """Every file of the request, whatever its field is called.
+
+    Raises:
+        HTTPException: 415 the body is not multipart; 400 it is damaged, or holds no file or too many.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise HTTPException(415, "send recordings as multipart/form-data: curl -F files=@street.wav")
+    parser = _InMemory(request.headers, request.stream(), max_files=limits.max_files, max_fields=10)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400, f"the request's body is not what it says: {error.message}") from None
+    found = []
+    for _, part in form.multi_items():
+        if not isinstance(part, str):
+            found.append(Upload(part.filename or "recording", await part.read()))
+            await part.close()
+    if not found:
+        raise HTTPException(400, "the request holds no recording; send at least one as a file: -F files=@street.wav")
+    return found
