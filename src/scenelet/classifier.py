@@ -101,6 +101,15 @@ class Classifier:
         cuts = audio.array_windows(checked, *rates, features.channels, window, self.threads)
         return mean_probabilities(self._share_out(cuts))
 
+    def log_mel_windows(self, path: str | os.PathLike[str]) -> Iterator[Features]:
+        """What the network sees of a recording: the log-mel (channels, n_mels, frames) of each window, dB.
+
+        Raises:
+            AudioError: as `predict`.
+        """
+        for cut in self._cuts(Path(path), self.threads):
+            yield self._together.log_mel(cut)
+
     def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
         """Features of windows (n, channels, n_mels, frames) -> probabilities (n, classes).
 
@@ -156,10 +165,10 @@ class _Way:
     """From the samples of one window (channels, n) to its probabilities (classes,)."""
 
     def __init__(self, log_mel: LogMel, network: Network) -> None:
-        self._log_mel, self._network = log_mel, network
+        self.log_mel, self._network = log_mel, network
 
     def __call__(self, samples: audio.Samples) -> Probabilities:
-        return self.network(self._log_mel(samples))
+        return self.network(self.log_mel(samples))
 
     def network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
         """Features (channels, n_mels, frames) -> (classes,)."""
