@@ -41,18 +41,24 @@ def repeat_sound(window: Samples, silence_db: float, at_least: int) -> Samples:
         silence_db: silent is what lies further below the window's peak than this, in every channel.
         at_least: samples that are repeated, with silence around a shorter sound: a click must not become a tone.
     """
-    level = np.abs(window).max(axis=0)
-    heard = np.flatnonzero(level > level.max() * 10 ** (-silence_db / 20))
-    if len(heard) == 0:
-        return window
     n = window.shape[1]
-    first, last = int(heard[0]), int(heard[-1]) + 1
-    last = max(last, min(first + at_least, n))
-    first = min(first, max(last - at_least, 0))
+    first, last = sound_span(window, silence_db, at_least)
     if last - first == n:
         return window
     repeated: Samples = np.take(window, np.arange(n) % (last - first) + first, axis=1)
     return repeated
+
+
+def sound_span(window: Samples, silence_db: float, at_least: int) -> tuple[int, int]:
+    """First sample, and one past the last, of what `repeat_sound` repeats; the whole window where nothing is heard."""
+    level = np.abs(window).max(axis=0)
+    heard = np.flatnonzero(level > level.max() * 10 ** (-silence_db / 20))
+    n = window.shape[1]
+    if len(heard) == 0:
+        return 0, n
+    first, last = int(heard[0]), int(heard[-1]) + 1
+    last = max(last, min(first + at_least, n))
+    return min(first, max(last - at_least, 0)), last
 
 
 class Windower:

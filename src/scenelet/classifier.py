@@ -112,6 +112,18 @@ class Classifier:
         cuts = audio.array_windows(checked, *rates, features.channels, window, self.threads)
         return mean_probabilities(self._share_out(cuts))
 
+    def log_mel_windows(self, recording: Source, *, alone: bool = False) -> Iterator[Features]:
+        """What the network sees of a recording: the log-mel (channels, n_mels, frames) of each window, dB.
+
+        `alone` as for `predict`.
+
+        Raises:
+            AudioError: as `predict`.
+        """
+        way = self._by_itself if alone else self._together
+        for cut in self._cuts(recording, 1 if alone else self.threads):
+            yield way.log_mel(cut)
+
     def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
         """Features of windows (n, channels, n_mels, frames) -> probabilities (n, classes).
 
@@ -175,10 +187,10 @@ class _Way:
     """From the samples of one window (channels, n) to its probabilities (classes,)."""
 
     def __init__(self, log_mel: LogMel, network: Network) -> None:
-        self._log_mel, self._network = log_mel, network
+        self.log_mel, self._network = log_mel, network
 
     def __call__(self, samples: Samples) -> Probabilities:
-        return self.network(self._log_mel(samples))
+        return self.network(self.log_mel(samples))
 
     def network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
         """Features (channels, n_mels, frames) -> (classes,)."""

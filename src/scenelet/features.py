@@ -186,6 +186,18 @@ def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return hz
 
 
+def row_to_hz(config: FeatureConfig, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Frequency in Hz at places among the mel bands: at k the peak of band k, at k - 0.5 the middle between two."""
+    low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
+    return mel_to_hz(low + (high - low) * (rows + 1) / (config.n_mels + 1))
+
+
+def hz_to_row(config: FeatureConfig, hz: float) -> float:
+    """The place among the mel bands of a frequency in Hz; `row_to_hz` the other way round."""
+    low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
+    return (hz_to_mel(hz) - low) / (high - low) * (config.n_mels + 1) - 1
+
+
 def a_weighting_db(n_fft: int, sample_rate: int) -> NDArray[np.float32]:
     """A-weighting (IEC 61672-1, 0 dB at 1 kHz) of each FFT bin (n_fft // 2 + 1,) in dB, not below -80 dB."""
     squared = np.fft.rfftfreq(n_fft, 1 / sample_rate) ** 2

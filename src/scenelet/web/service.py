@@ -149,7 +149,7 @@ def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: b
 def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
     """One `Picture`: the mean of the channels, from the loudest down by the features' `top_db`."""
     features = classifier.model.features
-    log_mel = next(classifier.log_mel_windows(file)).mean(axis=0)
+    log_mel = next(classifier.log_mel_windows(file, alone=True)).mean(axis=0)
     levels = np.clip(1 + (log_mel - log_mel.max()) / features.top_db, 0, 1)
     coded = base64.b64encode((255 * levels).astype(np.uint8).tobytes()).decode()
     bands, frames = log_mel.shape
