@@ -16,8 +16,10 @@ from scenelet.cli.evaluate import evaluate
 from scenelet.cli.export import export
 from scenelet.cli.fetch import fetch
 from scenelet.cli.info import info
+from scenelet.cli.listen import listen
 from scenelet.cli.predict import predict
 from scenelet.cli.reproduce import reproduce
+from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
 from scenelet.cli.train import train
 from scenelet.errors import SceneletError
@@ -29,6 +31,14 @@ EXTRAS = {
     "matplotlib": "train",
     "tensorboard": "train",
     "requests": "fetch",
+    "fastapi": "serve",
+    "fastapi_offline": "serve",
+    "multipart": "serve",
+    "python_multipart": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "websockets": "serve",
+    "sounddevice": "mic",
     "librosa": "dev",
 }
 
@@ -38,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, fetch, check, train, compress, evaluate, predict, info, export, reproduce, bench):
+for command in (demo, fetch, check, train, compress, evaluate, predict, listen, serve, info, export, reproduce, bench):
     app.command()(command)
 app.add_typer(submit, name="submit")
 

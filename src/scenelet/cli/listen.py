@@ -1,0 +1,139 @@
+"""`scenelet listen`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scenelet.cli.formats import MODEL_HELP, Format, Runtime
+from scenelet.console import say, stderr
+from scenelet.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from scenelet.sounds import Sound
+    from scenelet.stream import Decision
+
+BAR = 30  # letters
+
+
+class SampleFormat(StrEnum):
+    """`scenelet.pcm.SampleFormat`."""
+
+    s16 = "s16"
+    s24 = "s24"
+    s32 = "s32"
+    f32 = "f32"
+
+
+def listen(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe; none: the microphone.")] = None,
+    hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 1.0,
+    smooth: Annotated[float, typer.Option(help="Seconds that the probabilities are averaged over.")] = 2.0,
+    margin: Annotated[float, typer.Option(help="How much more probable another label must be to be told.")] = 0.1,
+    unsure: Annotated[
+        float | None, typer.Option(help="Less probable answers are unsure; the model's own threshold by default.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="A live view, or a JSON line an answer.")] = Format.table,
+    real_time: Annotated[bool, typer.Option("--real-time", help="Play a recording no faster than it sounds.")] = False,
+    rate: Annotated[int | None, typer.Option(help="Hz of raw samples in a pipe, or of the sound card.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, max=2, help="Of raw samples, or of the sound card.")] = None,
+    sample_format: Annotated[SampleFormat, typer.Option(help="Of raw samples, little-endian.")] = SampleFormat.s16,
+    device: Annotated[str | None, typer.Option(help="Sound card: a number or part of a name.")] = None,
+    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
+) -> None:
+    """Listen live: to the microphone, a recording or a pipe."""
+    from scenelet.classifier import load
+    from scenelet.sounds import in_real_time
+    from scenelet.stream import Decider, Stream, unsure_below
+
+    classifier = load(model, runtime=runtime.value)
+    least = unsure_below(classifier) if unsure is None else unsure
+    decider = Decider(classifier.labels, least, smooth, margin)
+    heard_channels = channels or (1 if classifier.model.features.channels == "mono" else 2)
+    sound = _open(source, rate, heard_channels, sample_format.value, device)
+    stream = Stream(classifier, sound.sample_rate, hop)
+    if real_time:
+        sound = in_real_time(sound)
+    say(f"listening; the first answer after {stream.window_seconds:g} s of sound, Ctrl-C stops")
+
+    def decisions() -> "Iterator[Decision]":
+        for block in sound.blocks:
+            yield from map(decider.decide, stream.push(block))
+        yield from map(decider.decide, stream.finish())
+
+    try:
+        if format is Format.json:
+            for decision in decisions():
+                print(json.dumps(_row(decision)), flush=True)
+        else:
+            _show(decisions())
+    except KeyboardInterrupt:
+        say("stopped")
+
+
+def _open(source: str | None, rate: int | None, channels: int, sample_format: str, device: str | None) -> "Sound":
+    from scenelet.pcm import SAMPLE_FORMATS, PcmFormat
+    from scenelet.sounds import from_file, from_microphone, from_pipe, standard_input
+
+    if source is not None and device is not None:
+        raise UsageError(f"--device {device}: is of a sound card; leave out {source}, or the option")
+    if rate is not None and not 1000 <= rate <= 768000:
+        raise UsageError(f"--rate {rate}: give the samples' rate in Hz, 1000 to 768000")
+    if source is None:
+        return from_microphone(
+            device, channels, rate, lambda seconds: say(f"warning: {seconds:.1f} s of sound were lost")
+        )
+    if source != "-":
+        return from_file(Path(source))
+    chosen = next(one for one in SAMPLE_FORMATS if one == sample_format)
+    return from_pipe(standard_input(), None if rate is None else PcmFormat(rate, channels, chosen))
+
+
+def _row(decision: "Decision") -> dict[str, object]:
+    """A JSON line."""
+    return {
+        "seconds": round(decision.seconds, 3),
+        "label": decision.label,
+        "unsure": decision.label is None,
+        "confidence": decision.confidence,
+        "changed": decision.changed,
+        "probabilities": decision.probabilities,
+    }
+
+
+def _show(decisions: "Iterator[Decision]") -> None:
+    """A live view on a terminal, and a line on stdout each time that the answer changes."""
+    from rich.console import Console
+    from rich.live import Live
+
+    out = Console()
+    with Live(console=stderr(), transient=True, refresh_per_second=8, redirect_stdout=False) as view:
+        for decision in decisions:
+            if decision.changed:
+                text = "unsure" if decision.label is None else decision.label
+                out.print(f"{_clock(decision.seconds)}  {text}  {100 * decision.confidence:.1f} %", markup=False)
+            view.update(_view(decision))
+
+
+def _view(decision: "Decision") -> "RenderableType":
+    from rich.table import Table
+    from rich.text import Text
+
+    title = "unsure" if decision.label is None else decision.label
+    rows = Table(box=None, show_header=False, title=f"{_clock(decision.seconds)}  {title}", title_justify="left")
+    for label, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
+        bar = "\u2588" * round(BAR * share)
+        rows.add_row(Text(label), Text(f"{bar:<{BAR}}"), f"{100 * share:5.1f} %")
+    return rows
+
+
+def _clock(seconds: float) -> str:
+    """`75` -> `"1:15"`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,39 @@
+"""`scenelet serve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenelet.cli.formats import MODEL_HELP, Runtime, parse_bytes
+from scenelet.console import say
+from scenelet.errors import UsageError
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    max_body: Annotated[str, typer.Option(help="Largest request, e.g. 50MB.")] = "50MB",
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 600.0,
+    clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
+    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
+) -> None:
+    """Serve a model over HTTP, with a page to try it on."""
+    from scenelet.classifier import load, model_path
+    from scenelet.web.limits import Limits
+    from scenelet.web.run import serve as run_service
+    from scenelet.web.service import create_app
+
+    largest = parse_bytes("--max-body", max_body)
+    if largest < 1:
+        raise UsageError(f"--max-body {max_body}: give at least one byte")
+    limits = Limits(largest, max_seconds, clients)
+    classifier = load(model, runtime=runtime.value)
+    path = model_path(model)
+    app = create_app(classifier, Path(model).stem, limits, path.stat().st_size)
+
+    def ready(address: str) -> None:
+        say(f"serving {model} at {address} (API: {address}/docs); Ctrl-C stops")
+
+    run_service(app, host, port, ready)

@@ -1,0 +1,95 @@
+// The microphone: blocks of samples, a moving spectrogram, and a WAV of what was recorded.
+
+// Opens the microphone. `onBlock` gets Float32Arrays with the channels in turn.
+// Gives {sampleRate, channels, analyser, close}; throws an Error that a person can read.
+async function openMicrophone(channels, onBlock) {
+  if (!navigator.mediaDevices || !window.AudioWorkletNode) {
+    throw new Error("This browser gives no microphone here: open the page on localhost, or over https.");
+  }
+  let sound;
+  try {
+    const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: channels };
+    sound = await navigator.mediaDevices.getUserMedia({ audio: plain });
+  } catch (error) {
+    const refused = error.name === "NotAllowedError";
+    throw new Error(refused ? "The microphone was not allowed: allow it in the address bar, and try again."
+      : `No microphone can be opened (${error.message}): connect one, and try again.`);
+  }
+  const context = new AudioContext();
+  await context.audioWorklet.addModule("capture.js");
+  const source = context.createMediaStreamSource(sound);
+  const options = { channelCount: channels, channelCountMode: "explicit", numberOfOutputs: 1 };
+  const capture = new AudioWorkletNode(context, "capture", options);
+  capture.port.onmessage = (message) => onBlock(message.data);
+  const analyser = new AnalyserNode(context, { fftSize: 2048, smoothingTimeConstant: 0, minDecibels: -110, maxDecibels: -20 });
+  source.connect(analyser);
+  // its output is silence; without a way to the loudspeaker no browser would ask it for samples
+  source.connect(capture).connect(context.destination);
+  await context.resume();
+  const close = () => {
+    capture.port.onmessage = null;
+    for (const track of sound.getTracks()) track.stop();
+    return context.close();
+  };
+  return { sampleRate: context.sampleRate, channels, analyser, close };
+}
+
+// Draws a spectrogram that moves from right to left until `stop()` is called.
+function moveSpectrogram(canvas, microphone, topHz) {
+  const context = canvas.getContext("2d");
+  const { analyser, sampleRate } = microphone;
+  const bins = new Uint8Array(analyser.frequencyBinCount);
+  const column = context.createImageData(1, canvas.height);
+  const mel = (hz) => 2595 * Math.log10(1 + hz / 700);
+  const hz = (mels) => 700 * (10 ** (mels / 2595) - 1);
+  const top = mel(Math.min(topHz, sampleRate / 2));
+  // the bins of each row, at least one
+  const rows = Array.from({ length: canvas.height }, (_, row) => {
+    const binOf = (share) => Math.floor((hz(share * top) / (sampleRate / 2)) * (bins.length - 1));
+    const first = binOf(row / canvas.height);
+    return [first, Math.max(first, binOf((row + 1) / canvas.height) - 1)];
+  });
+  context.fillStyle = "#000004";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  let frame = 0;
+  const draw = () => {
+    analyser.getByteFrequencyData(bins);
+    context.drawImage(canvas, -1, 0);
+    rows.forEach(([first, last], row) => {
+      let level = 0;
+      for (let bin = first; bin <= last; bin++) level = Math.max(level, bins[bin]);
+      column.data.set([...PALETTE[level], 255], 4 * (canvas.height - 1 - row));
+    });
+    context.putImageData(column, canvas.width - 1, 0);
+    frame = requestAnimationFrame(draw);
+  };
+  frame = requestAnimationFrame(draw);
+  return { stop: () => cancelAnimationFrame(frame) };
+}
+
+// Blocks of samples -> a WAV with 16 bits.
+function wavOf(blocks, sampleRate, channels) {
+  const count = blocks.reduce((sum, block) => sum + block.length, 0);
+  const view = new DataView(new ArrayBuffer(44 + 2 * count));
+  const text = (place, letters) => [...letters].forEach((letter, i) => view.setUint8(place + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, 36 + 2 * count, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, channels, true);
+  view.setUint32(24, sampleRate, true);
+  view.setUint32(28, 2 * channels * sampleRate, true);
+  view.setUint16(32, 2 * channels, true);
+  view.setUint16(34, 16, true);
+  text(36, "data");
+  view.setUint32(40, 2 * count, true);
+  let place = 44;
+  for (const block of blocks) {
+    for (const sample of block) {
+      view.setInt16(place, Math.max(-1, Math.min(1, sample)) * 32767, true);
+      place += 2;
+    }
+  }
+  return new Blob([view.buffer], { type: "audio/wav" });
+}
