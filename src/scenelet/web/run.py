@@ -23,9 +23,19 @@ def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None]) -> N
     Raises:
         UsageError: the address cannot be had.
     """
-    taken = _bind(host, port)
+    taken = bind(host, port)
     shown = f"[{host}]" if ":" in host else host
     ready(f"http://{shown}:{taken.getsockname()[1]}")
+    try:
+        server(app).run(sockets=[taken])
+    except KeyboardInterrupt:
+        pass  # uvicorn raises the signal again once it has stopped
+    finally:
+        taken.close()
+
+
+def server(app: FastAPI) -> uvicorn.Server:
+    """What speaks HTTP for the application."""
     settings = uvicorn.Config(
         app,
         log_level="warning",
@@ -33,15 +43,15 @@ def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None]) -> N
         ws_max_size=FRAME_BYTES,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    try:
-        uvicorn.Server(settings).run(sockets=[taken])
-    except KeyboardInterrupt:
-        pass  # uvicorn raises the signal again once it has stopped
-    finally:
-        taken.close()
+    return uvicorn.Server(settings)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at an address.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)

@@ -49,9 +49,9 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 ABOUT = """Recordings in, the probabilities of a model's labels out.
 
 Live sound goes through the WebSocket `/stream?sample_rate=48000&channels=1&format=f32&hop=1`: send samples as bytes of
-whole frames (`s16`, `s24`, `s32` or `f32`, little-endian, the channels in turn), and get a JSON message of type `moment`
-each hop, with the window's `probabilities`, the `smoothed` ones, and a `label`, null where unsure. The text `end` asks
-for what is still due."""
+whole frames (`s16`, `s24`, `s32` or `f32`, little-endian, the channels in turn), and get a JSON message of type
+`moment` each hop, with the window's `probabilities`, the `smoothed` ones, and a `label`, null where unsure. The text
+`end` asks for what is still due."""
 # the browser itself sees to it that the page talks with nobody else
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"

@@ -1,0 +1,48 @@
+"""A service that runs, on a port of this machine."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+from scenelet.classifier import Classifier, load
+from scenelet.web.limits import Limits
+from scenelet.web.run import bind, server
+from scenelet.web.service import create_app
+from tiny_model import tiny_model
+
+Serve = Callable[..., str]
+
+
+@contextmanager
+def running(classifier: Classifier, name: str, limits: Limits | None = None) -> Iterator[str]:
+    """Its address, while it runs."""
+    socket = bind("127.0.0.1", 0)
+    service: uvicorn.Server = server(create_app(classifier, name, limits))
+    thread = threading.Thread(target=service.run, args=([socket],))
+    thread.start()
+    while not service.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        service.should_exit = True
+        thread.join()
+        socket.close()
+
+
+@pytest.fixture(scope="session")
+def esc10_service() -> Iterator[str]:
+    """The built-in model's service."""
+    with running(load("esc10", threads=2), "esc10") as address:
+        yield address
+
+
+@pytest.fixture
+def tiny_service(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A tiny model's service; its limits are the test's parameter, if it has one."""
+    with running(Classifier(tiny_model(), threads=2), "tiny", getattr(request, "param", None)) as address:
+        yield address

@@ -1,0 +1,116 @@
+"""The WebSocket: the same numbers as a file's windows, and one clear message for what cannot be understood."""
+
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from scenelet.audio import array_windows
+from scenelet.classifier import Classifier
+from scenelet.web.limits import Limits
+from tiny_model import tiny_model
+
+HOP = 0.05
+
+
+def talk(address: str, query: str = "", **options: object) -> ClientConnection:
+    return connect(f"{address.replace('http', 'ws')}/stream{query}", **options)  # type: ignore[arg-type]
+
+
+def offline(samples: np.ndarray, rate: int) -> list[list[float]]:
+    """The probabilities of the windows of samples that are there as a whole."""
+    model = tiny_model()
+    window = model.window.model_copy(update={"hop_seconds": HOP})
+    classifier = Classifier(model, threads=1)
+    cuts = array_windows(samples, rate, model.features.sample_rate, model.features.channels, window)
+    return [classifier.predict_window(cut).tolist() for cut in cuts]
+
+
+@pytest.mark.parametrize(("form", "dtype", "scale"), [("f32", "<f4", 1), ("s16", "<i2", 32767)])
+def test_the_stream_gives_the_numbers_of_the_file(tiny_service: str, form: str, dtype: str, scale: int) -> None:
+    rng = np.random.default_rng(0)
+    sent = (scale * 0.1 * rng.standard_normal((9000, 2)).clip(-9, 9)).astype(dtype)  # (frames, channels)
+    data = sent.tobytes()
+    heard = sent.T.astype(np.float32) / (1 if form == "f32" else 2**15)
+    with talk(tiny_service, f"?sample_rate=11025&channels=2&format={form}&hop={HOP}") as client:
+        ready = json.loads(client.recv())
+        assert (ready["type"], ready["window_seconds"], ready["hop_seconds"]) == ("ready", 0.2, HOP)
+        cuts = [0, 8, 8000, 8008, len(data)]
+        for start, stop in itertools.pairwise(cuts):
+            client.send(data[start:stop])
+        client.send("end")
+        moments = []
+        while (message := json.loads(client.recv()))["type"] == "moment":
+            moments.append(message)
+        assert message == {"type": "end"}
+    expected = offline(np.ascontiguousarray(heard), 11025)
+    assert len(moments) == len(expected) > 10
+    np.testing.assert_allclose([m["probabilities"] for m in moments], expected, rtol=0, atol=1e-7)
+    ends = [m["seconds"] for m in moments]
+    np.testing.assert_allclose(ends[:-1], 0.2 + HOP * np.arange(len(ends) - 1))
+    assert ends[-1] == pytest.approx(9000 / 11025)  # the last window is padded; the sound is not longer
+    assert moments[0]["changed"]
+    np.testing.assert_allclose(np.sum([m["smoothed"] for m in moments], axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("", "sample_rate=: give the samples' rate, 1000 to 768000 Hz"),
+        ("?sample_rate=48k", "sample_rate=48k: give the samples' rate, 1000 to 768000 Hz"),
+        ("?sample_rate=8000&channels=3", "channels=3: give 1 or 2"),
+        ("?sample_rate=8000&format=u8", "format=u8: it is one of s16, s24, s32, f32"),
+        ("?sample_rate=8000&hop=9", "a hop of 9 s; give one above 0 and up to the window's 0.2 s"),
+        ("?sample_rate=8000&hop=nan", "a hop of nan s; give one above 0 and up to the window's 0.2 s"),
+        ("?sample_rate=8000&hop=x", "hop=x: give seconds, e.g. 1"),
+        ("?rate=8000", "rate: no such parameter; there are sample_rate, channels, format and hop"),
+    ],
+)
+def test_an_address_that_cannot_be_understood(tiny_service: str, query: str, message: str) -> None:
+    with talk(tiny_service, query) as client:
+        assert json.loads(client.recv()) == {"type": "error", "message": message}
+        with pytest.raises(Exception, match="1008"):
+            client.recv()
+
+
+@pytest.mark.parametrize("sent", [b"12345", "hello", np.array([np.nan], "<f4").tobytes()])
+def test_messages_that_cannot_be_understood(tiny_service: str, sent: bytes | str) -> None:
+    with talk(tiny_service, "?sample_rate=8000&hop=0.1") as client:
+        client.recv()
+        client.send(sent)
+        assert json.loads(client.recv())["type"] == "error"
+
+
+@pytest.mark.parametrize("tiny_service", [Limits(clients=1)], indirect=True)
+def test_one_stream_too_many_is_refused_and_a_closed_one_makes_room(tiny_service: str) -> None:
+    with talk(tiny_service, "?sample_rate=8000&hop=0.1") as first:
+        first.recv()
+        with pytest.raises(InvalidStatus) as refused:
+            talk(tiny_service, "?sample_rate=8000&hop=0.1")
+        assert refused.value.response.status_code == 429
+    for _ in range(200):  # the service learns of the close a moment later
+        try:
+            with talk(tiny_service, "?sample_rate=8000&hop=0.1") as again:
+                assert json.loads(again.recv())["type"] == "ready"
+            return
+        except InvalidStatus:
+            continue
+    pytest.fail("the closed stream still counts")
+
+
+def test_an_open_file_is_read_as_one_on_disk(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("open")
+    noise = 0.1 * np.random.default_rng(0).standard_normal((5000, 2))
+    classifier = Classifier(tiny_model(), threads=2)
+    for name, subtype in (("a.wav", "PCM_24"), ("b.wav", "PCM_16"), ("c.flac", None), ("d.ogg", None), ("e.mp3", None)):
+        soundfile.write(folder / name, noise, 16000, subtype=subtype)
+        with (folder / name).open("rb") as file:
+            from_open = classifier.predict(file)
+        from_bytes = classifier.predict(io.BytesIO((folder / name).read_bytes()), alone=True)
+        on_disk = classifier.predict(folder / name)
+        assert from_open.windows.tolist() == from_bytes.windows.tolist() == on_disk.windows.tolist()
