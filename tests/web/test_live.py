@@ -1,12 +1,10 @@
 """The WebSocket: the same numbers as a file's windows, and one clear message for what cannot be understood."""
 
-import io
 import itertools
 import json
 
 import numpy as np
 import pytest
-import soundfile
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -101,16 +99,3 @@ def test_one_stream_too_many_is_refused_and_a_closed_one_makes_room(tiny_service
         except InvalidStatus:
             continue
     pytest.fail("the closed stream still counts")
-
-
-def test_an_open_file_is_read_as_one_on_disk(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("open")
-    noise = 0.1 * np.random.default_rng(0).standard_normal((5000, 2))
-    classifier = Classifier(tiny_model(), threads=2)
-    for name, subtype in (("a.wav", "PCM_24"), ("b.wav", "PCM_16"), ("c.flac", None), ("d.ogg", None), ("e.mp3", None)):
-        soundfile.write(folder / name, noise, 16000, subtype=subtype)
-        with (folder / name).open("rb") as file:
-            from_open = classifier.predict(file)
-        from_bytes = classifier.predict(io.BytesIO((folder / name).read_bytes()), alone=True)
-        on_disk = classifier.predict(folder / name)
-        assert from_open.windows.tolist() == from_bytes.windows.tolist() == on_disk.windows.tolist()

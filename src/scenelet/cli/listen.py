@@ -43,7 +43,9 @@ def listen(
     format: Annotated[Format, typer.Option(help="A live view, or a JSON line an answer.")] = Format.table,
     real_time: Annotated[bool, typer.Option("--real-time", help="Play a recording no faster than it sounds.")] = False,
     rate: Annotated[int | None, typer.Option(help="Hz of raw samples in a pipe, or of the sound card.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, max=2, help="Of raw samples, or of the sound card.")] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=2, help="Of raw samples, 1 by default, or of the sound card.")
+    ] = None,
     sample_format: Annotated[SampleFormat, typer.Option(help="Of raw samples, little-endian.")] = SampleFormat.s16,
     device: Annotated[str | None, typer.Option(help="Sound card: a number or part of a name.")] = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
@@ -56,8 +58,8 @@ def listen(
     classifier = load(model, runtime=runtime.value)
     least = unsure_below(classifier) if unsure is None else unsure
     decider = Decider(classifier.labels, least, smooth, margin)
-    heard_channels = channels or (1 if classifier.model.features.channels == "mono" else 2)
-    sound = _open(source, rate, heard_channels, sample_format.value, device)
+    own = 1 if classifier.model.features.channels == "mono" else 2
+    sound = _open(source, rate, channels, sample_format.value, device, own)
     stream = Stream(classifier, sound.sample_rate, hop)
     if real_time:
         sound = in_real_time(sound)
@@ -78,7 +80,10 @@ def listen(
         say("stopped")
 
 
-def _open(source: str | None, rate: int | None, channels: int, sample_format: str, device: str | None) -> "Sound":
+def _open(
+    source: str | None, rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
+) -> "Sound":
+    """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
     from scenelet.pcm import SAMPLE_FORMATS, PcmFormat
     from scenelet.sounds import from_file, from_microphone, from_pipe, standard_input
 
@@ -88,12 +93,12 @@ def _open(source: str | None, rate: int | None, channels: int, sample_format: st
         raise UsageError(f"--rate {rate}: give the samples' rate in Hz, 1000 to 768000")
     if source is None:
         return from_microphone(
-            device, channels, rate, lambda seconds: say(f"warning: {seconds:.1f} s of sound were lost")
+            device, channels or own, rate, lambda seconds: say(f"warning: {seconds:.1f} s of sound were lost")
         )
     if source != "-":
         return from_file(Path(source))
     chosen = next(one for one in SAMPLE_FORMATS if one == sample_format)
-    return from_pipe(standard_input(), None if rate is None else PcmFormat(rate, channels, chosen))
+    return from_pipe(standard_input(), None if rate is None else PcmFormat(rate, channels or 1, chosen))
 
 
 def _row(decision: "Decision") -> dict[str, object]:

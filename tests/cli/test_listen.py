@@ -1,0 +1,154 @@
+"""`scenelet listen`: a recording, pipes, a sound card that is played, and what is wrong with each."""
+
+import io
+import json
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+Command = Callable[..., tuple[int, str, str]]
+RATE = 8000
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE, subtype="PCM_16")
+    return path
+
+
+def rows(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: False))
+
+
+def test_a_recording_as_json_lines(command: Command, model: Path, noise: Path) -> None:
+    code, out, err = command("listen", model, noise, "--hop", 0.2, "--format", "json")
+    assert code == 0
+    assert "the first answer after 0.2 s" in err
+    assert [row["seconds"] for row in rows(out)] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    for row in rows(out):
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+        assert (row["label"] is None) == row["unsure"]
+
+
+def test_pipes_are_heard_as_the_recording(
+    command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("listen", model, "-", "--hop", 0.1, "--format", "json")
+    _, expected, _ = command("listen", model, noise, "--hop", 0.1, "--format", "json")
+    pipe(monkeypatch, noise.read_bytes())
+    assert command(*asked) == (0, expected, command("listen", model, noise, "--hop", 0.1, "--format", "json")[2])
+    samples, _ = soundfile.read(noise, dtype="int16")
+    pipe(monkeypatch, samples.astype("<i2").tobytes())
+    assert command(*asked, "--rate", RATE)[1] == expected
+    pipe(monkeypatch, (samples.astype(np.float32) / 2**15).astype("<f4").tobytes())
+    assert command(*asked, "--rate", RATE, "--sample-format", "f32", "--channels", 1)[1] != ""
+
+
+def test_the_view_tells_each_change_on_stdout(command: Command, model: Path, noise: Path) -> None:
+    code, out, _ = command("listen", model, noise, "--hop", 0.2, "--unsure", 0)
+    assert code == 0
+    assert out.startswith("0:00  ")
+    assert command("listen", model, noise, "--hop", 0.2, "--unsure", 1)[1].startswith("0:00  unsure  ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "expected_code"),
+    [
+        (["nothing.wav"], "nothing.wav: no such file", 1),
+        (["-"], "standard input: not a WAV; for raw samples give --rate", 1),
+        (["-", "--rate", "10"], "--rate 10: give the samples' rate", 2),
+        (["-", "--device", "1"], "--device 1: is of a sound card; leave out -, or the option", 2),
+        (["NOISE", "--hop", "3"], "a hop of 3 s; give one above 0 and up to the window's 0.2 s", 2),
+        (["NOISE", "--unsure", "7"], "--unsure 7: give a probability from 0 to 1", 2),
+    ],
+)
+def test_mistakes(
+    command: Command,
+    model: Path,
+    noise: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+    expected_code: int,
+) -> None:
+    pipe(monkeypatch, b"some text that is no sound")
+    code, out, err = command("listen", model, *[str(noise) if one == "NOISE" else one for one in arguments])
+    assert (code, out) == (expected_code, "")
+    assert message in err
+
+
+class Card:
+    """What of sounddevice we use, with a card that plays one second and is then unplugged."""
+
+    class PortAudioError(Exception):
+        """As sounddevice's."""
+
+    def __init__(self, samples: np.ndarray) -> None:
+        self.samples = samples
+
+    def query_devices(self, device: object, kind: str) -> dict[str, float]:
+        if device == "none":
+            raise ValueError("No input device matching 'none'")
+        return {"max_input_channels": 1, "default_samplerate": float(RATE)}
+
+    def check_input_settings(self, *_: object) -> None:
+        pass
+
+    def InputStream(self, rate: int, size: int, device: object, channels: int, dtype: str, callback: Any) -> Any:  # noqa: N802
+        assert (rate, channels, dtype) == (RATE, 1, "float32")
+        card = self
+
+        class Opened:
+            def __enter__(self) -> None:
+                for start in range(0, len(card.samples), size):
+                    overflow = types.SimpleNamespace(input_overflow=start == 0)
+                    callback(card.samples[start : start + size, None], size, None, overflow)
+
+            def __exit__(self, *_: object) -> None:
+                pass
+
+        return Opened()
+
+
+def test_a_sound_card(command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, _ = soundfile.read(noise, dtype="float32")
+    monkeypatch.setitem(sys.modules, "sounddevice", Card(samples))  # type: ignore[arg-type]
+    taken = iter(range(11))
+
+    def get(queue: Any) -> Any:
+        if next(taken) == 10:
+            raise KeyboardInterrupt  # Ctrl-C, once all has been heard
+        return original(queue)
+
+    import queue
+
+    original = queue.Queue.get
+    monkeypatch.setattr(queue.Queue, "get", get)
+    code, out, err = command("listen", model, "--hop", 0.2, "--format", "json")
+    assert code == 0
+    assert [row["seconds"] for row in rows(out)] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert "warning: 0.1 s of sound were lost" in err
+    assert "stopped" in err
+    code, _, err = command("listen", model, "--device", "none")
+    assert code == 2
+    assert "`python -m sounddevice` lists the devices for --device" in err
+
+
+def test_without_the_extra_the_exact_command_is_told(
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    code, _, err = command("listen", model)
+    assert code == 1
+    assert 'pip install "scenelet[mic]"' in err
