@@ -28,8 +28,8 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path, end: signal.Signals) 
         said = process.stderr.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", said)
         assert address is not None
-        health = httpx.Client(transport=httpx.HTTPTransport(retries=5)).get(f"{address[0]}/health")
-        assert health.json()["model"] == "street"
+        with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+            assert client.get(f"{address[0]}/health").json()["model"] == "street"
         process.send_signal(end)
         _, rest = process.communicate(timeout=60)
     assert process.returncode in (0, -end)

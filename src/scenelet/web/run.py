@@ -52,12 +52,15 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: the address cannot be had.
     """
+    found = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
     except OSError as error:
+        if found is not None:
+            found.close()
         raise UsageError(
             f"{host}:{port}: cannot be served on ({error.strerror or error}); choose another --host or --port"
         ) from None
