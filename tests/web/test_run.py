@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -30,10 +31,21 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path, end: signal.Signals) 
         assert address is not None
         with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
             assert client.get(f"{address[0]}/health").json()["model"] == "street"
+            break_off(address[0])
+            while client.get(f"{address[0]}/health").json()["under_way"]:
+                pass
         process.send_signal(end)
         _, rest = process.communicate(timeout=60)
     assert process.returncode in (0, -end)
     assert rest == ""
+
+
+def break_off(address: str) -> None:
+    """A client that goes away in the middle of its request."""
+    host = urlsplit(address)
+    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 99\r\n\r\n"
+    with socket.create_connection((host.hostname, host.port)) as client:
+        client.sendall(head.encode() + b"--b\r\n")
 
 
 def test_what_cannot_be_served(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import io
 
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from scenelet.web.limits import Limits
 
@@ -34,6 +34,8 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
         form = await parser.parse()
     except MultiPartException as error:
         raise HTTPException(400, f"the request's body is not what it says: {error.message}") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the client went away before its request was there") from None  # nobody reads it
     found = []
     for _, part in form.multi_items():
         if not isinstance(part, str):
