@@ -66,11 +66,12 @@ EXTRAS = {
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     """The error that says which extra to install, or None when none has what is missing."""
-    extra = EXTRAS.get((error.name or "").split(".")[0])
+    package = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(package)
     if extra is None:
         return None
     return MissingExtraError(
-        f'this needs {error.name}; install it with: pip install "scenelet[{extra}]", or ".[{extra}]" in a clone'
+        f'this needs {package}; install it with: pip install "scenelet[{extra}]", or ".[{extra}]" in a clone'
     )
 
 
