@@ -194,7 +194,7 @@ def test_probabilities_that_are_not_numbers_are_an_error() -> None:
 
 def test_copies_answer_the_same(classifier: Classifier) -> None:
     samples = noise(2, 5000)
-    for threads in (None, 2):
+    for threads in (None, 3):
         original = Classifier(classifier.model, threads)
         for again in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
             assert (again.threads, again.runtime) == (original.threads, original.runtime)

@@ -155,15 +155,14 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return tags
 
     def _config(self) -> RunConfig:
-        settings = {key: _plain(value) for key, value in (self.settings or {}).items()}
-        state = self.random_state
+        settings, state = dict(self.settings or {}), self.random_state
         if state is not None:
             if "seed" in settings:
                 raise UsageError("random_state and settings['seed'] both say the seed; leave one out")
-            settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else _plain(state)
+            settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else state
         config = load_recipe(os.fspath(self.recipe), settings)
-        given = _plain(self.sparsity), _plain(self.budget), self.dtype
-        return config.model_copy(update={"prune": prune_settings(config.prune, *given)})
+        prune = prune_settings(config.prune, self.sparsity, self.budget, self.dtype)
+        return config.model_copy(update={"prune": prune})
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -206,8 +205,3 @@ def _classes(y: ArrayLike) -> tuple[NDArray[Any], list[str]]:
         held = f"the class {classes[0]!s} alone" if len(classes) else "no class"
         raise UsageError(f"y holds {held}; a classifier needs two classes or more")
     return classes, [str(one) for one in given]
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy scalar, which searches over settings draw, as Python's own."""
-    return value.item() if isinstance(value, np.generic) else value
