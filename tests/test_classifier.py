@@ -1,5 +1,7 @@
 """From a `.scn` file and a recording to probabilities, and what it may import."""
 
+import copy
+import pickle
 import sys
 import threading
 from collections.abc import Callable
@@ -188,6 +190,23 @@ def test_probabilities_that_are_not_numbers_are_an_error() -> None:
     arrays = {name: array * np.float32(1e30) for name, array in model.arrays.items()}
     with pytest.raises(ModelFileError, match="not finite"):
         Classifier(changed(model, arrays=arrays)).predict_proba(noise(1, 3000), RATE)
+
+
+def test_copies_answer_the_same(classifier: Classifier) -> None:
+    samples = noise(2, 5000)
+    for threads in (None, 3):
+        original = Classifier(classifier.model, threads)
+        for again in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
+            assert (again.threads, again.runtime) == (original.threads, original.runtime)
+            np.testing.assert_array_equal(
+                again.predict_proba(samples, RATE), original.predict_proba(samples, RATE), strict=True
+            )
+
+
+def test_a_copy_has_a_thread_a_core_of_its_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    pickled = pickle.dumps(Classifier(tiny_model()))
+    monkeypatch.setattr("scenelet.classifier.cores", lambda: 3)
+    assert pickle.loads(pickled).threads == 3
 
 
 def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

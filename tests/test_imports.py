@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from scenelet import modelfile
 from tiny_model import tiny_model
 
@@ -32,6 +34,23 @@ def test_predicting_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
     # what these take to load is more than the prediction itself
     assert not used & {"scipy.signal", "scipy.stats", "scipy.sparse", "librosa", "openvino"}
     assert not used & TRAINING
+
+
+@pytest.mark.parametrize("missing", ["torch", "sklearn", "lightning"])
+def test_the_estimator_says_which_extra_it_needs(missing: str) -> None:
+    script = f"""
+import sys
+sys.modules[{missing!r}] = None
+import scenelet
+scenelet.load, scenelet.Classifier
+try:
+    from scenelet import SceneClassifier
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    mend = 'install it with: pip install "scenelet[train]", or ".[train]" in a clone'
+    assert done.stdout == f"MissingExtraError this needs {missing}; {mend}\n"
 
 
 def test_evaluating_and_checking_never_load_torch() -> None:

@@ -29,6 +29,15 @@ def test_changes_are_typed() -> None:
     assert (config.schedule.epochs, config.features.channels, config.split.fold, config.seed) == (7, "stereo", "2", 4)
 
 
+def test_changes_as_a_mapping_are_taken_as_they_are() -> None:
+    changes = {"schedule.epochs": 7, "features.channels": "stereo", "network.stem_stride": (2, 4), "split.fold": "2"}
+    written = ["schedule.epochs=7", "features.channels=stereo", "network.stem_stride=[2, 4]", 'split.fold="2"']
+    assert load_recipe("fast", changes) == load_recipe("fast", written)
+    for wrong, words in (({"schedule.epoch": 7}, "^settings: unknown setting 'schedule.epoch'"), ({1: 2}, "'1'")):
+        with pytest.raises(UsageError, match=words):
+            load_recipe("fast", wrong)
+
+
 def test_a_file_is_a_recipe(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("seed = 3\n[schedule]\nepochs = 2\n")

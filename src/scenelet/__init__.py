@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from scenelet.classifier import Classifier as Classifier
     from scenelet.classifier import Prediction as Prediction
     from scenelet.classifier import load as load
+    from scenelet.workflows.estimator import SceneClassifier as SceneClassifier
 
-__all__ = ["Classifier", "Prediction", "__version__", "load"]
+__all__ = ["Classifier", "Prediction", "SceneClassifier", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +22,16 @@ def __getattr__(name: str) -> Any:
         from scenelet import classifier
 
         return getattr(classifier, name)
+    if name == "SceneClassifier":
+        return _scene_classifier()
     raise AttributeError(f"module 'scenelet' has no attribute {name!r}")
+
+
+def _scene_classifier() -> Any:
+    try:
+        from scenelet.workflows.estimator import SceneClassifier
+    except ModuleNotFoundError as error:
+        from scenelet.errors import missing_extra
+
+        raise missing_extra(error) or error from None
+    return SceneClassifier

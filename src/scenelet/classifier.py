@@ -63,6 +63,11 @@ class Classifier:
         self.model, self.runtime = model, runtime
         self.threads = threads or cores()
         self._together = self._way(self.threads, callers=1)
+        self._made_from = model, threads, runtime
+
+    def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName]]:
+        """Pickle and copy by what it was made from: a runtime's session can be neither."""
+        return type(self), self._made_from
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Talk to the user on stderr; stdout is for results."""
 
+import contextlib
+import contextvars
 import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -9,6 +11,17 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Item = TypeVar("Item")
+_silent = contextvars.ContextVar("silent", default=False)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Inside it, nothing is said and no bar is shown; other threads go on as they were."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 @functools.cache
@@ -21,7 +34,8 @@ def stderr() -> "Console":
 
 def say(message: str) -> None:
     """One line of talk."""
-    stderr().print(message, markup=False, soft_wrap=True)
+    if not _silent.get():
+        stderr().print(message, markup=False, soft_wrap=True)
 
 
 def progress_bar() -> "Progress":
@@ -37,7 +51,8 @@ def progress_bar() -> "Progress":
 
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    return Progress(*columns, *times, console=stderr(), transient=True, disable=not stderr().is_terminal)
+    hidden = _silent.get() or not stderr().is_terminal
+    return Progress(*columns, *times, console=stderr(), transient=True, disable=hidden)
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

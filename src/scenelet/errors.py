@@ -52,6 +52,41 @@ class RunError(SceneletError):
     """A run folder is missing, incomplete or does not fit the command."""
 
 
+class MissingExtraError(SceneletError, ImportError):
+    """A package is not installed that comes with one of scenelet's extras."""
+
+
+EXTRAS = {
+    "torch": "train",
+    "lightning": "train",
+    "matplotlib": "train",
+    "sklearn": "train",
+    "tensorboard": "train",
+    "requests": "fetch",
+    "fastapi": "serve",
+    "fastapi_offline": "serve",
+    "multipart": "serve",
+    "python_multipart": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "websockets": "serve",
+    "sounddevice": "mic",
+    "librosa": "dev",
+}
+"""Package -> the extra that it comes with."""
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """The error that says which extra to install, or None when none has what is missing."""
+    package = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(package)
+    if extra is None:
+        return None
+    return MissingExtraError(
+        f'this needs {package}; install it with: pip install "scenelet[{extra}]", or ".[{extra}]" in a clone'
+    )
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1)

@@ -43,7 +43,8 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path, end: signal.Signals) 
 def break_off(address: str) -> None:
     """A client that goes away in the middle of its request."""
     host = urlsplit(address)
-    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 99\r\n\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: 99\r\n\r\n"
     with socket.create_connection((host.hostname, host.port)) as client:
         client.sendall(head.encode() + b"--b\r\n")
 

@@ -1,9 +1,12 @@
-"""What tests of grids share: settings under which a cell takes a second, and a count of what is computed."""
+"""What these tests share: of grids, settings and a count of what is computed; of the estimator, clips and settings."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from scenelet.recipes.tables import SystemTable, load_table_of_systems
 from scenelet.reports.cells import CellResult
@@ -79,3 +82,22 @@ def two_rows(monkeypatch: pytest.MonkeyPatch) -> SystemTable:
     short = systems.model_copy(update={"rows": systems.rows[:2]})
     monkeypatch.setattr("scenelet.workflows.reproduce.load_table_of_systems", lambda _: short)
     return short
+
+
+@pytest.fixture(scope="session")
+def clips(tone_set: Path) -> tuple[list[str], list[str], list[str]]:
+    """Paths, labels and groups of the tone set."""
+    rows = list(csv.DictReader(tone_set.read_text().splitlines()))
+    paths = [str(tone_set.parent / row["filename"]) for row in rows]
+    return paths, [row["label"] for row in rows], [row["group"] for row in rows]
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_settings: list[str]) -> dict[str, Any]:
+    """The tiny settings by their keys, with few epochs."""
+    pairs = [setting.partition("=")[::2] for setting in tiny_settings]
+    return {key: yaml.safe_load(value) for key, value in pairs} | {
+        "schedule.epochs": 2,
+        "schedule.rate": 1e-2,
+        "prune.epochs": 1,
+    }

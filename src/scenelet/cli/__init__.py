@@ -22,25 +22,8 @@ from scenelet.cli.reproduce import reproduce
 from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
 from scenelet.cli.train import train
-from scenelet.errors import SceneletError
+from scenelet.errors import SceneletError, missing_extra
 from scenelet.process import tune
-
-EXTRAS = {
-    "torch": "train",
-    "lightning": "train",
-    "matplotlib": "train",
-    "tensorboard": "train",
-    "requests": "fetch",
-    "fastapi": "serve",
-    "fastapi_offline": "serve",
-    "multipart": "serve",
-    "python_multipart": "serve",
-    "starlette": "serve",
-    "uvicorn": "serve",
-    "websockets": "serve",
-    "sounddevice": "mic",
-    "librosa": "dev",
-}
 
 app = typer.Typer(
     help="Small models that tell where a recording was made.",
@@ -68,9 +51,8 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
+        missing = missing_extra(error)
+        if missing is None:
             raise
-        mend = f'pip install "scenelet[{extra}]", or ".[{extra}]" in a clone'
-        print(f"error: this needs {error.name}; install it with: {mend}", file=sys.stderr)
-        sys.exit(1)
+        print(f"error: {missing}", file=sys.stderr)
+        sys.exit(missing.exit_code)

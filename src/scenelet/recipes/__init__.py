@@ -1,7 +1,7 @@
 """Recipes: whole sets of settings as TOML files, and `--set` on top of them."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,33 +16,30 @@ def list_recipes() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
-def load_recipe(name: str, changes: Sequence[str] = ()) -> RunConfig:
-    """Settings from a built-in recipe or a TOML file, with `KEY=VALUE` changes on top.
+def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> RunConfig:
+    """Settings from a built-in recipe or a TOML file, with changes on top.
 
     Args:
         name: a name of `list_recipes()`, or the path of a `.toml` file.
         changes: e.g. `["schedule.epochs=20", "network.name=shared_resnet"]`; values are TOML, bare
-            words are text.
+            words are text. Or, with values as they are, `{"schedule.epochs": 20}`.
 
     Raises:
         UsageError: unknown recipe or key, bad TOML, or a value out of range.
     """
     values, changed = read_values(name), dict[str, Any]()
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise UsageError(f"--set {change}: write it as KEY=VALUE")
+    for said, key, value in _changes(changes):
         if key not in setting_keys():
             same = [known for known in setting_keys() if known.rpartition(".")[2] == key]
             hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, setting_keys())
-            raise UsageError(f"--set {change}: unknown setting {key!r}{hint}")
+            raise UsageError(f"{said}: unknown setting {key!r}{hint}")
         *rooms, last = key.split(".")
         place = changed
         for room in rooms:
             if not isinstance(values.get(room, {}), dict):
                 raise UsageError(f"recipe {name}: {room!r} is a section with settings of its own, not a value")
             place = place.setdefault(room, {})
-        place[last] = _parse(value)
+        place[last] = value
     return build_config(merge(values, changed), f"recipe {name}")
 
 
@@ -92,6 +89,19 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             together = change.get("name", name) == name
         merged[key] = {**under, **change} if together else change
     return merged
+
+
+def _changes(changes: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(what the user said, key, value) of each."""
+    if isinstance(changes, Mapping):
+        for key, value in changes.items():
+            yield "settings", str(key), value
+        return
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change}: write it as KEY=VALUE")
+        yield f"--set {change}", key, _parse(value)
 
 
 def _parse(value: str) -> Any:

@@ -61,7 +61,9 @@ def train(
     with warnings.catch_warnings():
         # Lightning advises on data loaders, loggers and devices; none of it is about the user's data
         warnings.simplefilter("ignore")
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        lightnings = logging.getLogger("lightning.pytorch")
+        level = lightnings.level
+        lightnings.setLevel(logging.ERROR)
         trainer = lightning.Trainer(
             max_epochs=module.schedule.epochs,
             precision="bf16-mixed" if bf16 else "32-true",
@@ -79,6 +81,8 @@ def train(
             trainer.fit(module, ckpt_path=last, weights_only=True if last else None)
         except SystemExit:  # what Lightning makes of an interrupt
             raise KeyboardInterrupt from None
+        finally:
+            lightnings.setLevel(level)
         if folder is not None and select_best:
             best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
             module.load_state_dict(best["state_dict"])

@@ -63,6 +63,13 @@ def versions() -> dict[str, str]:
     return {"scenelet": __version__, "python": platform.python_version(), **found}
 
 
+def is_new(folder: Path, data: Path) -> bool:
+    """Whether a run of `data` may begin in a folder: there is none, or nothing in it but the table of clips `data`."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.resolve() == data.resolve() for path in folder.iterdir())
+
+
 def write_record(folder: Path, record: RunRecord, split: Split) -> None:
     """Begin a run folder: `run.json` and `split.csv`."""
     make_folder(folder)

@@ -57,15 +57,13 @@ def compress(
     Raises:
         SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
     """
-    if sparsity is not None and budget is not None:
-        raise UsageError("give a sparsity or a budget, not both")
     if out.suffix != ".scn":
         raise UsageError(f"{out}: a model file's name ends in .scn")
     make_folder(out.parent)
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
     record = runs.read_record(run)
-    settings = _settings(record.config.prune, sparsity, budget, dtype, gradual)
+    settings = prune_settings(record.config.prune, sparsity, budget, dtype, gradual)
     config = record.config.model_copy(update={"prune": settings})
     record = record.model_copy(update={"config": config})
     network = runs.load_network(run, record)
@@ -101,10 +99,16 @@ def _warn_of_empty_layers(densities: dict[str, float]) -> None:
         say(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
 
 
-def _settings(
-    own: PruneConfig, sparsity: float | None, budget: int | None, dtype: str | None, gradual: float | None
+def prune_settings(
+    own: PruneConfig, sparsity: float | None, budget: int | None, dtype: str | None, gradual: float | None = None
 ) -> PruneConfig:
-    """The recipe's settings with what the caller asks for."""
+    """The recipe's settings with what the caller of `compress` asks for.
+
+    Raises:
+        UsageError: a value out of range, or a sparsity and a budget.
+    """
+    if sparsity is not None and budget is not None:
+        raise UsageError("give a sparsity or a budget, not both")
     changes: dict[str, Any] = {"gradual": gradual, "dtype": dtype}
     if budget is not None:
         changes |= {"budget": budget, "dtype": dtype or "auto"}

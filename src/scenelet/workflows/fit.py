@@ -45,7 +45,7 @@ def fit(
 
     Args:
         data: a TAU root, a class-per-folder tree, or a CSV/TSV.
-        out: the run folder; must be new unless `resume`.
+        out: the run folder; must be new unless `resume`, or hold nothing but the CSV `data`.
         config: the settings; None only with `resume`, which then takes the run's own.
         recipe: what the settings are called, for the record.
         audio_dir: where a CSV's files lie, when not beside it.
@@ -66,7 +66,7 @@ def fit(
         raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
     if config is not None and limits is not None and limits != Limits():
         config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
-    config = _settings(out, config, resume)
+    config = _settings(data, out, config, resume)
     source = runs.DataRecord(
         path=str(data.resolve()),
         audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
@@ -134,7 +134,7 @@ def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Call
     return batches
 
 
-def _settings(out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
+def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
     """The settings to train with; refuses to write over a run, or to resume one with other settings."""
     begun = (out / runs.RECORD).exists()
     if begun and resume:
@@ -148,7 +148,7 @@ def _settings(out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
         return stored
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not resume and not runs.is_new(out, data):
         raise RunError(f"{out}: exists already; choose another --out, or go on with --resume")
     return config
 

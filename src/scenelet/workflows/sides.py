@@ -86,7 +86,7 @@ def _say_what_was_found(table: ClipTable, split: Split, config: RunConfig) -> No
     shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
     if shared:
         say(f"warning: {len(shared)} groups are in training and in test, so the test is easier than new places are")
-    if len(table.groups) == len(table.clips):
+    if len(table.groups) == len(table.clips) and (split.validation or split.test):
         say("warning: no groups are given; several clips of one place may lie on both sides, and flatter the test")
     if config.split.fold is None and config.split.city is None and len(table.folds) > 1:
         say("warning: the data's folds are not used; --fold holds one out")
