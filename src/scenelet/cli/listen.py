@@ -118,8 +118,9 @@ def _show(decisions: "Iterator[Decision]") -> None:
     from rich.console import Console
     from rich.live import Live
 
-    out = Console()
-    with Live(console=stderr(), transient=True, refresh_per_second=8, redirect_stdout=False) as view:
+    out = Console(highlight=False)
+    # on one terminal both are drawn by one console, or they would overwrite each other
+    with Live(console=out if out.is_terminal else stderr(), transient=True, refresh_per_second=8) as view:
         for decision in decisions:
             if decision.changed:
                 text = "unsure" if decision.label is None else decision.label
