@@ -1,9 +1,7 @@
 """Settings of the whole process: a command makes them, a library leaves them to its user."""
 
 import ctypes
-import re
 import sys
-from pathlib import Path
 
 SWITCH_SECONDS = 0.0005
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
@@ -17,16 +15,6 @@ def tune() -> None:
     """
     keep_freed_memory()
     sys.setswitchinterval(SWITCH_SECONDS)
-
-
-def peak_memory() -> int | None:
-    """Bytes of memory that this process has held at most, pages of mapped files included; None: the system hides it."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    peak = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
-    return None if peak is None else int(peak[1]) * 1024
 
 
 def keep_freed_memory() -> bool:

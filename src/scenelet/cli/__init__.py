@@ -28,7 +28,7 @@ from scenelet.cli.train import train
 from scenelet.errors import SceneletError
 from scenelet.process import tune
 
-app = App(help="Small models that tell sounds and acoustic scenes apart: made, measured, run.")
+app = App(help="Small models that tell sounds and acoustic scenes apart.")
 for command in (demo, fetch, check, train, compress, evaluate, predict, info, export, reproduce, bench):
     app.command()(command)
 app.add_typer(submit, name="submit")

@@ -1,4 +1,4 @@
-"""How long a training will take and how much memory: from a few real steps on a copy of the network."""
+"""How long a training will take, from a few real steps on a copy of the network."""
 
 import copy
 import itertools
@@ -12,7 +12,7 @@ import torch
 from scenelet.config import RunConfig
 from scenelet.console import say, working
 from scenelet.data.cache import ClipFeatures
-from scenelet.process import keep_freed_memory, peak_memory
+from scenelet.process import keep_freed_memory
 from scenelet.training.batches import EVALUATION_BATCH, clip_probabilities
 from scenelet.training.loop import Precision, takes_bf16
 from scenelet.training.module import SceneModule
@@ -45,8 +45,7 @@ def say_estimate(module: SceneModule, config: RunConfig) -> None:
     if config.prune.epochs and config.prune.budget is None:
         tuning = duration(config.prune.epochs * found.tuning_epoch)
         line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {tuning}"
-    memory = peak_memory()
-    say(line if memory is None else f"{line}; about {memory / 1e9:.1f} GB of memory")
+    say(line)
 
 
 def estimate(module: SceneModule, config: RunConfig) -> Estimate:
