@@ -7,7 +7,7 @@ import pytest
 
 import scenelet
 from scenelet import modelfile, models
-from scenelet.errors import ModelFileError, UsageError
+from scenelet.errors import ModelFileError
 from tiny_model import tiny_model
 
 
@@ -31,7 +31,7 @@ def test_a_built_in_model_is_loaded_by_its_name(one_built_in: Path) -> None:
 def test_other_words_are_none(one_built_in: Path) -> None:
     assert models.built_in("place") is None
     words = "no model is built in under this name; give a .scn file; did you mean 'places'"
-    with pytest.raises(UsageError, match=re.escape(words)):
+    with pytest.raises(ModelFileError, match=re.escape(words)):
         scenelet.load("place")
     with pytest.raises(ModelFileError, match="no such file"):
         scenelet.load("places.scn")  # a file is meant

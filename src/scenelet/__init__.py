@@ -1,4 +1,4 @@
-"""scenelet: small models that tell where a recording was made.
+"""scenelet: small models that tell sounds and acoustic scenes apart.
 
 `import scenelet` is light; what is big is loaded when it is first used, and PyTorch only by the
 rooms that train.

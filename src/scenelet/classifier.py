@@ -213,8 +213,8 @@ def load(model: str | os.PathLike[str], threads: int | None = None, runtime: Run
         threads, runtime: see `Classifier`.
 
     Raises:
-        ModelFileError: the file is missing, no model, or damaged.
-        UsageError: neither a path nor the name of a built-in model.
+        ModelFileError: the file is missing, no model, or damaged; no model is built in under this name.
+        UsageError: as `Classifier`.
     """
     return Classifier(modelfile.read(model_path(model)), threads, runtime)
 
@@ -223,7 +223,7 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     """Path of a `.scn` file, or a built-in name -> the path; an existing file wins, a folder does not.
 
     Raises:
-        UsageError: neither a path nor the name of a built-in model.
+        ModelFileError: neither a path nor the name of a built-in model.
     """
     path = Path(model)
     # what looks like a path is meant as one; reading it will say what is wrong
@@ -235,7 +235,7 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     if path.exists():
         return path
     near = did_you_mean(path.name, list_built_in())
-    raise UsageError(f"{model}: no such file, and no model is built in under this name; give a .scn file{near}")
+    raise ModelFileError(f"{model}: no such file, and no model is built in under this name; give a .scn file{near}")
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:

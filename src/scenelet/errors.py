@@ -5,6 +5,7 @@ prints it and ends with `exit_code`: 1 when the work failed, 2 when the command 
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -63,6 +64,7 @@ EXTRAS = {
     "sklearn": "train",
     "tensorboard": "train",
     "requests": "fetch",
+    "urllib3": "fetch",
     "fastapi": "serve",
     "fastapi_offline": "serve",
     "multipart": "serve",
@@ -71,17 +73,19 @@ EXTRAS = {
     "uvicorn": "serve",
     "websockets": "serve",
     "sounddevice": "mic",
+    "openvino": "openvino",
     "librosa": "dev",
 }
-"""Package -> the extra that it comes with."""
+"""Module -> the extra that brings it."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     """The error that says which extra to install, or None when none has what is missing."""
-    package = (error.name or "").partition(".")[0]
-    extra = EXTRAS.get(package)
-    if extra is None:
+    words = error.name.split(".")[:1] if error.name else re.findall(r"\w+", str(error))
+    package = next((word for word in words if word in EXTRAS), None)
+    if package is None:
         return None
+    extra = EXTRAS[package]
     return MissingExtraError(
         f'this needs {package}; install it with: pip install "scenelet[{extra}]", or ".[{extra}]" in a clone'
     )

@@ -45,6 +45,18 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another place") from None
 
 
+def visible_files(folder: Path) -> list[Path]:
+    """Every file in a folder and those below it, sorted; what is hidden is passed over, and virtual environments."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        if "pyvenv.cfg" in names:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [path for name in names if not name.startswith(".") and (path := Path(place, name)).is_file()]
+    return sorted(found)
+
+
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A header and rows as CSV, lines ending in a newline alone."""
     text = io.StringIO()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from scenelet import modelfile
 from scenelet.cli.formats import Format
 from scenelet.cli.info import info
+from scenelet.console import quiet
 from scenelet.costs import macs
 from scenelet.describe import Summary
 from scenelet.errors import ModelFileError, UsageError
@@ -73,20 +75,32 @@ def test_results_that_are_none_are_not_known(
 def test_what_cannot_be_read_is_named_and_passed_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "broken.scn").write_bytes((folder / "a.scn").read_bytes()[:-5])
     (folder / "d.scn").mkdir()
-    info(str(folder))
+    with quiet():
+        info(str(folder))
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 4
-    assert [line.split(": ")[:2] for line in err.splitlines()] == [
-        ["left out", str(folder / "broken.scn")],
-        ["left out", str(folder / "d.scn")],
-    ]
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [["left out", str(folder / "broken.scn")]]
     for path in folder.rglob("*.scn"):
         if path.is_file():
             path.write_bytes(b"")
-    with pytest.raises(ModelFileError, match="none of its 5 model files can be read"):
+    with pytest.raises(ModelFileError, match="none of its 4 model files can be read"):
         info(str(folder))
     with pytest.raises(ModelFileError, match="holds no model files"):
         info(str(folder / "d.scn"))
+
+
+def test_hidden_folders_and_virtual_environments_are_passed_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = rows(folder, capsys)
+    for place in (".cache", "env/lib/site-packages", "models/.tried"):
+        (folder / place).mkdir(parents=True)
+        shutil.copy(folder / "a.scn", folder / place / "copy.scn")
+    shutil.copy(folder / "a.scn", folder / ".hidden.scn")
+    (folder / "env" / "pyvenv.cfg").touch()
+    assert rows(folder, capsys) == before
+    (folder / "env" / "pyvenv.cfg").unlink()
+    assert len(rows(folder, capsys)) == len(before) + 1
 
 
 def test_a_picture_is_written_whole_and_says_what_it_leaves_out(

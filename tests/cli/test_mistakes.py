@@ -146,8 +146,10 @@ def test_damaged_models(run: Run, model: Path, recording: Path, tmp_path: Path) 
             assert line.startswith(f"error: {path}")
             assert words in line
     assert not (tmp_path / "m.onnx").exists()
-    assert run("predict", tmp_path / "absent.scn", recording)[0] in (1, 2)
-    assert run("info", "no_such_model")[0] == 2
+    for absent in (tmp_path / "absent.scn", "no_such_model"):
+        for command in (("predict", absent, recording), ("info", absent), ("evaluate", absent, tmp_path)):
+            code, line = run(*command)
+            assert (code, line.startswith(f"error: {absent}: no such file")) == (1, True)
 
 
 def test_good_recordings_still_work(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:

@@ -80,7 +80,7 @@ def two_rows(monkeypatch: pytest.MonkeyPatch) -> SystemTable:
     """Table 3 with its first two rows only."""
     systems = load_table_of_systems("table3")
     short = systems.model_copy(update={"rows": systems.rows[:2]})
-    monkeypatch.setattr("scenelet.workflows.reproduce.load_table_of_systems", lambda _: short)
+    monkeypatch.setattr("scenelet.workflows.early.load_table_of_systems", lambda _: short)
     return short
 
 

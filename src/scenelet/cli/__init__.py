@@ -1,19 +1,24 @@
 """The command line: `scenelet COMMAND`. Results go to stdout, talk to stderr.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong usage.
+Exit codes: 0 done; 1 the work failed, as with a file that is missing or damaged; 2 wrong usage: an option, a
+setting or a name that there is not; 130 interrupted.
 """
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
+from scenelet._version import __version__
+from scenelet.cli.app import App
 from scenelet.cli.bench import bench
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
 from scenelet.cli.evaluate import evaluate
 from scenelet.cli.export import export
+from scenelet.cli.faults import UsageFault, usage_sentence
 from scenelet.cli.fetch import fetch
 from scenelet.cli.info import info
 from scenelet.cli.listen import listen
@@ -25,15 +30,25 @@ from scenelet.cli.train import train
 from scenelet.errors import SceneletError, missing_extra
 from scenelet.process import tune
 
-app = typer.Typer(
-    help="Small models that tell where a recording was made.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = App(help="Small models that tell sounds and acoustic scenes apart.")
 for command in (demo, fetch, check, train, compress, evaluate, predict, listen, serve, info, export, reproduce, bench):
     app.command()(command)
 app.add_typer(submit, name="submit")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"scenelet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _scenelet(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -42,17 +57,28 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show stops nothing
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit code."""
     try:
-        app()
+        code: int | None = app(standalone_mode=False)
     except SceneletError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        return error.exit_code
+    except UsageFault as fault:
+        asked_nothing = type(fault).__name__ == "NoArgsIsHelpError"
+        print(fault if asked_nothing else f"error: {usage_sentence(fault)}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
     except ModuleNotFoundError as error:
         missing = missing_extra(error)
         if missing is None:
             raise
         print(f"error: {missing}", file=sys.stderr)
-        sys.exit(missing.exit_code)
+        return missing.exit_code
+    if code == 130:  # what Typer makes of an interrupt
+        print("interrupted", file=sys.stderr)
+    return code or 0

@@ -12,7 +12,10 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="Measure this part; may be given several times.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often the two sides take turns.")] = 7,
 ) -> None:
-    """Measure speed and memory beside the usual pipeline and what the machine can do; leave it alone meanwhile."""
+    """Measure speed and memory beside the usual pipeline.
+
+    And beside what the machine can do: leave it alone meanwhile.
+    """
     from scenelet.bench.run import bench as measure
 
     words = ["scenelet", "bench", "--out", str(out), *(word for part in only or () for word in ("--only", part))]

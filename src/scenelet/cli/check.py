@@ -9,6 +9,7 @@ import typer
 
 from scenelet.cli.formats import Format
 from scenelet.console import say
+from scenelet.wording import counted
 
 
 def check(
@@ -16,11 +17,11 @@ def check(
     fold: Annotated[str | None, typer.Option(help="Fold to hold out as test; all folds by default.")] = None,
     window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 5.0,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
+    three_classes: Annotated[bool, typer.Option("--three-classes", help="Map the ten TAU scenes to three.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
     format: Annotated[Format, typer.Option(help="How to print the findings.")] = Format.table,
 ) -> None:
-    """Audit recordings before training; exits with 1 when there are errors."""
+    """Audit recordings before training. Exits with 1 when there are errors."""
     from scenelet.config import SplitConfig
     from scenelet.data.audit import Finding, audit
     from scenelet.data.sources import load_table
@@ -54,6 +55,7 @@ def check(
     else:
         for finding in findings:
             print(f"{finding.severity:<8}{finding.kind:<14}{finding.message}")
-    say(f"{len(table.clips):,} clips: {errors} errors, {len(findings) - errors} warnings")
+    warnings = counted(len(findings) - errors, "warning")
+    say(f"{counted(len(table.clips), 'clip')}: {counted(errors, 'error')}, {warnings}")
     if errors:
         raise typer.Exit(1)

@@ -1,12 +1,14 @@
 """`scenelet compress`."""
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import parse_bytes
+from scenelet.cli.formats import Format, parse_bytes
+from scenelet.console import working
 
 
 class WeightType(StrEnum):
@@ -31,15 +33,21 @@ def compress(
         float | None, typer.Option(help="Prune more and more over this share of the fine-tuning; 0: all at once.")
     ] = None,
     sensitivity: Annotated[
-        bool, typer.Option(help="Also measure what each layer alone loses: NAME.sensitivity.csv and .png.")
+        bool,
+        typer.Option("--sensitivity", help="Also write NAME.sensitivity.csv and .png: what each layer alone loses."),
     ] = False,
     data: Annotated[Path | None, typer.Option(help="The recordings, if they moved.")] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie, if they moved.")] = None,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
     """Prune, fine-tune and write the model file."""
     size = None if budget is None else parse_bytes("--budget", budget)
 
-    from scenelet.workflows.compress import compress as run_compress
+    from scenelet.workflows.early import require_compressible
+
+    require_compressible(run, out, sparsity, size)
+    with working("Loading PyTorch"):
+        from scenelet.workflows.compress import compress as run_compress
 
     result = run_compress(
         run,
@@ -52,6 +60,9 @@ def compress(
         data=data,
         audio_dir=audio_dir,
     )
+    if format is Format.json:
+        print(json.dumps({"model": str(out), **result}, indent=2))
+        return
     pruned = f"{100 * result['sparsity']:.1f} % of the convolution weights pruned"
     print(f"{out}: {result['bytes']:,} bytes, weights in {result['dtype']}, {pruned}")
     for side, dense in result["dense"].items():

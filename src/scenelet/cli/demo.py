@@ -1,9 +1,13 @@
 """`scenelet demo`."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from scenelet.cli.formats import Format
+from scenelet.console import working
 
 if TYPE_CHECKING:
     from scenelet.classifier import Prediction
@@ -12,12 +16,23 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes; must be new.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of the scenes and of training.")] = 0,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
-    """Made scenes from recordings to a shipped file: train, compress, evaluate, predict; then the built-in model."""
-    from scenelet.workflows.demo import BUILT_IN, EXAMPLE_LABEL
-    from scenelet.workflows.demo import demo as run_demo
+    """Train on made scenes, and ship a file that is tested.
+
+    Everything on the way: train, compress, evaluate, predict; then the model that comes with scenelet.
+    """
+    from scenelet.training.folder import require_new
+
+    require_new(out)
+    with working("Loading PyTorch"):
+        from scenelet.workflows.demo import BUILT_IN, EXAMPLE_LABEL
+        from scenelet.workflows.demo import demo as run_demo
 
     result = run_demo(out, seed)
+    if format is Format.json:
+        print(json.dumps({key: _plain(value) for key, value in result.items()}, indent=2))
+        return
     print(f"made scenes, {result['clips']} clips from places never heard in training:")
     print(f"  macro accuracy before compression  {100 * result['dense']:.1f} %")
     print(f"  macro accuracy after compression   {100 * result['compressed']:.1f} %")
@@ -35,3 +50,10 @@ def answer_line(file: Path, prediction: "Prediction") -> str:
     first = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{label} {share:.2f}" for label, share in first)
     return f"  {file}  ->  {prediction.label}  ({shares})"
+
+
+def _plain(value: Any) -> Any:
+    """A value of the demo's result as JSON has it."""
+    if isinstance(value, Path):
+        return str(value)
+    return {"label": value.label, "probabilities": value.probabilities} if hasattr(value, "probabilities") else value

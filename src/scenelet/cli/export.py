@@ -1,13 +1,15 @@
 """`scenelet export`."""
 
+import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP
-from scenelet.console import say
+from scenelet.cli.formats import MODEL_HELP, Format
+from scenelet.console import say, working
 from scenelet.errors import AudioError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +38,9 @@ def export(
     int8: Annotated[
         Path | None, typer.Option(help="ONNX with activations in int8, whose ranges come from these recordings.")
     ] = None,
+    format: Annotated[Format, typer.Option(help="How to print what was compared.")] = Format.table,
 ) -> None:
-    """Write a model for other programs: ONNX, a C header with its weights, or a card."""
+    """Write a model as ONNX, as a C header, or its card."""
     if out.suffix not in FORMATS:
         known = ", ".join(f"NAME{suffix} ({what})" for suffix, what in FORMATS.items())
         raise UsageError(f"{out}: the ending says what is written: {known}")
@@ -52,7 +55,12 @@ def export(
     classifier = load(model)
     make_folder(out.parent)
     if out.suffix == ".onnx":
-        _onnx(classifier, out, input, int8)
+        compared = _onnx(classifier, out, input, int8)
+        if format is Format.json:
+            print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": compared}, indent=2))
+        else:
+            for one in compared:
+                print(_line(one))
         return
     if out.suffix == ".h":
         from scenelet.export.c_header import c_header, constant_bytes
@@ -68,10 +76,14 @@ def export(
     replace_file(out, text)
     for line in (f"written: {out}, {out.stat().st_size:,} bytes", *notes):
         say(line)
+    if format is Format.json:
+        print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": []}, indent=2))
 
 
-def _onnx(classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None) -> None:
-    """Write an ONNX file, and say how far it is from the model file."""
+def _onnx(
+    classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None
+) -> list[dict[str, Any]]:
+    """Write an ONNX file; returns how far it is from the model file, in each runtime."""
     from scenelet.export.int8_activations import int8_bytes
     from scenelet.export.onnx_file import agreements, onnx_bytes
     from scenelet.files import replace_file
@@ -79,11 +91,13 @@ def _onnx(classifier: "Classifier", out: Path, graph_input: GraphInput, recordin
     held = classifier.model
     if recordings is None:
         exported, what = onnx_bytes(held, graph_input.value), "made windows"
-        compared = agreements(exported, classifier, graph_input.value)
+        with working("Comparing with the model file"):
+            compared = agreements(exported, classifier, graph_input.value)
     else:
         heard, what = _heard(held, recordings), f"windows of {recordings}"
-        exported = int8_bytes(held, heard.ranges)
-        compared = agreements(exported, classifier, graph_input.value, heard.compared)
+        with working("Rounding, and comparing with the model file"):
+            exported = int8_bytes(held, heard.ranges)
+            compared = agreements(exported, classifier, graph_input.value, heard.compared)
     far = max((one.largest_difference for one in compared[:1] if one.largest_difference is not None), default=0.0)
     if not far <= (TOLERANCE if recordings is None else 1.0):  # nor a NaN
         raise OutputError(
@@ -96,12 +110,15 @@ def _onnx(classifier: "Classifier", out: Path, graph_input: GraphInput, recordin
         shape = _samples(held)
     name = "log_mel" if graph_input is GraphInput.log_mel else "waveform"
     say(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
-    for one in compared:
-        if one.largest_difference is None:
-            print(f"{one.runtime}: cannot run it ({one.refusal})")
-            continue
-        difference = f"probabilities within {one.largest_difference:.3g} of the model file's"
-        print(f"{one.runtime}: {difference}, {one.other_labels} other labels, on {one.windows} {what}")
+    return [{**asdict(one), "on": what} for one in compared]
+
+
+def _line(one: dict[str, Any]) -> str:
+    """For people: what a runtime made of the file."""
+    if one["largest_difference"] is None:
+        return f"{one['runtime']}: cannot run it ({one['refusal']})"
+    difference = f"probabilities within {one['largest_difference']:.3g} of the model file's"
+    return f"{one['runtime']}: {difference}, {one['other_labels']} other labels, on {one['windows']} {one['on']}"
 
 
 def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
@@ -112,7 +129,8 @@ def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
     found = find(recordings)
     if not found:
         raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
-    heard = calibrate(model, found)
+    with working("Listening"):
+        heard = calibrate(model, found)
     say(f"ranges of activations from {len(heard.ranges)} windows of {heard.recordings} recordings")
     if heard.failures:
         say(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")

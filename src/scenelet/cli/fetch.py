@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.console import say
+from scenelet.console import is_quiet, say
 
 
 def fetch(
@@ -18,7 +18,10 @@ def fetch(
     mirror: Annotated[str | None, typer.Option(help="Address that has the same files.")] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Leave the archives after unpacking.")] = False,
 ) -> None:
-    """Download a public data set, unpack and check it; run again, it goes on where it stopped."""
+    """Download a public data set, unpack and check it.
+
+    Run again, it goes on where it stopped.
+    """
     from scenelet.data.fetch import choose
     from scenelet.data.fetch import fetch as run
 
@@ -32,6 +35,8 @@ def fetch(
 def _ask() -> bool:
     from scenelet.errors import UsageError
 
+    if is_quiet():
+        raise UsageError("--quiet asks nothing; read the licence without it, or give --accept-licence")
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; read the licence above and give --accept-licence")
     return typer.confirm("Do you accept the licence?", err=True)

@@ -20,7 +20,10 @@ def info(
         Path | None, typer.Option(help="Of a folder: write a picture of size against accuracy, NAME.png.")
     ] = None,
 ) -> None:
-    """Describe a model file: parameters, sizes, multiply-accumulates, memory, layers; or compare those of a folder."""
+    """Describe a model file, or compare those of a folder.
+
+    Of a file: parameters, every size, multiply-accumulates, memory, layers, where it comes from.
+    """
     from scenelet.classifier import model_path
     from scenelet.describe import describe
     from scenelet.models import built_in, card
@@ -44,22 +47,22 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     """The models of a folder, a row each; what cannot be read is named and passed over."""
     from dataclasses import asdict
 
-    from scenelet.console import say
+    from scenelet.console import complain, say, track
     from scenelet.describe import summarise
-    from scenelet.files import replace_file
+    from scenelet.files import replace_file, visible_files
     from scenelet.reports.sizes import plot_sizes
 
     if plot is not None and plot.suffix != ".png":
         raise UsageError(f"{plot}: a picture's name ends in .png")
-    files = sorted(folder.rglob("*.scn"))
+    files = [file for file in visible_files(folder) if file.suffix == ".scn"]
     if not files:
         raise ModelFileError(f"{folder}: holds no model files (NAME.scn); give another folder")
     rows = []
-    for file in files:
+    for file in track(files, "Reading", len(files)):
         try:
             rows.append(summarise(file, folder))
         except ModelFileError as error:
-            say(f"left out: {error}")
+            complain(f"left out: {error}")
     if not rows:
         raise ModelFileError(f"{folder}: none of its {len(files)} model files can be read; give another folder")
     if format is Format.json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scenelet.cli.formats import MODEL_HELP, RowFormat, Runtime
-from scenelet.console import say, track
+from scenelet.console import complain, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def predict(
         Runtime, typer.Option(help="What runs the network; openvino is an extra, and faster where it can use bf16.")
     ] = Runtime.onnxruntime,
 ) -> None:
-    """Tell where recordings were made; exits with 1 when some could not be read."""
+    """Tell what recordings are of. Exits with 1 when some could not be read."""
     from scenelet.classifier import load
     from scenelet.errors import AudioError
 
@@ -41,12 +41,12 @@ def predict(
         found = recordings(path)
         if not found:
             failed = True
-            say(f"error: {shown(path)}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+            complain(f"error: {shown(path)}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
         files += found
     for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):
             failed = True
-            say(f"error: {prediction}")
+            complain(f"error: {prediction}")
         else:
             results.append((file, prediction))
     printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
@@ -70,13 +70,13 @@ def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Predic
 
 
 def recordings(path: Path) -> list[Path]:
-    """The file itself, or every recording in a folder and its subfolders, sorted; hidden files are passed over."""
+    """The file itself, or every recording in a folder and its subfolders, see `visible_files`."""
+    from scenelet.files import visible_files
     from scenelet.recordings import EXTENSIONS
 
     if not path.is_dir():
         return [path]
-    found = (file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
-    return sorted(file for file in found if not file.name.startswith("."))
+    return [file for file in visible_files(path) if file.suffix.lower() in EXTENSIONS]
 
 
 def shown(path: Path) -> str:

@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scenelet.cli.formats import Format
-from scenelet.console import say
+from scenelet.console import say, working
 
 
 def reproduce(
@@ -24,33 +24,37 @@ def reproduce(
     fold: Annotated[
         list[str] | None, typer.Option(help="Hold out this fold only, or several together: 1+2. May be repeated.")
     ] = None,
-    cities: Annotated[bool, typer.Option(help="Hold out one city after the other instead of folds.")] = False,
+    cities: Annotated[bool, typer.Option("--cities", help="Hold out one city after the other, no folds.")] = False,
     reference: Annotated[str | None, typer.Option(help="Row to test the others against.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
+    three_classes: Annotated[bool, typer.Option("--three-classes", help="Map the ten TAU scenes to three.")] = False,
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
-    """Compute a table of systems, beside the paper's; stop it and run it again at will."""
+    """Compute a table of systems, beside the paper's.
+
+    Stop it and run it again at will: it goes on where it was.
+    """
     if table == "table2":
         _print_counts(data, audio_dir, three_classes, format)
         return
-    from scenelet.reports.comparison_files import markdown
-    from scenelet.workflows.reproduce import reproduce as run
+    from scenelet.workflows.early import plan
+
+    asked: dict[str, Any] = {
+        "budget": budget,
+        "folds": fold or (),
+        "cities": cities,
+        "reference": reference,
+        "audio_dir": audio_dir,
+        "three_classes": three_classes,
+    }
+    plan(table, data, **asked)
+    with working("Loading PyTorch"):
+        from scenelet.reports.comparison_files import markdown
+        from scenelet.workflows.reproduce import reproduce as run
 
     try:
-        compared = run(
-            table,
-            data,
-            out,
-            budget=budget,
-            seeds=seeds,
-            folds=fold or (),
-            cities=cities,
-            reference=reference,
-            audio_dir=audio_dir,
-            three_classes=three_classes,
-        )
+        compared = run(table, data, out, seeds=seeds, **asked)
     except KeyboardInterrupt:
         say(f"what is finished is in {out}; the same command goes on from there")
         raise

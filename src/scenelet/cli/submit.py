@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
+from scenelet.cli.app import App
 from scenelet.cli.formats import Format
 from scenelet.console import say
 
-submit = typer.Typer(
-    help="Write and check a DCASE 2020 Task 1B submission.", no_args_is_help=True, rich_markup_mode=None
-)
+submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
 
 
 @submit.command()
@@ -24,7 +23,7 @@ def write(
     report: Annotated[Path | None, typer.Option(help="report.json of scenelet evaluate, for the results.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take fewer recordings, to try it.")] = False,
 ) -> None:
-    """Predict the evaluation set and write the two files of a submission."""
+    """Predict the evaluation set and write a submission's two files."""
     from scenelet.workflows.submit import submit as run_submit
 
     output, meta = run_submit(model, audio_dir, details, out, report=report, partial=partial)
@@ -33,7 +32,7 @@ def write(
 
 @submit.command()
 def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where to write it.")]) -> None:
-    """Write an example of the details file, to fill in."""
+    """Write an example of the details file."""
     from scenelet.submission.details import write_example
 
     write_example(path)
@@ -47,7 +46,7 @@ def check(
     partial: Annotated[bool, typer.Option("--partial", help="Fewer rows are no fault.")] = False,
     format: Annotated[Format, typer.Option(help="How to print the faults.")] = Format.table,
 ) -> None:
-    """List every fault of a submission; exits with 1 when there are any."""
+    """List every fault of a submission. Exits with 1 when there are any."""
     from scenelet.submission.validate import check_files
 
     faults = check_files(output, meta, partial)

@@ -1,13 +1,15 @@
 """`scenelet train`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import parse_bytes, parse_count
-from scenelet.console import say
+from scenelet.cli.formats import Format, parse_bytes, parse_count
+from scenelet.console import say, working
 from scenelet.errors import UsageError
+from scenelet.wording import duration
 
 
 def train(
@@ -20,7 +22,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="On top of the recipe; may be repeated.")
     ] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    three_classes: Annotated[bool, typer.Option(help="Map the ten TAU scenes to three.")] = False,
+    three_classes: Annotated[bool, typer.Option("--three-classes", help="Map the ten TAU scenes to three.")] = False,
     macs: Annotated[
         str | None, typer.Option(help="Find width and depth: so many multiply-accumulates a second of sound, e.g. 30M.")
     ] = None,
@@ -28,12 +30,13 @@ def train(
         str | None, typer.Option("--bytes", help="Find width and depth: so many bytes of parameters, zeros included.")
     ] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder whose network teaches this one (distil).")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last finished epoch.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
     """Train a classifier on labelled recordings."""
     from scenelet.recipes import load_recipe
-    from scenelet.workflows.fit import fit
-    from scenelet.workflows.fit_network import Limits
+    from scenelet.training.folder import RESUME_MEND, require_new, require_run
+    from scenelet.workflows.early import require_split
 
     changes = list(change or [])
     changes += [] if fold is None else [f'split.fold="{fold}"']
@@ -41,13 +44,21 @@ def train(
     config = None
     if recipe or changes or not resume:
         config = load_recipe(recipe or "fast", changes)
-    limits = Limits(
-        None if macs is None else parse_count("--macs", macs),
-        None if parameter_bytes is None else parse_bytes("--bytes", parameter_bytes),
-    )
+    macs_limit = None if macs is None else parse_count("--macs", macs)
+    bytes_limit = None if parameter_bytes is None else parse_bytes("--bytes", parameter_bytes)
     chosen = [part for part in changes if part.partition("=")[0] == "network.width"]
-    if chosen and limits != Limits():
+    if chosen and (macs_limit, bytes_limit) != (None, None):
         raise UsageError(f"--macs and --bytes find network.width; leave out --set {chosen[0]}, or them")
+    if not resume:
+        require_new(out, RESUME_MEND)
+    if teacher is not None:
+        require_run(teacher)
+    if config is not None:
+        require_split(data, audio_dir, three_classes, config.split)
+    with working("Loading PyTorch"):
+        from scenelet.workflows.fit import fit
+        from scenelet.workflows.fit_network import Limits
+
     metrics = fit(
         data,
         out,
@@ -57,11 +68,13 @@ def train(
         three_classes=three_classes,
         resume=resume,
         teacher=teacher,
-        limits=limits,
+        limits=Limits(macs_limit, bytes_limit),
     )
-    say(f"trained in {metrics['minutes']:.1f} min")
+    say(f"trained in {duration(60 * metrics['minutes'])}")
+    if format is Format.json:
+        print(json.dumps({"run": str(out), **metrics}, indent=2))
     for side in ("validation", "test"):
-        if side in metrics:
+        if side in metrics and format is Format.table:
             made = " (made scenes)" if metrics["made"] else ""
             print(f"{side}: macro accuracy {100 * metrics[side]['macro_accuracy']:.1f} %{made}")
     say(f"next: scenelet compress {out} --out {out.name}.scn")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from scenelet.console import progress_bar, say
+from scenelet.console import NowAndThen, progress_bar, say
 from scenelet.data.download import WAITS, RemoteFile, download, open_session, size_and_md5
 from scenelet.data.esc10 import REPOSITORY, Esc10
 from scenelet.data.rows import read_rows
@@ -204,6 +204,7 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
 
 
 def _run(session: "requests.Session", missing: Sequence[DataSet], total: int, waits: Sequence[float]) -> None:
+    lines = NowAndThen()
     with progress_bar() as bar:
         task = bar.add_task("MB", total=total / 1e6, note="")
 
@@ -212,6 +213,8 @@ def _run(session: "requests.Session", missing: Sequence[DataSet], total: int, wa
 
             def show(have: int) -> None:
                 bar.update(task, completed=before + have / 1e6, note=remote.path.name)
+                if bar.disable and lines.due():
+                    say(f"{remote.path.name}: {before + have / 1e6:,.0f} of {total / 1e6:,.0f} MB")
 
             download(session, remote, show, waits)
 

@@ -10,11 +10,12 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from scenelet.console import progress_bar, say
+from scenelet.console import NowAndThen, progress_bar, say
 from scenelet.nn import compiled
 from scenelet.process import keep_freed_memory
 from scenelet.training.module import SceneModule
 
+Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -22,7 +23,7 @@ BEST = "best.ckpt"
 
 def train(
     module: SceneModule,
-    precision: Literal["auto", "fp32", "bf16"],
+    precision: Precision,
     folder: Path | None = None,
     resume: bool = False,
     select_best: bool = False,
@@ -38,7 +39,7 @@ def train(
         resume: go on from the folder's last finished epoch, when there is one.
         select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
         description: shown beside the progress bar.
-        talk: say a line an epoch where there is no terminal for the bar.
+        talk: say a line an epoch where there is no terminal for the bar, and not only one now and then.
     """
     keep_freed_memory()
     if talk and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
@@ -51,13 +52,12 @@ def train(
         if select_best:  # before "last": a run killed between the two redoes this epoch
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
         callbacks.append(_checkpoint(checkpoints, "last"))
-        last = checkpoints / LAST if resume and (checkpoints / LAST).exists() else None
+        last = checkpoints / LAST if resume and has_checkpoint(folder) else None
         attempt = len(list((folder / LOGS).glob("csv/version_*")))
         loggers = [
             CSVLogger(folder / LOGS, "csv", attempt),
             TensorBoardLogger(folder / LOGS, "tensorboard", attempt),
         ]
-    bf16 = precision == "bf16" or (precision == "auto" and native_bf16())
     with warnings.catch_warnings():
         # Lightning advises on data loaders, loggers and devices; none of it is about the user's data
         warnings.simplefilter("ignore")
@@ -66,7 +66,7 @@ def train(
         lightnings.setLevel(logging.ERROR)
         trainer = lightning.Trainer(
             max_epochs=module.schedule.epochs,
-            precision="bf16-mixed" if bf16 else "32-true",
+            precision="bf16-mixed" if takes_bf16(precision) else "32-true",
             callbacks=callbacks,
             logger=loggers,
             enable_checkpointing=folder is not None,
@@ -88,6 +88,16 @@ def train(
             module.load_state_dict(best["state_dict"])
         module.take_result()
     module.network.to("cpu").eval()
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run folder has a finished epoch to go on from."""
+    return (folder / CHECKPOINTS / LAST).exists()
+
+
+def takes_bf16(precision: Precision) -> bool:
+    """Whether a training computes in bf16."""
+    return precision == "bf16" or (precision == "auto" and native_bf16())
 
 
 def native_bf16() -> bool:
@@ -113,6 +123,7 @@ class _Progress(Callback):
 
     def __init__(self, description: str, talk: bool) -> None:
         self.bar, self.description, self.talk = progress_bar(), description, talk
+        self.lines = NowAndThen()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if trainer.current_epoch and self.talk:
@@ -140,7 +151,7 @@ class _Progress(Callback):
         if "validation_macro_accuracy" in figures:
             note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
         self.bar.update(self.task, note=note)
-        if self.bar.disable and self.talk:
+        if self.bar.disable and (self.talk or self.lines.due()):
             say(f"{self.description}: {note}")
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:

@@ -1,12 +1,6 @@
-"""The run folder: what a training run remembers, so that it can be resumed, compressed and reported.
+"""What a training run remembers in its folder, so that it can be resumed, compressed and reported.
 
-run.json         settings, seed, versions, data, labels
-split.csv        which clip was on which side
-checkpoints/     the last finished epoch (and the best one)
-logs/            CSV and TensorBoard
-model.pt         the final weights; written when training is done
-metrics.json     measured on the test split
-curves.png       loss, rate and validation by epoch
+The folder's files: `scenelet.training.folder`.
 """
 
 import io
@@ -28,9 +22,13 @@ from scenelet.files import make_folder, replace_file
 from scenelet.nn import create_model, model_settings
 from scenelet.nn.blocks import arrange
 from scenelet.nn.standardise import Standardised
+from scenelet.training.folder import CURVES as CURVES
+from scenelet.training.folder import METRICS as METRICS
+from scenelet.training.folder import RECORD as RECORD
+from scenelet.training.folder import SPLIT as SPLIT
+from scenelet.training.folder import WEIGHTS as WEIGHTS
+from scenelet.training.folder import require_run
 from scenelet.training.module import History
-
-RECORD, SPLIT, WEIGHTS, METRICS, CURVES = "run.json", "split.csv", "model.pt", "metrics.json", "curves.png"
 
 
 class DataRecord(Settings):
@@ -63,13 +61,6 @@ def versions() -> dict[str, str]:
     return {"scenelet": __version__, "python": platform.python_version(), **found}
 
 
-def is_new(folder: Path, data: Path) -> bool:
-    """Whether a run of `data` may begin in a folder: there is none, or nothing in it but the table of clips `data`."""
-    if not folder.exists():
-        return True
-    return folder.is_dir() and all(path.resolve() == data.resolve() for path in folder.iterdir())
-
-
 def write_record(folder: Path, record: RunRecord, split: Split) -> None:
     """Begin a run folder: `run.json` and `split.csv`."""
     make_folder(folder)
@@ -95,9 +86,8 @@ def read_record(folder: Path) -> RunRecord:
     Raises:
         RunError: the folder is not a run, or its record is damaged.
     """
+    require_run(folder)
     path = folder / RECORD
-    if not path.is_file():
-        raise RunError(f"{folder}: not a run folder (no {RECORD}); give the --out folder of `scenelet train`")
     try:
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:

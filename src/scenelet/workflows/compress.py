@@ -15,6 +15,7 @@ from scenelet.files import make_folder, replace_file
 from scenelet.reports.sensitivity import write_sensitivity
 from scenelet.sizes import file_parts
 from scenelet.training import run as runs
+from scenelet.workflows.early import require_compressible
 from scenelet.workflows.finish import finish
 from scenelet.workflows.sensitivity import layer_losses
 from scenelet.workflows.sides import load_sides
@@ -57,11 +58,8 @@ def compress(
     Raises:
         SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
     """
-    if out.suffix != ".scn":
-        raise UsageError(f"{out}: a model file's name ends in .scn")
+    require_compressible(run, out, sparsity, budget)
     make_folder(out.parent)
-    if out.is_dir():
-        raise UsageError(f"{out}: is a folder; give the name of the file to write")
     record = runs.read_record(run)
     settings = prune_settings(record.config.prune, sparsity, budget, dtype, gradual)
     config = record.config.model_copy(update={"prune": settings})
@@ -88,6 +86,14 @@ def compress(
         "dense": finished.dense,
         "compressed": finished.compressed,
     }
+
+
+def _require_pruning(settings: PruneConfig) -> None:
+    """Check that there is something to prune step by step, and that there are steps."""
+    if settings.budget is None and settings.sparsity == 0:
+        raise UsageError("--gradual prunes step by step, and nothing is pruned here; give --sparsity or --budget too")
+    if settings.epochs == 0:
+        raise UsageError("--gradual needs fine-tuning, and this run's prune.epochs is 0; leave it out, or train anew")
 
 
 def _warn_of_empty_layers(densities: dict[str, float]) -> None:
@@ -125,6 +131,8 @@ def prune_settings(
         if fault["loc"] in (("sparsity",), ("gradual",)):
             raise UsageError(f"{option}give a share, 0.6 for 60 %") from None
         raise UsageError(option + fault["msg"].removeprefix("Value error, ")) from None
+    if gradual:
+        _require_pruning(settings)
     if settings.budget is None and settings.sparsity == 0 and settings.dtype in ("fp16", "fp32"):
         return settings.model_copy(update={"epochs": 0})  # stores the network as it is
     return settings

@@ -9,6 +9,7 @@ from scenelet.console import say
 from scenelet.data.scenes import make_scenes
 from scenelet.files import make_folder
 from scenelet.recipes import load_recipe
+from scenelet.training.folder import require_new
 from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import fit
@@ -29,11 +30,12 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
         recording, and "example" and "answer" of the model `BUILT_IN` that comes with scenelet.
 
     Raises:
-        SceneletError: `out` holds a run already.
+        SceneletError: `out` is there already, and not empty.
     """
     built_in, example = models.built_in(BUILT_IN), models.example(BUILT_IN)
     assert built_in is not None, "an installation without its models"
     assert example is not None
+    require_new(out)
     make_folder(out)
     say("1/5  making scenes: synthetic recordings of three kinds of places")
     scenes = make_scenes(out / "scenes", seed)

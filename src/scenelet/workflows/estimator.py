@@ -18,14 +18,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from scenelet import modelfile
 from scenelet.classifier import Classifier
 from scenelet.config import RunConfig
-from scenelet.console import silence
+from scenelet.console import quiet
 from scenelet.data.listing import CLIPS, write_listing
 from scenelet.data.rows import first_few
-from scenelet.errors import AudioError, RunError, UsageError
+from scenelet.errors import AudioError, UsageError
 from scenelet.export.card import card
 from scenelet.files import make_folder, replace_file
 from scenelet.recipes import load_recipe
-from scenelet.training.run import is_new
+from scenelet.training.folder import require_new
 from scenelet.workflows.compress import compress, prune_settings
 from scenelet.workflows.fit import fit
 
@@ -100,9 +100,8 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if absent:
             raise AudioError(f"{len(absent)} of {len(paths)} recordings do not exist ({first_few(absent)})")
         config = self._config()
-        quiet = contextlib.nullcontext() if self.verbose else silence()
         # layers draw first weights that are not used from PyTorch's own generator; the caller's draws stay as they were
-        with quiet, torch.random.fork_rng(devices=[]), self._folder() as folder:
+        with quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
             audio_dir = write_listing(folder, paths, labels, named)
             fit(folder / CLIPS, folder, config, recipe=os.fspath(self.recipe), audio_dir=audio_dir, talk=self.verbose)
             compress(folder, folder / MODEL)
@@ -172,8 +171,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 yield Path(folder)
             return
         run = Path(self.run)
-        if not is_new(run, run / CLIPS):
-            raise RunError(f"{run}: exists already; choose another run, or None to keep none")
+        require_new(run, "choose another run, or None to keep none", beside=run / CLIPS)
         make_folder(run)
         yield run
 

@@ -10,7 +10,7 @@ from scenelet.data.sources import load_table
 from scenelet.data.splits import fingerprint, make_split
 from scenelet.data.table import Clip, ClipTable
 from scenelet.data.tau import is_tau_root
-from scenelet.errors import AudioError, DataError, UsageError
+from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
 from scenelet.reports.evaluation import ClipResult, write_report
 from scenelet.reports.places import city_figures, figures
 
@@ -53,7 +53,8 @@ def evaluate(
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
     if unknown:
         raise DataError(
-            f"{data}: label {unknown[0]!r} is not one of the model's ({', '.join(classifier.labels)});"
+            f"{data}: label {unknown[0]!r} is not one of the model's ({', '.join(classifier.labels)})"
+            f"{did_you_mean(unknown[0], classifier.labels)};"
             " rename it or leave these clips out"
         )
     results = []

@@ -16,6 +16,7 @@ from scenelet.classifier import Classifier
 from scenelet.compression.pack import pack
 from scenelet.confidence import Threshold, threshold
 from scenelet.config import PruneConfig
+from scenelet.console import working
 from scenelet.data.splits import fingerprint
 from scenelet.metrics import summary
 from scenelet.nn.standardise import Standardised
@@ -67,7 +68,8 @@ def finish(
     Raises:
         SceneletError: as `shrink`.
     """
-    dense = {side: measure(network, clips, record.labels) for side, clips in sides.held_out()}
+    with working("Measuring the trained network"):
+        dense = {side: measure(network, clips, record.labels) for side, clips in sides.held_out()}
 
     def file_of(network: Standardised, masks: Masks, settings: PruneConfig, results: Mapping[str, Any]) -> bytes:
         return modelfile.encode(_model(network, record, sides, masks, settings, results))
@@ -86,7 +88,8 @@ def finish(
     results = {"dense": _brief(dense)}
     held = modelfile.decode(file_of(network, shrunk.masks, shrunk.settings, results), description)
     classifier = Classifier(held)
-    answers = {side: file_probabilities(classifier, clips.features) for side, clips in sides.held_out()}
+    with working("Measuring the file"):
+        answers = {side: file_probabilities(classifier, clips.features) for side, clips in sides.held_out()}
     compressed = {side: summary(clips.targets, answers[side], record.labels) for side, clips in sides.held_out()}
     results |= {"compressed": _brief(compressed), **_unsure(sides, answers)}
     file = file_of(network, shrunk.masks, shrunk.settings, results)

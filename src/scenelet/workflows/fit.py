@@ -10,17 +10,20 @@ import torch
 from scenelet import modelfile
 from scenelet.compression.pack import pack
 from scenelet.config import RunConfig, setting_keys
-from scenelet.console import say
+from scenelet.console import say, working
 from scenelet.data.sources import load_table
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
 from scenelet.training import run as runs
 from scenelet.training.batches import EpochBatches
-from scenelet.training.loop import train
+from scenelet.training.estimate import say_estimate
+from scenelet.training.folder import RESUME_MEND, is_begun, require_new
+from scenelet.training.loop import has_checkpoint, train
 from scenelet.training.losses import build_loss
 from scenelet.training.mixing import UNMIXED, build_mixer
 from scenelet.training.module import SceneModule
 from scenelet.training.moves import build_moves
+from scenelet.wording import counted
 from scenelet.workflows.fit_network import DEPTHS, Limits, fit_network
 from scenelet.workflows.sides import Sides, load_sides, measure
 from scenelet.workflows.teacher import Teacher, find_teacher
@@ -67,6 +70,8 @@ def fit(
     if config is not None and limits is not None and limits != Limits():
         config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
     config = _settings(data, out, config, resume)
+    if talk and resume and not is_begun(out):
+        say(f"{out}: holds no run yet, so one is begun")
     source = runs.DataRecord(
         path=str(data.resolve()),
         audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
@@ -90,13 +95,16 @@ def fit(
     )
     parameters = sum(p.numel() for p in network.parameters())
     if talk:
-        epochs = f"{config.schedule.epochs} epochs of {len(sides.train)} clips"
+        epochs = f"{counted(config.schedule.epochs, 'epoch')} of {len(sides.train):,} clips"
         by = "" if taught is None else f", taught by {taught.record['run']}"
         say(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}")
+        if not (resume and has_checkpoint(out)):
+            say_estimate(module, config)
     train(module, config.precision, out, resume, config.select == "validation", description, talk)
     minutes = sum(row["seconds"] for row in module.history) / 60
 
-    metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
+    with working("Measuring"):
+        metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
     metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
     runs.save_weights(out, network)
     runs.plot_curves(out, module.history)
@@ -106,7 +114,8 @@ def fit(
 
 def _within(config: RunConfig, limits: Limits, labels: tuple[str, ...], talk: bool) -> RunConfig:
     """The settings with a network that is within the limits."""
-    config, costs = fit_network(config, labels, limits)
+    with working("Finding width and depth"):
+        config, costs = fit_network(config, labels, limits)
     if talk:
         chosen = {"width": config.network.width} | {
             name: getattr(config.network, name) for name in DEPTHS if name in model_settings(config.network.name)
@@ -136,8 +145,7 @@ def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Call
 
 def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
     """The settings to train with; refuses to write over a run, or to resume one with other settings."""
-    begun = (out / runs.RECORD).exists()
-    if begun and resume:
+    if resume and is_begun(out):
         stored = runs.read_record(out).config
         if config is not None and config != stored:
             first = next(key for key in setting_keys() if _value(config, key) != _value(stored, key))
@@ -148,8 +156,8 @@ def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool) -> 
         return stored
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
-    if not resume and not runs.is_new(out, data):
-        raise RunError(f"{out}: exists already; choose another --out, or go on with --resume")
+    if not resume:
+        require_new(out, RESUME_MEND, beside=data)
     return config
 
 

@@ -9,16 +9,15 @@ import torch
 
 from scenelet.compression.pack import pack
 from scenelet.config import RunConfig
-from scenelet.console import say
-from scenelet.data.sources import load_table
-from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds
-from scenelet.data.table import ClipTable
-from scenelet.errors import DataError, RunError, SceneletError, UsageError
+from scenelet.console import complain, say
+from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.files import make_folder
-from scenelet.recipes.tables import Row, SystemTable, load_table_of_systems
+from scenelet.recipes.tables import Row, SystemTable
 from scenelet.reports.comparison import RowResult, compare, macro_accuracy, stated
 from scenelet.reports.comparison_files import require_same, write_comparison, write_plot
 from scenelet.training.run import DataRecord, build_network
+from scenelet.wording import counted, duration
+from scenelet.workflows.early import plan
 from scenelet.workflows.grid import Cell, Store, cell_of
 from scenelet.workflows.shrink import require_budget
 
@@ -61,11 +60,17 @@ def reproduce(
     Raises:
         SceneletError: data, table or budget cannot be used, or a training diverged; finished cells are kept.
     """
-    systems = load_table_of_systems(name)
-    if reference is not None:
-        systems = systems.against(reference)
-    budget = budget or systems.budget
-    table = load_table(data, audio_dir, three_classes)
+    asked = plan(
+        name,
+        data,
+        budget=budget,
+        folds=folds,
+        cities=cities,
+        reference=reference,
+        audio_dir=audio_dir,
+        three_classes=three_classes,
+    )
+    systems, budget, configs, table = asked.systems, asked.budget, asked.configs, asked.table
     described = f"{data.name}: {table.describe()}"
     say(described)
     source = DataRecord(
@@ -74,8 +79,7 @@ def reproduce(
         three_classes=three_classes,
     )
     store = Store(out, source, table, cache_dir)
-    cells = _cells(systems, budget, seeds, _held_out(table, folds, cities), cities)
-    configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    cells = _cells(systems, budget, seeds, asked.held_out, cities)
     for row, config in configs.items():
         _require_a_network(config, table.labels, f"{row} under {budget}")
     for taught in (row for row in systems.rows if row.teacher is not None):
@@ -110,7 +114,7 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
             waiting.append(cell)
         else:
             store.clean_up(cell)
-    say(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before")
+    say(f"{counted(len(cells), 'cell')}, {len(cells) - len(waiting)} of them finished before")
     done, started, failed = 0, time.monotonic(), []
     for wait in (False, True):
         postponed = []
@@ -120,15 +124,17 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
                     postponed.append(cell)
                     continue
                 try:
-                    result = store.result(cell) or store.compute(cell, _title(cell))
+                    if (result := store.result(cell)) is None:
+                        say(f"begun: {_title(cell)}")
+                        result = store.compute(cell, _title(cell))
                 except SceneletError as error:
                     failed.append(f"{_title(cell)}: {error}")
-                    say(f"failed: {failed[-1]}")
+                    complain(f"failed: {failed[-1]}")
                     continue
             done += 1
-            left = (time.monotonic() - started) / done * (len(waiting) - index - 1) / 60
+            left = (time.monotonic() - started) / done * (len(waiting) - index - 1)
             accuracy = f"{100 * macro_accuracy(result):.1f} %"
-            say(f"{_title(cell)}: {accuracy}, {60 * result.minutes:,.0f} s; about {left:.0f} min left")
+            say(f"{_title(cell)}: {accuracy}, {duration(60 * result.minutes)}; about {duration(left)} left")
             report()
         waiting = postponed
     if failed:
@@ -164,23 +170,6 @@ def _require_a_teacher(row: str, teacher: str, configs: Mapping[str, RunConfig])
     for what in ("features", "window"):
         if getattr(configs[row], what) != getattr(configs[teacher], what):
             raise UsageError(f"row {row!r}: its teacher {teacher!r} has other {what}; give both the same")
-
-
-def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:
-    """Names of the folds or cities to hold out; ("",) is the data's own split."""
-    if cities:
-        if folds:
-            raise UsageError("give --fold or --cities, not both")
-        if len(table.cities) < 2:
-            raise DataError(
-                f"{table.root}: {table.source} names {len(table.cities)} cities; --cities needs two or more"
-            )
-        return table.cities
-    if folds and not table.folds:
-        raise UsageError(f"--fold {folds[0]}: {table.source} has no folds")
-    if folds:
-        return tuple(dict.fromkeys(FOLDS_TOGETHER.join(held_out_folds(table, fold)) for fold in folds))
-    return table.folds if len(table.folds) > 1 else ("",)
 
 
 def _row_result(row: Row, config: RunConfig, cells: Sequence[Cell], store: Store) -> RowResult:

@@ -9,6 +9,7 @@ from torch import nn
 
 from scenelet.compression import prune
 from scenelet.compression.quantize import LEVELS, quantize
+from scenelet.console import track
 from scenelet.nn.standardise import Standardised
 from scenelet.reports.sensitivity import LayerLoss
 from scenelet.training.batches import ClipSet
@@ -30,7 +31,8 @@ def layer_losses(network: Standardised, sides: Sides) -> list[LayerLoss]:
 
     losses = [LayerLoss("whole", "", 0, log_loss(network))]
     pruned = prune.convolution_weights(network)
-    for name, weight in (pruned | _dense_weights(network)).items():
+    weights = pruned | _dense_weights(network)
+    for name, weight in track(weights.items(), "Sensitivity of layers", len(weights)):
         for change, values in _changes(weight.detach(), SPARSITIES if name in pruned else ()):
             trial = copy.deepcopy(network)
             with torch.no_grad():

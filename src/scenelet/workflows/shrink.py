@@ -11,12 +11,13 @@ from scenelet.compression import prune
 from scenelet.compression.pack import pack
 from scenelet.compression.quantize import WeightFormat, round_network
 from scenelet.config import PruneConfig, RunConfig
-from scenelet.console import say
+from scenelet.console import say, working
 from scenelet.errors import RunError, UsageError
 from scenelet.files import make_folder, replace_file
 from scenelet.modelfile import encode
 from scenelet.nn.standardise import Standardised
 from scenelet.training.module import Masks
+from scenelet.wording import counted
 from scenelet.workflows.sides import Sides, cut_validation, measure
 from scenelet.workflows.tune import prune_and_tune
 
@@ -135,7 +136,8 @@ def choose(
         RunError: every format diverged.
     """
     settings = config.prune
-    fitting = _fitting(network, settings, size)
+    with working("Finding what fits"):
+        fitting = _fitting(network, settings, size)
     if len(fitting) == 1:
         trials = [Trial(*fitting[0], None, 0.0)]
     else:
@@ -215,7 +217,7 @@ def _try(
     assert sides.validation is not None
     log_loss = float(measure(trial, sides.validation, sides.labels)["log_loss"])
     if talk:
-        say(f"{what}: log loss {log_loss:.3f} on validation clips, fine-tuned for {epochs} epochs")
+        say(f"{what}: log loss {log_loss:.3f} on validation clips, fine-tuned for {counted(epochs, 'epoch')}")
     return Trial(dtype, sparsity, log_loss, minutes)
 
 

@@ -1,0 +1,38 @@
+"""A command line that cannot be understood, as one sentence."""
+
+import re
+from typing import Any
+
+import typer
+
+from scenelet.errors import did_you_mean
+
+UsageFault: type[Exception] = typer.BadParameter.__mro__[1]
+"""What Typer raises for a command line that it cannot understand; it gives the class no public name."""
+
+
+def usage_sentence(fault: Exception) -> str:
+    """What is wrong, the nearest thing that would be right, and where to read on."""
+    context: Any = getattr(fault, "ctx", None)
+    where = f" (see {context.command_path} --help)" if context is not None else ""
+    return f"{_what(fault, context)}{where}"
+
+
+def _what(fault: Any, context: Any) -> str:
+    parameter: Any = getattr(fault, "param", None)
+    message: str = fault.format_message().strip()
+    if type(fault).__name__ == "NoSuchOption":
+        known = [name for each in context.command.params for name in (*each.opts, *each.secondary_opts)]
+        return f"there is no option {fault.option_name}{did_you_mean(fault.option_name, (*known, '--help'))}"
+    if type(fault).__name__ == "MissingParameter" and parameter is not None:
+        name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.name.upper()
+        help_text = f": {parameter.help.rstrip('.')}" if getattr(parameter, "help", None) else ""
+        return f"{parameter.param_type_name} {name} is missing{help_text}"
+    if command := re.match(r"No such command '(.*?)'", message):
+        known = context.command.list_commands(context)
+        return f"there is no command {command[1]!r}{did_you_mean(command[1], known)}"
+    if choice := re.match(r"Invalid value for '(.*?)': (?:Value error, )?'(.*)' is not one of (.*?)\.?$", message):
+        known = re.findall(r"'(.*?)'", choice[3])
+        return f"{choice[1]} {choice[2]}: it is one of {', '.join(known)}{did_you_mean(choice[2], known)}"
+    message = message.replace("Value error, ", "").rstrip(".")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,102 @@
+"""How long a training will take, from a few real steps on a copy of the network."""
+
+import copy
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.console import say, working
+from scenelet.data.cache import ClipFeatures
+from scenelet.process import keep_freed_memory
+from scenelet.training.batches import EVALUATION_BATCH, clip_probabilities
+from scenelet.training.loop import Precision, takes_bf16
+from scenelet.training.module import SceneModule
+from scenelet.wording import counted, duration
+
+FEW_STEPS = 100
+"""A training of fewer steps is not worth an estimate."""
+SECONDS, STEPS = 1.0, 2
+"""The steps that are timed: until these seconds are over, and so many at least."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of an epoch, with its validation, and of an epoch of the fine-tuning that comes after."""
+
+    epoch: float
+    tuning_epoch: float
+
+
+def say_estimate(module: SceneModule, config: RunConfig) -> None:
+    """One line on what the training will cost; nothing of a short one, nor on a GPU, which is not measured."""
+    steps = len(module.batches(0)) * config.schedule.epochs
+    if steps < FEW_STEPS or torch.cuda.is_available() or torch.backends.mps.is_available():
+        return
+    with working("Timing a few steps"):
+        found = estimate(module, config)
+    epochs = config.schedule.epochs
+    line = f"an epoch takes about {duration(found.epoch)}: {counted(epochs, 'epoch')} in about"
+    line += f" {duration(epochs * found.epoch)}"
+    if config.prune.epochs and config.prune.budget is None:
+        tuning = duration(config.prune.epochs * found.tuning_epoch)
+        line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {tuning}"
+    say(line)
+
+
+def estimate(module: SceneModule, config: RunConfig) -> Estimate:
+    """From real steps of `module` on a copy of its network; the module, and what it will draw, stay as they are."""
+    steps = len(module.batches(0))
+    step = seconds_per_step(module, config.precision)
+    validation = 0 if module.validation is None else len(module.validation.features.rows())
+    distilled = config.schedule.batch_size if config.prune.distil else 0  # windows a step that a teacher hears
+    window = _seconds_per_window(module) if validation or distilled else 0.0
+    return Estimate(steps * step + validation * window, steps * (step + distilled * window))
+
+
+def seconds_per_step(module: SceneModule, precision: Precision) -> float:
+    """The mean of a few training steps; a first one, which compiles and takes memory, is made before."""
+    keep_freed_memory()
+    trial = SceneModule(
+        copy.deepcopy(module.network),
+        module.loss,
+        module.schedule,
+        module.batches,
+        masks=module.masks_of,
+        quantize=module.quantize,
+        teacher=module.teacher,
+    ).train()
+    chosen: Any = trial.configure_optimizers()
+    optimizer, scheduler = chosen["optimizer"], chosen["lr_scheduler"]["scheduler"]
+    trial.on_train_epoch_start()
+    every = itertools.chain.from_iterable(map(module.batches, range(module.schedule.epochs)))
+    taken, before = list[float](), time.perf_counter()
+    for batch in every:
+        with torch.autocast("cpu", torch.bfloat16, enabled=takes_bf16(precision), cache_enabled=False):
+            loss = trial.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        trial.on_after_backward()
+        optimizer.step()
+        scheduler.step()
+        trial.on_train_batch_end()
+        now = time.perf_counter()
+        taken.append(now - before)
+        before = now
+        if len(taken) > STEPS and sum(taken[1:]) >= SECONDS:
+            break
+    return sum(taken[1:]) / len(taken[1:])
+
+
+def _seconds_per_window(module: SceneModule) -> float:
+    """Of the network without training, as validation runs it."""
+    some = module.batches(0).clips.features
+    rows = some.rows()[:EVALUATION_BATCH]
+    features = ClipFeatures(some.values, rows, np.ones_like(rows))
+    started = time.perf_counter()
+    clip_probabilities(module.network, features)
+    return (time.perf_counter() - started) / len(rows)

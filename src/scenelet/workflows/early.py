@@ -1,0 +1,95 @@
+"""What can be refused before PyTorch is loaded, which takes seconds: asked by the commands, and by the verbs again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenelet.config import RunConfig, SplitConfig
+from scenelet.data.sources import load_table
+from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds, make_split
+from scenelet.data.table import ClipTable
+from scenelet.errors import DataError, UsageError
+from scenelet.recipes.tables import SystemTable, load_table_of_systems
+from scenelet.training.folder import require_run
+
+
+def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:
+    """Check that the recordings can be found and split.
+
+    Raises:
+        SceneletError: as `load_table` and `make_split`.
+    """
+    make_split(load_table(data, audio_dir, three_classes), split)
+
+
+def require_compressible(run: Path, out: Path, sparsity: float | None, budget: int | None) -> None:
+    """Check what `compress` is asked for.
+
+    Raises:
+        UsageError: a sparsity and a budget, or no name of a model file.
+        RunError: no such run.
+    """
+    if sparsity is not None and budget is not None:
+        raise UsageError("give a sparsity or a budget, not both")
+    if out.suffix != ".scn":
+        raise UsageError(f"{out}: a model file's name ends in .scn")
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder; give the name of the file to write")
+    require_run(run)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `reproduce` is asked for.
+
+    Attributes:
+        systems: the table of systems.
+        budget: a recipe's name or a TOML file.
+        configs: row -> its settings.
+        table: the recordings.
+        held_out: folds (or cities) to hold out; ("",) is the data's own split.
+    """
+
+    systems: SystemTable
+    budget: str
+    configs: dict[str, RunConfig]
+    table: ClipTable
+    held_out: tuple[str, ...]
+
+
+def plan(
+    name: str,
+    data: Path,
+    *,
+    budget: str | None,
+    folds: Sequence[str],
+    cities: bool,
+    reference: str | None,
+    audio_dir: Path | None,
+    three_classes: bool,
+) -> Plan:
+    """What `scenelet.workflows.reproduce.reproduce` is to compute; arguments and errors as there."""
+    systems = load_table_of_systems(name)
+    if reference is not None:
+        systems = systems.against(reference)
+    budget = budget or systems.budget
+    configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    table = load_table(data, audio_dir, three_classes)
+    return Plan(systems, budget, configs, table, _held_out(table, folds, cities))
+
+
+def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:
+    """Names of the folds or cities to hold out."""
+    if cities:
+        if folds:
+            raise UsageError("give --fold or --cities, not both")
+        if len(table.cities) < 2:
+            raise DataError(
+                f"{table.root}: {table.source} names {len(table.cities)} cities; --cities needs two or more"
+            )
+        return table.cities
+    if folds and not table.folds:
+        raise UsageError(f"--fold {folds[0]}: {table.source} has no folds")
+    if folds:
+        return tuple(dict.fromkeys(FOLDS_TOGETHER.join(held_out_folds(table, fold)) for fold in folds))
+    return table.folds if len(table.folds) > 1 else ("",)

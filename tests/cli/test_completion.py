@@ -1,0 +1,66 @@
+"""Completion, asked for as a shell asks: words in an environment variable, offers on stdout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import setting_keys
+from scenelet.recipes import list_recipes
+
+SCRIPT = """
+import sys
+from scenelet.cli import main
+sys.argv[0] = "scenelet"
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+HEAVY = {"torch", "onnxruntime", "onnx", "scipy", "lightning", "matplotlib"}
+
+
+def offers(line: str, folder: Path) -> list[str]:
+    """What bash is offered at the end of a line, in a folder."""
+    words = line.split(" ")
+    asked = {"_SCENELET_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=os.environ | asked, cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert "typer" in done.stderr.split()
+    assert not set(done.stderr.split()) & HEAVY
+    return done.stdout.split()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("mine.scn", "mine.toml", "mine.wav"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_names(folder: Path) -> None:
+    assert offers("scenelet tr", folder) == ["train"]
+    assert offers("scenelet predict ", folder) == ["esc10", "mine.scn"]
+    assert offers("scenelet predict esc10 mi", folder) == []  # paths are the shell's own
+    assert offers("scenelet train x --recipe ", folder) == [*list_recipes(), "mine.toml"]
+    assert offers("scenelet train x --set schedule.ep", folder) == ["schedule.epochs="]
+
+
+def test_keys_and_choices(folder: Path) -> None:
+    assert offers("scenelet train x --set ", folder) == [f"{key}=" for key in setting_keys()]
+    assert offers("scenelet evaluate esc10 x --split t", folder) == ["test", "train"]
+    assert offers("scenelet reproduce table", folder) == ["table2", "table3", "table4"]
+    assert offers("scenelet compress run --dtype int", folder) == ["int8", "int4"]
+    assert offers("scenelet compress run --budget ", folder) == []
+
+
+def test_data_sets(folder: Path) -> None:
+    assert offers("scenelet fetch ", folder) == ["esc10", "tau2020-3class", "tau2019"]
+
+
+def test_there_is_a_script_to_install(command: object) -> None:
+    code, out, _ = command("--show-completion", "bash") if callable(command) else (1, "", "")
+    assert (code, "_SCENELET_COMPLETE=complete_bash" in out) == (0, True)

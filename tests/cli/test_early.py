@@ -1,0 +1,46 @@
+"""What is wrong with a command is said before PyTorch is loaded, which takes seconds."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def no_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loads what loads PyTorch fails, and not with an error of ours."""
+    for verb in ("fit", "compress", "reproduce", "demo"):
+        monkeypatch.setitem(sys.modules, f"scenelet.workflows.{verb}", None)
+
+
+@pytest.mark.usefixtures("no_verbs")
+def test_refused_at_once(command: Command, tone_set: Path, tmp_path: Path) -> None:
+    run, model, full = tmp_path / "run", tmp_path / "m.scn", tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.txt").touch()
+    cases = [
+        (("train", tone_set, "--out", full), 1, "exists already; choose another --out, or go on with --resume"),
+        (("train", tmp_path / "nix", "--out", run), 1, "nix: no such file or folder"),
+        (("train", tone_set, "--out", run, "--fold", "11"), 1, "no fold '11'; there are 1 2 3"),
+        (("train", tone_set, "--out", run, "--recipe", "bset"), 2, "did you mean 'best'?"),
+        (("train", tone_set, "--out", run, "--set", "mixing.mixupp=1"), 2, "did you mean 'mixing.mixup'?"),
+        (("train", tone_set, "--out", run, "--teacher", tmp_path), 1, "not a run folder"),
+        (("train", tone_set, "--out", run, "--macs", "many"), 2, "--macs many"),
+        (("compress", tmp_path, "--out", model), 1, "not a run folder"),
+        (("compress", tmp_path, "--out", tmp_path / "m.onnx"), 2, "ends in .scn"),
+        (("compress", tmp_path, "--out", model, "--budget", "1kB", "--sparsity", "0.5"), 2, "not both"),
+        (("reproduce", "table3", tmp_path / "nix"), 1, "no such file or folder"),
+        (("reproduce", "table3", tone_set, "--fold", "1", "--cities"), 2, "not both"),
+        (("reproduce", "table3", tone_set, "--budget", "smal"), 2, "did you mean 'small'?"),
+        (("reproduce", "table3", tone_set, "--reference", "CP-ResNet"), 2, "did you mean"),
+        (("demo", "--out", full), 1, "exists already; choose another --out"),
+    ]
+    for arguments, expected, words in cases:
+        code, out, err = command(*arguments)
+        assert (code, out, len(err.splitlines())) == (expected, "", 1)
+        assert err.startswith("error: ")
+        assert words in err
+    assert sorted(tmp_path.iterdir()) == [full]

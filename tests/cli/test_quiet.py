@@ -1,0 +1,67 @@
+"""`--quiet` and `--format json`: results on stdout, errors on stderr, and nothing else there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def train(tone_set: Path, tiny_settings: list[str]) -> list[object]:
+    changes = [part for one in (*tiny_settings, "schedule.epochs=1", "prune.epochs=0") for part in ("--set", one)]
+    return ["train", tone_set, "--fold", "1", *changes]
+
+
+def test_the_same_results_and_no_talk(command: Command, model: Path, tone_set: Path, tmp_path: Path) -> None:
+    recording = tone_set.parent / "low0.wav"
+    for line in (
+        ("check", tone_set, "--fold", "1", "--format", "json"),
+        ("info", model, "--format", "json"),
+        ("predict", model, recording),
+        ("export", model, "--out", tmp_path / "m.onnx"),
+        ("export", model, "--out", tmp_path / "m.h", "--format", "json"),
+    ):
+        said, quiet = command(*line), command(*line, "--quiet")
+        assert quiet == (said[0], said[1], "")
+        assert said[1] != ""
+
+
+def test_errors_are_said_all_the_same(command: Command, model: Path, tmp_path: Path) -> None:
+    code, out, err = command("predict", "-q", model, tmp_path / "nix.wav", "--format", "json")
+    assert (code, json.loads(out)) == (1, [])
+    assert err.startswith(f"error: {tmp_path / 'nix.wav'}")
+    assert command("info", "-q", tmp_path / "nix.scn")[2].startswith("error: ")
+
+
+def test_nothing_is_asked(command: Command, tmp_path: Path) -> None:
+    code, _, err = command("fetch", "-q", "esc10", "--out", tmp_path / "data")
+    assert code == 2
+    assert err == "error: --quiet asks nothing; read the licence without it, or give --accept-licence\n"
+
+
+def test_a_run_and_its_file(command: Command, train: list[object], tmp_path: Path) -> None:
+    run, file = tmp_path / "run", tmp_path / "m.scn"
+    code, out, err = command(*train, "--out", run, "-q", "--format", "json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert told.pop("run") == str(run)
+    assert told == json.loads((run / "metrics.json").read_text())
+    code, out, err = command("compress", run, "--out", file, "-q", "--format", "json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["bytes"] == file.stat().st_size
+    code, out, err = command("compress", run, "--out", file, "--sparsity", "0", "--gradual", "0.5")
+    assert (code, out) == (2, "")
+    assert "--gradual prunes step by step, and nothing is pruned here" in err
+    assert "this run's prune.epochs is 0" in command("compress", run, "--out", file, "--gradual", "0.5")[2]
+
+
+def test_a_run_to_resume_that_is_none(command: Command, train: list[object], tmp_path: Path) -> None:
+    code, out, err = command(*train, "--out", tmp_path / "run", "--resume")
+    assert code == 0
+    assert f"{tmp_path / 'run'}: holds no run yet, so one is begun" in err.splitlines()
+    assert "1 epoch of 16 clips" in err
+    assert out.startswith("test: macro accuracy")
+    assert "is begun" not in command(*train, "--out", tmp_path / "run", "--resume")[2]

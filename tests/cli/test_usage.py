@@ -1,0 +1,86 @@
+"""A command line that cannot be understood: one sentence, the nearest thing that would be right, exit code 2."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scenelet._version import __version__
+from scenelet.errors import missing_extra
+
+Command = Callable[..., tuple[int, str, str]]
+
+WRONG = {
+    "trian": "there is no command 'trian'; did you mean 'train'? (see scenelet --help)",
+    "submit wriet": "there is no command 'wriet'; did you mean 'write'? (see scenelet submit --help)",
+    "train x --recpie y": "there is no option --recpie; did you mean '--recipe'? (see scenelet train --help)",
+    "info esc10 --quite": "there is no option --quite; did you mean '--quiet'? (see scenelet info --help)",
+    "train x": "option --out is missing: Run folder to write (see scenelet train --help)",
+    "info": "argument MODEL is missing: Model file, NAME.scn, or the model",
+    "info esc10 --format jsno": "--format jsno: it is one of table, json; did you mean 'json'?",
+    "predict esc10 a.wav --runtime onxruntime": "--runtime onxruntime: it is one of onnxruntime, openvino",
+    "compress run --out m.scn --dtype int16": "--dtype int16: it is one of auto, fp16, fp32, int8, int4",
+    "train x --out": "option '--out' requires an argument",
+    "info esc10 more": "got unexpected extra argument",
+    "demo --seed one": "invalid value for '--seed'",
+    "fetch esc1 --out d": "no data set is named 'esc1'; there are esc10, tau2020-3class, tau2019; did you mean",
+    "reproduce tabel3 x": "did you mean 'table3'?",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_one_sentence_and_what_was_meant(command: Command, line: str) -> None:
+    code, out, err = command(*line.split())
+    assert (code, out) == (2, "")
+    (sentence,) = err.splitlines()
+    assert sentence.startswith("error: ")
+    assert WRONG[line] in sentence
+
+
+def test_nothing_asked_is_help(command: Command) -> None:
+    code, out, err = command()
+    assert code == 2
+    assert "Commands:" in out + err
+    assert "error" not in err
+
+
+def test_version(command: Command) -> None:
+    assert command("--version") == (0, f"scenelet {__version__}\n", "")
+    run = subprocess.run([sys.executable, "-m", "scenelet", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"scenelet {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("torch", "train"),
+        ("sklearn.base", "train"),
+        ("requests", "fetch"),
+        ("uvicorn.config", "serve"),
+        ("fastapi_offline", "serve"),
+        ("sounddevice", "mic"),
+        ("openvino", "openvino"),
+    ],
+)
+def test_what_is_missing_is_installed_by(module: str, extra: str) -> None:
+    hint = missing_extra(ModuleNotFoundError(f"No module named {module!r}", name=module))
+    assert hint is not None
+    assert hint.startswith(f"this needs {module.partition('.')[0]}; ")
+    assert f'pip install "scenelet[{extra}]"' in hint
+
+
+def test_what_names_no_module_is_looked_for_in_the_sentence() -> None:
+    lightning = ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available. Try one.")
+    assert "scenelet[train]" in str(missing_extra(lightning))
+    assert missing_extra(ModuleNotFoundError("No module named 'scenelet.nix'", name="scenelet.nix")) is None
+
+
+def test_a_missing_extra_is_one_sentence(command: Command, monkeypatch: pytest.MonkeyPatch, tone_set: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "scenelet.workflows.fit", raising=False)
+    monkeypatch.delitem(sys.modules, "scenelet.workflows", raising=False)
+    code, out, err = command("train", tone_set, "--out", tone_set.parent / "nix", "--fold", "1")
+    assert (code, out) == (1, "")
+    assert err == 'error: this needs torch; install it with: pip install "scenelet[train]", or ".[train]" in a clone\n'

@@ -1,0 +1,88 @@
+"""The estimate before training: what it says, and that it leaves no trace in what is trained."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from scenelet.config import NetworkConfig, RunConfig
+from scenelet.recipes import load_recipe
+from scenelet.training import estimate as estimates
+from scenelet.training.estimate import Estimate, estimate, say_estimate
+from scenelet.training.module import SceneModule
+from scenelet.training.run import DataRecord, build_network
+from scenelet.workflows.fit import epoch_batches, fit
+from scenelet.workflows.sides import load_sides
+
+
+@pytest.fixture
+def config(tiny_settings: list[str]) -> RunConfig:
+    split = ["split.fold=1", "split.validation_fraction=0.3"]
+    return load_recipe("fast", [*tiny_settings, *split, "schedule.epochs=2", "prune.distil=0.5", "prune.epochs=30"])
+
+
+@pytest.fixture
+def module(config: RunConfig, tone_set: Path) -> SceneModule:
+    sides = load_sides(DataRecord(path=str(tone_set)), config, None, talk=False)
+    network = build_network(config, 2, torch.zeros(32), torch.ones(32))
+    return SceneModule(
+        network, torch.nn.CrossEntropyLoss(), config.schedule, epoch_batches(sides, config), sides.validation
+    )
+
+
+@pytest.mark.parametrize("name", ["shared_resnet", "dcase2020_baseline"])  # the second has dropout
+def test_the_weights_are_the_same_bit_for_bit(
+    name: str, config: RunConfig, tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name != config.network.name:
+        config = config.model_copy(update={"network": NetworkConfig(name=name)})
+    trained = {}
+    for few, times in ((10**9, 0), (0, 1)):
+        monkeypatch.setattr(estimates, "FEW_STEPS", few)
+        asked: list[float] = []
+        own = estimates.seconds_per_step
+        monkeypatch.setattr(estimates, "seconds_per_step", lambda *a, own=own, asked=asked: asked.append(1) or own(*a))
+        fit(tone_set, tmp_path / str(few), config)
+        assert len(asked) == times
+        trained[few] = torch.load(tmp_path / str(few) / "model.pt", weights_only=True)
+        monkeypatch.undo()
+    without, with_estimate = trained.values()
+    assert all(torch.equal(without[key], with_estimate[key]) for key in without)
+
+
+def test_nothing_of_the_module_changes(module: SceneModule, config: RunConfig) -> None:
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    random = torch.random.get_rng_state()
+    estimate(module, config)
+    assert all(torch.equal(value, module.state_dict()[key]) for key, value in before.items())
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert module.network.training
+    assert module.history == []
+
+
+def test_what_is_counted(module: SceneModule, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by 1 s whenever it is asked: a step takes 1 s, and so do all windows that are measured."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    steps, windows = len(module.batches(0)), len(module.batches(0).clips)  # one window each, all at once
+    assert module.validation is not None
+    assert (steps, windows, len(module.validation)) == (3, 12, 4)
+    found = estimate(module, config)
+    assert found.epoch == pytest.approx(steps + len(module.validation) / windows)
+    assert found.tuning_epoch == pytest.approx(steps * (1 + config.schedule.batch_size / windows))
+    assert next(clock) == 1 + 1 + estimates.STEPS + 2  # the warm-up, the steps, the windows
+
+
+def test_what_is_said(
+    module: SceneModule, config: RunConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(estimates, "estimate", lambda *_: Estimate(4.12, 3.9))
+    say_estimate(module, config)
+    assert capsys.readouterr().err == ""  # of 6 steps
+    monkeypatch.setattr(estimates, "FEW_STEPS", 6)
+    say_estimate(module, config)
+    line = "an epoch takes about 4.1 s: 2 epochs in about 8.2 s"
+    assert capsys.readouterr().err == f"{line}, and the 30 of `scenelet compress` in about 2 min\n"
+    say_estimate(module, config.model_copy(update={"prune": config.prune.model_copy(update={"budget": 500_000})}))
+    assert capsys.readouterr().err == line + "\n"
