@@ -65,8 +65,7 @@ def test_version(command: Command) -> None:
     ],
 )
 def test_what_is_missing_is_installed_by(module: str, extra: str) -> None:
-    hint = missing_extra(ModuleNotFoundError(f"No module named {module!r}", name=module))
-    assert hint is not None
+    hint = str(missing_extra(ModuleNotFoundError(f"No module named {module!r}", name=module)))
     assert hint.startswith(f"this needs {module.partition('.')[0]}; ")
     assert f'pip install "scenelet[{extra}]"' in hint
 
