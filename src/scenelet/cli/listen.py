@@ -1,5 +1,6 @@
 """`scenelet listen`."""
 
+import contextlib
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scenelet.cli.formats import MODEL_HELP, Format, Runtime
-from scenelet.console import say, stderr
+from scenelet.console import has_bars, say, stderr
 from scenelet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,12 +121,15 @@ def _show(decisions: "Iterator[Decision]") -> None:
 
     out = Console(highlight=False)
     # on one terminal both are drawn by one console, or they would overwrite each other
-    with Live(console=out if out.is_terminal else stderr(), transient=True, refresh_per_second=8) as view:
+    drawn_by = out if out.is_terminal else stderr()
+    view = Live(console=drawn_by, transient=True, refresh_per_second=8) if has_bars() else None
+    with view or contextlib.nullcontext():
         for decision in decisions:
             if decision.changed:
                 text = "unsure" if decision.label is None else decision.label
                 out.print(f"{_clock(decision.seconds)}  {text}  {100 * decision.confidence:.1f} %", markup=False)
-            view.update(_view(decision))
+            if view is not None:
+                view.update(_view(decision))
 
 
 def _view(decision: "Decision") -> "RenderableType":
