@@ -3,6 +3,7 @@
 A setting that is not listed here is refused, so a misspelt key never passes in silence.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -208,7 +209,9 @@ def build_config(values: dict[str, Any], source: str) -> RunConfig:
         if first["type"] == "extra_forbidden":
             raise UsageError(f"{source}: unknown setting {key!r}{did_you_mean(key, setting_keys())}") from None
         where = f"setting {key!r}: " if key else ""
-        raise UsageError(f"{source}: {where}{first['msg'].removeprefix('Value error, ')}") from None
+        choices = re.findall(r"'(.*?)'", first["msg"]) if first["type"] == "literal_error" else ()
+        near = did_you_mean(str(first["input"]), choices)
+        raise UsageError(f"{source}: {where}{first['msg'].removeprefix('Value error, ')}{near}") from None
 
 
 def setting_keys() -> list[str]:

@@ -27,6 +27,7 @@ def test_refused_at_once(command: Command, tone_set: Path, tmp_path: Path) -> No
         (("train", tone_set, "--out", run, "--fold", "11"), 1, "no fold '11'; there are 1 2 3"),
         (("train", tone_set, "--out", run, "--recipe", "bset"), 2, "did you mean 'best'?"),
         (("train", tone_set, "--out", run, "--set", "mixing.mixupp=1"), 2, "did you mean 'mixing.mixup'?"),
+        (("train", tone_set, "--out", run, "--set", "loss.form=sotfmax"), 2, "did you mean 'softmax'?"),
         (("train", tone_set, "--out", run, "--teacher", tmp_path), 1, "not a run folder"),
         (("train", tone_set, "--out", run, "--macs", "many"), 2, "--macs many"),
         (("compress", tmp_path, "--out", model), 1, "not a run folder"),

@@ -109,7 +109,7 @@ def test_a_picture_is_written_whole_and_says_what_it_leaves_out(
     plot = tmp_path / "sizes.png"
     info(str(folder), plot=plot)
     assert plot.read_bytes().startswith(PNG)
-    assert capsys.readouterr().err == f"written: {plot}; 1 models of unknown accuracy are left out\n"
+    assert capsys.readouterr().err == f"written: {plot}; left out: 1 model of unknown accuracy\n"
     for refused, match in ((tmp_path / "sizes.pdf", r"ends in \.png"), (tmp_path / "none" / "a.png", "none")):
         with pytest.raises(Exception, match=match):
             info(str(folder), plot=refused)

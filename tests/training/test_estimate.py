@@ -38,7 +38,7 @@ def test_the_weights_are_the_same_bit_for_bit(
     if name != config.network.name:
         config = config.model_copy(update={"network": NetworkConfig(name=name)})
     trained = {}
-    for few, times in ((10**9, 0), (0, 1)):
+    for few, times in ((10**9, 0), (0, 2)):
         monkeypatch.setattr(estimates, "FEW_STEPS", few)
         asked: list[float] = []
         own = estimates.seconds_per_step
@@ -62,16 +62,28 @@ def test_nothing_of_the_module_changes(module: SceneModule, config: RunConfig) -
 
 
 def test_what_is_counted(module: SceneModule, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by 1 s whenever it is asked: a step takes 1 s, and so do all windows that are measured."""
-    clock = iter(range(1000))
-    monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
-    steps, windows = len(module.batches(0)), len(module.batches(0).clips)  # one window each, all at once
+    """A clock that goes on by 1 s whenever it is asked, and by 3 s where a teacher is: so long takes a step."""
+    clock, each = [0.0], [1.0]
+    own = estimates.seconds_per_step
+
+    def tick() -> float:
+        clock[0] += each[0]
+        return clock[0]
+
+    def timed(module: SceneModule, precision: str, teacher: object) -> float:
+        each[0] = 1.0 if teacher is None else 3.0
+        return own(module, precision, teacher)
+
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=tick))
+    monkeypatch.setattr(estimates, "seconds_per_step", timed)
+    monkeypatch.setattr(estimates, "EVALUATION_BATCH", 2)  # of 4 windows: half the time of all, 3 s
     assert module.validation is not None
-    assert (steps, windows, len(module.validation)) == (3, 12, 4)
-    found = estimate(module, config)
-    assert found.epoch == pytest.approx(steps + len(module.validation) / windows)
-    assert found.tuning_epoch == pytest.approx(steps * (1 + config.schedule.batch_size / windows))
-    assert next(clock) == 1 + 1 + estimates.STEPS + 2  # the warm-up, the steps, the windows
+    assert (len(module.batches(0)), len(module.validation)) == (3, 4)
+    assert estimate(module, config) == Estimate(3 * 1 + 2 * 3, 3 * 3)
+    assert clock == [4 * 1 + 4 * 3 + 2 * 3]  # a start, a warm-up and two steps, twice; then the windows
+    each[0] = 1.0
+    alike = config.model_copy(update={"prune": config.prune.model_copy(update={"distil": 0.0})})
+    assert estimate(module, alike) == Estimate(3 + 2, 3)
 
 
 def test_what_is_said(

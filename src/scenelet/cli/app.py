@@ -1,5 +1,6 @@
 """What all commands have in common: `--quiet`, and completion of what they take."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -35,11 +36,8 @@ class App(typer.Typer):
 def _with_common(function: Command) -> Command:
     """A command that takes `quiet` too."""
     signature = inspect.signature(function, eval_str=True)
-    for parameter in signature.parameters.values():
-        for info in getattr(parameter.annotation, "__metadata__", ()):
-            info.autocompletion = completion(function.__name__, parameter.name)
     own = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
-    parameters = [*signature.parameters.values(), own]
+    parameters = [*(_completed(function.__name__, each) for each in signature.parameters.values()), own]
 
     @functools.wraps(function)
     def command(*, quiet: bool, **arguments: Any) -> None:
@@ -49,3 +47,13 @@ def _with_common(function: Command) -> Command:
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _completed(command: str, parameter: inspect.Parameter) -> inspect.Parameter:
+    """The same parameter with what completes it; what another command may share is not touched."""
+    infos = getattr(parameter.annotation, "__metadata__", ())
+    if not infos:
+        return parameter
+    info = copy.copy(infos[0])
+    info.autocompletion = completion(command, parameter.name)
+    return parameter.replace(annotation=Annotated[parameter.annotation.__origin__, info])

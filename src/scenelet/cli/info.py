@@ -8,6 +8,7 @@ import typer
 
 from scenelet.cli.formats import MODEL_HELP, Format
 from scenelet.errors import ModelFileError, UsageError
+from scenelet.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,7 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     if plot is not None:
         replace_file(plot, plot_sizes(rows))
         unknown = sum(row.accuracy is None for row in rows)
-        without = f"; {unknown} models of unknown accuracy are left out" if unknown else ""
+        without = f"; left out: {counted(unknown, 'model')} of unknown accuracy" if unknown else ""
         say(f"written: {plot}{without}")
 
 

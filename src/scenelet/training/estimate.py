@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from scenelet.config import RunConfig
 from scenelet.console import say, working
 from scenelet.data.cache import ClipFeatures
 from scenelet.process import keep_freed_memory
-from scenelet.training.batches import EVALUATION_BATCH, clip_probabilities
+from scenelet.training.batches import EVALUATION_BATCH, ClipSet, clip_probabilities
 from scenelet.training.loop import Precision, takes_bf16
 from scenelet.training.module import SceneModule
 from scenelet.wording import counted, duration
@@ -51,14 +52,16 @@ def say_estimate(module: SceneModule, config: RunConfig) -> None:
 def estimate(module: SceneModule, config: RunConfig) -> Estimate:
     """From real steps of `module` on a copy of its network; the module, and what it will draw, stay as they are."""
     steps = len(module.batches(0))
-    step = seconds_per_step(module, config.precision)
-    validation = 0 if module.validation is None else len(module.validation.features.rows())
-    distilled = config.schedule.batch_size if config.prune.distil else 0  # windows a step that a teacher hears
-    window = _seconds_per_window(module) if validation or distilled else 0.0
-    return Estimate(steps * step + validation * window, steps * (step + distilled * window))
+    step = tuning_step = seconds_per_step(module, config.precision, module.teacher)
+    if config.prune.distil or module.teacher is not None:  # another teacher, or none
+        whole = copy.deepcopy(module.network).eval()
+        teacher = (whole, config.prune.distil) if config.prune.distil else None
+        tuning_step = seconds_per_step(module, config.precision, teacher)
+    validation = 0.0 if module.validation is None else _seconds_of_validation(module, module.validation)
+    return Estimate(steps * step + validation, steps * tuning_step)
 
 
-def seconds_per_step(module: SceneModule, precision: Precision) -> float:
+def seconds_per_step(module: SceneModule, precision: Precision, teacher: tuple[nn.Module, float] | None) -> float:
     """The mean of a few training steps; a first one, which compiles and takes memory, is made before."""
     keep_freed_memory()
     trial = SceneModule(
@@ -68,7 +71,7 @@ def seconds_per_step(module: SceneModule, precision: Precision) -> float:
         module.batches,
         masks=module.masks_of,
         quantize=module.quantize,
-        teacher=module.teacher,
+        teacher=teacher,
     ).train()
     chosen: Any = trial.configure_optimizers()
     optimizer, scheduler = chosen["optimizer"], chosen["lr_scheduler"]["scheduler"]
@@ -92,11 +95,12 @@ def seconds_per_step(module: SceneModule, precision: Precision) -> float:
     return sum(taken[1:]) / len(taken[1:])
 
 
-def _seconds_per_window(module: SceneModule) -> float:
-    """Of the network without training, as validation runs it."""
-    some = module.batches(0).clips.features
-    rows = some.rows()[:EVALUATION_BATCH]
-    features = ClipFeatures(some.values, rows, np.ones_like(rows))
+def _seconds_of_validation(module: SceneModule, clips: ClipSet) -> float:
+    """From a batch of its windows; a first time is not counted."""
+    rows = clips.features.rows()
+    some = rows[:EVALUATION_BATCH]
+    features = ClipFeatures(clips.features.values, some, np.ones_like(some))
+    clip_probabilities(module.network, features)
     started = time.perf_counter()
     clip_probabilities(module.network, features)
-    return (time.perf_counter() - started) / len(rows)
+    return (time.perf_counter() - started) / len(some) * len(rows)
