@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
-CODE = src tests bench docs
+CODE = src tests bench docs/conf.py docs/extensions docs/walkthrough.ipynb
 
 .PHONY: demo results test docs chromium lint types imports unit format clean
 
