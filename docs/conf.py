@@ -18,10 +18,11 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "commands",  # these four are ours, in docs/extensions
+    "commands",  # these five are ours, in docs/extensions
     "links",
     "mathml",
     "offline",
+    "signatures",
 ]
 exclude_patterns = ["_build", "extensions"]
 

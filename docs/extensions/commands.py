@@ -44,7 +44,8 @@ class Commands(SphinxDirective):
         section += nodes.literal_block("", f"scenelet {words} {usage}", language="text")
         section += nodes.paragraph("", command.help or "")
         for title, kind in (("arguments", "argument"), ("options", "option")):
-            rows = [self._row(p, context) for p in command.get_params(context) if p.param_type_name == kind]
+            own = [p for p in command.params if p.param_type_name == kind]  # without --help
+            rows = [self._row(parameter, context) for parameter in own]
             if rows:
                 section += nodes.rubric("", title)
                 section += nodes.definition_list("", *rows)
