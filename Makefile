@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
+CODE = src tests bench docs/conf.py docs/extensions docs/walkthrough.ipynb
 
-.PHONY: demo results test lint types imports unit format clean
+.PHONY: demo results test docs chromium lint types imports unit format clean
 
 demo: $(INSTALLED)
 	rm -rf demo
@@ -16,9 +17,18 @@ results: $(INSTALLED)
 
 test: lint types imports unit
 
+# The site, into docs/_build/html; runs the notebook. It fails on a warning, and on a page that would ask another host.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+# The browser of the tests that look at pages, on Debian and as root.
+chromium:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium
+
 lint: $(INSTALLED)
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
@@ -30,8 +40,8 @@ unit: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal
 
 format: $(INSTALLED)
-	$(BIN)/ruff check --fix src tests bench
-	$(BIN)/ruff format src tests bench
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,4 +49,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) demo build dist docs/_build

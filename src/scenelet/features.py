@@ -31,7 +31,7 @@ Part = tuple[int, slice]
 class LogMel:
     """Samples (channels, n) float32 -> decibels per mel band (channels, n_mels, 1 + n // hop_length).
 
-    P = |STFT|^2 (or |STFT|, where `spectrum` is "magnitude") with a periodic window, centred, reflect
+    P = `|STFT|^2` (or `|STFT|`, where `spectrum` is "magnitude") with a periodic window, centred, reflect
     padding. Decibels are 10 log10(max(P, 1e-10)), clipped to `top_db` below the channel's maximum.
 
     - "mel_then_db": decibels of the mel bands' sums of P.

@@ -1,0 +1,53 @@
+"""Settings of the documentation site: `make docs` builds it into docs/_build/html, without a network."""
+
+import sys
+from pathlib import Path
+
+from scenelet import __version__
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
+
+project, author = "scenelet", "The scenelet authors"
+copyright = author
+release = version = __version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "commands",  # these five are ours, in docs/extensions
+    "links",
+    "mathml",
+    "offline",
+    "signatures",
+]
+exclude_patterns = ["_build", "extensions"]
+
+html_theme = "furo"
+html_title = "scenelet"
+html_static_path = ["site"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_theme_options = {"footer_icons": []}
+pygments_style, pygments_dark_style = "tango", "github-dark"
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # s a cell, on a busy machine
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+default_role = "literal"  # docstrings name things in single backticks
+napoleon_google_docstring, napoleon_numpy_docstring = True, False
+napoleon_use_rtype = False
+
+copybutton_prompt_text, copybutton_only_copy_prompt_lines = "$ ", True

@@ -1,0 +1,68 @@
+"""The pages, and a folder with what their examples name: a model, recordings, exported files."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from documentation import ROOT
+from scenelet import models
+from scenelet.cli import main
+
+sys.path.insert(0, str(ROOT / "docs" / "extensions"))  # what the site is built with
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that the examples run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def examples(folder: Path) -> Path:
+    """The folder, with the built-in model as model.scn and the recording that it comes with, under the pages' names."""
+    model, recording = models.built_in("esc10"), models.example("esc10")
+    assert model is not None
+    assert recording is not None
+    shutil.copy(model, folder / "model.scn")
+    samples, sample_rate = soundfile.read(recording)
+    for name in ("recording.wav", "new.wav"):
+        soundfile.write(folder / name, samples[: 5 * sample_rate], sample_rate, subtype="FLOAT")
+    (folder / "more").mkdir()
+    shutil.copy(folder / "new.wav", folder / "more" / "a.wav")
+    return folder
+
+
+@pytest.fixture
+def recordings(folder: Path) -> Path:
+    """`recordings/`, a folder for each class and place: tones in noise that a tiny network learns at once."""
+    rng = np.random.default_rng(7)
+    t = np.arange(4800) / 8000
+    for label, place, hz in (("rain", "balcony", 300), ("sea", "beach", 2500)):
+        for number in range(5):
+            group = folder / "recordings" / label / f"{place}{number}"
+            group.mkdir(parents=True)
+            for clip in range(2):
+                sound = 0.3 * np.sin(2 * np.pi * (hz + 20 * number) * t) + 0.02 * rng.standard_normal(len(t))
+                soundfile.write(group / f"{clip}.wav", sound, 8000)
+    return folder / "recordings"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
+    """Run `scenelet ARGUMENTS` to a good end, and give what it printed."""
+
+    def call(arguments: list[str]) -> str:
+        monkeypatch.setattr(sys, "argv", ["scenelet", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capfd.readouterr()
+        assert not caught.value.code, f"scenelet {' '.join(arguments)}: {err}"
+        return out
+
+    return call

@@ -1,0 +1,41 @@
+"""Every Python block of README and the pages runs, one after the other, in a folder with what they name."""
+
+import functools
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import documentation as pages
+from scenelet.classifier import load
+from scenelet.data import scenes
+from scenelet.export.onnx_file import onnx_bytes
+
+WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = functools.partial(scenes.make_scenes, clips_per_place=1, train_places=2, test_places=1, seconds=0.5)
+    monkeypatch.setattr(scenes, "make_scenes", few)  # as many as the page says take too long
+    if page.name == "deploy.md":  # what its commands export
+        model = load("model.scn").model
+        (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
+        (examples / "waveform.onnx").write_bytes(onnx_bytes(model, "waveform"))
+    blocks = list(Sybil([PythonCodeBlockParser()]).parse(page).examples())
+    assert len(blocks) == page.read_text(encoding="utf-8").count("```python")
+    for block in blocks:
+        block.evaluate()
+
+
+def test_the_reader_by_hand_is_short_and_prints_what_the_page_shows(
+    examples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = pages.ROOT / "docs" / "model_file.md"
+    for block in Sybil([PythonCodeBlockParser()]).parse(page).examples():
+        block.evaluate()
+    shown = [block for kind, block in pages.BLOCK.findall(page.read_text(encoding="utf-8")) if kind == "text"]
+    printed = capsys.readouterr().out
+    assert shown == [printed[: len(shown[0])]]
+    assert printed[len(shown[0]) :] == "267,869 of 595,264 weights kept\n"

@@ -1,0 +1,89 @@
+"""Every command, option, argument, setting, extra and file that README and the pages name is there."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import all_commands
+
+import documentation as pages
+from scenelet.config import setting_keys
+
+COMMANDS: dict[str, Any] = dict(all_commands())
+OPTIONS = {words: {o for p in command.params for o in p.opts} for words, command in COMMANDS.items()}
+PROJECT = tomllib.loads((pages.ROOT / "pyproject.toml").read_text())["project"]
+TARGETS = re.findall(r"^(\w+):", (pages.ROOT / "Makefile").read_text(), re.MULTILINE)
+ROOMS = {key.partition(".")[0] for key in setting_keys() if "." in key}
+
+COMING: dict[str, set[str]] = {
+    "serve": {"--host", "--port", "--max-body", "--max-seconds", "--clients"},
+    "listen": {"--hop", "--format", "--unsure", "--rate", "--channels", "--sample-format"},
+    "evaluate": {"--audio", "--listen", "--run"},
+}
+"""Commands and options that are written about and still being made. Take one out once it is there: a test says so."""
+FILES = (".csv", ".json", ".png", ".py", ".toml")
+ALL = [*pages.PAGES, pages.NOTEBOOK]
+
+
+def test_nothing_is_waited_for_that_is_there() -> None:
+    there = [words for words, options in COMING.items() if words in COMMANDS and options <= OPTIONS[words]]
+    assert not there, f"take these out of COMING, so that they are checked: {there}"
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_commands_in_blocks_are_understood(page: Path) -> None:
+    for words in pages.commands(pages.sentences(page)):
+        program, *arguments = words
+        if program == "scenelet":
+            name, rest = command_of(arguments)
+            if name not in COMING or name in COMMANDS:
+                assert name in COMMANDS, f"scenelet {' '.join(arguments)}: no such command"
+                COMMANDS[name].make_context(name, list(rest))  # parses them, or raises what a user would be told
+                assert unknown_settings(rest) == []
+        elif program == "make":
+            assert {word for word in arguments if "=" not in word} <= set(TARGETS), words
+        elif program == "python":
+            assert (pages.ROOT / arguments[0]).is_file(), words
+        elif program == "pip" and (extras := re.search(r"\[([\w,]+)\]", words[-1])):
+            assert set(extras[1].split(",")) <= set(PROJECT["optional-dependencies"]), words
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_names_in_sentences_are_known(page: Path) -> None:
+    for words in pages.named(pages.sentences(page)):
+        of_scenelet = words[1:] if words[0] == "scenelet" else words
+        name, rest = command_of(of_scenelet)
+        options = {word for word in rest if re.fullmatch(r"--[a-z][a-z0-9-]+", word)}
+        if name in COMMANDS:
+            extra = OPTIONS[name] | COMING.get(name, set()) | {"--help"}
+            assert options <= extra, f"scenelet {name} has not {options - extra}"
+        elif words[0] == "scenelet" and len(words) > 1 and not words[1].isupper():
+            assert name in COMING or words[1] in {whole.split()[0] for whole in COMMANDS}, " ".join(words)
+        elif words[0].startswith("--"):
+            known = {"--help"}.union(*OPTIONS.values(), *COMING.values())
+            assert words[0].partition("=")[0] in known, f"no command has {words[0]}"
+        assert unknown_settings(words) == [], words
+
+
+def command_of(words: list[str]) -> tuple[str, list[str]]:
+    """`(command, the words behind it)`; a command of a group has two words."""
+    whole = " ".join(words[:2])
+    if whole in COMMANDS:
+        return whole, words[2:]
+    return (words[0], words[1:]) if words else ("", [])
+
+
+def unknown_settings(words: list[str]) -> list[str]:
+    """Dotted words of a settings room (`prune.epochs`) that are no setting."""
+    dotted = [re.match(r"([a-z]+)\.([a-z_0-9]+)(=|$)", word) for word in words]
+    keys = [f"{match[1]}.{match[2]}" for match in dotted if match and match[1] in ROOMS]
+    return [key for key in keys if key not in setting_keys() and not key.endswith(FILES)]
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", pages.BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        if not re.match(r"https?://|#", target):
+            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
