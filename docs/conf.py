@@ -1,16 +1,17 @@
 """Settings of the documentation site: `make docs` builds it into docs/_build/html, without a network."""
 
+import os
 import sys
 from pathlib import Path
 
-from scenelet import __version__
-
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "extensions"))
+HERE = Path(__file__).resolve().parent
+SOURCE = str(HERE.parent / "src")
+# What is documented, and what the notebook runs, is the code beside these pages, whatever is installed.
+sys.path[:0] = [SOURCE, str(HERE / "extensions")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
 
 project, author = "scenelet", "The scenelet authors"
 copyright = author
-release = version = __version__
 
 extensions = [
     "myst_nb",

@@ -3,20 +3,33 @@
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 
 def visit_inline(translator: Any, node: nodes.math) -> None:
     """An equation within a sentence."""
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(drawn(node, as_block=False))
     raise nodes.SkipNode
 
 
 def visit_block(translator: Any, node: nodes.math_block) -> None:
     """An equation on a line of its own."""
-    translator.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    translator.body.append(f'<div class="math">{drawn(node, as_block=True)}</div>')
     raise nodes.SkipNode
+
+
+def drawn(node: nodes.Element, as_block: bool) -> str:
+    """The equation as MathML; a warning, which ends the build, for what docutils cannot read."""
+    try:
+        return str(tex2mathml(node.astext(), as_block=as_block))
+    except MathError as error:
+        logger.warning("equation %r: %s", node.astext(), error, location=node)
+        return ""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
