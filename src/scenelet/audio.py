@@ -4,6 +4,7 @@ There is one path for files, arrays and live sound: blocks of samples go into a 
 come out. The resampler is streaming, so its output does not depend on how the input was cut.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,7 +265,8 @@ def _open(path: Path) -> soundfile.SoundFile:
         if path.stat().st_size == 0:
             raise EmptyAudioError(f"{path}: the file is empty; copy or record it again")
         _refuse_cut_wav(path)
-        file = soundfile.SoundFile(path)
+        # soundfile encodes names strictly, and a name may be any bytes
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
     except soundfile.LibsndfileError as error:

@@ -10,7 +10,8 @@ from scenelet.pages import printable, render
 from scenelet.reports.history import Epoch
 
 MAX_NAME = 26  # letters of a label that a figure shows
-LETTER = 6.1  # width of a letter at 11 px, on average
+DIGIT = 7.0  # width at 11 px in a wide typeface, as are the following
+NARROW, BROAD = "ijlI.,:;'|! ", "mwMW%@#&"
 
 
 class Name(NamedTuple):
@@ -23,8 +24,8 @@ class Name(NamedTuple):
 def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
     """Counts (classes, classes), rows for the truth, each cell as strong as its share of the row's clips."""
     names = _names(labels)
-    room = _room(names, at_least=52)
-    cell = max(26, math.ceil(LETTER * max(len(f"{count}") for row in confusion for count in row)) + 8)
+    room = _room([name.shown for name in names], at_least=52)
+    cell = max(26, _room([f"{count}" for row in confusion for count in row]) + 8)
     boxes = []
     for i, row in enumerate(confusion):
         for j, count in enumerate(row):
@@ -47,22 +48,21 @@ def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
 
 def classes_svg(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     """A row a class: accuracy as a dot, its 95 % interval as a bar."""
-    names, step, wide = _names(list(per_class)), 24, 150
-    left = _room(names) + 12
+    names, step, wide = _names(list(per_class)), 24, 120
+    left = _room([name.shown for name in names]) + 12
     rows = []
     for i, (name, own) in enumerate(zip(names, per_class.values(), strict=True)):
-        row: dict[str, Any] = {"name": name, "y": 20 + step * i, "x": None, "says": "no clips"}
+        row: dict[str, Any] = {"name": name, "y": 36 + step * i, "x": None, "says": "no clips"}
         if own["clips"]:
             ends = {key: _scale(own["interval"][key], left, wide) for key in ("value", "low", "high")}
-            text = interval_text(own["interval"], 1, 100).replace(" [", " % [", 1)
-            row |= {"x": ends["value"], "low": ends["low"], "high": ends["high"], "says": text}
+            row |= {"x": ends["value"], "low": ends["low"], "high": ends["high"]}
+            row["says"] = interval_text(own["interval"], 1, 100)
         rows.append(row)
-    height = 20 + step * len(rows) + 20
-    ticks = [{"x": left + wide * share, "text": f"{100 * share:.0f} %"} for share in (0, 0.5, 1)]
+    height = 36 + step * len(rows) + 12
+    ticks = [{"x": left + wide * share, "text": f"{100 * share:.0f}"} for share in (0, 0.5, 1)]
     right = left + wide
-    return _draw(
-        "classes", "Accuracy of each class", right + 130, height, rows=rows, ticks=ticks, left=left, right=right
-    )
+    width = right + 20 + _room(["[95 % interval]", *(row["says"] for row in rows)])
+    return _draw("classes", "Accuracy of each class", width, height, rows=rows, ticks=ticks, left=left, right=right)
 
 
 def _scale(value: float | None, start: float, length: float) -> float | None:
@@ -146,13 +146,19 @@ def _names(labels: Sequence[str]) -> list[Name]:
     return [Name(text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…", text) for text in full]
 
 
-def _room(names: Sequence[Name], at_least: int = 0) -> int:
-    """Width that the names take, in px."""
-    widths = [
-        sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name.shown) * LETTER
-        for name in names
-    ]
-    return max(at_least, math.ceil(max(widths)))
+def _room(texts: Sequence[str], at_least: int = 0) -> int:
+    """Width that the widest of some texts takes, in px: enough for any usual typeface."""
+    return max(at_least, math.ceil(max(sum(map(_width, text)) for text in texts)))
+
+
+def _width(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 11.5
+    if letter in NARROW:
+        return 4.0
+    if letter in BROAD:
+        return 10.5
+    return 7.6 if letter.isupper() else DIGIT
 
 
 def _draw(name: str, title: str, width: float, height: float, **values: Any) -> str:

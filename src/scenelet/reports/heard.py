@@ -124,12 +124,11 @@ def _ticks_s(start: float, seconds: float, frames: int, features: FeatureConfig)
 
 
 def _spoke(found: OcclusionMap) -> dict[str, Any]:
-    """The map as bars from -1 to 1 of the largest, and its two largest in words."""
-    largest = max(float(np.abs(found.by_band).max()), float(np.abs(found.by_time).max()), 1e-9)
+    """The map as bars, in shares of the largest, and how far the lowest one goes."""
     hz, seconds = found.edges_hz, found.edges_seconds
 
     def bars(values: NDArray[np.float64], edges: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
-        whole = float(edges[-1])
+        whole, largest = float(edges[-1]), max(float(np.abs(values).max()), 1e-9)
         return [
             {
                 "from": edges[k] / whole,
@@ -144,8 +143,11 @@ def _spoke(found: OcclusionMap) -> dict[str, Any]:
 
     bands = [f"{hertz(hz[k])} to {hertz(hz[k + 1])}" for k in range(len(hz) - 1)]
     moments = [f"{seconds[k]:.2f} to {seconds[k + 1]:.2f} s" for k in range(len(seconds) - 1)]
+    beside, below = bars(found.by_band, found.rows, bands), bars(found.by_time, found.frames, moments)
     return {
-        "bands": bars(found.by_band, found.rows, bands),
-        "moments": bars(found.by_time, found.frames, moments),
+        "bands": beside,
+        "bands_below": max(0.02, -min(bar["low"] for bar in beside)),
+        "moments": below,
+        "moments_below": max(0.02, -min(bar["low"] for bar in below)),
         "log_odds": found.log_odds,
     }

@@ -29,7 +29,8 @@ function tie(plot, audio) {
 
   function show() {
     const time = audio.currentTime + offset - numbers.start - numbers.first;
-    const heard = time >= 0 && time <= numbers.sound;
+    const begun = audio.currentTime > 0 || !audio.paused;
+    const heard = begun && time >= 0 && time <= numbers.sound;
     cursors.forEach((cursor, k) => {
       const inWindow = time + k * numbers.sound;
       cursor.hidden = !heard || inWindow > numbers.seconds;
