@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from scenelet import modelfile
-from tiny_model import tiny_model
+from tiny_model import changed, tiny_model
 
 TRAINING = {"torch", "lightning", "matplotlib", "scenelet.nn", "scenelet.training"}
 
@@ -37,3 +37,12 @@ def test_predicting_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
 def test_evaluating_and_checking_never_load_torch() -> None:
     modules = "scenelet.workflows.evaluate, scenelet.data.audit, scenelet.describe, scenelet.data.cache"
     assert not loaded_by(f"import {modules}, scenelet.cli") & TRAINING
+
+
+def test_writing_a_report_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
+    model = changed(tiny_model(), labels=("high", "low", "other"))
+    modelfile.write(model, tmp_path / "m.scn")
+    run = "from scenelet.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+    used = loaded_by(run, "evaluate", str(tmp_path / "m.scn"), str(tone_set), "--out", str(tmp_path / "report"))
+    assert (tmp_path / "report" / "listening.html").is_file()
+    assert not used & TRAINING

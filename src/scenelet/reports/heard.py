@@ -83,9 +83,11 @@ def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
 
 def _levels(log_mel: Features, floor: float, top: float, share: int) -> NDArray[np.uint8]:
     """(channels, n_mels, frames) dB -> 0 to 255, with at most `share` of them: of neighbours the mean."""
+    channels, bands, frames = log_mel.shape
     steps = [1, 1]
-    while log_mel.size / (steps[0] * steps[1]) > share and steps[0] < log_mel.shape[1]:
-        steps[steps[1] > steps[0]] *= 2
+    while channels * -(-bands // steps[0]) * -(-frames // steps[1]) > share and steps[0] < bands:
+        finer = 1 if steps[0] == steps[1] else 0  # frames first, of which there are more
+        steps[finer] *= 2
     for axis, step in zip((1, 2), steps, strict=True):
         starts = np.arange(0, log_mel.shape[axis], step)
         sums = np.add.reduceat(log_mel, starts, axis=axis)

@@ -23,6 +23,7 @@ from scenelet.reports.sound import AudioChoice
 
 LISTEN = 12  # clips of each of the listening page's two lists
 LISTENING = "listening.html"
+OPTIONAL = {LISTENING, "curves.svg"}
 SPLITS = ("test", "validation", "train", "all")
 
 
@@ -103,8 +104,8 @@ def evaluate(
     if out is not None:
         pages = _pages(classifier, report, results[: len(chosen)], out, history, listen, audio)
         write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
-        if not listen:
-            (out / LISTENING).unlink(missing_ok=True)  # of an evaluation before, it would be about other answers
+        for name in OPTIONAL - set(pages):
+            (out / name).unlink(missing_ok=True)  # of an evaluation before, about other answers
     return report
 
 
