@@ -30,6 +30,7 @@ NAMES = (
     os.fsdecode(b"bytes \xff\xfe.wav"),
     "a:b;c\\d.wav",
     "Zürich 東京.ogg",
+    "x" * 150 + ".wav",
 )
 
 
@@ -68,7 +69,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     history = [Epoch(epoch=k, loss=2 / k, rate=1e-3, validation_log_loss=1 / k) for k in range(1, 9)]
     out = root / "out"
     figures = figure_files(report, history)
-    listening, anchors = listening_page(classifier, results, out / "listening.html", NAMES[1], 3, "link")
+    listening, anchors = listening_page(classifier, results, out / "listening.html", NAMES[1], len(NAMES), "link")
     page = report_page(report, figures, Shown(describe(root / "m.scn"), results, history, anchors))
     pages = figures | {"report.html": page, "listening.html": listening}
     write_report(out, report, results, LABELS, pages=pages)

@@ -10,7 +10,8 @@ import soundfile
 from scenelet.classifier import Classifier
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.features import LogMel
-from scenelet.reports.heard import _levels, hertz, shown_windows, ticks_hz
+from scenelet.occlusion import OcclusionMap
+from scenelet.reports.heard import _levels, _spoke, hertz, shown_windows, ticks_hz
 from tiny_model import changed, tiny_model
 
 
@@ -77,6 +78,26 @@ def test_windows_are_what_the_network_sees_and_stand_where_they_lie(tmp_path: Pa
     assert [tick["text"] for tick in shown[1]["ticks_s"]] == ["0.6", "0.7", "0.8"]
     assert shown[1]["ticks_s"][1]["place"] == pytest.approx((0.1 / 0.016 + 0.5) / 13)
     assert shown[0]["span"] == (0.0, 0.2)
+
+
+def test_bars_are_shares_of_the_largest_to_either_side() -> None:
+    edges = np.array([0, 2, 4, 8])
+    found = OcclusionMap(
+        log_odds=1.5,
+        by_band=np.array([2.0, -1.0, 0.0]),
+        by_time=np.array([-4.0]),
+        grid=None,
+        rows=edges,
+        frames=np.array([0, 5]),
+        edges_hz=np.array([0.0, 100.0, 1000.0, 4000.0]),
+        edges_seconds=np.array([0.0, 0.5]),
+    )
+    shown = _spoke(found)
+    assert [(bar["low"], bar["high"]) for bar in shown["bands"]] == [(0, 1), (-0.5, 0), (0, 0)]
+    assert [(bar["from"], bar["size"]) for bar in shown["bands"]] == [(0, 0.25), (0.25, 0.25), (0.5, 0.5)]
+    assert [bar["name"] for bar in shown["bands"]] == ["0 Hz to 100 Hz", "100 Hz to 1 kHz", "1 kHz to 4 kHz"]
+    assert [(bar["low"], bar["value"]) for bar in shown["moments"]] == [(-1, -4)]
+    assert (shown["bands_below"], shown["moments_below"]) == (0.5, 1)
 
 
 def test_of_a_filled_window_it_says_where_the_sound_is(tmp_path: Path, rng: np.random.Generator) -> None:

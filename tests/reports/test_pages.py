@@ -134,6 +134,9 @@ def test_numbers_in_the_drawings() -> None:
     figures = figure_files(report, [])
     names = {"s": "http://www.w3.org/2000/svg"}
     root = ElementTree.fromstring(figures["confusion.svg"])
+    right = [rect for rect in root.findall(".//s:rect[@class='mark']", names) if rect.get("x") == rect.get("y")]
+    assert len(right) == len(root.findall(".//s:rect[@class='mark']", names))
+    assert len(right) == sum(report["confusion"][k][k] > 0 for k in range(3))
     cells = [text.text for text in root.findall(".//s:g/s:text", names)]
     assert cells == [f"{count}" for row in report["confusion"] for count in row if count]
     root = ElementTree.fromstring(figures["reliability.svg"])

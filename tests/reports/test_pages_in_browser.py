@@ -1,10 +1,19 @@
 """The pages in a browser: nothing asked of the network, nothing wider than a phone, players and pictures that work."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from browser import is_drawn, is_elsewhere, opened, scrolls_sideways
+from scenelet.classifier import Classifier
+from scenelet.config import WindowConfig
+from scenelet.data.table import Clip
+from scenelet.reports.evaluation import ClipResult
+from scenelet.reports.listening import listening_page
+from tiny_model import changed, tiny_model
 
 PAGES = ("report.html", "listening.html")
 
@@ -85,6 +94,37 @@ def test_the_spectrogram_is_worked_by_keyboard(browser: Any, hostile: Any) -> No
         assert plot.get_attribute("aria-valuenow") == "0.04"
         page.keyboard.press("Space")
         assert audio.evaluate("(audio) => audio.paused") is False
+
+
+def test_where_the_sound_is_repeated_and_the_player_has_a_piece(browser: Any, tmp_path: Path) -> None:
+    """A recording of 31 s in windows of 1 s, half a second of sound from 0.25 s of each on."""
+    window = WindowConfig(seconds=1, fill="repeat", least_sound_seconds=0.1)
+    classifier = Classifier(changed(tiny_model(), window=window), threads=1)
+    samples = np.tile(np.r_[np.zeros(2000), np.random.default_rng(0).uniform(0.1, 0.2, 4000), np.zeros(2000)], 31)
+    soundfile.write(tmp_path / "long.flac", samples, 8000)
+    windows = np.full((31, 3), 0.25)
+    windows[20, 1] = 0.75  # which of them are shown, and where the piece begins
+    windows[21:23, 1] = 0.5
+    clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "place")
+    result = ClipResult(clip, "outdoor", (0.2, 0.6, 0.2), tuple(map(tuple, windows.tolist())))
+    html, _ = listening_page(classifier, [result], tmp_path / "listening.html", "m", 1, "embed")
+    (tmp_path / "listening.html").write_text(html)
+    with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
+        audio, plots = page.locator("audio"), page.locator(".plot:first-of-type, .hertz:first-child + .plot")
+        page.wait_for_function("(audio) => audio.readyState >= 1", arg=audio.element_handle())
+        assert audio.evaluate("(audio) => audio.duration") == pytest.approx(11, abs=0.01)  # from 20 s to the end
+        plot = plots.nth(1)
+        assert float(plot.get_attribute("data-start") or "") == 21
+        frames, frame = int(plot.get_attribute("data-frames") or ""), 128 / 8000
+        box = plot.bounding_box()
+        at = 0.7  # s of the window: the sound begins anew at 0.5 s, so this is 0.2 s into it
+        plot.click(position={"x": box["width"] * (at / frame + 0.5) / frames, "y": 20})
+        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(1 + 0.25 + 0.2, abs=0.005)
+        lefts = [
+            float(left)
+            for left in plot.locator(".cursor").evaluate_all("all => all.map(c => parseFloat(c.style.left))")
+        ]
+        assert lefts == pytest.approx([100 * (t / frame + 0.5) / frames for t in (0.2, 0.7)], abs=0.5)
 
 
 def test_a_fault_of_a_page_is_noticed(browser: Any, tmp_path: Any) -> None:
