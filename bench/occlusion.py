@@ -3,9 +3,10 @@
     python bench/occlusion.py --seed 0 --json occlusion.json
 
 Trains a network on made clips of two classes, compresses it, and asks for 100 clips that it has not heard which of 18
-parts of the bands speaks most for the answer. Two kinds of clips: `level`, where it is loud either from 2 to 2.8 kHz
-or from 2.8 to 4 kHz, and `pattern`, where a tone sweeps from 2 to 4 kHz either up or down. What sounds elsewhere
-(noise, steady or swelling, tones, sweeps) is drawn alike for both classes. Needs what training needs.
+parts of the bands speaks most for the answer. Three kinds of clips: `level`, where it is loud either from 2 to 2.8 kHz
+or from 2.8 to 4 kHz; `pattern`, where a tone sweeps from 2 to 4 kHz either up or down; and, to see where the map ends,
+`absence`, where noise from 2 to 4 kHz is there or is not. What sounds elsewhere (noise, steady or swelling, tones,
+sweeps) is drawn alike for both classes. Needs what training needs.
 """
 
 import argparse
@@ -33,7 +34,7 @@ MIDDLE_HZ = (LOW_HZ * HIGH_HZ) ** 0.5
 TRAINING, UNSEEN = 600, 100
 SETTINGS = ["features.sample_rate=16000", "window.seconds=2"]
 BANDS = 18  # of 16 kHz's 128 mel bands; two of their edges lie near 2 and 4 kHz (2000 and 3930 Hz)
-KINDS = ("level", "pattern")
+KINDS = ("level", "pattern", "absence")
 
 Signal = NDArray[np.float64]
 
@@ -86,6 +87,9 @@ def clip(rng: np.random.Generator, kind: str, label: str) -> Signal:
     """A clip of a class; classes differ from 2 to 4 kHz and nowhere else."""
     if kind == "pattern":
         band = gain(rng, -10, 2) * sweeps(rng, LOW_HZ, HIGH_HZ, rising=label == "a")
+    elif kind == "absence":
+        level = gain(rng, -8, 2) if label == "a" else gain(rng, -40, -30)
+        band = level * noise(rng, lambda hz: (hz >= LOW_HZ) & (hz <= HIGH_HZ)) * swelling(rng, rng.uniform(0.5, 12))
     else:
         loud, quiet = gain(rng, -8, 2), gain(rng, -30, -20)
         lower, upper = (loud, quiet) if label == "a" else (quiet, loud)
@@ -116,20 +120,24 @@ def measure(kind: str, seed: int) -> dict[str, Any]:
         fit(root, Path(folder) / "run", config, recipe="demo", cache_dir=Path(folder) / "cache")
         compressed = compress(Path(folder) / "run", Path(folder) / "m.scn", cache_dir=Path(folder) / "cache")
         classifier = load(Path(folder) / "m.scn")
-        centres: Counter[int] = Counter()
+        centres: dict[str, Counter[int]] = {label: Counter() for label in classifier.labels}
         for i in range(TRAINING, TRAINING + UNSEEN):
             (log_mel,) = classifier.log_mel_windows(root / f"{i:03}.flac")
             answer = int(classifier.probabilities(log_mel[None])[0].argmax())
             found = occlusion_map(classifier, log_mel, answer, bands=BANDS, grid=False)
             largest = int(found.by_band.argmax())
-            centres[round(float(found.edges_hz[largest : largest + 2].mean()))] += 1
+            centre = round(float(found.edges_hz[largest : largest + 2].mean()))
+            centres[classifier.labels[answer]][centre] += 1
     return {
         "kind": kind,
         "seed": seed,
         "unseen": UNSEEN,
         "accuracy": compressed["compressed"]["test"]["accuracy"],
-        "in_band": sum(count for hz, count in centres.items() if LOW_HZ <= hz <= HIGH_HZ),
-        "largest_at_hz": {str(hz): centres[hz] for hz in sorted(centres)},
+        "answers": {label: own.total() for label, own in centres.items()},
+        "in_band": {
+            label: sum(n for hz, n in own.items() if LOW_HZ <= hz <= HIGH_HZ) for label, own in centres.items()
+        },
+        "largest_at_hz": {label: {str(hz): own[hz] for hz in sorted(own)} for label, own in centres.items()},
     }
 
 
@@ -137,14 +145,18 @@ def main() -> None:
     """Measure, print the table and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of clips and training")
-    parser.add_argument("--kind", choices=KINDS, action="append", help="both unless given")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="all unless given")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     results = [measure(kind, options.seed) for kind in options.kind or KINDS]
-    print("| what tells | accuracy, % | points to 2 to 4 kHz | largest at, Hz: clips |\n| --- | --- | --- | --- |")
+    print(
+        "| what tells | accuracy, % | points to 2 to 4 kHz | answers a | answers b |\n| --- | --- | --- | --- | --- |"
+    )
     for row in results:
-        places = ", ".join(f"{hz}: {count}" for hz, count in row["largest_at_hz"].items())
-        print(f"| {row['kind']} | {100 * row['accuracy']:.1f} | {row['in_band']} of {row['unseen']} | {places} |")
+        found, answers = row["in_band"], row["answers"]
+        of_labels = " | ".join(f"{found[label]} of {answers[label]}" for label in answers)
+        accuracy = f"{100 * row['accuracy']:.1f}"
+        print(f"| {row['kind']} | {accuracy} | {sum(found.values())} of {row['unseen']} | {of_labels} |")
     if options.json is not None:
         replace_file(options.json, json.dumps(results, indent=2) + "\n")
 

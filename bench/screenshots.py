@@ -3,7 +3,7 @@
     scenelet evaluate MODEL DATA --out report
     python bench/screenshots.py report --out docs/pages
 
-Needs playwright and a Chromium. Each picture is the top of a page, in a palette of 128 colours.
+Needs playwright and a Chromium. Each picture is the top of a page, in a palette of 256 colours.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SHOTS = (
     ("listening-phone-light", "listening.html", 375, 1250, "light"),
 )
 """Name, page, width and height in px, and colours."""
-COLOURS = 128
+COLOURS = 256
 
 
 def shoot(browser: Browser, page: Path, width: int, height: int, colours: str) -> bytes:
@@ -36,7 +36,9 @@ def shoot(browser: Browser, page: Path, width: int, height: int, colours: str) -
     tab = context.new_page()
     tab.goto(page.resolve().as_uri())
     tab.wait_for_load_state("networkidle")
-    picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    picture = (
+        Image.open(io.BytesIO(tab.screenshot())).convert("RGB").quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE)
+    )
     context.close()
     data = io.BytesIO()
     picture.save(data, "PNG", optimize=True)
