@@ -59,4 +59,5 @@ def evaluate(
         Console().print(report_table(report, city_rows(report)))
     if out is not None:
         pages = [out / "report.html", *([out / "listening.html"] if listen else [])]
-        say(f"written: {', '.join(map(str, pages))}, and their data and figures beside them")
+        sizes = [f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in pages]
+        say(f"written: {', '.join(sizes)}, and their data and figures beside them")

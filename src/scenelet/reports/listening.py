@@ -105,7 +105,7 @@ def _entry(
     hop = config.hop_samples(rate) / rate
     count = len(result.windows)
     strongest = max(windows, key=lambda i: result.windows[i][answer])
-    whole = (count - 1) * hop + config.seconds <= EMBED_SECONDS
+    length = (count - 1) * hop + config.seconds  # the last window may be longer than what is left
     order = sorted(range(len(labels)), key=lambda k: -result.probabilities[k])[:SHOWN_LABELS]
     if truth not in order:
         order[-1] = truth
@@ -122,8 +122,8 @@ def _entry(
         "count": count,
         "windows": list(shown_windows(classifier, clip.path, windows, answer, share)),
         "over_time": _over_time(result, answer, truth) if count > 1 else None,
-        "minutes": ((count - 1) * hop + config.seconds) / 60,
-        "sound": sound_of(clip.path, page, audio, 0.0 if whole else strongest * hop),
+        "seconds": length,
+        "sound": sound_of(clip.path, page, audio, 0.0 if length <= EMBED_SECONDS else strongest * hop),
     }
 
 

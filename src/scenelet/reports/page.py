@@ -66,6 +66,7 @@ def report_page(report: Mapping[str, Any], figures: Mapping[str, str], shown: Sh
         figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},
         classes=_classes(report),
         cities=city_rows(report),
+        heard_known=any(own["heard"] is not None for own in report.get("per_city", {}).values()),
         worst=[row | {"links": _links(row["group"], shown)} for row in report["worst_groups"]],
         grouped=report["groups"] < report["clips"],
         groups=report["per_group"][:MAX_GROUPS],
