@@ -2,9 +2,11 @@
 
     python bench/occlusion.py --seed 0 --json occlusion.json
 
-Trains a network on made clips of two classes, compresses it, and asks for 100 clips that it has not heard which
-part of the bands speaks most for the answer. Two kinds of clips: `level`, where what sounds from 2 to 4 kHz is quiet or
-loud, and `pattern`, where it swells slowly or quickly and is as loud. Needs what training needs.
+Trains a network on made clips of two classes, compresses it, and asks for 100 clips that it has not heard which of 18
+parts of the bands speaks most for the answer. Three kinds of clips: `level`, where it is loud either from 2 to 2.8 kHz
+or from 2.8 to 4 kHz; `pattern`, where a tone sweeps from 2 to 4 kHz either up or down; and, to see where the map ends,
+`absence`, where noise from 2 to 4 kHz is there or is not. What sounds elsewhere (noise, steady or swelling, tones,
+sweeps) is drawn alike for both classes. Needs what training needs.
 """
 
 import argparse
@@ -28,8 +30,11 @@ from scenelet.workflows.fit import fit
 
 RATE, SECONDS = 16000, 2.0
 LOW_HZ, HIGH_HZ = 2000.0, 4000.0
-TRAINING, UNSEEN = 300, 100
-SETTINGS = ["features.sample_rate=16000", "features.n_mels=64", "window.seconds=2"]
+MIDDLE_HZ = (LOW_HZ * HIGH_HZ) ** 0.5
+TRAINING, UNSEEN = 600, 100
+SETTINGS = ["features.sample_rate=16000", "window.seconds=2"]
+BANDS = 18  # of 16 kHz's 128 mel bands; two of their edges lie near 2 and 4 kHz (2000 and 3930 Hz)
+KINDS = ("level", "pattern", "absence")
 
 Signal = NDArray[np.float64]
 
@@ -49,41 +54,54 @@ def swelling(rng: np.random.Generator, per_second: float) -> Signal:
     return 0.55 + 0.45 * np.sin(2 * np.pi * (per_second * t + rng.uniform()))
 
 
-def outside(hz: Signal) -> NDArray[np.bool_]:
-    """Everything but the band that tells."""
-    return (hz < LOW_HZ) | (hz > HIGH_HZ)
+def sweeps(rng: np.random.Generator, low_hz: float, high_hz: float, rising: bool) -> Signal:
+    """A tone that goes through a band two to four times a second, from a random place on."""
+    t = np.arange(int(RATE * SECONDS)) / RATE
+    place = (rng.uniform(2, 4) * t + rng.uniform()) % 1
+    hz = low_hz * (high_hz / low_hz) ** (place if rising else 1 - place)
+    return np.sin(2 * np.pi * np.cumsum(hz) / RATE)
+
+
+def gain(rng: np.random.Generator, low_db: float, high_db: float) -> float:
+    """A random factor between two levels in dB."""
+    return float(10 ** (rng.uniform(low_db, high_db) / 20))
 
 
 def background(rng: np.random.Generator) -> Signal:
-    """What says nothing of the class: noise outside the band, of any tilt, steady or swelling, and some tones."""
+    """What says nothing of the class, outside of the band: noise of any tilt, steady or swelling, tones and sweeps."""
     t = np.arange(int(RATE * SECONDS)) / RATE
-    sound = noise(rng, outside, rng.uniform(-3, 6))
+    sound = noise(rng, lambda hz: (hz < LOW_HZ) | (hz > HIGH_HZ), rng.uniform(-3, 6))
     if rng.uniform() < 0.7:
         sound = sound * swelling(rng, rng.uniform(0.5, 12))
     for _ in range(rng.integers(1, 6)):
         hz = rng.uniform(100, 1900) if rng.uniform() < 0.5 else rng.uniform(4100, 7900)
         tone = np.sin(2 * np.pi * (hz * t + rng.uniform())) * swelling(rng, rng.uniform(0.5, 12))
-        sound = sound + 10 ** (rng.uniform(-20, 6) / 20) * tone
-    return sound * 10 ** (rng.uniform(-6, 6) / 20)
+        sound = sound + gain(rng, -20, 6) * tone
+    for low_hz, high_hz in ((300, 1700), (4400, 7800)):
+        if rng.uniform() < 0.5:
+            sound = sound + gain(rng, -10, 2) * sweeps(rng, low_hz, high_hz, bool(rng.uniform() < 0.5))
+    return sound * gain(rng, -6, 6)
 
 
 def clip(rng: np.random.Generator, kind: str, label: str) -> Signal:
     """A clip of a class; classes differ from 2 to 4 kHz and nowhere else."""
-    band = noise(rng, lambda hz: ~outside(hz))
-    if kind == "level":
-        band *= swelling(rng, rng.uniform(0.5, 12)) * 10 ** (
-            rng.uniform(*((-24, -14) if label == "a" else (-8, 2))) / 20
-        )
+    if kind == "pattern":
+        band = gain(rng, -10, 2) * sweeps(rng, LOW_HZ, HIGH_HZ, rising=label == "a")
+    elif kind == "absence":
+        level = gain(rng, -8, 2) if label == "a" else gain(rng, -40, -30)
+        band = level * noise(rng, lambda hz: (hz >= LOW_HZ) & (hz <= HIGH_HZ)) * swelling(rng, rng.uniform(0.5, 12))
     else:
-        rate = rng.uniform(1, 2) if label == "a" else rng.uniform(6, 10)
-        band *= swelling(rng, rate) * 10 ** (rng.uniform(-16, 2) / 20)
+        loud, quiet = gain(rng, -8, 2), gain(rng, -30, -20)
+        lower, upper = (loud, quiet) if label == "a" else (quiet, loud)
+        band = lower * noise(rng, lambda hz: (hz >= LOW_HZ) & (hz < MIDDLE_HZ)) * swelling(rng, rng.uniform(0.5, 12))
+        band += upper * noise(rng, lambda hz: (hz >= MIDDLE_HZ) & (hz <= HIGH_HZ)) * swelling(rng, rng.uniform(0.5, 12))
     # one gain for all: scaled to its peak, a clip's background would tell how loud the band is
     return 0.03 * (background(rng) + band)
 
 
 def make_clips(root: Path, kind: str, seed: int) -> None:
     """`clips.csv` and its recordings: training and unseen clips, half of each class."""
-    rng = np.random.default_rng([seed, ("level", "pattern").index(kind)])
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
     root.mkdir(parents=True)
     rows = ["filename,label,split,source"]
     for i in range(TRAINING + UNSEEN):
@@ -102,34 +120,43 @@ def measure(kind: str, seed: int) -> dict[str, Any]:
         fit(root, Path(folder) / "run", config, recipe="demo", cache_dir=Path(folder) / "cache")
         compressed = compress(Path(folder) / "run", Path(folder) / "m.scn", cache_dir=Path(folder) / "cache")
         classifier = load(Path(folder) / "m.scn")
-        centres: Counter[int] = Counter()
+        centres: dict[str, Counter[int]] = {label: Counter() for label in classifier.labels}
         for i in range(TRAINING, TRAINING + UNSEEN):
             (log_mel,) = classifier.log_mel_windows(root / f"{i:03}.flac")
             answer = int(classifier.probabilities(log_mel[None])[0].argmax())
-            found = occlusion_map(classifier, log_mel, answer, grid=False)
+            found = occlusion_map(classifier, log_mel, answer, bands=BANDS, grid=False)
             largest = int(found.by_band.argmax())
-            centres[round(float(found.edges_hz[largest : largest + 2].mean()))] += 1
+            centre = round(float(found.edges_hz[largest : largest + 2].mean()))
+            centres[classifier.labels[answer]][centre] += 1
     return {
         "kind": kind,
         "seed": seed,
         "unseen": UNSEEN,
         "accuracy": compressed["compressed"]["test"]["accuracy"],
-        "in_band": sum(count for hz, count in centres.items() if LOW_HZ <= hz <= HIGH_HZ),
-        "largest_at_hz": {str(hz): centres[hz] for hz in sorted(centres)},
+        "answers": {label: own.total() for label, own in centres.items()},
+        "in_band": {
+            label: sum(n for hz, n in own.items() if LOW_HZ <= hz <= HIGH_HZ) for label, own in centres.items()
+        },
+        "largest_at_hz": {label: {str(hz): own[hz] for hz in sorted(own)} for label, own in centres.items()},
     }
 
 
 def main() -> None:
-    """Measure both kinds, print the table and write the figures."""
+    """Measure, print the table and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of clips and training")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="all unless given")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    results = [measure(kind, options.seed) for kind in ("level", "pattern")]
-    print("| what tells | accuracy, % | points to 2 to 4 kHz | largest at, Hz: clips |\n| --- | --- | --- | --- |")
+    results = [measure(kind, options.seed) for kind in options.kind or KINDS]
+    print(
+        "| what tells | accuracy, % | points to 2 to 4 kHz | answers a | answers b |\n| --- | --- | --- | --- | --- |"
+    )
     for row in results:
-        places = ", ".join(f"{hz}: {count}" for hz, count in row["largest_at_hz"].items())
-        print(f"| {row['kind']} | {100 * row['accuracy']:.1f} | {row['in_band']} of {row['unseen']} | {places} |")
+        found, answers = row["in_band"], row["answers"]
+        of_labels = " | ".join(f"{found[label]} of {answers[label]}" for label in answers)
+        accuracy = f"{100 * row['accuracy']:.1f}"
+        print(f"| {row['kind']} | {accuracy} | {sum(found.values())} of {row['unseen']} | {of_labels} |")
     if options.json is not None:
         replace_file(options.json, json.dumps(results, indent=2) + "\n")
 

@@ -1,45 +1,76 @@
-"""A headless Chromium for tests of our pages, and a page that notes what it should not do."""
+"""A headless browser for tests of pages: what a page asks for elsewhere, and what it complains of, fails the test."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
-PHONE = {"width": 375, "height": 740}
-OWN = ("http://127.0.0.1:", "ws://127.0.0.1:", "file:", "data:", "blob:", "about:")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+ALLOWED = ("file:", "data:", "blob:", "about:")
+HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
-@contextmanager
-def chromium(*arguments: str) -> Iterator[Browser]:
-    """Debian's Chromium (`make chromium`); the test skips where there is none."""
-    found = shutil.which("chromium")
+def executable() -> str:
+    """Path of Chromium; skips the test where there is none, or no playwright."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no page can be opened")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        pytest.skip("no chromium on this machine: `make chromium` installs it on Debian")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *arguments]
-        )
-        yield browser
-        browser.close()
+        pytest.skip("chromium is not installed: no page can be opened")
+    return found
+
+
+def is_elsewhere(url: str) -> bool:
+    """Whether a request leaves the machine."""
+    if url.startswith(ALLOWED):
+        return False
+    host = url.partition("://")[2].partition("/")[0].partition("?")[0]
+    return host.rpartition(":")[0] not in HERE and host not in HERE
 
 
 @contextmanager
-def watched(browser: Browser, **options: object) -> Iterator[Page]:
-    """A page in a context of its own; at the end it must have had no error, and have asked nobody but this machine."""
-    context = browser.new_context(**options)  # type: ignore[arg-type]
-    page = context.new_page()
+def opened(browser: Any, url: str, width: int = 1280, height: int = 900, **context: Any) -> Iterator[Any]:
+    """A tab with the page; at the end no request has gone elsewhere, and nothing was said in the console as an error.
+
+    Args:
+        browser: the fixture `browser`.
+        url: of the page.
+        width, height: of the view, px.
+        context: more of playwright's `new_context`, e.g. `color_scheme="dark"`.
+    """
     faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(OWN) else faults.append(request.url))
-    page.on("websocket", lambda socket: None if socket.url.startswith(OWN) else faults.append(socket.url))
-    yield page
-    context.close()
-    assert faults == []
+    own = browser.new_context(viewport={"width": width, "height": height}, **context)
+    try:
+        page = own.new_page()
+        page.on("request", lambda request: faults.append(f"asks {request.url}") if is_elsewhere(request.url) else None)
+        page.on("websocket", lambda socket: faults.append(f"asks {socket.url}") if is_elsewhere(socket.url) else None)
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(url, wait_until="load")
+        yield page
+        assert not faults, faults
+    finally:
+        own.close()
 
 
-def fits_its_width(page: Page) -> bool:
-    """Whether the page scrolls up and down only."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+def scrolls_sideways(page: Any) -> bool:
+    """Whether the page is wider than its view."""
+    width: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return width
+
+
+def is_drawn(page: Any, selector: str = "canvas") -> bool:
+    """Whether every canvas that is found, one at least, has pixels of more than one colour."""
+    drawn: bool = page.evaluate(
+        """(selector) => {
+          const all = [...document.querySelectorAll(selector)];
+          return all.length > 0 && all.every((canvas) => {
+            const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            const pixels = new Uint32Array(data.buffer);
+            return pixels.some((pixel) => pixel !== pixels[0]);
+          });
+        }""",
+        selector,
+    )
+    return drawn

@@ -8,11 +8,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
+
+from browser import ARGUMENTS, executable
 
 settings.register_profile("any machine", deadline=None)  # no test depends on how long it takes
 settings.load_profile("any machine")
@@ -93,3 +96,27 @@ def write_wav(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Callable[..., Any]]:
+    """Start a Chromium with these arguments; skips where it is not installed (`make chromium`, on Debian)."""
+    path = executable()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = []
+
+        def start(*arguments: str) -> Any:
+            launched.append(playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments]))
+            return launched[-1]
+
+        yield start
+        for one in launched:
+            one.close()
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable[..., Any]) -> Any:
+    """A Chromium, see `browser.opened`."""
+    return launch()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scenelet import modelfile
-from tiny_model import tiny_model
+from tiny_model import changed, tiny_model
 
 TRAINING = {"torch", "lightning", "matplotlib", "scenelet.nn", "scenelet.training"}
 
@@ -56,3 +56,12 @@ except ImportError as error:
 def test_evaluating_and_checking_never_load_torch() -> None:
     modules = "scenelet.workflows.evaluate, scenelet.data.audit, scenelet.describe, scenelet.data.cache"
     assert not loaded_by(f"import {modules}, scenelet.cli") & TRAINING
+
+
+def test_writing_a_report_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
+    model = changed(tiny_model(), labels=("high", "low", "other"))
+    modelfile.write(model, tmp_path / "m.scn")
+    run = "from scenelet.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+    used = loaded_by(run, "evaluate", str(tmp_path / "m.scn"), str(tone_set), "--out", str(tmp_path / "report"))
+    assert (tmp_path / "report" / "listening.html").is_file()
+    assert not used & TRAINING

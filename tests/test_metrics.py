@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from scenelet import metrics
 
@@ -85,3 +86,35 @@ def test_summary_with_an_absent_class_is_plain_json() -> None:
 def test_refused(targets: list[int], probabilities: list[list[float]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         metrics.summary(targets, probabilities, ["a", "b"])
+
+
+def test_reliability_by_hand() -> None:
+    # in bins of a fifth: 0.5 and 0.55 right once, 0.9 and 0.95 and 1.0 right twice
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.25, 0.55, 0.2], [0.9, 0.1, 0], [0.05, 0.95, 0], [1.0, 0, 0]])
+    found = metrics.reliability([0, 0, 0, 0, 0], probabilities, bins=5)
+    assert [row["clips"] for row in found["bins"]] == [0, 0, 2, 0, 3]
+    assert [row["right"] for row in found["bins"]] == [0, 0, 1, 0, 2]
+    assert found["bins"][2]["confidence"] == pytest.approx(0.525)
+    assert found["bins"][2]["accuracy"] == pytest.approx(0.5)
+    assert found["bins"][0]["accuracy"] is found["bins"][0]["confidence"] is None
+    assert (found["bins"][1]["low"], found["bins"][1]["high"]) == pytest.approx((0.2, 0.4))
+    assert found["ece"] == pytest.approx((2 * (0.525 - 0.5) + 3 * (2.85 / 3 - 2 / 3)) / 5)
+    json.dumps(found, allow_nan=False)
+
+
+@given(st.integers(0, 999), st.integers(1, 200), st.integers(2, 12), st.integers(1, 20))
+def test_reliability_as_scikit_learn(seed: int, clips: int, classes: int, bins: int) -> None:
+    targets, probabilities = _case(seed, clips, classes)
+    found = metrics.reliability(targets, probabilities, bins)
+    hits = probabilities.argmax(axis=1) == targets
+    accuracies, confidences = calibration_curve(hits, probabilities.max(axis=1), n_bins=bins, pos_label=True)
+    rows = [row for row in found["bins"] if row["clips"]]
+    assert [row["accuracy"] for row in rows] == pytest.approx(accuracies.tolist())
+    assert [row["confidence"] for row in rows] == pytest.approx(confidences.tolist())
+    assert sum(row["clips"] for row in found["bins"]) == clips
+    assert sum(row["right"] for row in found["bins"]) == hits.sum()
+
+
+def test_an_edge_belongs_to_the_bin_below_it_and_rounding_above_one_to_the_last() -> None:
+    found = metrics.reliability([0, 0], np.array([[0.5, 0.5], [1 + 1e-7, 0]]), bins=10)
+    assert [row["clips"] for row in found["bins"]] == [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]

@@ -90,6 +90,43 @@ def summary(targets: ArrayLike, probabilities: ArrayLike, labels: Sequence[str])
     }
 
 
+def reliability(targets: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> dict[str, Any]:
+    """How often answers of a given probability are right, and the expected calibration error (Naeini et al. 2015).
+
+    Clips are put into bins of equal width by the probability of their answer, an edge belonging to the bin below it.
+
+    Args:
+        targets, probabilities: as `log_loss`; the highest probability is the answer.
+        bins: how many from 0 to 1.
+
+    Returns:
+        "ece", the mean over clips of how far a bin's share of right answers is from its mean probability; "bins",
+        each "low", "high", "clips", "right", and "confidence", the mean probability, and "accuracy", None in an
+        empty bin.
+    """
+    shares = _probabilities(probabilities).astype(np.float64)
+    true = _indices(targets, shares.shape[1])
+    top, hits = shares.max(axis=1), shares.argmax(axis=1) == true
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.searchsorted(edges[1:-1], top)
+    clips, right = np.bincount(place, minlength=bins), np.bincount(place, weights=hits, minlength=bins)
+    confidence = _ratio(np.bincount(place, weights=top, minlength=bins), clips)
+    accuracies = _ratio(right, clips)
+    gaps = np.abs(accuracies - confidence)[clips > 0]
+    rows = [
+        {
+            "low": float(edges[b]),
+            "high": float(edges[b + 1]),
+            "clips": int(clips[b]),
+            "right": int(right[b]),
+            "confidence": float(confidence[b]) if clips[b] else None,
+            "accuracy": float(accuracies[b]) if clips[b] else None,
+        }
+        for b in range(bins)
+    ]
+    return {"ece": float((gaps * clips[clips > 0]).sum() / clips.sum()), "bins": rows}
+
+
 def _ratio(parts: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """parts / counts, nan where nothing was counted."""
     ratio: NDArray[np.float64] = np.divide(parts, counts, out=np.full(len(counts), np.nan), where=counts > 0)

@@ -100,7 +100,9 @@ def _open(recording: Recording) -> soundfile.SoundFile:
         raise AudioError(f"{name}: not a file; give the path of a recording")
     try:
         _refuse_empty_or_cut(recording, name)
-        file = soundfile.SoundFile(recording)
+        # soundfile encodes names strictly, and a name may be any bytes
+        on_disk = isinstance(recording, Path) and os.name == "posix"
+        file = soundfile.SoundFile(os.fsencode(recording) if on_disk else recording)  # type: ignore[arg-type]
     except OSError as error:
         raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
     except soundfile.LibsndfileError as error:

@@ -1,8 +1,9 @@
 """The page in a browser: files and a microphone, by mouse, by keyboard and on a phone; nothing leaves this machine."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import soundfile
 import soxr
 from playwright.sync_api import Browser, Page, expect
 
-from browser import PHONE, chromium, fits_its_width, watched
+from browser import is_drawn, opened, scrolls_sideways
 from scenelet.models import built_in
 
 EXAMPLE = built_in("esc10").with_name("esc10.example.ogg")  # type: ignore[union-attr]
@@ -18,19 +19,18 @@ FIRST = 20_000  # milliseconds until a window of 5 s has been heard, on a busy m
 
 
 @pytest.fixture(scope="module")
-def hearing_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def hearing_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """A browser whose microphone hears barking, and then louder and louder noise, again and again."""
     sound, rate = soundfile.read(EXAMPLE)
     bark = np.tile(soxr.resample(sound, rate, 48000), 2)
     noise = np.linspace(0, 0.5, 4 * 48000) * np.random.default_rng(0).standard_normal(4 * 48000).clip(-2, 2)
     fake = tmp_path_factory.mktemp("microphone") / "dog.wav"
     soundfile.write(fake, np.concatenate([bark, noise]), 48000, subtype="PCM_16")
-    with chromium(
+    return launch(
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={fake}",
-    ) as browser:
-        yield browser
+    )
 
 
 def drop(page: Page, path: Path) -> None:
@@ -49,22 +49,12 @@ def drop(page: Page, path: Path) -> None:
         page.dispatch_event("#drop", kind, {"dataTransfer": transfer})
 
 
-def drawn(page: Page, canvas: str) -> bool:
-    """Whether a canvas shows more than one colour."""
-    colours = """canvas => {
-        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        return new Set(new Uint32Array(pixels.buffer)).size;
-    }"""
-    return int(page.locator(canvas).evaluate(colours)) > 9
-
-
 def test_a_dropped_file_gets_its_label(hearing_browser: Browser, esc10_service: str) -> None:
-    with watched(hearing_browser) as page:
-        page.goto(esc10_service)
+    with opened(hearing_browser, esc10_service) as page:
         drop(page, EXAMPLE)
         expect(page.locator("#history .answer")).to_have_text(re.compile(r"^dog 9\d\.\d %$"))
         page.locator("#history summary").click()
-        assert drawn(page, "#history canvas")
+        assert is_drawn(page, "#history canvas")
         load = "a => new Promise((done) => { a.onloadedmetadata = () => done(a.duration); a.load(); })"
         assert page.locator("#history audio").evaluate(load) > 4
         expect(page.locator("#history .bars .first")).to_have_text("dog")
@@ -75,8 +65,7 @@ def test_a_dropped_file_gets_its_label(hearing_browser: Browser, esc10_service: 
 def test_several_files_each_with_its_answer(hearing_browser: Browser, esc10_service: str, tmp_path: Path) -> None:
     quiet = tmp_path / "<b>50% #1.wav"
     soundfile.write(quiet, np.zeros(44100), 44100)
-    with watched(hearing_browser) as page:
-        page.goto(esc10_service)
+    with opened(hearing_browser, esc10_service) as page:
         page.set_input_files("#files", [EXAMPLE, quiet])
         expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
         assert set(page.locator("#history .name:not(.bars *)").all_inner_texts()) == {EXAMPLE.name, quiet.name}
@@ -94,11 +83,10 @@ def test_a_file_that_is_none_says_so(hearing_browser: Browser, esc10_service: st
 
 
 def test_the_microphone_is_heard_live(hearing_browser: Browser, esc10_service: str) -> None:
-    with watched(hearing_browser) as page:
-        page.goto(esc10_service)
+    with opened(hearing_browser, esc10_service) as page:
         page.get_by_role("button", name="Listen live").click()
         expect(page.locator("#now-time")).to_have_text(re.compile(r"^\d+ s$"), timeout=FIRST)
-        assert drawn(page, "#now-spectrogram")
+        assert is_drawn(page, "#now-spectrogram")
         expect(page.locator("#now-label")).to_have_text("dog", timeout=FIRST)
         before = page.locator("#now-bars .number").all_inner_texts()
         expect(page.locator("#now-bars .number")).not_to_have_text(before, timeout=FIRST)  # they move
@@ -107,9 +95,8 @@ def test_the_microphone_is_heard_live(hearing_browser: Browser, esc10_service: s
 
 
 def test_all_of_it_by_keyboard(hearing_browser: Browser, esc10_service: str) -> None:
-    with watched(hearing_browser) as page:
+    with opened(hearing_browser, esc10_service) as page:
         page.on("filechooser", lambda chooser: chooser.set_files(EXAMPLE))
-        page.goto(esc10_service)
         for _ in range(3):  # past the two links
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
@@ -132,12 +119,11 @@ def test_all_of_it_by_keyboard(hearing_browser: Browser, esc10_service: str) -> 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone(hearing_browser: Browser, esc10_service: str, scheme: str) -> None:
-    with watched(hearing_browser, viewport=PHONE, color_scheme=scheme, has_touch=True) as page:
-        page.goto(esc10_service)
+    with opened(hearing_browser, esc10_service, 375, 740, color_scheme=scheme, has_touch=True) as page:
         page.set_input_files("#files", EXAMPLE)
         expect(page.locator("#history .answer")).to_have_text(re.compile("^dog"))
         page.locator("#history summary").tap()
-        assert fits_its_width(page)
+        assert not scrolls_sideways(page)
         for button in page.get_by_role("button").all():
             if button.is_visible():
                 box = button.bounding_box()
@@ -148,6 +134,5 @@ def test_a_phone(hearing_browser: Browser, esc10_service: str, scheme: str) -> N
 
 
 def test_the_api_page_works_offline(hearing_browser: Browser, esc10_service: str) -> None:
-    with watched(hearing_browser) as page:
-        page.goto(f"{esc10_service}/docs")
+    with opened(hearing_browser, f"{esc10_service}/docs") as page:
         expect(page.locator(".opblock-summary-path").get_by_text("/predict")).to_be_visible()

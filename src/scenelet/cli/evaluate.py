@@ -1,6 +1,7 @@
 """`scenelet evaluate`."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,27 @@ from scenelet.cli.formats import MODEL_HELP, Format
 from scenelet.console import say
 
 
+class Audio(StrEnum):
+    """Where the listening page's sound is."""
+
+    link = "link"
+    embed = "embed"
+    none = "none"
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json and predictions.csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report: report.html and its data.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,
     split: Annotated[str | None, typer.Option(help="test, validation, train or all; see the README.")] = None,
     unused: Annotated[bool, typer.Option("--unused", help="Measure unseen cities' clips in no split too.")] = False,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run that the model comes from: its curves in the report.")] = None,
+    listen: Annotated[int, typer.Option(help="Mistakes, and unsure answers, on the listening page; 0: none.")] = 12,
+    audio: Annotated[Audio, typer.Option(help="The page links to recordings, holds up to 30 s each, or none.")] = (
+        Audio.link
+    ),
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
     """Measure a model file on labelled recordings."""
@@ -27,10 +41,23 @@ def evaluate(
     from scenelet.reports.places import city_rows
     from scenelet.workflows.evaluate import evaluate as run_evaluate
 
-    report = run_evaluate(model, data, out, fold=fold, split=split, unused=unused, audio_dir=audio_dir)
+    report = run_evaluate(
+        model,
+        data,
+        out,
+        fold=fold,
+        split=split,
+        unused=unused,
+        audio_dir=audio_dir,
+        run=run,
+        listen=listen,
+        audio=audio.value,
+    )
     if format is Format.json:
         print(json.dumps(report, indent=2))
     else:
         Console().print(report_table(report, city_rows(report)))
     if out is not None:
-        say(f"written: {out / 'report.json'}, {out / 'predictions.csv'}")
+        pages = [out / "report.html", *([out / "listening.html"] if listen else [])]
+        sizes = [f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in pages]
+        say(f"written: {', '.join(sizes)}, and their data and figures beside them")

@@ -1,4 +1,4 @@
-"""The evaluation report: `report.json`, `predictions.csv`, and a table for the terminal."""
+"""The evaluation report: its files of data, and a table for the terminal."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,17 @@ NOTE = (
 
 @dataclass(frozen=True)
 class ClipResult:
-    """A clip, the label it was given, and its probabilities in the model's order."""
+    """A clip, the label it was given, and its probabilities in the model's order; those of its windows, too."""
 
     clip: Clip
     label: str
     probabilities: tuple[float, ...]
+    windows: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is the clip's label."""
+        return self.label == self.clip.label
 
 
 def write_report(
@@ -36,13 +42,40 @@ def write_report(
     results: Sequence[ClipResult],
     labels: Sequence[str],
     unused: Sequence[ClipResult] = (),
-) -> None:
-    """Write `report.json`, `predictions.csv`, and `predictions_unused.csv` of clips in no split, each whole or not."""
+    pages: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write the files of a report, each whole or not at all; returns their names.
+
+    `report.json`, `predictions.csv` and `predictions.json`; `predictions_unused.csv` of clips in no split; and `pages`,
+    file name -> text.
+    """
     make_folder(folder)
-    replace_file(folder / "predictions.csv", _rows(results, labels))
+    files = {"predictions.csv": _rows(results, labels), "predictions.json": _predictions(results, labels)}
     if unused:
-        replace_file(folder / "predictions_unused.csv", _rows(unused, labels))
-    replace_file(folder / "report.json", json.dumps(report, indent=2) + "\n")
+        files["predictions_unused.csv"] = _rows(unused, labels)
+    files |= {"report.json": json.dumps(report, indent=2) + "\n"} | dict(pages or {})
+    for name, text in files.items():
+        replace_file(folder / name, text)
+    return list(files)
+
+
+def _predictions(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
+    """Every prediction with its windows' probabilities, in the order of "labels"; a line a clip."""
+    lines = [
+        json.dumps(
+            {
+                "filename": result.clip.name,
+                "label": result.clip.label,
+                "group": result.clip.group,
+                "city": result.clip.city,
+                "predicted": result.label,
+                "probabilities": result.probabilities,
+                "windows": result.windows,
+            }
+        )
+        for result in results
+    ]
+    return f'{{"labels": {json.dumps(list(labels))}, "clips": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def _rows(results: Sequence[ClipResult], labels: Sequence[str]) -> str:

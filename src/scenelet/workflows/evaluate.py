@@ -3,17 +3,27 @@
 from pathlib import Path
 from typing import Any
 
-from scenelet.classifier import load
+from scenelet.classifier import Classifier, Prediction, load, model_path
 from scenelet.config import SplitConfig
 from scenelet.console import say, track
 from scenelet.data.sources import load_table
 from scenelet.data.splits import fingerprint, make_split
 from scenelet.data.table import Clip, ClipTable
 from scenelet.data.tau import is_tau_root
+from scenelet.describe import describe
 from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
+from scenelet.metrics import reliability
 from scenelet.reports.evaluation import ClipResult, write_report
+from scenelet.reports.groups import group_rows, worst_groups
+from scenelet.reports.history import Epoch, find_history
+from scenelet.reports.listening import listening_page
+from scenelet.reports.page import Shown, figure_files, report_page
 from scenelet.reports.places import city_figures, figures
+from scenelet.reports.sound import AudioChoice
 
+LISTEN = 12  # clips of each of the listening page's two lists
+LISTENING = "listening.html"
+OPTIONAL = {LISTENING, "curves.svg"}
 SPLITS = ("test", "validation", "train", "all")
 
 
@@ -26,28 +36,40 @@ def evaluate(
     split: str | None = None,
     unused: bool = False,
     audio_dir: Path | None = None,
+    run: Path | None = None,
+    listen: int = LISTEN,
+    audio: AudioChoice = "link",
 ) -> dict[str, Any]:
     """Predict every clip of a split and compare with its label; returns what `report.json` holds.
 
     Args:
         model: a `.scn` file or a built-in name.
         data: labelled recordings, as for training.
-        out: folder for `report.json` and `predictions.csv`; None writes nothing.
+        out: folder for the report, see `scenelet.reports.page`, and its data; None writes nothing.
         fold: which fold is the test side; None: as in the model's training.
         split: "test", "validation", "train", or "all"; None: "test" of the split that the model was
             trained with, or of the data's own, and all clips of other recordings.
         unused: also measure the clips that the data's own split leaves out, where they are of a city that
             the model's training did not hear; see "unseen_with_unused" in `scenelet.reports.places`.
         audio_dir: where a CSV's files lie.
+        run: folder of the training that the model comes from, whose curves the report shows; None: the one that the
+            model file lies in, if it does.
+        listen: mistakes, and as many unsure answers, on the listening page; 0 writes none.
+        audio: whether the page links to recordings, holds them, or neither.
 
     Raises:
-        SceneletError: model or data cannot be used, or a clip has a label the model does not know.
+        SceneletError: model, data or run cannot be used, or a clip has a label the model does not know.
     """
+    if listen < 0:
+        raise UsageError(f"--listen {listen}: it is 0 or more")
+    if run is not None and out is None:
+        raise UsageError("--run shows a training's curves in the report; give --out too")
     classifier = load(model)
+    history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
     say(table.describe())
-    measured, chosen = _choose(table, split, fold, provenance)
+    measured, chosen, about, warning = _choose(table, split, fold, provenance)
     heard = provenance.get("train_cities", [])
     clips = (*chosen, *(_left_out(table, measured, heard) if unused else ()))
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
@@ -62,31 +84,69 @@ def evaluate(
     for clip, prediction in zip(clips, predictions, strict=True):
         if isinstance(prediction, AudioError):
             raise prediction
-        results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values())))
+        results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), _rows(prediction)))
     report = figures(results[: len(chosen)], classifier.labels)
     report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
+    of_groups = group_rows(results[: len(chosen)])
     report |= {
+        "reliability": _reliability(results[: len(chosen)], classifier.labels),
+        "worst_groups": worst_groups(of_groups),
+        "per_group": of_groups,
         "model": str(model),
         "labels": list(classifier.labels),
         "data": table.describe(),
         "made": table.made,
         "split": measured,
+        "split_description": about,
+        "warning": warning,
         "fold": None if measured == "all" else fold or provenance.get("split", {}).get("fold"),
         "city": None if measured == "all" or fold else provenance.get("split", {}).get("city"),
     }
     if out is not None:
-        write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :])
+        pages = _pages(classifier, report, results[: len(chosen)], out, history, listen, audio)
+        write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
+        for name in OPTIONAL - set(pages):
+            (out / name).unlink(missing_ok=True)  # of an evaluation before, about other answers
     return report
+
+
+def _rows(prediction: Prediction) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in prediction.windows.tolist())
+
+
+def _reliability(results: list[ClipResult], labels: tuple[str, ...]) -> dict[str, Any]:
+    targets = [labels.index(result.clip.label) for result in results]
+    return reliability(targets, [result.probabilities for result in results])
+
+
+def _pages(
+    classifier: Classifier,
+    report: dict[str, Any],
+    results: list[ClipResult],
+    out: Path,
+    history: list[Epoch],
+    listen: int,
+    audio: AudioChoice,
+) -> dict[str, str]:
+    """The report's pages and figures, by file name."""
+    pages = figure_files(report, history)
+    anchors = None
+    if listen:
+        name = Path(report["model"]).name
+        listening, anchors = listening_page(classifier, results, out / LISTENING, name, listen, audio)
+        pages[LISTENING] = listening
+    shown = Shown(describe(model_path(report["model"])), results, history, anchors)
+    return {"report.html": report_page(report, pages, shown)} | pages
 
 
 def _choose(
     table: ClipTable, split: str | None, fold: str | None, provenance: dict[str, Any]
-) -> tuple[str, tuple[Clip, ...]]:
-    """Name and clips of the split to measure."""
+) -> tuple[str, tuple[Clip, ...], str, str | None]:
+    """Name and clips of the split to measure, what it is, and what makes its figures doubtful."""
     if split not in (None, *SPLITS):
         raise UsageError(f"--split {split}: it is one of {', '.join(SPLITS)}")
     if split == "all":
-        return "all", table.clips
+        return "all", table.clips, f"all {len(table.clips):,} clips", None
     trained = {k: v for k, v in provenance.get("split", {}).items() if k in SplitConfig.model_fields}
     settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold, "city": None})
     asked = split is not None or fold is not None or table.has_split
@@ -99,13 +159,15 @@ def _choose(
     same = fingerprint(chosen) == provenance.get("split_fingerprint")
     if not same and not asked:
         return _everything(table)
-    if not same:
-        say("warning: this is not the split that the model was trained with; it may have heard some of these clips")
+    warning = None if same else "this is not the split that the model was trained with; it may have heard some clips"
+    if warning is not None:
+        say(f"warning: {warning}")
     say(chosen.description)
-    clips: tuple[Clip, ...] = getattr(chosen, split or "test")
+    side = split or "test"
+    clips: tuple[Clip, ...] = getattr(chosen, side)
     if not clips:
-        raise DataError(f"{table.root}: its {split or 'test'} split is empty; use --split all to measure every clip")
-    return split or "test", clips
+        raise DataError(f"{table.root}: its {side} split is empty; use --split all to measure every clip")
+    return side, clips, f"{side} side of: {chosen.description}", warning
 
 
 def _left_out(table: ClipTable, measured: str, heard: list[str]) -> list[Clip]:
@@ -120,7 +182,9 @@ def _left_out(table: ClipTable, measured: str, heard: list[str]) -> list[Clip]:
     return found
 
 
-def _everything(table: ClipTable) -> tuple[str, tuple[Clip, ...]]:
-    say(f"these are not the recordings that the model was trained with: all {len(table.clips):,} clips are measured")
-    say("warning: clips that it was trained on, if any are among them, flatter the figures")
-    return "all", table.clips
+def _everything(table: ClipTable) -> tuple[str, tuple[Clip, ...], str, str]:
+    about = f"all {len(table.clips):,} clips: these are not the recordings that the model was trained with"
+    warning = "clips that it was trained on, if any are among them, flatter the figures"
+    say(about)
+    say(f"warning: {warning}")
+    return "all", table.clips, about, warning
