@@ -12,6 +12,8 @@ from scenelet.confidence import LEAST
 from scenelet.errors import UsageError
 from scenelet.recordings import Samples
 
+HOP_SECONDS = 1.0
+
 
 @dataclass(frozen=True, eq=False)
 class Moment:
@@ -29,7 +31,8 @@ class Stream:
     Args:
         classifier: the model.
         sample_rate: Hz of the blocks.
-        hop_seconds: from the end of one window to the next one's; no longer than a window.
+        hop_seconds: from the end of one window to the next one's, no longer than a window; None: a second, or a window
+            where that is shorter.
         alone: as for `Classifier.predict`.
 
     Raises:
@@ -37,18 +40,22 @@ class Stream:
     """
 
     def __init__(
-        self, classifier: Classifier, sample_rate: int, hop_seconds: float = 1.0, *, alone: bool = False
+        self, classifier: Classifier, sample_rate: int, hop_seconds: float | None = None, *, alone: bool = False
     ) -> None:
         features, window = classifier.model.features, classifier.model.window
-        if not 0 < hop_seconds <= window.seconds:
-            raise UsageError(
-                f"a hop of {hop_seconds:g} s; give one above 0 and up to the window's {window.seconds:g} s"
-            )
+        hop = min(HOP_SECONDS, window.seconds) if hop_seconds is None else hop_seconds
+        if not 0 < hop <= window.seconds:
+            raise UsageError(f"a hop of {hop:g} s; give one above 0 and up to the window's {window.seconds:g} s")
         self._classifier, self._alone = classifier, alone
-        hopping = window.model_copy(update={"hop_seconds": hop_seconds})
+        hopping = window.model_copy(update={"hop_seconds": hop})
         self._windower = Windower(sample_rate, features.sample_rate, features.channels, hopping)
         self._source_rate, self._rate = sample_rate, features.sample_rate
         self._heard, self._count = 0, 0
+
+    @property
+    def hop_seconds(self) -> float:
+        """From one moment to the next."""
+        return self._windower.hop / self._rate
 
     @property
     def window_seconds(self) -> float:

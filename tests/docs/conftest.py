@@ -2,18 +2,38 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from documentation import ROOT
-from scenelet import models
+from scenelet import models, recipes
 from scenelet.cli import main
+from scenelet.config import RunConfig
+from scenelet.workflows import estimator
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))  # what the site is built with
+
+
+TINY = [
+    "features.sample_rate=8000",
+    "features.n_fft=256",
+    "features.hop_length=128",
+    "features.n_mels=32",
+    "features.channels=mono",
+    "window.seconds=0.6",
+    "network.width=8",
+    "network.repeats=2",
+    "mixing.time_roll=2",
+    "schedule.batch_size=4",
+    "schedule.epochs=2",
+    "prune.epochs=1",
+    "precision=fp32",
+]
 
 
 @pytest.fixture
@@ -66,3 +86,18 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
         return out
 
     return call
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes, on the command line and of an estimator, with a network that is trained in a second."""
+    original = recipes.load_recipe
+
+    def load(name: str, changes: Any = ()) -> RunConfig:
+        asked = (
+            list(changes) if not isinstance(changes, Mapping) else [f"{key}={value}" for key, value in changes.items()]
+        )
+        return original(name, [*asked, *TINY])
+
+    monkeypatch.setattr(recipes, "load_recipe", load)
+    monkeypatch.setattr(estimator, "load_recipe", load)

@@ -16,7 +16,9 @@ WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(enc
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_python_blocks_run(page: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_run(
+    page: Path, examples: Path, recordings: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = functools.partial(scenes.make_scenes, clips_per_place=1, train_places=2, test_places=1, seconds=0.5)
     monkeypatch.setattr(scenes, "make_scenes", few)  # as many as the page says take too long
     if page.name == "deploy.md":  # what its commands export

@@ -7,50 +7,22 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import documentation as pages
-from scenelet import recipes
-from scenelet.config import RunConfig
 
-TINY = [
-    "features.sample_rate=8000",
-    "features.n_fft=256",
-    "features.hop_length=128",
-    "features.n_mels=32",
-    "features.channels=mono",
-    "window.seconds=0.6",
-    "network.width=8",
-    "network.repeats=2",
-    "mixing.time_roll=2",
-    "schedule.batch_size=4",
-    "schedule.epochs=2",
-    "prune.epochs=1",
-    "precision=fp32",
-]
 NOT_RUN = {
     ("pip",): "would change the environment of the tests",
     ("make", "demo"): "scenelet demo in an environment of its own",
     ("scenelet", "demo"): "tests/workflows/test_demo.py runs it, on fewer scenes",
     ("scenelet", "serve"): "goes on until it is stopped",
-    ("scenelet", "listen"): "still being made (COMING in test_named.py); of the microphone, never",
 }
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = recipes.load_recipe
-
-    def load(name: str, changes: list[str] | tuple[str, ...] = ()) -> RunConfig:
-        return original(name, [*changes, *TINY])
-
-    monkeypatch.setattr(recipes, "load_recipe", load)
+MICROPHONE = ["scenelet", "listen", "model.scn"]  # a machine that tests has none
 
 
 def to_run(page: str) -> list[list[str]]:
     """The page's commands without those that are not run."""
     found = pages.commands((pages.ROOT / "docs" / page).read_text(encoding="utf-8"))
-    return [words for words in found if not any(tuple(words[: len(start)]) == start for start in NOT_RUN)]
+    run = [words for words in found if not any(tuple(words[: len(start)]) == start for start in NOT_RUN)]
+    return [words for words in run if words != MICROPHONE]
 
 
 def test_the_quick_start_runs(examples: Path, run: Callable[[list[str]], str]) -> None:
@@ -69,11 +41,11 @@ def test_from_recordings_to_a_prediction(
     lines = to_run("own_recordings.md")
     printed = [(words[1], run(words[1:])) for words in lines]
     done = [name for name, _ in printed]
-    assert done == ["check", *["train"] * 4, "compress", "compress", "evaluate", "predict", "predict"]
+    assert done == ["check", *["train"] * 4, "compress", "compress", "evaluate", "predict", "predict", "listen"]
     assert {path.name for path in examples.glob("*.scn")} == {"model.scn", "small.scn"}
     assert (examples / "small.scn").stat().st_size <= 128_000
     assert json.loads((examples / "report" / "report.json").read_text())["groups"] == 2  # a fifth of each class's five
-    assert [line.split()[0] for line in printed[-2][1].splitlines()] == ["new.wav", "more/a.wav"]
+    assert [line.split()[0] for line in printed[-3][1].splitlines()] == ["new.wav", "more/a.wav"]
     assert "macro accuracy" in printed[1][1]
 
 

@@ -35,7 +35,7 @@ class SampleFormat(StrEnum):
 def listen(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe; none: the microphone.")] = None,
-    hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 1.0,
+    hop: Annotated[float | None, typer.Option(help="Seconds from one answer to the next; 1, or a window.")] = None,
     smooth: Annotated[float, typer.Option(help="Seconds that the probabilities are averaged over.")] = 2.0,
     margin: Annotated[float, typer.Option(help="How much more probable another label must be to be told.")] = 0.1,
     unsure: Annotated[

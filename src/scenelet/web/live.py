@@ -30,7 +30,9 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
         pcm, hop = _query(socket)
         live = Stream(classifier, pcm.sample_rate, hop, alone=True)
         decider = Decider(classifier.labels, unsure_below(classifier))
-        await _send(socket, "ready", labels=classifier.labels, window_seconds=live.window_seconds, hop_seconds=hop)
+        await _send(
+            socket, "ready", labels=classifier.labels, window_seconds=live.window_seconds, hop_seconds=live.hop_seconds
+        )
         loop = asyncio.get_running_loop()
 
         async def tell(moments: Iterable[Moment]) -> None:
@@ -78,14 +80,14 @@ async def _send(socket: WebSocket, kind: str, **values: Any) -> None:
     await socket.send_text(json.dumps({"type": kind, **values}))
 
 
-def _query(socket: WebSocket) -> tuple[PcmFormat, float]:
+def _query(socket: WebSocket) -> tuple[PcmFormat, float | None]:
     """The sound's format and the hop from the address, each checked."""
     query = socket.query_params
     unknown = set(query) - {"sample_rate", "channels", "format", "hop"}
     if unknown:
         raise UsageError(f"{min(unknown)}: no such parameter; there are sample_rate, channels, format and hop")
     low, high = SAMPLE_RATES
-    rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop", "1")
+    rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop")
     if not rate.isdecimal() or not low <= int(rate) <= high:
         raise UsageError(f"sample_rate={rate}: give the samples' rate, {low} to {high} Hz")
     if channels not in ("1", "2"):
@@ -96,7 +98,7 @@ def _query(socket: WebSocket) -> tuple[PcmFormat, float]:
     if chosen is None:
         raise UsageError(f"format={form}: it is one of {', '.join(known)}")
     try:
-        seconds = float(hop)
+        seconds = None if hop is None else float(hop)
     except ValueError:
         raise UsageError(f"hop={hop}: give seconds, e.g. 1") from None
     return PcmFormat(int(rate), int(channels), chosen), seconds
