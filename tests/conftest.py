@@ -100,7 +100,10 @@ def write_wav(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, see `browser.opened`; skips where it is not installed."""
+    """Chromium, see `browser.opened`; skips where it is not installed.
+
+    playwright keeps an event loop in this thread: a test that needs one of its own runs it in another thread.
+    """
     path = executable()
     from playwright.sync_api import sync_playwright
 
