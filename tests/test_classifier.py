@@ -217,7 +217,7 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path.rename("indoor")
     assert load("indoor").labels == tiny_model().labels  # an existing path wins over any name
-    with pytest.raises(UsageError, match="no model is built in"):
+    with pytest.raises(ModelFileError, match="no model is built in"):
         load("outdoor")
     for missing in ("outdoor.scn", "./outdoor", tmp_path / "outdoor"):
         assert model_path(missing) == Path(missing)

@@ -79,7 +79,6 @@ def test_what_names_no_module_is_looked_for_in_the_sentence() -> None:
 def test_a_missing_extra_is_one_sentence(command: Command, monkeypatch: pytest.MonkeyPatch, tone_set: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "scenelet.workflows.fit", raising=False)
-    monkeypatch.delitem(sys.modules, "scenelet.workflows", raising=False)
     code, out, err = command("train", tone_set, "--out", tone_set.parent / "nix", "--fold", "1")
     assert (code, out) == (1, "")
     assert err == 'error: this needs torch; install it with: pip install "scenelet[train]", or ".[train]" in a clone\n'

@@ -10,6 +10,7 @@ import yaml
 
 from scenelet.recipes.tables import SystemTable, load_table_of_systems
 from scenelet.reports.cells import CellResult
+from scenelet.workflows import early
 from scenelet.workflows.grid import Store
 
 BUDGET = """
@@ -80,7 +81,7 @@ def two_rows(monkeypatch: pytest.MonkeyPatch) -> SystemTable:
     """Table 3 with its first two rows only."""
     systems = load_table_of_systems("table3")
     short = systems.model_copy(update={"rows": systems.rows[:2]})
-    monkeypatch.setattr("scenelet.workflows.early.load_table_of_systems", lambda _: short)
+    monkeypatch.setattr(early, "load_table_of_systems", lambda _: short)
     return short
 
 
