@@ -9,11 +9,38 @@ from typing import Literal
 
 import numpy as np
 import soxr
+from numpy.typing import ArrayLike
 
 from scenelet.config import WindowConfig
+from scenelet.errors import AudioError, UsageError
 from scenelet.parallel import spread
 from scenelet.recordings import BLOCK, Samples, blocks
 from scenelet.riff import Recording
+
+SAMPLE_RATES = (1000, 768000)
+"""Hz that `predict_proba` takes; below, kHz were meant."""
+
+
+def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
+    """Samples of a caller -> (1 or 2, n) float32; see `Classifier.predict_proba` for what is refused."""
+    array = np.asarray(samples)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UsageError(f"samples are {array.dtype}; give floating point with full scale +-1")
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2:
+        raise UsageError(f"samples have the shape {array.shape}; give (channels, n), or (n,) for mono")
+    if array.size == 0:
+        raise AudioError("the samples are empty; give at least one")
+    if len(array) > 2:
+        raise UsageError(f"samples have the shape {array.shape}; give (channels, n) with one or two channels")
+    if not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1] or int(sample_rate) != sample_rate:
+        raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATES[0]} up")
+    with np.errstate(over="ignore"):
+        checked = array.astype(np.float32)
+    if not np.isfinite(checked).all():
+        raise AudioError("samples hold numbers that are not finite in float32; leave them out")
+    return checked
 
 
 def arrange_channels(samples: Samples, layout: Literal["mono", "stereo", "mid-side"]) -> Samples:

@@ -24,9 +24,6 @@ Probabilities = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO
 """Path of a recording, or an open binary file that holds one: see `scenelet.recordings`."""
 
-SAMPLE_RATES = (1000, 768000)
-"""Hz that `predict_proba` takes; below, kHz were meant."""
-
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -111,7 +108,7 @@ class Classifier:
             AudioError: no samples, or some are not finite.
             UsageError: another shape or type, or a sample rate that is none.
         """
-        checked = _check_samples(samples, sample_rate)
+        checked = audio.check_samples(samples, sample_rate)
         features, window = self.model.features, self.model.window
         rates = int(sample_rate), features.sample_rate
         cuts = audio.array_windows(checked, *rates, features.channels, window, self.threads)
@@ -242,25 +239,3 @@ def mean_probabilities(windows: Probabilities) -> Probabilities:
     """Windows' probabilities (n, classes), n >= 1 -> the recording's (classes,), summing to 1."""
     mean = windows.mean(axis=0, dtype=np.float64)
     return np.asarray(mean / mean.sum(), np.float32)
-
-
-def _check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
-    """Samples of the caller -> (1 or 2, n) float32."""
-    array = np.asarray(samples)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UsageError(f"samples are {array.dtype}; give floating point with full scale +-1")
-    if array.ndim == 1:
-        array = array[None]
-    if array.ndim != 2:
-        raise UsageError(f"samples have the shape {array.shape}; give (channels, n), or (n,) for mono")
-    if array.size == 0:
-        raise AudioError("the samples are empty; give at least one")
-    if len(array) > 2:
-        raise UsageError(f"samples have the shape {array.shape}; give (channels, n) with one or two channels")
-    if not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1] or int(sample_rate) != sample_rate:
-        raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATES[0]} up")
-    with np.errstate(over="ignore"):
-        checked = array.astype(np.float32)
-    if not np.isfinite(checked).all():
-        raise AudioError("samples hold numbers that are not finite in float32; leave them out")
-    return checked

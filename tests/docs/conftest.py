@@ -19,23 +19,6 @@ from scenelet.workflows import estimator
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))  # what the site is built with
 
 
-TINY = [
-    "features.sample_rate=8000",
-    "features.n_fft=256",
-    "features.hop_length=128",
-    "features.n_mels=32",
-    "features.channels=mono",
-    "window.seconds=0.6",
-    "network.width=8",
-    "network.repeats=2",
-    "mixing.time_roll=2",
-    "schedule.batch_size=4",
-    "schedule.epochs=2",
-    "prune.epochs=1",
-    "precision=fp32",
-]
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that the examples run in."""
@@ -89,7 +72,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, tiny_settings: list[str]) -> None:
     """Recipes, on the command line and of an estimator, with a network that is trained in a second."""
     original = recipes.load_recipe
 
@@ -97,7 +80,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         asked = (
             list(changes) if not isinstance(changes, Mapping) else [f"{key}={value}" for key, value in changes.items()]
         )
-        return original(name, [*asked, *TINY])
+        return original(name, [*asked, *tiny_settings, "schedule.epochs=2", "prune.epochs=1"])
 
     monkeypatch.setattr(recipes, "load_recipe", load)
     monkeypatch.setattr(estimator, "load_recipe", load)

@@ -1,6 +1,6 @@
 """The commands of the quick start and of the page on own recordings, line by line, on made recordings.
 
-The lines are the pages' own; only what the recipes say is made small, by `TINY` on top of them.
+The lines are the pages' own; only what the recipes say is made small, by the fixture `tiny`.
 """
 
 import json

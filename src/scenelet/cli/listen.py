@@ -85,13 +85,15 @@ def _open(
     source: str | None, rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
 ) -> "Sound":
     """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
+    from scenelet.audio import SAMPLE_RATES
     from scenelet.pcm import SAMPLE_FORMATS, PcmFormat
     from scenelet.sounds import from_file, from_microphone, from_pipe, standard_input
 
     if source is not None and device is not None:
         raise UsageError(f"--device {device}: is of a sound card; leave out {source}, or the option")
-    if rate is not None and not 1000 <= rate <= 768000:
-        raise UsageError(f"--rate {rate}: give the samples' rate in Hz, 1000 to 768000")
+    low, high = SAMPLE_RATES
+    if rate is not None and not low <= rate <= high:
+        raise UsageError(f"--rate {rate}: give the samples' rate in Hz, {low} to {high}")
     if source is None:
         return from_microphone(
             device, channels or own, rate, lambda seconds: say(f"warning: {seconds:.1f} s of sound were lost")

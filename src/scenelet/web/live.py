@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from scenelet.classifier import SAMPLE_RATES, Classifier
+from scenelet.audio import SAMPLE_RATES
+from scenelet.classifier import Classifier
 from scenelet.errors import SceneletError, UsageError
 from scenelet.pcm import PcmFormat, SampleFormat, decode
 from scenelet.stream import Decider, Moment, Stream, unsure_below
