@@ -102,8 +102,9 @@ def write_wav(tmp_path: Path) -> Callable[..., Path]:
 def launch() -> Iterator[Callable[..., Any]]:
     """Start a Chromium with these arguments; skips where it is not installed (`make chromium`, on Debian)."""
     path = executable()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # on a busy machine; what holds at once is seen at once
     with sync_playwright() as playwright:
         launched = []
 

@@ -75,12 +75,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 def tiny(monkeypatch: pytest.MonkeyPatch, tiny_settings: list[str]) -> None:
     """Recipes, on the command line and of an estimator, with a network that is trained in a second."""
     original = recipes.load_recipe
+    # a gain needs decibels of power, which not every recipe has
+    small = [setting for setting in tiny_settings if not setting.startswith("mixing.gain_db")]
+    tiny = [*small, "schedule.epochs=2", "prune.epochs=1"]
 
     def load(name: str, changes: Any = ()) -> RunConfig:
         asked = (
             list(changes) if not isinstance(changes, Mapping) else [f"{key}={value}" for key, value in changes.items()]
         )
-        return original(name, [*asked, *tiny_settings, "schedule.epochs=2", "prune.epochs=1"])
+        return original(name, [*asked, *tiny])
 
     monkeypatch.setattr(recipes, "load_recipe", load)
     monkeypatch.setattr(estimator, "load_recipe", load)
