@@ -5,7 +5,7 @@
 model file carries with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -114,6 +114,17 @@ class LogMel:
         loudest = np.maximum(power.max(axis=(1, 2)), np.float32(POWER_FLOOR))
         floors: NDArray[np.float32] = loudest * np.float32(10 ** (-self.config.top_db / 10))
         return np.maximum(floors, np.float32(POWER_FLOOR))
+
+
+def shown_range(log_mels: Sequence[Features], top_db: float) -> tuple[float, float]:
+    """Of windows that are drawn together, the dB that are darkest and brightest: `top_db` apart, or less."""
+    top = max(float(log_mel.max()) for log_mel in log_mels)
+    return max(min(float(log_mel.min()) for log_mel in log_mels), top - top_db), top
+
+
+def levels(log_mel: Features, floor: float, top: float) -> NDArray[np.uint8]:
+    """Decibels of any shape -> 0 at `floor` to 255 at `top`, as pages draw them."""
+    return np.clip((log_mel - floor) * (255 / max(top - floor, 1e-9)), 0, 255).astype(np.uint8)
 
 
 def pieces(part: Part) -> Iterator[Part]:

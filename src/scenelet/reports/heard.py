@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scenelet.audio import file_windows, sound_span
 from scenelet.classifier import Classifier
 from scenelet.config import FeatureConfig
-from scenelet.features import Features, hz_to_row
+from scenelet.features import Features, hz_to_row, levels, shown_range
 from scenelet.occlusion import OcclusionMap, occlusion_map
 
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
@@ -39,14 +39,13 @@ def shown_windows(
     features, window = classifier.model.features, classifier.model.window
     seen = zip(classifier.log_mel_windows(path), _spans(classifier, path), strict=False)
     wanted = [(i, *found) for i, found in enumerate(itertools.islice(seen, max(indices) + 1)) if i in indices]
-    top = max(float(log_mel.max()) for _, log_mel, _ in wanted)
-    floor = max(min(float(log_mel.min()) for _, log_mel, _ in wanted), top - features.top_db)
+    floor, top = shown_range([log_mel for _, log_mel, _ in wanted], features.top_db)
     for index, log_mel, span in wanted:
         start = index * window.hop_samples(features.sample_rate) / features.sample_rate
         repeated = span[1] < 0.999 * window.seconds
         found = occlusion_map(classifier, log_mel, answer, grid=False)
         frames = log_mel.shape[2]
-        levels = _levels(log_mel, floor, top, share)
+        pooled = _pooled(log_mel, share)
         yield {
             "index": index,
             "start": start,
@@ -55,11 +54,11 @@ def shown_windows(
             "repeated": repeated,
             "frame": features.hop_length / features.sample_rate,
             "frames": frames,
-            "size": levels.shape[1:],
-            "pooled": levels.shape != log_mel.shape,
+            "size": pooled.shape[1:],
+            "pooled": pooled.shape != log_mel.shape,
             "channels": [
                 {"name": name, "levels": base64.b64encode(channel.tobytes()).decode()}
-                for name, channel in zip(CHANNELS[features.channels], levels, strict=True)
+                for name, channel in zip(CHANNELS[features.channels], levels(pooled, floor, top), strict=True)
             ],
             "ticks_hz": ticks_hz(features),
             "ticks_s": _ticks_s(0.0 if repeated else start, window.seconds, frames, features),
@@ -81,8 +80,8 @@ def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
         yield first / features.sample_rate, (last - first) / features.sample_rate
 
 
-def _levels(log_mel: Features, floor: float, top: float, share: int) -> NDArray[np.uint8]:
-    """(channels, n_mels, frames) dB -> 0 to 255, with at most `share` of them: of neighbours the mean."""
+def _pooled(log_mel: Features, share: int) -> Features:
+    """(channels, n_mels, frames), or at most `share` numbers of it: of neighbours the mean."""
     channels, bands, frames = log_mel.shape
     steps = [1, 1]
     while channels * -(-bands // steps[0]) * -(-frames // steps[1]) > share and steps[0] < bands:
@@ -93,8 +92,7 @@ def _levels(log_mel: Features, floor: float, top: float, share: int) -> NDArray[
         sums = np.add.reduceat(log_mel, starts, axis=axis)
         counts = np.diff([*starts, log_mel.shape[axis]])
         log_mel = (sums / (counts[:, None] if axis == 1 else counts)).astype(np.float32)
-    levels: NDArray[np.uint8] = np.clip((log_mel - floor) * (255 / max(top - floor, 1e-9)), 0, 255).astype(np.uint8)
-    return levels
+    return log_mel
 
 
 def ticks_hz(features: FeatureConfig) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import FastAPI, Query, Request, Response, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -18,6 +17,7 @@ from scenelet._version import __version__
 from scenelet.classifier import Classifier
 from scenelet.costs import macs
 from scenelet.errors import AudioError
+from scenelet.features import levels, shown_range
 from scenelet.sizes import sizes
 from scenelet.stream import unsure_below
 from scenelet.web.answers import Answers, Health, Model, Refusal
@@ -153,11 +153,10 @@ def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: b
 
 
 def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
-    """One `Picture`: the mean of the channels, from the loudest down by the features' `top_db`."""
-    features = classifier.model.features
+    """One `Picture`: the mean of the channels."""
     log_mel = next(classifier.log_mel_windows(file, alone=True)).mean(axis=0)
-    levels = np.clip(1 + (log_mel - log_mel.max()) / features.top_db, 0, 1)
-    coded = base64.b64encode((255 * levels).astype(np.uint8).tobytes()).decode()
+    drawn = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
+    coded = base64.b64encode(drawn.tobytes()).decode()
     bands, frames = log_mel.shape
     return {"levels": coded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}
 
