@@ -124,7 +124,8 @@ def shown_range(log_mels: Sequence[Features], top_db: float) -> tuple[float, flo
 
 def levels(log_mel: Features, floor: float, top: float) -> NDArray[np.uint8]:
     """Decibels of any shape -> 0 at `floor` to 255 at `top`, as pages draw them."""
-    return np.clip((log_mel - floor) * (255 / max(top - floor, 1e-9)), 0, 255).astype(np.uint8)
+    shares: NDArray[np.uint8] = np.clip((log_mel - floor) * (255 / max(top - floor, 1e-9)), 0, 255).astype(np.uint8)
+    return shares
 
 
 def pieces(part: Part) -> Iterator[Part]:

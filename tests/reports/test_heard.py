@@ -9,36 +9,26 @@ import soundfile
 
 from scenelet.classifier import Classifier
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.features import LogMel
+from scenelet.features import LogMel, levels
 from scenelet.occlusion import OcclusionMap
-from scenelet.reports.heard import _levels, _spoke, hertz, shown_windows, ticks_hz
+from scenelet.reports.heard import _pooled, _spoke, hertz, shown_windows, ticks_hz
 from tiny_model import changed, tiny_model
-
-
-def test_levels_go_from_the_floor_to_the_top() -> None:
-    log_mel = np.linspace(-90, 10, 2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
-    levels = _levels(log_mel, -70, 10, share=24)
-    assert levels.dtype == np.uint8
-    expected = np.clip((log_mel.astype(float) + 70) * 255 / 80, 0, 255)
-    assert np.abs(levels - expected).max() <= 1
-    assert levels.flat[0] == 0
-    assert levels.flat[-1] == 255
 
 
 @pytest.mark.parametrize(("share", "shape"), [(156, (6, 13)), (155, (6, 7)), (84, (6, 7)), (83, (3, 7)), (9, (2, 2))])
 def test_what_is_too_large_is_averaged(share: int, shape: tuple[int, int]) -> None:
-    levels = _levels(np.zeros((2, 6, 13), np.float32), 0, 255, share)
-    assert levels.shape == (2, *shape)
-    assert levels.size <= share
+    pooled = _pooled(np.zeros((2, 6, 13), np.float32), share)
+    assert pooled.shape == (2, *shape)
+    assert pooled.size <= share
 
 
 def test_halves_are_means_of_neighbours() -> None:
     log_mel = np.arange(4 * 5, dtype=np.float32).reshape(1, 4, 5)
-    assert _levels(log_mel, 0, 255, 12)[0].tolist() == [
-        [int((a + b) / 2) for a, b in ((0, 1), (2, 3), (4, 4))],
-        [int((a + b) / 2) for a, b in ((5, 6), (7, 8), (9, 9))],
-        [int((a + b) / 2) for a, b in ((10, 11), (12, 13), (14, 14))],
-        [int((a + b) / 2) for a, b in ((15, 16), (17, 18), (19, 19))],
+    assert _pooled(log_mel, 12)[0].tolist() == [
+        [(a + b) / 2 for a, b in ((0, 1), (2, 3), (4, 4))],
+        [(a + b) / 2 for a, b in ((5, 6), (7, 8), (9, 9))],
+        [(a + b) / 2 for a, b in ((10, 11), (12, 13), (14, 14))],
+        [(a + b) / 2 for a, b in ((15, 16), (17, 18), (19, 19))],
     ]
 
 
@@ -70,10 +60,10 @@ def test_windows_are_what_the_network_sees_and_stand_where_they_lie(tmp_path: Pa
     assert [window["start"] for window in shown] == pytest.approx([0.2, 0.6])
     assert [channel["name"] for channel in shown[0]["channels"]] == ["left", "right"]
     floor = max(min(seen[1].min(), seen[3].min()), max(seen[1].max(), seen[3].max()) - 80)
-    expected = _levels(seen[3], floor, max(seen[1].max(), seen[3].max()), 10**6)
-    for channel, levels in zip(shown[1]["channels"], expected, strict=True):
+    expected = levels(seen[3], floor, max(seen[1].max(), seen[3].max()))
+    for channel, drawn in zip(shown[1]["channels"], expected, strict=True):
         assert (
-            np.abs(np.frombuffer(base64.b64decode(channel["levels"]), np.uint8) - levels.ravel().astype(int)).max() <= 1
+            np.abs(np.frombuffer(base64.b64decode(channel["levels"]), np.uint8) - drawn.ravel().astype(int)).max() <= 1
         )
     assert [tick["text"] for tick in shown[1]["ticks_s"]] == ["0.6", "0.7", "0.8"]
     assert shown[1]["ticks_s"][1]["place"] == pytest.approx((0.1 / 0.016 + 0.5) / 13)
