@@ -146,6 +146,11 @@ class PruneConfig(Settings):
         0.0, ge=0, le=1, description="share of each label that is what the network said before it was pruned"
     )
 
+    @property
+    def changes_nothing(self) -> bool:
+        """The network is stored as it is: no weight is set to zero or becomes a whole number."""
+        return self.budget is None and self.sparsity == 0 and self.dtype in ("fp16", "fp32")
+
     @model_validator(mode="after")
     def _consistent(self) -> "PruneConfig":
         if self.dtype == "auto" and self.budget is None:

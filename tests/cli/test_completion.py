@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from scenelet.cli import completion
 from scenelet.config import setting_keys
 from scenelet.recipes import list_recipes
+from scenelet.workflows.evaluate import SPLITS
 
 SCRIPT = """
 import sys
@@ -64,3 +66,7 @@ def test_data_sets(folder: Path) -> None:
 def test_there_is_a_script_to_install(command: object) -> None:
     code, out, _ = command("--show-completion", "bash") if callable(command) else (1, "", "")
     assert (code, "_SCENELET_COMPLETE=complete_bash" in out) == (0, True)
+
+
+def test_the_sides_are_those_of_evaluate() -> None:
+    assert tuple(completion.splits("")) == SPLITS

@@ -1,5 +1,6 @@
 """`scenelet evaluate`: the files that it writes, and what it refuses."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from scenelet import modelfile
 from scenelet.classifier import load
+from tiny_model import changed, tiny_model
 
 Command = Callable[..., tuple[int, str, str]]
 FIGURES = {"confusion.svg", "classes.svg", "reliability.svg"}
@@ -80,7 +83,11 @@ def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: 
     run = tmp_path / "run"
     run.mkdir()
     labels = ["indoor", "outdoor", "transportation"]
-    (run / "run.json").write_text(json.dumps({"labels": labels, "recipe": "tiny", "config": {"seed": 0}}))
+    settings = {"seed": 0, "network": {}, "mixing": {}, "loss": {}, "schedule": {}}
+    (run / "run.json").write_text(json.dumps({"labels": labels, "recipe": "tiny", "config": settings}))
+    (run / "split.csv").write_text("a.wav")
+    own = {"recipe": "tiny", "seed": 0, "split_fingerprint": hashlib.sha256(b"a.wav").hexdigest()[:16]}
+    modelfile.write(changed(tiny_model(), provenance=own), model)
     epochs = [{"epoch": k, "loss": 3.0 / k, "rate": 1e-3, "seconds": 1.0} for k in (1, 2, 3)]
     (run / "metrics.json").write_text(json.dumps({"history": epochs}))
     out = tmp_path / "report"

@@ -92,8 +92,9 @@ def test_the_spectrogram_is_worked_by_keyboard(browser: Any, hostile: Any) -> No
             page.keyboard.press("ArrowRight")
         assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(start + 10 * 0.2 / 50, abs=0.002)
         assert plot.get_attribute("aria-valuenow") == "0.04"
+        audio.evaluate("(audio) => { audio.onplay = () => { audio.dataset.played = 'yes'; }; }")
         page.keyboard.press("Space")
-        assert audio.evaluate("(audio) => audio.paused") is False
+        page.wait_for_function("(audio) => audio.dataset.played === 'yes'", arg=audio.element_handle())
 
 
 def test_where_the_sound_is_repeated_and_the_player_has_a_piece(browser: Any, tmp_path: Path) -> None:
@@ -112,19 +113,49 @@ def test_where_the_sound_is_repeated_and_the_player_has_a_piece(browser: Any, tm
     with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
         audio, plots = page.locator("audio"), page.locator(".plot:first-of-type, .hertz:first-child + .plot")
         page.wait_for_function("(audio) => audio.readyState >= 1", arg=audio.element_handle())
-        assert audio.evaluate("(audio) => audio.duration") == pytest.approx(11, abs=0.01)  # from 20 s to the end
+        assert audio.evaluate("(audio) => audio.duration") == pytest.approx(30, abs=0.01)  # the last 30 s of 31
         plot = plots.nth(1)
         assert float(plot.get_attribute("data-start") or "") == 21
         frames, frame = int(plot.get_attribute("data-frames") or ""), 128 / 8000
         box = plot.bounding_box()
         at = 0.7  # s of the window: the sound begins anew at 0.5 s, so this is 0.2 s into it
         plot.click(position={"x": box["width"] * (at / frame + 0.5) / frames, "y": 20})
-        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(1 + 0.25 + 0.2, abs=0.005)
+        assert audio.evaluate("(audio) => audio.currentTime") == pytest.approx(20 + 0.25 + 0.2, abs=0.005)
         lefts = [
             float(left)
             for left in plot.locator(".cursor").evaluate_all("all => all.map(c => parseFloat(c.style.left))")
         ]
         assert lefts == pytest.approx([100 * (t / frame + 0.5) / frames for t in (0.2, 0.7)], abs=0.5)
+
+
+def test_what_the_piece_does_not_reach_cannot_be_clicked(browser: Any, tmp_path: Path) -> None:
+    """A recording of 60 s, of which the player holds the last 30; shown are its beginning and its end."""
+    classifier = Classifier(changed(tiny_model(), window=WindowConfig(seconds=1)), threads=1)
+    soundfile.write(tmp_path / "long.flac", np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 8000), 8000)
+    windows = np.full((60, 3), 0.25)
+    windows[[0, 58, 59], 1] = 0.5, 0.6, 0.75
+    clip = Clip(tmp_path / "long.flac", "long.flac", "indoor", "place")
+    result = ClipResult(clip, "outdoor", (0.2, 0.6, 0.2), tuple(map(tuple, windows.tolist())))
+    html, _ = listening_page(classifier, [result], tmp_path / "listening.html", "m", 1, "embed")
+    (tmp_path / "listening.html").write_text(html)
+    with opened(browser, (tmp_path / "listening.html").as_uri()) as page:
+        roles = page.locator(".hertz:first-child + .plot").evaluate_all("all => all.map(p => p.getAttribute('role'))")
+        assert roles == ["img", "slider", "slider"]
+        assert page.get_by_text("does not reach here").count() == 1
+
+
+def test_a_sound_that_fails_before_the_script_is_there_is_said(browser: Any, hostile: Any) -> None:
+    page = (hostile.folder / "listening.html").read_text()
+    away = hostile.folder.parent / "away.html"
+    # links that lead nowhere, and so much behind them that the browser finds out while it still reads
+    page = page.replace('<audio controls preload="metadata" src="', '<audio controls preload="metadata" src="no/')
+    away.write_text(page.replace("<footer>", f"<p hidden>{'x' * 6_000_000}</p><footer>"))
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.goto(away.as_uri())
+    tab.wait_for_function("[...document.querySelectorAll('.silent')].every((line) => !line.hidden)")
+    assert tab.locator(".silent").count() > 0
+    context.close()
 
 
 def test_a_fault_of_a_page_is_noticed(browser: Any, tmp_path: Any) -> None:

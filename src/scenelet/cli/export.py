@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scenelet.cli.formats import MODEL_HELP, Format
-from scenelet.console import say, working
+from scenelet.console import complain, say, working
 from scenelet.errors import AudioError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
         heard = calibrate(model, found)
     say(f"ranges of activations from {len(heard.ranges)} windows of {heard.recordings} recordings")
     if heard.failures:
-        say(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")
+        complain(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")
     return heard
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scenelet.cli.formats import MODEL_HELP, Format, Runtime
-from scenelet.console import has_bars, say, stderr
+from scenelet.console import complain, has_bars, say, stderr
 from scenelet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _open(
         raise UsageError(f"--rate {rate}: give the samples' rate in Hz, {low} to {high}")
     if source is None:
         return from_microphone(
-            device, channels or own, rate, lambda seconds: say(f"warning: {seconds:.1f} s of sound were lost")
+            device, channels or own, rate, lambda seconds: complain(f"warning: {seconds:.1f} s of sound were lost")
         )
     if source != "-":
         return from_file(Path(source))

@@ -14,6 +14,9 @@ DIGIT = 7.0  # width at 11 px in a wide typeface, as are the following
 NARROW, BROAD = "ijlI.,:;'|! ", "mwMW%@#&"
 
 
+FRAMED = 40  # classes of a confusion matrix; of more, boxes without clips are left out, which would fill the page
+
+
 class Name(NamedTuple):
     """A label as a figure shows it, and in full."""
 
@@ -29,6 +32,8 @@ def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     boxes = []
     for i, row in enumerate(confusion):
         for j, count in enumerate(row):
+            if count == 0 and i != j and len(labels) > FRAMED:
+                continue
             share = count / max(1, sum(row))
             boxes.append(
                 {

@@ -86,6 +86,12 @@ def _rows(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
     return csv_text(["filename", "label", "group", "city", "predicted", *labels], rows)
 
 
+def taken_for(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
+    """What a class was mistaken for, and how often, the most frequent first; `counts` is its row of the confusion."""
+    wrong = [(other, count) for other, count in zip(labels, counts, strict=True) if count and other != label]
+    return sorted(wrong, key=lambda pair: -pair[1])
+
+
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
     """Headline, figures per class with what each was mistaken for, and per city; 95 % intervals in brackets."""
     made = " (made scenes)" if report.get("made") else ""
@@ -101,11 +107,11 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         if own["clips"] == 0:
             table.add_row(Text(label), "0", "", "", "")
             continue
-        wrong = [(other, count) for other, count in zip(labels, row, strict=True) if count and other != label]
-        mistaken = ", ".join(f"{other} {count}" for other, count in sorted(wrong, key=lambda pair: -pair[1]))
+        mistaken = ", ".join(f"{other} {count}" for other, count in taken_for(label, labels, row))
         accuracy, loss = _percent(own["interval"]), _plain(own["log_loss_interval"])
         table.add_row(Text(label), f"{own['clips']:,}", accuracy, loss, Text(mistaken))
-    note = Text(NOTE, style="dim")
+    warning = f"Warning: {report['warning']}. " if report.get("warning") else ""
+    note = Text(warning + NOTE, style="dim")
     if not cities:
         return Group(Text(headline), table, note)
     places = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)

@@ -1,5 +1,6 @@
 """How a model's training went, as its run folder remembers it; read without PyTorch."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.errors import RunError
 from scenelet.modelfile import SceneModel
+from scenelet.training.folder import METRICS, RECORD, SPLIT
 
-RECORD, METRICS = "run.json", "metrics.json"
+ALSO = ("network", "mixing", "loss", "schedule")
+"""Settings that a model file names too, since it was given them."""
 
 
 class Epoch(BaseModel):
@@ -34,22 +37,25 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
     """The epochs of the run that a model was compressed from.
 
     Raises:
-        RunError: not a finished run, damaged, or of another recipe, seed or labels than the model's.
+        RunError: not a finished run, damaged, or of other labels, clips or settings than the model's.
     """
-    for name in (RECORD, METRICS):
+    for name in (RECORD, METRICS, SPLIT):
         if not (run / name).is_file():
             raise RunError(f"{run}: not a finished run (no {name}); give the --out folder of `scenelet train`")
     try:
         record: dict[str, Any] = json.loads((run / RECORD).read_bytes())
-        own = record["labels"], record["recipe"], record["config"]["seed"]
+        config = record["config"]
+        own = {"labels": record["labels"], "recipe": record["recipe"], "seed": config["seed"]}
+        own |= {name: config[name] for name in ALSO}
+        own["split"] = hashlib.sha256((run / SPLIT).read_bytes()).hexdigest()[:16]  # scenelet.data.splits.fingerprint
         history = _Metrics.model_validate_json((run / METRICS).read_bytes()).history
     except (ValueError, KeyError, TypeError) as error:  # ValidationError and JSON's own are ValueErrors
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         raise RunError(f"{run}: its {RECORD} or {METRICS} is damaged ({reason}); leave --run out") from None
-    known = list(model.labels), model.provenance.get("recipe"), model.provenance.get("seed")
-    for name, ours, its in zip(("labels", "recipe", "seed"), known, own, strict=True):
-        if ours != its:
-            raise RunError(f"{run}: its {name} are not the model's ({its} and {ours}); give the run it comes from")
+    known = model.provenance | {"labels": list(model.labels), "split": model.provenance.get("split_fingerprint")}
+    for name, its in own.items():
+        if known.get(name, its if name in ALSO else None) != its:
+            raise RunError(f"{run}: its {name} is not the model's; give the run that the model comes from")
     return history
 
 

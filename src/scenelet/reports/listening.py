@@ -12,10 +12,11 @@ from scenelet.console import track
 from scenelet.pages import render
 from scenelet.reports.evaluation import ClipResult
 from scenelet.reports.heard import shown_windows
-from scenelet.reports.sound import EMBED_SECONDS, AudioChoice, sound_of
+from scenelet.reports.sound import EMBED_SECONDS, AudioChoice, Sound, sound_of
 
 MAX_WINDOWS = 3  # of a recording that are shown
 MAX_LEVELS = 5_000_000  # of all spectrograms of a page; in base64 a third more bytes
+TAIL = 0.5  # s of a last window that may be padding
 SHOWN_LABELS = 4  # with their probabilities
 
 
@@ -77,7 +78,6 @@ def listening_page(
         wrong=sum(not result.right for result in results),
         audio=audio,
         embed_seconds=EMBED_SECONDS,
-        max_windows=MAX_WINDOWS,
     )
     return html, {i: entries[i]["anchor"] for i in chosen}
 
@@ -106,6 +106,8 @@ def _entry(
     count = len(result.windows)
     strongest = max(windows, key=lambda i: result.windows[i][answer])
     length = (count - 1) * hop + config.seconds  # the last window may be longer than what is left
+    begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
+    sound = sound_of(clip.path, page, audio, begin)
     order = sorted(range(len(labels)), key=lambda k: -result.probabilities[k])[:SHOWN_LABELS]
     if truth not in order:
         order[-1] = truth
@@ -120,11 +122,23 @@ def _entry(
             for k in order
         ],
         "count": count,
-        "windows": list(shown_windows(classifier, clip.path, windows, answer, share)),
+        "windows": [
+            window | {"played": _is_played(window, sound)}
+            for window in shown_windows(classifier, clip.path, windows, answer, share)
+        ],
         "over_time": _over_time(result, answer, truth) if count > 1 else None,
         "seconds": length,
-        "sound": sound_of(clip.path, page, audio, 0.0 if length <= EMBED_SECONDS else strongest * hop),
+        "sound": sound,
     }
+
+
+def _is_played(window: dict[str, Any], sound: Sound) -> bool:
+    """Whether the player holds all that is heard in a window."""
+    if not sound.url:
+        return False
+    first, heard = window["span"]
+    begin = window["start"] + first
+    return sound.seconds is None or (begin >= sound.start and begin + heard <= sound.start + sound.seconds + TAIL)
 
 
 def _over_time(result: ClipResult, answer: int, truth: int) -> dict[str, str]:

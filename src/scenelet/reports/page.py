@@ -11,7 +11,7 @@ from markupsafe import Markup
 from scenelet.intervals import LEVEL, MIN_GROUPS
 from scenelet.pages import render
 from scenelet.reports.drawing import classes_svg, confusion_svg, curves_svg, reliability_svg
-from scenelet.reports.evaluation import ClipResult
+from scenelet.reports.evaluation import ClipResult, taken_for
 from scenelet.reports.history import Epoch
 from scenelet.reports.places import city_rows
 from scenelet.sizes import SIZE_RULES
@@ -89,8 +89,7 @@ def _classes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     labels = report["labels"]
     for label, counts in zip(labels, report["confusion"], strict=True):
-        wrong = [(other, count) for other, count in zip(labels, counts, strict=True) if count and other != label]
-        rows.append({"label": label, "wrong": sorted(wrong, key=lambda pair: -pair[1]), **report["per_class"][label]})
+        rows.append({"label": label, "wrong": taken_for(label, labels, counts), **report["per_class"][label]})
     return rows
 
 

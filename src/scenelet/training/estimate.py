@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from scenelet.config import RunConfig
-from scenelet.console import say, working
+from scenelet.console import is_quiet, say, working
 from scenelet.data.cache import ClipFeatures
 from scenelet.process import keep_freed_memory
 from scenelet.training.batches import EVALUATION_BATCH, ClipSet, clip_probabilities
@@ -36,14 +36,14 @@ class Estimate:
 def say_estimate(module: SceneModule, config: RunConfig) -> None:
     """One line on what the training will cost; nothing of a short one, nor on a GPU, which is not measured."""
     steps = len(module.batches(0)) * config.schedule.epochs
-    if steps < FEW_STEPS or torch.cuda.is_available() or torch.backends.mps.is_available():
+    if is_quiet() or steps < FEW_STEPS or torch.cuda.is_available() or torch.backends.mps.is_available():
         return
     with working("Timing a few steps"):
         found = estimate(module, config)
     epochs = config.schedule.epochs
     line = f"an epoch takes about {duration(found.epoch)}: {counted(epochs, 'epoch')} in about"
     line += f" {duration(epochs * found.epoch)}"
-    if config.prune.epochs and config.prune.budget is None:
+    if config.prune.epochs and config.prune.budget is None and not config.prune.changes_nothing:
         tuning = duration(config.prune.epochs * found.tuning_epoch)
         line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {tuning}"
     say(line)

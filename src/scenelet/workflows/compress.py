@@ -133,6 +133,6 @@ def prune_settings(
         raise UsageError(option + fault["msg"].removeprefix("Value error, ")) from None
     if gradual:
         _require_pruning(settings)
-    if settings.budget is None and settings.sparsity == 0 and settings.dtype in ("fp16", "fp32"):
-        return settings.model_copy(update={"epochs": 0})  # stores the network as it is
+    if settings.changes_nothing:
+        return settings.model_copy(update={"epochs": 0})
     return settings

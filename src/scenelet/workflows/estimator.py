@@ -93,7 +93,10 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         paths = _paths(X)
         if len(labels) != len(paths):
             raise UsageError(f"X has {len(paths)} recordings and y {len(labels)} labels; give a label for each")
-        named = None if groups is None else [str(group) for group in np.asarray(groups).ravel()]
+        of_clips = None if groups is None else list(np.asarray(groups, dtype=object).ravel())
+        if of_clips is not None and any(group is None or group != group for group in of_clips):
+            raise UsageError("groups holds None or nan, which would be one group; give every recording's, or none")
+        named = None if of_clips is None else [str(group) for group in of_clips]
         if named is not None and len(named) != len(paths):
             raise UsageError(f"X has {len(paths)} recordings and groups {len(named)}; give a group for each, or none")
         absent = [str(path) for path in paths if not path.is_file()]
@@ -154,6 +157,10 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return tags
 
     def _config(self) -> RunConfig:
+        if not isinstance(self.settings, Mapping | None):
+            raise UsageError(f"settings is {self.settings!r}; give a mapping: {{'schedule.epochs': 30}}")
+        if not isinstance(self.recipe, str | os.PathLike):
+            raise UsageError(f"recipe is {self.recipe!r}; give a recipe's name, or the path of a TOML file")
         settings, state = dict(self.settings or {}), self.random_state
         if state is not None:
             if "seed" in settings:
@@ -171,7 +178,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 yield Path(folder)
             return
         run = Path(self.run)
-        require_new(run, "choose another run, or None to keep none", beside=run / CLIPS)
+        require_new(run, "choose another run, or None to keep none")
         make_folder(run)
         yield run
 

@@ -1,7 +1,7 @@
 """Measure a model file on labelled recordings, by the very path that prediction takes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from scenelet.classifier import Classifier, Prediction, load, model_path
 from scenelet.config import SplitConfig
@@ -12,6 +12,7 @@ from scenelet.data.table import Clip, ClipTable
 from scenelet.data.tau import is_tau_root
 from scenelet.describe import describe
 from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
+from scenelet.files import make_folder
 from scenelet.metrics import reliability
 from scenelet.reports.evaluation import ClipResult, write_report
 from scenelet.reports.groups import group_rows, worst_groups
@@ -23,7 +24,8 @@ from scenelet.reports.sound import AudioChoice
 
 LISTEN = 12  # clips of each of the listening page's two lists
 LISTENING = "listening.html"
-OPTIONAL = {LISTENING, "curves.svg"}
+OPTIONAL = {LISTENING, "curves.svg", "predictions_unused.csv"}
+"""Files that an evaluation may write or not."""
 SPLITS = ("test", "validation", "train", "all")
 
 
@@ -64,7 +66,11 @@ def evaluate(
         raise UsageError(f"--listen {listen}: it is 0 or more")
     if run is not None and out is None:
         raise UsageError("--run shows a training's curves in the report; give --out too")
+    if audio not in get_args(AudioChoice):
+        raise UsageError(f"--audio {audio}: it is one of {', '.join(get_args(AudioChoice))}")
     classifier = load(model)
+    if out is not None:
+        make_folder(out)
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
@@ -104,8 +110,8 @@ def evaluate(
     }
     if out is not None:
         pages = _pages(classifier, report, results[: len(chosen)], out, history, listen, audio)
-        write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
-        for name in OPTIONAL - set(pages):
+        written = write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
+        for name in OPTIONAL - set(written):
             (out / name).unlink(missing_ok=True)  # of an evaluation before, about other answers
     return report
 

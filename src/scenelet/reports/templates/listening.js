@@ -79,8 +79,10 @@ function tie(plot, audio) {
 for (const clip of document.querySelectorAll(".clip")) {
   const audio = clip.querySelector("audio");
   if (!audio) continue;
-  for (const plot of clip.querySelectorAll(".plot")) tie(plot, audio);
-  audio.addEventListener("error", () => { clip.querySelector(".silent").hidden = false; });
+  for (const plot of clip.querySelectorAll(".plot[tabindex]")) tie(plot, audio);
+  const complain = () => { clip.querySelector(".silent").hidden = false; };
+  audio.addEventListener("error", complain);
+  if (audio.error) complain(); // it failed while the page was still being read
   audio.addEventListener("play", () => {
     for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
   });
