@@ -148,7 +148,7 @@ def test_a_sound_that_fails_before_the_script_is_there_is_said(browser: Any, hos
     page = (hostile.folder / "listening.html").read_text()
     away = hostile.folder.parent / "away.html"
     # links that lead nowhere, and so much behind them that the browser finds out while it still reads
-    page = page.replace('<audio controls preload="metadata" src="', '<audio controls preload="metadata" src="no/')
+    page = page.replace('<audio controls preload="metadata" src="', '<audio controls preload="metadata" src="no/such/')
     away.write_text(page.replace("<footer>", f"<p hidden>{'x' * 6_000_000}</p><footer>"))
     context = browser.new_context()
     tab = context.new_page()
