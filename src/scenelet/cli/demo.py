@@ -22,7 +22,7 @@ def demo(
 
     Everything on the way: train, compress, evaluate, predict; then the model that comes with scenelet.
     """
-    from scenelet.training.folder import require_new
+    from scenelet.run_folder import require_new
 
     require_new(out)
     with working("Loading PyTorch"):

@@ -35,7 +35,7 @@ def train(
 ) -> None:
     """Train a classifier on labelled recordings."""
     from scenelet.recipes import load_recipe
-    from scenelet.training.folder import RESUME_MEND, require_new, require_run
+    from scenelet.run_folder import RESUME_MEND, require_new, require_run
     from scenelet.workflows.early import require_split
 
     changes = list(change or [])

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.errors import RunError
 from scenelet.modelfile import SceneModel
-from scenelet.training.folder import METRICS, RECORD, SPLIT
+from scenelet.run_folder import METRICS, RECORD, SPLIT
 
 ALSO = ("network", "mixing", "loss", "schedule")
 """Settings that a model file names too, since it was given them."""

@@ -1,6 +1,6 @@
 """What a training run remembers in its folder, so that it can be resumed, compressed and reported.
 
-The folder's files: `scenelet.training.folder`.
+The folder's files: `scenelet.run_folder`.
 """
 
 import io
@@ -22,12 +22,12 @@ from scenelet.files import make_folder, replace_file
 from scenelet.nn import create_model, model_settings
 from scenelet.nn.blocks import arrange
 from scenelet.nn.standardise import Standardised
-from scenelet.training.folder import CURVES as CURVES
-from scenelet.training.folder import METRICS as METRICS
-from scenelet.training.folder import RECORD as RECORD
-from scenelet.training.folder import SPLIT as SPLIT
-from scenelet.training.folder import WEIGHTS as WEIGHTS
-from scenelet.training.folder import require_run
+from scenelet.run_folder import CURVES as CURVES
+from scenelet.run_folder import METRICS as METRICS
+from scenelet.run_folder import RECORD as RECORD
+from scenelet.run_folder import SPLIT as SPLIT
+from scenelet.run_folder import WEIGHTS as WEIGHTS
+from scenelet.run_folder import require_run
 from scenelet.training.module import History
 
 

@@ -9,7 +9,7 @@ from scenelet.console import say
 from scenelet.data.scenes import make_scenes
 from scenelet.files import make_folder
 from scenelet.recipes import load_recipe
-from scenelet.training.folder import require_new
+from scenelet.run_folder import require_new
 from scenelet.workflows.compress import compress
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import fit

@@ -10,7 +10,7 @@ from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds, make_split
 from scenelet.data.table import ClipTable
 from scenelet.errors import DataError, UsageError
 from scenelet.recipes.tables import SystemTable, load_table_of_systems
-from scenelet.training.folder import require_run
+from scenelet.run_folder import require_run
 
 
 def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:

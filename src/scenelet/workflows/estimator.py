@@ -25,7 +25,7 @@ from scenelet.errors import AudioError, UsageError
 from scenelet.export.card import card
 from scenelet.files import make_folder, replace_file
 from scenelet.recipes import load_recipe
-from scenelet.training.folder import require_new
+from scenelet.run_folder import require_new
 from scenelet.workflows.compress import compress, prune_settings
 from scenelet.workflows.fit import fit
 

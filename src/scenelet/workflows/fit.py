@@ -14,10 +14,10 @@ from scenelet.console import say, working
 from scenelet.data.sources import load_table
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
+from scenelet.run_folder import RESUME_MEND, is_begun, require_new
 from scenelet.training import run as runs
 from scenelet.training.batches import EpochBatches
 from scenelet.training.estimate import say_estimate
-from scenelet.training.folder import RESUME_MEND, is_begun, require_new
 from scenelet.training.loop import has_checkpoint, train
 from scenelet.training.losses import build_loss
 from scenelet.training.mixing import UNMIXED, build_mixer
