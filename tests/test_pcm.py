@@ -1,6 +1,7 @@
 """Bytes of uncompressed sound: the numbers that libsndfile gives, and WAVs from a pipe."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +37,15 @@ def test_a_wav_from_a_pipe_is_what_libsndfile_reads(form: SampleFormat, channels
     noise = 0.2 * np.random.default_rng(0).standard_normal((1001, channels)).astype(np.float32)
     data = io.BytesIO()
     soundfile.write(data, noise, 12345, format=kind, subtype=SUBTYPES[form])
+    data.seek(0, io.SEEK_END)
+    data.write(b"id3 \x10\x00\x00\x00" + bytes(range(100, 116)))  # what comes behind the sound is none
     expected, _ = soundfile.read(io.BytesIO(data.getvalue()), dtype="float32", always_2d=True)
     pipe = Pipe(data.getvalue(), [1, 7, 100])
-    pcm = wav_header(pipe)  # type: ignore[arg-type]
-    assert pcm == PcmFormat(12345, channels, form)
-    blocks = list(read_stream(pipe, pcm, seconds=0.01))  # type: ignore[arg-type]
+    pcm, length = wav_header(pipe)  # type: ignore[arg-type]
+    assert (pcm, length) == (PcmFormat(12345, channels, form), 1001 * pcm.frame_bytes)
+    blocks = list(read_stream(pipe, pcm, length, seconds=0.01))  # type: ignore[arg-type]
     assert len(blocks) == 9
-    np.testing.assert_array_equal(np.concatenate(blocks, axis=1)[:, :1001], expected.T)
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), expected.T)
 
 
 @given(st.lists(st.integers(-(2**15), 2**15 - 1), min_size=1).map(lambda v: v[: len(v) // 2 * 2]))
@@ -60,6 +63,18 @@ def test_what_cannot_be_decoded() -> None:
         decode(np.array([np.inf], "<f4").tobytes(), PcmFormat(8000, 1, "f32"))
 
 
+@pytest.mark.parametrize("length", [0, 0x7FFFF000, 0xFFFFFFFF])
+def test_a_length_that_is_none_means_until_the_end(length: int) -> None:
+    data = io.BytesIO()
+    soundfile.write(data, np.zeros(100), 8000, format="WAV", subtype="PCM_16")
+    wav = bytearray(data.getvalue())
+    struct.pack_into("<I", wav, wav.index(b"data") + 4, length)
+    stream = io.BytesIO(wav)
+    pcm, told = wav_header(stream)
+    assert told is None
+    assert sum(block.shape[1] for block in read_stream(stream, pcm, told)) == 100
+
+
 def test_the_end_of_a_stream_may_cut_a_frame() -> None:
     data = np.arange(5, dtype="<i2").tobytes() + b"\x01"
     (block,) = read_stream(io.BytesIO(data), PcmFormat(8000, 1, "s16"))
@@ -70,7 +85,7 @@ def test_headers_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "u8.wav"
     soundfile.write(path, np.zeros(10), 8000, subtype="PCM_U8")
     for data, message in (
-        (b"", "not a WAV"),
+        (b"", "nothing came"),
         (b"OggS and so on", "not a WAV"),
         (b"RIFF\x00\x00\x00\x00WAVE", "holds no sound"),
         (b"RIFF\x00\x00\x00\x00WAVEdata\x00\x00\x00\x00", "holds no sound"),

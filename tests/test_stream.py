@@ -9,7 +9,7 @@ import pytest
 from scenelet import recordings
 from scenelet.audio import array_windows
 from scenelet.classifier import Classifier, load
-from scenelet.errors import UsageError
+from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.stream import Decider, Decision, Moment, Stream, unsure_below
 from tiny_model import tiny_model
 
@@ -47,9 +47,11 @@ def test_real_sound_live_and_offline(tau: Path) -> None:
 
 
 def test_hops_that_are_none() -> None:
-    for hop in (0, -1, 0.21, float("nan")):
+    for hop in (0, -1, 0.04, 0.21, float("nan")):
         with pytest.raises(UsageError, match="a hop of"):
             Stream(Classifier(tiny_model(), threads=1), 8000, hop)
+    with pytest.raises(EmptyAudioError, match="no sound came"):
+        list(Stream(Classifier(tiny_model(), threads=1), 8000).finish())
 
 
 def decide(decider: Decider, *rows: tuple[float, ...]) -> list[Decision]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, UsageError
 from scenelet.parallel import spread
+from scenelet.pcm import fault_of
 from scenelet.recordings import BLOCK, Samples, blocks
 from scenelet.riff import Recording
 
@@ -38,8 +39,8 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
         raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATES[0]} up")
     with np.errstate(over="ignore"):
         checked = array.astype(np.float32)
-    if not np.isfinite(checked).all():
-        raise AudioError("samples hold numbers that are not finite in float32; leave them out")
+    if fault := fault_of(checked):
+        raise AudioError(f"the sound holds {fault}; leave them out")
     return checked
 
 

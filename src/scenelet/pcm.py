@@ -1,5 +1,6 @@
 """Uncompressed sound, bytes that come in from a pipe or a socket -> float32 samples."""
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,19 @@ SampleFormat = Literal["s16", "s24", "s32", "f32"]
 SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
 BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
 MAX_HEADER = 1 << 20  # bytes of chunks that may stand before a WAV's sound
+LOUDEST = 1e6  # times full scale, 120 dB above it; squares of more would leave float32
+UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+
+
+def fault_of(samples: NDArray[np.float32]) -> str | None:
+    """What makes samples of any shape, at least one, useless; None: nothing."""
+    peak = max(float(samples.max()), -float(samples.min()))
+    if peak <= LOUDEST:  # false of nan too
+        return None
+    if np.isfinite(samples).all():
+        return f"samples up to {peak:.1e} times full scale"
+    return "samples that are not finite numbers"
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,8 @@ def decode(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
         raise AudioError(f"{len(data)} bytes are no whole number of frames of {pcm.frame_bytes} bytes")
     if pcm.sample_format == "f32":
         samples = np.frombuffer(data, "<f4").astype(np.float32)
-        if not np.isfinite(samples).all():
-            raise AudioError("samples hold numbers that are not finite; leave them out")
+        if len(samples) and (fault := fault_of(samples)):
+            raise AudioError(f"the sound holds {fault}; leave them out")
     elif pcm.sample_format == "s24":
         whole = np.zeros((len(data) // 3, 4), np.uint8)
         whole[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
@@ -54,22 +67,34 @@ def decode(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
     return np.ascontiguousarray(samples.reshape(-1, pcm.channels).T)
 
 
-def read_stream(stream: BinaryIO, pcm: PcmFormat, seconds: float = 0.1) -> Iterator[NDArray[np.float32]]:
-    """Yield (channels, n) blocks of about `seconds` until the stream ends; a part of a last frame is left out."""
+def read_stream(
+    stream: BinaryIO, pcm: PcmFormat, length: int | None = None, seconds: float = 0.1
+) -> Iterator[NDArray[np.float32]]:
+    """Yield (channels, n) blocks of about `seconds` until the stream, or its sound of `length` bytes, ends.
+
+    A part of a last frame is left out.
+    """
     size = max(1, round(seconds * pcm.sample_rate)) * pcm.frame_bytes
-    while data := _read(stream, size):
+    left = math.inf if length is None else length
+    while data := _read(stream, int(min(size, left))):
+        left -= len(data)
         whole = len(data) - len(data) % pcm.frame_bytes
         if whole:
             yield decode(data[:whole], pcm)
 
 
-def wav_header(stream: BinaryIO, begun: bytes = b"") -> PcmFormat:
-    """Read a WAV's chunks up to its sound, from a stream that cannot seek; `begun` was read of it already.
+def wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
+    """Read a WAV's chunks up to its sound, from a stream that cannot seek.
+
+    Returns:
+        How its samples lie, and how many bytes of them there are; None: not known, until the stream ends.
 
     Raises:
         AudioError: it is none, or its samples are of a kind that cannot be read here.
     """
-    head = begun + _read(stream, 12 - len(begun))
+    head = _read(stream, 12)
+    if not head:
+        raise AudioError("nothing came; pipe sound into it")
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         raise AudioError("not a WAV; for raw samples give --rate")
     found: PcmFormat | None = None
@@ -79,7 +104,7 @@ def wav_header(stream: BinaryIO, begun: bytes = b"") -> PcmFormat:
         if name == b"data":
             if found is None:
                 break
-            return found
+            return found, length if 0 < length < UNKNOWN_BYTES else None
         read += length + length % 2
         if read > MAX_HEADER:
             break

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError, TooLongError
+from scenelet.pcm import UNKNOWN_BYTES, fault_of
 from scenelet.riff import Recording, Wav24, chunks, opened
 
 Samples = NDArray[np.float32]
@@ -18,7 +19,6 @@ Samples = NDArray[np.float32]
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 BLOCK = 1 << 18  # samples per channel read at a time
-UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
@@ -61,7 +61,7 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
         # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
         size = 256 if endless else BLOCK
         # a file's own object, or ours for the one kind that libsndfile is slow at
-        source = Wav24(recording, file) if Wav24.fits(file) else file
+        source = Wav24(recording, file) if Wav24.fits(recording, file) else file
         while True:
             try:
                 block = source.read(size, dtype="float32", always_2d=True)
@@ -71,8 +71,8 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
                 raise AudioError(f"{name}: damaged after {read / file.samplerate:.1f} s ({_reason(error)})") from None
             if len(block) == 0:
                 break
-            if not np.isfinite(block).all():
-                raise AudioError(f"{name}: holds samples that are not finite numbers; export it again")
+            if fault := fault_of(block):
+                raise AudioError(f"{name}: holds {fault}; export it again")
             read += len(block)
             if max_seconds is not None and read > max_seconds * file.samplerate:
                 raise TooLongError(f"{name}: is longer than {max_seconds:g} s; cut it into shorter recordings")

@@ -34,6 +34,13 @@ def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         file.seek(start + length + length % 2)
 
 
+def _sound_start(recording: Recording) -> int | None:
+    """Where the bytes of the sound start; None: no chunk holds it."""
+    with opened(recording) as file:
+        file.seek(12)
+        return next((start for name, _, start in chunks(file) if name == b"data"), None)
+
+
 class Wav24:
     """Reads a 24-bit WAV: the numbers that libsndfile gives, in less time.
 
@@ -45,15 +52,16 @@ class Wav24:
     """
 
     def __init__(self, recording: Recording, file: soundfile.SoundFile) -> None:
-        with opened(recording) as stored:
-            stored.seek(12)
-            self._start = next(start for name, _, start in chunks(stored) if name == b"data")
+        start = _sound_start(recording)
+        assert start is not None  # `fits`
+        self._start = start
         self._recording, self._channels, self._left = recording, file.channels, file.frames
 
     @staticmethod
-    def fits(file: soundfile.SoundFile) -> bool:
-        """Whether a file is of this kind."""
-        return file.format in ("WAV", "WAVEX") and file.subtype == "PCM_24" and file.endian != "BIG"
+    def fits(recording: Recording, file: soundfile.SoundFile) -> bool:
+        """Whether a file is of this kind, and its chunks are such that its sound is found."""
+        kind = file.format in ("WAV", "WAVEX") and file.subtype == "PCM_24" and file.endian != "BIG"
+        return kind and _sound_start(recording) is not None
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
         """(up to `frames`, channels); none where the file ends."""

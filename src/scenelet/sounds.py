@@ -1,5 +1,6 @@
 """Where a listener's sound comes from: a sound card, a file, or a pipe; blocks of samples in the end."""
 
+import contextlib
 import queue
 import sys
 import threading
@@ -16,6 +17,7 @@ from scenelet.pcm import PcmFormat, read_stream, wav_header
 from scenelet.recordings import Samples, blocks, info
 
 BLOCK_SECONDS = 0.1
+SILENT_SECONDS = 10.0  # without a block from a card, after which it is taken for unplugged
 WAITING_SECONDS = 5.0  # of sound that may wait for a slow machine, before some is lost
 
 
@@ -48,13 +50,24 @@ def from_pipe(stream: BinaryIO, raw: PcmFormat | None) -> Sound:
     """A stream of bytes: samples of the format `raw`, or, where that is None, a WAV.
 
     Raises:
-        AudioError: it is no WAV, or one of a kind that a pipe cannot be read as.
+        AudioError: it is no WAV, or one of a kind that a pipe cannot be read as; on the way, samples that are none.
     """
+    with _named():
+        pcm, length = (raw, None) if raw is not None else wav_header(stream)
+
+    def named() -> Iterator[Samples]:
+        with _named():
+            yield from read_stream(stream, pcm, length, BLOCK_SECONDS)
+
+    return Sound(pcm.sample_rate, named())
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
     try:
-        pcm = raw or wav_header(stream)
+        yield
     except AudioError as error:
         raise AudioError(f"standard input: {error}") from None
-    return Sound(pcm.sample_rate, read_stream(stream, pcm, BLOCK_SECONDS))
 
 
 def from_microphone(device: str | None, channels: int, sample_rate: int | None, lost: Callable[[float], None]) -> Sound:
@@ -77,23 +90,6 @@ def from_microphone(device: str | None, channels: int, sample_rate: int | None, 
             f"the sound card cannot be used ({error}); install PortAudio (Debian: apt-get install libportaudio2)"
         ) from None
     chosen: Any = int(device) if device is not None and device.isdecimal() else device
-    try:
-        found = sounddevice.query_devices(chosen, "input")
-        count = min(channels, int(found["max_input_channels"]))
-        rate = sample_rate or int(found["default_samplerate"])
-        sounddevice.check_input_settings(chosen, count, "float32", None, rate)
-    except (sounddevice.PortAudioError, ValueError) as error:
-        raise UsageError(
-            f"no sound can be taken from {device or 'the microphone'} ({error});"
-            " `python -m sounddevice` lists the devices for --device"
-        ) from None
-    return Sound(rate, _microphone(sounddevice, chosen, count, rate, lost))
-
-
-def _microphone(
-    sounddevice: Any, device: Any, channels: int, rate: int, lost: Callable[[float], None]
-) -> Iterator[Samples]:
-    size = round(BLOCK_SECONDS * rate)
     waiting: queue.Queue[Samples] = queue.Queue(round(WAITING_SECONDS / BLOCK_SECONDS))
     missed = threading.Semaphore(0)
 
@@ -105,9 +101,32 @@ def _microphone(
         except queue.Full:
             missed.release()
 
-    with sounddevice.InputStream(rate, size, device, channels, "float32", callback=heard):
+    try:
+        found = sounddevice.query_devices(chosen, "input")
+        count = min(channels, int(found["max_input_channels"]))
+        rate = sample_rate or int(found["default_samplerate"])
+        opened = sounddevice.InputStream(
+            rate, round(BLOCK_SECONDS * rate), chosen, count, dtype="float32", callback=heard
+        )
+        opened.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise UsageError(
+            f"no sound can be taken from {device or 'the microphone'} ({error});"
+            " `python -m sounddevice` lists the devices for --device"
+        ) from None
+    return Sound(rate, _blocks(opened, waiting, missed, lost))
+
+
+def _blocks(
+    opened: Any, waiting: "queue.Queue[Samples]", missed: threading.Semaphore, lost: Callable[[float], None]
+) -> Iterator[Samples]:
+    """What a card that was started gives, until it gives no more."""
+    with contextlib.closing(opened):
         while True:
-            yield waiting.get()
+            try:
+                yield waiting.get(timeout=SILENT_SECONDS)
+            except queue.Empty:
+                raise AudioError("the sound card gives no more sound; connect it again") from None
             count = 0
             while missed.acquire(blocking=False):
                 count += 1

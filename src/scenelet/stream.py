@@ -9,10 +9,10 @@ import numpy as np
 from scenelet.audio import Windower
 from scenelet.classifier import Classifier, Probabilities
 from scenelet.confidence import LEAST
-from scenelet.errors import UsageError
+from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.recordings import Samples
 
-HOP_SECONDS = 1.0
+HOP_SECONDS, LEAST_HOP_SECONDS = 1.0, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Stream:
         alone: as for `Classifier.predict`.
 
     Raises:
-        UsageError: a hop that is longer than a window, or not above 0.
+        UsageError: a hop that is longer than a window, or shorter than `LEAST_HOP_SECONDS`.
     """
 
     def __init__(
@@ -44,8 +44,9 @@ class Stream:
     ) -> None:
         features, window = classifier.model.features, classifier.model.window
         hop = min(HOP_SECONDS, window.seconds) if hop_seconds is None else hop_seconds
-        if not 0 < hop <= window.seconds:
-            raise UsageError(f"a hop of {hop:g} s; give one above 0 and up to the window's {window.seconds:g} s")
+        least = min(LEAST_HOP_SECONDS, window.seconds)
+        if not least <= hop <= window.seconds:
+            raise UsageError(f"a hop of {hop:g} s; give one from {least:g} s up to the window's {window.seconds:g} s")
         self._classifier, self._alone = classifier, alone
         hopping = window.model_copy(update={"hop_seconds": hop})
         self._windower = Windower(sample_rate, features.sample_rate, features.channels, hopping)
@@ -69,7 +70,13 @@ class Stream:
             yield self._moment(window)
 
     def finish(self) -> Iterator[Moment]:
-        """The sound has ended: yields what is still due, as for a file; its last window is padded with silence."""
+        """The sound has ended: yields what is still due, as for a file; its last window is padded with silence.
+
+        Raises:
+            EmptyAudioError: there was none.
+        """
+        if self._heard == 0:
+            raise EmptyAudioError("no sound came")
         for window in self._windower.finish():
             yield self._moment(window)
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import httpx
 import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -63,8 +64,8 @@ def test_the_stream_gives_the_numbers_of_the_file(tiny_service: str, form: str, 
         ("?sample_rate=48k", "sample_rate=48k: give the samples' rate, 1000 to 768000 Hz"),
         ("?sample_rate=8000&channels=3", "channels=3: give 1 or 2"),
         ("?sample_rate=8000&format=u8", "format=u8: it is one of s16, s24, s32, f32"),
-        ("?sample_rate=8000&hop=9", "a hop of 9 s; give one above 0 and up to the window's 0.2 s"),
-        ("?sample_rate=8000&hop=nan", "a hop of nan s; give one above 0 and up to the window's 0.2 s"),
+        ("?sample_rate=8000&hop=9", "a hop of 9 s; give one from 0.05 s up to the window's 0.2 s"),
+        ("?sample_rate=8000&hop=nan", "a hop of nan s; give one from 0.05 s up to the window's 0.2 s"),
         ("?sample_rate=8000&hop=x", "hop=x: give seconds, e.g. 1"),
         ("?rate=8000", "rate: no such parameter; there are sample_rate, channels, format and hop"),
     ],
@@ -74,6 +75,24 @@ def test_an_address_that_cannot_be_understood(tiny_service: str, query: str, mes
         assert json.loads(client.recv()) == {"type": "error", "message": message}
         with pytest.raises(Exception, match="1008"):
             client.recv()
+
+
+def test_a_client_that_is_faster_than_its_sound_does_not_stop_others(tiny_service: str) -> None:
+    """A megabyte at the least hop is many windows; who sends it and goes must not be worked for."""
+    for _ in range(2):
+        with talk(tiny_service, "?sample_rate=8000&hop=0.05&format=s16") as client:
+            client.recv()
+            client.send(bytes(1_000_000))
+    assert httpx.get(f"{tiny_service}/health", timeout=10).json()["status"] == "ok"
+    while httpx.get(f"{tiny_service}/health", timeout=10).json()["under_way"]:
+        pass
+
+
+def test_the_end_of_no_sound_is_an_error(tiny_service: str) -> None:
+    with talk(tiny_service, "?sample_rate=8000&hop=0.1") as client:
+        client.recv()
+        client.send("end")
+        assert json.loads(client.recv()) == {"type": "error", "message": "no sound came"}
 
 
 @pytest.mark.parametrize("sent", [b"12345", "hello", np.array([np.nan], "<f4").tobytes()])

@@ -42,7 +42,8 @@ def test_the_answer_is_the_offline_one(tiny_service: str, subtype: str) -> None:
         expected = offline.predict(io.BytesIO(data))
         assert (result["file"], result["label"]) == (name, expected.label)
         assert result["probabilities"] == expected.probabilities
-        assert result["windows"] == expected.windows.tolist()
+        assert result["windows"] == len(expected.windows)
+        assert result["window_probabilities"] == expected.windows.tolist()
 
 
 def test_a_real_recording(esc10_service: str) -> None:
@@ -89,6 +90,19 @@ def test_limits_have_clear_answers(tiny_service: str) -> None:
     assert many.status_code == 400
     assert "Too many files" in many.json()["detail"]
     assert httpx.get(f"{tiny_service}/health").json()["under_way"] == 0
+
+
+def test_a_client_cannot_make_the_service_fail(tiny_service: str) -> None:
+    """Sound that would leave float32, and a header in which our reader of 24 bits finds no sound."""
+    loud, odd = io.BytesIO(), io.BytesIO()
+    soundfile.write(loud, np.full(8000, 1e20), 8000, format="WAV", subtype="FLOAT")
+    soundfile.write(odd, np.zeros(8000), 8000, format="WAVEX", subtype="PCM_24")
+    damaged = bytearray(odd.getvalue())
+    damaged[damaged.index(b"fact") + 4] = 0
+    results = post(tiny_service, ("loud", loud.getvalue()), ("odd", bytes(damaged)), ("good", wav())).json()["results"]
+    assert results[0]["error"] == "loud: holds samples up to 1.0e+20 times full scale; export it again"
+    assert "error" in results[1] or results[1]["label"]
+    assert results[2]["label"]
 
 
 def test_bodies_that_are_no_recordings(tiny_service: str) -> None:
@@ -141,3 +155,6 @@ def test_what_is_said_of_the_model(esc10_service: str) -> None:
     assert "https://" not in httpx.get(f"{esc10_service}/docs").text
     policy = httpx.get(esc10_service).headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'self'")
+    assert policy.endswith("connect-src 'self' " + " ".join(f"{s}://{esc10_service[7:]}" for s in ("ws", "wss")))
+    odd = httpx.get(esc10_service, headers={"Host": "x; script-src *"}).headers["Content-Security-Policy"]
+    assert odd.endswith("connect-src 'self'")

@@ -47,7 +47,9 @@ def listen(
     channels: Annotated[
         int | None, typer.Option(min=1, max=2, help="Of raw samples, 1 by default, or of the sound card.")
     ] = None,
-    sample_format: Annotated[SampleFormat, typer.Option(help="Of raw samples, little-endian.")] = SampleFormat.s16,
+    sample_format: Annotated[
+        SampleFormat | None, typer.Option(help="Of raw samples, little-endian; s16 by default.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Sound card: a number or part of a name.")] = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
@@ -60,7 +62,8 @@ def listen(
     least = unsure_below(classifier) if unsure is None else unsure
     decider = Decider(classifier.labels, least, smooth, margin)
     own = 1 if classifier.model.features.channels == "mono" else 2
-    sound = _open(source, rate, channels, sample_format.value, device, own)
+    _refuse_unused(source, rate, channels, sample_format, device, real_time)
+    sound = _open(source, rate, channels, (sample_format or SampleFormat.s16).value, device, own)
     stream = Stream(classifier, sound.sample_rate, hop)
     if real_time:
         sound = in_real_time(sound)
@@ -81,6 +84,30 @@ def listen(
         say("stopped")
 
 
+def _refuse_unused(
+    source: str | None,
+    rate: int | None,
+    channels: int | None,
+    sample_format: SampleFormat | None,
+    device: str | None,
+    real_time: bool,
+) -> None:
+    """Refuse options that say nothing of the sound that is asked for."""
+    recording = source not in (None, "-")
+    wav = source == "-" and rate is None
+    unused = {
+        "--device": device is not None and source is not None,
+        "--rate": rate is not None and recording,
+        "--channels": channels is not None and (recording or wav),
+        "--sample-format": sample_format is not None and (source != "-" or wav),
+        "--real-time": real_time and source is None,
+    }
+    for option, given in unused.items():
+        if given:
+            what = "the microphone" if source is None else "a WAV (no --rate)" if wav else source
+            raise UsageError(f"{option}: says nothing of {what}; leave it out")
+
+
 def _open(
     source: str | None, rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
 ) -> "Sound":
@@ -89,8 +116,6 @@ def _open(
     from scenelet.pcm import SAMPLE_FORMATS, PcmFormat
     from scenelet.sounds import from_file, from_microphone, from_pipe, standard_input
 
-    if source is not None and device is not None:
-        raise UsageError(f"--device {device}: is of a sound card; leave out {source}, or the option")
     low, high = SAMPLE_RATES
     if rate is not None and not low <= rate <= high:
         raise UsageError(f"--rate {rate}: give the samples' rate in Hz, {low} to {high}")

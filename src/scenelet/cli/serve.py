@@ -21,6 +21,7 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, with a page to try it on."""
     from scenelet.classifier import load, model_path
+    from scenelet.pages import printable
     from scenelet.web.limits import Limits
     from scenelet.web.run import serve as run_service
     from scenelet.web.service import create_app
@@ -31,9 +32,9 @@ def serve(
     limits = Limits(largest, max_seconds, clients)
     classifier = load(model, runtime=runtime.value)
     path = model_path(model)
-    app = create_app(classifier, Path(model).stem, limits, path.stat().st_size)
+    app = create_app(classifier, printable(Path(model).stem), limits, path.stat().st_size)
 
     def ready(address: str) -> None:
-        say(f"serving {model} at {address} (API: {address}/docs); Ctrl-C stops")
+        say(f"serving {printable(model)} at {address} (API: {address}/docs); Ctrl-C stops")
 
     run_service(app, host, port, ready)

@@ -21,7 +21,8 @@ class Answer(BaseModel):
     label: str | None = Field(None, description="the most probable one")
     unsure: bool | None = Field(None, description="its probability is below the model's threshold")
     probabilities: dict[str, float] | None = None
-    windows: list[list[float]] | None = Field(None, description="each window's probabilities, in the model's order")
+    windows: int | None = Field(None, description="how many the recording was cut into")
+    window_probabilities: list[list[float]] | None = Field(None, description="of each, in the model's order")
     picture: Picture | None = Field(None, description="of the first window, where it was asked for")
     error: str | None = None
 

@@ -1,9 +1,8 @@
 """The WebSocket: PCM in, a message for each hop out."""
 
 import asyncio
-import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any, get_args
 
@@ -36,8 +35,9 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
         )
         loop = asyncio.get_running_loop()
 
-        async def tell(moments: Iterable[Moment]) -> None:
-            for moment in moments:
+        async def tell(moments: Iterator[Moment]) -> None:
+            # one window at a time: others get their turn, and who has gone is noticed
+            while (moment := await loop.run_in_executor(pool, next, moments, None)) is not None:
                 await _send(socket, "moment", **_moment(decider, moment))
 
         while True:
@@ -45,10 +45,9 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
             if message["type"] == "websocket.disconnect":
                 return
             if message.get("bytes"):
-                work = functools.partial(_push, live, message["bytes"], pcm)
-                await tell(await loop.run_in_executor(pool, work))
+                await tell(live.push(decode(message["bytes"], pcm)))
             elif message.get("text") == "end":
-                await tell(await loop.run_in_executor(pool, lambda: list(live.finish())))
+                await tell(live.finish())
                 await _send(socket, "end")
                 await socket.close(NORMAL)
                 return
@@ -59,10 +58,6 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
         await socket.close(POLICY)
     except WebSocketDisconnect:
         pass  # the client has gone
-
-
-def _push(live: Stream, data: bytes, pcm: PcmFormat) -> list[Moment]:
-    return list(live.push(decode(data, pcm)))
 
 
 def _moment(decider: Decider, moment: Moment) -> dict[str, Any]:

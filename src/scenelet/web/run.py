@@ -1,5 +1,6 @@
 """Run the service on a socket until it is interrupted."""
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from scenelet.errors import UsageError
 
 GRACE_SECONDS = 5
+BACKLOG = 2048  # connections that may wait
 FRAME_BYTES = 1 << 20  # the largest WebSocket message
 
 
@@ -47,7 +49,7 @@ def server(app: FastAPI) -> uvicorn.Server:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address.
+    """A socket that listens at an address.
 
     Raises:
         UsageError: the address cannot be had.
@@ -56,12 +58,13 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it lets two services share a port
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
-    except OSError as error:
+        found.listen(BACKLOG)
+    except (OSError, UnicodeError) as error:
         if found is not None:
             found.close()
-        raise UsageError(
-            f"{host}:{port}: cannot be served on ({error.strerror or error}); choose another --host or --port"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{host}:{port}: cannot be served on ({reason}); choose another --host or --port") from None
     return found

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import functools
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -52,11 +53,11 @@ Live sound goes through the WebSocket `/stream?sample_rate=48000&channels=1&form
 whole frames (`s16`, `s24`, `s32` or `f32`, little-endian, the channels in turn), and get a JSON message of type
 `moment` each hop, with the window's `probabilities`, the `smoothed` ones, and a `label`, null where unsure. The text
 `end` asks for what is still due."""
-# the browser itself sees to it that the page talks with nobody else
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+    " img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; connect-src 'self'"
 )
+"""The browser itself sees to it that the page talks with nobody else."""
 
 
 def create_app(classifier: Classifier, name: str, limits: Limits | None = None, disk_bytes: int = 0) -> FastAPI:
@@ -88,8 +89,11 @@ def create_app(classifier: Classifier, name: str, limits: Limits | None = None, 
     app.add_middleware(Gate, limits=bounds)
 
     @app.get("/", include_in_schema=False)
-    async def home() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+    async def home(request: Request) -> HTMLResponse:
+        host = request.headers.get("host", "")
+        # older browsers do not take a WebSocket to the same host for "self"
+        own = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-:\[\]]+", host) else ""
+        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY + own, "Cache-Control": "no-store"})
 
     @app.get("/capture.js", include_in_schema=False)
     async def capture() -> Response:
@@ -145,7 +149,8 @@ def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: b
         "label": prediction.label,
         "unsure": prediction.probabilities[prediction.label] < unsure_below(classifier),
         "probabilities": prediction.probabilities,
-        "windows": prediction.windows.tolist(),
+        "windows": len(prediction.windows),
+        "window_probabilities": prediction.windows.tolist(),
     }
     if picture:
         found["picture"] = _picture(classifier, file)

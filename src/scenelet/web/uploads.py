@@ -16,6 +16,10 @@ class Upload(io.BytesIO):
         super().__init__(data)
         self.name = name
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As a file's; a damaged recording may lead its reader before the beginning, which a callback cannot refuse."""
+        return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
+
 
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40  # the gate bounds a body; a recording never becomes a temporary file
@@ -27,7 +31,7 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
     Raises:
         HTTPException: 415 the body is not multipart; 400 it is damaged, or holds no file or too many.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HTTPException(415, "send recordings as multipart/form-data: curl -F files=@street.wav")
     parser = _InMemory(request.headers, request.stream(), max_files=limits.max_files, max_fields=10)
     try:

@@ -4,49 +4,66 @@ let session = null; // {stop}: what uses the microphone now
 const showNow = bars(at("now-bars"));
 
 function pressed(button, on, text) {
-  button.setAttribute("aria-pressed", String(on));
+  button.classList.toggle("on", on);
   button.textContent = text;
+}
+
+// Shows the panel, with what is going on.
+function openPanel(text) {
+  at("now").hidden = false;
+  at("now-time").textContent = "";
+  tell(text);
+  showNow(MODEL.labels.map(() => 0));
+}
+
+// Only what is new: a screen reader says it.
+function tell(text) {
+  if (at("now-label").textContent !== text) at("now-label").textContent = text;
 }
 
 async function listen() {
   const address = new URL("stream", location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   let socket = null;
+  let end = () => {};
   const microphone = await openMicrophone(CHANNELS, (block) => {
     if (socket && socket.readyState === WebSocket.OPEN) socket.send(block);
+  }, () => {
+    end();
+    complain("The microphone gives no more sound: connect it again.");
   });
   address.search = new URLSearchParams({ sample_rate: microphone.sampleRate, channels: CHANNELS, format: "f32" });
   socket = new WebSocket(address);
-  at("now").hidden = false;
-  at("now-label").textContent = `listening: the first answer after ${MODEL.seconds} s`;
-  showNow(MODEL.labels.map(() => 0));
+  openPanel(`listening: the first answer after ${MODEL.seconds} s`);
   const picture = moveSpectrogram(at("now-spectrogram"), microphone, MODEL.fmax_hz);
-  let told = null; // the answer that the history has
-  const end = () => {
+  end = () => {
     picture.stop();
     microphone.close();
+    socket.onclose = null;
     socket.close();
     pressed(at("live"), false, "Listen live");
+    at("now").hidden = true;
     session = null;
   };
   socket.onmessage = (message) => {
     const heard = JSON.parse(message.data);
-    if (heard.type === "error") complain(heard.message);
+    if (heard.type === "error") {
+      end();
+      complain(heard.message);
+    }
     if (heard.type !== "moment") return;
     showNow(heard.smoothed);
     at("now-time").textContent = `${heard.seconds.toFixed(0)} s`;
-    const text = heard.label === null ? "unsure" : `${heard.label} ${percent(heard.confidence)}`;
-    at("now-label").textContent = heard.label === null ? "unsure" : heard.label;
-    if (heard.label !== told) {
-      told = heard.label;
-      remember(`live, after ${heard.seconds.toFixed(0)} s`)(text, told === null ? "unsure" : "good");
+    tell(heard.label === null ? "unsure" : heard.label);
+    if (heard.changed) {
+      const sure = heard.label !== null;
+      const text = sure ? `${heard.label} ${percent(heard.confidence)}` : "unsure";
+      remember(`live, after ${heard.seconds.toFixed(0)} s`)(text, sure ? "good" : "unsure");
     }
   };
   socket.onclose = () => {
-    if (session && session.stop === end) {
-      complain("The live connection was closed by the service; it may be busy. Try again.");
-      end();
-    }
+    end();
+    complain("The live connection was closed by the service; it may be busy. Try again.");
   };
   pressed(at("live"), true, "Stop listening");
   return { stop: end };
@@ -55,17 +72,19 @@ async function listen() {
 async function record() {
   const blocks = [];
   let samples = 0;
-  let end = null;
-  const microphone = await openMicrophone(CHANNELS, (block) => {
+  let end = () => {};
+  const microphone = await openMicrophone(CHANNELS, (block, sampleRate) => {
+    const { max_seconds, max_body } = MODEL.limits; // of a request, with a little beside the samples, which take 2 bytes
+    const most = Math.min(max_seconds * sampleRate, (max_body - 10_000) / (2 * CHANNELS));
+    if (samples + block.length / CHANNELS > most) {
+      end();
+      return;
+    }
     blocks.push(block);
     samples += block.length / CHANNELS;
-    const seconds = samples / microphone.sampleRate;
-    at("now-time").textContent = `${seconds.toFixed(1)} s`;
-    if (seconds >= MODEL.limits.max_seconds) end();
-  });
-  at("now").hidden = false;
-  at("now-label").textContent = "recording";
-  showNow(MODEL.labels.map(() => 0));
+    at("now-time").textContent = `${(samples / sampleRate).toFixed(1)} s`;
+  }, () => end());
+  openPanel("recording");
   const picture = moveSpectrogram(at("now-spectrogram"), microphone, MODEL.fmax_hz);
   end = () => {
     picture.stop();
@@ -82,7 +101,7 @@ async function record() {
 }
 
 async function toggle(button, start) {
-  const mine = button.getAttribute("aria-pressed") === "true";
+  const mine = button.classList.contains("on");
   if (session) session.stop();
   if (mine) return;
   complain("");

@@ -1,8 +1,9 @@
 // The microphone: blocks of samples, a moving spectrogram, and a WAV of what was recorded.
 
-// Opens the microphone. `onBlock` gets Float32Arrays with the channels in turn.
+// Opens the microphone. `onBlock` gets Float32Arrays with the channels in turn, and their rate; `onEnd` is called when
+// it is unplugged.
 // Gives {sampleRate, channels, analyser, close}; throws an Error that a person can read.
-async function openMicrophone(channels, onBlock) {
+async function openMicrophone(channels, onBlock, onEnd) {
   if (!navigator.mediaDevices || !window.AudioWorkletNode) {
     throw new Error("This browser gives no microphone here: open the page on localhost, or over https.");
   }
@@ -16,22 +17,31 @@ async function openMicrophone(channels, onBlock) {
       : `No microphone can be opened (${error.message}): connect one, and try again.`);
   }
   const context = new AudioContext();
-  await context.audioWorklet.addModule("capture.js");
+  const close = () => {
+    for (const track of sound.getTracks()) track.stop();
+    return context.close();
+  };
+  try {
+    await context.audioWorklet.addModule("capture.js");
+    await context.resume();
+  } catch (error) {
+    close();
+    throw new Error(`The microphone cannot be listened to (${error.message}): load this page again.`);
+  }
   const source = context.createMediaStreamSource(sound);
   const options = { channelCount: channels, channelCountMode: "explicit", numberOfOutputs: 1 };
   const capture = new AudioWorkletNode(context, "capture", options);
-  capture.port.onmessage = (message) => onBlock(message.data);
+  capture.port.onmessage = (message) => onBlock(message.data, context.sampleRate);
+  for (const track of sound.getTracks()) track.onended = onEnd;
   const analyser = new AnalyserNode(context, { fftSize: 2048, smoothingTimeConstant: 0, minDecibels: -110, maxDecibels: -20 });
   source.connect(analyser);
   // its output is silence; without a way to the loudspeaker no browser would ask it for samples
   source.connect(capture).connect(context.destination);
-  await context.resume();
-  const close = () => {
+  const stop = () => {
     capture.port.onmessage = null;
-    for (const track of sound.getTracks()) track.stop();
-    return context.close();
+    return close();
   };
-  return { sampleRate: context.sampleRate, channels, analyser, close };
+  return { sampleRate: context.sampleRate, channels, analyser, close: stop };
 }
 
 // Draws a spectrogram that moves from right to left until `stop()` is called.

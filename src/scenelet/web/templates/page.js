@@ -39,6 +39,12 @@ function bars(parent) {
   };
 }
 
+// Takes an answer out of the history, and its recording out of memory.
+function forget(item) {
+  for (const player of item.querySelectorAll("audio")) URL.revokeObjectURL(player.src);
+  item.remove();
+}
+
 // A line in the history; `details` are elements that it unfolds to. Gives what changes its answer.
 function remember(name) {
   const item = make("li", "card");
@@ -49,12 +55,13 @@ function remember(name) {
   entry.append(line);
   item.append(entry);
   at("history").prepend(item);
-  while (at("history").children.length > KEPT) at("history").lastElementChild.remove();
+  while (at("history").children.length > KEPT) forget(at("history").lastElementChild);
   at("empty").hidden = true;
   at("clear").hidden = false;
   return (text, kind, details = []) => {
     answer.textContent = text;
     answer.className = `answer ${kind}`;
+    at("status").textContent = `${name}: ${text}`;
     entry.append(...details);
     entry.classList.toggle("plain", details.length === 0);
   };
@@ -72,10 +79,40 @@ async function send(file, name) {
       await new Promise((done) => setTimeout(done, 1000 * wait));
       continue;
     }
-    const answer = await response.json();
+    const answer = await response.json().catch(() => ({})); // a proxy answers with a page of its own
     if (!answer.results) throw new Error(answer.detail || `the service answered ${response.status}`);
     return answer.results[0];
   }
+}
+
+function playerOf(file) {
+  const player = make("audio");
+  player.controls = true;
+  player.preload = "none";
+  player.src = URL.createObjectURL(file);
+  return player;
+}
+
+// What each window's own answer is, as a strip that a pointer can ask and as words.
+function windowsOf(windows) {
+  const strip = make("div", "windows");
+  const answers = windows.map((shares) => {
+    const top = Math.max(...shares);
+    const label = MODEL.labels[shares.indexOf(top)];
+    const cell = make("span", "", label);
+    cell.style.setProperty("--share", top);
+    cell.title = `${label} ${percent(top)}`;
+    strip.append(cell);
+    return label;
+  });
+  const runs = [];
+  for (const label of answers) {
+    if (runs.length && runs[runs.length - 1][0] === label) runs[runs.length - 1][1]++;
+    else runs.push([label, 1]);
+  }
+  const words = runs.slice(0, 12).map(([label, count]) => (count > 1 ? `${label} × ${count}` : label)).join(", ");
+  const more = runs.length > 12 ? ", …" : "";
+  return [make("p", "soft small", `Its ${windows.length} windows, each by itself: ${words}${more}`), strip];
 }
 
 async function classify(file, name) {
@@ -85,13 +122,16 @@ async function classify(file, name) {
     if (file.size > MODEL.limits.max_body) {
       throw new Error(`larger than ${MODEL.limits.max_body.toLocaleString()} bytes, which is what this service takes`);
     }
+    await file.slice(0, 1).arrayBuffer().catch(() => {
+      throw new Error("cannot be read: give a file, not a folder, that is still there");
+    });
     result = await send(file, name);
   } catch (error) {
-    show(error instanceof TypeError ? "the service cannot be reached" : error.message, "bad");
+    show(error instanceof TypeError ? "the service cannot be reached" : error.message, "bad", [playerOf(file)]);
     return;
   }
   if (result.error) {
-    show(result.error.replace(`${name}: `, ""), "bad");
+    show(result.error.replace(`${name}: `, ""), "bad", [playerOf(file)]);
     return;
   }
   const shares = MODEL.labels.map((label) => result.probabilities[label]);
@@ -103,22 +143,8 @@ async function classify(file, name) {
     drawSpectrogram(canvas, bytesOf(result.picture.levels), result.picture.bands, result.picture.frames);
     details.push(canvas);
   }
-  const player = make("audio");
-  player.controls = true;
-  player.preload = "none";
-  player.src = URL.createObjectURL(file);
-  details.push(player);
-  if (result.windows.length > 1) {
-    const strip = make("div", "windows");
-    const index = MODEL.labels.indexOf(result.label);
-    result.windows.forEach((window, i) => {
-      const cell = make("span");
-      cell.style.setProperty("--share", window[index]);
-      cell.title = `window ${i + 1}: ${result.label} ${percent(window[index])}`;
-      strip.append(cell);
-    });
-    details.push(make("p", "soft small", `${result.label} in each of ${result.windows.length} windows`), strip);
-  }
+  details.push(playerOf(file));
+  if (result.windows > 1) details.push(...windowsOf(result.window_probabilities));
   const list = make("div", "bars");
   bars(list)(shares);
   details.push(list);
@@ -158,8 +184,7 @@ addEventListener("drop", (event) => {
   classifyAll(event.dataTransfer.files);
 });
 at("clear").addEventListener("click", () => {
-  for (const player of at("history").querySelectorAll("audio")) URL.revokeObjectURL(player.src);
-  at("history").replaceChildren();
+  for (const item of [...at("history").children]) forget(item);
   at("clear").hidden = true;
   at("empty").hidden = false;
   at("choose").focus();
