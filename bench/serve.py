@@ -141,12 +141,14 @@ def over_the_limit(model: str, file: Path) -> None:
     allowed = 4
     with Server(model, "--clients", str(allowed), "--max-body", "20MB") as server:
         answers: Counter[int] = Counter()
+        lock = threading.Lock()
 
         def client() -> None:
             for _ in range(25):
                 with httpx.Client(timeout=60) as http:
                     found = http.post(f"{server.address}/predict", files=[("files", (file.name, file.read_bytes()))])
-                answers[found.status_code] += 1
+                with lock:
+                    answers[found.status_code] += 1
 
         threads = [threading.Thread(target=client) for _ in range(2 * allowed)]
         for thread in threads:

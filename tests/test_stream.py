@@ -10,7 +10,7 @@ from scenelet import recordings
 from scenelet.audio import array_windows
 from scenelet.classifier import Classifier, load
 from scenelet.errors import EmptyAudioError, UsageError
-from scenelet.stream import Decider, Decision, Moment, Stream, unsure_below
+from scenelet.stream import Decider, Decision, Moment, Stream
 from tiny_model import tiny_model
 
 LABELS = ("a", "b", "c")
@@ -97,4 +97,4 @@ def test_settings_that_are_none(wrong: dict[str, float]) -> None:
 )
 def test_the_threshold_comes_with_the_model(stored: dict[str, object], below: float) -> None:
     model = dataclasses.replace(tiny_model(), results=stored)
-    assert unsure_below(Classifier(model, threads=1)) == below
+    assert Classifier(model, threads=1).unsure_below == below

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenelet import audio, modelfile
+from scenelet.confidence import LEAST
 from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
 from scenelet.features import Features, LogMel
 from scenelet.modelfile import SceneModel
@@ -70,6 +71,13 @@ class Classifier:
     def labels(self) -> tuple[str, ...]:
         """The classes, in the order of every probability vector."""
         return self.model.labels
+
+    @property
+    def unsure_below(self) -> float:
+        """The probability below which an answer is unsure: what `compress` found, or a half; `scenelet.confidence`."""
+        stored = self.model.results.get("unsure")
+        below = stored.get("below") if isinstance(stored, dict) else None
+        return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else LEAST
 
     def predict(self, recording: Source, *, alone: bool = False, max_seconds: float | None = None) -> Prediction:
         """Classify a recording: cut into windows, the mean of their probabilities; constant memory.

@@ -8,7 +8,6 @@ import numpy as np
 
 from scenelet.audio import Windower
 from scenelet.classifier import Classifier, Probabilities
-from scenelet.confidence import LEAST
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.recordings import Samples
 
@@ -158,10 +157,3 @@ class Decider:
         shares = {label: float(p) for label, p in zip(self.labels, average, strict=True)}
         label = None if told is None else self.labels[told]
         return Decision(moment.seconds, label, float(average[top if told is None else told]), shares, changed)
-
-
-def unsure_below(classifier: Classifier) -> float:
-    """The threshold that the model file holds, found when it was made, or `LEAST`."""
-    stored = classifier.model.results.get("unsure")
-    below = stored.get("below") if isinstance(stored, dict) else None
-    return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else LEAST

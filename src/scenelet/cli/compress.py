@@ -71,3 +71,6 @@ def compress(
             f"{side}: macro accuracy {100 * dense['macro_accuracy']:.1f} % before,"
             f" {100 * after['macro_accuracy']:.1f} % after"
         )
+    if unsure := result["unsure"]:
+        found = f"{100 * unsure['right']:.1f} % of the answers above it were right, on {unsure['clips']} clips"
+        print(f"unsure below {100 * unsure['below']:.1f} %: {found} of the {unsure['side']} side")

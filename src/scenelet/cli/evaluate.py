@@ -24,7 +24,10 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the report: report.html and its data.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,
-    split: Annotated[str | None, typer.Option(help="test, validation, train or all; see the README.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="test (the default), validation, train or all; all of other recordings than training's."),
+    ] = None,
     unused: Annotated[bool, typer.Option("--unused", help="Measure unseen cities' clips in no split too.")] = False,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run that the model comes from: its curves in the report.")] = None,
@@ -59,5 +62,5 @@ def evaluate(
         Console().print(report_table(report, city_rows(report)))
     if out is not None:
         pages = [out / "report.html", *([out / "listening.html"] if listen else [])]
-        sizes = [f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in pages]
+        sizes = [f"{path} ({path.stat().st_size / 1e3:,.0f} kB)" for path in pages]
         say(f"written: {', '.join(sizes)}, and their data and figures beside them")

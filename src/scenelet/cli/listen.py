@@ -56,10 +56,10 @@ def listen(
     """Listen live: to the microphone, a recording or a pipe."""
     from scenelet.classifier import load
     from scenelet.sounds import in_real_time
-    from scenelet.stream import Decider, Stream, unsure_below
+    from scenelet.stream import Decider, Stream
 
     classifier = load(model, runtime=runtime.value)
-    least = unsure_below(classifier) if unsure is None else unsure
+    least = classifier.unsure_below if unsure is None else unsure
     decider = Decider(classifier.labels, least, smooth, margin)
     own = 1 if classifier.model.features.channels == "mono" else 2
     _refuse_unused(source, rate, channels, sample_format, device, real_time)

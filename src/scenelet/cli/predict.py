@@ -50,7 +50,7 @@ def predict(
         else:
             results.append((file, prediction))
     printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
-    printers[format](results, classifier.labels)
+    printers[format](results, classifier)
     if failed:
         raise typer.Exit(1)
 
@@ -84,12 +84,13 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def print_json(results: "Results", labels: tuple[str, ...]) -> None:
-    """A list of `{file, label, probabilities, windows}`."""
+def print_json(results: "Results", classifier: "Classifier") -> None:
+    """A list of `{file, label, unsure, probabilities, windows}`."""
     rows = [
         {
             "file": str(file),
             "label": prediction.label,
+            "unsure": prediction.probabilities[prediction.label] < classifier.unsure_below,
             "probabilities": prediction.probabilities,
             "windows": len(prediction.windows),
         }
@@ -98,20 +99,21 @@ def print_json(results: "Results", labels: tuple[str, ...]) -> None:
     print(json.dumps(rows, indent=2))
 
 
-def print_csv(results: "Results", labels: tuple[str, ...]) -> None:
+def print_csv(results: "Results", classifier: "Classifier") -> None:
     """`file,label,windows` and a column for each label."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["file", "label", "windows", *labels])
+    rows.writerow(["file", "label", "windows", *classifier.labels])
     for file, prediction in results:
         shares = (f"{p:.6f}" for p in prediction.probabilities.values())
         rows.writerow([shown(file), prediction.label, len(prediction.windows), *shares])
 
 
-def print_table(results: "Results", labels: tuple[str, ...]) -> None:
-    """A line a recording, for people: the answer and the two next to it."""
+def print_table(results: "Results", classifier: "Classifier") -> None:
+    """A line a recording, for people: the answer and the two next to it, and whether it is unsure."""
     names = [shown(file) for file, _ in results]
-    width, label_width = max(map(len, names), default=0), max(map(len, labels))
+    width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
     for name, (_, prediction) in zip(names, results, strict=True):
         (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         then = ", ".join(f"{other} {100 * p:.1f} %" for other, p in others[:2])
-        print(f"{name:<{width}}  {label:<{label_width}}  {100 * share:5.1f} %   {then}")
+        unsure = "   (unsure)" if share < classifier.unsure_below else ""
+        print(f"{name:<{width}}  {label:<{label_width}}  {100 * share:5.1f} %   {then}{unsure}")

@@ -1,9 +1,11 @@
 """A model card in Markdown, from what a model file holds."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal
 
 from scenelet._version import __version__
+from scenelet.confidence import Threshold
 from scenelet.costs import macs, peak_activation_bytes
 from scenelet.describe import remembered
 from scenelet.modelfile import SceneModel
@@ -76,6 +78,7 @@ def card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "## Limits",
         "",
         LIMITS.format(count=len(model.labels)),
+        *_unsure(model),
         "",
         "## Licence of the data",
         "",
@@ -97,6 +100,17 @@ def _data(provenance: Mapping[str, Any]) -> str:
     counted = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
     learnt = f" It learnt from {sum(clips.values()):,} clips ({counted})." if clips else ""
     return f"{_text(provenance.get('data') or 'Not known')}.{learnt}{made}"
+
+
+def _unsure(model: SceneModel) -> list[str]:
+    """From which probability on an answer counts, where the file says it."""
+    try:
+        found = Threshold(**{field.name: model.results["unsure"][field.name] for field in fields(Threshold)})
+        sure = f"{100 * found.below:.1f} %"
+        right = f"{100 * found.right:.1f} % of the answers above it were right, on {found.clips:,} held-out clips"
+    except (KeyError, TypeError, ValueError):  # a file of somebody else's may hold anything there
+        return []
+    return [f"An answer with less than {sure} counts as unsure: {right}."]
 
 
 def _results(model: SceneModel) -> list[str]:

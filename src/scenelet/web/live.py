@@ -12,7 +12,7 @@ from scenelet.audio import SAMPLE_RATES
 from scenelet.classifier import Classifier
 from scenelet.errors import SceneletError, UsageError
 from scenelet.pcm import PcmFormat, SampleFormat, decode
-from scenelet.stream import Decider, Moment, Stream, unsure_below
+from scenelet.stream import Decider, Moment, Stream
 
 POLICY, NORMAL = 1008, 1000
 """WebSocket close codes."""
@@ -29,7 +29,7 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
     try:
         pcm, hop = _query(socket)
         live = Stream(classifier, pcm.sample_rate, hop, alone=True)
-        decider = Decider(classifier.labels, unsure_below(classifier))
+        decider = Decider(classifier.labels, classifier.unsure_below)
         await _send(
             socket, "ready", labels=classifier.labels, window_seconds=live.window_seconds, hop_seconds=live.hop_seconds
         )

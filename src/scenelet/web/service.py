@@ -20,7 +20,6 @@ from scenelet.costs import macs
 from scenelet.errors import AudioError
 from scenelet.features import levels, shown_range
 from scenelet.sizes import sizes
-from scenelet.stream import unsure_below
 from scenelet.web.answers import Answers, Health, Model, Refusal
 from scenelet.web.limits import Gate, Limits
 from scenelet.web.live import stream
@@ -147,7 +146,7 @@ def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: b
     found: dict[str, Any] = {
         "file": file.name,
         "label": prediction.label,
-        "unsure": prediction.probabilities[prediction.label] < unsure_below(classifier),
+        "unsure": prediction.probabilities[prediction.label] < classifier.unsure_below,
         "probabilities": prediction.probabilities,
         "windows": len(prediction.windows),
         "window_probabilities": prediction.windows.tolist(),
@@ -175,7 +174,7 @@ def _about(classifier: Classifier, name: str, limits: Limits, disk_bytes: int) -
         sample_rate=model.features.sample_rate,
         channels=model.features.channels,
         fmax_hz=model.features.top_hz,
-        unsure_below=unsure_below(classifier),
+        unsure_below=classifier.unsure_below,
         bytes=sizes(model, disk_bytes),
         parameters=model.counts.parameters,
         macs=macs(model.nodes, model.array_shapes, model.input_shape),

@@ -52,8 +52,9 @@ def compress(
         cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
 
     Returns:
-        "sparsity", "dtype", "bytes", "parts" (`scenelet.sizes.FileParts`), "trials" (of formats), and by side "dense"
-        (the trained network) and "compressed" (the file, run by ONNX Runtime on the cached features).
+        "sparsity", "dtype", "bytes", "parts" (`scenelet.sizes.FileParts`), "trials" (of formats), "unsure" (the
+        threshold, see `scenelet.workflows.finish`), and by side "dense" (the trained network) and "compressed" (the
+        file, run by ONNX Runtime on the cached features).
 
     Raises:
         SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
@@ -83,6 +84,7 @@ def compress(
         "bytes": len(finished.file),
         "parts": asdict(file_parts(modelfile.decode(finished.file, str(out)), finished.file)),
         "trials": [asdict(trial) for trial in shrunk.trials],
+        "unsure": dict(finished.unsure),
         "dense": finished.dense,
         "compressed": finished.compressed,
     }

@@ -39,12 +39,14 @@ class Finished:
         file: its bytes.
         shrunk: what was done to the network.
         answers: by side, what the file says of its clips (clips, classes), by ONNX Runtime from the cached features.
+        unsure: `scenelet.confidence.Threshold` as the file holds it, and the side it was found on; none: no such side.
         dense, compressed: by side, `scenelet.metrics.summary` of the network before, and of these answers.
     """
 
     file: bytes
     shrunk: Shrunk
     answers: Mapping[str, NDArray[np.float32]]
+    unsure: Mapping[str, Any]
     dense: Mapping[str, Mapping[str, Any]]
     compressed: Mapping[str, Mapping[str, Any]]
 
@@ -91,10 +93,11 @@ def finish(
     with working("Measuring the file"):
         answers = {side: file_probabilities(classifier, clips.features) for side, clips in sides.held_out()}
     compressed = {side: summary(clips.targets, answers[side], record.labels) for side, clips in sides.held_out()}
-    results |= {"compressed": _brief(compressed), **_unsure(sides, answers)}
+    unsure = _unsure(sides, answers)
+    results |= {"compressed": _brief(compressed), **({"unsure": unsure} if unsure else {})}
     file = file_of(network, shrunk.masks, shrunk.settings, results)
     assert shrunk.settings.budget is None or len(file) <= shrunk.settings.budget
-    return Finished(file, shrunk, answers, dense, compressed)
+    return Finished(file, shrunk, answers, unsure, dense, compressed)
 
 
 def _model(
@@ -140,7 +143,7 @@ def _model(
 def _unsure(sides: Sides, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
     """From which probability on a listener gives an answer, found on the first side that was not trained on."""
     for side, clips in sides.held_out():
-        return {"unsure": {"side": side, **asdict(threshold(clips.targets, answers[side]))}}
+        return {"side": side, **asdict(threshold(clips.targets, answers[side]))}
     return {}
 
 
