@@ -97,7 +97,7 @@ def test_the_microphone_is_heard_live(hearing_browser: Browser, esc10_service: s
 def test_all_of_it_by_keyboard(hearing_browser: Browser, esc10_service: str) -> None:
     with opened(hearing_browser, esc10_service) as page:
         choosers: list[Any] = []
-        page.on("filechooser", choosers.append)
+        page.on("filechooser", lambda chooser: choosers.append(chooser))
         for _ in range(3):  # past the two links
             page.keyboard.press("Tab")
         while not choosers:  # the driver asks for them, and does not say from when on it gets them
