@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -187,10 +188,36 @@ def encode(model: SceneModel) -> bytes:
     Raises:
         ModelFileError: what the model holds does not fit together or does not fit its encoding.
     """
+    _require_encodings(model)
+    sections = pack(model.arrays, model.encodings)
+    plain = _plain_head(model, {name: len(stored) for name, stored in sections.items()})
+    stored_head = shorten(plain)
+    body = b"".join([stored_head, *sections.values()])
+    length = _START.size + len(body) + _CHECKSUM
+    if length > MAX_FILE_BYTES or len(plain) > MAX_HEAD_BYTES:
+        raise ModelFileError(f"the model is too large for a file of {MAX_FILE_BYTES} bytes, or its head for one")
+    start = _START.pack(MAGIC, FORMAT_VERSION, length, len(stored_head), len(plain))
+    return start + body + hashlib.sha256(start + body).digest()
+
+
+def check(model: SceneModel) -> None:
+    """Whether a file can hold this model, whatever its weights will be; they are not coded, which takes long.
+
+    Raises:
+        ModelFileError: what the model holds does not fit together.
+    """
+    _require_encodings(model)
+    _plain_head(model, {})
+
+
+def _require_encodings(model: SceneModel) -> None:
     if set(model.arrays) != set(model.encodings):
         odd = min(set(model.arrays) ^ set(model.encodings))
         raise ModelFileError(f"{odd!r} has an array or an encoding, but not both")
-    sections = pack(model.arrays, model.encodings)
+
+
+def _plain_head(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
+    """The head as JSON, with the sections' lengths, checked as a reader does."""
     entries = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
     head = {
         "labels": model.labels,
@@ -198,7 +225,7 @@ def encode(model: SceneModel) -> bytes:
         "window": model.window.model_dump(),
         "nodes": [node.model_dump() for node in model.nodes],
         "arrays": entries,
-        "sections": {name: len(stored) for name, stored in sections.items()},
+        "sections": dict(lengths),
         "counts": model.counts.model_dump(),
         "provenance": model.provenance,
         "results": model.results,
@@ -209,13 +236,7 @@ def encode(model: SceneModel) -> bytes:
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the model's head holds a value that JSON cannot ({error})") from None
     _parse_head(plain)
-    stored_head = shorten(plain)
-    body = b"".join([stored_head, *sections.values()])
-    length = _START.size + len(body) + _CHECKSUM
-    if length > MAX_FILE_BYTES or len(plain) > MAX_HEAD_BYTES:
-        raise ModelFileError(f"the model is too large for a file of {MAX_FILE_BYTES} bytes, or its head for one")
-    start = _START.pack(MAGIC, FORMAT_VERSION, length, len(stored_head), len(plain))
-    return start + body + hashlib.sha256(start + body).digest()
+    return plain
 
 
 def decode(data: bytes, source: str) -> SceneModel:

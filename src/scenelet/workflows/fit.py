@@ -81,7 +81,7 @@ def fit(
     mean, deviation = sides.band_statistics()
     network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
     # what a model file cannot hold is better known before training than after
-    modelfile.encode(pack(network, sides.labels, config.features, config.window))
+    modelfile.check(pack(network, sides.labels, config.features, config.window))
     taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
     _begin(out, config, recipe, sides, taught)
     loss = build_loss(config.loss, sides.train.class_counts())
