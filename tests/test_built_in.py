@@ -12,6 +12,7 @@ import scenelet
 from scenelet import modelfile, models
 from scenelet.classifier import Prediction
 from scenelet.cli.formats import MODEL_HELP
+from scenelet.scene_model import SceneModel
 
 EXAMPLE_OF = {"esc10": "1-100032-A.ogg"}  # which of the test clips the example is
 PROBABILITY = 5e-3  # weights are the same everywhere, the order of sums is not
@@ -33,7 +34,7 @@ def rows(name: str, ending: str) -> list[dict[str, str]]:
     return list(csv.DictReader(beside(name, ending).splitlines()))
 
 
-def model_of(name: str) -> modelfile.SceneModel:
+def model_of(name: str) -> SceneModel:
     path = models.built_in(name)
     assert path is not None
     return modelfile.read(path)

@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as hnp
 from scenelet import coding, modelfile, planes
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError, OutputError
-from scenelet.modelfile import MAGIC, SceneModel, decode, encode
+from scenelet.modelfile import MAGIC, decode, encode
+from scenelet.scene_model import SceneModel
 from tiny_model import changed, model_of, random_network, tiny_model
 
 ENCODINGS = ("masked_fp16", "masked_int8", "fp16", "fp32")

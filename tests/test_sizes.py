@@ -1,6 +1,6 @@
 """How large a model is by each convention, counted by hand."""
 
-from scenelet.modelfile import TrainingCounts
+from scenelet.scene_model import TrainingCounts
 from scenelet.sizes import sizes
 from tiny_model import changed, tiny_model
 

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.modelfile import SceneModel, TrainingCounts
 from scenelet.nodes import (
     INPUT,
     OUTPUT,
@@ -22,6 +21,7 @@ from scenelet.nodes import (
     Silu,
     Softmax,
 )
+from scenelet.scene_model import SceneModel, TrainingCounts
 
 CHAIN = [
     ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),

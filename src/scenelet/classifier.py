@@ -15,11 +15,11 @@ from scenelet import audio, modelfile
 from scenelet.confidence import LEAST
 from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
 from scenelet.features import Features, LogMel
-from scenelet.modelfile import SceneModel
 from scenelet.models import built_in, list_built_in
 from scenelet.parallel import cores, map_threads
 from scenelet.recordings import Samples
 from scenelet.runtimes import Network, RuntimeName, open_network
+from scenelet.scene_model import SceneModel
 
 Probabilities = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet import modelfile
 from scenelet.costs import layer_macs, macs, peak_activation_bytes, receptive_field
-from scenelet.modelfile import SceneModel
 from scenelet.nodes import Conv, Linear, shapes
+from scenelet.scene_model import SceneModel
 from scenelet.sizes import file_parts, sizes
 
 

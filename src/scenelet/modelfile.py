@@ -15,12 +15,9 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from scenelet import nodes as network
@@ -28,8 +25,9 @@ from scenelet.coding import restore, shorten
 from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.files import replace_file
-from scenelet.nodes import Name, Node, Shape
+from scenelet.nodes import Name, Node
 from scenelet.planes import Encoding, pack, unpack
+from scenelet.scene_model import SceneModel, TrainingCounts, input_shape
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
 FORMAT_VERSION = 2
@@ -43,67 +41,6 @@ _CHECKSUM = hashlib.sha256().digest_size
 FRAME_BYTES = _START.size + _CHECKSUM
 """What a file has beside its head and its sections."""
 _AGAIN = "copy or download it again"
-
-
-class TrainingCounts(Settings):
-    """Parameters at training time: what challenges count, where norms still have their own."""
-
-    conv: int = Field(ge=0, description="convolution weights, zeros included")
-    conv_kept: int = Field(ge=0, description="those that the pruning mask keeps, whatever their value")
-    linear: int = Field(0, ge=0, description="dense weights, and all biases")
-    linear_kept: int = Field(0, ge=0)
-    batch_norm: int = Field(0, ge=0, description="scales and shifts")
-    sub_spectral_norm: int = Field(0, ge=0, description="scales and shifts")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "TrainingCounts":
-        if self.conv_kept > self.conv or self.linear_kept > self.linear:
-            raise ValueError("more parameters kept than there are")
-        return self
-
-    @property
-    def parameters(self) -> int:
-        """All parameters, pruned ones included."""
-        return self.conv + self.linear + self.batch_norm + self.sub_spectral_norm
-
-    @property
-    def parameters_kept(self) -> int:
-        """Kept weights and all norm parameters: the paper's non-zero count."""
-        return self.conv_kept + self.linear_kept + self.batch_norm + self.sub_spectral_norm
-
-
-@dataclass(frozen=True, eq=False)
-class SceneModel:
-    """Everything a `.scn` file holds.
-
-    `nodes` run on raw log-mel of one window, see `scenelet.nodes`; `arrays` are their weights in
-    float32, and `encodings` says how each is stored. `provenance` and `results` hold JSON values.
-    """
-
-    labels: tuple[str, ...]
-    features: FeatureConfig
-    window: WindowConfig
-    nodes: tuple[Node, ...]
-    arrays: dict[str, NDArray[np.float32]]
-    encodings: dict[str, Encoding]
-    counts: TrainingCounts
-    provenance: dict[str, Any]
-    results: dict[str, Any]
-    licences: list[str]
-
-    @property
-    def input_shape(self) -> Shape:
-        """(channels, n_mels, frames) of one window's log-mel."""
-        return _input_shape(self.features, self.window)
-
-    def shapes(self) -> dict[str, Shape]:
-        """Shape of every value of the network, checked on the way. Raises as `scenelet.nodes.shapes`."""
-        return network.shapes(self.nodes, self.array_shapes, self.input_shape)
-
-    @property
-    def array_shapes(self) -> dict[str, Shape]:
-        """Shape of every array."""
-        return {name: array.shape for name, array in self.arrays.items()}
 
 
 class _Array(Settings):
@@ -139,7 +76,7 @@ class _Head(Settings):
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
             raise ValueError("its window is shorter than half of n_fft")
         # ModelFileError is no ValueError: it passes through pydantic as it is
-        values = network.shapes(self.nodes, shapes, _input_shape(self.features, self.window))
+        values = network.shapes(self.nodes, shapes, input_shape(self.features, self.window))
         if values[network.OUTPUT] != (len(self.labels),):
             raise ValueError(f"{len(self.labels)} labels for {values[network.OUTPUT][0]} probabilities")
         return self
@@ -309,7 +246,3 @@ def _parse_head(plain: bytes) -> _Head:
         first = error.errors(include_url=False)[0]
         where = "".join(f" {part}" for part in first["loc"])
         raise ModelFileError(f"head{where} is not valid ({first['msg'].removeprefix('Value error, ')})") from None
-
-
-def _input_shape(features: FeatureConfig, window: WindowConfig) -> Shape:
-    return features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate))

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from scenelet.classifier import Classifier
 from scenelet.features import Features, row_to_hz
-from scenelet.modelfile import SceneModel
 from scenelet.nodes import INPUT, ScaleShift
+from scenelet.scene_model import SceneModel
 
 BANDS, MOMENTS = 16, 12
 """Parts of a window unless asked otherwise: 28 of them, and 192 more for the grid."""

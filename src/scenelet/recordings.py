@@ -19,7 +19,7 @@ Samples = NDArray[np.float32]
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 BLOCK = 1 << 18  # samples per channel read at a time
-UNKNOWN_FRAMES = 1 << 40  # likewise for other formats
+UNKNOWN_FRAMES = 1 << 40  # what `UNKNOWN_BYTES` is for WAV, of other formats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
 

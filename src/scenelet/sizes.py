@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from scenelet.modelfile import FRAME_BYTES, SceneModel, stored_lengths
+from scenelet.modelfile import FRAME_BYTES, stored_lengths
 from scenelet.nodes import INPUT, Conv, Linear, ScaleShift
 from scenelet.planes import BYTES, MASKED, weight_bits
+from scenelet.scene_model import SceneModel
 
 SIZE_RULES = {
     "paper": ("kB", "kept weights and all norm parameters"),

@@ -17,7 +17,7 @@ from scenelet.cli.info import info
 from scenelet.cli.predict import predict
 from scenelet.costs import macs, peak_activation_bytes
 from scenelet.errors import ModelFileError
-from scenelet.modelfile import TrainingCounts
+from scenelet.scene_model import TrainingCounts
 from scenelet.sizes import file_parts, sizes
 from tiny_model import changed, tiny_model
 

@@ -14,7 +14,7 @@ import yaml
 
 from scenelet import modelfile
 from scenelet.classifier import load
-from scenelet.modelfile import TrainingCounts
+from scenelet.scene_model import TrainingCounts
 from scenelet.submission.details import EXAMPLE
 from scenelet.submission.form import LABELS
 from tiny_model import changed, tiny_model

@@ -15,9 +15,9 @@ from scenelet.classifier import Classifier
 from scenelet.compression.pack import pack
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.export.c_header import c_header, constant_bytes
-from scenelet.modelfile import SceneModel
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardise import Standardised
+from scenelet.scene_model import SceneModel
 from tiny_model import changed, model_of, random_network, tiny_model
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "microcontroller" / "reference.c"

@@ -8,7 +8,7 @@ import pytest
 from scenelet import __version__
 from scenelet.costs import macs
 from scenelet.export.card import card
-from scenelet.modelfile import SceneModel
+from scenelet.scene_model import SceneModel
 from scenelet.sizes import SIZE_RULES, sizes
 from tiny_model import changed, tiny_model
 

@@ -19,7 +19,7 @@ from scenelet.export import int8_activations, onnx_file
 from scenelet.export.int8_activations import calibrate, int8_bytes
 from scenelet.export.onnx_file import Agreement, agreements, made_windows, onnx_bytes, run_onnxruntime
 from scenelet.features import LogMel
-from scenelet.modelfile import SceneModel
+from scenelet.scene_model import SceneModel
 from tiny_model import FEATURES, WINDOW, changed, model_of, random_network, tiny_model
 
 KINDS = ("log-mel", "waveform")

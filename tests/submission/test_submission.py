@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scenelet.config import FeatureConfig, MixingConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, UsageError
-from scenelet.modelfile import TrainingCounts
+from scenelet.scene_model import TrainingCounts
 from scenelet.sizes import sizes
 from scenelet.submission.details import EXAMPLE, Details, read_details, write_example
 from scenelet.submission.form import LABELS, Row, meta_text, output_text, write_pair

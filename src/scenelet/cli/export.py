@@ -15,7 +15,7 @@ from scenelet.errors import AudioError, OutputError, UsageError
 if TYPE_CHECKING:
     from scenelet.classifier import Classifier
     from scenelet.export.int8_activations import Calibration
-    from scenelet.modelfile import SceneModel
+    from scenelet.scene_model import SceneModel
 
 FORMATS = {".onnx": "ONNX", ".h": "a C header", ".md": "a model card"}
 TOLERANCE = 1e-3

@@ -9,9 +9,9 @@ from scenelet.compression.prune import convolution_weights
 from scenelet.compression.quantize import LEVELS, WeightFormat
 from scenelet.compression.trace import trace
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.modelfile import SceneModel, TrainingCounts
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardise import Standardised
+from scenelet.scene_model import SceneModel, TrainingCounts
 
 
 def pack(

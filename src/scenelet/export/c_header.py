@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from scenelet.modelfile import SceneModel
 from scenelet.nodes import Conv, MaxPool, Node, Shape
 from scenelet.planes import whole_numbers
+from scenelet.scene_model import SceneModel
 
 OPERATIONS = (
     "Conv",

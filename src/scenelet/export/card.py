@@ -8,7 +8,7 @@ from scenelet._version import __version__
 from scenelet.confidence import Threshold
 from scenelet.costs import macs, peak_activation_bytes
 from scenelet.describe import remembered
-from scenelet.modelfile import SceneModel
+from scenelet.scene_model import SceneModel
 from scenelet.sizes import SIZE_RULES, sizes
 
 MARKS = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}

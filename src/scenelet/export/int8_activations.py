@@ -17,9 +17,9 @@ from scenelet.errors import AudioError
 from scenelet.export.onnx_file import metadata_of
 from scenelet.features import LogMel
 from scenelet.graph import to_onnx
-from scenelet.modelfile import SceneModel
 from scenelet.nodes import INPUT
 from scenelet.recordings import Samples
+from scenelet.scene_model import SceneModel
 
 WINDOWS = 250
 """Windows of recordings that are looked at, at most."""

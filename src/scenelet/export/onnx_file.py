@@ -14,8 +14,8 @@ from scenelet.classifier import Classifier
 from scenelet.features import LogMel
 from scenelet.front_graph import WAVEFORM, FrontGraph
 from scenelet.graph import to_onnx
-from scenelet.modelfile import SceneModel
 from scenelet.nodes import INPUT, OUTPUT
+from scenelet.scene_model import SceneModel
 
 GraphInput = Literal["log-mel", "waveform"]
 Values = NDArray[np.float32]

@@ -27,7 +27,7 @@ class CellResult(Settings):
         seed: of the training.
         labels: the classes, in the order of all probabilities.
         train_counts: (classes,) training clips of each.
-        parameters, parameters_kept: as `scenelet.modelfile.TrainingCounts`.
+        parameters, parameters_kept: as `scenelet.scene_model.TrainingCounts`.
         bytes: of the model file by each rule of `scenelet.sizes.sizes`.
         steps: optimiser steps, fine-tuning included.
         minutes: that these took; rows that share a training count it each.

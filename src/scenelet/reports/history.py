@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.errors import RunError
-from scenelet.modelfile import SceneModel
 from scenelet.run_folder import METRICS, RECORD, SPLIT
+from scenelet.scene_model import SceneModel
 
 ALSO = ("network", "mixing", "loss", "schedule")
 """Settings that a model file names too, since it was given them."""

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.config import MixingConfig
 from scenelet.errors import DataError
-from scenelet.modelfile import SceneModel
 from scenelet.nodes import Conv, Linear
 from scenelet.planes import BYTES
+from scenelet.scene_model import SceneModel
 from scenelet.sizes import sizes
 from scenelet.submission.details import Details
 from scenelet.submission.form import BYTES_PER_KB, LABELS

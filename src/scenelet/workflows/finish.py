@@ -20,6 +20,7 @@ from scenelet.console import working
 from scenelet.data.splits import fingerprint
 from scenelet.metrics import summary
 from scenelet.nn.standardise import Standardised
+from scenelet.scene_model import SceneModel
 from scenelet.training.module import Masks
 from scenelet.training.run import RunRecord
 from scenelet.workflows.shrink import Shrunk, shrink
@@ -107,7 +108,7 @@ def _model(
     masks: Masks,
     settings: PruneConfig,
     results: Mapping[str, Any],
-) -> modelfile.SceneModel:
+) -> SceneModel:
     """The network as it is now, which was pruned and rounded by `settings`."""
     assert settings.dtype != "auto"
     config = record.config

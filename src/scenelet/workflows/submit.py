@@ -7,8 +7,8 @@ from scenelet.console import say, track
 from scenelet.data.rows import first_few
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.files import make_folder
-from scenelet.modelfile import SceneModel
 from scenelet.recordings import EXTENSIONS
+from scenelet.scene_model import SceneModel
 from scenelet.sizes import sizes
 from scenelet.submission.details import EXAMPLE_LABEL, Details, read_details
 from scenelet.submission.faults import Fault
