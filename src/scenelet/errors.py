@@ -74,6 +74,12 @@ EXTRAS = {
     "websockets": "serve",
     "sounddevice": "mic",
     "openvino": "openvino",
+    "aiohttp": "bulk",
+    "fsspec": "bulk",
+    "pyarrow": "bulk",
+    "s3fs": "bulk",
+    "pandas": "ray",
+    "ray": "ray",
     "librosa": "dev",
 }
 """Module -> the extra that brings it."""
