@@ -14,8 +14,7 @@ from scenelet.errors import SceneletError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-INLINE = 8  # below this, starting processes costs more than they save
-CHUNK = 4  # items sent to a process at once
+CHUNK = 4  # items sent to a process at once, where nobody says
 
 
 def cores() -> int:
@@ -57,20 +56,24 @@ def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threa
             executor.shutdown(cancel_futures=True)
 
 
-def map_processes(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None) -> Iterator[Result]:
-    """Yield `function(item)` in order, from `workers` processes (None: one a processor).
+def map_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None, chunk: int = CHUNK
+) -> Iterator[Result]:
+    """Yield `function(item)` in order, from `workers` processes (None: one a processor), `chunk` sent to one at once.
+
+    Where there is not even work for two, this process does it.
 
     Processes are spawned, not forked: a fork of a process with PyTorch's threads can hang.
 
     Raises:
         SceneletError: the processes ended, as they do in a script without a main guard.
     """
-    if workers == 1 or len(items) < INLINE:
+    if workers == 1 or len(items) < 2 * chunk:
         yield from map(function, items)
         return
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
         try:
-            yield from executor.map(function, items, chunksize=CHUNK)
+            yield from executor.map(function, items, chunksize=chunk)
         except BrokenProcessPool:
             raise SceneletError(
                 "the worker processes ended unexpectedly; a script that calls scenelet needs its calls under"

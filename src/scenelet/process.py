@@ -17,6 +17,15 @@ def tune() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
+def peak_memory() -> int:
+    """The most that this process has had in memory so far, bytes; 0 where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def keep_freed_memory() -> bool:
     """Tell glibc to keep large freed blocks for the next ones; returns whether it could.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from scenelet._version import __version__
-from scenelet.cli.app import App
+from scenelet.cli.app import App, Command
 from scenelet.cli.bench import bench
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
@@ -19,6 +19,7 @@ from scenelet.cli.demo import demo
 from scenelet.cli.evaluate import evaluate
 from scenelet.cli.export import export
 from scenelet.cli.faults import UsageFault, usage_sentence
+from scenelet.cli.features import features
 from scenelet.cli.fetch import fetch
 from scenelet.cli.info import info
 from scenelet.cli.listen import listen
@@ -31,7 +32,23 @@ from scenelet.errors import SceneletError, missing_extra
 from scenelet.process import tune
 
 app = App(help="Small models that tell sounds and acoustic scenes apart.")
-for command in (demo, fetch, check, train, compress, evaluate, predict, listen, serve, info, export, reproduce, bench):
+COMMANDS: tuple[Command, ...] = (
+    demo,
+    fetch,
+    check,
+    train,
+    compress,
+    evaluate,
+    predict,
+    listen,
+    serve,
+    features,
+    info,
+    export,
+    reproduce,
+    bench,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(submit, name="submit")
 

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from scenelet.errors import UsageError
 
+ENGINE_HELP = "Bulk: processes of this machine, or a Ray cluster (an extra)."
+WORKERS_HELP = "Bulk: processes at once; one a processor by default."
+SHARD_HELP = "Bulk: recordings in a Parquet file; up to 256 by default."
 MODEL_HELP = "Model file, NAME.scn, or the model that comes with scenelet: esc10."
 
 
@@ -23,6 +26,13 @@ class RowFormat(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+class Engine(StrEnum):
+    """Who does bulk work: `scenelet.scale.engines`."""
+
+    local = "local"
+    ray = "ray"
 
 
 class Runtime(StrEnum):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP, RowFormat, Runtime
+from scenelet.cli.bulk import only, refuse_bulk, say_summary
+from scenelet.cli.formats import ENGINE_HELP, MODEL_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat, Runtime
 from scenelet.console import complain, track
 
 if TYPE_CHECKING:
@@ -23,13 +24,32 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are searched for them.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Recordings, or folders that are searched for them; with --out one manifest of them."),
+    ],
     format: Annotated[RowFormat, typer.Option(help="How to print the predictions.")] = RowFormat.table,
     runtime: Annotated[
         Runtime, typer.Option(help="What runs the network; openvino is an extra, and faster where it can use bf16.")
     ] = Runtime.onnxruntime,
+    out: Annotated[
+        str | None, typer.Option(help="Bulk: Parquet into this folder or URL; PATHS is a CSV, Parquet file or folder.")
+    ] = None,
+    engine: Annotated[Engine | None, typer.Option(help=ENGINE_HELP)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
+    shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
 ) -> None:
-    """Tell what recordings are of. Exits with 1 when some could not be read."""
+    """Tell what recordings are of, some or a whole archive. Exits with 1 when some could not be read, without --out."""
+    if out is not None:
+        from scenelet.scale.run import predict as predict_all
+
+        engine = engine or Engine.local
+        summary = predict_all(
+            model, only(paths), out, engine=engine.value, workers=workers, shard=shard, runtime=runtime.value
+        )
+        say_summary(summary, out, format)
+        return
+    refuse_bulk(paths, engine=engine, workers=workers, shard=shard)
     from scenelet.classifier import load
     from scenelet.errors import AudioError
 
@@ -37,7 +57,7 @@ def predict(
     results: Results = []
     failed = False
     files: list[Path] = []
-    for path in paths:
+    for path in map(Path, paths):
         found = recordings(path)
         if not found:
             failed = True

@@ -1,0 +1,49 @@
+"""What `scenelet predict --out` and `scenelet features` say, and what they refuse."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from scenelet.cli.formats import RowFormat
+from scenelet.console import complain, say
+from scenelet.errors import UsageError
+
+if TYPE_CHECKING:
+    from scenelet.scale.run import Summary
+
+
+def only(paths: Sequence[str]) -> str:
+    """The one manifest of a bulk command."""
+    if len(paths) != 1:
+        raise UsageError(f"--out takes one manifest or folder, not {len(paths)}; list the recordings in a CSV")
+    return paths[0]
+
+
+def refuse_bulk(paths: Sequence[str], **options: object) -> None:
+    """Refuse what goes with --out only."""
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None:
+        raise UsageError(f"--{given} is for whole archives; give --out DIR too")
+    url = next((path for path in paths if "://" in path), None)
+    if url is not None:
+        raise UsageError(f"{url}: URLs are read in bulk; list them in a CSV with the column url, and give --out DIR")
+
+
+def say_summary(summary: "Summary", out: str, format: RowFormat) -> None:
+    """The counts to stdout; what was wrong with the first bad inputs to stderr."""
+    for error in summary.first_errors:
+        complain(f"error: {error}")
+    if summary.errors > len(summary.first_errors):
+        complain(f"and {summary.errors - len(summary.first_errors):,} more: {out}/_job/errors.csv")
+    about = asdict(summary)
+    del about["first_errors"]
+    if format is RowFormat.json:
+        print(json.dumps({"out": out, **about}, indent=2))
+    elif format is RowFormat.csv:
+        print(",".join(about), ",".join(map(str, about.values())), sep="\n")
+    else:
+        counts = ("inputs", "windows", "errors", "parts")
+        print(", ".join(f"{about[name]:,} {name}" for name in counts))
+    if summary.workers:
+        say(f"{summary.workers} workers, each within {summary.peak_bytes / 1e6:,.0f} MB: {out}")

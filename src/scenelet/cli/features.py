@@ -1,0 +1,41 @@
+"""`scenelet features`."""
+
+from typing import Annotated
+
+import typer
+
+from scenelet.cli.bulk import say_summary
+from scenelet.cli.formats import ENGINE_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
+from scenelet.errors import UsageError
+
+
+def features(
+    manifest: Annotated[str, typer.Argument(help="CSV or Parquet file of paths or URLs, or a folder.")],
+    out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
+    model: Annotated[str | None, typer.Option(help="As this model hears: its front end and windows.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="As this recipe says; fast by default.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="On top of the recipe; may be repeated.")
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.local,
+    workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
+    shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
+    format: Annotated[RowFormat, typer.Option(help="How to print the counts.")] = RowFormat.table,
+) -> None:
+    """Compute the log-mel of every window of an archive."""
+    from scenelet.recipes import load_recipe
+    from scenelet.scale.run import features as compute_all
+
+    if model is not None and (recipe is not None or change):
+        raise UsageError("give --model, or --recipe and --set, not both")
+    if model is not None:
+        from scenelet import modelfile
+        from scenelet.classifier import model_path
+
+        read = modelfile.read(model_path(model))
+        config, window = read.features, read.window
+    else:
+        settings = load_recipe(recipe or "fast", change or [])
+        config, window = settings.features, settings.window
+    summary = compute_all(config, window, manifest, out, engine=engine.value, workers=workers, shard=shard)
+    say_summary(summary, out, format)

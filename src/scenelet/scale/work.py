@@ -1,0 +1,221 @@
+"""A shard -> its part: what a worker process does, the same under every engine, in one thread and constant memory."""
+
+import contextlib
+import functools
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypedDict
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from scenelet import modelfile
+from scenelet.audio import file_windows
+from scenelet.classifier import Classifier
+from scenelet.errors import AudioError, OutputError, SceneletError
+from scenelet.features import LogMel
+from scenelet.process import keep_freed_memory, peak_memory
+from scenelet.scale.inputs import recording
+from scenelet.scale.job import INPUTS, MODEL, Task, read_job
+from scenelet.scale.storage import Folder, join, reading
+from scenelet.scene_model import input_shape
+
+IN_MEMORY = 1 << 25
+"""Bytes of rows that are kept before they are written, and of one recording's features before they go to disk."""
+
+Array = NDArray[Any]
+
+
+class Report(TypedDict):
+    """What a worker says of a shard that it has done, or not (`fault`)."""
+
+    shard: int
+    inputs: int
+    rows: int
+    errors: int
+    seconds: float
+    worker: str
+    peak_bytes: int
+    fault: str
+
+
+def do_shard(place: str, fingerprint: str, shard: int) -> Report:
+    """Make a shard's part of the job in the folder `place`, unless it is there; an error of ours becomes the fault."""
+    started = time.perf_counter()
+    counts, fault = (0, 0, 0), ""
+    try:
+        counts = _worker(place, fingerprint).work(shard)
+    except SceneletError as error:
+        fault = str(error)
+    inputs, rows, errors = counts
+    return Report(
+        shard=shard,
+        inputs=inputs,
+        rows=rows,
+        errors=errors,
+        seconds=time.perf_counter() - started,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        peak_bytes=peak_memory(),
+        fault=fault,
+    )
+
+
+@functools.lru_cache(1)
+def _worker(place: str, fingerprint: str) -> "Worker":
+    """Made once in a process: the model is loaded once."""
+    keep_freed_memory()
+    return Worker(Folder(place), fingerprint)
+
+
+class Worker:
+    """Does shards of one job.
+
+    Args:
+        folder: the job's.
+        fingerprint: of the job.
+
+    Raises:
+        OutputError: the job cannot be read, or is another.
+        ModelFileError: its model neither.
+    """
+
+    def __init__(self, folder: Folder, fingerprint: str) -> None:
+        self.folder, self.job = folder, read_job(folder)
+        if self.job.fingerprint != fingerprint:
+            raise OutputError(f"{folder.place}: another job was begun in it; choose another folder")
+        self.maker = make_rows(self.job.task, folder)
+
+    def work(self, shard: int) -> tuple[int, int, int]:
+        """Write the shard's part; returns its inputs, rows and errors, or zeros where the part was there."""
+        name = self.job.part(shard)
+        if self.folder.exists(name):
+            return 0, 0, 0
+        with reading(self.folder.at(INPUTS)) as file:
+            texts = parquet.ParquetFile(file).read_row_group(shard).column(0).to_pylist()
+        about = {"scenelet": self.job.fingerprint, "shard": str(shard), "inputs": str(len(texts))}
+        rows = errors = 0
+        with self.folder.writing(name) as path:
+            schema = self.maker.schema.with_metadata({**(self.maker.schema.metadata or {}), **about})
+            with _Part(path, schema) as part:
+                for index, text in enumerate(texts, shard * self.job.shard):
+                    count, error = self._input(part, index, text)
+                    rows, errors = rows + count, errors + error
+        return len(texts), rows, errors
+
+    def _input(self, part: "_Part", index: int, text: str) -> tuple[int, int]:
+        """The rows of one input; where it is bad, one row that says why."""
+        first = {"index": index, "input": text}
+        try:
+            with recording(join(self.job.base, text)) as source, self.maker.rows(source) as rows:
+                count = 0
+                for window, row in enumerate(rows):
+                    start = window * self.maker.hop_seconds
+                    part.add({**first, "window": window, "start_seconds": start, **row})
+                    count += 1
+                return count, 0
+        except AudioError as error:
+            part.add({**first, "error": str(error)})
+            return 1, 1
+
+
+FIRST = [
+    pyarrow.field("index", pyarrow.int64(), nullable=False),
+    pyarrow.field("input", pyarrow.string(), nullable=False),
+    pyarrow.field("window", pyarrow.int32()),
+    pyarrow.field("start_seconds", pyarrow.float64()),
+]
+LAST = [pyarrow.field("error", pyarrow.string())]
+
+
+def make_rows(task: Task, folder: Folder) -> "_Probabilities | _LogMels":
+    """What makes a task's rows. Raises ModelFileError."""
+    if task.kind == "features":
+        return _LogMels(task)
+    model = modelfile.decode(folder.read(MODEL), folder.at(MODEL))
+    return _Probabilities(Classifier(model, threads=1, runtime=task.runtime))
+
+
+class _Probabilities:
+    """Recording -> label and probabilities of each window: what `Classifier.predict` says."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        rate, window = classifier.model.features.sample_rate, classifier.model.window
+        self.hop_seconds = window.hop_samples(rate) / rate
+        own = [pyarrow.field("label", pyarrow.string())]
+        own += [pyarrow.field(f"p_{label}", pyarrow.float32()) for label in classifier.labels]
+        self.schema = pyarrow.schema([*FIRST, *own, *LAST])
+
+    @contextlib.contextmanager
+    def rows(self, source: Path | BinaryIO) -> Iterator[Iterator[dict[str, Any]]]:
+        """Rows of a recording, once all of it was read. Raises AudioError."""
+        windows = self.classifier.predict(source, alone=True).windows
+        yield (self._row(shares) for shares in windows)
+
+    def _row(self, shares: Array) -> dict[str, Any]:
+        labels = self.classifier.labels
+        named = {f"p_{label}": float(p) for label, p in zip(labels, shares, strict=True)}
+        return {"label": labels[int(shares.argmax())], **named}
+
+
+class _LogMels:
+    """Recording -> the log-mel of each window, fp16 as in the feature cache."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.log_mel = task, LogMel(task.features)
+        rate = task.features.sample_rate
+        self.hop_seconds = task.window.hop_samples(rate) / rate
+        self.shape = input_shape(task.features, task.window)
+        about = {"shape": "x".join(map(str, self.shape)), "features": task.features.model_dump_json()}
+        own = [pyarrow.field("log_mel", pyarrow.list_(pyarrow.float16()))]
+        self.schema = pyarrow.schema([*FIRST, *own, *LAST], about)
+
+    @contextlib.contextmanager
+    def rows(self, source: Path | BinaryIO) -> Iterator[Iterator[dict[str, Any]]]:
+        """Rows of a recording, once all of it was read: a long one waits on disk. Raises AudioError."""
+        features, window = self.task.features, self.task.window
+        with tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="scenelet-") as waiting:
+            count = 0
+            for samples in file_windows(source, features.sample_rate, features.channels, window):
+                waiting.write(self.log_mel(samples).astype(np.float16).tobytes())
+                count += 1
+            waiting.seek(0)
+            size = 2 * int(np.prod(self.shape))
+            yield ({"log_mel": np.frombuffer(waiting.read(size), np.float16)} for _ in range(count))
+
+
+class _Part:
+    """Writes rows as Parquet, some at a time; the same rows give the same bytes."""
+
+    def __init__(self, path: Path, schema: pyarrow.Schema) -> None:
+        self.schema = schema
+        self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
+        self._waiting: list[dict[str, Any]] = []
+        self._bytes = 0
+
+    def __enter__(self) -> "_Part":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._flush()
+        self._writer.close()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row by column; columns that it lacks are null."""
+        self._waiting.append(row)
+        self._bytes += 200 + sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
+        if self._bytes >= IN_MEMORY:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = [[row.get(field.name) for row in self._waiting] for field in self.schema]
+        arrays = [pyarrow.array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
+        self._writer.write_table(pyarrow.table(arrays, self.schema))
+        self._waiting, self._bytes = [], 0
