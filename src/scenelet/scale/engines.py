@@ -1,8 +1,10 @@
 """Who does the shards: processes of this machine, or Ray's tasks on a cluster. Both yield reports as they come."""
 
+import contextlib
 import functools
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, cast
 
@@ -31,6 +33,11 @@ def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None
     three times more is left out, and its shards' reports are missing.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that somebody works
+    with contextlib.redirect_stdout(sys.stderr):  # Ray prints there what its machines say; results are ours alone
+        yield from _on_ray(place, fingerprint, shards, workers)
+
+
+def _on_ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Iterator[Report]:
     import ray.data
 
     began = not ray.is_initialized()
