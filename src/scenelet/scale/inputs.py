@@ -16,7 +16,6 @@ from scenelet.scale.storage import is_url
 
 TRIES, PAUSE_SECONDS = 4, 0.5
 """How often a file system is asked that does not answer, and the first pause, which doubles."""
-COPY = 1 << 20
 
 
 @contextlib.contextmanager
@@ -27,7 +26,7 @@ def recording(place: str) -> Iterator[Path | BinaryIO]:
 
     Raises:
         AudioError: the URL leads to nothing, or to nothing that may be read.
-        DataError: its host does not answer, after some tries: this says nothing about the recording.
+        DataError: it cannot be reached after some tries, or credentials have expired: that says nothing about it.
     """
     if not is_url(place):
         yield Path(place)
@@ -35,27 +34,32 @@ def recording(place: str) -> Iterator[Path | BinaryIO]:
     if place.startswith("file://"):
         yield Path(fsspec.core.url_to_fs(place)[1])
         return
-    with tempfile.TemporaryFile(prefix="scenelet-") as copy:
+    with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
+        copy = Path(scratch, "copy")
         _fetch(place, copy)
-        copy.seek(0)
-        copy.raw.name = place  # type: ignore[attr-defined]  # what errors call it
-        yield copy
+        if not copy.is_file():
+            raise AudioError(f"{place}: not a file; give the URL of a recording")
+        with copy.open("rb") as file:
+            file.raw.name = place  # type: ignore[attr-defined]  # what errors call it
+            yield file
 
 
-def _fetch(place: str, copy: BinaryIO) -> None:
+def _fetch(place: str, copy: Path) -> None:
     for attempt in range(TRIES):
-        copy.seek(0)
-        copy.truncate()
         try:
-            with _opened(place) as file:
-                while block := file.read(COPY):
-                    copy.write(block)
+            filesystem, path = fsspec.core.url_to_fs(place)
+            # not `open`, which first asks for the size, and takes any failure of that for a missing file
+            filesystem.get_file(path, str(copy))
             return
         except FileNotFoundError:
             raise AudioError(f"{place}: no such file") from None
         except IsADirectoryError:
             raise AudioError(f"{place}: not a file; give the URL of a recording") from None
-        except PermissionError:
+        except PermissionError as error:
+            if "expired" in str(error):
+                raise DataError(
+                    f"{place}: the credentials have expired; renew them, and run the same command"
+                ) from None
             raise AudioError(f"{place}: may not be read; check the credentials") from None
         except (ValueError, ImportError) as error:  # no such protocol, or one whose package is not installed
             raise AudioError(f"{place}: no such kind of URL can be read ({error})") from None
@@ -64,19 +68,9 @@ def _fetch(place: str, copy: BinaryIO) -> None:
                 raise AudioError(f"{place}: cannot be fetched ({_reason(error)})") from None
             if attempt == TRIES - 1:
                 raise DataError(
-                    f"{place}: its host does not answer ({_reason(error)}); run the same command again later"
+                    f"{place}: cannot be reached ({_reason(error)}); run the same command again later"
                 ) from None
         time.sleep(PAUSE_SECONDS * 2**attempt)
-
-
-def _opened(place: str) -> contextlib.AbstractContextManager[BinaryIO]:
-    """An HTTP server need not know a file's size or parts of it: a stream will do."""
-    if place.startswith(("http://", "https://")):
-        filesystem, path = fsspec.core.url_to_fs(place)
-        stream: contextlib.AbstractContextManager[BinaryIO] = filesystem.open(path, "rb", block_size=0)
-        return stream
-    whole: contextlib.AbstractContextManager[BinaryIO] = fsspec.open(place, "rb")
-    return whole
 
 
 def _says_no(error: Exception) -> bool:

@@ -1,0 +1,98 @@
+"""`scenelet predict --out` and `scenelet features` on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyarrow import dataset
+
+from archive import Archive, make_archive
+from scenelet import modelfile
+from scenelet.cli import main
+from tiny_model import tiny_model
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    return make_archive(tmp_path_factory.mktemp("archive"), good=6)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "tiny.scn"
+    modelfile.write(tiny_model(), path)
+    return str(path)
+
+
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.argv", ["scenelet", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_predict(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+    command = ["predict", model, str(archive.manifest), "--out", str(tmp_path / "out"), "--workers", "1"]
+    code, out, err = run(capsys, monkeypatch, *command)
+    assert code == 0  # bad recordings are results too
+    assert out == "12 inputs, 19 windows, 5 errors, 12 parts\n"
+    assert err.count("error: ") == 5
+    code, out, err = run(capsys, monkeypatch, *command, "--format", "json", "--quiet")
+    assert json.loads(out)["inputs"] == 12
+    assert err.count("\n") == 5
+    code, out, _ = run(capsys, monkeypatch, *command, "--format", "csv")
+    assert out.splitlines()[0].startswith("inputs,windows,errors,parts")
+
+
+def test_many_errors_are_counted(capsys, monkeypatch, tmp_path: Path, model: str) -> None:
+    (tmp_path / "list.csv").write_text("path\n" + "".join(f"{k}.wav\n" for k in range(1200)))
+    out = tmp_path / "out"
+    code, _, err = run(capsys, monkeypatch, "predict", model, str(tmp_path / "list.csv"), "--out", str(out))
+    assert code == 0
+    assert f"and 1,195 more: {out}/_job/errors.csv" in err
+    assert len((out / "_job/errors.csv").read_text().splitlines()) == 1201
+
+
+def test_features(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+    words = ["features", str(archive.manifest), "--workers", "1", "--out"]
+    code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "a"), "--model", model)
+    assert (code, out) == (0, "12 inputs, 19 windows, 5 errors, 12 parts\n")
+    assert dataset.dataset(tmp_path / "a").schema.metadata[b"shape"] == b"2x16x13"
+    settings = ["--recipe", "paper", "--set", "features.n_mels=64", "--set", "window.seconds=0.5"]
+    code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "b"), *settings)
+    assert code == 0
+    assert dataset.dataset(tmp_path / "b").schema.metadata[b"shape"].startswith(b"2x64x")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--engine", "ray"], 2, "--engine is for whole archives; give --out DIR too"),
+        (["--workers", "2"], 2, "--workers is for whole archives; give --out DIR too"),
+        (["more.csv", "--out", "x"], 2, "--out takes one manifest or folder, not 2"),
+        (["--out", "x", "--shard", "0"], 2, "--shard"),
+    ],
+)
+def test_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str, words, code, said) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended, out, err = run(capsys, monkeypatch, "predict", model, str(archive.manifest), *words)
+    assert (ended, out) == (code, "")
+    assert said in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, monkeypatch, "predict", model, "s3://a/b.wav")
+    assert code == 2
+    assert "URLs are read in bulk" in err
+    code, _, err = run(capsys, monkeypatch, "predict", model, "none.csv", "--out", "x")
+    assert code == 1
+    assert "none.csv: no such file; give a CSV or Parquet file of recordings, or a folder" in err
+    code, _, err = run(
+        capsys, monkeypatch, "features", str(archive.manifest), "--out", "x", "--model", model, "--recipe", "fast"
+    )
+    assert code == 2
+    assert "--model, or --recipe and --set, not both" in err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,141 @@
+"""A job that is cut goes on, and nothing of another job mixes with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from archive import Archive, parts_of, rows_of, write_manifest
+from scenelet import modelfile
+from scenelet.errors import OutputError, SceneletError
+from scenelet.scale import engines, run
+from scenelet.scale.job import shard_size
+from scenelet.scale.storage import Folder
+from tiny_model import FEATURES, WINDOW, tiny_model
+
+
+def test_processes_make_the_same_parts(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
+    summary = run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=2, shard=8)
+    assert parts_of(tmp_path / "out") == parts_of(done)
+    assert (summary.inputs, summary.errors, summary.parts) == (len(archive.names), len(archive.bad), 5)
+    assert 1 <= summary.workers <= 2
+    assert summary.peak_bytes > 1e6
+
+
+def test_what_is_missing_is_made(
+    model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    names = sorted(parts_of(out))
+    (out / names[1]).unlink()
+    (out / f".{names[1]}.0123abcd.part").write_bytes(b"half a part")
+    kept = (out / names[0]).stat().st_mtime_ns
+    asked: list[list[int]] = []
+
+    def noting(place, fingerprint, shards, workers):
+        asked.append(list(shards))
+        return engines.local(place, fingerprint, shards, workers)
+
+    monkeypatch.setattr(run, "by_name", lambda name: noting)
+    run.predict(model, str(archive.manifest), str(out))  # the job knows its shards
+    assert asked == [[1]]
+    assert parts_of(out) == parts_of(done)
+    assert (out / names[0]).stat().st_mtime_ns == kept
+    assert not list(out.glob(".*.part"))
+    summary = run.predict(model, str(archive.manifest), str(out))
+    assert asked == [[1]]
+    assert (summary.inputs, summary.workers) == (len(archive.names), 0)
+
+
+def test_a_killed_run_goes_on(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "scenelet", "predict", model, str(archive.manifest)]
+    options = ["--out", str(out), "--workers", "2", "--shard", "2"]
+    first = subprocess.Popen([*command, *options], start_new_session=True, stderr=subprocess.PIPE)
+    while not parts_of(out):
+        assert first.poll() is None
+        time.sleep(0.005)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    before = parts_of(out)
+    assert 0 < len(before) < 20
+    second = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    assert "of 20 parts are done; going on" in second.stderr
+    assert "40 inputs" in second.stdout
+    assert before.items() <= parts_of(out).items()
+    assert rows_of(out) == rows_of(done)
+
+
+def test_other_jobs_are_refused(model: str, archive: Archive, tmp_path: Path) -> None:
+    out, other = str(tmp_path / "out"), tmp_path / "other.scn"
+    modelfile.write(tiny_model(seed=1), other)
+    less = archive.manifest.with_name("less.csv")
+    write_manifest(less, archive.names[:20])
+    elsewhere = tmp_path / "all.csv"
+    elsewhere.write_bytes(archive.manifest.read_bytes())
+    run.predict(model, str(archive.manifest), out, workers=1)
+    before = parts_of(Path(out))
+    manifest = str(archive.manifest)
+    for word, job in {
+        "of another model": lambda: run.predict(str(other), manifest, out),
+        "of another runtime": lambda: run.predict(model, manifest, out, runtime="openvino"),
+        "of another command": lambda: run.features(FEATURES, WINDOW, manifest, out),
+        "of other inputs": lambda: run.predict(model, str(less), out),
+        f"of recordings in {archive.manifest.parent}": lambda: run.predict(model, str(elsewhere), out),
+        "in parts of 3 inputs, not 4": lambda: run.predict(model, manifest, out, shard=4),
+    }.items():
+        with pytest.raises(OutputError, match=f"holds results {word}; choose another folder"):
+            job()
+    assert parts_of(Path(out)) == before
+    features = str(tmp_path / "features")
+    run.features(FEATURES, WINDOW, manifest, features, workers=1)
+    with pytest.raises(OutputError, match="of other feature settings"):
+        run.features(FEATURES.model_copy(update={"n_mels": 8}), WINDOW, manifest, features)
+
+
+def test_a_folder_with_other_things_is_refused(model: str, archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").touch()
+    with pytest.raises(OutputError, match=r"holds other files \(thesis.txt\)"):
+        run.predict(model, str(archive.manifest), str(tmp_path / "out"))
+    (tmp_path / "out" / "thesis.txt").unlink()
+    (tmp_path / "out" / "_job").mkdir(exist_ok=True)
+    (tmp_path / "out" / "_job" / "job.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"job\.json: damaged"):
+        run.predict(model, str(archive.manifest), str(tmp_path / "out"))
+
+
+def test_two_runs_at_once(model: str, archive: Archive, tmp_path: Path) -> None:
+    with run._alone(Folder(str(tmp_path / "out"))), pytest.raises(OutputError, match="another run is writing into it"):
+        run.predict(model, str(archive.manifest), str(tmp_path / "out"))
+
+
+def test_a_part_that_cannot_be_made(
+    model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sentence is said, the others are made, and the next run makes it."""
+    from scenelet.scale import work
+
+    out, recording = tmp_path / "out", work.recording
+
+    def unplugged(place):
+        if place.endswith("clips/9.wav"):
+            raise SceneletError("the disk is not plugged in")
+        return recording(place)
+
+    monkeypatch.setattr(work, "recording", unplugged)
+    with pytest.raises(OutputError, match=r"1 of 5 parts could not be made \(the disk is not plugged in\)"):
+        run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    assert len(parts_of(out)) == 4
+    monkeypatch.undo()
+    run.predict(model, str(archive.manifest), str(out), workers=1)
+    assert parts_of(out) == parts_of(done)
+
+
+def test_shard_size() -> None:
+    assert [shard_size(n) for n in (1, 16, 17, 1000, 4096, 10**6)] == [1, 1, 2, 63, 256, 256]
