@@ -1,6 +1,6 @@
-"""Bulk prediction on real clips: faults, speed, memory and broken files, by the local engine and by Ray.
+"""Bulk prediction on real clips: faults, memory and broken files, by the local engine and by Ray.
 
-    python bench/bulk.py ESC10 --clips 20000 [--only faults --only speed --only memory --only broken]
+    python bench/bulk.py ESC10 --clips 20000 [--only faults --only memory --only broken]
 
 Cuts pieces of 1 s out of ESC-10's recordings, as WAV, and has the built-in model predict them by
 `scenelet predict --out`.
@@ -8,11 +8,10 @@ Cuts pieces of 1 s out of ESC-10's recordings, as WAV, and has the built-in mode
 - faults: a cluster of two nodes in this machine (`ray.cluster_utils.Cluster`, a processor each). While it works a
   worker is killed, then the second node removed, then the driver killed and started again. Every part must be the
   local engine's, byte for byte.
-- speed: wall seconds of the whole command, starting up included, in turn, for `--rounds` rounds.
 - memory: the largest worker's peak, for a tenth of the clips and for all.
 - broken: 5 % of the entries cut short, text, empty, a folder, or missing.
 
-Prints Markdown.
+Prints Markdown. Speed: `scenelet bench --only bulk`.
 """
 
 import argparse
@@ -20,7 +19,6 @@ import csv
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,7 +35,7 @@ from pyarrow import dataset
 from scenelet.console import say
 
 SCENELET = [sys.executable, "-m", "scenelet"]
-PARTS = ("faults", "speed", "memory", "broken")
+PARTS = ("faults", "memory", "broken")
 BROKEN = ("cut short", "text", "empty", "a folder", "missing")
 
 
@@ -46,14 +44,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("esc10", type=Path)
     parser.add_argument("--clips", type=int, default=20000)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=PARTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scenelet-bulk-") as scratch:
         place = Path(scratch)
         say(f"cutting {options.clips:,} clips")
         cut(options.esc10, place, options.clips)
-        measures = {"faults": faults, "speed": speed, "memory": memory, "broken": broken}
+        measures = {"faults": faults, "memory": memory, "broken": broken}
         for part in options.only or PARTS:
             print(f"\n## {part}\n", flush=True)
             measures[part](place, options)
@@ -160,27 +157,6 @@ def faults(place: Path, options: argparse.Namespace) -> None:
     print(f"- parts equal to the local engine's, byte for byte: {same}")
     if not same or times != {1: options.clips}:
         raise SystemExit("not the same")
-
-
-def speed(place: Path, options: argparse.Namespace) -> None:
-    """Local and Ray, on one processor and on all."""
-    cores = len(os.sched_getaffinity(0))
-    ways = {f"{engine}, {n}": (engine, n) for engine in ("local", "ray") for n in (1, cores)}
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(options.rounds):
-        for way, (engine, workers) in ways.items():
-            started = time.perf_counter()
-            finished(predict(place, "clips.csv", f"{way}-{turn}", "--engine", engine, "--workers", str(workers)))
-            taken[way].append(time.perf_counter() - started)
-            say(f"{way}: {taken[way][-1]:.1f} s")
-    middle = {way: statistics.median(seconds) for way, seconds in taken.items()}
-    print("| engine, workers | seconds | clips a second |\n|---|---|---|")
-    for way, seconds in taken.items():
-        print(
-            f"| {way} | {middle[way]:.1f} ({min(seconds):.1f}-{max(seconds):.1f}) | {options.clips / middle[way]:.0f} |"
-        )
-    one, many, plain = middle["ray, 1"], middle[f"ray, {cores}"], middle[f"local, {cores}"]
-    print(f"\nRay on {cores} processors: {one / many:.3f} times one's, {plain / many:.3f} of the local engine.")
 
 
 def memory(place: Path, options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from scenelet.bench import agreement, floors, inputs, ours, reference
+from scenelet.bench import agreement, bulk, floors, inputs, ours, reference
 from scenelet.bench.report import markdown
 from scenelet.bench.run import PARTS, ROWS, bench
 from scenelet.bench.timing import one_command
@@ -15,6 +15,7 @@ from scenelet.classifier import load
 from scenelet.errors import SceneletError, UsageError
 from scenelet.nn import create_model
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.recordings import info
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(aifc|audioop|sunau):DeprecationWarning")  # librosa's packages
 
@@ -104,6 +105,12 @@ def test_the_page_says_what_was_measured() -> None:
         "differences": dict.fromkeys(("db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"), 1e-5),
         "cold": {"ours": [run], "reference": [run]},
         "long": [{"minutes": 10, **run}],
+        "bulk": {
+            "model": "esc10",
+            "inputs": 1000,
+            "cores": 2,
+            "seconds": {"ray": [5.0, 4.0, 6.0], "local": [4.499], "ray_alone": [9.4999]},
+        },
         "drift": {"steps": 200, "threads_of_all": 2, "seeds": [{"fast": 1e-3, "threads": 2e-3, "layout": 4e-3}]},
     }
     page = markdown(found)
@@ -113,8 +120,16 @@ def test_the_page_says_what_was_measured() -> None:
     assert "2,268,794,880" in page
     assert "100 MB a clip" in page
     assert "need 2.0 ms" in page
+    assert "| Ray, 2 | 5.0 (4.0-6.0) | 200 |" in page
+    assert "has 1.89 times the throughput of Ray on one, and 0.89 of the local" in page
     assert "| mean | 1.00e-03 | 2.00e-03 | 4.00e-03 |" in page
     assert set(ROWS) < set(PARTS)
+
+
+def test_bulk_is_measured_on_seconds_of_the_recordings(place: Path) -> None:
+    manifest = bulk.write_manifest(place, 5)
+    assert manifest.read_text().split() == ["path", *(f"seconds/{k:03}.wav" for k in (0, 1, 0, 1, 0))]
+    assert all(info(place / "seconds" / f"{k:03}.wav").seconds == 1 for k in (0, 1))
 
 
 def test_the_norms_bytes_are_those_of_the_passes(place: Path) -> None:

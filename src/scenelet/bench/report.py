@@ -64,6 +64,8 @@ def markdown(found: dict[str, Any]) -> str:
         lines += _cold(found["cold"])
     if "long" in found:
         lines += _long(found["long"])
+    if "bulk" in found:
+        lines += _bulk(found["bulk"])
     if "drift" in found:
         lines += _drift(found["drift"])
     return "\n".join(lines)
@@ -127,6 +129,30 @@ def _long(runs: list[dict[str, float]]) -> list[str]:
         each = run["seconds"] / run["minutes"]
         rows.append(f"| {run['minutes']} | {run['seconds']:.1f} | {each:.3f} | {run['bytes'] / 1e6:.0f} |")
     return [*rows, ""]
+
+
+def _bulk(bulk: dict[str, Any]) -> list[str]:
+    count, cores = bulk["inputs"], bulk["cores"]
+    middle = {way: statistics.median(values) for way, values in bulk["seconds"].items()}
+    names = {"ray": f"Ray, {cores}", "local": f"local, {cores}", "ray_alone": "Ray, 1"}
+    gain, share = middle["ray_alone"] / middle["ray"], middle["local"] / middle["ray"]
+    return [
+        "## Bulk prediction",
+        "",
+        f"`scenelet predict {bulk['model']} MANIFEST --out DIR` on {count:,} inputs of 1 s (mono, 48 kHz, 16 bit); the"
+        " whole command, starting up included (Ray's cluster too).",
+        "",
+        "| engine, workers | seconds | inputs a second |",
+        "|---|---|---|",
+        *(
+            f"| {names[way]} | {_spread(values)} | {int(count / middle[way])} |"
+            for way, values in bulk["seconds"].items()
+        ),
+        "",
+        f"Ray on {cores} processors has {_down(gain)} times the throughput of Ray on one, and {_down(share)} of the"
+        " local engine's on the same.",
+        "",
+    ]
 
 
 def _drift(drift: dict[str, Any]) -> list[str]:

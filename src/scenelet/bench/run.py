@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from scenelet.bench import agreement, floors, inputs
+from scenelet.bench import agreement, bulk, floors, inputs
 from scenelet.bench.report import Result, markdown
 from scenelet.bench.timing import commands_in_turn, in_turn, one_command
 from scenelet.console import say
@@ -19,7 +19,7 @@ from scenelet.errors import UsageError, did_you_mean
 from scenelet.files import make_folder, replace_file
 from scenelet.parallel import cores
 
-PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "openvino", "librosa")
+PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "openvino", "librosa", "ray", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ ROWS = {
     "int8": Row("log-mel to probabilities, int8 activations (QDQ) against fp32", 1, 15),
     "waveform": Row("samples to probabilities, one ONNX graph against `Classifier`", 1, 15),
 }
-PARTS = (*ROWS, "cold", "long", "drift")
+PARTS = (*ROWS, "cold", "long", "bulk", "drift")
 
 
 def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "") -> dict[str, Any]:
@@ -84,6 +84,9 @@ def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "
         if "long" in chosen:
             say("long recordings")
             found["long"] = _long(place)
+        if "bulk" in chosen:
+            say("bulk prediction")
+            found["bulk"] = bulk.measure(place, rounds)
         if "drift" in chosen:
             say("200 training steps, for three seeds")
             found["drift"] = agreement.drift()

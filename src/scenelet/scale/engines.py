@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import logging
 import os
 import sys
@@ -70,5 +71,7 @@ def _do_batch(place: str, fingerprint: str, batch: dict[str, Any]) -> dict[str, 
 
 
 def by_name(name: EngineName) -> Engine:
-    """The engine of a name."""
+    """The engine of a name. Raises ModuleNotFoundError where Ray is not installed."""
+    if name == "ray":
+        importlib.import_module("ray")
     return {"local": local, "ray": ray}[name]
