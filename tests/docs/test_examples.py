@@ -11,6 +11,7 @@ import documentation as pages
 from scenelet.classifier import load
 from scenelet.data import scenes
 from scenelet.export.onnx_file import onnx_bytes
+from scenelet.scale import run as bulk
 
 WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(encoding="utf-8")]
 
@@ -25,6 +26,8 @@ def test_python_blocks_run(
         model = load("model.scn").model
         (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
         (examples / "waveform.onnx").write_bytes(onnx_bytes(model, "waveform"))
+    if page.name == "scale.md":
+        bulk.predict("model.scn", "more", "results", workers=1)
     blocks = list(Sybil([PythonCodeBlockParser()]).parse(page).examples())
     assert len(blocks) == page.read_text(encoding="utf-8").count("```python")
     for block in blocks:
