@@ -12,9 +12,10 @@ import pytest
 from archive import Archive, parts_of, rows_of, write_manifest
 from scenelet import modelfile
 from scenelet.errors import OutputError, SceneletError
-from scenelet.scale import engines, run
-from scenelet.scale.job import shard_size
+from scenelet.scale import engines, run, work
+from scenelet.scale.job import read_job, shard_size
 from scenelet.scale.storage import Folder
+from scenelet.scale.work import do_shard
 from tiny_model import FEATURES, WINDOW, tiny_model
 
 
@@ -52,6 +53,17 @@ def test_what_is_missing_is_made(
     assert (summary.inputs, summary.workers) == (len(archive.names), 0)
 
 
+def test_a_worker_passes_over_what_is_there_and_has_one_thread(done: Path) -> None:
+    job = read_job(Folder(str(done)))
+    before = {path: path.stat().st_mtime_ns for path in done.glob("part-*")}
+    report = do_shard(str(done), job.fingerprint, 2)
+    assert (report["shard"], report["inputs"], report["fault"]) == (2, 0, "")
+    assert {path: path.stat().st_mtime_ns for path in done.glob("part-*")} == before
+    assert work._worker(str(done), job.fingerprint) is work._worker(str(done), job.fingerprint)  # loaded once
+    assert work._worker(str(done), job.fingerprint).maker.classifier.threads == 1
+    assert "another job was begun" in do_shard(str(done), "0123", 2)["fault"]
+
+
 def test_a_killed_run_goes_on(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "scenelet", "predict", model, str(archive.manifest)]
@@ -64,7 +76,8 @@ def test_a_killed_run_goes_on(model: str, archive: Archive, done: Path, tmp_path
     first.communicate()
     before = parts_of(out)
     assert 0 < len(before) < 20
-    second = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    second = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
     assert "of 20 parts are done; going on" in second.stderr
     assert "40 inputs" in second.stdout
     assert before.items() <= parts_of(out).items()
@@ -119,8 +132,6 @@ def test_a_part_that_cannot_be_made(
     model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sentence is said, the others are made, and the next run makes it."""
-    from scenelet.scale import work
-
     out, recording = tmp_path / "out", work.recording
 
     def unplugged(place):

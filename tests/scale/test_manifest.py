@@ -29,6 +29,12 @@ def test_text(tmp_path: Path, delimiter: str, column: str) -> None:
     assert list(inputs(str(path))) == NAMES
 
 
+def test_a_byte_order_mark_is_no_part_of_the_column(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(codecs.BOM_UTF8 + b"path\na.wav\n")
+    assert list(inputs(str(path))) == ["a.wav"]
+
+
 def test_the_first_known_column_counts(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("file,path\nwrong,right\n")

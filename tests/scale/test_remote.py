@@ -12,6 +12,7 @@ import pytest
 from archive import Archive, parts_of, rows_of
 from scenelet.errors import AudioError, DataError, OutputError
 from scenelet.scale import inputs, run
+from scenelet.scale.storage import join
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def uploaded(s3: str, archive: Archive) -> str:
 
 
 def test_from_s3_to_s3(model: str, archive: Archive, done: Path, uploaded: str, s3: str) -> None:
-    summary = run.predict(model, uploaded, f"{s3}/results", workers=1, shard=8)
+    summary = run.predict(model, uploaded, f"{s3}/results", workers=2, shard=8)
     assert (summary.inputs, summary.errors) == (len(archive.names), len(archive.bad))
     filesystem = fsspec.filesystem("s3")
     found = {}
@@ -59,12 +60,12 @@ def test_urls_in_a_manifest_on_disk(model: str, archive: Archive, uploaded: str,
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    failures = 0
+    failures, status = 0, 503
 
     def do_GET(self) -> None:
         if Handler.failures:
             Handler.failures -= 1
-            self.send_error(503)
+            self.send_error(Handler.status)
         elif "secret" in self.path:
             self.send_error(403)
         else:
@@ -98,14 +99,16 @@ def test_http(model: str, archive: Archive, done: Path, web: str, tmp_path: Path
             assert rows[index][0]["error"] == f"{web}/{name}: no such file"
 
 
-def test_a_host_that_stumbles_is_asked_again(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_host_that_stumbles_is_asked_again(web: str, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr(Handler, "status", status)
     monkeypatch.setattr(inputs, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(Handler, "failures", inputs.TRIES - 1)
     with inputs.recording(f"{web}/clips/0.wav") as file:
         assert file.read(4) == b"RIFF"
     monkeypatch.setattr(Handler, "failures", inputs.TRIES)
     with (
-        pytest.raises(DataError, match=r"clips/0\.wav: cannot be reached \(503"),
+        pytest.raises(DataError, match=rf"clips/0\.wav: cannot be reached \({status}"),
         inputs.recording(f"{web}/clips/0.wav"),
     ):
         pass
@@ -138,6 +141,35 @@ def test_nobody_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_server_refuses_is_the_inputs_fault(web: str, place: str, word: str) -> None:
     with pytest.raises(AudioError, match=word), inputs.recording(f"{web}/{place}"):
         pass
+
+
+def test_expired_credentials_say_nothing_of_a_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("The provided token has expired.")
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "get_file", refuse)
+    with pytest.raises(DataError, match="credentials have expired"), inputs.recording("memory://a.wav"):
+        pass
+
+
+def test_a_folder_of_a_store_is_no_recording() -> None:
+    fsspec.filesystem("memory").pipe_file("/folder/a.wav", b"")
+    with pytest.raises(AudioError, match="not a file"), inputs.recording("memory://folder"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "whole"),
+    [
+        ("/a/b", "c/d.wav", "/a/b/c/d.wav"),
+        ("/a/b", "/c.wav", "/c.wav"),
+        ("/a/b", "s3://c/d.wav", "s3://c/d.wav"),
+        ("s3://a/b", "c.wav", "s3://a/b/c.wav"),
+        ("s3://a/b/", "/c.wav", "/c.wav"),
+    ],
+)
+def test_where_a_name_leads(base: str, name: str, whole: str) -> None:
+    assert join(base, name) == whole
 
 
 def test_an_unknown_protocol() -> None:

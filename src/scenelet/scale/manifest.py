@@ -92,6 +92,11 @@ def write_inputs(listed: Iterable[str], path: Path, shard: int) -> None:
             writer.write_table(pyarrow.table([waiting], schema), row_group_size=shard)
 
 
+def opened(file: BinaryIO) -> parquet.ParquetFile:
+    """A Parquet file that the calling thread reads by itself: Arrow's pools of threads are for large tables."""
+    return parquet.ParquetFile(file, pre_buffer=False)
+
+
 def _of_folder(folder: Path) -> Iterator[str]:
     for file in visible_files(folder):
         if file.suffix.lower() in EXTENSIONS:
@@ -102,13 +107,13 @@ def _of_folder(folder: Path) -> Iterator[str]:
 
 
 def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
-    table = parquet.ParquetFile(file)
+    table = opened(file)
     column = _column(place, table.schema_arrow.names)
     kind = table.schema_arrow.field(column).type
     if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
         raise DataError(f"{place}: its column {column!r} holds {kind}, not text")
     row = 0
-    for batch in table.iter_batches(BATCH, columns=[column]):
+    for batch in table.iter_batches(BATCH, columns=[column], use_threads=False):
         for text in batch.column(0).to_pylist():
             row += 1
             if not text:

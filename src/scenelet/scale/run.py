@@ -8,8 +8,6 @@ from pathlib import Path
 
 import filelock
 import fsspec
-import pyarrow.dataset
-from pyarrow import parquet
 
 from scenelet import modelfile
 from scenelet.classifier import model_path
@@ -20,7 +18,7 @@ from scenelet.files import csv_text
 from scenelet.runtimes import RuntimeName
 from scenelet.scale.engines import EngineName, by_name
 from scenelet.scale.job import ERRORS, INSIDE, Job, Task, begin
-from scenelet.scale.manifest import survey
+from scenelet.scale.manifest import opened, survey
 from scenelet.scale.storage import Folder, is_url
 from scenelet.scale.work import Report
 from scenelet.wording import counted
@@ -167,11 +165,11 @@ def _count(job: Job, folder: Folder, seen: dict[str, int]) -> Summary:
     errors: list[tuple[str, str]] = []
     for shard in range(job.shards):
         with filesystem.open(f"{root}/{job.part(shard)}", "rb") as file:
-            part = parquet.ParquetFile(file)
+            part = opened(file)
             inputs += int(part.schema_arrow.metadata[b"inputs"])
             rows += part.metadata.num_rows
-            table = part.read(columns=["input", "error"])
-            bad = table.filter(pyarrow.compute.is_valid(table.column("error")))
+            table = part.read(columns=["input", "error"], use_threads=False)
+            bad = table.filter(table.column("error").is_valid())
             errors += zip(bad.column("input").to_pylist(), bad.column("error").to_pylist(), strict=True)
     folder.write(ERRORS, csv_text(["input", "error"], errors))
     first = tuple(error for _, error in errors[:5])

@@ -23,6 +23,7 @@ from scenelet.features import LogMel
 from scenelet.process import keep_freed_memory, peak_memory
 from scenelet.scale.inputs import recording
 from scenelet.scale.job import INPUTS, MODEL, Task, read_job
+from scenelet.scale.manifest import opened
 from scenelet.scale.storage import Folder, join, reading
 from scenelet.scene_model import input_shape
 
@@ -97,7 +98,7 @@ class Worker:
         if self.folder.exists(name):
             return 0, 0, 0
         with reading(self.folder.at(INPUTS)) as file:
-            texts = parquet.ParquetFile(file).read_row_group(shard).column(0).to_pylist()
+            texts = opened(file).read_row_group(shard, use_threads=False).column(0).to_pylist()
         about = {"scenelet": self.job.fingerprint, "shard": str(shard), "inputs": str(len(texts))}
         rows = errors = 0
         with self.folder.writing(name) as path:
