@@ -132,7 +132,8 @@ def faults(place: Path, options: argparse.Namespace) -> None:
         print(f"- {time.monotonic() - started:.0f} s, {count} of {len(expected)} parts: {what}", flush=True)
 
     done(0.15)
-    worker = next(p for p in psutil.process_iter(["cmdline"]) if "ray::MapBatches" in " ".join(p.info["cmdline"] or ()))
+    ours = psutil.Process().children(recursive=True)
+    worker = next(process for process in ours if "ray::MapBatches" in " ".join(process.cmdline()))
     worker.send_signal(signal.SIGKILL)
     note(f"killed a worker ({worker.pid})")
     done(0.35)

@@ -52,12 +52,3 @@ def test_an_error_in_a_thread_is_the_callers(way) -> None:
 
     with pytest.raises(ValueError, match="three"):
         way(fail, list(range(10)))
-
-
-def process(_: int) -> int:
-    return os.getpid()
-
-
-def test_as_many_items_as_two_chunks_are_worth_a_process() -> None:
-    assert set(map_processes(process, [0, 1, 2], 2, chunk=2)) == {os.getpid()}
-    assert os.getpid() not in set(map_processes(process, [0, 1], 2, chunk=1))

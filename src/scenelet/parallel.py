@@ -14,7 +14,8 @@ from scenelet.errors import SceneletError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK = 4  # items sent to a process at once, where nobody says
+INLINE = 8  # below this, starting processes costs more than they save
+CHUNK = 4  # items sent to a process at once
 
 
 def cores() -> int:
@@ -56,24 +57,20 @@ def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threa
             executor.shutdown(cancel_futures=True)
 
 
-def map_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None, chunk: int = CHUNK
-) -> Iterator[Result]:
-    """Yield `function(item)` in order, from `workers` processes (None: one a processor), `chunk` sent to one at once.
-
-    Where there is not even work for two, this process does it.
+def map_processes(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None) -> Iterator[Result]:
+    """Yield `function(item)` in order, from `workers` processes (None: one a processor).
 
     Processes are spawned, not forked: a fork of a process with PyTorch's threads can hang.
 
     Raises:
         SceneletError: the processes ended, as they do in a script without a main guard.
     """
-    if workers == 1 or len(items) < 2 * chunk:
+    if workers == 1 or len(items) < INLINE:
         yield from map(function, items)
         return
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
         try:
-            yield from executor.map(function, items, chunksize=chunk)
+            yield from executor.map(function, items, chunksize=CHUNK)
         except BrokenProcessPool:
             raise SceneletError(
                 "the worker processes ended unexpectedly; a script that calls scenelet needs its calls under"

@@ -18,6 +18,7 @@ Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
+LEAST_RATE = 500  # Hz; resampled from less, a block would become many times as long
 BLOCK = 1 << 18  # samples per channel read at a time
 UNKNOWN_FRAMES = 1 << 40  # what `UNKNOWN_BYTES` is for WAV, of other formats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
@@ -94,11 +95,11 @@ def read(recording: Recording) -> tuple[Samples, int]:
 
 def _open(recording: Recording) -> soundfile.SoundFile:
     name = _name(recording)
-    if isinstance(recording, Path) and not recording.exists():
-        raise AudioError(f"{name}: no such file")
-    if isinstance(recording, Path) and not recording.is_file():
-        raise AudioError(f"{name}: not a file; give the path of a recording")
     try:
+        if isinstance(recording, Path) and not recording.exists():
+            raise AudioError(f"{name}: no such file")
+        if isinstance(recording, Path) and not recording.is_file():
+            raise AudioError(f"{name}: not a file; give the path of a recording")
         _refuse_empty_or_cut(recording, name)
         # soundfile encodes names strictly, and a name may be any bytes
         on_disk = isinstance(recording, Path) and os.name == "posix"
@@ -109,12 +110,14 @@ def _open(recording: Recording) -> soundfile.SoundFile:
         raise AudioError(
             f"{name}: not a recording that can be read ({_reason(error)}); WAV, FLAC, Ogg and MP3 can"
         ) from None
-    if file.frames == 0 or file.channels > 2:
-        channels, frames = file.channels, file.frames
+    if file.frames == 0 or file.channels > 2 or file.samplerate < LEAST_RATE:
+        channels, frames, rate = file.channels, file.frames, file.samplerate
         file.close()
         if frames == 0:
             raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
-        raise AudioError(f"{name}: has {channels} channels; export it as mono or stereo")
+        if channels > 2:
+            raise AudioError(f"{name}: has {channels} channels; export it as mono or stereo")
+        raise AudioError(f"{name}: has a sample rate of {rate} Hz, too low for sound; is its header damaged?")
     return file
 
 

@@ -1,19 +1,23 @@
 """A job that is cut goes on, and nothing of another job mixes with it."""
 
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from archive import Archive, parts_of, rows_of, write_manifest
 from scenelet import modelfile
 from scenelet.errors import OutputError, SceneletError
 from scenelet.scale import engines, run, work
-from scenelet.scale.job import read_job, shard_size
+from scenelet.scale.job import Task, begin, read_job, shard_size
+from scenelet.scale.manifest import survey
 from scenelet.scale.storage import Folder
 from scenelet.scale.work import do_shard
 from tiny_model import FEATURES, WINDOW, tiny_model
@@ -57,7 +61,7 @@ def test_a_worker_passes_over_what_is_there_and_has_one_thread(done: Path) -> No
     job = read_job(Folder(str(done)))
     before = {path: path.stat().st_mtime_ns for path in done.glob("part-*")}
     report = do_shard(str(done), job.fingerprint, 2)
-    assert (report["shard"], report["inputs"], report["fault"]) == (2, 0, "")
+    assert (report["shard"], report["fault"]) == (2, "")
     assert {path: path.stat().st_mtime_ns for path in done.glob("part-*")} == before
     assert work._worker(str(done), job.fingerprint) is work._worker(str(done), job.fingerprint)  # loaded once
     assert work._worker(str(done), job.fingerprint).maker.classifier.threads == 1
@@ -146,6 +150,117 @@ def test_a_part_that_cannot_be_made(
     monkeypatch.undo()
     run.predict(model, str(archive.manifest), str(out), workers=1)
     assert parts_of(out) == parts_of(done)
+
+
+def test_a_part_is_there_whole_or_not_at_all(
+    model: str, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def fail(*_: object) -> None:
+        assert list(out.rglob(".*.part"))  # written, but not under its name
+        assert not list(out.glob("part-*"))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scenelet.scale.storage.os.replace", fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        run.predict(model, str(archive.manifest), str(out), workers=1)
+    assert {path.name for path in out.rglob("*") if path.is_file()} == {"lock"}
+
+
+def test_a_job_is_written_down_last(
+    model: str, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scenelet.scale.manifest.parquet.ParquetWriter.write_table", fail)
+        with pytest.raises(OutputError, match="No space left on device"):
+            run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1)
+    assert not (tmp_path / "out" / "_job" / "job.json").exists()
+    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1)
+
+
+def test_a_full_disk_ends_the_run_soon(
+    model: str, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fail(self: object, shard: int) -> None:
+        asked.append(shard)
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(work.Worker, "work", fail)
+    with pytest.raises(OutputError, match=r"40 of 40 parts could not be made \(the disk is full\)"):
+        run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=1)
+    assert len(asked) == run.HOPELESS
+
+
+def test_a_job_without_a_part_gives_way(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
+    out, other = str(tmp_path / "out"), tmp_path / "other.scn"
+    modelfile.write(tiny_model(seed=1), other)
+    manifest = survey(str(archive.manifest))
+    with run._alone(Folder(out)):
+        task = Task(kind="predict", features=FEATURES, window=WINDOW, model=hashlib.sha256(b"x").hexdigest())
+        begin(Folder(out), task, b"x", manifest, 8)
+    run.predict(model, str(archive.manifest), out, workers=1, shard=8)
+    assert parts_of(Path(out)) == parts_of(done)
+
+
+def test_a_model_that_was_exchanged_is_not_used(model: str, archive: Archive, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    next(out.glob("part-00001*")).unlink()
+    modelfile.write(tiny_model(seed=1), out / "_job" / "model.scn")
+    work._worker.cache_clear()
+    with pytest.raises(OutputError, match=r"model\.scn: is not the model that the job began with"):
+        run.predict(model, str(archive.manifest), str(out), workers=1)
+
+
+@pytest.mark.parametrize("name", ["part-00002", "_job/inputs.parquet"])
+def test_what_is_damaged_is_said(model: str, archive: Archive, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    next(out.glob("part-00001*")).unlink()
+    next(out.glob(f"{name}*")).write_bytes(b"")
+    with pytest.raises(OutputError, match=rf"{name}.*: damaged; delete it"):
+        run.predict(model, str(archive.manifest), str(out), workers=1)
+
+
+def test_redo_makes_parts_with_errors_anew(model: str, archive: Archive, tmp_path: Path) -> None:
+    out, names = tmp_path / "out", [name for name in archive.names if name not in archive.bad][:12]
+    root = tmp_path / "set"
+    (root / "clips").mkdir(parents=True)
+    for name in set(names):
+        shutil.copy(archive.manifest.parent / name, root / name)
+    write_manifest(root / "all.csv", names)
+    hidden = root / names[5]
+    hidden.rename(root / "away")
+    assert run.predict(model, str(root / "all.csv"), str(out), workers=1, shard=4).errors == 1
+    (root / "away").rename(hidden)
+    kept = next(out.glob("part-00000*")).stat().st_mtime_ns
+    assert run.predict(model, str(root / "all.csv"), str(out), workers=1).errors == 1
+    assert run.predict(model, str(root / "all.csv"), str(out), workers=1, redo=True).errors == 0
+    assert next(out.glob("part-00000*")).stat().st_mtime_ns == kept
+
+
+def test_workers_end_with_their_driver(model: str, archive: Archive, tmp_path: Path) -> None:
+    long = archive.manifest.with_name("longer.csv")
+    write_manifest(long, 100 * archive.names)
+    command = [sys.executable, "-m", "scenelet", "predict", model, str(long), "--out", str(tmp_path / "out")]
+    for stop, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        driver = subprocess.Popen([*command, "--workers", "2", "--shard", "1000"], stderr=subprocess.PIPE)
+        while len(workers := psutil.Process(driver.pid).children(recursive=True)) < 3:  # and a tracker of theirs
+            assert driver.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.5)
+        driver.send_signal(stop)
+        _, err = driver.communicate()
+        assert driver.returncode == code
+        assert b"Traceback" not in err
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        assert not alive
 
 
 def test_shard_size() -> None:

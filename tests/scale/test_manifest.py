@@ -48,6 +48,22 @@ def test_parquet(tmp_path: Path, kind: pyarrow.DataType) -> None:
     assert list(inputs(str(path))) == NAMES
 
 
+def test_parquet_of_a_data_frame(tmp_path: Path) -> None:
+    path = tmp_path / "list.PARQUET"
+    column = pyarrow.array([" a.wav", "b.wav", "b.wav"]).dictionary_encode()
+    parquet.write_table(pyarrow.table({"Path ": column}), path)
+    assert list(inputs(str(path))) == ["a.wav", "b.wav", "b.wav"]
+
+
+def test_a_manifest_that_changes_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("path\na.wav\n")
+    found = survey(str(path))
+    path.write_text("path\nb.wav\n")
+    with pytest.raises(DataError, match="changed while it was read"):
+        write_inputs(found, tmp_path / "inputs.parquet", 2)
+
+
 def test_folder(tmp_path: Path) -> None:
     for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -69,12 +85,18 @@ def test_survey_tells_manifests_apart(tmp_path: Path) -> None:
     assert len({digest("a", "b"), digest("b", "a"), digest("ab"), digest("a", "b", "b")}) == 4
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=9), st.integers(1, 4))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip), min_size=1, max_size=9),
+    st.integers(1, 4),
+)
 def test_written_inputs_lie_in_groups(tmp_path_factory: pytest.TempPathFactory, names: list[str], shard: int) -> None:
     path = tmp_path_factory.mktemp("inputs") / "inputs.parquet"
-    write_inputs(iter(names), path, shard)
+    manifest = path.with_name("list.parquet")
+    parquet.write_table(pyarrow.table({"path": names}), manifest)
+    write_inputs(survey(str(manifest)), path, shard)
     file = parquet.ParquetFile(path)
     groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
+    names = [name.strip() for name in names]
     assert groups == [names[start : start + shard] for start in range(0, len(names), shard)]
 
 
@@ -87,6 +109,9 @@ def test_written_inputs_lie_in_groups(tmp_path_factory: pytest.TempPathFactory, 
         (b"path,x\na.wav,1\n,2\n", "line 3: names no recording"),
         (b"x,path\n1\n", "line 2: names no recording"),
         (b"path\n\xff\xfe\n", "not a UTF-8 text table"),
+        (b"path\na, b.wav\n", "line 2: has 2 fields for 1 columns"),
+        (b'path\na.wav\n"b.wav\nc.wav\n', "is a quote missing"),
+        (b"path,Path\na,b\n", "has the column 'path' twice"),
     ],
 )
 def test_text_that_cannot_be_used(tmp_path: Path, content: bytes, word: str) -> None:

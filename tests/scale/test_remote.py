@@ -10,8 +10,9 @@ import fsspec
 import pytest
 
 from archive import Archive, parts_of, rows_of
-from scenelet.errors import AudioError, DataError, OutputError
-from scenelet.scale import inputs, run
+from scenelet.errors import AudioError, DataError, OutputError, SceneletError
+from scenelet.scale import inputs, remote, run
+from scenelet.scale.manifest import survey
 from scenelet.scale.storage import join
 
 
@@ -102,11 +103,11 @@ def test_http(model: str, archive: Archive, done: Path, web: str, tmp_path: Path
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_host_that_stumbles_is_asked_again(web: str, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     monkeypatch.setattr(Handler, "status", status)
-    monkeypatch.setattr(inputs, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(Handler, "failures", inputs.TRIES - 1)
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(Handler, "failures", remote.TRIES - 1)
     with inputs.recording(f"{web}/clips/0.wav") as file:
         assert file.read(4) == b"RIFF"
-    monkeypatch.setattr(Handler, "failures", inputs.TRIES)
+    monkeypatch.setattr(Handler, "failures", remote.TRIES)
     with (
         pytest.raises(DataError, match=rf"clips/0\.wav: cannot be reached \({status}"),
         inputs.recording(f"{web}/clips/0.wav"),
@@ -118,7 +119,7 @@ def test_a_host_that_is_gone_makes_no_error_row(
     model: str, web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row would say that the recording is bad, for ever."""
-    monkeypatch.setattr(inputs, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(Handler, "failures", 10**6)
     (tmp_path / "urls.csv").write_text(f"url\n{web}/clips/0.wav\n")
     with pytest.raises(OutputError, match=r"1 of 1 part could not be made \(.*cannot be reached"):
@@ -127,7 +128,7 @@ def test_a_host_that_is_gone_makes_no_error_row(
 
 
 def test_nobody_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"http://127.0.0.1:{taken.getsockname()[1]}/a.wav"
     with pytest.raises(DataError, match="cannot be reached"), inputs.recording(place):
@@ -148,7 +149,7 @@ def test_expired_credentials_say_nothing_of_a_recording(monkeypatch: pytest.Monk
         raise PermissionError("The provided token has expired.")
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "get_file", refuse)
-    with pytest.raises(DataError, match="credentials have expired"), inputs.recording("memory://a.wav"):
+    with pytest.raises(DataError, match="does not accept the credentials"), inputs.recording("memory://a.wav"):
         pass
 
 
@@ -175,6 +176,38 @@ def test_where_a_name_leads(base: str, name: str, whole: str) -> None:
 def test_an_unknown_protocol() -> None:
     with pytest.raises(AudioError, match="no such kind of URL can be read"), inputs.recording("gopher://a/b.wav"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("manifest", "out", "word"),
+    [
+        ("gopher://a/b.csv", "out", "no such kind of URL can be read"),
+        ("s3://archive/folder/", "out", "a folder behind a URL; list its recordings"),
+        ("list.csv", "gopher://a/b", "no such kind of URL can be written"),
+        ("list.csv", "", "--out is empty"),
+        ("list.csv", "http://127.0.0.1:1/out", "cannot be"),
+    ],
+)
+def test_places_that_cannot_be_used(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: str, out: str, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("path\na.wav\n")
+    with pytest.raises(SceneletError, match=word):
+        run.predict(model, manifest, out, workers=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"list.csv"}
+
+
+def test_a_manifest_behind_http(model: str, web: str, archive: Archive, tmp_path: Path) -> None:
+    found = survey(f"{web}/all.csv?version=a/b")
+    assert (found.base, found.inputs) == (web, len(archive.names))
+    with pytest.raises(DataError, match=r"secret\.csv: cannot be fetched \(403"):
+        survey(f"{web}/secret.csv")
+
+
+def test_a_file_url_is_a_path(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
+    run.predict(model, f"file://{archive.manifest}", f"file://{tmp_path}/out", workers=1, shard=8)
+    assert parts_of(tmp_path / "out") == parts_of(done)
 
 
 def test_file_urls(archive: Archive) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyarrow import dataset
+import soundfile
+from pyarrow import dataset, parquet
 
 import scenelet
-from archive import Archive, rows_of
+from archive import Archive, rows_of, write_manifest
 from scenelet.audio import file_windows
 from scenelet.features import LogMel
 from scenelet.scale import run, work
@@ -71,9 +72,50 @@ def test_features(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert np.array_equal(np.array(row["log_mel"], np.float16).reshape(2, 16, 13), log_mel)
 
 
-def test_a_recording_that_breaks_in_the_middle_has_no_windows(archive: Archive, tmp_path: Path, write_wav) -> None:
+def test_a_recording_that_breaks_in_the_middle_has_no_windows(model: str, tmp_path: Path, write_wav) -> None:
     path = write_wav(np.random.default_rng(0).normal(0, 0.1, (2, 16000)), 8000, "long.flac")
     path.write_bytes(path.read_bytes()[:-9000])
-    for name, job in (("features", lambda out: run.features(FEATURES, WINDOW, str(path.parent), out, workers=1)),):
-        summary = job(str(tmp_path / "results" / name))
+    for summary in (
+        run.features(FEATURES, WINDOW, str(path.parent), str(tmp_path / "results" / "features"), workers=1),
+        run.predict(model, str(path.parent), str(tmp_path / "results" / "predict"), workers=1),
+    ):
         assert (summary.inputs, summary.windows, summary.errors) == (1, 0, 1)
+
+
+def test_rows_are_written_as_they_gather(
+    model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "IN_MEMORY", 5000)
+    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=20)
+    assert rows_of(tmp_path / "out") == rows_of(done)
+    groups = [parquet.ParquetFile(part).num_row_groups for part in (tmp_path / "out").glob("part-*")]
+    assert min(groups) > 5
+
+
+def test_what_the_system_refuses_is_the_inputs_own(model: str, archive: Archive, tmp_path: Path) -> None:
+    good = archive.names[1]
+    write_wave = tmp_path / "slow.wav"
+    soundfile.write(write_wave, np.zeros(100), 1)  # resampled, a second of it would be a hundred thousand times as long
+    names = [str(archive.manifest.parent / good), "x" * 300 + ".wav", "slow.wav"]
+    write_manifest(tmp_path / "list.csv", names)
+    summary = run.predict(model, str(tmp_path / "list.csv"), str(tmp_path / "out"), workers=1)
+    rows = rows_of(tmp_path / "out")
+    assert (summary.inputs, summary.errors) == (3, 2)
+    assert "File name too long" in rows[1][0]["error"]
+    assert "has a sample rate of 1 Hz" in rows[2][0]["error"]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_the_runtime_is_the_one_asked_for(
+    model: str, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    made = []
+
+    class Noted(work.Classifier):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            made.append(options)
+            super().__init__(*arguments, threads=1)
+
+    monkeypatch.setattr(work, "Classifier", Noted)
+    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=8, runtime=runtime)
+    assert made == [{"threads": 1, "runtime": runtime}]  # once for five parts

@@ -1,6 +1,8 @@
 """What `scenelet predict --out` and `scenelet features` say, and what they refuse."""
 
+import contextlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -30,12 +32,17 @@ def refuse_bulk(paths: Sequence[str], **options: object) -> None:
         raise UsageError(f"{url}: URLs are read in bulk; list them in a CSV with the column url, and give --out DIR")
 
 
+def results_alone() -> contextlib.AbstractContextManager[object]:
+    """While a job runs: what Ray's machines print goes to stderr, since stdout is for results."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
 def say_summary(summary: "Summary", out: str, format: RowFormat) -> None:
     """The counts to stdout; what was wrong with the first bad inputs to stderr."""
     for error in summary.first_errors:
         complain(f"error: {error}")
     if summary.errors > len(summary.first_errors):
-        complain(f"and {summary.errors - len(summary.first_errors):,} more: {out}/_job/errors.csv")
+        complain(f"and {summary.errors - len(summary.first_errors):,} more: {out.rstrip('/')}/_job/errors.csv")
     about = asdict(summary)
     del about["first_errors"]
     if format is RowFormat.json:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk import say_summary
-from scenelet.cli.formats import ENGINE_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
+from scenelet.cli.bulk import results_alone, say_summary
+from scenelet.cli.formats import ENGINE_HELP, REDO_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
 from scenelet.errors import UsageError
 
 
@@ -20,6 +20,7 @@ def features(
     engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.local,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
+    redo: Annotated[bool, typer.Option("--redo", help=REDO_HELP)] = False,
     format: Annotated[RowFormat, typer.Option(help="How to print the counts.")] = RowFormat.table,
 ) -> None:
     """Compute the log-mel of every window of an archive."""
@@ -37,5 +38,7 @@ def features(
     else:
         settings = load_recipe(recipe or "fast", change or [])
         config, window = settings.features, settings.window
-    summary = compute_all(config, window, manifest, out, engine=engine.value, workers=workers, shard=shard)
+    how = {"workers": workers, "shard": shard}
+    with results_alone():
+        summary = compute_all(config, window, manifest, out, engine=engine.value, redo=redo, **how)
     say_summary(summary, out, format)

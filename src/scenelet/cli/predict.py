@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk import only, refuse_bulk, say_summary
-from scenelet.cli.formats import ENGINE_HELP, MODEL_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat, Runtime
+from scenelet.cli.bulk import only, refuse_bulk, results_alone, say_summary
+from scenelet.cli.formats import (
+    ENGINE_HELP,
+    MODEL_HELP,
+    REDO_HELP,
+    SHARD_HELP,
+    WORKERS_HELP,
+    Engine,
+    RowFormat,
+    Runtime,
+)
 from scenelet.console import complain, track
 
 if TYPE_CHECKING:
@@ -38,18 +47,21 @@ def predict(
     engine: Annotated[Engine | None, typer.Option(help=ENGINE_HELP)] = None,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
+    redo: Annotated[bool, typer.Option("--redo", help=REDO_HELP)] = False,
 ) -> None:
     """Tell what recordings are of, some or a whole archive. Exits with 1 when some could not be read, without --out."""
     if out is not None:
         from scenelet.scale.run import predict as predict_all
 
         engine = engine or Engine.local
-        summary = predict_all(
-            model, only(paths), out, engine=engine.value, workers=workers, shard=shard, runtime=runtime.value
-        )
+        bulk = {"workers": workers, "shard": shard}
+        with results_alone():
+            summary = predict_all(
+                model, only(paths), out, engine=engine.value, runtime=runtime.value, redo=redo, **bulk
+            )
         say_summary(summary, out, format)
         return
-    refuse_bulk(paths, engine=engine, workers=workers, shard=shard)
+    refuse_bulk(paths, engine=engine, workers=workers, shard=shard, redo=redo or None)
     from scenelet.classifier import load
     from scenelet.errors import AudioError
 

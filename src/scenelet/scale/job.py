@@ -16,7 +16,7 @@ from scenelet._version import __version__
 from scenelet.errors import OutputError
 from scenelet.front_end import FeatureConfig, Settings, WindowConfig
 from scenelet.runtimes import RuntimeName
-from scenelet.scale.manifest import Manifest, inputs, write_inputs
+from scenelet.scale.manifest import Manifest, write_inputs
 from scenelet.scale.storage import Folder
 
 FORMAT = 1  # raise it when the same job no longer gives the same rows
@@ -91,27 +91,42 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: i
         shard: inputs of a part; None: `shard_size`, or what the job began with.
 
     Raises:
-        OutputError: the folder holds another job, or other files.
+        OutputError: the folder holds the parts of another job, or cannot be written.
+        DataError: the manifest has changed meanwhile.
     """
+    wanted = Job(
+        task=task,
+        base=manifest.base,
+        inputs=manifest.inputs,
+        digest=manifest.digest,
+        shard=shard or shard_size(manifest.inputs),
+    )
     if folder.exists(RECORD):
         job = read_job(folder)
-        wanted = Job(
-            task=task, base=manifest.base, inputs=manifest.inputs, digest=manifest.digest, shard=shard or job.shard
-        )
-        if wanted != job:
+        if shard is None:
+            wanted = wanted.model_copy(update={"shard": job.shard})
+        if wanted == job:
+            return job
+        if any(name.startswith("part-") for name in folder.names()):
             raise OutputError(f"{folder.place}: holds results {_difference(job, wanted)}; choose another folder")
-        return job
-    others = sorted(name for name in folder.names() - {INSIDE} if not name.startswith("."))
-    if others:
-        raise OutputError(f"{folder.place}: holds other files ({others[0]}); choose an empty folder")
-    size = shard or shard_size(manifest.inputs)
-    job = Job(task=task, base=manifest.base, inputs=manifest.inputs, digest=manifest.digest, shard=size)
     if model:
         folder.write(MODEL, model)
     with folder.writing(INPUTS) as path:
-        write_inputs(inputs(manifest.place), path, size)
-    folder.write(RECORD, job.model_dump_json(indent=2) + "\n")
-    return job
+        write_inputs(manifest, path, wanted.shard)
+    folder.write(RECORD, wanted.model_dump_json(indent=2) + "\n")
+    return wanted
+
+
+def require_own(folder: Folder) -> None:
+    """Check that nothing but a job is in the folder.
+
+    Raises:
+        OutputError: there are other files.
+    """
+    names = folder.names()
+    others = sorted(name for name in names - {INSIDE} if not name.startswith("."))
+    if others and INSIDE not in names:
+        raise OutputError(f"{folder.place}: holds other files ({others[0]}); choose an empty folder")
 
 
 def read_job(folder: Folder) -> Job:

@@ -1,9 +1,12 @@
 """The manifest: a table of paths or URLs (CSV, Parquet), or a folder of recordings -> inputs in their order."""
 
+import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +16,11 @@ import pyarrow
 from pyarrow import parquet
 
 from scenelet.data.rows import DELIMITERS
-from scenelet.errors import DataError
+from scenelet.errors import DataError, OutputError
 from scenelet.files import visible_files
 from scenelet.recordings import EXTENSIONS
-from scenelet.scale.storage import is_url, parent, reading
+from scenelet.scale.remote import WEB, RefusedError, fetch, is_url, plain, reason
+from scenelet.scale.storage import parent
 
 COLUMNS = ("path", "url", "filename", "file")
 """What the column of inputs may be called; the first of them that is there is taken."""
@@ -48,16 +52,15 @@ def survey(place: str) -> Manifest:
     Raises:
         DataError: it cannot be read, has no column of inputs, an empty one, or no rows.
     """
-    digest, count = hashlib.sha256(), 0
-    for text in inputs(place):
-        data = text.encode()
-        digest.update(len(data).to_bytes(4, "little") + data)
-        count += 1
-    if count == 0:
-        raise DataError(f"{place}: lists no recordings (WAV, FLAC, Ogg, MP3)")
+    place = plain(place)
     is_folder = not is_url(place) and Path(place).is_dir()
     base = os.path.abspath(place) if is_folder else parent(place)
-    return Manifest(place, base, count, digest.hexdigest())
+    count = _Count()
+    for _ in count.of(inputs(place)):
+        pass
+    if count.inputs == 0:
+        raise DataError(f"{place}: lists no recordings (WAV, FLAC, Ogg, MP3)")
+    return Manifest(place, base, count.inputs, count.digest)
 
 
 def inputs(place: str) -> Iterator[str]:
@@ -66,30 +69,73 @@ def inputs(place: str) -> Iterator[str]:
         if not is_url(place) and Path(place).is_dir():
             yield from _of_folder(Path(place))
             return
-        with reading(place) as file:
-            if place.lower().endswith((".parquet", ".pq")):
+        if is_url(place) and place.endswith("/"):
+            raise DataError(f"{place}: a folder behind a URL; list its recordings in a CSV or Parquet file")
+        with _reading(place) as file:
+            name = place.partition("?")[0] if place.startswith(WEB) else place
+            if name.lower().endswith((".parquet", ".pq")):
                 yield from _of_parquet(place, file)
             else:
                 yield from _of_text(place, file)
     except FileNotFoundError:
         raise DataError(f"{place}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
+    except RefusedError as error:
+        raise DataError(str(error)) from None
     except (OSError, pyarrow.ArrowException) as error:
-        reason = str(getattr(error, "strerror", None) or error).split("\n")[0]
-        raise DataError(f"{place}: cannot be read ({reason}); give a CSV or Parquet file of recordings") from None
+        raise DataError(
+            f"{place}: cannot be read ({reason(error)}); give a CSV or Parquet file of recordings"
+        ) from None
 
 
-def write_inputs(listed: Iterable[str], path: Path, shard: int) -> None:
-    """Write inputs as Parquet, `shard` of them in each row group."""
+def write_inputs(manifest: Manifest, path: Path, shard: int) -> None:
+    """Write inputs as Parquet, `shard` of them in each row group.
+
+    Raises:
+        DataError: they are not those of the survey.
+        OutputError: there is no room.
+    """
     schema = pyarrow.schema([pyarrow.field(INPUT, pyarrow.string(), nullable=False)])
-    with parquet.ParquetWriter(path, schema) as writer:
-        waiting: list[str] = []
+    count = _Count()
+    listed = count.of(inputs(manifest.place))
+    try:
+        with parquet.ParquetWriter(path, schema) as writer:
+            while group := list(itertools.islice(listed, shard)):
+                writer.write_table(pyarrow.table([group], schema), row_group_size=shard)
+    except OSError as error:  # of the manifest's own `inputs` speaks
+        raise OutputError(f"{path.parent}: cannot be written ({reason(error)}); choose another place") from None
+    if (count.inputs, count.digest) != (manifest.inputs, manifest.digest):
+        raise DataError(f"{manifest.place}: changed while it was read; run the same command again")
+
+
+class _Count:
+    """Counts inputs as they go by, and digests them."""
+
+    def __init__(self) -> None:
+        self.inputs, self._hash = 0, hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def of(self, listed: Iterable[str]) -> Iterator[str]:
         for text in listed:
-            waiting.append(text)
-            if len(waiting) == shard:
-                writer.write_table(pyarrow.table([waiting], schema), row_group_size=shard)
-                waiting = []
-        if waiting:
-            writer.write_table(pyarrow.table([waiting], schema), row_group_size=shard)
+            data = text.encode()
+            self._hash.update(len(data).to_bytes(4, "little") + data)
+            self.inputs += 1
+            yield text
+
+
+@contextlib.contextmanager
+def _reading(place: str) -> Iterator[BinaryIO]:
+    if not is_url(place):
+        with open(place, "rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
+        copy = Path(scratch, "copy")
+        fetch(place, copy)
+        with copy.open("rb") as file:
+            yield file
 
 
 def opened(file: BinaryIO) -> parquet.ParquetFile:
@@ -108,17 +154,19 @@ def _of_folder(folder: Path) -> Iterator[str]:
 
 def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
     table = opened(file)
-    column = _column(place, table.schema_arrow.names)
+    names = table.schema_arrow.names
+    column = names[_column(place, names)]
     kind = table.schema_arrow.field(column).type
-    if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
+    values = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    if not (pyarrow.types.is_string(values) or pyarrow.types.is_large_string(values)):
         raise DataError(f"{place}: its column {column!r} holds {kind}, not text")
     row = 0
     for batch in table.iter_batches(BATCH, columns=[column], use_threads=False):
         for text in batch.column(0).to_pylist():
             row += 1
-            if not text:
+            if not (text or "").strip():
                 raise DataError(f"{place}, row {row}: names no recording; delete the row")
-            yield text
+            yield text.strip()
 
 
 def _of_text(place: str, file: BinaryIO) -> Iterator[str]:
@@ -126,26 +174,35 @@ def _of_text(place: str, file: BinaryIO) -> Iterator[str]:
     try:
         header = text.readline()
         delimiter = max(DELIMITERS, key=header.count)
-        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
-        index = names.index(_column(place, names))
-        rows = csv.reader(text, delimiter=delimiter)
+        names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
+        index = _column(place, names)
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
         for fields in rows:
             if not fields:
                 continue
+            where = f"{place}, line {rows.line_num + 1}"
+            if len(fields) > len(names):
+                raise DataError(
+                    f"{where}: has {len(fields)} fields for {len(names)} columns; quote what holds a delimiter"
+                )
             if len(fields) <= index or not fields[index].strip():
-                raise DataError(f"{place}, line {rows.line_num + 1}: names no recording; delete the line")
+                raise DataError(f"{where}: names no recording; delete the line")
             yield fields[index].strip()
     except UnicodeDecodeError:
         raise DataError(f"{place}: not a UTF-8 text table; save it as CSV in UTF-8") from None
     except csv.Error as error:
-        raise DataError(f"{place}: not a table that can be read ({error})") from None
+        raise DataError(f"{place}: not a table that can be read ({error}); is a quote missing?") from None
     finally:
         text.detach()
 
 
-def _column(place: str, names: list[str]) -> str:
-    found = next((name for name in COLUMNS if name in names), None)
+def _column(place: str, names: list[str]) -> int:
+    """The place of the column of inputs."""
+    known = [name.strip().lower() for name in names]
+    found = next((name for name in COLUMNS if name in known), None)
     if found is None:
-        listed = ", ".join(names[:8]) if any(names) else "none"
+        listed = ", ".join(names[:8]).strip() or "none"
         raise DataError(f"{place}: its columns are {listed}; {HELP}")
-    return found
+    if known.count(found) > 1:
+        raise DataError(f"{place}: has the column {found!r} twice; rename one")
+    return known.index(found)

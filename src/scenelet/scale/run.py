@@ -1,27 +1,31 @@
 """Run a bulk job to its end, or go on with one: begin, hand out the shards, count what is there."""
 
 import contextlib
+import csv
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-import fsspec
 
 from scenelet import modelfile
 from scenelet.classifier import model_path
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.console import say, track
 from scenelet.errors import OutputError
-from scenelet.files import csv_text
 from scenelet.runtimes import RuntimeName
-from scenelet.scale.engines import EngineName, by_name
-from scenelet.scale.job import ERRORS, INSIDE, Job, Task, begin
+from scenelet.scale.engines import Engine, EngineName, by_name
+from scenelet.scale.job import ERRORS, INSIDE, Job, Task, begin, require_own
 from scenelet.scale.manifest import opened, survey
-from scenelet.scale.storage import Folder, is_url
-from scenelet.scale.work import Report
+from scenelet.scale.storage import Folder
+from scenelet.scale.work import damage
 from scenelet.wording import counted
+
+HOPELESS = 5
+"""Parts that fail one after the other: a disk is full, a host is gone, and the others would fail too."""
+SHOWN = 5
+"""Errors that are said, of however many."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def predict(
     workers: int | None = None,
     shard: int | None = None,
     runtime: RuntimeName = "onnxruntime",
+    redo: bool = False,
 ) -> Summary:
     """Probabilities of every window of every recording that a manifest lists, as Parquet in the folder `out`.
 
@@ -69,6 +74,7 @@ def predict(
         workers: processes, of one thread each; None: one a processor, of the machine or the cluster.
         shard: inputs of a part; None: found from their number, or what the job began with.
         runtime: what runs the network.
+        redo: make the parts anew that hold errors.
 
     Raises:
         SceneletError: the model, the manifest or the folder cannot be used, or some shards were not done.
@@ -83,7 +89,7 @@ def predict(
         model=hashlib.sha256(data).hexdigest(),
         runtime=runtime,
     )
-    return _run(task, data, manifest, out, engine, workers, shard)
+    return _run(task, data, manifest, out, engine, workers, shard, redo)
 
 
 def features(
@@ -95,82 +101,119 @@ def features(
     engine: EngineName = "local",
     workers: int | None = None,
     shard: int | None = None,
+    redo: bool = False,
 ) -> Summary:
     """The log-mel of every window of every recording, fp16; the rest as for `predict`."""
     task = Task(kind="features", features=config, window=window)
-    return _run(task, b"", manifest, out, engine, workers, shard)
+    return _run(task, b"", manifest, out, engine, workers, shard, redo)
 
 
 def _run(
-    task: Task, model: bytes, manifest: str, out: str, engine: EngineName, workers: int | None, shard: int | None
+    task: Task,
+    model: bytes,
+    manifest: str,
+    out: str,
+    engine: EngineName,
+    workers: int | None,
+    shard: int | None,
+    redo: bool,
 ) -> Summary:
     do_all, folder = by_name(engine), Folder(out)
     listed = survey(manifest)
+    require_own(folder)
     with _alone(folder):
         job = begin(folder, task, model, listed, shard)
-        folder.remove_partial()
+        for below in ("", INSIDE):
+            folder.remove_partial(below)
+        if redo:
+            _remove_with_errors(job, folder)
         pending = job.pending(folder)
         done = job.shards - len(pending)
         if done and pending:
             say(f"{folder.place}: {done:,} of {counted(job.shards, 'part')} are done; going on")
-        faults: dict[int, str] = {}
         seen: dict[str, int] = {}
-        if pending:
-            reports = do_all(folder.place, job.fingerprint, pending, workers)
-            for report in track(reports, task.kind.capitalize(), len(pending)):
-                _note(report, faults, seen)
-        _require_all(job, folder, faults)
+        fault = _do(job, folder, do_all, pending, workers, seen) if pending else ""
+        _require_all(job, folder, fault)
         return _count(job, folder, seen)
 
 
-def _note(report: Report, faults: dict[int, str], seen: dict[str, int]) -> None:
-    if report["fault"]:
-        faults[report["shard"]] = report["fault"]
-    seen[report["worker"]] = max(report["peak_bytes"], seen.get(report["worker"], 0))
+def _do(job: Job, folder: Folder, do_all: Engine, shards: list[int], workers: int | None, seen: dict[str, int]) -> str:
+    """Have the shards done; notes in `seen` each worker's peak memory, and returns a fault, if there was one."""
+    fault, in_a_row = "", 0
+    reports = do_all(folder.place, job.fingerprint, shards, workers)
+    with contextlib.closing(reports):
+        for report in track(reports, job.task.kind.capitalize(), len(shards)):
+            seen[report["worker"]] = max(report["peak_bytes"], seen.get(report["worker"], 0))
+            fault = report["fault"] or fault
+            in_a_row = in_a_row + 1 if report["fault"] else 0
+            if in_a_row == HOPELESS:
+                break
+    return fault
 
 
 @contextlib.contextmanager
 def _alone(folder: Folder) -> Iterator[None]:
     """Keep a second run away from a folder on disk; behind a URL two may do the same work, and write the same."""
-    if is_url(folder.place):
+    if folder.is_remote:
         yield
         return
     inside = Path(folder.at(INSIDE))
-    try:
+    lock = filelock.FileLock(inside / "lock", timeout=0)
+    with folder.speaking_of(folder.place, "written"):
         inside.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(inside / "lock", timeout=0):
-            yield
-    except filelock.Timeout:
-        raise OutputError(f"{folder.place}: another run is writing into it; wait for its end") from None
-    except OSError as error:
-        raise OutputError(f"{folder.place}: cannot be written ({error.strerror}); choose another place") from None
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise OutputError(f"{folder.place}: another run is writing into it; wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _require_all(job: Job, folder: Folder, faults: dict[int, str]) -> None:
-    missing = job.pending(folder)
-    if not missing:
-        return
-    why = next((faults[shard] for shard in missing if shard in faults), "")
-    why = f" ({why})" if why else " (their workers died again and again; are they short of memory?)"
-    raise OutputError(
-        f"{folder.place}: {len(missing):,} of {counted(job.shards, 'part')} could not be made{why};"
-        " the same command goes on with them"
-    )
+def _require_all(job: Job, folder: Folder, fault: str) -> None:
+    missing = len(job.pending(folder))
+    if missing:
+        why = fault or "their workers died again and again; are they short of memory?"
+        raise OutputError(
+            f"{folder.place}: {missing:,} of {counted(job.shards, 'part')} could not be made ({why});"
+            " the same command goes on with them"
+        )
+
+
+def _errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[str, str]]]:
+    """Of a part: its inputs, its rows, and (input, error) of each that is bad. Raises OutputError."""
+    name = job.part(shard)
+    with folder.reading(name) as file, damage(folder.at(name)):
+        part = opened(file)
+        inputs = int(part.schema_arrow.metadata[b"inputs"])
+        table = part.read(columns=["input", "error"], use_threads=False)
+        bad = table.filter(table.column("error").is_valid())
+        texts, errors = (bad.column(column).to_pylist() for column in ("input", "error"))
+        return inputs, table.num_rows, list(zip(texts, errors, strict=True))
+
+
+def _remove_with_errors(job: Job, folder: Folder) -> None:
+    pending = set(job.pending(folder))
+    for shard in range(job.shards):
+        if shard not in pending and _errors(job, folder, shard)[2]:
+            folder.remove(job.part(shard))
 
 
 def _count(job: Job, folder: Folder, seen: dict[str, int]) -> Summary:
-    """Count the parts' rows, and write `errors.csv`; from the files, whoever wrote them."""
-    filesystem, root = fsspec.core.url_to_fs(folder.place)
-    inputs = rows = 0
-    errors: list[tuple[str, str]] = []
-    for shard in range(job.shards):
-        with filesystem.open(f"{root}/{job.part(shard)}", "rb") as file:
-            part = opened(file)
-            inputs += int(part.schema_arrow.metadata[b"inputs"])
-            rows += part.metadata.num_rows
-            table = part.read(columns=["input", "error"], use_threads=False)
-            bad = table.filter(table.column("error").is_valid())
-            errors += zip(bad.column("input").to_pylist(), bad.column("error").to_pylist(), strict=True)
-    folder.write(ERRORS, csv_text(["input", "error"], errors))
-    first = tuple(error for _, error in errors[:5])
-    return Summary(inputs, rows - len(errors), len(errors), job.shards, len(seen), max(seen.values(), default=0), first)
+    """Count what lies in the parts, whoever wrote them, and list the errors in `errors.csv`."""
+    inputs = rows = bad = 0
+    first: list[str] = []
+    with folder.writing(ERRORS) as path, path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["input", "error"])
+        for shard in range(job.shards):
+            more_inputs, more_rows, errors = _errors(job, folder, shard)
+            with folder.speaking_of(folder.at(ERRORS), "written"):
+                table.writerows(errors)
+                file.flush()
+            inputs, rows, bad = inputs + more_inputs, rows + more_rows, bad + len(errors)
+            first += [error for _, error in errors[: SHOWN - len(first)]]
+    if inputs != job.inputs:
+        raise OutputError(f"{folder.place}: holds {inputs:,} of {job.inputs:,} inputs; choose another folder")
+    return Summary(inputs, rows - bad, bad, job.shards, len(seen), max(seen.values(), default=0), tuple(first))

@@ -1,4 +1,4 @@
-"""Folders on disk or behind a URL (s3://, http://, whatever fsspec knows), whose files are seen whole or not at all."""
+"""Folders on disk or behind a URL (s3:// and whatever fsspec knows), whose files are seen whole or not at all."""
 
 import contextlib
 import os
@@ -10,14 +10,10 @@ from typing import Any, BinaryIO
 
 import fsspec
 
-from scenelet.errors import OutputError
+from scenelet.errors import OutputError, SceneletError, UsageError
+from scenelet.scale.remote import WEB, is_url, plain, reason
 
 PARTIAL = ".part"
-
-
-def is_url(place: str) -> bool:
-    """Whether this is a URL, and not a path."""
-    return "://" in place
 
 
 def join(base: str, name: str) -> str:
@@ -29,14 +25,10 @@ def join(base: str, name: str) -> str:
 
 def parent(place: str) -> str:
     """The folder that a file lies in."""
-    return place.rpartition("/")[0] if is_url(place) else os.path.dirname(os.path.abspath(place))
-
-
-@contextlib.contextmanager
-def reading(place: str) -> Iterator[BinaryIO]:
-    """A file of a manifest or a job, open to read. Raises OSError, and what its file system raises."""
-    with fsspec.open(place, "rb") if is_url(place) else open(place, "rb") as file:
-        yield file
+    if not is_url(place):
+        return os.path.dirname(os.path.abspath(place))
+    path = place.partition("?")[0] if place.startswith(WEB) else place
+    return path.rpartition("/")[0]
 
 
 class Folder:
@@ -44,11 +36,27 @@ class Folder:
 
     Args:
         place: its path, or a URL.
+
+    Raises:
+        UsageError: no path, or no kind of URL that can be written.
     """
 
     def __init__(self, place: str) -> None:
-        self.place = place if is_url(place) else os.path.abspath(place)
-        self._remote: Any = fsspec.core.url_to_fs(self.place)[0] if is_url(place) else None
+        place = plain(place)
+        if not place:
+            raise UsageError("--out is empty; give a folder or URL")
+        self.place = place.rstrip("/") if is_url(place) else os.path.abspath(place)
+        self._remote: Any = None
+        if is_url(place):
+            try:
+                self._remote = fsspec.core.url_to_fs(self.place)[0]
+            except (ValueError, ImportError) as error:
+                raise UsageError(f"{place}: no such kind of URL can be written ({reason(error)})") from None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is behind a URL."""
+        return self._remote is not None
 
     def at(self, name: str) -> str:
         """Path or URL of a file in it."""
@@ -57,29 +65,47 @@ class Folder:
     def names(self, below: str = "") -> set[str]:
         """Names of what lies in the folder, or in a folder `below`; none where there is no such folder."""
         place = self.at(below) if below else self.place
-        with self._spoken(place, "read"):
+        with self.speaking_of(place, "read"):
             try:
                 if self._remote is None:
                     return set(os.listdir(place))
                 self._remote.invalidate_cache()
-                found = self._remote.ls(place, detail=False)
-                return {name for path in found if (name := path.rstrip("/").rpartition("/")[2])}
+                own = place.rpartition("://")[2]  # where a store has an entry for the folder itself
+                found = {path.rstrip("/") for path in self._remote.ls(place, detail=False)} - {own}
+                return {path.rpartition("/")[2] for path in found}
             except FileNotFoundError:
                 return set()
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
-        return Path(self.at(name)).exists() if self._remote is None else bool(self._remote.exists(self.at(name)))
+        with self.speaking_of(self.at(name), "read"):
+            return Path(self.at(name)).exists() if self._remote is None else bool(self._remote.exists(self.at(name)))
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[BinaryIO]:
+        """A file, open to read. Raises OutputError."""
+        with self.speaking_of(self.at(name), "read"):
+            open_one = open if self._remote is None else self._remote.open
+            with open_one(self.at(name), "rb") as file:
+                yield file
 
     def read(self, name: str) -> bytes:
         """A file's bytes. Raises OutputError."""
-        with self._spoken(self.at(name), "read"), reading(self.at(name)) as file:
+        with self.reading(name) as file:
             return file.read()
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file. Raises as `writing`."""
-        with self.writing(name) as path:
+        with self.writing(name) as path, self.speaking_of(self.at(name), "written"):
             path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+    def remove(self, name: str) -> None:
+        """Remove a file. Raises OutputError."""
+        with self.speaking_of(self.at(name), "removed"):
+            if self._remote is None:
+                Path(self.at(name)).unlink(missing_ok=True)
+            else:
+                self._remote.rm_file(self.at(name))
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -88,21 +114,24 @@ class Folder:
         On disk it lies in the same folder and is moved, elsewhere it is put there in one piece.
 
         Raises:
-            OutputError: the file cannot be written; what was there is untouched.
+            OutputError: the file cannot be put in its place; what was there is untouched.
         """
         place = self.at(name)
-        with self._spoken(place, "written"), contextlib.ExitStack() as stack:
-            if self._remote is None:
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
-                partial = Path(place).with_name(f".{Path(place).name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
-            else:
-                partial = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenelet-"))) / "file"
+        with contextlib.ExitStack() as stack:
+            with self.speaking_of(place, "written"):
+                if self._remote is None:
+                    Path(place).parent.mkdir(parents=True, exist_ok=True)
+                    partial = Path(place).with_name(f".{Path(place).name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+                else:
+                    partial = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenelet-"))) / "file"
             try:
                 yield partial
-                if self._remote is None:
-                    os.replace(partial, place)
-                else:
-                    self._remote.put_file(str(partial), place)
+                with self.speaking_of(place, "written"):
+                    if self._remote is None:
+                        _to_disk(partial)
+                        os.replace(partial, place)
+                    else:
+                        self._remote.put_file(str(partial), place)
             finally:
                 partial.unlink(missing_ok=True)
 
@@ -114,9 +143,21 @@ class Folder:
                     Path(self.at(below), name).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _spoken(self, place: str, what: str) -> Iterator[None]:
+    def speaking_of(self, place: str, what: str) -> Iterator[None]:
+        """Turn errors of a disk, and of a store whatever their type, into one sentence. Raises OutputError."""
         try:
             yield
+        except SceneletError:
+            raise
         except OSError as error:
-            reason = error.strerror or str(error) or type(error).__name__
-            raise OutputError(f"{place}: cannot be {what} ({reason}); choose another place") from None
+            raise OutputError(f"{place}: cannot be {what} ({reason(error)}); choose another place") from None
+        except Exception as error:  # each kind of store has errors of its own, without a common base
+            if self._remote is None:
+                raise
+            raise OutputError(f"{place}: cannot be {what} ({reason(error)}); choose another place") from None
+
+
+def _to_disk(path: Path) -> None:
+    """Before a file gets its name its bytes are on the disk: a power cut must not leave the one without the other."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

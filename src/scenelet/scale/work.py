@@ -2,13 +2,13 @@
 
 import contextlib
 import functools
+import hashlib
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict, cast
 
 import numpy as np
 import pyarrow
@@ -20,15 +20,19 @@ from scenelet.audio import file_windows
 from scenelet.classifier import Classifier
 from scenelet.errors import AudioError, OutputError, SceneletError
 from scenelet.features import LogMel
-from scenelet.process import keep_freed_memory, peak_memory
+from scenelet.process import peak_memory
 from scenelet.scale.inputs import recording
 from scenelet.scale.job import INPUTS, MODEL, Task, read_job
 from scenelet.scale.manifest import opened
-from scenelet.scale.storage import Folder, join, reading
+from scenelet.scale.remote import FULL, reason
+from scenelet.scale.storage import Folder, join
 from scenelet.scene_model import input_shape
 
 IN_MEMORY = 1 << 25
 """Bytes of rows that are kept before they are written, and of one recording's features before they go to disk."""
+
+CELL = 150
+"""Bytes of a value in a row that waits, about."""
 
 Array = NDArray[Any]
 
@@ -37,10 +41,6 @@ class Report(TypedDict):
     """What a worker says of a shard that it has done, or not (`fault`)."""
 
     shard: int
-    inputs: int
-    rows: int
-    errors: int
-    seconds: float
     worker: str
     peak_bytes: int
     fault: str
@@ -48,29 +48,18 @@ class Report(TypedDict):
 
 def do_shard(place: str, fingerprint: str, shard: int) -> Report:
     """Make a shard's part of the job in the folder `place`, unless it is there; an error of ours becomes the fault."""
-    started = time.perf_counter()
-    counts, fault = (0, 0, 0), ""
+    fault = ""
     try:
-        counts = _worker(place, fingerprint).work(shard)
+        _worker(place, fingerprint).work(shard)
     except SceneletError as error:
         fault = str(error)
-    inputs, rows, errors = counts
-    return Report(
-        shard=shard,
-        inputs=inputs,
-        rows=rows,
-        errors=errors,
-        seconds=time.perf_counter() - started,
-        worker=f"{socket.gethostname()}:{os.getpid()}",
-        peak_bytes=peak_memory(),
-        fault=fault,
-    )
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    return Report(shard=shard, worker=worker, peak_bytes=peak_memory(), fault=fault)
 
 
 @functools.lru_cache(1)
 def _worker(place: str, fingerprint: str) -> "Worker":
     """Made once in a process: the model is loaded once."""
-    keep_freed_memory()
     return Worker(Folder(place), fingerprint)
 
 
@@ -92,37 +81,48 @@ class Worker:
             raise OutputError(f"{folder.place}: another job was begun in it; choose another folder")
         self.maker = make_rows(self.job.task, folder)
 
-    def work(self, shard: int) -> tuple[int, int, int]:
-        """Write the shard's part; returns its inputs, rows and errors, or zeros where the part was there."""
+    def work(self, shard: int) -> None:
+        """Write the shard's part, unless it is there. Raises SceneletError."""
         name = self.job.part(shard)
         if self.folder.exists(name):
-            return 0, 0, 0
-        with reading(self.folder.at(INPUTS)) as file:
-            texts = opened(file).read_row_group(shard, use_threads=False).column(0).to_pylist()
+            return
+        texts = self._texts(shard)
         about = {"scenelet": self.job.fingerprint, "shard": str(shard), "inputs": str(len(texts))}
-        rows = errors = 0
-        with self.folder.writing(name) as path:
-            schema = self.maker.schema.with_metadata({**(self.maker.schema.metadata or {}), **about})
-            with _Part(path, schema) as part:
-                for index, text in enumerate(texts, shard * self.job.shard):
-                    count, error = self._input(part, index, text)
-                    rows, errors = rows + count, errors + error
-        return len(texts), rows, errors
+        schema = self.maker.schema.with_metadata({**(self.maker.schema.metadata or {}), **about})
+        with self.folder.writing(name) as path, _Part(path, schema) as part:
+            for index, text in enumerate(texts, shard * self.job.shard):
+                self._input(part, index, text)
 
-    def _input(self, part: "_Part", index: int, text: str) -> tuple[int, int]:
+    def _texts(self, shard: int) -> list[str]:
+        with self.folder.reading(INPUTS) as file, damage(self.folder.at(INPUTS)):
+            texts = opened(file).read_row_group(shard, use_threads=False).column(0).to_pylist()
+            return cast(list[str], texts)
+
+    def _input(self, part: "_Part", index: int, text: str) -> None:
         """The rows of one input; where it is bad, one row that says why."""
         first = {"index": index, "input": text}
+        place = join(self.job.base, text)
         try:
-            with recording(join(self.job.base, text)) as source, self.maker.rows(source) as rows:
-                count = 0
+            with recording(place) as source, self.maker.rows(source) as rows:
                 for window, row in enumerate(rows):
                     start = window * self.maker.hop_seconds
                     part.add({**first, "window": window, "start_seconds": start, **row})
-                    count += 1
-                return count, 0
         except AudioError as error:
             part.add({**first, "error": str(error)})
-            return 1, 1
+        except OSError as error:
+            if error.errno in FULL:
+                message = f"{tempfile.gettempdir()}: no room to work in ({reason(error)}); make some"
+                raise OutputError(message) from None
+            part.add({**first, "error": f"{place}: cannot be read ({reason(error)})"})
+
+
+@contextlib.contextmanager
+def damage(place: str) -> Iterator[None]:
+    """Around reading a Parquet file that we wrote. Raises OutputError where it is damaged."""
+    try:
+        yield
+    except (pyarrow.ArrowException, KeyError, IndexError):
+        raise OutputError(f"{place}: damaged; delete it, and run the same command again") from None
 
 
 FIRST = [
@@ -135,10 +135,13 @@ LAST = [pyarrow.field("error", pyarrow.string())]
 
 
 def make_rows(task: Task, folder: Folder) -> "_Probabilities | _LogMels":
-    """What makes a task's rows. Raises ModelFileError."""
+    """What makes a task's rows. Raises OutputError, ModelFileError."""
     if task.kind == "features":
         return _LogMels(task)
-    model = modelfile.decode(folder.read(MODEL), folder.at(MODEL))
+    data = folder.read(MODEL)
+    if hashlib.sha256(data).hexdigest() != task.model:
+        raise OutputError(f"{folder.at(MODEL)}: is not the model that the job began with; choose another folder")
+    model = modelfile.decode(data, folder.at(MODEL))
     return _Probabilities(Classifier(model, threads=1, runtime=task.runtime))
 
 
@@ -192,31 +195,46 @@ class _LogMels:
 
 
 class _Part:
-    """Writes rows as Parquet, some at a time; the same rows give the same bytes."""
+    """Writes rows as Parquet, some at a time; the same rows give the same bytes. Raises OutputError."""
 
     def __init__(self, path: Path, schema: pyarrow.Schema) -> None:
-        self.schema = schema
-        self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
+        self.path, self.schema = path, schema
         self._waiting: list[dict[str, Any]] = []
         self._bytes = 0
+        with self._spoken():
+            self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
 
     def __enter__(self) -> "_Part":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self._flush()
-        self._writer.close()
+        try:
+            if error[0] is None:
+                self._flush()
+        finally:
+            with self._spoken():
+                self._writer.close()
 
     def add(self, row: dict[str, Any]) -> None:
         """Add a row by column; columns that it lacks are null."""
         self._waiting.append(row)
-        self._bytes += 200 + sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
+        arrays = sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
+        self._bytes += arrays + CELL * len(row)
         if self._bytes >= IN_MEMORY:
             self._flush()
 
     def _flush(self) -> None:
         columns = [[row.get(field.name) for row in self._waiting] for field in self.schema]
         arrays = [pyarrow.array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
-        self._writer.write_table(pyarrow.table(arrays, self.schema))
+        with self._spoken():
+            self._writer.write_table(pyarrow.table(arrays, self.schema))
         self._waiting, self._bytes = [], 0
+
+    @contextlib.contextmanager
+    def _spoken(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{self.path.parent}: cannot be written ({reason(error)}); choose another place"
+            ) from None
