@@ -49,7 +49,10 @@ def predict(
     shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
     redo: Annotated[bool, typer.Option("--redo", help=REDO_HELP)] = False,
 ) -> None:
-    """Tell what recordings are of, some or a whole archive. Exits with 1 when some could not be read, without --out."""
+    """Tell what recordings are of.
+
+    Exits with 1 when some could not be read; with --out these are rows with an error, and the exit code is 0.
+    """
     if out is not None:
         from scenelet.scale.run import predict as predict_all
 
