@@ -36,7 +36,7 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def test_predict_a_folder_as_json(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    predict(str(model), [folder], predict_format("json"))
+    predict(str(model), [str(folder)], predict_format("json"))
     out, err = capsys.readouterr()
     rows = json.loads(out)
     assert err == ""
@@ -54,12 +54,12 @@ def predict_format(name: str) -> object:
 
 
 def test_predict_as_csv_and_table(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    predict(str(model), [folder / "b.wav"], predict_format("csv"))
+    predict(str(model), [str(folder / "b.wav")], predict_format("csv"))
     header, row = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["file", "label", "windows", "indoor", "outdoor", "transportation"]
     assert row[0] == str(folder / "b.wav")
     assert sum(map(float, row[3:])) == pytest.approx(1, abs=1e-5)
-    predict(str(model), [folder / "b.wav"])
+    predict(str(model), [str(folder / "b.wav")])
     out = capsys.readouterr().out
     assert row[1] in out
     assert "transportation" in out
@@ -69,7 +69,11 @@ def test_a_bad_file_does_not_stop_the_others(model: Path, folder: Path, capsys: 
     empty = folder / "sub" / "none"
     empty.mkdir()
     with pytest.raises(typer.Exit) as caught:
-        predict(str(model), [folder / "notes.txt", folder / "no.wav", empty, folder / "b.wav"], predict_format("json"))
+        predict(
+            str(model),
+            [str(folder / "notes.txt"), str(folder / "no.wav"), str(empty), str(folder / "b.wav")],
+            predict_format("json"),
+        )
     assert caught.value.exit_code == 1
     out, err = capsys.readouterr()
     assert [row["file"] for row in json.loads(out)] == [str(folder / "b.wav")]
@@ -83,7 +87,7 @@ def test_labels_and_names_are_not_markup(tmp_path: Path, folder: Path, capsys: p
     path = tmp_path / "model.scn"
     bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"), provenance={"[b]": "\x1b[2J"})
     modelfile.write(bracketed, path)
-    predict(str(path), [folder / "b.wav"])
+    predict(str(path), [str(folder / "b.wav")])
     info(str(path))
     out = capsys.readouterr().out
     assert "[red]in" in out
@@ -145,7 +149,7 @@ def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_model_that_is_none(tmp_path: Path, write_wav: Callable[..., Path]) -> None:
-    for command in (lambda m: predict(m, [tmp_path]), info, lambda m: export(m, tmp_path / "x.onnx")):
+    for command in (lambda m: predict(m, [str(tmp_path)]), info, lambda m: export(m, tmp_path / "x.onnx")):
         for missing in ("unknown", str(tmp_path / "missing.scn")):
             with pytest.raises(ModelFileError):
                 command(missing)
