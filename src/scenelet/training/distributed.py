@@ -3,7 +3,9 @@
 import contextlib
 import datetime
 import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +17,7 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
@@ -115,6 +118,19 @@ def together(trainer: lightning.Trainer, place: Place) -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
         torch.set_num_threads(threads)
+
+
+class EndAtOnce(Callback):
+    """A process that is told to end does: Lightning's own handler waits for the others, who wait for this one."""
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """After Lightning has set its handler; it puts back what was there before."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._end)
+
+    @staticmethod
+    def _end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
 
 
 def _is_of_the_connection(error: RuntimeError) -> bool:

@@ -15,7 +15,7 @@ from scenelet.console import NowAndThen, progress_bar, say
 from scenelet.nn import compiled
 from scenelet.nn.synchronise import synchronise
 from scenelet.process import keep_freed_memory
-from scenelet.training.distributed import lightning_options, require_devices, together
+from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -57,7 +57,8 @@ def train(
     keep_freed_memory()
     if talk and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
         say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
-    callbacks: list[Callback] = [] if place.follows else [_Progress(description, talk)]
+    callbacks: list[Callback] = [] if place.alone else [EndAtOnce()]
+    callbacks += [] if place.follows else [_Progress(description, talk)]
     loggers: list[Any] = []
     last: Path | None = None
     if folder is not None:

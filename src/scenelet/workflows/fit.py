@@ -102,8 +102,8 @@ def fit(
         taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
         if len(sides.train) < devices.world_size:
             raise UsageError(
-                f"{data}: has {len(sides.train)} clips to train on, fewer than the {devices.world_size} devices; take fewer"
-                " devices"
+                f"{data}: {len(sides.train)} clips to train on are fewer than the {devices.world_size} devices; lower"
+                " trainer.devices or trainer.num_nodes"
             )
         if not place.follows:
             _begin(out, config, recipe, sides, taught)
