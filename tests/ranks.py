@@ -5,12 +5,17 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
+from scenelet.data.cache import ClipFeatures
+from scenelet.devices import Place
 from scenelet.nn import fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.synchronise import average_running_statistics, synchronise
+from scenelet.training.batches import clip_probabilities
+from scenelet.training.distributed import mean_over_devices, shared_probabilities
 
 Results = list[dict[str, Tensor]]
 SIZE = (5, 6, 12, 7)
@@ -102,3 +107,17 @@ def averaged_statistics(rank: int, folder: Path) -> None:
         own[1].bias.fill_(rank)
     average_running_statistics(own)
     torch.save([own.state_dict()], folder / f"{rank}.pt")
+
+
+def shared_validation(rank: int, folder: Path) -> None:
+    """Probabilities of two and of five clips of two windows, shared out and alone; and the mean of the ranks."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(24, 3))
+    found = {"mean": mean_over_devices(torch.tensor(float(rank)))}
+    for clips in (2, 5):
+        values = np.random.default_rng(0).standard_normal((2 * clips, 1, 4, 6)).astype(np.float16)
+        features = ClipFeatures(values, 2 * np.arange(clips), np.full(clips, 2))
+        place = Place(rank, distributed.get_world_size())
+        found[str(clips)] = torch.from_numpy(shared_probabilities(network, features, place))
+        found[f"{clips} alone"] = torch.from_numpy(clip_probabilities(network, features))
+    torch.save([found], folder / f"{rank}.pt")
