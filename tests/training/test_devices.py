@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import cut_training
-from scenelet.config import RunConfig, TrainerConfig
+from scenelet.config import RunConfig
 from scenelet.data.cache import ClipFeatures
 from scenelet.devices import Place
 from scenelet.recipes import load_recipe
@@ -148,7 +148,7 @@ def test_two_devices_train_what_one_trains_without_mixing(
 
 
 def test_a_run_begun_on_two_devices_goes_on_with_one(
-    tone_set: Path, settings: list[str], undisturbed: Path, tmp_path: Path
+    tone_set: Path, settings: list[str], config: RunConfig, undisturbed: Path, tmp_path: Path
 ) -> None:
     program = (cut_training.__file__,)
     arguments = (tone_set, "--out", tmp_path / "run", *changes([*settings, "trainer.devices=2"]))
@@ -157,7 +157,7 @@ def test_a_run_begun_on_two_devices_goes_on_with_one(
     assert ran.stderr.splitlines()[-1] == "error: cut"
     assert ran.stderr.count("error") == 1
     assert "Traceback" not in ran.stderr
-    fit(tone_set, tmp_path / "run", None, resume=True, talk=False, trainer=TrainerConfig(devices=1))
+    fit(tone_set, tmp_path / "run", config, resume=True, talk=False)
     require_same(tmp_path / "run", undisturbed)
 
 
