@@ -158,6 +158,22 @@ class PruneConfig(Settings):
         return self
 
 
+class TrainerConfig(Settings):
+    """On how many devices a network is trained; the batches are the same ones on any number."""
+
+    devices: int = Field(1, ge=1, description="GPUs, or processes where there is none, of each machine")
+    num_nodes: int = Field(1, ge=1, description="machines; every one of them has as many devices")
+    norms: Literal["synchronised", "per_device"] = Field(
+        "synchronised",
+        description="statistics of a batch norm in training: of the whole batch, as on one device, or of each share",
+    )
+
+    @property
+    def world_size(self) -> int:
+        """Devices of all machines."""
+        return self.devices * self.num_nodes
+
+
 class RunConfig(Settings):
     """A whole training run, from features to pruning: what a recipe holds."""
 
@@ -169,6 +185,7 @@ class RunConfig(Settings):
     schedule: ScheduleConfig = ScheduleConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
+    trainer: TrainerConfig = TrainerConfig()
     select: Literal["last", "validation"] = Field(
         "last", description="which epoch's weights are kept; validation needs split.validation_fraction"
     )

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.formats import Format, parse_bytes, parse_count
-from scenelet.console import say, working
+from scenelet.console import quiet, say, working
+from scenelet.devices import ALONE
 from scenelet.errors import UsageError
 from scenelet.wording import duration
 
@@ -36,26 +37,28 @@ def train(
     """Train a classifier on labelled recordings."""
     from scenelet.recipes import load_recipe
     from scenelet.run_folder import RESUME_MEND, require_new, require_run
-    from scenelet.workflows.early import require_split
+    from scenelet.workflows.early import require_shares, require_split
 
     changes = list(change or [])
     changes += [] if fold is None else [f'split.fold="{fold}"']
     changes += [] if seed is None else [f"seed={seed}"]
-    config = None
-    if recipe or changes or not resume:
-        config = load_recipe(recipe or "fast", changes)
+    chosen = load_recipe(recipe or "fast", changes)
+    # the run's own settings, on other devices at most
+    own = resume and not recipe and all(part.startswith("trainer.") for part in changes)
+    config = None if own else chosen
+    place = ALONE if config is None else require_shares(config)
     macs_limit = None if macs is None else parse_count("--macs", macs)
     bytes_limit = None if parameter_bytes is None else parse_bytes("--bytes", parameter_bytes)
-    chosen = [part for part in changes if part.partition("=")[0] == "network.width"]
-    if chosen and (macs_limit, bytes_limit) != (None, None):
-        raise UsageError(f"--macs and --bytes find network.width; leave out --set {chosen[0]}, or them")
-    if not resume:
+    widths = [part for part in changes if part.partition("=")[0] == "network.width"]
+    if widths and (macs_limit, bytes_limit) != (None, None):
+        raise UsageError(f"--macs and --bytes find network.width; leave out --set {widths[0]}, or them")
+    if not resume and not place.follows:
         require_new(out, RESUME_MEND)
     if teacher is not None:
         require_run(teacher)
     if config is not None:
         require_split(data, audio_dir, three_classes, config.split)
-    with working("Loading PyTorch"):
+    with quiet(place.follows), working("Loading PyTorch"):
         from scenelet.workflows.fit import fit
         from scenelet.workflows.fit_network import Limits
 
@@ -69,7 +72,10 @@ def train(
         resume=resume,
         teacher=teacher,
         limits=Limits(macs_limit, bytes_limit),
+        trainer=chosen.trainer,
     )
+    if not metrics:  # another process talks
+        return
     say(f"trained in {duration(60 * metrics['minutes'])}")
     if format is Format.json:
         print(json.dumps({"run": str(out), **metrics}, indent=2))

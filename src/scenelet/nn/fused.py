@@ -12,17 +12,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scenelet.nn.compiled import library
+from scenelet.nn.synchronise import joint_statistics, joint_sums
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
-def fits(x: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
+def fits(x: Tensor, residual: Tensor | None, weight: Tensor, joint: bool = False) -> bool:
     """Whether `norm_add_relu` can take these: on the CPU, channels-last, float32 or bfloat16, and compiled."""
     return (
         x.device.type == "cpu"
         and x.dtype in DTYPES
         and weight.dtype == torch.float32
-        and x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2]  # statistics of more than one value
+        and (joint or x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2])  # statistics of more than one value
         and x.is_contiguous(memory_format=torch.channels_last)
         and (residual is None or residual.shape == x.shape)
         and library() is not None
@@ -39,6 +40,7 @@ def norm_add_relu(
     training: bool,
     momentum: float,
     eps: float,
+    joint: bool = False,
 ) -> Tensor:
     """relu((x - mean) / sqrt(var + eps) * weight + bias + residual), for each sub-band by itself.
 
@@ -49,10 +51,13 @@ def norm_add_relu(
         running_mean, running_var: (S, channels); frequency divides by S.
         weight, bias: (S, channels) or (1, channels).
         training, momentum, eps: as `torch.nn.functional.batch_norm`.
+        joint: in training, the batch is that of all processes; see `scenelet.nn.synchronise`.
     """
     if residual is not None:
         residual = residual.to(x.dtype, memory_format=torch.channels_last)
-    y: Tensor = _NormAddRelu.apply(x, residual, running_mean, running_var, weight, bias, training, momentum, eps)  # type: ignore[no-untyped-call]
+    y: Tensor = _NormAddRelu.apply(  # type: ignore[no-untyped-call]
+        x, residual, running_mean, running_var, weight, bias, training, momentum, eps, joint and training
+    )
     return y
 
 
@@ -81,12 +86,15 @@ class _NormAddRelu(torch.autograd.Function):
         training: bool,
         momentum: float,
         eps: float,
+        joint: bool,
     ) -> Tensor:
         shape = _shape(x, len(running_mean))
         mean, var = running_mean.clone(), running_var.clone()  # (S, channels)
+        count = shape.batch * shape.positions
         if training:
             _call("statistics", x, shape, mean, var)
-            count = shape.batch * shape.positions
+            if joint:
+                count, mean, var = joint_statistics(count, mean, var)
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(var * (count / (count - 1)), momentum)
         rstd = torch.rsqrt(var + eps)
@@ -95,7 +103,7 @@ class _NormAddRelu(torch.autograd.Function):
         y = torch.empty_like(x)
         _call("forward", x, residual, scale, shift, shape, y)
         ctx.save_for_backward(x, None if residual is None else y, mean, rstd, scale, shift)
-        ctx.training, ctx.shared = training, len(weight) == 1
+        ctx.training, ctx.shared, ctx.joint, ctx.count = training, len(weight) == 1, joint, count
         return y
 
     @staticmethod
@@ -111,16 +119,19 @@ class _NormAddRelu(torch.autograd.Function):
         gradient_weight = sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.training:  # through the statistics too
-            count = shape.batch * shape.positions
-            slope = scale * rstd * gradient_weight / -count
-            constant = scale * gradient_bias / -count
+            bias_sum, weight_sum = gradient_bias, gradient_weight
+            if ctx.joint:
+                total = joint_sums(sums)
+                bias_sum, weight_sum = total[0].float(), total[1].float() * rstd
+            slope = scale * rstd * weight_sum / -ctx.count
+            constant = scale * bias_sum / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
         cut = ctypes.c_int(gradient_residual is not None)
         _call("backward_input", x, masked, scale, shift, mean, slope, constant, cut, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
-        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None
+        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None, None
 
 
 def _shape(x: Tensor, sub_bands: int) -> _Shape:

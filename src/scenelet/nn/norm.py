@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 from scenelet.nn import fused
+from scenelet.nn.synchronise import joint_norm
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -21,6 +22,7 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int, relu: bool = False, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(channels, eps, momentum)
         self.relu = relu
+        self.synchronised = False  # see `scenelet.nn.synchronise`
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """(batch, channels, frequency, time) -> the same shape, normalised."""
@@ -69,6 +71,7 @@ class SubSpectralNorm(nn.Module):
             raise UsageError(f"affine is {affine!r}; it is 'all' or 'sub'")
         self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
         self.eps, self.momentum = eps, momentum
+        self.synchronised = False  # see `scenelet.nn.synchronise`
         self.layer = "SubSpectralNorm"  # a network puts the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
         self.weight = nn.Parameter(torch.ones(rows, channels))
@@ -99,9 +102,13 @@ def _norm_add_relu(
 ) -> Tensor:
     """`statistics`: running mean and variance (S, channels), `affine`: weight and bias (S or 1, channels)."""
     momentum = 0.1 if norm.momentum is None else norm.momentum
-    if norm.relu and fused.fits(x, residual, norm.weight):
-        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps)
-    y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
+    joint = norm.training and norm.synchronised
+    if norm.relu and fused.fits(x, residual, norm.weight, joint):
+        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps, joint)
+    if joint:
+        y = joint_norm(x, *statistics, *affine, momentum, norm.eps)
+    else:
+        y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
     if residual is not None:
         y = y + residual
     return y.relu() if norm.relu else y

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from scenelet.classifier import mean_probabilities
 from scenelet.data.cache import ClipFeatures
 from scenelet.data.table import Clip
+from scenelet.devices import ALONE, Place
 from scenelet.training.mixing import Mixer
 from scenelet.training.moves import Move
 
@@ -49,24 +50,43 @@ class EpochBatches:
     """The batches of one epoch; all its randomness comes from (seed, epoch).
 
     Each clip appears once, with one of its windows drawn at random. A last batch of a single clip
-    is left out: batch normalisation needs two.
+    is left out: batch normalisation needs two. So is one of fewer clips than there are devices.
 
-    Yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors.
+    Yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Several devices each get a
+    share of the batch, neighbouring clips, after all of it was drawn, moved and mixed: the shares of a batch are the
+    batch that one device gets.
     """
 
     def __init__(
-        self, clips: ClipSet, batch_size: int, moves: Iterable[Move], mixer: Mixer, seed: int, epoch: int
+        self,
+        clips: ClipSet,
+        batch_size: int,
+        moves: Iterable[Move],
+        mixer: Mixer,
+        seed: int,
+        epoch: int,
+        place: Place = ALONE,
     ) -> None:
         self.clips, self.batch_size, self.moves, self.mixer = clips, batch_size, tuple(moves), mixer
-        self.seed, self.epoch = seed, epoch
+        self.seed, self.epoch, self.place = seed, epoch, place
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
-        return full + (rest > 1)
+        return full + (rest >= max(2, self.place.world_size))
+
+    def weight(self, index: int) -> float:
+        """What the mean loss over this device's share of batch `index` counts: n_share devices / n_batch.
+
+        The mean over the devices of the losses, so weighted, is the mean over the batch, also where shares differ.
+        """
+        whole = min(self.batch_size, len(self.clips) - index * self.batch_size)
+        share = self.place.share(whole)
+        return float((share.stop - share.start) * self.place.world_size / whole)
 
     def dropout_seed(self) -> int:
-        """For the network's dropout in this epoch; drawn apart from what the batches draw."""
-        return int(np.random.default_rng([self.seed, self.epoch, 1]).integers(1 << 31))
+        """For the network's dropout in this epoch; drawn apart from what the batches draw, another on each device."""
+        own = [self.place.rank] if self.place.follows else []
+        return int(np.random.default_rng([self.seed, self.epoch, 1, *own]).integers(1 << 31))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -79,7 +99,9 @@ class EpochBatches:
             x = _load(features, rows[batch])
             for move in self.moves:
                 x = move(x, rng)
-            yield self.mixer(x, one_hot[self.clips.targets[batch]], rng)
+            x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
+            share = self.place.share(len(x))
+            yield x[share], y[share]
 
 
 def _load(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:

@@ -10,14 +10,18 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from scenelet.config import TrainerConfig
 from scenelet.console import NowAndThen, progress_bar, say
 from scenelet.nn import compiled
+from scenelet.nn.synchronise import synchronise
 from scenelet.process import keep_freed_memory
+from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
 
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
+ONE_DEVICE = TrainerConfig()
 BEST = "best.ckpt"
 
 
@@ -29,6 +33,7 @@ def train(
     select_best: bool = False,
     description: str = "Training",
     talk: bool = True,
+    trainer: TrainerConfig = ONE_DEVICE,
 ) -> None:
     """Train `module` in place, for its schedule's epochs.
 
@@ -40,11 +45,20 @@ def train(
         select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
         description: shown beside the progress bar.
         talk: say a line an epoch where there is no terminal for the bar, and not only one now and then.
+        trainer: how many devices; `module.place` says which of their processes this one is. The first one of a
+            machine starts its own command again for its other devices, and all of them come here.
+
+    Raises:
+        RunError: training diverged, or a process has ended before the others.
+        SystemExit: in a process that follows, when training failed.
     """
+    place = module.place
+    require_devices(trainer)
     keep_freed_memory()
     if talk and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
         say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
-    callbacks: list[Callback] = [_Progress(description, talk)]
+    callbacks: list[Callback] = [] if place.alone else [EndAtOnce()]
+    callbacks += [] if place.follows else [_Progress(description, talk)]
     loggers: list[Any] = []
     last: Path | None = None
     if folder is not None:
@@ -61,10 +75,11 @@ def train(
     with warnings.catch_warnings():
         # Lightning advises on data loaders, loggers and devices; none of it is about the user's data
         warnings.simplefilter("ignore")
-        lightnings = logging.getLogger("lightning.pytorch")
-        level = lightnings.level
-        lightnings.setLevel(logging.ERROR)
-        trainer = lightning.Trainer(
+        lightnings = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+        levels = [logger.level for logger in lightnings]
+        for logger in lightnings:
+            logger.setLevel(logging.ERROR)
+        runner = lightning.Trainer(
             max_epochs=module.schedule.epochs,
             precision="bf16-mixed" if takes_bf16(precision) else "32-true",
             callbacks=callbacks,
@@ -72,18 +87,24 @@ def train(
             enable_checkpointing=folder is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
-            devices=1,
             reload_dataloaders_every_n_epochs=1,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
+            **lightning_options(trainer, place),
         )
         try:
-            trainer.fit(module, ckpt_path=last, weights_only=True if last else None)
+            synchronise(module.network, module.joint_norms and not place.alone)
+            with together(runner, place):
+                runner.fit(module, ckpt_path=last, weights_only=True if last else None)
         except SystemExit:  # what Lightning makes of an interrupt
+            if place.follows:
+                raise
             raise KeyboardInterrupt from None
         finally:
-            lightnings.setLevel(level)
-        if folder is not None and select_best:
+            synchronise(module.network, False)
+            for logger, level in zip(lightnings, levels, strict=True):
+                logger.setLevel(level)
+        if folder is not None and select_best and not place.follows:
             best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
             module.load_state_dict(best["state_dict"])
         module.take_result()

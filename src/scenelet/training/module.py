@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scenelet.config import ScheduleConfig
+from scenelet.devices import ALONE, Place
 from scenelet.errors import RunError
 from scenelet.metrics import summary
 from scenelet.nn.dropout import reseed
-from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
+from scenelet.nn.synchronise import average_running_statistics
+from scenelet.training.batches import ClipSet, EpochBatches
+from scenelet.training.distributed import mean_over_devices, shared_probabilities
 from scenelet.training.schedule import learning_rate
 
 History = list[dict[str, float]]
@@ -36,6 +39,9 @@ class SceneModule(lightning.LightningModule):
             ones that they were made of (straight-through, Bengio et al. 2013); None: the weights themselves.
         teacher: another network, and the share of each label that is its softmax on the same batch (Hinton et al.
             2015, at temperature 1); None: labels as they are.
+        place: which of the processes this is, when several train together; `batches` are then its shares.
+        joint_norms: whether the norms' statistics are of all processes; else their running ones are averaged over the
+            processes at the end of each epoch.
     """
 
     def __init__(
@@ -48,6 +54,8 @@ class SceneModule(lightning.LightningModule):
         masks: Callable[[nn.Module, int], Masks] | None = None,
         quantize: Callable[[Tensor], Tensor] | None = None,
         teacher: tuple[nn.Module, float] | None = None,
+        place: Place = ALONE,
+        joint_norms: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
@@ -56,6 +64,7 @@ class SceneModule(lightning.LightningModule):
         self.masks: Masks = {}
         self._unrounded: list[Tensor] = []
         self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
+        self.place, self.joint_norms = place, joint_norms
         self.averaged: AveragedModel | None = None
         if schedule.average_epochs:
             # at most a quarter of the training, so that of the weights it began from exp(-4) = 2 % is left
@@ -63,6 +72,7 @@ class SceneModule(lightning.LightningModule):
             decay = math.exp(-1 / (epochs * len(batches(0))))
             average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+            self.averaged.requires_grad_(False)  # what waits for gradients would wait for its
         self.history: History = []
         self._losses: list[Tensor] = []
         self._started = 0.0
@@ -95,8 +105,8 @@ class SceneModule(lightning.LightningModule):
             self._apply_masks()
         reseed(self.network, self.batches(self.current_epoch).dropout_seed())
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Loss of one batch."""
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Loss of one batch, or what this device's share of it adds to the mean over the devices."""
         x, y = batch
         self._round()
         if self.teacher is not None:
@@ -104,6 +114,8 @@ class SceneModule(lightning.LightningModule):
             with torch.no_grad():
                 y = (1 - share) * y + share * network.to(x.device)(x).float().softmax(1)
         loss: Tensor = self.loss(self.network(x).float(), y)
+        if not self.place.alone:
+            loss = loss * self.batches(self.current_epoch).weight(index)
         self._losses.append(loss.detach())
         return loss
 
@@ -154,8 +166,16 @@ class SceneModule(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Note the epoch in `history`, and hand it to the loggers."""
-        loss = float(torch.stack(self._losses).mean())
+        losses = torch.stack(self._losses)
         finite = all(bool(torch.isfinite(p).all()) for p in self.network.parameters())
+        if not self.place.alone:
+            if not self.joint_norms:
+                average_running_statistics(self.network)
+                if self.averaged is not None:
+                    average_running_statistics(self.averaged)
+            # one that is not finite makes the mean so, and all devices end together
+            losses = mean_over_devices(losses if finite else losses * math.nan)
+        loss = float(losses.mean())
         if not math.isfinite(loss) or not finite:
             raise RunError(
                 f"epoch {self.current_epoch + 1}: training diverged; lower schedule.rate, or in fine-tuning prune.rate"
@@ -164,7 +184,7 @@ class SceneModule(lightning.LightningModule):
         rate = learning_rate(self.schedule, last_step, len(self._losses))
         row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}
         if self.validation is not None:
-            probabilities = clip_probabilities(self.result(), self.validation.features)
+            probabilities = shared_probabilities(self.result(), self.validation.features, self.place)
             labels = [str(k) for k in range(self.validation.classes)]
             measured = summary(self.validation.targets, probabilities, labels)
             row |= {f"validation_{key}": measured[key] for key in ("accuracy", "macro_accuracy", "log_loss")}

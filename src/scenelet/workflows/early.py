@@ -8,6 +8,7 @@ from scenelet.config import RunConfig, SplitConfig
 from scenelet.data.sources import load_table
 from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds, make_split
 from scenelet.data.table import ClipTable
+from scenelet.devices import Place, find_place
 from scenelet.errors import DataError, UsageError
 from scenelet.recipes.tables import SystemTable, load_table_of_systems
 from scenelet.run_folder import require_run
@@ -20,6 +21,34 @@ def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split
         SceneletError: as `load_table` and `make_split`.
     """
     make_split(load_table(data, audio_dir, three_classes), split)
+
+
+def require_shares(config: RunConfig) -> Place:
+    """Check that each device gets clips of every batch; gives the place of this process among those that train.
+
+    Raises:
+        UsageError: there are more devices than clips in a batch, or as `scenelet.devices.find_place`.
+    """
+    trainer, batch = config.trainer, config.schedule.batch_size
+    if trainer.world_size > batch:
+        raise UsageError(
+            f"trainer.devices x trainer.num_nodes is {trainer.world_size}, and schedule.batch_size {batch} leaves some"
+            " without a clip; raise it, or take fewer devices"
+        )
+    return find_place(trainer.devices, trainer.num_nodes)
+
+
+def require_one_device(config: RunConfig, what: str) -> None:
+    """Check that several devices are not asked of `what`, which trains on one.
+
+    Raises:
+        UsageError: they are.
+    """
+    if config.trainer.world_size > 1:
+        raise UsageError(
+            f"{what} trains on one device, and trainer.devices x trainer.num_nodes is {config.trainer.world_size}; set"
+            " both to 1, or use `scenelet train`"
+        )
 
 
 def require_compressible(run: Path, out: Path, sparsity: float | None, budget: int | None) -> None:
@@ -74,6 +103,8 @@ def plan(
         systems = systems.against(reference)
     budget = budget or systems.budget
     configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    for config in configs.values():
+        require_one_device(config, "reproduce")
     table = load_table(data, audio_dir, three_classes)
     return Plan(systems, budget, configs, table, _held_out(table, folds, cities))
 

@@ -27,6 +27,7 @@ from scenelet.files import make_folder, replace_file
 from scenelet.recipes import load_recipe
 from scenelet.run_folder import require_new
 from scenelet.workflows.compress import compress, prune_settings
+from scenelet.workflows.early import require_one_device
 from scenelet.workflows.fit import fit
 
 Paths = Iterable[str | os.PathLike[str]]
@@ -167,6 +168,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 raise UsageError("random_state and settings['seed'] both say the seed; leave one out")
             settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else state
         config = load_recipe(os.fspath(self.recipe), settings)
+        require_one_device(config, "SceneClassifier")
         prune = prune_settings(config.prune, self.sparsity, self.budget, self.dtype)
         return config.model_copy(update={"prune": prune})
 

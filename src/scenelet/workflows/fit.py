@@ -9,14 +9,16 @@ import torch
 
 from scenelet import modelfile
 from scenelet.compression.pack import pack
-from scenelet.config import RunConfig, setting_keys
-from scenelet.console import say, working
+from scenelet.config import RunConfig, TrainerConfig, setting_keys
+from scenelet.console import quiet, say, working
 from scenelet.data.sources import load_table
+from scenelet.devices import ALONE, Place, find_place
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
 from scenelet.run_folder import RESUME_MEND, is_begun, require_new
 from scenelet.training import run as runs
 from scenelet.training.batches import EpochBatches
+from scenelet.training.distributed import require_devices
 from scenelet.training.estimate import say_estimate
 from scenelet.training.loop import has_checkpoint, train
 from scenelet.training.losses import build_loss
@@ -24,6 +26,7 @@ from scenelet.training.mixing import UNMIXED, build_mixer
 from scenelet.training.module import SceneModule
 from scenelet.training.moves import build_moves
 from scenelet.wording import counted
+from scenelet.workflows.early import require_shares
 from scenelet.workflows.fit_network import DEPTHS, Limits, fit_network
 from scenelet.workflows.sides import Sides, load_sides, measure
 from scenelet.workflows.teacher import Teacher, find_teacher
@@ -43,13 +46,18 @@ def fit(
     cache_dir: Path | None = None,
     description: str = "Training",
     talk: bool = True,
+    trainer: TrainerConfig | None = None,
 ) -> dict[str, Any]:
     """Train on `data` into the run folder `out`; returns what `metrics.json` holds.
+
+    On several devices each has a process that comes here; the first talks, writes and returns so, the others return {}
+    when training is done. See docs/devices.md.
 
     Args:
         data: a TAU root, a class-per-folder tree, or a CSV/TSV.
         out: the run folder; must be new unless `resume`, or hold nothing but the CSV `data`.
-        config: the settings; None only with `resume`, which then takes the run's own.
+        config: the settings; None only with `resume`, which then takes the run's own. A resumed run must have the
+            same, but for `trainer`.
         recipe: what the settings are called, for the record.
         audio_dir: where a CSV's files lie, when not beside it.
         three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
@@ -61,55 +69,75 @@ def fit(
         cache_dir: of the feature cache; None: `scenelet.files.cache_folder()`.
         description: shown beside the progress bar.
         talk: say what was recognised and how the epochs go; the bar shows in any case.
+        trainer: where `config` is None, on what to go on: those of its settings that were set replace the run's.
 
     Raises:
         SceneletError: data, settings or run folder cannot be used.
+        SystemExit: in a process that follows another one, when training failed.
     """
-    if limits is not None and limits != Limits() and config is None:
-        raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
-    if config is not None and limits is not None and limits != Limits():
-        config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
-    config = _settings(data, out, config, resume)
-    if talk and resume and not is_begun(out):
-        say(f"{out}: holds no run yet, so one is begun")
-    source = runs.DataRecord(
-        path=str(data.resolve()),
-        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-        three_classes=three_classes,
-    )
-    sides = load_sides(source, config, cache_dir, talk)
-    mean, deviation = sides.band_statistics()
-    network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
-    # what a model file cannot hold is better known before training than after
-    modelfile.check(pack(network, sides.labels, config.features, config.window))
-    taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
-    _begin(out, config, recipe, sides, taught)
-    loss = build_loss(config.loss, sides.train.class_counts())
-    module = SceneModule(
-        network,
-        loss,
-        config.schedule,
-        epoch_batches(sides, config),
-        sides.validation,
-        teacher=None if taught is None else (taught.network, config.distil),
-    )
-    parameters = sum(p.numel() for p in network.parameters())
-    if talk:
-        epochs = f"{counted(config.schedule.epochs, 'epoch')} of {len(sides.train):,} clips"
-        by = "" if taught is None else f", taught by {taught.record['run']}"
-        say(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}")
-        if not (resume and has_checkpoint(out)):
-            say_estimate(module, config)
-    train(module, config.precision, out, resume, config.select == "validation", description, talk)
-    minutes = sum(row["seconds"] for row in module.history) / 60
+    devices = _devices(out, config, trainer)
+    place = find_place(devices.devices, devices.num_nodes)
+    require_devices(devices)
+    talk = talk and not place.follows
+    with quiet(place.follows):
+        if limits is not None and limits != Limits() and config is None:
+            raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
+        if config is not None and limits is not None and limits != Limits():
+            config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
+        config = _settings(data, out, config, resume, place)
+        config = config.model_copy(update={"trainer": devices})
+        require_shares(config)
+        if talk and resume and not is_begun(out):
+            say(f"{out}: holds no run yet, so one is begun")
+        source = runs.DataRecord(
+            path=str(data.resolve()),
+            audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
+            three_classes=three_classes,
+        )
+        sides = load_sides(source, config, cache_dir, talk)
+        mean, deviation = sides.band_statistics()
+        network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+        # what a model file cannot hold is better known before training than after
+        modelfile.check(pack(network, sides.labels, config.features, config.window))
+        taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
+        if len(sides.train) < devices.world_size:
+            raise UsageError(
+                f"{data}: {len(sides.train)} clips to train on are fewer than the {devices.world_size} devices; lower"
+                " trainer.devices or trainer.num_nodes"
+            )
+        if not place.follows:
+            _begin(out, config, recipe, sides, taught)
+        loss = build_loss(config.loss, sides.train.class_counts())
+        module = SceneModule(
+            network,
+            loss,
+            config.schedule,
+            epoch_batches(sides, config, place=place),
+            sides.validation,
+            teacher=None if taught is None else (taught.network, config.distil),
+            place=place,
+            joint_norms=devices.norms == "synchronised",
+        )
+        parameters = sum(p.numel() for p in network.parameters())
+        if talk:
+            epochs = f"{counted(config.schedule.epochs, 'epoch')} of {len(sides.train):,} clips"
+            by = "" if taught is None else f", taught by {taught.record['run']}"
+            on = "" if place.alone else f", on {place.world_size} devices"
+            say(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}{on}")
+            if place.alone and not (resume and has_checkpoint(out)):
+                say_estimate(module, config)
+        train(module, config.precision, out, resume, config.select == "validation", description, talk, devices)
+        if place.follows:
+            return {}
+        minutes = sum(row["seconds"] for row in module.history) / 60
 
-    with working("Measuring"):
-        metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
-    metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
-    runs.save_weights(out, network)
-    runs.plot_curves(out, module.history)
-    runs.write_metrics(out, metrics)
-    return metrics
+        with working("Measuring"):
+            metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
+        metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
+        runs.save_weights(out, network)
+        runs.plot_curves(out, module.history)
+        runs.write_metrics(out, metrics)
+        return metrics
 
 
 def _within(config: RunConfig, limits: Limits, labels: tuple[str, ...], talk: bool) -> RunConfig:
@@ -126,11 +154,13 @@ def _within(config: RunConfig, limits: Limits, labels: tuple[str, ...], talk: bo
     return config
 
 
-def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Callable[[int], EpochBatches]:
+def epoch_batches(
+    sides: Sides, config: RunConfig, first_epoch: int = 0, place: Place = ALONE
+) -> Callable[[int], EpochBatches]:
     """Epoch -> its batches, the first `mixing.until` of the schedule's epochs mixed.
 
     `first_epoch` is added to an epoch, so that fine-tuning goes on where training ended: it draws anew, and is
-    mixed only where training was to its end.
+    mixed only where training was to its end. `place` is whose shares of the batches they are.
     """
     moves, mixer = build_moves(config.mixing), build_mixer(config.mixing)
     whole = config.mixing.until == 1
@@ -138,17 +168,28 @@ def epoch_batches(sides: Sides, config: RunConfig, first_epoch: int = 0) -> Call
 
     def batches(epoch: int) -> EpochBatches:
         own = mixer if whole or first_epoch + epoch < mixed_epochs else UNMIXED
-        return EpochBatches(sides.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch)
+        return EpochBatches(
+            sides.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch, place
+        )
 
     return batches
 
 
-def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool) -> RunConfig:
+def _devices(out: Path, config: RunConfig | None, changes: TrainerConfig | None) -> TrainerConfig:
+    """What to train on: what the settings say, or the run's own settings with changes on top."""
+    if config is not None:
+        return config.trainer
+    own = runs.read_record(out).config.trainer if is_begun(out) else TrainerConfig()
+    return own if changes is None else own.model_copy(update=changes.model_dump(exclude_unset=True))
+
+
+def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, place: Place) -> RunConfig:
     """The settings to train with; refuses to write over a run, or to resume one with other settings."""
     if resume and is_begun(out):
         stored = runs.read_record(out).config
-        if config is not None and config != stored:
-            first = next(key for key in setting_keys() if _value(config, key) != _value(stored, key))
+        if config is not None and config.model_copy(update={"trainer": stored.trainer}) != stored:
+            keys = (key for key in setting_keys() if not key.startswith("trainer."))
+            first = next(key for key in keys if _value(config, key) != _value(stored, key))
             values = f"{first} was {_value(stored, first)!r} and is now {_value(config, first)!r}"
             raise RunError(
                 f"{out}: was begun with other settings ({values}); resume it with the same ones, or with none"
@@ -156,7 +197,7 @@ def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool) -> 
         return stored
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
-    if not resume:
+    if not resume and not place.follows:
         require_new(out, RESUME_MEND, beside=data)
     return config
 

@@ -31,7 +31,8 @@ def prune_and_tune(
 
     The rate falls linearly (the paper, section 5.1). Where the format is int8 or int4, every step computes with the
     rounded weights; those that are left at the end are what `scenelet.compression.quantize.round_network` rounds.
-    Without epochs the network is pruned only; with a sparsity of 0 it is trained on all the same.
+    Without epochs the network is pruned only; with a sparsity of 0 it is trained on all the same. It takes one device,
+    whatever the run was trained on.
 
     Args:
         network: trained; it teaches itself as it was, where `config.prune.distil` is above 0.
