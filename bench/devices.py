@@ -1,11 +1,12 @@
 """How far is a training on two devices from the same on one? Prints the table of docs/devices.md.
 
-    python bench/devices.py ESC10 [--steps 50] [--set KEY=VALUE]
+    python bench/devices.py ESC10 [--steps 50] [--set KEY=VALUE] [--double]
 
 The recipe `fast` in fp32, fold 1, with nothing mixed or moved: one process with one thread, against two gloo processes
 with the same batches. The loss of each step is noted by a hook, as the optimiser saw it (on two devices the mean of the
 weighted shares); the weights are those after the last step. As yardsticks, one process with two threads, and one with
-PyTorch's norms in place of the compiled ones. Nothing is timed.
+PyTorch's norms in place of the compiled ones. With --double everything is computed in float64, which tells rounding
+from mistakes; --eps is Adam's. Nothing is timed.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from scenelet.training.module import SceneModule
 from scenelet.workflows.fit import fit
 
 PLAIN = ["precision=fp32", "mixing.mode=none", "mixing.time_roll=0", 'split.fold="1"']
+DOUBLE, EPS = "SCENELET_BENCH_DOUBLE", "SCENELET_BENCH_EPS"
 LOSSES, FINAL = "losses.json", "final.pt"
 TWO, PER_DEVICE = "trainer.devices=2", "trainer.norms=per_device"
 
@@ -75,14 +77,37 @@ def start(
     return out
 
 
-def apart(run: Path, reference: Path) -> tuple[float, float]:
-    """The largest relative difference of a step's loss; the distance of all weights at the end over their length."""
+def compute_in_float64() -> None:
+    """What the package asks for in float32 is float64 from here on."""
+    torch.set_default_dtype(torch.float64)
+    setattr(torch.Tensor, "float", torch.Tensor.double)  # noqa: B010
+
+
+def set_eps(eps: float) -> None:
+    """Of Adam, in place of PyTorch's 1e-8."""
+    configure = SceneModule.configure_optimizers
+
+    def configure_optimizers(self: SceneModule) -> Any:
+        chosen = configure(self)
+        for group in chosen["optimizer"].param_groups:
+            group["eps"] = eps
+        return chosen
+
+    setattr(SceneModule, "configure_optimizers", configure_optimizers)  # noqa: B010
+
+
+def apart(run: Path, reference: Path) -> tuple[float, float, float]:
+    """The largest relative difference of a step's loss, of the first ten and of all; and of the weights at the end.
+
+    The latter is the distance of all weights over their length.
+    """
     losses = [json.loads((one / LOSSES).read_text()) for one in (run, reference)]
     found, expected = (torch.load(one / FINAL, weights_only=True) for one in (run, reference))
     learnt = [name for name in expected if name.endswith(("weight", "bias"))]
     squares = sum(float((found[name].double() - expected[name].double()).square().sum()) for name in learnt)
     length = sum(float(expected[name].double().square().sum()) for name in learnt)
-    return max(abs(a - b) / abs(b) for a, b in zip(*losses, strict=True)), math.sqrt(squares / length)
+    each = [abs(a - b) / abs(b) for a, b in zip(*losses, strict=True)]
+    return max(each[:10]), max(each), math.sqrt(squares / length)
 
 
 def table(data: Path, changes: list[str], steps: int, folder: Path) -> None:
@@ -98,10 +123,12 @@ def table(data: Path, changes: list[str], steps: int, folder: Path) -> None:
         "two devices, one, two again, by checkpoints": start(data, moved, [*changes, TWO], steps),
         "two devices, `per_device`": start(data, folder / "each", [*changes, TWO, PER_DEVICE], steps),
     }
-    print(f"| against one process with 1 thread, {steps} steps | a step's loss | weights at the end |\n|---|---|---|")
+    print(
+        f"| against one process with 1 thread, {steps} steps | loss, first 10 steps | loss, all | weights at the end |"
+    )
+    print("|---|---|---|---|")
     for name, run in rows.items():
-        loss, weights = apart(run, reference)
-        print(f"| {name} | {loss:.1e} | {weights:.1e} |")
+        print(f"| {name} | {' | '.join(f'{value:.1e}' for value in apart(run, reference))} |")
 
 
 def main() -> None:
@@ -110,9 +137,17 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="ESC-10")
     parser.add_argument("--steps", type=int, default=50, help="of each training; of more than two epochs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="on top, in all trainings")
+    parser.add_argument("--double", action="store_true", help="compute in float64")
+    parser.add_argument("--eps", default=os.environ.get(EPS), help="of Adam")
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.double or os.environ.get(DOUBLE):
+        os.environ[DOUBLE] = "1"  # for the processes that this one starts
+        compute_in_float64()
+    if options.eps is not None:
+        os.environ[EPS] = options.eps
+        set_eps(float(options.eps))
     if options.out is not None:
         work(options.data, options.out, options.set, options.steps, options.epochs)
     with tempfile.TemporaryDirectory() as folder:
