@@ -1,5 +1,6 @@
 """Benchmarks measure the same thing on both sides, and report what was measured; nothing here is timed."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def test_the_page_says_what_was_measured() -> None:
         "cold": {"ours": [run], "reference": [run]},
         "long": [{"minutes": 10, **run}],
         "bulk": {
+            "command": "scenelet bench --only bulk",
+            "machine": {"processor": "q", "cores": 2, "system": "s", "python": "3", "packages": {"b": "2"}},
             "model": "esc10",
             "inputs": 1000,
             "cores": 2,
@@ -122,6 +125,7 @@ def test_the_page_says_what_was_measured() -> None:
     assert "need 2.0 ms" in page
     assert "| Ray, 2 | 5.0 (4.0-6.0) | 200 |" in page
     assert "has 1.89 times the throughput of Ray on one, and 0.89 of the local" in page
+    assert "By `scenelet bench --only bulk` on 2 cores of q, s; Python 3, b 2." in page
     assert "| mean | 1.00e-03 | 2.00e-03 | 4.00e-03 |" in page
     assert set(ROWS) < set(PARTS)
 
@@ -130,6 +134,20 @@ def test_bulk_is_measured_on_seconds_of_the_recordings(place: Path) -> None:
     manifest = bulk.write_manifest(place, 5)
     assert manifest.read_text().split() == ["path", *(f"seconds/{k:03}.wav" for k in (0, 1, 0, 1, 0))]
     assert all(info(place / "seconds" / f"{k:03}.wav").seconds == 1 for k in (0, 1))
+
+
+def test_bulk_alone_takes_its_place_in_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = json.loads((Path(__file__).parents[2] / "docs" / "benchmarks.json").read_text())
+    (tmp_path / "benchmarks.json").write_text(json.dumps(page))
+    seconds = {"ray": [2.0], "local": [1.0], "ray_alone": [3.0]}
+    monkeypatch.setattr(bulk, "measure", lambda *_: {"model": "m", "inputs": 10, "cores": 2, "seconds": seconds})
+    monkeypatch.setattr(inputs, "FILES", 0)
+    found = bench(tmp_path, ["bulk"], command="this one")
+    assert found["bulk"]["command"] == "this one"
+    assert {key: value for key, value in found.items() if key != "bulk"} == {
+        key: value for key, value in page.items() if key != "bulk"
+    }
+    assert "Ray on 2 processors has 1.50 times" in (tmp_path / "benchmarks.md").read_text()
 
 
 def test_the_norms_bytes_are_those_of_the_passes(place: Path) -> None:

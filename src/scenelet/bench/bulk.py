@@ -13,13 +13,13 @@ from scenelet.bench.timing import PAUSE, one_command
 from scenelet.console import say
 from scenelet.parallel import cores
 
-INPUTS, SECONDS = 30_000, 1
+INPUTS, SECONDS = 20_000, 1
 MODEL = "esc10"
 ROUNDS = 3
 
 
 def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
-    """Wall seconds of whole commands, starting up included, in turn."""
+    """Wall seconds of whole commands, starting up included, in turn; `place` is `inputs.write_recordings`'s."""
     manifest = write_manifest(place, count)
     ways = {"ray": ("ray", cores()), "local": ("local", cores()), "ray_alone": ("ray", 1)}
     seconds: dict[str, list[float]] = {way: [] for way in ways}

@@ -40,12 +40,10 @@ step in bf16; a copy moves {gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, whi
 def markdown(found: dict[str, Any]) -> str:
     """`benchmarks.md`."""
     machine = found["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `{found['command']}`. Machine: {machine['cores']} cores of {machine['processor']},"
-        f" {machine['system']}; Python {machine['python']}, {packages};"
+        f"Written by `{found['command']}`. Machine: {_machine(machine)};"
         f" {'norms compiled' if machine['compiler'] else 'no C++ compiler'}. {found['rounds']} rounds"
         " (3 for folders).",
     ]
@@ -69,6 +67,11 @@ def markdown(found: dict[str, Any]) -> str:
     if "drift" in found:
         lines += _drift(found["drift"])
     return "\n".join(lines)
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return f"{machine['cores']} cores of {machine['processor']}, {machine['system']}; Python {machine['python']}, {packages}"
 
 
 def _exported(rows: list[dict[str, Any]]) -> list[str]:
@@ -140,7 +143,7 @@ def _bulk(bulk: dict[str, Any]) -> list[str]:
         "## Bulk prediction",
         "",
         f"`scenelet predict {bulk['model']} MANIFEST --out DIR` on {count:,} inputs of 1 s (mono, 48 kHz, 16 bit); the"
-        " whole command, starting up included (Ray's cluster too).",
+        f" whole command, starting up included (Ray's cluster too). By `{bulk['command']}` on {_machine(bulk['machine'])}.",
         "",
         "| engine, workers | seconds | inputs a second |",
         "|---|---|---|",
