@@ -13,7 +13,7 @@ from scenelet.bench.timing import PAUSE, one_command
 from scenelet.console import say
 from scenelet.parallel import cores
 
-INPUTS, SECONDS = 20_000, 1
+INPUTS, SECONDS = 30_000, 1
 MODEL = "esc10"
 ROUNDS = 3
 

@@ -71,7 +71,8 @@ def markdown(found: dict[str, Any]) -> str:
 
 def _machine(machine: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
-    return f"{machine['cores']} cores of {machine['processor']}, {machine['system']}; Python {machine['python']}, {packages}"
+    cores = f"{machine['cores']} cores of {machine['processor']}, {machine['system']}"
+    return f"{cores}; Python {machine['python']}, {packages}"
 
 
 def _exported(rows: list[dict[str, Any]]) -> list[str]:
@@ -143,7 +144,8 @@ def _bulk(bulk: dict[str, Any]) -> list[str]:
         "## Bulk prediction",
         "",
         f"`scenelet predict {bulk['model']} MANIFEST --out DIR` on {count:,} inputs of 1 s (mono, 48 kHz, 16 bit); the"
-        f" whole command, starting up included (Ray's cluster too). By `{bulk['command']}` on {_machine(bulk['machine'])}.",
+        " whole command, starting up included (Ray's cluster too)."
+        f" By `{bulk['command']}` on {_machine(bulk['machine'])}.",
         "",
         "| engine, workers | seconds | inputs a second |",
         "|---|---|---|",

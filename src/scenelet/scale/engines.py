@@ -28,8 +28,8 @@ Engine = Callable[[str, str, Sequence[int], int | None], Generator[Report, None,
 CONNECT_SECONDS = 10.0
 RETRIES = 3
 """How often a task of Ray's is begun again whose worker or node has died."""
-BLOCKS = 4000
-"""Tasks that Ray is given at most: with more shards a task does several."""
+TOGETHER, BLOCKS = 4, 4000
+"""Shards of a task of Ray's, between which a worker waits for some tenths of a second; and tasks at most."""
 OBJECT_STORE = 100_000_000
 """Bytes for a cluster of our own: it holds numbers of shards and reports."""
 
@@ -106,7 +106,9 @@ def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None
         with warnings.catch_warnings():
             # the way to limit retries; releases that have no longer got it are kept out by pyproject.toml
             warnings.filterwarnings("ignore", ".*ray_remote_args.*")
-            blocks = min(len(shards), BLOCKS)
+            # but tasks enough for every processor to have several, so that all end at about the same time
+            together = min(TOGETHER, max(1, len(shards) // (TOGETHER * int(ray.cluster_resources().get("CPU", 1)))))
+            blocks = min(-(-len(shards) // together), BLOCKS)
             items = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=blocks)
             work = functools.partial(_do_batch, place, fingerprint)
             done = items.map_batches(work, batch_size=1, num_cpus=1, concurrency=workers, max_retries=RETRIES)
