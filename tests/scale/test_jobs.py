@@ -263,5 +263,12 @@ def test_workers_end_with_their_driver(model: str, archive: Archive, tmp_path: P
         assert not alive
 
 
+@pytest.mark.parametrize(
+    ("shards", "processors", "expected"), [(1, 2, 1), (10, 2, 10), (79, 2, 20), (79, 100, 79), (10**6, 100, 4000)]
+)
+def test_tasks_of_ray(shards: int, processors: int, expected: int) -> None:
+    assert engines.tasks(shards, processors) == expected
+
+
 def test_shard_size() -> None:
     assert [shard_size(n) for n in (1, 16, 17, 1000, 4096, 10**6)] == [1, 1, 2, 63, 256, 256]

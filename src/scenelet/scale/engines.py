@@ -106,9 +106,8 @@ def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None
         with warnings.catch_warnings():
             # the way to limit retries; releases that have no longer got it are kept out by pyproject.toml
             warnings.filterwarnings("ignore", ".*ray_remote_args.*")
-            # but tasks enough for every processor to have several, so that all end at about the same time
-            together = min(TOGETHER, max(1, len(shards) // (TOGETHER * int(ray.cluster_resources().get("CPU", 1)))))
-            blocks = min(-(-len(shards) // together), BLOCKS)
+            processors = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[attr-defined]  # it is there
+            blocks = tasks(len(shards), max(1, processors))
             items = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=blocks)
             work = functools.partial(_do_batch, place, fingerprint)
             done = items.map_batches(work, batch_size=1, num_cpus=1, concurrency=workers, max_retries=RETRIES)
@@ -136,6 +135,15 @@ def _connect(workers: int | None) -> None:
         raise UsageError(
             f"RAY_ADDRESS is {address}: no cluster answers there ({error}); start one, or unset it"
         ) from None
+
+
+def tasks(shards: int, processors: int) -> int:
+    """How many tasks are made of so many shards: of several each, but several for each processor.
+
+    So all processors end at about the same time.
+    """
+    together = min(TOGETHER, max(1, shards // (TOGETHER * processors)))
+    return min(-(-shards // together), BLOCKS)
 
 
 def _do_batch(place: str, fingerprint: str, batch: dict[str, Any]) -> dict[str, Any]:
