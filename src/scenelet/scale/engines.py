@@ -106,7 +106,7 @@ def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None
         with warnings.catch_warnings():
             # the way to limit retries; releases that have no longer got it are kept out by pyproject.toml
             warnings.filterwarnings("ignore", ".*ray_remote_args.*")
-            processors = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[attr-defined,no-untyped-call]
+            processors = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
             blocks = tasks(len(shards), max(1, processors))
             items = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=blocks)
             work = functools.partial(_do_batch, place, fingerprint)
