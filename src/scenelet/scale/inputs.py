@@ -1,13 +1,12 @@
 """A path or URL of a recording -> what `Classifier.predict` takes."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from scenelet.errors import AudioError
-from scenelet.scale.remote import RefusedError, fetch, is_url, plain
+from scenelet.scale.remote import RefusedError, copied, is_url, plain
 
 
 @contextlib.contextmanager
@@ -23,12 +22,9 @@ def recording(place: str) -> Iterator[Path | BinaryIO]:
     if not is_url(place):
         yield Path(place)
         return
-    with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
-        copy = Path(scratch, "copy")
+    with contextlib.ExitStack() as stack:
         try:
-            fetch(place, copy)
+            file = stack.enter_context(copied(place))
         except RefusedError as error:
             raise AudioError(str(error)) from None
-        with copy.open("rb") as file:
-            file.raw.name = place  # type: ignore[attr-defined]  # what errors call it
-            yield file
+        yield file

@@ -1,12 +1,10 @@
 """The manifest: a table of paths or URLs (CSV, Parquet), or a folder of recordings -> inputs in their order."""
 
-import contextlib
 import csv
 import hashlib
 import io
 import itertools
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from scenelet.data.rows import DELIMITERS
 from scenelet.errors import DataError, OutputError
 from scenelet.files import visible_files
 from scenelet.recordings import EXTENSIONS
-from scenelet.scale.remote import WEB, RefusedError, fetch, is_url, plain, reason
+from scenelet.scale.remote import WEB, RefusedError, copied, is_url, plain, reason
 from scenelet.scale.storage import parent
 
 COLUMNS = ("path", "url", "filename", "file")
@@ -71,7 +69,7 @@ def inputs(place: str) -> Iterator[str]:
             return
         if is_url(place) and place.endswith("/"):
             raise DataError(f"{place}: a folder behind a URL; list its recordings in a CSV or Parquet file")
-        with _reading(place) as file:
+        with copied(place) if is_url(place) else open(place, "rb") as file:
             name = place.partition("?")[0] if place.startswith(WEB) else place
             if name.lower().endswith((".parquet", ".pq")):
                 yield from _of_parquet(place, file)
@@ -123,19 +121,6 @@ class _Count:
             self._hash.update(len(data).to_bytes(4, "little") + data)
             self.inputs += 1
             yield text
-
-
-@contextlib.contextmanager
-def _reading(place: str) -> Iterator[BinaryIO]:
-    if not is_url(place):
-        with open(place, "rb") as file:
-            yield file
-        return
-    with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
-        copy = Path(scratch, "copy")
-        fetch(place, copy)
-        with copy.open("rb") as file:
-            yield file
 
 
 def opened(file: BinaryIO) -> parquet.ParquetFile:

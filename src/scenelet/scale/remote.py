@@ -1,11 +1,13 @@
 """Files behind URLs, fetched whole, and what their hosts say of them in our words."""
 
+import contextlib
 import errno
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 
@@ -75,6 +77,17 @@ def fetch(place: str, copy: Path) -> None:
                     f"{place}: cannot be reached ({reason(error)}); run the same command again later"
                 ) from None
         time.sleep(PAUSE_SECONDS * 2**attempt)
+
+
+@contextlib.contextmanager
+def copied(place: str) -> Iterator[BinaryIO]:
+    """A temporary copy of what a URL leads to, open to read; it goes away. Raises as `fetch`."""
+    with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
+        copy = Path(scratch, "copy")
+        fetch(place, copy)
+        with copy.open("rb") as file:
+            file.raw.name = place  # type: ignore[attr-defined]  # what errors call it
+            yield file
 
 
 def reason(error: BaseException) -> str:

@@ -21,8 +21,8 @@ from scenelet.training.module import SceneModule
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
-ONE_DEVICE = TrainerConfig()
 BEST = "best.ckpt"
+ONE_DEVICE = TrainerConfig()
 
 
 def train(
