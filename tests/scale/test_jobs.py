@@ -1,6 +1,7 @@
 """A job that is cut goes on, and nothing of another job mixes with it."""
 
 import hashlib
+import heapq
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archive import Archive, parts_of, rows_of, write_manifest
 from scenelet import modelfile
@@ -263,11 +266,23 @@ def test_workers_end_with_their_driver(model: str, archive: Archive, tmp_path: P
         assert not alive
 
 
-@pytest.mark.parametrize(
-    ("shards", "processors", "expected"), [(1, 2, 1), (10, 2, 10), (79, 2, 20), (79, 100, 79), (10**6, 100, 4000)]
-)
-def test_tasks_of_ray(shards: int, processors: int, expected: int) -> None:
-    assert engines.tasks(shards, processors) == expected
+@given(st.integers(1, 2000), st.integers(1, 50))
+def test_tasks_of_ray(count: int, processors: int) -> None:
+    shards = range(3, 3 + count)
+    found = engines.tasks(shards, processors)
+    assert [shard for task in found for shard in task] == list(shards)
+    busy = [0] * processors
+    for task in found:
+        heapq.heappush(busy, heapq.heappop(busy) + len(task))
+    assert max(busy) <= count / processors + 1  # no processor works long after the others
+
+
+def test_sizes_of_tasks() -> None:
+    assert [len(task) for task in engines.tasks(range(32), 2)] == [8, 6, 4, 3, 2, 2] + 7 * [1]
+    assert [len(task) for task in engines.tasks(range(118), 2)][:6] == [16, 16, 16, 16, 13, 10]
+    many = [len(task) for task in engines.tasks(range(10**6), 100)]
+    assert max(many) == 250
+    assert len(many) < 6000
 
 
 def test_shard_size() -> None:

@@ -1,10 +1,13 @@
 """The Ray engine on a cluster of its own: the same parts as the local one, also when a worker is killed meanwhile.
 
+What kills every worker is left out, and nothing else.
+
 Nodes and drivers that die: `bench/bulk.py`, which takes minutes.
 """
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -47,3 +50,29 @@ def test_a_worker_dies(model: str, archive: Archive, tmp_path: Path) -> None:
     assert parts_of(tmp_path / "ray") == expected
     summary = json.loads(out)  # nothing of Ray's on stdout
     assert (summary["inputs"], summary["errors"]) == (60 * len(archive.names), 60 * len(archive.bad))
+
+
+DEADLY = """
+import os, sys
+sys.addaudithook(lambda event, words: os._exit(1) if event == "open" and "deadly" in str(words[0]) else None)
+"""
+WITHOUT_RETRIES = """
+import sys
+from scenelet.scale import engines, run
+engines.RETRIES = 0
+run.predict(*sys.argv[1:], engine="ray", workers=1, shard=1)
+"""
+
+
+def test_a_recording_that_kills_its_worker(model: str, archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DEADLY)
+    place = archive.manifest.with_name("clips")
+    (place / "deadly.wav").write_bytes((place / "0.wav").read_bytes())
+    names = [name for name in archive.names if name not in archive.bad][:12]
+    write_manifest(archive.manifest, [names[0], "clips/deadly.wav", *names[1:]])  # in the first task, which has several
+    command = [sys.executable, "-c", WITHOUT_RETRIES, model, str(archive.manifest), str(tmp_path / "out")]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert "OutputError" in done.stderr
+    assert "1 of 13 parts could not be made (their workers died again and again" in done.stderr
+    assert [int(name.split("-")[1]) for name in sorted(parts_of(tmp_path / "out"))] == [0, *range(2, 13)]

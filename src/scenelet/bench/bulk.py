@@ -13,16 +13,20 @@ from scenelet.bench.timing import PAUSE, one_command
 from scenelet.console import say
 from scenelet.parallel import cores
 
-INPUTS, SECONDS = 30_000, 1
+INPUTS, SECONDS = 60_000, 1
 MODEL = "esc10"
 ROUNDS = 3
 
 
 def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
-    """Wall seconds of whole commands, starting up included, in turn; `place` is `inputs.write_recordings`'s."""
+    """Wall seconds of whole commands, starting up included, in turn; `place` is `inputs.write_recordings`'s.
+
+    `around`: those of them before the first part is there, or after the last.
+    """
     manifest = write_manifest(place, count)
     ways = {"ray": ("ray", cores()), "local": ("local", cores()), "ray_alone": ("ray", 1)}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
+    around: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(min(rounds, ROUNDS)):
         for way, (engine, workers) in ways.items():
             out = place / "bulk"
@@ -30,9 +34,11 @@ def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
             command = [str(Path(sys.executable).with_name("scenelet")), "predict", MODEL, str(manifest), "--quiet"]
             how = ["--out", str(out), "--engine", engine, "--workers", str(workers)]
             seconds[way].append(one_command([*command, *how])["seconds"])
-            say(f"{engine}, {workers}: {seconds[way][-1]:.1f} s")
+            ends = [path.stat().st_mtime for path in out.glob("part-*")]
+            around[way].append(seconds[way][-1] - (max(ends) - min(ends)))
+            say(f"{engine}, {workers}: {seconds[way][-1]:.1f} s, of them {around[way][-1]:.1f} before and after")
             shutil.rmtree(out)
-    return {"model": MODEL, "inputs": count, "cores": cores(), "seconds": seconds}
+    return {"model": MODEL, "inputs": count, "cores": cores(), "seconds": seconds, "around": around}
 
 
 def write_manifest(place: Path, count: int) -> Path:

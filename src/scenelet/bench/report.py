@@ -147,10 +147,10 @@ def _bulk(bulk: dict[str, Any]) -> list[str]:
         " whole command, starting up included (Ray's cluster too)."
         f" By `{bulk['command']}` on {_machine(bulk['machine'])}.",
         "",
-        "| engine, workers | seconds | inputs a second |",
-        "|---|---|---|",
+        "| engine, workers | seconds | of them before the first part is there, and after the last | inputs a second |",
+        "|---|---|---|---|",
         *(
-            f"| {names[way]} | {_spread(values)} | {int(count / middle[way])} |"
+            f"| {names[way]} | {_spread(values)} | {_spread(bulk['around'][way])} | {int(count / middle[way])} |"
             for way, values in bulk["seconds"].items()
         ),
         "",

@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal, cast
@@ -28,8 +28,8 @@ Engine = Callable[[str, str, Sequence[int], int | None], Generator[Report, None,
 CONNECT_SECONDS = 10.0
 RETRIES = 3
 """How often a task of Ray's is begun again whose worker or node has died."""
-TOGETHER, BLOCKS = 4, 4000
-"""Shards of a task of Ray's, between which a worker waits for some tenths of a second; and tasks at most."""
+TOGETHER, TASKS = 16, 4000
+"""Shards of a task of Ray's at most, and tasks, about; the first gives way. Between tasks a worker waits for a while."""
 OBJECT_STORE = 100_000_000
 """Bytes for a cluster of our own: it holds numbers of shards and reports."""
 
@@ -86,8 +86,9 @@ def _end_with_driver() -> None:
 def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[Report, None, None]:
     """As tasks of Ray Data, on the cluster that `RAY_ADDRESS` names, else on one of our own on this machine.
 
-    A task takes one processor. Where a worker or a node dies, Ray gives its tasks to others; a task whose workers die
-    three times more is left out, and its shards' reports are missing. Ray prints to stdout.
+    A task takes one processor. Where a worker or a node dies, Ray gives its tasks to others. What a task leaves undone
+    whose workers die three times more is tried once more, a shard a task; reports of what is left then are missing.
+    Ray prints to stdout.
 
     Raises:
         UsageError: nobody answers at `RAY_ADDRESS`.
@@ -100,21 +101,19 @@ def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None
         _connect(workers)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
-    before = context.enable_progress_bars, context.max_errored_blocks
-    context.enable_progress_bars, context.max_errored_blocks = False, -1
+    before = context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size
+    # a report is handed on as soon as it is there
+    context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size = False, -1, 1
     try:
-        with warnings.catch_warnings():
-            # the way to limit retries; releases that have no longer got it are kept out by pyproject.toml
-            warnings.filterwarnings("ignore", ".*ray_remote_args.*")
-            processors = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
-            blocks = tasks(len(shards), max(1, processors))
-            items = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=blocks)
-            work = functools.partial(_do_batch, place, fingerprint)
-            done = items.map_batches(work, batch_size=1, num_cpus=1, concurrency=workers, max_retries=RETRIES)
-        for row in done.iter_rows():
-            yield cast(Report, row)
+        processors = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        left = set(shards)
+        for report in _as_tasks(place, fingerprint, tasks(shards, processors), workers):
+            left.discard(report["shard"])
+            yield report
+        if len(left) < len(shards):
+            yield from _as_tasks(place, fingerprint, [[shard] for shard in sorted(left)], workers)
     finally:
-        context.enable_progress_bars, context.max_errored_blocks = before
+        context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size = before
         if began:
             ray.shutdown()
 
@@ -137,20 +136,44 @@ def _connect(workers: int | None) -> None:
         ) from None
 
 
-def tasks(shards: int, processors: int) -> int:
-    """How many tasks are made of so many shards: of several each, but several for each processor.
+def tasks(shards: Sequence[int], processors: int) -> list[Sequence[int]]:
+    """The shards of each task: many at first, one at the end, so that all processors end at about the same time.
 
-    So all processors end at about the same time.
+    A task is half of a processor's share of what is left (guided self-scheduling, Polychronopoulos and Kuck 1987).
     """
-    together = min(TOGETHER, max(1, shards // (TOGETHER * processors)))
-    return min(-(-shards // together), BLOCKS)
+    most, found = max(TOGETHER, -(-len(shards) // TASKS)), list[Sequence[int]]()
+    while shards:
+        size = min(most, max(1, len(shards) // (2 * processors)))
+        found.append(shards[:size])
+        shards = shards[size:]
+    return found
 
 
-def _do_batch(place: str, fingerprint: str, batch: dict[str, Any]) -> dict[str, Any]:
-    """A batch is one shard. From values by column to the same, as Ray wants it."""
+def _as_tasks(
+    place: str, fingerprint: str, groups: Sequence[Sequence[int]], workers: int | None
+) -> Generator[Report, None, None]:
+    """Reports of the shards of each group, which is a task."""
+    if not groups:
+        return
+    import ray.data
+
+    rows = [{"shards": list(group)} for group in groups]
+    with warnings.catch_warnings():
+        # the way to limit retries; releases that have no longer got it are kept out by pyproject.toml
+        warnings.filterwarnings("ignore", ".*ray_remote_args.*")
+        items = ray.data.from_items(rows, override_num_blocks=len(rows))
+        work = functools.partial(_do_task, place, fingerprint)
+        done = items.map_batches(work, batch_size=1, num_cpus=1, concurrency=workers, max_retries=RETRIES)
+    for row in done.iter_rows():
+        yield cast(Report, row)
+
+
+def _do_task(place: str, fingerprint: str, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A batch is one task. From values by column to the same, as Ray wants it."""
     keep_freed_memory()
-    (shard,) = batch["shard"]
-    return {name: [value] for name, value in do_shard(place, fingerprint, int(shard)).items()}
+    (shards,) = batch["shards"]
+    for shard in shards:
+        yield {name: [value] for name, value in do_shard(place, fingerprint, int(shard)).items()}
 
 
 def by_name(name: EngineName) -> Engine:
