@@ -173,3 +173,18 @@ def test_a_run_begun_on_one_device_goes_on_with_two(
     assert ran.returncode == 0, ran.stderr
     assert "resuming after epoch 2 of 4" in ran.stderr
     require_same(tmp_path / "run", undisturbed)
+
+
+def test_norms_of_each_device_are_one_network_at_the_end_of_an_epoch(
+    tone_set: Path, settings: list[str], undisturbed: Path, tmp_path: Path
+) -> None:
+    """The first device alone measures the trained network, both together the last epoch's."""
+    own = [*settings, "select=last", "schedule.average_epochs=0", "trainer.devices=2", "trainer.norms=per_device"]
+    ran = command(tone_set, "--out", tmp_path / "run", *changes(own))
+    assert ran.returncode == 0, ran.stderr
+    metrics = runs.read_metrics(tmp_path / "run")
+    losses = [row["loss"] for row in metrics["history"]]
+    synchronised = [row["loss"] for row in runs.read_metrics(undisturbed)["history"]]
+    assert losses != pytest.approx(synchronised, rel=1e-3)
+    assert losses == pytest.approx(synchronised, rel=0.5)
+    assert metrics["history"][-1]["validation_log_loss"] == pytest.approx(metrics["validation"]["log_loss"], rel=1e-5)

@@ -29,7 +29,7 @@ CONNECT_SECONDS = 10.0
 RETRIES = 3
 """How often a task of Ray's is begun again whose worker or node has died."""
 TOGETHER, TASKS = 16, 4000
-"""Shards of a task of Ray's at most, and tasks, about; the first gives way. Between tasks a worker waits for a while."""
+"""Shards of a task of Ray's at most, for between tasks a worker waits; more of them where tasks would be too many."""
 OBJECT_STORE = 100_000_000
 """Bytes for a cluster of our own: it holds numbers of shards and reports."""
 
