@@ -141,11 +141,11 @@ def tasks(shards: Sequence[int], processors: int) -> list[Sequence[int]]:
 
     A task is half of a processor's share of what is left (guided self-scheduling, Polychronopoulos and Kuck 1987).
     """
-    most, found = max(TOGETHER, -(-len(shards) // TASKS)), list[Sequence[int]]()
-    while shards:
-        size = min(most, max(1, len(shards) // (2 * processors)))
-        found.append(shards[:size])
-        shards = shards[size:]
+    most, found, start = max(TOGETHER, -(-len(shards) // TASKS)), list[Sequence[int]](), 0
+    while start < len(shards):
+        size = min(most, max(1, (len(shards) - start) // (2 * processors)))
+        found.append(shards[start : start + size])
+        start += size
     return found
 
 
