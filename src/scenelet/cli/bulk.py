@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scenelet.cli.formats import RowFormat
 from scenelet.console import complain, say
 from scenelet.errors import UsageError
+from scenelet.wording import counted
 
 if TYPE_CHECKING:
     from scenelet.scale.run import Summary
@@ -50,7 +51,7 @@ def say_summary(summary: "Summary", out: str, format: RowFormat) -> None:
     elif format is RowFormat.csv:
         print(",".join(about), ",".join(map(str, about.values())), sep="\n")
     else:
-        counts = ("inputs", "windows", "errors", "parts")
-        print(", ".join(f"{about[name]:,} {name}" for name in counts))
+        counts = ("input", "window", "error", "part")
+        print(", ".join(counted(about[f"{name}s"], name) for name in counts))
     if summary.workers:
-        say(f"{summary.workers} workers, each within {summary.peak_bytes / 1e6:,.0f} MB: {out}")
+        say(f"{counted(summary.workers, 'worker')}, each within {summary.peak_bytes / 1e6:,.0f} MB: {out}")
