@@ -1,5 +1,6 @@
 """What runs a network: ONNX Runtime, or OpenVINO where it is installed and asked for."""
 
+import importlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -41,11 +42,22 @@ def open_network(
         ModelFileError: the model's nodes and arrays do not fit together.
         UsageError: no runtime has this name, or it is not installed.
     """
+    require_runtime(runtime)
+    return _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers)
+
+
+def require_runtime(runtime: str) -> None:
+    """Raises UsageError where no runtime has this name, or it is not installed."""
     if runtime not in _RUNTIMES:
         raise UsageError(
             f"no runtime is named {runtime!r}{did_you_mean(runtime, _RUNTIMES)}; known: {', '.join(_RUNTIMES)}"
         )
-    return _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers)
+    try:
+        importlib.import_module(runtime)
+    except ModuleNotFoundError:
+        raise UsageError(
+            f'the runtime {runtime} is not installed; pip install "scenelet[{runtime}]", or ".[{runtime}]" in a clone'
+        ) from None
 
 
 def make_session(
@@ -87,12 +99,8 @@ _FIRST = threading.Lock()
 
 
 def _openvino(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int) -> Network:
-    try:
-        import openvino
-    except ModuleNotFoundError:
-        raise UsageError(
-            'the runtime openvino is not installed; pip install "scenelet[openvino]", or ".[openvino]" in a clone'
-        ) from None
+    import openvino
+
     core = openvino.Core()
     graph = to_onnx(nodes, arrays, input_shape)
     settings = {

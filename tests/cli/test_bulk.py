@@ -1,6 +1,7 @@
 """`scenelet predict --out` and `scenelet features` on the command line."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,9 @@ def test_predict(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: s
     assert err.count("error: ") == 5
     code, out, err = run(capsys, monkeypatch, *command, "--format", "json", "--quiet")
     assert json.loads(out)["inputs"] == 12
-    assert err.count("\n") == 5
+    *errors, where = err.splitlines()
+    assert [error.startswith("error: ") for error in errors] == 5 * [True]
+    assert where == f"all: {tmp_path / 'out'}/_job/errors.csv; --redo reads them again, once they are mended"
     code, out, _ = run(capsys, monkeypatch, *command, "--format", "csv")
     assert out.splitlines()[0].startswith("inputs,windows,errors,parts")
 
@@ -87,6 +90,16 @@ def test_more_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, mo
     code, _, err = run(capsys, monkeypatch, "predict", model, "s3://a/b.wav")
     assert code == 2
     assert "URLs are read in bulk" in err
+    code, _, err = run(capsys, monkeypatch, "predict", model, "LIST.CSV")
+    assert (code, err) == (2, "error: LIST.CSV: a list of recordings is read in bulk; give --out DIR too\n")
+    code, _, err = run(capsys, monkeypatch, "predict", model, str(archive.manifest.with_name("a.wav")), "--out", "x")
+    assert code == 1
+    assert "a.wav: is a recording; list it in a CSV, or leave out --out" in err
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    bulk = ["predict", model, str(archive.manifest), "--out", "x", "--runtime", "openvino"]
+    code, _, err = run(capsys, monkeypatch, *bulk)
+    assert code == 2
+    assert "the runtime openvino is not installed" in err
     code, _, err = run(capsys, monkeypatch, "predict", model, "none.csv", "--out", "x")
     assert code == 1
     assert "none.csv: no such file; give a CSV or Parquet file of recordings, or a folder" in err

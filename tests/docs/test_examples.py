@@ -27,7 +27,11 @@ def test_python_blocks_run(
         (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
         (examples / "waveform.onnx").write_bytes(onnx_bytes(model, "waveform"))
     if page.name == "scale.md":
-        bulk.predict("model.scn", "more", "results", workers=1)
+        listed = sorted(path.relative_to(examples).as_posix() for path in (examples / "more").iterdir())
+        (examples / "archive.csv").write_text("\n".join(["path", *listed]) + "\n")
+        bulk.predict("model.scn", "archive.csv", "results", workers=1)
+        model = load("model.scn").model
+        bulk.features(model.features, model.window, "archive.csv", "features", workers=1)
     blocks = list(Sybil([PythonCodeBlockParser()]).parse(page).examples())
     assert len(blocks) == page.read_text(encoding="utf-8").count("```python")
     for block in blocks:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from archive import Archive, parts_of, write_manifest
+from archive import Archive, make_archive, parts_of, write_manifest
 from scenelet.scale import run
 
 
@@ -64,10 +64,10 @@ run.predict(*sys.argv[1:], engine="ray", workers=1, shard=1)
 """
 
 
-def test_a_recording_that_kills_its_worker(model: str, archive: Archive, tmp_path: Path) -> None:
+def test_a_recording_that_kills_its_worker(model: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(DEADLY)
-    place = archive.manifest.with_name("clips")
-    (place / "deadly.wav").write_bytes((place / "0.wav").read_bytes())
+    archive = make_archive(tmp_path)
+    (tmp_path / "clips/deadly.wav").write_bytes((tmp_path / "clips/0.wav").read_bytes())
     names = [name for name in archive.names if name not in archive.bad][:12]
     write_manifest(archive.manifest, [names[0], "clips/deadly.wav", *names[1:]])  # in the first task, which has several
     command = [sys.executable, "-c", WITHOUT_RETRIES, model, str(archive.manifest), str(tmp_path / "out")]

@@ -46,8 +46,9 @@ def test_what_lies_in_the_folder(archive: Archive, done: Path) -> None:
     assert sorted(path.name.split("-")[1] for path in done.glob("part-*")) == [f"{k:05d}" for k in range(5)]
     assert {path.name for path in done.iterdir() if not path.name.startswith("part-")} == {"_job"}
     listed = (done / "_job/errors.csv").read_text().splitlines()
-    assert listed[0] == "input,error"
-    assert [line.split(",")[0] for line in listed[1:]] == list(archive.bad)
+    assert listed[0] == "index,input,error"
+    places = [(str(archive.names.index(name)), name) for name in archive.bad]
+    assert [tuple(line.split(",")[:2]) for line in listed[1:]] == places
     schema = dataset.dataset(done).schema  # as any reader of Parquet sees the folder
     assert schema.names[:5] == ["index", "input", "window", "start_seconds", "label"]
 

@@ -15,6 +15,8 @@ from scenelet.wording import counted
 if TYPE_CHECKING:
     from scenelet.scale.run import Summary
 
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
+
 
 def only(paths: Sequence[str]) -> str:
     """The one manifest of a bulk command."""
@@ -28,6 +30,9 @@ def refuse_bulk(paths: Sequence[str], **options: object) -> None:
     given = next((name for name, value in options.items() if value is not None), None)
     if given is not None:
         raise UsageError(f"--{given} is for whole archives; give --out DIR too")
+    table = next((path for path in paths if path.lower().endswith(TABLES)), None)
+    if table is not None:
+        raise UsageError(f"{table}: a list of recordings is read in bulk; give --out DIR too")
     url = next((path for path in paths if "://" in path), None)
     if url is not None:
         raise UsageError(f"{url}: URLs are read in bulk; list them in a CSV with the column url, and give --out DIR")
@@ -42,8 +47,10 @@ def say_summary(summary: "Summary", out: str, format: RowFormat) -> None:
     """The counts to stdout; what was wrong with the first bad inputs to stderr."""
     for error in summary.first_errors:
         complain(f"error: {error}")
-    if summary.errors > len(summary.first_errors):
-        complain(f"and {summary.errors - len(summary.first_errors):,} more: {out.rstrip('/')}/_job/errors.csv")
+    if summary.errors:
+        more = summary.errors - len(summary.first_errors)
+        listed = f"{out.rstrip('/')}/_job/errors.csv"
+        complain(f"{f'and {more:,} more' if more else 'all'}: {listed}; --redo reads them again, once they are mended")
     about = asdict(summary)
     del about["first_errors"]
     if format is RowFormat.json:

@@ -67,6 +67,8 @@ def inputs(place: str) -> Iterator[str]:
         if not is_url(place) and Path(place).is_dir():
             yield from _of_folder(Path(place))
             return
+        if place.lower().endswith(EXTENSIONS):
+            raise DataError(f"{place}: is a recording; list it in a CSV, or leave out --out")
         if is_url(place) and place.endswith("/"):
             raise DataError(f"{place}: a folder behind a URL; list its recordings in a CSV or Parquet file")
         with copied(place) if is_url(place) else open(place, "rb") as file:

@@ -14,7 +14,7 @@ from scenelet.classifier import model_path
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.console import say, track
 from scenelet.errors import OutputError
-from scenelet.runtimes import RuntimeName
+from scenelet.runtimes import RuntimeName, require_runtime
 from scenelet.scale.engines import Engine, EngineName, by_name
 from scenelet.scale.job import ERRORS, INSIDE, Job, Task, begin, require_own
 from scenelet.scale.manifest import opened, survey
@@ -26,6 +26,8 @@ HOPELESS = 5
 """Parts that fail one after the other: a disk is full, a host is gone, and the others would fail too."""
 SHOWN = 5
 """Errors that are said, of however many."""
+LISTED = ["index", "input", "error"]
+"""Columns of `errors.csv`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def predict(
     Raises:
         SceneletError: the model, the manifest or the folder cannot be used, or some shards were not done.
     """
+    require_runtime(runtime)
     data = modelfile.read_bytes(model_path(model))
     read = modelfile.decode(data, str(model))
     task = Task(
@@ -181,16 +184,16 @@ def _require_all(job: Job, folder: Folder, fault: str) -> None:
         )
 
 
-def _errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[str, str]]]:
-    """Of a part: its inputs, its rows, and (input, error) of each that is bad. Raises OutputError."""
+def _errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[int, str, str]]]:
+    """Of a part: its inputs, its rows, and (index, input, error) of each that is bad. Raises OutputError."""
     name = job.part(shard)
     with folder.reading(name) as file, damage(folder.at(name)):
         part = opened(file)
         inputs = int(part.schema_arrow.metadata[b"inputs"])
-        table = part.read(columns=["input", "error"], use_threads=False)
+        table = part.read(columns=LISTED, use_threads=False)
         bad = table.filter(table.column("error").is_valid())
-        texts, errors = (bad.column(column).to_pylist() for column in ("input", "error"))
-        return inputs, table.num_rows, list(zip(texts, errors, strict=True))
+        columns = (bad.column(name).to_pylist() for name in LISTED)
+        return inputs, table.num_rows, list(zip(*columns, strict=True))
 
 
 def _remove_with_errors(job: Job, folder: Folder) -> None:
@@ -206,14 +209,14 @@ def _count(job: Job, folder: Folder, seen: dict[str, int]) -> Summary:
     first: list[str] = []
     with folder.writing(ERRORS) as path, path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["input", "error"])
+        table.writerow(LISTED)
         for shard in range(job.shards):
             more_inputs, more_rows, errors = _errors(job, folder, shard)
             with folder.speaking_of(folder.at(ERRORS), "written"):
                 table.writerows(errors)
                 file.flush()
             inputs, rows, bad = inputs + more_inputs, rows + more_rows, bad + len(errors)
-            first += [error for _, error in errors[: SHOWN - len(first)]]
+            first += [error for *_, error in errors[: SHOWN - len(first)]]
     if inputs != job.inputs:
         raise OutputError(f"{folder.place}: holds {inputs:,} of {job.inputs:,} inputs; choose another folder")
     return Summary(inputs, rows - bad, bad, job.shards, len(seen), max(seen.values(), default=0), tuple(first))
