@@ -15,8 +15,6 @@ from scenelet.wording import counted
 if TYPE_CHECKING:
     from scenelet.scale.run import Summary
 
-TABLES = (".csv", ".tsv", ".parquet", ".pq")
-
 
 def only(paths: Sequence[str]) -> str:
     """The one manifest of a bulk command."""
@@ -27,10 +25,13 @@ def only(paths: Sequence[str]) -> str:
 
 def refuse_bulk(paths: Sequence[str], **options: object) -> None:
     """Refuse what goes with --out only."""
+    from scenelet.data.sources import PARQUET_EXTENSIONS, TABLE_EXTENSIONS
+
     given = next((name for name, value in options.items() if value is not None), None)
     if given is not None:
         raise UsageError(f"--{given} is for whole archives; give --out DIR too")
-    table = next((path for path in paths if path.lower().endswith(TABLES)), None)
+    tables = TABLE_EXTENSIONS + PARQUET_EXTENSIONS
+    table = next((path for path in paths if path.lower().endswith(tables)), None)
     if table is not None:
         raise UsageError(f"{table}: a list of recordings is read in bulk; give --out DIR too")
     url = next((path for path in paths if "://" in path), None)

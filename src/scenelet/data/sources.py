@@ -13,6 +13,7 @@ from scenelet.recordings import EXTENSIONS
 
 REQUIRED = ("filename", "label")
 TABLE_EXTENSIONS = (".csv", ".tsv")
+PARQUET_EXTENSIONS = (".parquet", ".pq")
 SPLIT_FOLDERS = {*SPLITS, "training", "val", "valid", "testing", "dev", "eval", "evaluation"}
 HELP = "give a TAU root, a folder with one subfolder a class, or a CSV/TSV with the columns filename and label"
 

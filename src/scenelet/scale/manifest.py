@@ -14,6 +14,7 @@ import pyarrow
 from pyarrow import parquet
 
 from scenelet.data.rows import DELIMITERS
+from scenelet.data.sources import PARQUET_EXTENSIONS
 from scenelet.errors import DataError, OutputError
 from scenelet.files import visible_files
 from scenelet.recordings import EXTENSIONS
@@ -73,7 +74,7 @@ def inputs(place: str) -> Iterator[str]:
             raise DataError(f"{place}: a folder behind a URL; list its recordings in a CSV or Parquet file")
         with copied(place) if is_url(place) else open(place, "rb") as file:
             name = place.partition("?")[0] if place.startswith(WEB) else place
-            if name.lower().endswith((".parquet", ".pq")):
+            if name.lower().endswith(PARQUET_EXTENSIONS):
                 yield from _of_parquet(place, file)
             else:
                 yield from _of_text(place, file)
