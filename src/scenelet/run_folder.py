@@ -7,6 +7,7 @@ logs/            CSV and TensorBoard
 model.pt         the final weights; written when training is done
 metrics.json     measured on the test split
 curves.png       loss, rate and validation by epoch
+diverged.json    where training diverged: the batch that did it
 """
 
 from pathlib import Path

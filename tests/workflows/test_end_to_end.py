@@ -226,6 +226,10 @@ def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tupl
 def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="training diverged"):
         fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.rate=1e30"]))
+    named = json.loads((tmp_path / "run" / "diverged.json").read_text())["clips"]
+    rows = csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines())
+    assert named
+    assert set(named) <= {row["filename"] for row in rows if row["split"] == "train"}
 
 
 def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:

@@ -26,11 +26,13 @@ class ClipSet:
         features: of the clips, in their order.
         targets: (clips,) class indices.
         classes: how many classes there are.
+        names: of the clips, to be named in errors; none where nobody knows them.
     """
 
     features: ClipFeatures
     targets: NDArray[np.int64]
     classes: int
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -88,8 +90,17 @@ class EpochBatches:
         own = [self.place.rank] if self.place.follows else []
         return int(np.random.default_rng([self.seed, self.epoch, 1, *own]).integers(1 << 31))
 
+    def names(self, index: int) -> tuple[str, ...]:
+        """The clips of batch `index`, as all devices together get it."""
+        order = self._rng().permutation(len(self.clips))
+        batch = order[index * self.batch_size : (index + 1) * self.batch_size]
+        return tuple(self.clips.names[clip] for clip in batch) if self.clips.names else ()
+
+    def _rng(self) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch])
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
+        rng = self._rng()
         features = self.clips.features
         order = rng.permutation(len(self.clips))
         rows = features.first + rng.integers(features.count)

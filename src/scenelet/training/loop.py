@@ -12,9 +12,11 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.config import TrainerConfig
 from scenelet.console import NowAndThen, progress_bar, say
+from scenelet.errors import RunError
 from scenelet.nn import compiled
 from scenelet.nn.synchronise import synchronise
 from scenelet.process import keep_freed_memory
+from scenelet.training import divergence
 from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
 
@@ -49,7 +51,8 @@ def train(
             machine starts its own command again for its other devices, and all of them come here.
 
     Raises:
-        RunError: training diverged, or a process has ended before the others.
+        RunError: training diverged, in the batch that the folder's `diverged.json` tells of, or a process has ended
+            before the others.
         SystemExit: in a process that follows, when training failed.
     """
     place = module.place
@@ -63,6 +66,8 @@ def train(
     last: Path | None = None
     if folder is not None:
         checkpoints = folder / CHECKPOINTS
+        if not place.follows:
+            (folder / divergence.FILE).unlink(missing_ok=True)
         if select_best:  # before "last": a run killed between the two redoes this epoch
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
         callbacks.append(_checkpoint(checkpoints, "last"))
@@ -100,6 +105,10 @@ def train(
             if place.follows:
                 raise
             raise KeyboardInterrupt from None
+        except divergence.DivergedError as error:
+            if folder is None or place.follows:
+                raise
+            raise RunError(f"{error} ({divergence.write(folder, error.divergence)} lists them)") from None
         finally:
             synchronise(module.network, False)
             for logger, level in zip(lightnings, levels, strict=True):

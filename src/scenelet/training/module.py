@@ -12,12 +12,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scenelet.config import ScheduleConfig
 from scenelet.devices import ALONE, Place
-from scenelet.errors import RunError
 from scenelet.metrics import summary
 from scenelet.nn.dropout import reseed
 from scenelet.nn.synchronise import average_running_statistics
 from scenelet.training.batches import ClipSet, EpochBatches
 from scenelet.training.distributed import mean_over_devices, shared_probabilities
+from scenelet.training.divergence import DivergedError, Divergence
 from scenelet.training.schedule import learning_rate
 
 History = list[dict[str, float]]
@@ -119,6 +119,30 @@ class SceneModule(lightning.LightningModule):
         self._losses.append(loss.detach())
         return loss
 
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Stop at the batch whose loss is not finite; where asking would make a device wait, the epoch's end does."""
+        if self.place.alone and loss.device.type == "cpu" and not math.isfinite(float(loss.detach())):
+            # weights that its step found so are the gradient's of the batch before it, whose loss was finite
+            index = len(self._losses) - 1
+            raise self._diverged(torch.stack(self._losses), index if self._finite() else max(0, index - 1))
+
+    def _finite(self) -> bool:
+        return all(bool(torch.isfinite(p).all()) for p in self.network.parameters())
+
+    def _diverged(self, losses: Tensor, index: int) -> DivergedError:
+        batches = self.batches(self.current_epoch)
+        step = self.current_epoch * len(batches) + index
+        return DivergedError(
+            Divergence(
+                epoch=self.current_epoch + 1,
+                batch=index + 1,
+                batches=len(batches),
+                rate=learning_rate(self.schedule, step, len(batches)),
+                losses=tuple(losses[:index].tolist()),
+                clips=batches.names(index),
+            )
+        )
+
     def on_after_backward(self) -> None:
         """Put back the weights that were rounded for the step: the optimiser moves these."""
         with torch.no_grad():
@@ -167,19 +191,20 @@ class SceneModule(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Note the epoch in `history`, and hand it to the loggers."""
         losses = torch.stack(self._losses)
-        finite = all(bool(torch.isfinite(p).all()) for p in self.network.parameters())
+        # as a last one: weights that are not finite though all losses are
+        checked = torch.cat([losses, losses.new_tensor([0.0 if self._finite() else math.nan])])
         if not self.place.alone:
             if not self.joint_norms:
                 average_running_statistics(self.network)
                 if self.averaged is not None:
                     average_running_statistics(self.averaged)
             # one that is not finite makes the mean so, and all devices end together
-            losses = mean_over_devices(losses if finite else losses * math.nan)
+            checked = mean_over_devices(checked)
+            losses = checked[:-1]
+        if not bool(torch.isfinite(checked).all()):
+            first = int((~torch.isfinite(checked)).nonzero()[0])
+            raise self._diverged(losses, min(first, len(losses) - 1))
         loss = float(losses.mean())
-        if not math.isfinite(loss) or not finite:
-            raise RunError(
-                f"epoch {self.current_epoch + 1}: training diverged; lower schedule.rate, or in fine-tuning prune.rate"
-            )
         last_step = (self.current_epoch + 1) * len(self._losses) - 1
         rate = learning_rate(self.schedule, last_step, len(self._losses))
         row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}

@@ -70,7 +70,7 @@ def load_sides(source: DataRecord, config: RunConfig, cache_dir: Path | None, ta
             return None
         chosen = slice(start, start + count)
         some = ClipFeatures(features.values, features.first[chosen], features.count[chosen])
-        return ClipSet(some, targets[chosen], len(table.labels))
+        return ClipSet(some, targets[chosen], len(table.labels), tuple(clip.name for clip in clips[chosen]))
 
     train = part(0, len(split.train))
     assert train is not None  # make_split refuses a class without training clips
@@ -116,7 +116,8 @@ def cut_validation(sides: Sides, fraction: float, seed: int) -> Sides:
 def some_clips(clips: ClipSet, rows: NDArray[np.integer]) -> ClipSet:
     """Those at the places `rows`, in their order."""
     features = ClipFeatures(clips.features.values, clips.features.first[rows], clips.features.count[rows])
-    return ClipSet(features, clips.targets[rows], clips.classes)
+    names = tuple(clips.names[row] for row in rows) if clips.names else ()
+    return ClipSet(features, clips.targets[rows], clips.classes, names)
 
 
 def measure(network: nn.Module, clips: ClipSet, labels: tuple[str, ...]) -> dict[str, Any]:
