@@ -35,9 +35,10 @@ class Network(nn.Module):
     def __init__(self, poison: int, breaks: bool = False) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.dense, self.poison, self.breaks = nn.Linear(6, 3), poison, breaks
+        self.dense, self.poison, self.breaks, self.seen = nn.Linear(6, 3), poison, breaks, 0
 
     def forward(self, x: Tensor) -> Tensor:
+        self.seen += 1
         logits: Tensor = self.dense(x.flatten(1) / CLIPS)
         if bool((x == self.poison).any()):
             # the square root of 0 is 0, and its gradient infinite
@@ -63,7 +64,8 @@ def test_names_are_those_of_the_batch() -> None:
 def test_the_batch_is_named_and_nothing_is_trained_after_it(breaks: bool, poison: int, tmp_path: Path) -> None:
     expected = next(clips for clips in clips_by_batch(0) if f"{poison}.wav" in clips)
     place = clips_by_batch(0).index(expected) + 1
-    trained = module(Network(poison, breaks))
+    network = Network(poison, breaks)
+    trained = module(network)
     with pytest.raises(
         RunError, match=rf"^epoch 1, batch {place} of 5: training diverged with {expected[0]}"
     ) as caught:
@@ -74,6 +76,8 @@ def test_the_batch_is_named_and_nothing_is_trained_after_it(breaks: bool, poison
     assert found["clips"] == list(expected)
     assert (found["epoch"], found["batch"], found["batches"], len(found["losses"])) == (1, place, 5, place - 1)
     assert not list(tmp_path.rglob("*.ckpt"))
+    # a gradient is seen by the loss of the next batch, or at the epoch's end
+    assert network.seen == min(5, place + breaks)
 
 
 def test_a_training_that_goes_on_forgets_it(tmp_path: Path) -> None:
