@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 CODE = src tests bench docs/conf.py docs/extensions docs/walkthrough.ipynb
 
-.PHONY: demo results test docs chromium lint types imports unit format clean
+.PHONY: demo results test docs audit package chromium lint types imports unit format clean
 
 demo: $(INSTALLED)
 	rm -rf demo
@@ -20,6 +20,17 @@ test: lint types imports unit
 # The site, into docs/_build/html; runs the notebook. It fails on a warning, and on a page that would ask another host.
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+# Are there known vulnerabilities in the versions that the tests run with? Asks a public database of advisories; where
+# that cannot be asked about a package, the audit fails: nothing was found out.
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+# Wheel and sdist, each in a clean environment, with each extra alone: takes a while, and gigabytes on their way.
+package: $(INSTALLED)
+	$(BIN)/python bench/install.py
 
 # The browser of the tests that look at pages, on Debian and as root.
 chromium:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.errors import UsageError, did_you_mean
+from scenelet.errors import UsageError, did_you_mean, missing_extra
 from scenelet.graph import Arrays, to_onnx, without_weights
 from scenelet.nodes import INPUT, OUTPUT, Node, Shape
 
@@ -40,24 +40,23 @@ def open_network(
 
     Raises:
         ModelFileError: the model's nodes and arrays do not fit together.
-        UsageError: no runtime has this name, or it is not installed.
+        UsageError: no runtime has this name.
+        MissingExtraError: it is not installed.
     """
     require_runtime(runtime)
     return _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers)
 
 
 def require_runtime(runtime: str) -> None:
-    """Raises UsageError where no runtime has this name, or it is not installed."""
+    """Raises UsageError where no runtime has this name, MissingExtraError where it is not installed."""
     if runtime not in _RUNTIMES:
         raise UsageError(
             f"no runtime is named {runtime!r}{did_you_mean(runtime, _RUNTIMES)}; known: {', '.join(_RUNTIMES)}"
         )
     try:
         importlib.import_module(runtime)
-    except ModuleNotFoundError:
-        raise UsageError(
-            f'the runtime {runtime} is not installed; pip install "scenelet[{runtime}]", or ".[{runtime}]" in a clone'
-        ) from None
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from None
 
 
 def make_session(

@@ -63,7 +63,7 @@ def report_page(report: Mapping[str, Any], figures: Mapping[str, str], shown: Sh
         "scenelet.reports",
         "report.html.j2",
         report=report,
-        figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},
+        figures={name.removesuffix(".svg"): Markup(svg) for name, svg in figures.items()},  # noqa: S704 - by matplotlib
         classes=_classes(report),
         cities=city_rows(report),
         heard_known=any(own["heard"] is not None for own in report.get("per_city", {}).values()),
