@@ -5,6 +5,7 @@ import csv
 import glob
 import io
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from scenelet.errors import OutputError
 
 STALE_SECONDS = 86_400
-"""Nobody writes one file for a day: a temporary one of that age is a dead process's."""
+"""Nobody writes one file or makes one folder for a day: what is temporary and of that age is a dead process's."""
 
 
 def replace_file(path: Path, data: bytes | str) -> None:
@@ -40,12 +41,11 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
     for path in files:
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; give the name of the file to write")
-    partial = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in files}
     path = last = list(files)[-1]
+    partial = {path: partial_path(path) for path in files}
     try:
         try:
             for path, data in files.items():
-                _remove_stale(path)
                 partial[path].write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
                 to_disk(partial[path])
             if len(files) > 1:
@@ -81,12 +81,13 @@ def names_to_disk(folder: Path) -> None:
             os.close(place)
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove what a process left that was killed while it wrote this file."""
+def partial_path(path: Path) -> Path:
+    """Where a file or folder is made before it gets its name; what the dead left of the same goes away."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         with contextlib.suppress(OSError):  # another one was faster
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 @contextlib.contextmanager

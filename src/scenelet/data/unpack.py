@@ -25,7 +25,7 @@ def unpack(archive: Path, root: Path) -> None:
             not a plain file.
         OutputError: no space, or it cannot be written.
     """
-    partial = root / ".unpacking"
+    partial = root / ".unpacking.part"
     try:
         with zipfile.ZipFile(archive) as zipped:
             places = {entry: _place(archive, entry, root) for entry in zipped.infolist()}
