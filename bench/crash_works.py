@@ -31,7 +31,7 @@ SETTINGS = (
     "precision=fp32",
 )
 ARCHIVES, MEMBERS, MEMBER_BYTES = 4, 25, 40_000
-PIECE, PAUSE = 1 << 16, 0.004
+PIECE, PAUSE = 1 << 16, 0.02
 """Bytes that the server sends at once, and seconds between two pieces: a download takes a second or so."""
 
 

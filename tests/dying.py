@@ -1,10 +1,11 @@
 """A process that dies at a chosen moment of its writing, without any last words; forked, so that it costs nothing."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 DIED = 77
@@ -15,8 +16,8 @@ def deaths(work: Callable[[], object], below: Path) -> Iterator[int]:
     """Have a process do `work` and die at its first moment of writing, at its second, ..., until it comes to its end.
 
     A moment is before a file below the folder is opened to write, renamed, removed, cut or brought to the disk, before
-    a folder is made or removed, and between two halves of what `Path.write_bytes` writes. What is seen between two of
-    them is what a kill leaves.
+    a folder is made or removed, and between two halves of what `Path.write_bytes` writes or `shutil.copyfileobj`
+    copies. What is seen between two of them is what a kill leaves.
     """
     for moment in range(1, 10_000):
         if not _dies(work, below, moment):
@@ -69,7 +70,14 @@ def _die_at(moment: int, below: str) -> None:
             reach()
             return file.write(data[len(data) // 2 :])
 
-    os.fsync, Path.write_bytes = fsync, write_bytes  # type: ignore[method-assign, assignment]
+    def copyfileobj(source: BinaryIO, file: BinaryIO, length: int = 0) -> None:
+        data = source.read()
+        file.write(data[: len(data) // 2])
+        file.flush()
+        reach()
+        file.write(data[len(data) // 2 :])
+
+    os.fsync, Path.write_bytes, shutil.copyfileobj = fsync, write_bytes, copyfileobj
     sys.addaudithook(hook)
 
 

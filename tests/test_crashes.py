@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -107,6 +108,9 @@ def test_the_feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     whole = build("whole")
     for moment in deaths(lambda: build("cut"), tmp_path / "cut"):
+        for index in (tmp_path / "cut").glob("*/index.jsonl"):
+            there = index.with_name("windows.f16").stat().st_size // whole.values[0].nbytes
+            assert all(sum(json.loads(line)[1:]) <= there for line in index.read_text().splitlines()), moment
         features = build("cut")
         assert np.array_equal(features.values, whole.values), moment
         assert tree(tmp_path / "cut") == tree(tmp_path / "whole"), moment
