@@ -204,7 +204,7 @@ def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, pla
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
     if not place.follows:
-        require_new(out, RESUME_MEND, beside=data)
+        require_new(out, "choose another --out" if resume else RESUME_MEND, beside=data)
     return config
 
 
