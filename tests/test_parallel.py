@@ -2,8 +2,13 @@
 
 import math
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from scenelet.errors import SceneletError
@@ -18,6 +23,26 @@ def test_results_come_in_order(workers: int) -> None:
 def test_processes_that_die_have_one_sentence() -> None:
     with pytest.raises(SceneletError, match="__main__"):
         list(map_processes(os._exit, [1] * 20, 2))
+
+
+def test_processes_end_with_their_driver(tmp_path: Path) -> None:
+    (tmp_path / "driver.py").write_text(
+        "import time\n"
+        "from scenelet.parallel import map_processes\n"
+        "if __name__ == '__main__':\n"
+        "    list(map_processes(time.sleep, [0.01] * 100_000, 2))\n"
+    )
+    driver = subprocess.Popen([sys.executable, str(tmp_path / "driver.py")])
+    while len(workers := psutil.Process(driver.pid).children(recursive=True)) < 3:  # and a tracker of theirs
+        assert driver.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.5)  # they begin to work
+    driver.kill()
+    driver.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

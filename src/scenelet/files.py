@@ -1,12 +1,19 @@
-"""Files that are seen whole or not at all, tables as text, and where the cache is."""
+"""Files that are seen whole or not at all, locks, tables as text, and where the cache is."""
 
+import contextlib
 import csv
+import glob
 import io
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scenelet.errors import OutputError
+
+STALE_SECONDS = 86_400
+"""Nobody writes one file or makes one folder for a day: what is temporary and of that age is a dead process's."""
 
 
 def replace_file(path: Path, data: bytes | str) -> None:
@@ -15,17 +22,99 @@ def replace_file(path: Path, data: bytes | str) -> None:
     Raises:
         OutputError: it cannot be written; what was at `path` is untouched.
     """
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give the name of the file to write")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    replace_files({path: data})
+
+
+def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) -> None:
+    """Write files that belong together: all are whole under temporary names before the first gets its own.
+
+    Where there are several, the last, by which people find the others, is away while these change: so where it is
+    there, all are of one writing, whoever is killed.
+
+    Args:
+        files: path -> what it is to hold.
+        gone: files of a writing before that this one does not have.
+
+    Raises:
+        OutputError: one cannot be written; all that was there is untouched, as long as it is for writing that fails.
+    """
+    for path in files:
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder; give the name of the file to write")
+    path = last = list(files)[-1]
+    partial = {path: partial_path(path) for path in files}
     try:
         try:
-            partial.write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
-            os.replace(partial, path)
+            for path, data in files.items():
+                partial[path].write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
+                to_disk(partial[path])
+            if len(files) > 1:
+                last.unlink(missing_ok=True)
+            for path in gone:
+                path.unlink(missing_ok=True)
+            for path in files:
+                os.replace(partial[path], path)
+            for folder in {path.parent for path in files}:
+                names_to_disk(folder)
         finally:
-            partial.unlink(missing_ok=True)
+            for each in partial.values():
+                each.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file's bytes are on the disk: with a name, and without them, a power cut must not leave it."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def names_to_disk(folder: Path) -> None:
+    """Wait until a folder's names are on the disk, where the system can: what was said to be done then is."""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):  # some network drives cannot, and a folder may be hidden from its writer
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file or folder is made before it gets its name; what the dead left of the same goes away."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):  # another one was faster
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@contextlib.contextmanager
+def alone(lock: Path, busy: str = "") -> Iterator[None]:
+    """Hold a lock file for this process; its death gives it back, the file stays.
+
+    Args:
+        lock: the file; it is made, and the folder that it lies in.
+        busy: what is said where another process holds it; empty: its end is waited for.
+
+    Raises:
+        OutputError: another process holds it, or it cannot be written.
+    """
+    import filelock
+
+    make_folder(lock.parent)
+    held = filelock.FileLock(lock, timeout=0 if busy else -1)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        raise OutputError(busy) from None
+    except OSError as error:
+        raise OutputError(f"{lock.parent}: cannot be written ({error.strerror}); choose another place") from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def cache_folder() -> Path:

@@ -5,6 +5,8 @@ import concurrent.futures
 import functools
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -68,7 +70,8 @@ def map_processes(function: Callable[[Item], Result], items: Sequence[Item], wor
     if workers == 1 or len(items) < INLINE:
         yield from map(function, items)
         return
-    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=end_with_driver) as executor:
         try:
             yield from executor.map(function, items, chunksize=CHUNK)
         except BrokenProcessPool:
@@ -78,3 +81,16 @@ def map_processes(function: Callable[[Item], Result], items: Sequence[Item], wor
             ) from None
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def end_with_driver() -> None:
+    """In a worker: an interrupt is the driver's to take, and without a driver there is nobody to work for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+
+    def watch() -> None:
+        driver.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

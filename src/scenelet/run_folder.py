@@ -36,9 +36,16 @@ def require_run(folder: Path) -> None:
 def require_new(folder: Path, mend: str = "choose another --out", beside: Path | None = None) -> None:
     """Check that something can be begun there; `mend` says what to do where it cannot.
 
+    Hidden files count for nothing, nor does `split.csv` without a run: a beginning that was killed leaves no more.
+
     Raises:
         RunError: something is there, other than the file `beside`.
     """
-    kept = None if beside is None else beside.resolve()
-    if folder.exists() and (not folder.is_dir() or any(path.resolve() != kept for path in folder.iterdir())):
+    kept = [folder / SPLIT] if folder.is_dir() and not is_begun(folder) else []
+    kept += [] if beside is None else [beside.resolve()]
+
+    def counts(path: Path) -> bool:
+        return not path.name.startswith(".") and path not in kept and path.resolve() not in kept
+
+    if folder.exists() and (not folder.is_dir() or any(map(counts, folder.iterdir()))):
         raise RunError(f"{folder}: exists already; {mend}")

@@ -17,6 +17,7 @@ from tiny_model import changed, tiny_model
 Command = Callable[..., tuple[int, str, str]]
 FIGURES = {"confusion.svg", "classes.svg", "reliability.svg"}
 DATA = {"report.json", "predictions.csv", "predictions.json"}
+OTHERS = {"report.html", "listening.html", ".report.lock"}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def places(tmp_path: Path, rng: np.random.Generator) -> Path:
 def test_the_report_and_its_data(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
     code, out, err = command("evaluate", model, places, "--out", tmp_path / "report", "--format", "json")
     assert code == 0
-    assert {path.name for path in (tmp_path / "report").iterdir()} == FIGURES | DATA | {"report.html", "listening.html"}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == FIGURES | DATA | OTHERS
     report = json.loads(out)
     assert report == json.loads((tmp_path / "report" / "report.json").read_text())
     assert sum(row["clips"] for row in report["reliability"]["bins"]) == report["clips"] == 6

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scenelet.recipes import load_recipe
+
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -65,3 +67,17 @@ def test_a_run_to_resume_that_is_none(command: Command, train: list[object], tmp
     assert "1 epoch of 16 clips" in err
     assert out.startswith("test: macro accuracy")
     assert "is begun" not in command(*train, "--out", tmp_path / "run", "--resume")[2]
+
+
+def test_a_run_that_was_killed_before_it_began(
+    command: Command, tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command with --resume begins it as it would have begun; later it takes the run's own settings."""
+    run, begun = tmp_path / "run", list[object]()
+    (run).mkdir()
+    (run / ".lock").touch()
+    monkeypatch.setattr("scenelet.workflows.fit.fit", lambda data, out, config, **_: begun.append(config) or {})
+    assert command("train", tone_set, "--out", run, "--resume")[0] == 0
+    (run / "run.json").touch()
+    assert command("train", tone_set, "--out", run, "--resume")[0] == 0
+    assert begun == [load_recipe("fast", []), None]

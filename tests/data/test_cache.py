@@ -114,6 +114,24 @@ def test_a_cut_line_and_rows_without_a_line_are_mended(clips: list[Clip], tmp_pa
     assert len([json.loads(line) for line in index.read_text().splitlines()]) == len(clips)
 
 
+def test_lines_whose_rows_are_lost_never_speak_of_others(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips, tmp_path / "c")
+    (rows,) = (tmp_path / "c").glob("*/windows.f16")
+    os.truncate(rows, rows.stat().st_size // 19 * 6)  # the first three clips have six windows of 19
+    check(clips[6:], load(clips[6:], tmp_path / "c"))  # their rows lie where those of the fourth were
+    check(clips, load(clips, tmp_path / "c"))
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 40 + b"\n", b"[1]\n", b"5\n", b'["a", -1, 1]\n', b'["a", "b", 1]\n'])
+def test_a_damaged_line_ends_the_list(clips: list[Clip], tmp_path: Path, damage: bytes) -> None:
+    load(clips[:5], tmp_path / "c")
+    index = next((tmp_path / "c").glob("*/index.jsonl"))
+    with index.open("ab") as file:
+        file.write(damage)
+    check(clips, load(clips, tmp_path / "c"))
+    assert len([json.loads(line) for line in index.read_text().splitlines()]) == len(clips)
+
+
 def test_a_bad_recording_is_named_and_the_others_stay(clips: list[Clip], tmp_path: Path) -> None:
     clips[8].path.write_text("not sound")
     with pytest.raises(AudioError, match=r"8\.wav"):

@@ -8,8 +8,10 @@ import pytest
 from scenelet.classifier import Prediction
 from scenelet.cli.demo import answer_line
 from scenelet.data.scenes import make_scenes
+from scenelet.errors import RunError
 from scenelet.recipes import load_recipe
 from scenelet.workflows import demo as demos
+from scenelet.workflows.early import require_demo
 
 
 def test_an_answer_is_a_line_with_its_three_best() -> None:
@@ -23,7 +25,12 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     quick = ["schedule.epochs=2", "prune.epochs=1", "network.width=8", "window.seconds=0.5"]
     monkeypatch.setattr(demos, "make_scenes", few)
     monkeypatch.setattr(demos, "load_recipe", lambda name, changes: load_recipe(name, [*changes, *quick]))
-    result = demos.demo(tmp_path / "demo")
+    compress = demos.compress
+    monkeypatch.setattr(demos, "compress", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        demos.demo(tmp_path / "demo")
+    monkeypatch.setattr(demos, "compress", compress)
+    result = demos.demo(tmp_path / "demo")  # goes on
     assert result["clips"] == 6
     assert 0 <= result["dense"] <= 1
     assert result["bytes"] == (tmp_path / "demo" / "demo.scn").stat().st_size
@@ -31,3 +38,9 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert result["answer"].label == demos.EXAMPLE_LABEL
     assert (tmp_path / "demo" / "report" / "report.json").is_file()
     assert '"made": true' in (tmp_path / "demo" / "report" / "report.json").read_text()
+    with pytest.raises(RunError, match="exists already"):
+        require_demo(tmp_path / "demo")
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from scenelet.bench.report import Result, markdown
 from scenelet.bench.timing import commands_in_turn, in_turn, one_command
 from scenelet.console import say
 from scenelet.errors import UsageError, did_you_mean
-from scenelet.files import make_folder, replace_file
+from scenelet.files import make_folder, replace_files
 from scenelet.parallel import cores
 
 RESULTS = "benchmarks.json"
@@ -110,8 +110,7 @@ def _bulk(place: Path, rounds: int, command: str) -> dict[str, Any]:
 
 
 def _written(out: Path, found: dict[str, Any]) -> dict[str, Any]:
-    replace_file(out / RESULTS, json.dumps(found, indent=2) + "\n")
-    replace_file(out / "benchmarks.md", markdown(found))
+    replace_files({out / RESULTS: json.dumps(found, indent=2) + "\n", out / "benchmarks.md": markdown(found)})
     return found
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes; must be new.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all that the demo makes; new, or where one was killed.")] = Path(
+        "demo"
+    ),
     seed: Annotated[int, typer.Option(help="Of the scenes and of training.")] = 0,
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
@@ -22,9 +24,9 @@ def demo(
 
     Everything on the way: train, compress, evaluate, predict; then the model that comes with scenelet.
     """
-    from scenelet.run_folder import require_new
+    from scenelet.workflows.early import require_demo
 
-    require_new(out)
+    require_demo(out)
     with working("Loading PyTorch"):
         from scenelet.workflows.demo import BUILT_IN, EXAMPLE_LABEL
         from scenelet.workflows.demo import demo as run_demo

@@ -36,15 +36,15 @@ def train(
 ) -> None:
     """Train a classifier on labelled recordings."""
     from scenelet.recipes import load_recipe
-    from scenelet.run_folder import RESUME_MEND, require_new, require_run
+    from scenelet.run_folder import RESUME_MEND, is_begun, require_new, require_run
     from scenelet.workflows.early import require_shares, require_split
 
     changes = list(change or [])
     changes += [] if fold is None else [f'split.fold="{fold}"']
     changes += [] if seed is None else [f"seed={seed}"]
     chosen = load_recipe(recipe or "fast", changes)
-    # the run's own settings, on other devices at most
-    own = resume and not recipe and all(part.startswith("trainer.") for part in changes)
+    # the run's own settings, on other devices at most; one that was killed before it had any begins as it would have
+    own = is_begun(out) and resume and not recipe and all(part.startswith("trainer.") for part in changes)
     config = None if own else chosen
     place = ALONE if config is None else require_shares(config)
     macs_limit = None if macs is None else parse_count("--macs", macs)

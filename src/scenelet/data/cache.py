@@ -2,16 +2,18 @@
 
 One folder per (data root, feature settings, window rule) holds `windows.f16`, to which rows of
 (channels, n_mels, frames) are only ever appended, and `index.jsonl`, a line per finished clip. A line is
-written after its rows, so a build that was cut goes on with what is missing. A clip is its
+written after its rows are on the disk, so a build that was cut goes on with what is missing. A clip is its
 name, size and time of change; an altered file is a new clip.
 """
 
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 import filelock
 import numpy as np
@@ -26,6 +28,8 @@ from scenelet.features import LogMel
 from scenelet.files import cache_folder
 from scenelet.parallel import map_processes
 
+TOGETHER = 32
+"""Clips whose rows are brought to the disk at once: what a kill costs at most."""
 FORMAT = 2  # raise it when the same settings no longer give the same features
 
 
@@ -119,14 +123,27 @@ def _build(
         rows.truncate(end * row_bytes)  # rows whose line was never written
         compute = functools.partial(_file_features, features=features, window=window)
         results = map_processes(compute, [clip.path for clip in missing], workers)
-        for identity, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
-            rows.write(windows.tobytes())
-            rows.flush()
-            lines.write(json.dumps([identity, end, len(windows)]) + "\n")
-            lines.flush()
-            index[identity] = (end, len(windows))
-            end += len(windows)
+        waiting: list[str] = []
+        try:
+            for identity, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
+                rows.write(windows.tobytes())
+                waiting.append(json.dumps([identity, end, len(windows)]) + "\n")
+                index[identity] = (end, len(windows))
+                end += len(windows)
+                if len(waiting) == TOGETHER:
+                    _keep(rows, lines, waiting)
+        finally:  # a recording cannot be read, or an interrupt: what was computed before it stays
+            _keep(rows, lines, waiting)
     return index
+
+
+def _keep(rows: BinaryIO, lines: TextIO, waiting: list[str]) -> None:
+    """Write the lines that wait, once their rows are on the disk."""
+    rows.flush()
+    os.fsync(rows.fileno())
+    lines.writelines(waiting)
+    lines.flush()
+    waiting.clear()
 
 
 def _rows_on_disk(path: Path, row_bytes: int) -> int:
@@ -134,16 +151,33 @@ def _rows_on_disk(path: Path, row_bytes: int) -> int:
 
 
 def _read_index(path: Path, rows: int) -> dict[str, tuple[int, int]]:
-    """Finished clips whose rows are there; a last line that was cut is dropped, from the file too."""
+    """Finished clips whose rows are there.
+
+    From a line on that was cut, or whose rows are lost, all are dropped, from the file too: others take these places.
+    """
     if not path.exists():
         return {}
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    entries = map(json.loads, whole.splitlines())
-    return {identity: (first, count) for identity, first, count in entries if first + count <= rows}
+    index, whole = {}, 0
+    with path.open("rb") as lines:
+        for line in lines:
+            entry = _entry(line)
+            if entry is None or sum(entry[1:]) > rows:
+                break
+            index[entry[0]] = entry[1:]
+            whole += len(line)
+    if whole != path.stat().st_size:
+        os.truncate(path, whole)
+    return index
+
+
+def _entry(line: bytes) -> tuple[str, int, int] | None:
+    """A clip, its first row and how many; None: not a whole line."""
+    try:
+        identity, first, count = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    whole = line.endswith(b"\n") and isinstance(identity, str) and isinstance(first, int) and isinstance(count, int)
+    return (identity, first, count) if whole and min(first, count) >= 0 else None
 
 
 def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from scenelet._version import __version__
 from scenelet.errors import DataError, OutputError
-from scenelet.files import make_folder
+from scenelet.files import make_folder, to_disk
 
 if TYPE_CHECKING:
     import requests
@@ -119,6 +119,7 @@ def download(session: "requests.Session", remote: RemoteFile, show: Show, waits:
                 continue
             flaw = remote.flaw(remote.part)
             if not flaw:
+                to_disk(remote.part)
                 os.replace(remote.part, remote.path)
                 return
             remote.part.unlink()

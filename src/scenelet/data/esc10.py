@@ -79,9 +79,9 @@ class Esc10:
         for clip in clips:
             address = f"{self.base}/audio/{clip.filename}"
             get(RemoteFile(address, self.root / "audio" / clip.filename, None, recording_flaw))
-        replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
         if not self.keep:
-            table.path.unlink()
+            table.path.unlink()  # before the set is finished: nobody would come back for it
+        replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
 
     def check(self) -> None:
         """Raise DataError when the folder is not the whole set."""

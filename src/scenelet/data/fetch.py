@@ -1,7 +1,7 @@
 """`fetch`: a public data set from its publisher to a checked root folder, its licence accepted first."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,8 +14,8 @@ from scenelet.data.esc10 import REPOSITORY, Esc10
 from scenelet.data.rows import read_rows
 from scenelet.data.tau import LICENCE, TAU_2019, TAU_2020_3CLASS, TauSet, load_tau
 from scenelet.data.unpack import require_space, unpack
-from scenelet.errors import DataError, OutputError, UsageError, did_you_mean
-from scenelet.files import make_folder, replace_file
+from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.files import alone, replace_file
 
 if TYPE_CHECKING:
     import requests
@@ -24,7 +24,8 @@ TAU_SETS = {"tau2020-3class": TAU_2020_3CLASS, "tau2019": TAU_2019}
 DATA_SETS = ("esc10", *TAU_SETS)
 EVALUATION = "TAU-urban-acoustic-scenes-2020-3class-evaluation"
 UNPACKED = 1.2  # bytes of 24-bit WAV to a byte of their archives: 14,400 clips of 2.88 MB from 35.5 GB, and some room
-NOTE = ".fetched"  # in a root: the archives that were unpacked into it, one a line
+NOTE = ".fetched"  # in a root: the archives that were unpacked into it, one a line; " delete": it still has to go
+DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class TauRoot:
     keep: bool = False
 
     def finished(self) -> bool:
-        """Whether every archive has been unpacked."""
-        return not self._missing()
+        """Whether every archive has been unpacked, and is gone unless it is to be kept."""
+        return not self._missing() and DELETE not in self._note().values()
 
     def bytes_left(self) -> int:
         """Bytes to download."""
@@ -91,13 +92,13 @@ class TauRoot:
 
     def run(self, get: Callable[[RemoteFile], None]) -> None:
         """Download and unpack the archives that are missing. Raises as `download` and `unpack` do."""
+        self._delete()
         for archive in self._missing():
             remote = self._file(archive)
             get(remote)
             unpack(remote.path, self.root)
-            replace_file(self.root / NOTE, "".join(f"{name}\n" for name in sorted({*self._unpacked(), archive.name})))
-            if not self.keep:
-                remote.path.unlink()
+            self._write_note(self._note() | {archive.name: "" if self.keep else DELETE})
+            self._delete()
 
     def check(self) -> None:
         """Raise DataError when the folder is not the published set."""
@@ -118,12 +119,25 @@ class TauRoot:
                     )
 
     def _missing(self) -> list[Archive]:
-        unpacked = self._unpacked()
+        unpacked = self._note()
         return [archive for archive in self.archives if archive.name not in unpacked]
 
-    def _unpacked(self) -> set[str]:
+    def _note(self) -> dict[str, str]:
+        """Each archive that was unpacked, and what is still to be done with it."""
         note = self.root / NOTE
-        return set(note.read_text(encoding="utf-8").split()) if note.is_file() else set()
+        lines = note.read_text(encoding="utf-8").splitlines() if note.is_file() else []
+        return {name: word for name, _, word in (line.partition(" ") for line in lines) if name}
+
+    def _write_note(self, note: Mapping[str, str]) -> None:
+        replace_file(self.root / NOTE, "".join(f"{name} {note[name]}".strip() + "\n" for name in sorted(note)))
+
+    def _delete(self) -> None:
+        note = self._note()
+        spent = [archive for archive in self.archives if note.get(archive.name) == DELETE]
+        for archive in spent:
+            self._file(archive).path.unlink(missing_ok=True)
+        if spent:
+            self._write_note(dict.fromkeys(note, ""))
 
     def _file(self, archive: Archive) -> RemoteFile:
         url = archive.url if self.mirror is None else f"{self.mirror}/{archive.name}"
@@ -177,8 +191,6 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
         DataError: it cannot be downloaded, or is not the published set.
         OutputError: no space, it cannot be written, or another fetch is at work there.
     """
-    import filelock
-
     with open_session() as session:
         missing = [each for each in sets if not each.finished()]
         if missing:
@@ -188,16 +200,11 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
             say(f"To download into {out}: {total / 1e6:,.0f} MB")
             if not agree():
                 raise UsageError("the licence was not accepted, so nothing was downloaded; --accept-licence accepts it")
-            make_folder(out)
-            try:
-                # two at work would both append to one file
-                with filelock.FileLock(out / ".fetch.lock", timeout=0):
-                    try:
-                        _run(session, missing, total, waits)
-                    finally:
-                        _remove_if_empty(missing[0].downloads)
-            except filelock.Timeout:
-                raise OutputError(f"{out}: another fetch is at work there; wait for its end") from None
+            # two at work would both append to one file
+            with alone(out / ".fetch.lock", f"{out}: another fetch is at work there; wait for its end"):
+                _run(session, missing, total, waits)
+        for each in sets:
+            _remove_if_empty(each.downloads)
     for each in sets:
         each.check()
         say(f"{each.root}: {'complete and checked' if each in missing else 'fetched already, nothing to download'}")

@@ -14,6 +14,7 @@ from scenelet.console import track
 from scenelet.data.places import PLACES
 from scenelet.data.synthesis import SAMPLE_RATE, Array
 from scenelet.errors import DataError, UsageError
+from scenelet.files import partial_path
 
 TABLE_NAME = "scenes.csv"
 README_NAME = "README.txt"
@@ -58,7 +59,7 @@ def make_scenes(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: holds something else than these made scenes; name another folder or remove it")
 
-    part = out.parent / f".{out.name}.{os.getpid()}.part"
+    part = partial_path(out)
     shutil.rmtree(part, ignore_errors=True)
     keys = _keys(clips_per_place, train_places + test_places)
 

@@ -18,13 +18,14 @@ def unpack(archive: Path, root: Path) -> None:
 
     The first folder in the archive may be `root.name` itself, or be left out. A file appears under
     its name only when it is whole and its checksum is right. Nothing is written when any entry is refused.
+    When it returns, all are on the disk, where the system can.
 
     Raises:
         DataError: not a zip archive, damaged, or an entry that would lie outside the root, or that is
             not a plain file.
         OutputError: no space, or it cannot be written.
     """
-    partial = root / ".unpacking"
+    partial = root / ".unpacking.part"
     try:
         with zipfile.ZipFile(archive) as zipped:
             places = {entry: _place(archive, entry, root) for entry in zipped.infolist()}
@@ -39,6 +40,8 @@ def unpack(archive: Path, root: Path) -> None:
                     os.replace(partial, place)
             finally:
                 partial.unlink(missing_ok=True)
+            if hasattr(os, "sync"):
+                os.sync()  # thousands of files: one by one it would take minutes
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{archive}: not a whole zip archive ({error}); delete it and fetch it again") from None
     except OSError as error:

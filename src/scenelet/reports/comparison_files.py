@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scenelet.errors import UsageError
-from scenelet.files import replace_file
+from scenelet.files import replace_file, replace_files
 from scenelet.intervals import binomial_half_width, interval_text
 from scenelet.reports.cells import cells_csv
 from scenelet.reports.comparison import RowResult
@@ -42,14 +42,13 @@ def require_same(folder: Path, name: str, title: str, data: str, settings: Mappi
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any], rows: Sequence[RowResult]) -> None:
-    """Write `NAME.md`, `NAME.json` and `NAME-cells.csv`, each whole or not at all.
+    """Write `NAME.md`, `NAME.json` and `NAME-cells.csv`; where the second is there, they are of one writing.
 
     Only the last holds what is not the same when a cell is computed again: the minutes that it took.
     """
     cells = [(row.row.name, cell) for row in rows for cell in row.cells]
-    replace_file(folder / f"{compared['name']}-cells.csv", cells_csv(cells))
-    replace_file(folder / f"{compared['name']}.md", markdown(compared))
-    replace_file(folder / f"{compared['name']}.json", json.dumps(compared, indent=2) + "\n")
+    texts = {"-cells.csv": cells_csv(cells), ".md": markdown(compared), ".json": json.dumps(compared, indent=2) + "\n"}
+    replace_files({folder / f"{compared['name']}{ending}": text for ending, text in texts.items()})
 
 
 def write_plot(folder: Path, compared: Mapping[str, Any]) -> None:

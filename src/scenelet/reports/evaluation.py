@@ -12,9 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from scenelet.data.table import Clip
-from scenelet.files import csv_text, make_folder, replace_file
+from scenelet.files import alone, csv_text, replace_files
 from scenelet.intervals import MIN_GROUPS, interval_text
 
+REPORT, LISTENING = "report.html", "listening.html"
+OPTIONAL = {LISTENING, "curves.svg", "predictions_unused.csv"}
+"""Files that an evaluation may write or not."""
 NOTE = (
     "[low, high]: 95 %, by bootstrap over groups; without width: all clips came out alike, which is no certainty;"
     f" [few groups]: fewer than {MIN_GROUPS}."
@@ -43,20 +46,24 @@ def write_report(
     labels: Sequence[str],
     unused: Sequence[ClipResult] = (),
     pages: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Write the files of a report, each whole or not at all; returns their names.
+) -> None:
+    """Write the files of a report; where the last is there, they are all of one evaluation, and of the last that ended.
 
-    `report.json`, `predictions.csv` and `predictions.json`; `predictions_unused.csv` of clips in no split; and `pages`,
-    file name -> text.
+    `predictions.csv` and `predictions.json`; `predictions_unused.csv` of clips in no split; `pages`, file name -> text,
+    and `report.json`; the last is `report.html`, where it is one of the pages. Of `OPTIONAL` what an evaluation before
+    wrote, and this one does not, goes away: it is about other answers.
     """
-    make_folder(folder)
     files = {"predictions.csv": _rows(results, labels), "predictions.json": _predictions(results, labels)}
     if unused:
         files["predictions_unused.csv"] = _rows(unused, labels)
-    files |= {"report.json": json.dumps(report, indent=2) + "\n"} | dict(pages or {})
-    for name, text in files.items():
-        replace_file(folder / name, text)
-    return list(files)
+    files |= dict(pages or {}) | {"report.json": json.dumps(report, indent=2) + "\n"}
+    if REPORT in files:
+        files[REPORT] = files.pop(REPORT)
+    with alone(folder / ".report.lock"):
+        replace_files(
+            {folder / name: text for name, text in files.items()},
+            gone=[folder / name for name in OPTIONAL - set(files)],
+        )
 
 
 def _predictions(results: Sequence[ClipResult], labels: Sequence[str]) -> str:

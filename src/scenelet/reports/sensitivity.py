@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from scenelet.console import say
-from scenelet.files import csv_text, replace_file
+from scenelet.files import csv_text, replace_files
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class LayerLoss:
 def write_sensitivity(model: Path, losses: Sequence[LayerLoss]) -> None:
     """Write `NAME.sensitivity.csv` and `.png` beside the model file `NAME.scn`."""
     table, picture = (model.with_suffix(f".sensitivity.{kind}") for kind in ("csv", "png"))
-    replace_file(table, csv_text([field.name for field in fields(LayerLoss)], map(astuple, losses)))
-    replace_file(picture, _plot(losses))
+    text = csv_text([field.name for field in fields(LayerLoss)], map(astuple, losses))
+    replace_files({picture: _plot(losses), table: text})
     say(f"written: {table}, {picture}")
 
 

@@ -7,9 +7,7 @@ import itertools
 import logging
 import multiprocessing
 import os
-import signal
 import socket
-import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal, cast
 
 from scenelet.errors import OutputError, UsageError
-from scenelet.parallel import cores
+from scenelet.parallel import cores, end_with_driver
 from scenelet.process import keep_freed_memory
 from scenelet.scale.work import Report, do_shard
 
@@ -47,7 +45,7 @@ def local(place: str, fingerprint: str, shards: Sequence[int], workers: int | No
         return
     others = set(multiprocessing.active_children())
     context, waiting = multiprocessing.get_context("spawn"), set[Future[Report]]()
-    executor = ProcessPoolExecutor(workers, context, initializer=_end_with_driver)
+    executor = ProcessPoolExecutor(workers, context, initializer=_prepare)
     coming = iter(shards)
     try:
         while True:
@@ -69,18 +67,10 @@ def local(place: str, fingerprint: str, shards: Sequence[int], workers: int | No
         executor.shutdown(cancel_futures=True)
 
 
-def _end_with_driver() -> None:
-    """In a worker: an interrupt is the driver's to take, and without a driver there is nobody to work for."""
+def _prepare() -> None:
+    """A worker."""
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    driver = multiprocessing.parent_process()
-    assert driver is not None
-
-    def watch() -> None:
-        driver.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with_driver()
 
 
 def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[Report, None, None]:

@@ -109,6 +109,7 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: i
             return job
         if any(name.startswith("part-") for name in folder.names()):
             raise OutputError(f"{folder.place}: holds results {_difference(job, wanted)}; choose another folder")
+        folder.remove(RECORD)  # or, killed below, it would stand beside another job's inputs
     if model:
         folder.write(MODEL, model)
     with folder.writing(INPUTS) as path:

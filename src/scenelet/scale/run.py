@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from scenelet import modelfile
 from scenelet.classifier import model_path
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.console import say, track
 from scenelet.errors import OutputError
+from scenelet.files import alone
 from scenelet.runtimes import RuntimeName, require_runtime
 from scenelet.scale.engines import Engine, EngineName, by_name
 from scenelet.scale.job import ERRORS, INSIDE, Job, Task, begin, require_own
@@ -160,18 +159,8 @@ def _alone(folder: Folder) -> Iterator[None]:
     if folder.is_remote:
         yield
         return
-    inside = Path(folder.at(INSIDE))
-    lock = filelock.FileLock(inside / "lock", timeout=0)
-    with folder.speaking_of(folder.place, "written"):
-        inside.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise OutputError(f"{folder.place}: another run is writing into it; wait for its end") from None
-    try:
+    with alone(Path(folder.at(INSIDE)) / "lock", f"{folder.place}: another run is writing into it; wait for its end"):
         yield
-    finally:
-        lock.release()
 
 
 def _require_all(job: Job, folder: Folder, fault: str) -> None:

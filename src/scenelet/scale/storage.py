@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import fsspec
 
 from scenelet.errors import OutputError, SceneletError, UsageError
+from scenelet.files import names_to_disk, to_disk
 from scenelet.scale.remote import WEB, is_url, plain, reason
 
 PARTIAL = ".part"
@@ -128,8 +129,9 @@ class Folder:
                 yield partial
                 with self.speaking_of(place, "written"):
                     if self._remote is None:
-                        _to_disk(partial)
+                        to_disk(partial)
                         os.replace(partial, place)
+                        names_to_disk(Path(place).parent)
                     else:
                         self._remote.put_file(str(partial), place)
             finally:
@@ -155,9 +157,3 @@ class Folder:
             if self._remote is None:
                 raise
             raise OutputError(f"{place}: cannot be {what} ({reason(error)}); choose another place") from None
-
-
-def _to_disk(path: Path) -> None:
-    """Before a file gets its name its bytes are on the disk: a power cut must not leave the one without the other."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

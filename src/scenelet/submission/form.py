@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scenelet.errors import OutputError
-from scenelet.files import make_folder, replace_file
+from scenelet.files import make_folder, replace_files
 
 LABELS = ("indoor", "outdoor", "transportation")
 COLUMNS = ("filename", "scene_label", *LABELS)
@@ -71,20 +70,11 @@ def write_pair(folder: Path, label: str, output: str, meta: str) -> tuple[Path, 
     """Write `<label>.output.csv` and `<label>.meta.yaml`, both or neither; returns their paths.
 
     Raises:
-        OutputError: one cannot be written; what was there before is there again.
+        OutputError: one cannot be written; what was there before is still there.
     """
     make_folder(folder)
     first, second = folder / f"{label}{OUTPUT_ENDING}", folder / f"{label}{META_ENDING}"
-    before = first.read_bytes() if first.is_file() else None
-    replace_file(first, output)
-    try:
-        replace_file(second, meta)
-    except OutputError:
-        if before is None:
-            first.unlink(missing_ok=True)
-        else:
-            replace_file(first, before)
-        raise
+    replace_files({first: output, second: meta})
     return first, second
 
 

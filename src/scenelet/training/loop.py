@@ -1,5 +1,6 @@
 """Run a `SceneModule` under Lightning: precision, checkpoints, logs, progress, resume."""
 
+import io
 import logging
 import warnings
 from pathlib import Path
@@ -9,10 +10,12 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from scenelet.config import TrainerConfig
 from scenelet.console import NowAndThen, progress_bar, say
 from scenelet.errors import RunError
+from scenelet.files import make_folder, replace_file
 from scenelet.nn import compiled
 from scenelet.nn.synchronise import synchronise
 from scenelet.process import keep_freed_memory
@@ -84,6 +87,7 @@ def train(
         levels = [logger.level for logger in lightnings]
         for logger in lightnings:
             logger.setLevel(logging.ERROR)
+        options = lightning_options(trainer, place)
         runner = lightning.Trainer(
             max_epochs=module.schedule.epochs,
             precision="bf16-mixed" if takes_bf16(precision) else "32-true",
@@ -95,7 +99,8 @@ def train(
             reload_dataloaders_every_n_epochs=1,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
-            **lightning_options(trainer, place),
+            plugins=[*options.pop("plugins", ()), _WholeCheckpoints()],
+            **options,
         )
         try:
             synchronise(module.network, module.joint_norms and not place.alone)
@@ -146,6 +151,20 @@ def _checkpoint(folder: Path, name: str, **options: Any) -> ModelCheckpoint:
     return ModelCheckpoint(
         folder, name, save_on_train_epoch_end=True, every_n_epochs=1, enable_version_counter=False, **options
     )
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """A checkpoint is there whole or not at all.
+
+    Lightning's own is written in the system's temporary folder, from where it is copied bit by bit when that is on
+    another disk; and what a kill leaves there stays.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
+        make_folder(Path(path).parent)
+        replace_file(Path(path), data.getvalue())
 
 
 class _Progress(Callback):

@@ -18,7 +18,7 @@ from scenelet._version import __version__
 from scenelet.config import NetworkConfig, RunConfig, Settings
 from scenelet.data.splits import Split, split_table
 from scenelet.errors import RunError, UsageError
-from scenelet.files import make_folder, replace_file
+from scenelet.files import make_folder, replace_file, replace_files
 from scenelet.nn import create_model, model_settings
 from scenelet.nn.blocks import arrange
 from scenelet.nn.standardise import Standardised
@@ -62,10 +62,16 @@ def versions() -> dict[str, str]:
 
 
 def write_record(folder: Path, record: RunRecord, split: Split) -> None:
-    """Begin a run folder: `run.json` and `split.csv`."""
+    """Begin a run folder: `split.csv`, then `run.json`, with which a run is begun.
+
+    Raises:
+        RunError: there is a `split.csv` already, and it is another.
+        OutputError: they cannot be written.
+    """
     make_folder(folder)
-    replace_file(folder / SPLIT, split_table(split))
-    replace_file(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+    if (folder / SPLIT).exists():
+        require_same_split(folder, split, record.data.path)
+    replace_files({folder / SPLIT: split_table(split), folder / RECORD: record.model_dump_json(indent=2) + "\n"})
 
 
 def require_same_split(folder: Path, split: Split, data: str) -> None:

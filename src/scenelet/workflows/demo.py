@@ -9,8 +9,8 @@ from scenelet.console import say
 from scenelet.data.scenes import make_scenes
 from scenelet.files import make_folder
 from scenelet.recipes import load_recipe
-from scenelet.run_folder import require_new
 from scenelet.workflows.compress import compress
+from scenelet.workflows.early import require_demo
 from scenelet.workflows.evaluate import evaluate
 from scenelet.workflows.fit import fit
 
@@ -21,6 +21,8 @@ EXAMPLE_LABEL = "dog"  # what its example is a recording of
 def demo(out: Path, seed: int = 0) -> dict[str, Any]:
     """Make scenes, train on some places, and ship a file that is tested on places never heard.
 
+    A demo that was killed goes on.
+
     Args:
         out: folder that gets `scenes/`, `run/`, `demo.scn` and `report/`; features are cached in it too.
         seed: of the scenes and of the training.
@@ -30,18 +32,18 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
         recording, and "example" and "answer" of the model `BUILT_IN` that comes with scenelet.
 
     Raises:
-        SceneletError: `out` is there already, and not empty.
+        SceneletError: `out` is there already, and neither empty nor a demo that was killed.
     """
     built_in, example = models.built_in(BUILT_IN), models.example(BUILT_IN)
     assert built_in is not None, "an installation without its models"
     assert example is not None
-    require_new(out)
+    require_demo(out)
     make_folder(out)
     say("1/5  making scenes: synthetic recordings of three kinds of places")
     scenes = make_scenes(out / "scenes", seed)
     say("2/5  training")
     cache = out / "cache"
-    fit(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", cache_dir=cache)
+    fit(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", resume=True, cache_dir=cache)
     say("3/5  compressing")
     model = out / "demo.scn"
     compressed = compress(out / "run", model, cache_dir=cache)

@@ -11,7 +11,8 @@ from scenelet.data.table import ClipTable
 from scenelet.devices import Place, find_place
 from scenelet.errors import DataError, UsageError
 from scenelet.recipes.tables import SystemTable, load_table_of_systems
-from scenelet.run_folder import require_run
+from scenelet.reports.evaluation import REPORT
+from scenelet.run_folder import require_new, require_run
 
 
 def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:
@@ -65,6 +66,17 @@ def require_compressible(run: Path, out: Path, sparsity: float | None, budget: i
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
     require_run(run)
+
+
+def require_demo(out: Path) -> None:
+    """Check that `demo` can begin in a folder, or go on in one in which it was killed.
+
+    Raises:
+        RunError: there is something else, or a demo that came to its end.
+    """
+    cut = (out / "scenes").is_dir() and not (out / "report" / REPORT).exists()
+    if not cut:
+        require_new(out)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from scenelet.data.listing import CLIPS, write_listing
 from scenelet.data.rows import first_few
 from scenelet.errors import AudioError, UsageError
 from scenelet.export.card import card
-from scenelet.files import make_folder, replace_file
+from scenelet.files import make_folder, replace_files
 from scenelet.recipes import load_recipe
 from scenelet.run_folder import require_new
 from scenelet.workflows.compress import compress, prune_settings
@@ -147,8 +147,8 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if out.suffix != ".scn":
             raise UsageError(f"{out}: a model file's name ends in .scn")
         make_folder(out.parent)
-        modelfile.write(model, out)
-        replace_file(out.with_suffix(".md"), card(model, out.stem, out.stat().st_size))
+        file = modelfile.encode(model)
+        replace_files({out: file, out.with_suffix(".md"): card(model, out.stem, len(file))})
 
     def __sklearn_tags__(self) -> Tags:
         """Of scikit-learn: what goes in are texts, one a recording, and not a table of numbers."""

@@ -14,7 +14,7 @@ from scenelet.describe import describe
 from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
 from scenelet.files import make_folder
 from scenelet.metrics import reliability
-from scenelet.reports.evaluation import ClipResult, write_report
+from scenelet.reports.evaluation import LISTENING, REPORT, ClipResult, write_report
 from scenelet.reports.groups import group_rows, worst_groups
 from scenelet.reports.history import Epoch, find_history
 from scenelet.reports.listening import listening_page
@@ -23,9 +23,6 @@ from scenelet.reports.places import city_figures, figures
 from scenelet.reports.sound import AudioChoice
 
 LISTEN = 12  # clips of each of the listening page's two lists
-LISTENING = "listening.html"
-OPTIONAL = {LISTENING, "curves.svg", "predictions_unused.csv"}
-"""Files that an evaluation may write or not."""
 SPLITS = ("test", "validation", "train", "all")
 
 
@@ -110,9 +107,7 @@ def evaluate(
     }
     if out is not None:
         pages = _pages(classifier, report, results[: len(chosen)], out, history, listen, audio)
-        written = write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
-        for name in OPTIONAL - set(written):
-            (out / name).unlink(missing_ok=True)  # of an evaluation before, about other answers
+        write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
     return report
 
 
@@ -142,7 +137,7 @@ def _pages(
         listening, anchors = listening_page(classifier, results, out / LISTENING, name, listen, audio)
         pages[LISTENING] = listening
     shown = Shown(describe(model_path(report["model"])), results, history, anchors)
-    return {"report.html": report_page(report, pages, shown)} | pages
+    return {REPORT: report_page(report, pages, shown)} | pages
 
 
 def _choose(

@@ -1,5 +1,6 @@
 """Train a network on labelled recordings, into a run folder."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from scenelet.console import quiet, say, working
 from scenelet.data.sources import load_table
 from scenelet.devices import ALONE, Place, find_place
 from scenelet.errors import RunError, UsageError
+from scenelet.files import alone
 from scenelet.nn import model_settings
 from scenelet.run_folder import RESUME_MEND, is_begun, require_new
 from scenelet.training import run as runs
@@ -79,12 +81,13 @@ def fit(
     place = find_place(devices.devices, devices.num_nodes)
     require_devices(devices)
     talk = talk and not place.follows
-    with quiet(place.follows):
+    with contextlib.ExitStack() as until_the_end:
+        until_the_end.enter_context(quiet(place.follows))
         if limits is not None and limits != Limits() and config is None:
             raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
         if config is not None and limits is not None and limits != Limits():
             config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
-        config = _settings(data, out, config, resume, place)
+        given, config = config, _settings(data, out, config, resume, place)
         config = config.model_copy(update={"trainer": devices})
         require_shares(config)
         if talk and resume and not is_begun(out):
@@ -106,6 +109,9 @@ def fit(
                 " trainer.devices or trainer.num_nodes"
             )
         if not place.follows:
+            busy = f"{out}: another training is at work there; wait for its end, or choose another --out"
+            until_the_end.enter_context(alone(out / ".lock", busy))
+            _settings(data, out, given, resume, place)  # since then another training may have begun there, and ended
             _begin(out, config, recipe, sides, taught)
         loss = build_loss(config.loss, sides.train.class_counts())
         module = SceneModule(
@@ -197,8 +203,8 @@ def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, pla
         return stored
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
-    if not resume and not place.follows:
-        require_new(out, RESUME_MEND, beside=data)
+    if not place.follows:
+        require_new(out, "choose another --out" if resume else RESUME_MEND, beside=data)
     return config
 
 
