@@ -113,9 +113,8 @@ def parse_head(plain: bytes) -> Head:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = "".join(f" {part}" for part in first["loc"])
-        raise ModelFileError(
-            f"head{_shown(where)} is not valid ({first['msg'].removeprefix('Value error, ')})"
-        ) from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ModelFileError(f"head{_shown(where)} is not valid ({_shown(reason)})") from None
     # what pydantic lets pass; its own parser has bounded the depth by now
     json.loads(plain, object_pairs_hook=_unique)
     for part in (head.provenance, head.results):
@@ -142,6 +141,6 @@ def _require_plain_numbers(value: Any) -> None:
 
 
 def _shown(text: str) -> str:
-    """A place in the head, whose keys may be anything, in one short printable line."""
+    """What may have words of the file in it, as one short printable line."""
     plain = text if text.isprintable() else ascii(text)
-    return plain if len(plain) <= 120 else f"{plain[:120]}..."
+    return plain if len(plain) <= 200 else f"{plain[:200]}..."

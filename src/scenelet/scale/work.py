@@ -121,7 +121,7 @@ def damage(place: str) -> Iterator[None]:
     """Around reading a Parquet file that we wrote. Raises OutputError where it is damaged."""
     try:
         yield
-    except (pyarrow.ArrowException, KeyError, IndexError):
+    except (pyarrow.ArrowException, LookupError, ValueError, TypeError):
         raise OutputError(f"{place}: damaged; delete it, and run the same command again") from None
 
 

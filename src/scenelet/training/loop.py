@@ -12,11 +12,13 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.config import TrainerConfig
 from scenelet.console import NowAndThen, progress_bar, say
+from scenelet.errors import RunError, SceneletError
 from scenelet.nn import compiled
 from scenelet.nn.synchronise import synchronise
 from scenelet.process import keep_freed_memory
 from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
+from scenelet.training.stored import MEND, read_stored, require_checkpoint
 
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
@@ -59,6 +61,8 @@ def train(
         say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
     callbacks: list[Callback] = [] if place.alone else [EndAtOnce()]
     callbacks += [] if place.follows else [_Progress(description, talk)]
+    begun = _Begun()
+    callbacks.append(begun)
     loggers: list[Any] = []
     last: Path | None = None
     if folder is not None:
@@ -67,6 +71,8 @@ def train(
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
         callbacks.append(_checkpoint(checkpoints, "last"))
         last = checkpoints / LAST if resume and has_checkpoint(folder) else None
+        if last is not None:
+            require_checkpoint(last, module.state_dict())
         attempt = len(list((folder / LOGS).glob("csv/version_*")))
         loggers = [
             CSVLogger(folder / LOGS, "csv", attempt),
@@ -96,6 +102,10 @@ def train(
             synchronise(module.network, module.joint_norms and not place.alone)
             with together(runner, place):
                 runner.fit(module, ckpt_path=last, weights_only=True if last else None)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if last is None or begun.yet or isinstance(error, SceneletError):
+                raise
+            raise RunError(f"{last}: damaged ({type(error).__name__}); {MEND}") from error
         except SystemExit:  # what Lightning makes of an interrupt
             if place.follows:
                 raise
@@ -105,8 +115,8 @@ def train(
             for logger, level in zip(lightnings, levels, strict=True):
                 logger.setLevel(level)
         if folder is not None and select_best and not place.follows:
-            best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
-            module.load_state_dict(best["state_dict"])
+            require_checkpoint(folder / CHECKPOINTS / BEST, module.state_dict())
+            module.load_state_dict(read_stored(folder / CHECKPOINTS / BEST)["state_dict"])
         module.take_result()
     module.network.to("cpu").eval()
 
@@ -137,6 +147,15 @@ def _checkpoint(folder: Path, name: str, **options: Any) -> ModelCheckpoint:
     return ModelCheckpoint(
         folder, name, save_on_train_epoch_end=True, every_n_epochs=1, enable_version_counter=False, **options
     )
+
+
+class _Begun(Callback):
+    """Knows whether the training has begun; what fails before that, fails over the checkpoint."""
+
+    yet = False
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self.yet = True
 
 
 class _Progress(Callback):

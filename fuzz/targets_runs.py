@@ -1,0 +1,3 @@
+"""What runs, caches and bulk jobs remember: JSON, weights, checkpoints, Parquet parts."""
+
+TARGETS = {}
