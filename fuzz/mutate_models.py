@@ -18,8 +18,8 @@ LARGEST = 1 << 20
 ODD: tuple[Any, ...] = (
     0, 1, -1, 2, 3, 15, 16, 17, 255, 4095, 4096, 4097, 1 << 16, 1 << 24, 1 << 27, 1 << 31, 1 << 63, 10**30, 10**400,
     0.0, -0.0, 0.5, 1e-300, 5e-324, 1e300, 1.5, float("nan"), float("inf"), True, False, None, "", "x", "log_mel",
-    "probabilities", "mono", "stereo", "mid-side", "repeat", "magnitude", "db_then_mel", "\x1b[2J", "a\nb", "\u202e", [], {},
-    [1], [[]], {"a": 1},
+    "probabilities", "mono", "stereo", "mid-side", "repeat", "magnitude", "db_then_mel", "\x1b[2J", "a\nb", "\u202e",
+    [], {}, [1], [[]], {"a": 1},
 )  # fmt: skip
 Bytes = Callable[[bytes, int], bytes]
 """(bytes, largest size) -> mutated bytes: the fuzzer's own."""
@@ -79,15 +79,14 @@ def _other_value(plain: bytes, rng: random.Random) -> bytes:
         head = json.loads(plain)
     except (ValueError, RecursionError):
         return mutate_one(plain, rng)
-    places = list(_places(head))
-    if not places:
+    place, another = _place(head, rng), _place(head, rng)
+    if place is None or another is None:
         return mutate_one(plain, rng)
-    holder, key = rng.choice(places)
+    (holder, key), (other, its) = place, another
     action = rng.random()
     if action < 0.35:
         holder[key] = rng.choice(ODD)
     elif action < 0.65:
-        other, its = rng.choice(places)
         holder[key] = json.loads(json.dumps(other[its]))
     elif action < 0.85 and isinstance(holder[key], int):
         holder[key] = rng.choice((holder[key] + 1, holder[key] - 1, 2 * holder[key], holder[key] // 2, -holder[key]))
@@ -98,12 +97,15 @@ def _other_value(plain: bytes, rng: random.Random) -> bytes:
     return json.dumps(head, ensure_ascii=rng.random() < 0.5).encode(errors="replace")
 
 
-def _places(value: Any) -> Any:
-    """(container, key) of every value inside, itself left out."""
-    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
-        yield value, key
-        yield from _places(value[key])
+def _place(value: Any, rng: random.Random) -> tuple[Any, Any] | None:
+    """(container, key) of a value somewhere inside; None: there is none."""
+    found = None
+    while isinstance(value, dict | list) and value:
+        key = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
+        found, value = (value, key), value[key]
+        if rng.random() < 0.2:
+            break
+    return found
 
 
 def _other_section(plain: bytes, body: bytes, rng: random.Random, mutate_bytes: Bytes) -> tuple[bytes, bytes]:

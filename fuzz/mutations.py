@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 
 import atheris
-
+import mutate_archives
 import mutate_models
 
 Mutator = Callable[[bytes, int, int], bytes]
@@ -13,6 +13,7 @@ FROM_GOOD = 0.6
 _OWN: dict[str, Callable[[bytes, int, int, mutate_models.Bytes], bytes]] = {
     "scn": mutate_models.mutate,
     "model": mutate_models.mutate,
+    "checkpoint": mutate_archives.mutate,
 }
 
 

@@ -6,7 +6,6 @@ says how many inputs were tried, how many distinct findings there were, the peak
 
 import argparse
 import hashlib
-import importlib
 import os
 import resource
 import sys
@@ -24,18 +23,19 @@ KEPT = 256
 
 import atheris  # noqa: E402
 
+with atheris.instrument_imports(include=["scenelet"], enable_loader_override=False):
+    import mutations
+    import targets
+
 
 class Fuzzer:
     """Runs a target over and over, and keeps what it finds."""
 
     def __init__(self, name: str, runs: int, found: Path, summary: Path | None) -> None:
         with atheris.instrument_imports(include=["scenelet"], enable_loader_override=False):
-            targets = importlib.import_module("targets")
-            known = targets.known()
-        if name not in known:
-            sys.exit(f"no target is named {name!r}; there are {', '.join(known)}")
+            self._target = targets.load(name)
         self.name, self.runs, self.found, self.summary = name, runs, found / name, summary
-        self._target, self._limit = known[name], targets.LIMIT_SECONDS
+        self._limit = targets.LIMIT_SECONDS
         self._words: Counter[str] = Counter()
         self._findings: dict[str, int] = {}
         self._done, self._started = 0, time.monotonic()
@@ -53,7 +53,7 @@ class Fuzzer:
                 self.good[self._words[word] % KEPT] = data
             if time.process_time() - began > self._limit:
                 raise TimeoutError(f"{time.process_time() - began:.1f} s for {len(data)} bytes")
-        except Exception as error:  # noqa: BLE001: whatever comes out is what is looked for
+        except Exception as error:  # noqa: BLE001 whatever comes out is what is looked for
             self._keep(data, error)
         if self._done >= self.runs:
             self._end()
@@ -88,7 +88,8 @@ class Fuzzer:
 def main() -> None:
     """Parse the command line, write the seeds, fuzz."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target")
+    names = [name for group in targets.GROUPS.values() for name in group]
+    parser.add_argument("target", choices=names)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", type=int, default=4096, help="MB of address space")
@@ -97,16 +98,15 @@ def main() -> None:
     chosen = parser.parse_args()
     warnings.simplefilter("error")  # what NumPy warns of would come up on a user's terminal
     fuzzer = Fuzzer(chosen.target, chosen.runs, chosen.found, chosen.summary)
-    seeds = importlib.import_module("seeds")
-    mutations = importlib.import_module("mutations")
     limit = chosen.memory * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     chosen.found.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="scenelet-fuzz-") as folder:
-        for data in [*seeds.make(chosen.target), *(p.read_bytes() for p in sorted((CORPUS / chosen.target).glob("*")))]:
+        corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
+        for data in [*targets.seeds(chosen.target), *corpus]:
             (Path(folder) / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
         options = [sys.argv[0], folder, f"-seed={chosen.seed + 1}", "-max_len=16384", "-timeout=120", "-verbosity=0"]
-        options += ["-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
+        options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
         atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
         atheris.Fuzz()
 

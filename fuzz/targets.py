@@ -4,6 +4,7 @@ A target returns one word for the statistics. A SceneletError in one printable l
 anything else that comes out is a finding. Importable without atheris: `tests/test_corpus.py` replays through these.
 """
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -26,7 +27,7 @@ class FindingError(Exception):
 
 
 def outcome(read: Callable[[], object], early: Sequence[str] = ()) -> str:
-    """"read", or "refused" where our own error says why, in a line that a terminal can show.
+    """ "read", or "refused" where our own error says why, in a line that a terminal can show.
 
     `early`: words of errors that only a broken frame meets; of these it is "frame".
     """
@@ -73,11 +74,27 @@ def parts(data: bytes, count: int) -> list[bytes]:
     return cut + [b""] * (count - len(cut))
 
 
-def known() -> dict[str, Target]:
-    """Name -> target. Imported here, so that a fuzzer can instrument our modules first."""
-    import targets_audio
-    import targets_models
-    import targets_runs
-    import targets_tables
+GROUPS = {
+    "models": ("scn", "model"),
+    "tables": ("table", "tau", "recipe", "systems", "details", "output", "meta", "manifest", "parquet"),
+    "runs": ("checkpoint", "record", "cache", "part", "listed"),
+    "audio": ("stream", "recording"),
+}
+"""Targets by the module that has them, `targets_GROUP`; `seeds_GROUP` has what fuzzing begins with."""
 
-    return {**targets_models.TARGETS, **targets_tables.TARGETS, **targets_runs.TARGETS, **targets_audio.TARGETS}
+
+def load(name: str) -> Target:
+    """A target; its group is imported here, so that no other one takes memory, and a fuzzer can instrument it."""
+    target: Target = importlib.import_module(f"targets_{group(name)}").TARGETS[name]
+    return target
+
+
+def seeds(name: str) -> list[bytes]:
+    """Small good files of a target's kind."""
+    made: list[bytes] = importlib.import_module(f"seeds_{group(name)}").SEEDS[name]()
+    return made
+
+
+def group(name: str) -> str:
+    """The group of a target."""
+    return next(group for group, names in GROUPS.items() if name in names)

@@ -1,15 +1,18 @@
 """Tables, recipes and lists from users: CSV, TSV, TOML, YAML, Parquet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from targets import PLACE, Target, outcome, parts
+
 from scenelet.data.sources import load_table
-from scenelet.recipes import list_recipes, load_recipe
+from scenelet.recipes import load_recipe
 from scenelet.recipes.tables import load_table_of_systems
 from scenelet.scale.manifest import inputs
 from scenelet.submission.details import read_details
-from scenelet.submission.validate import check_pair
-from targets import PLACE, Target, outcome, parts
+from scenelet.submission.faults import Fault
+from scenelet.submission.validate_meta import check_meta
+from scenelet.submission.validate_output import check_output
 
 
 def table(data: bytes) -> str:
@@ -26,8 +29,8 @@ def table(data: bytes) -> str:
 
 def tau(data: bytes) -> str:
     """A TAU root: meta.csv and the two sides of the official split."""
-    meta, train, test = parts(data, 3)
-    PLACE.file("tau/meta.csv", meta)
+    labels, train, test = parts(data, 3)
+    PLACE.file("tau/meta.csv", labels)
     PLACE.file("tau/evaluation_setup/fold1_train.csv", train)
     PLACE.file("tau/evaluation_setup/fold1_test.csv", test)
     return outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
@@ -48,7 +51,7 @@ def systems(data: bytes) -> str:
     def read() -> None:
         found = load_table_of_systems(str(path))
         for row in found.rows[:4]:
-            found.config(row, "tiny" if "tiny" in list_recipes() else list_recipes()[0])
+            found.config(row, "small")
 
     return outcome(read)
 
@@ -59,11 +62,17 @@ def details(data: bytes) -> str:
     return outcome(lambda: read_details(path))
 
 
-def submission(data: bytes) -> str:
-    """The two files of a submission; every fault is listed, none raised."""
-    output, meta = parts(data, 2)
-    name = "Chang_QTI_task1b_1"
-    faults = check_pair(f"{name}.output.csv", output, f"{name}.meta.yaml", meta, partial=True)
+def output(data: bytes) -> str:
+    """The answers of a submission; every fault is listed, none raised."""
+    return _listed(check_output("x.output.csv", data, partial=True))
+
+
+def meta(data: bytes) -> str:
+    """The meta information of a submission, as YAML."""
+    return _listed(check_meta("x.meta.yaml", data, "Chang_QTI_task1b_1"))
+
+
+def _listed(faults: Sequence[Fault]) -> str:
     lines = list(map(str, faults))
     assert all(line.isprintable() for line in lines), lines
     return "refused" if lines else "read"
@@ -83,7 +92,8 @@ TARGETS: dict[str, Target] = {
     "recipe": recipe,
     "systems": systems,
     "details": details,
-    "submission": submission,
+    "output": output,
+    "meta": meta,
     "manifest": _listing("list.csv"),
     "parquet": _listing("list.parquet"),
 }

@@ -8,11 +8,23 @@ import difflib
 import re
 from collections.abc import Iterable
 
+LONGEST = 1500
+"""Characters of an error: a table's header may be a megabyte."""
+
 
 class SceneletError(Exception):
-    """Base of every error that scenelet raises on purpose."""
+    """Base of every error that scenelet raises on purpose.
+
+    As text it is one line: what it quotes of a file may be anything, and a terminal would obey control characters.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class UsageError(SceneletError, ValueError):

@@ -114,7 +114,7 @@ def parse_head(plain: bytes) -> Head:
         first = error.errors(include_url=False, include_input=False)[0]
         where = "".join(f" {part}" for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise ModelFileError(f"head{_shown(where)} is not valid ({_shown(reason)})") from None
+        raise ModelFileError(f"head{where} is not valid ({reason})") from None
     # what pydantic lets pass; its own parser has bounded the depth by now
     json.loads(plain, object_pairs_hook=_unique)
     for part in (head.provenance, head.results):
@@ -138,9 +138,3 @@ def _require_plain_numbers(value: Any) -> None:
         raise ModelFileError("head has a number in provenance or results that is not finite")
     elif isinstance(value, int) and abs(value) > MAX_NUMBER:
         raise ModelFileError("head has a number in provenance or results that is too large")
-
-
-def _shown(text: str) -> str:
-    """What may have words of the file in it, as one short printable line."""
-    plain = text if text.isprintable() else ascii(text)
-    return plain if len(plain) <= 200 else f"{plain[:200]}..."

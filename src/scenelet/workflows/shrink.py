@@ -88,7 +88,7 @@ def shrink(
     trials: tuple[Trial, ...] = ()
     settings, budget = config.prune, config.prune.budget
     if budget is not None:
-        settings, trials = _chosen_before(folder) or choose(network, sides, config, size, talk)
+        settings, trials = chosen_before(folder) or choose(network, sides, config, size, talk)
         if folder is not None:
             _keep_choice(folder, settings, trials)
     assert settings.dtype != "auto"
@@ -223,7 +223,7 @@ def _try(
     return Trial(dtype, sparsity, log_loss, minutes)
 
 
-def _chosen_before(folder: Path | None) -> tuple[PruneConfig, tuple[Trial, ...]] | None:
+def chosen_before(folder: Path | None) -> tuple[PruneConfig, tuple[Trial, ...]] | None:
     """What an interrupted call chose; its fine-tuning is gone on with."""
     if folder is None or not (folder / CHOICE).is_file():
         return None

@@ -1,14 +1,8 @@
-"""Small good files of every kind, made by our own writers: what fuzzing begins with."""
-
-from tiny_model import changed, model_of, random_network, tiny_model
+"""Model files that fuzzing begins with: one network of each kind, in several encodings."""
 
 from scenelet import modelfile
 from scenelet.config import WindowConfig
-
-
-def make(target: str) -> list[bytes]:
-    """The seeds of a target."""
-    return _MAKERS[target]()
+from tiny_model import changed, model_of, random_network, tiny_model
 
 
 def _models() -> list[bytes]:
@@ -19,4 +13,7 @@ def _models() -> list[bytes]:
     return [modelfile.encode(model) for model in encoded]
 
 
-_MAKERS = {"scn": _models, "model": _models}
+SEEDS = {
+    "scn": _models,
+    "model": _models,
+}
