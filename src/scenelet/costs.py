@@ -12,23 +12,26 @@ ACTIVATION_BYTES = 4  # fp32
 
 def layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> list[int]:
     """Multiply-accumulates of each node for one window; only `Conv` and `Linear` count. Raises as `shapes`."""
-    known = shapes(nodes, array_shapes, input_shape)
-    counts = []
-    for node in nodes:
-        match node:
-            case Conv():
-                positions = math.prod(known[node.output][1:])
-                counts.append(positions * math.prod(array_shapes[node.weight]))
-            case Linear():
-                counts.append(math.prod(array_shapes[node.weight]))
-            case _:
-                counts.append(0)
-    return counts
+    return _layer_macs(nodes, array_shapes, shapes(nodes, array_shapes, input_shape))
 
 
 def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> int:
     """Multiply-accumulates of the network for one window; see `layer_macs`."""
     return sum(layer_macs(nodes, array_shapes, input_shape))
+
+
+def operations(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], known: Mapping[str, Shape]) -> int:
+    """What bounds the time of one window: multiply-accumulates, what pools compare, and all that is read and written.
+
+    `known` is what `shapes` says of these nodes.
+    """
+    total = sum(_layer_macs(nodes, array_shapes, known))
+    for node in nodes:
+        size = math.prod(known[node.output])
+        total += size + sum(math.prod(known[name]) for name in node.reads)
+        if isinstance(node, MaxPool):
+            total += size * math.prod(node.kernel)
+    return total
 
 
 def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> tuple[int, int]:
@@ -67,7 +70,11 @@ def peak_activation_bytes(nodes: Sequence[Node], array_shapes: Mapping[str, Shap
     A value is kept until its last reader has run; an operation of `IN_PLACE` writes over a value that nobody reads
     after it. Scratch memory of a runtime's own comes on top. Raises as `shapes`.
     """
-    known = shapes(nodes, array_shapes, input_shape)
+    return ACTIVATION_BYTES * peak_numbers(nodes, shapes(nodes, array_shapes, input_shape))
+
+
+def peak_numbers(nodes: Sequence[Node], known: Mapping[str, Shape]) -> int:
+    """As `peak_activation_bytes`, in numbers; `known` is what `shapes` says of these nodes."""
     size = {name: math.prod(shape) for name, shape in known.items()}
     last_reader = {name: index for index, node in enumerate(nodes) for name in node.reads}
     live, peak = {INPUT}, size[INPUT]
@@ -77,4 +84,18 @@ def peak_activation_bytes(nodes: Sequence[Node], array_shapes: Mapping[str, Shap
         held = sum(size[name] for name in live)
         peak = max(peak, held if over else held + size[node.output])
         live = (live - done) | ({node.output} & last_reader.keys())
-    return ACTIVATION_BYTES * peak
+    return peak
+
+
+def _layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], known: Mapping[str, Shape]) -> list[int]:
+    counts = []
+    for node in nodes:
+        match node:
+            case Conv():
+                positions = math.prod(known[node.output][1:])
+                counts.append(positions * math.prod(array_shapes[node.weight]))
+            case Linear():
+                counts.append(math.prod(array_shapes[node.weight]))
+            case _:
+                counts.append(0)
+    return counts

@@ -8,11 +8,23 @@ import difflib
 import re
 from collections.abc import Iterable
 
+LONGEST = 1500
+"""Characters of an error: a table's header may be a megabyte."""
+
 
 class SceneletError(Exception):
-    """Base of every error that scenelet raises on purpose."""
+    """Base of every error that scenelet raises on purpose.
+
+    As text it is one line: what it quotes of a file may be anything, and a terminal would obey control characters.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 class UsageError(SceneletError, ValueError):

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+LEAST_SPAN_HZ = 1.0  # of all mel bands together: in less, the edges of many bands would be one number
+
 
 class Settings(BaseModel):
     """Base of all settings: frozen, and unknown keys are errors."""
@@ -40,8 +42,8 @@ class FeatureConfig(Settings):
             raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
         if self.top_hz > self.sample_rate / 2:
             raise ValueError(f"fmax_hz {self.top_hz:g} lies above half the sample rate")
-        if self.fmin_hz >= self.top_hz:
-            raise ValueError(f"fmin_hz {self.fmin_hz:g} is not below fmax_hz {self.top_hz:g}")
+        if self.fmin_hz + LEAST_SPAN_HZ > self.top_hz:
+            raise ValueError(f"fmin_hz {self.fmin_hz:g} is not below fmax_hz {self.top_hz:g} by {LEAST_SPAN_HZ:g} Hz")
         return self
 
     @property
@@ -76,7 +78,10 @@ class WindowConfig(Settings):
     )
     silence_db: float = Field(60.0, gt=0, le=120, description="repeat: silent is what lies this far below the peak")
     least_sound_seconds: float = Field(
-        0.5, gt=0, description="repeat: a shorter sound is repeated with silence around it; a click must not be a tone"
+        0.5,
+        gt=0,
+        le=600,
+        description="repeat: a shorter sound is repeated with silence around it; a click must not be a tone",
     )
 
     @model_validator(mode="after")

@@ -7,79 +7,30 @@
     sections           the arrays, see `scenelet.planes`; the head has the stored lengths
     checksum           SHA-256 of everything before it
 
-A reader checks every length, count and shape before it allocates, and executes nothing.
+A reader checks every length, count and shape before it allocates, and executes nothing; what the head may say and
+ask for: `scenelet.model_head`.
 """
 
 import hashlib
 import json
-import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
-
-from scenelet import nodes as network
 from scenelet.coding import restore, shorten
-from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.files import replace_file
-from scenelet.nodes import Name, Node
-from scenelet.planes import Encoding, pack, unpack
-from scenelet.scene_model import SceneModel, TrainingCounts, input_shape
+from scenelet.model_head import MAX_FILE_BYTES, MAX_HEAD_BYTES, parse_head
+from scenelet.planes import pack, unpack
+from scenelet.scene_model import SceneModel
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
 FORMAT_VERSION = 2
-MAX_FILE_BYTES = 1 << 26
-MAX_HEAD_BYTES = 1 << 22
-MAX_PARAMETERS = 1 << 24
-MAX_FRAMED = 1 << 27
-"""Numbers in the overlapping frames of one window: what the features of a stored model may need."""
 _START = struct.Struct("<8sIIII")
 _CHECKSUM = hashlib.sha256().digest_size
 FRAME_BYTES = _START.size + _CHECKSUM
 """What a file has beside its head and its sections."""
 _AGAIN = "copy or download it again"
-
-
-class _Array(Settings):
-    name: Name
-    shape: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_PARAMETERS)], ...], Field(min_length=1, max_length=4)]
-    encoding: Encoding
-
-
-class _Head(Settings):
-    labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
-    features: FeatureConfig
-    window: WindowConfig
-    nodes: tuple[Node, ...]
-    arrays: tuple[_Array, ...]
-    sections: dict[str, Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]]
-    counts: TrainingCounts
-    provenance: dict[str, JsonValue]
-    results: dict[str, JsonValue]
-    licences: list[str]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "_Head":
-        if len(set(self.labels)) != len(self.labels) or not all(label.isprintable() for label in self.labels):
-            raise ValueError("labels must be printable and different from each other")
-        shapes = {array.name: array.shape for array in self.arrays}
-        if len(shapes) != len(self.arrays):
-            raise ValueError("two arrays have one name")
-        if sum(math.prod(shape) for shape in shapes.values()) > MAX_PARAMETERS:
-            raise ValueError(f"more than {MAX_PARAMETERS} parameters")
-        framed = self.features.n_frames(self.window.samples(self.features.sample_rate)) * self.features.n_fft
-        if framed > MAX_FRAMED:
-            raise ValueError("its window is too long for its features")
-        if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
-            raise ValueError("its window is shorter than half of n_fft")
-        # ModelFileError is no ValueError: it passes through pydantic as it is
-        values = network.shapes(self.nodes, shapes, input_shape(self.features, self.window))
-        if values[network.OUTPUT] != (len(self.labels),):
-            raise ValueError(f"{len(self.labels)} labels for {values[network.OUTPUT][0]} probabilities")
-        return self
 
 
 def read(path: Path) -> SceneModel:
@@ -172,7 +123,7 @@ def _plain_head(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
         plain = json.dumps(head, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the model's head holds a value that JSON cannot ({error})") from None
-    _parse_head(plain)
+    parse_head(plain)
     return plain
 
 
@@ -184,7 +135,7 @@ def decode(data: bytes, source: str) -> SceneModel:
     """
     stored_size, plain_size = _check_frame(data, source)
     try:
-        head = _parse_head(restore(data[_START.size : _START.size + stored_size], plain_size))
+        head = parse_head(restore(data[_START.size : _START.size + stored_size], plain_size))
         encodings = {array.name: array.encoding for array in head.arrays}
         shapes = {array.name: array.shape for array in head.arrays}
         arrays = unpack(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
@@ -207,7 +158,7 @@ def decode(data: bytes, source: str) -> SceneModel:
 def stored_lengths(data: bytes) -> tuple[int, dict[str, int]]:
     """Bytes that a file's head takes, and by name those of its sections. Raises as `decode`."""
     stored_size, plain_size = _check_frame(data, "the file")
-    return stored_size, dict(_parse_head(restore(data[_START.size : _START.size + stored_size], plain_size)).sections)
+    return stored_size, dict(parse_head(restore(data[_START.size : _START.size + stored_size], plain_size)).sections)
 
 
 def _check_frame(data: bytes, source: str) -> tuple[int, int]:
@@ -237,12 +188,3 @@ def _check_frame(data: bytes, source: str) -> tuple[int, int]:
     if plain_size > MAX_HEAD_BYTES or stored_size > length - _START.size - _CHECKSUM:
         raise ModelFileError(f"{source}: its head is larger than the file allows; {_AGAIN}")
     return stored_size, plain_size
-
-
-def _parse_head(plain: bytes) -> _Head:
-    try:
-        return _Head.model_validate_json(plain, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = "".join(f" {part}" for part in first["loc"])
-        raise ModelFileError(f"head{where} is not valid ({first['msg'].removeprefix('Value error, ')})") from None

@@ -18,12 +18,14 @@ INPUT = "log_mel"
 OUTPUT = "probabilities"
 """The value the last node writes: (batch, classes)."""
 MAX_NODES = 4096
+MAX_SIDE = 4096
+"""Of a kernel, stride, padding or dilation."""
 MAX_VALUES = 1 << 27
 """Numbers in one intermediate value of one window; half a gigabyte in fp32."""
 
 # Printable ASCII without space and colon: `graph` makes names of its own with a colon.
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-9;-~]+$")]
-Step = Annotated[int, Field(ge=1, le=4096)]
+Step = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Shape = tuple[int, ...]
 
 
@@ -56,7 +58,7 @@ class Conv(_OneInput):
     op: Literal["Conv"] = "Conv"
     weight: Name
     stride: tuple[Step, Step] = (1, 1)
-    padding: tuple[Annotated[int, Field(ge=0, le=4096)], Annotated[int, Field(ge=0, le=4096)]] = (0, 0)
+    padding: tuple[Annotated[int, Field(ge=0, le=MAX_SIDE)], Annotated[int, Field(ge=0, le=MAX_SIDE)]] = (0, 0)
     groups: Step = 1
     dilation: tuple[Step, Step] = (1, 1)
 
@@ -233,6 +235,8 @@ def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], 
 def _conv(node: Conv, weight: Shape, shape: Shape, where: str) -> Shape:
     if len(weight) != 4 or weight[1] * node.groups != shape[0] or weight[0] % node.groups:
         raise ModelFileError(f"{where}: weight {weight} in {node.groups} groups does not fit {shape[0]} channels")
+    if max(weight[2:]) > MAX_SIDE:
+        raise ModelFileError(f"{where}: a kernel of {weight[2]} x {weight[3]} is too large (limit {MAX_SIDE})")
     spans = [(k - 1) * apart + 1 for k, apart in zip(weight[2:], node.dilation, strict=True)]
     sides = zip(shape[1:], spans, node.padding, node.stride, strict=True)
     return weight[0], *((n + 2 * pad - span) // stride + 1 for n, span, pad, stride in sides)

@@ -12,16 +12,19 @@ from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.nodes import Node, Shape
 from scenelet.planes import Encoding
 
+MAX_COUNT = 1 << 40
+"""Of parameters: what is multiplied by bytes and printed stays a number that everybody can hold."""
+
 
 class TrainingCounts(Settings):
     """Parameters at training time: what challenges count, where norms still have their own."""
 
-    conv: int = Field(ge=0, description="convolution weights, zeros included")
-    conv_kept: int = Field(ge=0, description="those that the pruning mask keeps, whatever their value")
-    linear: int = Field(0, ge=0, description="dense weights, and all biases")
-    linear_kept: int = Field(0, ge=0)
-    batch_norm: int = Field(0, ge=0, description="scales and shifts")
-    sub_spectral_norm: int = Field(0, ge=0, description="scales and shifts")
+    conv: int = Field(ge=0, le=MAX_COUNT, description="convolution weights, zeros included")
+    conv_kept: int = Field(ge=0, le=MAX_COUNT, description="those that the pruning mask keeps, whatever their value")
+    linear: int = Field(0, ge=0, le=MAX_COUNT, description="dense weights, and all biases")
+    linear_kept: int = Field(0, ge=0, le=MAX_COUNT)
+    batch_norm: int = Field(0, ge=0, le=MAX_COUNT, description="scales and shifts")
+    sub_spectral_norm: int = Field(0, ge=0, le=MAX_COUNT, description="scales and shifts")
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainingCounts":

@@ -80,7 +80,9 @@ def load_features(
             index = _build(clips, folder, features, window, shape, workers)
     except OSError as error:
         raise DataError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
-    values = np.memmap(folder / "windows.f16", np.float16, "r").reshape(-1, *shape)
+    # a row that a killed build left half written is no part of it
+    rows = _rows_on_disk(folder / "windows.f16", 2 * int(np.prod(shape)))
+    values = np.memmap(folder / "windows.f16", np.float16, "r", shape=(rows, *shape))
     places = np.array([index[_identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
     return ClipFeatures(values, places[:, 0], places[:, 1])
 
@@ -151,33 +153,34 @@ def _rows_on_disk(path: Path, row_bytes: int) -> int:
 
 
 def _read_index(path: Path, rows: int) -> dict[str, tuple[int, int]]:
-    """Finished clips whose rows are there.
+    """Finished clips up to the first line that is cut, damaged or without rows; the rest is dropped, in the file too.
 
-    From a line on that was cut, or whose rows are lost, all are dropped, from the file too: others take these places.
+    Lines behind such a one count no more: their rows are written over by the next build, and would be another clip's.
     """
     if not path.exists():
         return {}
-    index, whole = {}, 0
-    with path.open("rb") as lines:
-        for line in lines:
-            entry = _entry(line)
-            if entry is None or sum(entry[1:]) > rows:
-                break
-            index[entry[0]] = entry[1:]
-            whole += len(line)
-    if whole != path.stat().st_size:
-        os.truncate(path, whole)
+    data, good, end = path.read_bytes(), 0, 0
+    index: dict[str, tuple[int, int]] = {}
+    for line in data.splitlines(keepends=True):
+        entry = _entry(line)
+        if entry is None or entry[1] != end or end + entry[2] > rows:
+            break
+        identity, first, count = entry
+        index[identity], end, good = (first, count), end + count, good + len(line)
+    if good != len(data):
+        with path.open("r+b") as file:
+            file.truncate(good)
     return index
 
 
 def _entry(line: bytes) -> tuple[str, int, int] | None:
-    """A clip, its first row and how many; None: not a whole line."""
+    """(clip, first row, rows) as a line says it; None: it is cut or damaged."""
     try:
         identity, first, count = json.loads(line)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
-    whole = line.endswith(b"\n") and isinstance(identity, str) and isinstance(first, int) and isinstance(count, int)
-    return (identity, first, count) if whole and min(first, count) >= 0 else None
+    whole = line.endswith(b"\n") and isinstance(identity, str) and type(first) is type(count) is int
+    return (identity, first, count) if whole and count > 0 else None
 
 
 def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:

@@ -96,4 +96,5 @@ class ClipTable:
 
 
 def _numbers_first(fold: str) -> tuple[bool, int, str]:
-    return (False, int(fold), fold) if fold.isdecimal() else (True, 0, fold)
+    is_number = fold.isdecimal() and len(fold) <= 18  # of thousands of digits Python makes no number
+    return (False, int(fold), fold) if is_number else (True, 0, fold)

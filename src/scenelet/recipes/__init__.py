@@ -65,14 +65,23 @@ def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
     else:
         known = list_recipes()
         raise UsageError(f"no recipe is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
-    try:
-        values = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name}: not valid TOML ({error})") from None
+    values = read_toml(data, name)
     base = values.pop("base", None)
     if base is not None and (base not in list_recipes() or base == name):
         raise UsageError(f"{name}: base = {base!r} is not a recipe; known: {', '.join(list_recipes())}")
     return values, base
+
+
+def read_toml(data: bytes, source: str) -> dict[str, Any]:
+    """The values of a TOML file.
+
+    Raises:
+        UsageError: not TOML in UTF-8, too many levels, or a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
+        raise UsageError(f"{source}: not valid TOML ({error})") from None
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,11 +110,13 @@ def _changes(changes: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, 
         key, equals, value = change.partition("=")
         if not equals:
             raise UsageError(f"--set {change}: write it as KEY=VALUE")
-        yield f"--set {change}", key, _parse(value)
+        yield f"--set {change}", key, _parse(value, f"--set {change}")
 
 
-def _parse(value: str) -> Any:
+def _parse(value: str, said: str) -> Any:
     try:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return value
+    except (ValueError, RecursionError):
+        raise UsageError(f"{said}: its value is none that a setting takes") from None

@@ -4,7 +4,6 @@ A row is a whole set of settings, made in this order: the budget (a recipe: how 
 the table sets for all its rows, a recipe's own part, what the row sets.
 """
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
@@ -15,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from scenelet.config import RunConfig, Settings, build_config
 from scenelet.errors import UsageError, did_you_mean
-from scenelet.recipes import list_recipes, merge, read_own_part, read_values
+from scenelet.recipes import list_recipes, merge, read_own_part, read_toml, read_values
 
 
 class PaperFigures(Settings):
@@ -149,9 +148,7 @@ def load_table_of_systems(name: str) -> SystemTable:
         known = sorted(["table2", *list_tables()])
         raise UsageError(f"no table is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
     try:
-        table = SystemTable.model_validate(tomllib.loads(data.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name}: not valid TOML ({error})") from None
+        table = SystemTable.model_validate(read_toml(data, name))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

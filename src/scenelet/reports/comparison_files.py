@@ -29,7 +29,7 @@ def require_same(folder: Path, name: str, title: str, data: str, settings: Mappi
         there = json.loads(path.read_bytes())
         title_before, data_before = there["title"], there["data"]
         before = {row["name"]: row["settings"] for row in there["rows"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f"{path}: not a table of systems; move it away, or choose another --out") from None
     if title_before != title:
         raise UsageError(f"{path}: is another table ({title_before}); choose another --out, or rename the table")

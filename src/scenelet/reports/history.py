@@ -49,7 +49,7 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
         own |= {name: config[name] for name in ALSO}
         own["split"] = hashlib.sha256((run / SPLIT).read_bytes()).hexdigest()[:16]  # scenelet.data.splits.fingerprint
         history = _Metrics.model_validate_json((run / METRICS).read_bytes()).history
-    except (ValueError, KeyError, TypeError) as error:  # ValidationError and JSON's own are ValueErrors
+    except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValidationError and JSON's own are ValueErrors
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         raise RunError(f"{run}: its {RECORD} or {METRICS} is damaged ({reason}); leave --run out") from None
     known = model.provenance | {"labels": list(model.labels), "split": model.provenance.get("split_fingerprint")}

@@ -82,7 +82,7 @@ def inputs(place: str) -> Iterator[str]:
         raise DataError(f"{place}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
     except RefusedError as error:
         raise DataError(str(error)) from None
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise DataError(
             f"{place}: cannot be read ({reason(error)}); give a CSV or Parquet file of recordings"
         ) from None

@@ -173,7 +173,7 @@ def _require_all(job: Job, folder: Folder, fault: str) -> None:
         )
 
 
-def _errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[int, str, str]]]:
+def count_errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[int, str, str]]]:
     """Of a part: its inputs, its rows, and (index, input, error) of each that is bad. Raises OutputError."""
     name = job.part(shard)
     with folder.reading(name) as file, damage(folder.at(name)):
@@ -188,7 +188,7 @@ def _errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[
 def _remove_with_errors(job: Job, folder: Folder) -> None:
     pending = set(job.pending(folder))
     for shard in range(job.shards):
-        if shard not in pending and _errors(job, folder, shard)[2]:
+        if shard not in pending and count_errors(job, folder, shard)[2]:
             folder.remove(job.part(shard))
 
 
@@ -200,7 +200,7 @@ def _count(job: Job, folder: Folder, seen: dict[str, int]) -> Summary:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(LISTED)
         for shard in range(job.shards):
-            more_inputs, more_rows, errors = _errors(job, folder, shard)
+            more_inputs, more_rows, errors = count_errors(job, folder, shard)
             with folder.speaking_of(folder.at(ERRORS), "written"):
                 table.writerows(errors)
                 file.flush()

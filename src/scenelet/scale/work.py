@@ -23,7 +23,7 @@ from scenelet.features import LogMel
 from scenelet.process import peak_memory
 from scenelet.scale.inputs import recording
 from scenelet.scale.job import INPUTS, MODEL, Task, read_job
-from scenelet.scale.manifest import opened
+from scenelet.scale.manifest import INPUT, opened
 from scenelet.scale.remote import FULL, reason
 from scenelet.scale.storage import Folder, join
 from scenelet.scene_model import input_shape
@@ -86,16 +86,19 @@ class Worker:
         name = self.job.part(shard)
         if self.folder.exists(name):
             return
-        texts = self._texts(shard)
+        texts = self.texts(shard)
         about = {"scenelet": self.job.fingerprint, "shard": str(shard), "inputs": str(len(texts))}
         schema = self.maker.schema.with_metadata({**(self.maker.schema.metadata or {}), **about})
         with self.folder.writing(name) as path, _Part(path, schema) as part:
             for index, text in enumerate(texts, shard * self.job.shard):
                 self._input(part, index, text)
 
-    def _texts(self, shard: int) -> list[str]:
+    def texts(self, shard: int) -> list[str]:
+        """Inputs of a shard, as the manifest writes them. Raises OutputError."""
         with self.folder.reading(INPUTS) as file, damage(self.folder.at(INPUTS)):
-            texts = opened(file).read_row_group(shard, use_threads=False).column(0).to_pylist()
+            texts = opened(file).read_row_group(shard, use_threads=False).column(INPUT).to_pylist()
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError
             return cast(list[str], texts)
 
     def _input(self, part: "_Part", index: int, text: str) -> None:
@@ -121,7 +124,7 @@ def damage(place: str) -> Iterator[None]:
     """Around reading a Parquet file that we wrote. Raises OutputError where it is damaged."""
     try:
         yield
-    except (pyarrow.ArrowException, KeyError, IndexError):
+    except (pyarrow.ArrowException, LookupError, ValueError, TypeError):
         raise OutputError(f"{place}: damaged; delete it, and run the same command again") from None
 
 

@@ -1,6 +1,5 @@
 """What a submission needs and no model file knows: `details.toml`, filled in by its authors."""
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from scenelet.config import Settings
 from scenelet.errors import OutputError, UsageError, did_you_mean
 from scenelet.files import replace_file
+from scenelet.recipes import read_toml
 from scenelet.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION, URL, key_path
 
 
@@ -111,12 +111,10 @@ def read_details(path: Path) -> Details:
         UsageError: no such file, not TOML, or a key that is missing, unknown or wrong.
     """
     try:
-        values = tomllib.loads(path.read_bytes().decode())
+        values = read_toml(path.read_bytes(), str(path))
     except OSError as error:
         mend = "scenelet submit details FILE.toml writes an example"
         raise UsageError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: not valid TOML ({error})") from None
     try:
         return Details.model_validate(values)
     except ValidationError as error:

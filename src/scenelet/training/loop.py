@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from scenelet.config import TrainerConfig
 from scenelet.console import NowAndThen, progress_bar, say
-from scenelet.errors import RunError
+from scenelet.errors import RunError, SceneletError
 from scenelet.files import make_folder, replace_file
 from scenelet.nn import compiled
 from scenelet.nn.synchronise import synchronise
@@ -22,6 +22,7 @@ from scenelet.process import keep_freed_memory
 from scenelet.training import divergence
 from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
+from scenelet.training.stored import MEND, read_stored, require_checkpoint
 
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
@@ -65,6 +66,8 @@ def train(
         say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
     callbacks: list[Callback] = [] if place.alone else [EndAtOnce()]
     callbacks += [] if place.follows else [_Progress(description, talk)]
+    begun = _Begun()
+    callbacks.append(begun)
     loggers: list[Any] = []
     last: Path | None = None
     if folder is not None:
@@ -75,6 +78,8 @@ def train(
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
         callbacks.append(_checkpoint(checkpoints, "last"))
         last = checkpoints / LAST if resume and has_checkpoint(folder) else None
+        if last is not None:
+            require_checkpoint(last, module.state_dict())
         attempt = len(list((folder / LOGS).glob("csv/version_*")))
         loggers = [
             CSVLogger(folder / LOGS, "csv", attempt),
@@ -106,6 +111,10 @@ def train(
             synchronise(module.network, module.joint_norms and not place.alone)
             with together(runner, place):
                 runner.fit(module, ckpt_path=last, weights_only=True if last else None)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if last is None or begun.yet or isinstance(error, SceneletError):
+                raise
+            raise RunError(f"{last}: damaged ({type(error).__name__}); {MEND}") from error
         except SystemExit:  # what Lightning makes of an interrupt
             if place.follows:
                 raise
@@ -119,8 +128,8 @@ def train(
             for logger, level in zip(lightnings, levels, strict=True):
                 logger.setLevel(level)
         if folder is not None and select_best and not place.follows:
-            best = torch.load(folder / CHECKPOINTS / BEST, map_location="cpu", weights_only=True)
-            module.load_state_dict(best["state_dict"])
+            require_checkpoint(folder / CHECKPOINTS / BEST, module.state_dict())
+            module.load_state_dict(read_stored(folder / CHECKPOINTS / BEST)["state_dict"])
         module.take_result()
     module.network.to("cpu").eval()
 
@@ -165,6 +174,15 @@ class _WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, data)
         make_folder(Path(path).parent)
         replace_file(Path(path), data.getvalue())
+
+
+class _Begun(Callback):
+    """Knows whether the training has begun; what fails before that, fails over the checkpoint."""
+
+    yet = False
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self.yet = True
 
 
 class _Progress(Callback):

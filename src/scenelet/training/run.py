@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from torch import Tensor
 
 from scenelet._version import __version__
@@ -29,6 +29,7 @@ from scenelet.run_folder import SPLIT as SPLIT
 from scenelet.run_folder import WEIGHTS as WEIGHTS
 from scenelet.run_folder import require_run
 from scenelet.training.module import History
+from scenelet.training.stored import read_stored, require_state
 
 
 class DataRecord(Settings):
@@ -53,6 +54,13 @@ class RunRecord(Settings):
     versions: dict[str, str]
     teacher: dict[str, Any] | None = None
     """Where the run that taught this one lies ("run"), its recipe and its network; None: the labels alone."""
+
+    @field_validator("teacher")
+    @classmethod
+    def _named(cls, teacher: dict[str, Any] | None) -> dict[str, Any] | None:
+        if teacher is not None and not isinstance(teacher.get("run"), str):
+            raise ValueError("its teacher has no run")
+        return teacher
 
 
 def versions() -> dict[str, str]:
@@ -153,14 +161,16 @@ def load_network(folder: Path, record: RunRecord) -> Standardised:
     """The trained network of a finished run.
 
     Raises:
-        RunError: training has not finished.
+        RunError: training has not finished, or its weights are damaged or another network's.
     """
     path = folder / WEIGHTS
     if not path.is_file():
         raise RunError(f"{folder}: this run has not finished; go on with `scenelet train ... --resume`")
     blank = torch.ones(record.config.features.n_mels)
     network = build_network(record.config, len(record.labels), blank, blank)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    weights = read_stored(path)
+    require_state(path, weights, network.state_dict())
+    network.load_state_dict(weights)
     return network.eval()
 
 
@@ -178,7 +188,8 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / METRICS
     try:
         metrics: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError:
+        float(metrics["minutes"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise RunError(f"{path}: damaged; delete the folder {folder} and train again") from None
     return metrics
 

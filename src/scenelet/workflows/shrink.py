@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from scenelet.compression import prune
 from scenelet.compression.pack import pack
 from scenelet.compression.quantize import WeightFormat, round_network
@@ -86,7 +88,7 @@ def shrink(
     trials: tuple[Trial, ...] = ()
     settings, budget = config.prune, config.prune.budget
     if budget is not None:
-        settings, trials = _chosen_before(folder) or choose(network, sides, config, size, talk)
+        settings, trials = chosen_before(folder) or choose(network, sides, config, size, talk)
         if folder is not None:
             _keep_choice(folder, settings, trials)
     assert settings.dtype != "auto"
@@ -221,12 +223,16 @@ def _try(
     return Trial(dtype, sparsity, log_loss, minutes)
 
 
-def _chosen_before(folder: Path | None) -> tuple[PruneConfig, tuple[Trial, ...]] | None:
+def chosen_before(folder: Path | None) -> tuple[PruneConfig, tuple[Trial, ...]] | None:
     """What an interrupted call chose; its fine-tuning is gone on with."""
     if folder is None or not (folder / CHOICE).is_file():
         return None
-    choice = json.loads((folder / CHOICE).read_text())
-    return PruneConfig.model_validate(choice["settings"]), tuple(Trial(**trial) for trial in choice["trials"])
+    try:
+        choice = json.loads((folder / CHOICE).read_bytes())
+        trials = TypeAdapter(tuple[Trial, ...]).validate_python(choice["trials"])
+        return PruneConfig.model_validate(choice["settings"]), trials
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise RunError(f"{folder / CHOICE}: damaged; delete it, and the choice is made again") from None
 
 
 def _keep_choice(folder: Path, settings: PruneConfig, trials: tuple[Trial, ...]) -> None:

@@ -84,6 +84,11 @@ def _trained_on(run: Path) -> set[str]:
         raise RunError(f"{run}: its {runs.SPLIT} is missing, which says what it learnt from; train it again")
     with (run / runs.SPLIT).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = csv.DictReader(file)
-        if not {"filename", "split"} <= set(rows.fieldnames or ()):
-            raise RunError(f"{run / runs.SPLIT}: damaged, it has no columns filename and split; train the run again")
-        return {row["filename"] for row in rows if row["split"] == "train"}
+        try:
+            if not {"filename", "split"} <= set(rows.fieldnames or ()):
+                raise RunError(
+                    f"{run / runs.SPLIT}: damaged, it has no columns filename and split; train the run again"
+                )
+            return {row["filename"] for row in rows if row["split"] == "train"}
+        except csv.Error as error:
+            raise RunError(f"{run / runs.SPLIT}: damaged ({error}); train the run again") from None

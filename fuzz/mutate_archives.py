@@ -1,0 +1,33 @@
+"""Mutations of what `torch.save` writes: a ZIP whose directory and checksums stay right, so that the pickle is read."""
+
+import io
+import random
+import zipfile
+
+from mutate_models import Bytes, mutate_one
+
+
+def mutate(data: bytes, largest: int, seed: int, mutate_bytes: Bytes) -> bytes:
+    """A mutation of one file."""
+    rng = random.Random(seed)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OSError):
+        return mutate_bytes(data, largest)
+    if not entries or rng.random() < 0.05:
+        return mutate_bytes(data, largest)
+    pickles = [name for name in entries if name.endswith(".pkl")]
+    name = rng.choice(pickles if pickles and rng.random() < 0.8 else list(entries))
+    if rng.random() < 0.02:
+        del entries[name]
+    elif rng.random() < 0.5:
+        entries[name] = mutate_one(entries[name], rng)
+    else:
+        entries[name] = mutate_bytes(entries[name], len(entries[name]) + 32)
+    packed = io.BytesIO()
+    method = zipfile.ZIP_DEFLATED if rng.random() < 0.01 else zipfile.ZIP_STORED
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return packed.getvalue()

@@ -1,0 +1,32 @@
+"""How each target's inputs are mutated: by the fuzzer's own ways, or in a manner that keeps their frame whole."""
+
+import random
+from collections.abc import Callable, Mapping
+
+import atheris
+import mutate_archives
+import mutate_models
+
+Mutator = Callable[[bytes, int, int], bytes]
+FROM_GOOD = 0.6
+"""Share of mutations that begin with an input that was read to its end."""
+_OWN: dict[str, Callable[[bytes, int, int, mutate_models.Bytes], bytes]] = {
+    "scn": mutate_models.mutate,
+    "model": mutate_models.mutate,
+    "checkpoint": mutate_archives.mutate,
+}
+
+
+def of(target: str, good: Mapping[int, bytes]) -> Mutator:
+    """The target's mutator, (bytes, largest size, seed) -> bytes; `good` holds inputs that were read."""
+
+    def mutate(data: bytes, largest: int, seed: int) -> bytes:
+        rng = random.Random(seed)
+        if good and rng.random() < FROM_GOOD:
+            data = good[rng.choice(list(good))]
+        if target in _OWN:
+            changed = _OWN[target](data, largest, seed, atheris.Mutate)
+            return changed if len(changed) <= largest else data[:largest]
+        return bytes(atheris.Mutate(data, largest))
+
+    return mutate

@@ -1,0 +1,115 @@
+"""Fuzz one reader: `python fuzz/run.py TARGET --runs N --seed S`; needs atheris (Linux) and the `[dev]` extra.
+
+Each distinct finding is kept once, as FOUND/TARGET/NAME with its traceback beside, and fuzzing goes on. The last line
+says how many inputs were tried, how many distinct findings there were, the peak of memory and the seconds.
+"""
+
+import argparse
+import hashlib
+import os
+import resource
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "fuzz"), str(ROOT / "tests")]
+CORPUS = ROOT / "tests" / "corpus"
+KEPT = 256
+
+import atheris  # noqa: E402
+
+with atheris.instrument_imports(include=["scenelet"], enable_loader_override=False):
+    import mutations
+    import targets
+
+
+class Fuzzer:
+    """Runs a target over and over, and keeps what it finds."""
+
+    def __init__(self, name: str, runs: int, found: Path, summary: Path | None) -> None:
+        with atheris.instrument_imports(include=["scenelet"], enable_loader_override=False):
+            self._target = targets.load(name)
+        self.name, self.runs, self.found, self.summary = name, runs, found / name, summary
+        self._limit = targets.LIMIT_SECONDS
+        self._words: Counter[str] = Counter()
+        self._findings: dict[str, int] = {}
+        self._done, self._started = 0, time.monotonic()
+        self.good: dict[int, bytes] = {}
+        """Inputs that were read, the newest ones: what a mutation may begin with, since most others end early."""
+
+    def one(self, data: bytes) -> None:
+        """Try one input; after the last one, say what there was and end the process."""
+        self._done += 1
+        began = time.process_time()
+        try:
+            word = self._target(data)
+            self._words[word] += 1
+            if word == "read":
+                self.good[self._words[word] % KEPT] = data
+            if time.process_time() - began > self._limit:
+                raise TimeoutError(f"{time.process_time() - began:.1f} s for {len(data)} bytes")
+        except Exception as error:  # noqa: BLE001 whatever comes out is what is looked for
+            self._keep(data, error)
+        if self._done >= self.runs:
+            self._end()
+
+    def _keep(self, data: bytes, error: Exception) -> None:
+        """Keep a finding, unless one of its kind and place is there."""
+        self._words["finding"] += 1
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "scenelet" in frame.filename]
+        place = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
+        key = f"{type(error).__name__}-{Path(place.filename).stem}-{place.lineno}"
+        self._findings[key] = self._findings.get(key, 0) + 1
+        if self._findings[key] == 1:
+            self.found.mkdir(parents=True, exist_ok=True)
+            (self.found / key).write_bytes(data)
+            (self.found / f"{key}.txt").write_text("".join(traceback.format_exception(error)))
+            print(f"finding: {key}: {str(error)[:200]!r}", flush=True)
+
+    def _end(self) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        words = ", ".join(f"{count:,} {word}" for word, count in sorted(self._words.items()))
+        line = (
+            f"{self.name}: {self._done:,} executions ({words}), {len(self._findings)} distinct findings,"
+            f" {peak:,.0f} MB at most, {time.monotonic() - self._started:,.0f} s"
+        )
+        print(line, flush=True)
+        if self.summary is not None:
+            with self.summary.open("a") as file:
+                file.write(line + "\n")
+        os._exit(1 if self._findings else 0)
+
+
+def main() -> None:
+    """Parse the command line, write the seeds, fuzz."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = [name for group in targets.GROUPS.values() for name in group]
+    parser.add_argument("target", choices=names)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--memory", type=int, default=4096, help="MB of address space")
+    parser.add_argument("--found", type=Path, default=Path("found"))
+    parser.add_argument("--summary", type=Path, help="a file that the last line is added to")
+    chosen = parser.parse_args()
+    warnings.simplefilter("error")  # what NumPy warns of would come up on a user's terminal
+    fuzzer = Fuzzer(chosen.target, chosen.runs, chosen.found, chosen.summary)
+    limit = chosen.memory * 1_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    chosen.found.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="scenelet-fuzz-") as folder:
+        corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
+        for data in [*targets.seeds(chosen.target), *corpus]:
+            (Path(folder) / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+        options = [sys.argv[0], folder, f"-seed={chosen.seed + 1}", "-max_len=16384", "-timeout=120", "-verbosity=0"]
+        options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
+        atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Model files that fuzzing begins with: one network of each kind, in several encodings."""
+
+from scenelet import modelfile
+from scenelet.config import WindowConfig
+from tiny_model import changed, model_of, random_network, tiny_model
+
+
+def _models() -> list[bytes]:
+    """One network of each kind, in each encoding."""
+    dense, tiny = random_network(1, dense=True), tiny_model()
+    filled = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, fill="repeat"))
+    encoded = [tiny, filled, model_of(random_network(2)), model_of(dense, dict.fromkeys(dense.arrays, "fp16"))]
+    return [modelfile.encode(model) for model in encoded]
+
+
+SEEDS = {
+    "scn": _models,
+    "model": _models,
+}

@@ -1,0 +1,90 @@
+"""Tables, recipes and lists that fuzzing begins with; recipes are those that come with scenelet."""
+
+import io
+from importlib import resources
+
+import pyarrow
+from pyarrow import parquet
+from targets import SEPARATOR
+
+from scenelet.submission.details import EXAMPLE
+from scenelet.submission.form import COLUMNS
+
+
+def _tables() -> list[bytes]:
+    head = b"filename,label,fold,group,split,city,source,license\n"
+    rows = [b"a.wav,x,1,g,train,oslo,made here,CC0\n", b'"b, c.wav",y,2,h,test,rome,made,CC-BY\n']
+    tabs = (head + b"".join(rows[:1])).replace(b",", b"\t") + b"c.wav\ty\t12\t\t\t\t\t\n"
+    return [head + b"".join(rows), tabs, b"\xef\xbb\xbffilename;label\r\na.wav;x\r\nb.wav;y\r\n\r\n"]
+
+
+def _tau() -> list[bytes]:
+    names = [f"{scene}-oslo-1-{n}-a.wav" for n, scene in enumerate(("airport", "bus", "park"))]
+    meta = "filename\tscene_label\tidentifier\tsource_label\n"
+    meta += "".join(f"audio/{name}\t{name.partition('-')[0]}\toslo-{n}\ta\n" for n, name in enumerate(names))
+    train = f"filename\tscene_label\naudio/{names[0]}\tairport\naudio/{names[1]}\tbus\n"
+    return [SEPARATOR.join([meta.encode(), train.encode(), f"filename\naudio/{names[2]}\n".encode()])]
+
+
+def _recipes() -> list[bytes]:
+    files = resources.files("scenelet.recipes")
+    texts = [files.joinpath(f"{name}.toml").read_bytes() for name in ("small", "tiny", "pruned_a")]
+    changes = [b"schedule.epochs=20", b"split.fold=1+2", b"network.stem_stride=[2, 4]", b"mixing.mode=none"]
+    return [*texts, SEPARATOR.join([texts[0], *changes])]
+
+
+def _systems() -> list[bytes]:
+    folder = resources.files("scenelet.recipes").joinpath("tables")
+    return [file.read_bytes() for file in sorted(folder.iterdir(), key=str) if file.is_file()]
+
+
+def _outputs() -> list[bytes]:
+    rows = ["\t".join(COLUMNS), "0.wav\tindoor\t0.8\t0.1\t0.1", "1.wav\toutdoor\t0.2\t0.7\t0.1"]
+    return ["\n".join(rows).encode() + b"\n"]
+
+
+def _metas() -> list[bytes]:
+    meta = (
+        "submission:\n  label: Chang_QTI_task1b_1\n  name: n\n  abbreviation: a\n  authors:\n  - &one\n"
+        "    lastname: l\n    firstname: f\n    email: a@b.org\n    corresponding: true\n    affiliation:\n"
+        "      abbreviation: x\n      institute: y\n      department: null\n      location: z\n"
+        "system:\n  description:\n    input_sampling_rate: 48.0kHz\n    acoustic_features: [log-mel]\n"
+        "    embeddings: null\n    data_augmentation: mixup\n    machine_learning_method: CNN\n"
+        "    ensemble_method_subsystem_count: null\n    decision_making: average\n    external_data_usage: null\n"
+        "    complexity_management: pruning\n  complexity:\n    total_parameters: 10\n"
+        "    total_parameters_non_zero: 5\n    model_size: 3.2\n  external_datasets: []\n"
+        "  source_code: https://example.org\nresults:\n  development_dataset:\n    overall:\n      accuracy: 90.1\n"
+        "      logloss: 0.3\n    class_wise:\n      indoor: {accuracy: 90, logloss: .2}\n"
+        "      outdoor: {accuracy: 90, logloss: .2}\n      transportation: {accuracy: 90, logloss: .2}\n"
+    )
+    return [meta.encode()]
+
+
+def _lists() -> list[bytes]:
+    return [b"path,x\n2026/a.flac,1\n/mnt/b.wav,2\n", b'url;y\n"s3://b/a;b.wav";1\n\nhttps://e.org/1.mp3;\n']
+
+
+def _parquet_lists() -> list[bytes]:
+    names = pyarrow.array(["a.wav", "b.flac", "s3://b/c.mp3"])
+    plain = pyarrow.table({"path": names, "n": [1, 2, 3]})
+    coded = pyarrow.table({"url": names.dictionary_encode()})
+    return [_parquet(plain), _parquet(coded, compression="zstd"), _parquet(plain, compression="none", row_group_size=2)]
+
+
+def _parquet(table: pyarrow.Table, **options: object) -> bytes:
+    file = io.BytesIO()
+    parquet.write_table(table, file, **options)
+    return file.getvalue()
+
+
+SEEDS = {
+    "table": _tables,
+    "tau": _tau,
+    "recipe": _recipes,
+    "systems": _systems,
+    "details": lambda: [EXAMPLE.encode()],
+    "output": _outputs,
+    "meta": _metas,
+    "manifest": _lists,
+    "parquet": _parquet_lists,
+}

@@ -1,0 +1,52 @@
+"""Model files: their reader, and what is made of a file that can be read."""
+
+import json
+
+from targets import PLACE, Target, outcome
+
+from scenelet import modelfile
+from scenelet.classifier import Classifier
+from scenelet.costs import macs
+from scenelet.describe import describe
+from scenelet.export.c_header import c_header
+from scenelet.export.card import card
+from scenelet.export.onnx_file import made_windows, onnx_bytes
+
+FRAME = ("not a scenelet model", "cut short", "its checksum", "is empty", "format version", "larger than the")
+"""In the errors of a file whose frame is wrong, so that nothing behind it is looked at."""
+SMALL_WORK = 1 << 22
+"""Operations of a model that is run and exported here; larger ones are within the reader's bounds, but slow."""
+
+
+def scn(data: bytes) -> str:
+    """The reader; and of one file in eight, by its last byte, what `info` and a model card say."""
+
+    def use() -> None:
+        model = modelfile.decode(data, "x.scn")
+        if data[-1] % 8 == 0:
+            description = describe(PLACE.file("x.scn", data))
+            json.dumps(description, allow_nan=False).encode()
+            card(model, "x", len(data)).encode()
+
+    return outcome(use, FRAME)
+
+
+def model(data: bytes) -> str:
+    """What is done with a file that can be read: loaded, run on a window, exported."""
+
+    def use() -> None:
+        held = modelfile.decode(data, "x.scn")
+        features, window = held.features, held.window
+        cost = macs(held.nodes, held.array_shapes, held.input_shape)
+        if max(cost, features.n_frames(window.samples(features.sample_rate)) * features.n_fft) > SMALL_WORK:
+            return
+        classifier = Classifier(held, threads=1)
+        classifier.predict_proba(made_windows(held, "waveform")[0], features.sample_rate)
+        assert 0 <= classifier.unsure_below <= 1
+        c_header(held, "x").encode()
+        onnx_bytes(held, "waveform")
+
+    return outcome(use, FRAME)
+
+
+TARGETS: dict[str, Target] = {"scn": scn, "model": model}

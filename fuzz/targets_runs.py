@@ -1,0 +1,172 @@
+"""What runs, caches and bulk jobs remember: JSON, weights, checkpoints, the cache's index, Parquet parts."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from targets import PLACE, Target, outcome
+
+from scenelet.data.cache import _read_index, band_statistics, load_features
+from scenelet.data.table import Clip
+from scenelet.front_end import FeatureConfig, WindowConfig
+from scenelet.modelfile import encode
+from scenelet.reports.comparison_files import require_same
+from scenelet.reports.history import read_history
+from scenelet.run_folder import METRICS, RECORD, SPLIT
+from scenelet.scale.job import INPUTS, MODEL, Job, Task, read_job
+from scenelet.scale.job import RECORD as JOB
+from scenelet.scale.run import count_errors
+from scenelet.scale.storage import Folder
+from scenelet.scale.work import Worker
+from scenelet.submission.meta import read_report
+from scenelet.training.run import read_metrics, read_record
+from scenelet.training.stored import read_stored, require_checkpoint, require_state
+from scenelet.workflows.shrink import CHOICE, chosen_before
+from tiny_model import tiny_model
+
+STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
+"""The weights that a network of these tests has."""
+
+
+def checkpoint(data: bytes) -> str:
+    """`model.pt`, or a checkpoint before Lightning sees it."""
+    path = PLACE.file("last.ckpt", data)
+
+    def read() -> None:
+        found = read_stored(path)
+        if "history" in found:
+            require_checkpoint(path, STATE)
+        else:
+            require_state(path, found, STATE)
+
+    return outcome(read)
+
+
+def _history(folder: Path) -> object:
+    return read_history(folder, tiny_model())
+
+
+RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    (RECORD, read_record),
+    (METRICS, read_metrics),
+    (RECORD, _history),
+    (METRICS, _history),
+    (CHOICE, chosen_before),
+    ("report.json", lambda folder: read_report(folder / "report.json")),
+    ("table.json", lambda folder: require_same(folder, "table", "t", "d", {"a": {}})),
+    (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
+)
+"""File name -> what reads it from its folder; a file's first byte chooses."""
+
+
+def record(data: bytes) -> str:
+    """JSON that we wrote: of runs, reports, comparisons and jobs."""
+    name, read = RECORDS[data[0] % len(RECORDS) if data else 0]
+    folder = PLACE.path / "run"
+    PLACE.file(f"run/{SPLIT}", b"filename,label,group,split\n")
+    for other in (RECORD, METRICS):
+        PLACE.file(f"run/{other}", b"{}")
+    PLACE.file(f"run/{name}", data[1:])
+    return outcome(lambda: read(folder))
+
+
+FEATURES = FeatureConfig(sample_rate=1000, n_fft=16, hop_length=8, n_mels=2, channels="mono")
+WINDOW = WindowConfig(seconds=0.016)
+ROW_BYTES = 2 * 2 * 3
+
+
+def cache(data: bytes) -> str:
+    """A feature cache whose index holds these bytes, and whose rows are as many as the first byte says.
+
+    Of one file in eight, by its length, the features are asked for; of the others, the index is read.
+    """
+    clips = _clips()
+    folder = PLACE.path / "cache"
+    root = PLACE.path / "sounds"
+    known = next(iter(folder.iterdir()), None) if folder.is_dir() else None
+    if known is None:
+        load_features(clips, root, FEATURES, WINDOW, folder, workers=1)
+        known = next(folder.iterdir())
+    (known / "windows.f16").write_bytes(bytes(ROW_BYTES * (data[0] if data else 0) + len(data) % 3))
+    (known / "index.jsonl").write_bytes(data[1:].replace(b"CLIP", _identity(clips[0])))
+
+    def read() -> None:
+        index = _read_index(known / "index.jsonl", data[0] if data else 0)
+        assert sum(count for _, count in index.values()) <= 255
+        if len(data) % 8:
+            return
+        found = load_features(clips, root, FEATURES, WINDOW, folder, workers=1)
+        assert found.load(found.rows()).shape[1:] == (1, 2, 3)
+        assert len(found) == len(clips)
+        assert band_statistics(found)[0].shape == (2,)
+
+    return outcome(read)
+
+
+@functools.cache
+def _clips() -> list[Clip]:
+    import numpy as np
+    import soundfile
+
+    PLACE.empty("sounds")
+    clips = []
+    for name in ("a.wav", "b.wav"):
+        path = PLACE.path / "sounds" / name
+        soundfile.write(path, np.linspace(-0.5, 0.5, 40), 1000)
+        clips.append(Clip(path, name, "x", name))
+    return clips
+
+
+def _identity(clip: Clip) -> bytes:
+    status = clip.path.stat()
+    return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}".encode()
+
+
+@functools.cache
+def job() -> tuple[Folder, Job]:
+    """A job of one part, without what it computes."""
+    folder = Folder(str(PLACE.empty("job")))
+    model = encode(tiny_model())
+    held = tiny_model()
+    task = Task(
+        kind="predict",
+        features=held.features,
+        window=held.window,
+        labels=held.labels,
+        model=hashlib.sha256(model).hexdigest(),
+    )
+    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard=2)
+    folder.write(MODEL, model)
+    folder.write(JOB, begun.model_dump_json())
+    return folder, begun
+
+
+def part(data: bytes) -> str:
+    """A Parquet part that lies in a job's folder, as `predict --out` counts it."""
+    folder, its = job()
+    PLACE.file(f"job/{its.part(0)}", data)
+    return outcome(lambda: count_errors(its, folder, 0))
+
+
+@functools.cache
+def _worker() -> Worker:
+    folder, its = job()
+    return Worker(folder, its.fingerprint)
+
+
+def listed(data: bytes) -> str:
+    """The copy of the manifest in a job's folder, as a worker reads it."""
+    worker = _worker()
+    PLACE.file(f"job/{INPUTS}", data)
+    return outcome(lambda: [text.encode() for text in worker.texts(0)])
+
+
+TARGETS: dict[str, Target] = {
+    "checkpoint": checkpoint,
+    "record": record,
+    "cache": cache,
+    "part": part,
+    "listed": listed,
+}

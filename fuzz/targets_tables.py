@@ -1,0 +1,99 @@
+"""Tables, recipes and lists from users: CSV, TSV, TOML, YAML, Parquet."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from targets import PLACE, Target, outcome, parts
+
+from scenelet.data.sources import load_table
+from scenelet.recipes import load_recipe
+from scenelet.recipes.tables import load_table_of_systems
+from scenelet.scale.manifest import inputs
+from scenelet.submission.details import read_details
+from scenelet.submission.faults import Fault
+from scenelet.submission.validate_meta import check_meta
+from scenelet.submission.validate_output import check_output
+
+
+def table(data: bytes) -> str:
+    """A CSV of labelled recordings."""
+    path = PLACE.file("clips.csv", data)
+
+    def read() -> None:
+        found = load_table(path, require_audio=False)
+        assert found.describe()
+        assert len(found.counts()) == len(found.labels) > 1
+
+    return outcome(read)
+
+
+def tau(data: bytes) -> str:
+    """A TAU root: meta.csv and the two sides of the official split."""
+    labels, train, test = parts(data, 3)
+    PLACE.file("tau/meta.csv", labels)
+    PLACE.file("tau/evaluation_setup/fold1_train.csv", train)
+    PLACE.file("tau/evaluation_setup/fold1_test.csv", test)
+    return outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
+
+
+def recipe(data: bytes) -> str:
+    """A recipe, and values of `--set`, a line each."""
+    text, *changes = data.split(b"\n--8<--\n")
+    path = PLACE.file("own.toml", text)
+    said = [change.decode(errors="replace") for change in changes]
+    return outcome(lambda: load_recipe(str(path), said))
+
+
+def systems(data: bytes) -> str:
+    """A table of systems, whose rows become settings."""
+    path = PLACE.file("systems.toml", data)
+
+    def read() -> None:
+        found = load_table_of_systems(str(path))
+        for row in found.rows[:4]:
+            found.config(row, "small")
+
+    return outcome(read)
+
+
+def details(data: bytes) -> str:
+    """What a submission says of itself."""
+    path = PLACE.file("details.toml", data)
+    return outcome(lambda: read_details(path))
+
+
+def output(data: bytes) -> str:
+    """The answers of a submission; every fault is listed, none raised."""
+    return _listed(check_output("x.output.csv", data, partial=True))
+
+
+def meta(data: bytes) -> str:
+    """The meta information of a submission, as YAML."""
+    return _listed(check_meta("x.meta.yaml", data, "Chang_QTI_task1b_1"))
+
+
+def _listed(faults: Sequence[Fault]) -> str:
+    lines = list(map(str, faults))
+    assert all(line.isprintable() for line in lines), lines
+    return "refused" if lines else "read"
+
+
+def _listing(name: str) -> Callable[[bytes], str]:
+    def target(data: bytes) -> str:
+        path: Path = PLACE.file(name, data)
+        return outcome(lambda: [text.encode() for text in inputs(str(path))])
+
+    return target
+
+
+TARGETS: dict[str, Target] = {
+    "table": table,
+    "tau": tau,
+    "recipe": recipe,
+    "systems": systems,
+    "details": details,
+    "output": output,
+    "meta": meta,
+    "manifest": _listing("list.csv"),
+    "parquet": _listing("list.parquet"),
+}
