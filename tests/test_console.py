@@ -58,9 +58,9 @@ def test_a_line_now_and_then_without_a_terminal(
     assert list(track(slow(), "Features", 10)) == list(range(10))
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "Features: 3 of 10, about 70 s left",
-        "Features: 6 of 10, about 40 s left",
-        "Features: 9 of 10, about 10 s left",
+        "Features: 1 of 10, about 90 s left",  # soon, so that nobody thinks it dead
+        "Features: 4 of 10, about 60 s left",
+        "Features: 7 of 10, about 30 s left",
     ]
     with quiet():
         assert list(track(slow(), "Features", 10)) == list(range(10))

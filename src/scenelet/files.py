@@ -53,8 +53,8 @@ def visible_files(
     Args:
         folder: where to look.
         extensions: of the files that are meant, in lower case; none: all.
-        passed_over: told of what is not hidden and has such a name but is no file, of links to folders, which could lead
-            in a circle, and of folders that cannot be read; and why.
+        passed_over: told of what is not hidden and has such a name but is no file, of links to folders, which could
+            lead in a circle, and of folders that cannot be read; and why.
     """
     found: list[Path] = []
 
