@@ -105,6 +105,7 @@ def test_sound_is_told_of_long_recordings_alone_and_to_a_track_alone(
     def short():
         for item in range(3):
             heard(5, 10)
+            assert console._steps.get().note == ""
             yield item
 
     assert list(track(short(), "Checking", 3)) == [0, 1, 2]

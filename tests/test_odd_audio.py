@@ -117,6 +117,11 @@ class TestMeanwhile:
             list(blocks)
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
+    def test_it_goes_between_a_look_at_it_and_reading(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recordings, "_refuse_empty_or_cut", lambda file, name: path.unlink())
+        assert recordings.read(path)[0].shape == (1, 5000)
+
+    @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
     def test_it_goes_or_another_comes_in_its_place(self, path: Path) -> None:
         whole = recordings.read(path)[0]
         blocks = recordings.blocks(path)
