@@ -69,15 +69,16 @@ def test_bulk_says_what_it_passes_over_once(command: Command, model: Path, folde
 
 
 def test_check_and_evaluate_name_each(command: Command, model: Path, tmp_path: Path) -> None:
-    for name, label in {"a.wav": "indoor", "b.wav": "outdoor", "c\nd.wav": "indoor", "e.wav": "outdoor"}.items():
+    for name, label in {"a\n1.wav": "indoor", "b.wav": "outdoor", "c\nd.wav": "indoor", "e.wav": "outdoor"}.items():
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / label / name).write_bytes(wav() if name < "c" else b"")
     os.mkfifo(tmp_path / "data" / "indoor" / "pipe.wav")
-    code, out, _ = command("check", tmp_path / "data", "--window", "0.1")
+    code, out, _ = command("check", tmp_path / "data", "--window", "1")
     unreadable = [line for line in out.splitlines() if line.startswith(("error   empty", "error   unreadable"))]
     assert (code, len(unreadable)) == (1, 3)
     assert "c\\nd.wav: the file is empty" in out
     assert "pipe.wav: not a file" in out
+    assert "a\\n1.wav: 0.10 s, less than half" in out
     code, _, err = command("evaluate", model, tmp_path / "data", "--split", "all")
     last = err.splitlines()[-1]
     assert (code, last[:60]) == (1, "error: 3 of 5 recordings cannot be read, `scenelet check` li")
