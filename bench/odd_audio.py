@@ -2,15 +2,15 @@
 
     python bench/odd_audio.py OUT
     python bench/odd_audio.py OUT --run esc10
-    python bench/odd_audio.py OUT --run esc10 --long
+    python bench/odd_audio.py OUT --long esc10
 
 OUT gets a folder `odd` with one recording of each kind (`tests/odd_cases.py`), the same bytes each time. `--run` has
 `scenelet predict` and `listen` read each alone, and `check`, `features`, `predict --out`, `evaluate` and `train` all of
 them, in processes of their own, and compares what is said with what the documentation promises. Recordings cut after
 every byte of their header, and with each byte of it altered (`tests/odd_recordings.py`), are read in this process, and
-a few of them by `predict`. `--long` adds twelve hours of silence, as WAV and as FLAC, and four GB of empty chunks, with
-and without a terminal, which takes some minutes. Prints a line for each outcome that is not as promised, and counts as
-a Markdown table.
+a few of them by `predict`. `--long` is twelve hours of silence, as WAV and as FLAC, and 4 GB of empty chunks, through
+four commands, with and without a terminal, which takes some minutes. Prints a line for each outcome that is not as
+promised, and counts as a Markdown table.
 """
 
 import argparse
@@ -43,8 +43,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--run", metavar="MODEL")
-    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--long", metavar="MODEL")
     options = parser.parse_args()
+    counts = Counts()
+    if options.long is not None:
+        options.out.mkdir()
+        long_ones(counts, options.long, options.out)
+        counts.print()
+        return
     folder = options.out / "odd"
     folder.mkdir(parents=True)
     listed = list(cases())
@@ -53,7 +59,6 @@ def main() -> None:
     print(f"{folder}: {len(listed)} recordings", flush=True)
     if options.run is None:
         return
-    counts = Counts()
     in_process(counts, "cut after a byte, read", options.out, cuts(), cut=True)
     in_process(counts, "a byte altered, read", options.out, altered())
     for name, data in sample(options.out, options.out / "sampled"):
@@ -64,8 +69,6 @@ def main() -> None:
     for case in listed:
         alone(counts, options.run, folder, case)
     together(counts, options.run, options.out, folder, listed)
-    if options.long:
-        long_ones(counts, options.run, options.out)
     counts.print()
 
 
