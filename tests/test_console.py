@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from scenelet import console
-from scenelet.console import complain, is_quiet, quiet, say, track, working
+from scenelet.console import complain, heard, is_quiet, quiet, say, track, working
 
 
 def test_quiet_silences_talk_and_not_complaints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,12 +58,70 @@ def test_a_line_now_and_then_without_a_terminal(
     assert list(track(slow(), "Features", 10)) == list(range(10))
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "Features: 3 of 10, about 70 s left",
-        "Features: 6 of 10, about 40 s left",
-        "Features: 9 of 10, about 10 s left",
+        "Features: 1 of 10, about 90 s left",  # soon, so that nobody thinks it dead
+        "Features: 4 of 10, about 60 s left",
+        "Features: 7 of 10, about 30 s left",
     ]
     with quiet():
         assert list(track(slow(), "Features", 10)) == list(range(10))
     with working("Loading"):
         pass
     assert capsys.readouterr().err == ""
+
+
+class Waiting:
+    """Stands for what takes long: it waits until a line was said, however long that takes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.said = threading.Event()
+        monkeypatch.setattr(console, "FIRST_SECONDS", 0.0)
+        monkeypatch.setattr(console, "BEAT_SECONDS", 0.001)
+        real = console.complain
+        monkeypatch.setattr(console, "complain", lambda message: (real(message), self.said.set()))
+
+    def __iter__(self):
+        heard(20 * 60, 12 * 3600)
+        assert self.said.wait(60)
+        yield 1
+
+
+def test_something_is_said_while_an_item_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(track(Waiting(monkeypatch), "Checking", 1)) == [1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Checking: 0 of 1, 20 min of 12 h 00 min of sound, about ")
+    with working("Loading"):
+        next(iter(Waiting(monkeypatch)))
+    assert capsys.readouterr().err.startswith("Loading: 0.")
+
+
+def test_sound_is_told_of_long_recordings_alone_and_to_a_track_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "FIRST_SECONDS", 0.0)
+    heard(20 * 60, 12 * 3600)  # nobody waits
+
+    def short():
+        for item in range(3):
+            heard(5, 10)
+            assert console._steps.get().note == ""
+            yield item
+
+    assert list(track(short(), "Checking", 3)) == [0, 1, 2]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Checking: 1 of 3, about 0.")
+
+
+def test_a_bar_moves_within_a_long_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.stderr(), "_force_terminal", True)
+    seen = []
+
+    def one():
+        heard(900, 3600)
+        steps = console._steps.get()
+        seen.append((steps.bar.tasks[0].completed, steps.bar.tasks[0].fields["note"]))
+        yield 1
+
+    assert list(track(one(), "Checking", 1)) == [1]
+    assert seen == [(0.25, "15 min of 60 min of sound")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scenelet.wording import counted, duration
+from scenelet.wording import counted, duration, one_line
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,8 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_one_is_not_many() -> None:
     assert [counted(n, "epoch") for n in (0, 1, 2, 1200)] == ["0 epochs", "1 epoch", "2 epochs", "1,200 epochs"]
+
+
+def test_a_name_keeps_to_its_line() -> None:
+    assert one_line("two\nlines\t\x1b[31m \u202egnaw\x9b") == "two\\nlines\\t\\x1b[31m \\u202egnaw\\x9b"
+    assert one_line("caf\u00e9 \U0001f426 [b] \udce9") == "caf\u00e9 \U0001f426 [b] \udce9"

@@ -3,8 +3,9 @@
 import contextlib
 import contextvars
 import functools
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from scenelet.wording import duration
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Item = TypeVar("Item")
-LINE_SECONDS = 30.0
-"""Between two plain lines of progress, where there is no terminal for a bar."""
+FIRST_SECONDS, LINE_SECONDS = 2.0, 30.0
+"""Until the first plain line of progress, and between two of them, where there is no terminal for a bar."""
+BEAT_SECONDS = 0.5
+"""Between two looks at whether a line is due, while an item is waited for."""
+LONG_SECONDS = 300.0
+"""Of sound: in a longer recording progress is told by what of it was read."""
 
 _quiet = contextvars.ContextVar("scenelet_quiet", default=False)
+_steps: contextvars.ContextVar["_Steps | None"] = contextvars.ContextVar("scenelet_steps", default=None)
 
 
 @contextlib.contextmanager
@@ -76,41 +82,114 @@ def progress_bar() -> "Progress":
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """Yield the items under a progress bar; without a terminal, with a plain line now and then."""
-    started, lines = time.monotonic(), NowAndThen()
-    with progress_bar() as progress:
-        task = progress.add_task(description, total=total, note="")
-        for done, item in enumerate(items, 1):
-            yield item
-            progress.advance(task)
-            if progress.disable and done < total and lines.due():
-                left = (time.monotonic() - started) / done * (total - done)
-                say(f"{description}: {done:,} of {total:,}, about {duration(left)} left")
+    """Yield the items under a progress bar; without a terminal, with a plain line now and then.
+
+    While an item is waited for that reads a long recording in this thread, its seconds show too: see `heard`.
+    """
+    iterator = iter(items)
+    with progress_bar() as bar:
+        steps = _Steps(bar, description, total)
+        with _beats(steps.speak):
+            while True:
+                token = _steps.set(steps)
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+                finally:
+                    _steps.reset(token)
+                yield item
+                steps.advance()
+
+
+def heard(seconds: float, of: float) -> None:
+    """Tell how much of a recording was read, s; it shows where `track` waits for it in this thread."""
+    steps = _steps.get()
+    if steps is not None and of > LONG_SECONDS:
+        steps.heard(seconds, of)
+
+
+class _Steps:
+    """How far `track` is: items, and the sound of the one that it waits for; as a bar, or as lines."""
+
+    def __init__(self, bar: "Progress", description: str, total: int) -> None:
+        self.bar, self.description, self.total = bar, description, total
+        self.task = bar.add_task(description, total=total, note="")
+        self.started, self.lines = time.monotonic(), NowAndThen(FIRST_SECONDS)
+        self.done, self.part, self.note = 0, 0.0, ""
+
+    def advance(self) -> None:
+        self.done, self.part, self.note = self.done + 1, 0.0, ""
+        self.bar.update(self.task, completed=self.done, note="")
+        if self.done < self.total:
+            self.speak()
+
+    def heard(self, seconds: float, of: float) -> None:
+        self.part, self.note = min(seconds / of, 1.0), f"{duration(seconds)} of {duration(of)} of sound"
+        self.bar.update(self.task, completed=self.done + self.part, note=self.note)
+
+    def speak(self) -> None:
+        """A plain line, where one is due."""
+        if not self.bar.disable or not self.lines.due():
+            return
+        spent, done = time.monotonic() - self.started, self.done + self.part
+        when = f"about {duration(spent / done * (self.total - done))} left" if done else f"{duration(spent)} so far"
+        note = f"{self.note}, " if self.note else ""
+        say(f"{self.description}: {self.done:,} of {self.total:,}, {note}{when}")
 
 
 @contextlib.contextmanager
 def working(description: str) -> Iterator[None]:
-    """A spinner and the time spent, around one piece of work of unknown length; only where `has_bars`.
+    """A spinner and the time spent, around one piece of work of unknown length; without a terminal, lines of it.
 
     Neither bars nor lines of talk may come from within.
     """
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), "[progress.description]{task.description}", TimeElapsedColumn())
-    with Progress(*columns, console=stderr(), transient=True, disable=not has_bars()) as progress:
+    started, lines = time.monotonic(), NowAndThen(FIRST_SECONDS)
+
+    def speak() -> None:
+        if lines.due():
+            say(f"{description}: {duration(time.monotonic() - started)} so far")
+
+    with Progress(*columns, console=stderr(), transient=True, disable=not has_bars()) as progress, _beats(speak):
         progress.add_task(description, total=None)
         yield
 
 
-class NowAndThen:
-    """Whether another plain line of progress is due: each `LINE_SECONDS` one."""
+@contextlib.contextmanager
+def _beats(speak: Callable[[], None]) -> Iterator[None]:
+    """Call `speak` again and again from a thread, where there are lines in place of a bar."""
+    if has_bars() or is_quiet():
+        yield
+        return
+    ended = threading.Event()
 
-    def __init__(self) -> None:
-        self._next = time.monotonic() + LINE_SECONDS
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            speak()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(beat,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class NowAndThen:
+    """Whether another plain line of progress is due: each `LINE_SECONDS` one, the first after `first` seconds."""
+
+    def __init__(self, first: float = LINE_SECONDS) -> None:
+        self._next = time.monotonic() + first
+        self._one = threading.Lock()
 
     def due(self) -> bool:
-        """True at most once in `LINE_SECONDS`."""
-        if time.monotonic() < self._next:
-            return False
-        self._next = time.monotonic() + LINE_SECONDS
-        return True
+        """True at most once in `LINE_SECONDS`, whichever thread asks."""
+        with self._one:
+            if time.monotonic() < self._next:
+                return False
+            self._next = time.monotonic() + LINE_SECONDS
+            return True

@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scenelet.errors import OutputError
@@ -134,15 +134,37 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another place") from None
 
 
-def visible_files(folder: Path) -> list[Path]:
-    """Every file in a folder and those below it, sorted; what is hidden is passed over, and virtual environments."""
+def visible_files(
+    folder: Path, extensions: tuple[str, ...] = (), passed_over: Callable[[Path, str], None] = lambda path, why: None
+) -> list[Path]:
+    """Every file in a folder and those below it, sorted; what is hidden is passed over, and virtual environments.
+
+    Args:
+        folder: where to look.
+        extensions: of the files that are meant, in lower case; none: all.
+        passed_over: told of what is not hidden and has such a name but is no file, of links to folders, which could
+            lead in a circle, and of folders that cannot be read; and why.
+    """
     found: list[Path] = []
-    for place, folders, names in os.walk(folder):
+
+    def closed(error: OSError) -> None:
+        passed_over(Path(error.filename), f"cannot be read ({error.strerror})")
+
+    for place, folders, names in os.walk(folder, onerror=closed):
         if "pyvenv.cfg" in names:
             folders.clear()
             continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [path for name in names if not name.startswith(".") and (path := Path(place, name)).is_file()]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(place, name) for name in folders):
+            if path.is_symlink():
+                passed_over(path, "a link to a folder")
+        for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
+            if extensions and path.suffix.lower() not in extensions:
+                continue
+            if os.path.isfile(path):
+                found.append(path)
+            else:
+                passed_over(path, "a link that leads to no file" if path.is_symlink() else "not a file")
     return sorted(found)
 
 

@@ -1,26 +1,33 @@
 """Recordings, files on disk or open ones, -> blocks of float32 samples, in constant memory."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from scenelet.console import heard, say
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError, TooLongError
+from scenelet.files import visible_files
 from scenelet.pcm import UNKNOWN_BYTES, fault_of
-from scenelet.riff import Recording, Wav24, chunks, opened
+from scenelet.riff import Recording, Wav24, find_sound, opened
+from scenelet.wording import one_line
 
 Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
-LEAST_RATE = 500  # Hz; resampled from less, a block would become many times as long
+RATES = (500, 768_000)
+"""Hz that recordings may have; resampled from less, a block would become many times as long."""
 BLOCK = 1 << 18  # samples per channel read at a time
 UNKNOWN_FRAMES = 1 << 40  # what `UNKNOWN_BYTES` is for WAV, of other formats
+FORMATS = "WAV, FLAC, Ogg and MP3"
+FIRST_FEW = 3  # recordings that one error names
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
 
@@ -44,7 +51,7 @@ def info(recording: Recording) -> AudioInfo:
     Raises:
         AudioError: not a file, not a recording, empty, cut short, or more than two channels.
     """
-    with _open(recording) as file:
+    with _open(recording) as (file, _):
         return AudioInfo(file.samplerate, file.channels, file.frames)
 
 
@@ -56,17 +63,15 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
         TooLongError: there is more sound than `max_seconds`, whatever the header says.
     """
     name = _name(recording)
-    with _open(recording) as file:
+    with _open(recording) as (file, source):
         read = 0
         endless = file.frames >= UNKNOWN_FRAMES
         # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
         size = 256 if endless else BLOCK
-        # a file's own object, or ours for the one kind that libsndfile is slow at
-        source = Wav24(recording, file) if Wav24.fits(recording, file) else file
         while True:
             try:
                 block = source.read(size, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
+            except (soundfile.LibsndfileError, OSError) as error:
                 if endless and read:
                     break
                 raise AudioError(f"{name}: damaged after {read / file.samplerate:.1f} s ({_reason(error)})") from None
@@ -77,6 +82,7 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
             read += len(block)
             if max_seconds is not None and read > max_seconds * file.samplerate:
                 raise TooLongError(f"{name}: is longer than {max_seconds:g} s; cut it into shorter recordings")
+            heard(read / file.samplerate, 0.0 if endless else file.frames / file.samplerate)
             yield block.T, file.samplerate
         if read == 0:
             raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
@@ -93,54 +99,89 @@ def read(recording: Recording) -> tuple[Samples, int]:
     return np.concatenate(parts, axis=1), rates[0]
 
 
-def _open(recording: Recording) -> soundfile.SoundFile:
+def find_recordings(folder: Path) -> list[Path]:
+    """Every recording in a folder and those below it, see `visible_files`; what is passed over is said."""
+
+    def passed_over(path: Path, why: str) -> None:
+        say(f"{one_line(str(path))}: {why}, passed over")
+
+    return visible_files(folder, EXTENSIONS, passed_over)
+
+
+def unreadable(faults: Sequence[AudioError], of: int) -> AudioError:
+    """One error for what is wrong with some of so many recordings; it names the first few."""
+    if len(faults) == 1:
+        return AudioError(f"{faults[0]} (`scenelet check` goes through all recordings)")
+    first = "; ".join(f"({number}) {fault}" for number, fault in enumerate(faults[:FIRST_FEW], 1))
+    return AudioError(f"{len(faults):,} of {of:,} recordings cannot be read, `scenelet check` lists them: {first}")
+
+
+@contextlib.contextmanager
+def _open(recording: Recording) -> Iterator[tuple[soundfile.SoundFile, soundfile.SoundFile | Wav24]]:
+    """The recording's header, and what reads its samples.
+
+    A path is opened once: whatever comes to lie under the name meanwhile, what is read is of one file.
+    """
     name = _name(recording)
-    try:
-        if isinstance(recording, Path) and not recording.exists():
-            raise AudioError(f"{name}: no such file")
-        if isinstance(recording, Path) and not recording.is_file():
-            raise AudioError(f"{name}: not a file; give the path of a recording")
-        _refuse_empty_or_cut(recording, name)
-        # soundfile encodes names strictly, and a name may be any bytes
-        on_disk = isinstance(recording, Path) and os.name == "posix"
-        file = soundfile.SoundFile(os.fsencode(recording) if on_disk else recording)  # type: ignore[arg-type]
-    except OSError as error:
-        raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{name}: not a recording that can be read ({_reason(error)}); WAV, FLAC, Ogg and MP3 can"
-        ) from None
-    if file.frames == 0 or file.channels > 2 or file.samplerate < LEAST_RATE:
-        channels, frames, rate = file.channels, file.frames, file.samplerate
-        file.close()
-        if frames == 0:
+    with contextlib.ExitStack() as stack:
+        try:
+            if isinstance(recording, Path):
+                _refuse_what_is_no_file(recording, name)
+            data = stack.enter_context(opened(recording))
+            _refuse_empty_or_cut(data, name)
+            file = stack.enter_context(_sound_file(recording, data))
+            source = Wav24(data, file) if Wav24.fits(data, file) else file  # libsndfile is slow at these
+        except OSError as error:
+            raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{name}: not a recording that can be read ({_reason(error)}); {FORMATS} can") from None
+        low, high = RATES
+        if file.frames == 0:
             raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
-        if channels > 2:
-            raise AudioError(f"{name}: has {channels} channels; export it as mono or stereo")
-        raise AudioError(f"{name}: has a sample rate of {rate} Hz, too low for sound; is its header damaged?")
-    return file
+        if file.channels > 2:
+            raise AudioError(f"{name}: has {file.channels} channels; export it as mono or stereo")
+        if not low <= file.samplerate <= high:
+            which = "low" if file.samplerate < low else "high"
+            raise AudioError(
+                f"{name}: has a sample rate of {file.samplerate} Hz, too {which} for sound; is its header damaged?"
+            )
+        yield file, source
 
 
-def _refuse_empty_or_cut(recording: Recording, name: str) -> None:
+def _sound_file(recording: Recording, data: BinaryIO) -> soundfile.SoundFile:
+    data.seek(0)
+    if not isinstance(recording, Path):
+        return soundfile.SoundFile(data)
+    # on Windows a descriptor is known to one C library, and libsndfile may have another
+    return soundfile.SoundFile(data.fileno() if os.name == "posix" else recording, closefd=False)
+
+
+def _refuse_what_is_no_file(path: Path, name: str) -> None:
+    """Before it is opened: a pipe would wait for a writer."""
+    if path.is_file():
+        return
+    if path.exists():
+        raise AudioError(f"{name}: not a file; give the path of a recording")
+    if path.is_symlink():
+        raise AudioError(f"{name}: a link that leads to no file; mend or delete it")
+    raise AudioError(f"{name}: no such file")
+
+
+def _refuse_empty_or_cut(file: BinaryIO, name: str) -> None:
     """libsndfile reads a WAV whose data ends early as if it were shorter; a user should know."""
-    with opened(recording) as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
-            raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
-        file.seek(0)
-        riff = file.read(12)
-        if riff[:4] == b"RIFF" and riff[8:] == b"WAVE":
-            for kind, length, start in chunks(file):
-                if kind == b"data" and length < UNKNOWN_BYTES and start + length > size:
-                    raise CutShortError(
-                        f"{name}: {start + length - size} of {length} bytes of sound are missing;"
-                        " the file was cut short, copy it again"
-                    )
-        file.seek(0)  # an open file is read from here on
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
+    start, length = find_sound(file) or (0, 0)
+    if not 0 <= length - UNKNOWN_BYTES <= 0xFFFFFFFF - UNKNOWN_BYTES and start + length > size:
+        raise CutShortError(
+            f"{name}: {start + length - size} of {length} bytes of sound are missing;"
+            " the file was cut short, copy it again"
+        )
 
 
 def _name(recording: Recording) -> str:
-    return str(recording if isinstance(recording, Path) else getattr(recording, "name", "the recording"))
+    return one_line(str(recording if isinstance(recording, Path) else getattr(recording, "name", "the recording")))
 
 
 def _reason(error: Any) -> str:

@@ -1,4 +1,8 @@
-"""Numbers as people say them: "14 min", "1 epoch"."""
+"""Numbers as people say them: "14 min", "1 epoch"; and names of files that fit into a line."""
+
+import re
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def duration(seconds: float) -> str:
@@ -16,3 +20,11 @@ def duration(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """`(2, "epoch")` -> "2 epochs"; the noun takes an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def one_line(text: str) -> str:
+    """The text with line ends as `\\n`, and so what else moves a terminal's cursor or turns its letters round.
+
+    The name of a file may hold any of them.
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

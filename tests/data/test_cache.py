@@ -193,3 +193,55 @@ def test_a_constant_band_gets_a_floor() -> None:
     features = cache.ClipFeatures(values, np.arange(4), np.ones(4, np.int64))
     _, deviation = cache.band_statistics(features)
     assert deviation[2] == pytest.approx(0.01 * np.median(deviation), rel=1e-3)
+
+
+def test_all_that_cannot_be_read_is_named_and_the_rest_is_kept(clips: list[Clip], tmp_path: Path) -> None:
+    for number in (1, 4, 5, 8):
+        clips[number].path.write_bytes(b"")
+    with pytest.raises(AudioError) as caught:
+        load(clips, tmp_path / "c")
+    message = str(caught.value)
+    assert message.startswith("4 of 10 recordings cannot be read, `scenelet check` lists them: (1) ")
+    assert [f"{number}.wav: the file is empty" in message for number in (1, 4, 5, 8)] == [True, True, True, False]
+    good = [clip for number, clip in enumerate(clips) if number not in (1, 4, 5, 8)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "_file_features", None)  # nothing is computed again
+        check(good, load(good, tmp_path / "c"))
+    with pytest.raises(AudioError, match=r"4\.wav: the file is empty.*\(`scenelet check` goes through all"):
+        load([*good, clips[4]], tmp_path / "c")
+
+
+def test_a_recording_that_is_gone_or_another_one_meanwhile(
+    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = cache._file_features
+
+    def meanwhile(path: Path, **settings: object) -> np.ndarray:
+        windows = real(path, **settings)  # type: ignore[arg-type]
+        if path == clips[2].path:
+            clips[7].path.replace(path)
+        return windows
+
+    clips[9].path.unlink()
+    with pytest.raises(AudioError, match=r"9\.wav: is gone \(No such file or directory\); was it moved meanwhile"):
+        load(clips, tmp_path / "c")
+    monkeypatch.setattr(cache, "_file_features", meanwhile)
+    with pytest.raises(AudioError) as caught:
+        load(clips[:9], tmp_path / "c")
+    assert "2.wav: changed while it was read; run the same command again" in str(caught.value)
+    assert "7.wav: no such file" in str(caught.value)
+    monkeypatch.undo()
+    left = [clip for number, clip in enumerate(clips[:9]) if number != 7]
+    check(left, load(left, tmp_path / "c"))  # the second one has its own features, not the first one's
+
+
+def test_statistics_read_few_windows_at_a_time(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    values = rng.normal(-40, 10, (1000, 1, 4, 3)).astype(np.float16)
+    one_clip = cache.ClipFeatures(values, np.array([0]), np.array([1000]))
+    sizes = []
+    real = cache.ClipFeatures.load
+    monkeypatch.setattr(cache.ClipFeatures, "load", lambda self, rows: sizes.append(len(rows)) or real(self, rows))
+    mean, deviation = cache.band_statistics(one_clip)
+    assert max(sizes) <= 128
+    assert np.allclose(mean, values.astype(np.float64).mean(axis=(0, 1, 3)), rtol=1e-5)
+    assert np.allclose(deviation, values.astype(np.float64).std(axis=(0, 1, 3)), rtol=1e-3)

@@ -9,7 +9,7 @@ import typer
 
 from scenelet.cli.formats import Format
 from scenelet.console import say
-from scenelet.wording import counted
+from scenelet.wording import counted, one_line
 
 
 def check(
@@ -54,7 +54,7 @@ def check(
         print(json.dumps(report, indent=2))
     else:
         for finding in findings:
-            print(f"{finding.severity:<8}{finding.kind:<14}{finding.message}")
+            print(f"{finding.severity:<8}{finding.kind:<14}{one_line(finding.message)}")
     warnings = counted(len(findings) - errors, "warning")
     say(f"{counted(len(table.clips), 'clip')}: {counted(errors, 'error')}, {warnings}")
     if errors:

@@ -1,6 +1,8 @@
 """A command line that cannot be understood, as one sentence."""
 
+import os
 import re
+import sys
 from typing import Any
 
 import typer
@@ -23,7 +25,11 @@ def _what(fault: Any, context: Any) -> str:
     message: str = fault.format_message().strip()
     if type(fault).__name__ == "NoSuchOption":
         known = [name for each in context.command.params for name in (*each.opts, *each.secondary_opts)]
-        return f"there is no option {fault.option_name}{did_you_mean(fault.option_name, (*known, '--help'))}"
+        file = next(
+            (word for word in sys.argv[1:] if word.startswith(fault.option_name) and os.path.exists(word)), None
+        )
+        near = did_you_mean(fault.option_name, (*known, "--help")) if file is None else f"; the file is ./{file}"
+        return f"there is no option {fault.option_name}{near}"
     if type(fault).__name__ == "MissingParameter" and parameter is not None:
         name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.name.upper()
         help_text = f": {parameter.help.rstrip('.')}" if getattr(parameter, "help", None) else ""

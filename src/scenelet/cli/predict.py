@@ -21,6 +21,7 @@ from scenelet.cli.formats import (
     Runtime,
 )
 from scenelet.console import complain, track
+from scenelet.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def predict(
         found = recordings(path)
         if not found:
             failed = True
-            complain(f"error: {shown(path)}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+            complain(f"error: {one_line(shown(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
         files += found
     for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):
@@ -105,13 +106,10 @@ def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Predic
 
 
 def recordings(path: Path) -> list[Path]:
-    """The file itself, or every recording in a folder and its subfolders, see `visible_files`."""
-    from scenelet.files import visible_files
-    from scenelet.recordings import EXTENSIONS
+    """The file itself, or every recording in a folder and its subfolders, see `find_recordings`."""
+    from scenelet.recordings import find_recordings
 
-    if not path.is_dir():
-        return [path]
-    return [file for file in visible_files(path) if file.suffix.lower() in EXTENSIONS]
+    return find_recordings(path) if os.path.isdir(path) else [path]
 
 
 def shown(path: Path) -> str:
@@ -145,7 +143,7 @@ def print_csv(results: "Results", classifier: "Classifier") -> None:
 
 def print_table(results: "Results", classifier: "Classifier") -> None:
     """A line a recording, for people: the answer and the two next to it, and whether it is unsure."""
-    names = [shown(file) for file, _ in results]
+    names = [one_line(shown(file)) for file, _ in results]
     width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
     for name, (_, prediction) in zip(names, results, strict=True):
         (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])

@@ -23,10 +23,15 @@ from scenelet.audio import file_windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.console import track
 from scenelet.data.table import Clip
-from scenelet.errors import DataError
+from scenelet.errors import AudioError, DataError
 from scenelet.features import LogMel
 from scenelet.files import cache_folder
 from scenelet.parallel import map_processes
+from scenelet.recordings import unreadable
+from scenelet.wording import one_line
+
+Windows = NDArray[np.float16]
+"""(windows, channels, n_mels, frames) of one recording."""
 
 TOGETHER = 32
 """Clips whose rows are brought to the disk at once: what a kill costs at most."""
@@ -69,7 +74,7 @@ def load_features(
     """The features of `clips`, in their order; what is not in the cache yet is computed first.
 
     Raises:
-        AudioError: a recording cannot be read; what was computed before it stays cached.
+        AudioError: some recordings cannot be read, or changed meanwhile; the others' features stay cached.
         DataError: the cache cannot be written.
     """
     folder = (cache_dir or cache_folder()) / _folder_name(root, features, window)
@@ -95,7 +100,8 @@ def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArra
     """
     n_mels = features.values.shape[2]
     total, squares, count = np.zeros(n_mels), np.zeros(n_mels), 0
-    for part in np.array_split(features.rows(), max(1, len(features) // 64)):
+    rows = features.rows()
+    for part in np.array_split(rows, max(1, len(rows) // 64)):
         x = features.load(part).astype(np.float64)
         total += x.sum(axis=(0, 1, 3))
         squares += (x**2).sum(axis=(0, 1, 3))
@@ -121,21 +127,30 @@ def _build(
         return index
     end = max((first + count for first, count in index.values()), default=0)
     identities = [_identity(clip) for clip in missing]
+    faults = []
     with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a", newline="\n") as lines:
         rows.truncate(end * row_bytes)  # rows whose line was never written
         compute = functools.partial(_file_features, features=features, window=window)
         results = map_processes(compute, [clip.path for clip in missing], workers)
+        done = track(results, "Features", len(missing))
         waiting: list[str] = []
         try:
-            for identity, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
-                rows.write(windows.tobytes())
+            for clip, identity, windows in zip(missing, identities, done, strict=True):
+                if not isinstance(windows, AudioError):
+                    windows = _unless_changed(windows, clip, identity)
+                if isinstance(windows, AudioError):
+                    faults.append(windows)
+                    continue
+                rows.write(windows.data)
                 waiting.append(json.dumps([identity, end, len(windows)]) + "\n")
                 index[identity] = (end, len(windows))
                 end += len(windows)
                 if len(waiting) == TOGETHER:
                     _keep(rows, lines, waiting)
-        finally:  # a recording cannot be read, or an interrupt: what was computed before it stays
+        finally:  # a bug, or an interrupt: what was computed before it stays
             _keep(rows, lines, waiting)
+    if faults:
+        raise unreadable(faults, len(clips))
     return index
 
 
@@ -183,11 +198,14 @@ def _entry(line: bytes) -> tuple[str, int, int] | None:
     return (identity, first, count) if whole and count > 0 else None
 
 
-def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:
-    """(windows, channels, n_mels, frames) of one recording."""
+def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
+    """The windows of one recording, or what is wrong with it."""
     transform = _log_mel(features)
     windows = file_windows(path, features.sample_rate, features.channels, window)
-    return np.stack([transform(samples).astype(np.float16) for samples in windows])
+    try:
+        return np.stack([transform(samples).astype(np.float16) for samples in windows])
+    except AudioError as error:
+        return error
 
 
 @functools.cache
@@ -196,8 +214,21 @@ def _log_mel(features: FeatureConfig) -> LogMel:
 
 
 def _identity(clip: Clip) -> str:
-    status = clip.path.stat()
+    try:
+        status = clip.path.stat()
+    except OSError as error:
+        raise AudioError(f"{one_line(str(clip.path))}: is gone ({error.strerror}); was it moved meanwhile?") from None
     return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _unless_changed(windows: Windows, clip: Clip, identity: str) -> Windows | AudioError:
+    """The windows, unless another file has come to lie in the clip's place while they were computed."""
+    try:
+        if _identity(clip) == identity:
+            return windows
+    except AudioError as error:
+        return error
+    return AudioError(f"{one_line(str(clip.path))}: changed while it was read; run the same command again")
 
 
 def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:

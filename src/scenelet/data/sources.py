@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from scenelet.console import say
 from scenelet.data.rows import Row, first_few, read_columns, read_rows
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, did_you_mean
 from scenelet.recordings import EXTENSIONS
+from scenelet.wording import one_line
 
 REQUIRED = ("filename", "label")
 TABLE_EXTENSIONS = (".csv", ".tsv")
@@ -41,7 +43,7 @@ def load_table(
         DataError: not recognised, files that do not exist, or a table with a flaw.
         UsageError: an option that does not go with this data.
     """
-    if not data.exists():
+    if not os.path.exists(data):
         raise DataError(f"{data}: no such file or folder; {HELP}")
     if audio_dir is not None and not audio_dir.is_dir():
         raise UsageError(f"--audio-dir {audio_dir}: no such folder")
@@ -112,7 +114,7 @@ def _name(path: Path, row: Row) -> str:
 
 
 def _missing(place: Path, names: list[str]) -> list[str]:
-    return [name for name in names if not (place / name).is_file()]
+    return [name for name in names if not os.path.isfile(place / name)]
 
 
 def _clip(path: Path, row: Row, root: Path, name: str) -> Clip:
@@ -166,15 +168,23 @@ def _load_tree(root: Path) -> ClipTable:
     return ClipTable(root, f"folder per class {root.name}", tuple(sorted(clips, key=lambda clip: clip.name)))
 
 
-def _recordings(folder: Path) -> Iterator[Path]:
-    """Every recording below a folder; hidden files and folders are passed over."""
+def _recordings(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """What has a recording's name below a folder; what is hidden is passed over, and links that lead back up."""
+    status = folder.stat()
+    own = status.st_dev, status.st_ino
+    if own in above:
+        say(f"{one_line(str(folder))}: a link to a folder that it lies in, passed over")
+        return
     for path in _visible(folder):
-        if path.is_dir():
-            yield from _recordings(path)
+        if os.path.isdir(path):
+            yield from _recordings(path, (*above, own))
         elif path.suffix.lower() in EXTENSIONS:
             yield path
 
 
 def _visible(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if not entry.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: the folder cannot be read ({error.strerror})") from None

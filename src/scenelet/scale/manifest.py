@@ -13,11 +13,11 @@ from typing import BinaryIO
 import pyarrow
 from pyarrow import parquet
 
+from scenelet.console import quiet
 from scenelet.data.rows import DELIMITERS
 from scenelet.data.sources import PARQUET_EXTENSIONS
 from scenelet.errors import DataError, OutputError
-from scenelet.files import visible_files
-from scenelet.recordings import EXTENSIONS
+from scenelet.recordings import EXTENSIONS, find_recordings
 from scenelet.scale.remote import WEB, RefusedError, copied, is_url, plain, reason
 from scenelet.scale.storage import parent
 
@@ -99,7 +99,7 @@ def write_inputs(manifest: Manifest, path: Path, shard: int) -> None:
     count = _Count()
     listed = count.of(inputs(manifest.place))
     try:
-        with parquet.ParquetWriter(path, schema) as writer:
+        with quiet(), parquet.ParquetWriter(path, schema) as writer:  # the survey has said what is passed over
             while group := list(itertools.islice(listed, shard)):
                 writer.write_table(pyarrow.table([group], schema), row_group_size=shard)
     except OSError as error:  # of the manifest's own `inputs` speaks
@@ -132,12 +132,11 @@ def opened(file: BinaryIO) -> parquet.ParquetFile:
 
 
 def _of_folder(folder: Path) -> Iterator[str]:
-    for file in visible_files(folder):
-        if file.suffix.lower() in EXTENSIONS:
-            name = file.relative_to(folder).as_posix()
-            if name.encode(errors="replace").decode() != name:
-                raise DataError(f"{os.fsencode(file)!r}: its name is not UTF-8, and cannot stand in a table; rename it")
-            yield name
+    for file in find_recordings(folder):
+        name = file.relative_to(folder).as_posix()
+        if name.encode(errors="replace").decode() != name:
+            raise DataError(f"{os.fsencode(file)!r}: its name is not UTF-8, and cannot stand in a table; rename it")
+        yield name
 
 
 def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:

@@ -14,6 +14,7 @@ from scenelet.describe import describe
 from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
 from scenelet.files import make_folder
 from scenelet.metrics import reliability
+from scenelet.recordings import unreadable
 from scenelet.reports.evaluation import LISTENING, REPORT, ClipResult, write_report
 from scenelet.reports.groups import group_rows, worst_groups
 from scenelet.reports.history import Epoch, find_history
@@ -82,12 +83,15 @@ def evaluate(
             f"{did_you_mean(unknown[0], classifier.labels)};"
             " rename it or leave these clips out"
         )
-    results = []
+    results, faults = [], []
     predictions = track(classifier.predict_all([clip.path for clip in clips]), "Evaluating", len(clips))
     for clip, prediction in zip(clips, predictions, strict=True):
         if isinstance(prediction, AudioError):
-            raise prediction
+            faults.append(prediction)
+            continue
         results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), _rows(prediction)))
+    if faults:
+        raise unreadable(faults, len(clips))
     report = figures(results[: len(chosen)], classifier.labels)
     report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
     of_groups = group_rows(results[: len(chosen)])

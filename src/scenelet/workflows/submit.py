@@ -7,7 +7,7 @@ from scenelet.console import say, track
 from scenelet.data.rows import first_few
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.files import make_folder
-from scenelet.recordings import EXTENSIONS
+from scenelet.recordings import EXTENSIONS, unreadable
 from scenelet.scene_model import SceneModel
 from scenelet.sizes import sizes
 from scenelet.submission.details import EXAMPLE_LABEL, Details, read_details
@@ -99,11 +99,14 @@ def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
 
 def _predict(classifier: Classifier, recordings: dict[int, Path]) -> list[Row]:
     predictions = track(classifier.predict_all(recordings.values()), "Predicting", len(recordings))
-    rows = []
+    rows, faults = [], []
     for number, prediction in zip(recordings, predictions, strict=True):
         if isinstance(prediction, AudioError):
-            raise prediction
-        rows.append(Row(number, prediction.label, prediction.probabilities))
+            faults.append(prediction)
+        else:
+            rows.append(Row(number, prediction.label, prediction.probabilities))
+    if faults:
+        raise unreadable(faults, len(recordings))
     return rows
 
 

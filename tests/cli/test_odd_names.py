@@ -1,0 +1,86 @@
+"""Odd names and odd things in folders, through the commands: one sentence a fault, nothing passed over in silence."""
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from odd_cases import cases
+from odd_recordings import READ, wav
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Names of all kinds, and what is no file."""
+    (tmp_path / "odd").mkdir()
+    for case in cases():
+        if case.kind in ("names of any kind", "what is no file"):
+            case.make(tmp_path / "odd" / case.name)
+    return tmp_path / "odd"
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv"])
+def test_predict_of_a_folder(command: Command, model: Path, folder: Path, format: str) -> None:
+    code, out, err = command("predict", model, folder, "--format", format)
+    lines = err.splitlines()
+    assert code == 1
+    assert f"error: {folder}/bad\\nname.wav: the file is empty; copy or record it again" in lines
+    assert f"{folder}/pipe.wav: not a file, passed over" in lines
+    good = sum(case.kind == "names of any kind" and case.says == READ for case in cases())
+    if format == "table":
+        assert len(out.splitlines()) == good
+        assert "\x1b" not in out
+    elif format == "json":
+        assert f"{folder}/two\nlines.wav" in [row["file"] for row in json.loads(out)]
+    else:
+        assert f"{folder}/two\nlines.wav" in [row["file"] for row in csv.DictReader(out.splitlines(keepends=True))]
+
+
+def test_what_is_no_file_is_told_at_once(command: Command, model: Path, folder: Path) -> None:
+    for case in cases():
+        if case.kind == "what is no file":
+            code, _, err = command("predict", model, folder / case.name)
+            assert (code, err.splitlines()[0][:7], case.says in err) == (1, "error: ", True)
+
+
+def test_a_name_that_begins_with_a_dash(
+    command: Command, model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    code, _, err = command("predict", model, "-x.wav")
+    assert (code, "there is no option -x; the file is ./-x.wav (see" in err) == (2, True)
+    for given in (["./-x.wav"], ["--", "-x.wav"]):
+        assert command("predict", model, *given)[0] == 0
+
+
+def test_bulk_says_what_it_passes_over_once(command: Command, model: Path, folder: Path, tmp_path: Path) -> None:
+    code, _, err = command("predict", model, folder, "--out", tmp_path / "refused")
+    assert (code, "its name is not UTF-8, and cannot stand in a table; rename it" in err) == (1, True)
+    (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
+    code, _, err = command("predict", model, folder, "--out", tmp_path / "results", "--workers", 1)
+    assert code == 0
+    assert err.count("pipe.wav: not a file, passed over") == 1
+    assert "bad\\nname.wav: the file is empty" in err
+
+
+def test_check_and_evaluate_name_each(command: Command, model: Path, tmp_path: Path) -> None:
+    for name, label in {"a\n1.wav": "indoor", "b.wav": "outdoor", "c\nd.wav": "indoor", "e.wav": "outdoor"}.items():
+        (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / label / name).write_bytes(wav() if name < "c" else b"")
+    os.mkfifo(tmp_path / "data" / "indoor" / "pipe.wav")
+    code, out, _ = command("check", tmp_path / "data", "--window", "1")
+    unreadable = [line for line in out.splitlines() if line.startswith(("error   empty", "error   unreadable"))]
+    assert (code, len(unreadable)) == (1, 3)
+    assert "c\\nd.wav: the file is empty" in out
+    assert "pipe.wav: not a file" in out
+    assert "a\\n1.wav: 0.10 s, less than half" in out
+    code, _, err = command("evaluate", model, tmp_path / "data", "--split", "all")
+    last = err.splitlines()[-1]
+    assert (code, last[:60]) == (1, "error: 3 of 5 recordings cannot be read, `scenelet check` li")
+    assert "c\\nd.wav" in last
+    assert "e.wav" in last
