@@ -20,6 +20,7 @@ Samples = NDArray[np.float32]
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 LEAST_RATE = 500  # Hz; resampled from less, a block would become many times as long
 BLOCK = 1 << 18  # samples per channel read at a time
+BLOCK_SECONDS = 30  # of them at most: resampled from a low rate, a block would become many times as long
 UNKNOWN_FRAMES = 1 << 40  # what `UNKNOWN_BYTES` is for WAV, of other formats
 ESTIMATED = ("MP3",)  # formats whose header only lets libsndfile guess the length
 
@@ -60,7 +61,7 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
         read = 0
         endless = file.frames >= UNKNOWN_FRAMES
         # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
-        size = 256 if endless else BLOCK
+        size = 256 if endless else min(BLOCK, BLOCK_SECONDS * file.samplerate)
         # a file's own object, or ours for the one kind that libsndfile is slow at
         source = Wav24(recording, file) if Wav24.fits(recording, file) else file
         while True:

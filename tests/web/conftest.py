@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 
 from scenelet.classifier import Classifier, load
+from scenelet.web.access import Callers
 from scenelet.web.limits import Limits
 from scenelet.web.run import bind, server
 from scenelet.web.service import create_app
@@ -18,10 +19,12 @@ Serve = Callable[..., str]
 
 
 @contextmanager
-def running(classifier: Classifier, name: str, limits: Limits | None = None) -> Iterator[str]:
+def running(
+    classifier: Classifier, name: str, limits: Limits | None = None, allowed: Callers | None = None
+) -> Iterator[str]:
     """Its address, while it runs."""
     socket = bind("127.0.0.1", 0)
-    service: uvicorn.Server = server(create_app(classifier, name, limits))
+    service: uvicorn.Server = server(create_app(classifier, name, limits, allowed=allowed), limits)
     thread = threading.Thread(target=service.run, args=([socket],))
     thread.start()
     while not service.started and thread.is_alive():
