@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -56,9 +57,7 @@ def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) ->
     Raises:
         UsageError: a token that can be guessed, or that no header can carry.
     """
-    if token is not None and (
-        len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable() or " " in token
-    ):
+    if token is not None and not re.fullmatch(rf"[!-~]{{{LEAST_TOKEN},}}", token):
         raise UsageError(f"the token: give at least {LEAST_TOKEN} letters, digits or signs, without spaces")
     names = {name.lower() for name in allowed}
     if not names and not _is_local(host):

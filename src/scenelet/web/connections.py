@@ -12,6 +12,7 @@ HEAD_SECONDS = 10.0  # until it is there
 PIPELINED = 8  # requests that may be sent before the first is answered
 UNREAD_BYTES = 1_000_000  # that wait for a client to read them
 MESSAGES = 2000  # of a WebSocket that wait, and pieces of one message
+NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 TICK = 1.0  # seconds between two looks at a connection
 
 
@@ -146,6 +147,9 @@ class _Socket(_Watched, WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if not self.handshake_initiated:  # the whole head came, and is none
+            self.transport.write(NO_HANDSHAKE)
+            self.transport.close()
         if self.transport.get_write_buffer_size() > UNREAD_BYTES:  # answers to pings: those wait for nobody
             self.transport.abort()
 

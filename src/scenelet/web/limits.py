@@ -1,4 +1,4 @@
-"""What a service takes: how large a request, how long its sound, how many clients at once, how slow; and the refusal."""
+"""What a service takes: how large a request, how long its sound, how many clients, how slow; and the refusal."""
 
 import asyncio
 from collections.abc import Mapping

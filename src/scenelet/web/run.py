@@ -22,6 +22,7 @@ FRAME_BYTES = 1 << 20  # the largest WebSocket message
 PONG_SECONDS = 60  # in which a client answers a ping; where much is to be done, its answer waits behind its sound
 SPARE = 500  # connections beside those that are worked for
 OTHER_FILES = 100  # that the process has open
+EXPECTED = ("Cancel %s running task(s)", "ASGI callable returned without completing")
 
 
 def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None], limits: Limits | None = None) -> None:
@@ -75,11 +76,11 @@ class _Plain(logging.Formatter):
 
 
 class _OwnFaults(logging.Filter):
-    """Leaves out that requests were ended because the service ends."""
+    """Leaves out that requests were ended because the service ends, or because their clients have gone."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         fault = record.exc_info[1] if record.exc_info else None
-        return not isinstance(fault, asyncio.CancelledError) and "timeout graceful shutdown" not in str(record.msg)
+        return not isinstance(fault, asyncio.CancelledError) and not str(record.msg).startswith(EXPECTED)
 
 
 LOGGING: dict[str, Any] = {

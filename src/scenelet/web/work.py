@@ -61,7 +61,7 @@ def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str
         endless = head.frames >= UNKNOWN_FRAMES
         takes = left if endless else min(head.seconds * weight, max_seconds)
         if left <= 0 or takes > left:
-            yield f"{file.name}: the request's recordings are longer than {max_seconds:g} s together; send fewer at once"
+            yield f"{file.name}: the request's recordings are together longer than {max_seconds:g} s; send fewer"
             continue
         left -= takes
         yield (takes if endless else max_seconds) / weight
