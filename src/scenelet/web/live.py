@@ -1,9 +1,7 @@
 """The WebSocket: PCM in, a message for each hop out."""
 
-import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from typing import Any, get_args
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,12 +12,13 @@ from scenelet.errors import SceneletError, UsageError
 from scenelet.pcm import PcmFormat, SampleFormat, decode
 from scenelet.recordings import Samples
 from scenelet.stream import Decider, Moment, Stream
+from scenelet.web.work import Turns
 
 POLICY, NORMAL = 1008, 1000
 """WebSocket close codes."""
 
 
-async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> None:
+async def stream(socket: WebSocket, classifier: Classifier, turns: Turns) -> None:
     """Serve one client until it closes, sends the text "end", or sends what cannot be understood.
 
     Query: `sample_rate` in Hz, `channels` 1 or 2, `format` s16, s24, s32 or f32 (little-endian), `hop` in seconds.
@@ -29,7 +28,7 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
     try:
         await socket.accept()
         try:
-            await _answer(socket, classifier, pool)
+            await _answer(socket, classifier, turns)
         except SceneletError as error:
             await _send(socket, "error", message=str(error))
             await socket.close(POLICY)
@@ -37,17 +36,16 @@ async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> N
         pass  # the client has gone
 
 
-async def _answer(socket: WebSocket, classifier: Classifier, pool: Executor) -> None:
+async def _answer(socket: WebSocket, classifier: Classifier, turns: Turns) -> None:
     pcm, hop = _query(socket)
     live = Stream(classifier, pcm.sample_rate, hop, alone=True)
     decider = Decider(classifier.labels, classifier.unsure_below)
     lengths = {"window_seconds": live.window_seconds, "hop_seconds": live.hop_seconds}
     await _send(socket, "ready", labels=classifier.labels, **lengths)
-    loop = asyncio.get_running_loop()
 
     async def tell(moments: Iterator[Moment]) -> None:
         # one window at a time: others get their turn, and who has gone is noticed
-        while (moment := await loop.run_in_executor(pool, next, moments, None)) is not None:
+        while (moment := await turns(next, moments, None)) is not None:
             await _send(socket, "moment", **_moment(decider, moment))
 
     while True:

@@ -22,6 +22,7 @@ FRAME_BYTES = 1 << 20  # the largest WebSocket message
 PONG_SECONDS = 60  # in which a client answers a ping; where much is to be done, its answer waits behind its sound
 SPARE = 500  # connections beside those that are worked for
 OTHER_FILES = 100  # that the process has open
+CHATTY = ("uvicorn", "asyncio", "python_multipart")
 EXPECTED = ("Cancel %s running task(s)", "ASGI callable returned without completing")
 
 
@@ -90,9 +91,7 @@ LOGGING: dict[str, Any] = {
     "filters": {"own": {"()": _OwnFaults}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["own"]}},
     # what clients do wrong are warnings, and would fill a disk
-    "loggers": {
-        name: {"handlers": ["stderr"], "level": "ERROR", "propagate": False} for name in ("uvicorn", "asyncio")
-    },
+    "loggers": {name: {"handlers": ["stderr"], "level": "ERROR", "propagate": False} for name in CHATTY},
 }
 
 

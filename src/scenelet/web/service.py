@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from scenelet.web.gate import Gate
 from scenelet.web.limits import Limits
 from scenelet.web.live import stream
 from scenelet.web.uploads import uploads
-from scenelet.web.work import answers
+from scenelet.web.work import Turns, answers
 
 FILES = {
     "requestBody": {
@@ -74,14 +73,14 @@ def create_app(
         disk_bytes: of the model's file, for `/model`.
     """
     bounds = limits or Limits()
-    pool = ThreadPoolExecutor(classifier.threads, "scenelet-serve")
+    turns = Turns(classifier.threads)
     about = _about(classifier, name, bounds, disk_bytes)
     page = pages.render("scenelet.web", "page.html", model=about.model_dump(), name=name)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        pool.shutdown(cancel_futures=True)
+        turns.end()
 
     app: FastAPI = FastAPIOffline(
         title=f"scenelet: {name}",
@@ -127,13 +126,13 @@ def create_app(
         A recording that cannot be read has an `error` in its place, beside the others' answers.
         """
         files = await uploads(request, bounds)
-        results = await answers(classifier, pool, files, bounds.max_seconds, picture)
+        results = await answers(classifier, turns, files, bounds.max_seconds, picture, request.is_disconnected)
         status = 200 if any("error" not in result for result in results) else 422
         return JSONResponse({"model": name, "results": results}, status)
 
     @app.websocket("/stream")
     async def live(socket: WebSocket) -> None:
-        await stream(socket, classifier, pool)
+        await stream(socket, classifier, turns)
 
     return app
 

@@ -3,11 +3,15 @@
 import asyncio
 import base64
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from scenelet.classifier import Classifier
+import numpy as np
+
+from scenelet.audio import file_windows
+from scenelet.classifier import Classifier, Probabilities, mean_probabilities
 from scenelet.errors import AudioError
 from scenelet.features import levels, shown_range
 from scenelet.recordings import UNKNOWN_FRAMES, info
@@ -16,33 +20,83 @@ from scenelet.web.uploads import Upload
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+WINDOWS = 8  # of a recording in a turn
 MOST_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
 
 
+class Turns:
+    """The threads of a service, of which whoever waits longest has the next; each turn is short.
+
+    Args:
+        threads: how many there are.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._free = asyncio.Semaphore(threads)
+        self._pool = ThreadPoolExecutor(threads, "scenelet-serve")
+
+    async def __call__(self, function: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        """What the function gives, called by one of the threads."""
+        async with self._free:
+            call = functools.partial(function, *given, **named)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def end(self) -> None:
+        """Take no more; waits for the turns under way."""
+        self._pool.shutdown(cancel_futures=True)
+
+
 async def answers(
-    classifier: Classifier, pool: Executor, files: Sequence[Upload], max_seconds: float, picture: bool
+    classifier: Classifier,
+    turns: Turns,
+    files: Sequence[Upload],
+    max_seconds: float,
+    picture: bool,
+    gone: Callable[[], Awaitable[bool]],
 ) -> list[dict[str, Any]]:
     """An `Answer` for each recording, without what does not apply.
 
-    A request has as many threads at most as the classifier, however many recordings it holds: others wait too.
+    A request has a thread for each of its recordings, and gives it back after every few windows: others wait too.
 
     Args:
         classifier: the model.
-        pool: its threads.
+        turns: the threads.
         files: the recordings.
         max_seconds: of one, and of all of them together.
         picture: also the log-mel of each one's first window.
+        gone: whether there is nobody left to be answered.
     """
-    shares = await _in(pool, lambda: list(_shares(files, max_seconds)))
-    turns = asyncio.Semaphore(classifier.threads)
+    shares = await turns(lambda: list(_shares(files, max_seconds)))
+    mine = asyncio.Semaphore(turns.threads)
 
     async def one(file: Upload, share: float | str) -> dict[str, Any]:
         if isinstance(share, str):
             return {"file": file.name, "error": share}
-        async with turns:
-            return await _in(pool, _answer, classifier, file, share, picture)
+        async with mine:
+            rows: list[Probabilities] = []
+            work = _rows(classifier, file, share)
+            try:
+                while not await gone() and (more := await turns(_some, work)):
+                    rows += more
+                drawn = {"picture": await turns(_picture, classifier, file)} if picture and rows else {}
+            except AudioError as error:
+                return {"file": file.name, "error": str(error)}
+        return {"file": file.name, **(_answer(classifier, np.stack(rows)) if rows else {}), **drawn}
 
     return await asyncio.gather(*map(one, files, shares))
+
+
+def _rows(classifier: Classifier, file: Upload, max_seconds: float) -> Iterator[Probabilities]:
+    """The probabilities of each window, as `Classifier.predict` finds them."""
+    features, window = classifier.model.features, classifier.model.window
+    for cut in file_windows(file, features.sample_rate, features.channels, window, 1, max_seconds):
+        yield classifier.predict_window(cut, alone=True)
+
+
+def _some(work: Iterator[Probabilities]) -> list[Probabilities]:
+    """What fits into a turn; nothing at the end."""
+    return list(itertools.islice(work, WINDOWS))
 
 
 def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str]:
@@ -67,23 +121,17 @@ def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str
         yield (takes if endless else max_seconds) / weight
 
 
-def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: bool) -> dict[str, Any]:
-    """By the thread that calls, alone."""
-    try:
-        prediction = classifier.predict(file, alone=True, max_seconds=max_seconds)
-    except AudioError as error:
-        return {"file": file.name, "error": str(error)}
-    found: dict[str, Any] = {
-        "file": file.name,
-        "label": prediction.label,
-        "unsure": prediction.probabilities[prediction.label] < classifier.unsure_below,
-        "probabilities": prediction.probabilities,
-        "windows": len(prediction.windows),
-        "window_probabilities": prediction.windows.tolist(),
+def _answer(classifier: Classifier, windows: Probabilities) -> dict[str, Any]:
+    """What the windows (n, classes) of a recording say together."""
+    mean = mean_probabilities(windows)
+    top = int(mean.argmax())
+    return {
+        "label": classifier.labels[top],
+        "unsure": float(mean[top]) < classifier.unsure_below,
+        "probabilities": dict(zip(classifier.labels, mean.tolist(), strict=True)),
+        "windows": len(windows),
+        "window_probabilities": windows.tolist(),
     }
-    if picture:
-        found["picture"] = _picture(classifier, file)
-    return found
 
 
 def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
@@ -93,10 +141,3 @@ def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
     coded = base64.b64encode(drawn.tobytes()).decode()
     bands, frames = log_mel.shape
     return {"levels": coded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}
-
-
-async def _in(
-    pool: Executor, function: Callable[Given, Result], *arguments: Given.args, **options: Given.kwargs
-) -> Result:
-    call = functools.partial(function, *arguments, **options)
-    return await asyncio.get_running_loop().run_in_executor(pool, call)
