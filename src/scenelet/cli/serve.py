@@ -8,6 +8,7 @@ import typer
 from scenelet.cli.formats import MODEL_HELP, Runtime, parse_bytes
 from scenelet.console import say
 from scenelet.errors import UsageError
+from scenelet.process import give_back_memory
 
 
 def serve(
@@ -37,6 +38,7 @@ def serve(
     from scenelet.web.run import serve as run_service
     from scenelet.web.service import create_app
 
+    give_back_memory()
     largest = parse_bytes("--max-body", max_body)
     if largest < 1:
         raise UsageError(f"--max-body {max_body}: give at least one byte")

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 DRAIN_SECONDS = 10.0
 RETRY_SECONDS = 1
-MOST_BODIES = 8  # largest bodies whose bytes may be in memory at once
+MOST_BODIES = 4  # largest bodies whose bytes may be in memory at once
 
 
 @dataclass(frozen=True)

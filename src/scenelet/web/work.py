@@ -67,7 +67,7 @@ async def answers(
         picture: also the log-mel of each one's first window.
         gone: whether there is nobody left to be answered.
     """
-    shares = await turns(lambda: list(_shares(files, max_seconds)))
+    shares = await asyncio.to_thread(lambda: list(_shares(files, max_seconds)))
     mine = asyncio.Semaphore(turns.threads)
 
     async def one(file: Upload, share: float | str) -> dict[str, Any]:
@@ -77,8 +77,11 @@ async def answers(
             rows: list[Probabilities] = []
             work = _rows(classifier, file, share)
             try:
-                while not await gone() and (more := await turns(_some, work)):
-                    rows += more
+                more = True
+                while more and not await gone():
+                    some = await turns(lambda: list(itertools.islice(work, WINDOWS)))
+                    rows += some
+                    more = len(some) == WINDOWS
                 drawn = {"picture": await turns(_picture, classifier, file)} if picture and rows else {}
             except AudioError as error:
                 return {"file": file.name, "error": str(error)}
@@ -92,11 +95,6 @@ def _rows(classifier: Classifier, file: Upload, max_seconds: float) -> Iterator[
     features, window = classifier.model.features, classifier.model.window
     for cut in file_windows(file, features.sample_rate, features.channels, window, 1, max_seconds):
         yield classifier.predict_window(cut, alone=True)
-
-
-def _some(work: Iterator[Probabilities]) -> list[Probabilities]:
-    """What fits into a turn; nothing at the end."""
-    return list(itertools.islice(work, WINDOWS))
 
 
 def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str]:
