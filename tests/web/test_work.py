@@ -1,5 +1,6 @@
 """What a request may ask for: so much sound in all, under any name, in any guise."""
 
+import asyncio
 import io
 
 import httpx
@@ -8,9 +9,11 @@ import pytest
 import soundfile
 
 from raw_http import form, heard, link
+from scenelet.classifier import Classifier
 from scenelet.web.limits import Limits
 from scenelet.web.uploads import Upload
-from scenelet.web.work import _shares
+from scenelet.web.work import WINDOWS, Turns, _shares, answers
+from tiny_model import tiny_model
 
 SHORT = pytest.mark.parametrize("tiny_service", [Limits(max_seconds=10)], indirect=True)
 
@@ -102,3 +105,42 @@ def test_damaged_bodies(tiny_service: str, body: bytes) -> None:
     answered = heard(link(tiny_service, form(tiny_service, body)))
     assert b" 400 " in answered
     assert b"the request's body is not what it says" in answered
+
+
+def test_who_has_gone_is_not_worked_for() -> None:
+    asked: list[bool] = []
+
+    async def gone() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    async def work() -> list[dict[str, object]]:
+        turns = Turns(1)
+        found = await answers(Classifier(tiny_model(), 1), turns, [Upload("long", silence(100))], 600, False, gone)
+        turns.end()
+        return found
+
+    (result,) = asyncio.run(work())
+    assert result["windows"] == 2 * WINDOWS  # of 500
+
+
+def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
+    async def here() -> bool:
+        return False
+
+    async def work() -> bool:
+        turns, classifier = Turns(1), Classifier(tiny_model(), 1)
+
+        async def ask(seconds: float) -> None:
+            await answers(classifier, turns, [Upload("a", silence(seconds))], 600, False, here)
+
+        long = asyncio.create_task(ask(100))
+        while turns.free:
+            await asyncio.sleep(0)
+        await ask(1)
+        overtaken = not long.done()
+        await long
+        turns.end()
+        return overtaken
+
+    assert asyncio.run(work())
