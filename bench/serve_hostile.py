@@ -175,7 +175,7 @@ async def listen(address: str, sound: np.ndarray, rate: int, expected: list[np.n
         await asyncio.sleep(1)
         return f"{error.response.status_code}, and asked again"
     except (OSError, WebSocketException) as error:
-        return f"lost: {type(error).__name__}"
+        return f"lost: {type(error).__name__} {getattr(error, 'rcvd', '')}"
     rows = [message["probabilities"] for message in told if message["type"] == "moment"]
     if told[-1]["type"] != "end" or len(rows) != len(expected):
         return f"lost: {told[-1].get('message', 'moments')}"

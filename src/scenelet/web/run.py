@@ -19,7 +19,6 @@ from scenelet.web.limits import Limits
 GRACE_SECONDS = 5
 BACKLOG = 2048  # connections that may wait
 FRAME_BYTES = 1 << 20  # the largest WebSocket message
-PONG_SECONDS = 60  # in which a client answers a ping; where much is to be done, its answer waits behind its sound
 SPARE = 500  # connections beside those that are worked for
 OTHER_FILES = 100  # that the process has open
 CHATTY = ("uvicorn", "asyncio", "python_multipart")
@@ -57,13 +56,14 @@ def server(app: FastAPI, limits: Limits | None = None) -> uvicorn.Server:
     http, ws = behind(door)
     settings = uvicorn.Config(
         app,
+        loop="asyncio",  # uvloop accepts one connection a round, which many clients that come and go make a long wait
         http=http,
         ws=ws,
         log_config=LOGGING,
         access_log=False,
         ws_max_size=FRAME_BYTES,
         ws_per_message_deflate=False,  # sound does not shrink, and what inflates takes memory
-        ws_ping_timeout=PONG_SECONDS,
+        ws_ping_interval=None,  # who has gone is silent, and an answer to a ping may wait behind sound
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return uvicorn.Server(settings)

@@ -20,7 +20,7 @@ from scenelet.web.uploads import Upload
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-WINDOWS = 8  # of a recording in a turn
+WINDOWS = 2  # of a recording in a turn
 MOST_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
 
 
