@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -15,6 +18,7 @@ from scenelet.web.uploads import Upload
 from scenelet.web.work import WINDOWS, Turns, _shares, answers
 from tiny_model import tiny_model
 
+Result = TypeVar("Result")
 SHORT = pytest.mark.parametrize("tiny_service", [Limits(max_seconds=10)], indirect=True)
 
 
@@ -107,6 +111,12 @@ def test_damaged_bodies(tiny_service: str, body: bytes) -> None:
     assert b"the request's body is not what it says" in answered
 
 
+def elsewhere(work: Coroutine[Any, Any, Result]) -> Result:
+    """What it gives, run in a thread of its own: in this one the browser of other tests may have a loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 def test_who_has_gone_is_not_worked_for() -> None:
     asked: list[bool] = []
 
@@ -120,7 +130,7 @@ def test_who_has_gone_is_not_worked_for() -> None:
         turns.end()
         return found
 
-    (result,) = asyncio.run(work())
+    (result,) = elsewhere(work())
     assert result["windows"] == 2 * WINDOWS  # of 500
 
 
@@ -143,4 +153,4 @@ def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
         turns.end()
         return overtaken
 
-    assert asyncio.run(work())
+    assert elsewhere(work())

@@ -1,6 +1,9 @@
 """Connections: bounds for clients that say nothing, say it slowly, or do not listen, which uvicorn itself has not."""
 
 import asyncio
+import os
+import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,6 +16,7 @@ PIPELINED = 8  # requests that may be sent before the first is answered
 UNREAD_BYTES = 1_000_000  # that wait for a client to read them
 MESSAGES = 2000  # of a WebSocket that wait, and pieces of one message
 NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+NOTHING_KEPT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # the system's `linger`
 TICK = 1.0  # seconds between two looks at a connection
 
 
@@ -50,9 +54,15 @@ class _Watched(asyncio.Protocol):
         elif self._stuck is None:
             self._stuck = now
         elif now - self._stuck > self.door.patience:
-            self.transport.abort()
+            self.cut()
         self.look(now)
         self._tick = self._clock().call_later(TICK, self._look)
+
+    def cut(self) -> None:
+        """End the connection, with all that was not read: the system would keep it for whoever reads nothing."""
+        link = self.transport.get_extra_info("socket")
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NOTHING_KEPT)
+        self.transport.abort()
 
     def look(self, now: float) -> None:
         """What else there is to be looked at."""
@@ -151,7 +161,7 @@ class _Socket(_Watched, WebSocketsSansIOProtocol):
             self.transport.write(NO_HANDSHAKE)
             self.transport.close()
         if self.transport.get_write_buffer_size() > UNREAD_BYTES:  # answers to pings: those wait for nobody
-            self.transport.abort()
+            self.cut()
 
     def handle_cont(self, event: Any) -> None:
         if self.close_sent:

@@ -45,7 +45,11 @@ async def _answer(socket: WebSocket, classifier: Classifier, turns: Turns) -> No
 
     async def tell(moments: Iterator[Moment]) -> None:
         # one window at a time: others get their turn, and who has gone is noticed
-        while (moment := await turns(next, moments, None)) is not None:
+        while True:
+            async with turns:
+                moment = await turns.run(next, moments, None)
+            if moment is None:
+                return
             await _send(socket, "moment", **_moment(decider, moment))
 
     while True:

@@ -36,11 +36,16 @@ class Turns:
         self._free = asyncio.Semaphore(threads)
         self._pool = ThreadPoolExecutor(threads, "scenelet-serve")
 
-    async def __call__(self, function: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
-        """What the function gives, called by one of the threads."""
-        async with self._free:
-            call = functools.partial(function, *given, **named)
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+    async def __aenter__(self) -> None:
+        await self._free.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
+
+    async def run(self, function: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        """What the function gives, called by one of the threads; within a turn: `async with turns`."""
+        call = functools.partial(function, *given, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     @property
     def free(self) -> bool:
@@ -81,13 +86,19 @@ async def answers(
         async with mine:
             rows: list[Probabilities] = []
             work = _rows(classifier, file, share)
+            drawn = {}
             try:
-                more = True
-                while more and not await gone():
-                    some = await turns(lambda: list(itertools.islice(work, WINDOWS)))
+                while True:
+                    async with turns:
+                        if await gone():
+                            break
+                        some = await turns.run(lambda: list(itertools.islice(work, WINDOWS)))
                     rows += some
-                    more = len(some) == WINDOWS
-                drawn = {"picture": await turns(_picture, classifier, file)} if picture and rows else {}
+                    if len(some) < WINDOWS:
+                        break
+                if picture and rows:
+                    async with turns:
+                        drawn = {"picture": await turns.run(_picture, classifier, file)}
             except AudioError as error:
                 return {"file": file.name, "error": str(error)}
         return {"file": file.name, **(_answer(classifier, np.stack(rows)) if rows else {}), **drawn}
