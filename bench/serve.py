@@ -11,12 +11,7 @@ allowed, and a body that is too large. Prints a Markdown table.
 
 import argparse
 import itertools
-import json
-import re
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,14 +21,11 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import psutil
 import soundfile
 
 from scenelet.console import say
 from scenelet.recordings import EXTENSIONS, info
-
-SCENELET = [sys.executable, "-m", "scenelet"]
-TOLERANCE = 1e-5
+from serving import TOLERANCE, Server, offline
 
 
 def main() -> None:
@@ -66,16 +58,6 @@ def ten_seconds(folder: Path, scratch: Path) -> list[Path]:
         made.append(scratch / f"{first.stem}+{second.stem}.wav")
         soundfile.write(made[-1], np.concatenate([one, two]), rate, subtype="PCM_16")
     return made
-
-
-def offline(model: str, files: Sequence[Path]) -> tuple[dict[str, dict[str, float]], float]:
-    """What `scenelet predict` says, and its processor seconds a file."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [*SCENELET, "predict", model, *map(str, files), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {row["file"]: row["probabilities"] for row in json.loads(done.stdout)}, seconds / len(files)
 
 
 def load(
@@ -161,33 +143,6 @@ def over_the_limit(model: str, file: Path) -> None:
         fits = httpx.post(f"{server.address}/predict", files=[("files", (file.name, file.read_bytes()))])
         health = httpx.get(f"{server.address}/health").json()
         print(f"| afterwards | {fits.status_code}, {health['status']}, {health['under_way']} under way |")
-
-
-class Server:
-    """`scenelet serve` on a free port, while the block runs."""
-
-    def __init__(self, model: str, *options: str) -> None:
-        command = [*SCENELET, "serve", model, "--port", "0", *options]
-        self.running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.process = psutil.Process(self.running.pid)
-
-    def __enter__(self) -> "Server":
-        assert self.running.stderr is not None
-        said = self.running.stderr.readline()
-        found = re.search(r"http://\S+", said)
-        if found is None:
-            raise SystemExit(said)
-        self.address = found[0]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.running.terminate()
-        self.running.wait()
-
-    def cpu_seconds(self) -> float:
-        """Of all its threads, so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
 
 
 if __name__ == "__main__":

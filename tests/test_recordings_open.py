@@ -69,3 +69,12 @@ def test_a_recording_that_is_too_long_is_refused_on_the_way(tmp_path: Path) -> N
     with pytest.raises(TooLongError, match="is longer than 40 s"):
         read.extend(recordings.blocks(path, 40))
     assert len(read) == 1  # what would exceed it is not handed out
+
+
+def test_blocks_of_a_low_rate_are_short(tmp_path: Path) -> None:
+    """Resampled to a model's rate, a block of as many samples as elsewhere would be a hundred times as long."""
+    path = tmp_path / "slow.wav"
+    soundfile.write(path, np.zeros(100 * 500), 500)
+    lengths = [block.shape[1] for block, _ in recordings.blocks(path)]
+    assert max(lengths) == recordings.BLOCK_SECONDS * 500
+    assert sum(lengths) == 100 * 500

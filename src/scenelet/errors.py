@@ -79,6 +79,7 @@ EXTRAS = {
     "urllib3": "fetch",
     "fastapi": "serve",
     "fastapi_offline": "serve",
+    "httptools": "serve",
     "multipart": "serve",
     "python_multipart": "serve",
     "starlette": "serve",

@@ -25,6 +25,7 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 RATES = (500, 768_000)
 """Hz that recordings may have; resampled from less, a block would become many times as long."""
 BLOCK = 1 << 18  # samples per channel read at a time
+BLOCK_SECONDS = 30  # of them at most: resampled from a low rate, a block would become many times as long
 UNKNOWN_FRAMES = 1 << 40  # what `UNKNOWN_BYTES` is for WAV, of other formats
 FORMATS = "WAV, FLAC, Ogg and MP3"
 FIRST_FEW = 3  # recordings that one error names
@@ -67,7 +68,7 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
         read = 0
         endless = file.frames >= UNKNOWN_FRAMES
         # in a file of unknown length the read that meets the end fails, and its samples are lost: make it short
-        size = 256 if endless else BLOCK
+        size = 256 if endless else min(BLOCK, BLOCK_SECONDS * file.samplerate)
         while True:
             try:
                 block = source.read(size, dtype="float32", always_2d=True)

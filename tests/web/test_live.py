@@ -11,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from scenelet.audio import array_windows
 from scenelet.classifier import Classifier
+from scenelet.stream import Stream
 from scenelet.web.limits import Limits
 from tiny_model import tiny_model
 
@@ -86,6 +87,25 @@ def test_a_client_that_is_faster_than_its_sound_does_not_stop_others(tiny_servic
     assert httpx.get(f"{tiny_service}/health", timeout=10).json()["status"] == "ok"
     while httpx.get(f"{tiny_service}/health", timeout=10).json()["under_way"]:
         pass
+
+
+def test_a_message_of_minutes_is_worked_on_a_second_at_a_time(
+    tiny_service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    push = Stream.push
+
+    def seen(stream: Stream, samples: np.ndarray) -> object:
+        taken.append(samples.shape[1])
+        return push(stream, samples)
+
+    monkeypatch.setattr(Stream, "push", seen)
+    with talk(tiny_service, "?sample_rate=1000&hop=0.2&format=s16") as client:
+        client.send(bytes(2 * 2500))
+        client.send("end")
+        while json.loads(client.recv())["type"] != "end":
+            pass
+    assert taken == [1000, 1000, 500]
 
 
 def test_the_end_of_no_sound_is_an_error(tiny_service: str) -> None:

@@ -44,7 +44,7 @@ def break_off(address: str) -> None:
     """A client that goes away in the middle of its request."""
     host = urlsplit(address)
     kind = "Content-Type: multipart/form-data; boundary=b"
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: 99\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nHost: {host.netloc}\r\n{kind}\r\nContent-Length: 99\r\n\r\n"
     with socket.create_connection((host.hostname, host.port)) as client:
         client.sendall(head.encode() + b"--b\r\n")
 

@@ -8,6 +8,7 @@ import typer
 from scenelet.cli.formats import MODEL_HELP, Runtime, parse_bytes
 from scenelet.console import say
 from scenelet.errors import UsageError
+from scenelet.process import give_back_memory
 
 
 def serve(
@@ -15,26 +16,55 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     max_body: Annotated[str, typer.Option(help="Largest request, e.g. 50MB.")] = "50MB",
-    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 600.0,
+    max_seconds: Annotated[
+        float, typer.Option(min=1, help="Longest recording, and longest sound of a request.")
+    ] = 600.0,
     clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds that a client may keep the service waiting.")] = 30.0,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A name that the service is called by, as behind a proxy; may be repeated.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="SCENELET_TOKEN", help="What each request must bring; @FILE reads it. Others see options."),
+    ] = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
     """Serve a model over HTTP, with a page to try it on."""
     from scenelet.classifier import load, model_path
     from scenelet.pages import printable
+    from scenelet.web.access import callers
     from scenelet.web.limits import Limits
     from scenelet.web.run import serve as run_service
     from scenelet.web.service import create_app
 
+    give_back_memory()
     largest = parse_bytes("--max-body", max_body)
     if largest < 1:
         raise UsageError(f"--max-body {max_body}: give at least one byte")
-    limits = Limits(largest, max_seconds, clients)
+    limits = Limits(largest, max_seconds, clients, patience=patience)
+    allowed = callers(host, allow_host or (), read_token(token))
     classifier = load(model, runtime=runtime.value)
     path = model_path(model)
-    app = create_app(classifier, printable(Path(model).stem), limits, path.stat().st_size)
+    app = create_app(classifier, printable(Path(model).stem), limits, path.stat().st_size, allowed)
 
     def ready(address: str) -> None:
-        say(f"serving {printable(model)} at {address} (API: {address}/docs); Ctrl-C stops")
+        asks = "" if allowed.token is None else "; it asks for the token"
+        say(f"serving {printable(model)} at {address} (API: {address}/docs){asks}; Ctrl-C stops")
 
-    run_service(app, host, port, ready)
+    run_service(app, host, port, ready, limits)
+
+
+def read_token(given: str | None) -> str | None:
+    """The token itself, where `@FILE` says where it lies.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if given is None or not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"--token {given}: cannot be read ({reason})") from None

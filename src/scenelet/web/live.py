@@ -1,9 +1,7 @@
 """The WebSocket: PCM in, a message for each hop out."""
 
-import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from typing import Any, get_args
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -12,52 +10,69 @@ from scenelet.audio import SAMPLE_RATES
 from scenelet.classifier import Classifier
 from scenelet.errors import SceneletError, UsageError
 from scenelet.pcm import PcmFormat, SampleFormat, decode
+from scenelet.recordings import Samples
 from scenelet.stream import Decider, Moment, Stream
+from scenelet.web.work import Turns
 
 POLICY, NORMAL = 1008, 1000
 """WebSocket close codes."""
 
 
-async def stream(socket: WebSocket, classifier: Classifier, pool: Executor) -> None:
+async def stream(socket: WebSocket, classifier: Classifier, turns: Turns) -> None:
     """Serve one client until it closes, sends the text "end", or sends what cannot be understood.
 
     Query: `sample_rate` in Hz, `channels` 1 or 2, `format` s16, s24, s32 or f32 (little-endian), `hop` in seconds.
     Messages in: bytes of whole frames; the text "end", after which what is still due is sent. Messages out, JSON: one
     of type "ready", then of type "moment", and "error" or "end" as the last one.
     """
-    await socket.accept()
     try:
-        pcm, hop = _query(socket)
-        live = Stream(classifier, pcm.sample_rate, hop, alone=True)
-        decider = Decider(classifier.labels, classifier.unsure_below)
-        await _send(
-            socket, "ready", labels=classifier.labels, window_seconds=live.window_seconds, hop_seconds=live.hop_seconds
-        )
-        loop = asyncio.get_running_loop()
-
-        async def tell(moments: Iterator[Moment]) -> None:
-            # one window at a time: others get their turn, and who has gone is noticed
-            while (moment := await loop.run_in_executor(pool, next, moments, None)) is not None:
-                await _send(socket, "moment", **_moment(decider, moment))
-
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            if message.get("bytes"):
-                await tell(live.push(decode(message["bytes"], pcm)))
-            elif message.get("text") == "end":
-                await tell(live.finish())
-                await _send(socket, "end")
-                await socket.close(NORMAL)
-                return
-            else:
-                raise UsageError('send samples as bytes, or the text "end"')
-    except SceneletError as error:
-        await _send(socket, "error", message=str(error))
-        await socket.close(POLICY)
+        await socket.accept()
+        try:
+            await _answer(socket, classifier, turns)
+        except SceneletError as error:
+            await _send(socket, "error", message=str(error))
+            await socket.close(POLICY)
     except WebSocketDisconnect:
         pass  # the client has gone
+
+
+async def _answer(socket: WebSocket, classifier: Classifier, turns: Turns) -> None:
+    pcm, hop = _query(socket)
+    live = Stream(classifier, pcm.sample_rate, hop, alone=True)
+    decider = Decider(classifier.labels, classifier.unsure_below)
+    lengths = {"window_seconds": live.window_seconds, "hop_seconds": live.hop_seconds}
+    await _send(socket, "ready", labels=classifier.labels, **lengths)
+
+    async def tell(moments: Iterator[Moment]) -> None:
+        # one window at a time: others get their turn, and who has gone is noticed
+        while True:
+            async with turns:
+                moment = await turns.run(next, moments, None)
+            if moment is None:
+                return
+            await _send(socket, "moment", **_moment(decider, moment))
+
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        if message.get("bytes"):
+            # little by little: at a low rate a message may hold minutes, which at the model's are many times as large
+            for part in _parts(decode(message["bytes"], pcm), pcm.sample_rate):
+                await tell(live.push(part))
+        elif message.get("text") == "end":
+            await tell(live.finish())
+            await _send(socket, "end")
+            await socket.close(NORMAL)
+            return
+        else:
+            raise UsageError('send samples as bytes, or the text "end"')
+
+
+def _parts(samples: Samples, sample_rate: int) -> Iterator[Samples]:
+    """Samples (channels, n), a second at a time."""
+    for start in range(0, samples.shape[1], sample_rate):
+        yield samples[:, start : start + sample_rate]
 
 
 def _moment(decider: Decider, moment: Moment) -> dict[str, Any]:

@@ -1,11 +1,7 @@
 """A model as an application: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, the page at `/`."""
 
-import asyncio
-import base64
-import functools
 import re
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -17,13 +13,14 @@ from scenelet import pages
 from scenelet._version import __version__
 from scenelet.classifier import Classifier
 from scenelet.costs import macs
-from scenelet.errors import AudioError
-from scenelet.features import levels, shown_range
 from scenelet.sizes import sizes
+from scenelet.web.access import POLICY, Access, Callers
 from scenelet.web.answers import Answers, Health, Model, Refusal
-from scenelet.web.limits import Gate, Limits
+from scenelet.web.gate import Gate
+from scenelet.web.limits import Limits
 from scenelet.web.live import stream
-from scenelet.web.uploads import Upload, uploads
+from scenelet.web.uploads import uploads
+from scenelet.web.work import Turns, answers
 
 FILES = {
     "requestBody": {
@@ -41,6 +38,9 @@ FILES = {
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "The body is damaged, or holds no recording or too many"},
+    401: {"model": Refusal, "description": "The service wants its token"},
+    403: {"model": Refusal, "description": "The service is not known by this name, or another's page asks"},
+    408: {"model": Refusal, "description": "The request came too slowly"},
     413: {"model": Refusal, "description": "The request is too large"},
     415: {"model": Refusal, "description": "The body is not multipart/form-data"},
     422: {"model": Answers, "description": "No recording of the request can be answered; each says why"},
@@ -52,31 +52,35 @@ Live sound goes through the WebSocket `/stream?sample_rate=48000&channels=1&form
 whole frames (`s16`, `s24`, `s32` or `f32`, little-endian, the channels in turn), and get a JSON message of type
 `moment` each hop, with the window's `probabilities`, the `smoothed` ones, and a `label`, null where unsure. The text
 `end` asks for what is still due."""
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; connect-src 'self'"
-)
-"""The browser itself sees to it that the page talks with nobody else."""
 
 
-def create_app(classifier: Classifier, name: str, limits: Limits | None = None, disk_bytes: int = 0) -> FastAPI:
-    """The service, to be run by any ASGI server; in one process, whose threads share the work.
+def create_app(
+    classifier: Classifier,
+    name: str,
+    limits: Limits | None = None,
+    disk_bytes: int = 0,
+    allowed: Callers | None = None,
+) -> FastAPI:
+    """The service, to be run by `scenelet.web.run`; in one process, whose threads share the work.
+
+    Another ASGI server would leave slow and silent connections to themselves.
 
     Args:
         classifier: the model; as many recordings are worked on at once as it has threads.
         name: what the model is called.
         limits: what is taken; None: the defaults.
+        allowed: whom it answers; None: who calls it `localhost` or by an address in numbers.
         disk_bytes: of the model's file, for `/model`.
     """
     bounds = limits or Limits()
-    pool = ThreadPoolExecutor(classifier.threads, "scenelet-serve")
+    turns = Turns(classifier.threads)
     about = _about(classifier, name, bounds, disk_bytes)
     page = pages.render("scenelet.web", "page.html", model=about.model_dump(), name=name)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        pool.shutdown(cancel_futures=True)
+        turns.end()
 
     app: FastAPI = FastAPIOffline(
         title=f"scenelet: {name}",
@@ -86,6 +90,7 @@ def create_app(classifier: Classifier, name: str, limits: Limits | None = None, 
         lifespan=lifespan,
     )
     app.add_middleware(Gate, limits=bounds)
+    app.add_middleware(Access, allowed=allowed or Callers(), limits=bounds)  # in front of the gate
 
     @app.get("/", include_in_schema=False)
     async def home(request: Request) -> HTMLResponse:
@@ -121,48 +126,15 @@ def create_app(classifier: Classifier, name: str, limits: Limits | None = None, 
         A recording that cannot be read has an `error` in its place, beside the others' answers.
         """
         files = await uploads(request, bounds)
-        work = [_in(pool, _answer, classifier, file, bounds.max_seconds, picture) for file in files]
-        results = await asyncio.gather(*work)
+        results = await answers(classifier, turns, files, bounds.max_seconds, picture, request.is_disconnected)
         status = 200 if any("error" not in result for result in results) else 422
         return JSONResponse({"model": name, "results": results}, status)
 
     @app.websocket("/stream")
     async def live(socket: WebSocket) -> None:
-        await stream(socket, classifier, pool)
+        await stream(socket, classifier, turns)
 
     return app
-
-
-async def _in(pool: Executor, function: Any, *arguments: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(function, *arguments))
-
-
-def _answer(classifier: Classifier, file: Upload, max_seconds: float, picture: bool) -> dict[str, Any]:
-    """One `Answer`, without what does not apply; by the thread that calls, alone."""
-    try:
-        prediction = classifier.predict(file, alone=True, max_seconds=max_seconds)
-    except AudioError as error:
-        return {"file": file.name, "error": str(error)}
-    found: dict[str, Any] = {
-        "file": file.name,
-        "label": prediction.label,
-        "unsure": prediction.probabilities[prediction.label] < classifier.unsure_below,
-        "probabilities": prediction.probabilities,
-        "windows": len(prediction.windows),
-        "window_probabilities": prediction.windows.tolist(),
-    }
-    if picture:
-        found["picture"] = _picture(classifier, file)
-    return found
-
-
-def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
-    """One `Picture`: the mean of the channels."""
-    log_mel = next(classifier.log_mel_windows(file, alone=True)).mean(axis=0)
-    drawn = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
-    coded = base64.b64encode(drawn.tobytes()).decode()
-    bands, frames = log_mel.shape
-    return {"levels": coded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}
 
 
 def _about(classifier: Classifier, name: str, limits: Limits, disk_bytes: int) -> Model:

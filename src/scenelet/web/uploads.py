@@ -6,7 +6,11 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from scenelet.pages import printable
 from scenelet.web.limits import Limits
+
+LONGEST_NAME = 255  # characters
+MOST_FIELDS = 10  # beside the recordings
 
 
 class Upload(io.BytesIO):
@@ -24,6 +28,10 @@ class Upload(io.BytesIO):
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40  # the gate bounds a body; a recording never becomes a temporary file
 
+    def __setattr__(self, name: str, value: object) -> None:
+        # the client's choice would be any of Python's codecs, of which some fail, and some make what no text can hold
+        super().__setattr__(name, "utf-8" if name == "_charset" else value)
+
 
 async def uploads(request: Request, limits: Limits) -> list[Upload]:
     """Every file of the request, whatever its field is called.
@@ -33,7 +41,7 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HTTPException(415, "send recordings as multipart/form-data: curl -F files=@street.wav")
-    parser = _InMemory(request.headers, request.stream(), max_files=limits.max_files, max_fields=10)
+    parser = _InMemory(request.headers, request.stream(), max_files=limits.max_files, max_fields=MOST_FIELDS)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -43,7 +51,7 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
     found = []
     for _, part in form.multi_items():
         if not isinstance(part, str):
-            found.append(Upload(part.filename or "recording", await part.read()))
+            found.append(Upload(printable(part.filename or "recording")[:LONGEST_NAME], await part.read()))
             await part.close()
     if not found:
         raise HTTPException(400, "the request holds no recording; send at least one as a file: -F files=@street.wav")

@@ -1,0 +1,59 @@
+"""What the two scripts that load `scenelet serve` share: the service as a process, and what it ought to answer."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+SCENELET = [sys.executable, "-m", "scenelet"]
+TOLERANCE = 1e-5
+
+
+def offline(model: str, files: Sequence[Path]) -> tuple[dict[str, dict[str, float]], float]:
+    """What `scenelet predict` says, and its processor seconds a file."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [*SCENELET, "predict", model, *map(str, files), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {row["file"]: row["probabilities"] for row in json.loads(done.stdout)}, seconds / len(files)
+
+
+class Server:
+    """`scenelet serve` on a free port, while the block runs; `TMPDIR` is a folder for it alone, if one is given."""
+
+    def __init__(self, model: str, *options: str, scratch: Path | None = None) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  a pipe that nobody reads would stop it
+        environment = os.environ | ({} if scratch is None else {"TMPDIR": str(scratch)})
+        command = [*SCENELET, "serve", model, "--port", "0", *options]
+        self.running = subprocess.Popen(command, stderr=self._log, env=environment)
+        self.process = psutil.Process(self.running.pid)
+
+    def __enter__(self) -> "Server":
+        while (found := re.search(r"http://[^\s:]+:\d+", self.said())) is None:
+            if self.running.poll() is not None:
+                raise SystemExit(self.said())
+            time.sleep(0.05)
+        self.address = found[0]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.running.terminate()
+        self.running.wait()
+
+    def said(self) -> str:
+        """All that it wrote to stderr so far."""
+        return os.pread(self._log.fileno(), 1 << 24, 0).decode()  # leaves the place where the service writes
+
+    def cpu_seconds(self) -> float:
+        """Of all its threads, so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
