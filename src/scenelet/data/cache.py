@@ -77,7 +77,7 @@ def load_features(
     except OSError as error:
         raise DataError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
     values = np.memmap(folder / "windows.f16", np.float16, "r").reshape(-1, *shape)
-    places = np.array([index[_identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
+    places = np.array([index[identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
     return ClipFeatures(values, places[:, 0], places[:, 1])
 
 
@@ -110,11 +110,11 @@ def _build(
 ) -> dict[str, tuple[int, int]]:
     row_bytes = 2 * int(np.prod(shape))
     index = _read_index(folder / "index.jsonl", _rows_on_disk(folder / "windows.f16", row_bytes))
-    missing = [clip for clip in clips if _identity(clip) not in index]
+    missing = [clip for clip in clips if identity(clip) not in index]
     if not missing:
         return index
     end = max((first + count for first, count in index.values()), default=0)
-    identities = [_identity(clip) for clip in missing]
+    identities = [identity(clip) for clip in missing]
     with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a", newline="\n") as lines:
         rows.truncate(end * row_bytes)  # rows whose line was never written
         compute = functools.partial(_file_features, features=features, window=window)
@@ -158,7 +158,8 @@ def _log_mel(features: FeatureConfig) -> LogMel:
     return LogMel(features)
 
 
-def _identity(clip: Clip) -> str:
+def identity(clip: Clip) -> str:
+    """What changes when the clip's file does. Raises OSError when it is not there."""
     status = clip.path.stat()
     return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
 
