@@ -2,8 +2,8 @@
 
     python bench/planted.py ESC10 --out planted.json            seeds 0, 1 and 2
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. For each seed the labels of 20 clips of folds
-2 to 5 are changed to another class, and in another copy 10 altered copies of such clips are put into fold 1, one of each
+ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. For each seed the labels of 20 clips of
+folds 2 to 5 are changed to another class, and then 10 altered copies of such clips are put into fold 1, one of each
 kind. Prints a Markdown table, and writes the figures where --out says.
 """
 
@@ -81,7 +81,7 @@ KINDS: dict[str, tuple[str, Plant]] = {
 def checked(folder: Path, rows: list[Row], *options: str) -> list[dict[str, object]]:
     """The findings of `scenelet check --format json` for a table beside the audio."""
     replace_file(folder / "meta.csv", csv_text(list(rows[0]), [list(row.values()) for row in rows]))
-    command = [sys.executable, "-m", "scenelet", "--quiet", "check", str(folder), "--format", "json", *options]
+    command = [sys.executable, "-m", "scenelet", "check", str(folder), "--quiet", "--format", "json", *options]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode not in (0, 1) or not done.stdout:
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
@@ -143,7 +143,8 @@ def main() -> None:
             missed, others = near_duplicates(folder, rows, seed)
             results.append(figures | {"near-duplicates missed": missed, "other pairs across folds": others})
     print(
-        "| seed | wrong labels among the first 40 | doubted in all | the same, fold 1 held out | near-duplicates | others |"
+        "| seed | wrong labels among the first 40 | doubted in all | the same, fold 1 held out | near-duplicates"
+        " | other pairs |"
     )
     print("|---|---|---|---|---|---|")
     for row in results:

@@ -6,7 +6,7 @@ from scipy import fft
 
 FRAME = 4096
 STEP_DB = 25.0  # the fall at the edge; a sound's own decay is gradual
-NEAR = (0.85, 0.97)  # of the edge: what is compared with all that lies above `BEYOND` of it
+NEAR = (0.6, 0.97)  # of the edge: nearly all of it is compared with all that lies above `BEYOND` of it
 BEYOND = 1.08
 HIGHEST = 0.66  # of half the rate: what cuts above (MP3 at 16 kHz) is meant to be inaudible
 LOWEST_HZ = 1500.0
@@ -40,17 +40,21 @@ class LongSpectrum:
         decibels = 10 * np.log10(np.convolve(power, np.ones(16) / 16, "same") + 1e-20)
         bin_hz = self.sample_rate / FRAME
         above = np.maximum.accumulate(decibels[::-1])[::-1]  # the loudest from here up
-        edges = np.arange(int(LOWEST_HZ / bin_hz), int(FRAME / 2 / BEYOND))
+        edges = np.arange(int(LOWEST_HZ / bin_hz), int(FRAME / 2 / BEYOND), 4)
+        empty = above[(BEYOND * edges).astype(int)]
+        edges, empty = edges[empty < EMPTY_DB], empty[empty < EMPTY_DB]
         if len(edges) == 0:
             return None
-        near = np.array([np.median(decibels[int(NEAR[0] * e) : int(NEAR[1] * e) + 1]) for e in edges])
-        empty = above[(BEYOND * edges).astype(int)]
-        steps = np.where(empty < EMPTY_DB, near - empty, -np.inf)
-        best = int(np.argmax(steps))
-        if steps[best] < STEP_DB:
+        near = np.array([_low_quartile(decibels[int(NEAR[0] * e) : int(NEAR[1] * e)]) for e in edges])
+        best = int(np.argmax(near - empty))
+        if near[best] - empty[best] < STEP_DB:
             return None
         edge = np.flatnonzero(decibels > (near[best] + empty[best]) / 2)[-1]
         return float(edge * bin_hz) if edge < HIGHEST * FRAME / 2 else None
+
+
+def _low_quartile(values: NDArray[np.float64]) -> float:
+    return float(np.partition(values, len(values) // 4)[len(values) // 4])
 
 
 def apparent_rate(top_hz: float) -> int:

@@ -119,12 +119,12 @@ def _build(
         rows.truncate(end * row_bytes)  # rows whose line was never written
         compute = functools.partial(_file_features, features=features, window=window)
         results = map_processes(compute, [clip.path for clip in missing], workers)
-        for identity, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
+        for own, windows in zip(identities, track(results, "Features", len(missing)), strict=True):
             rows.write(windows.tobytes())
             rows.flush()
-            lines.write(json.dumps([identity, end, len(windows)]) + "\n")
+            lines.write(json.dumps([own, end, len(windows)]) + "\n")
             lines.flush()
-            index[identity] = (end, len(windows))
+            index[own] = (end, len(windows))
             end += len(windows)
     return index
 

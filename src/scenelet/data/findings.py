@@ -17,7 +17,7 @@ from scenelet.wording import counted
 SILENT_DBFS = -80.0  # a peak of 3 steps of 16 bits: dither, not sound
 CLIPPED_SHARE = 0.001  # of the samples of all channels at full scale
 SHORT_SHARE = 0.5  # of a window; the rest would be zeros
-OFFSET = 0.01  # of full scale
+OFFSET, OFFSET_SECONDS = 0.01, 0.5  # of full scale; the mean of less sound is not near 0 by itself
 TELLING, OTHERWISE = 0.8, 0.2  # a trait of so many clips of a class, and of at most so many others, tells the class
 TELLING_CLIPS = 5
 
@@ -76,7 +76,7 @@ def sound_findings(clip: Clip, sound: Measured, window_seconds: float) -> Iterat
             f"{clip.name}: {sound.seconds:.2f} s, less than half of the {window_seconds:g} s window;"
             " record longer, or train with shorter windows",
         )
-    if abs(sound.offset) > OFFSET and not sound.constant:
+    if abs(sound.offset) > OFFSET and sound.seconds >= OFFSET_SECONDS and not sound.constant:
         yield warning(
             "offset",
             (clip.name,),
@@ -103,8 +103,8 @@ def trait_findings(measured: Mapping[Clip, Measured]) -> Iterator[Finding]:
         yield warning(
             "band-limited",
             tuple(names),
-            f"{counted(len(names), 'clip')} ({first_few(names)}): nothing is heard above about {rate / 2000:.1f} kHz, as"
-            f" in sound that was made at {rate} Hz or cut by a codec; find the originals, or resample all clips to"
+            f"{counted(len(names), 'clip')} ({first_few(names)}): nothing is heard above about {rate / 2000:.1f} kHz,"
+            f" as in sound that was made at {rate} Hz or cut by a codec; find the originals, or resample all clips to"
             f" {rate} Hz",
         )
     yield from _telling(measured)

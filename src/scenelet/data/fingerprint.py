@@ -22,6 +22,7 @@ HEARD_DB = 32.0  # below the loudest frame; what is quieter, added noise replace
 FRAMES_AT_ONCE = 512
 
 MOST_ALIKE = 32  # entries of one code that are compared with each other; a code of hundreds says nothing
+NONE = np.zeros((3, 0), np.int32)
 OFFSETS_TRIED = 6  # of a pair, those with the most equal codes
 LEAST_FRAMES = 6  # heard in both at once
 CHANCE = 0.5  # share of bits that differ between sounds that have nothing in common
@@ -121,9 +122,9 @@ def _meetings(recordings: Sequence[Codes]) -> list[tuple[int, int, list[int]]]:
         first, second = first[apart], second[apart]
         # stable sorting keeps the order of recordings among equal codes, so first is the earlier one
         pairs.append(np.stack([clip[first], clip[second], place[second] - place[first]]))
-    if not pairs:
+    keys, votes = np.unique(np.concatenate([NONE, *pairs], axis=1), axis=1, return_counts=True)
+    if len(votes) == 0:
         return []
-    keys, votes = np.unique(np.concatenate(pairs, axis=1), axis=1, return_counts=True)
     one, other, offset = keys
     ranked = np.lexsort((offset, -votes, other, one))
     starts = np.flatnonzero(np.r_[True, np.any(np.diff(keys[:2, ranked], axis=1) != 0, axis=0)])
