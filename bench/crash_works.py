@@ -149,7 +149,7 @@ def _archive(number: int) -> bytes:
 
 
 def _published(url: str, path: Path) -> tuple[str, int, str]:
-    return f"{url}/{path.name}", path.stat().st_size, hashlib.md5(path.read_bytes()).hexdigest()
+    return f"{url}/{path.name}", path.stat().st_size, hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ split.csv        which clip was on which side
 checkpoints/     the last finished epoch (and the best one)
 logs/            CSV and TensorBoard
 model.pt         the final weights; written when training is done
+warnings.json    what `scenelet check` says of the recordings
 metrics.json     measured on the test split
 curves.png       loss, rate and validation by epoch
 diverged.json    where training diverged: the batch that did it
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from scenelet.errors import RunError
 
+WARNINGS = "warnings.json"
 RECORD, SPLIT, WEIGHTS, METRICS, CURVES = "run.json", "split.csv", "model.pt", "metrics.json", "curves.png"
 RESUME_MEND = "choose another --out, or go on with --resume"
 

@@ -18,12 +18,14 @@ def check(
     window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 5.0,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     three_classes: Annotated[bool, typer.Option("--three-classes", help="Map the ten TAU scenes to three.")] = False,
+    suspects: Annotated[int, typer.Option(min=0, help="Doubted labels to list at most, surest first.")] = 40,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
     format: Annotated[Format, typer.Option(help="How to print the findings.")] = Format.table,
 ) -> None:
     """Audit recordings before training. Exits with 1 when there are errors."""
     from scenelet.config import SplitConfig
-    from scenelet.data.audit import Finding, audit
+    from scenelet.data.audit import audit
+    from scenelet.data.findings import Finding
     from scenelet.data.sources import load_table
     from scenelet.data.splits import make_split
     from scenelet.errors import DataError
@@ -40,7 +42,7 @@ def check(
             if fold is not None:
                 raise
             findings.append(Finding("error", "no split", (), str(error)))
-    findings += audit(table, window, split, workers)
+    findings += audit(table, window, split, workers, suspects=suspects, held_out=fold is not None)
     errors = sum(finding.severity == "error" for finding in findings)
     if format is Format.json:
         report = {
@@ -53,8 +55,9 @@ def check(
         }
         print(json.dumps(report, indent=2))
     else:
+        width = max((len(finding.kind) for finding in findings), default=0) + 2
         for finding in findings:
-            print(f"{finding.severity:<8}{finding.kind:<14}{one_line(finding.message)}")
+            print(f"{finding.severity:<8}{finding.kind:<{width}}{one_line(finding.message)}")
     warnings = counted(len(findings) - errors, "warning")
     say(f"{counted(len(table.clips), 'clip')}: {counted(errors, 'error')}, {warnings}")
     if errors:

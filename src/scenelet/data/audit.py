@@ -1,140 +1,119 @@
 """Look through recordings for what would spoil a training run, before it is started."""
 
-import functools
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
 
 from scenelet.console import track
+from scenelet.data.findings import Finding, is_silent, sound_findings, trait_findings, warning
+from scenelet.data.fingerprint import shared_sounds
+from scenelet.data.kept import measure_all
+from scenelet.data.measure import Measured
 from scenelet.data.rows import first_few
 from scenelet.data.splits import Split
+from scenelet.data.suspects import SURE, find_suspects
 from scenelet.data.table import SPLITS, Clip, ClipTable
-from scenelet.errors import AudioError, CutShortError, EmptyAudioError
-from scenelet.parallel import map_processes
-from scenelet.recordings import blocks
+from scenelet.wording import counted
 
-SILENT_DBFS = -80.0  # a peak of 3 steps of 16 bits: dither, not sound
-FULL_SCALE = 0.999
-CLIPPED_SHARE = 0.001  # of the samples of all channels at full scale
-SHORT_SHARE = 0.5  # of a window; the rest would be zeros
 FEW_CLIPS = 10  # of a class
 IMBALANCE = 10.0  # largest class over smallest
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong with some clips.
-
-    Attributes:
-        severity: "error": training would stop, or its results would be false; "warning": worth a look.
-        kind: "unreadable", "empty", "cut short", "silent", "clipped", "too short", "duplicate",
-            "shared group", "no split", "few clips" or "imbalance".
-        clips: their names.
-        message: one sentence.
-    """
-
-    severity: Literal["error", "warning"]
-    kind: str
-    clips: tuple[str, ...]
-    message: str
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one pass over a recording's samples tells.
-
-    Attributes:
-        seconds: duration.
-        peak: largest absolute sample, full scale is 1.
-        clipped: share of samples at full scale.
-        digest: of the decoded samples and their rate, whatever the container.
-    """
-
-    seconds: float
-    peak: float
-    clipped: float
-    digest: str
-
-
-def measure(path: Path) -> Measured:
-    """Measure one recording in constant memory. Raises AudioError as `scenelet.recordings.blocks`."""
-    digest = hashlib.blake2b(digest_size=16)
-    values, full, seconds, peak = 0, 0, 0.0, 0.0
-    for samples, rate in blocks(path):
-        if not values:
-            digest.update(f"{len(samples)} channels at {rate} Hz".encode())
-        loudness = np.abs(samples)
-        values += samples.size
-        full += int(np.count_nonzero(loudness >= FULL_SCALE))
-        seconds += samples.shape[1] / rate
-        peak = max(peak, float(loudness.max()))
-        digest.update(samples.T.tobytes())  # interleaved, so that block borders do not matter
-    return Measured(seconds, peak, full / values, digest.hexdigest())
+SUSPECTS = 40  # labels to listen to at most
 
 
 def audit(
-    table: ClipTable, window_seconds: float, split: Split | None = None, workers: int | None = None
+    table: ClipTable,
+    window_seconds: float,
+    split: Split | None = None,
+    workers: int | None = None,
+    *,
+    suspects: int = SUSPECTS,
+    held_out: bool = False,
+    again: bool = True,
+    cache_dir: Path | None = None,
 ) -> list[Finding]:
-    """Read every clip and report what is wrong; errors first, then in the order of clip names.
+    """Measure every clip and report what is wrong; errors first, then in the order of clip names.
 
     Args:
         table: the clips.
         window_seconds: length of the model's window, s.
         split: the split to check for shared groups; None: the data's own folds and split.
         workers: processes; None: one a processor.
+        suspects: labels that are doubted at most.
+        held_out: doubt no label of the split's test side, and do not use it to doubt others.
+        again: read every recording, also one that was measured before.
+        cache_dir: where measures are kept; None: `scenelet.files.cache_folder()`.
     """
     findings = [*_class_findings(table), *_group_findings(_sides(table, split))]
     measured: dict[Clip, Measured] = {}
-    results = map_processes(_measure_or_refuse, [clip.path for clip in table.clips], workers)
+    results = measure_all(table.clips, table.root, cache_dir, workers, again)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
         if isinstance(result, Measured):
             measured[clip] = result
-            findings += _sound_findings(clip, result, window_seconds)
+            findings += sound_findings(clip, result, window_seconds)
         else:
             findings.append(Finding("error", result[0], (clip.name,), result[1]))
+    findings += trait_findings(measured)
     findings += _duplicate_findings(measured, split)
+    findings += _near_duplicate_findings(measured, split)
+    seen = None if split is None or not held_out else {*split.train, *split.validation}
+    findings += _label_findings(measured, seen, suspects)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
-Refused = tuple[str, str]
-"""(kind, message) of a recording that cannot be read."""
-
-
-def _measure_or_refuse(path: Path) -> Measured | Refused:
-    try:
-        return measure(path)
-    except EmptyAudioError as error:
-        return "empty", str(error)
-    except CutShortError as error:
-        return "cut short", str(error)
-    except AudioError as error:
-        return "unreadable", str(error)
-
-
-def _sound_findings(clip: Clip, sound: Measured, window_seconds: float) -> Iterator[Finding]:
-    warn = functools.partial(Finding, "warning")
-    if sound.peak < 10 ** (SILENT_DBFS / 20):
-        level = f"peaks at {20 * np.log10(sound.peak):.0f} dBFS" if sound.peak > 0 else "holds only zeros"
-        yield warn("silent", (clip.name,), f"{clip.name}: silent, it {level} (limit {SILENT_DBFS:g} dBFS)")
-    if sound.clipped > CLIPPED_SHARE:
-        yield warn(
-            "clipped",
-            (clip.name,),
-            f"{clip.name}: clipped, {100 * sound.clipped:.2f} % of its samples are at full scale"
-            f" (limit {100 * CLIPPED_SHARE:g} %)",
+def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, most: int) -> Iterator[Finding]:
+    """Labels that the other clips contradict, surest first."""
+    clips = [clip for clip, sound in measured.items() if (seen is None or clip in seen) and not is_silent(sound)]
+    found = find_suspects(clips, [measured[clip].texture for clip in clips])
+    if isinstance(found, str):
+        yield warning("labels not compared", (), f"whether labels are right cannot be told: {found}; listen to some")
+        return
+    for suspect in [suspect for suspect in found if suspect.score >= SURE][:most]:
+        name, label = suspect.clip.name, suspect.clip.label
+        yield warning(
+            "label",
+            (name,),
+            f"{name}: labelled {label!r}, sounds like {suspect.sounds_like!r} to the others"
+            f" ({100 * suspect.score:.0f} % sure); listen to it, then relabel it, drop it or leave it",
+            suspect.score,
         )
-    if sound.seconds < SHORT_SHARE * window_seconds:
-        yield warn(
-            "too short",
-            (clip.name,),
-            f"{clip.name}: {sound.seconds:.2f} s, less than half of the {window_seconds:g} s window",
+
+
+def _near_duplicate_findings(measured: Mapping[Clip, Measured], split: Split | None) -> Iterator[Finding]:
+    """Clips that share sound though their samples differ; those that share any are one finding."""
+    clips = [clip for clip, sound in measured.items() if not is_silent(sound)]
+    pairs = shared_sounds([measured[clip].codes for clip in clips])
+    together = list(range(len(clips)))  # clip -> the first one that it shares sound with
+
+    def first(index: int) -> int:
+        while together[index] != index:
+            index = together[index]
+        return index
+
+    near = [pair for pair in pairs if measured[clips[pair.one]].digest != measured[clips[pair.other]].digest]
+    for pair in near:
+        one, other = sorted((first(pair.one), first(pair.other)))
+        together[other] = one
+    families = defaultdict(list)
+    for pair in near:
+        families[first(pair.one)].append(pair)
+    for family in families.values():
+        members = [clips[index] for index in sorted({index for pair in family for index in (pair.one, pair.other)})]
+        closest = min(family, key=lambda pair: pair.differing)
+        names = tuple(clip.name for clip in members)
+        text = (
+            f"{first_few(names)}: nearly the same recording ({closest.seconds:.1f} s,"
+            f" {100 * closest.differing:.0f} % of the fingerprint's bits differ)"
         )
+        labels = sorted({clip.label for clip in members})
+        text += f" under the labels {', '.join(labels)}" if len(labels) > 1 else ""
+        if sides := _sides_of(members, split):
+            mend = "keep one, or give them one group"
+            yield warning("near duplicate across sides", names, f"{text} on the sides {' and '.join(sides)}; {mend}")
+        else:
+            yield warning("near duplicate", names, f"{text}; keep one, or give them one group")
 
 
 def _duplicate_findings(measured: Mapping[Clip, Measured], split: Split | None) -> Iterator[Finding]:
@@ -154,7 +133,7 @@ def _duplicate_findings(measured: Mapping[Clip, Measured], split: Split | None) 
         elif sides := _sides_of(clips, split):
             yield Finding("error", "duplicate", names, f"{text} on the sides {' and '.join(sides)}; keep one")
         else:
-            yield Finding("warning", "duplicate", names, f"{text} {len(names)} times; keep one")
+            yield warning("duplicate", names, f"{text} {len(names)} times; keep one")
 
 
 def _sides_of(clips: Iterable[Clip], split: Split | None) -> list[str]:
@@ -185,8 +164,8 @@ def _group_findings(sides: Mapping[str, Sequence[Clip]]) -> Iterator[Finding]:
                 "error",
                 "shared group",
                 names,
-                f"{len(shared)} groups ({first_few(shared)}) are in {one} and in {other};"
-                " a model is then tested on what it has heard",
+                f"{counted(len(shared), 'group')} ({first_few(shared)}) in {one} and in {other};"
+                " a model is then tested on what it has heard: put each group on one side",
             )
 
 
@@ -194,18 +173,17 @@ def _class_findings(table: ClipTable) -> Iterator[Finding]:
     counts = table.counts()
     for label, count in counts.items():
         if count < FEW_CLIPS:
-            yield Finding(
-                "warning",
+            yield warning(
                 "few clips",
                 (),
-                f"class {label!r} has {count} clips; with fewer than {FEW_CLIPS} its accuracy means little",
+                f"class {label!r} has {count} clips; with fewer than {FEW_CLIPS} its accuracy means little:"
+                " record more",
             )
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if counts[largest] >= IMBALANCE * counts[smallest]:
-        yield Finding(
-            "warning",
+        yield warning(
             "imbalance",
             (),
             f"class {largest!r} has {counts[largest]} clips and {smallest!r} {counts[smallest]};"
-            " a class-balanced loss helps",
+            " record more of the rare one, or set loss.name=class_balanced_focal",
         )

@@ -88,7 +88,7 @@ def load_features(
     # a row that a killed build left half written is no part of it
     rows = _rows_on_disk(folder / "windows.f16", 2 * int(np.prod(shape)))
     values = np.memmap(folder / "windows.f16", np.float16, "r", shape=(rows, *shape))
-    places = np.array([index[_identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
+    places = np.array([index[identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
     return ClipFeatures(values, places[:, 0], places[:, 1])
 
 
@@ -122,11 +122,11 @@ def _build(
 ) -> dict[str, tuple[int, int]]:
     row_bytes = 2 * int(np.prod(shape))
     index = _read_index(folder / "index.jsonl", _rows_on_disk(folder / "windows.f16", row_bytes))
-    missing = [clip for clip in clips if _identity(clip) not in index]
+    missing = [clip for clip in clips if identity(clip) not in index]
     if not missing:
         return index
     end = max((first + count for first, count in index.values()), default=0)
-    identities = [_identity(clip) for clip in missing]
+    identities = [identity(clip) for clip in missing]
     faults = []
     with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a", newline="\n") as lines:
         rows.truncate(end * row_bytes)  # rows whose line was never written
@@ -135,15 +135,15 @@ def _build(
         done = track(results, "Features", len(missing))
         waiting: list[str] = []
         try:
-            for clip, identity, windows in zip(missing, identities, done, strict=True):
+            for clip, own, windows in zip(missing, identities, done, strict=True):
                 if not isinstance(windows, AudioError):
-                    windows = _unless_changed(windows, clip, identity)
+                    windows = _unless_changed(windows, clip, own)
                 if isinstance(windows, AudioError):
                     faults.append(windows)
                     continue
                 rows.write(windows.data)
-                waiting.append(json.dumps([identity, end, len(windows)]) + "\n")
-                index[identity] = (end, len(windows))
+                waiting.append(json.dumps([own, end, len(windows)]) + "\n")
+                index[own] = (end, len(windows))
                 end += len(windows)
                 if len(waiting) == TOGETHER:
                     _keep(rows, lines, waiting)
@@ -213,7 +213,8 @@ def _log_mel(features: FeatureConfig) -> LogMel:
     return LogMel(features)
 
 
-def _identity(clip: Clip) -> str:
+def identity(clip: Clip) -> str:
+    """What changes when the clip's file does. Raises AudioError where it is not there any more."""
     try:
         status = clip.path.stat()
     except OSError as error:
@@ -221,10 +222,10 @@ def _identity(clip: Clip) -> str:
     return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
 
 
-def _unless_changed(windows: Windows, clip: Clip, identity: str) -> Windows | AudioError:
+def _unless_changed(windows: Windows, clip: Clip, before: str) -> Windows | AudioError:
     """The windows, unless another file has come to lie in the clip's place while they were computed."""
     try:
-        if _identity(clip) == identity:
+        if identity(clip) == before:
             return windows
     except AudioError as error:
         return error

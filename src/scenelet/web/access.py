@@ -20,7 +20,7 @@ LEAST_TOKEN = 16  # characters
 LOGIN_BYTES = 4096
 OPEN = ("/health",)  # a watchdog needs no secret
 COOKIE = "scenelet"
-WANTS_TOKEN = "this service wants its token: send the header 'Authorization: Bearer TOKEN', or open its page"
+WANTS_TOKEN = "this service wants its token: send the header 'Authorization: Bearer TOKEN', or open its page"  # noqa: S105 - no secret
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; base-uri 'none';"
     " img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; form-action 'self';"

@@ -32,6 +32,7 @@ from scenelet.workflows.early import require_shares
 from scenelet.workflows.fit_network import DEPTHS, Limits, fit_network
 from scenelet.workflows.sides import Sides, load_sides, measure
 from scenelet.workflows.teacher import Teacher, find_teacher
+from scenelet.workflows.warn import warn_of_data
 
 
 def fit(
@@ -113,6 +114,8 @@ def fit(
             until_the_end.enter_context(alone(out / ".lock", busy))
             _settings(data, out, given, resume, place)  # since then another training may have begun there, and ended
             _begin(out, config, recipe, sides, taught)
+            if talk:
+                warn_of_data(out, source, sides.split, config.window.seconds, cache_dir)
         loss = build_loss(config.loss, sides.train.class_counts())
         module = SceneModule(
             network,

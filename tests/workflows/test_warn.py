@@ -1,0 +1,55 @@
+"""What training says of its recordings, and what it keeps of that."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from scenelet.data import kept
+from scenelet.data.findings import Finding
+from scenelet.recipes import load_recipe
+from scenelet.run_folder import WARNINGS
+from scenelet.workflows.fit import fit
+from scenelet.workflows.warn import summary
+
+
+def test_training_says_and_keeps_what_is_wrong(
+    tone_set: Path,
+    tmp_path: Path,
+    tiny_settings: list[str],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for path in tone_set.parent.iterdir():
+        os.link(path, tmp_path / path.name)
+    samples, rate = soundfile.read(tmp_path / "low3.wav")
+    (tmp_path / "low3.wav").unlink()
+    soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
+    config = load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
+    fit(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    talk = capfd.readouterr().err
+    assert "1 offset" in talk
+    assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in talk
+    (offset,) = (f for f in json.loads((tmp_path / "run" / WARNINGS).read_text()) if f["kind"] == "offset")
+    assert offset["clips"] == ["low3.wav"]
+
+    def refuse(path: Path) -> None:
+        raise AssertionError(f"{path} is measured again")
+
+    monkeypatch.setattr(kept, "measure_or_refuse", refuse)
+    fit(tmp_path / "tones.csv", tmp_path / "other", config, cache_dir=tmp_path / "cache")
+    assert "1 offset" in capfd.readouterr().err
+    fit(tmp_path / "tones.csv", tmp_path / "other", config, cache_dir=tmp_path / "cache", resume=True)
+    assert "1 offset" not in capfd.readouterr().err
+    fit(tmp_path / "tones.csv", tmp_path / "silent", config, cache_dir=tmp_path / "cache", talk=False)
+    assert not (tmp_path / "silent" / WARNINGS).exists()
+
+
+def test_a_few_lines() -> None:
+    findings = [Finding("warning", "label", (f"{i}.wav",), f"{i}.wav: doubted") for i in range(9)]
+    lines = summary([Finding("warning", "silent", ("s.wav",), "s.wav: silent"), *findings], "DATA")
+    assert lines[0] == "warning: 1 silent, 9 label; `scenelet check DATA` lists them"
+    assert lines[1:] == ["  silent: s.wav: silent", "  label: 0.wav: doubted", "  label: 1.wav: doubted"]
+    assert summary([], "DATA") == []
