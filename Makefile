@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
-CODE = src tests bench docs/conf.py docs/extensions docs/walkthrough.ipynb
+CODE = src tests fuzz bench docs/conf.py docs/extensions docs/walkthrough.ipynb
 
-.PHONY: demo results test docs chromium lint types imports unit format clean
+.PHONY: demo results test fuzz docs chromium lint types imports unit format clean
 
 demo: $(INSTALLED)
 	rm -rf demo
@@ -20,6 +20,13 @@ test: lint types imports unit
 # The site, into docs/_build/html; runs the notebook. It fails on a warning, and on a page that would ask another host.
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+# A short round of every fuzz target, the same inputs each time: what it finds ends it, and lies in found/. Linux only.
+FUZZED = table tau recipe systems details output manifest parquet checkpoint record cache part listed stream recording
+fuzz: $(INSTALLED)
+	$(BIN)/python fuzz/run.py scn --runs 3000
+	$(BIN)/python fuzz/run.py meta --runs 300
+	for target in $(FUZZED); do $(BIN)/python fuzz/run.py $$target --runs 1000 || exit 1; done
 
 # The browser of the tests that look at pages, on Debian and as root.
 chromium:

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from targets import PLACE, Target, outcome, parts
-
 from scenelet.data.sources import load_table
 from scenelet.recipes import load_recipe
 from scenelet.recipes.tables import load_table_of_systems
@@ -13,6 +11,7 @@ from scenelet.submission.details import read_details
 from scenelet.submission.faults import Fault
 from scenelet.submission.validate_meta import check_meta
 from scenelet.submission.validate_output import check_output
+from targets import PLACE, Target, outcome, parts
 
 
 def table(data: bytes) -> str:
