@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from scenelet.config import PruneConfig
 from scenelet.workflows.shrink import Trial
-from targets_runs import MEASURED, RUN, STATE, job
+from targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:
@@ -38,7 +38,7 @@ def _saved(value: object) -> bytes:
 
 def _checkpoints() -> list[bytes]:
     row = {"epoch": 1, "rate": 0.1, "loss": 0.5, "seconds": 1.5}
-    return [_saved({"epoch": 0, "global_step": 2, "state_dict": STATE, "history": [row], "loops": {}}), _saved(STATE)]
+    return [_saved(CHECKPOINT | {"state_dict": STATE, "history": [row]}), _saved(STATE)]
 
 
 def _records() -> list[bytes]:

@@ -28,6 +28,7 @@ from scenelet.workflows.shrink import CHOICE, chosen_before
 from targets import PLACE, Target, outcome
 from tiny_model import changed, tiny_model
 
+CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
 """The weights that a network of these tests has."""
 

@@ -28,6 +28,14 @@ def replace_file(path: Path, data: bytes | str) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; none has a name that is longer than names can be."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def cache_folder() -> Path:
     """Where what can be computed again is kept: `$SCENELET_CACHE`, or `.cache/scenelet` in the user's home."""
     return Path(os.environ.get("SCENELET_CACHE") or Path.home() / ".cache" / "scenelet")

@@ -114,6 +114,31 @@ def test_a_cut_line_and_rows_without_a_line_are_mended(clips: list[Clip], tmp_pa
     assert len([json.loads(line) for line in index.read_text().splitlines()]) == len(clips)
 
 
+def test_lines_behind_a_damaged_one_count_no_more(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips, tmp_path / "c")
+    index = next((tmp_path / "c").iterdir()) / "index.jsonl"
+    lines = index.read_bytes().splitlines(keepends=True)
+    for damage in (b"\0" * 30 + b"\n", b"[1, 2]\n", b'["x", 0, 2]\n', b'["x", 3, -1]\n', b"[" * 3000 + b"\n"):
+        index.write_bytes(b"".join([*lines[:2], damage, *lines[3:]]))
+        check(clips, load(clips, tmp_path / "c"))
+        assert len(index.read_bytes().splitlines()) == len(clips)
+
+
+def test_a_clip_whose_rows_were_lost_never_gets_those_of_the_next(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips[1:2], tmp_path / "c")
+    rows = next((tmp_path / "c").iterdir()) / "windows.f16"
+    rows.write_bytes(b"")  # as after a power cut: the line is there, its rows are not
+    check(clips[4:5], load(clips[4:5], tmp_path / "c"))  # two rows as well
+    check(clips[1:2], load(clips[1:2], tmp_path / "c"))
+
+
+def test_a_row_that_is_half_there_is_passed_over_where_nothing_is_missing(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips[:3], tmp_path / "c")
+    with (next((tmp_path / "c").iterdir()) / "windows.f16").open("ab") as file:
+        file.write(b"half a row")  # a build of other clips was killed
+    check(clips[:3], load(clips[:3], tmp_path / "c"))
+
+
 def test_a_bad_recording_is_named_and_the_others_stay(clips: list[Clip], tmp_path: Path) -> None:
     clips[8].path.write_text("not sound")
     with pytest.raises(AudioError, match=r"8\.wav"):

@@ -9,6 +9,7 @@ from scenelet.data.rows import Row, first_few, read_columns, read_rows
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.files import is_file
 from scenelet.recordings import EXTENSIONS
 
 REQUIRED = ("filename", "label")
@@ -112,7 +113,7 @@ def _name(path: Path, row: Row) -> str:
 
 
 def _missing(place: Path, names: list[str]) -> list[str]:
-    return [name for name in names if not (place / name).is_file()]
+    return [name for name in names if not is_file(place / name)]
 
 
 def _clip(path: Path, row: Row, root: Path, name: str) -> Clip:

@@ -11,6 +11,7 @@ from pathlib import Path
 from scenelet.data.rows import first_few, read_rows
 from scenelet.data.table import Clip, ClipTable
 from scenelet.errors import DataError
+from scenelet.files import is_file
 
 LICENCE = (
     "Copyright Tampere University and its licensors. Free for experimental and non-commercial use with"
@@ -172,7 +173,7 @@ def _official_split(root: Path) -> dict[str, str]:
 
 
 def _require_audio(clips: dict[str, Clip], facts: TauSet, place: Path) -> None:
-    missing = [name for name, clip in clips.items() if not clip.path.is_file()]
+    missing = [name for name, clip in clips.items() if not is_file(clip.path)]
     if missing:
         raise DataError(
             f"{place}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
