@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
-CODE = src tests bench docs/conf.py docs/extensions docs/walkthrough.ipynb
+CODE = src tests fuzz bench docs/conf.py docs/extensions docs/walkthrough.ipynb
 
-.PHONY: demo results test docs audit package chromium lint types imports unit format clean
+.PHONY: demo results test fuzz docs audit package chromium lint types imports unit format clean
 
 demo: $(INSTALLED)
 	rm -rf demo
@@ -31,6 +31,13 @@ audit:
 # Wheel and sdist, each in a clean environment, with each extra alone: takes a while, and gigabytes on their way.
 package: $(INSTALLED)
 	$(BIN)/python bench/install.py
+
+# A short round of every fuzz target, the same inputs each time: what it finds ends it, and lies in found/. Linux only.
+FUZZED = table tau recipe systems details output manifest parquet checkpoint record cache part listed stream recording
+fuzz: $(INSTALLED)
+	$(BIN)/python fuzz/run.py scn --runs 3000
+	$(BIN)/python fuzz/run.py meta --runs 300
+	for target in $(FUZZED); do $(BIN)/python fuzz/run.py $$target --runs 1000 || exit 1; done
 
 # The browser of the tests that look at pages, on Debian and as root.
 chromium:

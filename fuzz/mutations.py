@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 
 import atheris
+
 import mutate_archives
 import mutate_models
 

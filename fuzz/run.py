@@ -9,7 +9,6 @@ import hashlib
 import os
 import resource
 import sys
-import tempfile
 import time
 import traceback
 import warnings
@@ -82,6 +81,7 @@ class Fuzzer:
         if self.summary is not None:
             with self.summary.open("a") as file:
                 file.write(line + "\n")
+        targets.PLACE.close()
         os._exit(1 if self._findings else 0)
 
 
@@ -101,14 +101,14 @@ def main() -> None:
     limit = chosen.memory * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     chosen.found.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="scenelet-fuzz-") as folder:
-        corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
-        for data in [*targets.seeds(chosen.target), *corpus]:
-            (Path(folder) / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-        options = [sys.argv[0], folder, f"-seed={chosen.seed + 1}", "-max_len=16384", "-timeout=120", "-verbosity=0"]
-        options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
-        atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
-        atheris.Fuzz()
+    folder = targets.PLACE.empty("begin")
+    corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
+    for data in [*targets.seeds(chosen.target), *corpus]:
+        (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+    options = [sys.argv[0], str(folder), f"-seed={chosen.seed + 1}", "-max_len=16384", "-timeout=120", "-verbosity=0"]
+    options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
+    atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
+    atheris.Fuzz()  # does not come back
 
 
 if __name__ == "__main__":

@@ -20,6 +20,6 @@ def _sounds() -> list[bytes]:
 
 
 SEEDS = {
-    "stream": lambda: _sounds()[:6],
+    "stream": lambda: _sounds()[:4],
     "recording": _sounds,
 }

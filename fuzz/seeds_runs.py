@@ -7,12 +7,10 @@ from dataclasses import asdict
 import pyarrow
 import torch
 from pyarrow import parquet
-from targets_runs import STATE, job
 
-from scenelet.config import PruneConfig, RunConfig
-from scenelet.training.run import DataRecord, RunRecord
+from scenelet.config import PruneConfig
 from scenelet.workflows.shrink import Trial
-from tiny_model import tiny_model
+from targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:
@@ -40,29 +38,17 @@ def _saved(value: object) -> bytes:
 
 def _checkpoints() -> list[bytes]:
     row = {"epoch": 1, "rate": 0.1, "loss": 0.5, "seconds": 1.5}
-    return [_saved({"epoch": 0, "global_step": 2, "state_dict": STATE, "history": [row], "loops": {}}), _saved(STATE)]
+    return [_saved(CHECKPOINT | {"state_dict": STATE, "history": [row]}), _saved(STATE)]
 
 
 def _records() -> list[bytes]:
     """A first byte that chooses the reader, and what we write for it."""
-    record = RunRecord(
-        config=RunConfig(),
-        recipe="small",
-        data=DataRecord(path="/x"),
-        labels=tiny_model().labels,
-        train_counts=(1, 2, 3),
-        versions={"python": "3"},
-        teacher={"run": "/y"},
-    )
-    row = {"epoch": 1, "loss": 0.5, "rate": 0.1, "validation_log_loss": 0.4, "seconds": 2.0}
-    metrics = json.dumps({"minutes": 1.0, "test": {"accuracy": 0.5}, "history": [row]}).encode()
     choice = {"settings": PruneConfig().model_dump(), "trials": [asdict(Trial("fp16", 0.5, 0.4, 1.0))]}
     figures = {"accuracy": 0.5, "log_loss": 0.3}
     classes = dict.fromkeys(("indoor", "outdoor", "transportation"), figures)
     report = {"macro_accuracy": 0.5, "log_loss": 0.3, "per_class": classes, "model": "m", "split": "test"}
     table = {"title": "t", "data": "d", "rows": [{"name": "a", "settings": {}}]}
-    run = record.model_dump_json().encode()
-    texts = [run, metrics, run, metrics, *(json.dumps(value).encode() for value in (choice, report, table))]
+    texts = [RUN, MEASURED, RUN, MEASURED, *(json.dumps(value).encode() for value in (choice, report, table))]
     return [bytes([n]) + text for n, text in enumerate([*texts, job()[1].model_dump_json().encode()])]
 
 

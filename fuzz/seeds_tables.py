@@ -5,10 +5,10 @@ from importlib import resources
 
 import pyarrow
 from pyarrow import parquet
-from targets import SEPARATOR
 
 from scenelet.submission.details import EXAMPLE
 from scenelet.submission.form import COLUMNS
+from targets import SEPARATOR
 
 
 def _tables() -> list[bytes]:

@@ -49,6 +49,10 @@ class Place:
         self._folder = tempfile.TemporaryDirectory(prefix="scenelet-fuzz-", dir=base)
         self.path = Path(self._folder.name)
 
+    def close(self) -> None:
+        """Remove the folder."""
+        self._folder.cleanup()
+
     def file(self, name: str, data: bytes) -> Path:
         """Write a file."""
         path = self.path / name

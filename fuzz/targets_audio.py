@@ -2,10 +2,9 @@
 
 import io
 
-from targets import Target, outcome
-
 from scenelet.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, wav_header
 from scenelet.recordings import blocks, info
+from targets import Target, outcome
 
 MOST_SECONDS = 60.0
 

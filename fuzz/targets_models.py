@@ -2,8 +2,6 @@
 
 import json
 
-from targets import PLACE, Target, outcome
-
 from scenelet import modelfile
 from scenelet.classifier import Classifier
 from scenelet.costs import macs
@@ -11,6 +9,7 @@ from scenelet.describe import describe
 from scenelet.export.c_header import c_header
 from scenelet.export.card import card
 from scenelet.export.onnx_file import made_windows, onnx_bytes
+from targets import PLACE, Target, outcome
 
 FRAME = ("not a scenelet model", "cut short", "its checksum", "is empty", "format version", "larger than the")
 """In the errors of a file whose frame is wrong, so that nothing behind it is looked at."""

@@ -2,12 +2,13 @@
 
 import functools
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from targets import PLACE, Target, outcome
 
+from scenelet.config import RunConfig
 from scenelet.data.cache import _read_index, band_statistics, load_features
 from scenelet.data.table import Clip
 from scenelet.front_end import FeatureConfig, WindowConfig
@@ -21,11 +22,13 @@ from scenelet.scale.run import count_errors
 from scenelet.scale.storage import Folder
 from scenelet.scale.work import Worker
 from scenelet.submission.meta import read_report
-from scenelet.training.run import read_metrics, read_record
+from scenelet.training.run import DataRecord, RunRecord, read_metrics, read_record
 from scenelet.training.stored import read_stored, require_checkpoint, require_state
 from scenelet.workflows.shrink import CHOICE, chosen_before
-from tiny_model import tiny_model
+from targets import PLACE, Target, outcome
+from tiny_model import changed, tiny_model
 
+CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
 """The weights that a network of these tests has."""
 
@@ -44,8 +47,30 @@ def checkpoint(data: bytes) -> str:
     return outcome(read)
 
 
+SPLIT_TEXT = b"filename,label,group,split\n"
+RUN = (
+    RunRecord(
+        config=RunConfig(),
+        recipe="tiny",
+        data=DataRecord(path="/x"),
+        labels=tiny_model().labels,
+        train_counts=(1, 2, 3),
+        versions={"python": "3"},
+        teacher={"run": "/y"},
+    )
+    .model_dump_json()
+    .encode()
+)
+"""A good `run.json`."""
+_EPOCH = {"epoch": 1, "loss": 0.5, "rate": 0.1, "validation_log_loss": 0.4, "seconds": 2.0}
+MEASURED = json.dumps({"minutes": 1.0, "test": {"accuracy": 0.5}, "history": [_EPOCH]}).encode()
+"""A good `metrics.json`."""
+
+
 def _history(folder: Path) -> object:
-    return read_history(folder, tiny_model())
+    fingerprint = hashlib.sha256(SPLIT_TEXT).hexdigest()[:16]
+    provenance = {"recipe": "tiny", "seed": 0, "split_fingerprint": fingerprint}
+    return read_history(folder, changed(tiny_model(), provenance=provenance))
 
 
 RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
@@ -65,9 +90,8 @@ def record(data: bytes) -> str:
     """JSON that we wrote: of runs, reports, comparisons and jobs."""
     name, read = RECORDS[data[0] % len(RECORDS) if data else 0]
     folder = PLACE.path / "run"
-    PLACE.file(f"run/{SPLIT}", b"filename,label,group,split\n")
-    for other in (RECORD, METRICS):
-        PLACE.file(f"run/{other}", b"{}")
+    for other, good in ((SPLIT, SPLIT_TEXT), (RECORD, RUN), (METRICS, MEASURED)):
+        PLACE.file(f"run/{other}", good)
     PLACE.file(f"run/{name}", data[1:])
     return outcome(lambda: read(folder))
 

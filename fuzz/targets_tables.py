@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from targets import PLACE, Target, outcome, parts
-
 from scenelet.data.sources import load_table
 from scenelet.recipes import load_recipe
 from scenelet.recipes.tables import load_table_of_systems
@@ -13,6 +11,7 @@ from scenelet.submission.details import read_details
 from scenelet.submission.faults import Fault
 from scenelet.submission.validate_meta import check_meta
 from scenelet.submission.validate_output import check_output
+from targets import PLACE, Target, outcome, parts
 
 
 def table(data: bytes) -> str:
@@ -33,7 +32,12 @@ def tau(data: bytes) -> str:
     PLACE.file("tau/meta.csv", labels)
     PLACE.file("tau/evaluation_setup/fold1_train.csv", train)
     PLACE.file("tau/evaluation_setup/fold1_test.csv", test)
-    return outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
+    # a last byte that is even: as in training, where recordings that are not there are named
+    there = bool(data) and data[-1] % 2 == 0
+    word = outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
+    if there:
+        outcome(lambda: load_table(PLACE.path / "tau"))
+    return word
 
 
 def recipe(data: bytes) -> str:

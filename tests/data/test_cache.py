@@ -122,14 +122,21 @@ def test_lines_whose_rows_are_lost_never_speak_of_others(clips: list[Clip], tmp_
     check(clips, load(clips, tmp_path / "c"))
 
 
-@pytest.mark.parametrize("damage", [b"\0" * 40 + b"\n", b"[1]\n", b"5\n", b'["a", -1, 1]\n', b'["a", "b", 1]\n'])
-def test_a_damaged_line_ends_the_list(clips: list[Clip], tmp_path: Path, damage: bytes) -> None:
-    load(clips[:5], tmp_path / "c")
-    index = next((tmp_path / "c").glob("*/index.jsonl"))
-    with index.open("ab") as file:
-        file.write(damage)
-    check(clips, load(clips, tmp_path / "c"))
-    assert len([json.loads(line) for line in index.read_text().splitlines()]) == len(clips)
+def test_lines_behind_a_damaged_one_count_no_more(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips, tmp_path / "c")
+    index = next((tmp_path / "c").iterdir()) / "index.jsonl"
+    lines = index.read_bytes().splitlines(keepends=True)
+    for damage in (b"\0" * 30 + b"\n", b"[1, 2]\n", b'["x", 0, 2]\n', b'["x", 3, -1]\n', b"[" * 3000 + b"\n"):
+        index.write_bytes(b"".join([*lines[:2], damage, *lines[3:]]))
+        check(clips, load(clips, tmp_path / "c"))
+        assert len(index.read_bytes().splitlines()) == len(clips)
+
+
+def test_a_row_that_is_half_there_is_passed_over_where_nothing_is_missing(clips: list[Clip], tmp_path: Path) -> None:
+    load(clips[:3], tmp_path / "c")
+    with (next((tmp_path / "c").iterdir()) / "windows.f16").open("ab") as file:
+        file.write(b"half a row")  # a build of other clips was killed
+    check(clips[:3], load(clips[:3], tmp_path / "c"))
 
 
 def test_a_bad_recording_is_named_and_the_others_stay(clips: list[Clip], tmp_path: Path) -> None:

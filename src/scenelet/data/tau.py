@@ -5,6 +5,7 @@ A root holds `meta.csv` (filename, scene_label, identifier, source_label; tab-se
 `audio/[scene]-[city]-[location]-[segment]-[device].wav` (10 s, 48 kHz, stereo, 24 bit).
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,7 +173,7 @@ def _official_split(root: Path) -> dict[str, str]:
 
 
 def _require_audio(clips: dict[str, Clip], facts: TauSet, place: Path) -> None:
-    missing = [name for name, clip in clips.items() if not clip.path.is_file()]
+    missing = [name for name, clip in clips.items() if not os.path.isfile(clip.path)]
     if missing:
         raise DataError(
             f"{place}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"

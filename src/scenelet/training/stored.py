@@ -11,6 +11,8 @@ from torch import Tensor
 
 from scenelet.errors import RunError
 
+NEEDED = {"epoch", "global_step", "state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks", "history"}
+"""What a training is gone on with."""
 MEND = "delete it and go on with --resume, or train again"
 
 
@@ -61,8 +63,11 @@ def require_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
         RunError: as `read_stored` and `require_state`.
     """
     found = read_stored(path)
-    require_state(path, found.get("state_dict"), expected)
-    history = found.get("history")
+    missing = NEEDED - found.keys()
+    if missing:  # Lightning would go on without some of them, and end elsewhere
+        raise RunError(f"{path}: damaged (it has no {min(missing)}); {MEND}")
+    require_state(path, found["state_dict"], expected)
+    history = found["history"]
     rows = history if isinstance(history, list) and history else [None]
     for row in rows:
         if not isinstance(row, dict) or not {"epoch", "rate", "loss", "seconds"} <= row.keys():
