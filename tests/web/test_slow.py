@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from raw_http import form, frame, head, heard, link, upgrade
-from scenelet.web import connections, gate, run
+from scenelet.web import connections, gate, limits, run
 from scenelet.web.limits import Limits
 
 IMPATIENT = pytest.mark.parametrize("tiny_service", [Limits(clients=1, patience=0.2)], indirect=True)
@@ -196,3 +196,17 @@ def test_a_handshake_that_is_none_ends_its_connection(tiny_service: str, logged:
 def test_what_is_logged_moves_no_cursor() -> None:
     record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "a\x1b[2J\r\u009bb\nc", None, None)
     assert run._Plain().format(record) == "a\\x1b[2J\\r\\x9bb\nc"
+
+
+@pytest.mark.parametrize("tiny_service", [Limits(max_body=1_000_000)], indirect=True)
+def test_what_all_bodies_hold_together_is_bounded(tiny_service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_BODIES", 1)
+    begun = form(tiny_service, BODY[:-17] + bytes(800_000))[:-1]
+    first = link(tiny_service, begun)
+    while httpx.get(f"{tiny_service}/health").json()["under_way"] == 0:
+        pass
+    second = heard(link(tiny_service, begun))
+    first.close()
+    assert b" 429 " in second
+    assert b"retry-after: 1" in second
+    assert b"too much is being sent to this service at once" in second
