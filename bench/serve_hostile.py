@@ -72,9 +72,9 @@ def main() -> None:
         untouched = Path(scratch).stat().st_mtime_ns
         tally = Tally()
         asyncio.run(run(server, options, files, expected, rng, tally))
+        report(tally, options.minutes)
         health = wait_for_quiet(server.address)
         made = "none" if Path(scratch).stat().st_mtime_ns == untouched else "SOME"
-        report(tally, options.minutes)
         print(
             f"| open files at the beginning, at most, when all have gone | {tally.files[0]}, {max(tally.files)}, "
             f"{server.process.num_fds()} |"

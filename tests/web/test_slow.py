@@ -1,5 +1,6 @@
 """Clients that are silent, slow, deaf or too many: each is sent away, and others are served meanwhile."""
 
+import asyncio
 import json
 import logging
 import select
@@ -9,11 +10,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from raw_http import form, frame, head, heard, link, upgrade
-from scenelet.web import connections, gate, run
+from scenelet.web import connections, gate, limits, run
 from scenelet.web.limits import Limits
 
 IMPATIENT = pytest.mark.parametrize("tiny_service", [Limits(clients=1, patience=0.2)], indirect=True)
@@ -163,9 +165,27 @@ def test_frames_that_mean_no_good(tiny_service: str, logged: list[str], sent: by
     assert logged == []
 
 
+@pytest.mark.parametrize("tiny_service", [Limits(patience=1000)], indirect=True)
 def test_pings_of_a_client_that_does_not_read(tiny_service: str) -> None:
-    deaf = joined(tiny_service, 4096)
-    trickle(deaf, frame(9, bytes(100)) * 1000, reads=False)
+    deaf, pings = joined(tiny_service, 4096), frame(9, bytes(100)) * 1000
+    try:
+        for _ in range(1000):
+            deaf.sendall(pings)
+        pytest.fail("100 MB of answers wait for who does not read them")
+    except ConnectionError:
+        deaf.close()
+
+
+def test_who_sends_after_this_side_has_closed_is_told_that_the_client_has_gone() -> None:
+    """uvicorn calls it a fault of the application, with a traceback, while the client has not read what came before."""
+    closing = connections._Socket.__new__(connections._Socket)
+    closing.writable = asyncio.Event()
+    closing.writable.set()
+    closing.close_sent = closing.handshake_complete = True
+    closing.disconnected, closing.initial_response = False, None
+    sending = closing.send({"type": "websocket.send", "text": ""})
+    with pytest.raises(ClientDisconnected):
+        sending.send(None)
 
 
 def test_a_handshake_that_is_none_ends_its_connection(tiny_service: str, logged: list[str]) -> None:
@@ -176,3 +196,17 @@ def test_a_handshake_that_is_none_ends_its_connection(tiny_service: str, logged:
 def test_what_is_logged_moves_no_cursor() -> None:
     record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "a\x1b[2J\r\u009bb\nc", None, None)
     assert run._Plain().format(record) == "a\\x1b[2J\\r\\x9bb\nc"
+
+
+@pytest.mark.parametrize("tiny_service", [Limits(max_body=1_000_000)], indirect=True)
+def test_what_all_bodies_hold_together_is_bounded(tiny_service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_BODIES", 1)
+    begun = form(tiny_service, BODY[:-17] + bytes(800_000))[:-1]
+    first = link(tiny_service, begun)
+    while httpx.get(f"{tiny_service}/health").json()["under_way"] == 0:
+        pass
+    second = heard(link(tiny_service, begun))
+    first.close()
+    assert b" 429 " in second
+    assert b"retry-after: 1" in second
+    assert b"too much is being sent to this service at once" in second

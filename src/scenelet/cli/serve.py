@@ -26,7 +26,7 @@ def serve(
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(envvar="SCENELET_TOKEN", help="What each request must bring; @FILE reads it. Others see options."),
+        typer.Option(envvar="SCENELET_TOKEN", help="Secret that each request must bring; @FILE reads a file."),
     ] = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:

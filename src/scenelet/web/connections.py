@@ -13,7 +13,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 HEAD_BYTES = 64_000  # of a request's head
 HEAD_SECONDS = 10.0  # until it is there
 PIPELINED = 8  # requests that may be sent before the first is answered
-UNREAD_BYTES = 1_000_000  # that wait for a client to read them
+READ_BYTES = 32_000  # of a WebSocket: of tiny frames, more would be worked on for long
+PINGS = 100  # between two looks
 MESSAGES = 2000  # of a WebSocket that wait, and pieces of one message
 NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 NOTHING_KEPT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # the system's `linger`
@@ -153,15 +154,26 @@ class _Socket(_Watched, WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._pings = 0
+        if hasattr(transport, "max_size"):  # asyncio's, of what is read in one go; others wait meanwhile
+            transport.max_size = READ_BYTES
         self.watch()
+
+    def look(self, now: float) -> None:
+        self._pings = 0
+
+    def handle_ping(self) -> None:
+        self._pings += 1
+        if self._pings <= PINGS:
+            super().handle_ping()
+        else:  # what answers them waits for nobody to read it
+            self.cut()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self.handshake_initiated:  # the whole head came, and is none
             self.transport.write(NO_HANDSHAKE)
             self.transport.close()
-        if self.transport.get_write_buffer_size() > UNREAD_BYTES:  # answers to pings: those wait for nobody
-            self.cut()
 
     def handle_cont(self, event: Any) -> None:
         if self.close_sent:
