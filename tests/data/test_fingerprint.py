@@ -75,6 +75,19 @@ def test_codes_are_signs_of_differences(rng: np.random.Generator) -> None:
     assert f"{fingerprint(samples)[4]:032b}" == "".join("01"[int(bit)] for bit in bits)
 
 
+def test_what_is_far_quieter_is_left_out(sounds: list[np.ndarray], rng: np.random.Generator) -> None:
+    faint = 10 ** (-40 / 20) * sounds[0].std() * rng.standard_normal(2 * SAMPLE_RATE)
+    assert np.all(fingerprint(np.concatenate([sounds[0], faint]).astype(np.float32))[-100:] == 0)
+
+
+def test_one_equal_code_is_no_shared_sound(rng: np.random.Generator) -> None:
+    one, other = rng.integers(1, 2**32, (2, 200), dtype=np.uint32)
+    other[70] = one[50]
+    assert shared_sounds([one, other]) == []
+    other[40:90] = one[20:70]  # a quarter of it
+    assert shared_sounds([one[20:70], other]) != []
+
+
 def test_short_or_silent_ones_have_nothing_in_common() -> None:
     short, silent = np.zeros(100, np.float32), np.zeros(2 * SAMPLE_RATE, np.float32)
     assert shared_sounds([fingerprint(short), fingerprint(silent), fingerprint(silent)]) == []

@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from scenelet import parallel
 from scenelet.data import kept
 from scenelet.data.findings import Finding
+from scenelet.data.sources import load_table
+from scenelet.data.splits import make_split
 from scenelet.recipes import load_recipe
 from scenelet.run_folder import WARNINGS
+from scenelet.training.run import DataRecord
 from scenelet.workflows.fit import fit
-from scenelet.workflows.warn import summary
+from scenelet.workflows.warn import summary, warn_of_data
 
 
 def test_training_says_and_keeps_what_is_wrong(
@@ -27,6 +31,7 @@ def test_training_says_and_keeps_what_is_wrong(
     samples, rate = soundfile.read(tmp_path / "low3.wav")
     (tmp_path / "low3.wav").unlink()
     soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
+    monkeypatch.setattr(parallel, "INLINE", 100)  # processes take longer to start than this takes
     config = load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     fit(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
     talk = capfd.readouterr().err
@@ -39,12 +44,12 @@ def test_training_says_and_keeps_what_is_wrong(
         raise AssertionError(f"{path} is measured again")
 
     monkeypatch.setattr(kept, "measure_or_refuse", refuse)
-    fit(tmp_path / "tones.csv", tmp_path / "other", config, cache_dir=tmp_path / "cache")
-    assert "1 offset" in capfd.readouterr().err
-    fit(tmp_path / "tones.csv", tmp_path / "other", config, cache_dir=tmp_path / "cache", resume=True)
-    assert "1 offset" not in capfd.readouterr().err
-    fit(tmp_path / "tones.csv", tmp_path / "silent", config, cache_dir=tmp_path / "cache", talk=False)
-    assert not (tmp_path / "silent" / WARNINGS).exists()
+    source = DataRecord(path=str(tmp_path / "tones.csv"))
+    split = make_split(load_table(tmp_path / "tones.csv"), config.split)
+    for expected in (True, False):  # a run that was warned, as a resumed one, is not warned again
+        warn_of_data(tmp_path, source, split, 0.6, tmp_path / "cache")
+        assert ("1 offset" in capfd.readouterr().err) == expected
+    assert (tmp_path / WARNINGS).read_bytes() == (tmp_path / "run" / WARNINGS).read_bytes()
 
 
 def test_a_few_lines() -> None:

@@ -74,7 +74,7 @@ def fingerprint(samples: NDArray[np.float32]) -> Codes:
 def shared_sounds(recordings: Sequence[Codes]) -> list[Shared]:
     """Every pair of recordings that share a stretch of sound, ordered by place.
 
-    Recordings meet where they have one equal code, and are then compared frame by frame. Memory is about 60 bytes for
+    Recordings meet where they have one equal code, and are then compared frame by frame. Memory is about 30 bytes for
     each frame of all of them.
     """
     found = []
