@@ -21,14 +21,18 @@ from scenelet import modelfile
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import cache
 from scenelet.data.fetch import Archive, TauRoot, fetch
+from scenelet.data.sources import load_table
+from scenelet.data.splits import make_split
 from scenelet.data.table import Clip
 from scenelet.files import STALE_SECONDS, replace_file
 from scenelet.front_end import FeatureConfig as Features
+from scenelet.recipes import load_recipe
 from scenelet.reports.evaluation import write_report
-from scenelet.run_folder import require_new
+from scenelet.run_folder import is_begun, require_new
 from scenelet.scale.job import INPUTS, RECORD, Job, Task, begin
 from scenelet.scale.manifest import survey
 from scenelet.scale.storage import Folder
+from scenelet.training import run as runs
 from scenelet.training.loop import _WholeCheckpoints
 from scenelet.workflows.compress import replace_file as write_model
 from tiny_model import tiny_model
@@ -186,6 +190,35 @@ def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
         assert (out / INPUTS).read_bytes() == inputs, moment
         assert Job.model_validate_json((out / RECORD).read_bytes()).digest == listed["one"].digest
     assert moment > 5
+
+
+def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    """What training writes there beside checkpoints, in its order."""
+    config = load_recipe("fast", [*tiny_settings, 'split.fold="1"'])
+    split = make_split(load_table(tone_set), config.split)
+    data = runs.DataRecord(path=str(tone_set))
+    about = {"recipe": "fast", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
+    record = runs.RunRecord(config=config, **about)
+    network = runs.build_network(config, 2, torch.zeros(32), torch.ones(32))
+
+    def train(folder: Path) -> None:
+        if is_begun(folder):
+            assert runs.read_record(folder) == record
+            runs.require_same_split(folder, split, data.path)
+        else:
+            require_new(folder)
+            runs.write_record(folder, record, split)
+        runs.save_weights(folder, network)
+        runs.write_metrics(folder, {"test": {"accuracy": 0.5}})
+
+    train(tmp_path / "whole")
+    cut = tmp_path / "cut"
+    for moment in deaths(lambda: train(cut), cut):
+        assert tree(cut).items() <= tree(tmp_path / "whole").items(), moment
+        train(cut)
+        assert tree(cut) == tree(tmp_path / "whole"), moment
+        shutil.rmtree(cut)
+    assert moment > 15
 
 
 def test_a_run_folder_that_was_hardly_begun_is_new(tmp_path: Path) -> None:
