@@ -110,7 +110,14 @@ def main() -> None:
     corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
     for data in [*targets.seeds(chosen.target), *corpus]:
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-    options = [sys.argv[0], str(folder), f"-seed={chosen.seed + 1}", "-max_len=16384", "-timeout=0", "-verbosity=0"]
+    options = [
+        sys.argv[0],
+        str(folder),
+        f"-seed={chosen.seed + 1}",
+        "-max_len=16384",
+        "-timeout=1000000",
+        "-verbosity=0",
+    ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
     atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
     atheris.Fuzz()  # does not come back

@@ -84,7 +84,7 @@ def inputs(place: str) -> Iterator[str]:
         raise DataError(f"{place}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
     except RefusedError as error:
         raise DataError(str(error)) from None
-    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last of a column's name
         raise DataError(
             f"{place}: cannot be read ({reason(error)}); give a CSV or Parquet file of recordings"
         ) from None
@@ -157,6 +157,7 @@ def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
     # a text that is stored once may stand in a million rows: it is held once
     table = opened(file, [column])
     for batch in table.iter_batches(BATCH, columns=[column], use_threads=False):
+        batch.validate(full=True)  # places within the texts, and these UTF-8: Arrow's reader looks at neither
         texts = batch.column(0).dictionary
         for index in batch.column(0).indices.to_pylist():
             row += 1
