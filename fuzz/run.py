@@ -5,6 +5,7 @@ says how many inputs were tried, how many distinct findings there were, the peak
 """
 
 import argparse
+import faulthandler
 import hashlib
 import os
 import resource
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "fuzz"), str(ROOT / "tests")]
 CORPUS = ROOT / "tests" / "corpus"
 KEPT = 256
+WATCHED, HANGS_SECONDS = 1000, 900
+"""After how long so many inputs are given up, with a traceback."""
 
 import atheris  # noqa: E402
 
@@ -43,6 +46,8 @@ class Fuzzer:
 
     def one(self, data: bytes) -> None:
         """Try one input; after the last one, say what there was and end the process."""
+        if self._done % WATCHED == 0:  # the time of a single input is looked at below; this is for one without end
+            faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True, file=sys.stdout)
         self._done += 1
         began = time.process_time()
         try:
@@ -105,7 +110,14 @@ def main() -> None:
     corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
     for data in [*targets.seeds(chosen.target), *corpus]:
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-    options = [sys.argv[0], str(folder), f"-seed={chosen.seed + 1}", "-max_len=16384", "-timeout=120", "-verbosity=0"]
+    options = [
+        sys.argv[0],
+        str(folder),
+        f"-seed={chosen.seed + 1}",
+        "-max_len=16384",
+        "-timeout=1000000",
+        "-verbosity=0",
+    ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
     atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
     atheris.Fuzz()  # does not come back

@@ -95,3 +95,10 @@ def test_headers_that_are_none(tmp_path: Path) -> None:
     ):
         with pytest.raises(AudioError, match=message):
             wav_header(io.BytesIO(data))
+
+
+def test_a_header_with_a_rate_that_no_sound_has_is_refused() -> None:
+    fmt = struct.pack("<HHIIHH", 1, 2, 0xFFFFFFF0, 0, 8, 32)
+    wav = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<I", 16) + fmt + b"data" + struct.pack("<I", 64) + bytes(64)
+    with pytest.raises(AudioError, match="a sample rate of 4294967280 Hz"):
+        wav_header(io.BytesIO(wav))

@@ -16,6 +16,7 @@ SampleFormat = Literal["s16", "s24", "s32", "f32"]
 SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
 BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
 MAX_HEADER = 1 << 20  # bytes of chunks that may stand before a WAV's sound
+MAX_RATE = 1 << 20  # Hz; blocks of a tenth of a second are asked for at once
 LOUDEST = 1e6  # times full scale, 120 dB above it; squares of more would leave float32
 UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -131,6 +132,8 @@ def _format(chunk: bytes) -> PcmFormat:
             f"the WAV has {channels} channels, {bits} bits and kind {kind}; in a pipe, one or two channels of"
             " 16, 24 or 32 bits or 32-bit floating point can be read"
         )
+    if rate > MAX_RATE:
+        raise AudioError(f"the WAV has a sample rate of {rate} Hz, which no sound has; is its header damaged?")
     return PcmFormat(rate, channels, known[kind, bits])
 
 

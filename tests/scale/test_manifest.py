@@ -48,6 +48,29 @@ def test_parquet(tmp_path: Path, kind: pyarrow.DataType) -> None:
     assert list(inputs(str(path))) == NAMES
 
 
+def test_a_text_that_is_stored_once_and_stands_in_many_rows_is_held_once(tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 20_000, pyarrow.int32()), ["x" * 30_000])
+    parquet.write_table(pyarrow.table({"path": column}), path)  # some hundred bytes on disk
+    before = pyarrow.total_allocated_bytes()
+    count = 0
+    for _ in inputs(str(path)):
+        assert pyarrow.total_allocated_bytes() - before < 1 << 23
+        count += 1
+    assert count == 20_000
+    parquet.write_table(pyarrow.table({"path": ["x" * 40_000]}), path)
+    with pytest.raises(DataError, match="row 1: names a recording in over 32,768 characters"):
+        survey(str(path))
+
+
+def test_parquet_whose_text_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    column = pyarrow.array([b"\xff\xfe.wav"], pyarrow.binary()).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"path": column}), path)
+    with pytest.raises(DataError, match="cannot be read"):
+        survey(str(path))
+
+
 def test_parquet_of_a_data_frame(tmp_path: Path) -> None:
     path = tmp_path / "list.PARQUET"
     column = pyarrow.array([" a.wav", "b.wav", "b.wav"]).dictionary_encode()
