@@ -131,7 +131,7 @@ def full(work: Work, inputs: Path, share: float, size: int, expected: Mapping[st
     with small(ROOMY) as place:
         begin(work, inputs, place)
         old = contents(place)
-        resize(place, max(used(place), size // PAGE * PAGE))
+        resize(place, max(PAGE, used(place), size // PAGE * PAGE))  # a size of 0 would be no limit
         for fault in refused(work, inputs, place, old):
             yield f"{share:.0%}: {fault}"
         resize(place, ROOMY)
