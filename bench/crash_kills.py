@@ -156,8 +156,9 @@ def kill(bench: Bench, words: tuple[str, ...], how: str, fraction: float, second
             if (now := snapshot(bench.out)) != seen:
                 seen, changes = now, changes - 1
     elif how != "file":
+        share = max(0.0, 2 * fraction - 1) if how == "worker" else fraction
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(fraction * seconds)
+            process.wait(share * seconds)
     while how == "worker" and victim == process.pid and process.poll() is None:
         victim = next(iter(workers(process)), victim)
     if how != "file" and process.poll() is None:

@@ -10,7 +10,8 @@ given to the end. All kills are SIGKILL:
 - file: the process, from within, before a random one of its file operations (open to write, rename, remove, ...);
 - write: the process, as soon as one of the first changes of its files is seen from outside;
 - group: it and all its workers at once, at a random moment;
-- worker: one of its workers, at a random moment; the process has to say so and end by itself.
+- worker: one of its workers, half of them as soon as it is there, the others at a random moment; the process has to
+  say so and end by itself.
 
 After every kill what lies under its own name has to be whole; in the end all has to be alike, byte for byte.
 

@@ -45,6 +45,33 @@ def test_processes_end_with_their_driver(tmp_path: Path) -> None:
     assert not alive
 
 
+def test_a_process_that_dies_while_another_is_started_is_no_end_of_waiting(tmp_path: Path) -> None:
+    """Python's pool ends the processes that it knows, and then waits for all: also for one that it did not know yet."""
+    (tmp_path / "driver.py").write_text(
+        "import time\n"
+        "from multiprocessing.context import SpawnProcess\n"
+        "from scenelet.errors import SceneletError\n"
+        "from scenelet.parallel import map_processes\n"
+        "started, start = [], SpawnProcess.start\n"
+        "def slowly(self):\n"
+        "    if started:\n"
+        "        started[0].join()\n"
+        "        time.sleep(0.5)\n"
+        "    start(self)\n"
+        "    started.append(self)\n"
+        "    started[0].kill()\n"
+        "SpawnProcess.start = slowly\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        list(map_processes(bytes, [200_000] * 20, 2))\n"  # more than a pipe holds
+        "    except SceneletError as error:\n"
+        "        print(error)\n"
+    )
+    command = [sys.executable, str(tmp_path / "driver.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "ended unexpectedly" in done.stdout
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_give_results_in_order(threads: int) -> None:
     expected = [math.factorial(x) for x in range(30)]

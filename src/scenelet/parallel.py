@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -70,21 +71,44 @@ def map_processes(function: Callable[[Item], Result], items: Sequence[Item], wor
     if workers == 1 or len(items) < INLINE:
         yield from map(function, items)
         return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=end_with_driver) as executor:
-        try:
+    try:
+        with processes(min(workers or cores(), -(-len(items) // CHUNK))) as executor:
             yield from executor.map(function, items, chunksize=CHUNK)
-        except BrokenProcessPool:
-            raise SceneletError(
-                "the worker processes ended unexpectedly; a script that calls scenelet needs its calls under"
-                " `if __name__ == '__main__':`, and enough memory for one process a processor"
-            ) from None
-        finally:
-            executor.shutdown(cancel_futures=True)
+    except BrokenProcessPool:
+        raise SceneletError(
+            "the worker processes ended unexpectedly; a script that calls scenelet needs its calls under"
+            " `if __name__ == '__main__':`, and enough memory for one process a processor"
+        ) from None
 
 
-def end_with_driver() -> None:
+@contextlib.contextmanager
+def processes(
+    workers: int, prepare: Callable[[], object] | None = None
+) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
+    """Spawned processes, which end with the block whatever they are at, and with this process whoever kills it.
+
+    Args:
+        workers: how many; all are started at once.
+        prepare: is called in each before its work.
+    """
+    context = multiprocessing.get_context("spawn")
+    executor = concurrent.futures.ProcessPoolExecutor(workers, context, _begin, (prepare,))
+    # As for a fork: all are there before anybody watches over them. Where one dies while another is being started, the
+    # pool would end those that it knows, and wait for the new one for ever.
+    executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
+    try:
+        yield executor
+    finally:
+        # after an interrupt they would first finish what they are at
+        for process in list((executor._processes or {}).values()):
+            process.kill()
+        executor.shutdown(cancel_futures=True)
+
+
+def _begin(prepare: Callable[[], object] | None) -> None:
     """In a worker: an interrupt is the driver's to take, and without a driver there is nobody to work for."""
+    if prepare is not None:
+        prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     driver = multiprocessing.parent_process()
     assert driver is not None

@@ -5,17 +5,16 @@ import functools
 import importlib
 import itertools
 import logging
-import multiprocessing
 import os
 import socket
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal, cast
 
 from scenelet.errors import OutputError, UsageError
-from scenelet.parallel import cores, end_with_driver
+from scenelet.parallel import cores, processes
 from scenelet.process import keep_freed_memory
 from scenelet.scale.work import Report, do_shard
 
@@ -43,34 +42,23 @@ def local(place: str, fingerprint: str, shards: Sequence[int], workers: int | No
     if workers == 1:
         yield from map(work, shards)
         return
-    others = set(multiprocessing.active_children())
-    context, waiting = multiprocessing.get_context("spawn"), set[Future[Report]]()
-    executor = ProcessPoolExecutor(workers, context, initializer=_prepare)
-    coming = iter(shards)
+    coming, waiting = iter(shards), set[Future[Report]]()
     try:
-        while True:
-            # few at a time, so that the list of what is to be done need not be in memory twice
-            waiting |= {executor.submit(work, shard) for shard in itertools.islice(coming, 2 * workers - len(waiting))}
-            if not waiting:
-                return
-            done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        with processes(workers, keep_freed_memory) as executor:
+            while True:
+                # few at a time, so that the list of what is to be done need not be in memory twice
+                more = itertools.islice(coming, 2 * workers - len(waiting))
+                waiting |= {executor.submit(work, shard) for shard in more}
+                if not waiting:
+                    return
+                done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
     except BrokenProcessPool:
         raise OutputError(
             f"{place}: a worker process has died (killed, or out of memory; a script that calls scenelet needs its"
             " calls under `if __name__ == '__main__':`); the same command goes on"
         ) from None
-    finally:
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()  # after an interrupt they would first finish their parts; half parts are no loss
-        executor.shutdown(cancel_futures=True)
-
-
-def _prepare() -> None:
-    """A worker."""
-    keep_freed_memory()
-    end_with_driver()
 
 
 def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[Report, None, None]:
