@@ -19,6 +19,10 @@ MAX_HEAD_BYTES = 1 << 21
 MAX_PARAMETERS = 1 << 24
 MAX_FRAMED = 1 << 27
 """Numbers in the overlapping frames of one window: what the features of a stored model may need."""
+MAX_SAMPLES = 1 << 24
+"""Of one window, all channels: three minutes of stereo at 44.1 kHz."""
+SAMPLE_WORK = 64
+"""Operations that a sample of a window counts as, wherever it is copied, padded and resampled."""
 MAX_MEL = 1 << 23
 """n_mels times n_fft: the matrix of the mel bands is half as large."""
 MAX_WORK = 1 << 38
@@ -75,11 +79,12 @@ class Head(Settings):
         """Check what a window of the whole model asks for."""
         features, window = self.features, self.window
         rate = features.sample_rate
+        samples = features.n_channels * window.samples(rate)
         spectra = features.n_channels * features.n_frames(window.samples(rate)) * features.n_fft
         held = peak_numbers(self.nodes, values)
         if held > MAX_VALUES:
             raise ValueError(f"a window needs {held:,} numbers in memory together (limit {MAX_VALUES:,})")
-        work = operations(self.nodes, arrays, values) + spectra * features.n_fft.bit_length()
+        work = operations(self.nodes, arrays, values) + spectra * features.n_fft.bit_length() + samples * SAMPLE_WORK
         if work > MAX_WORK:
             raise ValueError(f"a window takes {work:,} operations (limit {MAX_WORK:,})")
         a_second = rate / window.hop_samples(rate)
@@ -94,6 +99,8 @@ class Head(Settings):
 
 def _require_bounded_features(features: FeatureConfig, window: WindowConfig) -> None:
     samples = window.samples(features.sample_rate)
+    if features.n_channels * samples > MAX_SAMPLES:
+        raise ValueError(f"its window has more than {MAX_SAMPLES:,} samples")
     if features.n_frames(samples) * features.n_fft > MAX_FRAMED:
         raise ValueError("its window is too long for its features")
     if features.n_mels * features.n_fft > MAX_MEL:

@@ -1,5 +1,7 @@
 """Measures that are kept: the same as new ones, read again only when asked, and never in the way."""
 
+import errno
+import io
 import os
 from pathlib import Path
 
@@ -70,6 +72,48 @@ def test_an_altered_file_and_a_cut_line_are_measured_again(
     measured.clear()
     _all(clips, tmp_path)
     assert measured == ["bad.wav"]
+
+
+def test_a_damaged_line_costs_its_own_recording(clips: list[Clip], tmp_path: Path, measured: list[str]) -> None:
+    _all(clips, tmp_path)
+    (path,) = (tmp_path / "cache").glob("*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    for damage in (b"\xff\n", b"[1, 2]\n", b'["x"]\n', b"[" * 5000 + b"\n"):
+        path.write_bytes(lines[0] + damage + lines[2])
+        measured.clear()
+        _all(clips, tmp_path)
+        assert measured == ["b.wav", "bad.wav"]
+    _all(clips, tmp_path, again=True)
+    assert len(path.read_bytes().splitlines()) == 3
+
+
+def test_a_look_at_some_keeps_the_measures_of_the_others(
+    clips: list[Clip], tmp_path: Path, measured: list[str]
+) -> None:
+    _all(clips, tmp_path)
+    _all(clips[:1], tmp_path, again=True)
+    cut = measure_all(clips, tmp_path / "data", tmp_path / "cache", 1, True)
+    next(cut)
+    cut.close()  # type: ignore[attr-defined]  # an interrupt
+    measured.clear()
+    _all(clips, tmp_path)
+    assert measured == ["bad.wav"]
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_costs_nothing_but_time(
+    clips: list[Clip], tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode="r", **k: Full() if mode == "a" else original(path, mode, **k))
+    for again in (False, True):
+        assert [type(result) for result in _all(clips, tmp_path, again)].count(Measured) == 3
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(

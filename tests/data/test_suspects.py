@@ -78,18 +78,24 @@ def test_a_clip_is_judged_without_its_group(textures: list[np.ndarray]) -> None:
     assert {suspect.clip.name for suspect in found[:2]} == {clips[0].name, clips[1].name}
 
 
-@pytest.mark.parametrize("folds", [False, True])
-def test_parts_keep_groups_whole_and_classes_spread(folds: bool) -> None:
+@pytest.mark.parametrize("folds", ["none", "whole", "one group cut", "each group cut"])
+def test_parts_keep_groups_whole_and_classes_spread(folds: str) -> None:
     clips = _clips()
-    if folds:
+    if folds != "none":
         clips = [replace(clip, fold=str(int(clip.group[-1]) % 4)) for clip in clips]
-        clips[1] = replace(clips[1], fold="3")  # a group that the folds cut
+    if folds == "one group cut":
+        clips[1] = replace(clips[1], fold="3")
+    if folds == "each group cut":  # the first clip of each lies in one fold
+        seen: set[str] = set()
+        for place, clip in enumerate(clips):
+            clips[place] = replace(clip, fold=str(place % 3) if clip.group in seen else "0")
+            seen.add(clip.group)
     parts = parts_of(clips)
     for group in {clip.group for clip in clips}:
         assert len({part for clip, part in zip(clips, parts, strict=True) if clip.group == group}) == 1
     for label in {clip.label for clip in clips}:
         counts = np.bincount([part for clip, part in zip(clips, parts, strict=True) if clip.label == label])
-        assert len(counts) == (4 if folds else module.PARTS_HELD_OUT)
+        assert len(counts) == (4 if folds == "whole" else module.PARTS_HELD_OUT)
         assert counts.min() >= 2
 
 

@@ -1,13 +1,14 @@
 """Measures of recordings, kept beside the feature cache, so that training need not read again what `check` has read.
 
 One file for each data root, a line of JSON for each recording; the last line of a recording counts. A recording is its
-name, size and time of change, as in the feature cache.
+name, size and time of change, as in the feature cache. What cannot be kept costs time, and nothing else.
 """
 
 import base64
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from scenelet.data.cache import identity
 from scenelet.data.measure import Measured, Refused, measure_or_refuse
 from scenelet.data.table import Clip
-from scenelet.errors import AudioError
-from scenelet.files import cache_folder
+from scenelet.errors import AudioError, OutputError
+from scenelet.files import cache_folder, replace_file
 from scenelet.parallel import map_processes
 
 FORMAT = 1  # raise it when the same recording is measured otherwise
@@ -46,17 +47,27 @@ def measure_all(
         kept = {} if again else _read(path, set(names))
         missing = [clip.path for clip, own in zip(clips, names, strict=True) if own not in kept]
         new = map_processes(measure_or_refuse, missing, workers)
-        with _lines(path, writable and bool(missing), again) as lines:
+        lines = _Lines(path) if writable and missing else None
+        try:
             for own in names:
-                result = kept.pop(own, None) or next(new)
-                if lines is not None and own and isinstance(result, Measured):
-                    lines.write(json.dumps([own, _plain(result)]) + "\n")
-                yield result
+                result = kept.pop(own, None)
+                if result is None:
+                    measured = next(new)
+                    if lines is not None and own and isinstance(measured, Measured):
+                        lines.add(json.dumps([own, _plain(measured)]) + "\n")
+                    yield measured
+                else:
+                    yield result
+        finally:
+            if lines is not None:
+                lines.close()
+        if lines is not None and again:
+            _drop_former(path)
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Whether measures can be kept: a folder that cannot be written, or is in use, costs time and nothing else."""
+    """Whether measures can be kept: not where the folder cannot be written, or is in use."""
     lock = filelock.FileLock(path.with_suffix(".lock"), timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,29 +81,52 @@ def _locked(path: Path) -> Iterator[bool]:
         lock.release()
 
 
-@contextlib.contextmanager
-def _lines(path: Path, wanted: bool, again: bool) -> Iterator[TextIO | None]:
-    if not wanted:
-        yield None
-        return
-    if not again and path.exists():  # a last line that was cut must not join the next one
-        data = path.read_bytes()
-        if data and not data.endswith(b"\n"):
-            path.write_bytes(data[: data.rfind(b"\n") + 1])
-    with path.open("w" if again else "a", encoding="ascii", newline="\n") as lines:
-        yield lines
+class _Lines:
+    """Appends lines, until one cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO | None = None
+        with contextlib.suppress(OSError):
+            if path.exists():  # a last line that was cut must not join the next one
+                data = path.read_bytes()
+                os.truncate(path, data.rfind(b"\n") + 1)
+            self._file = path.open("a", encoding="ascii", newline="\n")
+
+    def add(self, line: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        self._file = None
+
+
+def _drop_former(path: Path) -> None:
+    """Leave the last line of each recording alone."""
+    last: dict[str, bytes] = {}
+    with contextlib.suppress(OSError, OutputError):
+        for line in path.read_bytes().splitlines(keepends=True):
+            with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
+                own, _ = json.loads(line)
+                last[own.rsplit("|", 2)[0]] = line
+        replace_file(path, b"".join(last.values()))
 
 
 def _read(path: Path, wanted: set[str]) -> dict[str, Measured]:
     kept: dict[str, Measured] = {}
-    try:
-        with path.open(encoding="ascii") as lines:
-            for line in lines:
+    with contextlib.suppress(OSError), path.open("rb") as lines:  # there are none yet
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):  # damaged: measured again
                 own, values = json.loads(line)
                 if own in wanted:
                     kept[own] = _measured(values)
-    except (OSError, ValueError, TypeError, KeyError):
-        pass  # none yet, or damaged from here on: what is missing is measured again
     return kept
 
 

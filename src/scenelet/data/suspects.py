@@ -95,15 +95,15 @@ def too_few(clips: Sequence[Clip]) -> str | None:
 
 
 def parts_of(clips: Sequence[Clip]) -> NDArray[np.int64]:
-    """(clips,): which part each is held out with: its fold, where all have one; else groups, dealt out class by class.
+    """(clips,): which part each is held out with: its fold, where all have one and none cuts a group in two.
 
-    A group is never cut in two, even where folds cut it.
+    Else groups are dealt out class by class.
     """
     part_of: dict[str, int] = {}
     folds = sorted({clip.fold or "" for clip in clips})
-    if len(folds) > 2 and "" not in folds:
-        for clip in clips:
-            part_of.setdefault(clip.group, folds.index(clip.fold or ""))
+    whole = len({(clip.group, clip.fold) for clip in clips}) == len({clip.group for clip in clips})
+    if len(folds) > 2 and "" not in folds and whole:
+        part_of = {clip.group: folds.index(clip.fold or "") for clip in clips}
     else:
         sizes = Counter((clip.label, clip.group) for clip in clips)
         filled = np.zeros((len({clip.label for clip in clips}), PARTS_HELD_OUT), int)

@@ -77,8 +77,9 @@ def write_record(folder: Path, record: RunRecord, split: Split) -> None:
         OutputError: they cannot be written.
     """
     make_folder(folder)
-    if (folder / SPLIT).exists():
-        require_same_split(folder, split, record.data.path)
+    path = folder / SPLIT
+    if path.exists() and path.read_bytes() != split_table(split).encode(errors="surrogateescape"):
+        raise RunError(f"{path}: is there without a run, and of another split; delete it, or choose another --out")
     replace_files({folder / SPLIT: split_table(split), folder / RECORD: record.model_dump_json(indent=2) + "\n"})
 
 

@@ -24,8 +24,11 @@ def read_stored(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise RunError(f"{path}: damaged (it is compressed); {MEND}")
+            entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise RunError(f"{path}: damaged (it is compressed); {MEND}")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:  # one record listed again and again
+            raise RunError(f"{path}: damaged (it lists more than it holds); {MEND}")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except RunError:
         raise
