@@ -14,7 +14,7 @@ from pathlib import Path
 from scenelet.errors import SceneletError
 
 Target = Callable[[bytes], str]
-LIMIT_SECONDS = 5.0
+LIMIT_SECONDS = 2.0
 """Of processor time for one small file."""
 LONGEST = 2000
 """Characters of an error."""

@@ -29,3 +29,9 @@ def test_what_fuzzing_begins_with_can_be_read(name: str) -> None:
 
 def test_every_folder_of_the_corpus_has_a_target() -> None:
     assert {path.name for path in CORPUS.iterdir()} <= set(NAMES)
+
+
+def test_a_number_of_many_digits_is_looked_at_once() -> None:
+    # going back over its digits takes minutes: enough for the timeout that ends a run, so it is not measured
+    text = "filename\tscene_label\tindoor\toutdoor\ttransportation\n0.wav\tindoor\t" + "1" * 130_000 + "x\t0.1\t0.1\n"
+    assert targets.load("output")(text.encode()) == "refused"

@@ -13,7 +13,8 @@ SUM_TOLERANCE = 1e-3
 """How far from 1 a row's probabilities may sum: four decimals and up are fine."""
 MAX_OUTPUT_BYTES = 1 << 22  # several times what 8,640 rows take
 MAX_ROWS = 2 * RECORDINGS  # with more, it is another file, and its faults would fill screens
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")  # float() takes 1_0 and nan too
+# float() takes 1_0 and nan too; possessive, since going back over thousands of digits would take minutes
+NUMBER = re.compile(r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 
 
 def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
