@@ -15,7 +15,7 @@ import scenelet
 from scenelet import audio, modelfile
 from scenelet.classifier import Classifier, load, mean_probabilities, model_path
 from scenelet.config import WindowConfig
-from scenelet.errors import AudioError, ModelFileError, UsageError
+from scenelet.errors import AudioError, MissingExtraError, ModelFileError, UsageError
 from scenelet.features import LogMel
 from tiny_model import changed, tiny_model
 
@@ -127,7 +127,7 @@ def test_a_runtime_that_is_not_there(classifier: Classifier, monkeypatch: pytest
     with pytest.raises(UsageError, match="did you mean 'openvino'"):
         Classifier(classifier.model, runtime="openvinno")  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(UsageError, match=r"pip install .scenelet\[openvino\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .scenelet\[openvino\]"):
         Classifier(classifier.model, runtime="openvino")
 
 
