@@ -117,7 +117,8 @@ def tried(work: Work, inputs: Path) -> tuple[int, list[str]]:
         code, said = run(work.command, inputs, place)
         if code:
             return 0, [f"with room: {last(said)}"]
-        expected, written = contents(place), used(place) - start
+        expected = contents(place)
+        written = sum((place / name).stat().st_size for name in expected if expected[name] != old.get(name))
     faults = [fault for share in SHARES for fault in full(work, inputs, share, start + int(share * written), expected)]
     with small(ROOMY) as place:
         begin(work, inputs, place)
@@ -132,7 +133,7 @@ def full(work: Work, inputs: Path, share: float, size: int, expected: Mapping[st
         begin(work, inputs, place)
         old = contents(place)
         resize(place, max(PAGE, used(place), size // PAGE * PAGE))  # a size of 0 would be no limit
-        for fault in refused(work, inputs, place, old):
+        for fault in refused(work, inputs, place, old, expected):
             yield f"{share:.0%}: {fault}"
         resize(place, ROOMY)
         code, said = run(work.again or work.command, inputs, place)
@@ -142,9 +143,13 @@ def full(work: Work, inputs: Path, share: float, size: int, expected: Mapping[st
             yield f"{share:.0%}, then with room: {missed}"
 
 
-def refused(work: Work, inputs: Path, place: Path, old: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with how a command ends that cannot write."""
+def refused(
+    work: Work, inputs: Path, place: Path, old: Mapping[str, str], expected: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """What is wrong with how a command ends that cannot write; nothing, where it could write what is `expected`."""
     code, said = run(work.command, inputs, place)
+    if code == 0 and expected is not None and not differences(expected, contents(place)):
+        return
     sentences = [line for line in said.splitlines() if line.startswith("error: ")]
     if code != 1 or len(sentences) != 1 or "Traceback" in said:
         yield f"ended with {code} and {last(said)}"
