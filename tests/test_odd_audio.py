@@ -118,7 +118,7 @@ class TestMeanwhile:
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
     def test_it_goes_between_a_look_at_it_and_reading(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(recordings, "_refuse_empty_or_cut", lambda file, name: path.unlink())
+        monkeypatch.setattr(recordings, "_sound_start", lambda file, name: path.unlink())
         assert recordings.read(path)[0].shape == (1, 5000)
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")

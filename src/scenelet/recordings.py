@@ -129,9 +129,10 @@ def _open(recording: Recording) -> Iterator[tuple[soundfile.SoundFile, soundfile
             if isinstance(recording, Path):
                 _refuse_what_is_no_file(recording, name)
             data = stack.enter_context(opened(recording))
-            _refuse_empty_or_cut(data, name)
+            start = _sound_start(data, name)
             file = stack.enter_context(_sound_file(recording, data))
-            source = Wav24(data, file) if Wav24.fits(data, file) else file  # libsndfile is slow at these
+            # libsndfile is slow at these
+            source = Wav24(data, start, file) if start is not None and Wav24.fits(file) else file
         except OSError as error:
             raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
         except soundfile.LibsndfileError as error:
@@ -168,17 +169,24 @@ def _refuse_what_is_no_file(path: Path, name: str) -> None:
     raise AudioError(f"{name}: no such file")
 
 
-def _refuse_empty_or_cut(file: BinaryIO, name: str) -> None:
-    """libsndfile reads a WAV whose data ends early as if it were shorter; a user should know."""
+def _sound_start(file: BinaryIO, name: str) -> int | None:
+    """Where the bytes of a WAV's sound start; None: of another format, or not found.
+
+    libsndfile reads a WAV whose data ends early as if it were shorter; a user should know.
+    """
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
-    start, length = find_sound(file) or (0, 0)
+    found = find_sound(file)
+    if found is None:
+        return None
+    start, length = found
     if not 0 <= length - UNKNOWN_BYTES <= 0xFFFFFFFF - UNKNOWN_BYTES and start + length > size:
         raise CutShortError(
             f"{name}: {start + length - size} of {length} bytes of sound are missing;"
             " the file was cut short, copy it again"
         )
+    return start
 
 
 def _name(recording: Recording) -> str:

@@ -59,20 +59,18 @@ class Wav24:
 
     Args:
         data: it as an open file.
+        start: where the bytes of its sound start.
         file: the same, as libsndfile has it: for its format and length.
     """
 
-    def __init__(self, data: BinaryIO, file: soundfile.SoundFile) -> None:
-        found = find_sound(data)
-        assert found is not None  # `fits`
-        self._data, self._start = data, found[0]
+    def __init__(self, data: BinaryIO, start: int, file: soundfile.SoundFile) -> None:
+        self._data, self._start = data, start
         self._channels, self._left = file.channels, file.frames
 
     @staticmethod
-    def fits(data: BinaryIO, file: soundfile.SoundFile) -> bool:
-        """Whether a file is of this kind, and its chunks are such that its sound is found."""
-        kind = file.format in ("WAV", "WAVEX") and file.subtype == "PCM_24" and file.endian != "BIG"
-        return kind and find_sound(data) is not None
+    def fits(file: soundfile.SoundFile) -> bool:
+        """Whether a file is of this kind."""
+        return file.format in ("WAV", "WAVEX") and file.subtype == "PCM_24" and file.endian != "BIG"
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
         """(up to `frames`, channels); none where the file ends."""

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -175,6 +176,22 @@ class _WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, data)
         make_folder(Path(path).parent)
         replace_file(Path(path), data.getvalue())
+
+    def load_checkpoint(self, path: Any, *options: Any, **named: Any) -> dict[str, Any]:
+        """What is stored; that of the best epoch names where the run lies now, or a moved one would forget it."""
+        found: dict[str, Any] = super().load_checkpoint(path, *options, **named)
+        place = os.path.realpath(Path(path).parent)
+        for state in found["callbacks"].values():
+            if "best_model_path" in state:
+                for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                    state[key] = _moved(state[key], place)
+                state["best_k_models"] = {_moved(name, place): s for name, s in state["best_k_models"].items()}
+                state["dirpath"] = place
+        return found
+
+
+def _moved(path: str, place: str) -> str:
+    return os.path.join(place, os.path.basename(path)) if path else path
 
 
 class _Begun(Callback):
