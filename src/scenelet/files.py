@@ -36,7 +36,7 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
         gone: files of a writing before that this one does not have.
 
     Raises:
-        OutputError: one cannot be written; all that was there is untouched, as long as it is for writing that fails.
+        OutputError: one cannot be written, or not get its name; what was there is there again.
     """
     for path in files:
         if path.is_dir():
@@ -48,12 +48,10 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
             for path, data in files.items():
                 partial[path].write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
                 to_disk(partial[path])
-            if len(files) > 1:
-                last.unlink(missing_ok=True)
-            for path in gone:
-                path.unlink(missing_ok=True)
-            for path in files:
-                os.replace(partial[path], path)
+            former = [] if len(files) == 1 else [last, *(path for path in files if path != last)]
+            with _aside([*former, *gone], files):
+                for path in files:
+                    os.replace(partial[path], path)
             for folder in {path.parent for path in files}:
                 names_to_disk(folder)
         finally:
@@ -61,6 +59,28 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
                 each.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+@contextlib.contextmanager
+def _aside(former: Sequence[Path], files: Iterable[Path]) -> Iterator[None]:
+    """Hide files while others take their places; where that fails, put them back, and these away."""
+    hidden: dict[Path, Path] = {}
+    try:
+        for path in former:
+            if path.exists():
+                place = path.with_name(f".{path.name}.{os.getpid()}.former.part")
+                os.replace(path, place)
+                hidden[path] = place
+        yield
+    except OSError:
+        if former:
+            for path in files:
+                path.unlink(missing_ok=True)
+        for path, place in reversed(hidden.items()):
+            os.replace(place, path)
+        raise
+    for place in hidden.values():
+        place.unlink(missing_ok=True)
 
 
 def to_disk(path: Path) -> None:
