@@ -2,9 +2,6 @@
 
 import asyncio
 import io
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -17,8 +14,8 @@ from scenelet.web.limits import Limits
 from scenelet.web.uploads import Upload
 from scenelet.web.work import WINDOWS, Turns, _shares, answers
 from tiny_model import tiny_model
+from web_service import elsewhere
 
-Result = TypeVar("Result")
 SHORT = pytest.mark.parametrize("tiny_service", [Limits(max_seconds=10)], indirect=True)
 
 
@@ -109,12 +106,6 @@ def test_damaged_bodies(tiny_service: str, body: bytes) -> None:
     answered = heard(link(tiny_service, form(tiny_service, body)))
     assert b" 400 " in answered
     assert b"the request's body is not what it says" in answered
-
-
-def elsewhere(work: Coroutine[Any, Any, Result]) -> Result:
-    """What it gives, run in a thread of its own: in this one the browser of other tests may have a loop."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def test_who_has_gone_is_not_worked_for() -> None:
