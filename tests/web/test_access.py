@@ -108,6 +108,9 @@ def test_a_page_gets_a_cookie_that_is_not_the_token(closed_service: str) -> None
         assert TOKEN not in cookie
         assert {"httponly", "samesite=strict"} <= {part.strip() for part in cookie.split(";")}
         assert client.get("/model").json()["name"] == "tiny"
+        for others in ('prefs={"a":1}; %s', "a b; =; %s; c=[]", '%s; prefs={"a":1}'):  # cookies of another service here
+            sent_along = {"Cookie": others % right.headers["Set-Cookie"].partition(";")[0]}
+            assert httpx.get(f"{closed_service}/model", headers=sent_along).status_code == 200
         assert (
             client.post("/token", data={"token": TOKEN}, headers={"Origin": "http://evil.example"}).status_code == 403
         )

@@ -6,9 +6,9 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -107,11 +107,8 @@ class Access:
         kind, _, sent = (_header(scope, b"authorization") or "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), self._token):
             return True
-        try:
-            kept = SimpleCookie(_header(scope, b"cookie") or "").get(COOKIE)
-        except CookieError:
-            return False
-        return kept is not None and hmac.compare_digest(kept.value.encode(), self._pass.encode())
+        kept = HTTPConnection(scope).cookies.get(COOKIE)
+        return kept is not None and hmac.compare_digest(kept.encode(), self._pass.encode())
 
     def _log_in(self, sent: bytes, scope: Scope) -> Response:
         """What the page that asks for the token sends, a form, -> a cookie that this page's scripts cannot read."""
