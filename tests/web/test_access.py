@@ -52,7 +52,16 @@ def test_a_name_that_was_pointed_here_is_refused(tiny_service: str, host: str) -
 
 @pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
 def test_a_request_that_does_not_say_whom_it_is_for(tiny_service: str, hosts: bytes) -> None:
-    assert b" 403 " in heard(link(tiny_service, b"GET /health HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n"))
+    assert b" 403 " in heard(link(tiny_service, b"GET /model HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n"))
+
+
+def test_a_watchdog_need_not_know_the_name(tiny_service: str) -> None:
+    assert b'"status":"ok"' in heard(link(tiny_service, b"GET /health HTTP/1.0\r\n\r\n"))
+    assert httpx.get(f"{tiny_service}/health", headers={"Host": "pod-7"}).status_code == 200
+    assert httpx.post(f"{tiny_service}/health", headers={"Host": "pod-7"}).status_code == 403
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{tiny_service.replace('http', 'ws')}/health", origin="http://evil.example")  # type: ignore[arg-type]
+    assert "another address" in str(refused.value.response.body)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "http://[", ""])

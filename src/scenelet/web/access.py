@@ -18,7 +18,7 @@ from scenelet.web.limits import Limits, answer, read, refuse
 
 LEAST_TOKEN = 16  # characters
 LOGIN_BYTES = 4096
-OPEN = ("/health",)  # a watchdog needs no secret
+OPEN = ("http", "GET", "/health")  # a watchdog needs no secret, and need not know the name
 COOKIE = "scenelet"
 WANTS_TOKEN = "this service wants its token: send the header 'Authorization: Bearer TOKEN', or open its page"  # noqa: S105 - no secret
 POLICY = (
@@ -76,13 +76,14 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or one WebSocket."""
-        if scope["type"] == "lifespan":
+        asked = scope["type"], scope.get("method"), scope.get("path")
+        if scope["type"] == "lifespan" or asked == OPEN:
             await self.app(scope, receive, send)
         elif detail := self._misled(scope):
             await refuse(answer(403, detail), scope, receive, send, self.drained)
-        elif self._token is None or scope["path"] in OPEN or self._has_token(scope):
+        elif self._token is None or self._has_token(scope):
             await self.app(scope, receive, send)
-        elif (scope["type"], scope.get("method"), scope["path"]) == ("http", "POST", "/token"):
+        elif asked == ("http", "POST", "/token"):
             sent = await read(receive, LOGIN_BYTES, kept=LOGIN_BYTES)
             await self._log_in(sent, scope)(scope, receive, send)
         else:
