@@ -85,6 +85,20 @@ def test_whom_a_service_answers() -> None:
         assert sent(address, Host="any.name:80", Origin="http://other.name").status_code == 403
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["example.org:8443", "https://example.org", "example.org/", "*.example.org", "", "a b", "a,b", "b\u00fccher.de"],
+)
+def test_a_name_that_would_never_be_asked_for(name: str) -> None:
+    with pytest.raises(UsageError, match="give a name alone, as in --allow-host"):
+        callers("0.0.0.0", ["fine.example", name])
+
+
+@pytest.mark.parametrize("name", ["example.org", "EXAMPLE", "xn--bcher-kva.de", "a_b", "192.168.0.7", "::1"])
+def test_names_that_are_taken(name: str) -> None:
+    assert name.lower() in (callers("0.0.0.0", [name]).names or ())
+
+
 def test_a_token_is_wanted_of_all_but_a_watchdog(closed_service: str) -> None:
     for headers in ({}, {"Authorization": TOKEN}, {"Authorization": "Bearer x"}, {"Cookie": f"scenelet={TOKEN}"}):
         refused = sent(closed_service, **headers)

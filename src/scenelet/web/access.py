@@ -55,11 +55,17 @@ def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) ->
         token: what a request has to bring; None: nothing.
 
     Raises:
-        UsageError: a token that can be guessed, or that no header can carry.
+        UsageError: a token that can be guessed, or that no header can carry; a name that is none.
     """
     if token is not None and not re.fullmatch(rf"[!-~]{{{LEAST_TOKEN},}}", token):
         raise UsageError(f"the token: give at least {LEAST_TOKEN} letters, digits or signs, without spaces")
     names = {name.lower() for name in allowed}
+    for name in sorted(names):
+        if not re.fullmatch(r"[a-z0-9._-]+", name) and not _is_address(name):
+            raise UsageError(
+                f"--allow-host {pages.printable(name)}: nobody can ask for it by that; give a name alone, as in"
+                " --allow-host example.org, without http://, port or path"
+            )
     if not names and not _is_local(host):
         return Callers(None, token)
     return Callers(frozenset(names | {host.lower()}), token)
