@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -159,6 +160,18 @@ def test_the_page_with_a_token(browser: Browser, closed_service: str) -> None:
     context.close()
 
 
+def test_a_token_of_any_signs_in_an_address(browser: Browser) -> None:
+    token = "a+b&c=d#e/f?g;100%"
+    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=callers("127.0.0.1", token=token)) as address:
+        for given in (quote(token, safe=""), token):
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(f"{address}/#token={given}")
+            expect(page.get_by_role("heading", name="tiny")).to_be_visible()
+            assert "#" not in page.url
+            context.close()
+
+
 TALK = """(path) => new Promise((done) => {
     const address = new URL(path, location.href);
     address.protocol = "ws:";
@@ -190,5 +203,5 @@ def test_where_a_token_comes_from(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: cannot be read \\(No such file"):
         read_token(f"@{tmp_path / 'none'}")
     for poor in ("", "short", "with a space in it all", "bätterie-bätterie", "x" * 20 + "\n"):
-        with pytest.raises(UsageError, match="at least 16"):
+        with pytest.raises(UsageError, match="at least 16 signs, of those that a header can carry: ASCII letters"):
             callers("127.0.0.1", token=poor)

@@ -58,7 +58,10 @@ def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) ->
         UsageError: a token that can be guessed, or that no header can carry; a name that is none.
     """
     if token is not None and not re.fullmatch(rf"[!-~]{{{LEAST_TOKEN},}}", token):
-        raise UsageError(f"the token: give at least {LEAST_TOKEN} letters, digits or signs, without spaces")
+        raise UsageError(
+            f"the token: give at least {LEAST_TOKEN} signs, of those that a header can carry: ASCII letters, digits and"
+            " punctuation, without spaces"
+        )
     names = {name.lower() for name in allowed}
     for name in sorted(names):
         if not re.fullmatch(r"[a-z0-9._-]+", name) and not _is_address(name):
