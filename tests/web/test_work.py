@@ -126,18 +126,18 @@ def test_who_has_gone_is_not_worked_for() -> None:
 
 
 def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
-    async def here() -> bool:
-        return False
-
     async def work() -> bool:
-        turns, classifier = Turns(1), Classifier(tiny_model(), 1)
+        turns, classifier, begun = Turns(1), Classifier(tiny_model(), 1), asyncio.Event()
+
+        async def here() -> bool:
+            begun.set()  # a turn has begun
+            return False
 
         async def ask(seconds: float) -> None:
             await answers(classifier, turns, [Upload("a", silence(seconds))], 600, False, here)
 
         long = asyncio.create_task(ask(100))
-        while turns.free:
-            await asyncio.sleep(0)
+        await begun.wait()
         await ask(1)
         overtaken = not long.done()
         await long

@@ -47,11 +47,6 @@ class Turns:
         call = functools.partial(function, *given, **named)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    @property
-    def free(self) -> bool:
-        """Whether a turn would begin at once."""
-        return not self._free.locked()
-
     def end(self) -> None:
         """Take no more; waits for the turns under way."""
         self._pool.shutdown(cancel_futures=True)
