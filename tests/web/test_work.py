@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from threading import current_thread
 
 import httpx
 import numpy as np
@@ -10,9 +11,10 @@ import soundfile
 
 from raw_http import form, heard, link
 from scenelet.classifier import Classifier
+from scenelet.recordings import info
 from scenelet.web.limits import Limits
 from scenelet.web.uploads import Upload
-from scenelet.web.work import WINDOWS, Turns, _shares, answers
+from scenelet.web.work import HEADERS, WINDOWS, Turns, _shares, answers
 from tiny_model import tiny_model
 from web_service import elsewhere
 
@@ -113,7 +115,7 @@ def test_who_has_gone_is_not_worked_for() -> None:
 
     async def gone() -> bool:
         asked.append(True)
-        return len(asked) > 2
+        return len(asked) > 3  # the first time before its header is read
 
     async def work() -> list[dict[str, object]]:
         turns = Turns(1)
@@ -145,3 +147,24 @@ def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
         return overtaken
 
     assert elsewhere(work())
+
+
+def test_headers_are_read_in_turns_and_for_nobody_who_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("scenelet.web.work.info", lambda file: read.append(current_thread().name) or info(file))
+    asked: list[int] = []
+
+    async def gone() -> bool:
+        asked.append(len(read))
+        return len(asked) > 2
+
+    async def ask() -> list[dict[str, object]]:
+        turns = Turns(1)
+        files = [Upload(f"{i}", silence(0.1)) for i in range(100)]
+        found = await answers(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
+        turns.end()
+        return found
+
+    assert elsewhere(ask()) == []
+    assert asked == [0, HEADERS, 2 * HEADERS]
+    assert {name.rpartition("_")[0] for name in read} == {"scenelet-serve"}

@@ -20,6 +20,7 @@ from scenelet.web.uploads import Upload
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+HEADERS = 4  # of recordings in a turn
 WINDOWS = 2  # of a recording in a turn
 MOST_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
 
@@ -60,7 +61,7 @@ async def answers(
     picture: bool,
     gone: Callable[[], Awaitable[bool]],
 ) -> list[dict[str, Any]]:
-    """An `Answer` for each recording, without what does not apply.
+    """An `Answer` for each recording, without what does not apply; none where the client has gone at once.
 
     A request has a thread for each of its recordings, and gives it back after every few windows: others wait too.
 
@@ -72,7 +73,13 @@ async def answers(
         picture: also the log-mel of each one's first window.
         gone: whether there is nobody left to be answered.
     """
-    shares = await asyncio.to_thread(lambda: list(_shares(files, max_seconds)))
+    shares: list[float | str] = []
+    heads = _shares(files, max_seconds)
+    while len(shares) < len(files):
+        async with turns:
+            if await gone():
+                return []
+            shares += await turns.run(lambda: list(itertools.islice(heads, HEADERS)))
     mine = asyncio.Semaphore(turns.threads)
 
     async def one(file: Upload, share: float | str) -> dict[str, Any]:
