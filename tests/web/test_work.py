@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Iterator
 from threading import current_thread
 
 import httpx
@@ -168,3 +169,30 @@ def test_headers_are_read_in_turns_and_for_nobody_who_has_gone(monkeypatch: pyte
     assert elsewhere(ask()) == []
     assert asked == [0, HEADERS, 2 * HEADERS]
     assert {name.rpartition("_")[0] for name in read} == {"scenelet-serve"}
+
+
+def test_a_fault_of_ours_ends_the_work_for_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def rows(_: Classifier, file: Upload, __: float) -> Iterator[np.ndarray]:
+        if file.name == "bad":
+            raise ZeroDivisionError("the first")
+        yield from [np.ones(3, np.float32)] * 1000
+
+    async def gone() -> bool:
+        asked.append(True)
+        return False
+
+    async def ask() -> int:
+        turns = Turns(2)
+        files = [Upload("long", silence(1)), Upload("bad", silence(1)), Upload("long too", silence(1))]
+        with pytest.raises(ZeroDivisionError, match="the first"):
+            await answers(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
+        then = len(asked)
+        for _ in range(100):
+            await turns.run(int)
+        turns.end()
+        return len(asked) - then
+
+    monkeypatch.setattr("scenelet.web.work._rows", rows)
+    assert elsewhere(ask()) == 0

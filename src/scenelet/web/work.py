@@ -105,7 +105,12 @@ async def answers(
                 return {"file": file.name, "error": str(error)}
         return {"file": file.name, **(_answer(classifier, np.stack(rows)) if rows else {}), **drawn}
 
-    return await asyncio.gather(*map(one, files, shares))
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(file, share)) for file, share in zip(files, shares, strict=True)]
+    except ExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _rows(classifier: Classifier, file: Upload, max_seconds: float) -> Iterator[Probabilities]:
