@@ -1,9 +1,12 @@
-"""A service that runs, on a port of this machine."""
+"""A service that runs, on a port of this machine; or a part of one, in a loop of its own."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import uvicorn
 
@@ -12,6 +15,8 @@ from scenelet.web.access import Callers
 from scenelet.web.limits import Limits
 from scenelet.web.run import bind, server
 from scenelet.web.service import create_app
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -31,3 +36,9 @@ def running(
         service.should_exit = True
         thread.join()
         socket.close()
+
+
+def elsewhere(work: Coroutine[Any, Any, Result]) -> Result:
+    """What it gives, run in a thread of its own: in this one the browser of other tests may have a loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

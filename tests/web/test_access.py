@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -52,7 +53,16 @@ def test_a_name_that_was_pointed_here_is_refused(tiny_service: str, host: str) -
 
 @pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
 def test_a_request_that_does_not_say_whom_it_is_for(tiny_service: str, hosts: bytes) -> None:
-    assert b" 403 " in heard(link(tiny_service, b"GET /health HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n"))
+    assert b" 403 " in heard(link(tiny_service, b"GET /model HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n"))
+
+
+def test_a_watchdog_need_not_know_the_name(tiny_service: str) -> None:
+    assert b'"status":"ok"' in heard(link(tiny_service, b"GET /health HTTP/1.0\r\n\r\n"))
+    assert httpx.get(f"{tiny_service}/health", headers={"Host": "pod-7"}).status_code == 200
+    assert httpx.post(f"{tiny_service}/health", headers={"Host": "pod-7"}).status_code == 403
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{tiny_service.replace('http', 'ws')}/health", origin="http://evil.example")  # type: ignore[arg-type]
+    assert "another address" in str(refused.value.response.body)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "http://[", ""])
@@ -74,6 +84,20 @@ def test_whom_a_service_answers() -> None:
     with running(Classifier(tiny_model(), threads=1), "tiny", allowed=callers("0.0.0.0")) as address:
         assert sent(address, Host="any.name:80", Origin="http://any.name:80").status_code == 422
         assert sent(address, Host="any.name:80", Origin="http://other.name").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["example.org:8443", "https://example.org", "example.org/", "*.example.org", "", "a b", "a,b", "b\u00fccher.de"],
+)
+def test_a_name_that_would_never_be_asked_for(name: str) -> None:
+    with pytest.raises(UsageError, match="give a name alone, as in --allow-host"):
+        callers("0.0.0.0", ["fine.example", name])
+
+
+@pytest.mark.parametrize("name", ["example.org", "EXAMPLE", "xn--bcher-kva.de", "a_b", "192.168.0.7", "::1"])
+def test_names_that_are_taken(name: str) -> None:
+    assert name.lower() in (callers("0.0.0.0", [name]).names or ())
 
 
 def test_a_token_is_wanted_of_all_but_a_watchdog(closed_service: str) -> None:
@@ -108,6 +132,9 @@ def test_a_page_gets_a_cookie_that_is_not_the_token(closed_service: str) -> None
         assert TOKEN not in cookie
         assert {"httponly", "samesite=strict"} <= {part.strip() for part in cookie.split(";")}
         assert client.get("/model").json()["name"] == "tiny"
+        for others in ('prefs={"a":1}; %s', "a b; =; %s; c=[]", '%s; prefs={"a":1}'):  # cookies of another service here
+            sent_along = {"Cookie": others % right.headers["Set-Cookie"].partition(";")[0]}
+            assert httpx.get(f"{closed_service}/model", headers=sent_along).status_code == 200
         assert (
             client.post("/token", data={"token": TOKEN}, headers={"Origin": "http://evil.example"}).status_code == 403
         )
@@ -131,6 +158,18 @@ def test_the_page_with_a_token(browser: Browser, closed_service: str) -> None:
     page.get_by_role("link", name="API").click()
     expect(page.locator(".opblock-summary-path").get_by_text("/predict")).to_be_visible()
     context.close()
+
+
+def test_a_token_of_any_signs_in_an_address(browser: Browser) -> None:
+    token = "a+b&c=d#e/f?g;100%"
+    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=callers("127.0.0.1", token=token)) as address:
+        for given in (quote(token, safe=""), token):
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(f"{address}/#token={given}")
+            expect(page.get_by_role("heading", name="tiny")).to_be_visible()
+            assert "#" not in page.url
+            context.close()
 
 
 TALK = """(path) => new Promise((done) => {
@@ -164,5 +203,5 @@ def test_where_a_token_comes_from(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: cannot be read \\(No such file"):
         read_token(f"@{tmp_path / 'none'}")
     for poor in ("", "short", "with a space in it all", "bätterie-bätterie", "x" * 20 + "\n"):
-        with pytest.raises(UsageError, match="at least 16"):
+        with pytest.raises(UsageError, match="at least 16 signs, of those that a header can carry: ASCII letters"):
             callers("127.0.0.1", token=poor)

@@ -57,6 +57,9 @@ def test_what_cannot_be_served(capfd: pytest.CaptureFixture[str], monkeypatch: p
     assert code == 2
     assert f"127.0.0.1:{port}: cannot be served on (Address already in use); choose another" in err
     assert ask("--host", "no.such.host.invalid")[0] == 2
+    code, err = ask("--allow-host", "example.org:8443")
+    assert code == 2
+    assert err.startswith("error: --allow-host example.org:8443: nobody can ask for it by that; give a name alone")
     assert ask("--max-body", "large") == (
         2,
         "error: --max-body large: write it as a number of bytes, kB or MB, e.g. 500kB\n",

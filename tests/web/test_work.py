@@ -2,9 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from threading import current_thread
 
 import httpx
 import numpy as np
@@ -13,12 +12,13 @@ import soundfile
 
 from raw_http import form, heard, link
 from scenelet.classifier import Classifier
+from scenelet.recordings import info
 from scenelet.web.limits import Limits
 from scenelet.web.uploads import Upload
-from scenelet.web.work import WINDOWS, Turns, _shares, answers
+from scenelet.web.work import HEADERS, WINDOWS, Turns, _shares, answers
 from tiny_model import tiny_model
+from web_service import elsewhere
 
-Result = TypeVar("Result")
 SHORT = pytest.mark.parametrize("tiny_service", [Limits(max_seconds=10)], indirect=True)
 
 
@@ -111,18 +111,12 @@ def test_damaged_bodies(tiny_service: str, body: bytes) -> None:
     assert b"the request's body is not what it says" in answered
 
 
-def elsewhere(work: Coroutine[Any, Any, Result]) -> Result:
-    """What it gives, run in a thread of its own: in this one the browser of other tests may have a loop."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
-
-
 def test_who_has_gone_is_not_worked_for() -> None:
     asked: list[bool] = []
 
     async def gone() -> bool:
         asked.append(True)
-        return len(asked) > 2
+        return len(asked) > 3  # the first time before its header is read
 
     async def work() -> list[dict[str, object]]:
         turns = Turns(1)
@@ -135,18 +129,18 @@ def test_who_has_gone_is_not_worked_for() -> None:
 
 
 def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
-    async def here() -> bool:
-        return False
-
     async def work() -> bool:
-        turns, classifier = Turns(1), Classifier(tiny_model(), 1)
+        turns, classifier, begun = Turns(1), Classifier(tiny_model(), 1), asyncio.Event()
+
+        async def here() -> bool:
+            begun.set()  # a turn has begun
+            return False
 
         async def ask(seconds: float) -> None:
             await answers(classifier, turns, [Upload("a", silence(seconds))], 600, False, here)
 
         long = asyncio.create_task(ask(100))
-        while turns.free:
-            await asyncio.sleep(0)
+        await begun.wait()
         await ask(1)
         overtaken = not long.done()
         await long
@@ -154,3 +148,51 @@ def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
         return overtaken
 
     assert elsewhere(work())
+
+
+def test_headers_are_read_in_turns_and_for_nobody_who_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("scenelet.web.work.info", lambda file: read.append(current_thread().name) or info(file))
+    asked: list[int] = []
+
+    async def gone() -> bool:
+        asked.append(len(read))
+        return len(asked) > 2
+
+    async def ask() -> list[dict[str, object]]:
+        turns = Turns(1)
+        files = [Upload(f"{i}", silence(0.1)) for i in range(100)]
+        found = await answers(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
+        turns.end()
+        return found
+
+    assert elsewhere(ask()) == []
+    assert asked == [0, HEADERS, 2 * HEADERS]
+    assert {name.rpartition("_")[0] for name in read} == {"scenelet-serve"}
+
+
+def test_a_fault_of_ours_ends_the_work_for_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def rows(_: Classifier, file: Upload, __: float) -> Iterator[np.ndarray]:
+        if file.name == "bad":
+            raise ZeroDivisionError("the first")
+        yield from [np.ones(3, np.float32)] * 1000
+
+    async def gone() -> bool:
+        asked.append(True)
+        return False
+
+    async def ask() -> int:
+        turns = Turns(2)
+        files = [Upload("long", silence(1)), Upload("bad", silence(1)), Upload("long too", silence(1))]
+        with pytest.raises(ZeroDivisionError, match="the first"):
+            await answers(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
+        then = len(asked)
+        for _ in range(100):
+            await turns.run(int)
+        turns.end()
+        return len(asked) - then
+
+    monkeypatch.setattr("scenelet.web.work._rows", rows)
+    assert elsewhere(ask()) == 0

@@ -22,7 +22,8 @@ def serve(
     clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
     patience: Annotated[float, typer.Option(min=1, help="Seconds that a client may keep the service waiting.")] = 30.0,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name that the service is called by, as behind a proxy; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A name, without port, that it is called by, as behind a proxy; may be repeated."),
     ] = None,
     token: Annotated[
         str | None,

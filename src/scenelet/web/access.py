@@ -6,9 +6,9 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,7 +18,7 @@ from scenelet.web.limits import Limits, answer, read, refuse
 
 LEAST_TOKEN = 16  # characters
 LOGIN_BYTES = 4096
-OPEN = ("/health",)  # a watchdog needs no secret
+OPEN = ("http", "GET", "/health")  # a watchdog needs no secret, and need not know the name
 COOKIE = "scenelet"
 WANTS_TOKEN = "this service wants its token: send the header 'Authorization: Bearer TOKEN', or open its page"  # noqa: S105 - no secret
 POLICY = (
@@ -55,11 +55,20 @@ def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) ->
         token: what a request has to bring; None: nothing.
 
     Raises:
-        UsageError: a token that can be guessed, or that no header can carry.
+        UsageError: a token that can be guessed, or that no header can carry; a name that is none.
     """
     if token is not None and not re.fullmatch(rf"[!-~]{{{LEAST_TOKEN},}}", token):
-        raise UsageError(f"the token: give at least {LEAST_TOKEN} letters, digits or signs, without spaces")
+        raise UsageError(
+            f"the token: give at least {LEAST_TOKEN} signs, of those that a header can carry: ASCII letters, digits and"
+            " punctuation, without spaces"
+        )
     names = {name.lower() for name in allowed}
+    for name in sorted(names):
+        if not re.fullmatch(r"[a-z0-9._-]+", name) and not _is_address(name):
+            raise UsageError(
+                f"--allow-host {pages.printable(name)}: nobody can ask for it by that; give a name alone, as in"
+                " --allow-host example.org, without http://, port or path"
+            )
     if not names and not _is_local(host):
         return Callers(None, token)
     return Callers(frozenset(names | {host.lower()}), token)
@@ -76,13 +85,14 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or one WebSocket."""
-        if scope["type"] == "lifespan":
+        asked = scope["type"], scope.get("method"), scope.get("path")
+        if scope["type"] == "lifespan" or asked == OPEN:
             await self.app(scope, receive, send)
         elif detail := self._misled(scope):
             await refuse(answer(403, detail), scope, receive, send, self.drained)
-        elif self._token is None or scope["path"] in OPEN or self._has_token(scope):
+        elif self._token is None or self._has_token(scope):
             await self.app(scope, receive, send)
-        elif (scope["type"], scope.get("method"), scope["path"]) == ("http", "POST", "/token"):
+        elif asked == ("http", "POST", "/token"):
             sent = await read(receive, LOGIN_BYTES, kept=LOGIN_BYTES)
             await self._log_in(sent, scope)(scope, receive, send)
         else:
@@ -107,11 +117,8 @@ class Access:
         kind, _, sent = (_header(scope, b"authorization") or "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), self._token):
             return True
-        try:
-            kept = SimpleCookie(_header(scope, b"cookie") or "").get(COOKIE)
-        except CookieError:
-            return False
-        return kept is not None and hmac.compare_digest(kept.value.encode(), self._pass.encode())
+        kept = HTTPConnection(scope).cookies.get(COOKIE)
+        return kept is not None and hmac.compare_digest(kept.encode(), self._pass.encode())
 
     def _log_in(self, sent: bytes, scope: Scope) -> Response:
         """What the page that asks for the token sends, a form, -> a cookie that this page's scripts cannot read."""

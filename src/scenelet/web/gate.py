@@ -1,6 +1,7 @@
 """The gate: counts who is inside, turns away whom the limits do not allow, and sends away who keeps others waiting."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
@@ -30,8 +31,14 @@ class Guest:
         self._behind = 0.0
         self._waiting: asyncio.Timeout | None = None
         self._since = 0.0
+        self._whole = self._sent_away = False
         self.held = 0
         """Bytes of its body that are in memory."""
+
+    @property
+    def keeps_waiting(self) -> bool:
+        """Whether the service waits for it now."""
+        return self._waiting is not None
 
     @property
     def behind(self) -> float:
@@ -46,25 +53,32 @@ class Guest:
         Raises:
             Exception: what `late` makes, where the client is too slow, or was sent away.
         """
+        if self._whole:  # the service only asks whether the client has gone
+            return await self._receive()
         clock = asyncio.get_running_loop()
         self._since = clock.time()
+        message = None
         try:
-            async with asyncio.timeout(self._patience - self._behind) as self._waiting:
-                message = await self._receive()
-        except TimeoutError:
-            raise self._late(f"nothing, or too little, came for {self.behind:.0f} s; send faster, or again") from None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience - self._behind) as self._waiting:
+                    message = await self._receive()
         finally:
             self._behind += clock.time() - self._since
             self._waiting = None
+        if message is None or self._sent_away:  # what came in the same moment is too late: the place is another's
+            raise self._late(f"nothing, or too little, came for {self._behind:.0f} s; send faster, or again")
+        if message["type"].startswith("http.") and not message.get("more_body", False):
+            self._whole, self._behind = True, 0.0
+            return message
         brought = len(message.get("body") or message.get("bytes") or b"")
         self._behind = max(0.0, self._behind - brought / self._rate)
         return message
 
     def send_away(self) -> None:
         """Let its wait end now."""
-        if self._waiting is not None:
-            self._behind, self._since = self.behind, asyncio.get_running_loop().time()
-            self._waiting.reschedule(self._since)
+        self._sent_away = True
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(asyncio.get_running_loop().time())
 
 
 class Gate:
@@ -105,7 +119,8 @@ class Gate:
 
     def _made_room(self) -> bool:
         """Send the one away who keeps the service waiting longest, if anyone does."""
-        slowest = max(self._inside - self._leaving, key=lambda guest: guest.behind, default=None)
+        waited_for = (guest for guest in self._inside - self._leaving if guest.keeps_waiting)
+        slowest = max(waited_for, key=lambda guest: guest.behind, default=None)
         if slowest is None or slowest.behind < min(FULL_PATIENCE, self.limits.patience):
             return False
         self._leaving.add(slowest)

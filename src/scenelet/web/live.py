@@ -14,6 +14,7 @@ from scenelet.recordings import Samples
 from scenelet.stream import Decider, Moment, Stream
 from scenelet.web.work import Turns
 
+MOST_DIGITS = 20  # of a whole number in the address
 POLICY, NORMAL = 1008, 1000
 """WebSocket close codes."""
 
@@ -99,8 +100,9 @@ def _query(socket: WebSocket) -> tuple[PcmFormat, float | None]:
         raise UsageError(f"{min(unknown)}: no such parameter; there are sample_rate, channels, format and hop")
     low, high = SAMPLE_RATES
     rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop")
-    if not rate.isdecimal() or not low <= int(rate) <= high:
-        raise UsageError(f"sample_rate={rate}: give the samples' rate, {low} to {high} Hz")
+    # by length first: Python refuses to read thousands of digits, with an error of its own
+    if not rate.isdecimal() or len(rate) > MOST_DIGITS or not low <= int(rate) <= high:
+        raise UsageError(f"sample_rate={rate[:MOST_DIGITS]}: give the samples' rate, {low} to {high} Hz")
     if channels not in ("1", "2"):
         raise UsageError(f"channels={channels}: give 1 or 2")
     form = query.get("format", "f32")

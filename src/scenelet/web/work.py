@@ -20,6 +20,7 @@ from scenelet.web.uploads import Upload
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+HEADERS = 4  # of recordings in a turn
 WINDOWS = 2  # of a recording in a turn
 MOST_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
 
@@ -47,11 +48,6 @@ class Turns:
         call = functools.partial(function, *given, **named)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    @property
-    def free(self) -> bool:
-        """Whether a turn would begin at once."""
-        return not self._free.locked()
-
     def end(self) -> None:
         """Take no more; waits for the turns under way."""
         self._pool.shutdown(cancel_futures=True)
@@ -65,7 +61,7 @@ async def answers(
     picture: bool,
     gone: Callable[[], Awaitable[bool]],
 ) -> list[dict[str, Any]]:
-    """An `Answer` for each recording, without what does not apply.
+    """An `Answer` for each recording, without what does not apply; none where the client has gone at once.
 
     A request has a thread for each of its recordings, and gives it back after every few windows: others wait too.
 
@@ -77,7 +73,13 @@ async def answers(
         picture: also the log-mel of each one's first window.
         gone: whether there is nobody left to be answered.
     """
-    shares = await asyncio.to_thread(lambda: list(_shares(files, max_seconds)))
+    shares: list[float | str] = []
+    heads = _shares(files, max_seconds)
+    while len(shares) < len(files):
+        async with turns:
+            if await gone():
+                return []
+            shares += await turns.run(lambda: list(itertools.islice(heads, HEADERS)))
     mine = asyncio.Semaphore(turns.threads)
 
     async def one(file: Upload, share: float | str) -> dict[str, Any]:
@@ -103,7 +105,12 @@ async def answers(
                 return {"file": file.name, "error": str(error)}
         return {"file": file.name, **(_answer(classifier, np.stack(rows)) if rows else {}), **drawn}
 
-    return await asyncio.gather(*map(one, files, shares))
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(file, share)) for file, share in zip(files, shares, strict=True)]
+    except ExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _rows(classifier: Classifier, file: Upload, max_seconds: float) -> Iterator[Probabilities]:
