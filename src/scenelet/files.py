@@ -65,15 +65,17 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
 def _aside(former: Sequence[Path], files: Iterable[Path]) -> Iterator[None]:
     """Hide files while others take their places; where that fails, put them back, and these away."""
     hidden: dict[Path, Path] = {}
+    all_hidden = False
     try:
         for path in former:
             if path.exists():
                 place = path.with_name(f".{path.name}.{os.getpid()}.former.part")
                 os.replace(path, place)
                 hidden[path] = place
+        all_hidden = True
         yield
     except OSError:
-        if former:
+        if former and all_hidden:
             for path in files:
                 path.unlink(missing_ok=True)
         for path, place in reversed(hidden.items()):
