@@ -63,7 +63,7 @@ WORKS = {
     "features": Work(("features", "list.csv", "--out", "{}/log_mel", "--model", "m.scn", "--shard", "3")),
     "export onnx": Work(("export", "m.scn", "--out", "{}/m.onnx"), before=("export", "esc10", "--out", "{}/m.onnx")),
     "export card": Work(("export", "m.scn", "--out", "{}/m.md"), before=("export", "esc10", "--out", "{}/m.md")),
-    "export header": Work(("export", "m.scn", "--out", "{}/m.h"), before=("export", "m.scn", "--out", "{}/m.h")),
+    "export header": Work(("export", "m.scn", "--out", "{}/m.h"), before=("export", "esc10", "--out", "{}/m.h")),
     "info --plot": Work(("info", ".", "--plot", "{}/sizes.png")),
 }
 

@@ -82,11 +82,12 @@ def from_microphone(device: str | None, channels: int, sample_rate: int | None, 
     Raises:
         ModuleNotFoundError: sounddevice is not installed.
         UsageError: there is no such device, or it cannot be opened so.
+        AudioError: PortAudio, which it calls, is not there.
     """
     try:
         import sounddevice
     except OSError as error:  # it is there, and the library that it calls is not
-        raise UsageError(
+        raise AudioError(
             f"the sound card cannot be used ({error}); install PortAudio (Debian: apt-get install libportaudio2)"
         ) from None
     chosen: Any = int(device) if device is not None and device.isdecimal() else device
