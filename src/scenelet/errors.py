@@ -61,6 +61,10 @@ class OutputError(SceneletError):
     """A result cannot be written."""
 
 
+class BusyError(OutputError):
+    """Another process is at work where a result is to be written."""
+
+
 class RunError(SceneletError):
     """A run folder is missing, incomplete or does not fit the command."""
 

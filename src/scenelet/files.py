@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from scenelet.errors import OutputError
+from scenelet.errors import BusyError, OutputError
 
 STALE_SECONDS = 86_400
 """Nobody writes one file or makes one folder for a day: what is temporary and of that age is a dead process's."""
@@ -121,7 +121,8 @@ def alone(lock: Path, busy: str = "") -> Iterator[None]:
         busy: what is said where another process holds it; empty: its end is waited for.
 
     Raises:
-        OutputError: another process holds it, or it cannot be written.
+        BusyError: another process holds it.
+        OutputError: it cannot be written.
     """
     import filelock
 
@@ -130,7 +131,7 @@ def alone(lock: Path, busy: str = "") -> Iterator[None]:
     try:
         held.acquire()
     except filelock.Timeout:
-        raise OutputError(busy) from None
+        raise BusyError(busy) from None
     except OSError as error:
         raise OutputError(f"{lock.parent}: cannot be written ({error.strerror}); choose another place") from None
     try:

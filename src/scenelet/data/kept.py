@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +20,7 @@ from scenelet.data.cache import identity
 from scenelet.data.measure import Measured, Refused, measure_or_refuse
 from scenelet.data.table import Clip
 from scenelet.errors import AudioError, OutputError
-from scenelet.files import cache_folder, replace_file
+from scenelet.files import alone, cache_folder, replace_file
 from scenelet.parallel import map_processes
 
 FORMAT = 1  # raise it when the same recording is measured otherwise
@@ -68,17 +67,13 @@ def measure_all(
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[bool]:
     """Whether measures can be kept: not where the folder cannot be written, or is in use."""
-    lock = filelock.FileLock(path.with_suffix(".lock"), timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except (OSError, filelock.Timeout):
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with contextlib.ExitStack() as held:
+        writable = True
+        try:
+            held.enter_context(alone(path.with_suffix(".lock"), f"{path}: is in use"))
+        except OutputError:
+            writable = False
+        yield writable
 
 
 class _Lines:

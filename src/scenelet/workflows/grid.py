@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -35,8 +34,8 @@ from scenelet.compression.quantize import WeightFormat
 from scenelet.config import PruneConfig, RunConfig, Settings
 from scenelet.data.splits import Split, fingerprint, make_split
 from scenelet.data.table import ClipTable
-from scenelet.errors import DataError, RunError
-from scenelet.files import make_folder, replace_file
+from scenelet.errors import BusyError, DataError, RunError
+from scenelet.files import alone, make_folder, replace_file
 from scenelet.nn.standardise import Standardised
 from scenelet.recipes.tables import SystemTable
 from scenelet.reports.cells import CellResult, ClipOutcome
@@ -127,17 +126,14 @@ class Store:
     @contextlib.contextmanager
     def claim(self, cell: Cell, wait: bool) -> Iterator[bool]:
         """Hold the cell's training for this process; gives False where another one holds it, unless `wait`."""
-        make_folder(self.folder / "locks")
-        lock = filelock.FileLock(self.folder / "locks" / self._training_key(cell))
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except filelock.Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with contextlib.ExitStack() as held:
+            ours = True
+            try:
+                lock = self.folder / "locks" / self._training_key(cell)
+                held.enter_context(alone(lock, "" if wait else f"{lock}: is held by another process"))
+            except BusyError:
+                ours = False
+            yield ours
 
     def compute(self, cell: Cell, description: str) -> CellResult:
         """Train, fine-tune and measure a cell, going on from what an interrupted call left.
