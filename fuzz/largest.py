@@ -54,7 +54,7 @@ def made(kind: str) -> bytes:
     elif kind == "slow-work":
         nodes, arrays = convolutions(7, 63, 64)
     elif kind == "memory":
-        features, window = FeatureConfig(n_mels=1024, n_fft=1024, hop_length=410), WindowConfig(seconds=600)
+        features, window = FeatureConfig(n_mels=1024, n_fft=1024, hop_length=260), WindowConfig(seconds=380)
         relu = {"op": "Relu", "input": "log_mel", "output": "relu"}
         nodes = [relu, {"op": "Add", "inputs": ["relu", "log_mel"], "output": "sum"}, *end("sum")]
         arrays = {"dense": [3, 2], "bias": [3]}
