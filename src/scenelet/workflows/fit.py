@@ -14,7 +14,7 @@ from scenelet.config import RunConfig, TrainerConfig, setting_keys
 from scenelet.console import quiet, say, working
 from scenelet.data.sources import load_table
 from scenelet.devices import ALONE, Place, find_place
-from scenelet.errors import RunError, UsageError
+from scenelet.errors import ModelFileError, RunError, UsageError
 from scenelet.files import alone
 from scenelet.nn import model_settings
 from scenelet.run_folder import RESUME_MEND, is_begun, require_new
@@ -102,7 +102,12 @@ def fit(
         mean, deviation = sides.band_statistics()
         network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
         # what a model file cannot hold is better known before training than after
-        modelfile.check(pack(network, sides.labels, config.features, config.window))
+        try:
+            modelfile.check(pack(network, sides.labels, config.features, config.window))
+        except ModelFileError as error:
+            raise UsageError(
+                f"what these settings describe fits no model file: {error}; change network, features or window"
+            ) from None
         taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
         if len(sides.train) < devices.world_size:
             raise UsageError(
