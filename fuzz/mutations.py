@@ -1,5 +1,6 @@
 """How each target's inputs are mutated: by the fuzzer's own ways, or in a manner that keeps their frame whole."""
 
+import contextlib
 import random
 from collections.abc import Callable, Mapping
 
@@ -26,8 +27,9 @@ def of(target: str, good: Mapping[int, bytes]) -> Mutator:
         if good and rng.random() < FROM_GOOD:
             data = good[rng.choice(list(good))]
         if target in _OWN:
-            changed = _OWN[target](data, largest, seed, atheris.Mutate)
-            return changed if len(changed) <= largest else data[:largest]
+            with contextlib.suppress(ValueError):  # of a number of thousands of digits Python makes no JSON
+                changed = _OWN[target](data, largest, seed, atheris.Mutate)
+                return changed if len(changed) <= largest else data[:largest]
         return bytes(atheris.Mutate(data, largest))
 
     return mutate
