@@ -13,7 +13,10 @@ from typing import Any
 import crash_works as rooms
 import scenelet
 
-WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+
+from dying import writes_to
+
 HANGS_SECONDS, ENDS_SECONDS = 300.0, 20.0
 """Of a command, after which it hangs; of the workers of a killed process, after which they will not end."""
 CHANGES = 20
@@ -86,14 +89,8 @@ def child(at: int, under: str, told: Path, words: list[str]) -> None:
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal count
-        if event == "open":
-            flags = arguments[2] if isinstance(arguments[2], int) else 0
-            if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                return
-        elif event not in WRITES:
-            return
-        path = os.fspath(arguments[0]) if isinstance(arguments[0], str | os.PathLike) else ""
-        if not path.startswith(under):
+        path = writes_to(event, arguments, under)
+        if not path:
             return
         count += 1
         held.seek(0)

@@ -13,6 +13,18 @@ DIED = 77
 """Exit code of a process that has reached its moment."""
 
 
+def writes_to(event: str, arguments: tuple[Any, ...], below: str) -> str:
+    """Of an audit event: the path below a folder that is about to be written, renamed, removed or cut; or nothing."""
+    if event == "open":
+        flags = arguments[2] if isinstance(arguments[2], int) else 0
+        if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return ""
+    elif event not in WRITES:
+        return ""
+    path = os.fspath(arguments[0]) if isinstance(arguments[0], str | os.PathLike) else ""
+    return path if path.startswith(below) else ""
+
+
 def deaths(work: Callable[[], object], below: Path) -> Iterator[int]:
     """Have a process do `work` and die at its first moment of writing, at its second, ..., until it comes to its end.
 
@@ -52,13 +64,7 @@ def _die_at(moment: int, below: str) -> None:
             os._exit(DIED)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
-            flags = arguments[2] if isinstance(arguments[2], int) else 0
-            if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                return
-        elif event not in WRITES:
-            return
-        if isinstance(arguments[0], str | os.PathLike) and os.fspath(arguments[0]).startswith(below):
+        if writes_to(event, arguments, below):
             reach()
 
     def fsync(file: int) -> None:

@@ -18,8 +18,6 @@ from scenelet.wording import counted
 
 FEW_CLIPS = 10  # of a class
 IMBALANCE = 10.0  # largest class over smallest
-
-
 SUSPECTS = 40  # labels to listen to at most
 
 
