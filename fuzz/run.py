@@ -5,8 +5,11 @@ says how many inputs were tried, how many distinct findings there were, the peak
 """
 
 import argparse
+import contextlib
 import faulthandler
+import functools
 import hashlib
+import io
 import os
 import resource
 import sys
@@ -14,7 +17,9 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "fuzz"), str(ROOT / "tests")]
@@ -25,16 +30,43 @@ WATCHED, HANGS_SECONDS = 1000, 900
 
 import atheris  # noqa: E402
 
-with atheris.instrument_imports(include=["scenelet"], enable_loader_override=False):
+
+@contextlib.contextmanager
+def instrumented() -> Iterator[None]:
+    """What is imported of scenelet meanwhile is watched by the fuzzer, without a line for each module."""
+    watched = atheris.instrument_imports(include=["scenelet"], enable_loader_override=False)
+    with contextlib.redirect_stderr(io.StringIO()), watched:
+        yield
+
+
+with instrumented():
     import mutations
     import targets
+
+
+def loud(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a function that the fuzzer calls: a fault of our own is shown, and ends the process with 2.
+
+    Standard error is closed while it fuzzes, since native libraries talk there, and atheris would wait for ever.
+    """
+
+    @functools.wraps(function)
+    def called(*values: Any) -> Any:
+        try:
+            return function(*values)
+        except Exception:  # noqa: BLE001 it cannot go up: native code called this
+            traceback.print_exc(file=sys.stdout)
+            sys.stdout.flush()
+            os._exit(2)
+
+    return called
 
 
 class Fuzzer:
     """Runs a target over and over, and keeps what it finds."""
 
     def __init__(self, name: str, runs: int, found: Path, summary: Path | None) -> None:
-        with atheris.instrument_imports(include=["scenelet"], enable_loader_override=False):
+        with instrumented():
             self._target = targets.load(name)
         self.name, self.runs, self.found, self.summary = name, runs, found / name, summary
         self._limit = targets.LIMIT_SECONDS
@@ -119,7 +151,8 @@ def main() -> None:
         "-verbosity=0",
     ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
-    atheris.Setup(options, fuzzer.one, custom_mutator=mutations.of(chosen.target, fuzzer.good))
+    mutate = mutations.of(chosen.target, fuzzer.good)
+    atheris.Setup(options, loud(fuzzer.one), custom_mutator=None if mutate is None else loud(mutate))
     atheris.Fuzz()  # does not come back
 
 

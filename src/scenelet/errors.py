@@ -8,6 +8,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from scenelet.wording import printable
+
 LONGEST = 1500
 """Characters of an error: a table's header may be a megabyte."""
 
@@ -21,9 +23,7 @@ class SceneletError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        text = super().__str__()
-        if not text.isprintable():
-            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        text = printable(super().__str__())
         return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 

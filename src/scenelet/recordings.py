@@ -16,7 +16,7 @@ from scenelet.errors import AudioError, CutShortError, EmptyAudioError, TooLongE
 from scenelet.files import visible_files
 from scenelet.pcm import UNKNOWN_BYTES, fault_of
 from scenelet.riff import Recording, Wav24, find_sound, opened
-from scenelet.wording import one_line
+from scenelet.wording import printable
 
 Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
@@ -104,7 +104,7 @@ def find_recordings(folder: Path) -> list[Path]:
     """Every recording in a folder and those below it, see `visible_files`; what is passed over is said."""
 
     def passed_over(path: Path, why: str) -> None:
-        say(f"{one_line(str(path))}: {why}, passed over")
+        say(f"{printable(str(path))}: {why}, passed over")
 
     return visible_files(folder, EXTENSIONS, passed_over)
 
@@ -190,7 +190,7 @@ def _sound_start(file: BinaryIO, name: str) -> int | None:
 
 
 def _name(recording: Recording) -> str:
-    return one_line(str(recording if isinstance(recording, Path) else getattr(recording, "name", "the recording")))
+    return printable(str(recording if isinstance(recording, Path) else getattr(recording, "name", "the recording")))
 
 
 def _reason(error: Any) -> str:

@@ -1,8 +1,9 @@
-"""Numbers as people say them: "14 min", "1 epoch"; and names of files that fit into a line."""
+"""Numbers as people say them: "14 min", "1 epoch"; and texts of strangers that fit into a line."""
 
-import re
+import unicodedata
 
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"
+"""Persian words and families of emoji are written with them."""
 
 
 def duration(seconds: float) -> str:
@@ -22,9 +23,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def one_line(text: str) -> str:
-    """The text with line ends as `\\n`, and so what else moves a terminal's cursor or turns its letters round.
+def printable(text: str) -> str:
+    """A text or a file's name on one line, with escapes for what cannot be seen: `\\n`, `\\x1b`, `\\u202e`.
 
-    The name of a file may hold any of them.
+    They would move a terminal's cursor or turn its letters round. A byte of a name that is no UTF-8 becomes `\\xff`.
     """
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(letter: str) -> str:
+    if letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs":  # spaces of any width
+        return letter
+    if "\udc80" <= letter <= "\udcff":  # as `os.fsdecode` writes the bytes 0x80 to 0xff
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()

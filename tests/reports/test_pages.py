@@ -13,9 +13,9 @@ import pytest
 from made_report import made_report, made_results
 from scenelet.describe import describe
 from scenelet.modelfile import write
-from scenelet.pages import printable
 from scenelet.reports.listening import choose, strongest_windows
 from scenelet.reports.page import Shown, figure_files, report_page
+from scenelet.wording import printable
 from tiny_model import tiny_model
 
 LABELS = ("indoor", "outdoor", "transportation")
@@ -181,9 +181,3 @@ def test_predictions_with_their_windows(hostile: object) -> None:
         assert row["filename"] == result.clip.name
         assert row["probabilities"] == list(result.probabilities)
         assert row["windows"] == [list(window) for window in result.windows]
-
-
-def test_what_cannot_be_shown_is_escaped() -> None:
-    assert printable("a\nb\t\x00") == "a\\nb\\t\\x00"
-    assert printable(os.fsdecode(b"\xff.wav")) == "\\xff.wav"
-    assert printable("Zürich 東京 <b>") == "Zürich 東京 <b>"

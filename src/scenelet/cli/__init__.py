@@ -30,7 +30,6 @@ from scenelet.cli.submit import submit
 from scenelet.cli.train import train
 from scenelet.errors import SceneletError, missing_extra
 from scenelet.process import tune
-from scenelet.wording import one_line
 
 app = App(help="Small models that tell sounds and acoustic scenes apart.")
 COMMANDS: tuple[Command, ...] = (
@@ -83,7 +82,7 @@ def _run() -> int:
     try:
         code: int | None = app(standalone_mode=False)
     except SceneletError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except UsageFault as fault:
         asked_nothing = type(fault).__name__ == "NoArgsIsHelpError"

@@ -9,7 +9,7 @@ import typer
 
 from scenelet.cli.formats import Format
 from scenelet.console import say
-from scenelet.wording import counted, one_line
+from scenelet.wording import counted, printable
 
 
 def check(
@@ -57,7 +57,7 @@ def check(
     else:
         width = max((len(finding.kind) for finding in findings), default=0) + 2
         for finding in findings:
-            print(f"{finding.severity:<8}{finding.kind:<{width}}{one_line(finding.message)}")
+            print(f"{finding.severity:<8}{finding.kind:<{width}}{printable(finding.message)}")
     warnings = counted(len(findings) - errors, "warning")
     say(f"{counted(len(table.clips), 'clip')}: {counted(errors, 'error')}, {warnings}")
     if errors:

@@ -21,7 +21,7 @@ from scenelet.cli.formats import (
     Runtime,
 )
 from scenelet.console import complain, track
-from scenelet.wording import one_line
+from scenelet.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def predict(
         found = recordings(path)
         if not found:
             failed = True
-            complain(f"error: {one_line(shown(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+            complain(f"error: {printable(str(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
         files += found
     for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):
@@ -143,7 +143,7 @@ def print_csv(results: "Results", classifier: "Classifier") -> None:
 
 def print_table(results: "Results", classifier: "Classifier") -> None:
     """A line a recording, for people: the answer and the two next to it, and whether it is unsure."""
-    names = [one_line(shown(file)) for file, _ in results]
+    names = [printable(str(file)) for file, _ in results]
     width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
     for name, (_, prediction) in zip(names, results, strict=True):
         (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])

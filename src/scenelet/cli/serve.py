@@ -33,11 +33,11 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, with a page to try it on."""
     from scenelet.classifier import load, model_path
-    from scenelet.pages import printable
     from scenelet.web.access import callers
     from scenelet.web.limits import Limits
     from scenelet.web.run import serve as run_service
     from scenelet.web.service import create_app
+    from scenelet.wording import printable
 
     give_back_memory()
     largest = parse_bytes("--max-body", max_body)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +22,11 @@ from scenelet.audio import file_windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.console import track
 from scenelet.data.table import Clip
-from scenelet.errors import AudioError, DataError
+from scenelet.errors import AudioError, OutputError
 from scenelet.features import LogMel
-from scenelet.files import cache_folder
+from scenelet.files import alone, cache_folder
 from scenelet.parallel import map_processes
 from scenelet.recordings import unreadable
-from scenelet.wording import one_line
 
 Windows = NDArray[np.float16]
 """(windows, channels, n_mels, frames) of one recording."""
@@ -75,16 +73,15 @@ def load_features(
 
     Raises:
         AudioError: some recordings cannot be read, or changed meanwhile; the others' features stay cached.
-        DataError: the cache cannot be written.
+        OutputError: the cache cannot be written.
     """
     folder = (cache_dir or cache_folder()) / _folder_name(root, features, window)
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / "lock"):
+        with alone(folder / "lock"):
             index = _build(clips, folder, features, window, shape, workers)
     except OSError as error:
-        raise DataError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
+        raise OutputError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
     # a row that a killed build left half written is no part of it
     rows = _rows_on_disk(folder / "windows.f16", 2 * int(np.prod(shape)))
     values = np.memmap(folder / "windows.f16", np.float16, "r", shape=(rows, *shape))
@@ -218,7 +215,7 @@ def identity(clip: Clip) -> str:
     try:
         status = clip.path.stat()
     except OSError as error:
-        raise AudioError(f"{one_line(str(clip.path))}: is gone ({error.strerror}); was it moved meanwhile?") from None
+        raise AudioError(f"{clip.path}: is gone ({error.strerror}); was it moved meanwhile?") from None
     return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
 
 
@@ -229,7 +226,7 @@ def _unless_changed(windows: Windows, clip: Clip, before: str) -> Windows | Audi
             return windows
     except AudioError as error:
         return error
-    return AudioError(f"{one_line(str(clip.path))}: changed while it was read; run the same command again")
+    return AudioError(f"{clip.path}: changed while it was read; run the same command again")
 
 
 def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:

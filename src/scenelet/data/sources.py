@@ -11,7 +11,7 @@ from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, did_you_mean
 from scenelet.recordings import EXTENSIONS
-from scenelet.wording import one_line
+from scenelet.wording import printable
 
 REQUIRED = ("filename", "label")
 TABLE_EXTENSIONS = (".csv", ".tsv")
@@ -173,7 +173,7 @@ def _recordings(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterat
     status = folder.stat()
     own = status.st_dev, status.st_ino
     if own in above:
-        say(f"{one_line(str(folder))}: a link to a folder that it lies in, passed over")
+        say(f"{printable(str(folder))}: a link to a folder that it lies in, passed over")
         return
     for path in _visible(folder):
         if os.path.isdir(path):

@@ -4,11 +4,12 @@ A page is one file that needs no network: styles and scripts are put into it.
 """
 
 import functools
-import os
 from importlib import resources
 
 import jinja2
 from markupsafe import Markup
+
+from scenelet.wording import printable
 
 
 def asset(name: str) -> str:
@@ -21,16 +22,10 @@ def text(package: str, name: str) -> str:
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def printable(text: str) -> str:
-    """A text or a file's name, with escapes for what cannot be shown: control characters, bytes that are no UTF-8."""
-    shown = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-
-
 def render(package: str, template: str, **values: object) -> str:
     """A page from a Jinja template, every value escaped; `asset(NAME)` puts a file of this folder into it.
 
-    The filter `printable` is the function of this name; `{{ value|tojson }}` is safe within a script.
+    The filter `printable` is that of `scenelet.wording`; `{{ value|tojson }}` is safe within a script.
 
     Args:
         package: where the template lies, in a folder `templates` of it, e.g. "scenelet.reports".

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from scenelet.intervals import interval_text
-from scenelet.pages import printable, render
+from scenelet.pages import render
 from scenelet.reports.history import Epoch
+from scenelet.wording import printable
 
 MAX_NAME = 26  # letters of a label that a figure shows
 DIGIT = 7.0  # width at 11 px in a wide typeface, as are the following

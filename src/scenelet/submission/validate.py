@@ -7,6 +7,7 @@ from scenelet.submission.faults import Fault
 from scenelet.submission.form import LABEL, LABEL_FORM, META_ENDING, OUTPUT_ENDING
 from scenelet.submission.validate_meta import MAX_META_BYTES, check_meta
 from scenelet.submission.validate_output import MAX_OUTPUT_BYTES, check_output
+from scenelet.wording import printable
 
 
 def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
@@ -27,7 +28,7 @@ def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
 
 def check_pair(output_name: str, output: bytes, meta_name: str, meta: bytes, *, partial: bool = False) -> list[Fault]:
     """As `check_files`, of names and contents; raises nothing."""
-    output_name, meta_name = _one_line(output_name), _one_line(meta_name)
+    output_name, meta_name = printable(output_name), printable(meta_name)
     faults: list[Fault] = []
     first, second = _label(output_name, OUTPUT_ENDING, faults), _label(meta_name, META_ENDING, faults)
     if first and second and first != second:
@@ -53,7 +54,3 @@ def _read(path: Path, most: int) -> bytes:
             return file.read(most + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a submission's file") from None
-
-
-def _one_line(name: str) -> str:
-    return name if name.isprintable() else repr(name)

@@ -24,7 +24,6 @@ from scenelet.training import divergence
 from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
 from scenelet.training.stored import MEND, read_stored, require_checkpoint
-from scenelet.wording import one_line
 
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
@@ -116,7 +115,7 @@ def train(
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             if last is None or begun.yet or isinstance(error, SceneletError | torch.cuda.OutOfMemoryError):
                 raise
-            raise RunError(f"{last}: cannot be gone on with ({one_line(str(error))}); {MEND}") from error
+            raise RunError(f"{last}: cannot be gone on with ({error}); {MEND}") from error
         except SystemExit:  # what Lightning makes of an interrupt
             if place.follows:
                 raise

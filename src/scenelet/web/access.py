@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scenelet import pages
 from scenelet.errors import UsageError
 from scenelet.web.limits import Limits, answer, read, refuse
+from scenelet.wording import printable
 
 LEAST_TOKEN = 16  # characters
 LOGIN_BYTES = 4096
@@ -66,7 +67,7 @@ def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) ->
     for name in sorted(names):
         if not re.fullmatch(r"[a-z0-9._-]+", name) and not _is_address(name):
             raise UsageError(
-                f"--allow-host {pages.printable(name)}: nobody can ask for it by that; give a name alone, as in"
+                f"--allow-host {printable(name)}: nobody can ask for it by that; give a name alone, as in"
                 " --allow-host example.org, without http://, port or path"
             )
     if not names and not _is_local(host):
@@ -105,7 +106,7 @@ class Access:
         if not name:
             return "the request does not say whom it is for: send one header 'Host'"
         if self.names is not None and name not in self.names and not _is_address(name):
-            shown = pages.printable(name)[:100]
+            shown = printable(name)[:100]
             return f"this service is not known as {shown}; if it should be, start it with --allow-host {shown}"
         origin = _header(scope, b"origin")
         if origin is not None and _origin(origin.lower()) != hosts[0]:

@@ -11,10 +11,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from scenelet.errors import UsageError
-from scenelet.pages import printable
 from scenelet.process import open_files
 from scenelet.web.connections import Door, behind
 from scenelet.web.limits import Limits
+from scenelet.wording import printable
 
 GRACE_SECONDS = 5
 BACKLOG = 2048  # connections that may wait

@@ -6,8 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from scenelet.pages import printable
 from scenelet.web.limits import Limits
+from scenelet.wording import printable
 
 LONGEST_NAME = 255  # characters
 MOST_FIELDS = 10  # beside the recordings
