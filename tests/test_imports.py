@@ -1,5 +1,6 @@
 """What may be loaded when: importing scenelet is light, and running a model never loads PyTorch."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,25 @@ def test_predicting_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
     # what these take to load is more than the prediction itself
     assert not used & {"scipy.signal", "scipy.stats", "scipy.sparse", "librosa", "openvino"}
     assert not used & TRAINING
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there its maker keeps nothing in the user's home")
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_predicting_tells_nobody(tmp_path: Path, tone_set: Path, runtime: str) -> None:
+    """ONNX Runtime would keep an identifier of the machine, and what it reports, in these folders."""
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    modelfile.write(tiny_model(), tmp_path / "m.scn")
+    # with one of these, it is quiet by itself
+    quiet = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    environment |= {"HOME": str(home), "TMPDIR": str(temporary)}
+    words = [str(tmp_path / "m.scn"), str(tone_set.parent / "low0.wav"), "--runtime", runtime]
+    subprocess.run([sys.executable, "-m", "scenelet", "predict", *words], check=True, env=environment)
+    assert [*home.rglob("*"), *temporary.rglob("*")] == []
 
 
 @pytest.mark.parametrize("missing", ["torch", "sklearn", "lightning"])

@@ -146,15 +146,17 @@ def cache_folder() -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, if they are not there.
+    """Make a folder and those above it, if they are not there, and see that it can be written.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or not be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another place") from None
+    if not os.access(path, os.W_OK):  # before hours of work whose result would be lost
+        raise OutputError(f"{path}: the folder cannot be written; choose another place")
 
 
 def visible_files(

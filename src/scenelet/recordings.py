@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scenelet.console import heard, say
 from scenelet.errors import AudioError, CutShortError, EmptyAudioError, TooLongError
 from scenelet.files import visible_files
+from scenelet.ogg import is_cut_short
 from scenelet.pcm import UNKNOWN_BYTES, fault_of
 from scenelet.riff import Recording, Wav24, find_sound, opened
 from scenelet.wording import printable
@@ -172,11 +173,13 @@ def _refuse_what_is_no_file(path: Path, name: str) -> None:
 def _sound_start(file: BinaryIO, name: str) -> int | None:
     """Where the bytes of a WAV's sound start; None: of another format, or not found.
 
-    libsndfile reads a WAV whose data ends early as if it were shorter; a user should know.
+    libsndfile reads a WAV or an Ogg whose data ends early as if it were shorter; a user should know.
     """
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
+    if is_cut_short(file):
+        raise CutShortError(f"{name}: its last page is not whole; the file was cut short, copy it again")
     found = find_sound(file)
     if found is None:
         return None

@@ -1,6 +1,5 @@
 """What runs a network: ONNX Runtime, or OpenVINO where it is installed and asked for."""
 
-import importlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scenelet.errors import UsageError, did_you_mean, missing_extra
 from scenelet.graph import Arrays, to_onnx, without_weights
 from scenelet.nodes import INPUT, OUTPUT, Node, Shape
+from scenelet.silent_imports import import_runtime
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -54,7 +54,7 @@ def require_runtime(runtime: str) -> None:
             f"no runtime is named {runtime!r}{did_you_mean(runtime, _RUNTIMES)}; known: {', '.join(_RUNTIMES)}"
         )
     try:
-        importlib.import_module(runtime)
+        import_runtime(runtime)
     except ModuleNotFoundError as error:
         raise missing_extra(error) or error from None
 
@@ -71,8 +71,7 @@ def make_session(
     Raises:
         ModelFileError: as `scenelet.nodes.shapes`.
     """
-    import onnxruntime
-
+    onnxruntime = import_runtime("onnxruntime")
     graph, weights = without_weights(nodes, arrays, input_shape, fold=fold)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -98,8 +97,7 @@ _FIRST = threading.Lock()
 
 
 def _openvino(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, threads: int, callers: int) -> Network:
-    import openvino
-
+    openvino = import_runtime("openvino")
     core = openvino.Core()
     graph = to_onnx(nodes, arrays, input_shape)
     settings = {

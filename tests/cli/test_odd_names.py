@@ -39,6 +39,7 @@ def test_predict_of_a_folder(command: Command, model: Path, folder: Path, format
         assert f"{folder}/two\nlines.wav" in [row["file"] for row in json.loads(out)]
     else:
         assert f"{folder}/two\nlines.wav" in [row["file"] for row in csv.DictReader(out.splitlines(keepends=True))]
+        assert "\ufffd" not in out  # a byte that is no UTF-8 is escaped as in JSON: the file is found again
 
 
 def test_what_is_no_file_is_told_at_once(command: Command, model: Path, folder: Path) -> None:

@@ -161,7 +161,11 @@ class TestLabels:
         scores = [finding.score for finding in doubted]
         assert scores == sorted(scores, key=lambda score: -(score or 0))
         assert "to the others" in doubted[0].message
-        assert len([f for f in audit(table, 1.0, workers=1, suspects=1, again=False) if f.kind == "label"]) == 1
+        fewer = audit(table, 1.0, workers=1, suspects=1, again=False)
+        assert len([f for f in fewer if f.kind == "label"]) == 1
+        (rest,) = [f for f in fewer if f.kind == "more labels"]
+        assert rest.message.startswith(f"{len(rest.clips)} more label")
+        assert f"`scenelet check --suspects {len(rest.clips) + 1}` lists all" in rest.message
 
     def test_a_side_that_is_held_out_is_not_looked_at(self, scenes: Path) -> None:
         table = load_table(scenes)

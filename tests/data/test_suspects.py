@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from scenelet.data import suspects as module
-from scenelet.data.suspects import Suspect, find_suspects, fit_logistic, parts_of
+from scenelet.data.suspects import Suspect, find_suspects, fit_logistic, parts_of, rare_classes
 from scenelet.data.table import Clip
 from scenelet.data.texture import FRONT_END, LENGTH, texture
 
@@ -104,7 +104,16 @@ def test_too_few_cannot_tell(groups: int, each: int) -> None:
     clips = _clips(groups=groups, each=each)
     reason = find_suspects(clips, [np.zeros(LENGTH, np.float32)] * len(clips))
     assert isinstance(reason, str)
-    assert f"'class 0' has {groups * each} clips of {groups} groups" in reason
+    assert "fewer than two classes have at least 8 clips, of 4 groups" in reason
+    assert rare_classes(clips)["class 0"].startswith(f"{groups * each} clips of {groups} group")
+
+
+def test_a_rare_class_leaves_the_others_compared(textures: list[np.ndarray]) -> None:
+    clips = _clips()
+    clips[4] = replace(clips[4], label="class 1")
+    rare = [replace(clip, name=f"rare {clip.name}", label="rare") for clip in clips[:2]]
+    assert rare_classes([*clips, *rare]) == {"rare": "2 clips of 1 group"}
+    assert find_suspects([*clips, *rare], [*textures, *textures[:2]]) == find_suspects(clips, textures) != []
 
 
 def test_guessing_cannot_tell(rng: np.random.Generator) -> None:

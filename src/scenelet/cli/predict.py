@@ -112,11 +112,6 @@ def recordings(path: Path) -> list[Path]:
     return find_recordings(path) if os.path.isdir(path) else [path]
 
 
-def shown(path: Path) -> str:
-    """The path as text that any terminal takes, whatever bytes are in it."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
 def print_json(results: "Results", classifier: "Classifier") -> None:
     """A list of `{file, label, unsure, probabilities, windows}`."""
     rows = [
@@ -138,7 +133,7 @@ def print_csv(results: "Results", classifier: "Classifier") -> None:
     rows.writerow(["file", "label", "windows", *classifier.labels])
     for file, prediction in results:
         shares = (f"{p:.6f}" for p in prediction.probabilities.values())
-        rows.writerow([shown(file), prediction.label, len(prediction.windows), *shares])
+        rows.writerow([str(file), prediction.label, len(prediction.windows), *shares])
 
 
 def print_table(results: "Results", classifier: "Classifier") -> None:

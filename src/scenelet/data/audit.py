@@ -12,7 +12,7 @@ from scenelet.data.kept import measure_all
 from scenelet.data.measure import Measured
 from scenelet.data.rows import first_few
 from scenelet.data.splits import Split
-from scenelet.data.suspects import SURE, find_suspects
+from scenelet.data.suspects import LEAST_CLIPS, LEAST_GROUPS, SURE, find_suspects, rare_classes
 from scenelet.data.table import SPLITS, Clip, ClipTable
 from scenelet.wording import counted
 
@@ -68,7 +68,16 @@ def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, m
     if isinstance(found, str):
         yield warning("labels not compared", (), f"whether labels are right cannot be told: {found}; listen to some")
         return
-    for suspect in [suspect for suspect in found if suspect.score >= SURE][:most]:
+    if rare := rare_classes(clips):
+        few = ", ".join(f"{label!r} ({size})" for label, size in rare.items())
+        yield warning(
+            "labels not compared",
+            tuple(clip.name for clip in clips if clip.label in rare),
+            f"of too rare a class nobody can tell whether its labels are right: {few}; at least {LEAST_CLIPS} clips, of"
+            f" {LEAST_GROUPS} groups, are needed: listen to them, or record more",
+        )
+    doubted = [suspect for suspect in found if suspect.score >= SURE]
+    for suspect in doubted[:most]:
         name, label = suspect.clip.name, suspect.clip.label
         yield warning(
             "label",
@@ -76,6 +85,12 @@ def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, m
             f"{name}: labelled {label!r}, sounds like {suspect.sounds_like!r} to the others"
             f" ({100 * suspect.score:.0f} % sure); listen to it, then relabel it, drop it or leave it",
             suspect.score,
+        )
+    if more := len(doubted[most:]):
+        yield warning(
+            "more labels",
+            tuple(suspect.clip.name for suspect in doubted[most:]),
+            f"{counted(more, 'more label')} doubted, less surely; `scenelet check --suspects {len(doubted)}` lists all",
         )
 
 
@@ -174,7 +189,7 @@ def _class_findings(table: ClipTable) -> Iterator[Finding]:
             yield warning(
                 "few clips",
                 (),
-                f"class {label!r} has {count} clips; with fewer than {FEW_CLIPS} its accuracy means little:"
+                f"class {label!r} has {counted(count, 'clip')}; with fewer than {FEW_CLIPS} its accuracy means little:"
                 " record more",
             )
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)

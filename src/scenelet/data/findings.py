@@ -30,7 +30,7 @@ class Finding:
         severity: "error": training would stop, or its results would be false; "warning": worth a look.
         kind: "unreadable", "empty", "cut short", "silent", "clipped", "too short", "constant", "dual mono", "offset",
             "band-limited", "tells the class", "duplicate", "near duplicate", "near duplicate across sides", "label",
-            "labels not compared", "shared group", "no split", "few clips" or "imbalance".
+            "more labels", "labels not compared", "shared group", "no split", "few clips" or "imbalance".
         clips: their names.
         message: one sentence.
         score: of a "label", how sure it is that it is wrong, 0.5 (undecided) to 1.

@@ -84,7 +84,7 @@ def _load_csv(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTa
     names = [_name(path, row) for row in rows]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"{path}: {len(twice)} files are listed more than once ({first_few(twice)}); keep one row each")
+        raise DataError(f"{path}: {first_few(twice)}: listed more than once; keep one row each")
     places = [path.parent, path.parent / "audio"] if audio_dir is None else [audio_dir]
     root, missing = min(((place, _missing(place, names)) for place in places), key=lambda found: len(found[1]))
     if missing and require_audio:

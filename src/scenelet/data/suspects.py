@@ -17,6 +17,7 @@ from scipy.special import log_softmax
 
 from scenelet.data.table import Clip
 from scenelet.data.texture import PARTS
+from scenelet.wording import counted
 
 Numbers = NDArray[np.float64]
 
@@ -55,14 +56,17 @@ class Suspect:
 def find_suspects(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]) -> list[Suspect] | str:
     """The clips whose label is not the likeliest, surest first; or why labels cannot be compared.
 
-    The same clips give the same suspects.
+    Clips of `rare_classes` are left out. The same clips give the same suspects.
 
     Args:
         clips: some of a table's.
         textures: (`scenelet.data.texture.LENGTH`,) of each.
     """
-    if reason := too_few(clips):
-        return reason
+    rare = rare_classes(clips)
+    textures = [texture for clip, texture in zip(clips, textures, strict=True) if clip.label not in rare]
+    clips = [clip for clip in clips if clip.label not in rare]
+    if len({clip.label for clip in clips}) < 2:
+        return f"fewer than two classes have at least {LEAST_CLIPS} clips, of {LEAST_GROUPS} groups"
     labels = sorted({clip.label for clip in clips})
     targets = np.array([labels.index(clip.label) for clip in clips])
     probabilities = held_out_probabilities(np.stack(textures), targets, parts_of(clips))
@@ -79,19 +83,15 @@ def find_suspects(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]
     return sorted(found, key=lambda suspect: (-suspect.score, suspect.clip.name))
 
 
-def too_few(clips: Sequence[Clip]) -> str | None:
-    """Why labels cannot be compared with the others' (a class with few clips or groups); None: they can."""
+def rare_classes(clips: Sequence[Clip]) -> dict[str, str]:
+    """Label -> "2 clips of 1 group" of the classes that are too rare to know what they sound like without one part."""
     count = Counter(clip.label for clip in clips)
     groups = Counter(label for label, _ in {(clip.label, clip.group) for clip in clips})
-    if len(count) < 2:
-        return "there are fewer than two classes"
-    for label in sorted(count):
-        if count[label] < LEAST_CLIPS or groups[label] < LEAST_GROUPS:
-            return (
-                f"class {label!r} has {count[label]} clips of {groups[label]} groups"
-                f" (at least {LEAST_CLIPS} of {LEAST_GROUPS} are needed)"
-            )
-    return None
+    return {
+        label: f"{counted(count[label], 'clip')} of {counted(groups[label], 'group')}"
+        for label in sorted(count)
+        if count[label] < LEAST_CLIPS or groups[label] < LEAST_GROUPS
+    }
 
 
 def parts_of(clips: Sequence[Clip]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from scenelet.front_graph import WAVEFORM, FrontGraph
 from scenelet.graph import to_onnx
 from scenelet.nodes import INPUT, OUTPUT
 from scenelet.scene_model import SceneModel
+from scenelet.silent_imports import import_runtime
 
 GraphInput = Literal["log-mel", "waveform"]
 Values = NDArray[np.float32]
@@ -126,8 +127,7 @@ def made_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
 
 def run_onnxruntime(exported: bytes, name: str) -> Callable[[Values], Values]:
     """An exported file, ready to be called by ONNX Runtime on the CPU."""
-    import onnxruntime
-
+    onnxruntime = import_runtime("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
@@ -139,8 +139,7 @@ def run_onnxruntime(exported: bytes, name: str) -> Callable[[Values], Values]:
 
 
 def _run_openvino(exported: bytes, name: str) -> Callable[[Values], Values]:
-    import openvino
-
+    openvino = import_runtime("openvino")
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(exported), "CPU", settings)
