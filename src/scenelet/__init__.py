@@ -4,6 +4,7 @@
 rooms that train.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from scenelet._version import __version__ as __version__
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from scenelet.classifier import Prediction as Prediction
     from scenelet.classifier import load as load
     from scenelet.workflows.estimator import SceneClassifier as SceneClassifier
+
+# ONNX Runtime would report to its maker, and looks here once, when the first package loads it (torchmetrics is one)
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Classifier", "Prediction", "SceneClassifier", "__version__", "load"]
 

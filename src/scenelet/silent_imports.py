@@ -9,8 +9,6 @@ import os
 import sys
 from types import ModuleType
 
-SWITCH = "ORT_DISABLE_TELEMETRY"
-"""ONNX Runtime looks at this variable once, when it is loaded; who sets it to 0 lets it report."""
 REPORTER = "openvino_telemetry"
 
 
@@ -22,11 +20,10 @@ def import_runtime(name: str) -> ModuleType:
     """
     if name == "openvino":
         return _openvino()
-    os.environ.setdefault(SWITCH, "1")
-    onnxruntime = importlib.import_module("onnxruntime")
-    if os.environ[SWITCH] == "1":
-        onnxruntime.disable_telemetry_events()  # Windows has no variable for it
-    return onnxruntime
+    module = importlib.import_module("onnxruntime")
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # set by `scenelet/__init__.py`; Windows does not know it
+        module.disable_telemetry_events()
+    return module
 
 
 def _openvino() -> ModuleType:
