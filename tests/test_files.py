@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scenelet.errors import OutputError
-from scenelet.files import replace_files
+from scenelet.files import make_folder, replace_files
 
 
 @pytest.mark.parametrize("fails", range(6))  # three former files are hidden, then three new ones get their names
@@ -43,3 +43,9 @@ def test_the_last_is_away_while_the_others_change(tmp_path: Path, monkeypatch: p
     replace_files({tmp_path / name: "new" for name in names}, gone=[tmp_path / "gone"])
     assert seen == [False] * 6 + [True]
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "new")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # as on a read-only disk, for root too
+    with pytest.raises(OutputError, match="the folder cannot be written; choose another place"):
+        make_folder(tmp_path)
