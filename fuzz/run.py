@@ -152,7 +152,7 @@ def main() -> None:
     ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
     mutate = mutations.of(chosen.target, fuzzer.good)
-    atheris.Setup(options, loud(fuzzer.one), custom_mutator=None if mutate is None else loud(mutate))
+    atheris.Setup(options, loud(fuzzer.one), custom_mutator=loud(mutate))
     atheris.Fuzz()  # does not come back
 
 
