@@ -36,6 +36,7 @@ package: $(INSTALLED)
 FUZZED = table tau recipe systems details output manifest parquet checkpoint record cache part listed stream recording
 fuzz: $(INSTALLED)
 	$(BIN)/python fuzz/run.py scn --runs 3000
+	$(BIN)/python fuzz/run.py model --runs 300
 	$(BIN)/python fuzz/run.py meta --runs 300
 	for target in $(FUZZED); do $(BIN)/python fuzz/run.py $$target --runs 1000 || exit 1; done
 

@@ -7,7 +7,9 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,18 @@ import soundfile
 from hypothesis import settings
 
 from browser import ARGUMENTS, executable
+from scenelet.silent_imports import import_runtime
 
 settings.register_profile("any machine", deadline=None)  # no test depends on how long it takes
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def openvino() -> ModuleType:
+    """The package, where it is installed, imported as scenelet does: it tells nobody."""
+    if find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
+    return import_runtime("openvino")
 
 
 @pytest.fixture(autouse=True, scope="session")

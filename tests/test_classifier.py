@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -99,8 +100,7 @@ def test_many_recordings_give_what_each_gives(classifier: Classifier, tmp_path: 
     assert sum(isinstance(prediction, AudioError) for prediction in found) == 1
 
 
-def test_openvino_gives_the_probabilities_in_its_precision(classifier: Classifier) -> None:
-    pytest.importorskip("openvino")
+def test_openvino_gives_the_probabilities_in_its_precision(openvino: ModuleType, classifier: Classifier) -> None:
     other = Classifier(classifier.model, threads=2, runtime="openvino")
     samples = noise(2, 5000)
     for found in (other.predict_proba(samples, RATE), other.predict_proba(samples[:, :1600], RATE)):
@@ -110,8 +110,9 @@ def test_openvino_gives_the_probabilities_in_its_precision(classifier: Classifie
     np.testing.assert_allclose(other.predict_proba(samples, RATE), expected, atol=0.03)
 
 
-def test_openvinos_first_inference_is_not_two_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    openvino = pytest.importorskip("openvino")
+def test_openvinos_first_inference_is_not_two_threads_at_once(
+    openvino: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     infer, threads = openvino.InferRequest.infer, []
 
     def recorded(*arguments: object, **settings: object) -> object:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,8 @@ def test_predicting_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "training"])
 def test_running_tells_nobody(tmp_path: Path, tone_set: Path, runtime: str) -> None:
     """ONNX Runtime would keep an identifier of the machine, and what it reports, in these folders."""
-    if runtime == "openvino":
-        pytest.importorskip("openvino")
+    if runtime == "openvino" and find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.mkdir()
     temporary.mkdir()
