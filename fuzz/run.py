@@ -151,8 +151,8 @@ def main() -> None:
         "-verbosity=0",
     ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
-    mutate = mutations.of(chosen.target, fuzzer.good)
-    atheris.Setup(options, loud(fuzzer.one), custom_mutator=loud(mutate))
+    mutate = loud(mutations.of(chosen.target, fuzzer.good))
+    atheris.Setup(options, loud(fuzzer.one), custom_mutator=mutate)
     atheris.Fuzz()  # does not come back
 
 

@@ -130,6 +130,7 @@ def _open(recording: Recording) -> Iterator[tuple[soundfile.SoundFile, soundfile
             if isinstance(recording, Path):
                 _refuse_what_is_no_file(recording, name)
             data = stack.enter_context(opened(recording))
+            _refuse_empty_or_cut_ogg(data, name)
             start = _sound_start(data, name)
             file = stack.enter_context(_sound_file(recording, data))
             # libsndfile is slow at these
@@ -170,20 +171,23 @@ def _refuse_what_is_no_file(path: Path, name: str) -> None:
     raise AudioError(f"{name}: no such file")
 
 
-def _sound_start(file: BinaryIO, name: str) -> int | None:
-    """Where the bytes of a WAV's sound start; None: of another format, or not found.
-
-    libsndfile reads a WAV or an Ogg whose data ends early as if it were shorter; a user should know.
-    """
-    size = file.seek(0, os.SEEK_END)
-    if size == 0:
+def _refuse_empty_or_cut_ogg(file: BinaryIO, name: str) -> None:
+    """libsndfile reads an Ogg that ends early as if it were shorter; a user should know."""
+    if file.seek(0, os.SEEK_END) == 0:
         raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
     if is_cut_short(file):
         raise CutShortError(f"{name}: its last page is not whole; the file was cut short, copy it again")
+
+
+def _sound_start(file: BinaryIO, name: str) -> int | None:
+    """Where the bytes of a WAV's sound start; None: of another format, or not found.
+
+    libsndfile reads a WAV whose data ends early as if it were shorter; a user should know.
+    """
     found = find_sound(file)
     if found is None:
         return None
-    start, length = found
+    (start, length), size = found, file.seek(0, os.SEEK_END)
     if not 0 <= length - UNKNOWN_BYTES <= 0xFFFFFFFF - UNKNOWN_BYTES and start + length > size:
         raise CutShortError(
             f"{name}: {start + length - size} of {length} bytes of sound are missing;"

@@ -90,7 +90,7 @@ def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, m
         yield warning(
             "more labels",
             tuple(suspect.clip.name for suspect in doubted[most:]),
-            f"{counted(more, 'more label')} doubted, less surely; `scenelet check --suspects {len(doubted)}` lists all",
+            f"{counted(more, 'more label')} doubted; `scenelet check --suspects {len(doubted)}` lists all",
         )
 
 
