@@ -27,7 +27,7 @@ def serve(
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(envvar="SCENELET_TOKEN", help="Secret that each request but /health must bring; @FILE reads a file."),
+        typer.Option(envvar="SCENELET_TOKEN", help="Secret for all requests but /health; @FILE reads a file."),
     ] = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
