@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
-CODE = src tests fuzz bench docs/conf.py docs/extensions docs/walkthrough.ipynb
+CODE = src tests fuzz benchmarks tools docs/conf.py docs/_ext docs/walkthrough.ipynb
 
 .PHONY: demo results test fuzz docs audit package chromium lint types imports unit format clean
 
@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 
 # Lists the commands behind docs/results.md and their minutes; with ESC10=FOLDER it runs them, into results/.
 results: $(INSTALLED)
-	$(BIN)/python bench/results.py $(if $(ESC10),$(ESC10) --out results)
+	$(BIN)/python tools/results.py $(if $(ESC10),$(ESC10) --out results)
 
 test: lint types imports unit
 
@@ -30,7 +30,7 @@ audit:
 
 # Wheel and sdist, each in a clean environment, with each extra alone: takes a while, and gigabytes on their way.
 package: $(INSTALLED)
-	$(BIN)/python bench/install.py
+	$(BIN)/python tools/check_packages.py
 
 # A short round of every fuzz target, the same inputs each time: what it finds ends it, and lies in found/. Linux only.
 FUZZED = table tau recipe systems details output manifest parquet checkpoint record cache part listed stream recording

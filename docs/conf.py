@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SOURCE = str(HERE.parent / "src")
 # What is documented, and what the notebook runs, is the code beside these pages, whatever is installed.
-sys.path[:0] = [SOURCE, str(HERE / "extensions")]
+sys.path[:0] = [SOURCE, str(HERE / "_ext")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
 
 project, author = "scenelet", "The scenelet authors"
@@ -19,17 +19,17 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "commands",  # these five are ours, in docs/extensions
+    "commands",  # these five are ours, in docs/_ext
     "links",
     "mathml",
     "offline",
     "signatures",
 ]
-exclude_patterns = ["_build", "extensions"]
+exclude_patterns = ["_build", "_ext"]
 
 html_theme = "furo"
 html_title = "scenelet"
-html_static_path = ["site"]
+html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False

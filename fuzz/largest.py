@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from scenelet.classifier import Classifier  # noqa: E402
-from scenelet.coding import shorten  # noqa: E402
-from scenelet.front_end import FeatureConfig, WindowConfig  # noqa: E402
-from scenelet.modelfile import FORMAT_VERSION, MAGIC, decode  # noqa: E402
+from scenelet.config.frontend import FeatureConfig, WindowConfig  # noqa: E402
+from scenelet.inference.classifier import Classifier  # noqa: E402
+from scenelet.model.codec import shorten  # noqa: E402
+from scenelet.model.file import FORMAT_VERSION, MAGIC, decode  # noqa: E402
 
 Json = dict[str, Any]
 PAPER = FeatureConfig(n_mels=256)

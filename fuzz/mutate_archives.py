@@ -4,7 +4,7 @@ import io
 import random
 import zipfile
 
-from mutate_models import Bytes, mutate_one
+from fuzz.mutate_models import Bytes, mutate_one
 
 
 def mutate(data: bytes, largest: int, seed: int, mutate_bytes: Bytes) -> bytes:

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from scenelet.coding import restore
 from scenelet.errors import ModelFileError
-from scenelet.modelfile import FORMAT_VERSION, MAGIC
+from scenelet.model.codec import restore
+from scenelet.model.file import FORMAT_VERSION, MAGIC
 
 START = struct.Struct("<8sIIII")
 CHECKSUM = 32

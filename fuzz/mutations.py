@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 import atheris
 
-import mutate_archives
-import mutate_models
+from fuzz import mutate_archives, mutate_models
 
 Mutator = Callable[[bytes, int, int], bytes]
 FROM_GOOD = 0.6

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "fuzz"), str(ROOT / "tests")]
-CORPUS = ROOT / "tests" / "corpus"
+sys.path[:0] = [str(ROOT / "src"), str(ROOT), str(ROOT / "tests")]
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 KEPT = 256
 WATCHED, HANGS_SECONDS = 1000, 900
 """After how long so many inputs are given up, with a traceback."""
@@ -40,8 +40,7 @@ def instrumented() -> Iterator[None]:
 
 
 with instrumented():
-    import mutations
-    import targets
+    from fuzz import mutations, targets
 
 
 def loud(function: Callable[..., Any]) -> Callable[..., Any]:

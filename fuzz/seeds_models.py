@@ -1,8 +1,8 @@
 """Model files that fuzzing begins with: one network of each kind, in several encodings."""
 
-from scenelet import modelfile
+from helpers.tiny_model import changed, model_of, random_network, tiny_model
 from scenelet.config import WindowConfig
-from tiny_model import changed, model_of, random_network, tiny_model
+from scenelet.model import file as modelfile
 
 
 def _models() -> list[bytes]:

@@ -8,9 +8,9 @@ import pyarrow
 import torch
 from pyarrow import parquet
 
+from fuzz.targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
 from scenelet.config import PruneConfig
-from scenelet.workflows.shrink import Trial
-from targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
+from scenelet.training.compression.search import Trial
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:

@@ -6,9 +6,9 @@ from importlib import resources
 import pyarrow
 from pyarrow import parquet
 
-from scenelet.submission.details import EXAMPLE
-from scenelet.submission.form import COLUMNS
-from targets import SEPARATOR
+from fuzz.targets import SEPARATOR
+from scenelet.evaluation.submission.details import EXAMPLE
+from scenelet.evaluation.submission.form import COLUMNS
 
 
 def _tables() -> list[bytes]:
@@ -27,14 +27,14 @@ def _tau() -> list[bytes]:
 
 
 def _recipes() -> list[bytes]:
-    files = resources.files("scenelet.recipes")
+    files = resources.files("scenelet.config.recipes")
     texts = [files.joinpath(f"{name}.toml").read_bytes() for name in ("small", "tiny", "pruned_a")]
     changes = [b"schedule.epochs=20", b"split.fold=1+2", b"network.stem_stride=[2, 4]", b"mixing.mode=none"]
     return [*texts, SEPARATOR.join([texts[0], *changes])]
 
 
 def _systems() -> list[bytes]:
-    folder = resources.files("scenelet.recipes").joinpath("tables")
+    folder = resources.files("scenelet.config.recipes").joinpath("tables")
     return [file.read_bytes() for file in sorted(folder.iterdir(), key=str) if file.is_file()]
 
 

@@ -1,7 +1,7 @@
 """What is fuzzed: each target takes a file's bytes, reads them as a user's command would, and says what came of it.
 
 A target returns one word for the statistics. A SceneletError in one printable line is what a bad file should meet;
-anything else that comes out is a finding. Importable without atheris: `tests/test_corpus.py` replays through these.
+anything else that comes out is a finding. Importable without atheris: `tests/fuzz/test_corpus.py` replays through these.
 """
 
 import importlib
@@ -11,8 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scenelet.errors import SceneletError
-from scenelet.wording import printable
+from scenelet.errors import SceneletError, printable
 
 Target = Callable[[bytes], str]
 LIMIT_SECONDS = 2.0
@@ -90,13 +89,13 @@ GROUPS = {
 
 def load(name: str) -> Target:
     """A target; its group is imported here, so that no other one takes memory, and a fuzzer can instrument it."""
-    target: Target = importlib.import_module(f"targets_{group(name)}").TARGETS[name]
+    target: Target = importlib.import_module(f"fuzz.targets_{group(name)}").TARGETS[name]
     return target
 
 
 def seeds(name: str) -> list[bytes]:
     """Small good files of a target's kind."""
-    made: list[bytes] = importlib.import_module(f"seeds_{group(name)}").SEEDS[name]()
+    made: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
     return made
 
 

@@ -2,9 +2,9 @@
 
 import io
 
-from scenelet.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, wav_header
-from scenelet.recordings import blocks, info
-from targets import Target, outcome
+from fuzz.targets import Target, outcome
+from scenelet.audio.io import blocks, info
+from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, wav_header
 
 MOST_SECONDS = 60.0
 

@@ -2,14 +2,14 @@
 
 import json
 
-from scenelet import modelfile
-from scenelet.classifier import Classifier
-from scenelet.costs import macs
-from scenelet.describe import describe
+from fuzz.targets import PLACE, Target, outcome
 from scenelet.export.c_header import c_header
-from scenelet.export.card import card
+from scenelet.export.model_card import card
 from scenelet.export.onnx_file import made_windows, onnx_bytes
-from targets import PLACE, Target, outcome
+from scenelet.inference.classifier import Classifier
+from scenelet.model import file as modelfile
+from scenelet.model.costs import macs
+from scenelet.model.summary import describe
 
 FRAME = ("not a scenelet model", "cut short", "its checksum", "is empty", "format version", "larger than the")
 """In the errors of a file whose frame is wrong, so that nothing behind it is looked at."""

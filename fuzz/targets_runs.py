@@ -8,25 +8,25 @@ from pathlib import Path
 
 import torch
 
+from fuzz.targets import PLACE, Target, outcome
+from helpers.tiny_model import changed, tiny_model
+from scenelet.bulk.job import INPUTS, MODEL, Job, Task, read_job
+from scenelet.bulk.job import RECORD as JOB
+from scenelet.bulk.run import count_errors
+from scenelet.bulk.storage import Folder
+from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
-from scenelet.data.cache import _read_index, band_statistics, load_features
-from scenelet.data.table import Clip
-from scenelet.front_end import FeatureConfig, WindowConfig
-from scenelet.modelfile import encode
-from scenelet.reports.comparison_files import require_same
-from scenelet.reports.history import read_history
-from scenelet.run_folder import METRICS, RECORD, SPLIT
-from scenelet.scale.job import INPUTS, MODEL, Job, Task, read_job
-from scenelet.scale.job import RECORD as JOB
-from scenelet.scale.run import count_errors
-from scenelet.scale.storage import Folder
-from scenelet.scale.work import Worker
-from scenelet.submission.meta import read_report
-from scenelet.training.run import DataRecord, RunRecord, read_metrics, read_record
-from scenelet.training.stored import read_stored, require_checkpoint, require_state
-from scenelet.workflows.shrink import CHOICE, chosen_before
-from targets import PLACE, Target, outcome
-from tiny_model import changed, tiny_model
+from scenelet.config.frontend import FeatureConfig, WindowConfig
+from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.data.clips import Clip
+from scenelet.data.feature_cache import _read_index, band_statistics, load_features
+from scenelet.evaluation.history import read_history
+from scenelet.evaluation.submission.meta import read_report
+from scenelet.experiments.report import require_same
+from scenelet.model.file import encode
+from scenelet.training.checkpoint import read_stored, require_checkpoint, require_state
+from scenelet.training.compression.search import CHOICE, chosen_before
+from scenelet.training.run_record import DataRecord, RunRecord, read_metrics, read_record
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scenelet.data.sources import load_table
-from scenelet.recipes import load_recipe
-from scenelet.recipes.tables import load_table_of_systems
-from scenelet.scale.manifest import inputs
-from scenelet.submission.details import read_details
-from scenelet.submission.faults import Fault
-from scenelet.submission.validate_meta import check_meta
-from scenelet.submission.validate_output import check_output
-from targets import PLACE, Target, outcome, parts
+from fuzz.targets import PLACE, Target, outcome, parts
+from scenelet.bulk.manifest import inputs
+from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
+from scenelet.evaluation.submission.details import read_details
+from scenelet.evaluation.submission.faults import Fault
+from scenelet.evaluation.submission.validate_meta import check_meta
+from scenelet.evaluation.submission.validate_output import check_output
+from scenelet.experiments.systems import load_table_of_systems
 
 
 def table(data: bytes) -> str:

@@ -17,8 +17,8 @@ import pytest
 import soundfile
 from hypothesis import settings
 
-from browser import ARGUMENTS, executable
-from scenelet.silent_imports import import_runtime
+from helpers.browser import ARGUMENTS, executable
+from scenelet.inference.telemetry import import_runtime
 
 settings.register_profile("any machine", deadline=None)  # no test depends on how long it takes
 settings.load_profile("any machine")

@@ -1,41 +1,43 @@
-"""scenelet: small models that tell sounds and acoustic scenes apart.
+"""scenelet: small models that classify sounds and acoustic scenes.
 
-`import scenelet` is light; what is big is loaded when it is first used, and PyTorch only by the
-rooms that train.
+`import scenelet` is light. Each name below is loaded when it is first used, and only the names that train import PyTorch.
 """
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from scenelet._version import __version__ as __version__
+__version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from scenelet.classifier import Classifier as Classifier
-    from scenelet.classifier import Prediction as Prediction
-    from scenelet.classifier import load as load
-    from scenelet.workflows.estimator import SceneClassifier as SceneClassifier
-
-# ONNX Runtime would report to its maker, and looks here once, when the first package loads it (torchmetrics is one)
+# ONNX Runtime reads this variable once, when the first package loads it. torchmetrics is one such package.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+if TYPE_CHECKING:
+    from scenelet.inference.classifier import Classifier as Classifier
+    from scenelet.inference.classifier import Prediction as Prediction
+    from scenelet.inference.classifier import load as load
+    from scenelet.training.estimator import SceneClassifier as SceneClassifier
+
+_MODULES = {
+    "Classifier": "scenelet.inference.classifier",
+    "Prediction": "scenelet.inference.classifier",
+    "SceneClassifier": "scenelet.training.estimator",
+    "load": "scenelet.inference.classifier",
+}
 __all__ = ["Classifier", "Prediction", "SceneClassifier", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Classifier", "Prediction", "load"):
-        from scenelet import classifier
-
-        return getattr(classifier, name)
-    if name == "SceneClassifier":
-        return _scene_classifier()
-    raise AttributeError(f"module 'scenelet' has no attribute {name!r}")
-
-
-def _scene_classifier() -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'scenelet' has no attribute {name!r}")
     try:
-        from scenelet.workflows.estimator import SceneClassifier
+        module = importlib.import_module(_MODULES[name])
     except ModuleNotFoundError as error:
         from scenelet.errors import missing_extra
 
         raise missing_extra(error) or error from None
-    return SceneClassifier
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

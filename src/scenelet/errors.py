@@ -6,9 +6,11 @@ prints it and ends with `exit_code`: 1 when the work failed, 2 when the command 
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 
-from scenelet.wording import printable
+_JOINERS = "\u200c\u200d"
+"""Persian words and families of emoji are written with them."""
 
 LONGEST = 1500
 """Characters of an error: a table's header may be a megabyte."""
@@ -118,3 +120,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def printable(text: str) -> str:
+    """A text or a file's name on one line, with escapes for what cannot be seen: `\\n`, `\\x1b`, `\\u202e`.
+
+    They would move a terminal's cursor or turn its letters round. A byte of a name that is no UTF-8 becomes `\\xff`.
+    """
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(letter: str) -> str:
+    if letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs":  # spaces of any width
+        return letter
+    if "\udc80" <= letter <= "\udcff":  # as `os.fsdecode` writes the bytes 0x80 to 0xff
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scenelet import modelfile
+from helpers.tiny_model import tiny_model
 from scenelet.cli import main
-from tiny_model import tiny_model
+from scenelet.model import file as modelfile
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pyarrow import dataset
 
-from archive import Archive, make_archive
-from scenelet import modelfile
+from helpers.archives import Archive, make_archive
+from helpers.tiny_model import tiny_model
 from scenelet.cli import main
-from tiny_model import tiny_model
+from scenelet.model import file as modelfile
 
 
 @pytest.fixture(scope="module")

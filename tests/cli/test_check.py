@@ -9,7 +9,7 @@ import soundfile
 import typer
 
 from scenelet.cli.check import check
-from scenelet.cli.formats import Format
+from scenelet.cli.options import Format
 from scenelet.errors import DataError
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from scenelet.cli import completion
 from scenelet.config import setting_keys
-from scenelet.recipes import list_recipes
-from scenelet.workflows.evaluate import SPLITS
+from scenelet.config.recipes import list_recipes
+from scenelet.evaluation.evaluate import SPLITS
 
 SCRIPT = """
 import sys

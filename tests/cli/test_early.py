@@ -13,7 +13,7 @@ Command = Callable[..., tuple[int, str, str]]
 def no_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loads what loads PyTorch fails, and not with an error of ours."""
     for verb in ("fit", "compress", "reproduce", "demo"):
-        monkeypatch.setitem(sys.modules, f"scenelet.workflows.{verb}", None)
+        monkeypatch.setitem(sys.modules, f"scenelet.training.{verb}", None)
 
 
 @pytest.mark.usefixtures("no_verbs")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from scenelet import modelfile
-from scenelet.classifier import load
-from tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model
+from scenelet.inference.classifier import load
+from scenelet.model import file as modelfile
 
 Command = Callable[..., tuple[int, str, str]]
 FIGURES = {"confusion.svg", "classes.svg", "reliability.svg"}
@@ -107,7 +107,7 @@ def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: 
 def test_nothing_is_drawn_without_a_folder(
     command: Command, model: Path, places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scenelet.workflows.evaluate._pages", lambda *_: pytest.fail("drawn for nobody"))
+    monkeypatch.setattr("scenelet.evaluation.evaluate._pages", lambda *_: pytest.fail("drawn for nobody"))
     assert command("evaluate", model, places)[0] == 0
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 import pytest
 
-from scenelet import modelfile
-from scenelet.classifier import load
+from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig
 from scenelet.export import onnx_file
 from scenelet.export.c_header import c_header
-from scenelet.export.card import card
+from scenelet.export.model_card import card
 from scenelet.export.onnx_file import Agreement, onnx_bytes
-from tiny_model import changed, tiny_model
+from scenelet.inference.classifier import load
+from scenelet.model import file as modelfile
 
 RUNTIMES = ["ONNX Runtime", *(["OpenVINO"] if find_spec("openvino") else [])]
 

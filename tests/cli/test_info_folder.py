@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from scenelet import modelfile
-from scenelet.cli.formats import Format
+from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.info import info
-from scenelet.console import quiet
-from scenelet.costs import macs
-from scenelet.describe import Summary
+from scenelet.cli.options import Format
 from scenelet.errors import ModelFileError, UsageError
-from scenelet.reports.sizes import plot_sizes
-from scenelet.sizes import sizes
-from tiny_model import changed, tiny_model
+from scenelet.evaluation.size_plot import plot_sizes
+from scenelet.model import file as modelfile
+from scenelet.model.costs import macs
+from scenelet.model.sizes import sizes
+from scenelet.model.summary import Summary
+from scenelet.utils.console import quiet
 
 FIGURES = {"clips": 80, "accuracy": 0.8, "macro_accuracy": 0.75, "log_loss": 0.5}
 PNG = b"\x89PNG"

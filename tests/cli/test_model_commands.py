@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import typer
 
-from scenelet import modelfile
-from scenelet.classifier import load
+from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.export import export
 from scenelet.cli.info import info
 from scenelet.cli.predict import predict
-from scenelet.costs import macs, peak_activation_bytes
 from scenelet.errors import ModelFileError
-from scenelet.scene_model import TrainingCounts
-from scenelet.sizes import file_parts, sizes
-from tiny_model import changed, tiny_model
+from scenelet.inference.classifier import load
+from scenelet.model import file as modelfile
+from scenelet.model.costs import macs, peak_activation_bytes
+from scenelet.model.scene_model import TrainingCounts
+from scenelet.model.sizes import file_parts, sizes
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_predict_a_folder_as_json(model: Path, folder: Path, capsys: pytest.Capt
 
 
 def predict_format(name: str) -> object:
-    from scenelet.cli.formats import RowFormat
+    from scenelet.cli.options import RowFormat
 
     return RowFormat(name)
 
@@ -96,7 +96,7 @@ def test_labels_and_names_are_not_markup(tmp_path: Path, folder: Path, capsys: p
 
 
 def info_json(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
-    from scenelet.cli.formats import Format
+    from scenelet.cli.options import Format
 
     info(str(path), Format.json)
     return json.loads(capsys.readouterr().out)

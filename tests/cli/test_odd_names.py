@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from odd_cases import cases
-from odd_recordings import READ, wav
+from helpers.odd_cases import cases
+from helpers.odd_recordings import READ, wav
 
 Command = Callable[..., tuple[int, str, str]]
 

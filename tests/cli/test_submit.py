@@ -12,12 +12,12 @@ import pytest
 import soundfile
 import yaml
 
-from scenelet import modelfile
-from scenelet.classifier import load
-from scenelet.scene_model import TrainingCounts
-from scenelet.submission.details import EXAMPLE
-from scenelet.submission.form import LABELS
-from tiny_model import changed, tiny_model
+from helpers.tiny_model import changed, tiny_model
+from scenelet.evaluation.submission.details import EXAMPLE
+from scenelet.evaluation.submission.form import LABELS
+from scenelet.inference.classifier import load
+from scenelet.model import file as modelfile
+from scenelet.model.scene_model import TrainingCounts
 
 LABEL = "Lastname_INST_task1b_1"
 Run = Callable[..., tuple[int, str, str]]
@@ -184,6 +184,6 @@ def test_check_prints_a_fault_a_line(run: Run, tmp_path: Path) -> None:
 
 
 def test_other_commands_do_not_load_yaml() -> None:
-    script = "import sys, scenelet.workflows.submit, scenelet.submission.validate; print('yaml' in sys.modules)"
+    script = "import sys, scenelet.evaluation.submission.submit, scenelet.evaluation.submission.validate; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

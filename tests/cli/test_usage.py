@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scenelet._version import __version__
+from scenelet import __version__
 from scenelet.errors import missing_extra
 
 Command = Callable[..., tuple[int, str, str]]
@@ -78,7 +78,7 @@ def test_what_names_no_module_is_looked_for_in_the_sentence() -> None:
 
 def test_a_missing_extra_is_one_sentence(command: Command, monkeypatch: pytest.MonkeyPatch, tone_set: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "scenelet.workflows.fit", raising=False)
+    monkeypatch.delitem(sys.modules, "scenelet.training.train", raising=False)
     code, out, err = command("train", tone_set, "--out", tone_set.parent / "nix", "--fold", "1")
     assert (code, out) == (1, "")
     assert err == 'error: this needs torch; install it with: pip install "scenelet[train]", or ".[train]" in a clone\n'

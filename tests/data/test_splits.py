@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenelet.config import SplitConfig
-from scenelet.data.sources import load_table
+from scenelet.data.clips import Clip, ClipTable
+from scenelet.data.load import load_table
 from scenelet.data.splits import Split, make_split, nearest_subset
-from scenelet.data.table import Clip, ClipTable
 from scenelet.errors import DataError
 
 

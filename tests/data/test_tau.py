@@ -7,7 +7,7 @@ import pytest
 
 from scenelet.config import SplitConfig
 from scenelet.data import tau as facts
-from scenelet.data.sources import load_table
+from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.data.tau import THREE_CLASSES
 from scenelet.errors import DataError

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from documentation import ROOT
-from scenelet import models, recipes
+from helpers.doc_pages import ROOT
 from scenelet.cli import main
-from scenelet.config import RunConfig
-from scenelet.workflows import estimator
+from scenelet.config import RunConfig, recipes
+from scenelet.model import pretrained as models
+from scenelet.training import estimator
 
-sys.path.insert(0, str(ROOT / "docs" / "extensions"))  # what the site is built with
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))  # what the site is built with
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-import documentation as pages
-from scenelet.classifier import load
-from scenelet.data import scenes
+from helpers import doc_pages as pages
+from scenelet.bulk import run as bulk
+from scenelet.data.synthetic import dataset as scenes
 from scenelet.export.onnx_file import onnx_bytes
-from scenelet.scale import run as bulk
+from scenelet.inference.classifier import load
 
 WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(encoding="utf-8")]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from commands import all_commands
 
-import documentation as pages
+from helpers import doc_pages as pages
 from scenelet.config import setting_keys
 
 COMMANDS: dict[str, Any] = dict(all_commands())

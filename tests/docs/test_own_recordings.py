@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import documentation as pages
+from helpers import doc_pages as pages
 
 NOT_RUN = {
     ("pip",): "would change the environment of the tests",
     ("make", "demo"): "scenelet demo in an environment of its own",
-    ("scenelet", "demo"): "tests/workflows/test_demo.py runs it, on fewer scenes",
+    ("scenelet", "demo"): "tests/experiments/test_demo.py runs it, on fewer scenes",
     ("scenelet", "serve"): "goes on until it is stopped",
 }
 MICROPHONE = ["scenelet", "listen", "model.scn"]  # a machine that tests has none

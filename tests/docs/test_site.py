@@ -13,8 +13,8 @@ from offline import faults, loaded_from_elsewhere
 from signatures import short
 from sphinx.util.inspect import stringify_signature
 
-import documentation as pages
-from scenelet.metrics import confusion_matrix
+from helpers import doc_pages as pages
+from scenelet.evaluation.metrics import confusion_matrix
 
 EQUATION = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+)\$", re.DOTALL)
 
@@ -70,8 +70,11 @@ def test_the_method_has_its_equations() -> None:
 
 def test_links_out_of_the_docs_are_led_to_what_the_site_has() -> None:
     folder = pages.ROOT / "docs"
-    assert led("see [its card](../src/scenelet/models/esc10.md).", folder) == "see [its card](esc10.md)."
-    assert led("in [bench/search](../bench/search); each", folder) == "in `bench/search`; each"
+    assert led("see [its card](../src/scenelet/model/pretrained/esc10.md).", folder) == "see [its card](esc10.md)."
+    assert (
+        led("in [benchmarks/tables/search](../benchmarks/tables/search); each", folder)
+        == "in `benchmarks/tables/search`; each"
+    )
     assert led("[a file](../pyproject.toml) and [a page](method.md)", folder) == (
         "[a file](../pyproject.toml) and [a page](method.md)"
     )

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import scenelet.nn
-from scenelet.classifier import Classifier
-from scenelet.compression.pack import pack
+from helpers.tiny_model import changed, model_of, random_network, tiny_model
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.export.c_header import c_header, constant_bytes
+from scenelet.inference.classifier import Classifier
+from scenelet.model.scene_model import SceneModel
+from scenelet.nn.convert import pack
 from scenelet.nn.norm import SubSpectralNorm
-from scenelet.nn.standardise import Standardised
-from scenelet.scene_model import SceneModel
-from tiny_model import changed, model_of, random_network, tiny_model
+from scenelet.nn.standardize import Standardised
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "microcontroller" / "reference.c"
 COMPILER = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)

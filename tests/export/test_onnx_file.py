@@ -11,16 +11,17 @@ import onnx
 import onnxruntime
 import pytest
 
-from scenelet.audio import file_windows
-from scenelet.classifier import Classifier
+from helpers.tiny_model import FEATURES, WINDOW, changed, model_of, random_network, tiny_model
+from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import file_windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError
-from scenelet.export import int8_activations, onnx_file
-from scenelet.export.int8_activations import calibrate, int8_bytes
+from scenelet.export import onnx_file
+from scenelet.export import onnx_int8 as int8_activations
 from scenelet.export.onnx_file import Agreement, agreements, made_windows, onnx_bytes, run_onnxruntime
-from scenelet.features import LogMel
-from scenelet.scene_model import SceneModel
-from tiny_model import FEATURES, WINDOW, changed, model_of, random_network, tiny_model
+from scenelet.export.onnx_int8 import calibrate, int8_bytes
+from scenelet.inference.classifier import Classifier
+from scenelet.model.scene_model import SceneModel
 
 KINDS = ("log-mel", "waveform")
 FILLED = WINDOW.model_copy(update={"fill": "repeat", "least_sound_seconds": 0.02})

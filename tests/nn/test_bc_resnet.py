@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
 from scenelet.nn import create_model, list_models
 from scenelet.nn.bc_resnet import DROPOUT, BroadcastedBlock
 from scenelet.nn.dropout import Dropout, reseed
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.recipes import load_recipe
-from scenelet.training.run import build_network
+from scenelet.training.run_record import build_network
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from scenelet import modelfile
-from scenelet.classifier import Classifier
-from scenelet.compression.pack import pack
+from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
+from scenelet.inference.classifier import Classifier
+from scenelet.model import file as modelfile
+from scenelet.model.sizes import sizes
 from scenelet.nn import create_model, list_models
-from scenelet.nn.standardise import Standardised
-from scenelet.recipes import load_recipe
-from scenelet.sizes import sizes
-from scenelet.training.run import build_network
+from scenelet.nn.convert import pack
+from scenelet.nn.standardize import Standardised
+from scenelet.training.run_record import build_network
 
 
 def test_parameters_are_the_published_ones() -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scenelet.nn import compiled, create_model, fused
+from scenelet.nn import cpp_build as compiled
+from scenelet.nn import create_model, fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 
 needs_compiler = pytest.mark.skipif(compiled.library() is None, reason="no C++ compiler was found")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from scenelet.data.cache import ClipFeatures
+from scenelet.data.feature_cache import ClipFeatures
+from scenelet.training.augment import TimeRoll
 from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
 from scenelet.training.mixing import Chain, Mixup
-from scenelet.training.moves import TimeRoll
 
 
 def clip_set(clips: int = 10, windows: int = 2) -> ClipSet:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ranks import shared_validation, spawn
+from helpers.gloo_ranks import shared_validation, spawn
 from scenelet.config import TrainerConfig
+from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
-from scenelet.recipes import load_recipe
 from scenelet.training.distributed import require_devices
-from scenelet.workflows.estimator import SceneClassifier
-from scenelet.workflows.fit import fit
+from scenelet.training.estimator import SceneClassifier
+from scenelet.training.train import fit
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool = False) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.config import ScheduleConfig
-from scenelet.data.cache import ClipFeatures
+from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError
 from scenelet.training.batches import ClipSet, EpochBatches
 from scenelet.training.divergence import DivergedError

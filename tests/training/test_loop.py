@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from scenelet.config import ScheduleConfig
-from scenelet.data.cache import ClipFeatures
+from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError
 from scenelet.training import module as modules
 from scenelet.training.batches import ClipSet, EpochBatches

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.config import ScheduleConfig
-from scenelet.data.cache import ClipFeatures
+from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.batches import ClipSet, EpochBatches
 from scenelet.training.mixing import UNMIXED
 from scenelet.training.module import SceneModule

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from scenelet.config import ScheduleConfig
-from scenelet.recipes import load_recipe
+from scenelet.config.recipes import load_recipe
 from scenelet.training.schedule import learning_rate
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet._version import __version__
+from scenelet import __version__
 from scenelet.cli.app import App, Command
 from scenelet.cli.bench import bench
 from scenelet.cli.check import check
@@ -18,7 +18,6 @@ from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
 from scenelet.cli.evaluate import evaluate
 from scenelet.cli.export import export
-from scenelet.cli.faults import UsageFault, usage_sentence
 from scenelet.cli.features import features
 from scenelet.cli.fetch import fetch
 from scenelet.cli.info import info
@@ -28,8 +27,9 @@ from scenelet.cli.reproduce import reproduce
 from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
 from scenelet.cli.train import train
+from scenelet.cli.usage_errors import UsageFault, usage_sentence
 from scenelet.errors import SceneletError, missing_extra
-from scenelet.process import tune
+from scenelet.utils.process import tune
 
 app = App(help="Small models that tell sounds and acoustic scenes apart.")
 COMMANDS: tuple[Command, ...] = (

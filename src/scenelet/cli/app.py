@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from scenelet.cli.completion import completion
-from scenelet.console import quiet as be_quiet
+from scenelet.utils.console import quiet as be_quiet
 
 Command = Callable[..., None]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]

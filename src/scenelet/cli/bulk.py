@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from scenelet.cli.formats import RowFormat
-from scenelet.console import complain, say
+from scenelet.cli.options import RowFormat
 from scenelet.errors import UsageError
-from scenelet.wording import counted
+from scenelet.utils.console import complain, say
+from scenelet.utils.text import counted
 
 if TYPE_CHECKING:
-    from scenelet.scale.run import Summary
+    from scenelet.bulk.run import Summary
 
 
 def only(paths: Sequence[str]) -> str:
@@ -25,7 +25,7 @@ def only(paths: Sequence[str]) -> str:
 
 def refuse_bulk(paths: Sequence[str], **options: object) -> None:
     """Refuse what goes with --out only."""
-    from scenelet.data.sources import PARQUET_EXTENSIONS, TABLE_EXTENSIONS
+    from scenelet.data.load import PARQUET_EXTENSIONS, TABLE_EXTENSIONS
 
     given = next((name for name, value in options.items() if value is not None), None)
     if given is not None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import Format
-from scenelet.console import say
-from scenelet.wording import counted, printable
+from scenelet.cli.options import Format
+from scenelet.errors import printable
+from scenelet.utils.console import say
+from scenelet.utils.text import counted
 
 
 def check(
@@ -24,9 +25,9 @@ def check(
 ) -> None:
     """Audit recordings before training. Exits with 1 when there are errors."""
     from scenelet.config import SplitConfig
-    from scenelet.data.audit import audit
-    from scenelet.data.findings import Finding
-    from scenelet.data.sources import load_table
+    from scenelet.data.audit.audit import audit
+    from scenelet.data.audit.findings import Finding
+    from scenelet.data.load import load_table
     from scenelet.data.splits import make_split
     from scenelet.errors import DataError
 

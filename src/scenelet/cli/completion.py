@@ -8,21 +8,21 @@ Completion = Callable[[str], list[str]]
 
 def models(incomplete: str) -> list[str]:
     """The models that come with scenelet, and model files; where none match, the shell offers its paths."""
-    from scenelet.models import list_built_in
+    from scenelet.model.pretrained import list_built_in
 
     return [*list_built_in(), *_files(incomplete, ".scn")]
 
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes by name, and TOML files."""
-    from scenelet.recipes import list_recipes
+    from scenelet.config.recipes import list_recipes
 
     return [*list_recipes(), *_files(incomplete, ".toml")]
 
 
 def tables(incomplete: str) -> list[str]:
     """Tables of systems by name, and TOML files."""
-    from scenelet.recipes.tables import list_tables
+    from scenelet.experiments.systems import list_tables
 
     return ["table2", *list_tables(), *_files(incomplete, ".toml")]
 
@@ -41,7 +41,7 @@ def splits(incomplete: str) -> list[str]:
 
 def data_sets(incomplete: str) -> list[str]:
     """What `scenelet fetch` knows."""
-    from scenelet.data.fetch import DATA_SETS
+    from scenelet.data.download.fetch import DATA_SETS
 
     return list(DATA_SETS)
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import Format, parse_bytes
-from scenelet.console import working
+from scenelet.cli.options import Format, parse_bytes
+from scenelet.utils.console import working
 
 
 class WeightType(StrEnum):
@@ -43,11 +43,11 @@ def compress(
     """Prune, fine-tune and write the model file."""
     size = None if budget is None else parse_bytes("--budget", budget)
 
-    from scenelet.workflows.early import require_compressible
+    from scenelet.training.preflight import require_compressible
 
     require_compressible(run, out, sparsity, size)
     with working("Loading PyTorch"):
-        from scenelet.workflows.compress import compress as run_compress
+        from scenelet.training.compression.compress import compress as run_compress
 
     result = run_compress(
         run,

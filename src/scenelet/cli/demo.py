@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.formats import Format
-from scenelet.console import working
+from scenelet.cli.options import Format
+from scenelet.utils.console import working
 
 if TYPE_CHECKING:
-    from scenelet.classifier import Prediction
+    from scenelet.inference.classifier import Prediction
 
 
 def demo(
@@ -24,12 +24,12 @@ def demo(
 
     Everything on the way: train, compress, evaluate, predict; then the model that comes with scenelet.
     """
-    from scenelet.workflows.early import require_demo
+    from scenelet.experiments.plan import require_demo
 
     require_demo(out)
     with working("Loading PyTorch"):
-        from scenelet.workflows.demo import BUILT_IN, EXAMPLE_LABEL
-        from scenelet.workflows.demo import demo as run_demo
+        from scenelet.experiments.demo import BUILT_IN, EXAMPLE_LABEL
+        from scenelet.experiments.demo import demo as run_demo
 
     result = run_demo(out, seed)
     if format is Format.json:

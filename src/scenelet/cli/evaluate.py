@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP, Format
-from scenelet.console import say
+from scenelet.cli.options import MODEL_HELP, Format
+from scenelet.utils.console import say
 
 
 class Audio(StrEnum):
@@ -40,9 +40,9 @@ def evaluate(
     """Measure a model file on labelled recordings."""
     from rich.console import Console
 
-    from scenelet.reports.evaluation import report_table
-    from scenelet.reports.places import city_rows
-    from scenelet.workflows.evaluate import evaluate as run_evaluate
+    from scenelet.evaluation.by_city import city_rows
+    from scenelet.evaluation.evaluate import evaluate as run_evaluate
+    from scenelet.evaluation.report import report_table
 
     report = run_evaluate(
         model,

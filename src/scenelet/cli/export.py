@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP, Format
-from scenelet.console import complain, say, working
+from scenelet.cli.options import MODEL_HELP, Format
 from scenelet.errors import AudioError, OutputError, UsageError
+from scenelet.utils.console import complain, say, working
 
 if TYPE_CHECKING:
-    from scenelet.classifier import Classifier
-    from scenelet.export.int8_activations import Calibration
-    from scenelet.scene_model import SceneModel
+    from scenelet.export.onnx_int8 import Calibration
+    from scenelet.inference.classifier import Classifier
+    from scenelet.model.scene_model import SceneModel
 
 FORMATS = {".onnx": "ONNX", ".h": "a C header", ".md": "a model card"}
 TOLERANCE = 1e-3
@@ -49,8 +49,8 @@ def export(
     if int8 is not None and input is not GraphInput.log_mel:
         raise UsageError("--int8 goes with --input log-mel: a front end in int8 would lose the quiet bands")
 
-    from scenelet.classifier import load, model_path
-    from scenelet.files import make_folder, replace_file
+    from scenelet.inference.classifier import load, model_path
+    from scenelet.utils.files import make_folder, replace_file
 
     classifier = load(model)
     make_folder(out.parent)
@@ -70,7 +70,7 @@ def export(
         if "masked_fp16" in classifier.model.encodings.values():
             notes.append("note: weights in fp16 take four bytes each there; compress with --dtype int8 for one")
     else:
-        from scenelet.export.card import card
+        from scenelet.export.model_card import card
 
         text, notes = card(classifier.model, out.stem, model_path(model).stat().st_size), []
     replace_file(out, text)
@@ -84,9 +84,9 @@ def _onnx(
     classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None
 ) -> list[dict[str, Any]]:
     """Write an ONNX file; returns how far it is from the model file, in each runtime."""
-    from scenelet.export.int8_activations import int8_bytes
     from scenelet.export.onnx_file import agreements, onnx_bytes
-    from scenelet.files import replace_file
+    from scenelet.export.onnx_int8 import int8_bytes
+    from scenelet.utils.files import replace_file
 
     held = classifier.model
     if recordings is None:
@@ -124,7 +124,7 @@ def _line(one: dict[str, Any]) -> str:
 def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
     """Windows of the user's recordings; says what was found, and what could not be read."""
     from scenelet.cli.predict import recordings as find
-    from scenelet.export.int8_activations import calibrate
+    from scenelet.export.onnx_int8 import calibrate
 
     found = find(recordings)
     if not found:
@@ -139,8 +139,8 @@ def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
 
 def _samples(model: "SceneModel") -> tuple[int, int, int]:
     """The shape that a waveform graph takes; says what its front end costs."""
-    from scenelet.costs import macs
-    from scenelet.front_graph import front_macs
+    from scenelet.inference.onnx_frontend import front_macs
+    from scenelet.model.costs import macs
 
     samples = model.window.samples(model.features.sample_rate)
     transforms, bands = (cost / 1e6 for cost in front_macs(model.features, samples))

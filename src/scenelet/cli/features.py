@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.bulk import results_alone, say_summary
-from scenelet.cli.formats import ENGINE_HELP, REDO_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
+from scenelet.cli.options import ENGINE_HELP, REDO_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
 from scenelet.errors import UsageError
 
 
@@ -24,14 +24,14 @@ def features(
     format: Annotated[RowFormat, typer.Option(help="How to print the counts.")] = RowFormat.table,
 ) -> None:
     """Compute the log-mel of every window of an archive."""
-    from scenelet.recipes import load_recipe
-    from scenelet.scale.run import features as compute_all
+    from scenelet.bulk.run import features as compute_all
+    from scenelet.config.recipes import load_recipe
 
     if model is not None and (recipe is not None or change):
         raise UsageError("give --model, or --recipe and --set, not both")
     if model is not None:
-        from scenelet import modelfile
-        from scenelet.classifier import model_path
+        from scenelet.inference.classifier import model_path
+        from scenelet.model import file as modelfile
 
         read = modelfile.read(model_path(model))
         config, window = read.features, read.window

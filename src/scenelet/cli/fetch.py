@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.console import is_quiet, say
+from scenelet.utils.console import is_quiet, say
 
 
 def fetch(
@@ -22,8 +22,8 @@ def fetch(
 
     Run again, it goes on where it stopped.
     """
-    from scenelet.data.fetch import choose
-    from scenelet.data.fetch import fetch as run
+    from scenelet.data.download.fetch import choose
+    from scenelet.data.download.fetch import fetch as run
 
     sets = choose(data, out, evaluation, mirror, keep_archives)
     run(sets, out, lambda: accept_licence or _ask())

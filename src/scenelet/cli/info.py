@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP, Format
+from scenelet.cli.options import MODEL_HELP, Format
 from scenelet.errors import ModelFileError, UsageError
-from scenelet.wording import counted
+from scenelet.utils.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,9 +25,9 @@ def info(
 
     Of a file: parameters, every size, multiply-accumulates, memory, layers, where it comes from.
     """
-    from scenelet.classifier import model_path
-    from scenelet.describe import describe
-    from scenelet.models import built_in, card
+    from scenelet.inference.classifier import model_path
+    from scenelet.model.pretrained import built_in, card
+    from scenelet.model.summary import describe
 
     if Path(model).is_dir() and built_in(model) is None:
         compare(Path(model), format, plot)
@@ -48,10 +48,10 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     """The models of a folder, a row each; what cannot be read is named and passed over."""
     from dataclasses import asdict
 
-    from scenelet.console import complain, say, track
-    from scenelet.describe import summarise
-    from scenelet.files import replace_file, visible_files
-    from scenelet.reports.sizes import plot_sizes
+    from scenelet.evaluation.size_plot import plot_sizes
+    from scenelet.model.summary import summarise
+    from scenelet.utils.console import complain, say, track
+    from scenelet.utils.files import replace_file, visible_files
 
     if plot is not None and plot.suffix != ".png":
         raise UsageError(f"{plot}: a picture's name ends in .png")
@@ -119,7 +119,7 @@ def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    from scenelet.sizes import SIZE_RULES
+    from scenelet.model.sizes import SIZE_RULES
 
     by_rule = Table("size by", "", "what counts", box=SIMPLE)
     for name, (unit, rule) in SIZE_RULES.items():

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP, Format, Runtime
-from scenelet.console import complain, has_bars, say, stderr
+from scenelet.cli.options import MODEL_HELP, Format, Runtime
 from scenelet.errors import UsageError
+from scenelet.utils.console import complain, has_bars, say, stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from scenelet.sounds import Sound
-    from scenelet.stream import Decision
+    from scenelet.audio.capture import Sound
+    from scenelet.inference.stream import Decision
 
 BAR = 30  # letters
 
 
 class SampleFormat(StrEnum):
-    """`scenelet.pcm.SampleFormat`."""
+    """`scenelet.audio.pcm.SampleFormat`."""
 
     s16 = "s16"
     s24 = "s24"
@@ -54,9 +54,9 @@ def listen(
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
     """Listen live: to the microphone, a recording or a pipe."""
-    from scenelet.classifier import load
-    from scenelet.sounds import in_real_time
-    from scenelet.stream import Decider, Stream
+    from scenelet.audio.capture import in_real_time
+    from scenelet.inference.classifier import load
+    from scenelet.inference.stream import Decider, Stream
 
     classifier = load(model, runtime=runtime.value)
     least = classifier.unsure_below if unsure is None else unsure
@@ -112,9 +112,9 @@ def _open(
     source: str | None, rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
 ) -> "Sound":
     """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
-    from scenelet.audio import SAMPLE_RATES
-    from scenelet.pcm import SAMPLE_FORMATS, PcmFormat
-    from scenelet.sounds import from_file, from_microphone, from_pipe, standard_input
+    from scenelet.audio.capture import from_file, from_microphone, from_pipe, standard_input
+    from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat
+    from scenelet.audio.windows import SAMPLE_RATES
 
     low, high = SAMPLE_RATES
     if rate is not None and not low <= rate <= high:

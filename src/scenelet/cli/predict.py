@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scenelet.cli.bulk import only, refuse_bulk, results_alone, say_summary
-from scenelet.cli.formats import (
+from scenelet.cli.options import (
     ENGINE_HELP,
     MODEL_HELP,
     REDO_HELP,
@@ -20,14 +20,14 @@ from scenelet.cli.formats import (
     RowFormat,
     Runtime,
 )
-from scenelet.console import complain, track
-from scenelet.wording import printable
+from scenelet.errors import printable
+from scenelet.utils.console import complain, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenelet.classifier import Classifier, Prediction
     from scenelet.errors import AudioError
+    from scenelet.inference.classifier import Classifier, Prediction
 
     Results = list[tuple[Path, Prediction]]
 
@@ -55,7 +55,7 @@ def predict(
     Exits with 1 when some could not be read; with --out these are rows with an error, and the exit code is 0.
     """
     if out is not None:
-        from scenelet.scale.run import predict as predict_all
+        from scenelet.bulk.run import predict as predict_all
 
         engine = engine or Engine.local
         bulk = {"workers": workers, "shard": shard}
@@ -66,8 +66,8 @@ def predict(
         say_summary(summary, out, format)
         return
     refuse_bulk(paths, engine=engine, workers=workers, shard=shard, redo=redo or None)
-    from scenelet.classifier import load
     from scenelet.errors import AudioError
+    from scenelet.inference.classifier import load
 
     classifier = load(model, runtime=runtime.value)
     results: Results = []
@@ -107,7 +107,7 @@ def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Predic
 
 def recordings(path: Path) -> list[Path]:
     """The file itself, or every recording in a folder and its subfolders, see `find_recordings`."""
-    from scenelet.recordings import find_recordings
+    from scenelet.audio.io import find_recordings
 
     return find_recordings(path) if os.path.isdir(path) else [path]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scenelet.cli.formats import Format
-from scenelet.console import say, working
+from scenelet.cli.options import Format
+from scenelet.utils.console import say, working
 
 
 def reproduce(
@@ -38,7 +38,7 @@ def reproduce(
     if table == "table2":
         _print_counts(data, audio_dir, three_classes, format)
         return
-    from scenelet.workflows.early import plan
+    from scenelet.experiments.plan import plan
 
     asked: dict[str, Any] = {
         "budget": budget,
@@ -50,8 +50,8 @@ def reproduce(
     }
     plan(table, data, **asked)
     with working("Loading PyTorch"):
-        from scenelet.reports.comparison_files import markdown
-        from scenelet.workflows.reproduce import reproduce as run
+        from scenelet.experiments.report import markdown
+        from scenelet.experiments.reproduce import reproduce as run
 
     try:
         compared = run(table, data, out, seeds=seeds, **asked)
@@ -64,8 +64,8 @@ def reproduce(
 
 def _print_counts(data: Path, audio_dir: Path | None, three_classes: bool, format: Format) -> None:
     """Table 2 needs no training and no recordings; it is printed and not written."""
-    from scenelet.data.sources import load_table
-    from scenelet.reports.counts import class_counts, counts_markdown
+    from scenelet.data.load import load_table
+    from scenelet.experiments.class_counts import class_counts, counts_markdown
 
     counts = class_counts(load_table(data, audio_dir, three_classes, require_audio=False))
     print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import MODEL_HELP, Runtime, parse_bytes
-from scenelet.console import say
+from scenelet.cli.options import MODEL_HELP, Runtime, parse_bytes
 from scenelet.errors import UsageError
-from scenelet.process import give_back_memory
+from scenelet.utils.console import say
+from scenelet.utils.process import give_back_memory
 
 
 def serve(
@@ -32,12 +32,12 @@ def serve(
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
     """Serve a model over HTTP, with a page to try it on."""
-    from scenelet.classifier import load, model_path
-    from scenelet.web.access import callers
-    from scenelet.web.limits import Limits
-    from scenelet.web.run import serve as run_service
-    from scenelet.web.service import create_app
-    from scenelet.wording import printable
+    from scenelet.errors import printable
+    from scenelet.inference.classifier import load, model_path
+    from scenelet.server.app import create_app
+    from scenelet.server.auth import callers
+    from scenelet.server.limits import Limits
+    from scenelet.server.run import serve as run_service
 
     give_back_memory()
     largest = parse_bytes("--max-body", max_body)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.app import App
-from scenelet.cli.formats import Format
-from scenelet.console import say
+from scenelet.cli.options import Format
+from scenelet.utils.console import say
 
 submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
 
@@ -24,7 +24,7 @@ def write(
     partial: Annotated[bool, typer.Option("--partial", help="Take fewer recordings, to try it.")] = False,
 ) -> None:
     """Predict the evaluation set and write a submission's two files."""
-    from scenelet.workflows.submit import submit as run_submit
+    from scenelet.evaluation.submission.submit import submit as run_submit
 
     output, meta = run_submit(model, audio_dir, details, out, report=report, partial=partial)
     say(f"written: {output}, {meta}")
@@ -33,7 +33,7 @@ def write(
 @submit.command()
 def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where to write it.")]) -> None:
     """Write an example of the details file."""
-    from scenelet.submission.details import write_example
+    from scenelet.evaluation.submission.details import write_example
 
     write_example(path)
     say(f"written: {path}; fill it in")
@@ -47,7 +47,7 @@ def check(
     format: Annotated[Format, typer.Option(help="How to print the faults.")] = Format.table,
 ) -> None:
     """List every fault of a submission. Exits with 1 when there are any."""
-    from scenelet.submission.validate import check_files
+    from scenelet.evaluation.submission.validate import check_files
 
     faults = check_files(output, meta, partial)
     if format is Format.json:

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.formats import Format, parse_bytes, parse_count
-from scenelet.console import quiet, say, working
-from scenelet.devices import ALONE
+from scenelet.cli.options import Format, parse_bytes, parse_count
 from scenelet.errors import UsageError
-from scenelet.wording import duration
+from scenelet.training.ranks import ALONE
+from scenelet.utils.console import quiet, say, working
+from scenelet.utils.text import duration
 
 
 def train(
@@ -35,9 +35,9 @@ def train(
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
     """Train a classifier on labelled recordings."""
-    from scenelet.recipes import load_recipe
-    from scenelet.run_folder import RESUME_MEND, is_begun, require_new, require_run
-    from scenelet.workflows.early import require_shares, require_split
+    from scenelet.config.recipes import load_recipe
+    from scenelet.config.run_folder import RESUME_MEND, is_begun, require_new, require_run
+    from scenelet.training.preflight import require_shares, require_split
 
     changes = list(change or [])
     changes += [] if fold is None else [f'split.fold="{fold}"']
@@ -59,8 +59,8 @@ def train(
     if config is not None:
         require_split(data, audio_dir, three_classes, config.split)
     with quiet(place.follows), working("Loading PyTorch"):
-        from scenelet.workflows.fit import fit
-        from scenelet.workflows.fit_network import Limits
+        from scenelet.training.train import fit
+        from scenelet.training.width_search import Limits
 
     metrics = fit(
         data,

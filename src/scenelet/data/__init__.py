@@ -1,1 +1,1 @@
-"""From folders and tables of recordings to checked, split and cached features."""
+"""Labelled recordings: load, split, cache, audit, download."""

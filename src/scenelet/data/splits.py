@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenelet.config import SplitConfig
-from scenelet.data.table import SPLITS, Clip, ClipTable
+from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.errors import DataError, did_you_mean
-from scenelet.files import csv_text
+from scenelet.utils.files import csv_text
 
 Clips = tuple[Clip, ...]
 FOLDS_TOGETHER = "+"  # between the names of folds that are held out together

@@ -9,9 +9,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenelet.data.rows import first_few, read_rows
-from scenelet.data.table import Clip, ClipTable
+from scenelet.data.clips import Clip, ClipTable
+from scenelet.data.delimited import read_rows
 from scenelet.errors import DataError
+from scenelet.utils.text import first_few
 
 LICENCE = (
     "Copyright Tampere University and its licensors. Free for experimental and non-commercial use with"

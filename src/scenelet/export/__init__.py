@@ -1,1 +1,1 @@
-"""A model for other programs: ONNX files, a C header, a card in Markdown. Without PyTorch."""
+"""Export: ONNX, C header, model card."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from scenelet.nodes import Conv, MaxPool, Node, Shape
-from scenelet.planes import whole_numbers
-from scenelet.scene_model import SceneModel
+from scenelet.model.ops import Conv, MaxPool, Node, Shape
+from scenelet.model.scene_model import SceneModel
+from scenelet.model.weights import whole_numbers
 
 OPERATIONS = (
     "Conv",

@@ -9,14 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio import array_windows
-from scenelet.classifier import Classifier
-from scenelet.features import LogMel
-from scenelet.front_graph import WAVEFORM, FrontGraph
-from scenelet.graph import to_onnx
-from scenelet.nodes import INPUT, OUTPUT
-from scenelet.scene_model import SceneModel
-from scenelet.silent_imports import import_runtime
+from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import array_windows
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.onnx_frontend import WAVEFORM, FrontGraph
+from scenelet.inference.onnx_network import to_onnx
+from scenelet.inference.telemetry import import_runtime
+from scenelet.model.ops import INPUT, OUTPUT
+from scenelet.model.scene_model import SceneModel
 
 GraphInput = Literal["log-mel", "waveform"]
 Values = NDArray[np.float32]
@@ -50,7 +50,7 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
     Output "probabilities". Labels, feature settings, window rule and licences are in its metadata as JSON.
 
     Raises:
-        ModelFileError: as `scenelet.nodes.shapes`.
+        ModelFileError: as `scenelet.model.ops.shapes`.
     """
     front = FrontGraph(model.features, model.window) if graph_input == "waveform" else None
     metadata = metadata_of(model)

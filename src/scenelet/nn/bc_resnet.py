@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from scenelet.errors import UsageError
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
 from scenelet.nn.dropout import Dropout
-from scenelet.nn.initialise import initialise
+from scenelet.nn.init import initialise
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, conv
-from scenelet.nn.initialise import initialise
+from scenelet.nn.init import initialise
 from scenelet.nn.norm import BatchNorm
 from scenelet.nn.registry import register_model
 

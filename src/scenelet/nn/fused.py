@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scenelet.nn.compiled import library
-from scenelet.nn.synchronise import joint_statistics, joint_sums
+from scenelet.nn.cpp_build import library
+from scenelet.nn.sync_norm import joint_statistics, joint_sums
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -51,7 +51,7 @@ def norm_add_relu(
         running_mean, running_var: (S, channels); frequency divides by S.
         weight, bias: (S, channels) or (1, channels).
         training, momentum, eps: as `torch.nn.functional.batch_norm`.
-        joint: in training, the batch is that of all processes; see `scenelet.nn.synchronise`.
+        joint: in training, the batch is that of all processes; see `scenelet.nn.sync_norm`.
     """
     if residual is not None:
         residual = residual.to(x.dtype, memory_format=torch.channels_last)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 from scenelet.nn import fused
-from scenelet.nn.synchronise import joint_norm
+from scenelet.nn.sync_norm import joint_norm
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -22,7 +22,7 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int, relu: bool = False, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(channels, eps, momentum)
         self.relu = relu
-        self.synchronised = False  # see `scenelet.nn.synchronise`
+        self.synchronised = False  # see `scenelet.nn.sync_norm`
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """(batch, channels, frequency, time) -> the same shape, normalised."""
@@ -71,7 +71,7 @@ class SubSpectralNorm(nn.Module):
             raise UsageError(f"affine is {affine!r}; it is 'all' or 'sub'")
         self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
         self.eps, self.momentum = eps, momentum
-        self.synchronised = False  # see `scenelet.nn.synchronise`
+        self.synchronised = False  # see `scenelet.nn.sync_norm`
         self.layer = "SubSpectralNorm"  # a network puts the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
         self.weight = nn.Parameter(torch.ones(rows, channels))

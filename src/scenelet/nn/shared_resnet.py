@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, SharedResidualBlock, conv
-from scenelet.nn.initialise import initialise
+from scenelet.nn.init import initialise
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 

@@ -1,1 +1,1 @@
-"""Training: mixing, losses, schedules and the loop. Needs PyTorch: `pip install "scenelet[train]"`."""
+"""Training: from a data set to a run folder, and from there to a model file."""

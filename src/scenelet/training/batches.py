@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scenelet.classifier import mean_probabilities
-from scenelet.data.cache import ClipFeatures
-from scenelet.data.table import Clip
-from scenelet.devices import ALONE, Place
+from scenelet.data.clips import Clip
+from scenelet.data.feature_cache import ClipFeatures
+from scenelet.inference.classifier import mean_probabilities
+from scenelet.training.augment import Move
 from scenelet.training.mixing import Mixer
-from scenelet.training.moves import Move
+from scenelet.training.ranks import ALONE, Place
 
 EVALUATION_BATCH = 32
 

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from scenelet.config import TrainerConfig
-from scenelet.data.cache import ClipFeatures
-from scenelet.devices import Place
+from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.training.batches import clip_probabilities
+from scenelet.training.ranks import Place
 
 PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for the others, who may be computing features, before it fails."""

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scenelet.data.rows import first_few
 from scenelet.errors import RunError
-from scenelet.files import make_folder, replace_file
+from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.text import first_few
 
 FILE = "diverged.json"
 

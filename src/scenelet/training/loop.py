@@ -14,16 +14,16 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from scenelet.config import TrainerConfig
-from scenelet.console import NowAndThen, progress_bar, say
 from scenelet.errors import RunError, SceneletError
-from scenelet.files import make_folder, replace_file
-from scenelet.nn import compiled
-from scenelet.nn.synchronise import synchronise
-from scenelet.process import keep_freed_memory
+from scenelet.nn import cpp_build as compiled
+from scenelet.nn.sync_norm import synchronise
 from scenelet.training import divergence
+from scenelet.training.checkpoint import MEND, read_stored, require_checkpoint
 from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
 from scenelet.training.module import SceneModule
-from scenelet.training.stored import MEND, read_stored, require_checkpoint
+from scenelet.utils.console import NowAndThen, progress_bar, say
+from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.process import keep_freed_memory
 
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scenelet.config import ScheduleConfig
-from scenelet.devices import ALONE, Place
-from scenelet.metrics import summary
+from scenelet.evaluation.metrics import summary
 from scenelet.nn.dropout import reseed
-from scenelet.nn.synchronise import average_running_statistics
+from scenelet.nn.sync_norm import average_running_statistics
 from scenelet.training.batches import ClipSet, EpochBatches
 from scenelet.training.distributed import mean_over_devices, shared_probabilities
 from scenelet.training.divergence import DivergedError, Divergence
+from scenelet.training.ranks import ALONE, Place
 from scenelet.training.schedule import learning_rate
 
 History = list[dict[str, float]]

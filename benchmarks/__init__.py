@@ -1,0 +1,1 @@
+"""Benchmarks: speed, robustness and quality. Not part of the package."""

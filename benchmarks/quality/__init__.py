@@ -1,0 +1,1 @@
+"""Quality benchmarks: what a model or a check finds in real and synthetic recordings."""

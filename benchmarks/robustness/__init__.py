@@ -1,0 +1,1 @@
+"""Robustness benchmarks: crashes, full disks, malicious clients, damaged recordings."""

@@ -1,0 +1,95 @@
+"""That both sides compute the same: features, probabilities, logits, and where 200 training steps lead."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.speed import inputs, ours, reference
+from scenelet.inference.classifier import load
+from scenelet.nn import cpp_build as compiled
+from scenelet.nn import create_model, fused
+from scenelet.nn.blocks import arrange
+
+STEPS, DRIFT_SHAPE, DRIFT_SEEDS = 200, (2, 64, 65), (0, 1, 2)
+
+
+def largest_differences(place: Path) -> dict[str, float]:
+    """Largest difference between ours and the plain reference, of the same thing, by row."""
+    clip = place / inputs.CLIP
+    found = {}
+    for order in ("db_then_mel", "mel_then_db"):
+        found[order] = float(np.abs(ours.log_mel(clip, order)() - reference.log_mel(clip, order)).max())
+    same = reference.plain(inputs.load_weights(place))
+    expected = reference.classify(same, clip)
+    for runtime in ("onnxruntime", "openvino"):
+        prediction = load(place / inputs.MODEL, runtime=runtime).predict(clip)
+        key = "file" if runtime == "onnxruntime" else "file_openvino"
+        found[key] = float(np.abs(prediction.windows[0] - expected).max())
+    x = torch.randn(4, *inputs.SHAPE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        fast = inputs.load_weights(place).train()(x)
+        found["training_same"] = float((fast - same.train()(x)).abs().max())
+    return found
+
+
+def drift() -> dict[str, Any]:
+    """How far 200 steps in fp32 part from each other, from one seed and on the same batches; three seeds.
+
+    `fast`: with the compiled norms against without them, all else the same. `threads`: without them, on one
+    thread against all. `layout`: the fast path against the plain network in the default memory layout, where
+    the convolutions sum in another order too. Each is the distance of all weights in the end, relative to their length.
+    """
+    found: dict[str, Any] = {"steps": STEPS, "threads_of_all": torch.get_num_threads(), "seeds": []}
+    for seed in DRIFT_SEEDS:
+        fast = _trained(arrange, seed)
+        with _without_compiler():
+            plain = _trained(arrange, seed)
+            single = _trained(arrange, seed, threads=1)
+        default = _trained(reference.plain, seed)
+        distances = {"fast": (fast, plain), "threads": (single, plain), "layout": (fast, default)}
+        found["seeds"].append({name: _distance(*pair) for name, pair in distances.items()})
+    return found
+
+
+@contextlib.contextmanager
+def _without_compiler() -> Iterator[None]:
+    before = vars(fused)["library"]
+    vars(fused)["library"] = lambda: None
+    try:
+        yield
+    finally:
+        vars(fused)["library"] = before
+
+
+def _trained(prepare: Callable[[nn.Module], nn.Module], seed: int, threads: int | None = None) -> Tensor:
+    """All convolution weights after 200 steps of Adam, at the paper's rate, on noise with random labels."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        generator = torch.Generator().manual_seed(seed)
+        network = prepare(create_model("shared_resnet", num_classes=3, generator=generator))
+        optimizer = torch.optim.Adam(network.train().parameters(), inputs.settings().schedule.rate)
+        for _ in range(STEPS):
+            x = torch.randn(inputs.BATCH, *DRIFT_SHAPE, generator=generator)
+            y = torch.randint(3, (inputs.BATCH,), generator=generator)
+            optimizer.zero_grad()
+            functional.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    finally:
+        torch.set_num_threads(before)
+    return torch.cat([p.detach().flatten() for p in network.parameters() if p.ndim == 4])
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).double().norm() / b.double().norm())
+
+
+def has_compiler() -> bool:
+    """Whether the norms are compiled here; without a compiler there is nothing to compare."""
+    return compiled.library() is not None

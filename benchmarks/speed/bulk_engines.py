@@ -1,0 +1,213 @@
+"""Bulk prediction on real clips: faults, memory and broken files, by the local engine and by Ray.
+
+    python benchmarks/speed/bulk_engines.py ESC10 --clips 20000 [--only faults --only memory --only broken]
+
+Cuts pieces of 1 s out of ESC-10's recordings, as WAV, and has the built-in model predict them by
+`scenelet predict --out`.
+
+- faults: a cluster of two nodes in this machine (`ray.cluster_utils.Cluster`, a processor each). While it works a
+  worker is killed, then the second node removed, then the driver killed and started again. Every part must be the
+  local engine's, byte for byte.
+- memory: the largest worker's peak, for a tenth of the clips and for all.
+- broken: 5 % of the entries cut short, text, empty, a folder, or missing.
+
+Prints Markdown. Speed: `scenelet bench --only bulk`.
+"""
+
+import argparse
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import soundfile
+from pyarrow import dataset
+
+from scenelet.utils.console import say
+
+SCENELET = [sys.executable, "-m", "scenelet"]
+PARTS = ("faults", "memory", "broken")
+BROKEN = ("cut short", "text", "empty", "a folder", "missing")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("esc10", type=Path)
+    parser.add_argument("--clips", type=int, default=20000)
+    parser.add_argument("--only", action="append", choices=PARTS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scenelet-bulk-") as scratch:
+        place = Path(scratch)
+        say(f"cutting {options.clips:,} clips")
+        cut(options.esc10, place, options.clips)
+        measures = {"faults": faults, "memory": memory, "broken": broken}
+        for part in options.only or PARTS:
+            print(f"\n## {part}\n", flush=True)
+            measures[part](place, options)
+
+
+def cut(esc10: Path, place: Path, count: int) -> None:
+    """Write `clips/` and `clips.csv`: pieces of 1 s that begin at every 80 ms or so of the recordings."""
+    (place / "clips").mkdir()
+    files = sorted((esc10 / "audio").iterdir())
+    each = -(-count // len(files))
+    names = []
+    for file in files:
+        samples, rate = soundfile.read(file, dtype="int16")
+        for index in range(each):
+            start = index * max(0, len(samples) - rate) // max(1, each - 1)
+            name = f"clips/{file.stem}-{index:03d}.wav"
+            soundfile.write(place / name, samples[start : start + rate], rate, subtype="PCM_16")
+            names.append(name)
+    names.sort(key=lambda name: name.rpartition("-")[2])  # neighbours are of different recordings
+    write_manifest(place / "clips.csv", names[:count])
+    write_manifest(place / "some.csv", names[: count // 10])
+
+
+def write_manifest(path: Path, names: Sequence[str]) -> None:
+    """A CSV of paths."""
+    path.write_text("\n".join(["path", *names]) + "\n")
+
+
+def predict(place: Path, manifest: str, out: str, *options: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `scenelet predict`."""
+    command = [*SCENELET, "predict", "esc10", str(place / manifest), "--out", str(place / out), "--format", "json"]
+    environ = {**os.environ, **environment}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [*command, *options],
+        stdout=pipe,
+        stderr=None if os.environ.get("SHOW") else subprocess.DEVNULL,
+        text=True,
+        env=environ,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Its summary, once it has ended with 0."""
+    text, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"failed with {process.returncode}: {process.args}")
+    summary: dict[str, Any] = json.loads(text)
+    return summary
+
+
+def parts(folder: Path) -> dict[str, bytes]:
+    """Name -> bytes of every part."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*.parquet"))}
+
+
+def faults(place: Path, options: argparse.Namespace) -> None:
+    """Kill a worker, remove a node, kill the driver."""
+    from ray.cluster_utils import Cluster
+
+    say("local engine")
+    finished(predict(place, "clips.csv", "local"))
+    expected = parts(place / "local")
+    small = {"num_cpus": 1, "object_store_memory": 100_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    second = cluster.add_node(**small)
+    arguments = ("clips.csv", "faults", "--engine", "ray")
+    driver = predict(place, *arguments, RAY_ADDRESS=cluster.address)
+    started = time.monotonic()
+
+    def done(share: float) -> None:
+        while len(parts(place / "faults")) < share * len(expected):
+            if driver.poll() is not None:
+                raise SystemExit(f"the driver ended too early, with {driver.returncode}")
+            time.sleep(0.05)
+
+    def note(what: str) -> None:
+        count = len(parts(place / "faults"))
+        print(f"- {time.monotonic() - started:.0f} s, {count} of {len(expected)} parts: {what}", flush=True)
+
+    done(0.15)
+    ours = psutil.Process().children(recursive=True)
+    worker = next(process for process in ours if "ray::MapBatches" in " ".join(process.cmdline()))
+    worker.send_signal(signal.SIGKILL)
+    note(f"killed a worker ({worker.pid})")
+    done(0.35)
+    cluster.remove_node(second, allow_graceful=False)
+    note("removed a node")
+    done(0.6)
+    driver.kill()
+    driver.wait()
+    note("killed the driver")
+    # two nodes of one machine have one address: until the head knows that the second is dead, a driver may ask it
+    time.sleep(30)
+    note("waited 30 s, and started the driver again")
+    summary = finished(predict(place, *arguments, RAY_ADDRESS=cluster.address))
+    note(f"it is done: {summary['inputs']:,} inputs, {summary['errors']} errors")
+    cluster.shutdown()
+    found = parts(place / "faults")
+    same = found == expected
+    rows = dataset.dataset(place / "faults").to_table(columns=["index"]).column("index").to_pylist()
+    times = Counter(Counter(rows).values())
+    each = "; ".join(f"{count:,} inputs {n} times" for n, count in sorted(times.items()))
+    print(f"- {each}; {len(set(range(options.clips)) - set(rows))} missing")
+    print(f"- parts equal to the local engine's, byte for byte: {same}")
+    if not same or times != {1: options.clips}:
+        raise SystemExit("not the same")
+
+
+def memory(place: Path, options: argparse.Namespace) -> None:
+    """Peak memory of a worker."""
+    for engine in ("local", "ray"):
+        for manifest, count in (("some.csv", options.clips // 10), ("clips.csv", options.clips)):
+            out = f"memory-{engine}-{count}"
+            summary = finished(predict(place, manifest, out, "--engine", engine, "--shard", "250"))
+            print(f"- {engine}, {count:,} files: {summary['peak_bytes'] / 1e6:.1f} MB, {summary['workers']} workers")
+
+
+def broken(place: Path, options: argparse.Namespace) -> None:
+    """5 % of the entries are no recordings."""
+    names = [row["path"] for row in csv.DictReader((place / "clips.csv").open())]
+    wrong: dict[str, str] = {}
+    (place / "broken").mkdir()
+    for number, index in enumerate(range(0, len(names), 20)):
+        kind, path = BROKEN[number % len(BROKEN)], place / "broken" / f"{number}.wav"
+        if kind == "cut short":
+            path.write_bytes((place / names[index]).read_bytes()[:30000])
+        elif kind == "text":
+            path.write_text("this is no sound\n" * 50)
+        elif kind == "empty":
+            path.touch()
+        elif kind == "a folder":
+            path.mkdir()
+        names[index] = f"broken/{path.name}"
+        wrong[names[index]] = kind
+    write_manifest(place / "broken.csv", names)
+    for engine in ("local", "ray"):
+        summary = finished(predict(place, "broken.csv", f"broken-{engine}", "--engine", engine))
+        table = dataset.dataset(place / f"broken-{engine}").to_table(columns=["index", "input", "label", "error"])
+        rows = table.to_pylist()
+        bad = {row["input"] for row in rows if row["error"] is not None}
+        right = (
+            len(rows) == len(names)
+            and bad == set(wrong)
+            and all((r["error"] is None) != (r["label"] is None) for r in rows)
+        )
+        listed = len((place / f"broken-{engine}" / "_job" / "errors.csv").read_text().splitlines()) - 1
+        print(
+            f"- {engine}: exit code 0, {summary['windows']:,} windows, {summary['errors']:,} errors,"
+            f" {listed:,} in errors.csv;"
+        )
+        print(f"  exactly the {len(wrong):,} broken ones: {right}")
+        if engine == "local":
+            for kind in BROKEN:
+                example = next(row for row in rows if wrong.get(row["input"]) == kind)
+                print(f"  - {kind}: `{example['error'].replace(str(place) + '/', '')}`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""`scenelet predict --out` on many short recordings: Ray beside the local engine, two processors beside one."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from benchmarks.speed import inputs
+from benchmarks.speed.timing import PAUSE, one_command
+from scenelet.utils.console import say
+from scenelet.utils.parallel import cores
+
+INPUTS, SECONDS = 60_000, 1
+MODEL = "esc10"
+ROUNDS = 3
+
+
+def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
+    """Wall seconds of whole commands, starting up included, in turn; `place` is `inputs.write_recordings`'s.
+
+    `around`: those of them before the first part is there, or after the last.
+    """
+    manifest = write_manifest(place, count)
+    ways = {"ray": ("ray", cores()), "local": ("local", cores()), "ray_alone": ("ray", 1)}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    around: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(min(rounds, ROUNDS)):
+        for way, (engine, workers) in ways.items():
+            out = place / "bulk"
+            time.sleep(PAUSE)
+            command = [str(Path(sys.executable).with_name("scenelet")), "predict", MODEL, str(manifest), "--quiet"]
+            how = ["--out", str(out), "--engine", engine, "--workers", str(workers)]
+            seconds[way].append(one_command([*command, *how])["seconds"])
+            ends = [path.stat().st_mtime for path in out.glob("part-*")]
+            around[way].append(seconds[way][-1] - (max(ends) - min(ends)))
+            say(f"{engine}, {workers}: {seconds[way][-1]:.1f} s, of them {around[way][-1]:.1f} before and after")
+            shutil.rmtree(out)
+    return {"model": MODEL, "inputs": count, "cores": cores(), "seconds": seconds, "around": around}
+
+
+def write_manifest(place: Path, count: int) -> Path:
+    """A second of each recording of the folder, listed again and again."""
+    (place / "seconds").mkdir(exist_ok=True)
+    names = []
+    for path in sorted((place / inputs.FOLDER).iterdir()):
+        samples, rate = soundfile.read(path, frames=SECONDS * inputs.RATE)
+        names.append(f"seconds/{path.name}")
+        soundfile.write(place / names[-1], samples[:, 0], rate, subtype="PCM_16")
+    manifest = place / "bulk.csv"
+    manifest.write_text("\n".join(["path", *(names[k % len(names)] for k in range(count))]) + "\n")
+    return manifest

@@ -1,0 +1,71 @@
+"""What exported files answer, on real recordings: the graph that takes samples, and int8 activations.
+
+    python benchmarks/speed/deploy.py MODEL.scn ESC10 --fold 1
+
+For every clip of the fold, brought to the model's rate and cut into windows as `scenelet predict` does (silent ends are
+left to the graph to fill): probabilities of the waveform graph beside `predict`'s. Then accuracy with int8 activations,
+whose ranges come from clips of the other folds, beside that of the file in fp32. Prints a Markdown table; how fast each
+is, `scenelet bench --out DIR --only int8 --only waveform` measures.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.audio import windows as audio
+from scenelet.audio.log_mel import LogMel
+from scenelet.data.load import load_table
+from scenelet.errors import DataError, SceneletError
+from scenelet.evaluation.metrics import summary
+from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
+from scenelet.export.onnx_int8 import calibrate, int8_bytes
+from scenelet.inference.classifier import Classifier, mean_probabilities
+from scenelet.inference.onnx_frontend import WAVEFORM
+from scenelet.model import file as modelfile
+from scenelet.model.ops import INPUT
+from scenelet.utils.console import track
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--fold", required=True)
+    options = parser.parse_args()
+    model = modelfile.read(options.model)
+    classifier, features = Classifier(model), LogMel(model.features)
+    clips = load_table(options.data).clips
+    test = [clip for clip in clips if clip.fold == options.fold]
+    if not test:
+        known = " ".join(sorted({clip.fold for clip in clips if clip.fold is not None}))
+        raise DataError(f"{options.data}: no clips in fold {options.fold!r}; there are {known or 'no folds'}")
+    others = [clip.path for clip in clips if clip.fold != options.fold]
+    waveform = run_onnxruntime(onnx_bytes(model, "waveform"), WAVEFORM)
+    int8 = run_onnxruntime(int8_bytes(model, calibrate(model, others).ranges), INPUT)
+    answers: dict[str, list[NDArray[np.float32]]] = {"predict": [], "waveform": [], "int8": []}
+    for clip in track(test, "Measuring", len(test)):
+        answers["predict"].append(np.float32(list(classifier.predict(clip.path).probabilities.values())))
+        settings = clip.path, model.features.sample_rate, model.features.channels
+        cuts = audio.file_windows(*settings, model.window.model_copy(update={"fill": "silence"}))
+        answers["waveform"].append(mean_probabilities(np.stack([waveform(cut[None])[0] for cut in cuts])))
+        filled = audio.file_windows(*settings, model.window)
+        answers["int8"].append(mean_probabilities(np.stack([int8(features(cut)[None])[0] for cut in filled])))
+    targets = [model.labels.index(clip.label) for clip in test]
+    print("| run by | clips | macro accuracy, % | log loss | largest difference from `predict` | other labels |")
+    print("|---|---|---|---|---|---|")
+    for name, rows in answers.items():
+        measured, found, expected = summary(targets, rows, model.labels), np.stack(rows), np.stack(answers["predict"])
+        differing = int((found.argmax(1) != expected.argmax(1)).sum())
+        figures = f"{100 * measured['macro_accuracy']:.2f} | {measured['log_loss']:.4f}"
+        print(f"| {name} | {len(test)} | {figures} | {np.abs(found - expected).max():.2g} | {differing} |")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SceneletError as error:
+        sys.exit(f"error: {error}")

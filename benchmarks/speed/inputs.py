@@ -1,0 +1,73 @@
+"""What both sides of a benchmark work on: made recordings, and a model file with a network nobody trained."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import nn
+
+from scenelet.config import RunConfig
+from scenelet.config.recipes import load_recipe
+from scenelet.model import file as modelfile
+from scenelet.nn.convert import pack
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.training.run_record import build_network
+
+LABELS = ("indoor", "outdoor", "transportation")
+RATE, SECONDS, FILES, BATCH = 48000, 10, 200, 10
+MODEL, WEIGHTS, CLIP, FOLDER = "model.scn", "weights.pt", "clip.wav", "clips"
+SHAPE = (2, 256, 431)
+
+
+def settings() -> RunConfig:
+    """The `paper` recipe: stereo, 22,050 Hz, 256 bands, mel bands of decibels, width 64, two sub-bands."""
+    return load_recipe("paper", [])
+
+
+def write_model(place: Path) -> None:
+    """`model.scn`, and the same network's weights for PyTorch; norm statistics are those of a batch of noise."""
+    config = settings()
+    bands = config.features.n_mels
+    mean, deviation = torch.linspace(-0.5, 0.5, bands), torch.linspace(0.8, 1.2, bands)  # the recordings' own are near
+    network = build_network(config, len(LABELS), mean, deviation)
+    generator = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, BatchNorm | SubSpectralNorm):
+            module.momentum = 1.0  # one batch makes the statistics
+    with torch.no_grad():
+        network.train()(torch.randn(2, *SHAPE, generator=generator) * torch.linspace(0.5, 1.5, SHAPE[1])[:, None])
+    network.eval()
+    modelfile.write(pack(network, LABELS, config.features, config.window, dtype="fp32"), place / MODEL)
+    torch.save(network.state_dict(), place / WEIGHTS)
+
+
+def load_weights(place: Path) -> nn.Module:
+    """The network of `model.scn` in PyTorch, behind its standardisation."""
+    blank = torch.ones(settings().features.n_mels)
+    network = build_network(settings(), len(LABELS), blank, blank)
+    network.load_state_dict(torch.load(place / WEIGHTS, weights_only=True))
+    return network.eval()
+
+
+def write_recordings(place: Path) -> None:
+    """`clip.wav` and the 200 of `clips`: 10 s of coloured noise, stereo, 48 kHz, 24 bit, all different."""
+    (place / FOLDER).mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    for index in range(FILES):
+        soundfile.write(place / FOLDER / f"{index:03}.wav", sound(rng, SECONDS), RATE, subtype="PCM_24")
+    soundfile.write(place / CLIP, sound(rng, SECONDS), RATE, subtype="PCM_24")
+
+
+def write_long(path: Path, minutes: int) -> None:
+    """A recording of so many minutes, like `write_recordings`."""
+    minute = sound(np.random.default_rng(1), 60)
+    with soundfile.SoundFile(path, "w", RATE, 2, subtype="PCM_24") as file:
+        for _ in range(minutes):
+            file.write(minute)
+
+
+def sound(rng: np.random.Generator, seconds: int) -> np.ndarray:
+    """(samples, 2): noise that falls off towards high frequencies, as places do."""
+    white = rng.normal(0, 0.1, (seconds * RATE, 2))
+    return np.asarray(white[:] + np.roll(white, 1, axis=0) + np.roll(white, 2, axis=0)) / 3

@@ -1,0 +1,76 @@
+"""What scenelet does for the rows that `reference` does plainly: the parts that its commands run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.speed import inputs
+from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import file_windows
+from scenelet.inference.classifier import load
+from scenelet.training.loop import native_bf16
+from scenelet.training.losses import build_loss
+from scenelet.training.module import SceneModule
+from scenelet.training.run_record import build_network
+from scenelet.utils.parallel import cores
+from scenelet.utils.process import tune
+
+Step = Callable[[], object]
+
+
+def training_step() -> Step:
+    """One step on a batch of 10 as `scenelet train --recipe paper` does it, mixing left out on both sides."""
+    config = inputs.settings()
+    bands = config.features.n_mels
+    network = build_network(config, len(inputs.LABELS), torch.zeros(bands), torch.ones(bands))
+    loss = build_loss(config.loss, [1] * len(inputs.LABELS))
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(inputs.BATCH, *inputs.SHAPE, generator=generator)
+    y = torch.eye(3)[torch.randint(3, (inputs.BATCH,), generator=generator)]
+    module = SceneModule(network.train(), loss, config.schedule, lambda _: [(x, y)])  # type: ignore[arg-type,return-value]
+    optimizer = module.configure_optimizers()["optimizer"]
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=native_bf16()):
+            value = module.training_step((x, y), 0)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
+    """A recording -> decibels of its first window."""
+    config = inputs.settings()
+    features = config.features.model_copy(update={"order": order, "a_weighting": order == "db_then_mel"})
+    transform = LogMel(features, cores())
+
+    def step() -> NDArray[np.float32]:
+        cuts = file_windows(path, features.sample_rate, features.channels, config.window, cores())
+        (log_mel,) = [transform(samples) for samples in cuts]
+        return log_mel
+
+    return step
+
+
+def build(row: str, place: Path) -> Step:
+    """The step that a row measures."""
+    tune()  # as every command does
+    if row in ("training", "training_same"):
+        return training_step()
+    if row in ("db_then_mel", "mel_then_db"):
+        return log_mel(place / inputs.CLIP, row)
+    if row in ("int8", "waveform"):
+        from benchmarks.speed import exported
+
+        return exported.ours(row, place / inputs.MODEL)
+    classifier = load(place / inputs.MODEL, runtime="openvino" if row.endswith("openvino") else "onnxruntime")
+    if row.startswith("file"):
+        return lambda: classifier.predict(place / inputs.CLIP)
+    assert row.startswith("folder"), row
+    files = sorted((place / inputs.FOLDER).iterdir())
+    return lambda: list(classifier.predict_all(files))

@@ -1,0 +1,136 @@
+"""The pipeline people use today, written plainly: librosa's features, CP-ResNet in eager PyTorch, clip after clip.
+
+CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory
+layout, the default allocator, no compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.speed import inputs
+from scenelet.nn import create_model
+from scenelet.nn.blocks import arrange
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.utils.process import tune
+
+N_FFT, HOP, RATE, BANDS = 2048, 512, 22050, 256
+Step = Callable[[], object]
+
+
+class PlainNorm(nn.Module):
+    """What a `BatchNorm` or `SubSpectralNorm` of ours does, as separate layers; sub-bands as a view of the channels."""
+
+    def __init__(self, norm: BatchNorm | SubSpectralNorm) -> None:
+        super().__init__()
+        self.sub_bands = norm.running_mean.numel() // norm.weight.shape[-1]
+        self.norm = nn.BatchNorm2d(norm.weight.shape[-1] * self.sub_bands)
+        self.relu = norm.relu
+        self.train(norm.training)
+        with torch.no_grad():
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                value = getattr(norm, name).view(-1, norm.weight.shape[-1]).expand(self.sub_bands, -1)
+                getattr(self.norm, name).copy_(value.t().flatten())
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """(batch, channels, frequency, time) -> the same shape."""
+        batch, channels, frequency, time = x.shape
+        split = x.reshape(batch, channels * self.sub_bands, frequency // self.sub_bands, time)
+        y = self.norm(split).reshape(x.shape)
+        y = y if residual is None else y + residual
+        return functional.relu(y) if self.relu else y
+
+
+def plain(network: nn.Module) -> nn.Module:
+    """The same network with `PlainNorm` in place of our norms, in the default memory layout."""
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, BatchNorm | SubSpectralNorm):
+                setattr(module, name, PlainNorm(child))
+    return arrange(network, torch.contiguous_format)
+
+
+def log_mel(path: Path, order: str) -> NDArray[np.float32]:
+    """A recording -> decibels (2, 256, frames), in either order of mel and decibels."""
+    samples, _ = librosa.load(path, sr=RATE, mono=False)
+    if order == "mel_then_db":
+        mel = librosa.feature.melspectrogram(
+            y=samples, sr=RATE, n_mels=BANDS, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect"
+        )
+        return np.stack([librosa.power_to_db(channel, top_db=80.0) for channel in mel])
+    matrix = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=BANDS)
+    frequencies = librosa.fft_frequencies(sr=RATE, n_fft=N_FFT)
+    channels = []
+    for channel in samples:
+        power = np.abs(librosa.stft(channel, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")) ** 2
+        with np.errstate(divide="ignore"):  # the weight of 0 Hz
+            channels.append(matrix @ librosa.perceptual_weighting(power, frequencies, top_db=80.0))
+    return np.stack(channels).astype(np.float32)
+
+
+def training_step(network: nn.Module) -> Step:
+    """One step on a batch of 10: forward, cross-entropy, backward, Adam."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(inputs.BATCH, *inputs.SHAPE, generator=generator)
+    y = torch.randint(len(inputs.LABELS), (inputs.BATCH,), generator=generator)
+    optimizer = torch.optim.Adam(network.train().parameters(), 1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        functional.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def classify(network: nn.Module, path: Path) -> NDArray[np.float32]:
+    """A recording -> probabilities (classes,)."""
+    with torch.inference_mode():
+        x = torch.from_numpy(log_mel(path, "db_then_mel"))[None]
+        probabilities: NDArray[np.float32] = network(x).softmax(1)[0].numpy()
+        return probabilities
+
+
+def cp_resnet() -> nn.Module:
+    """CP-ResNet for three classes, plain."""
+    network = create_model("cp_resnet", num_classes=3, generator=torch.Generator().manual_seed(0))
+    return plain(network).eval()
+
+
+def build(row: str, place: Path) -> Step:
+    """The step that a row measures."""
+    if row == "training":
+        return training_step(cp_resnet())
+    if row == "training_same":
+        return training_step(plain(load_inner(place)))
+    if row in ("db_then_mel", "mel_then_db"):
+        return lambda: log_mel(place / inputs.CLIP, row)
+    if row in ("int8", "waveform"):
+        from benchmarks.speed import exported
+
+        tune()  # both sides are scenelet's, whose commands do
+        return exported.reference(row, place / inputs.MODEL)
+    network = cp_resnet()
+    if row.startswith("file"):
+        return lambda: classify(network, place / inputs.CLIP)
+    assert row.startswith("folder"), row
+    files = sorted((place / inputs.FOLDER).iterdir())
+    return lambda: [classify(network, file) for file in files]
+
+
+def load_inner(place: Path) -> nn.Module:
+    """`shared_resnet` of `model.scn` without its standardisation."""
+    inner = inputs.load_weights(place).network
+    assert isinstance(inner, nn.Module)
+    return inner
+
+
+if __name__ == "__main__":
+    print(classify(cp_resnet(), Path(sys.argv[1])))

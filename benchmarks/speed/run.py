@@ -1,0 +1,177 @@
+"""Measures everything and writes `benchmarks.md` and `benchmarks.json`."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed import agreement, floors, inputs
+from benchmarks.speed import bulk_throughput as bulk
+from benchmarks.speed.report import Result, markdown
+from benchmarks.speed.timing import commands_in_turn, in_turn, one_command
+from scenelet.errors import UsageError, did_you_mean
+from scenelet.utils.console import say
+from scenelet.utils.files import make_folder, replace_files
+from scenelet.utils.parallel import cores
+
+RESULTS = "benchmarks.json"
+PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "openvino", "librosa", "ray", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is measured: `clips` in one run, `runs` in each of the rounds."""
+
+    title: str
+    clips: int
+    runs: int
+
+
+ROWS = {
+    "training": Row("training step, against CP-ResNet's", inputs.BATCH, 3),
+    "training_same": Row("training step, against the same network's", inputs.BATCH, 3),
+    "db_then_mel": Row("10 s file to log-mel, CP-ResNet's order", 1, 15),
+    "mel_then_db": Row("10 s file to log-mel, usual order", 1, 15),
+    "file": Row("10 s file to probabilities, ONNX Runtime", 1, 15),
+    "file_openvino": Row("10 s file to probabilities, OpenVINO", 1, 15),
+    "folder": Row(f"folder of {inputs.FILES} such files, ONNX Runtime", inputs.FILES, 1),
+    "folder_openvino": Row(f"folder of {inputs.FILES} such files, OpenVINO", inputs.FILES, 1),
+    "int8": Row("log-mel to probabilities, int8 activations (QDQ) against fp32", 1, 15),
+    "waveform": Row("samples to probabilities, one ONNX graph against `Classifier`", 1, 15),
+}
+PARTS = (*ROWS, "cold", "long", "bulk", "drift")
+
+
+def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "") -> dict[str, Any]:
+    """Measure, and write `benchmarks.md` and `benchmarks.json` into `out`; returns what the latter holds.
+
+    Args:
+        out: a folder.
+        only: parts of `PARTS`; empty: all of them. Bulk work alone takes its place in the files that are there.
+        rounds: how often the two sides take turns.
+        command: for the record.
+
+    Raises:
+        UsageError: an unknown part.
+        SceneletError: something that is measured failed.
+    """
+    for part in only:
+        if part not in PARTS:
+            raise UsageError(
+                f"nothing to measure is named {part!r}{did_you_mean(part, PARTS)}; known: {', '.join(PARTS)}"
+            )
+    chosen = only or PARTS
+    make_folder(out)
+    if tuple(only) == ("bulk",) and (out / RESULTS).is_file():
+        return _again(out, rounds, command)
+    found: dict[str, Any] = {"command": command, "machine": machine(), "rounds": rounds}
+    with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
+        place = Path(scratch)
+        say("making recordings and a model")
+        inputs.write_recordings(place)
+        inputs.write_model(place)
+        found["floors"] = floors.arithmetic() | floors.work(place) | {"libraries": floors.libraries(place)}
+        found["differences"] = agreement.largest_differences(place)
+        found["rows"] = []
+        for name in (name for name in ROWS if name in chosen):
+            say(ROWS[name].title)
+            found["rows"].append(asdict(_row(name, place, rounds, found["floors"])))
+        if "cold" in chosen:
+            say("cold start")
+            found["cold"] = _cold(place, rounds)
+        if "long" in chosen:
+            say("long recordings")
+            found["long"] = _long(place)
+        if "bulk" in chosen:
+            say("bulk prediction")
+            found["bulk"] = _bulk(place, rounds, command)
+        if "drift" in chosen:
+            say("200 training steps, for three seeds")
+            found["drift"] = agreement.drift()
+    return _written(out, found)
+
+
+def _again(out: Path, rounds: int, command: str) -> dict[str, Any]:
+    """Bulk work alone, into what was measured before: its section says on which machine."""
+    found: dict[str, Any] = json.loads((out / RESULTS).read_text())
+    with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
+        inputs.write_recordings(Path(scratch))
+        found["bulk"] = _bulk(Path(scratch), rounds, command)
+    return _written(out, found)
+
+
+def _bulk(place: Path, rounds: int, command: str) -> dict[str, Any]:
+    return {"command": command, "machine": machine(), **bulk.measure(place, rounds)}
+
+
+def _written(out: Path, found: dict[str, Any]) -> dict[str, Any]:
+    replace_files({out / RESULTS: json.dumps(found, indent=2) + "\n", out / "benchmarks.md": markdown(found)})
+    return found
+
+
+def _row(name: str, place: Path, rounds: int, limits: dict[str, float]) -> Result:
+    row = ROWS[name]
+    rounds = min(rounds, 3) if row.clips == inputs.FILES else rounds
+    seconds = in_turn(name, place, rounds, row.runs)
+    arithmetic = 2 * limits["macs"] / limits["flops"]
+    if name.startswith("training"):
+        floor = 3 * arithmetic
+    elif name in ("db_then_mel", "mel_then_db"):
+        floor = limits["libraries"]
+    else:
+        floor = arithmetic
+    per_clip = {side: [1000 * value / row.clips for value in values] for side, values in seconds.items()}
+    return Result(name, row.title, per_clip["ours"], per_clip["reference"], 1000 * floor)
+
+
+def _cold(place: Path, rounds: int) -> dict[str, Any]:
+    clip = str(place / inputs.CLIP)
+    commands = {
+        "ours": [*_scenelet(), "predict", str(place / inputs.MODEL), clip],
+        "reference": [sys.executable, "-m", "benchmarks.speed.reference", clip],
+    }
+    return commands_in_turn(commands, rounds)
+
+
+def _long(place: Path) -> list[dict[str, float]]:
+    """`predict` on 10 and 60 minutes of stereo at 48 kHz."""
+    rows = []
+    for minutes in (10, 60):
+        path = place / f"{minutes}.wav"
+        inputs.write_long(path, minutes)
+        rows.append(
+            {"minutes": minutes, **one_command([*_scenelet(), "predict", str(place / inputs.MODEL), str(path)])}
+        )
+        path.unlink()
+    return rows
+
+
+def _scenelet() -> list[str]:
+    """The installed command."""
+    return [str(Path(sys.executable).with_name("scenelet"))]
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on."""
+    model = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+        flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+        wide = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+        model = f"{model} ({', '.join(wide)})" if wide else model
+    return {
+        "processor": model,
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "compiler": agreement.has_compiler(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }

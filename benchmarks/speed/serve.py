@@ -1,0 +1,149 @@
+"""`scenelet serve` under load: is every answer the offline one, and what does one cost beside `scenelet predict`?
+
+    python benchmarks/speed/serve.py MODEL.scn RECORDINGS --clients 64 --requests 2000
+
+RECORDINGS is a folder; of its files those of about 10 s are sent, or, where there are none, pairs of shorter ones, one
+after the other, as 16-bit WAV. The clients are threads of this process, each with a connection of its own; they
+take their share of the processors, so throughput is that of a machine that does both. Processor time is that of the
+server's process alone, and beside it that of one `scenelet predict` of as many files. At the end a client more than is
+allowed, and a body that is too large. Prints a Markdown table.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import numpy as np
+import soundfile
+
+from benchmarks.speed.client import TOLERANCE, Server, offline
+from scenelet.audio.io import EXTENSIONS, info
+from scenelet.utils.console import say
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--requests", type=int, default=2000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        files = ten_seconds(options.recordings, Path(scratch))
+        size = statistics.mean(file.stat().st_size for file in files)
+        say(f"{len(files)} recordings of about 10 s, {size / 1e6:.2f} MB each")
+        sent = list(itertools.islice(itertools.cycle(files), options.requests))
+        expected, predict_seconds = offline(options.model, sent)
+        load(options.model, sent, expected, predict_seconds, options.clients)
+        over_the_limit(options.model, files[0])
+
+
+def ten_seconds(folder: Path, scratch: Path) -> list[Path]:
+    """Recordings of 9 to 11 s, or pairs of shorter ones."""
+    found = sorted(f for f in folder.rglob("*") if f.suffix.lower() in EXTENSIONS)
+    fitting = [file for file in found if 9 <= info(file).seconds <= 11]
+    if fitting:
+        return fitting
+    made = []
+    for first, second in zip(found[::2], found[1::2], strict=False):
+        (one, rate), (two, _) = soundfile.read(first), soundfile.read(second)
+        made.append(scratch / f"{first.stem}+{second.stem}.wav")
+        soundfile.write(made[-1], np.concatenate([one, two]), rate, subtype="PCM_16")
+    return made
+
+
+def load(
+    model: str, sent: Sequence[Path], expected: dict[str, dict[str, float]], predict_seconds: float, clients: int
+) -> None:
+    """All requests, from so many clients at once."""
+    data = {file: file.read_bytes() for file in set(sent)}
+    waiting, lock = iter(sent), threading.Lock()
+    took: list[float] = []
+    outcomes: Counter[str] = Counter()
+    largest = 0.0
+
+    def client() -> None:
+        nonlocal largest
+        with httpx.Client(timeout=300) as http:
+            while True:
+                with lock:
+                    file = next(waiting, None)
+                if file is None:
+                    return
+                begin = time.perf_counter()
+                answered = http.post(f"{address}/predict", files=[("files", (file.name, data[file]))])
+                seconds = time.perf_counter() - begin
+                if answered.status_code != 200:
+                    outcome = str(answered.status_code)
+                    difference = 0.0
+                else:
+                    found = answered.json()["results"][0]["probabilities"]
+                    difference = max(abs(found[label] - p) for label, p in expected[str(file)].items())
+                    outcome = "as offline" if difference <= TOLERANCE else "another answer"
+                with lock:
+                    took.append(seconds)
+                    outcomes[outcome] += 1
+                    largest = max(largest, difference)
+
+    with Server(model) as server:
+        address = server.address
+        httpx.post(f"{address}/predict", files=[("files", ("a", data[sent[0]]))])  # makes the networks
+        before = server.cpu_seconds()
+        begin = time.perf_counter()
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seconds = time.perf_counter() - begin
+        cpu = (server.cpu_seconds() - before) / len(sent)
+        memory = server.process.memory_info().rss / 1e6
+    times = np.array(took)
+    print("| | |\n|---|---|")
+    print(f"| clients, requests | {clients}, {len(sent):,} |")
+    print(f"| outcomes | {', '.join(f'{name}: {count:,}' for name, count in outcomes.items())} |")
+    print(f"| largest difference of a probability from `scenelet predict` | {largest:.1e} |")
+    print(f"| requests a second | {len(sent) / seconds:.1f} |")
+    print(f"| seconds a request, median, 99 % | {np.median(times):.2f}, {np.quantile(times, 0.99):.2f} |")
+    print(f"| processor ms a request; of `scenelet predict` a file | {1000 * cpu:.1f}; {1000 * predict_seconds:.1f} |")
+    print(f"| their ratio | {cpu / predict_seconds:.2f} |")
+    print(f"| memory of the server afterwards, MB | {memory:.0f} |")
+
+
+def over_the_limit(model: str, file: Path) -> None:
+    """Eight clients where four are allowed, then a body that is too large, then one that fits."""
+    allowed = 4
+    with Server(model, "--clients", str(allowed), "--max-body", "20MB") as server:
+        answers: Counter[int] = Counter()
+        lock = threading.Lock()
+
+        def client() -> None:
+            for _ in range(25):
+                with httpx.Client(timeout=60) as http:
+                    found = http.post(f"{server.address}/predict", files=[("files", (file.name, file.read_bytes()))])
+                with lock:
+                    answers[found.status_code] += 1
+
+        threads = [threading.Thread(target=client) for _ in range(2 * allowed)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(f"| answers to {2 * allowed} clients where {allowed} are allowed | {dict(sorted(answers.items()))} |")
+        large = httpx.post(f"{server.address}/predict", files=[("files", ("large", bytes(30_000_000)))])
+        print(f"| answer to 30 MB where 20 MB are allowed | {large.status_code} |")
+        fits = httpx.post(f"{server.address}/predict", files=[("files", (file.name, file.read_bytes()))])
+        health = httpx.get(f"{server.address}/health").json()
+        print(f"| afterwards | {fits.status_code}, {health['status']}, {health['under_way']} under way |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""Settings of a run, recipes, and the files of a run folder."""
+
+from scenelet.config.frontend import FeatureConfig as FeatureConfig
+from scenelet.config.frontend import Settings as Settings
+from scenelet.config.frontend import WindowConfig as WindowConfig
+from scenelet.config.settings import LossConfig as LossConfig
+from scenelet.config.settings import MixingConfig as MixingConfig
+from scenelet.config.settings import NetworkConfig as NetworkConfig
+from scenelet.config.settings import PruneConfig as PruneConfig
+from scenelet.config.settings import RunConfig as RunConfig
+from scenelet.config.settings import ScheduleConfig as ScheduleConfig
+from scenelet.config.settings import SplitConfig as SplitConfig
+from scenelet.config.settings import TrainerConfig as TrainerConfig
+from scenelet.config.settings import build_config as build_config
+from scenelet.config.settings import setting_keys as setting_keys

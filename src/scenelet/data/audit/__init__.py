@@ -1,0 +1,1 @@
+"""Checks of labelled recordings: what `scenelet check` reports."""

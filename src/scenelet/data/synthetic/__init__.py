@@ -1,0 +1,1 @@
+"""Synthetic acoustic scenes, for demos and tests."""

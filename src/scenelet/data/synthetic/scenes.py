@@ -1,0 +1,239 @@
+"""The made places: what sounds there, how strongly, and the recorder that was used.
+
+A place is drawn once; each of its clips is rendered with its own draws. Beds, recorders and levels
+come from the same distributions in all classes, so that the average spectrum tells little about
+the class; what tells is how the sound moves in time and frequency.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from scenelet.data.synthetic import sounds as syn
+from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
+
+OCTAVES_HZ: Array = 31.25 * 2.0 ** np.arange(10.0)
+COLOUR_SPREAD_DB = 3.5  # of beds and recorders per octave, from place to place, standard deviation
+CLIP_SPREAD_DB = 3.0  # how far a source's level moves from clip to clip, standard deviation
+
+
+@dataclass(frozen=True)
+class Bed:
+    """The broadband sound of a place, and the recorder's mark on all that it hears."""
+
+    spectrum_db: Array  # of the bed, per octave
+    coherence: float
+    colour_db: Array  # the recorder's response, per octave
+    floor_db: float  # the recorder's noise below the scene
+    level_db: float  # of the recording, full scale is 0 dB
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """A place's bed and recorder; the class does not matter."""
+        tilt = rng.uniform(-5.5, -1.5) * np.arange(len(OCTAVES_HZ))
+        return cls(
+            spectrum_db=tilt + rng.normal(0.0, COLOUR_SPREAD_DB, len(OCTAVES_HZ)),
+            coherence=rng.uniform(0.0, 0.8),
+            colour_db=rng.normal(0.0, COLOUR_SPREAD_DB, len(OCTAVES_HZ)),
+            floor_db=rng.uniform(-45.0, -22.0),
+            level_db=rng.uniform(-36.0, -22.0),
+        )
+
+    def sound(self, n: int, rng: np.random.Generator) -> Array:
+        """(2, n) the bed, RMS 0 dB."""
+        clip_db = self.spectrum_db + rng.normal(0.0, 1.5, len(OCTAVES_HZ))
+        return syn.noise(n, syn.curve_db(n, OCTAVES_HZ, clip_db), rng, coherence=self.coherence)
+
+    def record(self, scene: Array, rng: np.random.Generator) -> Array:
+        """(2, n) what the recorder writes of the scene (2, n): coloured, with its noise, within full scale."""
+        n = scene.shape[1]
+        heard = syn.at_level(syn.filtered(scene, syn.curve_db(n, OCTAVES_HZ, self.colour_db)), 0.0)
+        heard += rng.standard_normal(scene.shape, np.float32) * syn.decibels(self.floor_db)
+        heard *= syn.decibels(self.level_db + rng.normal(0.0, 2.0))
+        return heard * min(1.0, 0.95 / float(np.abs(heard).max()))
+
+
+def spread(level_db: float, rng: np.random.Generator) -> float:
+    """A source's level in one clip, dB."""
+    return level_db + rng.normal(0.0, CLIP_SPREAD_DB)
+
+
+@dataclass(frozen=True)
+class Indoor:
+    """A room: voices, steps and clinks through its response, and the hum of mains and ventilation."""
+
+    bed: Bed
+    response: Array
+    hum_hz: float
+    hum_gains: Array
+    hum_db: float
+    pitches_hz: Array
+    voices_db: float
+    step_hz: float
+    clink_hz: Array
+    clinks_per_s: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """A new room."""
+        return cls(
+            bed=Bed.draw(rng),
+            response=syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng),
+            hum_hz=float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2])),
+            hum_gains=rng.uniform(0.0, 1.0, 6),
+            hum_db=rng.uniform(-12.0, 0.0),
+            pitches_hz=rng.uniform(90, 240, size=rng.integers(2, 6)),
+            voices_db=rng.uniform(-12.0, 2.0),
+            step_hz=rng.uniform(1.5, 2.3),
+            clink_hz=rng.uniform(1200, 6000, 4),
+            clinks_per_s=rng.uniform(0.3, 2.0),
+        )
+
+    def render(self, n: int, rng: np.random.Generator) -> Array:
+        """(2, n) one recording of this room."""
+        dry = syn.at_level(syn.babble(n, self.pitches_hz, rng), spread(self.voices_db, rng))
+        if rng.random() < 0.6:
+            dry += syn.at_level(syn.footsteps(n, self.step_hz, rng), spread(-10.0, rng))
+        clinks = np.zeros(n)
+        for _ in range(rng.poisson(self.clinks_per_s * n / SAMPLE_RATE)):
+            ring = syn.struck(0.2, self.clink_hz * rng.uniform(0.95, 1.05), rng.uniform(0.05, 0.2))
+            syn.add_at(clinks, ring * rng.uniform(0.3, 1.0), int(rng.integers(n)))
+        dry += syn.at_level(clinks, spread(-14.0, rng))
+        hum = syn.harmonics(np.full(n, self.hum_hz), self.hum_gains)
+        scene = self.bed.sound(n, rng) + syn.convolve(dry, self.response)
+        scene += syn.at_level(hum, spread(self.hum_db, rng))
+        return self.bed.record(scene, rng)
+
+
+@dataclass(frozen=True)
+class Outdoor:
+    """A street or a park: gusts, birds, passing cars, now and then people; nothing reverberates."""
+
+    bed: Bed
+    wind_corner_hz: float
+    gust_hz: float
+    wind_db: float
+    song_hz: Array  # from, to
+    syllable_s: float
+    vibrato: float
+    birds_db: float
+    cars_per_clip: float
+    cars_db: float
+    people: float  # share of clips with somebody
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """A new place in the open."""
+        return cls(
+            bed=Bed.draw(rng),
+            wind_corner_hz=rng.uniform(80, 400),
+            gust_hz=rng.uniform(0.5, 1.5),
+            wind_db=rng.uniform(-6.0, 4.0),
+            song_hz=rng.uniform(2000, 7000, 2),
+            syllable_s=rng.uniform(0.04, 0.15),
+            vibrato=rng.uniform(0.0, 0.06),
+            birds_db=rng.uniform(-14.0, -2.0),
+            cars_per_clip=rng.uniform(0.2, 1.2),
+            cars_db=rng.uniform(-4.0, 4.0),
+            people=rng.uniform(0.0, 0.6),
+        )
+
+    def render(self, n: int, rng: np.random.Generator) -> Array:
+        """(2, n) one recording of this place."""
+        anchors = np.array([20.0, self.wind_corner_hz, self.wind_corner_hz * 16])
+        wind = syn.noise(n, syn.curve_db(n, anchors, np.array([0.0, 0.0, -40.0])), rng)
+        wind *= syn.decibels(7.0 * syn.wander(n, self.gust_hz, rng))
+        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.wander(n, self.gust_hz, rng))
+        scene += syn.at_level(wind, spread(self.wind_db, rng))
+        scene += syn.at_level(syn.pan(self._song(n, rng), rng.uniform(-1, 1)), spread(self.birds_db, rng))
+        for _ in range(rng.poisson(self.cars_per_clip)):
+            scene += self._car(n, rng)
+        if rng.random() < self.people:
+            dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), spread(-8.0, rng))
+            dry += syn.at_level(syn.footsteps(n, rng.uniform(1.5, 2.3), rng), spread(-10.0, rng))
+            scene += syn.pan(dry, rng.uniform(-1, 1))
+        return self.bed.record(scene, rng)
+
+    def _song(self, n: int, rng: np.random.Generator) -> Array:
+        track, time_s = np.zeros(n), rng.uniform(0.0, 1.5)
+        while time_s < n / SAMPLE_RATE:
+            start_hz, end_hz = self.song_hz * rng.uniform(0.95, 1.05)
+            for _ in range(rng.integers(2, 8)):
+                call = syn.chirp(start_hz, end_hz, self.syllable_s, self.vibrato)
+                syn.add_at(track, call * rng.uniform(0.5, 1.0), int(time_s * SAMPLE_RATE))
+                time_s += self.syllable_s * rng.uniform(1.2, 1.8)
+            time_s += rng.uniform(0.4, 2.0)
+        return track
+
+    def _car(self, n: int, rng: np.random.Generator) -> Array:
+        size = n + SAMPLE_RATE
+        anchors = rng.uniform(500, 1100) * np.array([1 / 16, 1 / 4, 1.0, 4.0, 16.0])
+        tyres = syn.noise(size, syn.curve_db(size, anchors, np.array([-20.0, -8, 0, -12, -36])), rng, channels=1)[0]
+        speed = rng.uniform(8, 20) * rng.choice([-1, 1])
+        car = syn.passing(tyres, speed, rng.uniform(3, 10), rng.uniform(0.0, n / SAMPLE_RATE))
+        return syn.at_level(car, spread(self.cars_db, rng))
+
+
+@dataclass(frozen=True)
+class Transportation:
+    """Inside a vehicle: engine orders that follow its speed, rumble, rail joints, chimes, passengers."""
+
+    bed: Bed
+    engine_hz: float
+    order_gains: Array
+    engine_db: float
+    joints_hz: float  # 0 on tyres
+    joints_db: float
+    chime_hz: Array
+    people: float  # share of clips with somebody talking
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """A new vehicle."""
+        return cls(
+            bed=Bed.draw(rng),
+            engine_hz=rng.uniform(25, 90),
+            order_gains=rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8),
+            engine_db=rng.uniform(-4.0, 5.0),
+            joints_hz=rng.uniform(0.8, 1.8) if rng.random() < 0.6 else 0.0,
+            joints_db=rng.uniform(-8.0, 0.0),
+            chime_hz=rng.uniform(500, 1500) * np.array([1.0, rng.choice([0.75, 0.8, 1.25])]),
+            people=rng.uniform(0.0, 0.6),
+        )
+
+    def render(self, n: int, rng: np.random.Generator) -> Array:
+        """(2, n) one recording in this vehicle."""
+        speed = rng.uniform(0.7, 1.3) * (1.0 + 0.12 * syn.wander(n, 0.5, rng))
+        engine = syn.harmonics(self.engine_hz * speed, self.order_gains)
+        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.wander(n, 1.0, rng))
+        scene += syn.pan(syn.at_level(engine, spread(self.engine_db, rng)), rng.uniform(-0.5, 0.5))
+        if self.joints_hz:
+            joints = self._joints(n, self.joints_hz * float(speed.mean()), rng)
+            scene += syn.pan(syn.at_level(joints, spread(self.joints_db, rng)), rng.uniform(-0.5, 0.5))
+        if rng.random() < 0.3:
+            chime = np.zeros(n)
+            start = int(rng.integers(n))
+            for step, tone_hz in enumerate(self.chime_hz):
+                syn.add_at(chime, syn.struck(0.6, np.array([tone_hz]), 1.2), start + step * SAMPLE_RATE // 2)
+            scene += syn.at_level(chime, spread(-12.0, rng))
+        if rng.random() < self.people:
+            dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), spread(-8.0, rng))
+            scene += syn.pan(dry, rng.uniform(-1, 1))
+        return self.bed.record(scene, rng)
+
+    def _joints(self, n: int, rate_hz: float, rng: np.random.Generator) -> Array:
+        track, corner_hz = np.zeros(n), rng.uniform(200, 900)
+        time_s, gap_s = rng.uniform(0.0, 1.0 / rate_hz), 0.18 / rate_hz
+        while time_s < n / SAMPLE_RATE:
+            for click_s in (time_s, time_s + gap_s):
+                syn.add_at(track, syn.thud(corner_hz, 0.06, rng), int(click_s * SAMPLE_RATE))
+            time_s += 1.0 / rate_hz
+        return track
+
+
+PLACES: dict[str, type[Indoor] | type[Outdoor] | type[Transportation]] = {
+    "indoor": Indoor,
+    "outdoor": Outdoor,
+    "transportation": Transportation,
+}

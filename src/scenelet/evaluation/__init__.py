@@ -1,0 +1,1 @@
+"""Evaluation: metrics, intervals, `scenelet evaluate` and its pages."""

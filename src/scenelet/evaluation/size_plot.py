@@ -1,0 +1,48 @@
+"""Models beside each other: how much accuracy for how many bytes."""
+
+import io
+from collections.abc import Sequence
+
+from scenelet.errors import UsageError
+from scenelet.model.summary import Summary
+
+LIMITS_KB = {64: "64 kB", 128: "128 kB", 500: "500 kB"}
+
+
+def plot_sizes(rows: Sequence[Summary]) -> bytes:
+    """PNG of macro accuracy against kB on disk; models of unknown accuracy are left out.
+
+    Raises:
+        UsageError: none has a known accuracy.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    known = [row for row in rows if row.accuracy is not None]
+    if not known:
+        raise UsageError("--plot: no model here says how accurate it is; `scenelet compress` writes ones that do")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for row in known:
+        assert row.accuracy is not None
+        place = row.disk_bytes / 1000, 100 * row.accuracy
+        axes.plot(*place, "o", color="tab:blue", fillstyle="full" if row.side == "test" else "none")
+        axes.annotate(row.name, place, (5, 4), textcoords="offset points", size=8, parse_math=False)
+    axes.set_xscale("log")
+    axes.margins(0.15)  # room for the names
+    low, high = axes.get_xlim()
+    for limit, name in LIMITS_KB.items():
+        if low <= limit <= high:
+            axes.axvline(limit, color="grey", linewidth=0.8, linestyle="--")
+            axes.annotate(
+                name, (limit, 0.01), (3, 0), xycoords=("data", "axes fraction"), textcoords="offset points", size=8
+            )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 4 * low else range(1, 10)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    validation = ", hollow: on validation" if any(row.side != "test" for row in known) else ""
+    axes.set(xlabel="file, kB on disk", ylabel=f"macro accuracy, %, as its file says{validation}")
+    axes.grid(alpha=0.3)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
+    return data.getvalue()

@@ -1,0 +1,172 @@
+"""Model, details and evaluation report -> the meta information of a submission."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scenelet.config import MixingConfig
+from scenelet.errors import DataError
+from scenelet.evaluation.submission.details import Details
+from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
+from scenelet.model.ops import Conv, Linear
+from scenelet.model.scene_model import SceneModel
+from scenelet.model.sizes import sizes
+from scenelet.model.weights import BYTES
+
+CLIP_SECONDS = 10
+"""Length of the challenge's recordings."""
+EVALUATE = "scenelet evaluate MODEL DATA --out DIR writes one"
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+    accuracy: float = Field(ge=0, le=1)
+    log_loss: float = Field(ge=0)
+
+
+class Report(BaseModel):
+    """What is needed of `report.json`; it holds more."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    macro_accuracy: float = Field(ge=0, le=1)
+    log_loss: float = Field(ge=0)
+    per_class: dict[str, _Figures]
+    model: str = ""
+    split: str = "test"
+    made: bool = False
+
+    def doubts(self, model: str) -> list[str]:
+        """Why these may not be the figures that the challenge wants of this model."""
+        found = []
+        if self.model != model:
+            found.append(f"it measured {self.model}, and this is {model}")
+        if self.split != "test":
+            found.append(f"it measured the split {self.split!r}, not test")
+        if self.made:
+            found.append("it measured made scenes, not the challenge's recordings")
+        return found
+
+
+def meta_information(model: SceneModel, details: Details, report: Report | None = None) -> dict[str, Any]:
+    """The sections of `<label>.meta.yaml`; None where something does not apply, or has not been measured."""
+    count = details.ensemble_count
+    datasets = [dataset.model_dump() for dataset in details.external_datasets]
+    return {
+        "submission": {
+            "label": details.label,
+            "name": details.name,
+            "abbreviation": details.abbreviation,
+            "authors": [author.model_dump() for author in details.authors],
+        },
+        "system": {
+            "description": {
+                "input_sampling_rate": f"{model.features.sample_rate / 1000}kHz",
+                "acoustic_features": "log-mel energies",
+                "embeddings": details.embeddings,
+                "data_augmentation": details.data_augmentation or data_augmentation(model),
+                "machine_learning_method": machine_learning_method(model),
+                # the challenge asks for null where there is no ensemble
+                "ensemble_method_subsystem_count": count if count > 1 else None,
+                "decision_making": decision_making(model),
+                "external_data_usage": details.external_data_usage,
+                "complexity_management": complexity_management(model),
+            },
+            "complexity": {
+                "total_parameters": model.counts.parameters,
+                "total_parameters_non_zero": model.counts.parameters_kept,
+                # three decimals tell a single byte above the limit
+                "model_size": round(sizes(model, 0)["dcase2020"] / BYTES_PER_KB, 3),
+            },
+            "external_datasets": datasets,  # an empty list: the challenge's validator falls over null
+            "source_code": details.source_code,
+        },
+        "results": {"development_dataset": _results(report)},
+    }
+
+
+def data_augmentation(model: SceneModel) -> str | None:
+    """What training mixed and moved, if the model file says so; None: nothing, or not known."""
+    try:
+        mixing = MixingConfig.model_validate(model.provenance.get("mixing"))
+    except ValidationError:
+        return None
+    mixed = ("mixup", "freqmix", "cutmix") if mixing.mode != "none" else ()
+    named = [name for name in mixed if getattr(mixing, name)]
+    moves = {
+        "time rolling": mixing.time_roll,
+        "time stretching": mixing.time_stretch,
+        "cropping": mixing.crop,
+        "frequency shifting": mixing.frequency_shift,
+        "gain": mixing.gain_db,
+        "filtering": mixing.filter_db,
+        "frequency masking": mixing.frequency_mask,
+        "time masking": mixing.time_mask,
+    }
+    return ", ".join([*named, *(name for name, amount in moves.items() if amount)]) or None
+
+
+def machine_learning_method(model: SceneModel) -> str:
+    """The challenge's word for the network: residual where something is added, convolutional, or dense."""
+    ops = {node.op for node in model.nodes}
+    return "ResNet" if {"Add", "Conv"} <= ops else "CNN" if "Conv" in ops else "MLP"
+
+
+def decision_making(model: SceneModel) -> str | None:
+    """How a recording's answer comes from its windows'; None where one window holds all of it."""
+    rate = model.features.sample_rate
+    return "average" if model.window.count(CLIP_SECONDS * rate, rate) > 1 else None
+
+
+def complexity_management(model: SceneModel) -> str | None:
+    """Pruning, half precision and whole numbers, each only where it is so."""
+    counts = model.counts
+    named = []
+    if counts.conv_kept + counts.linear_kept < counts.conv + counts.linear:
+        named.append("pruning")
+    weights = [name for node in model.nodes if isinstance(node, Conv | Linear) for name in node.arrays]
+    widths = {BYTES[model.encodings[name]] for name in weights}
+    if widths == {2}:
+        named.append("half precision")
+    elif "masked_int8" in {model.encodings[name] for name in weights}:
+        named.append("int8 weights")
+    return ", ".join(named) or None
+
+
+def read_report(path: Path) -> Report:
+    """The checked `report.json` of an evaluation.
+
+    Raises:
+        DataError: it cannot be read, is no evaluation report, or is about other or missing classes.
+    """
+    try:
+        report = Report.model_validate(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {EVALUATE}") from None
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        what = f"{where} is missing or no figure" if where else "it has no keys"
+        raise DataError(f"{path}: not the report of an evaluation on all classes ({what}); {EVALUATE}") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{path}: not JSON; {EVALUATE}") from None
+    if set(report.per_class) != set(LABELS):
+        found = ", ".join(report.per_class) or "none"
+        raise DataError(f"{path}: per_class has {found}; it must have {', '.join(LABELS)}; {EVALUATE}")
+    return report
+
+
+def _results(report: Report | None) -> dict[str, Any]:
+    """Accuracies in percent, overall the mean over classes, and log losses; the challenge allows to leave them out."""
+    if report is None:
+        return {"overall": None, "class_wise": None}
+    return {
+        "overall": _rounded(report.macro_accuracy, report.log_loss),
+        "class_wise": {
+            label: _rounded(report.per_class[label].accuracy, report.per_class[label].log_loss) for label in LABELS
+        },
+    }
+
+
+def _rounded(accuracy: float, log_loss: float) -> dict[str, float]:
+    return {"accuracy": round(100 * accuracy, 2), "logloss": round(log_loss, 4)}

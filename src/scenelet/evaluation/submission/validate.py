@@ -1,0 +1,55 @@
+"""Find every fault of a DCASE 2020 Task 1B submission, whatever the two files hold."""
+
+from pathlib import Path
+
+from scenelet.errors import DataError, printable
+from scenelet.evaluation.submission.faults import Fault
+from scenelet.evaluation.submission.form import LABEL, LABEL_FORM, META_ENDING, OUTPUT_ENDING
+from scenelet.evaluation.submission.validate_meta import MAX_META_BYTES, check_meta
+from scenelet.evaluation.submission.validate_output import MAX_OUTPUT_BYTES, check_output
+
+
+def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
+    """The faults of a pair of files, in the order of names, output, meta; empty when there are none.
+
+    Args:
+        output: `<label>.output.csv`.
+        meta: `<label>.meta.yaml`.
+        partial: fewer rows than recordings are no fault.
+
+    Raises:
+        DataError: a file is not there or cannot be read.
+    """
+    return check_pair(
+        output.name, _read(output, MAX_OUTPUT_BYTES), meta.name, _read(meta, MAX_META_BYTES), partial=partial
+    )
+
+
+def check_pair(output_name: str, output: bytes, meta_name: str, meta: bytes, *, partial: bool = False) -> list[Fault]:
+    """As `check_files`, of names and contents; raises nothing."""
+    output_name, meta_name = printable(output_name), printable(meta_name)
+    faults: list[Fault] = []
+    first, second = _label(output_name, OUTPUT_ENDING, faults), _label(meta_name, META_ENDING, faults)
+    if first and second and first != second:
+        faults.append(Fault(meta_name, "", f"its name must begin with {first}, as that of {output_name} does"))
+    faults += check_output(output_name, output, partial)
+    faults += check_meta(meta_name, meta, second)
+    return faults
+
+
+def _label(name: str, ending: str, faults: list[Fault]) -> str | None:
+    """The submission's label in a file name."""
+    label = name.removesuffix(ending)
+    if label != name and LABEL.fullmatch(label):
+        return label
+    faults.append(Fault(name, "", f"its name must be <label>{ending}, the label {LABEL_FORM}"))
+    return None
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The file, or so much of it that the check sees it is too large."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a submission's file") from None

@@ -1,0 +1,1 @@
+"""Experiments: tables of systems, `scenelet reproduce` and the demo."""

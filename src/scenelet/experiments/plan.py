@@ -1,0 +1,85 @@
+"""Plan of a `reproduce` or `demo`: checks the arguments before the long work begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenelet.config import RunConfig
+from scenelet.config.run_folder import require_new
+from scenelet.data.clips import ClipTable
+from scenelet.data.load import load_table
+from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds
+from scenelet.errors import DataError, UsageError
+from scenelet.evaluation.report import REPORT
+from scenelet.experiments.systems import SystemTable, load_table_of_systems
+from scenelet.training.preflight import require_one_device
+
+
+def require_demo(out: Path) -> None:
+    """Check that `demo` can begin in a folder, or go on in one in which it was killed.
+
+    Raises:
+        RunError: there is something else, or a demo that came to its end.
+    """
+    cut = (out / "scenes").is_dir() and not (out / "report" / REPORT).exists()
+    if not cut:
+        require_new(out)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `reproduce` is asked for.
+
+    Attributes:
+        systems: the table of systems.
+        budget: a recipe's name or a TOML file.
+        configs: row -> its settings.
+        table: the recordings.
+        held_out: folds (or cities) to hold out; ("",) is the data's own split.
+    """
+
+    systems: SystemTable
+    budget: str
+    configs: dict[str, RunConfig]
+    table: ClipTable
+    held_out: tuple[str, ...]
+
+
+def plan(
+    name: str,
+    data: Path,
+    *,
+    budget: str | None,
+    folds: Sequence[str],
+    cities: bool,
+    reference: str | None,
+    audio_dir: Path | None,
+    three_classes: bool,
+) -> Plan:
+    """What `scenelet.experiments.reproduce.reproduce` is to compute; arguments and errors as there."""
+    systems = load_table_of_systems(name)
+    if reference is not None:
+        systems = systems.against(reference)
+    budget = budget or systems.budget
+    configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    for config in configs.values():
+        require_one_device(config, "reproduce")
+    table = load_table(data, audio_dir, three_classes)
+    return Plan(systems, budget, configs, table, _held_out(table, folds, cities))
+
+
+def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:
+    """Names of the folds or cities to hold out."""
+    if cities:
+        if folds:
+            raise UsageError("give --fold or --cities, not both")
+        if len(table.cities) < 2:
+            raise DataError(
+                f"{table.root}: {table.source} names {len(table.cities)} cities; --cities needs two or more"
+            )
+        return table.cities
+    if folds and not table.folds:
+        raise UsageError(f"--fold {folds[0]}: {table.source} has no folds")
+    if folds:
+        return tuple(dict.fromkeys(FOLDS_TOGETHER.join(held_out_folds(table, fold)) for fold in folds))
+    return table.folds if len(table.folds) > 1 else ("",)

@@ -1,0 +1,283 @@
+"""One cell of a comparison: a system trained on one side of the data and measured on the other, never twice.
+
+A store is a folder:
+
+trained/KEY/     the run folder of a training; shared by the rows that differ only in their pruning
+tuning/KEY/      checkpoints of a fine-tuning, while it runs
+models/KEY.scn   the model file of a cell that was fine-tuned
+cells/KEY.json   what a finished cell measured
+locks/           so that several processes can work on one store
+
+A key is a hash of the settings that are not at their defaults, and of each side's clips: names, labels, groups and
+bytes; that of a fine-tuned cell, also of the version of model files. So the same cell is found again, and other
+settings or other clips are another cell. It knows nothing else of the software; `CellResult.versions` does.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from scenelet.config import PruneConfig, RunConfig, Settings
+from scenelet.data.clips import ClipTable
+from scenelet.data.splits import Split, fingerprint, make_split
+from scenelet.errors import BusyError, DataError, RunError
+from scenelet.experiments.results import CellResult, ClipOutcome
+from scenelet.experiments.systems import SystemTable
+from scenelet.inference.classifier import Classifier
+from scenelet.model import file as modelfile
+from scenelet.model.sizes import file_parts, sizes
+from scenelet.nn.convert import pack
+from scenelet.nn.quantize import WeightFormat
+from scenelet.nn.standardize import Standardised
+from scenelet.training import run_record as runs
+from scenelet.training.batches import ClipSet, clip_probabilities
+from scenelet.training.compression.build_model import finish
+from scenelet.training.dataset import Sides, file_probabilities, load_sides
+from scenelet.training.loop import CHECKPOINTS, LOGS
+from scenelet.training.train import epoch_batches, fit
+from scenelet.utils.files import alone, make_folder, replace_file
+
+WHOLE: WeightFormat = "fp32"  # of a network that is stored as it was trained
+FORMAT = 1  # raise it when the same settings no longer give the same results, or when a default changes
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is to be computed.
+
+    Attributes:
+        row: name of the system.
+        held_out: the fold, folds (1+2) or city that is tested on; "" for the data's own split.
+        seed: of the training.
+        config: everything else; it holds the fold or city and the seed too.
+        tuned: whether the network is pruned (or kept whole) and fine-tuned after training.
+        teacher: whose network teaches this one.
+    """
+
+    row: str
+    held_out: str
+    seed: int
+    config: RunConfig
+    tuned: bool
+    teacher: "Cell | None" = None
+
+
+def cell_of(
+    systems: SystemTable, row: str, budget: str, held_out: str = "", seed: int = 0, cities: bool = False
+) -> Cell:
+    """The cell of a table's row; `held_out` is a fold, several (1+2), or a city with `cities`.
+
+    Raises:
+        UsageError: as `SystemTable.config`.
+    """
+    chosen = next(one for one in systems.rows if one.name == row)
+    config = systems.config(chosen, budget)
+    place = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
+    split = config.split.model_copy(update=place)
+    config = config.model_copy(update={"split": split, "seed": seed})
+    teacher = None
+    if chosen.teacher is not None:
+        teacher = cell_of(systems, chosen.teacher, budget, held_out, seed, cities)
+    return Cell(row, held_out, seed, config, systems.fine_tuned(chosen), teacher)
+
+
+class Store:
+    """Where finished cells lie, and the data they are of.
+
+    Args:
+        folder: the store.
+        source: where the recordings lie.
+        table: the same, read.
+        cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+    """
+
+    def __init__(self, folder: Path, source: runs.DataRecord, table: ClipTable, cache_dir: Path | None = None) -> None:
+        self.folder, self.source, self.cache_dir = folder, source, cache_dir
+        self._clips = functools.cache(lambda split: _clips(make_split(table, split)))
+
+    def result(self, cell: Cell) -> CellResult | None:
+        """The finished cell, or None.
+
+        Raises:
+            RunError: its file is damaged.
+        """
+        path = self._result_path(cell)
+        if not path.is_file():
+            return None
+        try:
+            return CellResult.model_validate_json(path.read_bytes())
+        except ValidationError:
+            raise RunError(f"{path}: damaged; delete it, and the cell is computed again") from None
+
+    def run_folder(self, cell: Cell) -> Path:
+        """The run folder of the cell's training, whether it is there yet or not."""
+        return self.folder / "trained" / self._training_key(cell)
+
+    @contextlib.contextmanager
+    def claim(self, cell: Cell, wait: bool) -> Iterator[bool]:
+        """Hold the cell's training for this process; gives False where another one holds it, unless `wait`."""
+        with contextlib.ExitStack() as held:
+            ours = True
+            try:
+                lock = self.folder / "locks" / self._training_key(cell)
+                held.enter_context(alone(lock, "" if wait else f"{lock}: is held by another process"))
+            except BusyError:
+                ours = False
+            yield ours
+
+    def compute(self, cell: Cell, description: str) -> CellResult:
+        """Train, fine-tune and measure a cell, going on from what an interrupted call left.
+
+        Raises:
+            SceneletError: data or settings cannot be used, or the training diverged.
+        """
+        config = cell.config
+        sides = load_sides(self.source, config, self.cache_dir, talk=False)
+        if sides.test is None:
+            raise DataError(f"{self.source.path}: its split has no test clips to measure on")
+        minutes = self._train(cell, description)
+        record = runs.read_record(self.run_folder(cell))
+        network = runs.load_network(self.run_folder(cell), record)
+        epochs = config.schedule.epochs
+        tuned: dict[str, Any] = {}
+        if cell.tuned:
+            record = record.model_copy(update={"config": config.model_copy(update={"prune": _stored(config.prune)})})
+            what = f"{description}, fine-tuned"
+            finished = finish(network, record, sides, self._tuning_folder(cell), what, talk=False)
+            file, settings = finished.file, finished.shrunk.settings
+            epochs, minutes = epochs + settings.epochs, minutes + finished.shrunk.minutes
+            make_folder(self.folder / "models")
+            replace_file(self.model_path(cell), file)
+            model, answers = modelfile.decode(file, description), finished.answers["test"]
+            tuned = {
+                "dtype": settings.dtype,
+                "sparsity": settings.sparsity,
+                "file_parts": asdict(file_parts(model, file)),
+                **_beside_the_file(network, sides.test, answers),
+            }
+        else:
+            file = modelfile.encode(pack(network, sides.labels, config.features, config.window, dtype=WHOLE))
+            model = modelfile.decode(file, description)
+            answers = file_probabilities(Classifier(model), sides.test.features)
+        result = CellResult(
+            held_out=cell.held_out,
+            seed=cell.seed,
+            labels=sides.labels,
+            train_counts=tuple(sides.train.class_counts()),
+            parameters=model.counts.parameters,
+            parameters_kept=model.counts.parameters_kept,
+            bytes=sizes(model, len(file)),
+            steps=epochs * len(epoch_batches(sides, config)(0)),
+            minutes=minutes,
+            versions=runs.versions(),
+            clips=_outcomes(answers, sides),
+            **tuned,
+        )
+        make_folder(self.folder / "cells")
+        replace_file(self._result_path(cell), result.model_dump_json() + "\n")
+        self.clean_up(cell)
+        return result
+
+    def clean_up(self, cell: Cell) -> None:
+        """Delete the checkpoints of a finished cell's fine-tuning; a kill may have left them."""
+        shutil.rmtree(self._tuning_folder(cell), ignore_errors=True)
+
+    def _train(self, cell: Cell, description: str) -> float:
+        """Train into the cell's run folder unless it holds a finished run; returns the minutes that it took."""
+        config, run = cell.config, self.run_folder(cell)
+        if not (run / runs.METRICS).is_file():
+            teacher = None
+            if cell.teacher is not None:
+                teacher = self.run_folder(cell.teacher)
+                with self.claim(cell.teacher, wait=True):
+                    self._train(cell.teacher, f"{cell.teacher.row}, teacher of {description}")
+            fit(
+                Path(self.source.path),
+                run,
+                config.model_copy(update={"prune": PruneConfig()}),
+                recipe="reproduce",
+                audio_dir=None if self.source.audio_dir is None else Path(self.source.audio_dir),
+                three_classes=self.source.three_classes,
+                resume=True,
+                teacher=teacher,
+                cache_dir=self.cache_dir,
+                description=description,
+                talk=False,
+            )
+        for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
+            shutil.rmtree(run / name, ignore_errors=True)
+        return float(runs.read_metrics(run)["minutes"])
+
+    def _tuning_folder(self, cell: Cell) -> Path:
+        return self.folder / "tuning" / self._key(cell)
+
+    def model_path(self, cell: Cell) -> Path:
+        """The model file of a cell whose network was fine-tuned."""
+        return self.folder / "models" / f"{self._key(cell)}.scn"
+
+    def _result_path(self, cell: Cell) -> Path:
+        return self.folder / "cells" / f"{self._key(cell)}.json"
+
+    def _key(self, cell: Cell) -> str:
+        tuned = [_settings(cell.config.prune), modelfile.FORMAT_VERSION] if cell.tuned else [None]
+        return _hash(self._training_key(cell), *tuned)
+
+    def _training_key(self, cell: Cell) -> str:
+        untouched = cell.config.model_copy(update={"prune": PruneConfig()})
+        taught = [] if cell.teacher is None else [self._training_key(cell.teacher)]
+        return _hash(self._clips(cell.config.split), _settings(untouched), *taught)
+
+
+def _stored(settings: PruneConfig) -> PruneConfig:
+    """A network that is fine-tuned and neither pruned nor rounded is stored whole, to be compared with others."""
+    if settings.budget is None and settings.sparsity == 0 and settings.dtype == "fp16":
+        return settings.model_copy(update={"dtype": WHOLE})
+    return settings
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Without those that are at their defaults: a setting that a later version adds leaves a key as it is."""
+    return settings.model_dump(mode="json", exclude_defaults=True)
+
+
+def _clips(split: Split) -> str:
+    """Of each side's clips: names, labels, groups and bytes."""
+    sizes = [clip.path.stat().st_size for side in (split.train, split.validation, split.test) for clip in side]
+    return _hash(fingerprint(split), sizes)
+
+
+def _hash(*values: Any) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, *values], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _beside_the_file(network: Standardised, clips: ClipSet, answers: NDArray[np.float32]) -> dict[str, Any]:
+    """How far the network, as fine-tuning left it, is from what its file answers to the same clips."""
+    trained = clip_probabilities(network, clips.features)
+    return {
+        "file_difference": float(np.abs(trained - answers).max()),
+        "other_labels": int((trained.argmax(1) != answers.argmax(1)).sum()),
+    }
+
+
+def _outcomes(probabilities: NDArray[np.float32], sides: Sides) -> tuple[ClipOutcome, ...]:
+    return tuple(
+        ClipOutcome(
+            name=clip.name,
+            label=clip.label,
+            group=clip.group,
+            city=clip.city,
+            fold=clip.fold,
+            probabilities=tuple(row),
+        )
+        for clip, row in zip(sides.split.test, probabilities.tolist(), strict=True)
+    )

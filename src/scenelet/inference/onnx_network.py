@@ -1,0 +1,224 @@
+"""The list of nodes -> an ONNX graph: to be exported, or to be run from memory.
+
+Norms are folded into the convolution before them here and nowhere else, and only where that is
+exact: one sub-band, and nothing else reads the convolution's output.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.inference.onnx_frontend import WAVEFORM, FrontGraph
+from scenelet.model.ops import (
+    INPUT,
+    OUTPUT,
+    Add,
+    Conv,
+    Flatten,
+    FrequencyMeanPool,
+    GlobalMeanPool,
+    Linear,
+    MaxPool,
+    Node,
+    Relu,
+    ScaleShift,
+    Shape,
+    Silu,
+    Softmax,
+    shapes,
+)
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 20
+IR_VERSION = 10
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+def to_onnx(
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    *,
+    fold: bool = True,
+    metadata: Mapping[str, str] | None = None,
+    front: FrontGraph | None = None,
+) -> "onnx.ModelProto":
+    """A self-contained ONNX model, weights inside, checked by `onnx.checker`.
+
+    Args:
+        nodes, arrays: see `scenelet.model.ops`.
+        input_shape: (channels, n_mels, frames).
+        fold: fold norms into convolutions where that is exact.
+        metadata: written into the model's `metadata_props`.
+        front: put before the network, so that the graph takes samples.
+
+    Input "log_mel" (batch, channels, n_mels, frames), output "probabilities" (batch, classes); the
+    batch is free. With `front`: input "waveform" (1, channels, n), output (1, classes).
+
+    Raises:
+        ModelFileError: as `scenelet.model.ops.shapes`.
+    """
+    import onnx
+
+    operations, weights = _lower(nodes, arrays, input_shape, fold)
+    value: tuple[str, list[Any]] = (INPUT, ["batch", *input_shape])
+    if front is not None:
+        operations, weights = [*front.operations, *operations], {**front.constants, **weights}
+        value = WAVEFORM, [1, input_shape[0], front.samples]
+    initializers = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
+    model = _model(nodes, arrays, input_shape, operations, initializers, value)
+    onnx.helper.set_model_props(model, dict(metadata or {}))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def without_weights(
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, fold: bool = True
+) -> tuple["onnx.ModelProto", dict[str, NDArray[np.float32]]]:
+    """The same graph with weights that lie elsewhere, and these weights by name: for a runtime that is handed them.
+
+    Args and raises as `to_onnx`; nothing is checked by `onnx.checker`.
+    """
+    import onnx
+
+    operations, weights = _lower(nodes, arrays, input_shape, fold)
+    initializers = []
+    for name, array in weights.items():
+        external = onnx.TensorProto(
+            name=name,
+            data_type=onnx.TensorProto.FLOAT,
+            dims=array.shape,
+            data_location=onnx.TensorProto.EXTERNAL,
+        )
+        external.external_data.add(key="location", value="memory")  # never opened
+        initializers.append(external)
+    return _model(nodes, arrays, input_shape, operations, initializers, (INPUT, ["batch", *input_shape])), weights
+
+
+def _model(
+    nodes: Sequence[Node],
+    arrays: Arrays,
+    input_shape: Shape,
+    operations: list[Any],
+    initializers: list[Any],
+    value: tuple[str, list[Any]],
+) -> "onnx.ModelProto":
+    """`value`: name and shape of the graph's input."""
+    import onnx
+    from onnx import helper
+
+    classes = shapes(nodes, {name: array.shape for name, array in arrays.items()}, input_shape)[OUTPUT]
+    graph = helper.make_graph(
+        operations,
+        "scenelet",
+        [helper.make_tensor_value_info(value[0], onnx.TensorProto.FLOAT, value[1])],
+        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [value[1][0], *classes])],
+        initializers,
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="scenelet"
+    )
+
+
+def _lower(
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, fold: bool
+) -> tuple[list["onnx.NodeProto"], dict[str, NDArray[np.float32]]]:
+    """ONNX operations and their weights. Names made here have a colon, which the nodes' never have."""
+    known = shapes(nodes, {name: array.shape for name, array in arrays.items()}, input_shape)
+    norms = _foldable(nodes, arrays) if fold else {}
+    folded = {norm.output for norm in norms.values()}
+    lowered = _Lowered()
+    for node in nodes:
+        match node:
+            case Conv():
+                lowered.conv(node, arrays, norms.get(node.output))
+            case ScaleShift() if node.output not in folded:
+                frequencies = known[node.input][1]
+                factor = lowered.weight(f"{node.output}:scale", _rows(arrays[node.scale], frequencies))
+                offset = lowered.weight(f"{node.output}:shift", _rows(arrays[node.shift], frequencies))
+                lowered.add("Mul", [node.input, factor], f"{node.output}:scaled")
+                lowered.add("Add", [f"{node.output}:scaled", offset], node.output)
+            case Relu():
+                lowered.add("Relu", [node.input], node.output)
+            case Silu():
+                lowered.add("Sigmoid", [node.input], f"{node.output}:gate")
+                lowered.add("Mul", [node.input, f"{node.output}:gate"], node.output)
+            case Add():
+                lowered.add("Add", list(node.inputs), node.output)
+            case MaxPool():
+                lowered.add("MaxPool", [node.input], node.output, kernel_shape=node.kernel, strides=node.stride)
+            case FrequencyMeanPool():
+                kernel = known[node.input][1], 1
+                lowered.add("AveragePool", [node.input], node.output, kernel_shape=kernel)
+            case GlobalMeanPool():
+                lowered.add("GlobalAveragePool", [node.input], f"{node.output}:pooled")
+                lowered.add("Flatten", [f"{node.output}:pooled"], node.output, axis=1)
+            case Flatten():
+                lowered.add("Flatten", [node.input], node.output, axis=1)
+            case Linear():
+                names = [lowered.weight(f"{name}:array", arrays[name]) for name in (node.weight, node.bias)]
+                lowered.add("Gemm", [node.input, *names], node.output, transB=1)
+            case Softmax():
+                lowered.add("Softmax", [node.input], node.output, axis=1)
+    return lowered.operations, lowered.weights
+
+
+class _Lowered:
+    """Operations and weights of the ONNX graph, as they are made."""
+
+    def __init__(self) -> None:
+        self.operations: list[onnx.NodeProto] = []
+        self.weights: dict[str, NDArray[np.float32]] = {}
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        """Append an operation, named by what it writes."""
+        from onnx import helper
+
+        self.operations.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+
+    def weight(self, name: str, array: NDArray[np.float32]) -> str:
+        """Keep a weight; returns its name."""
+        self.weights[name] = np.ascontiguousarray(array, np.float32)
+        return name
+
+    def conv(self, node: Conv, arrays: Arrays, norm: ScaleShift | None) -> None:
+        """Append a convolution, with the norm after it folded in where there is one."""
+        weight = arrays[node.weight]
+        if norm is None:
+            inputs, output = [self.weight(f"{node.weight}:array", weight)], node.output
+        else:
+            output = norm.output
+            scale, shift = (np.broadcast_to(arrays[name][0], len(weight)) for name in (norm.scale, norm.shift))
+            with np.errstate(over="ignore"):  # a wild model: its probabilities will not be finite, and say so
+                folded = weight * scale[:, None, None, None]
+            inputs = [self.weight(f"{output}:weight", folded), self.weight(f"{output}:bias", shift)]
+        self.add(
+            "Conv",
+            [node.input, *inputs],
+            output,
+            kernel_shape=weight.shape[2:],
+            strides=node.stride,
+            pads=node.padding * 2,
+            group=node.groups,
+            dilations=node.dilation,
+        )
+
+
+def _foldable(nodes: Sequence[Node], arrays: Arrays) -> dict[str, ScaleShift]:
+    """Output of a convolution -> the norm that can be folded into it."""
+    readers = Counter(name for node in nodes for name in node.reads)
+    convs = {node.output for node in nodes if isinstance(node, Conv)}
+    norms = (node for node in nodes if isinstance(node, ScaleShift))
+    return {n.input: n for n in norms if n.input in convs and readers[n.input] == 1 and len(arrays[n.scale]) == 1}
+
+
+def _rows(array: NDArray[np.float32], frequencies: int) -> NDArray[np.float32]:
+    """(sub_bands, channels or 1) -> (1, channels or 1, frequencies or 1, 1), to broadcast."""
+    repeats = 1 if len(array) == 1 else frequencies // len(array)
+    return np.repeat(array.T, repeats, axis=1)[None, :, :, None]

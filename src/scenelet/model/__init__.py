@@ -1,0 +1,1 @@
+"""The `.scn` model file: its operations, header, weights, sizes and costs."""

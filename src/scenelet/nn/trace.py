@@ -1,0 +1,144 @@
+"""A trained network -> the node list and arrays of a model file, by `torch.fx`."""
+
+import operator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from scenelet.model.ops import Add, Conv, MaxPool, Node, Relu, ScaleShift, Silu, Softmax
+from scenelet.model.ops import Flatten as FlattenNode
+from scenelet.model.ops import FrequencyMeanPool as FrequencyMeanPoolNode
+from scenelet.model.ops import GlobalMeanPool as GlobalMeanPoolNode
+from scenelet.model.ops import Linear as LinearNode
+from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
+from scenelet.nn.dropout import Dropout
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.nn.standardize import Standardised
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
+    """Nodes from "log_mel" to "probabilities", and the arrays they name.
+
+    Norms become one scale and shift per channel and sub-band: scale = weight / sqrt(var + eps),
+    shift = bias - mean * scale. A convolution used several times is stored once.
+
+    Raises:
+        TypeError: the network uses a module or function that has no node.
+    """
+    arrays: Arrays = {}
+    nodes: list[Node] = [ScaleShift(input="log_mel", output="x", scale="standardise.scale", shift="standardise.shift")]
+    scale = 1.0 / network.deviation.double()
+    arrays["standardise.scale"] = _array(scale[:, None])
+    arrays["standardise.shift"] = _array((-network.mean.double() * scale)[:, None])
+    inner = network.network
+    graph = _Tracer().trace(inner)
+    names: dict[fx.Node, str] = {}  # identity layers have no node: their output goes by the input's name
+    for step in graph.nodes:
+        if step.op == "placeholder":
+            names[step] = "x"
+        elif step.op == "output":
+            nodes.append(Softmax(input=names[step.args[0]], output="probabilities"))
+        elif step.op == "call_module":
+            module = inner.get_submodule(str(step.target))
+            source = names[step.args[0]]
+            if isinstance(module, nn.Identity | Dropout):
+                names[step] = source
+                continue
+            if isinstance(module, BatchNorm | SubSpectralNorm):
+                residual = names[step.args[1]] if len(step.args) > 1 else None
+                nodes += _norm_nodes(module, str(step.target), source, residual, step.name, arrays)
+            else:
+                nodes += _module_nodes(module, str(step.target), source, step.name, arrays)
+            names[step] = step.name
+        elif step.op == "call_function" and step.target is operator.add:
+            left, right = (names[argument] for argument in step.args)
+            nodes.append(Add(inputs=(left, right), output=step.name))
+            names[step] = step.name
+        else:
+            raise TypeError(f"{step.op} {step.target} has no node in a model file")
+    return tuple(nodes), arrays
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        own = BatchNorm | SubSpectralNorm | FrequencyMeanPool | GlobalMeanPool | Dropout
+        return isinstance(m, own) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
+    """The nodes of one layer; puts its arrays, named after the layer, into `arrays`."""
+    edges: dict[str, Any] = {"input": source, "output": output}
+    if isinstance(module, nn.Conv2d):
+        return _conv_nodes(module, name, source, output, arrays)
+    if isinstance(module, nn.MaxPool2d):
+        return [MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)]
+    if isinstance(module, FrequencyMeanPool):
+        return [FrequencyMeanPoolNode(**edges)]
+    if isinstance(module, GlobalMeanPool):
+        return [GlobalMeanPoolNode(**edges)]
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        arrays[f"{name}.weight"], arrays[f"{name}.bias"] = _array(module.weight), _array(module.bias)
+        return [LinearNode(weight=f"{name}.weight", bias=f"{name}.bias", **edges)]
+    if isinstance(module, nn.ReLU):
+        return [Relu(**edges)]
+    if isinstance(module, nn.SiLU):
+        return [Silu(**edges)]
+    if isinstance(module, nn.Flatten) and module.start_dim == 1:
+        return [FlattenNode(**edges)]
+    raise TypeError(f"layer {name} ({type(module).__name__}) has no node in a model file")
+
+
+def _conv_nodes(module: nn.Conv2d, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
+    """A convolution, and its bias as a shift of each channel."""
+    arrays[f"{name}.weight"] = _array(module.weight)
+    padding = cast(tuple[int, int], module.padding)
+    settings: dict[str, Any] = {"stride": module.stride, "padding": padding, "groups": module.groups}
+    settings["dilation"] = module.dilation
+    weighed = output if module.bias is None else f"{output}.conv"
+    nodes: list[Node] = [Conv(input=source, output=weighed, weight=f"{name}.weight", **settings)]
+    if module.bias is not None:
+        arrays[f"{name}.one"], arrays[f"{name}.bias"] = (
+            np.ones((1, module.out_channels), np.float32),
+            _array(module.bias[None]),
+        )
+        nodes.append(ScaleShift(input=weighed, output=output, scale=f"{name}.one", shift=f"{name}.bias"))
+    return nodes
+
+
+def _norm_nodes(
+    norm: BatchNorm | SubSpectralNorm, name: str, source: str, residual: str | None, output: str, arrays: Arrays
+) -> list[Node]:
+    """Norm, and the residual addition and ReLU that it does as well; each but the last writes `output.what`."""
+    arrays[f"{name}.scale"], arrays[f"{name}.shift"] = _scale_shift(norm)
+    last = "relu" if norm.relu else "norm" if residual is None else "add"
+    outputs = {step: output if step == last else f"{output}.{step}" for step in ("norm", "add", "relu")}
+    value = outputs["norm"]
+    nodes: list[Node] = [ScaleShift(input=source, output=value, scale=f"{name}.scale", shift=f"{name}.shift")]
+    if residual is not None:
+        nodes.append(Add(inputs=(value, residual), output=outputs["add"]))
+        value = outputs["add"]
+    if norm.relu:
+        nodes.append(Relu(input=value, output=output))
+    return nodes
+
+
+def _scale_shift(norm: BatchNorm | SubSpectralNorm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(sub_bands, channels) each."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    shift = norm.bias.double() - norm.running_mean.double() * scale
+    return _array(scale.view(-1, norm.running_mean.shape[-1])), _array(shift.view(-1, norm.running_mean.shape[-1]))
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(tensor.detach().float().numpy())

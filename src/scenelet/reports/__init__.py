@@ -1,1 +1,0 @@
-"""What was measured, as files and tables for people."""

@@ -1,0 +1,94 @@
+"""Prune a trained network and train it on, under its masks and with its weights rounded in every step."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
+from scenelet.nn import prune
+from scenelet.nn.quantize import quantizer
+from scenelet.nn.standardize import Standardised
+from scenelet.training.dataset import Sides
+from scenelet.training.loop import train
+from scenelet.training.losses import build_loss
+from scenelet.training.module import Masks, SceneModule
+from scenelet.training.train import epoch_batches
+
+EPOCHS_APART = 100_000  # another `prune.seed` draws as epochs do that no training reaches
+
+
+def prune_and_tune(
+    network: Standardised,
+    sides: Sides,
+    config: RunConfig,
+    folder: Path | None = None,
+    description: str = "Fine-tuning",
+    talk: bool = True,
+) -> tuple[Masks, float]:
+    """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
+
+    The rate falls linearly (the paper, section 5.1). Where the format is int8 or int4, every step computes with the
+    rounded weights; those that are left at the end are what `scenelet.nn.quantize.round_network` rounds.
+    Without epochs the network is pruned only; with a sparsity of 0 it is trained on all the same. It takes one device,
+    whatever the run was trained on.
+
+    Args:
+        network: trained; it teaches itself as it was, where `config.prune.distil` is above 0.
+        sides: the data.
+        config: the run's settings; its section `prune` says what is done. `dtype` is a format, and `budget` is not
+            looked at: see `scenelet.training.compression.search`.
+        folder: for checkpoints; what is found there is gone on from. None writes nothing.
+        description: shown beside the progress bar.
+        talk: as `scenelet.training.loop.train`.
+
+    Returns:
+        The masks of what is left, and the minutes that the training took.
+    """
+    settings, dtype = config.prune, config.prune.dtype
+    assert dtype != "auto"
+    whole = copy.deepcopy(network)
+    masks_of = masks_by_epoch(network, settings)
+    if settings.epochs == 0:
+        masks = masks_of(network, 0)
+        prune.apply_masks(network, masks)
+        return masks, 0.0
+    schedule = ScheduleConfig(
+        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate", "average_epochs"}),
+        epochs=settings.epochs,
+        shape="linear",
+        rate=settings.rate,
+        final_rate=settings.final_rate,
+        average_epochs=settings.average_epochs,
+    )
+    if settings.mixing == "none":
+        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
+    loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
+    batches = epoch_batches(sides, config, config.schedule.epochs + EPOCHS_APART * settings.seed)
+    teacher = (whole.eval(), settings.distil) if settings.distil else None
+    module = SceneModule(
+        network.train(),
+        build_loss(loss, sides.train.class_counts()),
+        schedule,
+        batches,
+        masks=masks_of,
+        quantize=quantizer(dtype),
+        teacher=teacher,
+    )
+    train(module, config.precision, folder, folder is not None, description=description, talk=talk)
+    return module.masks, sum(row["seconds"] for row in module.history) / 60
+
+
+def masks_by_epoch(network: nn.Module, settings: PruneConfig) -> Callable[[nn.Module, int], Masks]:
+    """The masks to hold in each epoch: those of `network` as it is now, or new ones while more and more is pruned."""
+    if settings.gradual == 0 or settings.epochs == 0:
+        masks = prune.global_l1_masks(network, settings.sparsity)
+        return lambda _, epoch: masks
+    ramp = max(1, round(settings.gradual * settings.epochs))
+
+    def masks_of(current: nn.Module, epoch: int) -> Masks:
+        # after the ramp the same weights are the smallest: those that are 0
+        return prune.global_l1_masks(current, prune.gradual_sparsity(epoch, ramp, settings.sparsity))
+
+    return masks_of

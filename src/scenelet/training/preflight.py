@@ -1,0 +1,63 @@
+"""What can be refused before PyTorch is loaded, which takes seconds: asked by the commands, and by the verbs again."""
+
+from pathlib import Path
+
+from scenelet.config import RunConfig, SplitConfig
+from scenelet.config.run_folder import require_run
+from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
+from scenelet.errors import UsageError
+from scenelet.training.ranks import Place, find_place
+
+
+def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:
+    """Check that the recordings can be found and split.
+
+    Raises:
+        SceneletError: as `load_table` and `make_split`.
+    """
+    make_split(load_table(data, audio_dir, three_classes), split)
+
+
+def require_shares(config: RunConfig) -> Place:
+    """Check that each device gets clips of every batch; gives the place of this process among those that train.
+
+    Raises:
+        UsageError: there are more devices than clips in a batch, or as `scenelet.training.ranks.find_place`.
+    """
+    trainer, batch = config.trainer, config.schedule.batch_size
+    if trainer.world_size > batch:
+        raise UsageError(
+            f"trainer.devices x trainer.num_nodes is {trainer.world_size}, and schedule.batch_size {batch} leaves some"
+            " without a clip; raise it, or take fewer devices"
+        )
+    return find_place(trainer.devices, trainer.num_nodes)
+
+
+def require_one_device(config: RunConfig, what: str) -> None:
+    """Check that several devices are not asked of `what`, which trains on one.
+
+    Raises:
+        UsageError: they are.
+    """
+    if config.trainer.world_size > 1:
+        raise UsageError(
+            f"{what} trains on one device, and trainer.devices x trainer.num_nodes is {config.trainer.world_size}; set"
+            " both to 1, or use `scenelet train`"
+        )
+
+
+def require_compressible(run: Path, out: Path, sparsity: float | None, budget: int | None) -> None:
+    """Check what `compress` is asked for.
+
+    Raises:
+        UsageError: a sparsity and a budget, or no name of a model file.
+        RunError: no such run.
+    """
+    if sparsity is not None and budget is not None:
+        raise UsageError("give a sparsity or a budget, not both")
+    if out.suffix != ".scn":
+        raise UsageError(f"{out}: a model file's name ends in .scn")
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder; give the name of the file to write")
+    require_run(run)

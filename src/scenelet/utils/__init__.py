@@ -1,0 +1,1 @@
+"""Helpers without audio: console, files, processes, threads, text, HTML."""

@@ -1,1 +1,0 @@
-"""`scenelet serve`: a model as a service over HTTP, and a page to try it on."""

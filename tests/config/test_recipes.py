@@ -1,0 +1,121 @@
+"""Recipes and changes on top of them."""
+
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import NetworkConfig, RunConfig, setting_keys
+from scenelet.config.recipes import list_recipes, load_recipe
+from scenelet.errors import UsageError
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_is_valid(name: str) -> None:
+    assert isinstance(load_recipe(name), RunConfig)
+
+
+def test_the_papers_recipe() -> None:
+    recipe = load_recipe("paper")
+    assert recipe.features.order == "db_then_mel"
+    assert recipe.features.a_weighting
+    assert (recipe.features.n_channels, recipe.features.n_mels) == (2, 256)
+    assert recipe.features.n_frames(recipe.window.samples(recipe.features.sample_rate)) == 431
+    assert (recipe.network.width, recipe.network.repeats, recipe.network.sub_bands) == (64, 3, 2)
+    assert (recipe.prune.sparsity, recipe.prune.epochs) == (0.6, 200)
+
+
+def test_changes_are_typed() -> None:
+    config = load_recipe("fast", ["schedule.epochs=7", "features.channels=stereo", "split.fold=2", "seed=4"])
+    assert (config.schedule.epochs, config.features.channels, config.split.fold, config.seed) == (7, "stereo", "2", 4)
+
+
+def test_changes_as_a_mapping_are_taken_as_they_are() -> None:
+    changes = {"schedule.epochs": 7, "features.channels": "stereo", "network.stem_stride": (2, 4), "split.fold": "2"}
+    written = ["schedule.epochs=7", "features.channels=stereo", "network.stem_stride=[2, 4]", 'split.fold="2"']
+    assert load_recipe("fast", changes) == load_recipe("fast", written)
+    for wrong, words in (({"schedule.epoch": 7}, "^settings: unknown setting 'schedule.epoch'"), ({1: 2}, "'1'")):
+        with pytest.raises(UsageError, match=words):
+            load_recipe("fast", wrong)
+
+
+def test_a_file_is_a_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("seed = 3\n[schedule]\nepochs = 2\n")
+    config = load_recipe(str(file), ["seed=5"])
+    assert (config.seed, config.schedule.epochs) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("fst", [], "did you mean 'fast'"),
+        ("absent.toml", [], "no such recipe file"),
+        ("fast", ["schedule.epoch=3"], r"unknown setting 'schedule.epoch'; did you mean 'schedule.epochs'"),
+        ("fast", ["schedule.epochs"], "KEY=VALUE"),
+        ("fast", ["schedule.epochs=0"], "schedule.epochs.*greater than or equal to 1"),
+        ("fast", ["schedule.epochs=many"], "schedule.epochs"),
+        ("fast", ["features.a_weighting=true"], "a_weighting needs order"),
+        ("fast", ["features.fmax_hz=20000"], "half the sample rate"),
+        ("fast", ["select=validation"], "validation_fraction"),
+        ("fast", ["window.seconds=0.01"], "shorter than half of features.n_fft"),
+        ("fast", ["window.hop_seconds=50"], "longer than the window"),
+    ],
+)
+def test_mistakes_have_one_sentence(name: str, changes: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        load_recipe(name, changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_stands_on_another(tmp_path: Path) -> None:
+    paper, cutmix, native = (load_recipe(name) for name in ("paper", "paper_cutmix", "paper_48k"))
+    assert (cutmix.mixing.cutmix, cutmix.mixing.mixup) == (True, False)
+    assert cutmix.model_copy(update={"mixing": paper.mixing}) == paper
+    assert native.features.n_frames(native.window.samples(48000)) == 431
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "fast"\n[schedule]\nepochs = 2\n')
+    fast = load_recipe("fast")
+    assert load_recipe(str(file)) == load_recipe("fast", ["schedule.epochs=2"]) != fast
+    file.write_text('base = "fats"\n')
+    with pytest.raises(UsageError, match="is not a recipe"):
+        load_recipe(str(file))
+    file.write_text("schedule = 3\n")
+    with pytest.raises(UsageError, match="section"):
+        load_recipe(str(file), ["schedule.epochs=2"])
+
+
+def test_a_network_of_another_name_has_its_own_defaults(tmp_path: Path) -> None:
+    assert load_recipe("best").network.stem_stride == (2, 4)
+    other = load_recipe("best", ["network.name=bc_resnet", "network.blocks=1"])
+    assert other.network == NetworkConfig(name="bc_resnet", blocks=1)
+    assert other.schedule == load_recipe("best").schedule
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "tiny"\n[network]\nname = "bc_resnet"\nblocks = 1\n')
+    assert load_recipe(str(file)).network == other.network
+    same = load_recipe("tiny", ["network.name=shared_resnet"])
+    assert same.network == load_recipe("tiny").network.model_copy(update={"name": "shared_resnet"})
+
+
+def test_unknown_keys_and_bad_toml_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[schedule]\nepoch = 2\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: unknown setting 'schedule.epoch'"):
+        load_recipe(str(file))
+    file.write_text("[schedule\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: not valid TOML"):
+        load_recipe(str(file))
+
+
+def test_setting_keys_name_every_leaf() -> None:
+    assert {"seed", "schedule.epochs", "features.n_mels", "prune.sparsity"} <= set(setting_keys())
+
+
+@pytest.mark.parametrize(
+    "change", ["mixing.gain_db=6", "mixing.filter_db=6", "mixing.mixup_of=powers"], ids=lambda change: change
+)
+def test_gains_need_features_in_decibels_of_power(change: str) -> None:
+    load_recipe("fast", [change])
+    for features in ("features.order=db_then_mel", "features.spectrum=magnitude"):
+        with pytest.raises(UsageError, match="need features in decibels of power"):
+            load_recipe("fast", [change, features])
+    load_recipe("fast", ["mixing.mixup_of=powers", "mixing.mixup=false", "features.order=db_then_mel"])

@@ -1,0 +1,94 @@
+"""Fingerprints of noise: kept through what happens to copies, unlike any other noise."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from scenelet.data.audit import fingerprint as module
+from scenelet.data.audit.fingerprint import HOP, SAMPLE_RATE, fingerprint, shared_sounds
+
+
+@pytest.fixture
+def sounds(rng: np.random.Generator) -> list[np.ndarray]:
+    """Six noises of 3 s whose loudness wanders."""
+    n = 3 * SAMPLE_RATE
+    loudness = [np.interp(np.arange(n), np.linspace(0, n, 16), rng.uniform(0.3, 1, 16)) for _ in range(6)]
+    return [(0.2 * rng.standard_normal(n) * curve).astype(np.float32) for curve in loudness]
+
+
+def _as_mp3(samples: np.ndarray) -> np.ndarray:
+    data = io.BytesIO()
+    soundfile.write(data, soxr.resample(samples, SAMPLE_RATE, 32000), 32000, format="MP3")
+    data.seek(0)
+    decoded, rate = soundfile.read(data, dtype="float32")
+    return soxr.resample(decoded, rate, SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("kind", ["gain", "noise", "cut", "later", "equalised", "MP3"])
+def test_a_changed_copy_is_found_and_nothing_else(
+    sounds: list[np.ndarray], rng: np.random.Generator, kind: str
+) -> None:
+    original = sounds[2]
+    n = len(original)
+    copy = {
+        "gain": lambda: 0.1 * original,
+        "noise": lambda: original + 10**-1.5 * original.std() * rng.standard_normal(n),
+        "cut": lambda: original[3333:],
+        "later": lambda: np.pad(original, (4567, 0)),
+        "equalised": lambda: np.fft.irfft(np.fft.rfft(original) * np.linspace(2, 0.5, n // 2 + 1), n),
+        "MP3": lambda: _as_mp3(original),
+    }[kind]()
+    codes = [fingerprint(sound.astype(np.float32)) for sound in (*sounds, copy)]
+    (found,) = shared_sounds(codes)
+    assert (found.one, found.other) == (2, 6)
+    assert found.differing < 0.25
+    shift = {"cut": -3333, "later": 4567}.get(kind, 0) / SAMPLE_RATE
+    assert found.later == pytest.approx(shift, abs=0.05 if kind == "MP3" else HOP / SAMPLE_RATE)
+    assert found.seconds > 2.0
+
+
+def test_codes_of_a_copy_are_the_same_and_of_silence_nought(sounds: list[np.ndarray]) -> None:
+    padded = np.pad(sounds[0], (0, 2 * SAMPLE_RATE))
+    codes = fingerprint(padded)
+    assert len(codes) == 1 + (len(padded) - module.FRAME) // HOP - 1
+    assert np.all(codes[-100:] == 0)
+    (same,) = shared_sounds([fingerprint(sounds[0]), codes])
+    assert same.differing < 0.01
+
+
+def test_codes_are_signs_of_differences(rng: np.random.Generator) -> None:
+    """The definition, frame by frame, of Haitsma and Kalker."""
+    samples = rng.standard_normal(4000).astype(np.float32)
+    edges = np.round(module.BANDS_HZ * module.FRAME / SAMPLE_RATE).astype(int)
+
+    def energy(frame: int) -> np.ndarray:
+        cut = samples[frame * HOP : frame * HOP + module.FRAME] * np.hanning(module.FRAME)
+        power = np.abs(np.fft.rfft(cut)) ** 2
+        return np.array([power[low:high].sum() for low, high in itertools.pairwise(edges)])
+
+    before, now = energy(4), energy(5)
+    bits = [(now[m + 1] - now[m]) - (before[m + 1] - before[m]) > 0 for m in range(32)]
+    assert f"{fingerprint(samples)[4]:032b}" == "".join("01"[int(bit)] for bit in bits)
+
+
+def test_what_is_far_quieter_is_left_out(sounds: list[np.ndarray], rng: np.random.Generator) -> None:
+    faint = 10 ** (-40 / 20) * sounds[0].std() * rng.standard_normal(2 * SAMPLE_RATE)
+    assert np.all(fingerprint(np.concatenate([sounds[0], faint]).astype(np.float32))[-100:] == 0)
+
+
+def test_one_equal_code_is_no_shared_sound(rng: np.random.Generator) -> None:
+    one, other = rng.integers(1, 2**32, (2, 200), dtype=np.uint32)
+    other[70] = one[50]
+    assert shared_sounds([one, other]) == []
+    other[40:90] = one[20:70]  # a quarter of it
+    assert shared_sounds([one[20:70], other]) != []
+
+
+def test_short_or_silent_ones_have_nothing_in_common() -> None:
+    short, silent = np.zeros(100, np.float32), np.zeros(2 * SAMPLE_RATE, np.float32)
+    assert shared_sounds([fingerprint(short), fingerprint(silent), fingerprint(silent)]) == []
+    assert shared_sounds([]) == []

@@ -1,0 +1,296 @@
+"""Downloads against a server that cuts, lies and fails: the bytes are exact, or there is one sentence and no file."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.loopback_server import Answer, Loopback, serve
+from scenelet.data.download.http import RemoteFile, download, open_session, size_and_md5
+from scenelet.errors import DataError, OutputError
+
+BODY = np.random.default_rng(3).bytes(50_000)
+NO_WAITS = (0.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    with serve() as running:
+        running.files["a.zip"] = BODY
+        yield running
+
+
+def remote_file(server: Loopback, folder: Path, size: int | None = len(BODY)) -> RemoteFile:
+    flaw = size_and_md5(len(BODY), hashlib.md5(BODY).hexdigest())
+    return RemoteFile(f"{server.url}/a.zip", folder / "a.zip", size, flaw)
+
+
+def get(remote: RemoteFile, waits: Sequence[float] = NO_WAITS) -> list[int]:
+    """Download; gives what was shown."""
+    shown: list[int] = []
+    with open_session() as session:
+        download(session, remote, shown.append, waits)
+    return shown
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("size", [len(BODY), None])
+def test_an_honest_server(server: Loopback, tmp_path: Path, size: int | None) -> None:
+    shown = get(remote_file(server, tmp_path / "new" / "folder", size))
+    assert (tmp_path / "new/folder/a.zip").read_bytes() == BODY
+    assert names(tmp_path / "new/folder") == ["a.zip"]
+    assert (shown[0], shown[-1]) == (0, len(BODY))
+    assert server.log == [("a.zip", None)]
+
+
+def test_what_is_there_is_not_downloaded(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(BODY)
+    assert remote_file(server, tmp_path).there == len(BODY)
+    get(remote_file(server, tmp_path))
+    assert server.log == []
+    (tmp_path / "a.zip").write_bytes(BODY[:-1])
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+
+
+def test_a_cut_connection_goes_on_where_it_stopped(server: Loopback, tmp_path: Path) -> None:
+    # more cuts than waits: every attempt gets further, so none of them counts
+    server.answers["a.zip"] = [Answer(cut=7000) for _ in range(6)]
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert server.log == [("a.zip", f"bytes={n * 7000}-" if n else None) for n in range(7)]
+
+
+def test_a_server_without_ranges_starts_over(server: Loopback, tmp_path: Path) -> None:
+    server.ranges = False
+    server.answers["a.zip"] = [Answer(cut=7000), Answer(cut=30_000), Answer(cut=10)]
+    shown = get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert max(shown) == len(BODY)
+    assert len(server.log) == 4
+
+
+def test_giving_up_keeps_the_part(server: Loopback, tmp_path: Path) -> None:
+    server.ranges = False
+    server.always["a.zip"] = Answer(cut=7000)
+    with pytest.raises(DataError, match=r"a\.zip: .*run the command again, it goes on where it stopped"):
+        get(remote_file(server, tmp_path))
+    assert (
+        len(server.log) == 2 + len(NO_WAITS) - 1 + 0
+    )  # the first got somewhere, and as many as there are waits did not
+    assert (tmp_path / "a.zip.part").read_bytes() == BODY[:7000]
+    assert names(tmp_path) == ["a.zip.part"]
+
+
+def test_only_getting_further_than_ever_counts(server: Loopback, tmp_path: Path) -> None:
+    server.ranges = False
+    server.answers["a.zip"] = [Answer(cut=cut) for cut in (7000, 5000) * 9]
+    with pytest.raises(DataError, match="run the command again"):
+        get(remote_file(server, tmp_path))
+    assert len(server.log) == 1 + len(NO_WAITS)
+
+
+def test_the_part_of_an_earlier_call_is_taken_up(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(BODY[:12_345])
+    remote = remote_file(server, tmp_path)
+    assert remote.there == 12_345
+    shown = get(remote)
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert server.log == [("a.zip", "bytes=12345-")]
+    assert shown[0] == 12_345
+
+
+def test_a_whole_part_needs_no_server(tmp_path: Path, server: Loopback) -> None:
+    (tmp_path / "a.zip.part").write_bytes(BODY)
+    get(remote_file(server, tmp_path))
+    assert (names(tmp_path), server.log) == (["a.zip"], [])
+
+
+@pytest.mark.parametrize(
+    ("part", "asked"),
+    [(BODY + b"more", [None]), (b"\0" * 20_000, ["bytes=20000-", None]), (b"\0" * len(BODY), [None])],
+)
+def test_a_part_of_something_else_is_thrown_away(
+    server: Loopback, tmp_path: Path, part: bytes, asked: list[str | None]
+) -> None:
+    (tmp_path / "a.zip.part").write_bytes(part)
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert [range for _, range in server.log] == asked
+
+
+def test_without_a_known_size_halves_are_not_joined(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(BODY[:12_345])
+    server.answers["a.zip"] = [Answer(cut=7000)]
+    remote = remote_file(server, tmp_path, size=None)
+    assert remote.there == 0
+    get(remote)
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert server.log == [("a.zip", None), ("a.zip", None)]
+
+
+def test_another_range_than_asked_for_starts_over(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(BODY[:12_345])
+    server.answers["a.zip"] = [Answer(shift=5)]
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert server.log == [("a.zip", "bytes=12345-"), ("a.zip", None)]
+
+
+def test_a_moved_file_is_taken_up_where_it_is_now(server: Loopback, tmp_path: Path) -> None:
+    server.files["new/a.zip"] = BODY
+    server.always["a.zip"] = Answer(location=f"{server.url}/new/a.zip")
+    server.answers["new/a.zip"] = [Answer(cut=7000)]
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert server.log[-1] == ("new/a.zip", "bytes=7000-")
+
+
+def test_a_page_in_place_of_the_file_does_not_cost_the_part(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(BODY[:12_345])
+    server.ranges = False
+    server.always["a.zip"] = Answer(body=b"<html>Please log in to this network</html>")
+    with pytest.raises(DataError, match="the server's has 42 bytes, not 50,000"):
+        get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip.part").read_bytes() == BODY[:12_345]
+
+
+def test_a_refused_range_starts_over(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(BODY[:12_345])
+    server.answers["a.zip"] = [Answer(status=416)]
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+
+
+def test_a_wrong_checksum_once(server: Loopback, tmp_path: Path) -> None:
+    server.answers["a.zip"] = [Answer(body=b"x" * len(BODY))]
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert len(server.log) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(body=b"x" * len(BODY)), "its md5 is"),
+        (Answer(body=BODY + b"more"), "50,004 bytes"),
+        (Answer(body=BODY[:-1]), "49,999 bytes"),
+        (Answer(body=BODY + b"more" * 200_000, length=False), "goes on after 50,000 bytes"),
+    ],
+)
+def test_a_wrong_file_twice_is_an_error_and_no_file(
+    server: Loopback, tmp_path: Path, answer: Answer, words: str
+) -> None:
+    server.always["a.zip"] = answer
+    shown: list[int] = []
+    with open_session() as session, pytest.raises(DataError, match=rf"a\.zip: wrong twice.*{words}"):
+        download(session, remote_file(server, tmp_path), shown.append, NO_WAITS)
+    assert len(server.log) == 2
+    assert names(tmp_path) == []
+    assert max(shown) <= len(BODY)
+
+
+def test_no_more_than_the_size_is_ever_written(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.always["a.zip"] = Answer(body=BODY + b"more" * 200_000, length=False)
+    deleted: list[int] = []
+    unlink = Path.unlink
+
+    def record(path: Path, missing_ok: bool = False) -> None:
+        deleted.append(path.stat().st_size)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", record)
+    with pytest.raises(DataError):
+        get(remote_file(server, tmp_path))
+    assert deleted == [len(BODY), len(BODY)]
+
+
+def test_a_file_of_unknown_size_may_not_be_endless(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenelet.data.download.http.LARGEST_UNKNOWN", 1000)
+    with pytest.raises(DataError, match="goes on after 1,000 bytes"):
+        get(remote_file(server, tmp_path, size=None))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_is_not_tried_again(server: Loopback, tmp_path: Path, status: int) -> None:
+    server.always["a.zip"] = Answer(status=status)
+    (tmp_path / "a.zip.part").write_bytes(BODY[:9])
+    with pytest.raises(DataError, match=rf"a\.zip: the server answered {status}"):
+        get(remote_file(server, tmp_path))
+    assert len(server.log) == 1
+    assert names(tmp_path) == ["a.zip.part"]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_busy_server_is_asked_again(server: Loopback, tmp_path: Path, status: int) -> None:
+    server.answers["a.zip"] = [Answer(cut=7000), Answer(status=status), Answer(status=status)]
+    get(remote_file(server, tmp_path))
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert [asked for _, asked in server.log] == [None, "bytes=7000-", "bytes=7000-", "bytes=7000-"]
+
+
+def test_a_server_that_stays_busy(server: Loopback, tmp_path: Path) -> None:
+    server.always["a.zip"] = Answer(status=503)
+    with pytest.raises(DataError, match=r"503 .*run the command again"):
+        get(remote_file(server, tmp_path))
+    assert len(server.log) == 1 + len(NO_WAITS)
+
+
+def test_the_waits_are_taken_in_turn(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    server.answers["a.zip"] = [Answer(status=503), Answer(status=503), Answer(cut=9), Answer(status=503)]
+    get(remote_file(server, tmp_path), (1.0, 4.0, 15.0))
+    assert slept == [1.0, 4.0, 1.0, 4.0]
+
+
+def test_no_server_at_all(tmp_path: Path) -> None:
+    with serve() as gone:
+        pass
+    with pytest.raises(DataError, match="there is no connection to 127"):
+        get(remote_file(gone, tmp_path))
+
+
+def test_a_place_that_cannot_be_written(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").mkdir()
+    with pytest.raises(OutputError, match=r"a\.zip: cannot be written"):
+        get(remote_file(server, tmp_path))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Loopback]:
+    with serve() as running:
+        yield running
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(
+    body=st.binary(min_size=1, max_size=400),
+    part=st.integers(0, 400),
+    cuts=st.lists(st.integers(0, 400), max_size=5),
+    ranges=st.booleans(),
+)
+def test_any_cuts_end_with_the_same_bytes(
+    shared: Loopback, body: bytes, part: int, cuts: list[int], ranges: bool
+) -> None:
+    shared.files, shared.ranges = {"b": body}, ranges
+    shared.answers["b"] = [Answer(cut=cut) for cut in cuts]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "b"
+        remote = RemoteFile(f"{shared.url}/b", place, len(body), size_and_md5(len(body), hashlib.md5(body).hexdigest()))
+        remote.part.write_bytes(body[:part])
+        get(remote, (0.0,) * len(cuts))
+        assert place.read_bytes() == body
+        assert names(place.parent) == ["b"]

@@ -1,0 +1,74 @@
+"""Where a page's sound is: links byte by byte, and recordings inside the page."""
+
+import base64
+import io
+import os
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from scenelet.evaluation.clip_audio import EMBED_SECONDS, link, sound_of
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.wav", "../data/a.wav"),
+        ("50%41 #1?.wav", "../data/50%2541%20%231%3F.wav"),
+        ('new\nline".wav', "../data/new%0Aline%22.wav"),
+        (os.fsdecode(b"\xff.wav"), "../data/%FF.wav"),
+        ("\u00fc.wav", "../data/%C3%BC.wav"),
+    ],
+)
+def test_a_link_is_relative_and_encoded(tmp_path: Path, name: str, expected: str) -> None:
+    found = link(tmp_path / "data" / name, tmp_path / "out")
+    assert found == expected
+    assert urllib.parse.unquote_to_bytes(found) == b"../data/" + os.fsencode(name)
+
+
+def test_a_link_into_the_pages_own_folder_has_no_scheme(tmp_path: Path) -> None:
+    assert link(tmp_path / "http:x.wav", tmp_path) == "http%3Ax.wav"
+
+
+def test_no_sound(tmp_path: Path) -> None:
+    assert sound_of(tmp_path / "a.wav", tmp_path / "page.html", "none", 0.0).url == ""
+
+
+def decoded(url: str) -> tuple[np.ndarray, int]:
+    head, _, body = url.partition(",")
+    assert head == "data:audio/flac;base64"
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(body)), dtype="int16", always_2d=True)
+    return samples, rate
+
+
+def test_a_short_recording_is_embedded_whole_bit_by_bit(tmp_path: Path, rng: np.random.Generator) -> None:
+    samples = rng.integers(-30000, 30000, (4000, 2)).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, 8000)
+    sound = sound_of(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0)
+    assert (sound.start, sound.seconds) == (0.0, 0.5)
+    found, rate = decoded(sound.url)
+    assert rate == 8000
+    assert (found == samples).all()
+
+
+def test_of_a_long_recording_a_piece_is_embedded(tmp_path: Path) -> None:
+    rate = 4000
+    samples = (np.arange(100 * rate) // rate * 100).astype(np.int16)  # each second has its number
+    soundfile.write(tmp_path / "a.wav", samples, rate)
+    for begin, seconds in ((0.0, EMBED_SECONDS), (68.0, EMBED_SECONDS), (90.0, 10.0)):
+        sound = sound_of(tmp_path / "a.wav", tmp_path / "page.html", "embed", begin)
+        assert (sound.start, sound.seconds) == (begin, seconds)
+        found, _ = decoded(sound.url)
+        start = int(begin * rate)
+        assert (found[:, 0] == samples[start : start + int(seconds * rate)]).all()
+
+
+def test_high_rates_are_resampled(tmp_path: Path) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(96000) / 96000)
+    soundfile.write(tmp_path / "a.wav", tone, 96000)
+    found, rate = decoded(sound_of(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0).url)
+    assert (rate, found.shape) == (48000, (48000, 1))
+    assert np.abs(np.fft.rfft(found[:, 0])).argmax() == 1000

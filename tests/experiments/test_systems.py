@@ -1,0 +1,190 @@
+"""The tables of systems: every row under every budget, and the parameters that the paper prints."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.config.recipes import list_recipes, load_recipe
+from scenelet.errors import UsageError
+from scenelet.experiments.systems import list_tables, load_table_of_systems
+from scenelet.training.run_record import build_network
+
+BUDGETS = ("small", "paper")
+PAPERS = ("ablation", "imbalance", "table3", "table4")
+
+
+def rows(name: str, budget: str) -> dict[str, RunConfig]:
+    table = load_table_of_systems(name)
+    return {row.name: table.config(row, budget) for row in table.rows}
+
+
+def parameters(config: RunConfig, classes: int) -> int:
+    bands = torch.ones(config.features.n_mels)
+    return sum(p.numel() for p in build_network(config, classes, bands, bands).network.parameters())
+
+
+def test_the_tables_there_are() -> None:
+    assert list_tables() == ["ablation", "best", "imbalance", "sizes", "table3", "table4"]
+    with pytest.raises(UsageError, match="did you mean 'table3'"):
+        load_table_of_systems("table33")
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: str) -> None:
+    configs = rows(name, budget)
+    lengths = {(c.schedule.epochs, c.schedule.batch_size, c.prune.epochs) for c in configs.values()}
+    assert len(lengths) == 1
+    assert len({config.window for config in configs.values()}) == 1
+    for config in configs.values():
+        parameters(config, 10)
+
+
+@pytest.mark.parametrize(
+    "budget", [name for name in list_recipes() if name not in ("best", "dcase2020_baseline", "demo", "tiny")]
+)
+def test_no_budget_changes_what_a_name_means(budget: str) -> None:
+    for name in PAPERS:
+        configs = rows(name, budget)
+        own = {row.model_copy(update={"prune": row.prune.model_copy(update={"epochs": 1})}) for row in configs.values()}
+        assert len(own) == len(configs)  # no two rows are the same
+    ablation = rows("ablation", budget)
+    mixing = {name: (c.mixing.mode, c.mixing.mixup, c.mixing.freqmix, c.mixing.cutmix) for name, c in ablation.items()}
+    assert mixing["Mixup alone"] == ("one_of", True, False, False)
+    assert mixing["FreqMix alone"] == ("one_of", False, True, False)
+    assert mixing["FreqMix or CutMix"] == ("one_of", False, True, True)
+    first = ablation["N=3, S=2, affine all, Mixup or FreqMix (centre)"]
+    assert mixing[load_table_of_systems("ablation").reference] == ("one_of", True, True, False)
+    assert (first.network.repeats, first.network.sub_bands, first.network.affine, first.network.shared) == (
+        3,
+        2,
+        "all",
+        True,
+    )
+    assert first.mixing.freqmix_position == "centre"
+    for config in rows("table3", budget).values():
+        assert config.network.name == "cp_resnet" or (config.network.repeats, config.network.shared) == (3, True)
+
+
+def test_table_3s_parameters() -> None:
+    counts = {name: parameters(config, 10) for name, config in rows("table3", "paper").items()}
+    assert counts == {
+        "CP-ResNet(ch64)": 898_580,
+        "Shared-ResNet(N=3)": 603_668,
+        "Shared-ResNet(N=3) + FreqMix": 603_668,
+        "Shared-ResNet(N=3) + SSN(S=2)": 603_668,
+        "Shared-ResNet(N=3) + FreqMix + SSN(S=2)": 603_668,
+    }
+
+
+def test_table_4s_parameters() -> None:
+    configs = rows("table4", "paper")
+    counts = {name: parameters(config, 3) for name, config in configs.items()}
+    assert counts["Official baseline"] == 115_411
+    assert counts["CP-ResNet(ch64)"] == 896_774
+    assert {counts[name] for name in counts if name.startswith("Ours")} == {601_862}
+    assert parameters(rows("ablation", "paper")["not shared"], 10) == 931_348
+
+
+def test_what_table_3s_rows_switch() -> None:
+    configs = rows("table3", "paper")
+    on = {name: (c.network.sub_bands if "Shared" in name else 1, c.mixing.freqmix) for name, c in configs.items()}
+    assert list(on.values()) == [(1, False), (1, False), (1, True), (2, False), (2, True)]
+    assert all(config.mixing.mixup and config.loss.name == "cross_entropy" for config in configs.values())
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_pruned_rows_are_the_dense_one_but_for_their_pruning(budget: str) -> None:
+    configs = rows("table4", budget)
+    dense = configs.pop("Ours + CBLoss")
+    assert dense.prune.sparsity == 0
+    pruned = [config for name, config in configs.items() if "Pruned" in name]
+    assert len(pruned) == len({config.prune for config in pruned}) == 4
+    for config in pruned:
+        assert config.model_copy(update={"prune": dense.prune}) == dense
+        assert config.prune.sparsity == 0.6
+        assert (config.prune.rate, config.prune.epochs) == (dense.prune.rate, dense.prune.epochs)
+
+
+def test_the_pruned_recipes_stand_on_the_papers() -> None:
+    assert {f"pruned_{letter}" for letter in "abcd"} <= set(list_recipes())
+    paper = load_recipe("paper")
+    for letter in "abcd":
+        config = load_recipe(f"pruned_{letter}")
+        assert config.model_copy(update={"prune": paper.prune}) == paper
+
+
+def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
+    own, row = load_recipe("dcase2020_baseline"), rows("table4", "paper")["Official baseline"]
+    assert (row.features, row.network, row.mixing.mode, row.mixing.time_roll) == (
+        own.features,
+        own.network,
+        own.mixing.mode,
+        own.mixing.time_roll,
+    )
+    assert (row.schedule.rate, row.schedule.final_rate, row.schedule.shape) == (1e-3, 1e-3, "linear")
+
+
+def test_the_rows_of_the_best_are_the_whole_recipe() -> None:
+    table, configs = load_table_of_systems("best"), rows("best", "fast")
+    assert configs["dense"] == configs[".scn"] == load_recipe("best")
+    assert [table.fine_tuned(row) for row in table.rows] == [False, True]
+
+
+def test_another_reference() -> None:
+    table = load_table_of_systems("table3")
+    assert table.against("Shared-ResNet(N=3)").reference == "Shared-ResNet(N=3)"
+    with pytest.raises(UsageError, match="did you mean 'Shared-ResNet"):
+        table.against("Shared-ResNet(N=2)")
+
+
+def test_an_unknown_budget() -> None:
+    table = load_table_of_systems("table3")
+    with pytest.raises(UsageError, match=r"no recipe is named 'smal'; there are .*; did you mean 'small'"):
+        table.config(table.rows[0], "smal")
+
+
+OWN = """
+title = "Mine"
+reference = "as it is"
+
+[[rows]]
+name = "as it is"
+
+[[rows]]
+name = "wider"
+fine_tune = true
+settings.network = { width = 96 }
+"""
+
+
+def test_a_table_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    table = load_table_of_systems(str(path))
+    assert [table.config(row, "small").network.width for row in table.rows] == [64, 96]
+    assert [table.fine_tuned(row) for row in table.rows] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"wider"', '"as it is"', "two rows are named 'as it is'"),
+        ('reference = "as it is"', 'reference = "as it"', "reference 'as it' is no row; did you mean 'as it is'"),
+        ("fine_tune = true", 'recipe = "fst"', "row 'wider': no recipe is named 'fst'; there are"),
+        ("fine_tune", "finetune", r"rows.1.finetune: Extra inputs are not permitted"),
+        ("network = { width = 96 }", "split = { fold = '1' }", "row 'wider' sets what is held out"),
+        ("fine_tune = true\nsettings.network = { width = 96 }", "settings.prune = { epochs = 1 }", "is not fine-tuned"),
+        ('title = "Mine"', "title = Mine", "not valid TOML"),
+        ('title = "Mine"', "", "title: Field required"),
+    ],
+)
+def test_a_flaw_in_a_table_is_named(old: str, new: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.replace(old, new, 1))
+    with pytest.raises(UsageError, match=words):
+        load_table_of_systems(str(path))
+    with pytest.raises(UsageError, match="no such file"):
+        load_table_of_systems(str(tmp_path / "none.toml"))

@@ -1,0 +1,44 @@
+"""The threshold of an unsure answer, by hand and by its definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenelet.inference.threshold import LEAST, RIGHT, Threshold, threshold
+
+
+def two_classes(*clips: tuple[float, bool]) -> Threshold:
+    """Each clip by the probability of its answer, and whether that is right."""
+    shares = [(top, 1 - top) for top, _ in clips]
+    return threshold([0 if right else 1 for _, right in clips], shares)
+
+
+def test_by_hand() -> None:
+    assert two_classes((0.9, True), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 1.0, 0.75, 4)
+    assert two_classes((0.9, True), (0.6, True)).below == 0.6
+    assert two_classes((0.9, True), (0.51, True)) == Threshold(0.51, 1.0, 1.0, 2)
+    # nothing reaches the share: the best of those that keep half of the clips
+    assert two_classes((0.9, False), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 2 / 3, 0.75, 4)
+    with pytest.raises(ValueError, match="give one each"):
+        threshold([], np.zeros((0, 2)))
+
+
+def test_an_answer_needs_half_of_the_probability() -> None:
+    assert threshold([0], [[0.4, 0.3, 0.3]]) == Threshold(LEAST, 0.0, 0.0, 1)
+    assert threshold([0, 0], [[0.4, 0.3, 0.3], [0.9, 0.1, 0.0]]) == Threshold(LEAST, 1.0, 0.5, 2)
+
+
+@given(st.lists(st.tuples(st.floats(0.34, 1), st.booleans()), min_size=1))
+def test_by_its_definition(clips: list[tuple[float, bool]]) -> None:
+    shares = np.array([(top, (1 - top) / 2, (1 - top) / 2) for top, _ in clips])
+    true = [0 if right else 1 for _, right in clips]
+    found = threshold(true, shares)
+    given_answers = [right for top, right in clips if top >= found.below]
+    assert found.below >= LEAST
+    assert found.kept == pytest.approx(len(given_answers) / len(clips))
+    if given_answers:
+        assert found.right == pytest.approx(np.mean(given_answers))
+    for lower in {top for top, _ in clips if LEAST <= top < found.below}:
+        more = [right for top, right in clips if top >= lower]
+        assert np.mean(more) < RIGHT

@@ -1,0 +1,228 @@
+"""Every writer dies at every moment: what has its name is whole, and the same call again makes the rest."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from helpers.example_report import made_report, made_results
+from helpers.killed_writer import deaths, tree
+from helpers.loopback_server import serve
+from helpers.tiny_model import tiny_model
+from scenelet.bulk.job import INPUTS, RECORD, Job, Task, begin
+from scenelet.bulk.manifest import survey
+from scenelet.bulk.storage import Folder
+from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.config.frontend import FeatureConfig as Features
+from scenelet.config.recipes import load_recipe
+from scenelet.config.run_folder import is_begun, require_new
+from scenelet.data import feature_cache as cache
+from scenelet.data.clips import Clip
+from scenelet.data.download.fetch import Archive, TauRoot, fetch
+from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
+from scenelet.evaluation.report import write_report
+from scenelet.model import file as modelfile
+from scenelet.training import run_record as runs
+from scenelet.training.compression.compress import replace_file as write_model
+from scenelet.training.loop import _WholeCheckpoints
+from scenelet.utils.files import STALE_SECONDS, replace_file
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the dying are forked")
+LABELS = ("indoor", "outdoor", "transportation")
+SOUND = FeatureConfig(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, channels="mono")
+WINDOW = WindowConfig(seconds=0.25)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the disk and what is not, nobody can see here; a process still dies before each `fsync`."""
+    for name in ("fsync", "sync"):
+        monkeypatch.setattr(os, name, lambda *_: None)
+
+
+def clips(folder: Path, count: int) -> list[Clip]:
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(count):
+        path = folder / f"{i}.wav"
+        soundfile.write(path, rng.uniform(-0.5, 0.5, 2000 * (1 + i % 2)), 8000)
+        made.append(Clip(path, path.name, "x", path.name))
+    return made
+
+
+def zipped(names: Sequence[str]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in names:
+            archive.writestr(name, name.encode() * 50)
+    return data.getvalue()
+
+
+def test_a_file_is_the_old_or_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "m.scn"
+    old, new = (modelfile.encode(tiny_model(seed)) for seed in (0, 1))
+    path.write_bytes(old)
+    seen = set()
+    for moment in deaths(lambda: write_model(path, new), tmp_path):
+        seen.add(path.read_bytes() == old)
+        assert path.read_bytes() in (old, new), moment
+        modelfile.read(path)
+        replace_file(path, old)
+    assert path.read_bytes() == new
+    assert seen == {True, False}
+
+
+def test_what_the_dead_left_goes_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "m.scn"
+    for _ in deaths(lambda: replace_file(path, b"new"), tmp_path):
+        pass
+    left = sorted(tmp_path.glob(".m.scn.*.part"))
+    assert len(left) > 1
+    os.utime(left[0], (1, 1))
+    replace_file(path, b"newer")
+    assert sorted(tmp_path.glob(".m.scn.*.part")) == left[1:]  # another may still be at work on these
+    assert os.stat(left[1]).st_mtime + STALE_SECONDS > os.stat(path).st_mtime
+
+
+def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
+    path, store = tmp_path / "checkpoints" / "last.ckpt", _WholeCheckpoints()
+    store.save_checkpoint({"epoch": 1}, path)
+    for _ in deaths(lambda: store.save_checkpoint({"epoch": 2}, path), tmp_path):
+        assert torch.load(path, weights_only=True)["epoch"] in (1, 2)
+        store.save_checkpoint({"epoch": 1}, path)
+    assert torch.load(path, weights_only=True)["epoch"] == 2
+
+
+def test_the_feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "TOGETHER", 2)
+    made = clips(tmp_path, 5)
+
+    def build(where: str) -> cache.ClipFeatures:
+        return cache.load_features(made, tmp_path, SOUND, WINDOW, tmp_path / where, workers=1)
+
+    whole = build("whole")
+    for moment in deaths(lambda: build("cut"), tmp_path / "cut"):
+        for index in (tmp_path / "cut").glob("*/index.jsonl"):
+            there = index.with_name("windows.f16").stat().st_size // whole.values[0].nbytes
+            assert all(sum(json.loads(line)[1:]) <= there for line in index.read_text().splitlines()), moment
+        features = build("cut")
+        assert np.array_equal(features.values, whole.values), moment
+        assert tree(tmp_path / "cut") == tree(tmp_path / "whole"), moment
+        shutil.rmtree(tmp_path / "cut")
+    assert moment > 8
+
+
+def test_a_report_is_of_one_evaluation(tmp_path: Path) -> None:
+    """The second one has no page to listen to, and another answer to each clip."""
+    results = [made_results(LABELS, 12, seed) for seed in (0, 1)]
+    reports = [made_report(each, LABELS) for each in results]
+    pages = [{"report.html": "first", "listening.html": "first"}, {"report.html": "second", "classes.svg": "second"}]
+
+    def write(which: int, folder: Path) -> None:
+        write_report(folder, reports[which], results[which], LABELS, pages=pages[which])
+
+    for which, name in enumerate(("first", "second")):
+        write(which, tmp_path / name)
+    first, second = tree(tmp_path / "first"), tree(tmp_path / "second")
+    cut = tmp_path / "cut"
+    shown = []
+    for moment in deaths(lambda: write(1, cut), cut):
+        found = tree(cut)
+        if "report.html" in found:
+            assert found in (first, second), moment
+        shown.append("report.html" in found)
+        write(1, cut)
+        assert tree(cut) == second
+        shutil.rmtree(cut)
+        write(0, cut)
+    assert tree(cut) == second
+    assert shown[2:5] == [True] * 3
+    assert False in shown
+
+
+def test_a_fetch_goes_on(tmp_path: Path) -> None:
+    with serve() as server:
+        server.files |= {"a.zip": zipped(["Set/a1.wav", "Set/audio/a2.wav"]), "b.zip": zipped(["Set/b.wav"])}
+        facts = [(name, len(data), hashlib.md5(data).hexdigest()) for name, data in server.files.items()]
+        archives = tuple(Archive(f"{server.url}/{name}", *rest) for name, *rest in facts)
+
+        def get(out: Path) -> None:
+            fetch([TauRoot(out / "Set", out / "downloads", "Free.", archives, None)], out, lambda: True, ())
+
+        get(tmp_path / "whole")
+        whole, cut = tree(tmp_path / "whole"), tmp_path / "cut"
+        assert sorted(whole) == ["Set/a1.wav", "Set/audio/a2.wav", "Set/b.wav"]
+        for moment in deaths(lambda: get(cut), cut):
+            found = tree(cut) if cut.exists() else {}
+            assert {n: data for n, data in found.items() if n.startswith("Set")}.items() <= whole.items(), moment
+            get(cut)
+            assert tree(cut) == whole, moment
+            assert {path.name for path in cut.iterdir()} == {"Set", ".fetch.lock"}, moment
+            assert (cut / "Set/.fetched").read_text() == "a.zip\nb.zip\n"
+            shutil.rmtree(cut)
+
+
+def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
+    """One that was begun over another, which had no part yet, and was killed; then the first again."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text(f"path\n{name}.wav\n")
+    listed = {name: survey(str(tmp_path / f"{name}.csv")) for name in ("one", "two")}
+    task = Task(kind="features", features=Features(), window=WINDOW)
+    out = tmp_path / "out"
+
+    def start(name: str) -> Job:
+        return begin(Folder(str(out)), task, b"", listed[name], None)
+
+    start("one")
+    inputs = (out / INPUTS).read_bytes()
+    for moment in deaths(lambda: start("two"), out):
+        start("one")
+        assert (out / INPUTS).read_bytes() == inputs, moment
+        assert Job.model_validate_json((out / RECORD).read_bytes()).digest == listed["one"].digest
+    assert moment > 5
+
+
+def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    """What training writes there beside checkpoints, in its order."""
+    config = load_recipe("fast", [*tiny_settings, 'split.fold="1"'])
+    split = make_split(load_table(tone_set), config.split)
+    data = runs.DataRecord(path=str(tone_set))
+    about = {"recipe": "fast", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
+    record = runs.RunRecord(config=config, **about)
+    network = runs.build_network(config, 2, torch.zeros(32), torch.ones(32))
+
+    def train(folder: Path) -> None:
+        if is_begun(folder):
+            assert runs.read_record(folder) == record
+            runs.require_same_split(folder, split, data.path)
+        else:
+            require_new(folder)
+            runs.write_record(folder, record, split)
+        runs.save_weights(folder, network)
+        runs.write_metrics(folder, {"test": {"accuracy": 0.5}})
+
+    train(tmp_path / "whole")
+    cut = tmp_path / "cut"
+    for moment in deaths(lambda: train(cut), cut):
+        assert tree(cut).items() <= tree(tmp_path / "whole").items(), moment
+        train(cut)
+        assert tree(cut) == tree(tmp_path / "whole"), moment
+        shutil.rmtree(cut)
+    assert moment > 15
+
+
+def test_a_run_folder_that_was_hardly_begun_is_new(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".run.json.1.part").touch()
+    (tmp_path / "split.csv").touch()
+    require_new(tmp_path)

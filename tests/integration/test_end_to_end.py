@@ -1,0 +1,299 @@
+"""From a CSV of recordings to a model file and back to probabilities, with a tiny network."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import scenelet
+from scenelet.config.recipes import load_recipe
+from scenelet.errors import DataError, OutputError, RunError, SceneletError, UsageError
+from scenelet.evaluation.evaluate import evaluate
+from scenelet.training import run_record as runs
+from scenelet.training.compression.compress import compress
+from scenelet.training.dataset import load_sides
+from scenelet.training.module import SceneModule
+from scenelet.training.train import epoch_batches, fit
+
+SETTINGS = [
+    "schedule.epochs=30",
+    "schedule.rate=1e-2",
+    "prune.epochs=5",
+    "prune.distil=0.5",
+    "window.fill=repeat",
+    'split.fold="1"',
+]
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("trained")
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    metrics = fit(tone_set, folder / "run", config, recipe="fast", cache_dir=folder / "cache")
+    return folder, metrics
+
+
+@pytest.fixture(scope="module")
+def compressed(trained: tuple[Path, dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    folder, _ = trained
+    return folder / "m.scn", compress(folder / "run", folder / "m.scn", cache_dir=folder / "cache")
+
+
+def test_a_run_learns_and_remembers(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, metrics = trained
+    run = folder / "run"
+    assert metrics["test"]["macro_accuracy"] >= 0.75
+    assert [row["epoch"] for row in metrics["history"]] == list(range(1, 31))
+    assert json.loads((run / "metrics.json").read_text())["test"] == metrics["test"]
+    record = runs.read_record(run)
+    assert record.labels == ("high", "low")
+    assert record.train_counts == (8, 8)
+    assert record.versions["scenelet"] == scenelet.__version__
+    sides = [row["split"] for row in csv.DictReader((run / "split.csv").read_text().splitlines())]
+    assert (sides.count("train"), sides.count("test")) == (16, 8)
+    for name in ("curves.png", "model.pt", "logs/csv/version_0/metrics.csv", "checkpoints/last.ckpt"):
+        assert (run / name).stat().st_size > 0
+    assert list((run / "logs" / "tensorboard").rglob("events*"))
+    assert not list(run.rglob("*partial*"))
+
+
+def test_the_file_is_smaller_and_still_right(
+    trained: tuple[Path, dict[str, Any]], compressed: tuple[Path, dict[str, Any]]
+) -> None:
+    path, result = compressed
+    assert result["bytes"] == path.stat().st_size < 20_000
+    assert result["sparsity"] == 0.6
+    assert result["dense"]["test"]["macro_accuracy"] == trained[1]["test"]["macro_accuracy"]
+    model = scenelet.load(path).model
+    assert model.provenance["recipe"] == "fast"
+    assert model.results["compressed"]["test"]["clips"] == 8
+    kept = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
+    assert kept <= model.counts.conv_kept == round(model.counts.conv * 0.4)
+
+
+def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+    path, result = compressed
+    report = evaluate(str(path), tone_set, tmp_path / "report")
+    assert report["clips"] == 8
+    assert report["macro_accuracy"] == result["compressed"]["test"]["macro_accuracy"]
+    assert {"accuracy", "macro_accuracy", "log_loss", "per_class", "clips"} <= set(report)
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
+    classifier = scenelet.load(path)
+    for row in csv.DictReader((tmp_path / "report" / "predictions.csv").read_text().splitlines()):
+        prediction = classifier.predict(tone_set.parent / row["filename"])
+        assert prediction.label == row["predicted"]
+        assert prediction.probabilities[row["label"]] == pytest.approx(float(row[row["label"]]), abs=1e-6)
+
+
+def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+    path, _ = compressed
+    assert evaluate(str(path), tone_set, split="all")["clips"] == 24
+    lines = tone_set.read_text().splitlines()
+    names = [line.split(",")[:2] for line in lines[1:] if "low" in line or "high1" in line]
+    others = tmp_path / "others.csv"  # other recordings, without folds: all of them are measured
+    others.write_text("filename,label\n" + "\n".join(",".join(name) for name in names) + "\n")
+    report = evaluate(str(path), others, audio_dir=tone_set.parent)
+    assert (report["clips"], report["split"]) == (len(names), "all")
+    assert evaluate(str(path), tone_set, fold="2", split="train")["clips"] == 16
+    with pytest.raises(DataError, match="validation split is empty"):
+        evaluate(str(path), tone_set, split="validation")
+    with pytest.raises(UsageError, match="--split dev"):
+        evaluate(str(path), tone_set, split="dev")
+    strange = tmp_path / "strange.csv"
+    strange.write_text(tone_set.read_text().replace(",low,", ",medium,"))
+    with pytest.raises(DataError, match="label 'medium' is not one of the model's"):
+        evaluate(str(path), strange, audio_dir=tone_set.parent)
+
+
+def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
+    folder, _ = trained
+    result = compress(folder / "run", folder / "small.scn", budget=9_000, cache_dir=folder / "cache")
+    assert (folder / "small.scn").stat().st_size == result["bytes"] <= 9_000
+    with pytest.raises(UsageError, match="out of reach"):
+        compress(folder / "run", folder / "none.scn", budget=3_000, cache_dir=folder / "cache")
+    assert not (folder / "none.scn").exists()
+
+
+def test_sparsity_zero_stores_the_network_as_it_is(trained: tuple[Path, Any]) -> None:
+    folder, metrics = trained
+    result = compress(folder / "run", folder / "dense.scn", sparsity=0.0, cache_dir=folder / "cache")
+    assert result["compressed"]["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=2e-3)
+
+
+def test_same_seed_same_weights_and_bytes(
+    trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
+    folder, _ = trained
+    fit(tone_set, tmp_path / "run", runs.read_record(folder / "run").config, recipe="fast", cache_dir=tmp_path / "c")
+    first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "c")
+    assert (tmp_path / "m.scn").read_bytes() == compressed[0].read_bytes()
+
+
+def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
+    trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
+    folder, metrics = trained
+    config = runs.read_record(folder / "run").config
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from scenelet.config import RunConfig\n"
+        "from scenelet.training.batches import EpochBatches\n"
+        "from scenelet.training.train import fit\n"
+        "whole = EpochBatches.__iter__\n"
+        "def cut(self):\n"
+        "    for i, batch in enumerate(whole(self)):\n"
+        "        if self.epoch == 2 and i == 2:\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        yield batch\n"
+        "EpochBatches.__iter__ = cut\n"
+        "if __name__ == '__main__':\n"
+        "    config = RunConfig.model_validate_json(sys.argv[3])\n"
+        "    fit(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='fast')\n"
+    )
+    run = tmp_path / "run"
+    command = [sys.executable, str(script), str(tone_set), str(run), config.model_dump_json()]
+    with (tmp_path / "stderr.txt").open("w") as stderr:  # not a pipe: children of the killed process would hold it
+        killed = subprocess.run(command, stderr=stderr, timeout=120)
+    assert killed.returncode == -9, (tmp_path / "stderr.txt").read_text()
+    assert not (run / "model.pt").exists()
+    with pytest.raises(RunError, match="has not finished"):
+        compress(run, tmp_path / "m.scn")
+    with pytest.raises(RunError, match="--resume"):
+        fit(tone_set, run, config, recipe="fast")
+    resumed = fit(tone_set, run, None, resume=True)
+    first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert resumed["test"] == metrics["test"]
+    losses = [[row["loss"] for row in m["history"]] for m in (metrics, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+    folder, _ = trained
+    config = runs.read_record(folder / "run").config.model_copy(update={"seed": 9})
+    with pytest.raises(RunError, match="other settings"):
+        fit(tone_set, folder / "run", config, resume=True)
+    with pytest.raises(RunError, match="no run to resume"):
+        fit(tone_set, tmp_path / "new", None, resume=True)
+
+
+def test_recordings_that_changed_since_training_are_refused(
+    trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
+    folder, _ = trained
+    changed = tmp_path / "changed.csv"
+    changed.write_text(tone_set.read_text().replace("low0.wav,low", "low0.wav,high"))
+    for action in (
+        lambda: compress(folder / "run", tmp_path / "m.scn", data=changed, audio_dir=tone_set.parent),
+        lambda: fit(changed, folder / "run", None, audio_dir=tone_set.parent, resume=True),
+    ):
+        with pytest.raises(RunError, match=r"not those that split\.csv lists"):
+            action()
+    assert not (tmp_path / "m.scn").exists()
+
+
+def test_what_a_file_cannot_hold_is_said_before_training(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    # the last one has more parameters than a file may
+    for setting in ("features.n_mels=30", "window.seconds=0.1", "network.sub_bands=32", "network.width=512"):
+        with pytest.raises(SceneletError) as caught:
+            fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, setting]))
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, _ = trained
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        compress(folder / "run", tmp_path / "file" / "m.scn")
+    with pytest.raises(UsageError, match=r"ends in \.scn"):
+        compress(folder / "run", tmp_path / "m.onnx")
+
+
+def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="training diverged"):
+        fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.rate=1e30"]))
+    named = json.loads((tmp_path / "run" / "diverged.json").read_text())["clips"]
+    rows = csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines())
+    assert named
+    assert set(named) <= {row["filename"] for row in rows if row["split"] == "train"}
+
+
+def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+    changes = [*tiny_settings, *SETTINGS, "schedule.epochs=4", "select=validation", "split.validation_fraction=0.25"]
+    metrics = fit(tone_set, tmp_path / "run", load_recipe("fast", changes), cache_dir=tmp_path / "c")
+    best = max(row["validation_macro_accuracy"] for row in metrics["history"])
+    assert metrics["validation"]["macro_accuracy"] == best
+    rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
+    groups = {side: {row["group"] for row in rows if row["split"] == side} for side in ("train", "validation", "test")}
+    assert groups["validation"]
+    assert not groups["validation"] & groups["train"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["mixing.crop=3"], r"mixing.crop is 3 frames, of which shared_resnet leaves none; raise it"),
+        (
+            ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3", "mixing.crop=30"],
+            "dense layers",
+        ),
+    ],
+)
+def test_a_crop_that_the_network_cannot_take(
+    changes: list[str], words: str, tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS, *changes])
+    with pytest.raises(UsageError, match=words):
+        fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_last_epochs_and_what_follows_them_are_not_mixed(
+    trained: tuple[Path, Any], tiny_settings: list[str]
+) -> None:
+    folder, _ = trained
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
+    sides = load_sides(runs.read_record(folder / "run").data, config, folder / "cache", talk=False)
+
+    def mixed(until: float, epoch: int, first: int = 0) -> bool:
+        mixing = config.mixing.model_copy(update={"until": until})
+        batches = epoch_batches(sides, config.model_copy(update={"mixing": mixing}), first)(epoch)
+        return any(float(y.max(1).values.min()) < 1 for _, y in batches)
+
+    assert [mixed(0.5, epoch) for epoch in range(4)] == [True, True, False, False]
+    assert [mixed(1.0, epoch) for epoch in (0, 3)] == [True, True]
+    assert (mixed(0.5, 0, first=4), mixed(1.0, 0, first=4)) == (False, True)  # fine-tuning
+
+
+def test_the_teacher_is_the_network_before_it_was_pruned(
+    trained: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = trained
+    seen = []
+
+    def look(module: SceneModule, *_: Any, **__: Any) -> None:
+        module.on_train_epoch_start()
+        assert module.teacher is not None
+        networks = (module.network, module.teacher[0])
+        seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in module.masks for n in networks])
+
+    monkeypatch.setattr("scenelet.training.compression.finetune.train", look)
+    compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
+    (shares,) = seen
+    assert max(shares[::2]) > 0.3
+    assert max(shares[1::2]) < 0.01

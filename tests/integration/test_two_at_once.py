@@ -1,0 +1,85 @@
+"""Two processes on one run folder or one report: one of them is refused in a sentence, or both are right."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.example_report import made_report, made_results
+from helpers.killed_writer import tree
+from scenelet.config import RunConfig
+from scenelet.config.recipes import load_recipe
+from scenelet.errors import OutputError, RunError
+from scenelet.evaluation.report import write_report
+from scenelet.training import train as room
+from scenelet.training.train import fit
+from scenelet.utils.files import alone
+
+LABELS = ("indoor", "outdoor", "transportation")
+
+
+@pytest.fixture
+def config(tiny_settings: list[str]) -> RunConfig:
+    return load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_second_training_is_refused(tone_set: Path, config: RunConfig, tmp_path: Path, resume: bool) -> None:
+    run = tmp_path / "run"
+    with alone(run / ".lock"), pytest.raises(OutputError, match="another training is at work there"):
+        fit(tone_set, run, config, resume=resume)
+    assert tree(run) == {}
+
+
+def test_a_training_that_ended_while_this_one_prepared(
+    tone_set: Path, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, prepare = tmp_path / "run", room.load_sides
+
+    def slowly(*arguments: Any) -> Any:
+        sides = prepare(*arguments)
+        run.mkdir()
+        (run / "run.json").write_text("of the other")
+        return sides
+
+    monkeypatch.setattr(room, "load_sides", slowly)
+    with pytest.raises(RunError, match="exists already"):
+        fit(tone_set, run, config)
+    assert tree(run) == {"run.json": b"of the other"}
+
+
+def test_nothing_is_written_over_where_a_run_begins(tone_set: Path, config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("mine")
+    with pytest.raises(RunError, match=r"split\.csv"):
+        fit(tone_set, tmp_path, config, resume=True)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="exists already"):
+        fit(tone_set, tmp_path, config, resume=True)
+    assert tree(tmp_path) == {"split.csv": b"mine", "thesis.txt": b"mine"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the other process is forked")
+def test_two_reports_at_once_are_one_of_them(tmp_path: Path) -> None:
+    results = [made_results(LABELS, 12, seed) for seed in (0, 1)]
+    reports = [made_report(each, LABELS) for each in results]
+
+    def write(which: int, folder: Path, times: int = 1) -> None:
+        for _ in range(times):
+            write_report(folder, reports[which], results[which], LABELS, pages={"report.html": str(which)})
+
+    for which in (0, 1):
+        write(which, tmp_path / str(which))
+    other = os.fork()
+    if other == 0:
+        code = 1
+        try:
+            write(1, tmp_path / "both", times=30)
+            code = 0
+        finally:
+            os._exit(code)
+    for _ in range(30):
+        write(0, tmp_path / "both")
+        with alone(tmp_path / "both" / ".report.lock"):
+            assert tree(tmp_path / "both") in (tree(tmp_path / "0"), tree(tmp_path / "1"))
+    assert os.waitpid(other, 0)[1] == 0

@@ -1,0 +1,192 @@
+"""What a network costs, counted by hand: multiply-accumulates, memory for activations, receptive field."""
+
+import pytest
+
+from helpers.tiny_model import CHAIN, CHAIN_ARRAYS, END
+from scenelet.errors import ModelFileError
+from scenelet.model.costs import layer_macs, macs, peak_activation_bytes, receptive_field
+from scenelet.model.ops import (
+    INPUT,
+    OUTPUT,
+    Add,
+    Conv,
+    FrequencyMeanPool,
+    GlobalMeanPool,
+    MaxPool,
+    Node,
+    Relu,
+    ScaleShift,
+    Silu,
+    Softmax,
+)
+
+
+def test_only_convolutions_and_dense_layers_multiply() -> None:
+    conv, dense = 8 * 8 * 10 * 2 * 5 * 3, 3 * 128
+    assert layer_macs(CHAIN, CHAIN_ARRAYS, (2, 16, 12)) == [0, conv, 0, 0, 0, 0, dense, 0]
+    assert macs(CHAIN, CHAIN_ARRAYS, (2, 16, 12)) == conv + dense
+
+
+def test_macs_of_grouped_convolution_divide_by_groups() -> None:
+    nodes = [Conv(input=INPUT, output="x", weight="w", padding=(1, 1), groups=4), *END]
+    assert macs(nodes, {"w": (8, 1, 3, 3)}, (4, 5, 6)) == 8 * 5 * 6 * 9
+
+
+def test_dilation_costs_only_what_it_takes_from_the_edges() -> None:
+    padded = [Conv(input=INPUT, output="x", weight="w", padding=(1, 2), groups=2, dilation=(1, 2)), *END]
+    assert macs(padded, {"w": (4, 1, 3, 3)}, (2, 5, 8)) == 4 * 5 * 8 * 9
+    bare = [Conv(input=INPUT, output="x", weight="w", groups=2, dilation=(1, 2)), *END]
+    assert macs(bare, {"w": (4, 1, 3, 3)}, (2, 5, 8)) == 4 * 3 * 4 * 9
+
+
+def test_a_row_of_time_costs_a_frequencys_share() -> None:
+    nodes = [
+        FrequencyMeanPool(input=INPUT, output="row"),
+        Conv(input="row", output="mixed", weight="w"),
+        Add(inputs=("mixed", INPUT), output="x"),
+        *END,
+    ]
+    assert layer_macs(nodes, {"w": (2, 2, 1, 1)}, (2, 16, 12)) == [0, 12 * 4, 0, 0, 0]
+
+
+@pytest.mark.parametrize("cost", [layer_macs, macs, peak_activation_bytes])
+def test_what_does_not_fit_is_refused(cost) -> None:
+    with pytest.raises(ModelFileError, match="does not fit 2 channels"):
+        cost([Conv(input=INPUT, output="x", weight="w"), *END], {"w": (4, 3, 3, 3)}, (2, 8, 6))
+
+
+CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "field"),
+    [
+        ([Conv(input=INPUT, output="x", weight="wide")], (3, 5)),
+        ([Conv(input=INPUT, output="x", weight="wide", dilation=(3, 2))], (7, 9)),
+        # 3, then two more steps of 2, each 4 apart; 5, then four more of 1
+        (
+            [
+                Conv(input=INPUT, output="a", weight="wide", stride=(2, 1)),
+                Conv(input="a", output="x", weight="wide", dilation=(4, 1)),
+            ],
+            (3 + 2 * 4 * 2, 5 + 4),
+        ),
+        # a stride is not dilated
+        (
+            [
+                Conv(input=INPUT, output="a", weight="wide", stride=(2, 1), dilation=(4, 1)),
+                Conv(input="a", output="x", weight="tall"),
+            ],
+            (9 + 3 * 2, 5),
+        ),
+        (
+            [
+                MaxPool(input=INPUT, output="a", kernel=(2, 3), stride=(2, 3)),
+                Relu(input="a", output="b"),
+                Conv(input="b", output="x", weight="wide", dilation=(1, 2)),
+            ],
+            (2 + 2 * 2, 3 + 4 * 2 * 3),
+        ),
+        # after a mean over frequency every band is seen
+        (
+            [
+                Conv(input=INPUT, output="a", weight="wide", padding=(1, 2)),
+                FrequencyMeanPool(input="a", output="b"),
+                Add(inputs=("b", "a"), output="x"),
+            ],
+            (64, 5),
+        ),
+        # a sum sees what the wider of its parts sees, along each side by itself
+        (
+            [
+                Conv(input=INPUT, output="a", weight="tall", padding=(3, 0), dilation=(2, 1)),
+                Conv(input=INPUT, output="b", weight="wide", padding=(1, 2)),
+                Add(inputs=("b", "a"), output="x"),
+            ],
+            (7, 5),
+        ),
+    ],
+)
+def test_receptive_fields_by_hand(nodes: list[Node], field: tuple[int, int]) -> None:
+    used = {name: CONVOLUTIONS[name] for node in nodes for name in node.arrays}
+    assert receptive_field([*nodes, *END], used, (1, 64, 64)) == field
+
+
+def peak(nodes: list[Node], shape: tuple[int, int, int] = (1, 8, 6), **arrays: tuple[int, ...]) -> float:
+    """Numbers that lie in memory together at most, four bytes each."""
+    return peak_activation_bytes(nodes, arrays, shape) / 4
+
+
+WINDOW = 8 * 6
+
+
+def test_peak_of_a_chain_is_its_widest_step() -> None:
+    """Input and output of a convolution lie together; what was read before is gone."""
+    nodes = [
+        Conv(input=INPUT, output="a", weight="one"),  # 48 + 96
+        Conv(input="a", output="b", weight="two"),  # 96 + 192
+        Conv(input="b", output="x", weight="three"),  # 192 + 48
+        *END,
+    ]
+    arrays = {"one": (2, 1, 1, 1), "two": (4, 2, 1, 1), "three": (1, 4, 1, 1)}
+    assert peak(nodes, **arrays) == (2 + 4) * WINDOW
+
+
+@pytest.mark.parametrize("kind", [Relu, Silu])
+def test_an_operation_that_writes_over_what_it_reads_takes_no_room(kind: type[Relu | Silu]) -> None:
+    nodes = [
+        ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),
+        kind(input="standard", output="x"),
+        *END,
+    ]
+    assert peak(nodes, s=(1, 1), t=(1, 1)) == WINDOW + 1  # the pool's mean beside the map
+
+
+def test_a_pool_does_not_write_over_what_it_reads() -> None:
+    nodes = [MaxPool(input=INPUT, output="x", kernel=(1, 1), stride=(1, 1)), *END]
+    assert peak(nodes) == 2 * WINDOW
+
+
+def test_a_residual_is_kept_until_it_is_added() -> None:
+    nodes = [
+        Conv(input=INPUT, output="a", weight="one"),  # 1 + 1
+        Relu(input="a", output="relu"),  # over a; it is read again below
+        Conv(input="relu", output="b", weight="wide"),  # 1 + 3
+        Conv(input="b", output="c", weight="narrow"),  # 1 + 3 + 1
+        Add(inputs=("c", "relu"), output="x"),  # over either
+        *END,
+    ]
+    arrays = {"one": (1, 1, 1, 1), "wide": (3, 1, 1, 1), "narrow": (1, 3, 1, 1)}
+    assert peak(nodes, **arrays) == 5 * WINDOW
+
+
+def test_a_value_that_is_read_later_is_not_written_over() -> None:
+    def of(last: str) -> float:
+        """Of a ReLU beside the sum of it and `last`."""
+        return peak([Relu(input=INPUT, output="relu"), Add(inputs=("relu", last), output="x"), *END])
+
+    assert of(INPUT) == 2 * WINDOW  # the input stays beside its ReLU; the sum is written over one of the two
+    assert of("relu") == WINDOW + 1
+
+
+def test_a_value_that_both_inputs_of_a_sum_outlive_needs_room_of_its_own() -> None:
+    nodes = [
+        Relu(input=INPUT, output="a"),  # 2: the input is read again
+        Add(inputs=("a", INPUT), output="b"),  # 3: both are read again
+        Add(inputs=("b", "a"), output="c"),  # over b
+        Add(inputs=("c", INPUT), output="x"),
+        *END,
+    ]
+    assert peak(nodes) == 3 * WINDOW
+
+
+def test_a_row_of_time_is_added_over_the_taller_value_only() -> None:
+    nodes = [
+        FrequencyMeanPool(input=INPUT, output="row"),  # 48 + 6
+        Add(inputs=("row", INPUT), output="x"),  # over the input
+        *END,
+    ]
+    assert peak(nodes) == WINDOW + 6
+    kept = [*nodes[:-2], Add(inputs=("x", INPUT), output="y"), GlobalMeanPool(input="y", output="z")]
+    kept.append(Softmax(input="z", output=OUTPUT))
+    assert peak(kept) == WINDOW + 6 + WINDOW  # the row is gone after it, and too small to be written over

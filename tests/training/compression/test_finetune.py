@@ -1,0 +1,128 @@
+"""Fine-tuning: cut off, it ends as if it had not been; masks, rounding and an average of its own."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.config.recipes import load_recipe
+from scenelet.nn import prune
+from scenelet.nn.quantize import quantize, round_network
+from scenelet.nn.standardize import Standardised
+from scenelet.training import run_record as runs
+from scenelet.training.compression.finetune import masks_by_epoch, prune_and_tune
+from scenelet.training.dataset import Sides, load_sides
+from scenelet.training.module import Masks, SceneModule
+from scenelet.training.train import fit
+
+SETTINGS = [
+    "schedule.epochs=2",
+    "prune.epochs=4",
+    "prune.average_epochs=2",
+    "prune.distil=0.5",
+    "prune.sparsity=0.5",
+    "mixing.time_stretch=0.1",
+    'split.fold="1"',
+]
+
+
+@pytest.fixture
+def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[RunConfig, Standardised, Sides]:
+    """A network before it is pruned, its settings and its data."""
+    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    record = runs.read_record(tmp_path / "run")
+    sides = load_sides(record.data, config, tmp_path / "cache", talk=False)
+    return config, runs.load_network(tmp_path / "run", record), sides
+
+
+@pytest.mark.parametrize("how", ["plain", "gradual, int4"])
+def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
+    how: str, trained: tuple[RunConfig, Standardised, Sides], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, whole, sides = trained
+    if how != "plain":
+        changes = {"gradual": 0.75, "dtype": "int4"}
+        config = config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
+    masks: Masks = {}
+
+    def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
+        nonlocal masks
+        network = copy.deepcopy(whole)
+        masks, _ = prune_and_tune(network, sides, config, folder, talk=False)
+        round_network(network, "fp16" if how == "plain" else "int4")
+        return dict(network.state_dict())
+
+    undisturbed = tuned(None)
+    begin, begun = SceneModule.on_train_epoch_start, []
+
+    def cut_once(self: SceneModule) -> None:
+        begun.append(self.current_epoch)
+        if len(begun) == 3:
+            raise ConnectionAbortedError
+        begin(self)
+
+    monkeypatch.setattr(SceneModule, "on_train_epoch_start", cut_once)
+    with pytest.raises(ConnectionAbortedError):
+        tuned(tmp_path / "tuning")
+    resumed = tuned(tmp_path / "tuning")
+    assert begun == [0, 1, 2, 2, 3]
+    assert all(torch.equal(resumed[name], value) for name, value in undisturbed.items())
+    after_the_end = tuned(tmp_path / "tuning")  # killed after its last checkpoint, before anything was made of it
+    assert begun == [0, 1, 2, 2, 3]
+    assert all(torch.equal(after_the_end[name], value) for name, value in undisturbed.items())
+    before = whole.state_dict()
+    assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
+    assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
+    kept = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+    assert kept == pytest.approx(0.5, abs=1e-3)
+    on_grid = all(torch.equal(resumed[name], quantize(resumed[name], 7)) for name in masks)
+    assert on_grid == (how != "plain")
+
+
+def test_a_long_average_of_training_is_not_one_of_fine_tuning(
+    trained: tuple[RunConfig, Standardised, Sides], tiny_settings: list[str]
+) -> None:
+    """Fine-tuning has an average of its own, and training's does not reach it."""
+    _, whole, sides = trained
+
+    def tuned(*settings: str) -> dict[str, torch.Tensor]:
+        network = copy.deepcopy(whole)
+        changed = load_recipe("fast", [*tiny_settings, *SETTINGS, *settings])
+        prune_and_tune(network, sides, changed, talk=False)
+        return dict(network.state_dict())
+
+    last = tuned("prune.average_epochs=0", "schedule.average_epochs=0")
+    also_last = tuned("prune.average_epochs=0", "schedule.average_epochs=40")
+    averaged = tuned("prune.average_epochs=40", "schedule.average_epochs=0")
+    assert all(torch.equal(also_last[name], value) for name, value in last.items())
+    assert any(not torch.equal(averaged[name], value) for name, value in last.items())
+
+
+def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(trained: tuple[RunConfig, Standardised, Sides]) -> None:
+    config, whole, _ = trained
+    settings = config.prune.model_copy(update={"sparsity": 0.8, "gradual": 0.5, "epochs": 8})
+    masks_of = masks_by_epoch(whole, settings)
+    network, shares = copy.deepcopy(whole), []
+    for epoch in range(8):
+        masks = masks_of(network, epoch)
+        prune.apply_masks(network, masks)
+        left = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+        shares.append(1 - left)
+    expected = [0.8 * (1 - (1 - step / 4) ** 3) for step in (1, 2, 3, 4)]
+    assert shares[:4] == pytest.approx(expected, abs=1e-3)
+    assert shares[4:] == pytest.approx([0.8] * 4, abs=1e-3)
+    before = {name: mask.clone() for name, mask in masks.items()}
+    assert all(torch.equal(mask, before[name]) for name, mask in masks_of(network, 7).items())
+
+
+def test_without_epochs_it_is_only_pruned(trained: tuple[RunConfig, Standardised, Sides]) -> None:
+    config, whole, sides = trained
+    settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
+    network = copy.deepcopy(whole)
+    masks, minutes = prune_and_tune(network, sides, config.model_copy(update={"prune": settings}), talk=False)
+    assert minutes == 0
+    for name, mask in masks.items():
+        assert torch.equal(network.get_parameter(name), whole.get_parameter(name) * mask)

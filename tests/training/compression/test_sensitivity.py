@@ -1,0 +1,169 @@
+"""What a network loses when one layer alone is changed: the measurements, the table and the picture."""
+
+import csv
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from scenelet.config.recipes import load_recipe
+from scenelet.nn import prune
+from scenelet.nn.blocks import GlobalMeanPool, conv
+from scenelet.nn.norm import BatchNorm
+from scenelet.nn.quantize import quantize
+from scenelet.nn.standardize import Standardised
+from scenelet.training.compression import sensitivity
+from scenelet.training.compression.compress import compress
+from scenelet.training.compression.sensitivity import layer_losses
+from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
+from scenelet.training.dataset import Sides, load_sides, measure
+from scenelet.training.run_record import DataRecord
+from scenelet.training.train import fit
+
+CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "int4"]
+
+
+@pytest.fixture(scope="module")
+def sides(tone_set: Path, tiny_settings: list[str]) -> Sides:
+    config = load_recipe("fast", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
+    return load_sides(DataRecord(path=str(tone_set)), config, None, talk=False)
+
+
+@pytest.fixture
+def network(sides: Sides) -> Standardised:
+    """Untrained, with the statistics of what it sees: two convolutions and a dense layer."""
+    generator = torch.Generator().manual_seed(0)
+    layers = nn.Sequential(
+        OrderedDict(
+            stem=conv(1, 6, 3, stride=2),
+            norm1=BatchNorm(6, relu=True),
+            second=conv(6, 8, 3),
+            norm2=BatchNorm(8, relu=True),
+            pool=GlobalMeanPool(),
+            dense=nn.Linear(8, 2),
+        )
+    )
+    for layer in (layers.stem, layers.second, layers.dense):
+        nn.init.normal_(layer.weight, generator=generator)
+    layers.norm1.momentum = layers.norm2.momentum = 1.0
+    mean, deviation = sides.band_statistics()
+    whole = Standardised(layers, torch.from_numpy(mean), torch.from_numpy(deviation))
+    clips = sides.train.features
+    whole.train()(torch.from_numpy(clips.load(clips.rows())).float())
+    return whole.eval()
+
+
+def log_loss(network: Standardised, sides: Sides) -> float:
+    assert sides.validation is not None
+    return float(measure(network, sides.validation, sides.labels)["log_loss"])
+
+
+def test_one_row_for_each_layer_and_change_and_one_for_the_whole(network: Standardised, sides: Sides) -> None:
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    whole, *changed = layer_losses(network, sides)
+    assert whole == LayerLoss("whole", "", 0, log_loss(network, sides))
+    layers = {
+        name.removeprefix("network.").removesuffix(".weight"): weight.numel()
+        for name, weight in prune.convolution_weights(network).items()
+    }
+    expected = [(layer, change, weights) for layer, weights in layers.items() for change in CHANGES]
+    expected += [("dense", change, 8 * 2) for change in ("int8", "int4")]  # rounded, but not pruned
+    assert [(one.layer, one.change, one.weights) for one in changed] == expected
+    assert list(layers.values()) == [6 * 9, 8 * 6 * 9]
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert len({one.log_loss for one in changed}) > len(changed) // 2  # each is another network
+
+
+def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(network: Standardised, sides: Sides) -> None:
+    found = {(one.layer, one.change): one.log_loss for one in layer_losses(network, sides)}
+    weight = network.get_parameter("network.second.weight").detach()
+    whole = weight.clone()
+
+    def changed_to(values: torch.Tensor) -> float:
+        weight.copy_(values)
+        loss = log_loss(network, sides)
+        weight.copy_(whole)
+        return loss
+
+    largest = whole.abs() > whole.abs().flatten().sort().values[round(0.8 * whole.numel()) - 1]
+    assert int((~largest).sum()) == round(0.8 * whole.numel())
+    assert found["second", "80 % pruned"] == changed_to(whole * largest)
+    assert found["second", "int4"] == changed_to(quantize(whole, 7))
+    assert len({found["second", change] for change in ("80 % pruned", "int4", "int8")}) == 3
+
+
+def test_pruning_nothing_loses_nothing(network: Standardised, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensitivity, "SPARSITIES", (0.0,))
+    monkeypatch.setattr(sensitivity, "LEVELS", {})
+    whole, *changed = layer_losses(network, sides)
+    assert {one.change for one in changed} == {"0 % pruned"}
+    assert {one.log_loss for one in changed} == {whole.log_loss}
+
+
+def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
+    network: Standardised, sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+
+    def look(_: object, clips: object, __: object) -> dict[str, float]:
+        seen.append(clips.features.first.tolist())
+        return {"log_loss": 0.0}
+
+    monkeypatch.setattr(sensitivity, "measure", look)
+    monkeypatch.setattr(sensitivity, "CLIPS", 3)
+    layer_losses(network, sides)
+    layer_losses(network, replace(sides, validation=None))
+    for one, clips in ((seen[0], sides.validation), (seen[-1], sides.train)):
+        first = clips.features.first
+        assert one == [first[0], first[round((len(first) - 1) / 2)], first[-1]]
+
+
+LOSSES = [LayerLoss("whole", "", 0, 0.5)] + [
+    LayerLoss(layer, change, weights, loss)
+    for layer, weights, losses in (("stem.0", 200, (0.5, 0.49)), ("rb1.conv1", 3_000, (0.8, 7.25)))
+    for change, loss in zip(("50 % pruned", "int4"), losses, strict=True)
+]
+
+
+def test_a_table_and_a_picture_are_written_beside_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_sensitivity(tmp_path / "my.model.scn", LOSSES)
+    table, picture = (tmp_path / f"my.model.sensitivity.{kind}" for kind in ("csv", "png"))
+    assert {*tmp_path.iterdir()} == {table, picture}
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["layer"], row["change"], int(row["weights"]), float(row["log_loss"])) for row in rows] == [
+        (one.layer, one.change, one.weights, one.log_loss) for one in LOSSES
+    ]
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    err = capsys.readouterr().err
+    assert table.name in err
+    assert picture.name in err
+
+
+def test_the_same_losses_give_the_same_picture(tmp_path: Path) -> None:
+    def picture(name: str, losses: list[LayerLoss]) -> bytes:
+        write_sensitivity(tmp_path / f"{name}.scn", losses)
+        return (tmp_path / f"{name}.sensitivity.png").read_bytes()
+
+    worse = [*LOSSES[:-1], LayerLoss("rb1.conv1", "int4", 3_000, 0.6)]
+    assert picture("one", LOSSES) == picture("again", LOSSES) != picture("worse", worse)
+
+
+def test_compress_measures_before_it_prunes(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
+    monkeypatch.setattr(sensitivity, "LEVELS", {})
+    changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
+    metrics = fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *changes]), talk=False)
+    for name, wanted in (("with", True), ("without", False)):
+        compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=wanted)
+    assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [
+        "with.sensitivity.csv",
+        "with.sensitivity.png",
+    ]
+    whole, *changed = csv.DictReader((tmp_path / "with.sensitivity.csv").read_text().splitlines())
+    assert float(whole["log_loss"]) == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
+    assert {row["change"] for row in changed} == {"50 % pruned"}

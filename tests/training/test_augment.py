@@ -1,0 +1,147 @@
+"""Moves: on a ramp of values, each result tells where it came from."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scenelet.config import MixingConfig
+from scenelet.training.augment import (
+    Crop,
+    Filter,
+    FrequencyShift,
+    Gain,
+    Mask,
+    Move,
+    TimeRoll,
+    TimeStretch,
+    build_moves,
+)
+
+B, F, T = 200, 12, 20
+EVERY_MOVE = [
+    TimeRoll(3),
+    TimeStretch(0.2),
+    Crop(15),
+    FrequencyShift(3),
+    Gain(6.0),
+    Filter(6.0),
+    Mask(2, 5),
+    Mask(3, 5),
+]
+
+
+def frames() -> Tensor:
+    """Every value is its frame's number."""
+    return torch.arange(T, dtype=torch.float32).expand(B, 2, F, T).clone()
+
+
+def bands() -> Tensor:
+    """Every value is its band's number."""
+    return torch.arange(F, dtype=torch.float32)[:, None].expand(B, 2, F, T).clone()
+
+
+@pytest.mark.parametrize("move", EVERY_MOVE, ids=lambda move: type(move).__name__)
+def test_the_generator_alone_decides_and_the_input_stays(move: Move) -> None:
+    x = torch.randn(B, 2, F, T, generator=torch.Generator().manual_seed(0))
+    before = x.clone()
+    state = torch.random.get_rng_state()
+    first, again, other = (move(x, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(x, before)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert (first.shape[:3], first.dtype) == (x.shape[:3], x.dtype)
+    # both channels are moved alike
+    same = move(x[:, :1].expand(B, 2, F, T).clone(), np.random.default_rng(1))
+    assert torch.equal(same[:, 0], same[:, 1])
+
+
+def test_time_roll_is_circular_and_bounded() -> None:
+    rolled = TimeRoll(3)(frames(), np.random.default_rng(0)).numpy()
+    assert np.array_equal(np.sort(rolled, axis=-1), frames().numpy())
+    shifts = {(int(np.argmin(sample)) + 3) % T - 3 for sample in rolled[:, 0, 0]}
+    assert shifts == set(range(-3, 4))
+
+
+def test_time_stretch_plays_at_one_speed_from_the_start() -> None:
+    stretched = TimeStretch(0.25)(frames(), np.random.default_rng(0))[:, 0, 0]
+    speeds = np.random.default_rng(0).uniform(0.75, 1.25, size=B)
+    assert (stretched[:, 0] == 0).all()
+    expected = np.round(np.arange(T) * speeds[:, None]) % T
+    assert np.array_equal(stretched.numpy(), expected)
+    assert speeds.min() < 0.8
+    assert speeds.max() > 1.2
+
+
+def test_a_crop_is_a_run_of_frames_from_anywhere() -> None:
+    cropped = Crop(7)(frames(), np.random.default_rng(0))
+    assert cropped.shape == (B, 2, F, 7)
+    first = cropped[:, 0, 0, :1]
+    assert torch.equal(cropped[:, 0, 0], (first + torch.arange(7)) % T)
+    assert set(first.flatten().tolist()) == set(range(T))
+    assert torch.equal(Crop(T)(frames(), np.random.default_rng(0)), frames())
+
+
+def test_frequency_shift_repeats_the_edge() -> None:
+    shifted = FrequencyShift(3)(bands(), np.random.default_rng(0))[:, 0, :, 0].numpy()
+    seen = set()
+    for sample in shifted:
+        shift = int(np.flatnonzero(sample == 5)[0]) - 5  # band 5 is in the middle and never lost
+        assert sample.tolist() == [min(max(i - shift, 0), F - 1) for i in range(F)]
+        seen.add(shift)
+    assert seen == set(range(-3, 4))
+
+
+def test_gain_is_one_number_a_sample() -> None:
+    added = Gain(6.0)(frames(), np.random.default_rng(0)) - frames()
+    assert added.std((1, 2, 3)).max() < 1e-5
+    gains = added.mean((1, 2, 3))
+    assert -6 <= gains.min() < -5
+    assert 5 < gains.max() <= 6
+
+
+def test_filter_is_a_curve_of_straight_lines_over_frequency() -> None:
+    added = Filter(6.0)(torch.zeros(B, 2, F, T), np.random.default_rng(0))
+    assert torch.equal(added, added[:, :1, :, :1].expand(added.shape))
+    curves = added[:, 0, :, 0].numpy()
+    assert np.abs(curves).max() <= 6
+    assert np.abs(curves).max(axis=1).mean() > 3
+    bends = (np.abs(np.diff(curves, 2, axis=1)) > 1e-4).sum(axis=1)
+    assert bends.max() <= 8  # at most four inner knots, each between two bands
+    assert bends.min() <= 2
+
+
+@pytest.mark.parametrize(("axis", "length"), [(2, F), (3, T)])
+def test_a_mask_puts_the_mean_in_one_place(axis: int, length: int) -> None:
+    x = torch.randn(B, 1, F, T, generator=torch.Generator().manual_seed(0))
+    masked = Mask(axis, 5)(x, np.random.default_rng(0))
+    hidden = (masked != x).any(5 - axis)[:, 0]  # (batch, bands or frames)
+    assert set(hidden.sum(1).tolist()) == set(range(6))
+    for row in hidden.numpy():
+        places = np.flatnonzero(row)
+        assert len(places) == 0 or np.ptp(places) == len(places) - 1
+    assert hidden.any(0).sum() == length  # everywhere
+    values = masked[masked != x]
+    means = x.mean((1, 2, 3))[:, None, None, None].expand(x.shape)[masked != x]
+    assert torch.allclose(values, means)
+
+
+def test_a_mask_wider_than_the_clip() -> None:
+    assert Mask(2, 100)(torch.randn(B, 1, F, T), np.random.default_rng(0)).shape == (B, 1, F, T)
+
+
+def test_settings_choose_the_moves() -> None:
+    assert build_moves(MixingConfig()) == [TimeRoll(50)]
+    every = MixingConfig(
+        time_roll=3,
+        time_stretch=0.2,
+        crop=15,
+        frequency_shift=3,
+        gain_db=6,
+        filter_db=6,
+        frequency_mask=5,
+        time_mask=5,
+    )
+    assert build_moves(every) == EVERY_MOVE
+    assert build_moves(MixingConfig(time_roll=0)) == []

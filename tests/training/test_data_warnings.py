@@ -1,0 +1,60 @@
+"""What training says of its recordings, and what it keeps of that."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from scenelet.config.recipes import load_recipe
+from scenelet.config.run_folder import WARNINGS
+from scenelet.data.audit import statistics_cache as kept
+from scenelet.data.audit.findings import Finding
+from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
+from scenelet.training.data_warnings import summary, warn_of_data
+from scenelet.training.run_record import DataRecord
+from scenelet.training.train import fit
+from scenelet.utils import parallel
+
+
+def test_training_says_and_keeps_what_is_wrong(
+    tone_set: Path,
+    tmp_path: Path,
+    tiny_settings: list[str],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for path in tone_set.parent.iterdir():
+        os.link(path, tmp_path / path.name)
+    samples, rate = soundfile.read(tmp_path / "low3.wav")
+    (tmp_path / "low3.wav").unlink()
+    soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
+    monkeypatch.setattr(parallel, "INLINE", 100)  # processes take longer to start than this takes
+    config = load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
+    fit(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    talk = capfd.readouterr().err
+    assert "1 offset" in talk
+    assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in talk
+    (offset,) = (f for f in json.loads((tmp_path / "run" / WARNINGS).read_text()) if f["kind"] == "offset")
+    assert offset["clips"] == ["low3.wav"]
+
+    def refuse(path: Path) -> None:
+        raise AssertionError(f"{path} is measured again")
+
+    monkeypatch.setattr(kept, "measure_or_refuse", refuse)
+    source = DataRecord(path=str(tmp_path / "tones.csv"))
+    split = make_split(load_table(tmp_path / "tones.csv"), config.split)
+    for expected in (True, False):  # a run that was warned, as a resumed one, is not warned again
+        warn_of_data(tmp_path, source, split, 0.6, tmp_path / "cache")
+        assert ("1 offset" in capfd.readouterr().err) == expected
+    assert (tmp_path / WARNINGS).read_bytes() == (tmp_path / "run" / WARNINGS).read_bytes()
+
+
+def test_a_few_lines() -> None:
+    findings = [Finding("warning", "label", (f"{i}.wav",), f"{i}.wav: doubted") for i in range(9)]
+    lines = summary([Finding("warning", "silent", ("s.wav",), "s.wav: silent"), *findings], "DATA")
+    assert lines[0] == "warning: 1 silent, 9 label; `scenelet check DATA` lists them"
+    assert lines[1:] == ["  silent: s.wav: silent", "  label: 0.wav: doubted", "  label: 1.wav: doubted"]
+    assert summary([], "DATA") == []

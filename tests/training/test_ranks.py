@@ -1,0 +1,71 @@
+"""A process's place among those that train, from the variables of its launcher; and what cannot work is refused."""
+
+import re
+
+import pytest
+
+from scenelet.errors import UsageError
+from scenelet.training.ranks import ALONE, Place, find_place
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "LOCAL_RANK": "1", "GROUP_RANK": "1", "WORLD_SIZE": "4"}
+SLURM = {
+    "SLURM_STEP_ID": "0",
+    "SLURM_PROCID": "2",
+    "SLURM_NTASKS": "4",
+    "SLURM_NTASKS_PER_NODE": "2",
+    "SLURM_NNODES": "2",
+}
+MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    ("devices", "num_nodes", "environment", "place"),
+    [
+        (1, 1, {}, ALONE),
+        (1, 1, {"LOCAL_RANK": "3"}, ALONE),  # someone else's
+        (1, 1, SLURM, ALONE),  # an array of trainings
+        (2, 1, {}, Place(0, 2)),
+        (2, 1, {"LOCAL_RANK": "1", **MEETING}, Place(1, 2)),
+        (2, 2, {"NODE_RANK": "1", **MEETING}, Place(2, 4)),
+        (2, 2, {"NODE_RANK": "1", "LOCAL_RANK": "1", **MEETING}, Place(3, 4)),
+        (2, 2, TORCHRUN, Place(3, 4, "torchrun")),
+        (4, 1, TORCHRUN, Place(3, 4, "torchrun")),
+        (2, 2, SLURM, Place(2, 4, "slurm")),
+        (2, 1, {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "1"}, Place(0, 2)),  # a shell of one task
+        (2, 1, {"SLURM_NTASKS": "2"}, Place(0, 2)),  # an allocation, not within srun
+    ],
+)
+def test_place(devices: int, num_nodes: int, environment: dict[str, str], place: Place) -> None:
+    assert find_place(devices, num_nodes, environment) == place
+    assert place.follows == (place.rank > 0)
+
+
+@pytest.mark.parametrize(
+    ("devices", "num_nodes", "environment", "words"),
+    [
+        (1, 2, {}, "NODE_RANK, MASTER_ADDR, MASTER_PORT is not set; start the command on each machine with torchrun"),
+        (1, 2, {"NODE_RANK": "0", "MASTER_ADDR": "a"}, "trainer.num_nodes is 2, and MASTER_PORT is not set"),
+        (1, 2, {"NODE_RANK": "2", **MEETING}, "NODE_RANK 2, beyond trainer.devices = 1 and trainer.num_nodes = 2"),
+        (2, 1, {"LOCAL_RANK": "2", **MEETING}, "LOCAL_RANK is 2 and NODE_RANK 0, beyond trainer.devices = 2"),
+        (2, 1, {"LOCAL_RANK": "0"}, "LOCAL_RANK is set, and MASTER_ADDR, MASTER_PORT is not; unset it"),
+        (1, 2, {"NODE_RANK": "one", **MEETING}, "the variable NODE_RANK is 'one'"),
+        (1, 1, TORCHRUN, "torchrun started 4 processes, and trainer.devices x trainer.num_nodes is 1 x 1"),
+        (2, 1, TORCHRUN, "torchrun started 4 processes, and trainer.devices x trainer.num_nodes is 2 x 1"),
+        (3, 1, SLURM, "SLURM's srun started 4 processes, and trainer.devices x trainer.num_nodes is 3 x 1"),
+        (4, 1, SLURM, "trainer.num_nodes is 1, and SLURM has 2 nodes"),
+        (2, 2, SLURM | {"SLURM_NTASKS_PER_NODE": "3"}, "do so with --ntasks-per-node=2"),
+    ],
+)
+def test_what_would_wait_for_ever_is_refused(
+    devices: int, num_nodes: int, environment: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        find_place(devices, num_nodes, environment)
+
+
+@pytest.mark.parametrize(("count", "world_size"), [(8, 2), (7, 2), (10, 4), (3, 5), (0, 2)])
+def test_shares_are_all_of_it_in_order_and_as_even_as_can_be(count: int, world_size: int) -> None:
+    shares = [Place(rank, world_size).share(count) for rank in range(world_size)]
+    assert [index for share in shares for index in range(count)[share]] == list(range(count))
+    sizes = [share.stop - share.start for share in shares]
+    assert max(sizes) - min(sizes) <= 1

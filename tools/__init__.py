@@ -1,0 +1,1 @@
+"""Release checks, and the figures of the documentation."""

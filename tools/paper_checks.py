@@ -1,0 +1,233 @@
+"""Does each part of the paper's system do what it says? Pictures and figures for docs/parts.md.
+
+    scenelet reproduce table3 ESC10 && scenelet reproduce imbalance ESC10
+    python tools/paper_checks.py ESC10 --store reproduce --out docs/parts
+
+Looks into the networks that these tables trained (fold 1, seed 0, budget small), and writes norm.png,
+sharing.png, freqmix.png, loss.png and parts.json.
+"""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
+from scenelet.experiments.store import Store, cell_of
+from scenelet.experiments.systems import load_table_of_systems
+from scenelet.nn import create_model
+from scenelet.nn.norm import SubSpectralNorm
+from scenelet.training import run_record as runs
+from scenelet.training.dataset import Sides, load_sides
+from scenelet.training.losses import ClassBalancedFocalLoss
+from scenelet.training.mixing import FreqMix
+
+FOLD, BUDGET = "1", "small"
+LOW, HIGH, GREY = "#1f6f8b", "#e07a3f", "#999999"
+WITH_SSN = "Shared-ResNet(N=3) + FreqMix + SSN(S=2)"
+WITHOUT = "Shared-ResNet(N=3) + FreqMix"
+
+
+def sub_band_statistics(x: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(batch, channels, frequency, time) -> means and deviations (2, channels) of the lower and the upper bands."""
+    halves = [half.transpose(0, 1).flatten(1) for half in x.double().chunk(2, dim=2)]
+    return torch.stack([h.mean(1) for h in halves]).numpy(), torch.stack([h.std(1) for h in halves]).numpy()
+
+
+def unevenness(x: Tensor, live: NDArray[np.bool_]) -> dict[str, float]:
+    """How the two halves of the bands differ, over the channels that are not silent.
+
+    Returns:
+        "deviation": the geometric mean of how many times larger the larger deviation is; "mean": the mean
+        distance of the two means, in units of the channel's own deviation.
+    """
+    means, deviations = (values[:, live] for values in sub_band_statistics(x))
+    whole = x.double().transpose(0, 1).flatten(1).std(1).numpy()[live]
+    return {
+        "deviation": float(np.exp(np.abs(np.log(deviations[0] / deviations[1])).mean())),
+        "mean": float((np.abs(means[0] - means[1]) / whole).mean()),
+    }
+
+
+def look_at_norms(run: Path, sides: Sides) -> dict[str, dict[str, dict[str, float]]]:
+    """Layer -> unevenness before and after it, over the test clips."""
+    network = runs.load_network(run, runs.read_record(run))
+    seen: dict[str, dict[str, dict[str, float]]] = {}
+
+    def hook(name: str, norm: SubSpectralNorm) -> Any:
+        def look(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+            x = inputs[0]
+            live = (sub_band_statistics(x)[1] > 1e-6).all(axis=0)
+            seen[name] = {"before": unevenness(x, live), "after": unevenness(_normalise(norm, x), live)}
+
+        return look
+
+    for name, module in network.network.named_modules():
+        if isinstance(module, SubSpectralNorm):
+            module.register_forward_hook(hook(name, module))
+    assert sides.test is not None
+    with torch.no_grad():
+        network(torch.from_numpy(sides.test.features.load(sides.test.features.rows())))
+    return seen
+
+
+def _normalise(norm: SubSpectralNorm, x: Tensor) -> Tensor:
+    """The norm alone, without the residual and the ReLU that follow it."""
+    rows = x.shape[2] // norm.sub_bands
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    wide = [values.T.repeat_interleave(rows, dim=1)[None, :, :, None] for values in (scale, shift)]
+    return x * wide[0] + wide[1]
+
+
+def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, float]]]]) -> None:
+    """A row of panels a measure: the network with SSN, the one with batch norm."""
+    labels = {"deviation": "larger / smaller deviation", "mean": "distance of means / deviation"}
+    for axes, (measure, label) in zip(rows, labels.items(), strict=True):
+        for axis, (title, found) in zip(axes, networks.items(), strict=True):
+            place = np.arange(len(found))
+            for offset, when, colour in ((-0.2, "before", GREY), (0.2, "after", LOW)):
+                heights = [entry[when][measure] for entry in found.values()]
+                axis.bar(place + offset, heights, 0.4, label=when, color=colour)
+            axis.set_ylim(bottom=1 if measure == "deviation" else 0)  # what even bands have
+            axis.set_xticks(place, [name.split(".")[0] for name in found])
+            axis.set(title=title, ylabel=label)
+            axis.legend()
+
+
+def parameters() -> dict[int, dict[str, int]]:
+    """N -> parameters with and without sharing (10 classes, stereo)."""
+    return {
+        repeats: {
+            name: sum(
+                p.numel()
+                for p in create_model("shared_resnet", num_classes=10, repeats=repeats, shared=shared).parameters()
+            )
+            for name, shared in (("shared", True), ("not shared", False))
+        }
+        for repeats in (1, 2, 3, 4)
+    }
+
+
+def draw_parameters(axis: Axes, counts: dict[int, dict[str, int]]) -> None:
+    """Bars over N."""
+    for offset, name, colour in ((-0.2, "not shared", GREY), (0.2, "shared", LOW)):
+        axis.bar([n + offset for n in counts], [counts[n][name] / 1000 for n in counts], 0.4, label=name, color=colour)
+    axis.set(xlabel="passes N", ylabel="thousand parameters", title="what sharing saves")
+    axis.set_xticks(list(counts))
+    axis.legend()
+
+
+def draw_freqmix(axes: Any, sides: Sides) -> dict[str, Any]:
+    """Two training clips and the clip that FreqMix makes of them."""
+    clips = sides.split.train
+    first = next(i for i, clip in enumerate(clips) if clip.label == "rain")
+    second = next(i for i, clip in enumerate(clips) if clip.label == "rooster")
+    x = torch.from_numpy(sides.train.features.load(sides.train.features.first[[first, second]]))
+    y = torch.eye(2)
+    for seed in range(1000):  # the first draw whose band lies in the middle, so that a picture shows it
+        mixed, label = FreqMix()(x, y, np.random.default_rng(seed))
+        kept = (mixed[0, 0] == x[0, 0]).all(dim=1)
+        if kept.any() and not (kept[0] or kept[-1] or kept.all()) and 0.3 < float(label[0, 0]) < 0.7:
+            break
+    else:
+        raise RuntimeError("no such draw")
+    share = float(label[0, 0])
+    assert abs(share - float(kept.float().mean())) < 1e-6  # the label is the share of bands really kept
+    titles = (clips[first].label, clips[second].label, f"{100 * share:.1f} % rain, {100 * (1 - share):.1f} % rooster")
+    for axis, spectrogram, title in zip(axes, (x[0, 0], x[1, 0], mixed[0, 0]), titles, strict=True):
+        axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", vmin=-60, vmax=20)
+        axis.set(title=title, xlabel="frame", ylabel="mel band")
+    return {"share_of_first": share, "bands_kept": round(share * x.shape[2]), "bands": x.shape[2]}
+
+
+def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[str, Any]:
+    """Class weights, and accuracy of each class from frequent to rare, over all folds."""
+    labels = sorted(counts)
+    weights = {
+        beta: ClassBalancedFocalLoss([counts[label] for label in labels], beta, 1.0, normalise=True).weights.tolist()
+        for beta in (0.9, 0.99, 0.9999)
+    }
+    for beta, values in weights.items():
+        axes[0].plot(values, "o-", label=f"beta {beta:g}")
+    axes[0].set(title="weights of Eq. 2, scaled to a mean of 1", ylabel="weight")
+    axes[0].legend()
+    rows = {row["name"]: row for row in table["rows"]}
+    shown = {"cross-entropy": GREY, "class-balanced focal (sigmoid, beta 0.9999, gamma 1)": HIGH}
+    for name, colour in shown.items():
+        axes[1].plot(
+            [100 * rows[name]["per_class"][label]["value"] for label in labels], "o-", label=name, color=colour
+        )
+    axes[1].set(title="accuracy of each class over all folds, %", ylim=(0, 102))
+    axes[1].legend()
+    for axis in axes:  # the numbers are fold 1's training clips; the other folds' are alike
+        axis.set_xticks(range(len(labels)), [f"{label} ({counts[label]})" for label in labels], rotation=60, ha="right")
+    halves = {
+        name: {
+            part: float(np.mean([rows[name]["per_class"][label]["value"] for label in labels[cut]]))
+            for part, cut in (("five frequent classes", slice(0, 5)), ("five rare classes", slice(5, 10)))
+        }
+        for name in rows
+    }
+    return {
+        "train_counts": counts,
+        "weights": {str(beta): values for beta, values in weights.items()},
+        "halves": halves,
+    }
+
+
+def main() -> None:
+    """Draw everything."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--store", type=Path, default=Path("reproduce"))
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    source = runs.DataRecord(path=str(options.data.resolve()))
+    table = load_table(options.data)
+    store = Store(options.store, source, table)
+    table3, imbalance = load_table_of_systems("table3"), load_table_of_systems("imbalance")
+    cells = {
+        "SubSpectral norm, S=2": cell_of(table3, WITH_SSN, BUDGET, FOLD),
+        "batch norm": cell_of(table3, WITHOUT, BUDGET, FOLD),
+    }
+    sides = load_sides(source, cells["batch norm"].config, None, talk=False)
+    uneven = make_split(table, cell_of(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
+    figures: dict[str, Any] = {}
+
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    figures["norms"] = {title: look_at_norms(store.run_folder(cell), sides) for title, cell in cells.items()}
+    draw_norms(figure.subplots(2, 2, sharey="row"), figures["norms"])
+    figure.savefig(options.out / "norm.png", dpi=90)
+
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    figures["parameters"] = parameters()
+    draw_parameters(figure.subplots(), figures["parameters"])
+    figure.savefig(options.out / "sharing.png", dpi=90)
+
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    figures["freqmix"] = draw_freqmix(figure.subplots(1, 3), sides)
+    figure.savefig(options.out / "freqmix.png", dpi=90)
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    comparison = json.loads((options.store / f"imbalance-{BUDGET}.json").read_text())
+    counts = dict(sorted(Counter(clip.label for clip in uneven.train).items()))
+    figures["loss"] = draw_loss(figure.subplots(1, 2), comparison, counts)
+    figure.savefig(options.out / "loss.png", dpi=90)
+
+    (options.out / "parts.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The model that comes with scenelet: trained on folds 2 to 5 of ESC-10, tested on fold 1, with its card.
+
+    python tools/release_model.py ESC10 --out ship
+    python tools/release_model.py ESC10 --out ship --install
+
+ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license; the last two say whose each recording is,
+and under which terms) and `audio/`. It is what these commands do:
+
+    scenelet train ESC10 --recipe best --fold 1 --out OUT/run
+    scenelet compress OUT/run --out OUT/esc10.scn
+    scenelet evaluate OUT/esc10.scn ESC10 --out OUT/report
+
+and beside the model go `esc10.md`, its card, `esc10.predictions.csv`, its answer to every test clip,
+`esc10.sources.csv`, whose recordings it learnt from, and a test clip to try it on. `--install` puts these five into
+the package.
+"""
+
+import argparse
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scenelet.config.recipes import load_recipe
+from scenelet.data.delimited import read_rows
+from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
+from scenelet.errors import SceneletError
+from scenelet.evaluation.bootstrap import interval_text
+from scenelet.evaluation.evaluate import evaluate
+from scenelet.model import file as modelfile
+from scenelet.model.summary import describe
+from scenelet.training.compression.compress import compress
+from scenelet.training.train import fit
+from scenelet.utils.files import csv_text, replace_file
+
+MODELS = Path(__file__).parent.parent / "src" / "scenelet" / "model" / "pretrained"
+NAME, RECIPE, FOLD, LARGEST = "esc10", "best", "1", 500_000
+EXAMPLE = "1-100032-A.ogg"  # the first clip of fold 1 in the table that is CC0
+TERMS = {
+    "CC-BY": "http://creativecommons.org/licenses/by/3.0/",
+    "CC0": "http://creativecommons.org/publicdomain/zero/1.0/",
+    "CC-Sampling+": "http://creativecommons.org/licenses/sampling+/1.0/",
+}
+ATTRIBUTION = (
+    'ESC-10, K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015,'
+    f" https://doi.org/10.1145/2733373.2806390, CC-BY 3.0, {TERMS['CC-BY']}"
+)
+
+CARD = """# esc10
+
+Ten kinds of environmental sound: {labels}. One file of {bytes:,} bytes, made by scenelet's `{recipe}` recipe.
+
+```console
+$ scenelet predict esc10 recording.wav
+```
+
+| on the {clips} clips of fold 1 ({groups} original recordings), none of which it learnt from | |
+|---|---|
+| macro accuracy, % [95 %] | {accuracy} |
+| log loss [95 %] | {log_loss} |
+| before pruning and fp16: macro accuracy, % | {dense:.2f} |
+
+| class | clips | right | mistaken for |
+|---|---|---|---|
+{classes}
+
+{kept:,} of {parameters:,} parameters kept; {macs:,} multiply-accumulates for {seconds:g} s of sound at {rate:,} Hz.
+Every answer to a test clip is in `esc10.predictions.csv`; `scenelet evaluate esc10 ESC10 --fold 1` computes them again,
+where ESC10 has the clips as the author published them, in Ogg. (`scenelet fetch esc10` gives those of ESC-50, in WAV.)
+
+**What it is not.** It knows ten sounds and answers with one of them whatever it hears; its probabilities were not
+calibrated on anything but its training. It learnt from {train} clips, so a sound of a kind that it has not met may well
+be taken for another. The figures are of one training and one fold, and trainings that were measured on fold 1 had a say
+in the recipe, so they may flatter; `docs/results.md` has all five folds, and says whose folds chose what.
+
+**Whose recordings.** {attribution}.
+Its clips were cut from recordings that were shared on Freesound, each under terms of its own: of the {train} that this
+model learnt from, {licences}.
+`esc10.sources.csv` names title, author, terms and address of each. What was changed: ESC-10 cut and encoded the
+recordings anew; scenelet turned them into log-mel bands and fitted weights to these. The model holds no recording.
+{sampling}
+
+**Terms.** What rights there are of ours in the weights, we license under CC-BY 3.0. `esc10.example.ogg` is the clip
+{example}: {example_source}, {example_licence}.
+"""
+SAMPLING = """Under Sampling Plus 1.0, whose terms leave out advertising: {names}."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose a clip is: file name, "clip derived from TITLE (ADDRESS) by AUTHOR", and the short name of its terms."""
+
+    filename: str
+    source: str
+    licence: str
+
+
+def read_sources(data: Path) -> dict[str, Source]:
+    """File name -> whose it is.
+
+    Raises:
+        DataError: the table does not say.
+        SystemExit: it names terms that are not known here.
+    """
+    rows = read_rows(data / "meta.csv", ("filename", "source", "license"))
+    sources = [Source(row.values["filename"], row.values["source"], row.values["license"]) for row in rows]
+    unknown = sorted({one.licence for one in sources} - set(TERMS))
+    if unknown:
+        raise SystemExit(f"{data / 'meta.csv'}: terms unknown here: {', '.join(unknown)}; add their address to TERMS")
+    return {one.filename: one for one in sources}
+
+
+def card(
+    report: dict[str, Any], dense: float, described: dict[str, Any], sources: list[Source], example: Source
+) -> str:
+    """The card of the model, from what was measured, and from whose recordings it learnt.
+
+    Args:
+        report: of `scenelet.evaluation.evaluate`, on the test clips.
+        dense: macro accuracy before compression, 0 to 1.
+        described: of `scenelet.model.summary`.
+        sources: of the clips that it learnt from.
+        example: of the clip that is shipped.
+    """
+    intervals = report["intervals"]
+    rows = []
+    for label, row in zip(report["labels"], report["confusion"], strict=True):
+        wrong = [f"{other} {n}" for other, n in zip(report["labels"], row, strict=True) if n and other != label]
+        right = row[report["labels"].index(label)]
+        rows.append(f"| {label} | {sum(row)} | {right} | {', '.join(wrong)} |")
+    counts = Counter(one.licence for one in sources).most_common()
+    sampled = [f"{one.filename}, {one.source}" for one in sources if one.licence == "CC-Sampling+"]
+    return CARD.format(
+        labels=", ".join(report["labels"]),
+        bytes=described["bytes"]["disk"],
+        recipe=RECIPE,
+        clips=report["clips"],
+        groups=report["groups"],
+        accuracy=interval_text(intervals["macro_accuracy"], 2, 100),
+        log_loss=interval_text(intervals["log_loss"], 3),
+        dense=100 * dense,
+        classes="\n".join(rows),
+        kept=described["parameters_kept"],
+        parameters=described["parameters"],
+        macs=described["macs"],
+        seconds=described["window"]["seconds"],
+        rate=described["features"]["sample_rate"],
+        train=len(sources),
+        attribution=ATTRIBUTION,
+        licences=", ".join(f"{count} {licence} ({TERMS[licence]})" for licence, count in counts),
+        sampling=SAMPLING.format(names="; ".join(sampled)) if sampled else "",
+        example=example.filename,
+        example_source=example.source,
+        example_licence=f"{example.licence} ({TERMS[example.licence]})",
+    )
+
+
+def ship(data: Path, out: Path) -> list[Path]:
+    """Train, compress, evaluate; returns the five files.
+
+    Raises:
+        SceneletError: as the commands.
+        SystemExit: the data does not say what is needed, or the file is too large.
+    """
+    config = load_recipe(RECIPE, [f'split.fold="{FOLD}"'])
+    run, model = out / "run", out / f"{NAME}.scn"
+    split = make_split(load_table(data), config.split)
+    sources = read_sources(data)
+    test = {clip.name: clip.path for clip in split.test}
+    unknown = [clip.name for clip in split.train if clip.name not in sources]
+    if EXAMPLE not in test or unknown:
+        raise SystemExit(f"{data}: not ESC-10 as its author published it; {EXAMPLE} is not in fold {FOLD}")
+    fit(data, run, config, recipe=RECIPE, resume=run.exists())
+    dense = compress(run, model)["dense"]["test"]["macro_accuracy"]
+    held = modelfile.read(model)
+    modelfile.write(replace(held, licences=[*held.licences, ATTRIBUTION]), model)
+    if model.stat().st_size > LARGEST:
+        raise SystemExit(f"{model}: has {model.stat().st_size:,} bytes, more than {LARGEST:,}")
+    report = evaluate(str(model), data, out / "report")
+    own = [sources[clip.name] for clip in split.train]
+    rows = ([one.filename, one.source, one.licence, TERMS[one.licence]] for one in own)
+    files = {
+        "predictions.csv": (out / "report" / "predictions.csv").read_bytes(),
+        "sources.csv": csv_text(["filename", "source", "licence", "terms"], rows),
+        "md": card(report, dense, describe(model), own, sources[EXAMPLE]),
+        "example.ogg": test[EXAMPLE].read_bytes(),
+    }
+    for ending, content in files.items():
+        replace_file(out / f"{NAME}.{ending}", content)
+    return [model, *(out / f"{NAME}.{ending}" for ending in files)]
+
+
+def main() -> None:
+    """Make the files, and install them where that is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--install", action="store_true", help="put the files into the package")
+    options = parser.parse_args()
+    try:
+        files = ship(options.data, options.out)
+        for file in files if options.install else ():
+            replace_file(MODELS / file.name, file.read_bytes())
+    except SceneletError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

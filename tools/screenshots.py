@@ -1,0 +1,117 @@
+"""Pictures of the pages for the docs: wide and narrow, light and dark.
+
+    scenelet evaluate MODEL DATA --out report
+    python tools/screenshots.py report --out docs/pages
+
+The live page is that of the built-in model, with the recording that comes along: dropped, and as a microphone. Needs
+playwright and a Chromium. Each picture is the top of a page, in a palette of 256 colours.
+"""
+
+import argparse
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from scenelet.model.pretrained import example
+from scenelet.utils.files import make_folder, replace_file
+
+SHOTS = (
+    ("report-desktop-light", "report.html", 1280, 1600, "light"),
+    ("report-phone-dark", "report.html", 375, 1500, "dark"),
+    ("listening-desktop-dark", "listening.html", 1280, 1100, "dark"),
+    ("listening-phone-light", "listening.html", 375, 1250, "light"),
+    ("live-desktop-light", "live", 1280, 980, "light"),
+    ("live-phone-dark", "live", 375, 1250, "dark"),
+)
+"""Name, page, width and height in px, and colours."""
+COLOURS = 256
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+LONG = 60_000  # milliseconds that a page may take
+
+
+def main() -> None:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("report", type=Path, help="folder that scenelet evaluate wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    make_folder(options.out)
+    recording = example("esc10")
+    assert recording is not None
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as scratch, service() as address:
+        heard = Path(scratch) / "heard.wav"
+        sound, rate = soundfile.read(recording)
+        soundfile.write(heard, np.tile(soxr.resample(sound, rate, 48000), 4), 48000, subtype="PCM_16")
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", *MICROPHONE, f"--use-file-for-fake-audio-capture={heard}"],
+        )
+        for name, page, width, height, colours in SHOTS:
+            with tab(browser, width, height, colours) as opened:
+                if page == "live":
+                    show_live(opened, address, recording)
+                else:
+                    opened.goto((options.report / page).resolve().as_uri())
+                    opened.wait_for_load_state("networkidle")
+                picture = in_few_colours(opened.screenshot())
+            replace_file(options.out / f"{name}.png", picture)
+            print(f"{name}.png: {len(picture):,} bytes")
+        browser.close()
+
+
+@contextmanager
+def service() -> Iterator[str]:
+    """The address of the built-in model's service, while it runs."""
+    command = [sys.executable, "-m", "scenelet", "serve", "esc10", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        found = re.search(r"http://\S+", running.stderr.readline())
+        assert found is not None
+        yield found[0]
+        running.terminate()
+
+
+@contextmanager
+def tab(browser: Browser, width: int, height: int, colours: str) -> Iterator[Page]:
+    """An empty page of this size, twice as sharp where it is a phone's."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=colours,  # type: ignore[arg-type]
+        device_scale_factor=2 if width < 600 else 1,
+    )
+    yield context.new_page()
+    context.close()
+
+
+def show_live(page: Page, address: str, recording: Path) -> None:
+    """A recording in the history, and the microphone heard for some seconds."""
+    page.goto(address)
+    page.set_input_files("#files", recording)
+    expect(page.locator("#history .answer.good")).to_have_count(1, timeout=LONG)
+    page.locator("#history summary").click()
+    page.locator("#live").click()
+    expect(page.locator("#now-time")).to_have_text("8 s", timeout=LONG)
+
+
+def in_few_colours(png: bytes) -> bytes:
+    """A screenshot as a smaller PNG."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE)
+    data = io.BytesIO()
+    picture.save(data, "PNG", optimize=True)
+    return data.getvalue()
+
+
+if __name__ == "__main__":
+    main()
