@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from scenelet.config.frontend import FeatureConfig, WindowConfig  # noqa: E402
 from scenelet.inference.classifier import Classifier  # noqa: E402
-from scenelet.model.codec import shorten  # noqa: E402
-from scenelet.model.file import FORMAT_VERSION, MAGIC, decode  # noqa: E402
+from scenelet.model.codec import compress_bytes  # noqa: E402
+from scenelet.model.file import FORMAT_VERSION, MAGIC, decode_model  # noqa: E402
 
 Json = dict[str, Any]
 PAPER = FeatureConfig(n_mels=256)
@@ -78,7 +78,7 @@ def made(kind: str) -> bytes:
 
 def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arrays: dict[str, list[int]]) -> bytes:
     """A whole file with weights of zero."""
-    section = shorten(bytes(4 * sum(math.prod(shape) for shape in arrays.values())))
+    section = compress_bytes(bytes(4 * sum(math.prod(shape) for shape in arrays.values())))
     head = {
         "labels": ["a", "b", "c"],
         "features": features.model_dump(),
@@ -92,7 +92,7 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
         "licences": [],
     }
     plain = json.dumps(head).encode()
-    stored = shorten(plain)
+    stored = compress_bytes(plain)
     length = 24 + len(stored) + len(section) + 32
     sizes = (FORMAT_VERSION, length, len(stored), len(plain))
     data = MAGIC + b"".join(size.to_bytes(4, "little") for size in sizes) + stored + section
@@ -103,7 +103,7 @@ def main() -> None:
     """Make a file, read it, classify a window."""
     data = made(sys.argv[1] if len(sys.argv) > 1 else "")
     began = time.process_time()
-    model = decode(data, "made.scn")
+    model = decode_model(data, "made.scn")
     read = time.process_time() - began
     classifier = Classifier(model, threads=1)
     samples = np.random.default_rng(0).normal(0, 0.1, (2, model.window.samples(model.features.sample_rate)))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scenelet.errors import ModelFileError
-from scenelet.model.codec import restore
+from scenelet.model.codec import decompress_bytes
 from scenelet.model.file import FORMAT_VERSION, MAGIC
 
 START = struct.Struct("<8sIIII")
@@ -67,7 +67,7 @@ def _open(data: bytes) -> tuple[bytes, bytes] | None:
         return None
     *_, stored, plain = START.unpack_from(data)
     try:
-        head = restore(data[START.size : START.size + stored], min(plain, LARGEST))
+        head = decompress_bytes(data[START.size : START.size + stored], min(plain, LARGEST))
     except ModelFileError:
         return None
     return head, data[START.size + stored : -CHECKSUM]

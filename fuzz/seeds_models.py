@@ -10,7 +10,7 @@ def _models() -> list[bytes]:
     dense, tiny = random_network(1, dense=True), tiny_model()
     filled = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, fill="repeat"))
     encoded = [tiny, filled, model_of(random_network(2)), model_of(dense, dict.fromkeys(dense.arrays, "fp16"))]
-    return [modelfile.encode(model) for model in encoded]
+    return [modelfile.encode_model(model) for model in encoded]
 
 
 SEEDS = {

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from fuzz.targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
 from scenelet.config import PruneConfig
-from scenelet.training.compression.search import Trial
+from scenelet.training.compression.search import FormatTrial
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:
@@ -43,7 +43,7 @@ def _checkpoints() -> list[bytes]:
 
 def _records() -> list[bytes]:
     """A first byte that chooses the reader, and what we write for it."""
-    choice = {"settings": PruneConfig().model_dump(), "trials": [asdict(Trial("fp16", 0.5, 0.4, 1.0))]}
+    choice = {"settings": PruneConfig().model_dump(), "trials": [asdict(FormatTrial("fp16", 0.5, 0.4, 1.0))]}
     figures = {"accuracy": 0.5, "log_loss": 0.3}
     classes = dict.fromkeys(("indoor", "outdoor", "transportation"), figures)
     report = {"macro_accuracy": 0.5, "log_loss": 0.3, "per_class": classes, "model": "m", "split": "test"}

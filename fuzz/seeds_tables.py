@@ -34,7 +34,7 @@ def _recipes() -> list[bytes]:
 
 
 def _systems() -> list[bytes]:
-    folder = resources.files("scenelet.config.recipes").joinpath("tables")
+    folder = resources.files("scenelet.experiments").joinpath("tables")
     return [file.read_bytes() for file in sorted(folder.iterdir(), key=str) if file.is_file()]
 
 

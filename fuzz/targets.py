@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scenelet.errors import SceneletError, printable
+from scenelet.errors import SceneletError, escape_unprintable
 
 Target = Callable[[bytes], str]
 LIMIT_SECONDS = 2.0
@@ -35,7 +35,7 @@ def outcome(read: Callable[[], object], early: Sequence[str] = ()) -> str:
         read()
     except SceneletError as error:
         message = str(error)
-        if len(message) > LONGEST or message != printable(message):
+        if len(message) > LONGEST or message != escape_unprintable(message):
             raise FindingError(f"an error that is no short printable line: {message[:200]!r}") from error
         return "frame" if any(word in message for word in early) else "refused"
     return "read"

@@ -4,7 +4,7 @@ import io
 
 from fuzz.targets import Target, outcome
 from scenelet.audio.io import blocks, info
-from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, wav_header
+from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, read_wav_header
 
 MOST_SECONDS = 60.0
 
@@ -14,7 +14,7 @@ def stream(data: bytes) -> str:
 
     def header() -> None:
         source = io.BytesIO(data)
-        pcm, length = wav_header(source)
+        pcm, length = read_wav_header(source)
         for _ in read_stream(source, pcm, length):
             pass
 

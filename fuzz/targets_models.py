@@ -4,8 +4,8 @@ import json
 
 from fuzz.targets import PLACE, Target, outcome
 from scenelet.export.c_header import c_header
-from scenelet.export.model_card import card
-from scenelet.export.onnx_file import made_windows, onnx_bytes
+from scenelet.export.model_card import model_card
+from scenelet.export.onnx_file import onnx_bytes, synthetic_windows
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.model.costs import macs
@@ -21,11 +21,11 @@ def scn(data: bytes) -> str:
     """The reader; and of one file in eight, by its last byte, what `info` and a model card say."""
 
     def use() -> None:
-        model = modelfile.decode(data, "x.scn")
+        model = modelfile.decode_model(data, "x.scn")
         if data[-1] % 8 == 0:
             description = describe(PLACE.file("x.scn", data))
             json.dumps(description, allow_nan=False).encode()
-            card(model, "x", len(data)).encode()
+            model_card(model, "x", len(data)).encode()
 
     return outcome(use, FRAME)
 
@@ -34,14 +34,14 @@ def model(data: bytes) -> str:
     """What is done with a file that can be read: loaded, run on a window, exported."""
 
     def use() -> None:
-        held = modelfile.decode(data, "x.scn")
+        held = modelfile.decode_model(data, "x.scn")
         features, window = held.features, held.window
         cost = macs(held.nodes, held.array_shapes, held.input_shape)
         if max(cost, features.n_frames(window.samples(features.sample_rate)) * features.n_fft) > SMALL_WORK:
             return
         classifier = Classifier(held, threads=1)
-        classifier.predict_proba(made_windows(held, "waveform")[0], features.sample_rate)
-        assert 0 <= classifier.unsure_below <= 1
+        classifier.predict_proba(synthetic_windows(held, "waveform")[0], features.sample_rate)
+        assert 0 <= classifier.threshold <= 1
         c_header(held, "x").encode()
         onnx_bytes(held, "waveform")
 

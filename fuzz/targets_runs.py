@@ -22,10 +22,10 @@ from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import _read_index, band_statistics, load_features
 from scenelet.evaluation.history import read_history
 from scenelet.evaluation.submission.meta import read_report
-from scenelet.experiments.report import require_same
-from scenelet.model.file import encode
-from scenelet.training.checkpoint import read_stored, require_checkpoint, require_state
-from scenelet.training.compression.search import CHOICE, chosen_before
+from scenelet.experiments.report import check_same_results
+from scenelet.model.file import encode_model
+from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
+from scenelet.training.compression.search import CHOICE, load_choice
 from scenelet.training.run_record import DataRecord, RunRecord, read_metrics, read_record
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
@@ -38,11 +38,11 @@ def checkpoint(data: bytes) -> str:
     path = PLACE.file("last.ckpt", data)
 
     def read() -> None:
-        found = read_stored(path)
+        found = read_checkpoint(path)
         if "history" in found:
-            require_checkpoint(path, STATE)
+            check_checkpoint(path, STATE)
         else:
-            require_state(path, found, STATE)
+            check_state_dict(path, found, STATE)
 
     return outcome(read)
 
@@ -78,9 +78,9 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     (METRICS, read_metrics),
     (RECORD, _history),
     (METRICS, _history),
-    (CHOICE, chosen_before),
+    (CHOICE, load_choice),
     ("report.json", lambda folder: read_report(folder / "report.json")),
-    ("table.json", lambda folder: require_same(folder, "table", "t", "d", {"a": {}})),
+    ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
     (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
 )
 """File name -> what reads it from its folder; a file's first byte chooses."""
@@ -152,7 +152,7 @@ def _identity(clip: Clip) -> bytes:
 def job() -> tuple[Folder, Job]:
     """A job of one part, without what it computes."""
     folder = Folder(str(PLACE.empty("job")))
-    model = encode(tiny_model())
+    model = encode_model(tiny_model())
     held = tiny_model()
     task = Task(
         kind="predict",

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fuzz.targets import PLACE, Target, outcome, parts
-from scenelet.bulk.manifest import inputs
+from scenelet.bulk.manifest import read_inputs
 from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
 from scenelet.evaluation.submission.details import read_details
 from scenelet.evaluation.submission.faults import Fault
 from scenelet.evaluation.submission.validate_meta import check_meta
 from scenelet.evaluation.submission.validate_output import check_output
-from scenelet.experiments.systems import load_table_of_systems
+from scenelet.experiments.systems import load_systems
 
 
 def table(data: bytes) -> str:
@@ -53,7 +53,7 @@ def systems(data: bytes) -> str:
     path = PLACE.file("systems.toml", data)
 
     def read() -> None:
-        found = load_table_of_systems(str(path))
+        found = load_systems(str(path))
         for row in found.rows[:4]:
             found.config(row, "small")
 
@@ -85,7 +85,7 @@ def _listed(faults: Sequence[Fault]) -> str:
 def _listing(name: str) -> Callable[[bytes], str]:
     def target(data: bytes) -> str:
         path: Path = PLACE.file(name, data)
-        return outcome(lambda: [text.encode() for text in inputs(str(path))])
+        return outcome(lambda: [text.encode() for text in read_inputs(str(path))])
 
     return target
 

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig
-from scenelet.data.synthetic.dataset import made_clip
-from scenelet.data.synthetic.scenes import PLACES
+from scenelet.data.synthetic.dataset import synthetic_clip
+from scenelet.data.synthetic.scenes import LOCATIONS
 from scenelet.data.synthetic.sounds import SAMPLE_RATE
 from scenelet.model import file as modelfile
 from scenelet.model import pretrained as models
@@ -36,7 +36,7 @@ DRAWS, BANDS = 20_000, 64
 def made_log_mel() -> torch.Tensor:
     """(clips, 1, 64, frames) log-mel of made scenes: two places of each class."""
     features = LogMel(FeatureConfig(sample_rate=SAMPLE_RATE, channels="mono", n_mels=BANDS, hop_length=1024))
-    clips = [made_clip(0, label, place, 0, 2.0) for label in PLACES for place in range(2)]
+    clips = [synthetic_clip(0, label, place, 0, 2.0) for label in LOCATIONS for place in range(2)]
     return torch.from_numpy(np.stack([features(clip.mean(0, keepdims=True).astype(np.float32)) for clip in clips]))
 
 
@@ -122,7 +122,7 @@ def draw_pruning(axis: Axes) -> dict[str, Any]:
     """What is left of each convolution of the built-in model."""
     path = models.built_in("esc10")
     assert path is not None
-    model = modelfile.read(path)
+    model = modelfile.read_model(path)
     names = list(dict.fromkeys(node.weight for node in model.nodes if isinstance(node, Conv)))
     kept = {name: float((model.arrays[name] != 0).mean()) for name in names}
     axis.bar(range(len(names)), [100 * kept[name] for name in names], color=BLUE)

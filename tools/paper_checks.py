@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.experiments.store import Store, cell_of
-from scenelet.experiments.systems import load_table_of_systems
+from scenelet.experiments.store import Store, make_trial
+from scenelet.experiments.systems import load_systems
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.training import run_record as runs
-from scenelet.training.dataset import Sides, load_sides
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix
 
@@ -58,7 +58,7 @@ def unevenness(x: Tensor, live: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
-def look_at_norms(run: Path, sides: Sides) -> dict[str, dict[str, dict[str, float]]]:
+def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, float]]]:
     """Layer -> unevenness before and after it, over the test clips."""
     network = runs.load_network(run, runs.read_record(run))
     seen: dict[str, dict[str, dict[str, float]]] = {}
@@ -127,7 +127,7 @@ def draw_parameters(axis: Axes, counts: dict[int, dict[str, int]]) -> None:
     axis.legend()
 
 
-def draw_freqmix(axes: Any, sides: Sides) -> dict[str, Any]:
+def draw_freqmix(axes: Any, sides: Dataset) -> dict[str, Any]:
     """Two training clips and the clip that FreqMix makes of them."""
     clips = sides.split.train
     first = next(i for i, clip in enumerate(clips) if clip.label == "rain")
@@ -196,13 +196,13 @@ def main() -> None:
     source = runs.DataRecord(path=str(options.data.resolve()))
     table = load_table(options.data)
     store = Store(options.store, source, table)
-    table3, imbalance = load_table_of_systems("table3"), load_table_of_systems("imbalance")
+    table3, imbalance = load_systems("table3"), load_systems("imbalance")
     cells = {
-        "SubSpectral norm, S=2": cell_of(table3, WITH_SSN, BUDGET, FOLD),
-        "batch norm": cell_of(table3, WITHOUT, BUDGET, FOLD),
+        "SubSpectral norm, S=2": make_trial(table3, WITH_SSN, BUDGET, FOLD),
+        "batch norm": make_trial(table3, WITHOUT, BUDGET, FOLD),
     }
-    sides = load_sides(source, cells["batch norm"].config, None, talk=False)
-    uneven = make_split(table, cell_of(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
+    sides = load_dataset(source, cells["batch norm"].config, None, talk=False)
+    uneven = make_split(table, make_trial(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 
     figure = Figure(figsize=(10, 6), layout="constrained")

@@ -31,7 +31,7 @@ from scenelet.evaluation.evaluate import evaluate
 from scenelet.model import file as modelfile
 from scenelet.model.summary import describe
 from scenelet.training.compression.compress import compress
-from scenelet.training.train import fit
+from scenelet.training.train import train
 from scenelet.utils.files import csv_text, replace_file
 
 MODELS = Path(__file__).parent.parent / "src" / "scenelet" / "model" / "pretrained"
@@ -171,10 +171,10 @@ def ship(data: Path, out: Path) -> list[Path]:
     unknown = [clip.name for clip in split.train if clip.name not in sources]
     if EXAMPLE not in test or unknown:
         raise SystemExit(f"{data}: not ESC-10 as its author published it; {EXAMPLE} is not in fold {FOLD}")
-    fit(data, run, config, recipe=RECIPE, resume=run.exists())
+    train(data, run, config, recipe=RECIPE, resume=run.exists())
     dense = compress(run, model)["dense"]["test"]["macro_accuracy"]
-    held = modelfile.read(model)
-    modelfile.write(replace(held, licences=[*held.licences, ATTRIBUTION]), model)
+    held = modelfile.read_model(model)
+    modelfile.write_model(replace(held, licences=[*held.licences, ATTRIBUTION]), model)
     if model.stat().st_size > LARGEST:
         raise SystemExit(f"{model}: has {model.stat().st_size:,} bytes, more than {LARGEST:,}")
     report = evaluate(str(model), data, out / "report")

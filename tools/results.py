@@ -20,9 +20,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 from scenelet.utils.files import replace_file
-from scenelet.utils.parallel import cores
+from scenelet.utils.parallel import cpu_count
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "docs" / "results" / "times.json"
@@ -102,9 +102,9 @@ def run(step: Step, data: Path, out: Path) -> None:
     command = step.command.format(data=shlex.quote(str(data)), out=shlex.quote(str(out)))
     first, *rest = shlex.split(command)
     words = [str(Path(sys.executable).with_name(first)), *rest]
-    jobs = cores() if step.shared else 1
+    jobs = cpu_count() if step.shared else 1
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} if jobs > 1 else None
-    say(f"{step.name}: {command}")
+    print_message(f"{step.name}: {command}")
     quiet = {"env": environment, "cwd": ROOT, "stdout": subprocess.DEVNULL}
     processes = [subprocess.Popen(words, **quiet) for _ in range(jobs)]
     codes = [process.wait() for process in processes]
@@ -142,7 +142,7 @@ def main() -> None:
                 run(step, data, out)
             finally:  # stopped too: the next call adds to it
                 minutes[step.name] = minutes.get(step.name, 0.0) + (time.perf_counter() - started) / 60
-                replace_file(times, json.dumps({"cores": cores(), "minutes": minutes}, indent=2) + "\n")
+                replace_file(times, json.dumps({"cores": cpu_count(), "minutes": minutes}, indent=2) + "\n")
     print(listing(minutes))
 
 

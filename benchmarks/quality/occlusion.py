@@ -25,7 +25,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.inference.classifier import load
 from scenelet.inference.occlusion import occlusion_map
 from scenelet.training.compression.compress import compress
-from scenelet.training.train import fit
+from scenelet.training.train import train
 from scenelet.utils.files import replace_file
 
 RATE, SECONDS = 16000, 2.0
@@ -117,7 +117,7 @@ def measure(kind: str, seed: int, training: int) -> dict[str, Any]:
         root = Path(folder) / "clips"
         make_clips(root, kind, seed, training)
         config = load_recipe("demo", [*SETTINGS, f"seed={seed}"])
-        fit(root, Path(folder) / "run", config, recipe="demo", cache_dir=Path(folder) / "cache")
+        train(root, Path(folder) / "run", config, recipe="demo", cache_dir=Path(folder) / "cache")
         compressed = compress(Path(folder) / "run", Path(folder) / "m.scn", cache_dir=Path(folder) / "cache")
         classifier = load(Path(folder) / "m.scn")
         centres: dict[str, Counter[int]] = {label: Counter() for label in classifier.labels}

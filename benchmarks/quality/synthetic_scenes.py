@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.load import load_table
-from scenelet.data.synthetic.dataset import make_scenes
+from scenelet.data.synthetic.dataset import write_synthetic_dataset
 
 MEANS = "band means"
 DEVIATIONS = "band means and deviations"
@@ -38,7 +38,7 @@ def band_statistics(
     transform = LogMel(config)
     rows = []
     for clip in table.clips:
-        window = next(file_windows(clip.path, config.sample_rate, config.channels, WindowConfig(seconds=4.0)))
+        window = next(windows_of_file(clip.path, config.sample_rate, config.channels, WindowConfig(seconds=4.0)))
         bands = transform(window)
         rows.append(np.concatenate([bands.mean(axis=2).ravel(), bands.std(axis=2).ravel()]))
     labels = np.array([clip.label for clip in table.clips])
@@ -55,10 +55,10 @@ def linear_accuracy(features: NDArray[np.float32], labels: NDArray[np.str_], tes
 def network_accuracy(scenes: Path, seed: int, recipe: str, work: Path) -> float:
     """Accuracy on the test clips of the network that a recipe trains, before compression."""
     from scenelet.config.recipes import load_recipe
-    from scenelet.training.train import fit
+    from scenelet.training.train import train
 
     config = load_recipe(recipe, [f"seed={seed}"])
-    metrics = fit(scenes, work / "run", config, recipe=recipe, cache_dir=work / "cache")
+    metrics = train(scenes, work / "run", config, recipe=recipe, cache_dir=work / "cache")
     return float(metrics["test"]["accuracy"])
 
 
@@ -66,7 +66,7 @@ def measure(seed: int, channels: str, recipe: str | None) -> dict[str, float]:
     """All figures of one data seed; `recipe` None leaves the network out."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        scenes = make_scenes(Path(folder) / "scenes", seed)
+        scenes = write_synthetic_dataset(Path(folder) / "scenes", seed)
         figures: dict[str, float] = {"seed": seed, "seconds to make": time.perf_counter() - started}
         statistics, labels, test = band_statistics(scenes, FeatureConfig(channels=channels))
         figures["test clips"] = int(test.sum())

@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from scenelet.data.delimited import read_rows
-from scenelet.data.synthetic.dataset import make_scenes
+from scenelet.data.synthetic.dataset import write_synthetic_dataset
 from scenelet.errors import DataError, SceneletError
 from scenelet.utils.files import csv_text, make_folder, replace_file
 
@@ -55,7 +55,7 @@ def main() -> None:
         make_folder(options.out)
         replace_file(options.out / "three.csv", regrouped(rows))
         for seed in SEEDS:
-            make_scenes(options.out / f"scenes-{seed}", seed)
+            write_synthetic_dataset(options.out / f"scenes-{seed}", seed)
     except SceneletError as error:
         raise SystemExit(f"error: {error}") from None
 

@@ -77,11 +77,13 @@ def works(base: Path, out: Path, url: str) -> list[Work]:
 
 def prepare(base: Path, run: Callable[[list[str]], None]) -> None:
     """Make scenes, a trained run, its model, a manifest and archives; `run` runs a `scenelet` command."""
-    from scenelet.data.synthetic.dataset import make_scenes
+    from scenelet.data.synthetic.dataset import write_synthetic_dataset
 
     if (base / "scenes.csv").exists():
         return
-    scenes = make_scenes(base / "scenes", seed=0, clips_per_place=6, train_places=6, test_places=2, seconds=2.0)
+    scenes = write_synthetic_dataset(
+        base / "scenes", seed=0, clips_per_place=6, train_places=6, test_places=2, seconds=2.0
+    )
     archives = base / "archives"
     archives.mkdir(parents=True, exist_ok=True)
     for number in range(ARCHIVES):

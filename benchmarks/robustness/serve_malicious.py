@@ -33,7 +33,7 @@ from benchmarks.speed.client import TOLERANCE, Server, offline
 from scenelet import load
 from scenelet.audio.io import EXTENSIONS
 from scenelet.inference.stream import Stream
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 
 MOST_FILES = 40
 SAMPLE_SECONDS = 2.0
@@ -90,7 +90,7 @@ def main() -> None:
             f"| lines on stderr after the first; with a traceback | {len(said)}; "
             f"{sum('Traceback' in line for line in said)} |"
         )
-        say("\n".join(said[:40]))
+        print_message("\n".join(said[:40]))
 
 
 async def run(

@@ -1,1 +1,1 @@
-"""What scenelet takes, beside the pipeline people use today and what the machine can do; for `scenelet bench`."""
+"""What scenelet takes, beside the pipeline people use today and what the machine can do; for `python -m benchmarks.speed`."""

@@ -1,4 +1,4 @@
-"""`scenelet bench`."""
+"""`python -m benchmarks.speed`."""
 
 import shlex
 from pathlib import Path

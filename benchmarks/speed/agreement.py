@@ -14,7 +14,7 @@ from benchmarks.speed import inputs, ours, reference
 from scenelet.inference.classifier import load
 from scenelet.nn import cpp_build as compiled
 from scenelet.nn import create_model, fused
-from scenelet.nn.blocks import arrange
+from scenelet.nn.blocks import to_channels_last
 
 STEPS, DRIFT_SHAPE, DRIFT_SEEDS = 200, (2, 64, 65), (0, 1, 2)
 
@@ -47,10 +47,10 @@ def drift() -> dict[str, Any]:
     """
     found: dict[str, Any] = {"steps": STEPS, "threads_of_all": torch.get_num_threads(), "seeds": []}
     for seed in DRIFT_SEEDS:
-        fast = _trained(arrange, seed)
+        fast = _trained(to_channels_last, seed)
         with _without_compiler():
-            plain = _trained(arrange, seed)
-            single = _trained(arrange, seed, threads=1)
+            plain = _trained(to_channels_last, seed)
+            single = _trained(to_channels_last, seed, threads=1)
         default = _trained(reference.plain, seed)
         distances = {"fast": (fast, plain), "threads": (single, plain), "layout": (fast, default)}
         found["seeds"].append({name: _distance(*pair) for name, pair in distances.items()})

@@ -11,7 +11,7 @@ Cuts pieces of 1 s out of ESC-10's recordings, as WAV, and has the built-in mode
 - memory: the largest worker's peak, for a tenth of the clips and for all.
 - broken: 5 % of the entries cut short, text, empty, a folder, or missing.
 
-Prints Markdown. Speed: `scenelet bench --only bulk`.
+Prints Markdown. Speed: `python -m benchmarks.speed --only bulk`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import psutil
 import soundfile
 from pyarrow import dataset
 
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 
 SCENELET = [sys.executable, "-m", "scenelet"]
 PARTS = ("faults", "memory", "broken")
@@ -48,7 +48,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scenelet-bulk-") as scratch:
         place = Path(scratch)
-        say(f"cutting {options.clips:,} clips")
+        print_message(f"cutting {options.clips:,} clips")
         cut(options.esc10, place, options.clips)
         measures = {"faults": faults, "memory": memory, "broken": broken}
         for part in options.only or PARTS:
@@ -111,7 +111,7 @@ def faults(place: Path, options: argparse.Namespace) -> None:
     """Kill a worker, remove a node, kill the driver."""
     from ray.cluster_utils import Cluster
 
-    say("local engine")
+    print_message("local engine")
     finished(predict(place, "clips.csv", "local"))
     expected = parts(place / "local")
     small = {"num_cpus": 1, "object_store_memory": 100_000_000}

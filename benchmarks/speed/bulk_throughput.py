@@ -10,8 +10,8 @@ import soundfile
 
 from benchmarks.speed import inputs
 from benchmarks.speed.timing import PAUSE, one_command
-from scenelet.utils.console import say
-from scenelet.utils.parallel import cores
+from scenelet.utils.console import print_message
+from scenelet.utils.parallel import cpu_count
 
 INPUTS, SECONDS = 60_000, 1
 MODEL = "esc10"
@@ -24,7 +24,7 @@ def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
     `around`: those of them before the first part is there, or after the last.
     """
     manifest = write_manifest(place, count)
-    ways = {"ray": ("ray", cores()), "local": ("local", cores()), "ray_alone": ("ray", 1)}
+    ways = {"ray": ("ray", cpu_count()), "local": ("local", cpu_count()), "ray_alone": ("ray", 1)}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     around: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(min(rounds, ROUNDS)):
@@ -36,9 +36,11 @@ def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
             seconds[way].append(one_command([*command, *how])["seconds"])
             ends = [path.stat().st_mtime for path in out.glob("part-*")]
             around[way].append(seconds[way][-1] - (max(ends) - min(ends)))
-            say(f"{engine}, {workers}: {seconds[way][-1]:.1f} s, of them {around[way][-1]:.1f} before and after")
+            print_message(
+                f"{engine}, {workers}: {seconds[way][-1]:.1f} s, of them {around[way][-1]:.1f} before and after"
+            )
             shutil.rmtree(out)
-    return {"model": MODEL, "inputs": count, "cores": cores(), "seconds": seconds, "around": around}
+    return {"model": MODEL, "inputs": count, "cores": cpu_count(), "seconds": seconds, "around": around}
 
 
 def write_manifest(place: Path, count: int) -> Path:

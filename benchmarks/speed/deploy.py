@@ -5,7 +5,7 @@
 For every clip of the fold, brought to the model's rate and cut into windows as `scenelet predict` does (silent ends are
 left to the graph to fill): probabilities of the waveform graph beside `predict`'s. Then accuracy with int8 activations,
 whose ranges come from clips of the other folds, beside that of the file in fp32. Prints a Markdown table; how fast each
-is, `scenelet bench --out DIR --only int8 --only waveform` measures.
+is, `python -m benchmarks.speed --out DIR --only int8 --only waveform` measures.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from scenelet.audio import windows as audio
 from scenelet.audio.log_mel import LogMel
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, SceneletError
-from scenelet.evaluation.metrics import summary
+from scenelet.evaluation.metrics import classification_report
 from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.export.onnx_int8 import calibrate, int8_bytes
 from scenelet.inference.classifier import Classifier, mean_probabilities
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--fold", required=True)
     options = parser.parse_args()
-    model = modelfile.read(options.model)
+    model = modelfile.read_model(options.model)
     classifier, features = Classifier(model), LogMel(model.features)
     clips = load_table(options.data).clips
     test = [clip for clip in clips if clip.fold == options.fold]
@@ -50,15 +50,19 @@ def main() -> None:
     for clip in track(test, "Measuring", len(test)):
         answers["predict"].append(np.float32(list(classifier.predict(clip.path).probabilities.values())))
         settings = clip.path, model.features.sample_rate, model.features.channels
-        cuts = audio.file_windows(*settings, model.window.model_copy(update={"fill": "silence"}))
+        cuts = audio.windows_of_file(*settings, model.window.model_copy(update={"fill": "silence"}))
         answers["waveform"].append(mean_probabilities(np.stack([waveform(cut[None])[0] for cut in cuts])))
-        filled = audio.file_windows(*settings, model.window)
+        filled = audio.windows_of_file(*settings, model.window)
         answers["int8"].append(mean_probabilities(np.stack([int8(features(cut)[None])[0] for cut in filled])))
     targets = [model.labels.index(clip.label) for clip in test]
     print("| run by | clips | macro accuracy, % | log loss | largest difference from `predict` | other labels |")
     print("|---|---|---|---|---|---|")
     for name, rows in answers.items():
-        measured, found, expected = summary(targets, rows, model.labels), np.stack(rows), np.stack(answers["predict"])
+        measured, found, expected = (
+            classification_report(targets, rows, model.labels),
+            np.stack(rows),
+            np.stack(answers["predict"]),
+        )
         differing = int((found.argmax(1) != expected.argmax(1)).sum())
         figures = f"{100 * measured['macro_accuracy']:.2f} | {measured['log_loss']:.4f}"
         print(f"| {name} | {len(test)} | {figures} | {np.abs(found - expected).max():.2g} | {differing} |")

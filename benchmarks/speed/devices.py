@@ -23,9 +23,9 @@ import torch
 from torch import distributed
 
 from scenelet.config.recipes import load_recipe
-from scenelet.training.distributed import mean_over_devices
+from scenelet.training.distributed import all_reduce_mean
 from scenelet.training.module import SceneModule
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 PLAIN = ["precision=fp32", "mixing.mode=none", "mixing.time_roll=0", 'split.fold="1"']
 DOUBLE, EPS = "SCENELET_BENCH_DOUBLE", "SCENELET_BENCH_EPS"
@@ -39,7 +39,7 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
     end_batch, begin_epoch = SceneModule.on_train_batch_end, SceneModule.on_train_epoch_start
 
     def leave(module: SceneModule) -> None:
-        if not module.place.follows:
+        if not module.place.is_worker:
             (out / LOSSES).write_text(json.dumps(noted))
             torch.save(module.network.state_dict(), out / FINAL)
         if not module.place.alone:
@@ -49,7 +49,7 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
     def on_train_batch_end(self: SceneModule, *arguments: Any) -> None:
         end_batch(self, *arguments)
         loss = self._losses[-1]
-        noted.append(float(loss if self.place.alone else mean_over_devices(loss)))
+        noted.append(float(loss if self.place.alone else all_reduce_mean(loss)))
         if len(noted) == steps:
             leave(self)
 
@@ -60,7 +60,7 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
 
     setattr(SceneModule, "on_train_batch_end", on_train_batch_end)  # noqa: B010
     setattr(SceneModule, "on_train_epoch_start", on_train_epoch_start)  # noqa: B010
-    fit(data, out, load_recipe("fast", [*PLAIN, *changes]), recipe="fast", resume=True, talk=False)
+    train(data, out, load_recipe("fast", [*PLAIN, *changes]), recipe="fast", resume=True, talk=False)
     sys.exit(f"{out}: the training has fewer than {steps} steps")
 
 

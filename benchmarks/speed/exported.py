@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from scenelet.export.onnx_file import made_windows, onnx_bytes, run_onnxruntime
+from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime, synthetic_windows
 from scenelet.export.onnx_int8 import int8_bytes
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_frontend import WAVEFORM
@@ -13,22 +13,22 @@ from scenelet.model.ops import INPUT
 
 def ours(row: str, path: Path) -> Callable[[], object]:
     """int8: log-mel by the file with int8 activations. waveform: samples by the graph with the front end."""
-    model = modelfile.read(path)
+    model = modelfile.read_model(path)
     if row == "int8":
-        x = made_windows(model, "log-mel")[0]
+        x = synthetic_windows(model, "log-mel")[0]
         run = run_onnxruntime(int8_bytes(model, [x]), INPUT)
     else:
-        x = made_windows(model, "waveform")[0]
+        x = synthetic_windows(model, "waveform")[0]
         run = run_onnxruntime(onnx_bytes(model, "waveform"), WAVEFORM)
     return lambda: run(x[None])
 
 
 def reference(row: str, path: Path) -> Callable[[], object]:
     """int8: the same log-mel by the file in fp32. waveform: the same samples by `Classifier`."""
-    model = modelfile.read(path)
+    model = modelfile.read_model(path)
     if row == "int8":
-        x = made_windows(model, "log-mel")[0]
+        x = synthetic_windows(model, "log-mel")[0]
         run = run_onnxruntime(onnx_bytes(model, "log-mel"), INPUT)
         return lambda: run(x[None])
-    classifier, samples = Classifier(model), made_windows(model, "waveform")[0]
+    classifier, samples = Classifier(model), synthetic_windows(model, "waveform")[0]
     return lambda: classifier.predict_proba(samples, model.features.sample_rate)

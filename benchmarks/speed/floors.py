@@ -17,7 +17,7 @@ from scenelet.model import costs
 from scenelet.model import file as modelfile
 from scenelet.model import ops as nodes
 from scenelet.training.loop import native_bf16
-from scenelet.utils.parallel import cores
+from scenelet.utils.parallel import cpu_count
 
 
 def best(step: Callable[[], object], repeats: int = 7) -> float:
@@ -52,7 +52,7 @@ NORM_PASSES, RESIDUAL_PASSES = 3 + 5, 4 + 7
 
 def work(place: Path) -> dict[str, int]:
     """Of the network, for one clip: multiply-accumulates, and the bytes that norms move in a training step in bf16."""
-    model = modelfile.read(place / inputs.MODEL)
+    model = modelfile.read_model(place / inputs.MODEL)
     arguments = model.nodes, model.array_shapes, model.input_shape
     known = nodes.shapes(*arguments)
     added = {name for node in model.nodes if isinstance(node, nodes.Add) for name in node.reads}
@@ -74,4 +74,4 @@ def libraries(place: Path) -> float:
     with ThreadPoolExecutor(2) as threads:
         reading = best(lambda: soundfile.read(path, dtype="float32"))
         resampling = best(lambda: list(threads.map(lambda one: soxr.resample(one, source_rate, rate), channels)))
-    return reading + resampling + best(lambda: fft.rfft(frames, workers=cores()))
+    return reading + resampling + best(lambda: fft.rfft(frames, workers=cpu_count()))

@@ -10,7 +10,7 @@ from torch import nn
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.model import file as modelfile
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.training.run_record import build_network
 
@@ -38,7 +38,7 @@ def write_model(place: Path) -> None:
     with torch.no_grad():
         network.train()(torch.randn(2, *SHAPE, generator=generator) * torch.linspace(0.5, 1.5, SHAPE[1])[:, None])
     network.eval()
-    modelfile.write(pack(network, LABELS, config.features, config.window, dtype="fp32"), place / MODEL)
+    modelfile.write_model(to_scene_model(network, LABELS, config.features, config.window, dtype="fp32"), place / MODEL)
     torch.save(network.state_dict(), place / WEIGHTS)
 
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from benchmarks.speed import inputs
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 from scenelet.inference.classifier import load
 from scenelet.training.loop import native_bf16
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
 from scenelet.training.run_record import build_network
-from scenelet.utils.parallel import cores
+from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import tune
 
 Step = Callable[[], object]
@@ -47,10 +47,10 @@ def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
     """A recording -> decibels of its first window."""
     config = inputs.settings()
     features = config.features.model_copy(update={"order": order, "a_weighting": order == "db_then_mel"})
-    transform = LogMel(features, cores())
+    transform = LogMel(features, cpu_count())
 
     def step() -> NDArray[np.float32]:
-        cuts = file_windows(path, features.sample_rate, features.channels, config.window, cores())
+        cuts = windows_of_file(path, features.sample_rate, features.channels, config.window, cpu_count())
         (log_mel,) = [transform(samples) for samples in cuts]
         return log_mel
 
@@ -73,4 +73,4 @@ def build(row: str, place: Path) -> Step:
         return lambda: classifier.predict(place / inputs.CLIP)
     assert row.startswith("folder"), row
     files = sorted((place / inputs.FOLDER).iterdir())
-    return lambda: list(classifier.predict_all(files))
+    return lambda: list(classifier.predict_many(files))

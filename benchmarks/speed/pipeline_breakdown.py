@@ -20,7 +20,7 @@ import soundfile
 import scenelet
 from scenelet.audio.io import blocks
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 
 MINUTES, FORMATS = 10, {"WAV, 16 bit": "wav", "FLAC": "flac", "Ogg Vorbis": "ogg", "MP3": "mp3"}
 HOURS = 1_000_000
@@ -55,7 +55,7 @@ def main() -> None:
             write(options.esc10, path)
 
             def windows(path: Path = path) -> list[np.ndarray]:
-                return list(file_windows(path, features.sample_rate, features.channels, window))
+                return list(windows_of_file(path, features.sample_rate, features.channels, window))
 
             cuts = windows()
             mels = [log_mel(cut) for cut in cuts]

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from benchmarks.speed import inputs
 from scenelet.nn import create_model
-from scenelet.nn.blocks import arrange
+from scenelet.nn.blocks import to_channels_last
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.utils.process import tune
 
@@ -54,7 +54,7 @@ def plain(network: nn.Module) -> nn.Module:
         for name, child in list(module.named_children()):
             if isinstance(child, BatchNorm | SubSpectralNorm):
                 setattr(module, name, PlainNorm(child))
-    return arrange(network, torch.contiguous_format)
+    return to_channels_last(network, torch.contiguous_format)
 
 
 def log_mel(path: Path, order: str) -> NDArray[np.float32]:

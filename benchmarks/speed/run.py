@@ -16,9 +16,9 @@ from benchmarks.speed import bulk_throughput as bulk
 from benchmarks.speed.report import Result, markdown
 from benchmarks.speed.timing import commands_in_turn, in_turn, one_command
 from scenelet.errors import UsageError, did_you_mean
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_files
-from scenelet.utils.parallel import cores
+from scenelet.utils.parallel import cpu_count
 
 RESULTS = "benchmarks.json"
 PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "openvino", "librosa", "ray", "pyarrow")
@@ -73,26 +73,26 @@ def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "
     found: dict[str, Any] = {"command": command, "machine": machine(), "rounds": rounds}
     with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
         place = Path(scratch)
-        say("making recordings and a model")
+        print_message("making recordings and a model")
         inputs.write_recordings(place)
         inputs.write_model(place)
         found["floors"] = floors.arithmetic() | floors.work(place) | {"libraries": floors.libraries(place)}
         found["differences"] = agreement.largest_differences(place)
         found["rows"] = []
         for name in (name for name in ROWS if name in chosen):
-            say(ROWS[name].title)
+            print_message(ROWS[name].title)
             found["rows"].append(asdict(_row(name, place, rounds, found["floors"])))
         if "cold" in chosen:
-            say("cold start")
+            print_message("cold start")
             found["cold"] = _cold(place, rounds)
         if "long" in chosen:
-            say("long recordings")
+            print_message("long recordings")
             found["long"] = _long(place)
         if "bulk" in chosen:
-            say("bulk prediction")
+            print_message("bulk prediction")
             found["bulk"] = _bulk(place, rounds, command)
         if "drift" in chosen:
-            say("200 training steps, for three seeds")
+            print_message("200 training steps, for three seeds")
             found["drift"] = agreement.drift()
     return _written(out, found)
 
@@ -168,7 +168,7 @@ def machine() -> dict[str, Any]:
         model = f"{model} ({', '.join(wide)})" if wide else model
     return {
         "processor": model,
-        "cores": cores(),
+        "cores": cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},

@@ -25,7 +25,7 @@ import soundfile
 
 from benchmarks.speed.client import TOLERANCE, Server, offline
 from scenelet.audio.io import EXTENSIONS, info
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         files = ten_seconds(options.recordings, Path(scratch))
         size = statistics.mean(file.stat().st_size for file in files)
-        say(f"{len(files)} recordings of about 10 s, {size / 1e6:.2f} MB each")
+        print_message(f"{len(files)} recordings of about 10 s, {size / 1e6:.2f} MB each")
         sent = list(itertools.islice(itertools.cycle(files), options.requests))
         expected, predict_seconds = offline(options.model, sent)
         load(options.model, sent, expected, predict_seconds, options.clients)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 _JOINERS = "\u200c\u200d"
 """Persian words and families of emoji are written with them."""
 
-LONGEST = 1500
+MAX_MESSAGE_CHARACTERS = 1500
 """Characters of an error: a table's header may be a megabyte."""
 
 
@@ -25,8 +25,12 @@ class SceneletError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        text = printable(super().__str__())
-        return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+        text = escape_unprintable(super().__str__())
+        return (
+            text
+            if len(text) <= MAX_MESSAGE_CHARACTERS
+            else f"{text[: MAX_MESSAGE_CHARACTERS // 2]} ... {text[-MAX_MESSAGE_CHARACTERS // 2 :]}"
+        )
 
 
 class UsageError(SceneletError, ValueError):
@@ -43,7 +47,7 @@ class EmptyAudioError(AudioError):
     """A recording holds no sound."""
 
 
-class CutShortError(AudioError):
+class TruncatedAudioError(AudioError):
     """A recording ends before its header says."""
 
 
@@ -99,7 +103,6 @@ EXTRAS = {
     "s3fs": "bulk",
     "pandas": "ray",
     "ray": "ray",
-    "librosa": "dev",
 }
 """Module -> the extra that brings it."""
 
@@ -122,7 +125,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """A text or a file's name on one line, with escapes for what cannot be seen: `\\n`, `\\x1b`, `\\u202e`.
 
     They would move a terminal's cursor or turn its letters round. A byte of a name that is no UTF-8 becomes `\\xff`.

@@ -9,7 +9,7 @@ import soundfile
 
 from helpers.tiny_model import tiny_model
 from scenelet.audio import io as recordings
-from scenelet.errors import AudioError, CutShortError, EmptyAudioError, TooLongError
+from scenelet.errors import AudioError, EmptyAudioError, TooLongError, TruncatedAudioError
 from scenelet.inference.classifier import Classifier
 
 FORMATS = [
@@ -41,7 +41,7 @@ def test_samples_and_answers_are_the_same(tmp_path: Path, noise: np.ndarray, nam
     assert samples.tobytes() == on_disk.tobytes()
     assert rate == same_rate == 16000
     assert answer.windows.tolist() == classifier.predict(path).windows.tolist()
-    in_memory = classifier.predict_all([io.BytesIO(path.read_bytes()), path])
+    in_memory = classifier.predict_many([io.BytesIO(path.read_bytes()), path])
     assert [one.label for one in in_memory] == [answer.label] * 2  # type: ignore[union-attr]
 
 
@@ -49,10 +49,10 @@ def test_faults_name_the_file_where_it_has_a_name(tmp_path: Path, noise: np.ndar
     path = tmp_path / "whole.wav"
     soundfile.write(path, noise, 16000)
     cut = io.BytesIO(path.read_bytes()[:-10])
-    with pytest.raises(CutShortError, match="the recording: 10 of 200000 bytes"):
+    with pytest.raises(TruncatedAudioError, match="the recording: 10 of 200000 bytes"):
         recordings.info(cut)
     cut.name = "street.wav"
-    with pytest.raises(CutShortError, match=r"^street.wav: 10 of"):
+    with pytest.raises(TruncatedAudioError, match=r"^street.wav: 10 of"):
         recordings.info(cut)
     with pytest.raises(EmptyAudioError, match="the file is empty"):
         recordings.info(io.BytesIO())

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenelet.audio.pcm import PcmFormat, SampleFormat, decode, read_stream, wav_header
+from scenelet.audio.pcm import PcmFormat, SampleFormat, decode_pcm, read_stream, read_wav_header
 from scenelet.errors import AudioError
 
 SUBTYPES: dict[SampleFormat, str] = {"s16": "PCM_16", "s24": "PCM_24", "s32": "PCM_32", "f32": "FLOAT"}
@@ -41,7 +41,7 @@ def test_a_wav_from_a_pipe_is_what_libsndfile_reads(form: SampleFormat, channels
     data.write(b"id3 \x10\x00\x00\x00" + bytes(range(100, 116)))  # what comes behind the sound is none
     expected, _ = soundfile.read(io.BytesIO(data.getvalue()), dtype="float32", always_2d=True)
     pipe = Pipe(data.getvalue(), [1, 7, 100])
-    pcm, length = wav_header(pipe)  # type: ignore[arg-type]
+    pcm, length = read_wav_header(pipe)  # type: ignore[arg-type]
     assert (pcm, length) == (PcmFormat(12345, channels, form), 1001 * pcm.frame_bytes)
     blocks = list(read_stream(pipe, pcm, length, seconds=0.01))  # type: ignore[arg-type]
     assert len(blocks) == 9
@@ -51,16 +51,16 @@ def test_a_wav_from_a_pipe_is_what_libsndfile_reads(form: SampleFormat, channels
 @given(st.lists(st.integers(-(2**15), 2**15 - 1), min_size=1).map(lambda v: v[: len(v) // 2 * 2]))
 def test_whole_numbers_keep_their_value(values: list[int]) -> None:
     data = np.array(values, "<i2").tobytes()
-    samples = decode(data, PcmFormat(8000, 2, "s16"))
+    samples = decode_pcm(data, PcmFormat(8000, 2, "s16"))
     assert samples.shape == (2, len(values) // 2)
     assert (samples.T.reshape(-1) * 2**15).tolist() == values
 
 
 def test_what_cannot_be_decoded() -> None:
     with pytest.raises(AudioError, match="5 bytes are no whole number of frames of 4 bytes"):
-        decode(b"12345", PcmFormat(8000, 2, "s16"))
+        decode_pcm(b"12345", PcmFormat(8000, 2, "s16"))
     with pytest.raises(AudioError, match="not finite"):
-        decode(np.array([np.inf], "<f4").tobytes(), PcmFormat(8000, 1, "f32"))
+        decode_pcm(np.array([np.inf], "<f4").tobytes(), PcmFormat(8000, 1, "f32"))
 
 
 @pytest.mark.parametrize("length", [0, 0x7FFFF000, 0xFFFFFFFF])
@@ -70,7 +70,7 @@ def test_a_length_that_is_none_means_until_the_end(length: int) -> None:
     wav = bytearray(data.getvalue())
     struct.pack_into("<I", wav, wav.index(b"data") + 4, length)
     stream = io.BytesIO(wav)
-    pcm, told = wav_header(stream)
+    pcm, told = read_wav_header(stream)
     assert told is None
     assert sum(block.shape[1] for block in read_stream(stream, pcm, told)) == 100
 
@@ -94,11 +94,11 @@ def test_headers_that_are_none(tmp_path: Path) -> None:
         (path.read_bytes(), "8 bits"),
     ):
         with pytest.raises(AudioError, match=message):
-            wav_header(io.BytesIO(data))
+            read_wav_header(io.BytesIO(data))
 
 
 def test_a_header_with_a_rate_that_no_sound_has_is_refused() -> None:
     fmt = struct.pack("<HHIIHH", 1, 2, 0xFFFFFFF0, 0, 8, 32)
     wav = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<I", 16) + fmt + b"data" + struct.pack("<I", 64) + bytes(64)
     with pytest.raises(AudioError, match="a sample rate of 4294967280 Hz"):
-        wav_header(io.BytesIO(wav))
+        read_wav_header(io.BytesIO(wav))

@@ -61,8 +61,8 @@ def test_windows_do_not_depend_on_how_sound_arrives(
 ) -> None:
     rule = WindowConfig(seconds=seconds, hop_seconds=seconds * overlap, min_tail=min_tail)
     sound = np.arange(1, total + 1, dtype=np.float32)[None]
-    whole = list(audio.array_windows(sound, 1000, 1000, "mono", rule))
-    windower, pieces, start = audio.Windower(1000, 1000, "mono", rule), [], 0
+    whole = list(audio.windows_of_array(sound, 1000, 1000, "mono", rule))
+    windower, pieces, start = audio.WindowSplitter(1000, 1000, "mono", rule), [], 0
     while start < total:
         for cut in cuts:
             pieces += list(windower.push(sound[:, start : start + cut]))
@@ -85,8 +85,8 @@ def test_windows_do_not_depend_on_how_sound_arrives(
 def test_resampling_does_not_depend_on_chunks(cuts: list[int], rates: tuple[int, int]) -> None:
     sound = np.random.default_rng(1).standard_normal((2, 30000)).astype(np.float32)
     rule = WindowConfig(seconds=0.1)
-    whole = list(audio.array_windows(sound, *rates, "stereo", rule))
-    windower, pieces, start = audio.Windower(*rates, "stereo", rule), [], 0
+    whole = list(audio.windows_of_array(sound, *rates, "stereo", rule))
+    windower, pieces, start = audio.WindowSplitter(*rates, "stereo", rule), [], 0
     while start < sound.shape[1]:
         for cut in cuts:
             pieces += list(windower.push(sound[:, start : start + cut]))
@@ -122,10 +122,10 @@ def test_24_bits_are_read_as_by_libsndfile(frames: int, channels: int, block: in
 def test_threads_do_not_change_a_sample(write_wav: Write, channels: str, rate: int) -> None:
     sound = np.random.default_rng(1).standard_normal((2, 7 * recordings.BLOCK // 2)).astype(np.float32) * 0.1
     path, rule = write_wav(sound, rate), WindowConfig(seconds=3.0, hop_seconds=1.0)
-    alone = np.stack(list(audio.file_windows(path, 22050, channels, rule)))
+    alone = np.stack(list(audio.windows_of_file(path, 22050, channels, rule)))
     assert len(alone) > 3
     for threads in (2, 3):
-        assert np.array_equal(np.stack(list(audio.file_windows(path, 22050, channels, rule, threads))), alone)
+        assert np.array_equal(np.stack(list(audio.windows_of_file(path, 22050, channels, rule, threads))), alone)
 
 
 def test_a_short_tail_is_left_out_and_a_long_one_padded() -> None:
@@ -136,7 +136,7 @@ def test_a_short_tail_is_left_out_and_a_long_one_padded() -> None:
 def test_resampling_keeps_a_tone(write_wav: Write) -> None:
     t = np.arange(48000) / 48000
     path = write_wav(np.sin(2 * np.pi * 3000 * t)[None].astype(np.float32) * 0.5, 48000)
-    (window,) = audio.file_windows(path, 22050, "mono", WindowConfig(seconds=1.0))
+    (window,) = audio.windows_of_file(path, 22050, "mono", WindowConfig(seconds=1.0))
     middle = window[0, 2000:20000]
     expected = 0.5 * np.sin(2 * np.pi * 3000 * np.arange(22050) / 22050)[2000:20000]
     assert np.abs(middle - expected).max() < 1e-3
@@ -218,6 +218,6 @@ def test_real_recordings_are_read(esc10: Path, tau: Path) -> None:
     rule = WindowConfig(seconds=5.0)
     for path in sorted((esc10 / "audio").glob("1-1*.ogg")):
         header = recordings.info(path)
-        windows = list(audio.file_windows(path, 22050, "mono", rule))
+        windows = list(audio.windows_of_file(path, 22050, "mono", rule))
         # nearly all are 5 s and a few encoder samples: one window, not one and a silent second
         assert len(windows) == (1 if header.seconds < 5.25 else 2)

@@ -92,7 +92,7 @@ def test_the_page_says_what_was_measured() -> None:
     row = {"name": "file", "title": "a row", "ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "floor": 0.5}
     run = {"seconds": 0.5, "bytes": 2e8}
     found = {
-        "command": "scenelet bench --out docs",
+        "command": "python -m benchmarks.speed --out docs",
         "machine": {
             "processor": "p",
             "cores": 2,
@@ -108,7 +108,7 @@ def test_the_page_says_what_was_measured() -> None:
         "cold": {"ours": [run], "reference": [run]},
         "long": [{"minutes": 10, **run}],
         "bulk": {
-            "command": "scenelet bench --only bulk",
+            "command": "python -m benchmarks.speed --only bulk",
             "machine": {"processor": "q", "cores": 2, "system": "s", "python": "3", "packages": {"b": "2"}},
             "model": "esc10",
             "inputs": 1000,
@@ -121,13 +121,13 @@ def test_the_page_says_what_was_measured() -> None:
     page = markdown(found)
     assert "| a row | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 | 0.5 | 2.00 |" in page  # 2.999 is not 3
     assert "| whole numbers | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 |\n" in page
-    assert "`scenelet bench --out docs`" in page
+    assert "`python -m benchmarks.speed --out docs`" in page
     assert "2,268,794,880" in page
     assert "100 MB a clip" in page
     assert "need 2.0 ms" in page
     assert "| Ray, 2 | 5.0 (4.0-6.0) | 1.2 (1.0-1.5) | 200 |" in page
     assert "has 1.89 times the throughput of Ray on one, and 0.89 of the local" in page
-    assert "By `scenelet bench --only bulk` on 2 cores of q, s; Python 3, b 2." in page
+    assert "By `python -m benchmarks.speed --only bulk` on 2 cores of q, s; Python 3, b 2." in page
     assert "| mean | 1.00e-03 | 2.00e-03 | 4.00e-03 |" in page
     assert set(ROWS) < set(PARTS)
 

@@ -13,7 +13,7 @@ from scenelet.model import file as modelfile
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "tiny.scn"
-    modelfile.write(tiny_model(), path)
+    modelfile.write_model(tiny_model(), path)
     return str(path)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from scenelet.bulk.manifest import inputs, survey, write_inputs
+from scenelet.bulk.manifest import read_inputs, scan_manifest, write_inputs
 from scenelet.errors import DataError
 
 NAMES = ["a.wav", "b/c d.flac", "s3://bucket/e.ogg", 'with ", quotes.wav', "ä.wav"]
@@ -26,26 +26,26 @@ def test_text(tmp_path: Path, delimiter: str, column: str) -> None:
     text = "\r\n".join([f"other{delimiter}{column}", *rows, "", ""])
     path = tmp_path / "list.csv"
     path.write_bytes(codecs.BOM_UTF8 + text.encode())
-    assert list(inputs(str(path))) == NAMES
+    assert list(read_inputs(str(path))) == NAMES
 
 
 def test_a_byte_order_mark_is_no_part_of_the_column(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(codecs.BOM_UTF8 + b"path\na.wav\n")
-    assert list(inputs(str(path))) == ["a.wav"]
+    assert list(read_inputs(str(path))) == ["a.wav"]
 
 
 def test_the_first_known_column_counts(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("file,path\nwrong,right\n")
-    assert list(inputs(str(path))) == ["right"]
+    assert list(read_inputs(str(path))) == ["right"]
 
 
 @pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.large_string()])
 def test_parquet(tmp_path: Path, kind: pyarrow.DataType) -> None:
     path = tmp_path / "list.parquet"
     parquet.write_table(pyarrow.table({"n": [1] * 5, "url": pyarrow.array(NAMES, kind)}), path)
-    assert list(inputs(str(path))) == NAMES
+    assert list(read_inputs(str(path))) == NAMES
 
 
 def test_a_text_that_is_stored_once_and_stands_in_many_rows_is_held_once(tmp_path: Path) -> None:
@@ -54,13 +54,13 @@ def test_a_text_that_is_stored_once_and_stands_in_many_rows_is_held_once(tmp_pat
     parquet.write_table(pyarrow.table({"path": column}), path)  # some hundred bytes on disk
     before = pyarrow.total_allocated_bytes()
     count = 0
-    for _ in inputs(str(path)):
+    for _ in read_inputs(str(path)):
         assert pyarrow.total_allocated_bytes() - before < 1 << 23
         count += 1
     assert count == 20_000
     parquet.write_table(pyarrow.table({"path": ["x" * 40_000]}), path)
     with pytest.raises(DataError, match="row 1: names a recording in over 32,768 characters"):
-        survey(str(path))
+        scan_manifest(str(path))
 
 
 def test_parquet_whose_text_is_no_utf_8(tmp_path: Path) -> None:
@@ -68,20 +68,20 @@ def test_parquet_whose_text_is_no_utf_8(tmp_path: Path) -> None:
     column = pyarrow.array([b"\xff\xfe.wav"], pyarrow.binary()).view(pyarrow.string())
     parquet.write_table(pyarrow.table({"path": column}), path)
     with pytest.raises(DataError, match="cannot be read"):
-        survey(str(path))
+        scan_manifest(str(path))
 
 
 def test_parquet_of_a_data_frame(tmp_path: Path) -> None:
     path = tmp_path / "list.PARQUET"
     column = pyarrow.array([" a.wav", "b.wav", "b.wav"]).dictionary_encode()
     parquet.write_table(pyarrow.table({"Path ": column}), path)
-    assert list(inputs(str(path))) == ["a.wav", "b.wav", "b.wav"]
+    assert list(read_inputs(str(path))) == ["a.wav", "b.wav", "b.wav"]
 
 
 def test_a_manifest_that_changes_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("path\na.wav\n")
-    found = survey(str(path))
+    found = scan_manifest(str(path))
     path.write_text("path\nb.wav\n")
     with pytest.raises(DataError, match="changed while it was read"):
         write_inputs(found, tmp_path / "inputs.parquet", 2)
@@ -91,8 +91,8 @@ def test_folder(tmp_path: Path) -> None:
     for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = survey(str(tmp_path))
-    assert list(inputs(str(tmp_path))) == ["a/c.FLAC", "b.wav"]
+    found = scan_manifest(str(tmp_path))
+    assert list(read_inputs(str(tmp_path))) == ["a/c.FLAC", "b.wav"]
     assert (found.inputs, found.base) == (2, str(tmp_path))
 
 
@@ -100,7 +100,7 @@ def test_survey_tells_manifests_apart(tmp_path: Path) -> None:
     def digest(*names: str) -> str:
         path = tmp_path / "list.csv"
         path.write_text("\n".join(["path", *names]) + "\n")
-        found = survey(str(path))
+        found = scan_manifest(str(path))
         assert (found.inputs, found.base) == (len(names), str(tmp_path))
         return found.digest
 
@@ -116,7 +116,7 @@ def test_written_inputs_lie_in_groups(tmp_path_factory: pytest.TempPathFactory, 
     path = tmp_path_factory.mktemp("inputs") / "inputs.parquet"
     manifest = path.with_name("list.parquet")
     parquet.write_table(pyarrow.table({"path": names}), manifest)
-    write_inputs(survey(str(manifest)), path, shard)
+    write_inputs(scan_manifest(str(manifest)), path, shard)
     file = parquet.ParquetFile(path)
     groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
     names = [name.strip() for name in names]
@@ -141,7 +141,7 @@ def test_text_that_cannot_be_used(tmp_path: Path, content: bytes, word: str) -> 
     path = tmp_path / "list.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=word) as caught:
-        survey(str(path))
+        scan_manifest(str(path))
     assert str(path) in str(caught.value)
 
 
@@ -154,12 +154,12 @@ def test_parquet_that_cannot_be_used(tmp_path: Path) -> None:
     ):
         parquet.write_table(table, path)
         with pytest.raises(DataError, match=word):
-            survey(str(path))
+            scan_manifest(str(path))
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match=r"list\.parquet: cannot be read"):
-        survey(str(path))
+        scan_manifest(str(path))
     with pytest.raises(DataError, match="no such file"):
-        survey(str(tmp_path / "none.csv"))
+        scan_manifest(str(tmp_path / "none.csv"))
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="lists no recordings"):
-        survey(str(tmp_path / "bare"))
+        scan_manifest(str(tmp_path / "bare"))

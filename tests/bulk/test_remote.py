@@ -11,7 +11,7 @@ import pytest
 
 from helpers.archives import Archive, parts_of, rows_of
 from scenelet.bulk import inputs, remote, run
-from scenelet.bulk.manifest import survey
+from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import join
 from scenelet.errors import AudioError, DataError, OutputError, SceneletError
 
@@ -105,12 +105,12 @@ def test_a_host_that_stumbles_is_asked_again(web: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(Handler, "status", status)
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(Handler, "failures", remote.TRIES - 1)
-    with inputs.recording(f"{web}/clips/0.wav") as file:
+    with inputs.open_input(f"{web}/clips/0.wav") as file:
         assert file.read(4) == b"RIFF"
     monkeypatch.setattr(Handler, "failures", remote.TRIES)
     with (
         pytest.raises(DataError, match=rf"clips/0\.wav: cannot be reached \({status}"),
-        inputs.recording(f"{web}/clips/0.wav"),
+        inputs.open_input(f"{web}/clips/0.wav"),
     ):
         pass
 
@@ -131,7 +131,7 @@ def test_nobody_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"http://127.0.0.1:{taken.getsockname()[1]}/a.wav"
-    with pytest.raises(DataError, match="cannot be reached"), inputs.recording(place):
+    with pytest.raises(DataError, match="cannot be reached"), inputs.open_input(place):
         pass
 
 
@@ -140,7 +140,7 @@ def test_nobody_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     [("secret.wav", r"secret\.wav: cannot be fetched \(403"), ("clips/none.wav", "no such file")],
 )
 def test_what_a_server_refuses_is_the_inputs_fault(web: str, place: str, word: str) -> None:
-    with pytest.raises(AudioError, match=word), inputs.recording(f"{web}/{place}"):
+    with pytest.raises(AudioError, match=word), inputs.open_input(f"{web}/{place}"):
         pass
 
 
@@ -149,13 +149,13 @@ def test_expired_credentials_say_nothing_of_a_recording(monkeypatch: pytest.Monk
         raise PermissionError("The provided token has expired.")
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "get_file", refuse)
-    with pytest.raises(DataError, match="does not accept the credentials"), inputs.recording("memory://a.wav"):
+    with pytest.raises(DataError, match="does not accept the credentials"), inputs.open_input("memory://a.wav"):
         pass
 
 
 def test_a_folder_of_a_store_is_no_recording() -> None:
     fsspec.filesystem("memory").pipe_file("/folder/a.wav", b"")
-    with pytest.raises(AudioError, match="not a file"), inputs.recording("memory://folder"):
+    with pytest.raises(AudioError, match="not a file"), inputs.open_input("memory://folder"):
         pass
 
 
@@ -174,7 +174,7 @@ def test_where_a_name_leads(base: str, name: str, whole: str) -> None:
 
 
 def test_an_unknown_protocol() -> None:
-    with pytest.raises(AudioError, match="no such kind of URL can be read"), inputs.recording("gopher://a/b.wav"):
+    with pytest.raises(AudioError, match="no such kind of URL can be read"), inputs.open_input("gopher://a/b.wav"):
         pass
 
 
@@ -199,10 +199,10 @@ def test_places_that_cannot_be_used(
 
 
 def test_a_manifest_behind_http(model: str, web: str, archive: Archive, tmp_path: Path) -> None:
-    found = survey(f"{web}/all.csv?version=a/b")
+    found = scan_manifest(f"{web}/all.csv?version=a/b")
     assert (found.base, found.inputs) == (web, len(archive.names))
     with pytest.raises(DataError, match=r"secret\.csv: cannot be fetched \(403"):
-        survey(f"{web}/secret.csv")
+        scan_manifest(f"{web}/secret.csv")
 
 
 def test_a_file_url_is_a_path(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
@@ -212,5 +212,5 @@ def test_a_file_url_is_a_path(model: str, archive: Archive, done: Path, tmp_path
 
 def test_file_urls(archive: Archive) -> None:
     path = archive.manifest.parent / archive.names[1]
-    with inputs.recording(f"file://{path}") as found:
+    with inputs.open_input(f"file://{path}") as found:
         assert found == path

@@ -20,9 +20,9 @@ from helpers.tiny_model import FEATURES, WINDOW, tiny_model
 from scenelet.bulk import engines, run
 from scenelet.bulk import worker as work
 from scenelet.bulk.job import Task, begin, read_job, shard_size
-from scenelet.bulk.manifest import survey
+from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import do_shard
+from scenelet.bulk.worker import process_shard
 from scenelet.errors import OutputError, SceneletError
 from scenelet.model import file as modelfile
 
@@ -50,7 +50,7 @@ def test_what_is_missing_is_made(
         asked.append(list(shards))
         return engines.local(place, fingerprint, shards, workers)
 
-    monkeypatch.setattr(run, "by_name", lambda name: noting)
+    monkeypatch.setattr(run, "get_engine", lambda name: noting)
     run.predict(model, str(archive.manifest), str(out))  # the job knows its shards
     assert asked == [[1]]
     assert parts_of(out) == parts_of(done)
@@ -64,12 +64,12 @@ def test_what_is_missing_is_made(
 def test_a_worker_passes_over_what_is_there_and_has_one_thread(done: Path) -> None:
     job = read_job(Folder(str(done)))
     before = {path: path.stat().st_mtime_ns for path in done.glob("part-*")}
-    report = do_shard(str(done), job.fingerprint, 2)
+    report = process_shard(str(done), job.fingerprint, 2)
     assert (report["shard"], report["fault"]) == (2, "")
     assert {path: path.stat().st_mtime_ns for path in done.glob("part-*")} == before
     assert work._worker(str(done), job.fingerprint) is work._worker(str(done), job.fingerprint)  # loaded once
     assert work._worker(str(done), job.fingerprint).maker.classifier.threads == 1
-    assert "another job was begun" in do_shard(str(done), "0123", 2)["fault"]
+    assert "another job was begun" in process_shard(str(done), "0123", 2)["fault"]
 
 
 def test_a_killed_run_goes_on(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on(model: str, archive: Archive, done: Path, tmp_path
 
 def test_other_jobs_are_refused(model: str, archive: Archive, tmp_path: Path) -> None:
     out, other = str(tmp_path / "out"), tmp_path / "other.scn"
-    modelfile.write(tiny_model(seed=1), other)
+    modelfile.write_model(tiny_model(seed=1), other)
     less = archive.manifest.with_name("less.csv")
     write_manifest(less, archive.names[:20])
     elsewhere = tmp_path / "all.csv"
@@ -105,7 +105,7 @@ def test_other_jobs_are_refused(model: str, archive: Archive, tmp_path: Path) ->
     for word, job in {
         "of another model": lambda: run.predict(str(other), manifest, out),
         "of another runtime": lambda: run.predict(model, manifest, out, runtime="openvino"),
-        "of another command": lambda: run.features(FEATURES, WINDOW, manifest, out),
+        "of another command": lambda: run.extract(FEATURES, WINDOW, manifest, out),
         "of other inputs": lambda: run.predict(model, str(less), out),
         f"of recordings in {archive.manifest.parent}": lambda: run.predict(model, str(elsewhere), out),
         "in parts of 3 inputs, not 4": lambda: run.predict(model, manifest, out, shard=4),
@@ -114,9 +114,9 @@ def test_other_jobs_are_refused(model: str, archive: Archive, tmp_path: Path) ->
             job()
     assert parts_of(Path(out)) == before
     features = str(tmp_path / "features")
-    run.features(FEATURES, WINDOW, manifest, features, workers=1)
+    run.extract(FEATURES, WINDOW, manifest, features, workers=1)
     with pytest.raises(OutputError, match="of other feature settings"):
-        run.features(FEATURES.model_copy(update={"n_mels": 8}), WINDOW, manifest, features)
+        run.extract(FEATURES.model_copy(update={"n_mels": 8}), WINDOW, manifest, features)
 
 
 def test_a_folder_with_other_things_is_refused(model: str, archive: Archive, tmp_path: Path) -> None:
@@ -140,14 +140,14 @@ def test_a_part_that_cannot_be_made(
     model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sentence is said, the others are made, and the next run makes it."""
-    out, recording = tmp_path / "out", work.recording
+    out, recording = tmp_path / "out", work.open_input
 
     def unplugged(place):
         if place.endswith("clips/9.wav"):
             raise SceneletError("the disk is not plugged in")
         return recording(place)
 
-    monkeypatch.setattr(work, "recording", unplugged)
+    monkeypatch.setattr(work, "open_input", unplugged)
     with pytest.raises(OutputError, match=r"1 of 5 parts could not be made \(the disk is not plugged in\)"):
         run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
     assert len(parts_of(out)) == 4
@@ -198,13 +198,13 @@ def test_a_full_disk_ends_the_run_soon(
     monkeypatch.setattr(work.Worker, "work", fail)
     with pytest.raises(OutputError, match=r"40 of 40 parts could not be made \(the disk is full\)"):
         run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=1)
-    assert len(asked) == run.HOPELESS
+    assert len(asked) == run.MAX_CONSECUTIVE_FAILURES
 
 
 def test_a_job_without_a_part_gives_way(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
     out, other = str(tmp_path / "out"), tmp_path / "other.scn"
-    modelfile.write(tiny_model(seed=1), other)
-    manifest = survey(str(archive.manifest))
+    modelfile.write_model(tiny_model(seed=1), other)
+    manifest = scan_manifest(str(archive.manifest))
     with run._alone(Folder(out)):
         task = Task(kind="predict", features=FEATURES, window=WINDOW, model=hashlib.sha256(b"x").hexdigest())
         begin(Folder(out), task, b"x", manifest, 8)
@@ -216,7 +216,7 @@ def test_a_model_that_was_exchanged_is_not_used(model: str, archive: Archive, tm
     out = tmp_path / "out"
     run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
     next(out.glob("part-00001*")).unlink()
-    modelfile.write(tiny_model(seed=1), out / "_job" / "model.scn")
+    modelfile.write_model(tiny_model(seed=1), out / "_job" / "model.scn")
     work._worker.cache_clear()
     with pytest.raises(OutputError, match=r"model\.scn: is not the model that the job began with"):
         run.predict(model, str(archive.manifest), str(out), workers=1)

@@ -11,7 +11,7 @@ import scenelet
 from helpers.archives import Archive, rows_of, write_manifest
 from helpers.tiny_model import FEATURES, WINDOW
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 from scenelet.bulk import run
 from scenelet.bulk import worker as work
 
@@ -57,7 +57,7 @@ def test_what_lies_in_the_folder(archive: Archive, done: Path) -> None:
 @pytest.mark.parametrize("in_memory", [1 << 25, 1000])
 def test_features(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
     monkeypatch.setattr(work, "IN_MEMORY", in_memory)  # below, one recording's features wait on disk
-    summary = run.features(FEATURES, WINDOW, str(archive.manifest), str(tmp_path / "out"), workers=1)
+    summary = run.extract(FEATURES, WINDOW, str(archive.manifest), str(tmp_path / "out"), workers=1)
     rows = rows_of(tmp_path / "out")
     assert (summary.inputs, summary.errors) == (len(archive.names), len(archive.bad))
     assert dataset.dataset(tmp_path / "out").schema.metadata[b"shape"] == b"2x16x13"
@@ -67,7 +67,7 @@ def test_features(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert row["log_mel"] is None
             assert archive.bad[name] in row["error"]
             continue
-        cuts = file_windows(archive.manifest.parent / name, FEATURES.sample_rate, FEATURES.channels, WINDOW)
+        cuts = windows_of_file(archive.manifest.parent / name, FEATURES.sample_rate, FEATURES.channels, WINDOW)
         expected = [LogMel(FEATURES)(samples).astype(np.float16) for samples in cuts]
         assert len(rows[index]) == len(expected)
         for row, log_mel in zip(rows[index], expected, strict=True):
@@ -78,7 +78,7 @@ def test_a_recording_that_breaks_in_the_middle_has_no_windows(model: str, tmp_pa
     path = write_wav(np.random.default_rng(0).normal(0, 0.1, (2, 16000)), 8000, "long.flac")
     path.write_bytes(path.read_bytes()[:-9000])
     for summary in (
-        run.features(FEATURES, WINDOW, str(path.parent), str(tmp_path / "results" / "features"), workers=1),
+        run.extract(FEATURES, WINDOW, str(path.parent), str(tmp_path / "results" / "features"), workers=1),
         run.predict(model, str(path.parent), str(tmp_path / "results" / "predict"), workers=1),
     ):
         assert (summary.inputs, summary.windows, summary.errors) == (1, 0, 1)

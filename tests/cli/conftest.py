@@ -29,5 +29,5 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "model.scn"
-    modelfile.write(tiny_model(), path)
+    modelfile.write_model(tiny_model(), path)
     return path

@@ -1,4 +1,4 @@
-"""`scenelet predict --out` and `scenelet features` on the command line."""
+"""`scenelet predict --out` and `scenelet extract` on the command line."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "tiny.scn"
-    modelfile.write(tiny_model(), path)
+    modelfile.write_model(tiny_model(), path)
     return str(path)
 
 

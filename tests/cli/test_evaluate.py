@@ -88,7 +88,7 @@ def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: 
     (run / "run.json").write_text(json.dumps({"labels": labels, "recipe": "tiny", "config": settings}))
     (run / "split.csv").write_text("a.wav")
     own = {"recipe": "tiny", "seed": 0, "split_fingerprint": hashlib.sha256(b"a.wav").hexdigest()[:16]}
-    modelfile.write(changed(tiny_model(), provenance=own), model)
+    modelfile.write_model(changed(tiny_model(), provenance=own), model)
     epochs = [{"epoch": k, "loss": 3.0 / k, "rate": 1e-3, "seconds": 1.0} for k in (1, 2, 3)]
     (run / "metrics.json").write_text(json.dumps({"history": epochs}))
     out = tmp_path / "report"

@@ -50,7 +50,7 @@ def helps() -> tuple[dict[str, tuple[int, str]], set[str]]:
 
 def test_the_list_is_whole() -> None:
     assert {"demo", "fetch", "check", "train", "compress", "evaluate", "predict", "info", "export"} <= set(COMMANDS)
-    assert {"reproduce", "bench", "submit write", "submit details", "submit check"} <= set(COMMANDS)
+    assert {"reproduce", "submit write", "submit details", "submit check"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

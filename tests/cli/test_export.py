@@ -15,8 +15,8 @@ from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig
 from scenelet.export import onnx_file
 from scenelet.export.c_header import c_header
-from scenelet.export.model_card import card
-from scenelet.export.onnx_file import Agreement, onnx_bytes
+from scenelet.export.model_card import model_card
+from scenelet.export.onnx_file import RuntimeCheck, onnx_bytes
 from scenelet.inference.classifier import load
 from scenelet.model import file as modelfile
 
@@ -114,7 +114,7 @@ def test_a_card_is_written_whole_and_counts_the_files_bytes(run: Run, model: Pat
     out = made / "model.md"
     code, printed, talk = run(model, "--out", out)
     assert (code, printed) == (0, "")
-    assert out.read_text(encoding="utf-8") == card(load(model).model, "model", model.stat().st_size)
+    assert out.read_text(encoding="utf-8") == model_card(load(model).model, "model", model.stat().st_size)
     assert f"| disk | {model.stat().st_size:,} |" in out.read_text()
     assert talk == f"written: {out}, {out.stat().st_size:,} bytes\n"
     assert list(made.iterdir()) == [out]
@@ -122,7 +122,7 @@ def test_a_card_is_written_whole_and_counts_the_files_bytes(run: Run, model: Pat
 
 def test_labels_in_any_script_are_written(run: Run, made: Path, tmp_path: Path) -> None:
     path = tmp_path / "métro.scn"
-    modelfile.write(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
+    modelfile.write_model(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
     for suffix in (".h", ".md", ".onnx"):
         assert run(path, "--out", made / f"métro{suffix}")[0] == 0
     assert "métro, 地铁, &#91;red]x" in (made / "métro.md").read_text(encoding="utf-8")
@@ -188,8 +188,8 @@ def test_int8_without_recordings_is_one_sentence(run: Run, model: Path, made: Pa
 def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
     run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [Agreement("ONNX Runtime", 1.23456e-7, 4, 1), Agreement("Other", None, refusal="no STFT")]
-    monkeypatch.setattr(onnx_file, "agreements", lambda *_: found)
+    found = [RuntimeCheck("ONNX Runtime", 1.23456e-7, 4, 1), RuntimeCheck("Other", None, error="no STFT")]
+    monkeypatch.setattr(onnx_file, "compare_runtimes", lambda *_: found)
     code, printed, _ = run(model, "--out", made / "model.onnx")
     assert code == 0
     assert printed.splitlines() == [
@@ -202,7 +202,7 @@ def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
 def test_a_file_that_answers_otherwise_is_not_written(
     run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch, difference: float
 ) -> None:
-    monkeypatch.setattr(onnx_file, "agreements", lambda *_: [Agreement("ONNX Runtime", difference, 4, 0)])
+    monkeypatch.setattr(onnx_file, "compare_runtimes", lambda *_: [RuntimeCheck("ONNX Runtime", difference, 4, 0)])
     code, printed, err = run(model, "--out", made / "model.onnx")
     assert (code, printed) == (1, "")
     assert_one_sentence(err, str(made / "model.onnx"), "not written", "please report")
@@ -231,7 +231,7 @@ def test_a_window_of_mono_samples_has_one_channel(run: Run, made: Path, tmp_path
     nodes = tiny_model().nodes
     mono = FeatureConfig(sample_rate=8000, channels="mono", n_fft=256, hop_length=128, n_mels=16)
     arrays = {name: array[:, :1] if name == "v1.weight" else array for name, array in tiny_model().arrays.items()}
-    modelfile.write(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
+    modelfile.write_model(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
     code, printed, talk = run(tmp_path / "mono.scn", "--out", made / "model.onnx", "--input", "waveform")
     assert code == 0
     assert "input waveform (1, 1, 1600)" in talk

@@ -16,7 +16,7 @@ from scenelet.evaluation.size_plot import plot_sizes
 from scenelet.model import file as modelfile
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
-from scenelet.model.summary import Summary
+from scenelet.model.summary import ModelSummary
 from scenelet.utils.console import quiet
 
 FIGURES = {"clips": 80, "accuracy": 0.8, "macro_accuracy": 0.75, "log_loss": 0.5}
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
         "b": {"compressed": {"validation": FIGURES | {"macro_accuracy": 0.625}}},
         "deep/c": {},
     }.items():
-        modelfile.write(changed(tiny_model(), results=results), root / f"{name}.scn")
+        modelfile.write_model(changed(tiny_model(), results=results), root / f"{name}.scn")
     return root
 
 
@@ -68,7 +68,7 @@ def test_a_table_says_what_each_was_measured_on(folder: Path, capsys: pytest.Cap
 def test_results_that_are_none_are_not_known(
     folder: Path, results: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    modelfile.write(changed(tiny_model(), results=results), folder / "a.scn")
+    modelfile.write_model(changed(tiny_model(), results=results), folder / "a.scn")
     assert rows(folder, capsys)[0]["accuracy"] is None
 
 
@@ -138,5 +138,5 @@ def test_a_picture_has_numbers_on_its_axis_whatever_the_sizes(
         drawn.extend(text.get_text() for place, text in ticks if low <= place <= high and text.get_text())
 
     monkeypatch.setattr(Figure, "savefig", keep)
-    plot_sizes([Summary(f"a$\\foo$ {size}", size, size, 1, 0.5, "test") for size in bytes_])
+    plot_sizes([ModelSummary(f"a$\\foo$ {size}", size, size, 1, 0.5, "test") for size in bytes_])
     assert drawn

@@ -86,7 +86,7 @@ def test_a_bad_file_does_not_stop_the_others(model: Path, folder: Path, capsys: 
 def test_labels_and_names_are_not_markup(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.scn"
     bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"), provenance={"[b]": "\x1b[2J"})
-    modelfile.write(bracketed, path)
+    modelfile.write_model(bracketed, path)
     predict(str(path), [str(folder / "b.wav")])
     info(str(path))
     out = capsys.readouterr().out
@@ -105,7 +105,7 @@ def info_json(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
 def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = tiny_model()
     held.arrays["v2.shift"][0, 0] = 0  # a norm's zero is a parameter like any other
-    modelfile.write(held, model)
+    modelfile.write_model(held, model)
     found = info_json(model, capsys)
     assert found["parameters"] == held.counts.parameters
     assert found["parameters_kept"] == held.counts.parameters_kept
@@ -131,12 +131,12 @@ def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.scn"
     counts = TrainingCounts(conv=593_792, conv_kept=237_517, batch_norm=6_790, sub_spectral_norm=1_280)
-    modelfile.write(changed(tiny_model(), counts=counts), path)
+    modelfile.write_model(changed(tiny_model(), counts=counts), path)
     info(str(path))
     out = " ".join(capsys.readouterr().out.split())  # in a terminal of any width
     for text in ("601,862, of which 245,587 kept", "491.17 kB", "463.90 KiB", "466.40 KiB", "1,203.72 kB", "500 KiB"):
         assert text in out
-    seconds, held = 0.2, modelfile.read(path)
+    seconds, held = 0.2, modelfile.read_model(path)
     cost = macs(held.nodes, held.array_shapes, held.input_shape)
     memory = peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
     assert f"{cost / seconds / 1e6:,.1f} M for a second of sound, {cost / 1e6:,.1f} M per window of 0.2 s" in out

@@ -76,7 +76,7 @@ def test_a_run_that_was_killed_before_it_began(
     run, begun = tmp_path / "run", list[object]()
     (run).mkdir()
     (run / ".lock").touch()
-    monkeypatch.setattr("scenelet.training.train.fit", lambda data, out, config, **_: begun.append(config) or {})
+    monkeypatch.setattr("scenelet.training.train.train", lambda data, out, config, **_: begun.append(config) or {})
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
     (run / "run.json").touch()
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0

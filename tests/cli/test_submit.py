@@ -99,7 +99,7 @@ def test_the_order_of_a_models_labels_is_its_own(
     run: Run, folder: Path, details: Path, tmp_path: Path, model: Path
 ) -> None:
     turned = tmp_path / "turned.scn"
-    modelfile.write(changed(tiny_model(), labels=("transportation", "indoor", "outdoor")), turned)
+    modelfile.write_model(changed(tiny_model(), labels=("transportation", "indoor", "outdoor")), turned)
     for path, out in ((model, "a"), (turned, "b")):
         assert run("write", path, folder, "--details", details, "--out", tmp_path / out, "--partial")[0] == 0
     rows = [(tmp_path / out / f"{LABEL}.output.csv").read_text().splitlines()[1].split("\t")[2:] for out in "ab"]
@@ -139,11 +139,11 @@ def test_folders_that_are_no_evaluation_set(run: Run, model: Path, folder: Path,
 
 def test_models_that_cannot_be_submitted(run: Run, folder: Path, details: Path, tmp_path: Path) -> None:
     path, rest = tmp_path / "m.scn", ("--details", details, "--partial")
-    modelfile.write(changed(tiny_model(), labels=("rain", "sea", "wind")), path)
+    modelfile.write_model(changed(tiny_model(), labels=("rain", "sea", "wind")), path)
     line = refused(run, tmp_path / "out", path, folder, *rest)
     assert "its labels are rain, sea, wind" in line
     assert "indoor, outdoor, transportation" in line
-    modelfile.write(changed(tiny_model(), counts=TrainingCounts(conv=400_000, conv_kept=300_000)), path)
+    modelfile.write_model(changed(tiny_model(), counts=TrainingCounts(conv=400_000, conv_kept=300_000)), path)
     (folder / "0.wav").write_text("no sound")  # what can be known before the hours of predicting is said before
     line = refused(run, tmp_path / "out", path, folder, *rest)
     assert "system.complexity.model_size" in line

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
-from scenelet.data.splits import Split, make_split, nearest_subset
+from scenelet.data.splits import Split, closest_subset_sum, make_split
 from scenelet.errors import DataError
 
 
@@ -218,7 +218,7 @@ def test_nearest_subset_is_as_near_as_trying_every_subset(
         for chosen in combinations(sizes, count)
         if sum(chosen) >= at_least
     ]
-    got = nearest_subset(sizes, target, at_least, not_all)
+    got = closest_subset_sum(sizes, target, at_least, not_all)
     if not sums or (best := min(sums, key=lambda total: (abs(total - target), total))) == 0:
         assert got == set()
     else:

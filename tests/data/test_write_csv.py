@@ -7,7 +7,7 @@ import pytest
 
 from scenelet.data.clips import Clip
 from scenelet.data.load import load_table
-from scenelet.data.write_csv import CLIPS, write_listing
+from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import DataError
 
 
@@ -18,20 +18,20 @@ def test_the_table_holds_what_was_given(tmp_path: Path, monkeypatch: pytest.Monk
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "run").mkdir()
-    root = write_listing(tmp_path / "run", paths, ["sea, far", "rain"], ["1", "2"])
+    root = write_clip_csv(tmp_path / "run", paths, ["sea, far", "rain"], ["1", "2"])
     assert root == tmp_path / "data"
     table = load_table(tmp_path / "run" / CLIPS, root)
     assert table.clips == (
         Clip(root / 'a/"z".wav', 'a/"z".wav', "rain", "2", split="train"),
         Clip(root / "b/x, y.wav", "b/x, y.wav", "sea, far", "1", split="train"),
     )
-    write_listing(tmp_path / "run", paths, ["sea", "rain"], None)
+    write_clip_csv(tmp_path / "run", paths, ["sea", "rain"], None)
     assert [clip.group for clip in load_table(tmp_path / "run" / CLIPS, root).clips] == ['a/"z".wav', "b/x, y.wav"]
 
 
 def test_recordings_of_one_folder_are_named_by_it(tmp_path: Path) -> None:
     """As a table in that folder names them, so that cached features are found again."""
-    assert write_listing(tmp_path, [tmp_path / "audio" / "a.wav"], ["x"], None) == tmp_path / "audio"
+    assert write_clip_csv(tmp_path, [tmp_path / "audio" / "a.wav"], ["x"], None) == tmp_path / "audio"
     assert (tmp_path / CLIPS).read_text() == "filename,label,split\na.wav,x,train\n"
 
 
@@ -49,6 +49,6 @@ def test_recordings_of_one_folder_are_named_by_it(tmp_path: Path) -> None:
 )
 def test_what_would_not_come_back_is_refused(path: str, label: str, group: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=words) as caught:
-        write_listing(tmp_path, [Path("first.wav"), Path(path)], ["x", label], ["g", group])
+        write_clip_csv(tmp_path, [Path("first.wav"), Path(path)], ["x", label], ["g", group])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / CLIPS).exists()

@@ -20,8 +20,10 @@ WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(enc
 def test_python_blocks_run(
     page: Path, examples: Path, recordings: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = functools.partial(scenes.make_scenes, clips_per_place=1, train_places=2, test_places=1, seconds=0.5)
-    monkeypatch.setattr(scenes, "make_scenes", few)  # as many as the page says take too long
+    few = functools.partial(
+        scenes.write_synthetic_dataset, clips_per_place=1, train_places=2, test_places=1, seconds=0.5
+    )
+    monkeypatch.setattr(scenes, "write_synthetic_dataset", few)  # as many as the page says take too long
     if page.name == "deploy.md":  # what its commands export
         model = load("model.scn").model
         (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
@@ -31,7 +33,7 @@ def test_python_blocks_run(
         (examples / "archive.csv").write_text("\n".join(["path", *listed]) + "\n")
         bulk.predict("model.scn", "archive.csv", "results", workers=1)
         model = load("model.scn").model
-        bulk.features(model.features, model.window, "archive.csv", "features", workers=1)
+        bulk.extract(model.features, model.window, "archive.csv", "features", workers=1)
     blocks = list(Sybil([PythonCodeBlockParser()]).parse(page).examples())
     assert len(blocks) == page.read_text(encoding="utf-8").count("```python")
     for block in blocks:

@@ -17,7 +17,7 @@ from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.report import ClipResult, write_report
 from scenelet.evaluation.report_page import Shown, figure_files, report_page
 from scenelet.inference.classifier import Classifier
-from scenelet.model.file import write
+from scenelet.model.file import write_model
 from scenelet.model.summary import describe
 
 LABELS = ("</script><script>fail()</script>", "a \"b\" 'c' & 100 % #1", "{{ 7 * 7 }}{% raw %}${fail()}")
@@ -49,7 +49,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     root = tmp_path_factory.mktemp("hostile")
     (root / "recordings #1").mkdir()
     model = changed(tiny_model(), labels=LABELS)
-    write(model, root / "m.scn")
+    write_model(model, root / "m.scn")
     classifier = Classifier(model, threads=1)
     rng = np.random.default_rng(5)
     results = []

@@ -9,7 +9,7 @@ from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score
 
 from scenelet.data.clips import Clip
-from scenelet.evaluation.by_city import city_figures, city_rows, figures
+from scenelet.evaluation.by_city import city_figures, city_rows, subset_figures
 from scenelet.evaluation.report import ClipResult, report_table
 
 LABELS = ("indoor", "outdoor", "transportation")
@@ -29,7 +29,7 @@ def results(city: str | None, skill: float, clips: int = 60) -> list[ClipResult]
 
 def test_figures_have_intervals_round_them() -> None:
     own = results("oslo", 0.8)
-    report = figures(own, LABELS)
+    report = subset_figures(own, LABELS)
     truth = [LABELS.index(result.clip.label) for result in own]
     assert report["macro_accuracy"] == pytest.approx(
         balanced_accuracy_score(truth, [LABELS.index(result.label) for result in own])
@@ -55,7 +55,7 @@ def test_seen_and_unseen_cities_and_the_clips_in_no_split() -> None:
     names = [name for name, _ in city_rows(report)]
     assert names[0] == "milan (unseen)"
     assert names[-2:] == ["all unseen cities", "unseen, with the clips in no split"]
-    whole = figures(measured, LABELS) | report
+    whole = subset_figures(measured, LABELS) | report
     console = Console(width=160, file=io.StringIO())
     console.print(report_table(whole, city_rows(report)))
     text = console.file.getvalue()

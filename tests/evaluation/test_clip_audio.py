@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from scenelet.evaluation.clip_audio import EMBED_SECONDS, link, sound_of
+from scenelet.evaluation.clip_audio import EMBED_SECONDS, link, player_source
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_link_into_the_pages_own_folder_has_no_scheme(tmp_path: Path) -> None:
 
 
 def test_no_sound(tmp_path: Path) -> None:
-    assert sound_of(tmp_path / "a.wav", tmp_path / "page.html", "none", 0.0).url == ""
+    assert player_source(tmp_path / "a.wav", tmp_path / "page.html", "none", 0.0).url == ""
 
 
 def decoded(url: str) -> tuple[np.ndarray, int]:
@@ -47,7 +47,7 @@ def decoded(url: str) -> tuple[np.ndarray, int]:
 def test_a_short_recording_is_embedded_whole_bit_by_bit(tmp_path: Path, rng: np.random.Generator) -> None:
     samples = rng.integers(-30000, 30000, (4000, 2)).astype(np.int16)
     soundfile.write(tmp_path / "a.wav", samples, 8000)
-    sound = sound_of(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0)
+    sound = player_source(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0)
     assert (sound.start, sound.seconds) == (0.0, 0.5)
     found, rate = decoded(sound.url)
     assert rate == 8000
@@ -59,7 +59,7 @@ def test_of_a_long_recording_a_piece_is_embedded(tmp_path: Path) -> None:
     samples = (np.arange(100 * rate) // rate * 100).astype(np.int16)  # each second has its number
     soundfile.write(tmp_path / "a.wav", samples, rate)
     for begin, seconds in ((0.0, EMBED_SECONDS), (68.0, EMBED_SECONDS), (90.0, 10.0)):
-        sound = sound_of(tmp_path / "a.wav", tmp_path / "page.html", "embed", begin)
+        sound = player_source(tmp_path / "a.wav", tmp_path / "page.html", "embed", begin)
         assert (sound.start, sound.seconds) == (begin, seconds)
         found, _ = decoded(sound.url)
         start = int(begin * rate)
@@ -69,6 +69,6 @@ def test_of_a_long_recording_a_piece_is_embedded(tmp_path: Path) -> None:
 def test_high_rates_are_resampled(tmp_path: Path) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(96000) / 96000)
     soundfile.write(tmp_path / "a.wav", tone, 96000)
-    found, rate = decoded(sound_of(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0).url)
+    found, rate = decoded(player_source(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0).url)
     assert (rate, found.shape) == (48000, (48000, 1))
     assert np.abs(np.fft.rfft(found[:, 0])).argmax() == 1000

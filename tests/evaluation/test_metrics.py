@@ -54,7 +54,7 @@ def test_rows_of_the_confusion_are_the_truth() -> None:
 
 def test_summary_with_an_absent_class_is_plain_json() -> None:
     probabilities = np.array([[0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], np.float32)
-    got = metrics.summary([0, 1, 1], probabilities, ["a", "b", "c"])
+    got = metrics.classification_report([0, 1, 1], probabilities, ["a", "b", "c"])
     assert json.loads(json.dumps(got, allow_nan=False)) == got
     assert got["clips"] == 3
     assert got["accuracy"] == pytest.approx(2 / 3)
@@ -85,7 +85,7 @@ def test_summary_with_an_absent_class_is_plain_json() -> None:
 )
 def test_refused(targets: list[int], probabilities: list[list[float]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        metrics.summary(targets, probabilities, ["a", "b"])
+        metrics.classification_report(targets, probabilities, ["a", "b"])
 
 
 def test_reliability_by_hand() -> None:

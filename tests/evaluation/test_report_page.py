@@ -12,10 +12,10 @@ import pytest
 
 from helpers.example_report import made_report, made_results
 from helpers.tiny_model import tiny_model
-from scenelet.errors import printable
-from scenelet.evaluation.listening_page import choose, strongest_windows
+from scenelet.errors import escape_unprintable
+from scenelet.evaluation.listening_page import select_clips, strongest_windows
 from scenelet.evaluation.report_page import Shown, figure_files, report_page
-from scenelet.model.file import write
+from scenelet.model.file import write_model
 from scenelet.model.summary import describe
 
 LABELS = ("indoor", "outdoor", "transportation")
@@ -54,7 +54,7 @@ def test_no_name_becomes_markup(page: Reader, hostile: object) -> None:
     assert "img" not in page.tags
     assert page.handlers == []
     shown = [result for i, result in enumerate(hostile.results) if i in hostile.anchors]
-    names = {printable(result.clip.name) for result in shown} | {result.clip.label for result in shown}
+    names = {escape_unprintable(result.clip.name) for result in shown} | {result.clip.label for result in shown}
     assert {result.clip.label for result in shown} == set(hostile.report["labels"])
     assert {name for name in names if name not in page.text} == set()
 
@@ -90,7 +90,7 @@ def test_worst_groups_link_to_their_clips(hostile: object) -> None:
 def test_figures_of_the_page_are_those_of_the_data(tmp_path: Path) -> None:
     results = made_results(LABELS)
     report = made_report(results, LABELS)
-    write(tiny_model(), tmp_path / "m.scn")
+    write_model(tiny_model(), tmp_path / "m.scn")
     model = describe(tmp_path / "m.scn")
     figures = figure_files(report, [])
     assert set(figures) == {"confusion.svg", "classes.svg", "reliability.svg"}
@@ -154,7 +154,7 @@ def test_numbers_in_the_drawings() -> None:
 
 def test_the_listed_clips(hostile: object) -> None:
     results = made_results(LABELS, seed=1)
-    mistakes, unsure = choose(results, 5)
+    mistakes, unsure = select_clips(results, 5)
     assert len(mistakes) == len(unsure) == 5
     assert not set(mistakes) & set(unsure)
     shares = [max(results[i].probabilities) for i in mistakes]

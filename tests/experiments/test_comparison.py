@@ -10,10 +10,10 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
-from scenelet.experiments.comparison import RowResult, compare, macro_accuracy, stated
-from scenelet.experiments.report import markdown, require_same, write_comparison, write_plot
-from scenelet.experiments.results import CellResult, ClipOutcome
-from scenelet.experiments.systems import PaperFigures, Row, SystemTable
+from scenelet.experiments.comparison import RowResult, compare, macro_accuracy, summarize_settings
+from scenelet.experiments.report import check_same_results, markdown, write_comparison, write_plot
+from scenelet.experiments.results import ClipOutcome, TrialResult
+from scenelet.experiments.systems import PaperFigures, System, SystemTable
 
 CONFIG = RunConfig(seed=3, precision="fp32")
 LABELS = ("indoor", "outdoor", "transportation")
@@ -23,15 +23,15 @@ SYSTEMS = SystemTable(
     paper_clips=4185,
     paper_data="DCASE 2020 Task 1B",
     rows=(
-        Row(
+        System(
             name="old", paper=PaperFigures(accuracy=98.0, per_class=(97.8, 97.4, 98.9), parameters="601K", size="9 KB")
         ),
-        Row(name="new"),
+        System(name="new"),
     ),
 )
 
 
-def cell(held_out: str, seed: int, skill: float, clips: int = 60) -> CellResult:
+def cell(held_out: str, seed: int, skill: float, clips: int = 60) -> TrialResult:
     """Answers that are right with a chance of about `skill`; groups of three clips."""
     rng = np.random.default_rng([int(held_out or 0), seed, int(100 * skill)])
     outcomes = []
@@ -45,7 +45,7 @@ def cell(held_out: str, seed: int, skill: float, clips: int = 60) -> CellResult:
             name=f"{held_out}-{i}.wav", label=LABELS[i % 3], group=group, city=None, probabilities=tuple(scores)
         )
         outcomes.append(outcome)
-    return CellResult(
+    return TrialResult(
         held_out=held_out,
         seed=seed,
         labels=LABELS,
@@ -164,19 +164,19 @@ def test_the_table_says_what_noise_is() -> None:
 
 
 def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -> None:
-    settings = {row.name: stated(CONFIG) for row in SYSTEMS.rows}
-    require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
+    settings = {row.name: summarize_settings(CONFIG) for row in SYSTEMS.rows}
+    check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings)
     write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "small", False), results())
-    require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
+    check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings)
     with pytest.raises(UsageError, match="is of other data"):
-        require_same(tmp_path, "it", SYSTEMS.title, "more data", settings)
+        check_same_results(tmp_path, "it", SYSTEMS.title, "more data", settings)
     with pytest.raises(UsageError, match=r"is another table \(Two systems\)"):
-        require_same(tmp_path, "it", "Three systems", "data", settings)
+        check_same_results(tmp_path, "it", "Three systems", "data", settings)
     with pytest.raises(UsageError, match="is of another table or budget of this name"):
-        require_same(tmp_path, "it", SYSTEMS.title, "data", settings | {"new": {"select": "validation"}})
+        check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings | {"new": {"select": "validation"}})
     (tmp_path / "it.json").write_text("[1]")
     with pytest.raises(UsageError, match="not a table of systems"):
-        require_same(tmp_path, "it", SYSTEMS.title, "data", settings)
+        check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings)
 
 
 def test_it_says_what_it_was_made_with() -> None:

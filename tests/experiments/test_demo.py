@@ -7,10 +7,10 @@ import pytest
 
 from scenelet.cli.demo import answer_line
 from scenelet.config.recipes import load_recipe
-from scenelet.data.synthetic.dataset import make_scenes
+from scenelet.data.synthetic.dataset import write_synthetic_dataset
 from scenelet.errors import RunError
 from scenelet.experiments import demo as demos
-from scenelet.experiments.plan import require_demo
+from scenelet.experiments.plan import check_demo_folder
 from scenelet.inference.classifier import Prediction
 
 
@@ -21,9 +21,9 @@ def test_an_answer_is_a_line_with_its_three_best() -> None:
 
 
 def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = functools.partial(make_scenes, clips_per_place=1, train_places=4, test_places=2, seconds=0.5)
+    few = functools.partial(write_synthetic_dataset, clips_per_place=1, train_places=4, test_places=2, seconds=0.5)
     quick = ["schedule.epochs=2", "prune.epochs=1", "network.width=8", "window.seconds=0.5"]
-    monkeypatch.setattr(demos, "make_scenes", few)
+    monkeypatch.setattr(demos, "write_synthetic_dataset", few)
     monkeypatch.setattr(demos, "load_recipe", lambda name, changes: load_recipe(name, [*changes, *quick]))
     compress = demos.compress
     monkeypatch.setattr(demos, "compress", interrupted)
@@ -39,7 +39,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "demo" / "report" / "report.json").is_file()
     assert '"made": true' in (tmp_path / "demo" / "report" / "report.json").read_text()
     with pytest.raises(RunError, match="exists already"):
-        require_demo(tmp_path / "demo")
+        check_demo_folder(tmp_path / "demo")
 
 
 def interrupted(*_: object, **__: object) -> None:

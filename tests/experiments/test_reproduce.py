@@ -11,8 +11,8 @@ from scenelet.data.load import load_table
 from scenelet.errors import DataError, UsageError
 from scenelet.experiments import store as grid
 from scenelet.experiments.reproduce import reproduce
-from scenelet.experiments.store import Store, cell_of
-from scenelet.experiments.systems import SystemTable, load_table_of_systems
+from scenelet.experiments.store import Store, make_trial
+from scenelet.experiments.systems import SystemTable, load_systems
 from scenelet.training.run_record import DataRecord
 
 
@@ -80,14 +80,14 @@ def test_what_a_key_depends_on(tone_set: Path, tmp_path: Path) -> None:
     """On settings that are not at their defaults, so that a version with more of them finds old cells; and on clips."""
     root = tmp_path / "tones"
     shutil.copytree(tone_set.parent, root)
-    systems = load_table_of_systems("table4")
+    systems = load_systems("table4")
     source = DataRecord(path=str(root / "tones.csv"))
 
     def key(row: str = "Ours", seed: int = 0, fold: str = "1") -> Path:
         store = Store(tmp_path, source, load_table(root / "tones.csv"))
-        return store.run_folder(cell_of(systems, row, "small", fold, seed))
+        return store.run_folder(make_trial(systems, row, "small", fold, seed))
 
-    assert "hop_seconds" not in grid._settings(cell_of(systems, "Ours", "small").config)["window"]
+    assert "hop_seconds" not in grid._settings(make_trial(systems, "Ours", "small").config)["window"]
     same = key()
     assert key() == same
     assert len({same, key("Ours + CBLoss"), key(seed=1), key(fold="2")}) == 4

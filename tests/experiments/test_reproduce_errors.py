@@ -11,8 +11,8 @@ import pytest
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, RunError, UsageError
 from scenelet.experiments.reproduce import reproduce
-from scenelet.experiments.results import CellResult
-from scenelet.experiments.store import Cell, Store, cell_of
+from scenelet.experiments.results import TrialResult
+from scenelet.experiments.store import Store, Trial, make_trial
 from scenelet.experiments.systems import SystemTable
 from scenelet.training.run_record import DataRecord
 
@@ -106,7 +106,7 @@ def test_a_training_that_diverges_does_not_stop_the_others(
 ) -> None:
     compute = Store.compute
 
-    def one_fails(self: Store, cell: Cell, description: str) -> CellResult:
+    def one_fails(self: Store, cell: Trial, description: str) -> TrialResult:
         if cell.row == "CP-ResNet(ch64)":
             raise RunError("epoch 2: training diverged")
         return compute(self, cell, description)
@@ -126,13 +126,13 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(
 ) -> None:
     out, order = tmp_path / "out", []
     store = Store(out, DataRecord(path=str(tone_set)), load_table(tone_set))
-    first = cell_of(two_rows, "CP-ResNet(ch64)", budget, "1")
+    first = make_trial(two_rows, "CP-ResNet(ch64)", budget, "1")
     (out / "locks").mkdir(parents=True)
     lock = filelock.FileLock(out / "locks" / store.run_folder(first).name)
     lock.acquire()
     compute = Store.compute
 
-    def release_after_the_other(self: Store, cell: Cell, description: str) -> CellResult:
+    def release_after_the_other(self: Store, cell: Trial, description: str) -> TrialResult:
         order.append(cell.row)
         lock.release()
         return compute(self, cell, description)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from scenelet.experiments.results import CellResult, ClipOutcome
-from scenelet.experiments.selection import choose
+from scenelet.experiments.results import ClipOutcome, TrialResult
+from scenelet.experiments.selection import select_system
 
 LABELS = ("a", "b")
 
 
-def cell(held_out: str, right: dict[str, int], sure: float = 0.9, each: int = 4) -> CellResult:
+def cell(held_out: str, right: dict[str, int], sure: float = 0.9, each: int = 4) -> TrialResult:
     """A cell of `each` clips a fold, half of each class, of which so many of a fold are answered right."""
     clips = []
     for fold in held_out.split("+"):
@@ -25,7 +25,7 @@ def cell(held_out: str, right: dict[str, int], sure: float = 0.9, each: int = 4)
                     probabilities=(sure, 1 - sure) if answer == 0 else (1 - sure, sure),
                 )
             )
-    return CellResult(
+    return TrialResult(
         held_out=held_out,
         seed=0,
         labels=LABELS,
@@ -49,7 +49,7 @@ def test_a_folds_own_clips_have_no_say() -> None:
             cell("3+1", {"3": 4, "1": 0}),
         ],
     }
-    choices = {choice["fold"]: choice for choice in choose(rows)}
+    choices = {choice["fold"]: choice for choice in select_system(rows)}
     assert choices["1"]["chosen"] == "good on 2 and 3"
     assert choices["1"]["clips"] == 8
     scores = choices["1"]["scores"]
@@ -63,28 +63,32 @@ def test_a_folds_own_clips_have_no_say() -> None:
 
 def test_of_rows_alike_the_surer_one() -> None:
     rows = {"unsure": [cell("1+2", {"1": 4, "2": 4}, sure=0.6)], "sure": [cell("1+2", {"1": 4, "2": 4}, sure=0.9)]}
-    assert [choice["chosen"] for choice in choose(rows)] == ["sure", "sure"]
+    assert [choice["chosen"] for choice in select_system(rows)] == ["sure", "sure"]
 
 
 def test_rows_that_lack_a_cell_are_named_and_left_out() -> None:
     whole = [cell("1+2", {"1": 2, "2": 2}), cell("2+3", {"2": 2, "3": 2})]
     rows = {"whole": whole, "half": [cell("1+2", {"1": 4, "2": 4})], "none": []}
-    choices = {choice["fold"]: choice for choice in choose(rows)}
+    choices = {choice["fold"]: choice for choice in select_system(rows)}
     assert (choices["1"]["chosen"], choices["1"]["left_out"]) == ("half", ["none"])
     assert (choices["2"]["chosen"], choices["2"]["left_out"]) == ("whole", ["half", "none"])
     apart = {"a": [cell("1+2", {"1": 4, "2": 4})], "b": [cell("1+3", {"1": 4, "3": 4})]}
-    assert {choice["fold"] for choice in choose(apart)} == {"2", "3"}  # nothing to compare for fold 1
+    assert {choice["fold"] for choice in select_system(apart)} == {"2", "3"}  # nothing to compare for fold 1
 
 
 def test_clips_are_counted_once_whatever_the_seeds() -> None:
     again = cell("1+2", {"1": 4, "2": 4}).model_copy(update={"seed": 1})
-    assert [choice["clips"] for choice in choose({"row": [cell("1+2", {"1": 4, "2": 0}), again]})] == [4, 4]
+    assert [choice["clips"] for choice in select_system({"row": [cell("1+2", {"1": 4, "2": 0}), again]})] == [4, 4]
 
 
 def test_single_folds_choose_nothing() -> None:
-    assert choose({"row": [cell("1", {"1": 2})]}) == []
-    assert choose({"row": []}) == []
+    assert select_system({"row": [cell("1", {"1": 2})]}) == []
+    assert select_system({"row": []}) == []
     named = cell("1", {"1": 2})
     clips = tuple(clip.model_copy(update={"fold": "a+b"}) for clip in named.clips)
-    assert choose({"row": [named.model_copy(update={"held_out": "a+b", "clips": clips})]}) == []  # one fold's own name
-    assert choose({"row": [cell("1+2", {"1": 4, "2": 4}).model_copy(update={"held_out": "oslo"})]}) == []  # a city
+    assert (
+        select_system({"row": [named.model_copy(update={"held_out": "a+b", "clips": clips})]}) == []
+    )  # one fold's own name
+    assert (
+        select_system({"row": [cell("1+2", {"1": 4, "2": 4}).model_copy(update={"held_out": "oslo"})]}) == []
+    )  # a city

@@ -8,7 +8,7 @@ import torch
 from scenelet.config import RunConfig
 from scenelet.config.recipes import list_recipes, load_recipe
 from scenelet.errors import UsageError
-from scenelet.experiments.systems import list_tables, load_table_of_systems
+from scenelet.experiments.systems import list_tables, load_systems
 from scenelet.training.run_record import build_network
 
 BUDGETS = ("small", "paper")
@@ -16,7 +16,7 @@ PAPERS = ("ablation", "imbalance", "table3", "table4")
 
 
 def rows(name: str, budget: str) -> dict[str, RunConfig]:
-    table = load_table_of_systems(name)
+    table = load_systems(name)
     return {row.name: table.config(row, budget) for row in table.rows}
 
 
@@ -28,7 +28,7 @@ def parameters(config: RunConfig, classes: int) -> int:
 def test_the_tables_there_are() -> None:
     assert list_tables() == ["ablation", "best", "imbalance", "sizes", "table3", "table4"]
     with pytest.raises(UsageError, match="did you mean 'table3'"):
-        load_table_of_systems("table33")
+        load_systems("table33")
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -56,7 +56,7 @@ def test_no_budget_changes_what_a_name_means(budget: str) -> None:
     assert mixing["FreqMix alone"] == ("one_of", False, True, False)
     assert mixing["FreqMix or CutMix"] == ("one_of", False, True, True)
     first = ablation["N=3, S=2, affine all, Mixup or FreqMix (centre)"]
-    assert mixing[load_table_of_systems("ablation").reference] == ("one_of", True, True, False)
+    assert mixing[load_systems("ablation").reference] == ("one_of", True, True, False)
     assert (first.network.repeats, first.network.sub_bands, first.network.affine, first.network.shared) == (
         3,
         2,
@@ -128,20 +128,20 @@ def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
 
 
 def test_the_rows_of_the_best_are_the_whole_recipe() -> None:
-    table, configs = load_table_of_systems("best"), rows("best", "fast")
+    table, configs = load_systems("best"), rows("best", "fast")
     assert configs["dense"] == configs[".scn"] == load_recipe("best")
     assert [table.fine_tuned(row) for row in table.rows] == [False, True]
 
 
 def test_another_reference() -> None:
-    table = load_table_of_systems("table3")
+    table = load_systems("table3")
     assert table.against("Shared-ResNet(N=3)").reference == "Shared-ResNet(N=3)"
     with pytest.raises(UsageError, match="did you mean 'Shared-ResNet"):
         table.against("Shared-ResNet(N=2)")
 
 
 def test_an_unknown_budget() -> None:
-    table = load_table_of_systems("table3")
+    table = load_systems("table3")
     with pytest.raises(UsageError, match=r"no recipe is named 'smal'; there are .*; did you mean 'small'"):
         table.config(table.rows[0], "smal")
 
@@ -163,7 +163,7 @@ settings.network = { width = 96 }
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)
-    table = load_table_of_systems(str(path))
+    table = load_systems(str(path))
     assert [table.config(row, "small").network.width for row in table.rows] == [64, 96]
     assert [table.fine_tuned(row) for row in table.rows] == [False, True]
 
@@ -185,6 +185,6 @@ def test_a_flaw_in_a_table_is_named(old: str, new: str, words: str, tmp_path: Pa
     path = tmp_path / "mine.toml"
     path.write_text(OWN.replace(old, new, 1))
     with pytest.raises(UsageError, match=words):
-        load_table_of_systems(str(path))
+        load_systems(str(path))
     with pytest.raises(UsageError, match="no such file"):
-        load_table_of_systems(str(tmp_path / "none.toml"))
+        load_systems(str(tmp_path / "none.toml"))

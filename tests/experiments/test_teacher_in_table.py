@@ -9,11 +9,11 @@ import torch
 from scenelet.data.load import load_table
 from scenelet.errors import UsageError
 from scenelet.experiments.reproduce import reproduce
-from scenelet.experiments.store import Cell, Store, cell_of
-from scenelet.experiments.systems import load_table_of_systems
+from scenelet.experiments.store import Store, Trial, make_trial
+from scenelet.experiments.systems import load_systems
 from scenelet.training import run_record as runs
 from scenelet.training.run_record import DataRecord
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 BUDGET = """
 base = "small"
@@ -51,21 +51,21 @@ def grid(
 
     def count(data: Path, run: Path, *arguments: Any, **options: Any) -> dict[str, Any]:
         trained.append((run.name, options["teacher"]))
-        return fit(data, run, *arguments, **options)
+        return train(data, run, *arguments, **options)
 
     (folder / "mine.toml").write_text(TABLE)
     (folder / "tiny.toml").write_text(BUDGET)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scenelet.experiments.store.fit", count)
+        patch.setattr("scenelet.experiments.store.train", count)
         compared = reproduce(
             str(folder / "mine.toml"), tone_set, folder / "out", budget=str(folder / "tiny.toml"), folds=["1"]
         )
     return compared, folder, trained
 
 
-def cells(folder: Path, seed: int = 0, fold: str = "1") -> dict[str, Cell]:
-    systems = load_table_of_systems(str(folder / "mine.toml"))
-    return {row.name: cell_of(systems, row.name, str(folder / "tiny.toml"), fold, seed) for row in systems.rows}
+def cells(folder: Path, seed: int = 0, fold: str = "1") -> dict[str, Trial]:
+    systems = load_systems(str(folder / "mine.toml"))
+    return {row.name: make_trial(systems, row.name, str(folder / "tiny.toml"), fold, seed) for row in systems.rows}
 
 
 def runs_of(tone_set: Path, folder: Path, **which: Any) -> dict[str, Path]:
@@ -135,10 +135,10 @@ def test_a_students_key_depends_on_its_teachers_settings(tone_set: Path, table: 
 def test_a_teacher_that_is_no_other_row_is_refused(name: str, table: Path) -> None:
     table.write_text(TABLE.replace('teacher = "wide"', f'teacher = "{name}"'))
     with pytest.raises(UsageError, match=f"row 'taught': its teacher '{name}' is no other row"):
-        load_table_of_systems(str(table))
+        load_systems(str(table))
 
 
 def test_rows_that_teach_each_other_are_refused(table: Path) -> None:
     table.write_text(TABLE.replace('name = "wide"', 'name = "wide"\nteacher = "taught"'))
     with pytest.raises(UsageError, match="teach"):
-        load_table_of_systems(str(table))
+        load_systems(str(table))

@@ -16,9 +16,9 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.export.c_header import c_header, constant_bytes
 from scenelet.inference.classifier import Classifier
 from scenelet.model.scene_model import SceneModel
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import SubSpectralNorm
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "microcontroller" / "reference.c"
 COMPILER = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
@@ -117,7 +117,9 @@ def broadcasted_model() -> SceneModel:
     bands = torch.linspace(-50, -30, 64), torch.linspace(8, 12, 64)
     features = FeatureConfig(sample_rate=8000, channels="mono", n_fft=512, hop_length=160, n_mels=64)
     labels = ("indoor", "outdoor", "transportation")
-    return pack(Standardised(network, *bands).eval(), labels, features, WindowConfig(seconds=0.2), dtype="fp32")
+    return to_scene_model(
+        StandardizedNetwork(network, *bands).eval(), labels, features, WindowConfig(seconds=0.2), dtype="fp32"
+    )
 
 
 @needs_a_compiler

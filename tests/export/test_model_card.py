@@ -7,7 +7,7 @@ import pytest
 
 from helpers.tiny_model import changed, tiny_model
 from scenelet import __version__
-from scenelet.export.model_card import card
+from scenelet.export.model_card import model_card
 from scenelet.model.costs import macs
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
@@ -40,7 +40,7 @@ HOSTILE = {
 
 
 def lines_of(model: SceneModel) -> list[str]:
-    return card(model, "my model", 4321).splitlines()
+    return model_card(model, "my model", 4321).splitlines()
 
 
 def part(lines: list[str], heading: str) -> list[str]:
@@ -70,8 +70,8 @@ def test_every_size_rule_has_its_row() -> None:
     model = tiny_model()
     under = part(lines_of(model), "## Size")
     rows = {cells(row)[0]: cells(row)[1:] for row in under if row.startswith("| ") and not row.startswith("| counted")}
-    counted = sizes(model, 4321)
-    assert rows == {rule: [f"{counted[rule]:,}", what] for rule, (_, what) in SIZE_RULES.items()}
+    pluralize = sizes(model, 4321)
+    assert rows == {rule: [f"{pluralize[rule]:,}", what] for rule, (_, what) in SIZE_RULES.items()}
     assert rows["disk"][0] == "4,321"
     costs = f"{macs(model.nodes, model.array_shapes, model.input_shape) / 0.2 / 1e6:,.1f} M multiply-accumulates"
     for piece in (f"{model.counts.parameters:,} parameters", f"{model.counts.parameters_kept:,} kept", costs):
@@ -110,8 +110,8 @@ def test_a_model_that_was_not_measured_says_so(results: dict[str, Any]) -> None:
 
 def test_data_are_named_and_counted() -> None:
     (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## Data")
-    counted = "indoor 1000, outdoor 200, transportation 34"
-    assert said == f"TAU 2020 Mobile, folder x. It learnt from 1,234 clips ({counted})."
+    pluralize = "indoor 1000, outdoor 200, transportation 34"
+    assert said == f"TAU 2020 Mobile, folder x. It learnt from 1,234 clips ({pluralize})."
     (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"made": True})), "## Data")
     assert said.endswith(" The recordings are synthetic.")
     assert part(lines_of(changed(tiny_model(), provenance={})), "## Data") == ["Not known."]
@@ -148,7 +148,7 @@ def test_how_it_was_made_is_told_in_words() -> None:
 
 
 def test_the_file_s_name_is_text_too() -> None:
-    first = card(tiny_model(), "a\n# b <i>|", 1).splitlines()[0]
+    first = model_card(tiny_model(), "a\n# b <i>|", 1).splitlines()[0]
     assert first == "# a # b &lt;i>&#124;"
 
 
@@ -185,9 +185,9 @@ def test_no_text_of_a_model_breaks_the_card(where: str, text: str, escaped: str)
         "key": {"provenance": PROVENANCE | {"network": {text: "value"}}},
         "side": {"results": {"compressed": {text: FIGURES}}},
     }
-    lines = card(changed(model, **changes[where]), "my model", 4321).split("\n")
+    lines = model_card(changed(model, **changes[where]), "my model", 4321).split("\n")
     assert_sound(lines)
     assert_sound(lines_of(model))
     assert escaped in "\n".join(lines)
     assert escaped not in "\n".join(lines_of(model))
-    assert len(lines) == len(card(model, "my model", 4321).split("\n"))
+    assert len(lines) == len(model_card(model, "my model", 4321).split("\n"))

@@ -13,12 +13,12 @@ import pytest
 
 from helpers.tiny_model import FEATURES, WINDOW, changed, model_of, random_network, tiny_model
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError
 from scenelet.export import onnx_file
 from scenelet.export import onnx_int8 as int8_activations
-from scenelet.export.onnx_file import Agreement, agreements, made_windows, onnx_bytes, run_onnxruntime
+from scenelet.export.onnx_file import RuntimeCheck, compare_runtimes, onnx_bytes, run_onnxruntime, synthetic_windows
 from scenelet.export.onnx_int8 import calibrate, int8_bytes
 from scenelet.inference.classifier import Classifier
 from scenelet.model.scene_model import SceneModel
@@ -77,14 +77,14 @@ def test_every_runtime_agrees_with_the_model_file_and_with_no_other(
     model: SceneModel, kind: onnx_file.GraphInput
 ) -> None:
     classifier = Classifier(model, threads=1)
-    found = agreements(onnx_bytes(model, kind), classifier, kind)
+    found = compare_runtimes(onnx_bytes(model, kind), classifier, kind)
     assert [one.runtime for one in found] == ["ONNX Runtime", *(["OpenVINO"] if find_spec("openvino") else [])]
     for one in found:
-        assert one.refusal == ""
+        assert one.error == ""
         assert one.largest_difference is not None
         assert one.largest_difference < 1e-5
     other = onnx_bytes(changed(tiny_model(1), features=model.features, window=model.window), kind)
-    for one in agreements(other, classifier, kind):
+    for one in compare_runtimes(other, classifier, kind):
         assert one.largest_difference > 0.1
         assert one.windows == 4
         assert one.other_labels > 0
@@ -92,7 +92,7 @@ def test_every_runtime_agrees_with_the_model_file_and_with_no_other(
 
 def test_a_graph_that_left_silent_ends_alone_would_be_seen() -> None:
     forgot = onnx_bytes(MODELS["stereo"], "waveform")
-    found = agreements(forgot, Classifier(MODELS["silent ends filled"], threads=1), "waveform")
+    found = compare_runtimes(forgot, Classifier(MODELS["silent ends filled"], threads=1), "waveform")
     assert all(one.largest_difference > 1e-3 for one in found)
 
 
@@ -101,18 +101,18 @@ def test_a_runtime_that_refuses_the_file_is_told_in_one_line(monkeypatch: pytest
         raise RuntimeError("Check failed at x.cpp:1\n\nno such operation: STFT\n")
 
     monkeypatch.setattr(onnx_file, "_runtimes", lambda: {"Some": refuse, "ONNX Runtime": run_onnxruntime})
-    refused, ran = agreements(onnx_bytes(tiny_model(), "log-mel"), Classifier(tiny_model(), threads=1), "log-mel")
-    assert refused == Agreement("Some", None, refusal="no such operation: STFT")
+    refused, ran = compare_runtimes(onnx_bytes(tiny_model(), "log-mel"), Classifier(tiny_model(), threads=1), "log-mel")
+    assert refused == RuntimeCheck("Some", None, error="no such operation: STFT")
     assert ran.largest_difference is not None
 
 
 def test_made_windows_sound_from_end_to_end_and_between_silent_ends() -> None:
-    windows = made_windows(tiny_model(), "waveform")
+    windows = synthetic_windows(tiny_model(), "waveform")
     assert all(window.shape == (2, 1600) and window.dtype == np.float32 for window in windows)
     silent = [not window[:, :320].any() and not window[:, 800:].any() for window in windows]
     assert {True, False} == set(silent)
     assert all(np.isfinite(window).all() and window.any() for window in windows)
-    heard = made_windows(tiny_model(), "log-mel")
+    heard = synthetic_windows(tiny_model(), "log-mel")
     assert len(heard) == len(windows)
     for log_mel, window in zip(heard, windows, strict=True):
         np.testing.assert_array_equal(log_mel, LogMel(FEATURES)(window))
@@ -126,13 +126,13 @@ def test_the_windows_compared_are_those_the_model_is_least_sure_of(monkeypatch: 
         return lambda windows: heard.append(windows) or classifier.probabilities(windows)
 
     monkeypatch.setattr(onnx_file, "_runtimes", lambda: {"Some": record})
-    (found,) = agreements(b"", classifier, "log-mel")
-    assert found == Agreement("Some", 0.0, 4)
+    (found,) = compare_runtimes(b"", classifier, "log-mel")
+    assert found == RuntimeCheck("Some", 0.0, 4)
 
     def sureness(windows: list[np.ndarray]) -> list[float]:
         return sorted(float(classifier.probabilities(one).max()) for one in windows)
 
-    all_of_them = sureness([one[None] for one in made_windows(tiny_model(), "log-mel")])
+    all_of_them = sureness([one[None] for one in synthetic_windows(tiny_model(), "log-mel")])
     assert sureness(heard) == all_of_them[:4]
     assert all_of_them[-1] > all_of_them[3]
 
@@ -217,7 +217,9 @@ def test_calibration_windows_are_what_the_network_hears_of_the_recordings(record
     model = tiny_model()
     found = calibrate(model, recordings)
     expected = [
-        LogMel(model.features)(cut) for path in recordings for cut in file_windows(path, 8000, "stereo", model.window)
+        LogMel(model.features)(cut)
+        for path in recordings
+        for cut in windows_of_file(path, 8000, "stereo", model.window)
     ]
     assert len(expected) == 15
     kept_out = expected[4::5]

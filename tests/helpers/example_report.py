@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scenelet.data.clips import Clip
-from scenelet.evaluation.by_city import city_figures, figures
+from scenelet.evaluation.by_city import city_figures, subset_figures
 from scenelet.evaluation.by_group import group_rows, worst_groups
 from scenelet.evaluation.metrics import reliability
 from scenelet.evaluation.report import ClipResult
@@ -36,7 +36,7 @@ def made_report(results: list[ClipResult], labels: tuple[str, ...]) -> dict[str,
     targets = [labels.index(result.clip.label) for result in results]
     rows = group_rows(results)
     return {
-        **figures(results, labels),
+        **subset_figures(results, labels),
         **city_figures(results, [], ["oslo"], labels),
         "reliability": reliability(targets, [result.probabilities for result in results]),
         "worst_groups": worst_groups(rows),

@@ -12,10 +12,10 @@ from torch import Tensor, distributed, multiprocessing, nn
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.nn import fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.nn.sync_norm import average_running_statistics, synchronise
+from scenelet.nn.sync_norm import average_running_statistics, synchronize
 from scenelet.training.batches import clip_probabilities
-from scenelet.training.distributed import mean_over_devices, shared_probabilities
-from scenelet.training.ranks import Place
+from scenelet.training.distributed import all_reduce_mean, gather_probabilities
+from scenelet.training.ranks import Rank
 
 Results = list[dict[str, Tensor]]
 SIZE = (5, 6, 12, 7)
@@ -66,7 +66,7 @@ def steps(
         norm.bias.copy_(torch.rand(norm.bias.shape, generator=generator) - 0.5)
     dtype = {"float64": torch.float64, "bfloat16": torch.bfloat16}.get(path, torch.float32)
     norm.to(torch.promote_types(dtype, torch.float32))
-    synchronise(norm, joint)
+    synchronize(norm, joint)
     kept = fused.library
     if path == "uncompiled" or without:
         fused.library = lambda: None
@@ -113,11 +113,11 @@ def shared_validation(rank: int, folder: Path) -> None:
     """Probabilities of two and of five clips of two windows, shared out and alone; and the mean of the ranks."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(24, 3))
-    found = {"mean": mean_over_devices(torch.tensor(float(rank)))}
+    found = {"mean": all_reduce_mean(torch.tensor(float(rank)))}
     for clips in (2, 5):
         values = np.random.default_rng(0).standard_normal((2 * clips, 1, 4, 6)).astype(np.float16)
         features = ClipFeatures(values, 2 * np.arange(clips), np.full(clips, 2))
-        place = Place(rank, distributed.get_world_size())
-        found[str(clips)] = torch.from_numpy(shared_probabilities(network, features, place))
+        rank = Rank(rank, distributed.get_world_size())
+        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, rank))
         found[f"{clips} alone"] = torch.from_numpy(clip_probabilities(network, features))
     torch.save([found], folder / f"{rank}.pt")

@@ -12,8 +12,8 @@ import uvicorn
 
 from scenelet.inference.classifier import Classifier
 from scenelet.server.app import create_app
-from scenelet.server.auth import Callers
-from scenelet.server.limits import Limits
+from scenelet.server.auth import AccessPolicy
+from scenelet.server.limits import ServerLimits
 from scenelet.server.run import bind, server
 
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def running(
-    classifier: Classifier, name: str, limits: Limits | None = None, allowed: Callers | None = None
+    classifier: Classifier, name: str, limits: ServerLimits | None = None, allowed: AccessPolicy | None = None
 ) -> Iterator[str]:
     """Its address, while it runs."""
     socket = bind("127.0.0.1", 0)

@@ -89,7 +89,7 @@ def test_many_recordings_give_what_each_gives(classifier: Classifier, tmp_path: 
         soundfile.write(paths[-1], noise(2, n, seed=index).T, RATE, subtype="FLOAT")
     paths.insert(3, tmp_path / "missing.wav")
     several = Classifier(classifier.model, threads=threads)
-    found = list(several.predict_all(paths))
+    found = list(several.predict_many(paths))
     assert len(found) == len(paths)
     for path, prediction in zip(paths, found, strict=True):
         if isinstance(prediction, AudioError):
@@ -137,7 +137,7 @@ def test_overlapping_windows(classifier: Classifier) -> None:
     window = WindowConfig(seconds=0.2, hop_seconds=0.05)
     overlapping = Classifier(changed(classifier.model, window=window))
     samples = noise(2, 4000)
-    cuts = list(audio.array_windows(samples, RATE, RATE, "stereo", window))
+    cuts = list(audio.windows_of_array(samples, RATE, RATE, "stereo", window))
     log_mel = np.stack([LogMel(classifier.model.features)(cut) for cut in cuts])
     assert len(cuts) == window.count(4000, RATE) == 7
     expected = mean_probabilities(overlapping.probabilities(log_mel))
@@ -207,13 +207,13 @@ def test_copies_answer_the_same(classifier: Classifier) -> None:
 
 def test_a_copy_has_a_thread_a_core_of_its_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     pickled = pickle.dumps(Classifier(tiny_model()))
-    monkeypatch.setattr("scenelet.inference.classifier.cores", lambda: 3)
+    monkeypatch.setattr("scenelet.inference.classifier.cpu_count", lambda: 3)
     assert pickle.loads(pickled).threads == 3
 
 
 def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.scn"
-    modelfile.write(tiny_model(), path)
+    modelfile.write_model(tiny_model(), path)
     assert scenelet.load(path).labels == tiny_model().labels
     assert load(str(path), threads=1).model.provenance["recipe"] == "tiny"
     monkeypatch.chdir(tmp_path)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from helpers.tiny_model import tiny_model
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import arrange_channels, array_windows
+from scenelet.audio.windows import arrange_channels, windows_of_array
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.inference.onnx_frontend import WAVEFORM, FrontGraph, front_macs
+from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph, frontend_macs
 from scenelet.inference.onnx_network import IR_VERSION, OPSET, to_onnx
 from scenelet.model.ops import INPUT, OUTPUT
 
@@ -33,7 +33,7 @@ def config(**changes: Any) -> FeatureConfig:
 @functools.cache
 def session(features: FeatureConfig, window: WindowConfig) -> onnxruntime.InferenceSession:
     """The front graph alone, from "waveform" to "log_mel"."""
-    front = FrontGraph(features, window)
+    front = FrontendGraph(features, window)
     frames = features.n_frames(front.samples)
     shapes = {
         WAVEFORM: [1, features.n_channels, front.samples],
@@ -60,7 +60,7 @@ def graph_log_mel(samples: np.ndarray, features: FeatureConfig, window: WindowCo
 
 def log_mel(samples: np.ndarray, features: FeatureConfig, window: WindowConfig) -> np.ndarray:
     """What a classifier makes of a window of samples."""
-    (cut,) = array_windows(samples, RATE, RATE, features.channels, window)
+    (cut,) = windows_of_array(samples, RATE, RATE, features.channels, window)
     return LogMel(features)(cut)
 
 
@@ -234,7 +234,7 @@ def test_what_lies_just_at_the_level_of_silence_is_silent() -> None:
 
 def test_before_a_network_it_takes_samples_and_the_network_answers() -> None:
     model = tiny_model()
-    front = FrontGraph(model.features, model.window)
+    front = FrontendGraph(model.features, model.window)
     whole = to_onnx(model.nodes, model.arrays, model.input_shape, front=front)
     network = to_onnx(model.nodes, model.arrays, model.input_shape)
     assert [value.name for value in whole.graph.input] == [WAVEFORM]
@@ -250,6 +250,6 @@ def test_before_a_network_it_takes_samples_and_the_network_answers() -> None:
 
 
 def test_a_transform_of_n_takes_n_times_its_logarithm() -> None:
-    assert front_macs(config(hop_length=200), N) == (2 * 9 * 256 * 8, 2 * 9 * 129 * config().n_mels)
-    mono = front_macs(config(hop_length=200, channels="mono", n_fft=1024), N)
+    assert frontend_macs(config(hop_length=200), N) == (2 * 9 * 256 * 8, 2 * 9 * 129 * config().n_mels)
+    mono = frontend_macs(config(hop_length=200, channels="mono", n_fft=1024), N)
     assert mono == (9 * 1024 * 10, 9 * 513 * config().n_mels)

@@ -8,10 +8,10 @@ import pytest
 
 from helpers.tiny_model import tiny_model
 from scenelet.audio import io as recordings
-from scenelet.audio.windows import array_windows
+from scenelet.audio.windows import windows_of_array
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.inference.classifier import Classifier, load
-from scenelet.inference.stream import Decider, Decision, Moment, Stream
+from scenelet.inference.stream import PredictionSmoother, SmoothedPrediction, Stream, StreamPrediction
 
 LABELS = ("a", "b", "c")
 
@@ -27,7 +27,7 @@ def test_a_stream_is_a_file_with_this_hop(rng: np.random.Generator, rate: int, b
         moments += stream.push(samples[:, start : start + block])
     moments += stream.finish()
     window = classifier.model.window.model_copy(update={"hop_seconds": 0.05})
-    expected = [classifier.predict_window(cut) for cut in array_windows(samples, rate, 8000, "stereo", window)]
+    expected = [classifier.predict_window(cut) for cut in windows_of_array(samples, rate, 8000, "stereo", window)]
     assert len(moments) == len(expected)
     for moment, probabilities in zip(moments, expected, strict=True):
         assert moment.probabilities.tolist() == probabilities.tolist()
@@ -54,23 +54,23 @@ def test_hops_that_are_none() -> None:
         list(Stream(Classifier(tiny_model(), threads=1), 8000).finish())
 
 
-def decide(decider: Decider, *rows: tuple[float, ...]) -> list[Decision]:
-    return [decider.decide(Moment(float(i), np.array(row, np.float32))) for i, row in enumerate(rows)]
+def decide(decider: PredictionSmoother, *rows: tuple[float, ...]) -> list[SmoothedPrediction]:
+    return [decider.decide(StreamPrediction(float(i), np.array(row, np.float32))) for i, row in enumerate(rows)]
 
 
 def test_a_label_is_held_until_another_is_clearly_more_probable() -> None:
-    steady = Decider(LABELS, 0.0, smooth_seconds=0, margin=0.1)
+    steady = PredictionSmoother(LABELS, 0.0, smooth_seconds=0, margin=0.1)
     rows = [(0.5, 0.4, 0.1), (0.46, 0.54, 0), (0.4, 0.6, 0), (0.52, 0.48, 0), (0.6, 0.4, 0)]
     decisions = decide(steady, *rows)
     assert [d.label for d in decisions] == ["a", "a", "b", "b", "a"]
     assert [d.changed for d in decisions] == [True, False, True, False, True]
     assert decisions[1].confidence == pytest.approx(0.46)  # of what is told
-    nervous = Decider(LABELS, 0.0, smooth_seconds=0, margin=0)
+    nervous = PredictionSmoother(LABELS, 0.0, smooth_seconds=0, margin=0)
     assert [d.label for d in decide(nervous, *rows)] == ["a", "b", "b", "a", "a"]
 
 
 def test_unsure_below_the_threshold_with_hysteresis() -> None:
-    decider = Decider(LABELS, 0.6, smooth_seconds=0, margin=0.1)
+    decider = PredictionSmoother(LABELS, 0.6, smooth_seconds=0, margin=0.1)
     decisions = decide(decider, (0.59, 0.41, 0), (0.6, 0.4, 0), (0.51, 0.49, 0), (0.49, 0.5, 0.01), (0.55, 0.45, 0))
     assert [d.label for d in decisions] == [None, "a", "a", None, None]
     assert [d.changed for d in decisions] == [True, True, False, True, False]
@@ -78,17 +78,17 @@ def test_unsure_below_the_threshold_with_hysteresis() -> None:
 
 
 def test_smoothing_is_an_exponential_average() -> None:
-    decider = Decider(LABELS, 0.0, smooth_seconds=2.0)
+    decider = PredictionSmoother(LABELS, 0.0, smooth_seconds=2.0)
     decisions = decide(decider, (1, 0, 0), (0, 1, 0), (0, 1, 0))
     kept = np.exp(-0.5)
     assert [d.probabilities["a"] for d in decisions] == pytest.approx([1, kept, kept**2])
     assert sum(decisions[2].probabilities.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("wrong", [{"unsure_below": 1.1}, {"margin": -0.1}, {"smooth_seconds": float("inf")}])
+@pytest.mark.parametrize("wrong", [{"threshold": 1.1}, {"margin": -0.1}, {"smooth_seconds": float("inf")}])
 def test_settings_that_are_none(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="give"):
-        Decider(LABELS, **{"unsure_below": 0.5, **wrong})
+        PredictionSmoother(LABELS, **{"threshold": 0.5, **wrong})
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_settings_that_are_none(wrong: dict[str, float]) -> None:
 )
 def test_the_threshold_comes_with_the_model(stored: dict[str, object], below: float) -> None:
     model = dataclasses.replace(tiny_model(), results=stored)
-    assert Classifier(model, threads=1).unsure_below == below
+    assert Classifier(model, threads=1).threshold == below

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenelet.inference.threshold import LEAST, RIGHT, Threshold, threshold
+from scenelet.inference.threshold import MIN_THRESHOLD, TARGET_ACCURACY, Threshold, find_threshold
 
 
 def two_classes(*clips: tuple[float, bool]) -> Threshold:
     """Each clip by the probability of its answer, and whether that is right."""
     shares = [(top, 1 - top) for top, _ in clips]
-    return threshold([0 if right else 1 for _, right in clips], shares)
+    return find_threshold([0 if right else 1 for _, right in clips], shares)
 
 
 def test_by_hand() -> None:
@@ -21,24 +21,24 @@ def test_by_hand() -> None:
     # nothing reaches the share: the best of those that keep half of the clips
     assert two_classes((0.9, False), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 2 / 3, 0.75, 4)
     with pytest.raises(ValueError, match="give one each"):
-        threshold([], np.zeros((0, 2)))
+        find_threshold([], np.zeros((0, 2)))
 
 
 def test_an_answer_needs_half_of_the_probability() -> None:
-    assert threshold([0], [[0.4, 0.3, 0.3]]) == Threshold(LEAST, 0.0, 0.0, 1)
-    assert threshold([0, 0], [[0.4, 0.3, 0.3], [0.9, 0.1, 0.0]]) == Threshold(LEAST, 1.0, 0.5, 2)
+    assert find_threshold([0], [[0.4, 0.3, 0.3]]) == Threshold(MIN_THRESHOLD, 0.0, 0.0, 1)
+    assert find_threshold([0, 0], [[0.4, 0.3, 0.3], [0.9, 0.1, 0.0]]) == Threshold(MIN_THRESHOLD, 1.0, 0.5, 2)
 
 
 @given(st.lists(st.tuples(st.floats(0.34, 1), st.booleans()), min_size=1))
 def test_by_its_definition(clips: list[tuple[float, bool]]) -> None:
     shares = np.array([(top, (1 - top) / 2, (1 - top) / 2) for top, _ in clips])
     true = [0 if right else 1 for _, right in clips]
-    found = threshold(true, shares)
+    found = find_threshold(true, shares)
     given_answers = [right for top, right in clips if top >= found.below]
-    assert found.below >= LEAST
+    assert found.below >= MIN_THRESHOLD
     assert found.kept == pytest.approx(len(given_answers) / len(clips))
     if given_answers:
         assert found.right == pytest.approx(np.mean(given_answers))
-    for lower in {top for top, _ in clips if LEAST <= top < found.below}:
+    for lower in {top for top, _ in clips if MIN_THRESHOLD <= top < found.below}:
         more = [right for top, right in clips if top >= lower]
-        assert np.mean(more) < RIGHT
+        assert np.mean(more) < TARGET_ACCURACY

@@ -19,12 +19,12 @@ from helpers.killed_writer import deaths, tree
 from helpers.loopback_server import serve
 from helpers.tiny_model import tiny_model
 from scenelet.bulk.job import INPUTS, RECORD, Job, Task, begin
-from scenelet.bulk.manifest import survey
+from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.config.frontend import FeatureConfig as Features
 from scenelet.config.recipes import load_recipe
-from scenelet.config.run_folder import is_begun, require_new
+from scenelet.config.run_folder import check_folder_is_new, is_begun
 from scenelet.data import feature_cache as cache
 from scenelet.data.clips import Clip
 from scenelet.data.download.fetch import Archive, TauRoot, fetch
@@ -70,13 +70,13 @@ def zipped(names: Sequence[str]) -> bytes:
 
 def test_a_file_is_the_old_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "m.scn"
-    old, new = (modelfile.encode(tiny_model(seed)) for seed in (0, 1))
+    old, new = (modelfile.encode_model(tiny_model(seed)) for seed in (0, 1))
     path.write_bytes(old)
     seen = set()
     for moment in deaths(lambda: write_model(path, new), tmp_path):
         seen.add(path.read_bytes() == old)
         assert path.read_bytes() in (old, new), moment
-        modelfile.read(path)
+        modelfile.read_model(path)
         replace_file(path, old)
     assert path.read_bytes() == new
     assert seen == {True, False}
@@ -104,7 +104,7 @@ def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
 
 
 def test_the_feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "TOGETHER", 2)
+    monkeypatch.setattr(cache, "BATCH_CLIPS", 2)
     made = clips(tmp_path, 5)
 
     def build(where: str) -> cache.ClipFeatures:
@@ -176,7 +176,7 @@ def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
     """One that was begun over another, which had no part yet, and was killed; then the first again."""
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text(f"path\n{name}.wav\n")
-    listed = {name: survey(str(tmp_path / f"{name}.csv")) for name in ("one", "two")}
+    listed = {name: scan_manifest(str(tmp_path / f"{name}.csv")) for name in ("one", "two")}
     task = Task(kind="features", features=Features(), window=WINDOW)
     out = tmp_path / "out"
 
@@ -204,9 +204,9 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
     def train(folder: Path) -> None:
         if is_begun(folder):
             assert runs.read_record(folder) == record
-            runs.require_same_split(folder, split, data.path)
+            runs.check_same_split(folder, split, data.path)
         else:
-            require_new(folder)
+            check_folder_is_new(folder)
             runs.write_record(folder, record, split)
         runs.save_weights(folder, network)
         runs.write_metrics(folder, {"test": {"accuracy": 0.5}})
@@ -225,4 +225,4 @@ def test_a_run_folder_that_was_hardly_begun_is_new(tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
     (tmp_path / ".run.json.1.part").touch()
     (tmp_path / "split.csv").touch()
-    require_new(tmp_path)
+    check_folder_is_new(tmp_path)

@@ -17,9 +17,9 @@ from scenelet.errors import DataError, OutputError, RunError, SceneletError, Usa
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.training import run_record as runs
 from scenelet.training.compression.compress import compress
-from scenelet.training.dataset import load_sides
+from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
-from scenelet.training.train import epoch_batches, fit
+from scenelet.training.train import epoch_batches, train
 
 SETTINGS = [
     "schedule.epochs=30",
@@ -37,7 +37,7 @@ def trained(
 ) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("trained")
     config = load_recipe("fast", [*tiny_settings, *SETTINGS])
-    metrics = fit(tone_set, folder / "run", config, recipe="fast", cache_dir=folder / "cache")
+    metrics = train(tone_set, folder / "run", config, recipe="fast", cache_dir=folder / "cache")
     return folder, metrics
 
 
@@ -132,7 +132,7 @@ def test_same_seed_same_weights_and_bytes(
     trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, _ = trained
-    fit(tone_set, tmp_path / "run", runs.read_record(folder / "run").config, recipe="fast", cache_dir=tmp_path / "c")
+    train(tone_set, tmp_path / "run", runs.read_record(folder / "run").config, recipe="fast", cache_dir=tmp_path / "c")
     first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
     assert all(torch.equal(first[name], again[name]) for name in first)
     compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "c")
@@ -150,7 +150,7 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
         "from pathlib import Path\n"
         "from scenelet.config import RunConfig\n"
         "from scenelet.training.batches import EpochBatches\n"
-        "from scenelet.training.train import fit\n"
+        "from scenelet.training.train import train\n"
         "whole = EpochBatches.__iter__\n"
         "def cut(self):\n"
         "    for i, batch in enumerate(whole(self)):\n"
@@ -160,7 +160,7 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
         "EpochBatches.__iter__ = cut\n"
         "if __name__ == '__main__':\n"
         "    config = RunConfig.model_validate_json(sys.argv[3])\n"
-        "    fit(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='fast')\n"
+        "    train(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='fast')\n"
     )
     run = tmp_path / "run"
     command = [sys.executable, str(script), str(tone_set), str(run), config.model_dump_json()]
@@ -171,8 +171,8 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
     with pytest.raises(RunError, match="has not finished"):
         compress(run, tmp_path / "m.scn")
     with pytest.raises(RunError, match="--resume"):
-        fit(tone_set, run, config, recipe="fast")
-    resumed = fit(tone_set, run, None, resume=True)
+        train(tone_set, run, config, recipe="fast")
+    resumed = train(tone_set, run, None, resume=True)
     first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert resumed["test"] == metrics["test"]
@@ -184,9 +184,9 @@ def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path
     folder, _ = trained
     config = runs.read_record(folder / "run").config.model_copy(update={"seed": 9})
     with pytest.raises(RunError, match="other settings"):
-        fit(tone_set, folder / "run", config, resume=True)
+        train(tone_set, folder / "run", config, resume=True)
     with pytest.raises(RunError, match="no run to resume"):
-        fit(tone_set, tmp_path / "new", None, resume=True)
+        train(tone_set, tmp_path / "new", None, resume=True)
 
 
 def test_recordings_that_changed_since_training_are_refused(
@@ -197,7 +197,7 @@ def test_recordings_that_changed_since_training_are_refused(
     changed.write_text(tone_set.read_text().replace("low0.wav,low", "low0.wav,high"))
     for action in (
         lambda: compress(folder / "run", tmp_path / "m.scn", data=changed, audio_dir=tone_set.parent),
-        lambda: fit(changed, folder / "run", None, audio_dir=tone_set.parent, resume=True),
+        lambda: train(changed, folder / "run", None, audio_dir=tone_set.parent, resume=True),
     ):
         with pytest.raises(RunError, match=r"not those that split\.csv lists"):
             action()
@@ -210,7 +210,7 @@ def test_what_a_file_cannot_hold_is_said_before_training(
     # the last one has more parameters than a file may
     for setting in ("features.n_mels=30", "window.seconds=0.1", "network.sub_bands=32", "network.width=512"):
         with pytest.raises(SceneletError) as caught:
-            fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, setting]))
+            train(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, setting]))
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "run").exists()
 
@@ -226,7 +226,7 @@ def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tupl
 
 def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="training diverged"):
-        fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.rate=1e30"]))
+        train(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.rate=1e30"]))
     named = json.loads((tmp_path / "run" / "diverged.json").read_text())["clips"]
     rows = csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines())
     assert named
@@ -235,7 +235,7 @@ def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tm
 
 def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     changes = [*tiny_settings, *SETTINGS, "schedule.epochs=4", "select=validation", "split.validation_fraction=0.25"]
-    metrics = fit(tone_set, tmp_path / "run", load_recipe("fast", changes), cache_dir=tmp_path / "c")
+    metrics = train(tone_set, tmp_path / "run", load_recipe("fast", changes), cache_dir=tmp_path / "c")
     best = max(row["validation_macro_accuracy"] for row in metrics["history"])
     assert metrics["validation"]["macro_accuracy"] == best
     rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
@@ -259,7 +259,7 @@ def test_a_crop_that_the_network_cannot_take(
 ) -> None:
     config = load_recipe("fast", [*tiny_settings, *SETTINGS, *changes])
     with pytest.raises(UsageError, match=words):
-        fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+        train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     assert not (tmp_path / "run").exists()
 
 
@@ -268,7 +268,7 @@ def test_the_last_epochs_and_what_follows_them_are_not_mixed(
 ) -> None:
     folder, _ = trained
     config = load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
-    sides = load_sides(runs.read_record(folder / "run").data, config, folder / "cache", talk=False)
+    sides = load_dataset(runs.read_record(folder / "run").data, config, folder / "cache", talk=False)
 
     def mixed(until: float, epoch: int, first: int = 0) -> bool:
         mixing = config.mixing.model_copy(update={"until": until})
@@ -292,7 +292,7 @@ def test_the_teacher_is_the_network_before_it_was_pruned(
         networks = (module.network, module.teacher[0])
         seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in module.masks for n in networks])
 
-    monkeypatch.setattr("scenelet.training.compression.finetune.train", look)
+    monkeypatch.setattr("scenelet.training.compression.finetune.run_trainer", look)
     compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
     (shares,) = seen
     assert max(shares[::2]) > 0.3

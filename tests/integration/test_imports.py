@@ -25,11 +25,11 @@ def test_importing_scenelet_is_light() -> None:
     light = loaded_by("import scenelet; scenelet.__version__")
     heavy = {"numpy", "scipy", "onnx", "onnxruntime", "pydantic", "soundfile", "soxr", "torch", "rich", "typer"}
     assert not light & heavy
-    assert {name for name in light if name.startswith("scenelet")} == {"scenelet", "scenelet._version"}
+    assert {name for name in light if name.startswith("scenelet")} == {"scenelet"}
 
 
 def test_predicting_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
-    modelfile.write(tiny_model(), tmp_path / "m.scn")
+    modelfile.write_model(tiny_model(), tmp_path / "m.scn")
     run = "from scenelet.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
     used = loaded_by(run, "predict", str(tmp_path / "m.scn"), str(tone_set.parent / "low0.wav"))
     assert "onnxruntime" in used
@@ -47,7 +47,7 @@ def test_running_tells_nobody(tmp_path: Path, tone_set: Path, runtime: str) -> N
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.mkdir()
     temporary.mkdir()
-    modelfile.write(tiny_model(), tmp_path / "m.scn")
+    modelfile.write_model(tiny_model(), tmp_path / "m.scn")
     # with one of these, it is quiet by itself
     quiet = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in quiet}
@@ -88,7 +88,7 @@ def test_evaluating_and_checking_never_load_torch() -> None:
 
 def test_writing_a_report_never_loads_torch(tmp_path: Path, tone_set: Path) -> None:
     model = changed(tiny_model(), labels=("high", "low", "other"))
-    modelfile.write(model, tmp_path / "m.scn")
+    modelfile.write_model(model, tmp_path / "m.scn")
     run = "from scenelet.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
     used = loaded_by(run, "evaluate", str(tmp_path / "m.scn"), str(tone_set), "--out", str(tmp_path / "report"))
     assert (tmp_path / "report" / "listening.html").is_file()

@@ -15,8 +15,8 @@ from helpers.odd_recordings import RATE, Case, altered, cuts, noise, wav
 from scenelet.audio import io as recordings
 from scenelet.audio import wav as riff
 from scenelet.data.load import load_table
-from scenelet.errors import AudioError, CutShortError
-from scenelet.utils.files import visible_files
+from scenelet.errors import AudioError, TruncatedAudioError
+from scenelet.utils.files import walk_files
 
 CASES = list(cases())
 
@@ -73,7 +73,7 @@ def test_cut_and_altered_headers(tmp_path: Path, made: Callable[[], Iterator[tup
 def test_chunks_without_end_are_not_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "zeros.wav"
     next(case for case in long_cases() if "chunks" in case.name).make(path)
-    read, real = [], riff.opened
+    read, real = [], riff.open_audio
 
     def counting(recording: riff.Recording):  # type: ignore[no-untyped-def]
         class Counted:
@@ -88,7 +88,7 @@ def test_chunks_without_end_are_not_gone_through(tmp_path: Path, monkeypatch: py
         with real(recording) as file:
             yield Counted(file)
 
-    monkeypatch.setattr(recordings, "opened", recordings.contextlib.contextmanager(counting))
+    monkeypatch.setattr(recordings, "open_audio", recordings.contextlib.contextmanager(counting))
     assert "not a recording that can be read" in outcome(path)
 
 
@@ -114,7 +114,7 @@ class TestMeanwhile:
         next(blocks)
         next(blocks)
         os.truncate(path, left)
-        with pytest.raises(CutShortError, match=r"a.wav: ends after 0\.\d s of 0.6 s"):
+        with pytest.raises(TruncatedAudioError, match=r"a.wav: ends after 0\.\d s of 0.6 s"):
             list(blocks)
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
@@ -143,7 +143,7 @@ def test_no_right_to_read() -> None:
         assert "cannot be read (Permission denied)" in outcome(path)
         (path.parent / "closed").mkdir(mode=0)
         said: list[str] = []
-        assert visible_files(path.parent, passed_over=lambda place, why: said.append(f"{place.name}: {why}")) == [path]
+        assert walk_files(path.parent, passed_over=lambda place, why: said.append(f"{place.name}: {why}")) == [path]
         assert said == ["closed: cannot be read (Permission denied)"]
 
 

@@ -9,7 +9,7 @@ import scenelet
 from scenelet.config.recipes import load_recipe
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.training.compression.compress import compress
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 TEST_IDENTIFIERS = ("paris-9", "vienna-87", "london-149", "helsinki-92")
 UNUSED_IDENTIFIERS = ("vienna-201",)  # like the rest of Milan in the published sets: in no split
@@ -41,7 +41,7 @@ def test_a_root_of_real_clips_goes_all_the_way(tau: Path, tmp_path: Path) -> Non
     root = tmp_path / "TAU-urban-acoustic-scenes-2020-3class-development"
     lay_out(tau / "clips", root)
     config = load_recipe("paper", ["schedule.epochs=1", "network.width=8", "prune.epochs=1"])
-    metrics = fit(root, tmp_path / "run", config, recipe="paper")
+    metrics = train(root, tmp_path / "run", config, recipe="paper")
     assert metrics["test"]["clips"] == 4
     compress(tmp_path / "run", tmp_path / "m.scn")
     report = evaluate(str(tmp_path / "m.scn"), root, tmp_path / "report")

@@ -13,8 +13,8 @@ from scenelet.config.recipes import load_recipe
 from scenelet.errors import OutputError, RunError
 from scenelet.evaluation.report import write_report
 from scenelet.training import train as room
-from scenelet.training.train import fit
-from scenelet.utils.files import alone
+from scenelet.training.train import train
+from scenelet.utils.files import file_lock
 
 LABELS = ("indoor", "outdoor", "transportation")
 
@@ -27,15 +27,15 @@ def config(tiny_settings: list[str]) -> RunConfig:
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_training_is_refused(tone_set: Path, config: RunConfig, tmp_path: Path, resume: bool) -> None:
     run = tmp_path / "run"
-    with alone(run / ".lock"), pytest.raises(OutputError, match="another training is at work there"):
-        fit(tone_set, run, config, resume=resume)
+    with file_lock(run / ".lock"), pytest.raises(OutputError, match="another training is at work there"):
+        train(tone_set, run, config, resume=resume)
     assert tree(run) == {}
 
 
 def test_a_training_that_ended_while_this_one_prepared(
     tone_set: Path, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, prepare = tmp_path / "run", room.load_sides
+    run, prepare = tmp_path / "run", room.load_dataset
 
     def slowly(*arguments: Any) -> Any:
         sides = prepare(*arguments)
@@ -43,19 +43,19 @@ def test_a_training_that_ended_while_this_one_prepared(
         (run / "run.json").write_text("of the other")
         return sides
 
-    monkeypatch.setattr(room, "load_sides", slowly)
+    monkeypatch.setattr(room, "load_dataset", slowly)
     with pytest.raises(RunError, match="exists already"):
-        fit(tone_set, run, config)
+        train(tone_set, run, config)
     assert tree(run) == {"run.json": b"of the other"}
 
 
 def test_nothing_is_written_over_where_a_run_begins(tone_set: Path, config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("mine")
     with pytest.raises(RunError, match=r"split\.csv"):
-        fit(tone_set, tmp_path, config, resume=True)
+        train(tone_set, tmp_path, config, resume=True)
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RunError, match="exists already"):
-        fit(tone_set, tmp_path, config, resume=True)
+        train(tone_set, tmp_path, config, resume=True)
     assert tree(tmp_path) == {"split.csv": b"mine", "thesis.txt": b"mine"}
 
 
@@ -80,6 +80,6 @@ def test_two_reports_at_once_are_one_of_them(tmp_path: Path) -> None:
             os._exit(code)
     for _ in range(30):
         write(0, tmp_path / "both")
-        with alone(tmp_path / "both" / ".report.lock"):
+        with file_lock(tmp_path / "both" / ".report.lock"):
             assert tree(tmp_path / "both") in (tree(tmp_path / "0"), tree(tmp_path / "1"))
     assert os.waitpid(other, 0)[1] == 0

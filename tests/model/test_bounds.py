@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from test_modelfile import GOOD, open_up
 
 from fuzz.mutate_models import mutate, mutate_one
 from fuzz.targets_models import scn
+from helpers.model_bytes import GOOD, open_up
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import ModelFileError
 from scenelet.model import header as model_head
-from scenelet.model.file import decode, encode
-from scenelet.model.header import Head
+from scenelet.model.file import decode_model, encode_model
+from scenelet.model.header import Header
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "scn"
 
@@ -49,7 +49,7 @@ CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "scn"
 )
 def test_what_asks_too_much_is_refused_and_the_bound_is_named(name: str, words: str) -> None:
     with pytest.raises(ModelFileError) as caught:
-        decode((CORPUS / name).read_bytes(), "x.scn")
+        decode_model((CORPUS / name).read_bytes(), "x.scn")
     assert words in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -58,7 +58,7 @@ def test_of_many_bad_items_one_is_reported() -> None:
     head, _ = open_up(GOOD)
     for changes in ({"nodes": [0] * 1000}, {"labels": [0] * 1000}, {"arrays": [0] * 1000}, {"licences": [0] * 1000}):
         with pytest.raises(ValidationError) as caught:
-            Head.model_validate_json(json.dumps(head | changes))
+            Header.model_validate_json(json.dumps(head | changes))
         assert caught.value.error_count() == 1
 
 
@@ -85,10 +85,10 @@ def test_a_mutated_file_with_a_right_checksum_is_read_or_refused(seed: int) -> N
 def test_what_could_be_read_is_written_and_read_again_as_it_is(seed: int) -> None:
     rng = random.Random(seed)
     try:
-        model = decode(mutate(GOOD, 1 << 14, seed, lambda part, _: mutate_one(part, rng)), "x")
+        model = decode_model(mutate(GOOD, 1 << 14, seed, lambda part, _: mutate_one(part, rng)), "x")
     except ModelFileError:
         return
-    back = decode(encode(model), "x")
+    back = decode_model(encode_model(model), "x")
     plain = ("labels", "features", "window", "nodes", "encodings", "counts", "provenance", "results", "licences")
     assert [getattr(back, field) for field in plain] == [getattr(model, field) for field in plain]
     for name, array in model.arrays.items():
@@ -97,10 +97,10 @@ def test_what_could_be_read_is_written_and_read_again_as_it_is(seed: int) -> Non
 
 WATCHED = """
 import random, sys
-from mutate_models import mutate, mutate_one
+from fuzz.mutate_models import mutate, mutate_one
 from scenelet.inference.classifier import load
 from scenelet.errors import ModelFileError
-from scenelet.model.file import decode
+from scenelet.model.file import decode_model
 
 path, files = sys.argv[1], [open(one, "rb").read() for one in sys.argv[1:]]
 load(path, threads=1)  # what is imported late, is imported by this
@@ -116,7 +116,7 @@ sys.addaudithook(hook)
 watching, read = True, 0
 for data in files:
     try:
-        decode(data, "x")
+        decode_model(data, "x")
         read += 1
     except ModelFileError:
         pass

@@ -17,7 +17,7 @@ from scenelet.model import codec as coding
 @example(b"")
 @example(bytes(5000))
 def test_every_string_of_bytes_comes_back(data: bytes) -> None:
-    assert coding.restore(coding.shorten(data), len(data)) == data
+    assert coding.decompress_bytes(coding.compress_bytes(data), len(data)) == data
 
 
 def test_each_method_is_taken_where_it_is_shorter_and_named_by_the_first_byte() -> None:
@@ -25,18 +25,18 @@ def test_each_method_is_taken_where_it_is_shorter_and_named_by_the_first_byte() 
     drifting = rng.integers(0, np.repeat([3, 200], 20_000)).astype(np.uint8).tobytes()
     flat = rng.bytes(1000)
     alternating = (np.arange(20_000) % 2 * 224 + rng.integers(0, 32, 20_000)).astype(np.uint8).tobytes()
-    assert coding.LZMA[coding.shorten(drifting)[0]] == 0
-    assert coding.LZMA[coding.shorten(alternating)[0]] == 3  # what comes next is told by the byte before
-    assert coding.shorten(flat)[0] == coding.DEFLATE
-    assert len(coding.shorten(drifting)) < 0.97 * len(zlib.compress(drifting, 9))
-    assert len(coding.shorten(flat)) < 1020
+    assert coding.LZMA[coding.compress_bytes(drifting)[0]] == 0
+    assert coding.LZMA[coding.compress_bytes(alternating)[0]] == 3  # what comes next is told by the byte before
+    assert coding.compress_bytes(flat)[0] == coding.DEFLATE
+    assert len(coding.compress_bytes(drifting)) < 0.97 * len(zlib.compress(drifting, 9))
+    assert len(coding.compress_bytes(flat)) < 1020
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 101, 5000])
 @pytest.mark.parametrize("data", [bytes(100), bytes(range(100))])
 def test_another_size_is_refused(data: bytes, size: int) -> None:
     with pytest.raises(ModelFileError, match=f"does not inflate to the {size} bytes"):
-        coding.restore(coding.shorten(data), size)
+        coding.decompress_bytes(coding.compress_bytes(data), size)
 
 
 @pytest.mark.parametrize("method", [coding.DEFLATE, *coding.LZMA])
@@ -44,26 +44,26 @@ def test_what_is_cut_or_followed_by_more_is_refused(method: int) -> None:
     data = b"scenes " * 20
     context = coding.LZMA.get(method)
     stored = bytes([method]) + (zlib.compress(data) if context is None else _lzma(data, context))
-    assert coding.restore(stored, len(data)) == data
+    assert coding.decompress_bytes(stored, len(data)) == data
     for length in range(len(stored)):
         with pytest.raises(ModelFileError):
-            coding.restore(stored[:length], len(data))
+            coding.decompress_bytes(stored[:length], len(data))
     with pytest.raises(ModelFileError):
-        coding.restore(stored + b"x", len(data))
+        coding.decompress_bytes(stored + b"x", len(data))
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_end_in_anything_but_our_own_error(stored: bytes) -> None:
     for data in (stored, *(bytes([method]) + stored for method in (coding.DEFLATE, *coding.LZMA))):
         with contextlib.suppress(ModelFileError):
-            assert len(coding.restore(data, 100)) == 100
+            assert len(coding.decompress_bytes(data, 100)) == 100
 
 
 def test_a_section_that_would_inflate_without_end_is_stopped() -> None:
     """A bomb: a kilobyte that stands for a hundred megabytes is inflated to one byte more than it may have."""
     for stored in (b"\0" + zlib.compress(bytes(10**8), 9), b"\1" + _lzma(bytes(10**8), 0)):
         with pytest.raises(ModelFileError, match="does not inflate to the 10 bytes"):
-            coding.restore(stored, 10)
+            coding.decompress_bytes(stored, 10)
 
 
 def _lzma(data: bytes, context: int) -> bytes:

@@ -1,9 +1,7 @@
 """The `.scn` file: exact round trips, damage of every kind, sizes under every convention."""
 
 import contextlib
-import hashlib
 import json
-import struct
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -14,18 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.model_bytes import GOOD, open_up, seal
 from helpers.tiny_model import changed, model_of, random_network, tiny_model
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError, OutputError
 from scenelet.model import codec as coding
 from scenelet.model import file as modelfile
 from scenelet.model import weights as planes
-from scenelet.model.file import MAGIC, decode, encode
+from scenelet.model.file import decode_model, encode_model
 from scenelet.model.scene_model import SceneModel
 
 ENCODINGS = ("masked_fp16", "masked_int8", "fp16", "fp32")
-START = struct.Struct("<8sIIII")
-GOOD = encode(tiny_model())
 
 
 def rounded(array: np.ndarray, encoding: str) -> np.ndarray:
@@ -40,28 +37,9 @@ def on_grid(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ldexp(whole.astype(np.float32), exponents.reshape(-1, *[1] * (array.ndim - 1)))
 
 
-def open_up(data: bytes) -> tuple[dict, bytes]:
-    """A file's head and its sections."""
-    _, _, _, stored, _ = START.unpack_from(data)
-    start, plain_size = START.size, START.unpack_from(data)[4]
-    return json.loads(coding.restore(data[start : start + stored], plain_size)), data[start + stored : -32]
-
-
-def seal(
-    head: dict | bytes, body: bytes, version: int = modelfile.FORMAT_VERSION, plain_size: int | None = None
-) -> bytes:
-    """A file with a right checksum, whatever is in it."""
-    plain = head if isinstance(head, bytes) else json.dumps(head).encode()
-    stored = coding.shorten(plain)
-    length = START.size + len(stored) + len(body) + 32
-    start = START.pack(MAGIC, version, length, len(stored), len(plain) if plain_size is None else plain_size)
-    data = start + stored + body
-    return data + hashlib.sha256(data).digest()
-
-
 def refused(data: bytes, message: str = "") -> None:
     with pytest.raises(ModelFileError) as caught:
-        decode(data, "some.scn")
+        decode_model(data, "some.scn")
     text = str(caught.value)
     assert text.startswith("some.scn: ")
     assert "\n" not in text
@@ -83,14 +61,14 @@ def test_round_trip_is_exact_in_the_stored_format(seed: int, data: st.DataObject
         if encodings[name] == "masked_int8":
             net.arrays[name] = on_grid(array, np.random.default_rng(seed))
     model = model_of(net, encodings)
-    stored = encode(model)
-    back = decode(stored, "x")
+    stored = encode_model(model)
+    back = decode_model(stored, "x")
     assert same(model, back)
     assert list(back.arrays) == list(model.arrays)
     for name, array in model.arrays.items():
         assert back.arrays[name].dtype == np.float32
         np.testing.assert_array_equal(back.arrays[name], rounded(array, encodings[name]))
-    assert encode(back) == stored == encode(model)
+    assert encode_model(back) == stored == encode_model(model)
 
 
 @given(
@@ -100,23 +78,23 @@ def test_round_trip_is_exact_in_the_stored_format(seed: int, data: st.DataObject
 def test_planes_keep_every_finite_value(values: np.ndarray, encoding: planes.Encoding) -> None:
     with np.errstate(all="ignore"):
         expected = rounded(values, encoding)
-    sections = planes.pack({"a": values}, {"a": encoding})
+    sections = planes.encode_weights({"a": values}, {"a": encoding})
     lengths = {name: len(stored) for name, stored in sections.items()}
-    back = planes.unpack({"a": values.shape}, {"a": encoding}, lengths, b"".join(sections.values()))["a"]
+    back = planes.decode_weights({"a": values.shape}, {"a": encoding}, lengths, b"".join(sections.values()))["a"]
     np.testing.assert_array_equal(back, expected)
 
 
 def test_a_kept_weight_too_small_for_fp16_comes_back_as_zero() -> None:
     values = np.float32([1.0, 1e-9, -2.5, 0.0, 6e-8])
-    sections = planes.pack({"a": values}, {"a": "masked_fp16"})
-    assert coding.restore(sections["masked_fp16.mask"], 1) == bytes([0b10101000])
-    assert len(coding.restore(sections["masked_fp16.high"], 3)) == 3
+    sections = planes.encode_weights({"a": values}, {"a": "masked_fp16"})
+    assert coding.decompress_bytes(sections["masked_fp16.mask"], 1) == bytes([0b10101000])
+    assert len(coding.decompress_bytes(sections["masked_fp16.high"], 3)) == 3
 
 
 def test_sections_lie_in_one_order_and_a_mask_costs_an_eighth_of_a_byte() -> None:
     values = np.random.default_rng(0).normal(0, 1, (64, 64, 3, 3)).astype(np.float32)
     values[np.abs(values) < np.quantile(np.abs(values), 0.6)] = 0
-    sections = planes.pack({"a": values, "b": values[0]}, {"a": "masked_fp16", "b": "fp16"})
+    sections = planes.encode_weights({"a": values, "b": values[0]}, {"a": "masked_fp16", "b": "fp16"})
     assert list(sections) == ["masked_fp16.mask", "masked_fp16.high", "masked_fp16.low", "fp16.high", "fp16.low"]
     ideal = values.size / 8 + 2 * np.count_nonzero(values)
     assert sum(len(sections[name]) for name in list(sections)[:3]) < 0.85 * ideal
@@ -126,8 +104,8 @@ def test_too_large_for_fp16_is_an_error_that_names_the_array() -> None:
     model = tiny_model()
     model.arrays["v2.shift"][0, 1] = 70000
     with pytest.raises(ModelFileError, match=r"'v2.shift' holds 70000, too large for fp16 .* fp32"):
-        encode(model)
-    assert decode(encode(changed(model, encodings=model.encodings | {"v2.shift": "fp32"})), "x")
+        encode_model(model)
+    assert decode_model(encode_model(changed(model, encodings=model.encodings | {"v2.shift": "fp32"})), "x")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -136,7 +114,7 @@ def test_numbers_that_are_not_finite_are_not_written(encoding: str, value: float
     model = tiny_model()
     model.arrays["v2.shift"][0, 1] = value
     with pytest.raises(ModelFileError, match="not finite"):
-        encode(changed(model, encodings=model.encodings | {"v2.shift": encoding}))
+        encode_model(changed(model, encodings=model.encodings | {"v2.shift": encoding}))
 
 
 @pytest.mark.parametrize(
@@ -160,10 +138,10 @@ def test_numbers_that_are_not_finite_are_not_written(encoding: str, value: float
 def test_what_does_not_fit_together_is_not_written(changes: dict, message: str | None) -> None:
     model = changed(tiny_model(), **changes)
     if message is None:
-        encode(model)
+        encode_model(model)
         return
     with pytest.raises(ModelFileError, match=message):
-        encode(model)
+        encode_model(model)
 
 
 def test_cut_short_anywhere() -> None:
@@ -197,7 +175,7 @@ def resealed(**changes: object) -> bytes:
 
 
 def test_resealing_alone_changes_nothing() -> None:
-    assert same(decode(resealed(), "x"), tiny_model())
+    assert same(decode_model(resealed(), "x"), tiny_model())
 
 
 def test_heads_that_lie() -> None:
@@ -250,9 +228,9 @@ def test_stored_numbers_that_are_not_finite_are_refused() -> None:
         parts[name] = body[offset : offset + sections[name]]
         offset += sections[name]
     count = sum(a.size for n, a in tiny_model().arrays.items() if tiny_model().encodings[n] == "fp16")
-    high = bytearray(coding.restore(parts["fp16.high"], count))
+    high = bytearray(coding.decompress_bytes(parts["fp16.high"], count))
     high[3] = 0x7C
-    parts["fp16.high"] = coding.shorten(bytes(high))
+    parts["fp16.high"] = coding.compress_bytes(bytes(high))
     lengths = {name: len(part) for name, part in parts.items()}
     refused(seal(head | {"sections": lengths}, b"".join(parts.values())), "not finite")
 
@@ -266,15 +244,15 @@ def test_a_head_mutated_anywhere_is_read_or_refused_never_worse(data: st.DataObj
         position = data.draw(st.integers(0, len(plain) - 1))
         plain[position] = data.draw(st.integers(32, 126))
     with contextlib.suppress(ModelFileError):
-        decode(seal(bytes(plain), body), "x")
+        decode_model(seal(bytes(plain), body), "x")
 
 
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "model.scn"
-    modelfile.write(tiny_model(), path)
+    modelfile.write_model(tiny_model(), path)
     assert path.read_bytes() == GOOD
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.scn"]
-    assert same(modelfile.read(path), tiny_model())
+    assert same(modelfile.read_model(path), tiny_model())
 
 
 def test_what_is_no_model_file(tmp_path: Path) -> None:
@@ -287,7 +265,7 @@ def test_what_is_no_model_file(tmp_path: Path) -> None:
         (text / "below.scn", "cannot be read"),
     ):
         with pytest.raises(ModelFileError, match=message) as caught:
-            modelfile.read(path)
+            modelfile.read_model(path)
         assert str(caught.value).startswith(f"{path}: ")
 
 
@@ -302,11 +280,11 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left"):
-        modelfile.write(tiny_model(), path)
+        modelfile.write_model(tiny_model(), path)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
     monkeypatch.undo()
     with pytest.raises(OutputError, match="is a folder"):
-        modelfile.write(tiny_model(), tmp_path)
+        modelfile.write_model(tiny_model(), tmp_path)
     with pytest.raises(OutputError, match="cannot be written"):
-        modelfile.write(tiny_model(), tmp_path / "none" / "model.scn")
+        modelfile.write_model(tiny_model(), tmp_path / "none" / "model.scn")

@@ -16,7 +16,7 @@ from scenelet.model import pretrained as models
 def one_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
     folder.mkdir()
-    modelfile.write(tiny_model(), folder / "places.scn")
+    modelfile.write_model(tiny_model(), folder / "places.scn")
     (folder / "places.md").write_text("# places\n")
     monkeypatch.setattr(models, "_folder", lambda: folder)
     monkeypatch.chdir(tmp_path)

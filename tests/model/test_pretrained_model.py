@@ -38,7 +38,7 @@ def rows(name: str, ending: str) -> list[dict[str, str]]:
 def model_of(name: str) -> SceneModel:
     path = models.built_in(name)
     assert path is not None
-    return modelfile.read(path)
+    return modelfile.read_model(path)
 
 
 def assert_alike(prediction: object, row: dict[str, str]) -> None:
@@ -104,6 +104,6 @@ def test_it_answers_its_example_as_written_down(name: str) -> None:
 
 def test_it_answers_as_its_card_says(name: str, esc10: Path) -> None:
     answers = rows(name, "predictions.csv")
-    predictions = scenelet.load(name).predict_all([esc10 / "audio" / row["filename"] for row in answers])
+    predictions = scenelet.load(name).predict_many([esc10 / "audio" / row["filename"] for row in answers])
     for prediction, row in zip(predictions, answers, strict=True):
         assert_alike(prediction, row)

@@ -20,7 +20,7 @@ def test_what_lies_on_the_grid_comes_back_bit_for_bit(whole: np.ndarray, data: s
     back = packed(array)
     assert back.dtype == np.float32
     np.testing.assert_array_equal(back, array)
-    values, found = planes.whole_numbers("a", array)
+    values, found = planes.to_int8("a", array)
     rows = values.reshape(len(values), -1)
     np.testing.assert_array_equal(np.ldexp(rows.astype(np.float32), found[:, None]), array.reshape(len(array), -1))
     assert all((row == 0).all() or (row % 2).any() for row in rows)  # the largest step that holds them
@@ -32,7 +32,7 @@ def test_what_lies_on_the_grid_comes_back_bit_for_bit(whole: np.ndarray, data: s
 )
 def test_what_does_not_fit_is_refused_by_name(row: list[float]) -> None:
     with pytest.raises(ModelFileError, match=r"'conv\.weight' does not fit int8"):
-        planes.pack({"conv.weight": np.float32([row])}, {"conv.weight": "masked_int8"})
+        planes.encode_weights({"conv.weight": np.float32([row])}, {"conv.weight": "masked_int8"})
 
 
 def test_weights_take_little_more_than_their_bound() -> None:
@@ -42,39 +42,39 @@ def test_weights_take_little_more_than_their_bound() -> None:
         whole[rng.random(whole.shape) > kept] = 0
         array = np.ldexp(whole.astype(np.float32), rng.integers(-9, -5, (256, 1)))
         encodings: dict[str, planes.Encoding] = {"a": "masked_int8"}
-        stored = sum(map(len, planes.pack({"a": array}, encodings).values()))
-        bound = planes.weight_bits({"a": array}, encodings) / 8
+        stored = sum(map(len, planes.encode_weights({"a": array}, encodings).values()))
+        bound = planes.entropy_bits({"a": array}, encodings) / 8
         assert 0.98 * bound < stored < 1.05 * bound + 50
 
 
 def test_the_bound_is_the_entropy_of_mask_and_symbols() -> None:
     half = np.float32([[1, 1, 2, 2, 0, 0, 0, 0]]) / 4  # one bit of mask a value, one bit a kept one
-    assert planes.weight_bits({"a": half}, {"a": "masked_int8"}) == pytest.approx(8 + 4)
+    assert planes.entropy_bits({"a": half}, {"a": "masked_int8"}) == pytest.approx(8 + 4)
     # fp16: four exponents of one sign: two bits each; fractions alike: none
     powers = np.float32([[1, 2, 4, 8, 0, 0, 0, 0]])
-    assert planes.weight_bits({"a": powers}, {"a": "masked_fp16"}) == pytest.approx(8 + 8)
-    assert planes.weight_bits({"a": powers}, {"a": "fp16"}) == 0
+    assert planes.entropy_bits({"a": powers}, {"a": "masked_fp16"}) == pytest.approx(8 + 8)
+    assert planes.entropy_bits({"a": powers}, {"a": "fp16"}) == 0
 
 
 def packed(array: np.ndarray) -> np.ndarray:
-    sections = planes.pack({"a": array}, {"a": "masked_int8"})
+    sections = planes.encode_weights({"a": array}, {"a": "masked_int8"})
     lengths = {name: len(stored) for name, stored in sections.items()}
-    return planes.unpack({"a": array.shape}, {"a": "masked_int8"}, lengths, b"".join(sections.values()))["a"]
+    return planes.decode_weights({"a": array.shape}, {"a": "masked_int8"}, lengths, b"".join(sections.values()))["a"]
 
 
 @given(hnp.arrays(bool, st.integers(1, 3000)), st.sampled_from([0.0, 0.003, 0.1]))
 def test_gaps_are_the_mask(bits: np.ndarray, share: float) -> None:
     kept = bits & (np.random.default_rng(len(bits)).random(len(bits)) < share)
     array = kept.astype(np.float32)[None]
-    sections = planes.pack({"a": array}, {"a": "masked_int8"})
-    gaps = planes.zeros_between({"a": array}, "masked_int8")
+    sections = planes.encode_weights({"a": array}, {"a": "masked_int8"})
+    gaps = planes.zero_run_lengths({"a": array}, "masked_int8")
     sections.pop("masked_int8.mask", None)
-    sized = len(gaps).to_bytes(4, "little") + planes.shorten(gaps)
+    sized = len(gaps).to_bytes(4, "little") + planes.compress_bytes(gaps)
     lengths = {"masked_int8.gaps": len(sized)} | {
         name: len(stored) for name, stored in sections.items() if name != "masked_int8.gaps"
     }
     body = sized + b"".join(stored for name, stored in sections.items() if name != "masked_int8.gaps")
-    back = planes.unpack({"a": array.shape}, {"a": "masked_int8"}, lengths, body)["a"]
+    back = planes.decode_weights({"a": array.shape}, {"a": "masked_int8"}, lengths, body)["a"]
     np.testing.assert_array_equal(back, array)
 
 
@@ -83,26 +83,26 @@ def test_gaps_are_the_mask(bits: np.ndarray, share: float) -> None:
     [
         b"",
         b"\2\0\0",
-        (10**9).to_bytes(4, "little") + planes.shorten(b"\0"),
-        (1).to_bytes(4, "little") + planes.shorten(b"\xff"),
-        (1).to_bytes(4, "little") + planes.shorten(b"\4"),
-        (4).to_bytes(4, "little") + planes.shorten(b"\1\1\1\1"),
+        (10**9).to_bytes(4, "little") + planes.compress_bytes(b"\0"),
+        (1).to_bytes(4, "little") + planes.compress_bytes(b"\xff"),
+        (1).to_bytes(4, "little") + planes.compress_bytes(b"\4"),
+        (4).to_bytes(4, "little") + planes.compress_bytes(b"\1\1\1\1"),
     ],
     ids=["empty", "short", "longer than can be", "more to come, and nothing does", "beyond the end", "too many"],
 )
 def test_gaps_that_lie_are_refused(stored: bytes) -> None:
-    sections = planes.pack({"a": np.float32([[1, 0, 0, 0]])}, {"a": "masked_int8"})
+    sections = planes.encode_weights({"a": np.float32([[1, 0, 0, 0]])}, {"a": "masked_int8"})
     del sections["masked_int8.mask"]
     sections = {"masked_int8.gaps": stored, **sections}
     lengths = {name: len(part) for name, part in sections.items()}
     with pytest.raises(ModelFileError):
-        planes.unpack({"a": (1, 4)}, {"a": "masked_int8"}, lengths, b"".join(sections.values()))
+        planes.decode_weights({"a": (1, 4)}, {"a": "masked_int8"}, lengths, b"".join(sections.values()))
 
 
 def test_an_exponent_out_of_range_is_refused() -> None:
     """A file whose checksum is right may still hold anything."""
-    sections = planes.pack({"a": np.float32([[1.0]])}, {"a": "masked_int8"})
-    sections["masked_int8.exponents"] = planes.shorten(np.int8([-128]).tobytes())
+    sections = planes.encode_weights({"a": np.float32([[1.0]])}, {"a": "masked_int8"})
+    sections["masked_int8.exponents"] = planes.compress_bytes(np.int8([-128]).tobytes())
     lengths = {name: len(stored) for name, stored in sections.items()}
     with pytest.raises(ModelFileError, match="exponent"):
-        planes.unpack({"a": (1, 1)}, {"a": "masked_int8"}, lengths, b"".join(sections.values()))
+        planes.decode_weights({"a": (1, 1)}, {"a": "masked_int8"}, lengths, b"".join(sections.values()))

@@ -10,8 +10,8 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.model.sizes import sizes
 from scenelet.nn import create_model, list_models
-from scenelet.nn.convert import pack
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.convert import to_scene_model
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.run_record import build_network
 
 
@@ -26,8 +26,10 @@ def test_parameters_are_the_published_ones() -> None:
 def test_its_file_has_the_published_size_by_the_challenges_rule() -> None:
     config = load_recipe("dcase2020_baseline")
     network = build_network(config, 3, torch.zeros(40), torch.ones(40)).eval()
-    model = pack(network, ("indoor", "outdoor", "transportation"), config.features, config.window, dtype="fp32")
-    size = sizes(modelfile.decode(modelfile.encode(model), "it"), 0)
+    model = to_scene_model(
+        network, ("indoor", "outdoor", "transportation"), config.features, config.window, dtype="fp32"
+    )
+    size = sizes(modelfile.decode_model(modelfile.encode_model(model), "it"), 0)
     assert size["dcase2020"] == 4 * 115_219
     assert f"{size['dcase2020'] / 1024:.1f}" == "450.1"  # KiB, as the challenge prints
     assert model.counts.parameters == 115_411
@@ -74,11 +76,11 @@ def test_the_file_does_what_the_network_does(frames: int) -> None:
             torch.nn.init.normal_(module.bias, std=0.3)
         if isinstance(module, torch.nn.Linear):
             torch.nn.init.normal_(module.weight, std=0.3)
-    network = Standardised(inner, torch.linspace(-50, -30, 40), torch.linspace(8, 12, 40)).eval()
-    model = pack(network, ("a", "b", "c"), config.features, config.window, dtype="fp32")
+    network = StandardizedNetwork(inner, torch.linspace(-50, -30, 40), torch.linspace(8, 12, 40)).eval()
+    model = to_scene_model(network, ("a", "b", "c"), config.features, config.window, dtype="fp32")
     x = torch.randn(4, 1, 40, frames) * torch.tensor([1.0, 5.0, 10.0, 30.0]).view(4, 1, 1, 1) - 40
     with torch.no_grad():
         expected = network(x).softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 0.001
-    found = Classifier(modelfile.decode(modelfile.encode(model), "it")).probabilities(x.numpy())
+    found = Classifier(modelfile.decode_model(modelfile.encode_model(model), "it")).probabilities(x.numpy())
     assert np.abs(found - expected).max() < 1e-5

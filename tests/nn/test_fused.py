@@ -70,7 +70,7 @@ def test_equals_float64_autograd(
     draw(ours, generator)
     x, gradient, *rest = inputs(size, residual, generator, torch.float32)
     added = rest[0] if rest else None
-    assert fused.fits(x, added, ours.weight)
+    assert fused.supports(x, added, ours.weight)
     reference = copy.deepcopy(ours).double()
     expected = run(reference, x.double(), gradient.double(), None if added is None else added.double())
     found = run(ours, x, gradient, added)

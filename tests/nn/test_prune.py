@@ -54,7 +54,7 @@ def test_pruned_weights_are_the_smallest(network: nn.Module) -> None:
 def test_a_layer_pruned_nearly_away_is_named(network: nn.Module) -> None:
     with torch.no_grad():
         network.rb3.conv2.weight.mul_(1e-6)
-    assert list(prune.nearly_pruned_away(prune.global_l1_masks(network, 0.6))) == ["rb3.conv2"]
+    assert list(prune.nearly_empty_layers(prune.global_l1_masks(network, 0.6))) == ["rb3.conv2"]
 
 
 @pytest.mark.parametrize("budget", [200, 500, 999, 5000])

@@ -15,11 +15,11 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.model.sizes import sizes
-from scenelet.model.weights import whole_numbers
+from scenelet.model.weights import to_int8
 from scenelet.nn import create_model
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import LEVELS, quantize, quantizer, round_network
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 
 WEIGHTS = hnp.arrays(
     np.float32,
@@ -31,7 +31,7 @@ WEIGHTS = hnp.arrays(
 @given(WEIGHTS, st.sampled_from(sorted(LEVELS.values())))
 def test_weights_are_whole_numbers_of_one_power_of_two_a_channel(array: np.ndarray, levels: int) -> None:
     rounded = quantize(torch.from_numpy(array), levels).numpy()
-    values, exponents = whole_numbers("w", rounded)
+    values, exponents = to_int8("w", rounded)
     np.testing.assert_array_equal(np.ldexp(values.astype(np.float32), exponents[:, None]), rounded)
     assert np.abs(values).max() <= levels
     assert ((rounded == 0) | (np.sign(rounded) == np.sign(array))).all()
@@ -99,7 +99,7 @@ def test_the_file_computes_what_the_rounded_network_computes(
             module.weight.data.uniform_(0.5, 1.5, generator=generator)
         if isinstance(module, nn.Linear):
             module.bias.data.normal_(0, 0.3, generator=generator)
-    network = Standardised(inner, torch.zeros(64), torch.ones(64)).eval()
+    network = StandardizedNetwork(inner, torch.zeros(64), torch.ones(64)).eval()
     x = torch.randn(4, 2, 64, 33, generator=generator)
     *_, last = (module for module in inner.modules() if hasattr(module, "weight"))
     with torch.no_grad():
@@ -107,13 +107,13 @@ def test_the_file_computes_what_the_rounded_network_computes(
     round_network(network, dtype)
     features = FeatureConfig(sample_rate=8000, n_mels=64, n_fft=512, hop_length=250)
     window = WindowConfig(seconds=1.0)
-    model = pack(network, ("a", "b", "c"), features, window, None, dtype)
+    model = to_scene_model(network, ("a", "b", "c"), features, window, None, dtype)
     layers = {id(m.weight) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     bytes_of_each = (p.numel() * (1 if id(p) in layers else 2) for p in network.parameters())
     assert sizes(model, 0)["dcase2022"] == sum(bytes_of_each)
     path = tmp_path / "m.scn"
-    modelfile.write(model, path)
-    stored = modelfile.read(path)
+    modelfile.write_model(model, path)
+    stored = modelfile.read_model(path)
     for key, array in model.arrays.items():
         if model.encodings[key] == "masked_int8":
             np.testing.assert_array_equal(stored.arrays[key], array)

@@ -7,7 +7,7 @@ from torch import nn
 from scenelet.model.costs import receptive_field
 from scenelet.nn import create_model
 from scenelet.nn.blocks import GlobalMeanPool
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 
 
@@ -44,7 +44,7 @@ def average_pools(network: nn.Module) -> nn.Module:
 )
 def test_gradients_reach_as_far(name: str, settings: dict[str, int]) -> None:
     network = create_model(name, num_classes=2, in_channels=1, **settings)
-    nodes, arrays = trace(Standardised(network, torch.zeros(512), torch.ones(512)))
+    nodes, arrays = trace(StandardizedNetwork(network, torch.zeros(512), torch.ones(512)))
     field = receptive_field(nodes, {key: array.shape for key, array in arrays.items()}, (1, 512, 512))
     head = next(module for module in network.modules() if isinstance(module, GlobalMeanPool))
     assert field == seen(average_pools(network), head, (512, 512))
@@ -52,7 +52,7 @@ def test_gradients_reach_as_far(name: str, settings: dict[str, int]) -> None:
 
 def test_the_baselines_is_not_square() -> None:
     network = create_model("dcase2020_baseline", num_classes=3)
-    nodes, arrays = trace(Standardised(network, torch.zeros(40), torch.ones(40)))
+    nodes, arrays = trace(StandardizedNetwork(network, torch.zeros(40), torch.ones(40)))
     bands, frames = receptive_field(nodes, {key: array.shape for key, array in arrays.items()}, (1, 40, 501))
     # 7, pool 5, 7 at step 5, then 4 or 100 at step 5
     assert (bands, frames) == (7 + 4 + 6 * 5 + 3 * 5, 7 + 4 + 6 * 5 + 99 * 5)

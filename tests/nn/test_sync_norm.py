@@ -11,7 +11,7 @@ from scenelet.errors import UsageError
 from scenelet.nn import cpp_build as compiled
 from scenelet.nn import create_model, list_models
 from scenelet.nn.norm import BatchNorm
-from scenelet.nn.sync_norm import synchronise
+from scenelet.nn.sync_norm import synchronize
 
 TOLERANCES = {"float64": 1e-10, "uncompiled": 2e-5, "compiled": 2e-5, "bfloat16": 1e-2}
 BY_CLIP = ("y", "x", "residual")
@@ -68,13 +68,13 @@ def test_running_statistics_are_averaged_and_nothing_else(tmp_path: Path) -> Non
 def test_every_norm_of_our_networks_can_be_synchronised(name: str) -> None:
     network = create_model(name, num_classes=3)
     norms = [module for module in network.modules() if hasattr(module, "running_var")]
-    synchronise(network)
+    synchronize(network)
     assert norms
     assert all(norm.synchronised for norm in norms)
-    synchronise(network, False)
+    synchronize(network, False)
     assert not any(norm.synchronised for norm in norms)
 
 
 def test_pytorchs_own_norm_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^1 is PyTorch's BatchNorm2d.*trainer\.norms = 'per_device'$"):
-        synchronise(nn.Sequential(BatchNorm(2), nn.BatchNorm2d(2)))
+        synchronize(nn.Sequential(BatchNorm(2), nn.BatchNorm2d(2)))

@@ -20,9 +20,9 @@ from scenelet.model.costs import macs
 from scenelet.model.ops import shapes
 from scenelet.model.sizes import sizes
 from scenelet.nn import create_model, prune
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import SubSpectralNorm
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 from scenelet.training.batches import clip_probabilities, mean_over_windows
 
@@ -32,7 +32,7 @@ FRAMES = FEATURES.n_frames(16000)
 LABELS = ("a", "b", "c")
 
 
-def random_network(seed: int = 0, name: str = "shared_resnet", **settings: object) -> Standardised:
+def random_network(seed: int = 0, name: str = "shared_resnet", **settings: object) -> StandardizedNetwork:
     """Every norm has its own statistics and affine, so that an exporter that mixes them up is seen."""
     generator = torch.Generator().manual_seed(seed)
     defaults = {"num_classes": 3, "in_channels": 2}
@@ -55,10 +55,10 @@ def random_network(seed: int = 0, name: str = "shared_resnet", **settings: objec
             nn.init.normal_(dense.weight, generator=generator)
     mean = torch.randn(64, generator=generator) * 10 - 40
     deviation = torch.rand(64, generator=generator) * 10 + 5
-    return Standardised(network, mean, deviation).eval()
+    return StandardizedNetwork(network, mean, deviation).eval()
 
 
-def log_mel(network: Standardised, count: int) -> np.ndarray:
+def log_mel(network: StandardizedNetwork, count: int) -> np.ndarray:
     """Noise with a spectrum of its own for each clip."""
     generator = torch.Generator().manual_seed(9)
     noise = torch.randn(count, 2, 64, FRAMES, generator=generator) + torch.randn(count, 1, 64, 1, generator=generator)
@@ -84,13 +84,13 @@ def test_probabilities_agree_on_every_real_clip(fold_1: ClipFeatures, sub_bands:
     recipe = load_recipe("fast")
     network = random_network(width=64, sub_bands=sub_bands, shared=shared, in_channels=1, num_classes=10)
     mean, deviation = band_statistics(fold_1)
-    network = Standardised(network.network, torch.from_numpy(mean), torch.from_numpy(deviation)).eval()
+    network = StandardizedNetwork(network.network, torch.from_numpy(mean), torch.from_numpy(deviation)).eval()
     labels = tuple("abcdefghij")
     theirs = clip_probabilities(network, fold_1)
     assert len(theirs) == 80
     for dtype, tolerance in (("fp32", 1e-5), ("fp16", 2e-3)):
-        model = pack(network, labels, recipe.features, recipe.window, dtype=dtype)
-        classifier = Classifier(modelfile.decode(modelfile.encode(model), "m.scn"))
+        model = to_scene_model(network, labels, recipe.features, recipe.window, dtype=dtype)
+        classifier = Classifier(modelfile.decode_model(modelfile.encode_model(model), "m.scn"))
         windows = classifier.probabilities(fold_1.load(fold_1.rows()))
         ours = mean_over_windows(windows, fold_1.count)
         assert np.abs(ours - theirs).max() <= tolerance
@@ -119,8 +119,8 @@ VARIANTS = [
 def test_probabilities_agree(settings: dict[str, object], dtype: str, tolerance: float, tmp_path: Path) -> None:
     network = random_network(**settings)
     x = log_mel(network, 6)
-    modelfile.write(pack(network, LABELS, FEATURES, WINDOW, dtype=dtype), tmp_path / "m.scn")
-    ours = Classifier(modelfile.read(tmp_path / "m.scn")).probabilities(x)
+    modelfile.write_model(to_scene_model(network, LABELS, FEATURES, WINDOW, dtype=dtype), tmp_path / "m.scn")
+    ours = Classifier(modelfile.read_model(tmp_path / "m.scn")).probabilities(x)
     theirs = torch_probabilities(network, x)
     assert theirs.std(axis=0).max() > 0.01  # the clips are told apart at all
     assert np.abs(ours - theirs).max() <= tolerance
@@ -135,7 +135,9 @@ def test_probabilities_of_bc_resnet_agree(settings: dict[str, object], dtype: st
     """Norms with an affine for each sub-band, rows of time, dilated kernels, SiLU; and dropout that is left out."""
     network = random_network(3, "bc_resnet", **settings)
     x = log_mel(network, 6)
-    model = modelfile.decode(modelfile.encode(pack(network, LABELS, FEATURES, WINDOW, dtype=dtype)), "m.scn")
+    model = modelfile.decode_model(
+        modelfile.encode_model(to_scene_model(network, LABELS, FEATURES, WINDOW, dtype=dtype)), "m.scn"
+    )
     theirs = torch_probabilities(network, x)
     assert theirs.std(axis=0).max() > 0.01
     assert np.abs(Classifier(model).probabilities(x) - theirs).max() <= tolerance
@@ -161,7 +163,7 @@ def test_weights_that_are_fp16_already_come_back_exactly() -> None:
     with torch.no_grad():
         for weight in prune.convolution_weights(network).values():
             weight.copy_(weight.half().float())
-    back = modelfile.decode(modelfile.encode(pack(network, LABELS, FEATURES, WINDOW)), "m.scn")
+    back = modelfile.decode_model(modelfile.encode_model(to_scene_model(network, LABELS, FEATURES, WINDOW)), "m.scn")
     for name, weight in prune.convolution_weights(network.network).items():
         assert np.array_equal(back.arrays[name], weight.detach().numpy())
 
@@ -185,9 +187,9 @@ def test_sub_band_norms_keep_a_row_for_each_band() -> None:
 def test_multiply_accumulates_of_ten_seconds_of_stereo() -> None:
     network = create_model("shared_resnet", num_classes=3)
     blank = torch.ones(256)
-    nodes, arrays = trace(Standardised(network, blank, blank).eval())
+    nodes, arrays = trace(StandardizedNetwork(network, blank, blank).eval())
     array_shapes = {name: array.shape for name, array in arrays.items()}
-    counted = macs(nodes, array_shapes, (2, 256, 431))
+    pluralize = macs(nodes, array_shapes, (2, 256, 431))
     expected = 0
 
     def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -198,18 +200,20 @@ def test_multiply_accumulates_of_ten_seconds_of_stereo() -> None:
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(count)
     network.eval()(torch.zeros(1, 2, 256, 431))
-    assert counted == expected
-    assert round(counted / 1e9, 2) == 2.27
+    assert pluralize == expected
+    assert round(pluralize / 1e9, 2) == 2.27
     assert shapes(nodes, array_shapes, (2, 256, 431))["probabilities"] == (3,)
 
 
 def test_sizes_of_the_papers_network() -> None:
-    network = Standardised(create_model("shared_resnet", num_classes=3), torch.zeros(256), torch.ones(256)).eval()
+    network = StandardizedNetwork(
+        create_model("shared_resnet", num_classes=3), torch.zeros(256), torch.ones(256)
+    ).eval()
     masks = prune.global_l1_masks(network, 0.6)
     pruned = copy.deepcopy(network)
     prune.apply_masks(pruned, masks)
-    model = pack(pruned, LABELS, FeatureConfig(), WindowConfig(), masks)
-    data = modelfile.encode(model)
+    model = to_scene_model(pruned, LABELS, FeatureConfig(), WindowConfig(), masks)
+    data = modelfile.encode_model(model)
     found = sizes(model, len(data))
     assert found["paper"] == 491_174
     assert round(found["dcase2020"] / 1024, 2) == 463.90

@@ -8,8 +8,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from helpers.web_service import elsewhere
 from scenelet.server import admission as gate
-from scenelet.server.admission import Gate, Guest
-from scenelet.server.limits import Limits
+from scenelet.server.admission import AdmissionControl, TrackedRequest
+from scenelet.server.limits import ServerLimits
 
 POST: Scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
 NO_BODY: Message = {"type": "http.request", "body": b"", "more_body": False}
@@ -17,7 +17,7 @@ NO_BODY: Message = {"type": "http.request", "body": b"", "more_body": False}
 
 def test_who_has_sent_all_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service then asks now and then whether the client has gone: that wait is none for the client."""
-    monkeypatch.setattr(gate, "FULL_PATIENCE", 0.0)
+    monkeypatch.setattr(gate, "FULL_TIMEOUT_SECONDS", 0.0)
     said: list[Message] = []
 
     async def ask() -> int:
@@ -37,7 +37,7 @@ def test_who_has_sent_all_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> No
         async def say(message: Message) -> None:
             said.append(message)
 
-        front = Gate(app, Limits(clients=1))
+        front = AdmissionControl(app, ServerLimits(clients=1))
         first = asyncio.create_task(front(dict(POST), come.get, say))
         await asyncio.sleep(0.01)  # its client is behind
         come.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
@@ -45,10 +45,10 @@ def test_who_has_sent_all_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> No
         await asyncio.sleep(0.01)
         second = asyncio.create_task(front(dict(POST), nothing_more, say))
         await asyncio.sleep(0.01)
-        counted = front.under_way
+        pluralize = front.under_way
         done.set()
         await asyncio.gather(first, second)
-        return counted
+        return pluralize
 
     assert elsewhere(ask()) == 1
     assert said[0]["status"] == 429
@@ -57,7 +57,7 @@ def test_who_has_sent_all_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> No
 def test_no_patience_is_spent_on_who_has_sent_all() -> None:
     async def ask() -> Message:
         come: asyncio.Queue[Message] = asyncio.Queue()
-        guest = Guest(come.get, 0.05, 1e9, gate._timed_out)
+        guest = TrackedRequest(come.get, 0.05, 1e9, gate._timed_out)
         come.put_nowait(NO_BODY)
         await guest.receive()
         asyncio.get_running_loop().call_later(0.1, come.put_nowait, {"type": "http.disconnect"})
@@ -71,7 +71,7 @@ def test_what_comes_as_its_sender_loses_its_place_comes_too_late() -> None:
 
     async def ask() -> None:
         come: asyncio.Queue[Message] = asyncio.Queue()
-        guest = Guest(come.get, 1000, 1e9, gate._timed_out)
+        guest = TrackedRequest(come.get, 1000, 1e9, gate._timed_out)
         waiting = asyncio.create_task(guest.receive())
         await asyncio.sleep(0.01)
         come.put_nowait(NO_BODY)
@@ -86,7 +86,7 @@ def test_what_comes_as_its_sender_loses_its_place_comes_too_late() -> None:
 def test_whose_patience_ends_can_be_sent_away_in_the_same_moment() -> None:
     async def ask() -> None:
         come: asyncio.Queue[Message] = asyncio.Queue()
-        guest = Guest(come.get, 0.0, 1e9, gate._timed_out)
+        guest = TrackedRequest(come.get, 0.0, 1e9, gate._timed_out)
         waiting = asyncio.create_task(guest.receive())
         while not (guest.keeps_waiting and guest._waiting.expired()):  # type: ignore[union-attr]
             assert not waiting.done()

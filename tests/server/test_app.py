@@ -16,7 +16,7 @@ import scenelet
 from helpers.tiny_model import tiny_model
 from scenelet.inference.classifier import Classifier
 from scenelet.model.pretrained import built_in
-from scenelet.server.limits import Limits
+from scenelet.server.limits import ServerLimits
 
 EXAMPLE = built_in("esc10").with_name("esc10.example.ogg")  # type: ignore[union-attr]
 
@@ -69,7 +69,7 @@ def test_what_is_wrong_with_one_recording_stands_in_its_place(tiny_service: str)
     assert post(tiny_service, ("x.wav", b"no sound")).status_code == 422
 
 
-@pytest.mark.parametrize("tiny_service", [Limits(max_body=20_000, max_seconds=1, max_files=2)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(max_body=20_000, max_seconds=1, max_files=2)], indirect=True)
 def test_limits_have_clear_answers(tiny_service: str) -> None:
     large = post(tiny_service, ("a.wav", b"x" * 30_000))
     assert large.status_code == 413
@@ -119,7 +119,7 @@ def test_bodies_that_are_no_recordings(tiny_service: str) -> None:
     assert ask(content=b"junk", headers={"Content-Type": "multipart/form-data; boundary=b"})[0] == 400
 
 
-@pytest.mark.parametrize("tiny_service", [Limits(clients=1)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
 def test_one_too_many_is_told_to_come_again(tiny_service: str) -> None:
     host = urlsplit(tiny_service)
     body = (
@@ -148,7 +148,7 @@ def test_one_too_many_is_told_to_come_again(tiny_service: str) -> None:
 def test_what_is_said_of_the_model(esc10_service: str) -> None:
     model = httpx.get(f"{esc10_service}/model").json()
     assert model["labels"] == list(scenelet.load("esc10").labels)
-    assert (model["seconds"], model["unsure_below"]) == (5.0, 0.776874)
+    assert (model["seconds"], model["threshold"]) == (5.0, 0.776874)
     described = httpx.get(f"{esc10_service}/openapi.json").json()
     assert {"/predict", "/health", "/model"} == set(described["paths"])
     assert "/static-offline-docs/" in httpx.get(f"{esc10_service}/docs").text

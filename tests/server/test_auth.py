@@ -17,7 +17,7 @@ from scenelet.cli.serve import read_token
 from scenelet.errors import UsageError
 from scenelet.inference.classifier import Classifier
 from scenelet.model.pretrained import built_in
-from scenelet.server.auth import Callers, callers
+from scenelet.server.auth import AccessPolicy, access_policy
 
 TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -27,7 +27,7 @@ SPEECH = "?sample_rate=8000&hop=0.1"
 @pytest.fixture(scope="module")
 def closed_service() -> Iterator[str]:
     """A service that wants a token."""
-    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=Callers(token=TOKEN)) as address:
+    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=AccessPolicy(token=TOKEN)) as address:
         yield address
 
 
@@ -74,14 +74,14 @@ def test_anothers_page_is_refused(tiny_service: str, origin: str) -> None:
 
 
 def test_whom_a_service_answers() -> None:
-    assert callers("127.0.0.1") == Callers(frozenset({"127.0.0.1"}))
-    assert callers("0.0.0.0") == callers("::") == callers("scenes.lan") == Callers(None)
-    assert callers("0.0.0.0", ["Scenes.Example.org"]).names == {"0.0.0.0", "scenes.example.org"}
-    assert callers("127.0.0.1", ["scenes.example.org"]).names == {"127.0.0.1", "scenes.example.org"}
-    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=callers("::1", ["a.example"])) as address:
+    assert access_policy("127.0.0.1") == AccessPolicy(frozenset({"127.0.0.1"}))
+    assert access_policy("0.0.0.0") == access_policy("::") == access_policy("scenes.lan") == AccessPolicy(None)
+    assert access_policy("0.0.0.0", ["Scenes.Example.org"]).names == {"0.0.0.0", "scenes.example.org"}
+    assert access_policy("127.0.0.1", ["scenes.example.org"]).names == {"127.0.0.1", "scenes.example.org"}
+    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=access_policy("::1", ["a.example"])) as address:
         assert sent(address, Host="a.example", Origin="https://a.example").status_code == 422
         assert sent(address, Host="b.example").status_code == 403
-    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=callers("0.0.0.0")) as address:
+    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=access_policy("0.0.0.0")) as address:
         assert sent(address, Host="any.name:80", Origin="http://any.name:80").status_code == 422
         assert sent(address, Host="any.name:80", Origin="http://other.name").status_code == 403
 
@@ -92,12 +92,12 @@ def test_whom_a_service_answers() -> None:
 )
 def test_a_name_that_would_never_be_asked_for(name: str) -> None:
     with pytest.raises(UsageError, match="give a name alone, as in --allow-host"):
-        callers("0.0.0.0", ["fine.example", name])
+        access_policy("0.0.0.0", ["fine.example", name])
 
 
 @pytest.mark.parametrize("name", ["example.org", "EXAMPLE", "xn--bcher-kva.de", "a_b", "192.168.0.7", "::1"])
 def test_names_that_are_taken(name: str) -> None:
-    assert name.lower() in (callers("0.0.0.0", [name]).names or ())
+    assert name.lower() in (access_policy("0.0.0.0", [name]).names or ())
 
 
 def test_a_token_is_wanted_of_all_but_a_watchdog(closed_service: str) -> None:
@@ -162,7 +162,9 @@ def test_the_page_with_a_token(browser: Browser, closed_service: str) -> None:
 
 def test_a_token_of_any_signs_in_an_address(browser: Browser) -> None:
     token = "a+b&c=d#e/f?g;100%"
-    with running(Classifier(tiny_model(), threads=1), "tiny", allowed=callers("127.0.0.1", token=token)) as address:
+    with running(
+        Classifier(tiny_model(), threads=1), "tiny", allowed=access_policy("127.0.0.1", token=token)
+    ) as address:
         for given in (quote(token, safe=""), token):
             context = browser.new_context()
             page = context.new_page()
@@ -204,4 +206,4 @@ def test_where_a_token_comes_from(tmp_path: Path) -> None:
         read_token(f"@{tmp_path / 'none'}")
     for poor in ("", "short", "with a space in it all", "bätterie-bätterie", "x" * 20 + "\n"):
         with pytest.raises(UsageError, match="at least 16 signs, of those that a header can carry: ASCII letters"):
-            callers("127.0.0.1", token=poor)
+            access_policy("127.0.0.1", token=poor)

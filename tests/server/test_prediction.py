@@ -15,11 +15,11 @@ from helpers.tiny_model import tiny_model
 from helpers.web_service import elsewhere
 from scenelet.audio.io import info
 from scenelet.inference.classifier import Classifier
-from scenelet.server.limits import Limits
-from scenelet.server.prediction import HEADERS, WINDOWS, Turns, _shares, answers
+from scenelet.server.limits import ServerLimits
+from scenelet.server.prediction import HEADERS, WINDOWS, FairScheduler, _shares, predict_uploads
 from scenelet.server.uploads import Upload
 
-SHORT = pytest.mark.parametrize("tiny_service", [Limits(max_seconds=10)], indirect=True)
+SHORT = pytest.mark.parametrize("tiny_service", [ServerLimits(max_seconds=10)], indirect=True)
 
 
 def silence(seconds: float, rate: int = 8000, kind: str = "FLAC") -> bytes:
@@ -119,8 +119,10 @@ def test_who_has_gone_is_not_worked_for() -> None:
         return len(asked) > 3  # the first time before its header is read
 
     async def work() -> list[dict[str, object]]:
-        turns = Turns(1)
-        found = await answers(Classifier(tiny_model(), 1), turns, [Upload("long", silence(100))], 600, False, gone)
+        turns = FairScheduler(1)
+        found = await predict_uploads(
+            Classifier(tiny_model(), 1), turns, [Upload("long", silence(100))], 600, False, gone
+        )
         turns.end()
         return found
 
@@ -130,14 +132,14 @@ def test_who_has_gone_is_not_worked_for() -> None:
 
 def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
     async def work() -> bool:
-        turns, classifier, begun = Turns(1), Classifier(tiny_model(), 1), asyncio.Event()
+        turns, classifier, begun = FairScheduler(1), Classifier(tiny_model(), 1), asyncio.Event()
 
         async def here() -> bool:
             begun.set()  # a turn has begun
             return False
 
         async def ask(seconds: float) -> None:
-            await answers(classifier, turns, [Upload("a", silence(seconds))], 600, False, here)
+            await predict_uploads(classifier, turns, [Upload("a", silence(seconds))], 600, False, here)
 
         long = asyncio.create_task(ask(100))
         await begun.wait()
@@ -162,9 +164,9 @@ def test_headers_are_read_in_turns_and_for_nobody_who_has_gone(monkeypatch: pyte
         return len(asked) > 2
 
     async def ask() -> list[dict[str, object]]:
-        turns = Turns(1)
+        turns = FairScheduler(1)
         files = [Upload(f"{i}", silence(0.1)) for i in range(100)]
-        found = await answers(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
+        found = await predict_uploads(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
         turns.end()
         return found
 
@@ -186,10 +188,10 @@ def test_a_fault_of_ours_ends_the_work_for_the_whole_request(monkeypatch: pytest
         return False
 
     async def ask() -> int:
-        turns = Turns(2)
+        turns = FairScheduler(2)
         files = [Upload("long", silence(1)), Upload("bad", silence(1)), Upload("long too", silence(1))]
         with pytest.raises(ZeroDivisionError, match="the first"):
-            await answers(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
+            await predict_uploads(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
         then = len(asked)
         for _ in range(100):
             await turns.run(int)

@@ -22,7 +22,7 @@ RUN = "from scenelet.cli import main; main()"
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_end(tmp_path: Path, end: signal.Signals) -> None:
-    modelfile.write(tiny_model(), tmp_path / "street.scn")
+    modelfile.write_model(tiny_model(), tmp_path / "street.scn")
     command = [sys.executable, "-c", RUN, "serve", str(tmp_path / "street.scn"), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

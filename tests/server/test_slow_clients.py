@@ -18,10 +18,10 @@ from helpers.raw_http import form, frame, head, heard, link, upgrade
 from scenelet.server import admission as gate
 from scenelet.server import limits, run
 from scenelet.server import protocols as connections
-from scenelet.server.limits import Limits
+from scenelet.server.limits import ServerLimits
 
-IMPATIENT = pytest.mark.parametrize("tiny_service", [Limits(clients=1, patience=0.2)], indirect=True)
-FEW = pytest.mark.parametrize("tiny_service", [Limits(clients=1)], indirect=True)
+IMPATIENT = pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1, timeout_seconds=0.2)], indirect=True)
+FEW = pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
 BODY = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nno sound\r\n--b--\r\n'
 
 
@@ -78,7 +78,7 @@ def test_a_body_that_does_not_come(tiny_service: str) -> None:
 
 @FEW
 def test_who_waits_for_a_place_gets_that_of_a_slow_client(tiny_service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "FULL_PATIENCE", 0.0)
+    monkeypatch.setattr(gate, "FULL_TIMEOUT_SECONDS", 0.0)
     slow = link(tiny_service, form(tiny_service, BODY)[:-20])
     while httpx.get(f"{tiny_service}/health").json()["under_way"] == 0:
         pass
@@ -167,7 +167,7 @@ def test_frames_that_mean_no_good(tiny_service: str, logged: list[str], sent: by
     assert logged == []
 
 
-@pytest.mark.parametrize("tiny_service", [Limits(patience=1000)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(timeout_seconds=1000)], indirect=True)
 def test_pings_of_a_client_that_does_not_read(tiny_service: str) -> None:
     deaf, pings = joined(tiny_service, 4096), frame(9, bytes(100)) * 1000
     try:
@@ -200,9 +200,9 @@ def test_what_is_logged_moves_no_cursor() -> None:
     assert run._Plain().format(record) == "a\\x1b[2J\\r\\x9bb\nc"
 
 
-@pytest.mark.parametrize("tiny_service", [Limits(max_body=1_000_000)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(max_body=1_000_000)], indirect=True)
 def test_what_all_bodies_hold_together_is_bounded(tiny_service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_BODIES", 1)
+    monkeypatch.setattr(limits, "MAX_BODIES", 1)
     begun = form(tiny_service, BODY[:-17] + bytes(800_000))[:-1]
     first = link(tiny_service, begun)
     while httpx.get(f"{tiny_service}/health").json()["under_way"] == 0:

@@ -10,10 +10,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from helpers.tiny_model import tiny_model
-from scenelet.audio.windows import array_windows
+from scenelet.audio.windows import windows_of_array
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.stream import Stream
-from scenelet.server.limits import Limits
+from scenelet.server.limits import ServerLimits
 
 HOP = 0.05
 
@@ -27,7 +27,7 @@ def offline(samples: np.ndarray, rate: int) -> list[list[float]]:
     model = tiny_model()
     window = model.window.model_copy(update={"hop_seconds": HOP})
     classifier = Classifier(model, threads=1)
-    cuts = array_windows(samples, rate, model.features.sample_rate, model.features.channels, window)
+    cuts = windows_of_array(samples, rate, model.features.sample_rate, model.features.channels, window)
     return [classifier.predict_window(cut).tolist() for cut in cuts]
 
 
@@ -135,7 +135,7 @@ def test_messages_that_cannot_be_understood(tiny_service: str, sent: bytes | str
         assert json.loads(client.recv())["type"] == "error"
 
 
-@pytest.mark.parametrize("tiny_service", [Limits(clients=1)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
 def test_one_stream_too_many_is_refused_and_a_closed_one_makes_room(tiny_service: str) -> None:
     with talk(tiny_service, "?sample_rate=8000&hop=0.1") as first:
         first.recv()

@@ -7,15 +7,15 @@ from torch import Tensor
 
 from scenelet.config import MixingConfig
 from scenelet.training.augment import (
+    Augmentation,
     Crop,
-    Filter,
+    FilterAugment,
     FrequencyShift,
-    Gain,
-    Mask,
-    Move,
+    RandomGain,
+    SpecAugmentMask,
     TimeRoll,
     TimeStretch,
-    build_moves,
+    build_augmentations,
 )
 
 B, F, T = 200, 12, 20
@@ -24,10 +24,10 @@ EVERY_MOVE = [
     TimeStretch(0.2),
     Crop(15),
     FrequencyShift(3),
-    Gain(6.0),
-    Filter(6.0),
-    Mask(2, 5),
-    Mask(3, 5),
+    RandomGain(6.0),
+    FilterAugment(6.0),
+    SpecAugmentMask(2, 5),
+    SpecAugmentMask(3, 5),
 ]
 
 
@@ -42,7 +42,7 @@ def bands() -> Tensor:
 
 
 @pytest.mark.parametrize("move", EVERY_MOVE, ids=lambda move: type(move).__name__)
-def test_the_generator_alone_decides_and_the_input_stays(move: Move) -> None:
+def test_the_generator_alone_decides_and_the_input_stays(move: Augmentation) -> None:
     x = torch.randn(B, 2, F, T, generator=torch.Generator().manual_seed(0))
     before = x.clone()
     state = torch.random.get_rng_state()
@@ -94,7 +94,7 @@ def test_frequency_shift_repeats_the_edge() -> None:
 
 
 def test_gain_is_one_number_a_sample() -> None:
-    added = Gain(6.0)(frames(), np.random.default_rng(0)) - frames()
+    added = RandomGain(6.0)(frames(), np.random.default_rng(0)) - frames()
     assert added.std((1, 2, 3)).max() < 1e-5
     gains = added.mean((1, 2, 3))
     assert -6 <= gains.min() < -5
@@ -102,7 +102,7 @@ def test_gain_is_one_number_a_sample() -> None:
 
 
 def test_filter_is_a_curve_of_straight_lines_over_frequency() -> None:
-    added = Filter(6.0)(torch.zeros(B, 2, F, T), np.random.default_rng(0))
+    added = FilterAugment(6.0)(torch.zeros(B, 2, F, T), np.random.default_rng(0))
     assert torch.equal(added, added[:, :1, :, :1].expand(added.shape))
     curves = added[:, 0, :, 0].numpy()
     assert np.abs(curves).max() <= 6
@@ -115,7 +115,7 @@ def test_filter_is_a_curve_of_straight_lines_over_frequency() -> None:
 @pytest.mark.parametrize(("axis", "length"), [(2, F), (3, T)])
 def test_a_mask_puts_the_mean_in_one_place(axis: int, length: int) -> None:
     x = torch.randn(B, 1, F, T, generator=torch.Generator().manual_seed(0))
-    masked = Mask(axis, 5)(x, np.random.default_rng(0))
+    masked = SpecAugmentMask(axis, 5)(x, np.random.default_rng(0))
     hidden = (masked != x).any(5 - axis)[:, 0]  # (batch, bands or frames)
     assert set(hidden.sum(1).tolist()) == set(range(6))
     for row in hidden.numpy():
@@ -128,11 +128,11 @@ def test_a_mask_puts_the_mean_in_one_place(axis: int, length: int) -> None:
 
 
 def test_a_mask_wider_than_the_clip() -> None:
-    assert Mask(2, 100)(torch.randn(B, 1, F, T), np.random.default_rng(0)).shape == (B, 1, F, T)
+    assert SpecAugmentMask(2, 100)(torch.randn(B, 1, F, T), np.random.default_rng(0)).shape == (B, 1, F, T)
 
 
 def test_settings_choose_the_moves() -> None:
-    assert build_moves(MixingConfig()) == [TimeRoll(50)]
+    assert build_augmentations(MixingConfig()) == [TimeRoll(50)]
     every = MixingConfig(
         time_roll=3,
         time_stretch=0.2,
@@ -143,5 +143,5 @@ def test_settings_choose_the_moves() -> None:
         frequency_mask=5,
         time_mask=5,
     )
-    assert build_moves(every) == EVERY_MOVE
-    assert build_moves(MixingConfig(time_roll=0)) == []
+    assert build_augmentations(every) == EVERY_MOVE
+    assert build_augmentations(MixingConfig(time_roll=0)) == []

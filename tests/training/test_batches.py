@@ -7,21 +7,21 @@ from torch import nn
 
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import TimeRoll
-from scenelet.training.batches import ClipSet, EpochBatches, clip_probabilities
-from scenelet.training.mixing import Chain, Mixup
+from scenelet.training.batches import EpochBatches, LabelledFeatures, clip_probabilities
+from scenelet.training.mixing import Compose, Mixup
 
 
-def clip_set(clips: int = 10, windows: int = 2) -> ClipSet:
+def clip_set(clips: int = 10, windows: int = 2) -> LabelledFeatures:
     """Row r is filled with r; clip i owns rows windows * i and on; its class is i % 3."""
     values = np.broadcast_to(
         np.arange(clips * windows, dtype=np.float16)[:, None, None, None], (clips * windows, 1, 4, 6)
     )
     first = np.arange(clips) * windows
-    return ClipSet(ClipFeatures(values, first, np.full(clips, windows)), np.arange(clips) % 3, 3)
+    return LabelledFeatures(ClipFeatures(values, first, np.full(clips, windows)), np.arange(clips) % 3, 3)
 
 
-def batches(clips: ClipSet, seed: int = 0, epoch: int = 0, size: int = 4) -> EpochBatches:
-    return EpochBatches(clips, size, [TimeRoll(2)], Chain([]), seed, epoch)
+def batches(clips: LabelledFeatures, seed: int = 0, epoch: int = 0, size: int = 4) -> EpochBatches:
+    return EpochBatches(clips, size, [TimeRoll(2)], Compose([]), seed, epoch)
 
 
 def test_each_clip_appears_once_with_its_class() -> None:

@@ -13,9 +13,9 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError
 from scenelet.training import run_record as runs
-from scenelet.training.checkpoint import read_stored, require_checkpoint, require_state
+from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.loop import CHECKPOINTS, LAST
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 STATE = {"mean": torch.zeros(4), "weight": torch.ones(2, 3)}
 ROW = {"epoch": 1, "rate": 0.1, "loss": 0.5, "seconds": 1.5}
@@ -40,14 +40,14 @@ class Call:
 
 def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.pt", STATE)
-    found = read_stored(path)
-    require_state(path, found, STATE)
+    found = read_checkpoint(path)
+    check_state_dict(path, found, STATE)
     assert torch.equal(found["weight"], STATE["weight"])
-    require_checkpoint(saved(tmp_path / "last.ckpt", CHECKPOINT), STATE)
+    check_checkpoint(saved(tmp_path / "last.ckpt", CHECKPOINT), STATE)
     for key in CHECKPOINT:
         cut = {name: value for name, value in CHECKPOINT.items() if name != key}
         with pytest.raises(RunError, match=f"it has no {key}"):
-            require_checkpoint(saved(tmp_path / "last.ckpt", cut), STATE)
+            check_checkpoint(saved(tmp_path / "last.ckpt", cut), STATE)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(state: dict[str, Any], words: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "model.pt", state)
     with pytest.raises(RunError, match=f"model.pt: .*{words}.*train again"):
-        require_state(path, read_stored(path), STATE)
+        check_state_dict(path, read_checkpoint(path), STATE)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,13 @@ def test_weights_of_another_network_are_refused(state: dict[str, Any], words: st
 def test_notes_that_are_none_are_refused(history: Any, tmp_path: Path) -> None:
     path = saved(tmp_path / "last.ckpt", CHECKPOINT | {"history": history})
     with pytest.raises(RunError, match="the notes of its epochs"):
-        require_checkpoint(path, STATE)
+        check_checkpoint(path, STATE)
 
 
 def test_a_pickle_that_calls_something_calls_nothing(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.pt", {"a": Call(tmp_path / "made")})
     with pytest.raises(RunError, match="damaged"):
-        read_stored(path)
+        read_checkpoint(path)
     assert not (tmp_path / "made").exists()
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_would_inflate_is_refused(tmp_path: Path) -> None:
         for entry in whole.infolist():
             packed.writestr(entry.filename, whole.read(entry))
     with pytest.raises(RunError, match="compressed"):
-        read_stored(path)
+        read_checkpoint(path)
 
 
 def test_cut_anywhere(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ def test_cut_anywhere(tmp_path: Path) -> None:
     for length in range(0, len(whole), 37):
         path.write_bytes(whole[:length])
         with pytest.raises(RunError, match=r"model\.pt: "):
-            require_state(path, read_stored(path), STATE)
+            check_state_dict(path, read_checkpoint(path), STATE)
 
 
 @pytest.fixture(scope="module")
 def run(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunConfig]:
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = load_recipe("tiny", [*tiny_settings, "schedule.epochs=1", "split.fold=1"])
-    fit(tone_set, folder, config, recipe="tiny")
+    train(tone_set, folder, config, recipe="tiny")
     return folder, config
 
 
@@ -132,10 +132,10 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_trained(
     try:
         torch.save(held, path)
         with pytest.raises(RunError, match=f"{path.name}: .*(damaged|does not hold|cannot be gone on with)"):
-            fit(tone_set, folder, config, resume=True)
+            train(tone_set, folder, config, resume=True)
     finally:
         path.write_bytes(whole)
-    fit(tone_set, folder, config, resume=True)
+    train(tone_set, folder, config, resume=True)
 
 
 def test_damaged_weights_of_a_finished_run_are_named(run: tuple[Path, RunConfig]) -> None:

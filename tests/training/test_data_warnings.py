@@ -13,9 +13,9 @@ from scenelet.data.audit import statistics_cache as kept
 from scenelet.data.audit.findings import Finding
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.training.data_warnings import summary, warn_of_data
+from scenelet.training.data_warnings import print_data_warnings, warning_lines
 from scenelet.training.run_record import DataRecord
-from scenelet.training.train import fit
+from scenelet.training.train import train
 from scenelet.utils import parallel
 
 
@@ -33,7 +33,7 @@ def test_training_says_and_keeps_what_is_wrong(
     soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
     monkeypatch.setattr(parallel, "INLINE", 100)  # processes take longer to start than this takes
     config = load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
-    fit(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    train(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
     talk = capfd.readouterr().err
     assert "1 offset" in talk
     assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in talk
@@ -43,18 +43,18 @@ def test_training_says_and_keeps_what_is_wrong(
     def refuse(path: Path) -> None:
         raise AssertionError(f"{path} is measured again")
 
-    monkeypatch.setattr(kept, "measure_or_refuse", refuse)
+    monkeypatch.setattr(kept, "recording_stats_or_error", refuse)
     source = DataRecord(path=str(tmp_path / "tones.csv"))
     split = make_split(load_table(tmp_path / "tones.csv"), config.split)
     for expected in (True, False):  # a run that was warned, as a resumed one, is not warned again
-        warn_of_data(tmp_path, source, split, 0.6, tmp_path / "cache")
+        print_data_warnings(tmp_path, source, split, 0.6, tmp_path / "cache")
         assert ("1 offset" in capfd.readouterr().err) == expected
     assert (tmp_path / WARNINGS).read_bytes() == (tmp_path / "run" / WARNINGS).read_bytes()
 
 
 def test_a_few_lines() -> None:
     findings = [Finding("warning", "label", (f"{i}.wav",), f"{i}.wav: doubted") for i in range(9)]
-    lines = summary([Finding("warning", "silent", ("s.wav",), "s.wav: silent"), *findings], "DATA")
+    lines = warning_lines([Finding("warning", "silent", ("s.wav",), "s.wav: silent"), *findings], "DATA")
     assert lines[0] == "warning: 1 silent, 9 label; `scenelet check DATA` lists them"
     assert lines[1:] == ["  silent: s.wav: silent", "  label: 0.wav: doubted", "  label: 1.wav: doubted"]
-    assert summary([], "DATA") == []
+    assert warning_lines([], "DATA") == []

@@ -10,9 +10,9 @@ from helpers.gloo_ranks import shared_validation, spawn
 from scenelet.config import TrainerConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
-from scenelet.training.distributed import require_devices
+from scenelet.training.distributed import check_devices
 from scenelet.training.estimator import SceneClassifier
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool = False) -> None:
@@ -23,27 +23,27 @@ def gpus(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool = False) -> None:
 
 def test_more_devices_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch, cuda=2)
-    require_devices(TrainerConfig(devices=2))
+    check_devices(TrainerConfig(devices=2))
     with pytest.raises(UsageError, match=r"trainer\.devices is 4, and this machine has 2 GPUs; lower it"):
-        require_devices(TrainerConfig(devices=4))
+        check_devices(TrainerConfig(devices=4))
 
 
 def test_apples_gpu_trains_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch, cuda=0, mps=True)
-    require_devices(TrainerConfig())
+    check_devices(TrainerConfig())
     with pytest.raises(UsageError, match=r"MPS.*set it to 1"):
-        require_devices(TrainerConfig(devices=2))
+        check_devices(TrainerConfig(devices=2))
 
 
 def test_without_gpus_any_number_of_processes_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch, cuda=0)
-    require_devices(TrainerConfig(devices=16))
+    check_devices(TrainerConfig(devices=16))
 
 
 def test_more_devices_than_clips_are_refused(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     config = load_recipe("fast", [*tiny_settings, "schedule.batch_size=100", "trainer.devices=60"])
     with pytest.raises(UsageError, match="clips to train on are fewer than the 60 devices"):
-        fit(tone_set, tmp_path / "run", config, talk=False)
+        train(tone_set, tmp_path / "run", config, talk=False)
     assert not (tmp_path / "run").exists()
 
 

@@ -15,13 +15,13 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training import run_record as runs
-from scenelet.training.augment import Gain, TimeRoll
-from scenelet.training.batches import ClipSet, EpochBatches
+from scenelet.training.augment import RandomGain, TimeRoll
+from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.compression.compress import compress
 from scenelet.training.mixing import Mixer, build_mixer
 from scenelet.training.module import SceneModule
-from scenelet.training.ranks import Place
-from scenelet.training.train import fit
+from scenelet.training.ranks import Rank
+from scenelet.training.train import train
 
 WEIGHTS = 2e-5
 """Distance of all weights and statistics, relative to their length: sums of fp32 in another order, through Adam."""
@@ -35,18 +35,20 @@ FIGURES = {
 """Of the history, and how far they may be off."""
 
 
-def epoch(clips: int, size: int, mixer: Mixer, place: Place) -> EpochBatches:
+def epoch(clips: int, size: int, mixer: Mixer, rank: Rank) -> EpochBatches:
     values = np.random.default_rng(0).standard_normal((clips, 1, 4, 6)).astype(np.float16)
     features = ClipFeatures(values, np.arange(clips), np.ones(clips, np.int64))
-    return EpochBatches(ClipSet(features, np.arange(clips) % 3, 3), size, [TimeRoll(2), Gain(3)], mixer, 1, 2, place)
+    return EpochBatches(
+        LabelledFeatures(features, np.arange(clips) % 3, 3), size, [TimeRoll(2), RandomGain(3)], mixer, 1, 2, rank
+    )
 
 
 @pytest.mark.parametrize("mode", ["none", "one_of", "all"])
 @pytest.mark.parametrize(("clips", "size", "world_size"), [(23, 8, 2), (23, 8, 3), (20, 5, 2), (18, 7, 4)])
 def test_the_shares_of_a_batch_are_the_batch(mode: str, clips: int, size: int, world_size: int) -> None:
     mixer = build_mixer(load_recipe("fast", [f"mixing.mode={mode}"]).mixing)
-    whole = list(epoch(clips, size, mixer, Place()))
-    shares = [list(epoch(clips, size, mixer, Place(rank, world_size))) for rank in range(world_size)]
+    whole = list(epoch(clips, size, mixer, Rank()))
+    shares = [list(epoch(clips, size, mixer, Rank(rank, world_size))) for rank in range(world_size)]
     assert [len(x) for x, _ in whole] == [len(x) for x, _ in whole[: len(shares[0])]]
     for index, (batch, *parts) in enumerate(zip(whole, *shares, strict=True)):
         for at in (0, 1):
@@ -54,29 +56,29 @@ def test_the_shares_of_a_batch_are_the_batch(mode: str, clips: int, size: int, w
         sizes = [len(x) for x, _ in parts]
         assert max(sizes) - min(sizes) <= 1
         # the mean over the devices of the weighted means is the mean over the batch
-        weights = [epoch(clips, size, mixer, Place(r, world_size)).weight(index) for r in range(world_size)]
+        weights = [epoch(clips, size, mixer, Rank(r, world_size)).weight(index) for r in range(world_size)]
         means = [float(x.double().mean()) for x, _ in parts]
         assert np.mean(np.multiply(weights, means)) == pytest.approx(float(batch[0].double().mean()), rel=1e-12)
 
 
 def test_a_last_batch_of_fewer_clips_than_devices_is_left_out() -> None:
     mixer = build_mixer(load_recipe("fast").mixing)
-    assert [len(epoch(18, 8, mixer, Place(0, world_size))) for world_size in (1, 2, 3)] == [3, 3, 2]
-    assert len(list(epoch(18, 8, mixer, Place(2, 3)))) == 2
+    assert [len(epoch(18, 8, mixer, Rank(0, world_size))) for world_size in (1, 2, 3)] == [3, 3, 2]
+    assert len(list(epoch(18, 8, mixer, Rank(2, 3)))) == 2
 
 
 def test_dropout_differs_from_device_to_device_and_the_first_draws_as_one_alone() -> None:
     mixer = build_mixer(load_recipe("fast").mixing)
-    seeds = [epoch(8, 4, mixer, Place(rank, 3)).dropout_seed() for rank in range(3)]
+    seeds = [epoch(8, 4, mixer, Rank(rank, 3)).dropout_seed() for rank in range(3)]
     assert len(set(seeds)) == 3
-    assert seeds[0] == epoch(8, 4, mixer, Place()).dropout_seed()
+    assert seeds[0] == epoch(8, 4, mixer, Rank()).dropout_seed()
 
 
 def test_the_average_waits_for_no_gradients() -> None:
     schedule = load_recipe("fast", ["schedule.average_epochs=1"]).schedule
     mixer = build_mixer(load_recipe("fast").mixing)
     module = SceneModule(
-        torch.nn.Linear(2, 2), torch.nn.CrossEntropyLoss(), schedule, lambda _: epoch(8, 4, mixer, Place())
+        torch.nn.Linear(2, 2), torch.nn.CrossEntropyLoss(), schedule, lambda _: epoch(8, 4, mixer, Rank())
     )
     assert [p.requires_grad for p in module.averaged.parameters()] == [False, False]
 
@@ -126,7 +128,7 @@ def config(settings: list[str]) -> RunConfig:
 @pytest.fixture(scope="module")
 def undisturbed(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("one") / "run"
-    fit(tone_set, run, config, recipe="fast", talk=False)
+    train(tone_set, run, config, recipe="fast", talk=False)
     return run
 
 
@@ -134,7 +136,7 @@ def test_two_devices_train_what_one_trains_without_mixing(
     tone_set: Path, settings: list[str], config: RunConfig, tmp_path: Path
 ) -> None:
     plain = ["mixing.mode=none", "mixing.time_roll=0", "mixing.gain_db=0"]
-    fit(tone_set, tmp_path / "one", load_recipe("fast", [*settings, *plain]), recipe="fast", talk=False)
+    train(tone_set, tmp_path / "one", load_recipe("fast", [*settings, *plain]), recipe="fast", talk=False)
     ran = command(
         tone_set, "--out", tmp_path / "two", *changes([*settings, *plain, "trainer.devices=2"]), "--format", "json"
     )
@@ -157,7 +159,7 @@ def test_a_run_begun_on_two_devices_goes_on_with_one(
     assert ran.stderr.splitlines()[-1] == "error: cut"
     assert ran.stderr.count("error") == 1
     assert "Traceback" not in ran.stderr
-    fit(tone_set, tmp_path / "run", config, resume=True, talk=False)
+    train(tone_set, tmp_path / "run", config, resume=True, talk=False)
     require_same(tmp_path / "run", undisturbed)
 
 
@@ -168,7 +170,7 @@ def test_a_run_begun_on_one_device_goes_on_with_two(
         patch.setattr(SceneModule, "on_train_epoch_start", SceneModule.on_train_epoch_start)
         cut_training.cut_at(2)
         with pytest.raises(cut_training.CutError):
-            fit(tone_set, tmp_path / "run", config, recipe="fast", talk=False)
+            train(tone_set, tmp_path / "run", config, recipe="fast", talk=False)
     ran = command(tone_set, "--out", tmp_path / "run", "--resume", "--set", "trainer.devices=2")
     assert ran.returncode == 0, ran.stderr
     assert "resuming after epoch 2 of 4" in ran.stderr

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from scenelet.config import ScheduleConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError
-from scenelet.training.batches import ClipSet, EpochBatches
+from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.divergence import DivergedError
-from scenelet.training.loop import train
-from scenelet.training.mixing import UNMIXED
+from scenelet.training.loop import run_trainer
+from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
 
 CLIPS, SIZE = 22, 5
@@ -26,7 +26,7 @@ def batches(epoch: int) -> EpochBatches:
     """Each clip's features are its number in every place."""
     values = np.broadcast_to(np.arange(CLIPS, dtype=np.float16)[:, None, None, None], (CLIPS, 1, 2, 3))
     features = ClipFeatures(values, np.arange(CLIPS), np.ones(CLIPS, np.int64))
-    return EpochBatches(ClipSet(features, np.arange(CLIPS) % 3, 3, NAMES), SIZE, [], UNMIXED, 0, epoch)
+    return EpochBatches(LabelledFeatures(features, np.arange(CLIPS) % 3, 3, NAMES), SIZE, [], NO_MIXING, 0, epoch)
 
 
 class Network(nn.Module):
@@ -69,7 +69,7 @@ def test_the_batch_is_named_and_nothing_is_trained_after_it(breaks: bool, poison
     with pytest.raises(
         RunError, match=rf"^epoch 1, batch {place} of 5: training diverged with {expected[0]}"
     ) as caught:
-        train(trained, "fp32", tmp_path, talk=False)
+        run_trainer(trained, "fp32", tmp_path, talk=False)
     assert "\n" not in str(caught.value)
     assert str(tmp_path / "diverged.json") in str(caught.value)
     found = json.loads((tmp_path / "diverged.json").read_text())
@@ -82,7 +82,7 @@ def test_the_batch_is_named_and_nothing_is_trained_after_it(breaks: bool, poison
 
 def test_a_training_that_goes_on_forgets_it(tmp_path: Path) -> None:
     (tmp_path / "diverged.json").write_text("{}")
-    train(module(Network(poison=-1)), "fp32", tmp_path, talk=False)
+    run_trainer(module(Network(poison=-1)), "fp32", tmp_path, talk=False)
     assert not (tmp_path / "diverged.json").exists()
 
 

@@ -16,10 +16,10 @@ import scenelet
 from scenelet import SceneClassifier
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import AudioError, DataError, RunError, SceneletError, UsageError
-from scenelet.export.model_card import card
+from scenelet.export.model_card import model_card
 from scenelet.training import run_record as runs
 from scenelet.training.compression.compress import compress
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 Clips = tuple[list[str], list[str], list[str]]
 
@@ -58,7 +58,7 @@ def test_what_is_saved_gives_the_same_numbers(learnt: SceneClassifier, clips: Cl
     shares = learnt.predict_proba(clips[0][:3])
     for path, row in zip(clips[0], shares, strict=False):
         assert list(again.predict(path).probabilities.values()) == [float(p) for p in row]
-    assert out.with_suffix(".md").read_text() == card(again.model, "tones", out.stat().st_size)
+    assert out.with_suffix(".md").read_text() == model_card(again.model, "tones", out.stat().st_size)
     with pytest.raises(UsageError, match=r"ends in \.scn"):
         learnt.save(tmp_path / "tones.onnx")
 
@@ -83,7 +83,7 @@ def test_the_command_lines_functions_give_the_same_bytes(
     table = tmp_path / "clips.csv"
     table.write_text("filename,label,split,group\n" + "".join(rows))
     config = load_recipe("fast", [*(f"{key}={value}" for key, value in tiny.items()), "seed=3"])
-    fit(table, tmp_path / "run", config, recipe="fast", audio_dir=tone_set.parent)
+    train(table, tmp_path / "run", config, recipe="fast", audio_dir=tone_set.parent)
     compress(tmp_path / "run", tmp_path / "m.scn")
     quick.save(tmp_path / "saved.scn")
     assert (tmp_path / "saved.scn").read_bytes() == (tmp_path / "m.scn").read_bytes()

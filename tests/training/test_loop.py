@@ -12,9 +12,9 @@ from scenelet.config import ScheduleConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError
 from scenelet.training import module as modules
-from scenelet.training.batches import ClipSet, EpochBatches
-from scenelet.training.loop import native_bf16, train
-from scenelet.training.mixing import UNMIXED
+from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.loop import native_bf16, run_trainer
+from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
 
 
@@ -49,29 +49,31 @@ class Judged(SceneModule):
 
 def judged(monkeypatch: pytest.MonkeyPatch, cut: int = 4) -> Judged:
     values = np.random.default_rng(0).standard_normal((8, 1, 2, 3)).astype(np.float16)
-    clips = ClipSet(ClipFeatures(values, np.arange(8), np.ones(8, np.int64)), np.arange(8) % 3, 3)
+    clips = LabelledFeatures(ClipFeatures(values, np.arange(8), np.ones(8, np.int64)), np.arange(8) % 3, 3)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 3))
     schedule = ScheduleConfig(epochs=4, batch_size=4)
-    found = Judged(network, nn.CrossEntropyLoss(), schedule, lambda e: EpochBatches(clips, 4, [], UNMIXED, 0, e), clips)
+    found = Judged(
+        network, nn.CrossEntropyLoss(), schedule, lambda e: EpochBatches(clips, 4, [], NO_MIXING, 0, e), clips
+    )
     found.cut = cut
 
     def summary(*_: object) -> dict[str, float]:
         figure = found.macro_accuracies[found.current_epoch]
         return {"accuracy": figure, "macro_accuracy": figure, "log_loss": 1.0}
 
-    monkeypatch.setattr(modules, "summary", summary)
+    monkeypatch.setattr(modules, "classification_report", summary)
     return found
 
 
 def test_a_run_that_was_moved_keeps_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = judged(monkeypatch)
-    train(expected, "fp32", tmp_path / "whole", select_best=True, talk=False)
+    run_trainer(expected, "fp32", tmp_path / "whole", select_best=True, talk=False)
     with pytest.raises(RunError, match="cut"):
-        train(judged(monkeypatch, cut=2), "fp32", tmp_path / "run", select_best=True, talk=False)
+        run_trainer(judged(monkeypatch, cut=2), "fp32", tmp_path / "run", select_best=True, talk=False)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     resumed = judged(monkeypatch)
-    train(resumed, "fp32", tmp_path / "moved", resume=True, select_best=True, talk=False)
+    run_trainer(resumed, "fp32", tmp_path / "moved", resume=True, select_best=True, talk=False)
     assert [row["validation_macro_accuracy"] for row in resumed.history] == list(Judged.macro_accuracies)
     for name, value in expected.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], value)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenelet.config import MixingConfig
-from scenelet.training.mixing import Chain, CutMix, FreqMix, Mixup, OneOf, band_mask, build_mixer
+from scenelet.training.mixing import Compose, CutMix, FreqMix, Mixup, RandomChoice, band_mask, build_mixer
 
 B, C, F, T = 6, 2, 16, 10
 MIXERS = {
@@ -99,14 +99,14 @@ def test_one_of_draws_each_and_chain_applies_all() -> None:
         return lambda x, y, rng: (x + amount, y)
 
     rng = np.random.default_rng(0)
-    drawn = [OneOf([add(1), add(10)])(0, None, rng)[0] for _ in range(400)]
+    drawn = [RandomChoice([add(1), add(10)])(0, None, rng)[0] for _ in range(400)]
     assert set(drawn) == {1, 10}
     assert 150 < drawn.count(1) < 250
-    assert Chain([add(1), add(10)])(0, None, rng)[0] == 11
+    assert Compose([add(1), add(10)])(0, None, rng)[0] == 11
 
 
 def test_settings_choose_the_mixer() -> None:
-    assert isinstance(build_mixer(MixingConfig()), OneOf)
+    assert isinstance(build_mixer(MixingConfig()), RandomChoice)
     assert [type(m) for m in build_mixer(MixingConfig(mode="all", cutmix=True)).mixers] == [FreqMix, Mixup, CutMix]
     assert build_mixer(MixingConfig(mode="none")).mixers == []
     powers = build_mixer(MixingConfig(freqmix=False, mixup_of="powers", mixup_alpha=1.0)).mixers[0]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from scenelet.config import ScheduleConfig
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.batches import ClipSet, EpochBatches
-from scenelet.training.mixing import UNMIXED
+from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
 
 
@@ -29,8 +29,8 @@ class Flat(nn.Module):
 
 def batches(epoch: int) -> EpochBatches:
     values = np.random.default_rng(0).standard_normal((8, 1, 2, 3)).astype(np.float16)
-    clips = ClipSet(ClipFeatures(values, np.arange(8), np.ones(8, np.int64)), np.arange(8) % 3, 3)
-    return EpochBatches(clips, 4, [], UNMIXED, 0, epoch)
+    clips = LabelledFeatures(ClipFeatures(values, np.arange(8), np.ones(8, np.int64)), np.arange(8) % 3, 3)
+    return EpochBatches(clips, 4, [], NO_MIXING, 0, epoch)
 
 
 def module(network: nn.Module, **settings: object) -> SceneModule:
@@ -71,10 +71,10 @@ def test_weights_and_norm_statistics_are_averaged() -> None:
             if value.is_floating_point():
                 own = value.clone()
                 expected[name] = own if name not in expected else decay * expected[name] + (1 - decay) * own
-    averaged = trained.result().state_dict()
+    averaged = trained.averaged_network().state_dict()
     assert averaged["norm.running_mean"] < network.norm.running_mean
     assert all(torch.allclose(averaged[name], value, atol=1e-6) for name, value in expected.items())
-    trained.take_result()
+    trained.use_averaged_weights()
     assert all(torch.allclose(network.state_dict()[name], value, atol=1e-6) for name, value in expected.items())
 
 
@@ -88,7 +88,7 @@ def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
         with torch.no_grad():
             network.dense.weight.add_(1.0)
         trained.on_train_batch_end()
-        return trained.result().state_dict()["dense.weight"]
+        return trained.averaged_network().state_dict()["dense.weight"]
 
     assert torch.equal(averaged(40.0), averaged(2.0))
     assert not torch.equal(averaged(2.0), averaged(1.0))
@@ -96,7 +96,7 @@ def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
 
 def test_without_an_average_the_last_weights_are_the_result() -> None:
     network = Flat(1)
-    assert module(network).result() is network
+    assert module(network).averaged_network() is network
 
 
 def test_a_step_computes_with_rounded_weights_and_moves_the_others() -> None:
@@ -119,7 +119,7 @@ def test_a_step_computes_with_rounded_weights_and_moves_the_others() -> None:
     nn.functional.cross_entropy(reference(x), y).backward()
     assert torch.equal(network.dense.weight.grad, reference.dense.weight.grad)
     assert not torch.equal(before, halves(before))
-    trained.take_result()
+    trained.use_averaged_weights()
     assert torch.equal(network.dense.weight, before)
 
 
@@ -141,7 +141,7 @@ def test_masks_are_asked_for_each_epoch_and_held() -> None:
     trained.on_train_batch_end()
     assert asked == [0]
     assert (network.dense.weight[0] == 0).all()
-    assert (trained.result().dense.weight[0] != 0).all()
-    trained.take_result()
+    assert (trained.averaged_network().dense.weight[0] != 0).all()
+    trained.use_averaged_weights()
     assert (network.dense.weight[0] == 0).all()
     assert (network.dense.weight[1:] != 0).all()

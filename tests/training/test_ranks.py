@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scenelet.errors import UsageError
-from scenelet.training.ranks import ALONE, Place, find_place
+from scenelet.training.ranks import SINGLE, Rank, find_rank
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "LOCAL_RANK": "1", "GROUP_RANK": "1", "WORLD_SIZE": "4"}
 SLURM = {
@@ -21,23 +21,23 @@ MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 @pytest.mark.parametrize(
     ("devices", "num_nodes", "environment", "place"),
     [
-        (1, 1, {}, ALONE),
-        (1, 1, {"LOCAL_RANK": "3"}, ALONE),  # someone else's
-        (1, 1, SLURM, ALONE),  # an array of trainings
-        (2, 1, {}, Place(0, 2)),
-        (2, 1, {"LOCAL_RANK": "1", **MEETING}, Place(1, 2)),
-        (2, 2, {"NODE_RANK": "1", **MEETING}, Place(2, 4)),
-        (2, 2, {"NODE_RANK": "1", "LOCAL_RANK": "1", **MEETING}, Place(3, 4)),
-        (2, 2, TORCHRUN, Place(3, 4, "torchrun")),
-        (4, 1, TORCHRUN, Place(3, 4, "torchrun")),
-        (2, 2, SLURM, Place(2, 4, "slurm")),
-        (2, 1, {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "1"}, Place(0, 2)),  # a shell of one task
-        (2, 1, {"SLURM_NTASKS": "2"}, Place(0, 2)),  # an allocation, not within srun
+        (1, 1, {}, SINGLE),
+        (1, 1, {"LOCAL_RANK": "3"}, SINGLE),  # someone else's
+        (1, 1, SLURM, SINGLE),  # an array of trainings
+        (2, 1, {}, Rank(0, 2)),
+        (2, 1, {"LOCAL_RANK": "1", **MEETING}, Rank(1, 2)),
+        (2, 2, {"NODE_RANK": "1", **MEETING}, Rank(2, 4)),
+        (2, 2, {"NODE_RANK": "1", "LOCAL_RANK": "1", **MEETING}, Rank(3, 4)),
+        (2, 2, TORCHRUN, Rank(3, 4, "torchrun")),
+        (4, 1, TORCHRUN, Rank(3, 4, "torchrun")),
+        (2, 2, SLURM, Rank(2, 4, "slurm")),
+        (2, 1, {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "1"}, Rank(0, 2)),  # a shell of one task
+        (2, 1, {"SLURM_NTASKS": "2"}, Rank(0, 2)),  # an allocation, not within srun
     ],
 )
-def test_place(devices: int, num_nodes: int, environment: dict[str, str], place: Place) -> None:
-    assert find_place(devices, num_nodes, environment) == place
-    assert place.follows == (place.rank > 0)
+def test_place(devices: int, num_nodes: int, environment: dict[str, str], rank: Rank) -> None:
+    assert find_rank(devices, num_nodes, environment) == rank
+    assert rank.is_worker == (rank.rank > 0)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_what_would_wait_for_ever_is_refused(
     devices: int, num_nodes: int, environment: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
-        find_place(devices, num_nodes, environment)
+        find_rank(devices, num_nodes, environment)
 
 
 @pytest.mark.parametrize(("count", "world_size"), [(8, 2), (7, 2), (10, 4), (3, 5), (0, 2)])
 def test_shares_are_all_of_it_in_order_and_as_even_as_can_be(count: int, world_size: int) -> None:
-    shares = [Place(rank, world_size).share(count) for rank in range(world_size)]
+    shares = [Rank(rank, world_size).share(count) for rank in range(world_size)]
     assert [index for share in shares for index in range(count)[share]] == list(range(count))
     sizes = [share.stop - share.start for share in shares]
     assert max(sizes) - min(sizes) <= 1

@@ -12,10 +12,10 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.training import run_record as runs
-from scenelet.training.dataset import load_sides
+from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
-from scenelet.training.teacher import find_teacher
-from scenelet.training.train import fit
+from scenelet.training.teacher import load_teacher
+from scenelet.training.train import train
 
 SETTINGS = ["network.repeats=1", "schedule.epochs=2", "schedule.average_epochs=0", 'split.fold="1"']
 
@@ -30,21 +30,21 @@ def teacher(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPath
     """A wider network of another seed."""
     run = tmp_path_factory.mktemp("teacher") / "run"
     network = config.network.model_copy(update={"width": 12})
-    fit(tone_set, run, config.model_copy(update={"network": network, "seed": 5}), recipe="wide", talk=False)
+    train(tone_set, run, config.model_copy(update={"network": network, "seed": 5}), recipe="wide", talk=False)
     return run
 
 
 @pytest.fixture(scope="module")
 def taught(tone_set: Path, config: RunConfig, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("taught") / "run"
-    fit(tone_set, run, config, teacher=teacher, talk=False)
+    train(tone_set, run, config, teacher=teacher, talk=False)
     return run
 
 
 @pytest.fixture(scope="module")
 def alone(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("alone") / "run"
-    fit(tone_set, run, config, talk=False)
+    train(tone_set, run, config, talk=False)
     return run
 
 
@@ -79,7 +79,7 @@ def test_a_run_remembers_its_teacher(alone: Path, taught: Path, teacher: Path) -
 def test_a_teacher_that_has_no_share_teaches_nothing(
     tone_set: Path, config: RunConfig, teacher: Path, alone: Path, tmp_path: Path
 ) -> None:
-    fit(tone_set, tmp_path / "run", config.model_copy(update={"distil": 0.0}), teacher=teacher, talk=False)
+    train(tone_set, tmp_path / "run", config.model_copy(update={"distil": 0.0}), teacher=teacher, talk=False)
     assert same(tmp_path / "run", alone)
     assert runs.read_record(tmp_path / "run").teacher is not None
 
@@ -98,19 +98,19 @@ def test_a_resumed_run_keeps_its_teacher(
 
     monkeypatch.setattr(SceneModule, "on_train_epoch_start", cut_once)
     with pytest.raises(ConnectionAbortedError):
-        fit(tone_set, run, config, teacher=teacher, talk=False)
+        train(tone_set, run, config, teacher=teacher, talk=False)
     other = tmp_path / "other"
     shutil.copytree(teacher, other)
     torch.save({name: value + 1 for name, value in weights(other).items()}, other / runs.WEIGHTS)
     with pytest.raises(UsageError, match=r"was begun with another teacher than .*other is now; resume it with the one"):
-        fit(tone_set, run, None, resume=True, talk=False, teacher=other)
+        train(tone_set, run, None, resume=True, talk=False, teacher=other)
     with pytest.raises(RunError, match="has not finished"):
-        fit(tone_set, run, None, resume=True, talk=False, teacher=run)
+        train(tone_set, run, None, resume=True, talk=False, teacher=run)
     with pytest.raises(RunError, match="has not finished"):
-        fit(tone_set, tmp_path / "next", config, teacher=run, talk=False)
+        train(tone_set, tmp_path / "next", config, teacher=run, talk=False)
     assert not (tmp_path / "next").exists()
     before = (run / runs.RECORD).read_bytes()
-    fit(tone_set, run, None, resume=True, talk=False)
+    train(tone_set, run, None, resume=True, talk=False)
     assert begun == [(0, True), (1, True), (1, True)]
     assert same(run, taught)
     assert (run / runs.RECORD).read_bytes() == before
@@ -121,10 +121,10 @@ def test_a_teacher_that_was_trained_again_since_is_refused(
 ) -> None:
     again, run = tmp_path / "again", tmp_path / "run"
     shutil.copytree(teacher, again)
-    fit(tone_set, run, config, teacher=again, talk=False)
+    train(tone_set, run, config, teacher=again, talk=False)
     torch.save({name: value + 1 for name, value in weights(again).items()}, again / runs.WEIGHTS)
     with pytest.raises(UsageError, match=r"run: was begun with another teacher than .*again is now"):
-        fit(tone_set, run, None, resume=True, talk=False)
+        train(tone_set, run, None, resume=True, talk=False)
 
 
 def test_a_teacher_of_whole_windows_is_refused_where_windows_are_cut(
@@ -135,25 +135,27 @@ def test_a_teacher_of_whole_windows_is_refused_where_windows_are_cut(
         ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3"],
         ["mixing.crop=16", "network.sub_bands=1"],
     )
-    fit(tone_set, tmp_path / "dense", load_recipe("fast", [*settings, *whole]), talk=False)
+    train(tone_set, tmp_path / "dense", load_recipe("fast", [*settings, *whole]), talk=False)
     with pytest.raises(UsageError, match=r"dense: its network dcase2020_baseline takes whole windows only") as caught:
-        fit(tone_set, tmp_path / "run", load_recipe("fast", [*settings, *cut]), teacher=tmp_path / "dense", talk=False)
+        train(
+            tone_set, tmp_path / "run", load_recipe("fast", [*settings, *cut]), teacher=tmp_path / "dense", talk=False
+        )
     assert "set mixing.crop to 0" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_was_begun_without_a_teacher_gets_none(tone_set: Path, alone: Path, teacher: Path) -> None:
     with pytest.raises(UsageError, match="was begun with no teacher"):
-        fit(tone_set, alone, None, teacher=teacher, resume=True, talk=False)
+        train(tone_set, alone, None, teacher=teacher, resume=True, talk=False)
 
 
 def test_the_same_teacher_may_be_named_again_wherever_it_lies(
     tone_set: Path, teacher: Path, taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(teacher.parent)
-    fit(tone_set, taught, None, teacher=Path("run"), resume=True, talk=False)
+    train(tone_set, taught, None, teacher=Path("run"), resume=True, talk=False)
     shutil.copytree(teacher, tmp_path / "moved")
-    fit(tone_set, taught, None, teacher=tmp_path / "moved", resume=True, talk=False)
+    train(tone_set, taught, None, teacher=tmp_path / "moved", resume=True, talk=False)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_a_teacher_that_heard_what_is_held_out_is_refused_before_anything_is_wri
 ) -> None:
     config = load_recipe("fast", [*tiny_settings, *SETTINGS, change])
     with pytest.raises(UsageError, match=words) as caught:
-        fit(tone_set, tmp_path / "run", config, teacher=teacher, talk=False)
+        train(tone_set, tmp_path / "run", config, teacher=teacher, talk=False)
     assert str(caught.value).startswith(f"--teacher {teacher}: ")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -180,17 +182,17 @@ def test_a_teacher_that_heard_what_is_held_out_is_refused_before_anything_is_wri
 def test_a_teacher_of_other_features_is_refused(
     change: str, words: str, config: RunConfig, tiny_settings: list[str], teacher: Path, tmp_path: Path
 ) -> None:
-    sides = load_sides(runs.read_record(teacher).data, config, None, talk=False)
-    assert find_teacher(tmp_path / "run", teacher, config, sides) is not None
+    dataset = load_dataset(runs.read_record(teacher).data, config, None, talk=False)
+    assert load_teacher(tmp_path / "run", teacher, config, dataset) is not None
     with pytest.raises(UsageError, match=words):
-        find_teacher(tmp_path / "run", teacher, load_recipe("fast", [*tiny_settings, *SETTINGS, change]), sides)
+        load_teacher(tmp_path / "run", teacher, load_recipe("fast", [*tiny_settings, *SETTINGS, change]), dataset)
 
 
 def test_a_teacher_of_other_labels_is_refused(tone_set: Path, config: RunConfig, teacher: Path, tmp_path: Path) -> None:
     table = tmp_path / "renamed.csv"
     table.write_text(tone_set.read_text().replace(",low,", ",deep,"))
     with pytest.raises(UsageError, match="it has other labels than this run"):
-        fit(table, tmp_path / "run", config, teacher=teacher, audio_dir=tone_set.parent, talk=False)
+        train(table, tmp_path / "run", config, teacher=teacher, audio_dir=tone_set.parent, talk=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -202,7 +204,7 @@ def test_a_teacher_whose_clips_are_called_otherwise_is_refused(
     lines = tone_set.read_text().splitlines()
     (tmp_path / "moved" / "tones.csv").write_text("\n".join([lines[0], *(f"sub/{line}" for line in lines[1:])]) + "\n")
     with pytest.raises(UsageError, match="its clips have other names than these"):
-        fit(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher, talk=False)
+        train(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher, talk=False)
 
 
 def without(name: str) -> Callable[[Path], object]:
@@ -226,5 +228,5 @@ def test_a_teacher_that_is_no_finished_run_is_refused(
     shutil.copytree(teacher, broken)
     damage(broken)
     with pytest.raises(SceneletError, match=words):
-        fit(tone_set, tmp_path / "run", config, teacher=broken, talk=False)
+        train(tone_set, tmp_path / "run", config, teacher=broken, talk=False)
     assert not (tmp_path / "run").exists()

@@ -9,11 +9,11 @@ import torch
 from scenelet.config import NetworkConfig, RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.training import time_estimate as estimates
-from scenelet.training.dataset import load_sides
+from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
 from scenelet.training.run_record import DataRecord, build_network
-from scenelet.training.time_estimate import Estimate, estimate, say_estimate
-from scenelet.training.train import epoch_batches, fit
+from scenelet.training.time_estimate import Estimate, estimate, print_time_estimate
+from scenelet.training.train import epoch_batches, train
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def config(tiny_settings: list[str]) -> RunConfig:
 
 @pytest.fixture
 def module(config: RunConfig, tone_set: Path) -> SceneModule:
-    sides = load_sides(DataRecord(path=str(tone_set)), config, None, talk=False)
+    dataset = load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
     network = build_network(config, 2, torch.zeros(32), torch.ones(32))
     return SceneModule(
-        network, torch.nn.CrossEntropyLoss(), config.schedule, epoch_batches(sides, config), sides.validation
+        network, torch.nn.CrossEntropyLoss(), config.schedule, epoch_batches(dataset, config), dataset.validation
     )
 
 
@@ -43,7 +43,7 @@ def test_the_weights_are_the_same_bit_for_bit(
         asked: list[float] = []
         own = estimates.seconds_per_step
         monkeypatch.setattr(estimates, "seconds_per_step", lambda *a, own=own, asked=asked: asked.append(1) or own(*a))
-        fit(tone_set, tmp_path / str(few), config)
+        train(tone_set, tmp_path / str(few), config)
         assert len(asked) == times
         trained[few] = torch.load(tmp_path / str(few) / "model.pt", weights_only=True)
         monkeypatch.undo()
@@ -90,11 +90,13 @@ def test_what_is_said(
     module: SceneModule, config: RunConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(estimates, "estimate", lambda *_: Estimate(4.12, 3.9))
-    say_estimate(module, config)
+    print_time_estimate(module, config)
     assert capsys.readouterr().err == ""  # of 6 steps
     monkeypatch.setattr(estimates, "FEW_STEPS", 6)
-    say_estimate(module, config)
+    print_time_estimate(module, config)
     line = "an epoch takes about 4.1 s: 2 epochs in about 8.2 s"
     assert capsys.readouterr().err == f"{line}, and the 30 of `scenelet compress` in about 2 min\n"
-    say_estimate(module, config.model_copy(update={"prune": config.prune.model_copy(update={"budget": 500_000})}))
+    print_time_estimate(
+        module, config.model_copy(update={"prune": config.prune.model_copy(update={"budget": 500_000})})
+    )
     assert capsys.readouterr().err == line + "\n"

@@ -9,8 +9,8 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
 from scenelet.training import run_record as runs
-from scenelet.training.train import fit
-from scenelet.training.width_search import Costs, Limits, costs, fit_network
+from scenelet.training.train import train
+from scenelet.training.width_search import Costs, NetworkLimits, costs, search_width
 
 LABELS = ("a", "b", "c")
 
@@ -18,7 +18,7 @@ LABELS = ("a", "b", "c")
 @pytest.fixture(autouse=True)
 def not_so_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks of hundreds of channels take a second each to build, and no limit here allows them."""
-    monkeypatch.setattr("scenelet.training.width_search.WIDEST", 31)
+    monkeypatch.setattr("scenelet.training.width_search.MAX_WIDTH", 31)
 
 
 @pytest.fixture
@@ -31,9 +31,11 @@ def cost(config: RunConfig, **network: int) -> Costs:
     return costs(config.model_copy(update={"network": config.network.model_copy(update=network)}), LABELS)
 
 
-@pytest.mark.parametrize("limits", [Limits(2_000_000, None), Limits(None, 100_000)], ids=["macs", "bytes"])
-def test_one_channel_more_would_be_over(config: RunConfig, limits: Limits) -> None:
-    found, measured = fit_network(config, LABELS, limits)
+@pytest.mark.parametrize(
+    "limits", [NetworkLimits(2_000_000, None), NetworkLimits(None, 100_000)], ids=["macs", "bytes"]
+)
+def test_one_channel_more_would_be_over(config: RunConfig, limits: NetworkLimits) -> None:
+    found, measured = search_width(config, LABELS, limits)
     assert found.network.width >= 16
     assert measured == costs(found, LABELS)
     assert measured.within(limits)
@@ -44,15 +46,15 @@ def test_one_channel_more_would_be_over(config: RunConfig, limits: Limits) -> No
 
 def test_a_limit_may_be_met_to_the_last_byte(config: RunConfig) -> None:
     exact = cost(config, width=20)
-    assert exact.within(Limits(exact.macs_per_second, exact.parameter_bytes))
-    assert fit_network(config, LABELS, Limits(parameter_bytes=exact.parameter_bytes))[0].network.width == 20
-    assert fit_network(config, LABELS, Limits(macs_per_second=exact.macs_per_second - 1))[0].network.width == 19
+    assert exact.within(NetworkLimits(exact.macs_per_second, exact.parameter_bytes))
+    assert search_width(config, LABELS, NetworkLimits(parameter_bytes=exact.parameter_bytes))[0].network.width == 20
+    assert search_width(config, LABELS, NetworkLimits(macs_per_second=exact.macs_per_second - 1))[0].network.width == 19
 
 
 @pytest.mark.parametrize(("by_macs", "by_bytes"), [(18, 22), (22, 18)])
 def test_both_limits_are_kept(config: RunConfig, by_macs: int, by_bytes: int) -> None:
-    limits = Limits(cost(config, width=by_macs).macs_per_second, cost(config, width=by_bytes).parameter_bytes)
-    assert fit_network(config, LABELS, limits)[0].network.width == 18
+    limits = NetworkLimits(cost(config, width=by_macs).macs_per_second, cost(config, width=by_bytes).parameter_bytes)
+    assert search_width(config, LABELS, limits)[0].network.width == 18
 
 
 def test_bytes_are_those_of_the_format_in_which_weights_are_stored(config: RunConfig) -> None:
@@ -70,26 +72,26 @@ def test_bytes_are_those_of_the_format_in_which_weights_are_stored(config: RunCo
 
 def test_it_is_shallower_only_where_it_would_be_narrow(config: RunConfig) -> None:
     deep, less = cost(config, width=16), cost(config, width=16, repeats=2)
-    kept = fit_network(config, LABELS, Limits(deep.macs_per_second))[0].network
+    kept = search_width(config, LABELS, NetworkLimits(deep.macs_per_second))[0].network
     assert (kept.width, kept.repeats) == (16, 3)
     own = config.model_copy(update={"network": config.network.model_copy(update={"shared": False})})
-    limits = Limits(parameter_bytes=cost(own, width=16).parameter_bytes)
+    limits = NetworkLimits(parameter_bytes=cost(own, width=16).parameter_bytes)
     assert cost(own, width=18, repeats=1).within(limits)  # it could be wider, and need not be
-    kept = fit_network(own, LABELS, limits)[0].network
+    kept = search_width(own, LABELS, limits)[0].network
     assert (kept.width, kept.repeats) == (16, 3)
     assert less.macs_per_second < deep.macs_per_second
-    shallower = fit_network(config, LABELS, Limits(less.macs_per_second))[0].network
+    shallower = search_width(config, LABELS, NetworkLimits(less.macs_per_second))[0].network
     assert (shallower.width, shallower.repeats) == (16, 2)
 
 
 def test_of_networks_that_are_all_narrow_the_widest_is_taken_and_of_these_the_deepest(config: RunConfig) -> None:
-    limits = Limits(cost(config, width=14, repeats=1).macs_per_second)
+    limits = NetworkLimits(cost(config, width=14, repeats=1).macs_per_second)
     assert not cost(config, width=14, repeats=2).within(limits)
-    found = fit_network(config, LABELS, limits)[0].network
+    found = search_width(config, LABELS, limits)[0].network
     assert (found.width, found.repeats) == (14, 1)
-    limits = Limits(cost(config, width=3).macs_per_second)
+    limits = NetworkLimits(cost(config, width=3).macs_per_second)
     assert not cost(config, width=4, repeats=1).within(limits)
-    found = fit_network(config, LABELS, limits)[0].network
+    found = search_width(config, LABELS, limits)[0].network
     assert (found.width, found.repeats) == (3, 3)
 
 
@@ -101,33 +103,33 @@ def test_the_depth_of_another_network_is_called_otherwise(config: RunConfig) -> 
             "network": broadcasted.network.model_copy(update={"sub_bands": 4}),
         }
     )
-    limits = Limits(parameter_bytes=cost(broadcasted, width=10, blocks=2).parameter_bytes)
-    found = fit_network(broadcasted, LABELS, limits)[0].network
+    limits = NetworkLimits(parameter_bytes=cost(broadcasted, width=10, blocks=2).parameter_bytes)
+    found = search_width(broadcasted, LABELS, limits)[0].network
     assert (found.width, found.blocks) == (10, 2)  # its paper's smallest has 8 channels
-    limits = Limits(parameter_bytes=cost(broadcasted, width=7, blocks=1).parameter_bytes)
+    limits = NetworkLimits(parameter_bytes=cost(broadcasted, width=7, blocks=1).parameter_bytes)
     assert not cost(broadcasted, width=7, blocks=2).within(limits)
-    found = fit_network(broadcasted, LABELS, limits)[0].network
+    found = search_width(broadcasted, LABELS, limits)[0].network
     assert (found.width, found.blocks, found.repeats) == (7, 1, config.network.repeats)
 
 
 def test_a_network_of_one_depth_is_made_narrower_alone(config: RunConfig) -> None:
     single = config.model_copy(update={"network": load_recipe("fast", ["network.name=cp_resnet"]).network})
-    limits = Limits(parameter_bytes=cost(single, width=5).parameter_bytes)
-    assert fit_network(single, LABELS, limits)[0].network == single.network.model_copy(update={"width": 5})
+    limits = NetworkLimits(parameter_bytes=cost(single, width=5).parameter_bytes)
+    assert search_width(single, LABELS, limits)[0].network == single.network.model_copy(update={"width": 5})
 
 
 @pytest.mark.parametrize(
     ("limits", "least"),
     [
-        (Limits(parameter_bytes=500), "bytes of parameters; allow more"),
-        (Limits(macs_per_second=500), "multiply-accumulates a second"),
+        (NetworkLimits(parameter_bytes=500), "bytes of parameters; allow more"),
+        (NetworkLimits(macs_per_second=500), "multiply-accumulates a second"),
     ],
     ids=["bytes", "macs"],
 )
-def test_what_even_the_narrowest_exceeds_is_refused(config: RunConfig, limits: Limits, least: str) -> None:
+def test_what_even_the_narrowest_exceeds_is_refused(config: RunConfig, limits: NetworkLimits, least: str) -> None:
     narrowest = cost(config, width=1, repeats=1)
     with pytest.raises(UsageError, match=least) as caught:
-        fit_network(config, LABELS, limits)
+        search_width(config, LABELS, limits)
     assert f"takes {narrowest.macs_per_second:,} " in str(caught.value)
     assert f" {narrowest.parameter_bytes:,} bytes" in str(caught.value)
 
@@ -137,20 +139,20 @@ def test_bc_resnet_is_refused_as_the_others_are(config: RunConfig) -> None:
     changed = {"network": load_recipe("fast", settings).network}
     changed["features"] = load_recipe("fast", ["features.n_mels=64", "features.hop_length=2048"]).features
     with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
-        fit_network(config.model_copy(update=changed), LABELS, Limits(macs_per_second=100))
+        search_width(config.model_copy(update=changed), LABELS, NetworkLimits(macs_per_second=100))
 
 
 def test_a_network_without_a_width_is_refused(config: RunConfig) -> None:
     fixed = config.model_copy(update={"network": load_recipe("fast", ["network.name=dcase2020_baseline"]).network})
     with pytest.raises(UsageError, match="the network dcase2020_baseline has one size"):
-        fit_network(fixed, LABELS, Limits(1_000_000, None))
+        search_width(fixed, LABELS, NetworkLimits(1_000_000, None))
 
 
 def test_the_recipe_tiny_is_what_the_limits_of_dcase_find() -> None:
     ten = tuple("abcdefghij")
-    limits = Limits(parse_count("--macs", "30M"), parse_bytes("--bytes", "128kB"))
+    limits = NetworkLimits(parse_count("--macs", "30M"), parse_bytes("--bytes", "128kB"))
     best, tiny = load_recipe("best", ["prune.dtype=int8"]), load_recipe("tiny")
-    found, measured = fit_network(best, ten, limits)
+    found, measured = search_width(best, ten, limits)
     assert found.network == tiny.network
     assert tiny.network.width == 28
     assert costs(tiny, ten) == measured
@@ -160,13 +162,13 @@ def test_the_recipe_tiny_is_what_the_limits_of_dcase_find() -> None:
 
 def test_a_run_remembers_what_was_found(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     config = load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
-    limits = Limits(parameter_bytes=4_000)
-    found, measured = fit_network(config, ("high", "low"), limits)
+    limits = NetworkLimits(parameter_bytes=4_000)
+    found, measured = search_width(config, ("high", "low"), limits)
     assert found.network.width != config.network.width
-    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits)
+    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits)
     record = runs.read_record(tmp_path / "run")
     assert record.config == found
     network = runs.load_network(tmp_path / "run", record)
     assert sum(p.numel() for p in network.parameters()) == measured.parameters
     # the same limits find the same network again, so that the run is gone on with
-    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits, resume=True)
+    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits, resume=True)

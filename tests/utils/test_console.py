@@ -5,17 +5,17 @@ import threading
 import pytest
 
 from scenelet.utils import console
-from scenelet.utils.console import complain, heard, is_quiet, quiet, say, track, working
+from scenelet.utils.console import is_quiet, print_message, print_warning, quiet, report_progress, spinner, track
 
 
 def test_quiet_silences_talk_and_not_complaints(capsys: pytest.CaptureFixture[str]) -> None:
-    say("before")
+    print_message("before")
     with quiet():
-        say("within")
-        complain("error: within")
+        print_message("within")
+        print_warning("error: within")
         with quiet(False):  # what is asked for further out holds
-            say("further in")
-    say("after")
+            print_message("further in")
+    print_message("after")
     assert capsys.readouterr() == ("", "before\nerror: within\nafter\n")
 
 
@@ -64,7 +64,7 @@ def test_a_line_now_and_then_without_a_terminal(
     ]
     with quiet():
         assert list(track(slow(), "Features", 10)) == list(range(10))
-    with working("Loading"):
+    with spinner("Loading"):
         pass
     assert capsys.readouterr().err == ""
 
@@ -73,21 +73,21 @@ class Waiting:
     """Stands for what takes long: it waits until a line with these words was said, however long that takes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
-        self.said, real = threading.Event(), console.complain
+        self.said, real = threading.Event(), console.print_warning
         monkeypatch.setattr(console, "FIRST_SECONDS", 0.0)
         monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
         monkeypatch.setattr(console, "BEAT_SECONDS", 0.001)
-        monkeypatch.setattr(console, "complain", lambda line: (real(line), self.said.set() if words in line else None))
+        monkeypatch.setattr(console, "print_warning", lambda line: (real(line), self.said.set() if words in line else None))
 
     def __iter__(self):
-        heard(20 * 60, 12 * 3600)
+        report_progress(20 * 60, 12 * 3600)
         assert self.said.wait(60)
         yield 1
 
 
 def test_something_is_said_while_an_item_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(track(Waiting(monkeypatch, "Checking: 0 of 1, 20 min of 12 h 00 min of sound, about "), "Checking", 1))
-    with working("Loading"):
+    with spinner("Loading"):
         next(iter(Waiting(monkeypatch, "Loading: 0.")))
 
 
@@ -95,11 +95,11 @@ def test_sound_is_told_of_long_recordings_alone_and_to_a_track_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "FIRST_SECONDS", 0.0)
-    heard(20 * 60, 12 * 3600)  # nobody waits
+    report_progress(20 * 60, 12 * 3600)  # nobody waits
 
     def short():
         for item in range(3):
-            heard(5, 10)
+            report_progress(5, 10)
             assert console._steps.get().note == ""
             yield item
 
@@ -113,7 +113,7 @@ def test_a_bar_moves_within_a_long_recording(monkeypatch: pytest.MonkeyPatch) ->
     seen = []
 
     def one():
-        heard(900, 3600)
+        report_progress(900, 3600)
         steps = console._steps.get()
         seen.append((steps.bar.tasks[0].completed, steps.bar.tasks[0].fields["note"]))
         yield 1

@@ -40,7 +40,7 @@ def test_the_last_is_away_while_the_others_change(tmp_path: Path, monkeypatch: p
         seen.append((tmp_path / "last").exists())
 
     monkeypatch.setattr(os, "replace", replace)
-    replace_files({tmp_path / name: "new" for name in names}, gone=[tmp_path / "gone"])
+    replace_files({tmp_path / name: "new" for name in names}, remove=[tmp_path / "gone"])
     assert seen == [False] * 6 + [True]
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "new")
 

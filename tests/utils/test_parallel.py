@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from scenelet.errors import SceneletError
-from scenelet.utils.parallel import map_processes, map_threads, spread
+from scenelet.utils.parallel import map_processes, map_threads, parallel_map
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -76,8 +76,8 @@ def test_a_process_that_dies_while_another_is_started_is_no_end_of_waiting(tmp_p
 def test_threads_give_results_in_order(threads: int) -> None:
     expected = [math.factorial(x) for x in range(30)]
     assert list(map_threads(math.factorial, iter(range(30)), threads)) == expected
-    assert spread(math.factorial, range(30), threads) == expected
-    assert spread(math.factorial, [], threads) == []
+    assert parallel_map(math.factorial, range(30), threads) == expected
+    assert parallel_map(math.factorial, [], threads) == []
 
 
 def test_only_so_many_items_are_under_way() -> None:
@@ -95,7 +95,9 @@ def test_only_so_many_items_are_under_way() -> None:
     assert len(asked) <= 4
 
 
-@pytest.mark.parametrize("way", [lambda f, items: list(map_threads(f, items, 2)), lambda f, items: spread(f, items, 2)])
+@pytest.mark.parametrize(
+    "way", [lambda f, items: list(map_threads(f, items, 2)), lambda f, items: parallel_map(f, items, 2)]
+)
 def test_an_error_in_a_thread_is_the_callers(way) -> None:
     def fail(item: int) -> int:
         if item == 3:

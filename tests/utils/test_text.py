@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenelet.errors import printable
-from scenelet.utils.text import counted, duration
+from scenelet.errors import escape_unprintable
+from scenelet.utils.text import duration, pluralize
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,15 @@ def test_durations(seconds: float, words: str) -> None:
 
 
 def test_one_is_not_many() -> None:
-    assert [counted(n, "epoch") for n in (0, 1, 2, 1200)] == ["0 epochs", "1 epoch", "2 epochs", "1,200 epochs"]
+    assert [pluralize(n, "epoch") for n in (0, 1, 2, 1200)] == ["0 epochs", "1 epoch", "2 epochs", "1,200 epochs"]
 
 
 def test_a_name_keeps_to_its_line() -> None:
-    assert printable("two\nlines\t\x1b[31m \u202egnaw\x9b\x00") == "two\\nlines\\t\\x1b[31m \\u202egnaw\\x9b\\x00"
-    assert printable("\ud800\u2028\ufeff\U000e0041") == "\\ud800\\u2028\\ufeff\\U000e0041"
-    assert printable(os.fsdecode(b"caf\xe9.wav")) == "caf\\xe9.wav"
+    assert (
+        escape_unprintable("two\nlines\t\x1b[31m \u202egnaw\x9b\x00") == "two\\nlines\\t\\x1b[31m \\u202egnaw\\x9b\\x00"
+    )
+    assert escape_unprintable("\ud800\u2028\ufeff\U000e0041") == "\\ud800\\u2028\\ufeff\\U000e0041"
+    assert escape_unprintable(os.fsdecode(b"caf\xe9.wav")) == "caf\\xe9.wav"
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,11 @@ def test_a_name_keeps_to_its_line() -> None:
     ],
 )
 def test_a_name_in_any_writing_stays_as_it_is(name: str) -> None:
-    assert printable(name) == name
+    assert escape_unprintable(name) == name
 
 
 @given(st.text(st.characters()))
 def test_what_is_printable_is_so_twice(text: str) -> None:
-    shown = printable(text)
-    assert printable(shown) == shown
+    shown = escape_unprintable(text)
+    assert escape_unprintable(shown) == shown
     assert len(shown.splitlines()) <= 1

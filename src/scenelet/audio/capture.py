@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scenelet.audio.io import Samples, blocks, info
-from scenelet.audio.pcm import PcmFormat, read_stream, wav_header
+from scenelet.audio.pcm import PcmFormat, read_stream, read_wav_header
 from scenelet.errors import AudioError, UsageError
 
 BLOCK_SECONDS = 0.1
@@ -22,14 +22,14 @@ WAITING_SECONDS = 5.0  # of sound that may wait for a slow machine, before some 
 
 
 @dataclass(frozen=True)
-class Sound:
+class LiveAudio:
     """Live sound: its rate in Hz, and blocks (1 or 2, n) of samples until it ends."""
 
     sample_rate: int
     blocks: Iterator[Samples]
 
 
-def from_file(path: Path) -> Sound:
+def from_file(path: Path) -> LiveAudio:
     """A recording, in short blocks, as if it came in live.
 
     Raises:
@@ -43,23 +43,23 @@ def from_file(path: Path) -> Sound:
             for start in range(0, block.shape[1], size):
                 yield block[:, start : start + size]
 
-    return Sound(rate, short())
+    return LiveAudio(rate, short())
 
 
-def from_pipe(stream: BinaryIO, raw: PcmFormat | None) -> Sound:
+def from_pipe(stream: BinaryIO, raw: PcmFormat | None) -> LiveAudio:
     """A stream of bytes: samples of the format `raw`, or, where that is None, a WAV.
 
     Raises:
         AudioError: it is no WAV, or one of a kind that a pipe cannot be read as; on the way, samples that are none.
     """
     with _named():
-        pcm, length = (raw, None) if raw is not None else wav_header(stream)
+        pcm, length = (raw, None) if raw is not None else read_wav_header(stream)
 
     def named() -> Iterator[Samples]:
         with _named():
             yield from read_stream(stream, pcm, length, BLOCK_SECONDS)
 
-    return Sound(pcm.sample_rate, named())
+    return LiveAudio(pcm.sample_rate, named())
 
 
 @contextlib.contextmanager
@@ -70,7 +70,9 @@ def _named() -> Iterator[None]:
         raise AudioError(f"standard input: {error}") from None
 
 
-def from_microphone(device: str | None, channels: int, sample_rate: int | None, lost: Callable[[float], None]) -> Sound:
+def from_microphone(
+    device: str | None, channels: int, sample_rate: int | None, lost: Callable[[float], None]
+) -> LiveAudio:
     """A sound card.
 
     Args:
@@ -115,7 +117,7 @@ def from_microphone(device: str | None, channels: int, sample_rate: int | None, 
             f"no sound can be taken from {device or 'the microphone'} ({error});"
             " `python -m sounddevice` lists the devices for --device"
         ) from None
-    return Sound(rate, _blocks(opened, waiting, missed, lost))
+    return LiveAudio(rate, _blocks(opened, waiting, missed, lost))
 
 
 def _blocks(
@@ -135,7 +137,7 @@ def _blocks(
                 lost(count * BLOCK_SECONDS)
 
 
-def in_real_time(sound: Sound) -> Sound:
+def pace_in_real_time(sound: LiveAudio) -> LiveAudio:
     """The same sound, no faster than it would come in live."""
 
     def paced() -> Iterator[Samples]:
@@ -145,7 +147,7 @@ def in_real_time(sound: Sound) -> Sound:
             time.sleep(max(0.0, begin + heard / sound.sample_rate - time.monotonic()))
             yield block
 
-    return Sound(sound.sample_rate, paced())
+    return LiveAudio(sound.sample_rate, paced())
 
 
 def standard_input() -> BinaryIO:

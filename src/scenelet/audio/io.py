@@ -11,18 +11,18 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.ogg import is_cut_short
-from scenelet.audio.pcm import UNKNOWN_BYTES, fault_of
-from scenelet.audio.wav import Recording, Wav24, find_sound, opened
-from scenelet.errors import AudioError, CutShortError, EmptyAudioError, TooLongError, printable
-from scenelet.utils.console import heard, say
-from scenelet.utils.files import visible_files
+from scenelet.audio.ogg import is_truncated
+from scenelet.audio.pcm import UNKNOWN_BYTES, find_invalid_samples
+from scenelet.audio.wav import Recording, Wav24Reader, find_data_chunk, open_audio
+from scenelet.errors import AudioError, EmptyAudioError, TooLongError, TruncatedAudioError, escape_unprintable
+from scenelet.utils.console import print_message, report_progress
+from scenelet.utils.files import walk_files
 
 Samples = NDArray[np.float32]
 """(channels, n), full scale is +-1."""
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
-RATES = (500, 768_000)
+SAMPLE_RATE_RANGE = (500, 768_000)
 """Hz that recordings may have; resampled from less, a block would become many times as long."""
 BLOCK = 1 << 18  # samples per channel read at a time
 BLOCK_SECONDS = 30  # of them at most: resampled from a low rate, a block would become many times as long
@@ -78,17 +78,17 @@ def blocks(recording: Recording, max_seconds: float | None = None) -> Iterator[t
                 raise AudioError(f"{name}: damaged after {read / file.samplerate:.1f} s ({_reason(error)})") from None
             if len(block) == 0:
                 break
-            if fault := fault_of(block):
+            if fault := find_invalid_samples(block):
                 raise AudioError(f"{name}: holds {fault}; export it again")
             read += len(block)
             if max_seconds is not None and read > max_seconds * file.samplerate:
                 raise TooLongError(f"{name}: is longer than {max_seconds:g} s; cut it into shorter recordings")
-            heard(read / file.samplerate, 0.0 if endless else file.frames / file.samplerate)
+            report_progress(read / file.samplerate, 0.0 if endless else file.frames / file.samplerate)
             yield block.T, file.samplerate
         if read == 0:
             raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
         if not endless and file.format not in ESTIMATED and read < file.frames:
-            raise CutShortError(
+            raise TruncatedAudioError(
                 f"{name}: ends after {read / file.samplerate:.1f} s of {file.frames / file.samplerate:.1f} s;"
                 " the file was cut short, copy it again"
             )
@@ -101,15 +101,15 @@ def read(recording: Recording) -> tuple[Samples, int]:
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """Every recording in a folder and those below it, see `visible_files`; what is passed over is said."""
+    """Every recording in a folder and those below it, see `walk_files`; what is passed over is said."""
 
     def passed_over(path: Path, why: str) -> None:
-        say(f"{printable(str(path))}: {why}, passed over")
+        print_message(f"{escape_unprintable(str(path))}: {why}, passed over")
 
-    return visible_files(folder, EXTENSIONS, passed_over)
+    return walk_files(folder, EXTENSIONS, passed_over)
 
 
-def unreadable(faults: Sequence[AudioError], of: int) -> AudioError:
+def summarize_audio_errors(faults: Sequence[AudioError], of: int) -> AudioError:
     """One error for what is wrong with some of so many recordings; it names the first few."""
     if len(faults) == 1:
         return AudioError(f"{faults[0]} (`scenelet check` goes through all recordings)")
@@ -118,7 +118,7 @@ def unreadable(faults: Sequence[AudioError], of: int) -> AudioError:
 
 
 @contextlib.contextmanager
-def _open(recording: Recording) -> Iterator[tuple[soundfile.SoundFile, soundfile.SoundFile | Wav24]]:
+def _open(recording: Recording) -> Iterator[tuple[soundfile.SoundFile, soundfile.SoundFile | Wav24Reader]]:
     """The recording's header, and what reads its samples.
 
     A path is opened once: whatever comes to lie under the name meanwhile, what is read is of one file.
@@ -128,17 +128,17 @@ def _open(recording: Recording) -> Iterator[tuple[soundfile.SoundFile, soundfile
         try:
             if isinstance(recording, Path):
                 _refuse_what_is_no_file(recording, name)
-            data = stack.enter_context(opened(recording))
+            data = stack.enter_context(open_audio(recording))
             _refuse_empty_or_cut_ogg(data, name)
             start = _sound_start(data, name)
             file = stack.enter_context(_sound_file(recording, data))
             # libsndfile is slow at these
-            source = Wav24(data, start, file) if start is not None and Wav24.fits(file) else file
+            source = Wav24Reader(data, start, file) if start is not None and Wav24Reader.fits(file) else file
         except OSError as error:
             raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
         except soundfile.LibsndfileError as error:
             raise AudioError(f"{name}: not a recording that can be read ({_reason(error)}); {FORMATS} can") from None
-        low, high = RATES
+        low, high = SAMPLE_RATE_RANGE
         if file.frames == 0:
             raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
         if file.channels > 2:
@@ -174,8 +174,8 @@ def _refuse_empty_or_cut_ogg(file: BinaryIO, name: str) -> None:
     """libsndfile reads an Ogg that ends early as if it were shorter; a user should know."""
     if file.seek(0, os.SEEK_END) == 0:
         raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
-    if is_cut_short(file):
-        raise CutShortError(f"{name}: its last page is not whole; the file was cut short, copy it again")
+    if is_truncated(file):
+        raise TruncatedAudioError(f"{name}: its last page is not whole; the file was cut short, copy it again")
 
 
 def _sound_start(file: BinaryIO, name: str) -> int | None:
@@ -183,12 +183,12 @@ def _sound_start(file: BinaryIO, name: str) -> int | None:
 
     libsndfile reads a WAV whose data ends early as if it were shorter; a user should know.
     """
-    found = find_sound(file)
+    found = find_data_chunk(file)
     if found is None:
         return None
     (start, length), size = found, file.seek(0, os.SEEK_END)
     if not 0 <= length - UNKNOWN_BYTES <= 0xFFFFFFFF - UNKNOWN_BYTES and start + length > size:
-        raise CutShortError(
+        raise TruncatedAudioError(
             f"{name}: {start + length - size} of {length} bytes of sound are missing;"
             " the file was cut short, copy it again"
         )
@@ -196,7 +196,9 @@ def _sound_start(file: BinaryIO, name: str) -> int | None:
 
 
 def _name(recording: Recording) -> str:
-    return printable(str(recording if isinstance(recording, Path) else getattr(recording, "name", "the recording")))
+    return escape_unprintable(
+        str(recording if isinstance(recording, Path) else getattr(recording, "name", "the recording"))
+    )
 
 
 def _reason(error: Any) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from scenelet.config import FeatureConfig
-from scenelet.utils.parallel import spread
+from scenelet.utils.parallel import parallel_map
 
 Features = NDArray[np.float32]
 """(channels, bands, frames), decibels."""
@@ -86,10 +86,10 @@ class LogMel:
         share = -(-count // (FRAMES_AT_ONCE * -(-self.threads // channels))) * FRAMES_AT_ONCE
         cuts = [slice(start, min(start + share, count)) for start in range(0, count, share)]
         parts = [(channel, cut) for channel in range(channels) for cut in cuts]
-        spread(transform, parts, self.threads)
+        parallel_map(transform, parts, self.threads)
         floors = self._floors(power if decibels_first else bands)
         if decibels_first:
-            spread(finish, parts, self.threads)
+            parallel_map(finish, parts, self.threads)
         else:
             np.log10(np.maximum(bands, floors[:, None, None], out=bands), out=bands)
         bands *= np.float32(10.0)

@@ -17,15 +17,15 @@ SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
 BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
 MAX_HEADER = 1 << 20  # bytes of chunks that may stand before a WAV's sound
 MAX_RATE = 1 << 20  # Hz; blocks of a tenth of a second are asked for at once
-LOUDEST = 1e6  # times full scale, 120 dB above it; squares of more would leave float32
+MAX_LEVEL = 1e6  # times full scale, 120 dB above it; squares of more would leave float32
 UNKNOWN_BYTES = 0x7FFFF000  # from here up, a WAV's length is what writers to a pipe put there, not a length
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
-def fault_of(samples: NDArray[np.float32]) -> str | None:
+def find_invalid_samples(samples: NDArray[np.float32]) -> str | None:
     """What makes samples of any shape, at least one, useless; None: nothing."""
     peak = max(float(samples.max()), -float(samples.min()))
-    if peak <= LOUDEST:  # false of nan too
+    if peak <= MAX_LEVEL:  # false of nan too
         return None
     if np.isfinite(samples).all():
         return f"samples up to {peak:.1e} times full scale"
@@ -46,7 +46,7 @@ class PcmFormat:
         return self.channels * BYTES[self.sample_format]
 
 
-def decode(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
+def decode_pcm(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
     """Whole frames -> (channels, n), full scale +-1.
 
     Raises:
@@ -56,7 +56,7 @@ def decode(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
         raise AudioError(f"{len(data)} bytes are no whole number of frames of {pcm.frame_bytes} bytes")
     if pcm.sample_format == "f32":
         samples = np.frombuffer(data, "<f4").astype(np.float32)
-        if len(samples) and (fault := fault_of(samples)):
+        if len(samples) and (fault := find_invalid_samples(samples)):
             raise AudioError(f"the sound holds {fault}; leave them out")
     elif pcm.sample_format == "s24":
         whole = np.zeros((len(data) // 3, 4), np.uint8)
@@ -81,10 +81,10 @@ def read_stream(
         left -= len(data)
         whole = len(data) - len(data) % pcm.frame_bytes
         if whole:
-            yield decode(data[:whole], pcm)
+            yield decode_pcm(data[:whole], pcm)
 
 
-def wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
+def read_wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
     """Read a WAV's chunks up to its sound, from a stream that cannot seek.
 
     Returns:

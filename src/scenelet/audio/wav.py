@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 Recording = Path | BinaryIO
 """Where a recording lies, or an open binary file that holds it: one that can seek; errors call it by its `name`."""
 
-MOST_CHUNKS = 1000
+MAX_CHUNKS = 1000
 """In front of the sound: zeros look like chunks without end, eight bytes each."""
 _IN_DS64 = 0xFFFFFFFF
 
 
 @contextlib.contextmanager
-def opened(recording: Recording) -> Iterator[BinaryIO]:
+def open_audio(recording: Recording) -> Iterator[BinaryIO]:
     """The recording as an open file at its beginning; one that was open stays so."""
     if isinstance(recording, Path):
         with recording.open("rb", buffering=0) as file:  # libsndfile reads by the same descriptor
@@ -28,7 +28,7 @@ def opened(recording: Recording) -> Iterator[BinaryIO]:
         yield recording
 
 
-def find_sound(file: BinaryIO) -> tuple[int, int] | None:
+def find_data_chunk(file: BinaryIO) -> tuple[int, int] | None:
     """(where the bytes of a WAV's sound start, how many its header says there are); None: no WAV, or no sound in it.
 
     RIFF, RIFX (its big-endian form) and RF64 (lengths of 64 bits) are known.
@@ -39,7 +39,7 @@ def find_sound(file: BinaryIO) -> tuple[int, int] | None:
         return None
     order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
     wide = None
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         name, length = file.read(4), int.from_bytes(four := file.read(4), order)
         if len(four) < 4:
             return None
@@ -52,7 +52,7 @@ def find_sound(file: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-class Wav24:
+class Wav24Reader:
     """Reads a 24-bit WAV: the numbers that libsndfile gives, in less time.
 
     A sample's three bytes are the upper ones of a 32-bit integer that begins one byte earlier.

@@ -1,6 +1,6 @@
 """Samples -> windows at the model's rate, in constant memory.
 
-There is one path for files, arrays and live sound: blocks of samples go into a `Windower`, windows
+There is one path for files, arrays and live sound: blocks of samples go into a `WindowSplitter`, windows
 come out. The resampler is streaming, so its output does not depend on how the input was cut.
 """
 
@@ -12,13 +12,13 @@ import soxr
 from numpy.typing import ArrayLike
 
 from scenelet.audio.io import BLOCK, Samples, blocks
-from scenelet.audio.pcm import fault_of
+from scenelet.audio.pcm import find_invalid_samples
 from scenelet.audio.wav import Recording
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, UsageError
-from scenelet.utils.parallel import spread
+from scenelet.utils.parallel import parallel_map
 
-SAMPLE_RATES = (1000, 768000)
+SAMPLE_RATE_RANGE = (1000, 768000)
 """Hz that `predict_proba` takes; below, kHz were meant."""
 
 
@@ -35,11 +35,11 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
         raise AudioError("the samples are empty; give at least one")
     if len(array) > 2:
         raise UsageError(f"samples have the shape {array.shape}; give (channels, n) with one or two channels")
-    if not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1] or int(sample_rate) != sample_rate:
-        raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATES[0]} up")
+    if not SAMPLE_RATE_RANGE[0] <= sample_rate <= SAMPLE_RATE_RANGE[1] or int(sample_rate) != sample_rate:
+        raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATE_RANGE[0]} up")
     with np.errstate(over="ignore"):
         checked = array.astype(np.float32)
-    if fault := fault_of(checked):
+    if fault := find_invalid_samples(checked):
         raise AudioError(f"the sound holds {fault}; leave them out")
     return checked
 
@@ -89,7 +89,7 @@ def sound_span(window: Samples, silence_db: float, at_least: int) -> tuple[int, 
     return min(first, max(last - at_least, 0)), last
 
 
-class Windower:
+class WindowSplitter:
     """Blocks of samples in, windows at the model's rate out; the one window rule.
 
     Args:
@@ -147,7 +147,7 @@ class Windower:
             one: Samples = self._resamplers[channel].resample_chunk(np.ascontiguousarray(samples[channel]), last=last)
             return one
 
-        return spread(resample, range(len(samples)), self.threads)
+        return parallel_map(resample, range(len(samples)), self.threads)
 
     def _take(self, samples: Sequence[Samples]) -> Iterator[Samples]:
         start, end = 0, len(samples[0])
@@ -170,7 +170,7 @@ class Windower:
         return repeat_sound(window, self.silence_db, self.least_sound)
 
 
-def file_windows(
+def windows_of_file(
     recording: Recording,
     sample_rate: int,
     channels: Literal["mono", "stereo", "mid-side"],
@@ -178,20 +178,20 @@ def file_windows(
     threads: int = 1,
     max_seconds: float | None = None,
 ) -> Iterator[Samples]:
-    """Windows (channels, length) of a recording, in constant memory; `threads` as for `Windower`.
+    """Windows (channels, length) of a recording, in constant memory; `threads` as for `WindowSplitter`.
 
     Raises as `scenelet.audio.io.blocks`, whose `max_seconds` it takes.
     """
-    windower: Windower | None = None
+    windower: WindowSplitter | None = None
     for samples, rate in blocks(recording, max_seconds):
         if windower is None:
-            windower = Windower(rate, sample_rate, channels, window, threads)
+            windower = WindowSplitter(rate, sample_rate, channels, window, threads)
         yield from windower.push(samples)
     assert windower is not None  # a recording without samples is refused
     yield from windower.finish()
 
 
-def array_windows(
+def windows_of_array(
     samples: Samples,
     source_rate: int,
     sample_rate: int,
@@ -199,8 +199,8 @@ def array_windows(
     window: WindowConfig,
     threads: int = 1,
 ) -> Iterator[Samples]:
-    """Windows (channels, length) of samples (1 or 2, n) that are already in memory; `threads` as for `Windower`."""
-    windower = Windower(source_rate, sample_rate, channels, window, threads)
+    """Windows (channels, length) of samples (1 or 2, n) that are already in memory; `threads` as for `WindowSplitter`."""
+    windower = WindowSplitter(source_rate, sample_rate, channels, window, threads)
     for start in range(0, samples.shape[1], BLOCK):
         yield from windower.push(samples[:, start : start + BLOCK])
     yield from windower.finish()

@@ -13,13 +13,13 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal, cast
 
-from scenelet.bulk.worker import Report, do_shard
+from scenelet.bulk.worker import ShardResult, process_shard
 from scenelet.errors import OutputError, UsageError
-from scenelet.utils.parallel import cores, processes
+from scenelet.utils.parallel import cpu_count, processes
 from scenelet.utils.process import keep_freed_memory
 
 EngineName = Literal["local", "ray"]
-Engine = Callable[[str, str, Sequence[int], int | None], Generator[Report, None, None]]
+Engine = Callable[[str, str, Sequence[int], int | None], Generator[ShardResult, None, None]]
 """(job's folder and fingerprint, shards, workers or None for all processors) -> a report a shard."""
 
 CONNECT_SECONDS = 10.0
@@ -27,22 +27,24 @@ RETRIES = 3
 """How often a task of Ray's is begun again whose worker or node has died."""
 TOGETHER, TASKS = 16, 4000
 """Shards of a task of Ray's at most, for between tasks a worker waits; more of them where tasks would be too many."""
-OBJECT_STORE = 100_000_000
+OBJECT_STORE_BYTES = 100_000_000
 """Bytes for a cluster of our own: it holds numbers of shards and reports."""
 
 
-def local(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[Report, None, None]:
+def local(
+    place: str, fingerprint: str, shards: Sequence[int], workers: int | None
+) -> Generator[ShardResult, None, None]:
     """In processes of this machine; with one worker or one shard in this process.
 
     Raises:
         OutputError: a process has died.
     """
-    work = functools.partial(do_shard, place, fingerprint)
-    workers = min(workers or cores(), len(shards))
+    work = functools.partial(process_shard, place, fingerprint)
+    workers = min(workers or cpu_count(), len(shards))
     if workers == 1:
         yield from map(work, shards)
         return
-    coming, waiting = iter(shards), set[Future[Report]]()
+    coming, waiting = iter(shards), set[Future[ShardResult]]()
     try:
         with processes(workers, keep_freed_memory) as executor:
             while True:
@@ -61,7 +63,7 @@ def local(place: str, fingerprint: str, shards: Sequence[int], workers: int | No
         ) from None
 
 
-def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[Report, None, None]:
+def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[ShardResult, None, None]:
     """As tasks of Ray Data, on the cluster that `RAY_ADDRESS` names, else on one of our own on this machine.
 
     A task takes one processor. Where a worker or a node dies, Ray gives its tasks to others. What a task leaves undone
@@ -102,7 +104,7 @@ def _connect(workers: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS", "local")
     options: dict[str, Any] = {"address": address}
     if address == "local":
-        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE, "num_cpus": workers}
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "num_cpus": workers}
     host, _, port = address.rpartition(":")
     try:
         if host and port.isdecimal() and "/" not in host:  # Ray itself asks for minutes
@@ -129,7 +131,7 @@ def tasks(shards: Sequence[int], processors: int) -> list[Sequence[int]]:
 
 def _as_tasks(
     place: str, fingerprint: str, groups: Sequence[Sequence[int]], workers: int | None
-) -> Generator[Report, None, None]:
+) -> Generator[ShardResult, None, None]:
     """Reports of the shards of each group, which is a task."""
     if not groups:
         return
@@ -143,7 +145,7 @@ def _as_tasks(
         work = functools.partial(_do_task, place, fingerprint)
         done = items.map_batches(work, batch_size=1, num_cpus=1, concurrency=workers, max_retries=RETRIES)
     for row in done.iter_rows():
-        yield cast(Report, row)
+        yield cast(ShardResult, row)
 
 
 def _do_task(place: str, fingerprint: str, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -151,10 +153,10 @@ def _do_task(place: str, fingerprint: str, batch: dict[str, Any]) -> Iterator[di
     keep_freed_memory()
     (shards,) = batch["shards"]
     for shard in shards:
-        yield {name: [value] for name, value in do_shard(place, fingerprint, int(shard)).items()}
+        yield {name: [value] for name, value in process_shard(place, fingerprint, int(shard)).items()}
 
 
-def by_name(name: EngineName) -> Engine:
+def get_engine(name: EngineName) -> Engine:
     """The engine of a name. Raises ModuleNotFoundError where Ray is not installed."""
     if name == "ray":
         importlib.import_module("ray")

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from scenelet.bulk.remote import RefusedError, copied, is_url, plain
+from scenelet.bulk.remote import RefusedError, is_url, local_copy, plain
 from scenelet.errors import AudioError
 
 
 @contextlib.contextmanager
-def recording(place: str) -> Iterator[Path | BinaryIO]:
+def open_input(place: str) -> Iterator[Path | BinaryIO]:
     """A recording to read from: a path as it is, a URL as a temporary copy, which goes away.
 
     Raises:
@@ -24,7 +24,7 @@ def recording(place: str) -> Iterator[Path | BinaryIO]:
         return
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(copied(place))
+            file = stack.enter_context(local_copy(place))
         except RefusedError as error:
             raise AudioError(str(error)) from None
         yield file

@@ -118,7 +118,7 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: i
     return wanted
 
 
-def require_own(folder: Folder) -> None:
+def check_owned(folder: Folder) -> None:
     """Check that nothing but a job is in the folder.
 
     Raises:

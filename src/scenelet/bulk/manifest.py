@@ -14,7 +14,7 @@ import pyarrow
 from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
-from scenelet.bulk.remote import WEB, RefusedError, copied, is_url, plain, reason
+from scenelet.bulk.remote import WEB, RefusedError, is_url, local_copy, plain, reason
 from scenelet.bulk.storage import parent
 from scenelet.data.delimited import DELIMITERS
 from scenelet.data.load import PARQUET_EXTENSIONS
@@ -25,7 +25,7 @@ COLUMNS = ("path", "url", "filename", "file")
 """What the column of inputs may be called; the first of them that is there is taken."""
 HELP = f"name the column of recordings {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
 BATCH = 1 << 14
-LONGEST = 1 << 15
+MAX_PATH_CHARACTERS = 1 << 15
 """Characters of an input in Parquet; of a field in a CSV, Python's own reader takes four times as many."""
 INPUT = "input"
 
@@ -47,7 +47,7 @@ class Manifest:
     digest: str
 
 
-def survey(place: str) -> Manifest:
+def scan_manifest(place: str) -> Manifest:
     """Read through a manifest once, in constant memory.
 
     Raises:
@@ -57,15 +57,15 @@ def survey(place: str) -> Manifest:
     is_folder = not is_url(place) and Path(place).is_dir()
     base = os.path.abspath(place) if is_folder else parent(place)
     count = _Count()
-    for _ in count.of(inputs(place)):
+    for _ in count.of(read_inputs(place)):
         pass
     if count.inputs == 0:
         raise DataError(f"{place}: lists no recordings (WAV, FLAC, Ogg, MP3)")
     return Manifest(place, base, count.inputs, count.digest)
 
 
-def inputs(place: str) -> Iterator[str]:
-    """Every input in its order, as the manifest writes it. Raises as `survey`."""
+def read_inputs(place: str) -> Iterator[str]:
+    """Every input in its order, as the manifest writes it. Raises as `scan_manifest`."""
     try:
         if not is_url(place) and Path(place).is_dir():
             yield from _of_folder(Path(place))
@@ -74,7 +74,7 @@ def inputs(place: str) -> Iterator[str]:
             raise DataError(f"{place}: is a recording; list it in a CSV, or leave out --out")
         if is_url(place) and place.endswith("/"):
             raise DataError(f"{place}: a folder behind a URL; list its recordings in a CSV or Parquet file")
-        with copied(place) if is_url(place) else open(place, "rb") as file:
+        with local_copy(place) if is_url(place) else open(place, "rb") as file:
             name = place.partition("?")[0] if place.startswith(WEB) else place
             if name.lower().endswith(PARQUET_EXTENSIONS):
                 yield from _of_parquet(place, file)
@@ -99,12 +99,12 @@ def write_inputs(manifest: Manifest, path: Path, shard: int) -> None:
     """
     schema = pyarrow.schema([pyarrow.field(INPUT, pyarrow.string(), nullable=False)])
     count = _Count()
-    listed = count.of(inputs(manifest.place))
+    listed = count.of(read_inputs(manifest.place))
     try:
         with quiet(), parquet.ParquetWriter(path, schema) as writer:  # the survey has said what is passed over
             while group := list(itertools.islice(listed, shard)):
                 writer.write_table(pyarrow.table([group], schema), row_group_size=shard)
-    except OSError as error:  # of the manifest's own `inputs` speaks
+    except OSError as error:  # of the manifest's own `read_inputs` speaks
         raise OutputError(f"{path.parent}: cannot be written ({reason(error)}); choose another place") from None
     if (count.inputs, count.digest) != (manifest.inputs, manifest.digest):
         raise DataError(f"{manifest.place}: changed while it was read; run the same command again")
@@ -128,7 +128,7 @@ class _Count:
             yield text
 
 
-def opened(file: BinaryIO, coded: Sequence[str] = ()) -> parquet.ParquetFile:
+def open_manifest(file: BinaryIO, coded: Sequence[str] = ()) -> parquet.ParquetFile:
     """A Parquet file that the calling thread reads by itself: Arrow's pools of threads are for large tables.
 
     Columns of `coded` come as places in a list of different texts, as Parquet stores them.
@@ -145,7 +145,7 @@ def _of_folder(folder: Path) -> Iterator[str]:
 
 
 def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
-    table = opened(file)
+    table = open_manifest(file)
     names = table.schema_arrow.names
     column = names[_column(place, names)]
     kind = table.schema_arrow.field(column).type
@@ -154,15 +154,15 @@ def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
         raise DataError(f"{place}: its column {column!r} holds {kind}, not text")
     row = 0
     # a text that is stored once may stand in a million rows: it is held once
-    table = opened(file, [column])
+    table = open_manifest(file, [column])
     for batch in table.iter_batches(BATCH, columns=[column], use_threads=False):
         batch.validate(full=True)  # places within the texts, and these UTF-8: Arrow's reader looks at neither
         texts = batch.column(0).dictionary
         for index in batch.column(0).indices.to_pylist():
             row += 1
             text = "" if index is None else texts[index].as_py() or ""
-            if not text.strip() or len(text) > LONGEST:
-                what = "no recording" if not text.strip() else f"a recording in over {LONGEST:,} characters"
+            if not text.strip() or len(text) > MAX_PATH_CHARACTERS:
+                what = "no recording" if not text.strip() else f"a recording in over {MAX_PATH_CHARACTERS:,} characters"
                 raise DataError(f"{place}, row {row}: names {what}; delete the row")
             yield text.strip()
 

@@ -35,7 +35,7 @@ def plain(place: str) -> str:
     return str(fsspec.core.url_to_fs(place)[1]) if place.startswith("file://") else place
 
 
-def fetch(place: str, copy: Path) -> None:
+def read_remote(place: str, copy: Path) -> None:
     """Copy what a URL leads to, once, from its beginning to its end: that asks a store least.
 
     Raises:
@@ -80,11 +80,11 @@ def fetch(place: str, copy: Path) -> None:
 
 
 @contextlib.contextmanager
-def copied(place: str) -> Iterator[BinaryIO]:
-    """A temporary copy of what a URL leads to, open to read; it goes away. Raises as `fetch`."""
+def local_copy(place: str) -> Iterator[BinaryIO]:
+    """A temporary copy of what a URL leads to, open to read; it goes away. Raises as `read_remote`."""
     with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
         copy = Path(scratch, "copy")
-        fetch(place, copy)
+        read_remote(place, copy)
         with copy.open("rb") as file:
             file.raw.name = place  # type: ignore[attr-defined]  # what errors call it
             yield file

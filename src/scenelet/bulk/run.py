@@ -7,30 +7,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenelet.bulk.engines import Engine, EngineName, by_name
-from scenelet.bulk.job import ERRORS, INSIDE, Job, Task, begin, require_own
-from scenelet.bulk.manifest import opened, survey
+from scenelet.bulk.engines import Engine, EngineName, get_engine
+from scenelet.bulk.job import ERRORS, INSIDE, Job, Task, begin, check_owned
+from scenelet.bulk.manifest import open_manifest, scan_manifest
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import damage
+from scenelet.bulk.worker import parquet_errors
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.classifier import model_path
-from scenelet.inference.runtimes import RuntimeName, require_runtime
+from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model import file as modelfile
-from scenelet.utils.console import say, track
-from scenelet.utils.files import alone
-from scenelet.utils.text import counted
+from scenelet.utils.console import print_message, track
+from scenelet.utils.files import file_lock
+from scenelet.utils.text import pluralize
 
-HOPELESS = 5
+MAX_CONSECUTIVE_FAILURES = 5
 """Parts that fail one after the other: a disk is full, a host is gone, and the others would fail too."""
 SHOWN = 5
 """Errors that are said, of however many."""
-LISTED = ["index", "input", "error"]
+MAX_LISTED_ERRORS = ["index", "input", "error"]
 """Columns of `errors.csv`."""
 
 
 @dataclass(frozen=True)
-class Summary:
+class JobSummary:
     """What a finished job holds.
 
     Attributes:
@@ -62,7 +62,7 @@ def predict(
     shard: int | None = None,
     runtime: RuntimeName = "onnxruntime",
     redo: bool = False,
-) -> Summary:
+) -> JobSummary:
     """Probabilities of every window of every recording that a manifest lists, as Parquet in the folder `out`.
 
     A call that was cut is made again, and goes on.
@@ -80,9 +80,9 @@ def predict(
     Raises:
         SceneletError: the model, the manifest or the folder cannot be used, or some shards were not done.
     """
-    require_runtime(runtime)
+    check_runtime(runtime)
     data = modelfile.read_bytes(model_path(model))
-    read = modelfile.decode(data, str(model))
+    read = modelfile.decode_model(data, str(model))
     task = Task(
         kind="predict",
         features=read.features,
@@ -94,7 +94,7 @@ def predict(
     return _run(task, data, manifest, out, engine, workers, shard, redo)
 
 
-def features(
+def extract(
     config: FeatureConfig,
     window: WindowConfig,
     manifest: str,
@@ -104,7 +104,7 @@ def features(
     workers: int | None = None,
     shard: int | None = None,
     redo: bool = False,
-) -> Summary:
+) -> JobSummary:
     """The log-mel of every window of every recording, fp16; the rest as for `predict`."""
     task = Task(kind="features", features=config, window=window)
     return _run(task, b"", manifest, out, engine, workers, shard, redo)
@@ -119,10 +119,10 @@ def _run(
     workers: int | None,
     shard: int | None,
     redo: bool,
-) -> Summary:
-    do_all, folder = by_name(engine), Folder(out)
-    listed = survey(manifest)
-    require_own(folder)
+) -> JobSummary:
+    do_all, folder = get_engine(engine), Folder(out)
+    listed = scan_manifest(manifest)
+    check_owned(folder)
     with _alone(folder):
         job = begin(folder, task, model, listed, shard)
         for below in ("", INSIDE):
@@ -132,7 +132,7 @@ def _run(
         pending = job.pending(folder)
         done = job.shards - len(pending)
         if done and pending:
-            say(f"{folder.place}: {done:,} of {counted(job.shards, 'part')} are done; going on")
+            print_message(f"{folder.place}: {done:,} of {pluralize(job.shards, 'part')} are done; going on")
         seen: dict[str, int] = {}
         fault = _do(job, folder, do_all, pending, workers, seen) if pending else ""
         _require_all(job, folder, fault)
@@ -148,7 +148,7 @@ def _do(job: Job, folder: Folder, do_all: Engine, shards: list[int], workers: in
             seen[report["worker"]] = max(report["peak_bytes"], seen.get(report["worker"], 0))
             fault = report["fault"] or fault
             in_a_row = in_a_row + 1 if report["fault"] else 0
-            if in_a_row == HOPELESS:
+            if in_a_row == MAX_CONSECUTIVE_FAILURES:
                 break
     return fault
 
@@ -159,7 +159,9 @@ def _alone(folder: Folder) -> Iterator[None]:
     if folder.is_remote:
         yield
         return
-    with alone(Path(folder.at(INSIDE)) / "lock", f"{folder.place}: another run is writing into it; wait for its end"):
+    with file_lock(
+        Path(folder.at(INSIDE)) / "lock", f"{folder.place}: another run is writing into it; wait for its end"
+    ):
         yield
 
 
@@ -168,7 +170,7 @@ def _require_all(job: Job, folder: Folder, fault: str) -> None:
     if missing:
         why = fault or "their workers died again and again; are they short of memory?"
         raise OutputError(
-            f"{folder.place}: {missing:,} of {counted(job.shards, 'part')} could not be made ({why});"
+            f"{folder.place}: {missing:,} of {pluralize(job.shards, 'part')} could not be made ({why});"
             " the same command goes on with them"
         )
 
@@ -176,12 +178,12 @@ def _require_all(job: Job, folder: Folder, fault: str) -> None:
 def count_errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[int, str, str]]]:
     """Of a part: its inputs, its rows, and (index, input, error) of each that is bad. Raises OutputError."""
     name = job.part(shard)
-    with folder.reading(name) as file, damage(folder.at(name)):
-        part = opened(file)
+    with folder.reading(name) as file, parquet_errors(folder.at(name)):
+        part = open_manifest(file)
         inputs = int(part.schema_arrow.metadata[b"inputs"])
-        table = part.read(columns=LISTED, use_threads=False)
+        table = part.read(columns=MAX_LISTED_ERRORS, use_threads=False)
         bad = table.filter(table.column("error").is_valid())
-        columns = (bad.column(name).to_pylist() for name in LISTED)
+        columns = (bad.column(name).to_pylist() for name in MAX_LISTED_ERRORS)
         return inputs, table.num_rows, list(zip(*columns, strict=True))
 
 
@@ -192,20 +194,20 @@ def _remove_with_errors(job: Job, folder: Folder) -> None:
             folder.remove(job.part(shard))
 
 
-def _count(job: Job, folder: Folder, seen: dict[str, int]) -> Summary:
+def _count(job: Job, folder: Folder, seen: dict[str, int]) -> JobSummary:
     """Count what lies in the parts, whoever wrote them, and list the errors in `errors.csv`."""
     inputs = rows = bad = 0
     first: list[str] = []
     with folder.writing(ERRORS) as path, path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(LISTED)
+        table.writerow(MAX_LISTED_ERRORS)
         for shard in range(job.shards):
             more_inputs, more_rows, errors = count_errors(job, folder, shard)
-            with folder.speaking_of(folder.at(ERRORS), "written"):
+            with folder.translate_errors(folder.at(ERRORS), "written"):
                 table.writerows(errors)
                 file.flush()
             inputs, rows, bad = inputs + more_inputs, rows + more_rows, bad + len(errors)
             first += [error for *_, error in errors[: SHOWN - len(first)]]
     if inputs != job.inputs:
         raise OutputError(f"{folder.place}: holds {inputs:,} of {job.inputs:,} inputs; choose another folder")
-    return Summary(inputs, rows - bad, bad, job.shards, len(seen), max(seen.values(), default=0), tuple(first))
+    return JobSummary(inputs, rows - bad, bad, job.shards, len(seen), max(seen.values(), default=0), tuple(first))

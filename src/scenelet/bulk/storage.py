@@ -12,7 +12,7 @@ import fsspec
 
 from scenelet.bulk.remote import WEB, is_url, plain, reason
 from scenelet.errors import OutputError, SceneletError, UsageError
-from scenelet.utils.files import names_to_disk, to_disk
+from scenelet.utils.files import fsync_dir, fsync_file
 
 PARTIAL = ".part"
 
@@ -66,7 +66,7 @@ class Folder:
     def names(self, below: str = "") -> set[str]:
         """Names of what lies in the folder, or in a folder `below`; none where there is no such folder."""
         place = self.at(below) if below else self.place
-        with self.speaking_of(place, "read"):
+        with self.translate_errors(place, "read"):
             try:
                 if self._remote is None:
                     return set(os.listdir(place))
@@ -79,13 +79,13 @@ class Folder:
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
-        with self.speaking_of(self.at(name), "read"):
+        with self.translate_errors(self.at(name), "read"):
             return Path(self.at(name)).exists() if self._remote is None else bool(self._remote.exists(self.at(name)))
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[BinaryIO]:
         """A file, open to read. Raises OutputError."""
-        with self.speaking_of(self.at(name), "read"):
+        with self.translate_errors(self.at(name), "read"):
             open_one = open if self._remote is None else self._remote.open
             with open_one(self.at(name), "rb") as file:
                 yield file
@@ -97,12 +97,12 @@ class Folder:
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file. Raises as `writing`."""
-        with self.writing(name) as path, self.speaking_of(self.at(name), "written"):
+        with self.writing(name) as path, self.translate_errors(self.at(name), "written"):
             path.write_bytes(data.encode() if isinstance(data, str) else data)
 
     def remove(self, name: str) -> None:
         """Remove a file. Raises OutputError."""
-        with self.speaking_of(self.at(name), "removed"):
+        with self.translate_errors(self.at(name), "removed"):
             if self._remote is None:
                 Path(self.at(name)).unlink(missing_ok=True)
             else:
@@ -119,7 +119,7 @@ class Folder:
         """
         place = self.at(name)
         with contextlib.ExitStack() as stack:
-            with self.speaking_of(place, "written"):
+            with self.translate_errors(place, "written"):
                 if self._remote is None:
                     Path(place).parent.mkdir(parents=True, exist_ok=True)
                     partial = Path(place).with_name(f".{Path(place).name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
@@ -127,11 +127,11 @@ class Folder:
                     partial = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenelet-"))) / "file"
             try:
                 yield partial
-                with self.speaking_of(place, "written"):
+                with self.translate_errors(place, "written"):
                     if self._remote is None:
-                        to_disk(partial)
+                        fsync_file(partial)
                         os.replace(partial, place)
-                        names_to_disk(Path(place).parent)
+                        fsync_dir(Path(place).parent)
                     else:
                         self._remote.put_file(str(partial), place)
             finally:
@@ -145,7 +145,7 @@ class Folder:
                     Path(self.at(below), name).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def speaking_of(self, place: str, what: str) -> Iterator[None]:
+    def translate_errors(self, place: str, what: str) -> Iterator[None]:
         """Turn errors of a disk, and of a store whatever their type, into one sentence. Raises OutputError."""
         try:
             yield

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
-from scenelet.bulk.inputs import recording
+from scenelet.audio.windows import windows_of_file
+from scenelet.bulk.inputs import open_input
 from scenelet.bulk.job import INPUTS, MODEL, Task, read_job
-from scenelet.bulk.manifest import INPUT, opened
+from scenelet.bulk.manifest import INPUT, open_manifest
 from scenelet.bulk.remote import FULL, reason
 from scenelet.bulk.storage import Folder, join
 from scenelet.errors import AudioError, OutputError, SceneletError
@@ -37,7 +37,7 @@ CELL = 150
 Array = NDArray[Any]
 
 
-class Report(TypedDict):
+class ShardResult(TypedDict):
     """What a worker says of a shard that it has done, or not (`fault`)."""
 
     shard: int
@@ -46,7 +46,7 @@ class Report(TypedDict):
     fault: str
 
 
-def do_shard(place: str, fingerprint: str, shard: int) -> Report:
+def process_shard(place: str, fingerprint: str, shard: int) -> ShardResult:
     """Make a shard's part of the job in the folder `place`, unless it is there; an error of ours becomes the fault."""
     fault = ""
     try:
@@ -54,7 +54,7 @@ def do_shard(place: str, fingerprint: str, shard: int) -> Report:
     except SceneletError as error:
         fault = str(error)
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    return Report(shard=shard, worker=worker, peak_bytes=peak_memory(), fault=fault)
+    return ShardResult(shard=shard, worker=worker, peak_bytes=peak_memory(), fault=fault)
 
 
 @functools.lru_cache(1)
@@ -79,7 +79,7 @@ class Worker:
         self.folder, self.job = folder, read_job(folder)
         if self.job.fingerprint != fingerprint:
             raise OutputError(f"{folder.place}: another job was begun in it; choose another folder")
-        self.maker = make_rows(self.job.task, folder)
+        self.maker = make_row_builder(self.job.task, folder)
 
     def work(self, shard: int) -> None:
         """Write the shard's part, unless it is there. Raises SceneletError."""
@@ -95,8 +95,8 @@ class Worker:
 
     def texts(self, shard: int) -> list[str]:
         """Inputs of a shard, as the manifest writes them. Raises OutputError."""
-        with self.folder.reading(INPUTS) as file, damage(self.folder.at(INPUTS)):
-            texts = opened(file).read_row_group(shard, use_threads=False).column(INPUT).to_pylist()
+        with self.folder.reading(INPUTS) as file, parquet_errors(self.folder.at(INPUTS)):
+            texts = open_manifest(file).read_row_group(shard, use_threads=False).column(INPUT).to_pylist()
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError
             return cast(list[str], texts)
@@ -106,7 +106,7 @@ class Worker:
         first = {"index": index, "input": text}
         place = join(self.job.base, text)
         try:
-            with recording(place) as source, self.maker.rows(source) as rows:
+            with open_input(place) as source, self.maker.rows(source) as rows:
                 for window, row in enumerate(rows):
                     start = window * self.maker.hop_seconds
                     part.add({**first, "window": window, "start_seconds": start, **row})
@@ -120,7 +120,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def damage(place: str) -> Iterator[None]:
+def parquet_errors(place: str) -> Iterator[None]:
     """Around reading a Parquet file that we wrote. Raises OutputError where it is damaged."""
     try:
         yield
@@ -137,14 +137,14 @@ FIRST = [
 LAST = [pyarrow.field("error", pyarrow.string())]
 
 
-def make_rows(task: Task, folder: Folder) -> "_Probabilities | _LogMels":
+def make_row_builder(task: Task, folder: Folder) -> "_Probabilities | _LogMels":
     """What makes a task's rows. Raises OutputError, ModelFileError."""
     if task.kind == "features":
         return _LogMels(task)
     data = folder.read(MODEL)
     if hashlib.sha256(data).hexdigest() != task.model:
         raise OutputError(f"{folder.at(MODEL)}: is not the model that the job began with; choose another folder")
-    model = modelfile.decode(data, folder.at(MODEL))
+    model = modelfile.decode_model(data, folder.at(MODEL))
     return _Probabilities(Classifier(model, threads=1, runtime=task.runtime))
 
 
@@ -189,7 +189,7 @@ class _LogMels:
         features, window = self.task.features, self.task.window
         with tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="scenelet-") as waiting:
             count = 0
-            for samples in file_windows(source, features.sample_rate, features.channels, window):
+            for samples in windows_of_file(source, features.sample_rate, features.channels, window):
                 waiting.write(self.log_mel(samples).astype(np.float16).tobytes())
                 count += 1
             waiting.seek(0)

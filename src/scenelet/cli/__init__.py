@@ -12,13 +12,12 @@ import typer
 
 from scenelet import __version__
 from scenelet.cli.app import App, Command
-from scenelet.cli.bench import bench
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
 from scenelet.cli.evaluate import evaluate
 from scenelet.cli.export import export
-from scenelet.cli.features import features
+from scenelet.cli.extract import extract
 from scenelet.cli.fetch import fetch
 from scenelet.cli.info import info
 from scenelet.cli.listen import listen
@@ -27,7 +26,7 @@ from scenelet.cli.reproduce import reproduce
 from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
 from scenelet.cli.train import train
-from scenelet.cli.usage_errors import UsageFault, usage_sentence
+from scenelet.cli.usage_errors import UsageFault, format_usage_error
 from scenelet.errors import SceneletError, missing_extra
 from scenelet.utils.process import tune
 
@@ -42,11 +41,10 @@ COMMANDS: tuple[Command, ...] = (
     predict,
     listen,
     serve,
-    features,
+    extract,
     info,
     export,
     reproduce,
-    bench,
 )
 for command in COMMANDS:
     app.command()(command)
@@ -86,7 +84,7 @@ def _run() -> int:
         return error.exit_code
     except UsageFault as fault:
         asked_nothing = type(fault).__name__ == "NoArgsIsHelpError"
-        print(fault if asked_nothing else f"error: {usage_sentence(fault)}", file=sys.stderr)
+        print(fault if asked_nothing else f"error: {format_usage_error(fault)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -1,4 +1,4 @@
-"""What `scenelet predict --out` and `scenelet features` say, and what they refuse."""
+"""What `scenelet predict --out` and `scenelet extract` say, and what they refuse."""
 
 import contextlib
 import json
@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from scenelet.cli.options import RowFormat
 from scenelet.errors import UsageError
-from scenelet.utils.console import complain, say
-from scenelet.utils.text import counted
+from scenelet.utils.console import print_message, print_warning
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
-    from scenelet.bulk.run import Summary
+    from scenelet.bulk.run import JobSummary
 
 
-def only(paths: Sequence[str]) -> str:
+def require_single_source(paths: Sequence[str]) -> str:
     """The one manifest of a bulk command."""
     if len(paths) != 1:
         raise UsageError(f"--out takes one manifest or folder, not {len(paths)}; list the recordings in a CSV")
     return paths[0]
 
 
-def refuse_bulk(paths: Sequence[str], **options: object) -> None:
+def refuse_bulk_options(paths: Sequence[str], **options: object) -> None:
     """Refuse what goes with --out only."""
     from scenelet.data.load import PARQUET_EXTENSIONS, TABLE_EXTENSIONS
 
@@ -39,19 +39,21 @@ def refuse_bulk(paths: Sequence[str], **options: object) -> None:
         raise UsageError(f"{url}: URLs are read in bulk; list them in a CSV with the column url, and give --out DIR")
 
 
-def results_alone() -> contextlib.AbstractContextManager[object]:
+def check_results_only() -> contextlib.AbstractContextManager[object]:
     """While a job runs: what Ray's machines print goes to stderr, since stdout is for results."""
     return contextlib.redirect_stdout(sys.stderr)
 
 
-def say_summary(summary: "Summary", out: str, format: RowFormat) -> None:
+def print_summary(summary: "JobSummary", out: str, format: RowFormat) -> None:
     """The counts to stdout; what was wrong with the first bad inputs to stderr."""
     for error in summary.first_errors:
-        complain(f"error: {error}")
+        print_warning(f"error: {error}")
     if summary.errors:
         more = summary.errors - len(summary.first_errors)
         listed = f"{out.rstrip('/')}/_job/errors.csv"
-        complain(f"{f'and {more:,} more' if more else 'all'}: {listed}; --redo reads them again, once they are mended")
+        print_warning(
+            f"{f'and {more:,} more' if more else 'all'}: {listed}; --redo reads them again, once they are mended"
+        )
     about = asdict(summary)
     del about["first_errors"]
     if format is RowFormat.json:
@@ -60,6 +62,6 @@ def say_summary(summary: "Summary", out: str, format: RowFormat) -> None:
         print(",".join(about), ",".join(map(str, about.values())), sep="\n")
     else:
         counts = ("input", "window", "error", "part")
-        print(", ".join(counted(about[f"{name}s"], name) for name in counts))
+        print(", ".join(pluralize(about[f"{name}s"], name) for name in counts))
     if summary.workers:
-        say(f"{counted(summary.workers, 'worker')}, each within {summary.peak_bytes / 1e6:,.0f} MB: {out}")
+        print_message(f"{pluralize(summary.workers, 'worker')}, each within {summary.peak_bytes / 1e6:,.0f} MB: {out}")

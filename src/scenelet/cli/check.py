@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.options import Format
-from scenelet.errors import printable
-from scenelet.utils.console import say
-from scenelet.utils.text import counted
+from scenelet.errors import escape_unprintable
+from scenelet.utils.console import print_message
+from scenelet.utils.text import pluralize
 
 
 def check(
@@ -32,13 +32,13 @@ def check(
     from scenelet.errors import DataError
 
     table = load_table(data, audio_dir, three_classes)
-    say(table.describe())
+    print_message(table.describe())
     split = None
     findings = []
     if fold is not None or len(table.folds) < 2:
         try:
             split = make_split(table, SplitConfig(fold=fold))
-            say(split.description)
+            print_message(split.description)
         except DataError as error:
             if fold is not None:
                 raise
@@ -58,8 +58,8 @@ def check(
     else:
         width = max((len(finding.kind) for finding in findings), default=0) + 2
         for finding in findings:
-            print(f"{finding.severity:<8}{finding.kind:<{width}}{printable(finding.message)}")
-    warnings = counted(len(findings) - errors, "warning")
-    say(f"{counted(len(table.clips), 'clip')}: {counted(errors, 'error')}, {warnings}")
+            print(f"{finding.severity:<8}{finding.kind:<{width}}{escape_unprintable(finding.message)}")
+    warnings = pluralize(len(findings) - errors, "warning")
+    print_message(f"{pluralize(len(table.clips), 'clip')}: {pluralize(errors, 'error')}, {warnings}")
     if errors:
         raise typer.Exit(1)

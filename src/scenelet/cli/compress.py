@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.options import Format, parse_bytes
-from scenelet.utils.console import working
+from scenelet.utils.console import spinner
 
 
 class WeightType(StrEnum):
@@ -43,10 +43,10 @@ def compress(
     """Prune, fine-tune and write the model file."""
     size = None if budget is None else parse_bytes("--budget", budget)
 
-    from scenelet.training.preflight import require_compressible
+    from scenelet.training.preflight import check_compress_arguments
 
-    require_compressible(run, out, sparsity, size)
-    with working("Loading PyTorch"):
+    check_compress_arguments(run, out, sparsity, size)
+    with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress
 
     result = run_compress(

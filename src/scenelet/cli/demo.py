@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scenelet.cli.options import Format
-from scenelet.utils.console import working
+from scenelet.utils.console import spinner
 
 if TYPE_CHECKING:
     from scenelet.inference.classifier import Prediction
@@ -24,10 +24,10 @@ def demo(
 
     Everything on the way: train, compress, evaluate, predict; then the model that comes with scenelet.
     """
-    from scenelet.experiments.plan import require_demo
+    from scenelet.experiments.plan import check_demo_folder
 
-    require_demo(out)
-    with working("Loading PyTorch"):
+    check_demo_folder(out)
+    with spinner("Loading PyTorch"):
         from scenelet.experiments.demo import BUILT_IN, EXAMPLE_LABEL
         from scenelet.experiments.demo import demo as run_demo
 

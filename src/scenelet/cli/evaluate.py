@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.options import MODEL_HELP, Format
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 
 
 class Audio(StrEnum):
@@ -63,4 +63,4 @@ def evaluate(
     if out is not None:
         pages = [out / "report.html", *([out / "listening.html"] if listen else [])]
         sizes = [f"{path} ({path.stat().st_size / 1e3:,.0f} kB)" for path in pages]
-        say(f"written: {', '.join(sizes)}, and their data and figures beside them")
+        print_message(f"written: {', '.join(sizes)}, and their data and figures beside them")

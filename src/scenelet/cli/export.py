@@ -10,7 +10,7 @@ import typer
 
 from scenelet.cli.options import MODEL_HELP, Format
 from scenelet.errors import AudioError, OutputError, UsageError
-from scenelet.utils.console import complain, say, working
+from scenelet.utils.console import print_message, print_warning, spinner
 
 if TYPE_CHECKING:
     from scenelet.export.onnx_int8 import Calibration
@@ -70,12 +70,12 @@ def export(
         if "masked_fp16" in classifier.model.encodings.values():
             notes.append("note: weights in fp16 take four bytes each there; compress with --dtype int8 for one")
     else:
-        from scenelet.export.model_card import card
+        from scenelet.export.model_card import model_card
 
-        text, notes = card(classifier.model, out.stem, model_path(model).stat().st_size), []
+        text, notes = model_card(classifier.model, out.stem, model_path(model).stat().st_size), []
     replace_file(out, text)
     for line in (f"written: {out}, {out.stat().st_size:,} bytes", *notes):
-        say(line)
+        print_message(line)
     if format is Format.json:
         print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": []}, indent=2))
 
@@ -84,20 +84,20 @@ def _onnx(
     classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None
 ) -> list[dict[str, Any]]:
     """Write an ONNX file; returns how far it is from the model file, in each runtime."""
-    from scenelet.export.onnx_file import agreements, onnx_bytes
+    from scenelet.export.onnx_file import compare_runtimes, onnx_bytes
     from scenelet.export.onnx_int8 import int8_bytes
     from scenelet.utils.files import replace_file
 
     held = classifier.model
     if recordings is None:
         exported, what = onnx_bytes(held, graph_input.value), "made windows"
-        with working("Comparing with the model file"):
-            compared = agreements(exported, classifier, graph_input.value)
+        with spinner("Comparing with the model file"):
+            compared = compare_runtimes(exported, classifier, graph_input.value)
     else:
         heard, what = _heard(held, recordings), f"windows of {recordings}"
-        with working("Rounding, and comparing with the model file"):
+        with spinner("Rounding, and comparing with the model file"):
             exported = int8_bytes(held, heard.ranges)
-            compared = agreements(exported, classifier, graph_input.value, heard.compared)
+            compared = compare_runtimes(exported, classifier, graph_input.value, heard.compared)
     far = max((one.largest_difference for one in compared[:1] if one.largest_difference is not None), default=0.0)
     if not far <= (TOLERANCE if recordings is None else 1.0):  # nor a NaN
         raise OutputError(
@@ -109,7 +109,7 @@ def _onnx(
     if graph_input is GraphInput.waveform:
         shape = _samples(held)
     name = "log_mel" if graph_input is GraphInput.log_mel else "waveform"
-    say(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
+    print_message(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
     return [{**asdict(one), "on": what} for one in compared]
 
 
@@ -129,23 +129,23 @@ def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
     found = find(recordings)
     if not found:
         raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
-    with working("Listening"):
+    with spinner("Listening"):
         heard = calibrate(model, found)
-    say(f"ranges of activations from {len(heard.ranges)} windows of {heard.recordings} recordings")
+    print_message(f"ranges of activations from {len(heard.ranges)} windows of {heard.recordings} recordings")
     if heard.failures:
-        complain(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")
+        print_warning(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")
     return heard
 
 
 def _samples(model: "SceneModel") -> tuple[int, int, int]:
     """The shape that a waveform graph takes; says what its front end costs."""
-    from scenelet.inference.onnx_frontend import front_macs
+    from scenelet.inference.onnx_frontend import frontend_macs
     from scenelet.model.costs import macs
 
     samples = model.window.samples(model.features.sample_rate)
-    transforms, bands = (cost / 1e6 for cost in front_macs(model.features, samples))
+    transforms, bands = (cost / 1e6 for cost in frontend_macs(model.features, samples))
     network = macs(model.nodes, model.array_shapes, model.input_shape) / 1e6
-    say(
+    print_message(
         f"multiply-accumulates a window: Fourier transforms about {transforms:,.2f} M, mel bands {bands:,.2f} M,"
         f" network {network:,.2f} M"
     )

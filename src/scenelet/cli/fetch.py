@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.utils.console import is_quiet, say
+from scenelet.utils.console import is_quiet, print_message
 
 
 def fetch(
@@ -22,14 +22,14 @@ def fetch(
 
     Run again, it goes on where it stopped.
     """
-    from scenelet.data.download.fetch import choose
+    from scenelet.data.download.fetch import dataset_parts
     from scenelet.data.download.fetch import fetch as run
 
-    sets = choose(data, out, evaluation, mirror, keep_archives)
+    sets = dataset_parts(data, out, evaluation, mirror, keep_archives)
     run(sets, out, lambda: accept_licence or _ask())
     for each in sets:
         print(each.root)
-    say("next: " + shlex.join(["scenelet", "check", str(sets[0].root)]))
+    print_message("next: " + shlex.join(["scenelet", "check", str(sets[0].root)]))
 
 
 def _ask() -> bool:

@@ -8,7 +8,7 @@ import typer
 
 from scenelet.cli.options import MODEL_HELP, Format
 from scenelet.errors import ModelFileError, UsageError
-from scenelet.utils.text import counted
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,21 +49,21 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     from dataclasses import asdict
 
     from scenelet.evaluation.size_plot import plot_sizes
-    from scenelet.model.summary import summarise
-    from scenelet.utils.console import complain, say, track
-    from scenelet.utils.files import replace_file, visible_files
+    from scenelet.model.summary import summarize
+    from scenelet.utils.console import print_message, print_warning, track
+    from scenelet.utils.files import replace_file, walk_files
 
     if plot is not None and plot.suffix != ".png":
         raise UsageError(f"{plot}: a picture's name ends in .png")
-    files = [file for file in visible_files(folder) if file.suffix == ".scn"]
+    files = [file for file in walk_files(folder) if file.suffix == ".scn"]
     if not files:
         raise ModelFileError(f"{folder}: holds no model files (NAME.scn); give another folder")
     rows = []
     for file in track(files, "Reading", len(files)):
         try:
-            rows.append(summarise(file, folder))
+            rows.append(summarize(file, folder))
         except ModelFileError as error:
-            complain(f"left out: {error}")
+            print_warning(f"left out: {error}")
     if not rows:
         raise ModelFileError(f"{folder}: none of its {len(files)} model files can be read; give another folder")
     if format is Format.json:
@@ -79,8 +79,8 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
     if plot is not None:
         replace_file(plot, plot_sizes(rows))
         unknown = sum(row.accuracy is None for row in rows)
-        without = f"; left out: {counted(unknown, 'model')} of unknown accuracy" if unknown else ""
-        say(f"written: {plot}{without}")
+        without = f"; left out: {pluralize(unknown, 'model')} of unknown accuracy" if unknown else ""
+        print_message(f"written: {plot}{without}")
 
 
 def print_tables(description: dict[str, Any]) -> None:

@@ -10,15 +10,15 @@ import typer
 
 from scenelet.cli.options import MODEL_HELP, Format, Runtime
 from scenelet.errors import UsageError
-from scenelet.utils.console import complain, has_bars, say, stderr
+from scenelet.utils.console import print_message, print_warning, shows_progress, stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from scenelet.audio.capture import Sound
-    from scenelet.inference.stream import Decision
+    from scenelet.audio.capture import LiveAudio
+    from scenelet.inference.stream import SmoothedPrediction
 
 BAR = 30  # letters
 
@@ -54,22 +54,22 @@ def listen(
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
     """Listen live: to the microphone, a recording or a pipe."""
-    from scenelet.audio.capture import in_real_time
+    from scenelet.audio.capture import pace_in_real_time
     from scenelet.inference.classifier import load
-    from scenelet.inference.stream import Decider, Stream
+    from scenelet.inference.stream import PredictionSmoother, Stream
 
     classifier = load(model, runtime=runtime.value)
-    least = classifier.unsure_below if unsure is None else unsure
-    decider = Decider(classifier.labels, least, smooth, margin)
+    least = classifier.threshold if unsure is None else unsure
+    decider = PredictionSmoother(classifier.labels, least, smooth, margin)
     own = 1 if classifier.model.features.channels == "mono" else 2
     _refuse_unused(source, rate, channels, sample_format, device, real_time)
     sound = _open(source, rate, channels, (sample_format or SampleFormat.s16).value, device, own)
     stream = Stream(classifier, sound.sample_rate, hop)
     if real_time:
-        sound = in_real_time(sound)
-    say(f"listening; the first answer after {stream.window_seconds:g} s of sound, Ctrl-C stops")
+        sound = pace_in_real_time(sound)
+    print_message(f"listening; the first answer after {stream.window_seconds:g} s of sound, Ctrl-C stops")
 
-    def decisions() -> "Iterator[Decision]":
+    def decisions() -> "Iterator[SmoothedPrediction]":
         for block in sound.blocks:
             yield from map(decider.decide, stream.push(block))
         yield from map(decider.decide, stream.finish())
@@ -81,7 +81,7 @@ def listen(
         else:
             _show(decisions())
     except KeyboardInterrupt:
-        say("stopped")
+        print_message("stopped")
 
 
 def _refuse_unused(
@@ -110,18 +110,18 @@ def _refuse_unused(
 
 def _open(
     source: str | None, rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
-) -> "Sound":
+) -> "LiveAudio":
     """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
     from scenelet.audio.capture import from_file, from_microphone, from_pipe, standard_input
     from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat
-    from scenelet.audio.windows import SAMPLE_RATES
+    from scenelet.audio.windows import SAMPLE_RATE_RANGE
 
-    low, high = SAMPLE_RATES
+    low, high = SAMPLE_RATE_RANGE
     if rate is not None and not low <= rate <= high:
         raise UsageError(f"--rate {rate}: give the samples' rate in Hz, {low} to {high}")
     if source is None:
         return from_microphone(
-            device, channels or own, rate, lambda seconds: complain(f"warning: {seconds:.1f} s of sound were lost")
+            device, channels or own, rate, lambda seconds: print_warning(f"warning: {seconds:.1f} s of sound were lost")
         )
     if source != "-":
         return from_file(Path(source))
@@ -129,7 +129,7 @@ def _open(
     return from_pipe(standard_input(), None if rate is None else PcmFormat(rate, channels or 1, chosen))
 
 
-def _row(decision: "Decision") -> dict[str, object]:
+def _row(decision: "SmoothedPrediction") -> dict[str, object]:
     """A JSON line."""
     return {
         "seconds": round(decision.seconds, 3),
@@ -141,7 +141,7 @@ def _row(decision: "Decision") -> dict[str, object]:
     }
 
 
-def _show(decisions: "Iterator[Decision]") -> None:
+def _show(decisions: "Iterator[SmoothedPrediction]") -> None:
     """A live view on a terminal, and a line on stdout each time that the answer changes."""
     from rich.console import Console
     from rich.live import Live
@@ -149,7 +149,7 @@ def _show(decisions: "Iterator[Decision]") -> None:
     out = Console(highlight=False)
     # on one terminal both are drawn by one console, or they would overwrite each other
     drawn_by = out if out.is_terminal else stderr()
-    view = Live(console=drawn_by, transient=True, refresh_per_second=8) if has_bars() else None
+    view = Live(console=drawn_by, transient=True, refresh_per_second=8) if shows_progress() else None
     with view or contextlib.nullcontext():
         for decision in decisions:
             if decision.changed:
@@ -159,7 +159,7 @@ def _show(decisions: "Iterator[Decision]") -> None:
                 view.update(_view(decision))
 
 
-def _view(decision: "Decision") -> "RenderableType":
+def _view(decision: "SmoothedPrediction") -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk import only, refuse_bulk, results_alone, say_summary
+from scenelet.cli.bulk import check_results_only, print_summary, refuse_bulk_options, require_single_source
 from scenelet.cli.options import (
     ENGINE_HELP,
     MODEL_HELP,
@@ -20,8 +20,8 @@ from scenelet.cli.options import (
     RowFormat,
     Runtime,
 )
-from scenelet.errors import printable
-from scenelet.utils.console import complain, track
+from scenelet.errors import escape_unprintable
+from scenelet.utils.console import print_warning, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,17 +55,17 @@ def predict(
     Exits with 1 when some could not be read; with --out these are rows with an error, and the exit code is 0.
     """
     if out is not None:
-        from scenelet.bulk.run import predict as predict_all
+        from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
         bulk = {"workers": workers, "shard": shard}
-        with results_alone():
-            summary = predict_all(
-                model, only(paths), out, engine=engine.value, runtime=runtime.value, redo=redo, **bulk
+        with check_results_only():
+            summary = predict_many(
+                model, require_single_source(paths), out, engine=engine.value, runtime=runtime.value, redo=redo, **bulk
             )
-        say_summary(summary, out, format)
+        print_summary(summary, out, format)
         return
-    refuse_bulk(paths, engine=engine, workers=workers, shard=shard, redo=redo or None)
+    refuse_bulk_options(paths, engine=engine, workers=workers, shard=shard, redo=redo or None)
     from scenelet.errors import AudioError
     from scenelet.inference.classifier import load
 
@@ -77,12 +77,14 @@ def predict(
         found = recordings(path)
         if not found:
             failed = True
-            complain(f"error: {printable(str(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+            print_warning(
+                f"error: {escape_unprintable(str(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder"
+            )
         files += found
     for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):
             failed = True
-            complain(f"error: {prediction}")
+            print_warning(f"error: {prediction}")
         else:
             results.append((file, prediction))
     printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
@@ -96,7 +98,7 @@ def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Predic
     from scenelet.errors import AudioError
 
     if len(files) > 1:
-        yield from classifier.predict_all(files)
+        yield from classifier.predict_many(files)
         return
     for file in files:
         try:
@@ -118,7 +120,7 @@ def print_json(results: "Results", classifier: "Classifier") -> None:
         {
             "file": str(file),
             "label": prediction.label,
-            "unsure": prediction.probabilities[prediction.label] < classifier.unsure_below,
+            "unsure": prediction.probabilities[prediction.label] < classifier.threshold,
             "probabilities": prediction.probabilities,
             "windows": len(prediction.windows),
         }
@@ -138,10 +140,10 @@ def print_csv(results: "Results", classifier: "Classifier") -> None:
 
 def print_table(results: "Results", classifier: "Classifier") -> None:
     """A line a recording, for people: the answer and the two next to it, and whether it is unsure."""
-    names = [printable(str(file)) for file, _ in results]
+    names = [escape_unprintable(str(file)) for file, _ in results]
     width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
     for name, (_, prediction) in zip(names, results, strict=True):
         (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         then = ", ".join(f"{other} {100 * p:.1f} %" for other, p in others[:2])
-        unsure = "   (unsure)" if share < classifier.unsure_below else ""
+        unsure = "   (unsure)" if share < classifier.threshold else ""
         print(f"{name:<{width}}  {label:<{label_width}}  {100 * share:5.1f} %   {then}{unsure}")

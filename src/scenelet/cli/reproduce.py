@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scenelet.cli.options import Format
-from scenelet.utils.console import say, working
+from scenelet.utils.console import print_message, spinner
 
 
 def reproduce(
@@ -49,17 +49,19 @@ def reproduce(
         "three_classes": three_classes,
     }
     plan(table, data, **asked)
-    with working("Loading PyTorch"):
+    with spinner("Loading PyTorch"):
         from scenelet.experiments.report import markdown
         from scenelet.experiments.reproduce import reproduce as run
 
     try:
         compared = run(table, data, out, seeds=seeds, **asked)
     except KeyboardInterrupt:
-        say(f"what is finished is in {out}; the same command goes on from there")
+        print_message(f"what is finished is in {out}; the same command goes on from there")
         raise
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
-    say(f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-cells.csv', '.png'))}")
+    print_message(
+        f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-cells.csv', '.png'))}"
+    )
 
 
 def _print_counts(data: Path, audio_dir: Path | None, three_classes: bool, format: Format) -> None:

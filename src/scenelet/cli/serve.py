@@ -7,7 +7,7 @@ import typer
 
 from scenelet.cli.options import MODEL_HELP, Runtime, parse_bytes
 from scenelet.errors import UsageError
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 from scenelet.utils.process import give_back_memory
 
 
@@ -20,7 +20,9 @@ def serve(
         float, typer.Option(min=1, help="Longest recording, and longest sound of a request.")
     ] = 600.0,
     clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
-    patience: Annotated[float, typer.Option(min=1, help="Seconds that a client may keep the service waiting.")] = 30.0,
+    timeout_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds that a client may keep the service waiting.")
+    ] = 30.0,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(help="A name, without port, that it is called by, as behind a proxy; may be repeated."),
@@ -32,26 +34,26 @@ def serve(
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
 ) -> None:
     """Serve a model over HTTP, with a page to try it on."""
-    from scenelet.errors import printable
+    from scenelet.errors import escape_unprintable
     from scenelet.inference.classifier import load, model_path
     from scenelet.server.app import create_app
-    from scenelet.server.auth import callers
-    from scenelet.server.limits import Limits
+    from scenelet.server.auth import access_policy
+    from scenelet.server.limits import ServerLimits
     from scenelet.server.run import serve as run_service
 
     give_back_memory()
     largest = parse_bytes("--max-body", max_body)
     if largest < 1:
         raise UsageError(f"--max-body {max_body}: give at least one byte")
-    limits = Limits(largest, max_seconds, clients, patience=patience)
-    allowed = callers(host, allow_host or (), read_token(token))
+    limits = ServerLimits(largest, max_seconds, clients, timeout_seconds=timeout_seconds)
+    allowed = access_policy(host, allow_host or (), read_token(token))
     classifier = load(model, runtime=runtime.value)
     path = model_path(model)
-    app = create_app(classifier, printable(Path(model).stem), limits, path.stat().st_size, allowed)
+    app = create_app(classifier, escape_unprintable(Path(model).stem), limits, path.stat().st_size, allowed)
 
     def ready(address: str) -> None:
         asks = "" if allowed.token is None else "; it asks for the token"
-        say(f"serving {printable(model)} at {address} (API: {address}/docs){asks}; Ctrl-C stops")
+        print_message(f"serving {escape_unprintable(model)} at {address} (API: {address}/docs){asks}; Ctrl-C stops")
 
     run_service(app, host, port, ready, limits)
 

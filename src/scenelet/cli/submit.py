@@ -9,7 +9,7 @@ import typer
 
 from scenelet.cli.app import App
 from scenelet.cli.options import Format
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 
 submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
 
@@ -27,7 +27,7 @@ def write(
     from scenelet.evaluation.submission.submit import submit as run_submit
 
     output, meta = run_submit(model, audio_dir, details, out, report=report, partial=partial)
-    say(f"written: {output}, {meta}")
+    print_message(f"written: {output}, {meta}")
 
 
 @submit.command()
@@ -36,7 +36,7 @@ def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Wher
     from scenelet.evaluation.submission.details import write_example
 
     write_example(path)
-    say(f"written: {path}; fill it in")
+    print_message(f"written: {path}; fill it in")
 
 
 @submit.command()

@@ -8,8 +8,7 @@ import typer
 
 from scenelet.cli.options import Format, parse_bytes, parse_count
 from scenelet.errors import UsageError
-from scenelet.training.ranks import ALONE
-from scenelet.utils.console import quiet, say, working
+from scenelet.utils.console import print_message, quiet, spinner
 from scenelet.utils.text import duration
 
 
@@ -36,8 +35,8 @@ def train(
 ) -> None:
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe
-    from scenelet.config.run_folder import RESUME_MEND, is_begun, require_new, require_run
-    from scenelet.training.preflight import require_shares, require_split
+    from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
+    from scenelet.training.preflight import check_batch_shares, check_split
 
     changes = list(change or [])
     changes += [] if fold is None else [f'split.fold="{fold}"']
@@ -46,23 +45,23 @@ def train(
     # the run's own settings, on other devices at most; one that was killed before it had any begins as it would have
     own = is_begun(out) and resume and not recipe and all(part.startswith("trainer.") for part in changes)
     config = None if own else chosen
-    place = ALONE if config is None else require_shares(config)
+    place = SINGLE if config is None else check_batch_shares(config)
     macs_limit = None if macs is None else parse_count("--macs", macs)
     bytes_limit = None if parameter_bytes is None else parse_bytes("--bytes", parameter_bytes)
     widths = [part for part in changes if part.partition("=")[0] == "network.width"]
     if widths and (macs_limit, bytes_limit) != (None, None):
         raise UsageError(f"--macs and --bytes find network.width; leave out --set {widths[0]}, or them")
-    if not resume and not place.follows:
-        require_new(out, RESUME_MEND)
+    if not resume and not place.is_worker:
+        check_folder_is_new(out, RESUME_HINT)
     if teacher is not None:
-        require_run(teacher)
+        check_run_exists(teacher)
     if config is not None:
-        require_split(data, audio_dir, three_classes, config.split)
-    with quiet(place.follows), working("Loading PyTorch"):
-        from scenelet.training.train import fit
-        from scenelet.training.width_search import Limits
+        check_split(data, audio_dir, three_classes, config.split)
+    with quiet(place.is_worker), spinner("Loading PyTorch"):
+        from scenelet.training.train import train
+        from scenelet.training.width_search import NetworkLimits
 
-    metrics = fit(
+    metrics = train(
         data,
         out,
         config,
@@ -71,16 +70,16 @@ def train(
         three_classes=three_classes,
         resume=resume,
         teacher=teacher,
-        limits=Limits(macs_limit, bytes_limit),
+        limits=NetworkLimits(macs_limit, bytes_limit),
         trainer=chosen.trainer,
     )
     if not metrics:  # another process talks
         return
-    say(f"trained in {duration(60 * metrics['minutes'])}")
+    print_message(f"trained in {duration(60 * metrics['minutes'])}")
     if format is Format.json:
         print(json.dumps({"run": str(out), **metrics}, indent=2))
     for side in ("validation", "test"):
         if side in metrics and format is Format.table:
             made = " (made scenes)" if metrics["made"] else ""
             print(f"{side}: macro accuracy {100 * metrics[side]['macro_accuracy']:.1f} %{made}")
-    say(f"next: scenelet compress {out} --out {out.name}.scn")
+    print_message(f"next: scenelet compress {out} --out {out.name}.scn")

@@ -13,7 +13,7 @@ UsageFault: type[Exception] = typer.BadParameter.__mro__[1]
 """What Typer raises for a command line that it cannot understand; it gives the class no public name."""
 
 
-def usage_sentence(fault: Exception) -> str:
+def format_usage_error(fault: Exception) -> str:
     """What is wrong, the nearest thing that would be right, and where to read on."""
     context: Any = getattr(fault, "ctx", None)
     where = f" (see {context.command_path} --help)" if context is not None else ""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-LEAST_SPAN_HZ = 1.0  # of all mel bands together: in less, the edges of many bands would be one number
+MIN_SPAN_HZ = 1.0  # of all mel bands together: in less, the edges of many bands would be one number
 
 
 class Settings(BaseModel):
@@ -42,8 +42,8 @@ class FeatureConfig(Settings):
             raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
         if self.top_hz > self.sample_rate / 2:
             raise ValueError(f"fmax_hz {self.top_hz:g} lies above half the sample rate")
-        if self.fmin_hz + LEAST_SPAN_HZ > self.top_hz:
-            raise ValueError(f"fmin_hz {self.fmin_hz:g} is not below fmax_hz {self.top_hz:g} by {LEAST_SPAN_HZ:g} Hz")
+        if self.fmin_hz + MIN_SPAN_HZ > self.top_hz:
+            raise ValueError(f"fmin_hz {self.fmin_hz:g} is not below fmax_hz {self.top_hz:g} by {MIN_SPAN_HZ:g} Hz")
         return self
 
     @property

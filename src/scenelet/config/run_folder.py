@@ -17,7 +17,7 @@ from scenelet.errors import RunError
 
 WARNINGS = "warnings.json"
 RECORD, SPLIT, WEIGHTS, METRICS, CURVES = "run.json", "split.csv", "model.pt", "metrics.json", "curves.png"
-RESUME_MEND = "choose another --out, or go on with --resume"
+RESUME_HINT = "choose another --out, or go on with --resume"
 
 
 def is_begun(folder: Path) -> bool:
@@ -25,7 +25,7 @@ def is_begun(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
-def require_run(folder: Path) -> None:
+def check_run_exists(folder: Path) -> None:
     """Check that there is a run.
 
     Raises:
@@ -35,7 +35,7 @@ def require_run(folder: Path) -> None:
         raise RunError(f"{folder}: not a run folder (no {RECORD}); give the --out folder of `scenelet train`")
 
 
-def require_new(folder: Path, mend: str = "choose another --out", beside: Path | None = None) -> None:
+def check_folder_is_new(folder: Path, mend: str = "choose another --out", beside: Path | None = None) -> None:
     """Check that something can be begun there; `mend` says what to do where it cannot.
 
     Hidden files count for nothing, nor does `split.csv` without a run: a beginning that was killed leaves no more.

@@ -12,14 +12,14 @@ from scenelet.utils.text import first_few
 DELIMITERS = ",\t;"
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """A line's number and its values by lower-case column name, without outer blanks."""
 
     line: int
     values: dict[str, str]
 
 
-def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
+def read_rows(path: Path, required: Sequence[str]) -> list[CsvRow]:
     """Every row of a table; the delimiter (comma, tab or semicolon) is taken from its header.
 
     A byte-order mark and any line ends are fine, and so are empty lines at the end.
@@ -46,7 +46,7 @@ def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
                 f"{path}, line {line}: has {len(fields)} fields where the header has {len(columns)};"
                 " quote fields that hold a delimiter"
             )
-        rows.append(Row(line, {name: field.strip() for name, field in zip(columns, fields, strict=True)}))
+        rows.append(CsvRow(line, {name: field.strip() for name, field in zip(columns, fields, strict=True)}))
     if not rows:
         raise DataError(f"{path}: has a header but no rows; add one a recording")
     return rows

@@ -18,20 +18,20 @@ from typing import BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.io import unreadable
+from scenelet.audio.io import summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.clips import Clip
 from scenelet.errors import AudioError, OutputError
 from scenelet.utils.console import track
-from scenelet.utils.files import alone, cache_folder
+from scenelet.utils.files import cache_folder, file_lock
 from scenelet.utils.parallel import map_processes
 
 Windows = NDArray[np.float16]
 """(windows, channels, n_mels, frames) of one recording."""
 
-TOGETHER = 32
+BATCH_CLIPS = 32
 """Clips whose rows are brought to the disk at once: what a kill costs at most."""
 FORMAT = 2  # raise it when the same settings no longer give the same features
 
@@ -78,7 +78,7 @@ def load_features(
     folder = (cache_dir or cache_folder()) / _folder_name(root, features, window)
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     try:
-        with alone(folder / "lock"):
+        with file_lock(folder / "lock"):
             index = _build(clips, folder, features, window, shape, workers)
     except OSError as error:
         raise OutputError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
@@ -142,12 +142,12 @@ def _build(
                 waiting.append(json.dumps([own, end, len(windows)]) + "\n")
                 index[own] = (end, len(windows))
                 end += len(windows)
-                if len(waiting) == TOGETHER:
+                if len(waiting) == BATCH_CLIPS:
                     _keep(rows, lines, waiting)
         finally:  # a bug, or an interrupt: what was computed before it stays
             _keep(rows, lines, waiting)
     if faults:
-        raise unreadable(faults, len(clips))
+        raise summarize_audio_errors(faults, len(clips))
     return index
 
 
@@ -198,7 +198,7 @@ def _entry(line: bytes) -> tuple[str, int, int] | None:
 def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
     """The windows of one recording, or what is wrong with it."""
     transform = _log_mel(features)
-    windows = file_windows(path, features.sample_rate, features.channels, window)
+    windows = windows_of_file(path, features.sample_rate, features.channels, window)
     try:
         return np.stack([transform(samples).astype(np.float16) for samples in windows])
     except AudioError as error:

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from scenelet.audio.io import EXTENSIONS
 from scenelet.data.clips import SPLITS, Clip, ClipTable
-from scenelet.data.delimited import Row, read_columns, read_rows
+from scenelet.data.delimited import CsvRow, read_columns, read_rows
 from scenelet.data.tau import is_tau_root, load_tau
-from scenelet.errors import DataError, UsageError, did_you_mean, printable
-from scenelet.utils.console import say
+from scenelet.errors import DataError, UsageError, did_you_mean, escape_unprintable
+from scenelet.utils.console import print_message
 from scenelet.utils.text import first_few
 
 REQUIRED = ("filename", "label")
@@ -106,7 +106,7 @@ def _load_csv(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTa
     )
 
 
-def _name(path: Path, row: Row) -> str:
+def _name(path: Path, row: CsvRow) -> str:
     filename = row.values["filename"]
     if not filename:
         raise DataError(f"{path}, line {row.line}: the filename is empty; fill it in or delete the row")
@@ -117,7 +117,7 @@ def _missing(place: Path, names: list[str]) -> list[str]:
     return [name for name in names if not os.path.isfile(place / name)]
 
 
-def _clip(path: Path, row: Row, root: Path, name: str) -> Clip:
+def _clip(path: Path, row: CsvRow, root: Path, name: str) -> Clip:
     values = row.values
     if not values["label"]:
         raise DataError(f"{path}, line {row.line}: {name} has no label; fill it in or delete the row")
@@ -173,7 +173,7 @@ def _recordings(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterat
     status = folder.stat()
     own = status.st_dev, status.st_ino
     if own in above:
-        say(f"{printable(str(folder))}: a link to a folder that it lies in, passed over")
+        print_message(f"{escape_unprintable(str(folder))}: a link to a folder that it lies in, passed over")
         return
     for path in _visible(folder):
         if os.path.isdir(path):

@@ -35,7 +35,7 @@ def split_table(split: Split) -> str:
     return csv_text(["filename", "label", "group", "split"], rows)
 
 
-def fingerprint(split: Split) -> str:
+def split_hash(split: Split) -> str:
     """What two splits share only when they have the same clips, labels, groups and sides."""
     return hashlib.sha256(split_table(split).encode(errors="surrogateescape")).hexdigest()[:16]
 
@@ -65,13 +65,13 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     elif table.has_split:
         train, test, how = _own_split(clips)
     else:
-        train, test = cut_groups(clips, config.test_fraction, [config.seed, 0], every_class=True)
+        train, test = split_groups(clips, config.test_fraction, [config.seed, 0], every_class=True)
         how = f"made split, {100 * config.test_fraction:g} % of each class in whole groups, seed {config.seed}"
     validation = _side(train, "validation")
     if validation:
         train = tuple(clip for clip in train if clip.split != "validation")
     elif config.validation_fraction > 0:
-        train, validation = cut_groups(train, config.validation_fraction, [config.seed, 1], every_class=False)
+        train, validation = split_groups(train, config.validation_fraction, [config.seed, 1], every_class=False)
         if not validation:
             raise DataError(
                 f"{table.root}: a validation_fraction of {config.validation_fraction:g} leaves no clip for validation"
@@ -79,9 +79,9 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
             )
         how += f"; validation {100 * config.validation_fraction:g} % of training in whole groups, seed {config.seed}"
     if config.imbalance > 1:
-        train = _uneven(table, train, config)
+        train = _subsample_long_tail(table, train, config)
         how += f"; training made uneven, {config.imbalance:g} to 1"
-    _require_training(table, train, how)
+    _check_training_clips(table, train, how)
     left_out = len(clips) - len(train) - len(validation) - len(test)
     counts = f"train {len(train):,}, validation {len(validation):,}, test {len(test):,} clips"
     return Split(train, validation, test, f"{how}: {counts}" + (f", {left_out:,} left out" if left_out else ""))
@@ -135,7 +135,7 @@ def _side(clips: Clips, *sides: str) -> Clips:
     return tuple(clip for clip in clips if clip.split in sides)
 
 
-def _uneven(table: ClipTable, train: Clips, config: SplitConfig) -> Clips:
+def _subsample_long_tail(table: ClipTable, train: Clips, config: SplitConfig) -> Clips:
     """Leave out clips in whole groups, so that class k of K keeps `imbalance ** (-k / (K - 1))` of its own.
 
     The long-tailed protocol of Cui et al. 2019; classes in the order of their names, each keeps a group.
@@ -146,13 +146,13 @@ def _uneven(table: ClipTable, train: Clips, config: SplitConfig) -> Clips:
         sizes = Counter(clip.group for clip in train if clip.label == label)
         names = [sorted(sizes)[i] for i in rng.permutation(len(sizes))]
         share = config.imbalance ** (-k / (len(table.labels) - 1))
-        chosen = nearest_subset([sizes[name] for name in names], share * sizes.total(), at_least=1)
+        chosen = closest_subset_sum([sizes[name] for name in names], share * sizes.total(), at_least=1)
         groups = {names[i] for i in chosen}
         kept |= {clip.name for clip in train if clip.label == label and clip.group in groups}
     return tuple(clip for clip in train if clip.name in kept)
 
 
-def _require_training(table: ClipTable, train: Iterable[Clip], how: str) -> None:
+def _check_training_clips(table: ClipTable, train: Iterable[Clip], how: str) -> None:
     absent = sorted(set(table.labels) - {clip.label for clip in train})
     if absent:
         raise DataError(
@@ -160,7 +160,7 @@ def _require_training(table: ClipTable, train: Iterable[Clip], how: str) -> None
         )
 
 
-def cut_groups(clips: Clips, fraction: float, seed: Sequence[int], every_class: bool) -> tuple[Clips, Clips]:
+def split_groups(clips: Clips, fraction: float, seed: Sequence[int], every_class: bool) -> tuple[Clips, Clips]:
     """(kept, cut off): of each class as near `fraction` of its clips as whole groups allow, never all.
 
     Classes with few groups choose first; a group that spans classes follows the first to choose.
@@ -183,7 +183,7 @@ def cut_groups(clips: Clips, fraction: float, seed: Sequence[int], every_class: 
         names = sorted(groups)
         undecided = [names[i] for i in rng.permutation(len(names)) if names[i] not in is_cut]
         already = sum(groups[name] for name in names if is_cut.get(name, False))
-        chosen = nearest_subset(
+        chosen = closest_subset_sum(
             [groups[name] for name in undecided],
             target=fraction * sum(groups.values()) - already,
             at_least=1 if every_class and not already else 0,
@@ -203,7 +203,7 @@ def _one_group(label: str, groups: dict[str, int]) -> DataError:
     )
 
 
-def nearest_subset(sizes: Sequence[int], target: float, at_least: int = 0, not_all: bool = False) -> set[int]:
+def closest_subset_sum(sizes: Sequence[int], target: float, at_least: int = 0, not_all: bool = False) -> set[int]:
     """Indices of the positive `sizes` whose sum is nearest to `target`: the subset-sum problem, solved exactly.
 
     Of two sums equally near the smaller is taken, and of the subsets with that sum the one that is

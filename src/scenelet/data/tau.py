@@ -14,7 +14,7 @@ from scenelet.data.delimited import read_rows
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few
 
-LICENCE = (
+LICENSE = (
     "Copyright Tampere University and its licensors. Free for experimental and non-commercial use with"
     " acknowledgement of the source; any commercial use, results and services included, is prohibited."
 )
@@ -143,7 +143,7 @@ def load_tau(
         _require_audio(clips, facts, folder)
     mapped = " mapped to 3 classes" if three_classes and facts is TAU_2019 else ""
     ordered = tuple(clips[name] for name in sorted(clips))
-    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, licence=LICENCE)
+    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, licence=LICENSE)
 
 
 def _recognise(meta: Path, labels: set[str]) -> TauSet:

@@ -10,7 +10,7 @@ from scenelet.utils.files import csv_text, replace_file
 CLIPS = "clips.csv"
 
 
-def write_listing(folder: Path, paths: Sequence[Path], labels: Sequence[str], groups: Sequence[str] | None) -> Path:
+def write_clip_csv(folder: Path, paths: Sequence[Path], labels: Sequence[str], groups: Sequence[str] | None) -> Path:
     """Write `folder / CLIPS`, with every clip on the training side.
 
     File names are relative to the folder that all recordings share, as they are in a table that lies there. So the

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 LEVEL = 0.95
 BOOTSTRAPS, FLIPS = 2000, 10_000
 MIN_GROUPS = 5  # with fewer there is no interval: it would be narrow by chance, or have no width
-AT_ONCE = 500  # rounds drawn together, so that memory stays small with many groups
+RESAMPLES_AT_ONCE = 500  # rounds drawn together, so that memory stays small with many groups
 
 Floats = NDArray[np.float64]
 
@@ -136,4 +136,4 @@ def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
 
 def _sizes(rounds: int) -> list[int]:
     """`rounds` in portions."""
-    return [min(AT_ONCE, rounds - start) for start in range(0, rounds, AT_ONCE)]
+    return [min(RESAMPLES_AT_ONCE, rounds - start) for start in range(0, rounds, RESAMPLES_AT_ONCE)]

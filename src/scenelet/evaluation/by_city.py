@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 
 from scenelet.evaluation.bootstrap import class_mean, clip_mean
-from scenelet.evaluation.metrics import clip_losses, summary
+from scenelet.evaluation.metrics import classification_report, clip_losses
 from scenelet.evaluation.report import ClipResult
 
 SEED = 0  # of the bootstrap: the same clips give the same intervals
 
 
-def figures(results: Sequence[ClipResult], labels: Sequence[str]) -> dict[str, Any]:
-    """`scenelet.evaluation.metrics.summary` of some clips, with the 95 % intervals of its measures.
+def subset_figures(results: Sequence[ClipResult], labels: Sequence[str]) -> dict[str, Any]:
+    """`scenelet.evaluation.metrics.classification_report` of some clips, with the 95 % intervals of its measures.
 
     Returns:
-        What `summary` does; also "groups", "intervals" {"accuracy", "macro_accuracy", "log_loss": {value, low, high}},
+        What `classification_report` does; also "groups", "intervals" {"accuracy", "macro_accuracy", "log_loss": {value, low, high}},
         and in each "per_class" entry with clips "interval", its accuracy's, and "log_loss_interval".
     """
     targets = np.array([labels.index(result.clip.label) for result in results])
     probabilities = np.array([result.probabilities for result in results], np.float32)
     groups = [result.clip.group for result in results]
     hits = probabilities.argmax(axis=1) == targets
-    report = summary(targets, probabilities, labels)
+    report = classification_report(targets, probabilities, labels)
     rng = np.random.default_rng(SEED)
     report["groups"] = len(set(groups))
     report["intervals"] = {
@@ -45,7 +45,7 @@ def figures(results: Sequence[ClipResult], labels: Sequence[str]) -> dict[str, A
 def city_figures(
     results: Sequence[ClipResult], unused: Sequence[ClipResult], heard: Sequence[str], labels: Sequence[str]
 ) -> dict[str, Any]:
-    """`figures` by city, and over the cities that training heard and did not hear; nothing where no city is known.
+    """`subset_figures` by city, and over the cities that training heard and did not hear; nothing where no city is known.
 
     Args:
         results: of the measured clips.
@@ -62,14 +62,14 @@ def city_figures(
         return {}
     report: dict[str, Any] = {"per_city": {}}
     for city in cities:
-        own = figures([result for result in results if result.clip.city == city], labels)
+        own = subset_figures([result for result in results if result.clip.city == city], labels)
         report["per_city"][city] = own | {"heard": city in heard if heard else None}
     if not heard:
         return report
     seen = [result for result in results if result.clip.city in heard]
     unseen = [result for result in results if result.clip.city not in (None, *heard)]
     parts = {"seen": seen, "unseen": unseen, "unseen_with_unused": [*unseen, *unused] if unused else []}
-    return report | {name: figures(part, labels) for name, part in parts.items() if part}
+    return report | {name: subset_figures(part, labels) for name, part in parts.items() if part}
 
 
 def city_rows(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -20,7 +20,7 @@ EMBED_RATE = 48000  # Hz; what is above is resampled to it
 
 
 @dataclass(frozen=True)
-class Sound:
+class PlayerSource:
     """What a player plays.
 
     Attributes:
@@ -34,7 +34,7 @@ class Sound:
     seconds: float | None = None
 
 
-def sound_of(path: Path, page: Path, choice: AudioChoice, begin: float) -> Sound:
+def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> PlayerSource:
     """A recording for the page that will lie at `page`.
 
     Args:
@@ -47,9 +47,9 @@ def sound_of(path: Path, page: Path, choice: AudioChoice, begin: float) -> Sound
         AudioError: embedding a recording that cannot be read.
     """
     if choice == "none":
-        return Sound("")
+        return PlayerSource("")
     if choice == "link":
-        return Sound(link(path, page.parent))
+        return PlayerSource(link(path, page.parent))
     return embedded(path, begin)
 
 
@@ -63,7 +63,7 @@ def link(path: Path, folder: Path) -> str:
     return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")), safe="/")
 
 
-def embedded(path: Path, begin: float) -> Sound:
+def embedded(path: Path, begin: float) -> PlayerSource:
     """Up to `EMBED_SECONDS` of a recording from `begin` on, or from its start where all of it fits, as a data URL."""
     parts, count, rate = [], 0, 1
     for block, sample_rate in blocks(path):
@@ -81,4 +81,4 @@ def embedded(path: Path, begin: float) -> Sound:
     data = io.BytesIO()
     soundfile.write(data, samples.T, rate, format="FLAC", subtype="PCM_16")
     url = "data:audio/flac;base64," + base64.b64encode(data.getvalue()).decode()
-    return Sound(url, begin, samples.shape[1] / rate)
+    return PlayerSource(url, begin, samples.shape[1] / rate)

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.audio.io import unreadable
+from scenelet.audio.io import summarize_audio_errors
 from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
-from scenelet.data.splits import fingerprint, make_split
+from scenelet.data.splits import make_split, split_hash
 from scenelet.data.tau import is_tau_root
 from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
-from scenelet.evaluation.by_city import city_figures, figures
+from scenelet.evaluation.by_city import city_figures, subset_figures
 from scenelet.evaluation.by_group import group_rows, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
 from scenelet.evaluation.history import Epoch, find_history
@@ -20,10 +20,10 @@ from scenelet.evaluation.report import LISTENING, REPORT, ClipResult, write_repo
 from scenelet.evaluation.report_page import Shown, figure_files, report_page
 from scenelet.inference.classifier import Classifier, Prediction, load, model_path
 from scenelet.model.summary import describe
-from scenelet.utils.console import say, track
+from scenelet.utils.console import print_message, track
 from scenelet.utils.files import make_folder
 
-LISTEN = 12  # clips of each of the listening page's two lists
+EXAMPLES = 12  # clips of each of the listening page's two lists
 SPLITS = ("test", "validation", "train", "all")
 
 
@@ -37,7 +37,7 @@ def evaluate(
     unused: bool = False,
     audio_dir: Path | None = None,
     run: Path | None = None,
-    listen: int = LISTEN,
+    listen: int = EXAMPLES,
     audio: AudioChoice = "link",
 ) -> dict[str, Any]:
     """Predict every clip of a split and compare with its label; returns what `report.json` holds.
@@ -72,7 +72,7 @@ def evaluate(
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
     table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
-    say(table.describe())
+    print_message(table.describe())
     measured, chosen, about, warning = _choose(table, split, fold, provenance)
     heard = provenance.get("train_cities", [])
     clips = (*chosen, *(_left_out(table, measured, heard) if unused else ()))
@@ -84,15 +84,15 @@ def evaluate(
             " rename it or leave these clips out"
         )
     results, faults = [], []
-    predictions = track(classifier.predict_all([clip.path for clip in clips]), "Evaluating", len(clips))
+    predictions = track(classifier.predict_many([clip.path for clip in clips]), "Evaluating", len(clips))
     for clip, prediction in zip(clips, predictions, strict=True):
         if isinstance(prediction, AudioError):
             faults.append(prediction)
             continue
         results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), _rows(prediction)))
     if faults:
-        raise unreadable(faults, len(clips))
-    report = figures(results[: len(chosen)], classifier.labels)
+        raise summarize_audio_errors(faults, len(clips))
+    report = subset_figures(results[: len(chosen)], classifier.labels)
     report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
     of_groups = group_rows(results[: len(chosen)])
     report |= {
@@ -161,13 +161,13 @@ def _choose(
         if asked:
             raise
         return _everything(table)
-    same = fingerprint(chosen) == provenance.get("split_fingerprint")
+    same = split_hash(chosen) == provenance.get("split_fingerprint")
     if not same and not asked:
         return _everything(table)
     warning = None if same else "this is not the split that the model was trained with; it may have heard some clips"
     if warning is not None:
-        say(f"warning: {warning}")
-    say(chosen.description)
+        print_message(f"warning: {warning}")
+    print_message(chosen.description)
     side = split or "test"
     clips: tuple[Clip, ...] = getattr(chosen, side)
     if not clips:
@@ -190,6 +190,6 @@ def _left_out(table: ClipTable, measured: str, heard: list[str]) -> list[Clip]:
 def _everything(table: ClipTable) -> tuple[str, tuple[Clip, ...], str, str]:
     about = f"all {len(table.clips):,} clips: these are not the recordings that the model was trained with"
     warning = "clips that it was trained on, if any are among them, flatter the figures"
-    say(about)
-    say(f"warning: {warning}")
+    print_message(about)
+    print_message(f"warning: {warning}")
     return "all", table.clips, about, warning

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from scenelet.errors import printable
+from scenelet.errors import escape_unprintable
 from scenelet.evaluation.bootstrap import interval_text
 from scenelet.evaluation.history import Epoch
 from scenelet.utils.html import render
@@ -148,7 +148,7 @@ def _ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def _names(labels: Sequence[str]) -> list[Name]:
-    full = [printable(label) for label in labels]
+    full = [escape_unprintable(label) for label in labels]
     return [Name(text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…", text) for text in full]
 
 

@@ -47,7 +47,7 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
         config = record["config"]
         own = {"labels": record["labels"], "recipe": record["recipe"], "seed": config["seed"]}
         own |= {name: config[name] for name in ALSO}
-        own["split"] = hashlib.sha256((run / SPLIT).read_bytes()).hexdigest()[:16]  # scenelet.data.splits.fingerprint
+        own["split"] = hashlib.sha256((run / SPLIT).read_bytes()).hexdigest()[:16]  # scenelet.data.splits.split_hash
         history = _Metrics.model_validate_json((run / METRICS).read_bytes()).history
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValidationError and JSON's own are ValueErrors
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"

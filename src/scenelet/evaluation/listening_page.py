@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scenelet.evaluation.clip_audio import EMBED_SECONDS, AudioChoice, Sound, sound_of
+from scenelet.evaluation.clip_audio import EMBED_SECONDS, AudioChoice, PlayerSource, player_source
 from scenelet.evaluation.report import ClipResult
 from scenelet.evaluation.spectrogram import shown_windows
 from scenelet.inference.classifier import Classifier
@@ -20,7 +20,7 @@ TAIL = 0.5  # s of a last window that may be padding
 SHOWN_LABELS = 4  # with their probabilities
 
 
-def choose(results: Sequence[ClipResult], count: int) -> tuple[list[int], list[int]]:
+def select_clips(results: Sequence[ClipResult], count: int) -> tuple[list[int], list[int]]:
     """Which clips to listen to: `count` mistakes, and as many others, at most.
 
     Returns:
@@ -49,7 +49,7 @@ def listening_page(
         page: where the page will lie; links to recordings are relative to it.
         model: what the model is called.
         count: clips of each of the two lists.
-        audio: see `scenelet.evaluation.clip_audio.sound_of`.
+        audio: see `scenelet.evaluation.clip_audio.player_source`.
 
     Returns:
         HTML; and index of a clip -> the anchor at which it stands.
@@ -57,7 +57,7 @@ def listening_page(
     Raises:
         AudioError: a recording cannot be read.
     """
-    mistakes, unsure = choose(results, count)
+    mistakes, unsure = select_clips(results, count)
     chosen = [*mistakes, *unsure]
     windows = {i: strongest_windows(results[i], classifier.labels) for i in chosen}
     share = MAX_LEVELS // max(1, sum(map(len, windows.values())))
@@ -107,7 +107,7 @@ def _entry(
     strongest = max(windows, key=lambda i: result.windows[i][answer])
     length = (count - 1) * hop + config.seconds  # the last window may be longer than what is left
     begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
-    sound = sound_of(clip.path, page, audio, begin)
+    sound = player_source(clip.path, page, audio, begin)
     order = sorted(range(len(labels)), key=lambda k: -result.probabilities[k])[:SHOWN_LABELS]
     if truth not in order:
         order[-1] = truth
@@ -132,7 +132,7 @@ def _entry(
     }
 
 
-def _is_played(window: dict[str, Any], sound: Sound) -> bool:
+def _is_played(window: dict[str, Any], sound: PlayerSource) -> bool:
     """Whether the player holds all that is heard in a window."""
     if not sound.url:
         return False

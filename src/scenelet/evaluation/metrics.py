@@ -55,7 +55,7 @@ def per_class_log_loss(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[
     return _ratio(total, clips)
 
 
-def summary(targets: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
+def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
     """Every measure, as plain values for JSON; None for the measures of a class without clips.
 
     Args:

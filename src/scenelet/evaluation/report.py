@@ -13,7 +13,7 @@ from rich.text import Text
 
 from scenelet.data.clips import Clip
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
-from scenelet.utils.files import alone, csv_text, replace_files
+from scenelet.utils.files import csv_text, file_lock, replace_files
 
 REPORT, LISTENING = "report.html", "listening.html"
 OPTIONAL = {LISTENING, "curves.svg", "predictions_unused.csv"}
@@ -59,10 +59,10 @@ def write_report(
     files |= dict(pages or {}) | {"report.json": json.dumps(report, indent=2) + "\n"}
     if REPORT in files:
         files[REPORT] = files.pop(REPORT)
-    with alone(folder / ".report.lock"):
+    with file_lock(folder / ".report.lock"):
         replace_files(
             {folder / name: text for name, text in files.items()},
-            gone=[folder / name for name in OPTIONAL - set(files)],
+            remove=[folder / name for name in OPTIONAL - set(files)],
         )
 
 
@@ -93,7 +93,7 @@ def _rows(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
     return csv_text(["filename", "label", "group", "city", "predicted", *labels], rows)
 
 
-def taken_for(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
+def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
     """What a class was mistaken for, and how often, the most frequent first; `counts` is its row of the confusion."""
     wrong = [(other, count) for other, count in zip(labels, counts, strict=True) if count and other != label]
     return sorted(wrong, key=lambda pair: -pair[1])
@@ -114,7 +114,7 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         if own["clips"] == 0:
             table.add_row(Text(label), "0", "", "", "")
             continue
-        mistaken = ", ".join(f"{other} {count}" for other, count in taken_for(label, labels, row))
+        mistaken = ", ".join(f"{other} {count}" for other, count in most_confused(label, labels, row))
         accuracy, loss = _percent(own["interval"]), _plain(own["log_loss_interval"])
         table.add_row(Text(label), f"{own['clips']:,}", accuracy, loss, Text(mistaken))
     warning = f"Warning: {report['warning']}. " if report.get("warning") else ""

@@ -12,7 +12,7 @@ from scenelet.evaluation.bootstrap import LEVEL, MIN_GROUPS
 from scenelet.evaluation.by_city import city_rows
 from scenelet.evaluation.figures import classes_svg, confusion_svg, curves_svg, reliability_svg
 from scenelet.evaluation.history import Epoch
-from scenelet.evaluation.report import ClipResult, taken_for
+from scenelet.evaluation.report import ClipResult, most_confused
 from scenelet.model.sizes import SIZE_RULES
 from scenelet.utils.html import render
 
@@ -89,7 +89,7 @@ def _classes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     labels = report["labels"]
     for label, counts in zip(labels, report["confusion"], strict=True):
-        rows.append({"label": label, "wrong": taken_for(label, labels, counts), **report["per_class"][label]})
+        rows.append({"label": label, "wrong": most_confused(label, labels, counts), **report["per_class"][label]})
     return rows
 
 

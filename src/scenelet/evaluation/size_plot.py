@@ -4,12 +4,12 @@ import io
 from collections.abc import Sequence
 
 from scenelet.errors import UsageError
-from scenelet.model.summary import Summary
+from scenelet.model.summary import ModelSummary
 
 LIMITS_KB = {64: "64 kB", 128: "128 kB", 500: "500 kB"}
 
 
-def plot_sizes(rows: Sequence[Summary]) -> bytes:
+def plot_sizes(rows: Sequence[ModelSummary]) -> bytes:
     """PNG of macro accuracy against kB on disk; models of unknown accuracy are left out.
 
     Raises:

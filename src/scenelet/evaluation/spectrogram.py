@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.audio.log_mel import Features, hz_to_row, levels, shown_range
-from scenelet.audio.windows import file_windows, sound_span
+from scenelet.audio.windows import sound_span, windows_of_file
 from scenelet.config import FeatureConfig
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.occlusion import OcclusionMap, occlusion_map
@@ -75,7 +75,7 @@ def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
         yield from itertools.repeat((0.0, window.seconds))  # without end
     least = max(1, round(window.least_sound_seconds * features.sample_rate))
     unfilled = window.model_copy(update={"fill": "silence"})
-    for cut in file_windows(path, features.sample_rate, features.channels, unfilled):
+    for cut in windows_of_file(path, features.sample_rate, features.channels, unfilled):
         first, last = sound_span(cut, window.silence_db, least)
         yield first / features.sample_rate, (last - first) / features.sample_rate
 

@@ -20,17 +20,17 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
     Returns:
         "data", "sides" {side: {label: {"clips", "groups"}}}, and "paper", Table 2 where the classes are its own.
     """
-    sides: dict[str, list[Clip]] = {}
+    dataset: dict[str, list[Clip]] = {}
     for clip in table.clips:
-        sides.setdefault(_side(clip, table.has_split), []).append(clip)
+        dataset.setdefault(_side(clip, table.has_split), []).append(clip)
     order = [*SPLITS, *(f"fold {fold}" for fold in table.folds), "all", NO_SPLIT]
-    counted = {}
-    for side in sorted(sides, key=order.index):
-        clips = Counter(clip.label for clip in sides[side])
-        groups = Counter(label for label, _ in {(clip.label, clip.group) for clip in sides[side]})
-        counted[side] = {label: {"clips": clips[label], "groups": groups[label]} for label in table.labels}
+    pluralize = {}
+    for side in sorted(dataset, key=order.index):
+        clips = Counter(clip.label for clip in dataset[side])
+        groups = Counter(label for label, _ in {(clip.label, clip.group) for clip in dataset[side]})
+        pluralize[side] = {label: {"clips": clips[label], "groups": groups[label]} for label in table.labels}
     three = set(table.labels) == set(TAU_2020_3CLASS.train)
-    return {"data": table.describe(), "sides": counted, "paper": PAPER if three else None}
+    return {"data": table.describe(), "sides": pluralize, "paper": PAPER if three else None}
 
 
 def _side(clip: Clip, has_split: bool) -> str:
@@ -41,15 +41,15 @@ def _side(clip: Clip, has_split: bool) -> str:
 
 def counts_markdown(counts: Mapping[str, Any]) -> str:
     """A row a class and a column a side, with the paper's beside them."""
-    sides, paper = counts["sides"], counts["paper"]
-    labels = list(next(iter(sides.values())))
-    heads = ["class", *(f"{side}: clips (groups)" for side in sides)]
+    dataset, paper = counts["sides"], counts["paper"]
+    labels = list(next(iter(dataset.values())))
+    heads = ["class", *(f"{side}: clips (groups)" for side in dataset)]
     heads += [f"paper: {side}" for side in paper] if paper else []
     lines = ["## Table 2: clips of each class", "", heads, ["---"] * len(heads)]
     for label in labels:
-        cells = [f"{side[label]['clips']:,} ({side[label]['groups']:,})" for side in sides.values()]
+        cells = [f"{side[label]['clips']:,} ({side[label]['groups']:,})" for side in dataset.values()]
         lines.append([label, *cells, *(f"{side[label]:,}" for side in (paper or {}).values())])
-    totals = [f"{sum(cell['clips'] for cell in side.values()):,}" for side in sides.values()]
+    totals = [f"{sum(cell['clips'] for cell in side.values()):,}" for side in dataset.values()]
     lines.append(["total", *totals, *(f"{sum(side.values()):,}" for side in (paper or {}).values())])
     text = [line if isinstance(line, str) else f"| {' | '.join(line)} |" for line in lines]
     return "\n".join([*text, "", f"Data: {counts['data']}."])

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scenelet.config import RunConfig
 from scenelet.evaluation.bootstrap import class_mean, clip_mean, paired_test
 from scenelet.evaluation.metrics import clip_losses
-from scenelet.experiments.results import CellResult, measures
-from scenelet.experiments.selection import choose
-from scenelet.experiments.systems import Row, SystemTable
+from scenelet.experiments.results import TrialResult, measures
+from scenelet.experiments.selection import select_system
+from scenelet.experiments.systems import System, SystemTable
 
 SEED = 0  # of every interval and test: the same cells give the same table
 
@@ -26,9 +26,9 @@ Key = tuple[str, str]
 class RowResult:
     """A row, its settings, the cells of it that are finished, and how many it will have."""
 
-    row: Row
+    row: System
     config: RunConfig
-    cells: Sequence[CellResult]
+    cells: Sequence[TrialResult]
     expected: int
 
 
@@ -43,14 +43,14 @@ class _Answers:
     losses: NDArray[np.float64]
 
 
-def stated(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
+def summarize_settings(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
     """The settings that are not at their defaults, and the row that teaches; fold, city and seed are the cells'."""
     plain = config.model_copy(update={"split": config.split.model_copy(update={"fold": None, "city": None}), "seed": 0})
     taught = {} if teacher is None else {"teacher": teacher}
     return plain.model_dump(mode="json", exclude_defaults=True) | taught
 
 
-def macro_accuracy(result: CellResult) -> float:
+def macro_accuracy(result: TrialResult) -> float:
     """Macro-average accuracy of one cell, 0 to 1."""
     return float(measures(result.clips, result.labels)["macro_accuracy"])
 
@@ -71,7 +71,7 @@ def compare(
         "groups_of_smallest_class",
         "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
         "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
-        p, clips}, None for the reference itself. "choices": see `scenelet.experiments.selection.choose`.
+        p, clips}, None for the reference itself. "choices": see `scenelet.experiments.selection.select_system`.
     """
     answers = {result.row.name: _answers(result.cells) for result in rows if result.cells}
     reference = answers.get(systems.reference)
@@ -81,7 +81,7 @@ def compare(
             "name": result.row.name,
             "cells": len(result.cells),
             "cells_expected": result.expected,
-            "settings": stated(result.config, result.row.teacher),
+            "settings": summarize_settings(result.config, result.row.teacher),
             "paper": None if result.row.paper is None else result.row.paper.model_dump(),
         }
         own = answers.get(result.row.name)
@@ -104,11 +104,11 @@ def compare(
         "select": sorted({result.config.select for result in rows}),
         "versions": [json.loads(each) for each in sorted(versions)],
         "rows": measured,
-        "choices": choose({result.row.name: result.cells for result in rows}),
+        "choices": select_system({result.row.name: result.cells for result in rows}),
     }
 
 
-def _measures(cells: Sequence[CellResult], own: _Answers) -> dict[str, Any]:
+def _measures(cells: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
     first = cells[0]
     rng = np.random.default_rng(SEED)
     present = [k for k in range(len(first.labels)) if (own.targets == k).any()]
@@ -150,7 +150,7 @@ def _against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:
     return {"difference": asdict(test.difference), "p": test.p, "clips": len(mine)}
 
 
-def _answers(cells: Sequence[CellResult]) -> _Answers:
+def _answers(cells: Sequence[TrialResult]) -> _Answers:
     hits: Mapping[Key, list[float]] = defaultdict(list)
     losses: Mapping[Key, list[float]] = defaultdict(list)
     known: dict[Key, tuple[int, str]] = {}

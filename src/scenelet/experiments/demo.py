@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from scenelet.config.recipes import load_recipe
-from scenelet.data.synthetic.dataset import make_scenes
+from scenelet.data.synthetic.dataset import write_synthetic_dataset
 from scenelet.evaluation.evaluate import evaluate
-from scenelet.experiments.plan import require_demo
+from scenelet.experiments.plan import check_demo_folder
 from scenelet.inference.classifier import load
 from scenelet.model import pretrained as models
 from scenelet.training.compression.compress import compress
-from scenelet.training.train import fit
-from scenelet.utils.console import say
+from scenelet.training.train import train
+from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder
 
 BUILT_IN = "esc10"
@@ -37,20 +37,20 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
     built_in, example = models.built_in(BUILT_IN), models.example(BUILT_IN)
     assert built_in is not None, "an installation without its models"
     assert example is not None
-    require_demo(out)
+    check_demo_folder(out)
     make_folder(out)
-    say("1/5  making scenes: synthetic recordings of three kinds of places")
-    scenes = make_scenes(out / "scenes", seed)
-    say("2/5  training")
+    print_message("1/5  making scenes: synthetic recordings of three kinds of places")
+    scenes = write_synthetic_dataset(out / "scenes", seed)
+    print_message("2/5  training")
     cache = out / "cache"
-    fit(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", resume=True, cache_dir=cache)
-    say("3/5  compressing")
+    train(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", resume=True, cache_dir=cache)
+    print_message("3/5  compressing")
     model = out / "demo.scn"
     compressed = compress(out / "run", model, cache_dir=cache)
-    say("4/5  evaluating the file, without PyTorch, on places never heard in training")
+    print_message("4/5  evaluating the file, without PyTorch, on places never heard in training")
     report = evaluate(str(model), scenes, out / "report")
     clip = _first_test_clip(scenes)
-    say(f"5/5  asking {BUILT_IN}, which comes with scenelet, for a real recording")
+    print_message(f"5/5  asking {BUILT_IN}, which comes with scenelet, for a real recording")
     return {
         "dense": compressed["dense"]["test"]["macro_accuracy"],
         "compressed": report["macro_accuracy"],

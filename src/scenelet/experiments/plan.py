@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scenelet.config import RunConfig
-from scenelet.config.run_folder import require_new
+from scenelet.config.run_folder import check_folder_is_new
 from scenelet.data.clips import ClipTable
 from scenelet.data.load import load_table
 from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds
 from scenelet.errors import DataError, UsageError
 from scenelet.evaluation.report import REPORT
-from scenelet.experiments.systems import SystemTable, load_table_of_systems
-from scenelet.training.preflight import require_one_device
+from scenelet.experiments.systems import SystemTable, load_systems
+from scenelet.training.preflight import check_one_device
 
 
-def require_demo(out: Path) -> None:
+def check_demo_folder(out: Path) -> None:
     """Check that `demo` can begin in a folder, or go on in one in which it was killed.
 
     Raises:
@@ -23,7 +23,7 @@ def require_demo(out: Path) -> None:
     """
     cut = (out / "scenes").is_dir() and not (out / "report" / REPORT).exists()
     if not cut:
-        require_new(out)
+        check_folder_is_new(out)
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def plan(
     three_classes: bool,
 ) -> Plan:
     """What `scenelet.experiments.reproduce.reproduce` is to compute; arguments and errors as there."""
-    systems = load_table_of_systems(name)
+    systems = load_systems(name)
     if reference is not None:
         systems = systems.against(reference)
     budget = budget or systems.budget
     configs = {row.name: systems.config(row, budget) for row in systems.rows}
     for config in configs.values():
-        require_one_device(config, "reproduce")
+        check_one_device(config, "reproduce")
     table = load_table(data, audio_dir, three_classes)
     return Plan(systems, budget, configs, table, _held_out(table, folds, cities))
 

@@ -9,14 +9,14 @@ from typing import Any
 from scenelet.errors import UsageError
 from scenelet.evaluation.bootstrap import binomial_half_width, interval_text
 from scenelet.experiments.comparison import RowResult
-from scenelet.experiments.results import cells_csv
+from scenelet.experiments.results import trials_csv
 from scenelet.utils.files import replace_file, replace_files
 
 HERE, PAPER = "#1f6f8b", "#999999"
 FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
 
 
-def require_same(folder: Path, name: str, title: str, data: str, settings: Mapping[str, Any]) -> None:
+def check_same_results(folder: Path, name: str, title: str, data: str, settings: Mapping[str, Any]) -> None:
     """Check that a table of this name, where there is one, has the same title, data and settings (row -> its own).
 
     Raises:
@@ -47,7 +47,7 @@ def write_comparison(folder: Path, compared: Mapping[str, Any], rows: Sequence[R
     Only the last holds what is not the same when a cell is computed again: the minutes that it took.
     """
     cells = [(row.row.name, cell) for row in rows for cell in row.cells]
-    texts = {"-cells.csv": cells_csv(cells), ".md": markdown(compared), ".json": json.dumps(compared, indent=2) + "\n"}
+    texts = {"-cells.csv": trials_csv(cells), ".md": markdown(compared), ".json": json.dumps(compared, indent=2) + "\n"}
     replace_files({folder / f"{compared['name']}{ending}": text for ending, text in texts.items()})
 
 

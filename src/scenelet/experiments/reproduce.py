@@ -9,17 +9,17 @@ import torch
 
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.experiments.comparison import RowResult, compare, macro_accuracy, stated
+from scenelet.experiments.comparison import RowResult, compare, macro_accuracy, summarize_settings
 from scenelet.experiments.plan import plan
-from scenelet.experiments.report import require_same, write_comparison, write_plot
-from scenelet.experiments.store import Cell, Store, cell_of
-from scenelet.experiments.systems import Row, SystemTable
-from scenelet.nn.convert import pack
-from scenelet.training.compression.search import require_budget
+from scenelet.experiments.report import check_same_results, write_comparison, write_plot
+from scenelet.experiments.store import Store, Trial, make_trial
+from scenelet.experiments.systems import System, SystemTable
+from scenelet.nn.convert import to_scene_model
+from scenelet.training.compression.search import check_budget
 from scenelet.training.run_record import DataRecord, build_network
-from scenelet.utils.console import complain, say
+from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.files import make_folder
-from scenelet.utils.text import counted, duration
+from scenelet.utils.text import duration, pluralize
 
 
 def reproduce(
@@ -72,7 +72,7 @@ def reproduce(
     )
     systems, budget, configs, table = asked.systems, asked.budget, asked.configs, asked.table
     described = f"{data.name}: {table.describe()}"
-    say(described)
+    print_message(described)
     source = DataRecord(
         path=str(data.resolve()),
         audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
@@ -81,13 +81,13 @@ def reproduce(
     store = Store(out, source, table, cache_dir)
     cells = _cells(systems, budget, seeds, asked.held_out, cities)
     for row, config in configs.items():
-        _require_a_network(config, table.labels, f"{row} under {budget}")
+        _check_network(config, table.labels, f"{row} under {budget}")
     for taught in (row for row in systems.rows if row.teacher is not None):
-        _require_a_teacher(taught.name, str(taught.teacher), configs)
+        _check_teacher(taught.name, str(taught.teacher), configs)
     parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
     stem = "-".join([Path(name).stem, Path(budget).stem, *parts])
-    settings = {row.name: stated(configs[row.name], row.teacher) for row in systems.rows}
-    require_same(out, stem, systems.title, described, settings)
+    settings = {row.name: summarize_settings(configs[row.name], row.teacher) for row in systems.rows}
+    check_same_results(out, stem, systems.title, described, settings)
     make_folder(out)
 
     def report() -> dict[str, Any]:
@@ -102,7 +102,7 @@ def reproduce(
     return compared
 
 
-def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], Any]) -> None:
+def _compute_missing(cells: Sequence[Trial], store: Store, report: Callable[[], Any]) -> None:
     """Compute cell by cell; what another process is at comes last, and is waited for.
 
     Raises:
@@ -114,71 +114,71 @@ def _compute_missing(cells: Sequence[Cell], store: Store, report: Callable[[], A
             waiting.append(cell)
         else:
             store.clean_up(cell)
-    say(f"{counted(len(cells), 'cell')}, {len(cells) - len(waiting)} of them finished before")
+    print_message(f"{pluralize(len(cells), 'cell')}, {len(cells) - len(waiting)} of them finished before")
     done, started, failed = 0, time.monotonic(), []
     for wait in (False, True):
         postponed = []
         for index, cell in enumerate(waiting):
-            with store.claim(cell, wait) as ours:
+            with store.lock(cell, wait) as ours:
                 if not ours:
                     postponed.append(cell)
                     continue
                 try:
                     if (result := store.result(cell)) is None:
-                        say(f"begun: {_title(cell)}")
+                        print_message(f"begun: {_title(cell)}")
                         result = store.compute(cell, _title(cell))
                 except SceneletError as error:
                     failed.append(f"{_title(cell)}: {error}")
-                    complain(f"failed: {failed[-1]}")
+                    print_warning(f"failed: {failed[-1]}")
                     continue
             done += 1
             left = (time.monotonic() - started) / done * (len(waiting) - index - 1)
             accuracy = f"{100 * macro_accuracy(result):.1f} %"
-            say(f"{_title(cell)}: {accuracy}, {duration(60 * result.minutes)}; about {duration(left)} left")
+            print_message(f"{_title(cell)}: {accuracy}, {duration(60 * result.minutes)}; about {duration(left)} left")
             report()
         waiting = postponed
     if failed:
         raise RunError(f"{len(failed)} of {len(cells)} cells failed, the others are finished: {failed[0]}")
 
 
-def _cells(systems: SystemTable, budget: str, seeds: int, places: Sequence[str], cities: bool) -> list[Cell]:
+def _cells(systems: SystemTable, budget: str, seeds: int, places: Sequence[str], cities: bool) -> list[Trial]:
     """Every cell of the table; all rows of one fold and seed, then the next."""
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: give 1 or more")
     return [
-        cell_of(systems, row.name, budget, held_out, seed, cities)
+        make_trial(systems, row.name, budget, held_out, seed, cities)
         for seed in range(seeds)
         for held_out in places
         for row in systems.rows
     ]
 
 
-def _require_a_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
+def _check_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
     """What cannot be built or stored is better known before the first cell than after hours."""
     bands = torch.ones(config.features.n_mels)
     try:
         network = build_network(config, len(labels), bands, bands)
-        pack(network, labels, config.features, config.window).shapes()
+        to_scene_model(network, labels, config.features, config.window).shapes()
         if config.prune.budget is not None:
-            require_budget(network, labels, config)
+            check_budget(network, labels, config)
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another budget") from None
 
 
-def _require_a_teacher(row: str, teacher: str, configs: Mapping[str, RunConfig]) -> None:
+def _check_teacher(row: str, teacher: str, configs: Mapping[str, RunConfig]) -> None:
     """The same for a teacher that hears something else than the row that it teaches."""
     for what in ("features", "window"):
         if getattr(configs[row], what) != getattr(configs[teacher], what):
             raise UsageError(f"row {row!r}: its teacher {teacher!r} has other {what}; give both the same")
 
 
-def _row_result(row: Row, config: RunConfig, cells: Sequence[Cell], store: Store) -> RowResult:
+def _row_result(row: System, config: RunConfig, cells: Sequence[Trial], store: Store) -> RowResult:
     """What is known of a row so far."""
     own = [cell for cell in cells if cell.row == row.name]
     results = [result for cell in own if (result := store.result(cell)) is not None]
     return RowResult(row, config, results, len(own))
 
 
-def _title(cell: Cell) -> str:
+def _title(cell: Trial) -> str:
     parts = [cell.row, f"{'city' if cell.config.split.city else 'fold'} {cell.held_out}" if cell.held_out else ""]
     return ", ".join(part for part in (*parts, f"seed {cell.seed}") if part)

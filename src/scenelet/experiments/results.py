@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scenelet.config import Settings
-from scenelet.evaluation.metrics import summary
+from scenelet.evaluation.metrics import classification_report
 from scenelet.utils.files import csv_text
 
 
@@ -19,7 +19,7 @@ class ClipOutcome(Settings):
     probabilities: tuple[float, ...]
 
 
-class CellResult(Settings):
+class TrialResult(Settings):
     """One training and its outcome.
 
     Attributes:
@@ -59,11 +59,13 @@ class CellResult(Settings):
 
 
 def measures(clips: Sequence[ClipOutcome], labels: Sequence[str]) -> dict[str, Any]:
-    """`scenelet.evaluation.metrics.summary` of these clips; `labels` in the order of their probabilities."""
-    return summary([labels.index(clip.label) for clip in clips], [clip.probabilities for clip in clips], labels)
+    """`scenelet.evaluation.metrics.classification_report` of these clips; `labels` in the order of their probabilities."""
+    return classification_report(
+        [labels.index(clip.label) for clip in clips], [clip.probabilities for clip in clips], labels
+    )
 
 
-def cells_csv(cells: Iterable[tuple[str, CellResult]]) -> str:
+def trials_csv(cells: Iterable[tuple[str, TrialResult]]) -> str:
     """A line a cell, with its system's name before it: what was measured, the file's bytes on disk, and the minutes."""
     head = ["system", "held_out", "seed", "clips", "accuracy", "macro_accuracy", "log_loss", "parameters_kept"]
     rows = []

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scenelet.data.splits import FOLDS_TOGETHER
-from scenelet.experiments.results import CellResult, measures
+from scenelet.experiments.results import TrialResult, measures
 
 
-def choose(rows: Mapping[str, Sequence[CellResult]]) -> list[dict[str, Any]]:
+def select_system(rows: Mapping[str, Sequence[TrialResult]]) -> list[dict[str, Any]]:
     """For each fold that was held out together with others, the rows' scores on those others.
 
     Args:
@@ -24,7 +24,7 @@ def choose(rows: Mapping[str, Sequence[CellResult]]) -> list[dict[str, Any]]:
         the row of the highest accuracy, of those alike the one with the lowest log loss; left_out are the rows that
         lack a cell of this fold which another row has. Empty where no folds were held out together.
     """
-    of_fold: dict[str, dict[str, list[CellResult]]] = defaultdict(lambda: defaultdict(list))
+    of_fold: dict[str, dict[str, list[TrialResult]]] = defaultdict(lambda: defaultdict(list))
     for name, cells in rows.items():
         for cell in cells:
             for fold in _folds_together(cell):
@@ -43,17 +43,17 @@ def choose(rows: Mapping[str, Sequence[CellResult]]) -> list[dict[str, Any]]:
     return choices
 
 
-def _folds_together(cell: CellResult) -> set[str]:
+def _folds_together(cell: TrialResult) -> set[str]:
     """The folds that the cell holds out, where there are several; a name may have the sign between them in it."""
     folds = {clip.fold for clip in cell.clips if clip.fold is not None}
     return folds if len(folds) > 1 and folds == set(cell.held_out.split(FOLDS_TOGETHER)) else set()
 
 
-def _place(cell: CellResult) -> tuple[str, int]:
+def _place(cell: TrialResult) -> tuple[str, int]:
     return cell.held_out, cell.seed
 
 
-def _score(cells: Sequence[CellResult], fold: str) -> dict[str, float]:
+def _score(cells: Sequence[TrialResult], fold: str) -> dict[str, float]:
     """Of the clips that were held out together with `fold` and are not in it."""
     clips = [clip for cell in cells for clip in cell.clips if clip.fold != fold]
     measured = measures(clips, cells[0].labels)

@@ -10,7 +10,7 @@ locks/           so that several processes can work on one store
 
 A key is a hash of the settings that are not at their defaults, and of each side's clips: names, labels, groups and
 bytes; that of a fine-tuned cell, also of the version of model files. So the same cell is found again, and other
-settings or other clips are another cell. It knows nothing else of the software; `CellResult.versions` does.
+settings or other clips are another cell. It knows nothing else of the software; `TrialResult.versions` does.
 """
 
 import contextlib
@@ -29,30 +29,30 @@ from pydantic import ValidationError
 
 from scenelet.config import PruneConfig, RunConfig, Settings
 from scenelet.data.clips import ClipTable
-from scenelet.data.splits import Split, fingerprint, make_split
+from scenelet.data.splits import Split, make_split, split_hash
 from scenelet.errors import BusyError, DataError, RunError
-from scenelet.experiments.results import CellResult, ClipOutcome
+from scenelet.experiments.results import ClipOutcome, TrialResult
 from scenelet.experiments.systems import SystemTable
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.model.sizes import file_parts, sizes
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training import run_record as runs
-from scenelet.training.batches import ClipSet, clip_probabilities
-from scenelet.training.compression.build_model import finish
-from scenelet.training.dataset import Sides, file_probabilities, load_sides
+from scenelet.training.batches import LabelledFeatures, clip_probabilities
+from scenelet.training.compression.build_model import build_model
+from scenelet.training.dataset import Dataset, file_probabilities, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
-from scenelet.training.train import epoch_batches, fit
-from scenelet.utils.files import alone, make_folder, replace_file
+from scenelet.training.train import epoch_batches, train
+from scenelet.utils.files import file_lock, make_folder, replace_file
 
 WHOLE: WeightFormat = "fp32"  # of a network that is stored as it was trained
 FORMAT = 1  # raise it when the same settings no longer give the same results, or when a default changes
 
 
 @dataclass(frozen=True)
-class Cell:
+class Trial:
     """What is to be computed.
 
     Attributes:
@@ -69,12 +69,12 @@ class Cell:
     seed: int
     config: RunConfig
     tuned: bool
-    teacher: "Cell | None" = None
+    teacher: "Trial | None" = None
 
 
-def cell_of(
+def make_trial(
     systems: SystemTable, row: str, budget: str, held_out: str = "", seed: int = 0, cities: bool = False
-) -> Cell:
+) -> Trial:
     """The cell of a table's row; `held_out` is a fold, several (1+2), or a city with `cities`.
 
     Raises:
@@ -87,8 +87,8 @@ def cell_of(
     config = config.model_copy(update={"split": split, "seed": seed})
     teacher = None
     if chosen.teacher is not None:
-        teacher = cell_of(systems, chosen.teacher, budget, held_out, seed, cities)
-    return Cell(row, held_out, seed, config, systems.fine_tuned(chosen), teacher)
+        teacher = make_trial(systems, chosen.teacher, budget, held_out, seed, cities)
+    return Trial(row, held_out, seed, config, systems.fine_tuned(chosen), teacher)
 
 
 class Store:
@@ -105,7 +105,7 @@ class Store:
         self.folder, self.source, self.cache_dir = folder, source, cache_dir
         self._clips = functools.cache(lambda split: _clips(make_split(table, split)))
 
-    def result(self, cell: Cell) -> CellResult | None:
+    def result(self, cell: Trial) -> TrialResult | None:
         """The finished cell, or None.
 
         Raises:
@@ -115,35 +115,35 @@ class Store:
         if not path.is_file():
             return None
         try:
-            return CellResult.model_validate_json(path.read_bytes())
+            return TrialResult.model_validate_json(path.read_bytes())
         except ValidationError:
             raise RunError(f"{path}: damaged; delete it, and the cell is computed again") from None
 
-    def run_folder(self, cell: Cell) -> Path:
+    def run_folder(self, cell: Trial) -> Path:
         """The run folder of the cell's training, whether it is there yet or not."""
         return self.folder / "trained" / self._training_key(cell)
 
     @contextlib.contextmanager
-    def claim(self, cell: Cell, wait: bool) -> Iterator[bool]:
+    def lock(self, cell: Trial, wait: bool) -> Iterator[bool]:
         """Hold the cell's training for this process; gives False where another one holds it, unless `wait`."""
         with contextlib.ExitStack() as held:
             ours = True
             try:
                 lock = self.folder / "locks" / self._training_key(cell)
-                held.enter_context(alone(lock, "" if wait else f"{lock}: is held by another process"))
+                held.enter_context(file_lock(lock, "" if wait else f"{lock}: is held by another process"))
             except BusyError:
                 ours = False
             yield ours
 
-    def compute(self, cell: Cell, description: str) -> CellResult:
+    def compute(self, cell: Trial, description: str) -> TrialResult:
         """Train, fine-tune and measure a cell, going on from what an interrupted call left.
 
         Raises:
             SceneletError: data or settings cannot be used, or the training diverged.
         """
         config = cell.config
-        sides = load_sides(self.source, config, self.cache_dir, talk=False)
-        if sides.test is None:
+        dataset = load_dataset(self.source, config, self.cache_dir, talk=False)
+        if dataset.test is None:
             raise DataError(f"{self.source.path}: its split has no test clips to measure on")
         minutes = self._train(cell, description)
         record = runs.read_record(self.run_folder(cell))
@@ -153,34 +153,36 @@ class Store:
         if cell.tuned:
             record = record.model_copy(update={"config": config.model_copy(update={"prune": _stored(config.prune)})})
             what = f"{description}, fine-tuned"
-            finished = finish(network, record, sides, self._tuning_folder(cell), what, talk=False)
-            file, settings = finished.file, finished.shrunk.settings
-            epochs, minutes = epochs + settings.epochs, minutes + finished.shrunk.minutes
+            finished = build_model(network, record, dataset, self._tuning_folder(cell), what, talk=False)
+            file, settings = finished.file, finished.compressed_network.settings
+            epochs, minutes = epochs + settings.epochs, minutes + finished.compressed_network.minutes
             make_folder(self.folder / "models")
             replace_file(self.model_path(cell), file)
-            model, answers = modelfile.decode(file, description), finished.answers["test"]
+            model, answers = modelfile.decode_model(file, description), finished.answers["test"]
             tuned = {
                 "dtype": settings.dtype,
                 "sparsity": settings.sparsity,
                 "file_parts": asdict(file_parts(model, file)),
-                **_beside_the_file(network, sides.test, answers),
+                **_beside_the_file(network, dataset.test, answers),
             }
         else:
-            file = modelfile.encode(pack(network, sides.labels, config.features, config.window, dtype=WHOLE))
-            model = modelfile.decode(file, description)
-            answers = file_probabilities(Classifier(model), sides.test.features)
-        result = CellResult(
+            file = modelfile.encode_model(
+                to_scene_model(network, dataset.labels, config.features, config.window, dtype=WHOLE)
+            )
+            model = modelfile.decode_model(file, description)
+            answers = file_probabilities(Classifier(model), dataset.test.features)
+        result = TrialResult(
             held_out=cell.held_out,
             seed=cell.seed,
-            labels=sides.labels,
-            train_counts=tuple(sides.train.class_counts()),
+            labels=dataset.labels,
+            train_counts=tuple(dataset.train.class_counts()),
             parameters=model.counts.parameters,
             parameters_kept=model.counts.parameters_kept,
             bytes=sizes(model, len(file)),
-            steps=epochs * len(epoch_batches(sides, config)(0)),
+            steps=epochs * len(epoch_batches(dataset, config)(0)),
             minutes=minutes,
             versions=runs.versions(),
-            clips=_outcomes(answers, sides),
+            clips=_outcomes(answers, dataset),
             **tuned,
         )
         make_folder(self.folder / "cells")
@@ -188,20 +190,20 @@ class Store:
         self.clean_up(cell)
         return result
 
-    def clean_up(self, cell: Cell) -> None:
+    def clean_up(self, cell: Trial) -> None:
         """Delete the checkpoints of a finished cell's fine-tuning; a kill may have left them."""
         shutil.rmtree(self._tuning_folder(cell), ignore_errors=True)
 
-    def _train(self, cell: Cell, description: str) -> float:
+    def _train(self, cell: Trial, description: str) -> float:
         """Train into the cell's run folder unless it holds a finished run; returns the minutes that it took."""
         config, run = cell.config, self.run_folder(cell)
         if not (run / runs.METRICS).is_file():
             teacher = None
             if cell.teacher is not None:
                 teacher = self.run_folder(cell.teacher)
-                with self.claim(cell.teacher, wait=True):
+                with self.lock(cell.teacher, wait=True):
                     self._train(cell.teacher, f"{cell.teacher.row}, teacher of {description}")
-            fit(
+            train(
                 Path(self.source.path),
                 run,
                 config.model_copy(update={"prune": PruneConfig()}),
@@ -218,21 +220,21 @@ class Store:
             shutil.rmtree(run / name, ignore_errors=True)
         return float(runs.read_metrics(run)["minutes"])
 
-    def _tuning_folder(self, cell: Cell) -> Path:
+    def _tuning_folder(self, cell: Trial) -> Path:
         return self.folder / "tuning" / self._key(cell)
 
-    def model_path(self, cell: Cell) -> Path:
+    def model_path(self, cell: Trial) -> Path:
         """The model file of a cell whose network was fine-tuned."""
         return self.folder / "models" / f"{self._key(cell)}.scn"
 
-    def _result_path(self, cell: Cell) -> Path:
+    def _result_path(self, cell: Trial) -> Path:
         return self.folder / "cells" / f"{self._key(cell)}.json"
 
-    def _key(self, cell: Cell) -> str:
+    def _key(self, cell: Trial) -> str:
         tuned = [_settings(cell.config.prune), modelfile.FORMAT_VERSION] if cell.tuned else [None]
         return _hash(self._training_key(cell), *tuned)
 
-    def _training_key(self, cell: Cell) -> str:
+    def _training_key(self, cell: Trial) -> str:
         untouched = cell.config.model_copy(update={"prune": PruneConfig()})
         taught = [] if cell.teacher is None else [self._training_key(cell.teacher)]
         return _hash(self._clips(cell.config.split), _settings(untouched), *taught)
@@ -253,14 +255,16 @@ def _settings(settings: Settings) -> dict[str, Any]:
 def _clips(split: Split) -> str:
     """Of each side's clips: names, labels, groups and bytes."""
     sizes = [clip.path.stat().st_size for side in (split.train, split.validation, split.test) for clip in side]
-    return _hash(fingerprint(split), sizes)
+    return _hash(split_hash(split), sizes)
 
 
 def _hash(*values: Any) -> str:
     return hashlib.sha256(json.dumps([FORMAT, *values], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _beside_the_file(network: Standardised, clips: ClipSet, answers: NDArray[np.float32]) -> dict[str, Any]:
+def _beside_the_file(
+    network: StandardizedNetwork, clips: LabelledFeatures, answers: NDArray[np.float32]
+) -> dict[str, Any]:
     """How far the network, as fine-tuning left it, is from what its file answers to the same clips."""
     trained = clip_probabilities(network, clips.features)
     return {
@@ -269,7 +273,7 @@ def _beside_the_file(network: Standardised, clips: ClipSet, answers: NDArray[np.
     }
 
 
-def _outcomes(probabilities: NDArray[np.float32], sides: Sides) -> tuple[ClipOutcome, ...]:
+def _outcomes(probabilities: NDArray[np.float32], dataset: Dataset) -> tuple[ClipOutcome, ...]:
     return tuple(
         ClipOutcome(
             name=clip.name,
@@ -279,5 +283,5 @@ def _outcomes(probabilities: NDArray[np.float32], sides: Sides) -> tuple[ClipOut
             fold=clip.fold,
             probabilities=tuple(row),
         )
-        for clip, row in zip(sides.split.test, probabilities.tolist(), strict=True)
+        for clip, row in zip(dataset.split.test, probabilities.tolist(), strict=True)
     )

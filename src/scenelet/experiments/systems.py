@@ -26,7 +26,7 @@ class PaperFigures(Settings):
     size: str = ""
 
 
-class Row(Settings):
+class System(Settings):
     """One system of a table."""
 
     name: str
@@ -53,8 +53,8 @@ class SystemTable(Settings):
 
     title: str
     reference: str
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
-    common: Mapping[str, dict[str, Any]] = Field({}, description="as `Row.settings`")
+    rows: Annotated[tuple[System, ...], Field(min_length=1)]
+    common: Mapping[str, dict[str, Any]] = Field({}, description="as `System.settings`")
     budget: str = "small"
     fine_tune: bool = False
     paper_data: str = ""
@@ -82,7 +82,7 @@ class SystemTable(Settings):
                 raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
         return self
 
-    def _taught_by_itself(self, row: Row) -> bool:
+    def _taught_by_itself(self, row: System) -> bool:
         teachers = {one.name: one.teacher for one in self.rows}
         seen, name = {row.name}, row.teacher
         while name is not None and name not in seen:
@@ -90,7 +90,7 @@ class SystemTable(Settings):
             name = teachers.get(name)
         return name is not None
 
-    def config(self, row: Row, budget: str) -> RunConfig:
+    def config(self, row: System, budget: str) -> RunConfig:
         """The row's settings under a budget: the name of a recipe, or a TOML file.
 
         Raises:
@@ -109,7 +109,7 @@ class SystemTable(Settings):
             values = merge(values, read_own_part(row.recipe)[0])
         return build_config(merge(values, row.settings), f"{row.name} under {budget}")
 
-    def fine_tuned(self, row: Row) -> bool:
+    def fine_tuned(self, row: System) -> bool:
         """Whether the row's network is pruned (or kept whole) and fine-tuned after training."""
         return self.fine_tune if row.fine_tune is None else row.fine_tune
 
@@ -131,7 +131,7 @@ def list_tables() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in _folder().iterdir())
 
 
-def load_table_of_systems(name: str) -> SystemTable:
+def load_systems(name: str) -> SystemTable:
     """A table by name, or from a TOML file.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scenelet.model.ops import Conv, MaxPool, Node, Shape
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.weights import whole_numbers
+from scenelet.model.weights import to_int8
 
 OPERATIONS = (
     "Conv",
@@ -122,7 +122,7 @@ def _array(c_name: str, name: str, model: SceneModel) -> list[str]:
     comment = f"/* {_comment(name)}, {' x '.join(map(str, array.shape))} */"
     if model.encodings[name] != "masked_int8":
         return [comment, f"static const float {c_name}[] = {{", *_rows(map(_c_float, array.ravel())), "};", ""]
-    values, exponents = whole_numbers(name, array)
+    values, exponents = to_int8(name, array)
     return [
         comment,
         f"static const int8_t {c_name}_values[] = {{",

@@ -9,7 +9,7 @@ from scenelet.inference.threshold import Threshold
 from scenelet.model.costs import macs, peak_activation_bytes
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
-from scenelet.model.summary import remembered
+from scenelet.model.summary import stored_results
 
 MARKS = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
 """What would begin a table's cell, a tag, a link or an image."""
@@ -34,7 +34,7 @@ Its probabilities were not calibrated on anything but its training. Recordings f
 those it was measured on can be harder."""
 
 
-def card(model: SceneModel, name: str, disk_bytes: int) -> str:
+def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
     """Labels, data, sizes, results, limits and licences of a model, as Markdown.
 
     Args:
@@ -97,8 +97,8 @@ def _data(provenance: Mapping[str, Any]) -> str:
     given = provenance.get("train_clips")
     clips = {label: n for label, n in given.items() if isinstance(n, int)} if isinstance(given, dict) else {}
     made = " The recordings are synthetic." if provenance.get("made") is True else ""
-    counted = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
-    learnt = f" It learnt from {sum(clips.values()):,} clips ({counted})." if clips else ""
+    pluralize = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
+    learnt = f" It learnt from {sum(clips.values()):,} clips ({pluralize})." if clips else ""
     return f"{_text(provenance.get('data') or 'Not known')}.{learnt}{made}"
 
 
@@ -117,7 +117,7 @@ def _results(model: SceneModel) -> list[str]:
     """A row for the file, and one for the network that it was made from, by side."""
     rows = []
     for kind, what in KINDS.items():
-        for side, measured in remembered(model, kind).items():
+        for side, measured in stored_results(model, kind).items():
             figures = f"{100 * measured.macro_accuracy:.2f} | {measured.log_loss:.3f}"
             rows.append(f"| {what}, {_text(side)} | {measured.clips:,} | {figures} |")
     if not rows:

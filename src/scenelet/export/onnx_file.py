@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import array_windows
+from scenelet.audio.windows import windows_of_array
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.onnx_frontend import WAVEFORM, FrontGraph
+from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph
 from scenelet.inference.onnx_network import to_onnx
 from scenelet.inference.telemetry import import_runtime
 from scenelet.model.ops import INPUT, OUTPUT
@@ -25,7 +25,7 @@ MADE, COMPARED = 12, 4
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RuntimeCheck:
     """Of an exported file with the model file.
 
     Attributes:
@@ -40,7 +40,7 @@ class Agreement:
     largest_difference: float | None
     windows: int = 0
     other_labels: int = 0
-    refusal: str = ""
+    error: str = ""
 
 
 def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
@@ -52,7 +52,7 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
     Raises:
         ModelFileError: as `scenelet.model.ops.shapes`.
     """
-    front = FrontGraph(model.features, model.window) if graph_input == "waveform" else None
+    front = FrontendGraph(model.features, model.window) if graph_input == "waveform" else None
     metadata = metadata_of(model)
     proto = to_onnx(model.nodes, model.arrays, model.input_shape, metadata=metadata, front=front)
     exported: bytes = proto.SerializeToString()
@@ -69,19 +69,19 @@ def metadata_of(model: SceneModel) -> dict[str, str]:
     }
 
 
-def agreements(
+def compare_runtimes(
     exported: bytes, classifier: Classifier, graph_input: GraphInput, windows: Sequence[Values] = ()
-) -> list[Agreement]:
+) -> list[RuntimeCheck]:
     """The file run by ONNX Runtime, and by OpenVINO where it is installed, beside the classifier.
 
     Args:
         exported: the file.
         classifier: the model that it was made of.
         graph_input: what it takes.
-        windows: to compare on; none: `made_windows`, of which those are taken that the model is least sure of: where a
+        windows: to compare on; none: `synthetic_windows`, of which those are taken that the model is least sure of: where a
             probability is 1, nothing that is wrong shows.
     """
-    inputs = list(windows) or made_windows(classifier.model, graph_input)
+    inputs = list(windows) or synthetic_windows(classifier.model, graph_input)
     expected = np.stack([_expected(classifier, one, graph_input) for one in inputs])
     if not windows:
         least_sure = np.argsort(expected.max(axis=1), kind="stable")[:COMPARED]
@@ -93,14 +93,14 @@ def agreements(
             run = opened(exported, name)
             rows = np.stack([run(one[None])[0] for one in inputs])
         except RuntimeError as error:  # of OpenVINO: an operation that it lacks
-            found.append(Agreement(runtime, None, refusal=str(error).strip().splitlines()[-1]))
+            found.append(RuntimeCheck(runtime, None, error=str(error).strip().splitlines()[-1]))
             continue
         others = int((rows.argmax(1) != expected.argmax(1)).sum())
-        found.append(Agreement(runtime, float(np.abs(rows - expected).max()), len(inputs), others))
+        found.append(RuntimeCheck(runtime, float(np.abs(rows - expected).max()), len(inputs), others))
     return found
 
 
-def made_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
+def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
     """Noise, bursts and tones of several levels and colours, half of them with silent ends; or the log-mel of these."""
     rng = np.random.default_rng(0)
     features, n = model.features, model.window.samples(model.features.sample_rate)
@@ -121,7 +121,7 @@ def made_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
     if graph_input == "waveform":
         return windows
     rates = features.sample_rate, features.sample_rate
-    cuts = [cut for sound in windows for cut in array_windows(sound, *rates, features.channels, model.window)]
+    cuts = [cut for sound in windows for cut in windows_of_array(sound, *rates, features.channels, model.window)]
     return [LogMel(features)(cut) for cut in cuts]
 
 

@@ -128,4 +128,4 @@ def calibrate(model: SceneModel, recordings: Sequence[Path]) -> Calibration:
 
 
 def _windows(model: SceneModel, path: Path) -> Iterator[Samples]:
-    return audio.file_windows(path, model.features.sample_rate, model.features.channels, model.window)
+    return audio.windows_of_file(path, model.features.sample_rate, model.features.channels, model.window)

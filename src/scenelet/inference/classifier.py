@@ -16,11 +16,11 @@ from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import Features, LogMel
 from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
 from scenelet.inference.runtimes import Network, RuntimeName, open_network
-from scenelet.inference.threshold import LEAST
+from scenelet.inference.threshold import MIN_THRESHOLD
 from scenelet.model import file as modelfile
 from scenelet.model.pretrained import built_in, list_built_in
 from scenelet.model.scene_model import SceneModel
-from scenelet.utils.parallel import cores, map_threads
+from scenelet.utils.parallel import cpu_count, map_threads
 
 Probabilities = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO
@@ -60,7 +60,7 @@ class Classifier:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; it is 1 or more, or None for one a core")
         self.model, self.runtime = model, runtime
-        self.threads = threads or cores()
+        self.threads = threads or cpu_count()
         self._together = self._way(self.threads, callers=1)
         self._made_from = model, threads, runtime
 
@@ -74,11 +74,11 @@ class Classifier:
         return self.model.labels
 
     @property
-    def unsure_below(self) -> float:
+    def threshold(self) -> float:
         """The probability below which an answer is unsure: what `compress` found, or a half; `scenelet.inference.threshold`."""
         stored = self.model.results.get("unsure")
         below = stored.get("below") if isinstance(stored, dict) else None
-        return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else LEAST
+        return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else MIN_THRESHOLD
 
     def predict(self, recording: Source, *, alone: bool = False, max_seconds: float | None = None) -> Prediction:
         """Classify a recording: cut into windows, the mean of their probabilities; constant memory.
@@ -95,7 +95,7 @@ class Classifier:
             return self._prediction(self._share_out(self._cuts(recording, self.threads, max_seconds)))
         return self._prediction(np.stack([self._by_itself(cut) for cut in self._cuts(recording, 1, max_seconds)]))
 
-    def predict_all(self, paths: Iterable[Source]) -> Iterator[Prediction | AudioError]:
+    def predict_many(self, paths: Iterable[Source]) -> Iterator[Prediction | AudioError]:
         """Classify recordings, several at once; for each, in their order, the prediction or what is wrong with it.
 
         Each thread takes a recording from reading to probabilities, so one is read while another is in the network.
@@ -120,7 +120,7 @@ class Classifier:
         checked = audio.check_samples(samples, sample_rate)
         features, window = self.model.features, self.model.window
         rates = int(sample_rate), features.sample_rate
-        cuts = audio.array_windows(checked, *rates, features.channels, window, self.threads)
+        cuts = audio.windows_of_array(checked, *rates, features.channels, window, self.threads)
         return mean_probabilities(self._share_out(cuts))
 
     def log_mel_windows(self, recording: Source, *, alone: bool = False) -> Iterator[Features]:
@@ -150,28 +150,28 @@ class Classifier:
         return np.stack(rows) if rows else np.zeros((0, len(self.labels)), np.float32)
 
     def predict_window(self, samples: Samples, *, alone: bool = False) -> Probabilities:
-        """One window's samples (channels, n) as `scenelet.audio.windows.Windower` cuts them -> probabilities (classes,).
+        """One window's samples (channels, n) as `scenelet.audio.windows.WindowSplitter` cuts them -> probabilities (classes,).
 
         `alone` as for `predict`.
         """
         return (self._by_itself if alone else self._together)(samples)
 
     @functools.cached_property
-    def _by_itself(self) -> "_Way":
+    def _by_itself(self) -> "_Pipeline":
         """For a thread that does a window alone, beside others that do theirs."""
         return self._together if self.threads == 1 else self._way(1, callers=self.threads)
 
-    def _way(self, threads: int, callers: int) -> "_Way":
+    def _way(self, threads: int, callers: int) -> "_Pipeline":
         model = self.model
         network = open_network(
             model.nodes, model.arrays, model.input_shape, runtime=self.runtime, threads=threads, callers=callers
         )
-        return _Way(LogMel(model.features, threads), network)
+        return _Pipeline(LogMel(model.features, threads), network)
 
     def _cuts(self, recording: Source, threads: int, max_seconds: float | None = None) -> Iterator[Samples]:
         source = Path(recording) if isinstance(recording, str | os.PathLike) else recording
         features, window = self.model.features, self.model.window
-        return audio.file_windows(source, features.sample_rate, features.channels, window, threads, max_seconds)
+        return audio.windows_of_file(source, features.sample_rate, features.channels, window, threads, max_seconds)
 
     def _share_out(self, cuts: Iterator[Samples]) -> Probabilities:
         """Windows of samples -> (windows, classes), by all threads."""
@@ -194,7 +194,7 @@ class Classifier:
         return Prediction(self.labels[int(mean.argmax())], shares, windows)
 
 
-class _Way:
+class _Pipeline:
     """From the samples of one window (channels, n) to its probabilities (classes,)."""
 
     def __init__(self, log_mel: LogMel, network: Network) -> None:
@@ -222,7 +222,7 @@ def load(model: str | os.PathLike[str], threads: int | None = None, runtime: Run
         ModelFileError: the file is missing, no model, or damaged; no model is built in under this name.
         UsageError: as `Classifier`.
     """
-    return Classifier(modelfile.read(model_path(model)), threads, runtime)
+    return Classifier(modelfile.read_model(model_path(model)), threads, runtime)
 
 
 def model_path(model: str | os.PathLike[str]) -> Path:

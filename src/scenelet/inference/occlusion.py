@@ -14,7 +14,7 @@ from scenelet.model.scene_model import SceneModel
 
 BANDS, MOMENTS = 16, 12
 """Parts of a window unless asked otherwise: 28 of them, and 192 more for the grid."""
-SMALLEST = 1e-45  # of a float32 that is not zero: a probability of zero is taken as this
+MIN_SIDE = 1e-45  # of a float32 that is not zero: a probability of zero is taken as this
 
 Floats = NDArray[np.float64]
 
@@ -122,7 +122,7 @@ def log_odds(probabilities: NDArray[np.floating], label_index: int) -> float:
     """ln p - ln(sum of the others' p), of probabilities (classes,); it holds where p is 1 in every digit."""
     shares = probabilities.astype(np.float64)
     others = float(np.delete(shares, label_index).sum())
-    return float(np.log(max(shares[label_index], SMALLEST)) - np.log(max(others, SMALLEST)))
+    return float(np.log(max(shares[label_index], MIN_SIDE)) - np.log(max(others, MIN_SIDE)))
 
 
 def _edges(count: int, parts: int) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ WAVEFORM = "waveform"
 """Input (1, channels, n), full scale +-1: a window at the model's rate, one channel for mono, else left and right."""
 
 
-class FrontGraph:
+class FrontendGraph:
     """The operations of the front end and the constants they need.
 
     Args:
@@ -138,7 +138,7 @@ class FrontGraph:
         return f"front:{name}"
 
 
-def front_macs(features: FeatureConfig, samples: int) -> tuple[int, int]:
+def frontend_macs(features: FeatureConfig, samples: int) -> tuple[int, int]:
     """Multiply-accumulates of the front end for one window: of its FFTs, and of its mel bands.
 
     The first is about n_fft log2(n_fft) for a real frame. The second is of the whole matrix (bins x bands), which the

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.inference.onnx_frontend import WAVEFORM, FrontGraph
+from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph
 from scenelet.model.ops import (
     INPUT,
     OUTPUT,
@@ -47,7 +47,7 @@ def to_onnx(
     *,
     fold: bool = True,
     metadata: Mapping[str, str] | None = None,
-    front: FrontGraph | None = None,
+    front: FrontendGraph | None = None,
 ) -> "onnx.ModelProto":
     """A self-contained ONNX model, weights inside, checked by `onnx.checker`.
 

@@ -43,11 +43,11 @@ def open_network(
         UsageError: no runtime has this name.
         MissingExtraError: it is not installed.
     """
-    require_runtime(runtime)
+    check_runtime(runtime)
     return _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers)
 
 
-def require_runtime(runtime: str) -> None:
+def check_runtime(runtime: str) -> None:
     """Raises UsageError where no runtime has this name, MissingExtraError where it is not installed."""
     if runtime not in _RUNTIMES:
         raise UsageError(

@@ -21,15 +21,15 @@ DICTIONARY = 4096  # bytes that a reader keeps; there is nothing to look back fo
 
 
 @functools.lru_cache(maxsize=16)  # a file is made again once its results are known, with the same weights in it
-def shorten(data: bytes) -> bytes:
+def compress_bytes(data: bytes) -> bytes:
     """The shortest of what the methods make of `data`, behind the method's byte."""
     candidates = [bytes([DEFLATE]) + _deflate(data)]
     candidates += [bytes([method]) + _lzma(data, context) for method, context in LZMA.items()]
     return min(candidates, key=len)
 
 
-def restore(stored: bytes, size: int) -> bytes:
-    """The inverse of `shorten`; never makes more than one byte beyond `size`.
+def decompress_bytes(stored: bytes, size: int) -> bytes:
+    """The inverse of `compress_bytes`; never makes more than one byte beyond `size`.
 
     Raises:
         ModelFileError: no such method, not what the method writes, or of another size.

@@ -20,7 +20,7 @@ def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: 
     return sum(layer_macs(nodes, array_shapes, input_shape))
 
 
-def operations(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], known: Mapping[str, Shape]) -> int:
+def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], known: Mapping[str, Shape]) -> int:
     """What bounds the time of one window: multiply-accumulates, what pools compare, and all that is read and written.
 
     `known` is what `shapes` says of these nodes.

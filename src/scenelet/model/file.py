@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scenelet.errors import ModelFileError
-from scenelet.model.codec import restore, shorten
-from scenelet.model.header import MAX_FILE_BYTES, MAX_HEAD_BYTES, parse_head
+from scenelet.model.codec import compress_bytes, decompress_bytes
+from scenelet.model.header import MAX_FILE_BYTES, MAX_HEADER_BYTES, parse_header
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.weights import pack, unpack
+from scenelet.model.weights import decode_weights, encode_weights
 from scenelet.utils.files import replace_file
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
@@ -33,13 +33,13 @@ FRAME_BYTES = _START.size + _CHECKSUM
 _AGAIN = "copy or download it again"
 
 
-def read(path: Path) -> SceneModel:
+def read_model(path: Path) -> SceneModel:
     """Read a `.scn` file.
 
     Raises:
         ModelFileError: no such file, not a model file, damaged, or of a newer format.
     """
-    return decode(read_bytes(path), str(path))
+    return decode_model(read_bytes(path), str(path))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -60,51 +60,51 @@ def read_bytes(path: Path) -> bytes:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def write(model: SceneModel, path: Path) -> None:
+def write_model(model: SceneModel, path: Path) -> None:
     """Write a `.scn` file, whole or not at all.
 
     Raises:
-        ModelFileError: as `encode`.
+        ModelFileError: as `encode_model`.
         OutputError: the file cannot be written.
     """
-    replace_file(path, encode(model))
+    replace_file(path, encode_model(model))
 
 
-def encode(model: SceneModel) -> bytes:
+def encode_model(model: SceneModel) -> bytes:
     """A model -> the bytes of its file; the same model gives the same bytes.
 
     Raises:
         ModelFileError: what the model holds does not fit together or does not fit its encoding.
     """
-    _require_encodings(model)
-    sections = pack(model.arrays, model.encodings)
-    plain = _plain_head(model, {name: len(stored) for name, stored in sections.items()})
-    stored_head = shorten(plain)
+    _check_encodings(model)
+    sections = encode_weights(model.arrays, model.encodings)
+    plain = _plain_header(model, {name: len(stored) for name, stored in sections.items()})
+    stored_head = compress_bytes(plain)
     body = b"".join([stored_head, *sections.values()])
     length = _START.size + len(body) + _CHECKSUM
-    if length > MAX_FILE_BYTES or len(plain) > MAX_HEAD_BYTES:
+    if length > MAX_FILE_BYTES or len(plain) > MAX_HEADER_BYTES:
         raise ModelFileError(f"the model is too large for a file of {MAX_FILE_BYTES} bytes, or its head for one")
     start = _START.pack(MAGIC, FORMAT_VERSION, length, len(stored_head), len(plain))
     return start + body + hashlib.sha256(start + body).digest()
 
 
-def check(model: SceneModel) -> None:
+def check_model(model: SceneModel) -> None:
     """Whether a file can hold this model, whatever its weights will be; they are not coded, which takes long.
 
     Raises:
         ModelFileError: what the model holds does not fit together.
     """
-    _require_encodings(model)
-    _plain_head(model, {})
+    _check_encodings(model)
+    _plain_header(model, {})
 
 
-def _require_encodings(model: SceneModel) -> None:
+def _check_encodings(model: SceneModel) -> None:
     if set(model.arrays) != set(model.encodings):
         odd = min(set(model.arrays) ^ set(model.encodings))
         raise ModelFileError(f"{odd!r} has an array or an encoding, but not both")
 
 
-def _plain_head(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
+def _plain_header(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
     """The head as JSON, with the sections' lengths, checked as a reader does."""
     entries = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
     head = {
@@ -123,22 +123,22 @@ def _plain_head(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
         plain = json.dumps(head, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the model's head holds a value that JSON cannot ({error})") from None
-    parse_head(plain)
+    parse_header(plain)
     return plain
 
 
-def decode(data: bytes, source: str) -> SceneModel:
+def decode_model(data: bytes, source: str) -> SceneModel:
     """The bytes of a file -> its model; `source` is named in errors.
 
     Raises:
         ModelFileError: not a model file, cut short, altered, of a newer format, or inconsistent.
     """
-    stored_size, plain_size = _check_frame(data, source)
+    stored_size, plain_size = _check_container(data, source)
     try:
-        head = parse_head(restore(data[_START.size : _START.size + stored_size], plain_size))
+        head = parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size))
         encodings = {array.name: array.encoding for array in head.arrays}
         shapes = {array.name: array.shape for array in head.arrays}
-        arrays = unpack(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
+        arrays = decode_weights(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
     except ModelFileError as error:
         raise ModelFileError(f"{source}: {error}; {_AGAIN}") from None
     return SceneModel(
@@ -156,12 +156,14 @@ def decode(data: bytes, source: str) -> SceneModel:
 
 
 def stored_lengths(data: bytes) -> tuple[int, dict[str, int]]:
-    """Bytes that a file's head takes, and by name those of its sections. Raises as `decode`."""
-    stored_size, plain_size = _check_frame(data, "the file")
-    return stored_size, dict(parse_head(restore(data[_START.size : _START.size + stored_size], plain_size)).sections)
+    """Bytes that a file's head takes, and by name those of its sections. Raises as `decode_model`."""
+    stored_size, plain_size = _check_container(data, "the file")
+    return stored_size, dict(
+        parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size)).sections
+    )
 
 
-def _check_frame(data: bytes, source: str) -> tuple[int, int]:
+def _check_container(data: bytes, source: str) -> tuple[int, int]:
     """Check magic, version, length and checksum -> the head's stored and inflated bytes."""
     if not data:
         raise ModelFileError(f"{source}: the file is empty; {_AGAIN}")
@@ -185,6 +187,6 @@ def _check_frame(data: bytes, source: str) -> tuple[int, int]:
     checksum = hashlib.sha256(memoryview(data)[:-_CHECKSUM]).digest()
     if version < 1 or len(data) != length or checksum != data[-_CHECKSUM:]:
         raise ModelFileError(f"{source}: its checksum does not fit, the file was altered; {_AGAIN}")
-    if plain_size > MAX_HEAD_BYTES or stored_size > length - _START.size - _CHECKSUM:
+    if plain_size > MAX_HEADER_BYTES or stored_size > length - _START.size - _CHECKSUM:
         raise ModelFileError(f"{source}: its head is larger than the file allows; {_AGAIN}")
     return stored_size, plain_size

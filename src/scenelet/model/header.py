@@ -9,13 +9,13 @@ from pydantic import FailFast, Field, JsonValue, ValidationError, model_validato
 from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.model import ops as network
-from scenelet.model.costs import operations, peak_numbers, receptive_field
+from scenelet.model.costs import operation_count, peak_numbers, receptive_field
 from scenelet.model.ops import MAX_VALUES, Name, Node, Shape
 from scenelet.model.scene_model import TrainingCounts, input_shape
 from scenelet.model.weights import Encoding
 
 MAX_FILE_BYTES = 1 << 26
-MAX_HEAD_BYTES = 1 << 21
+MAX_HEADER_BYTES = 1 << 21
 MAX_PARAMETERS = 1 << 24
 MAX_FRAMED = 1 << 27
 """Numbers in the overlapping frames of one window: what the features of a stored model may need."""
@@ -44,7 +44,7 @@ class _Array(Settings):
 
 
 # Lists fail at their first bad item: of a million, pydantic would make a report of each.
-class Head(Settings):
+class Header(Settings):
     """What a head says; see docs/model_file.md."""
 
     labels: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], FailFast()]
@@ -59,7 +59,7 @@ class Head(Settings):
     licences: Annotated[list[str], FailFast()]
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Head":
+    def _consistent(self) -> "Header":
         if len(set(self.labels)) != len(self.labels) or not all(label.isprintable() for label in self.labels):
             raise ValueError("labels must be printable and different from each other")
         shapes = {array.name: array.shape for array in self.arrays}
@@ -67,7 +67,7 @@ class Head(Settings):
             raise ValueError("two arrays have one name")
         if sum(math.prod(shape) for shape in shapes.values()) > MAX_PARAMETERS:
             raise ValueError(f"more than {MAX_PARAMETERS} parameters")
-        _require_bounded_features(self.features, self.window)
+        _check_features(self.features, self.window)
         # ModelFileError is no ValueError: it passes through pydantic as it is
         values = network.shapes(self.nodes, shapes, input_shape(self.features, self.window))
         if values[network.OUTPUT] != (len(self.labels),):
@@ -84,7 +84,9 @@ class Head(Settings):
         held = peak_numbers(self.nodes, values)
         if held > MAX_VALUES:
             raise ValueError(f"a window needs {held:,} numbers in memory together (limit {MAX_VALUES:,})")
-        work = operations(self.nodes, arrays, values) + spectra * features.n_fft.bit_length() + samples * SAMPLE_WORK
+        work = (
+            operation_count(self.nodes, arrays, values) + spectra * features.n_fft.bit_length() + samples * SAMPLE_WORK
+        )
         if work > MAX_WORK:
             raise ValueError(f"a window takes {work:,} operations (limit {MAX_WORK:,})")
         a_second = rate / window.hop_samples(rate)
@@ -97,7 +99,7 @@ class Head(Settings):
             raise ValueError(f"its strides reach over more than {MAX_REACH:,} frames")
 
 
-def _require_bounded_features(features: FeatureConfig, window: WindowConfig) -> None:
+def _check_features(features: FeatureConfig, window: WindowConfig) -> None:
     samples = window.samples(features.sample_rate)
     if features.n_channels * samples > MAX_SAMPLES:
         raise ValueError(f"its window has more than {MAX_SAMPLES:,} samples")
@@ -109,14 +111,14 @@ def _require_bounded_features(features: FeatureConfig, window: WindowConfig) -> 
         raise ValueError("its window is shorter than half of n_fft")
 
 
-def parse_head(plain: bytes) -> Head:
+def parse_header(plain: bytes) -> Header:
     """The head's JSON -> what it says.
 
     Raises:
         ModelFileError: not JSON, a value that does not fit or is out of bounds, or a key that stands twice.
     """
     try:
-        head = Head.model_validate_json(plain, strict=True)
+        head = Header.model_validate_json(plain, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = "".join(f" {part}" for part in first["loc"])
@@ -125,7 +127,7 @@ def parse_head(plain: bytes) -> Head:
     # what pydantic lets pass; its own parser has bounded the depth by now
     json.loads(plain, object_pairs_hook=_unique)
     for part in (head.provenance, head.results):
-        _require_plain_numbers(part)
+        _check_plain_numbers(part)
     return head
 
 
@@ -136,11 +138,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _require_plain_numbers(value: Any) -> None:
+def _check_plain_numbers(value: Any) -> None:
     """Check that numbers are such that JSON, and arithmetic with them, can hold them."""
     if isinstance(value, dict | list):
         for one in value.values() if isinstance(value, dict) else value:
-            _require_plain_numbers(one)
+            _check_plain_numbers(one)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ModelFileError("head has a number in provenance or results that is not finite")
     elif isinstance(value, int) and abs(value) > MAX_NUMBER:

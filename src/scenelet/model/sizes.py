@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scenelet.model.file import FRAME_BYTES, stored_lengths
 from scenelet.model.ops import INPUT, Conv, Linear, ScaleShift
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.weights import BYTES, MASKED, weight_bits
+from scenelet.model.weights import BYTES, MASKED, entropy_bits
 
 SIZE_RULES = {
     "paper": ("kB", "kept weights and all norm parameters"),
@@ -24,7 +24,7 @@ class FileParts:
 
     Attributes:
         weights: the sections of weights that may be pruned.
-        weights_bound: their order-0 entropy, see `scenelet.model.weights.weight_bits`; a coding that sees more than one
+        weights_bound: their order-0 entropy, see `scenelet.model.weights.entropy_bits`; a coding that sees more than one
             symbol at a time can be a little below.
         others: the sections of all other arrays: norms, biases, standardisation.
         head: labels, settings, nodes, provenance and results.
@@ -39,13 +39,13 @@ class FileParts:
 
 
 def file_parts(model: SceneModel, file: bytes) -> FileParts:
-    """Where the bytes of a model's `file` are. Raises as `scenelet.model.file.decode`."""
+    """Where the bytes of a model's `file` are. Raises as `scenelet.model.file.decode_model`."""
     head, sections = stored_lengths(file)
     weights = sum(length for name, length in sections.items() if name.partition(".")[0] in MASKED)
     arrays = sum(sections.values())
     return FileParts(
         weights=weights,
-        weights_bound=math.ceil(weight_bits(model.arrays, model.encodings) / 8),
+        weights_bound=math.ceil(entropy_bits(model.arrays, model.encodings) / 8),
         others=arrays - weights,
         head=head,
         frame=FRAME_BYTES,

@@ -21,11 +21,11 @@ def describe(path: Path) -> dict[str, Any]:
     stored nodes, whose norms are one scale and shift per channel and sub-band.
 
     Raises:
-        ModelFileError: as `scenelet.model.file.read`.
+        ModelFileError: as `scenelet.model.file.read_model`.
     """
     file = modelfile.read_bytes(path)
-    model = modelfile.decode(file, str(path))
-    layers = layer_table(model)
+    model = modelfile.decode_model(file, str(path))
+    layers = layer_summary(model)
     return {
         "file": str(path),
         "labels": list(model.labels),
@@ -47,7 +47,7 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-class Figures(BaseModel):
+class StoredMetrics(BaseModel):
     """What a model file remembers of one side of its data."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
@@ -57,23 +57,23 @@ class Figures(BaseModel):
     log_loss: float = Field(ge=0)
 
 
-def remembered(model: SceneModel, kind: Literal["dense", "compressed"]) -> dict[str, Figures]:
+def stored_results(model: SceneModel, kind: Literal["dense", "compressed"]) -> dict[str, StoredMetrics]:
     """Side -> figures of the file ("compressed"), or of the network before; what is no number is left out.
 
     The head's results are free JSON: a file of somebody else's may hold anything there.
     """
     sides = model.results.get(kind)
-    found: dict[str, Figures] = {}
+    found: dict[str, StoredMetrics] = {}
     for side, figures in (sides if isinstance(sides, dict) else {}).items():
         try:
-            found[side] = Figures.model_validate(figures)
+            found[side] = StoredMetrics.model_validate(figures)
         except ValidationError:
             continue
     return found
 
 
 @dataclass(frozen=True)
-class Summary:
+class ModelSummary:
     """A model in one row.
 
     Attributes:
@@ -92,13 +92,13 @@ class Summary:
     side: str = ""
 
 
-def summarise(path: Path, folder: Path) -> Summary:
-    """A model file in one row. Raises as `scenelet.model.file.read`."""
-    model = modelfile.read(path)
+def summarize(path: Path, folder: Path) -> ModelSummary:
+    """A model file in one row. Raises as `scenelet.model.file.read_model`."""
+    model = modelfile.read_model(path)
     disk = path.stat().st_size
-    sides = remembered(model, "compressed")
+    sides = stored_results(model, "compressed")
     side = next((side for side in ("test", "validation") if side in sides), "")
-    return Summary(
+    return ModelSummary(
         name=str(path.relative_to(folder).with_suffix("")),
         disk_bytes=disk,
         parameter_bytes=sizes(model, disk)["dcase2022"],
@@ -116,7 +116,7 @@ def _receptive_field(model: SceneModel) -> dict[str, Any]:
     return {"bands": bands, "frames": frames, "seconds": samples / features.sample_rate}
 
 
-def layer_table(model: SceneModel) -> list[dict[str, Any]]:
+def layer_summary(model: SceneModel) -> list[dict[str, Any]]:
     """A row a node: name, op, output shape, parameters, kept (not zero), density, macs.
 
     An array that several nodes use is counted at the first and named under "shared_with" at the others,

@@ -22,14 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.errors import ModelFileError
-from scenelet.model.codec import restore, shorten
+from scenelet.model.codec import compress_bytes, decompress_bytes
 
 Encoding = Literal["masked_fp16", "masked_int8", "fp16", "fp32"]
 BYTES: dict[Encoding, int] = {"masked_fp16": 2, "masked_int8": 1, "fp16": 2, "fp32": 4}
 """Bytes that a kept parameter counts for."""
 MASKED: tuple[Encoding, ...] = ("masked_fp16", "masked_int8")
 """Encodings of weights that may be pruned."""
-LARGEST_INT8 = 127
+MAX_INT8 = 127
 MORE = 255  # of a gap: so many zeros, and more to come
 _SIZE = struct.Struct("<I")
 EXPONENTS = (-126, 127)  # of every float32 but the denormal ones
@@ -37,7 +37,7 @@ EXPONENTS = (-126, 127)  # of every float32 but the denormal ones
 Array = NDArray[np.float32]
 
 
-def pack(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> dict[str, bytes]:
+def encode_weights(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> dict[str, bytes]:
     """Arrays -> the stored bytes of each section, in the order of the file.
 
     Raises:
@@ -49,10 +49,10 @@ def pack(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> dict
         chosen = {name: arrays[name] for name in arrays if encodings[name] == encoding}
         if not chosen:
             continue
-        coded = {name: shorten(plane) for name, plane in _planes(chosen, encoding).items()}
+        coded = {name: compress_bytes(plane) for name, plane in _planes(chosen, encoding).items()}
         if "mask" in coded:
-            gaps = zeros_between(chosen, encoding)
-            shorter = _SIZE.pack(len(gaps)) + shorten(gaps)
+            gaps = zero_run_lengths(chosen, encoding)
+            shorter = _SIZE.pack(len(gaps)) + compress_bytes(gaps)
             if len(shorter) < len(coded["mask"]):
                 coded = {("gaps" if name == "mask" else name): plane for name, plane in coded.items()}
                 coded["gaps"] = shorter
@@ -60,10 +60,10 @@ def pack(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> dict
     return sections
 
 
-def unpack(
+def decode_weights(
     shapes: Mapping[str, tuple[int, ...]], encodings: Mapping[str, Encoding], lengths: Mapping[str, int], body: bytes
 ) -> dict[str, Array]:
-    """The inverse of `pack`: values come back as they were rounded.
+    """The inverse of `encode_weights`: values come back as they were rounded.
 
     Args:
         shapes: of every array, in the order in which they were packed.
@@ -95,7 +95,7 @@ def unpack(
     return {name: arrays[name] for name in shapes}
 
 
-def whole_numbers(name: str, array: Array) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+def to_int8(name: str, array: Array) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Values and exponents of an array on an int8 grid: array[i] = values[i] * 2.0 ** exponents[i].
 
     The exponent is the largest for which all values are whole; of a row of zeros it is 0. `name` is for the error.
@@ -111,12 +111,12 @@ def whole_numbers(name: str, array: Array) -> tuple[NDArray[np.int8], NDArray[np
     exponents = np.where((rows == 0).all(axis=1), 0, steps)
     values = np.ldexp(rows, -exponents[:, None])
     low, high = EXPONENTS
-    if np.abs(values).max(initial=0) > LARGEST_INT8 or exponents.min() < low or exponents.max() > high:
+    if np.abs(values).max(initial=0) > MAX_INT8 or exponents.min() < low or exponents.max() > high:
         raise ModelFileError(f"the array {name!r} does not fit int8; quantise it before it is stored")
     return values.astype(np.int8), exponents.astype(np.int8)
 
 
-def weight_bits(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> float:
+def entropy_bits(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> float:
     """Bits that the masked arrays need at least, coded value by value: what their sections are measured against.
 
     The mask at N H(p); then the order-0 entropy of what is stored of the kept ones: in fp16 sign and exponent as one
@@ -149,7 +149,7 @@ class _Sections:
         """Inflate the next section to exactly `size` bytes."""
         if name not in self.left:
             raise ModelFileError(f"the section {name!r} is missing")
-        return restore(self._next(name), size)
+        return decompress_bytes(self._next(name), size)
 
     def take_sized(self, name: str, most: int) -> bytes:
         """Inflate the next section to as many bytes as it says, not above `most`."""
@@ -157,7 +157,7 @@ class _Sections:
         size = _SIZE.unpack_from(stored)[0] if len(stored) > _SIZE.size else most + 1
         if size > most:
             raise ModelFileError(f"the section {name!r} is longer than it can be")
-        return restore(stored[_SIZE.size :], size)
+        return decompress_bytes(stored[_SIZE.size :], size)
 
     def _next(self, name: str) -> bytes:
         start, self._offset = self._offset, self._offset + self.left.pop(name)
@@ -185,7 +185,7 @@ def _flat(arrays: Mapping[str, Array], encoding: Encoding) -> tuple[NDArray[np.n
         if not np.isfinite(array).all():
             raise ModelFileError(f"the array {name!r} holds numbers that are not finite; the training went astray")
     if encoding == "masked_int8":
-        pairs = [whole_numbers(name, array) for name, array in arrays.items()]
+        pairs = [to_int8(name, array) for name, array in arrays.items()]
         values, exponents = zip(*pairs, strict=True)
         return np.concatenate([one.ravel() for one in values]), np.concatenate(exponents)
     rounded = [_rounded(name, array, encoding).ravel() for name, array in arrays.items()]
@@ -228,7 +228,7 @@ def _kept(encoding: Encoding, count: int, sections: _Sections) -> NDArray[np.boo
     return kept
 
 
-def zeros_between(arrays: Mapping[str, Array], encoding: Encoding) -> bytes:
+def zero_run_lengths(arrays: Mapping[str, Array], encoding: Encoding) -> bytes:
     """The gaps before each value that is not zero; see the top of this file."""
     places = np.flatnonzero(_flat(arrays, encoding)[0])
     gaps = np.diff(places, prepend=-1) - 1

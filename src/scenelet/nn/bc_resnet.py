@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from scenelet.errors import UsageError
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
 from scenelet.nn.dropout import Dropout
-from scenelet.nn.init import initialise
+from scenelet.nn.init import initialize
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 
@@ -107,7 +107,7 @@ class BCResNet(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, SubSpectralNorm):
                 module.layer = name
-        initialise(self, init, len(layers), generator)
+        initialize(self, init, len(layers), generator)
         nn.init.kaiming_uniform_(dense.weight, a=5**0.5, generator=generator)  # PyTorch's own, from our generator
         nn.init.zeros_(dense.bias)
 

@@ -17,7 +17,7 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padd
     return nn.Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
 
 
-def arrange(network: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:
+def to_channels_last(network: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:
     """Lay convolution weights out in memory, in place; what they compute then lies the same way."""
     for weight in network.parameters():
         if weight.ndim == 4:

@@ -10,12 +10,12 @@ from scenelet.model.scene_model import SceneModel, TrainingCounts
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.prune import convolution_weights
 from scenelet.nn.quantize import LEVELS, WeightFormat
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 
 
-def pack(
-    network: Standardised,
+def to_scene_model(
+    network: StandardizedNetwork,
     labels: tuple[str, ...],
     features: FeatureConfig,
     window: WindowConfig,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, conv
-from scenelet.nn.init import initialise
+from scenelet.nn.init import initialize
 from scenelet.nn.norm import BatchNorm
 from scenelet.nn.registry import register_model
 
@@ -49,7 +49,7 @@ class CPResNet(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(sizes[i], sizes[i + 1], pairs[i], BatchNorm) for i in range(BLOCKS))
         self.pool = nn.MaxPool2d(2)
         self.head = nn.Sequential(conv(4 * c, num_classes, 1), BatchNorm(num_classes), GlobalMeanPool())
-        initialise(self, init, BLOCKS, generator)
+        initialize(self, init, BLOCKS, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""

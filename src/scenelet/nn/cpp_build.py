@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from scenelet.utils.files import cache_folder, to_disk
+from scenelet.utils.files import cache_folder, fsync_file
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILERS = ("c++", "g++", "clang++")
@@ -46,7 +46,7 @@ def build(compiler: str, folder: Path) -> Path:
             code, linked = Path(scratch) / "fused.o", Path(scratch) / "fused.so"
             _run(compiler, *FLAGS, "-c", SOURCE, "-o", code)
             _run(compiler, "-shared", code, *_openmp(), "-o", linked)
-            to_disk(linked)
+            fsync_file(linked)
             linked.replace(built)
     return built
 

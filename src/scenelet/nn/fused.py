@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scenelet.nn.cpp_build import library
-from scenelet.nn.sync_norm import joint_statistics, joint_sums
+from scenelet.nn.sync_norm import sync_statistics, sync_sums
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
-def fits(x: Tensor, residual: Tensor | None, weight: Tensor, joint: bool = False) -> bool:
+def supports(x: Tensor, residual: Tensor | None, weight: Tensor, joint: bool = False) -> bool:
     """Whether `norm_add_relu` can take these: on the CPU, channels-last, float32 or bfloat16, and compiled."""
     return (
         x.device.type == "cpu"
@@ -47,7 +47,7 @@ def norm_add_relu(
     In training mean and var are the batch's and move the running ones; otherwise they are the running ones.
 
     Args:
-        x, residual: (batch, channels, frequency, time), channels-last; see `fits`.
+        x, residual: (batch, channels, frequency, time), channels-last; see `supports`.
         running_mean, running_var: (S, channels); frequency divides by S.
         weight, bias: (S, channels) or (1, channels).
         training, momentum, eps: as `torch.nn.functional.batch_norm`.
@@ -94,7 +94,7 @@ class _NormAddRelu(torch.autograd.Function):
         if training:
             _call("statistics", x, shape, mean, var)
             if joint:
-                count, mean, var = joint_statistics(count, mean, var)
+                count, mean, var = sync_statistics(count, mean, var)
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(var * (count / (count - 1)), momentum)
         rstd = torch.rsqrt(var + eps)
@@ -121,7 +121,7 @@ class _NormAddRelu(torch.autograd.Function):
         if ctx.training:  # through the statistics too
             bias_sum, weight_sum = gradient_bias, gradient_weight
             if ctx.joint:
-                total = joint_sums(sums)
+                total = sync_sums(sums)
                 bias_sum, weight_sum = total[0].float(), total[1].float() * rstd
             slope = scale * rstd * weight_sum / -ctx.count
             constant = scale * bias_sum / -ctx.count
@@ -150,5 +150,5 @@ def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | ctypes.c_int | Non
         else:
             values.append(argument)
     functions = library()
-    assert functions is not None  # `fits` has asked
+    assert functions is not None  # `supports` has asked
     functions[f"{name}_{DTYPES[x.dtype]}"](*values)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def initialise(
+def initialize(
     network: nn.Module,
     init: Literal["kaiming", "zero_residual"],
     residual_additions: int,

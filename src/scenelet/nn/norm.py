@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 from scenelet.nn import fused
-from scenelet.nn.sync_norm import joint_norm
+from scenelet.nn.sync_norm import sync_norm
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -103,10 +103,10 @@ def _norm_add_relu(
     """`statistics`: running mean and variance (S, channels), `affine`: weight and bias (S or 1, channels)."""
     momentum = 0.1 if norm.momentum is None else norm.momentum
     joint = norm.training and norm.synchronised
-    if norm.relu and fused.fits(x, residual, norm.weight, joint):
+    if norm.relu and fused.supports(x, residual, norm.weight, joint):
         return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps, joint)
     if joint:
-        y = joint_norm(x, *statistics, *affine, momentum, norm.eps)
+        y = sync_norm(x, *statistics, *affine, momentum, norm.eps)
     else:
         y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
     if residual is not None:

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 
-NEARLY_AWAY = 0.05  # a layer with a smaller share of kept weights is warned about
+MIN_DENSITY = 0.05  # a layer with a smaller share of kept weights is warned about
 BUDGET_STEPS = 12  # bisections: the sparsity is found to 1 / 4096
-SPARSEST = 0.999  # what a budget may prune at most
+MAX_SPARSITY = 0.999  # what a budget may prune at most
 
 
 def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -57,19 +57,19 @@ def apply_masks(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
         network.get_parameter(name).mul_(mask)
 
 
-def nearly_pruned_away(masks: Mapping[str, Tensor]) -> dict[str, float]:
-    """Layers of which less than `NEARLY_AWAY` is left, with the share that is."""
+def nearly_empty_layers(masks: Mapping[str, Tensor]) -> dict[str, float]:
+    """Layers of which less than `MIN_DENSITY` is left, with the share that is."""
     densities = {name.removesuffix(".weight"): float(mask.mean()) for name, mask in masks.items()}
-    return {name: density for name, density in densities.items() if density < NEARLY_AWAY}
+    return {name: density for name, density in densities.items() if density < MIN_DENSITY}
 
 
-def require_reach(size: Callable[[float], int], budget: int) -> None:
+def check_budget_reachable(size: Callable[[float], int], budget: int) -> None:
     """Check that a file `size(sparsity)` can be within `budget` bytes.
 
     Raises:
         UsageError: even the sparsest file is too large.
     """
-    if (smallest := size(SPARSEST)) > budget:
+    if (smallest := size(MAX_SPARSITY)) > budget:
         raise UsageError(
             f"a budget of {budget:,} bytes is out of reach: all but pruned away the file takes {smallest:,} bytes"
         )
@@ -79,12 +79,12 @@ def sparsity_for_bytes(size: Callable[[float], int], budget: int, least: float =
     """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `budget` bytes.
 
     Raises:
-        UsageError: as `require_reach`.
+        UsageError: as `check_budget_reachable`.
     """
     if size(least) <= budget:
         return least
-    require_reach(size, budget)
-    low, high = least, SPARSEST
+    check_budget_reachable(size, budget)
+    low, high = least, MAX_SPARSITY
     for _ in range(BUDGET_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if size(middle) <= budget else (middle, high)

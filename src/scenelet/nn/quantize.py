@@ -11,7 +11,7 @@ from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 WeightFormat = Literal["fp16", "fp32", "int8", "int4"]
 LEVELS: dict[WeightFormat, int] = {"int8": 127, "int4": 7}
 """Format of whole numbers -> the largest of them; the least is minus that (symmetric)."""
-SMALLEST = 2.0**-100  # of a channel's largest weight, so that a channel of zeros has a step too
+MIN_SCALE = 2.0**-100  # of a channel's largest weight, so that a channel of zeros has a step too
 
 
 @torch.no_grad()
@@ -23,7 +23,7 @@ def quantize(weight: Tensor, levels: int) -> Tensor:
     costs less than it gains: the one with the smaller sum of squared errors.
     """
     rows = weight.flatten(1)
-    largest = rows.abs().amax(1, keepdim=True).clamp_min(SMALLEST)
+    largest = rows.abs().amax(1, keepdim=True).clamp_min(MIN_SCALE)
     step = torch.exp2(torch.ceil(torch.log2(largest / levels)))
     holding, clipping = (_on_grid(rows, one, levels) for one in (step, step / 2))
     errors = [(one - rows).square().sum(1, keepdim=True) for one in (holding, clipping)]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, SharedResidualBlock, conv
-from scenelet.nn.init import initialise
+from scenelet.nn.init import initialize
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 
@@ -21,7 +21,7 @@ class SharedResNet(nn.Module):
 
     The stem's padding is its stride, so that 256 bands become 128, 64, 32, 16 and always split into equal
     sub-bands; the other conventions are those of CP-ResNet (Koutini et al., EUSIPCO 2019). Initial
-    weights are drawn from `generator`, see `initialise`.
+    weights are drawn from `generator`, see `initialize`.
 
     `stem_stride` is the stem's stride in frequency and time, 2 and 2 in the table; its kernel is twice that and one
     long. With longer ones the stem, which is cheap, reads finer features, and the rest costs what coarse ones would.
@@ -65,7 +65,7 @@ class SharedResNet(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, SubSpectralNorm):
                 module.layer = name
-        initialise(self, init, self.residual_additions, generator)
+        initialize(self, init, self.residual_additions, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Standardised(nn.Module):
+class StandardizedNetwork(nn.Module):
     """A network behind per-band standardisation, (x - mean) / deviation.
 
     Args:

@@ -15,7 +15,7 @@ from scenelet.errors import UsageError
 RUNNING = ("running_mean", "running_var")
 
 
-def synchronise(network: nn.Module, wanted: bool = True) -> None:
+def synchronize(network: nn.Module, wanted: bool = True) -> None:
     """Have every norm of a network take its statistics, in training, over all processes; or over its own again.
 
     Raises:
@@ -39,7 +39,7 @@ def average_running_statistics(network: nn.Module) -> None:
             values /= distributed.get_world_size()
 
 
-def joint_statistics(count: int, mean: Tensor, var: Tensor) -> tuple[int, Tensor, Tensor]:
+def sync_statistics(count: int, mean: Tensor, var: Tensor) -> tuple[int, Tensor, Tensor]:
     """Count, means and variances of the values of all processes together, from each process's own.
 
     Chan, Golub and LeVeque 1979, in float64, and in the order of the processes: all of them get the same bits.
@@ -61,14 +61,14 @@ def joint_statistics(count: int, mean: Tensor, var: Tensor) -> tuple[int, Tensor
     return int(total), joint_mean.to(mean.dtype).view_as(mean), joint_var.to(var.dtype).view_as(var)
 
 
-def joint_sums(sums: Tensor) -> Tensor:
+def sync_sums(sums: Tensor) -> Tensor:
     """The sum over the processes, as a new tensor."""
     total = sums.clone()
     distributed.all_reduce(total)
     return total
 
 
-class _JointNorm(torch.autograd.Function):
+class _SyncNorm(torch.autograd.Function):
     """Normalisation by the statistics of all processes.
 
     What the processes exchange is what `fused.norm_add_relu` exchanges: one may be without a compiler.
@@ -88,7 +88,7 @@ class _JointNorm(torch.autograd.Function):
         bands = _bands(x, running_mean)
         count = bands.numel() // running_mean.numel()
         var, mean = (values.t() for values in torch.var_mean(bands, (0, 3, 4), correction=0))  # (S, C)
-        count, mean, var = joint_statistics(count, mean, var)
+        count, mean, var = sync_statistics(count, mean, var)
         running_mean.lerp_(mean, momentum)
         running_var.lerp_(var * (count / (count - 1)), momentum)
         rstd = torch.rsqrt(var + eps)
@@ -104,7 +104,7 @@ class _JointNorm(torch.autograd.Function):
         wide = _bands(gradient, mean)
         centred = _bands(x, mean) - _wide(mean)
         sums = torch.stack([wide.sum((0, 3, 4)).t(), (wide * centred).sum((0, 3, 4)).t()]).double()
-        total = joint_sums(sums).to(mean.dtype) / ctx.count
+        total = sync_sums(sums).to(mean.dtype) / ctx.count
         through = _wide(total[0]) + centred * _wide(rstd**2 * total[1])
         gradient_x = (_wide(rstd * weight) * (wide - through)).flatten(2, 3).to(x.dtype)
         # of this process alone, as of every other parameter: whoever averages gradients averages these
@@ -114,7 +114,7 @@ class _JointNorm(torch.autograd.Function):
         return gradient_x, None, None, gradient_weight, gradient_bias, None, None
 
 
-def joint_norm(
+def sync_norm(
     x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor, momentum: float, eps: float
 ) -> Tensor:
     """(batch, channels, frequency, time) -> the same, normalised in sub-bands over the batches of all processes.
@@ -125,7 +125,7 @@ def joint_norm(
         weight, bias: (S, channels) or (1, channels).
         momentum, eps: as `torch.nn.functional.batch_norm`.
     """
-    y: Tensor = _JointNorm.apply(x, running_mean, running_var, weight, bias, momentum, eps)  # type: ignore[no-untyped-call]
+    y: Tensor = _SyncNorm.apply(x, running_mean, running_var, weight, bias, momentum, eps)  # type: ignore[no-untyped-call]
     return y
 
 

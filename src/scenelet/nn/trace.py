@@ -16,12 +16,12 @@ from scenelet.model.ops import Linear as LinearNode
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
 from scenelet.nn.dropout import Dropout
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 
 Arrays = dict[str, NDArray[np.float32]]
 
 
-def trace(network: Standardised) -> tuple[tuple[Node, ...], Arrays]:
+def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
     """Nodes from "log_mel" to "probabilities", and the arrays they name.
 
     Norms become one scale and shift per channel and sub-band: scale = weight / sqrt(var + eps),

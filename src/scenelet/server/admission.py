@@ -8,15 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scenelet.errors import UsageError
-from scenelet.server.limits import RETRY_SECONDS, Limits, answer, length, refuse
+from scenelet.server.limits import RETRY_SECONDS, ServerLimits, content_length, error_response, refuse_request
 
 BODY_RATE = 20_000.0  # bytes a second that a request's body comes at, or its client is slow
 STREAM_RATE = 1_000.0  # of a live stream: half of what its slowest format takes
-FULL_PATIENCE = 5.0  # seconds of it, when others wait for a place
+FULL_TIMEOUT_SECONDS = 5.0  # seconds of it, when others wait for a place
 AGAIN = {"Retry-After": str(RETRY_SECONDS)}
 
 
-class Guest:
+class TrackedRequest:
     """A request or a live stream, and for how long its client has kept the service waiting.
 
     Args:
@@ -26,8 +26,8 @@ class Guest:
         late: the exception for one who is behind by more.
     """
 
-    def __init__(self, receive: Receive, patience: float, rate: float, late: Callable[[str], Exception]) -> None:
-        self._receive, self._patience, self._rate, self._late = receive, patience, rate, late
+    def __init__(self, receive: Receive, timeout_seconds: float, rate: float, late: Callable[[str], Exception]) -> None:
+        self._receive, self._patience, self._rate, self._late = receive, timeout_seconds, rate, late
         self._behind = 0.0
         self._waiting: asyncio.Timeout | None = None
         self._since = 0.0
@@ -81,13 +81,13 @@ class Guest:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
 
-class Gate:
+class AdmissionControl:
     """ASGI middleware: bounds how many requests with a body and live streams there are at once, and their bytes."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: ServerLimits) -> None:
         self.app, self.limits = app, limits
-        self._inside: set[Guest] = set()
-        self._leaving: set[Guest] = set()
+        self._inside: set[TrackedRequest] = set()
+        self._leaving: set[TrackedRequest] = set()
 
     @property
     def under_way(self) -> int:
@@ -102,14 +102,14 @@ class Gate:
             return
         if self.under_way - len(self._leaving) >= self.limits.clients and not self._made_room():
             detail = f"{self.limits.clients} requests are under way, which is this service's limit; try again soon"
-            await refuse(answer(429, detail, AGAIN), scope, receive, send, self.limits.max_body)
+            await refuse_request(error_response(429, detail, AGAIN), scope, receive, send, self.limits.max_body)
             return
-        if scope["type"] == "http" and length(scope) > self.limits.max_body:
-            await refuse(answer(413, self._too_large()), scope, receive, send, 2 * self.limits.max_body)
+        if scope["type"] == "http" and content_length(scope) > self.limits.max_body:
+            await refuse_request(error_response(413, self._too_large()), scope, receive, send, 2 * self.limits.max_body)
             return
         web = scope["type"] == "http"
         rate, late = (BODY_RATE, _timed_out) if web else (STREAM_RATE, UsageError)
-        guest = Guest(receive, self.limits.patience, rate, late)
+        guest = TrackedRequest(receive, self.limits.timeout_seconds, rate, late)
         self._inside.add(guest)
         try:
             await self.app(scope, self._bounded(guest) if web else guest.receive, send)
@@ -121,13 +121,13 @@ class Gate:
         """Send the one away who keeps the service waiting longest, if anyone does."""
         waited_for = (guest for guest in self._inside - self._leaving if guest.keeps_waiting)
         slowest = max(waited_for, key=lambda guest: guest.behind, default=None)
-        if slowest is None or slowest.behind < min(FULL_PATIENCE, self.limits.patience):
+        if slowest is None or slowest.behind < min(FULL_TIMEOUT_SECONDS, self.limits.timeout_seconds):
             return False
         self._leaving.add(slowest)
         slowest.send_away()
         return True
 
-    def _bounded(self, guest: Guest) -> Receive:
+    def _bounded(self, guest: TrackedRequest) -> Receive:
         """Messages of a body, until it is larger than what is taken: its length need not be in its head, or true."""
 
         async def bounded() -> Message:

@@ -13,10 +13,10 @@ from scenelet import __version__
 from scenelet.inference.classifier import Classifier
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
-from scenelet.server.admission import Gate
-from scenelet.server.auth import POLICY, Access, Callers
-from scenelet.server.limits import Limits
-from scenelet.server.prediction import Turns, answers
+from scenelet.server.admission import AdmissionControl
+from scenelet.server.auth import POLICY, Access, AccessPolicy
+from scenelet.server.limits import ServerLimits
+from scenelet.server.prediction import FairScheduler, predict_uploads
 from scenelet.server.schemas import Answers, Health, Model, Refusal
 from scenelet.server.uploads import uploads
 from scenelet.server.websocket import stream
@@ -57,9 +57,9 @@ whole frames (`s16`, `s24`, `s32` or `f32`, little-endian, the channels in turn)
 def create_app(
     classifier: Classifier,
     name: str,
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
     disk_bytes: int = 0,
-    allowed: Callers | None = None,
+    allowed: AccessPolicy | None = None,
 ) -> FastAPI:
     """The service, to be run by `scenelet.server.run`; in one process, whose threads share the work.
 
@@ -72,8 +72,8 @@ def create_app(
         allowed: whom it answers; None: who calls it `localhost` or by an address in numbers.
         disk_bytes: of the model's file, for `/model`.
     """
-    bounds = limits or Limits()
-    turns = Turns(classifier.threads)
+    bounds = limits or ServerLimits()
+    turns = FairScheduler(classifier.threads)
     about = _about(classifier, name, bounds, disk_bytes)
     page = pages.render("scenelet.server", "page.html", model=about.model_dump(), name=name)
 
@@ -89,8 +89,8 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.add_middleware(Gate, limits=bounds)
-    app.add_middleware(Access, allowed=allowed or Callers(), limits=bounds)  # in front of the gate
+    app.add_middleware(AdmissionControl, limits=bounds)
+    app.add_middleware(Access, allowed=allowed or AccessPolicy(), limits=bounds)  # in front of the gate
 
     @app.get("/", include_in_schema=False)
     async def home(request: Request) -> HTMLResponse:
@@ -126,7 +126,7 @@ def create_app(
         A recording that cannot be read has an `error` in its place, beside the others' answers.
         """
         files = await uploads(request, bounds)
-        results = await answers(classifier, turns, files, bounds.max_seconds, picture, request.is_disconnected)
+        results = await predict_uploads(classifier, turns, files, bounds.max_seconds, picture, request.is_disconnected)
         status = 200 if any("error" not in result for result in results) else 422
         return JSONResponse({"model": name, "results": results}, status)
 
@@ -137,7 +137,7 @@ def create_app(
     return app
 
 
-def _about(classifier: Classifier, name: str, limits: Limits, disk_bytes: int) -> Model:
+def _about(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: int) -> Model:
     model = classifier.model
     return Model(
         name=name,
@@ -146,7 +146,7 @@ def _about(classifier: Classifier, name: str, limits: Limits, disk_bytes: int) -
         sample_rate=model.features.sample_rate,
         channels=model.features.channels,
         fmax_hz=model.features.top_hz,
-        unsure_below=classifier.unsure_below,
+        threshold=classifier.threshold,
         bytes=sizes(model, disk_bytes),
         parameters=model.counts.parameters,
         macs=macs(model.nodes, model.array_shapes, model.input_shape),

@@ -12,11 +12,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scenelet.errors import UsageError, printable
-from scenelet.server.limits import Limits, answer, read, refuse
+from scenelet.errors import UsageError, escape_unprintable
+from scenelet.server.limits import ServerLimits, error_response, read_body, refuse_request
 from scenelet.utils import html as pages
 
-LEAST_TOKEN = 16  # characters
+MIN_TOKEN_CHARACTERS = 16  # characters
 LOGIN_BYTES = 4096
 OPEN = ("http", "GET", "/health")  # a watchdog needs no secret, and need not know the name
 COOKIE = "scenelet"
@@ -30,7 +30,7 @@ POLICY = (
 
 
 @dataclass(frozen=True)
-class Callers:
+class AccessPolicy:
     """Whom a service answers.
 
     Attributes:
@@ -42,7 +42,7 @@ class Callers:
     token: str | None = None
 
 
-def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) -> Callers:
+def access_policy(host: str, allowed: Iterable[str] = (), token: str | None = None) -> AccessPolicy:
     """Whom a service that listens at `host` answers.
 
     A page's own name can be pointed at this machine (DNS rebinding), and would then be taken for the service's page. So
@@ -57,27 +57,27 @@ def callers(host: str, allowed: Iterable[str] = (), token: str | None = None) ->
     Raises:
         UsageError: a token that can be guessed, or that no header can carry; a name that is none.
     """
-    if token is not None and not re.fullmatch(rf"[!-~]{{{LEAST_TOKEN},}}", token):
+    if token is not None and not re.fullmatch(rf"[!-~]{{{MIN_TOKEN_CHARACTERS},}}", token):
         raise UsageError(
-            f"the token: give at least {LEAST_TOKEN} signs, of those that a header can carry: ASCII letters, digits and"
+            f"the token: give at least {MIN_TOKEN_CHARACTERS} signs, of those that a header can carry: ASCII letters, digits and"
             " punctuation, without spaces"
         )
     names = {name.lower() for name in allowed}
     for name in sorted(names):
         if not re.fullmatch(r"[a-z0-9._-]+", name) and not _is_address(name):
             raise UsageError(
-                f"--allow-host {printable(name)}: nobody can ask for it by that; give a name alone, as in"
+                f"--allow-host {escape_unprintable(name)}: nobody can ask for it by that; give a name alone, as in"
                 " --allow-host example.org, without http://, port or path"
             )
     if not names and not _is_local(host):
-        return Callers(None, token)
-    return Callers(frozenset(names | {host.lower()}), token)
+        return AccessPolicy(None, token)
+    return AccessPolicy(frozenset(names | {host.lower()}), token)
 
 
 class Access:
     """ASGI middleware: refuses requests to another name, from another's page, or without the token."""
 
-    def __init__(self, app: ASGIApp, allowed: Callers, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, allowed: AccessPolicy, limits: ServerLimits) -> None:
         self.app, self.names, self.drained = app, allowed.names, limits.max_body
         self._token = None if allowed.token is None else allowed.token.encode()
         # what the browser keeps is not the token itself
@@ -89,14 +89,14 @@ class Access:
         if scope["type"] == "lifespan" or asked == OPEN:
             await self.app(scope, receive, send)
         elif detail := self._misled(scope):
-            await refuse(answer(403, detail), scope, receive, send, self.drained)
+            await refuse_request(error_response(403, detail), scope, receive, send, self.drained)
         elif self._token is None or self._has_token(scope):
             await self.app(scope, receive, send)
         elif asked == ("http", "POST", "/token"):
-            sent = await read(receive, LOGIN_BYTES, kept=LOGIN_BYTES)
+            sent = await read_body(receive, LOGIN_BYTES, kept=LOGIN_BYTES)
             await self._log_in(sent, scope)(scope, receive, send)
         else:
-            await refuse(_asks_for_token(scope), scope, receive, send, self.drained)
+            await refuse_request(_asks_for_token(scope), scope, receive, send, self.drained)
 
     def _misled(self, scope: Scope) -> str | None:
         """What is wrong with the name it was called by, or with the page that calls."""
@@ -105,7 +105,7 @@ class Access:
         if not name:
             return "the request does not say whom it is for: send one header 'Host'"
         if self.names is not None and name not in self.names and not _is_address(name):
-            shown = printable(name)[:100]
+            shown = escape_unprintable(name)[:100]
             return f"this service is not known as {shown}; if it should be, start it with --allow-host {shown}"
         origin = _header(scope, b"origin")
         if origin is not None and _origin(origin.lower()) != hosts[0]:
@@ -139,7 +139,7 @@ def _asks_for_token(scope: Scope) -> Response:
     """A page for people, a sentence for programs."""
     if scope["type"] == "http" and scope["method"] == "GET" and "text/html" in (_header(scope, b"accept") or ""):
         return _login_page("")
-    return answer(401, WANTS_TOKEN, {"WWW-Authenticate": "Bearer"})
+    return error_response(401, WANTS_TOKEN, {"WWW-Authenticate": "Bearer"})
 
 
 def _login_page(fault: str) -> Response:

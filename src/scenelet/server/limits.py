@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 DRAIN_SECONDS = 10.0
 RETRY_SECONDS = 1
-MOST_BODIES = 4  # largest bodies whose bytes may be in memory at once
+MAX_BODIES = 4  # largest bodies whose bytes may be in memory at once
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """Bounds of a service, each with its answer when it is reached.
 
     Attributes:
@@ -28,23 +28,23 @@ class Limits:
     max_seconds: float = 600.0
     clients: int = 64
     max_files: int = 100
-    patience: float = 30.0
+    timeout_seconds: float = 30.0
 
     @property
     def max_held(self) -> int:
         """Bytes of all bodies under way; 429."""
-        return MOST_BODIES * self.max_body
+        return MAX_BODIES * self.max_body
 
 
-def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def error_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A refusal, in the form that all of them have: `{"detail": ...}`."""
     return JSONResponse({"detail": detail}, status, dict(headers or {}))
 
 
-async def refuse(refusal: Response, scope: Scope, receive: Receive, send: Send, drained: int) -> None:
+async def refuse_request(refusal: Response, scope: Scope, receive: Receive, send: Send, drained: int) -> None:
     """Refuse; a body of so many bytes at most is read first: a client that still sends would not see the answer."""
-    if scope["type"] == "http" and length(scope) <= drained:
-        await read(receive, drained)
+    if scope["type"] == "http" and content_length(scope) <= drained:
+        await read_body(receive, drained)
     elif scope["type"] == "websocket":
         await receive()  # the connect message; Starlette's response then sends what denies it
         if "websocket.http.response" not in scope.get("extensions", {}):
@@ -53,7 +53,7 @@ async def refuse(refusal: Response, scope: Scope, receive: Receive, send: Send, 
     await refusal(scope, receive, send)
 
 
-async def read(receive: Receive, at_most: int, kept: int = 0) -> bytes:
+async def read_body(receive: Receive, at_most: int, kept: int = 0) -> bytes:
     """Read a body, or as much of it as comes within bounds of bytes and time; gives the first `kept` bytes."""
     start, got, more = b"", 0, True
     try:
@@ -69,7 +69,7 @@ async def read(receive: Receive, at_most: int, kept: int = 0) -> bytes:
     return start
 
 
-def length(scope: Scope) -> int:
+def content_length(scope: Scope) -> int:
     """What the head says of the body's length; 0 where it says nothing."""
     value = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     return int(value) if value.isdigit() else 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from scenelet.audio.io import UNKNOWN_FRAMES, info
 from scenelet.audio.log_mel import levels, shown_range
-from scenelet.audio.windows import file_windows
+from scenelet.audio.windows import windows_of_file
 from scenelet.errors import AudioError
 from scenelet.inference.classifier import Classifier, Probabilities, mean_probabilities
 from scenelet.server.uploads import Upload
@@ -22,10 +22,10 @@ Result = TypeVar("Result")
 
 HEADERS = 4  # of recordings in a turn
 WINDOWS = 2  # of a recording in a turn
-MOST_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
+MAX_SAMPLE_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
 
 
-class Turns:
+class FairScheduler:
     """The threads of a service, of which whoever waits longest has the next; each turn is short.
 
     Args:
@@ -53,9 +53,9 @@ class Turns:
         self._pool.shutdown(cancel_futures=True)
 
 
-async def answers(
+async def predict_uploads(
     classifier: Classifier,
-    turns: Turns,
+    turns: FairScheduler,
     files: Sequence[Upload],
     max_seconds: float,
     picture: bool,
@@ -116,7 +116,7 @@ async def answers(
 def _rows(classifier: Classifier, file: Upload, max_seconds: float) -> Iterator[Probabilities]:
     """The probabilities of each window, as `Classifier.predict` finds them."""
     features, window = classifier.model.features, classifier.model.window
-    for cut in file_windows(file, features.sample_rate, features.channels, window, 1, max_seconds):
+    for cut in windows_of_file(file, features.sample_rate, features.channels, window, 1, max_seconds):
         yield classifier.predict_window(cut, alone=True)
 
 
@@ -132,7 +132,7 @@ def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str
         except AudioError as error:
             yield str(error)
             continue
-        weight = max(1.0, head.sample_rate / MOST_RATE)
+        weight = max(1.0, head.sample_rate / MAX_SAMPLE_RATE)
         endless = head.frames >= UNKNOWN_FRAMES
         takes = left if endless else min(head.seconds * weight, max_seconds)
         if left <= 0 or takes > left:
@@ -148,7 +148,7 @@ def _answer(classifier: Classifier, windows: Probabilities) -> dict[str, Any]:
     top = int(mean.argmax())
     return {
         "label": classifier.labels[top],
-        "unsure": float(mean[top]) < classifier.unsure_below,
+        "unsure": float(mean[top]) < classifier.threshold,
         "probabilities": dict(zip(classifier.labels, mean.tolist(), strict=True)),
         "windows": len(windows),
         "window_probabilities": windows.tolist(),

@@ -21,7 +21,7 @@ NOTHING_KEPT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # the sy
 TICK = 1.0  # seconds between two looks at a connection
 
 
-class Door:
+class ConnectionTable:
     """Who is connected; where too many are, who has been longest without a request goes.
 
     Args:
@@ -30,15 +30,15 @@ class Door:
         body_bytes: that a request may take on the wire.
     """
 
-    def __init__(self, most: int, patience: float, body_bytes: int) -> None:
-        self.most, self.patience, self.body_bytes = most, patience, body_bytes
+    def __init__(self, most: int, timeout_seconds: float, body_bytes: int) -> None:
+        self.most, self.timeout_seconds, self.body_bytes = most, timeout_seconds, body_bytes
         self.waiting: dict[_Http, None] = {}
 
 
 class _Watched(asyncio.Protocol):
     """What HTTP and WebSockets share: a client that does not read is cut off."""
 
-    door: Door
+    door: ConnectionTable
     transport: asyncio.Transport
 
     def watch(self) -> None:
@@ -54,7 +54,7 @@ class _Watched(asyncio.Protocol):
             self._stuck = None
         elif self._stuck is None:
             self._stuck = now
-        elif now - self._stuck > self.door.patience:
+        elif now - self._stuck > self.door.timeout_seconds:
             self.cut()
         self.look(now)
         self._tick = self._clock().call_later(TICK, self._look)
@@ -218,7 +218,7 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def behind(door: Door) -> tuple[type[_Http], type[_Socket]]:
+def protocol_classes(door: ConnectionTable) -> tuple[type[_Http], type[_Socket]]:
     """The two protocols of a service, whose connections share a door."""
     shared: dict[str, Any] = {"door": door}
     return type("Http", (_Http,), shared), type("Socket", (_Socket,), shared)

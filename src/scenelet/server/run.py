@@ -10,9 +10,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from scenelet.errors import UsageError, printable
-from scenelet.server.limits import Limits
-from scenelet.server.protocols import Door, behind
+from scenelet.errors import UsageError, escape_unprintable
+from scenelet.server.limits import ServerLimits
+from scenelet.server.protocols import ConnectionTable, protocol_classes
 from scenelet.utils.process import open_files
 
 GRACE_SECONDS = 5
@@ -24,7 +24,7 @@ CHATTY = ("uvicorn", "asyncio", "python_multipart")
 EXPECTED = ("Cancel %s running task(s)", "ASGI callable returned without completing")
 
 
-def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None], limits: Limits | None = None) -> None:
+def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None], limits: ServerLimits | None = None) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
@@ -47,12 +47,14 @@ def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None], limi
         taken.close()
 
 
-def server(app: FastAPI, limits: Limits | None = None) -> uvicorn.Server:
+def server(app: FastAPI, limits: ServerLimits | None = None) -> uvicorn.Server:
     """What speaks HTTP for the application, within the same limits."""
-    bounds = limits or Limits()
+    bounds = limits or ServerLimits()
     most = bounds.clients + SPARE
-    door = Door(min(most, max(1, open_files(most + OTHER_FILES) - OTHER_FILES)), bounds.patience, 2 * bounds.max_body)
-    http, ws = behind(door)
+    door = ConnectionTable(
+        min(most, max(1, open_files(most + OTHER_FILES) - OTHER_FILES)), bounds.timeout_seconds, 2 * bounds.max_body
+    )
+    http, ws = protocol_classes(door)
     settings = uvicorn.Config(
         app,
         loop="asyncio",  # uvloop accepts one connection a round, which many clients that come and go make a long wait
@@ -72,7 +74,7 @@ class _Plain(logging.Formatter):
     """What is logged, without what could move a terminal's cursor."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(printable, super().format(record).split("\n")))
+        return "\n".join(map(escape_unprintable, super().format(record).split("\n")))
 
 
 class _OwnFaults(logging.Filter):

@@ -53,7 +53,7 @@ class Model(BaseModel):
     sample_rate: int = Field(description="Hz that it hears; recordings of any rate are taken")
     channels: str
     fmax_hz: float
-    unsure_below: float
+    threshold: float
     bytes: dict[str, int]
     parameters: int
     macs: int

@@ -6,11 +6,11 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from scenelet.errors import printable
-from scenelet.server.limits import Limits
+from scenelet.errors import escape_unprintable
+from scenelet.server.limits import ServerLimits
 
-LONGEST_NAME = 255  # characters
-MOST_FIELDS = 10  # beside the recordings
+MAX_NAME_CHARACTERS = 255  # characters
+MAX_FIELDS = 10  # beside the recordings
 
 
 class Upload(io.BytesIO):
@@ -33,7 +33,7 @@ class _InMemory(MultiPartParser):
         super().__setattr__(name, "utf-8" if name == "_charset" else value)
 
 
-async def uploads(request: Request, limits: Limits) -> list[Upload]:
+async def uploads(request: Request, limits: ServerLimits) -> list[Upload]:
     """Every file of the request, whatever its field is called.
 
     Raises:
@@ -41,7 +41,7 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HTTPException(415, "send recordings as multipart/form-data: curl -F files=@street.wav")
-    parser = _InMemory(request.headers, request.stream(), max_files=limits.max_files, max_fields=MOST_FIELDS)
+    parser = _InMemory(request.headers, request.stream(), max_files=limits.max_files, max_fields=MAX_FIELDS)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -51,7 +51,9 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
     found = []
     for _, part in form.multi_items():
         if not isinstance(part, str):
-            found.append(Upload(printable(part.filename or "recording")[:LONGEST_NAME], await part.read()))
+            found.append(
+                Upload(escape_unprintable(part.filename or "recording")[:MAX_NAME_CHARACTERS], await part.read())
+            )
             await part.close()
     if not found:
         raise HTTPException(400, "the request holds no recording; send at least one as a file: -F files=@street.wav")

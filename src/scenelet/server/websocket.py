@@ -7,19 +7,19 @@ from typing import Any, get_args
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from scenelet.audio.io import Samples
-from scenelet.audio.pcm import PcmFormat, SampleFormat, decode
-from scenelet.audio.windows import SAMPLE_RATES
+from scenelet.audio.pcm import PcmFormat, SampleFormat, decode_pcm
+from scenelet.audio.windows import SAMPLE_RATE_RANGE
 from scenelet.errors import SceneletError, UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.stream import Decider, Moment, Stream
-from scenelet.server.prediction import Turns
+from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction
+from scenelet.server.prediction import FairScheduler
 
-MOST_DIGITS = 20  # of a whole number in the address
+MAX_DIGITS = 20  # of a whole number in the address
 POLICY, NORMAL = 1008, 1000
 """WebSocket close codes."""
 
 
-async def stream(socket: WebSocket, classifier: Classifier, turns: Turns) -> None:
+async def stream(socket: WebSocket, classifier: Classifier, turns: FairScheduler) -> None:
     """Serve one client until it closes, sends the text "end", or sends what cannot be understood.
 
     Query: `sample_rate` in Hz, `channels` 1 or 2, `format` s16, s24, s32 or f32 (little-endian), `hop` in seconds.
@@ -37,14 +37,14 @@ async def stream(socket: WebSocket, classifier: Classifier, turns: Turns) -> Non
         pass  # the client has gone
 
 
-async def _answer(socket: WebSocket, classifier: Classifier, turns: Turns) -> None:
+async def _answer(socket: WebSocket, classifier: Classifier, turns: FairScheduler) -> None:
     pcm, hop = _query(socket)
     live = Stream(classifier, pcm.sample_rate, hop, alone=True)
-    decider = Decider(classifier.labels, classifier.unsure_below)
+    decider = PredictionSmoother(classifier.labels, classifier.threshold)
     lengths = {"window_seconds": live.window_seconds, "hop_seconds": live.hop_seconds}
     await _send(socket, "ready", labels=classifier.labels, **lengths)
 
-    async def tell(moments: Iterator[Moment]) -> None:
+    async def tell(moments: Iterator[StreamPrediction]) -> None:
         # one window at a time: others get their turn, and who has gone is noticed
         while True:
             async with turns:
@@ -59,7 +59,7 @@ async def _answer(socket: WebSocket, classifier: Classifier, turns: Turns) -> No
             return
         if message.get("bytes"):
             # little by little: at a low rate a message may hold minutes, which at the model's are many times as large
-            for part in _parts(decode(message["bytes"], pcm), pcm.sample_rate):
+            for part in _parts(decode_pcm(message["bytes"], pcm), pcm.sample_rate):
                 await tell(live.push(part))
         elif message.get("text") == "end":
             await tell(live.finish())
@@ -76,7 +76,7 @@ def _parts(samples: Samples, sample_rate: int) -> Iterator[Samples]:
         yield samples[:, start : start + sample_rate]
 
 
-def _moment(decider: Decider, moment: Moment) -> dict[str, Any]:
+def _moment(decider: PredictionSmoother, moment: StreamPrediction) -> dict[str, Any]:
     decision = decider.decide(moment)
     return {
         "seconds": moment.seconds,
@@ -98,11 +98,11 @@ def _query(socket: WebSocket) -> tuple[PcmFormat, float | None]:
     unknown = set(query) - {"sample_rate", "channels", "format", "hop"}
     if unknown:
         raise UsageError(f"{min(unknown)}: no such parameter; there are sample_rate, channels, format and hop")
-    low, high = SAMPLE_RATES
+    low, high = SAMPLE_RATE_RANGE
     rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop")
     # by length first: Python refuses to read thousands of digits, with an error of its own
-    if not rate.isdecimal() or len(rate) > MOST_DIGITS or not low <= int(rate) <= high:
-        raise UsageError(f"sample_rate={rate[:MOST_DIGITS]}: give the samples' rate, {low} to {high} Hz")
+    if not rate.isdecimal() or len(rate) > MAX_DIGITS or not low <= int(rate) <= high:
+        raise UsageError(f"sample_rate={rate[:MAX_DIGITS]}: give the samples' rate, {low} to {high} Hz")
     if channels not in ("1", "2"):
         raise UsageError(f"channels={channels}: give 1 or 2")
     form = query.get("format", "f32")

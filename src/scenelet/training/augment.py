@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scenelet.config import MixingConfig
 
-Move = Callable[[Tensor, np.random.Generator], Tensor]
+Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
 
 FILTER_KNOTS = (3, 7)  # at least, and below: how many points a random filter's curve goes through
 
@@ -74,7 +74,7 @@ class FrequencyShift:
 
 
 @dataclass(frozen=True)
-class Gain:
+class RandomGain:
     """Add a gain drawn from [-db, db] to every band."""
 
     db: float
@@ -85,7 +85,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Filter:
+class FilterAugment:
     """Add a curve over frequency: gains from [-db, db] at a few random bands, straight lines between them.
 
     As in FilterAugment (Nam, Kim and Park 2022), its linear type: other microphones, other rooms.
@@ -105,7 +105,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Mask:
+class SpecAugmentMask:
     """Put the sample's mean in place of up to `widest` neighbouring bands (axis 2) or frames (axis 3).
 
     As in SpecAugment (Park et al. 2019); the width is drawn from 0 to `widest`, then the place.
@@ -125,17 +125,17 @@ class Mask:
         return torch.where(masked, x.mean((1, 2, 3), keepdim=True), x)
 
 
-def build_moves(config: MixingConfig) -> list[Move]:
+def build_augmentations(config: MixingConfig) -> list[Augmentation]:
     """The moves that the settings describe, in the order in which they are made."""
-    chosen: list[tuple[float, Move]] = [
+    chosen: list[tuple[float, Augmentation]] = [
         (config.time_roll, TimeRoll(config.time_roll)),
         (config.time_stretch, TimeStretch(config.time_stretch)),
         (config.crop, Crop(config.crop)),
         (config.frequency_shift, FrequencyShift(config.frequency_shift)),
-        (config.gain_db, Gain(config.gain_db)),
-        (config.filter_db, Filter(config.filter_db)),
-        (config.frequency_mask, Mask(2, config.frequency_mask)),
-        (config.time_mask, Mask(3, config.time_mask)),
+        (config.gain_db, RandomGain(config.gain_db)),
+        (config.filter_db, FilterAugment(config.filter_db)),
+        (config.frequency_mask, SpecAugmentMask(2, config.frequency_mask)),
+        (config.time_mask, SpecAugmentMask(3, config.time_mask)),
     ]
     return [move for amount, move in chosen if amount]
 

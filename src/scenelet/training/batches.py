@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.inference.classifier import mean_probabilities
-from scenelet.training.augment import Move
+from scenelet.training.augment import Augmentation
 from scenelet.training.mixing import Mixer
-from scenelet.training.ranks import ALONE, Place
+from scenelet.training.ranks import SINGLE, Rank
 
 EVALUATION_BATCH = 32
 
 
 @dataclass(frozen=True)
-class ClipSet:
+class LabelledFeatures:
     """Features of some clips with their classes.
 
     Attributes:
@@ -44,8 +44,8 @@ class ClipSet:
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
     """(clips,) index of each clip's label in `labels`."""
-    place = {label: index for index, label in enumerate(labels)}
-    return np.array([place[clip.label] for clip in clips], np.int64)
+    rank = {label: index for index, label in enumerate(labels)}
+    return np.array([rank[clip.label] for clip in clips], np.int64)
 
 
 class EpochBatches:
@@ -61,20 +61,20 @@ class EpochBatches:
 
     def __init__(
         self,
-        clips: ClipSet,
+        clips: LabelledFeatures,
         batch_size: int,
-        moves: Iterable[Move],
+        moves: Iterable[Augmentation],
         mixer: Mixer,
         seed: int,
         epoch: int,
-        place: Place = ALONE,
+        rank: Rank = SINGLE,
     ) -> None:
         self.clips, self.batch_size, self.moves, self.mixer = clips, batch_size, tuple(moves), mixer
-        self.seed, self.epoch, self.place = seed, epoch, place
+        self.seed, self.epoch, self.rank = seed, epoch, rank
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
-        return full + (rest >= max(2, self.place.world_size))
+        return full + (rest >= max(2, self.rank.world_size))
 
     def weight(self, index: int) -> float:
         """What the mean loss over this device's share of batch `index` counts: n_share devices / n_batch.
@@ -82,12 +82,12 @@ class EpochBatches:
         The mean over the devices of the losses, so weighted, is the mean over the batch, also where shares differ.
         """
         whole = min(self.batch_size, len(self.clips) - index * self.batch_size)
-        share = self.place.share(whole)
-        return float((share.stop - share.start) * self.place.world_size / whole)
+        share = self.rank.share(whole)
+        return float((share.stop - share.start) * self.rank.world_size / whole)
 
     def dropout_seed(self) -> int:
         """For the network's dropout in this epoch; drawn apart from what the batches draw, another on each device."""
-        own = [self.place.rank] if self.place.follows else []
+        own = [self.rank.rank] if self.rank.is_worker else []
         return int(np.random.default_rng([self.seed, self.epoch, 1, *own]).integers(1 << 31))
 
     def names(self, index: int) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class EpochBatches:
             for move in self.moves:
                 x = move(x, rng)
             x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
-            share = self.place.share(len(x))
+            share = self.rank.share(len(x))
             yield x[share], y[share]
 
 

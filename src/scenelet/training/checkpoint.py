@@ -16,7 +16,7 @@ NEEDED = {"epoch", "global_step", "state_dict", "loops", "optimizer_states", "lr
 MEND = "delete it and go on with --resume, or train again"
 
 
-def read_stored(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The dictionary that a file holds. Nothing in it is executed, and it takes no more memory than the file has bytes.
 
     Raises:
@@ -41,7 +41,7 @@ def read_stored(path: Path) -> dict[str, Any]:
     return found
 
 
-def require_state(path: Path, state: Any, expected: Mapping[str, Tensor]) -> None:
+def check_state_dict(path: Path, state: Any, expected: Mapping[str, Tensor]) -> None:
     """Check that the weights that a file holds are such as a network has: their names, shapes, types, and finite.
 
     Raises:
@@ -59,17 +59,17 @@ def require_state(path: Path, state: Any, expected: Mapping[str, Tensor]) -> Non
             raise RunError(f"{path}: its {name} holds numbers that are not finite; {MEND}")
 
 
-def require_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
+def check_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
     """Check a checkpoint before it is gone on with: its weights, and the notes of its epochs.
 
     Raises:
-        RunError: as `read_stored` and `require_state`.
+        RunError: as `read_checkpoint` and `check_state_dict`.
     """
-    found = read_stored(path)
+    found = read_checkpoint(path)
     missing = NEEDED - found.keys()
     if missing:  # Lightning would go on without some of them, and end elsewhere
         raise RunError(f"{path}: damaged (it has no {min(missing)}); {MEND}")
-    require_state(path, found["state_dict"], expected)
+    check_state_dict(path, found["state_dict"], expected)
     history = found["history"]
     rows = history if isinstance(history, list) and history else [None]
     for row in rows:

@@ -12,13 +12,15 @@ from scenelet.data.audit.findings import Finding
 from scenelet.data.load import load_table
 from scenelet.data.splits import Split
 from scenelet.training.run_record import DataRecord
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 from scenelet.utils.files import replace_file
 
 SHOWN = 3
 
 
-def warn_of_data(out: Path, source: DataRecord, split: Split, window_seconds: float, cache_dir: Path | None) -> None:
+def print_data_warnings(
+    out: Path, source: DataRecord, split: Split, window_seconds: float, cache_dir: Path | None
+) -> None:
     """Say what `scenelet check` finds, and write it to `warnings.json`; nothing of it stops a training.
 
     What was measured by `scenelet check`, or for another run, is not measured again. A run that has been warned is not
@@ -30,11 +32,11 @@ def warn_of_data(out: Path, source: DataRecord, split: Split, window_seconds: fl
     table = load_table(Path(source.path), audio_dir, source.three_classes)
     findings = audit(table, window_seconds, split, held_out=True, again=False, cache_dir=cache_dir)
     replace_file(out / WARNINGS, json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
-    for line in summary(findings, source.path):
-        say(line)
+    for line in warning_lines(findings, source.path):
+        print_message(line)
 
 
-def summary(findings: Sequence[Finding], data: str) -> list[str]:
+def warning_lines(findings: Sequence[Finding], data: str) -> list[str]:
     """The kinds with their counts, and the first few sentences; nothing where nothing was found."""
     if not findings:
         return []

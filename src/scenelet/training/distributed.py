@@ -26,17 +26,17 @@ from scenelet.config import TrainerConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.training.batches import clip_probabilities
-from scenelet.training.ranks import Place
+from scenelet.training.ranks import Rank
 
-PATIENCE = datetime.timedelta(minutes=30)
+TIMEOUT_S = datetime.timedelta(minutes=30)
 """How long a process waits for the others, who may be computing features, before it fails."""
-FAREWELL = 2.0
+WORKER_EXIT_DELAY_S = 2.0
 """Seconds that a follower leaves the first process to say what went wrong: launchers end all when one has failed."""
-LAST_WORDS = 30.0
+WORKER_SHUTDOWN_S = 30.0
 """Seconds that the first process leaves its followers to end."""
 
 
-def require_devices(trainer: TrainerConfig) -> None:
+def check_devices(trainer: TrainerConfig) -> None:
     """Check that this machine has the devices, each node by itself.
 
     Raises:
@@ -55,9 +55,9 @@ def require_devices(trainer: TrainerConfig) -> None:
         raise UsageError("trainer.devices: Apple's GPU (MPS) is one device, and cannot train with others; set it to 1")
 
 
-def lightning_options(trainer: TrainerConfig, place: Place) -> dict[str, Any]:
+def lightning_options(trainer: TrainerConfig, rank: Rank) -> dict[str, Any]:
     """What `lightning.Trainer` is told of the devices."""
-    if place.alone:
+    if rank.is_single:
         return {"devices": 1}
     on_gpu = torch.cuda.is_available()
     return {
@@ -66,47 +66,47 @@ def lightning_options(trainer: TrainerConfig, place: Place) -> dict[str, Any]:
         "num_nodes": trainer.num_nodes,
         "strategy": DDPStrategy(
             process_group_backend="nccl" if on_gpu else "gloo",
-            timeout=PATIENCE,
+            timeout=TIMEOUT_S,
             broadcast_buffers=False,
             find_unused_parameters=False,
         ),
         "use_distributed_sampler": False,
-        "plugins": [_environment(place)],
+        "plugins": [_environment(rank)],
     }
 
 
-def _environment(place: Place) -> ClusterEnvironment:
-    if place.launcher == "torchrun":
+def _environment(rank: Rank) -> ClusterEnvironment:
+    if rank.launcher == "torchrun":
         return TorchElasticEnvironment()
-    if place.launcher == "slurm":
+    if rank.launcher == "slurm":
         return SLURMEnvironment(auto_requeue=False)
     return LightningEnvironment()
 
 
 @contextlib.contextmanager
-def together(trainer: lightning.Trainer, place: Place) -> Iterator[None]:
+def process_group(trainer: lightning.Trainer, rank: Rank) -> Iterator[None]:
     """Around a training: all processes end when one fails, the first says why, and what was set is put back.
 
     Raises:
         RunError: in the first process, when another one has ended.
         SystemExit: in the others, when the training failed, with the error's exit code.
     """
-    if place.alone:
+    if rank.is_single:
         yield
         return
     before, threads = dict(os.environ), torch.get_num_threads()
     try:
         yield
     except SceneletError as error:  # all of them fail alike
-        if not place.follows:
+        if not rank.is_worker:
             raise
-        time.sleep(FAREWELL)
+        time.sleep(WORKER_EXIT_DELAY_S)
         raise SystemExit(error.exit_code) from None
     except RuntimeError as error:
         if not _is_of_the_connection(error):
             raise
-        if place.follows:
-            time.sleep(FAREWELL)
+        if rank.is_worker:
+            time.sleep(WORKER_EXIT_DELAY_S)
             raise SystemExit(1) from None
         raise RunError(
             "the process of another device has ended, or cannot be reached; see what it said, and go on with --resume"
@@ -120,7 +120,7 @@ def together(trainer: lightning.Trainer, place: Place) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class EndAtOnce(Callback):
+class ExitOnSigterm(Callback):
     """A process that is told to end does: Lightning's own handler waits for the others, who wait for this one."""
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -141,7 +141,7 @@ def _is_of_the_connection(error: RuntimeError) -> bool:
 def _end_followers(trainer: lightning.Trainer) -> None:
     """Wait for the processes that this one started, and end those that do not end by themselves."""
     processes: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
-    until = time.monotonic() + LAST_WORDS
+    until = time.monotonic() + WORKER_SHUTDOWN_S
     for process in processes:
         try:
             process.wait(max(0.1, until - time.monotonic()))
@@ -151,21 +151,21 @@ def _end_followers(trainer: lightning.Trainer) -> None:
     processes.clear()  # Lightning looks after these, and would end this process for one that failed
 
 
-def mean_over_devices(values: Tensor) -> Tensor:
+def all_reduce_mean(values: Tensor) -> Tensor:
     """The mean over all processes of each value, the same in all of them."""
     total = values.clone()
     distributed.all_reduce(total)
     return total / distributed.get_world_size()
 
 
-def shared_probabilities(network: nn.Module, features: ClipFeatures, place: Place) -> NDArray[np.float32]:
+def gather_probabilities(network: nn.Module, features: ClipFeatures, rank: Rank) -> NDArray[np.float32]:
     """(clips, classes) as `clip_probabilities`, of which each process computes its share and gets all."""
-    if place.alone:
+    if rank.is_single:
         return clip_probabilities(network, features)
-    share, own = place.share(len(features)), None
+    share, own = rank.share(len(features)), None
     if share.stop > share.start:
         some = ClipFeatures(features.values, features.first[share], features.count[share])
         own = clip_probabilities(network, some)
-    every: list[NDArray[np.float32] | None] = [None] * place.world_size
+    every: list[NDArray[np.float32] | None] = [None] * rank.world_size
     distributed.all_gather_object(every, own)
     return np.concatenate([part for part in every if part is not None])

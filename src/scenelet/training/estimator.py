@@ -1,4 +1,4 @@
-"""A scikit-learn classifier of recordings, over the same `fit` and `compress` that the command line runs."""
+"""A scikit-learn classifier of recordings, over the same `train` and `compress` that the command line runs."""
 
 import contextlib
 import os
@@ -17,15 +17,15 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
-from scenelet.config.run_folder import require_new
-from scenelet.data.write_csv import CLIPS, write_listing
+from scenelet.config.run_folder import check_folder_is_new
+from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import AudioError, UsageError
-from scenelet.export.model_card import card
+from scenelet.export.model_card import model_card
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.training.compression.compress import compress, prune_settings
-from scenelet.training.preflight import require_one_device
-from scenelet.training.train import fit
+from scenelet.training.preflight import check_one_device
+from scenelet.training.train import train
 from scenelet.utils.console import quiet
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.text import first_few
@@ -88,7 +88,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Raises:
             UsageError: settings that are none, another length of y, or fewer than two classes. It is a ValueError.
             AudioError: recordings that do not exist or cannot be read.
-            SceneletError: as `scenelet.training.train.fit` and `scenelet.training.compression.compress.compress`.
+            SceneletError: as `scenelet.training.train.train` and `scenelet.training.compression.compress.compress`.
         """
         classes, labels = _classes(y)
         paths = _paths(X)
@@ -106,10 +106,10 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         config = self._config()
         # layers draw first weights that are not used from PyTorch's own generator; the caller's draws stay as they were
         with quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
-            audio_dir = write_listing(folder, paths, labels, named)
-            fit(folder / CLIPS, folder, config, recipe=os.fspath(self.recipe), audio_dir=audio_dir, talk=self.verbose)
+            audio_dir = write_clip_csv(folder, paths, labels, named)
+            train(folder / CLIPS, folder, config, recipe=os.fspath(self.recipe), audio_dir=audio_dir, talk=self.verbose)
             compress(folder, folder / MODEL)
-            self.classifier_ = Classifier(modelfile.read(folder / MODEL))
+            self.classifier_ = Classifier(modelfile.read_model(folder / MODEL))
         self.classes_ = classes
         return self
 
@@ -117,12 +117,12 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Paths (n,) -> (n, n_classes), columns as in `classes_`, rows that sum to 1.
 
         Raises:
-            NotFittedError: before `fit`.
+            NotFittedError: before `train`.
             AudioError: a recording that cannot be read.
         """
         check_is_fitted(self, "classifier_")
         rows = []
-        for answer in self.classifier_.predict_all(_paths(X)):
+        for answer in self.classifier_.predict_many(_paths(X)):
             if isinstance(answer, AudioError):
                 raise answer
             rows.append([answer.probabilities[str(one)] for one in self.classes_])
@@ -138,7 +138,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Write the model as `NAME.scn`, and its card beside it as `NAME.md`; `scenelet.load` reads the model.
 
         Raises:
-            NotFittedError: before `fit`.
+            NotFittedError: before `train`.
             UsageError: another ending.
             OutputError: they cannot be written.
         """
@@ -147,8 +147,8 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if out.suffix != ".scn":
             raise UsageError(f"{out}: a model file's name ends in .scn")
         make_folder(out.parent)
-        file = modelfile.encode(model)
-        replace_files({out: file, out.with_suffix(".md"): card(model, out.stem, len(file))})
+        file = modelfile.encode_model(model)
+        replace_files({out: file, out.with_suffix(".md"): model_card(model, out.stem, len(file))})
 
     def __sklearn_tags__(self) -> Tags:
         """Of scikit-learn: what goes in are texts, one a recording, and not a table of numbers."""
@@ -168,7 +168,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 raise UsageError("random_state and settings['seed'] both say the seed; leave one out")
             settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else state
         config = load_recipe(os.fspath(self.recipe), settings)
-        require_one_device(config, "SceneClassifier")
+        check_one_device(config, "SceneClassifier")
         prune = prune_settings(config.prune, self.sparsity, self.budget, self.dtype)
         return config.model_copy(update={"prune": prune})
 
@@ -180,7 +180,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 yield Path(folder)
             return
         run = Path(self.run)
-        require_new(run, "choose another run, or None to keep none")
+        check_folder_is_new(run, "choose another run, or None to keep none")
         make_folder(run)
         yield run
 

@@ -16,12 +16,12 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from scenelet.config import TrainerConfig
 from scenelet.errors import RunError, SceneletError
 from scenelet.nn import cpp_build as compiled
-from scenelet.nn.sync_norm import synchronise
+from scenelet.nn.sync_norm import synchronize
 from scenelet.training import divergence
-from scenelet.training.checkpoint import MEND, read_stored, require_checkpoint
-from scenelet.training.distributed import EndAtOnce, lightning_options, require_devices, together
+from scenelet.training.checkpoint import MEND, check_checkpoint, read_checkpoint
+from scenelet.training.distributed import ExitOnSigterm, check_devices, lightning_options, process_group
 from scenelet.training.module import SceneModule
-from scenelet.utils.console import NowAndThen, progress_bar, say
+from scenelet.utils.console import RateLimiter, print_message, progress_bar
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.process import keep_freed_memory
 
@@ -32,7 +32,7 @@ BEST = "best.ckpt"
 ONE_DEVICE = TrainerConfig()
 
 
-def train(
+def run_trainer(
     module: SceneModule,
     precision: Precision,
     folder: Path | None = None,
@@ -52,7 +52,7 @@ def train(
         select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
         description: shown beside the progress bar.
         talk: say a line an epoch where there is no terminal for the bar, and not only one now and then.
-        trainer: how many devices; `module.place` says which of their processes this one is. The first one of a
+        trainer: how many devices; `module.rank` says which of their processes this one is. The first one of a
             machine starts its own command again for its other devices, and all of them come here.
 
     Raises:
@@ -60,27 +60,27 @@ def train(
             before the others.
         SystemExit: in a process that follows, when training failed.
     """
-    place = module.place
-    require_devices(trainer)
+    rank = module.rank
+    check_devices(trainer)
     keep_freed_memory()
     if talk and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
-        say("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
-    callbacks: list[Callback] = [] if place.alone else [EndAtOnce()]
-    callbacks += [] if place.follows else [_Progress(description, talk)]
+        print_message("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
+    callbacks: list[Callback] = [] if rank.is_single else [ExitOnSigterm()]
+    callbacks += [] if rank.is_worker else [_Progress(description, talk)]
     begun = _Begun()
     callbacks.append(begun)
     loggers: list[Any] = []
     last: Path | None = None
     if folder is not None:
         checkpoints = folder / CHECKPOINTS
-        if not place.follows:
+        if not rank.is_worker:
             (folder / divergence.FILE).unlink(missing_ok=True)
         if select_best:  # before "last": a run killed between the two redoes this epoch
             callbacks.append(_checkpoint(checkpoints, "best", monitor="validation_macro_accuracy", mode="max"))
         callbacks.append(_checkpoint(checkpoints, "last"))
         last = checkpoints / LAST if resume and has_checkpoint(folder) else None
         if last is not None:
-            require_checkpoint(last, module.state_dict())
+            check_checkpoint(last, module.state_dict())
         attempt = len(list((folder / LOGS).glob("csv/version_*")))
         loggers = [
             CSVLogger(folder / LOGS, "csv", attempt),
@@ -93,7 +93,7 @@ def train(
         levels = [logger.level for logger in lightnings]
         for logger in lightnings:
             logger.setLevel(logging.ERROR)
-        options = lightning_options(trainer, place)
+        options = lightning_options(trainer, rank)
         runner = lightning.Trainer(
             max_epochs=module.schedule.epochs,
             precision="bf16-mixed" if takes_bf16(precision) else "32-true",
@@ -109,29 +109,29 @@ def train(
             **options,
         )
         try:
-            synchronise(module.network, module.joint_norms and not place.alone)
-            with together(runner, place):
+            synchronize(module.network, module.sync_norms and not rank.is_single)
+            with process_group(runner, rank):
                 runner.fit(module, ckpt_path=last, weights_only=True if last else None)
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             if last is None or begun.yet or isinstance(error, SceneletError | torch.cuda.OutOfMemoryError):
                 raise
             raise RunError(f"{last}: cannot be gone on with ({error}); {MEND}") from error
         except SystemExit:  # what Lightning makes of an interrupt
-            if place.follows:
+            if rank.is_worker:
                 raise
             raise KeyboardInterrupt from None
         except divergence.DivergedError as error:
-            if folder is None or place.follows:
+            if folder is None or rank.is_worker:
                 raise
             raise RunError(f"{error} ({divergence.write(folder, error.divergence)} lists them)") from None
         finally:
-            synchronise(module.network, False)
+            synchronize(module.network, False)
             for logger, level in zip(lightnings, levels, strict=True):
                 logger.setLevel(level)
-        if folder is not None and select_best and not place.follows:
-            require_checkpoint(folder / CHECKPOINTS / BEST, module.state_dict())
-            module.load_state_dict(read_stored(folder / CHECKPOINTS / BEST)["state_dict"])
-        module.take_result()
+        if folder is not None and select_best and not rank.is_worker:
+            check_checkpoint(folder / CHECKPOINTS / BEST, module.state_dict())
+            module.load_state_dict(read_checkpoint(folder / CHECKPOINTS / BEST)["state_dict"])
+        module.use_averaged_weights()
     module.network.to("cpu").eval()
 
 
@@ -179,18 +179,18 @@ class _WholeCheckpoints(TorchCheckpointIO):
     def load_checkpoint(self, path: Any, *options: Any, **named: Any) -> dict[str, Any]:
         """What is stored; that of the best epoch names where the run lies now, or a moved one would forget it."""
         found: dict[str, Any] = super().load_checkpoint(path, *options, **named)
-        place = os.path.realpath(Path(path).parent)
+        rank = os.path.realpath(Path(path).parent)
         for state in found["callbacks"].values():
             if "best_model_path" in state:
                 for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-                    state[key] = _moved(state[key], place)
-                state["best_k_models"] = {_moved(name, place): s for name, s in state["best_k_models"].items()}
-                state["dirpath"] = place
+                    state[key] = _moved(state[key], rank)
+                state["best_k_models"] = {_moved(name, rank): s for name, s in state["best_k_models"].items()}
+                state["dirpath"] = rank
         return found
 
 
-def _moved(path: str, place: str) -> str:
-    return os.path.join(place, os.path.basename(path)) if path else path
+def _moved(path: str, rank: str) -> str:
+    return os.path.join(rank, os.path.basename(path)) if path else path
 
 
 class _Begun(Callback):
@@ -207,11 +207,11 @@ class _Progress(Callback):
 
     def __init__(self, description: str, talk: bool) -> None:
         self.bar, self.description, self.talk = progress_bar(), description, talk
-        self.lines = NowAndThen()
+        self.lines = RateLimiter()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if trainer.current_epoch and self.talk:
-            say(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
+            print_message(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         total = (trainer.max_epochs or 0) * trainer.num_training_batches
         self.task = self.bar.add_task(self.description, total=total, completed=trainer.global_step, note="")
         self.bar.start()
@@ -236,7 +236,7 @@ class _Progress(Callback):
             note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
         self.bar.update(self.task, note=note)
         if self.bar.disable and (self.talk or self.lines.due()):
-            say(f"{self.description}: {note}")
+            print_message(f"{self.description}: {note}")
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self.bar.stop()
@@ -245,4 +245,4 @@ class _Progress(Callback):
         self.bar.stop()
         if isinstance(error, KeyboardInterrupt) and self.talk:
             hint = "; --resume goes on from there" if trainer.checkpoint_callback is not None else ""
-            say(f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{hint}")
+            print_message(f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{hint}")

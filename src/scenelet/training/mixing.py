@@ -110,7 +110,7 @@ class CutMix:
         return _blend(x, y, order, kept[None, None], np.array([kept.mean()]))
 
 
-class OneOf:
+class RandomChoice:
     """One of several mixers, drawn with equal chances for each batch."""
 
     def __init__(self, mixers: Sequence[Mixer]) -> None:
@@ -121,7 +121,7 @@ class OneOf:
         return self.mixers[rng.integers(len(self.mixers))](x, y, rng)
 
 
-class Chain:
+class Compose:
     """Several mixers, one after the other; none at all leaves the batch as it is."""
 
     def __init__(self, mixers: Sequence[Mixer]) -> None:
@@ -134,7 +134,7 @@ class Chain:
         return x, y
 
 
-UNMIXED = Chain([])
+NO_MIXING = Compose([])
 
 
 def build_mixer(config: MixingConfig) -> Mixer:
@@ -147,8 +147,8 @@ def build_mixer(config: MixingConfig) -> Mixer:
     if config.cutmix:
         mixers.append(CutMix(config.cutmix_alpha))
     if config.mode == "none" or not mixers:
-        return UNMIXED
-    return OneOf(mixers) if config.mode == "one_of" else Chain(mixers)
+        return NO_MIXING
+    return RandomChoice(mixers) if config.mode == "one_of" else Compose(mixers)
 
 
 def _blend(x: Any, y: Any, order: NDArray[np.int64], kept: NDArray[Any], share: NDArray[Any]) -> tuple[Any, Any]:

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scenelet.config import ScheduleConfig
-from scenelet.evaluation.metrics import summary
+from scenelet.evaluation.metrics import classification_report
 from scenelet.nn.dropout import reseed
 from scenelet.nn.sync_norm import average_running_statistics
-from scenelet.training.batches import ClipSet, EpochBatches
-from scenelet.training.distributed import mean_over_devices, shared_probabilities
+from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.distributed import all_reduce_mean, gather_probabilities
 from scenelet.training.divergence import DivergedError, Divergence
-from scenelet.training.ranks import ALONE, Place
+from scenelet.training.ranks import SINGLE, Rank
 from scenelet.training.schedule import learning_rate
 
 History = list[dict[str, float]]
@@ -50,12 +50,12 @@ class SceneModule(lightning.LightningModule):
         loss: nn.Module,
         schedule: ScheduleConfig,
         batches: Callable[[int], EpochBatches],
-        validation: ClipSet | None = None,
+        validation: LabelledFeatures | None = None,
         masks: Callable[[nn.Module, int], Masks] | None = None,
         quantize: Callable[[Tensor], Tensor] | None = None,
         teacher: tuple[nn.Module, float] | None = None,
-        place: Place = ALONE,
-        joint_norms: bool = True,
+        rank: Rank = SINGLE,
+        sync_norms: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
@@ -64,7 +64,7 @@ class SceneModule(lightning.LightningModule):
         self.masks: Masks = {}
         self._unrounded: list[Tensor] = []
         self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
-        self.place, self.joint_norms = place, joint_norms
+        self.rank, self.sync_norms = rank, sync_norms
         self.averaged: AveragedModel | None = None
         if schedule.average_epochs:
             # at most a quarter of the training, so that of the weights it began from exp(-4) = 2 % is left
@@ -114,14 +114,14 @@ class SceneModule(lightning.LightningModule):
             with torch.no_grad():
                 y = (1 - share) * y + share * network.to(x.device)(x).float().softmax(1)
         loss: Tensor = self.loss(self.network(x).float(), y)
-        if not self.place.alone:
+        if not self.rank.is_single:
             loss = loss * self.batches(self.current_epoch).weight(index)
         self._losses.append(loss.detach())
         return loss
 
     def on_before_backward(self, loss: Tensor) -> None:
         """Stop at the batch whose loss is not finite; where asking would make a device wait, the epoch's end does."""
-        if self.place.alone and loss.device.type == "cpu" and not math.isfinite(float(loss.detach())):
+        if self.rank.is_single and loss.device.type == "cpu" and not math.isfinite(float(loss.detach())):
             # weights that its step found so are the gradient's of the batch before it, whose loss was finite
             index = len(self._losses) - 1
             raise self._diverged(torch.stack(self._losses), index if self._finite() else max(0, index - 1))
@@ -156,15 +156,15 @@ class SceneModule(lightning.LightningModule):
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
-    def result(self) -> nn.Module:
+    def averaged_network(self) -> nn.Module:
         """The network to keep: with averaged weights, where the schedule asks for them."""
         return self.network if self.averaged is None else self.averaged.module
 
-    def take_result(self) -> None:
-        """Give `network` the weights of `result`, under the masks; they are not rounded."""
+    def use_averaged_weights(self) -> None:
+        """Give `network` the weights of `averaged_network`, under the masks; they are not rounded."""
         if self.masks_of is not None and not self.masks:  # resumed after the last epoch: none began here
             self.masks = self.masks_of(self.network, self.schedule.epochs - 1)
-        self.network.load_state_dict(self.result().state_dict())
+        self.network.load_state_dict(self.averaged_network().state_dict())
         self._apply_masks()  # an average holds weights from before they were pruned
 
     def _layer_weights(self) -> list[Tensor]:
@@ -193,13 +193,13 @@ class SceneModule(lightning.LightningModule):
         losses = torch.stack(self._losses)
         # as a last one: weights that are not finite though all losses are
         checked = torch.cat([losses, losses.new_tensor([0.0 if self._finite() else math.nan])])
-        if not self.place.alone:
-            if not self.joint_norms:
+        if not self.rank.is_single:
+            if not self.sync_norms:
                 average_running_statistics(self.network)
                 if self.averaged is not None:
                     average_running_statistics(self.averaged)
             # one that is not finite makes the mean so, and all devices end together
-            checked = mean_over_devices(checked)
+            checked = all_reduce_mean(checked)
             losses = checked[:-1]
         if not bool(torch.isfinite(checked).all()):
             first = int((~torch.isfinite(checked)).nonzero()[0])
@@ -209,9 +209,9 @@ class SceneModule(lightning.LightningModule):
         rate = learning_rate(self.schedule, last_step, len(self._losses))
         row = {"epoch": self.current_epoch + 1, "rate": rate, "loss": loss}
         if self.validation is not None:
-            probabilities = shared_probabilities(self.result(), self.validation.features, self.place)
+            probabilities = gather_probabilities(self.averaged_network(), self.validation.features, self.rank)
             labels = [str(k) for k in range(self.validation.classes)]
-            measured = summary(self.validation.targets, probabilities, labels)
+            measured = classification_report(self.validation.targets, probabilities, labels)
             row |= {f"validation_{key}": measured[key] for key in ("accuracy", "macro_accuracy", "log_loss")}
         row["seconds"] = time.perf_counter() - self._started
         self.history.append(row)

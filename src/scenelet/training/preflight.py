@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from scenelet.config import RunConfig, SplitConfig
-from scenelet.config.run_folder import require_run
+from scenelet.config.run_folder import check_run_exists
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.errors import UsageError
-from scenelet.training.ranks import Place, find_place
+from scenelet.training.ranks import Rank, find_rank
 
 
-def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:
+def check_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:
     """Check that the recordings can be found and split.
 
     Raises:
@@ -19,11 +19,11 @@ def require_split(data: Path, audio_dir: Path | None, three_classes: bool, split
     make_split(load_table(data, audio_dir, three_classes), split)
 
 
-def require_shares(config: RunConfig) -> Place:
+def check_batch_shares(config: RunConfig) -> Rank:
     """Check that each device gets clips of every batch; gives the place of this process among those that train.
 
     Raises:
-        UsageError: there are more devices than clips in a batch, or as `scenelet.training.ranks.find_place`.
+        UsageError: there are more devices than clips in a batch, or as `scenelet.training.ranks.find_rank`.
     """
     trainer, batch = config.trainer, config.schedule.batch_size
     if trainer.world_size > batch:
@@ -31,10 +31,10 @@ def require_shares(config: RunConfig) -> Place:
             f"trainer.devices x trainer.num_nodes is {trainer.world_size}, and schedule.batch_size {batch} leaves some"
             " without a clip; raise it, or take fewer devices"
         )
-    return find_place(trainer.devices, trainer.num_nodes)
+    return find_rank(trainer.devices, trainer.num_nodes)
 
 
-def require_one_device(config: RunConfig, what: str) -> None:
+def check_one_device(config: RunConfig, what: str) -> None:
     """Check that several devices are not asked of `what`, which trains on one.
 
     Raises:
@@ -47,7 +47,7 @@ def require_one_device(config: RunConfig, what: str) -> None:
         )
 
 
-def require_compressible(run: Path, out: Path, sparsity: float | None, budget: int | None) -> None:
+def check_compress_arguments(run: Path, out: Path, sparsity: float | None, budget: int | None) -> None:
     """Check what `compress` is asked for.
 
     Raises:
@@ -60,4 +60,4 @@ def require_compressible(run: Path, out: Path, sparsity: float | None, budget: i
         raise UsageError(f"{out}: a model file's name ends in .scn")
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
-    require_run(run)
+    check_run_exists(run)

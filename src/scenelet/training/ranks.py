@@ -12,7 +12,7 @@ MEETING = ("MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """One process of a training, which has one device.
 
     Attributes:
@@ -26,12 +26,12 @@ class Place:
     launcher: Launcher = "own"
 
     @property
-    def follows(self) -> bool:
+    def is_worker(self) -> bool:
         """Whether another process talks and writes."""
         return self.rank > 0
 
     @property
-    def alone(self) -> bool:
+    def is_single(self) -> bool:
         """Whether there are no others."""
         return self.world_size == 1
 
@@ -40,10 +40,10 @@ class Place:
         return slice(self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size)
 
 
-ALONE = Place()
+SINGLE = Rank()
 
 
-def find_place(devices: int, num_nodes: int, environment: Mapping[str, str] = os.environ) -> Place:
+def find_rank(devices: int, num_nodes: int, environment: Mapping[str, str] = os.environ) -> Rank:
     """The place of this process in a training on `devices` devices on each of `num_nodes` machines.
 
     Raises:
@@ -52,13 +52,13 @@ def find_place(devices: int, num_nodes: int, environment: Mapping[str, str] = os
     world_size = devices * num_nodes
     if "TORCHELASTIC_RUN_ID" in environment:
         started = _number(environment, "WORLD_SIZE", 1)
-        _require_as_many("torchrun", started, devices, num_nodes)
-        return Place(_number(environment, "RANK", 0), world_size, "torchrun")
+        _check_world_size("torchrun", started, devices, num_nodes)
+        return Rank(_number(environment, "RANK", 0), world_size, "torchrun")
     if world_size == 1:
-        return ALONE
+        return SINGLE
     tasks = _number(environment, "SLURM_NTASKS", 1)
     if "SLURM_STEP_ID" in environment and tasks > 1:
-        _require_as_many("SLURM's srun", tasks, devices, num_nodes)
+        _check_world_size("SLURM's srun", tasks, devices, num_nodes)
         nodes = _number(environment, "SLURM_NNODES", num_nodes)
         if nodes != num_nodes:
             raise UsageError(f"trainer.num_nodes is {num_nodes}, and SLURM has {nodes} nodes; make them the same")
@@ -68,7 +68,7 @@ def find_place(devices: int, num_nodes: int, environment: Mapping[str, str] = os
                 f"trainer.devices is {devices}, and SLURM was not told to start as many tasks on each node; do so with"
                 f" --ntasks-per-node={devices}"
             )
-        return Place(_number(environment, "SLURM_PROCID", 0), world_size, "slurm")
+        return Rank(_number(environment, "SLURM_PROCID", 0), world_size, "slurm")
     local, node = _number(environment, "LOCAL_RANK", 0), _number(environment, "NODE_RANK", 0)
     needed = [*(("NODE_RANK",) if num_nodes > 1 else ()), *MEETING]
     missing = [name for name in needed if name not in environment]
@@ -84,10 +84,10 @@ def find_place(devices: int, num_nodes: int, environment: Mapping[str, str] = os
             f"LOCAL_RANK is {local} and NODE_RANK {node}, beyond trainer.devices = {devices} and trainer.num_nodes ="
             f" {num_nodes}; count both from 0"
         )
-    return Place(node * devices + local, world_size)
+    return Rank(node * devices + local, world_size)
 
 
-def _require_as_many(launcher: str, started: int, devices: int, num_nodes: int) -> None:
+def _check_world_size(launcher: str, started: int, devices: int, num_nodes: int) -> None:
     if started != devices * num_nodes:
         raise UsageError(
             f"{launcher} started {started} processes, and trainer.devices x trainer.num_nodes is"

@@ -21,13 +21,13 @@ from scenelet.config.run_folder import METRICS as METRICS
 from scenelet.config.run_folder import RECORD as RECORD
 from scenelet.config.run_folder import SPLIT as SPLIT
 from scenelet.config.run_folder import WEIGHTS as WEIGHTS
-from scenelet.config.run_folder import require_run
+from scenelet.config.run_folder import check_run_exists
 from scenelet.data.splits import Split, split_table
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import create_model, model_settings
-from scenelet.nn.blocks import arrange
-from scenelet.nn.standardize import Standardised
-from scenelet.training.checkpoint import read_stored, require_state
+from scenelet.nn.blocks import to_channels_last
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.checkpoint import check_state_dict, read_checkpoint
 from scenelet.training.module import History
 from scenelet.utils.files import make_folder, replace_file, replace_files
 
@@ -83,7 +83,7 @@ def write_record(folder: Path, record: RunRecord, split: Split) -> None:
     replace_files({folder / SPLIT: split_table(split), folder / RECORD: record.model_dump_json(indent=2) + "\n"})
 
 
-def require_same_split(folder: Path, split: Split, data: str) -> None:
+def check_same_split(folder: Path, split: Split, data: str) -> None:
     """Check that clips, labels and sides are still those of `split.csv`.
 
     Raises:
@@ -101,7 +101,7 @@ def read_record(folder: Path) -> RunRecord:
     Raises:
         RunError: the folder is not a run, or its record is damaged.
     """
-    require_run(folder)
+    check_run_exists(folder)
     path = folder / RECORD
     try:
         return RunRecord.model_validate_json(path.read_bytes())
@@ -109,7 +109,7 @@ def read_record(folder: Path) -> RunRecord:
         raise RunError(f"{path}: damaged ({error.errors()[0]['msg']}); train again into a new folder") from None
 
 
-def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tensor) -> Standardised:
+def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tensor) -> StandardizedNetwork:
     """The run's network with fresh weights, drawn from the run's seed.
 
     Raises:
@@ -132,13 +132,13 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
         generator=torch.Generator().manual_seed(config.seed),
         **settings,
     )
-    built = Standardised(arrange(network), mean, deviation)
+    built = StandardizedNetwork(to_channels_last(network), mean, deviation)
     if config.mixing.crop:
-        _require_frames(built, config)
+        _check_frames(built, config)
     return built
 
 
-def _require_frames(network: Standardised, config: RunConfig) -> None:
+def _check_frames(network: StandardizedNetwork, config: RunConfig) -> None:
     """Check that something is left of `mixing.crop` frames where the network has halved them again and again."""
     shape = 1, config.features.n_channels, config.features.n_mels, min(config.mixing.crop, config.frames)
     try:
@@ -151,14 +151,14 @@ def _require_frames(network: Standardised, config: RunConfig) -> None:
         network.train()
 
 
-def save_weights(folder: Path, network: Standardised) -> None:
+def save_weights(folder: Path, network: StandardizedNetwork) -> None:
     """Write `model.pt`."""
     data = io.BytesIO()
     torch.save(network.state_dict(), data)
     replace_file(folder / WEIGHTS, data.getvalue())
 
 
-def load_network(folder: Path, record: RunRecord) -> Standardised:
+def load_network(folder: Path, record: RunRecord) -> StandardizedNetwork:
     """The trained network of a finished run.
 
     Raises:
@@ -169,8 +169,8 @@ def load_network(folder: Path, record: RunRecord) -> Standardised:
         raise RunError(f"{folder}: this run has not finished; go on with `scenelet train ... --resume`")
     blank = torch.ones(record.config.features.n_mels)
     network = build_network(record.config, len(record.labels), blank, blank)
-    weights = read_stored(path)
-    require_state(path, weights, network.state_dict())
+    weights = read_checkpoint(path)
+    check_state_dict(path, weights, network.state_dict())
     network.load_state_dict(weights)
     return network.eval()
 

@@ -9,20 +9,20 @@ from typing import Any
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training import run_record as runs
-from scenelet.training.dataset import Sides
+from scenelet.training.dataset import Dataset
 
 
 @dataclass(frozen=True)
 class Teacher:
     """The network, and what the taught run remembers of it."""
 
-    network: Standardised
+    network: StandardizedNetwork
     record: dict[str, Any]
 
 
-def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Sides) -> Teacher | None:
+def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Dataset) -> Teacher | None:
     """The teacher of the run `out`: the run folder `teacher`, or the one that a begun run names, or none.
 
     Raises:
@@ -39,7 +39,7 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
         raise UsageError(f"{out}: was begun with no teacher; resume it without --teacher")
     record = runs.read_record(path)
     for what, own, its in (
-        ("labels", sides.labels, record.labels),
+        ("labels", dataset.labels, record.labels),
         ("features", config.features, record.config.features),
         ("window", config.window, record.config.window),
     ):
@@ -51,12 +51,12 @@ def find_teacher(out: Path, teacher: Path | None, config: RunConfig, sides: Side
             " them; set mixing.crop to 0"
         )
     learnt_from = _trained_on(path)
-    if not learnt_from & {clip.name for clip in sides.split.train}:
+    if not learnt_from & {clip.name for clip in dataset.split.train}:
         raise UsageError(
             f"--teacher {path}: its clips have other names than these, so that it may have learnt from what is held out"
             " here; give one that was trained on the same data"
         )
-    heard = learnt_from & {clip.name for clip in (*sides.split.validation, *sides.split.test)}
+    heard = learnt_from & {clip.name for clip in (*dataset.split.validation, *dataset.split.test)}
     if heard:
         raise UsageError(
             f"--teacher {path}: it learnt from {len(heard)} clips that are held out here ({min(heard)}), and would tell"

@@ -12,12 +12,12 @@ from torch import nn
 
 from scenelet.config import RunConfig
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.batches import EVALUATION_BATCH, ClipSet, clip_probabilities
+from scenelet.training.batches import EVALUATION_BATCH, LabelledFeatures, clip_probabilities
 from scenelet.training.loop import Precision, takes_bf16
 from scenelet.training.module import SceneModule
-from scenelet.utils.console import is_quiet, say, working
+from scenelet.utils.console import is_quiet, print_message, spinner
 from scenelet.utils.process import keep_freed_memory
-from scenelet.utils.text import counted, duration
+from scenelet.utils.text import duration, pluralize
 
 FEW_STEPS = 100
 """A training of fewer steps is not worth an estimate."""
@@ -33,20 +33,20 @@ class Estimate:
     tuning_epoch: float
 
 
-def say_estimate(module: SceneModule, config: RunConfig) -> None:
+def print_time_estimate(module: SceneModule, config: RunConfig) -> None:
     """One line on what the training will cost; nothing of a short one, nor on a GPU, which is not measured."""
     steps = len(module.batches(0)) * config.schedule.epochs
     if is_quiet() or steps < FEW_STEPS or torch.cuda.is_available() or torch.backends.mps.is_available():
         return
-    with working("Timing a few steps"):
+    with spinner("Timing a few steps"):
         found = estimate(module, config)
     epochs = config.schedule.epochs
-    line = f"an epoch takes about {duration(found.epoch)}: {counted(epochs, 'epoch')} in about"
+    line = f"an epoch takes about {duration(found.epoch)}: {pluralize(epochs, 'epoch')} in about"
     line += f" {duration(epochs * found.epoch)}"
     if config.prune.epochs and config.prune.budget is None and not config.prune.changes_nothing:
         tuning = duration(config.prune.epochs * found.tuning_epoch)
         line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {tuning}"
-    say(line)
+    print_message(line)
 
 
 def estimate(module: SceneModule, config: RunConfig) -> Estimate:
@@ -95,7 +95,7 @@ def seconds_per_step(module: SceneModule, precision: Precision, teacher: tuple[n
     return sum(taken[1:]) / len(taken[1:])
 
 
-def _seconds_of_validation(module: SceneModule, clips: ClipSet) -> float:
+def _seconds_of_validation(module: SceneModule, clips: LabelledFeatures) -> float:
     """From a batch of its windows; a first time is not counted."""
     rows = clips.features.rows()
     some = rows[:EVALUATION_BATCH]

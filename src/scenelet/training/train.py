@@ -9,33 +9,33 @@ from typing import Any
 import torch
 
 from scenelet.config import RunConfig, TrainerConfig, setting_keys
-from scenelet.config.run_folder import RESUME_MEND, is_begun, require_new
+from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, is_begun
 from scenelet.data.load import load_table
 from scenelet.errors import ModelFileError, RunError, UsageError
 from scenelet.model import file as modelfile
 from scenelet.nn import model_settings
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.training import run_record as runs
-from scenelet.training.augment import build_moves
+from scenelet.training.augment import build_augmentations
 from scenelet.training.batches import EpochBatches
-from scenelet.training.data_warnings import warn_of_data
-from scenelet.training.dataset import Sides, load_sides, measure
-from scenelet.training.distributed import require_devices
-from scenelet.training.loop import has_checkpoint, train
+from scenelet.training.data_warnings import print_data_warnings
+from scenelet.training.dataset import Dataset, evaluate_network, load_dataset
+from scenelet.training.distributed import check_devices
+from scenelet.training.loop import has_checkpoint, run_trainer
 from scenelet.training.losses import build_loss
-from scenelet.training.mixing import UNMIXED, build_mixer
+from scenelet.training.mixing import NO_MIXING, build_mixer
 from scenelet.training.module import SceneModule
-from scenelet.training.preflight import require_shares
-from scenelet.training.ranks import ALONE, Place, find_place
-from scenelet.training.teacher import Teacher, find_teacher
-from scenelet.training.time_estimate import say_estimate
-from scenelet.training.width_search import DEPTHS, Limits, fit_network
-from scenelet.utils.console import quiet, say, working
-from scenelet.utils.files import alone
-from scenelet.utils.text import counted
+from scenelet.training.preflight import check_batch_shares
+from scenelet.training.ranks import SINGLE, Rank, find_rank
+from scenelet.training.teacher import Teacher, load_teacher
+from scenelet.training.time_estimate import print_time_estimate
+from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
+from scenelet.utils.console import print_message, quiet, spinner
+from scenelet.utils.files import file_lock
+from scenelet.utils.text import pluralize
 
 
-def fit(
+def train(
     data: Path,
     out: Path,
     config: RunConfig | None,
@@ -45,7 +45,7 @@ def fit(
     three_classes: bool = False,
     resume: bool = False,
     teacher: Path | None = None,
-    limits: Limits | None = None,
+    limits: NetworkLimits | None = None,
     cache_dir: Path | None = None,
     description: str = "Training",
     talk: bool = True,
@@ -79,111 +79,113 @@ def fit(
         SystemExit: in a process that follows another one, when training failed.
     """
     devices = _devices(out, config, trainer)
-    place = find_place(devices.devices, devices.num_nodes)
-    require_devices(devices)
-    talk = talk and not place.follows
+    rank = find_rank(devices.devices, devices.num_nodes)
+    check_devices(devices)
+    talk = talk and not rank.is_worker
     with contextlib.ExitStack() as until_the_end:
-        until_the_end.enter_context(quiet(place.follows))
-        if limits is not None and limits != Limits() and config is None:
+        until_the_end.enter_context(quiet(rank.is_worker))
+        if limits is not None and limits != NetworkLimits() and config is None:
             raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
-        if config is not None and limits is not None and limits != Limits():
+        if config is not None and limits is not None and limits != NetworkLimits():
             config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
-        given, config = config, _settings(data, out, config, resume, place)
+        given, config = config, _settings(data, out, config, resume, rank)
         config = config.model_copy(update={"trainer": devices})
-        require_shares(config)
+        check_batch_shares(config)
         if talk and resume and not is_begun(out):
-            say(f"{out}: holds no run yet, so one is begun")
+            print_message(f"{out}: holds no run yet, so one is begun")
         source = runs.DataRecord(
             path=str(data.resolve()),
             audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
             three_classes=three_classes,
         )
-        sides = load_sides(source, config, cache_dir, talk)
-        mean, deviation = sides.band_statistics()
-        network = runs.build_network(config, len(sides.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+        dataset = load_dataset(source, config, cache_dir, talk)
+        mean, deviation = dataset.band_statistics()
+        network = runs.build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
         # what a model file cannot hold is better known before training than after
         try:
-            modelfile.check(pack(network, sides.labels, config.features, config.window))
+            modelfile.check_model(to_scene_model(network, dataset.labels, config.features, config.window))
         except ModelFileError as error:
             raise UsageError(
                 f"what these settings describe fits no model file: {error}; change network, features or window"
             ) from None
-        taught = find_teacher(out, teacher, config, sides) if teacher is not None or resume else None
-        if len(sides.train) < devices.world_size:
+        taught = load_teacher(out, teacher, config, dataset) if teacher is not None or resume else None
+        if len(dataset.train) < devices.world_size:
             raise UsageError(
-                f"{data}: {len(sides.train)} clips to train on are fewer than the {devices.world_size} devices; lower"
+                f"{data}: {len(dataset.train)} clips to train on are fewer than the {devices.world_size} devices; lower"
                 " trainer.devices or trainer.num_nodes"
             )
-        if not place.follows:
+        if not rank.is_worker:
             busy = f"{out}: another training is at work there; wait for its end, or choose another --out"
-            until_the_end.enter_context(alone(out / ".lock", busy))
-            _settings(data, out, given, resume, place)  # since then another training may have begun there, and ended
-            _begin(out, config, recipe, sides, taught)
+            until_the_end.enter_context(file_lock(out / ".lock", busy))
+            _settings(data, out, given, resume, rank)  # since then another training may have begun there, and ended
+            _begin(out, config, recipe, dataset, taught)
             if talk:
-                warn_of_data(out, source, sides.split, config.window.seconds, cache_dir)
-        loss = build_loss(config.loss, sides.train.class_counts())
+                print_data_warnings(out, source, dataset.split, config.window.seconds, cache_dir)
+        loss = build_loss(config.loss, dataset.train.class_counts())
         module = SceneModule(
             network,
             loss,
             config.schedule,
-            epoch_batches(sides, config, place=place),
-            sides.validation,
+            epoch_batches(dataset, config, rank=rank),
+            dataset.validation,
             teacher=None if taught is None else (taught.network, config.distil),
-            place=place,
-            joint_norms=devices.norms == "synchronised",
+            rank=rank,
+            sync_norms=devices.norms == "synchronised",
         )
         parameters = sum(p.numel() for p in network.parameters())
         if talk:
-            epochs = f"{counted(config.schedule.epochs, 'epoch')} of {len(sides.train):,} clips"
+            epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
             by = "" if taught is None else f", taught by {taught.record['run']}"
-            on = "" if place.alone else f", on {place.world_size} devices"
-            say(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}{on}")
-            if place.alone and not (resume and has_checkpoint(out)):
-                say_estimate(module, config)
-        train(module, config.precision, out, resume, config.select == "validation", description, talk, devices)
-        if place.follows:
+            on = "" if rank.is_single else f", on {rank.world_size} devices"
+            print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}{on}")
+            if rank.is_single and not (resume and has_checkpoint(out)):
+                print_time_estimate(module, config)
+        run_trainer(module, config.precision, out, resume, config.select == "validation", description, talk, devices)
+        if rank.is_worker:
             return {}
         minutes = sum(row["seconds"] for row in module.history) / 60
 
-        with working("Measuring"):
-            metrics: dict[str, Any] = {side: measure(network, clips, sides.labels) for side, clips in sides.held_out()}
-        metrics |= {"minutes": minutes, "made": sides.source.made, "history": module.history}
+        with spinner("Measuring"):
+            metrics: dict[str, Any] = {
+                side: evaluate_network(network, clips, dataset.labels) for side, clips in dataset.held_out()
+            }
+        metrics |= {"minutes": minutes, "made": dataset.source.made, "history": module.history}
         runs.save_weights(out, network)
         runs.plot_curves(out, module.history)
         runs.write_metrics(out, metrics)
         return metrics
 
 
-def _within(config: RunConfig, limits: Limits, labels: tuple[str, ...], talk: bool) -> RunConfig:
+def _within(config: RunConfig, limits: NetworkLimits, labels: tuple[str, ...], talk: bool) -> RunConfig:
     """The settings with a network that is within the limits."""
-    with working("Finding width and depth"):
-        config, costs = fit_network(config, labels, limits)
+    with spinner("Finding width and depth"):
+        config, costs = search_width(config, labels, limits)
     if talk:
         chosen = {"width": config.network.width} | {
             name: getattr(config.network, name) for name in DEPTHS if name in model_settings(config.network.name)
         }
         found = ", ".join(f"{name} {value}" for name, value in chosen.items())
         size = f"{costs.macs_per_second:,} multiply-accumulates a second"
-        say(f"found: {found}; {size}, {costs.parameter_bytes:,} bytes of parameters")
+        print_message(f"found: {found}; {size}, {costs.parameter_bytes:,} bytes of parameters")
     return config
 
 
 def epoch_batches(
-    sides: Sides, config: RunConfig, first_epoch: int = 0, place: Place = ALONE
+    dataset: Dataset, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
 ) -> Callable[[int], EpochBatches]:
     """Epoch -> its batches, the first `mixing.until` of the schedule's epochs mixed.
 
     `first_epoch` is added to an epoch, so that fine-tuning goes on where training ended: it draws anew, and is
-    mixed only where training was to its end. `place` is whose shares of the batches they are.
+    mixed only where training was to its end. `rank` is whose shares of the batches they are.
     """
-    moves, mixer = build_moves(config.mixing), build_mixer(config.mixing)
+    moves, mixer = build_augmentations(config.mixing), build_mixer(config.mixing)
     whole = config.mixing.until == 1
     mixed_epochs = round(config.mixing.until * config.schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
-        own = mixer if whole or first_epoch + epoch < mixed_epochs else UNMIXED
+        own = mixer if whole or first_epoch + epoch < mixed_epochs else NO_MIXING
         return EpochBatches(
-            sides.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch, place
+            dataset.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch, rank
         )
 
     return batches
@@ -197,7 +199,7 @@ def _devices(out: Path, config: RunConfig | None, changes: TrainerConfig | None)
     return own if changes is None else own.model_copy(update=changes.model_dump(exclude_unset=True))
 
 
-def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, place: Place) -> RunConfig:
+def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, rank: Rank) -> RunConfig:
     """The settings to train with; refuses to write over a run, or to resume one with other settings."""
     if resume and is_begun(out):
         stored = runs.read_record(out).config
@@ -211,8 +213,8 @@ def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, pla
         return stored
     if config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
-    if not place.follows:
-        require_new(out, "choose another --out" if resume else RESUME_MEND, beside=data)
+    if not rank.is_worker:
+        check_folder_is_new(out, "choose another --out" if resume else RESUME_HINT, beside=data)
     return config
 
 
@@ -220,18 +222,18 @@ def _value(config: RunConfig, key: str) -> Any:
     return functools.reduce(getattr, key.split("."), config)
 
 
-def _begin(out: Path, config: RunConfig, recipe: str, sides: Sides, taught: Teacher | None) -> None:
+def _begin(out: Path, config: RunConfig, recipe: str, dataset: Dataset, taught: Teacher | None) -> None:
     """Write the run's record, or check that a resumed run still sees the same clips."""
     record = runs.RunRecord(
         config=config,
         recipe=recipe,
-        data=sides.source,
-        labels=sides.labels,
-        train_counts=tuple(sides.train.class_counts()),
+        data=dataset.source,
+        labels=dataset.labels,
+        train_counts=tuple(dataset.train.class_counts()),
         versions=runs.versions(),
         teacher=None if taught is None else taught.record,
     )
     if not (out / runs.RECORD).exists():
-        runs.write_record(out, record, sides.split)
+        runs.write_record(out, record, dataset.split)
         return
-    runs.require_same_split(out, sides.split, sides.source.path)
+    runs.check_same_split(out, dataset.split, dataset.source.path)

@@ -9,20 +9,20 @@ from scenelet.errors import UsageError
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
 from scenelet.nn import model_settings
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.training.run_record import build_network
 
 DEPTHS = ("repeats", "blocks")
 """What a network's depth is called, where it can be chosen."""
-NARROW = {"bc_resnet": 8}
-"""Widths below which fewer layers are tried: of `bc_resnet` the paper's smallest, else `NARROW_ELSE`."""
-NARROW_ELSE = 16
-WIDEST = 512
+MIN_WIDTH = {"bc_resnet": 8}
+"""Widths below which fewer layers are tried: of `bc_resnet` the paper's smallest, else `DEFAULT_MIN_WIDTH`."""
+DEFAULT_MIN_WIDTH = 16
+MAX_WIDTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class NetworkLimits:
     """What a network may cost.
 
     Attributes:
@@ -37,23 +37,23 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What a network costs; see `Limits`."""
+    """What a network costs; see `NetworkLimits`."""
 
     macs_per_second: int
     parameter_bytes: int
     parameters: int
 
-    def within(self, limits: Limits) -> bool:
+    def within(self, limits: NetworkLimits) -> bool:
         """Whether both limits are kept."""
         return (limits.macs_per_second is None or self.macs_per_second <= limits.macs_per_second) and (
             limits.parameter_bytes is None or self.parameter_bytes <= limits.parameter_bytes
         )
 
 
-def fit_network(config: RunConfig, labels: tuple[str, ...], limits: Limits) -> tuple[RunConfig, Costs]:
+def search_width(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits) -> tuple[RunConfig, Costs]:
     """The settings with the widest network that is within the limits, as deep as the settings say.
 
-    Where it would be narrower than `NARROW` says it is made shallower, step by step, and the widest of these is
+    Where it would be narrower than `MIN_WIDTH` says it is made shallower, step by step, and the widest of these is
     taken. Everything else, features included, stays as it is.
 
     Raises:
@@ -66,7 +66,7 @@ def fit_network(config: RunConfig, labels: tuple[str, ...], limits: Limits) -> t
         )
     depth = next((name for name in DEPTHS if name in taken), None)
     deepest = getattr(config.network, depth) if depth else 1
-    narrow = NARROW.get(config.network.name, NARROW_ELSE)
+    narrow = MIN_WIDTH.get(config.network.name, DEFAULT_MIN_WIDTH)
     best: tuple[RunConfig, Costs] | None = None
     for steps in range(deepest, 0, -1):
         changed = config if depth is None else _with(config, **{depth: steps})
@@ -91,7 +91,7 @@ def costs(config: RunConfig, labels: tuple[str, ...]) -> Costs:
     network = build_network(config, len(labels), bands, bands)
     dtype: WeightFormat = "fp16" if config.prune.dtype == "auto" else config.prune.dtype
     round_network(network, dtype)
-    model = pack(network, labels, config.features, config.window, None, dtype)
+    model = to_scene_model(network, labels, config.features, config.window, None, dtype)
     multiplied = macs(model.nodes, model.array_shapes, model.input_shape)
     return Costs(
         macs_per_second=round(multiplied / config.window.seconds),
@@ -100,9 +100,9 @@ def costs(config: RunConfig, labels: tuple[str, ...]) -> Costs:
     )
 
 
-def _widest(config: RunConfig, labels: tuple[str, ...], limits: Limits) -> tuple[RunConfig, Costs] | None:
+def _widest(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits) -> tuple[RunConfig, Costs] | None:
     """By bisection: a wider network costs more of both."""
-    low, high = 0, WIDEST + 1
+    low, high = 0, MAX_WIDTH + 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if costs(_with(config, width=middle), labels).within(limits) else (low, middle)

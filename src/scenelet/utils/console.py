@@ -28,7 +28,7 @@ _steps: contextvars.ContextVar["_Steps | None"] = contextvars.ContextVar("scenel
 
 @contextlib.contextmanager
 def quiet(wanted: bool = True) -> Iterator[None]:
-    """No talk and no bars within, in this thread or task alone; what went wrong is still said (`complain`)."""
+    """No talk and no bars within, in this thread or task alone; what went wrong is still said (`print_warning`)."""
     token = _quiet.set(_quiet.get() or wanted)
     try:
         yield
@@ -49,24 +49,24 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """One line of talk."""
     if not is_quiet():
-        complain(message)
+        print_warning(message)
 
 
-def complain(message: str) -> None:
+def print_warning(message: str) -> None:
     """One line that is said within `quiet` too: what went wrong while the rest goes on."""
     stderr().print(message, markup=False, soft_wrap=True)
 
 
-def has_bars() -> bool:
+def shows_progress() -> bool:
     """Whether bars show: on a terminal, and not within `quiet`."""
     return not is_quiet() and stderr().is_terminal
 
 
 def progress_bar() -> "Progress":
-    """A bar with what is done, time spent and time left; it shows only where `has_bars`."""
+    """A bar with what is done, time spent and time left; it shows only where `shows_progress`."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -78,18 +78,18 @@ def progress_bar() -> "Progress":
 
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    return Progress(*columns, *times, console=stderr(), transient=True, disable=not has_bars())
+    return Progress(*columns, *times, console=stderr(), transient=True, disable=not shows_progress())
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Yield the items under a progress bar; without a terminal, with a plain line now and then.
 
-    While an item is waited for that reads a long recording in this thread, its seconds show too: see `heard`.
+    While an item is waited for that reads a long recording in this thread, its seconds show too: see `report_progress`.
     """
     iterator = iter(items)
     with progress_bar() as bar:
         steps = _Steps(bar, description, total)
-        with _beats(steps.speak):
+        with _heartbeat(steps.speak):
             while True:
                 token = _steps.set(steps)
                 try:
@@ -102,11 +102,11 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
                 steps.advance()
 
 
-def heard(seconds: float, of: float) -> None:
+def report_progress(seconds: float, of: float) -> None:
     """Tell how much of a recording was read, s; it shows where `track` waits for it in this thread."""
     steps = _steps.get()
     if steps is not None and of > LONG_SECONDS:
-        steps.heard(seconds, of)
+        steps.report_progress(seconds, of)
 
 
 class _Steps:
@@ -115,7 +115,7 @@ class _Steps:
     def __init__(self, bar: "Progress", description: str, total: int) -> None:
         self.bar, self.description, self.total = bar, description, total
         self.task = bar.add_task(description, total=total, note="")
-        self.started, self.lines = time.monotonic(), NowAndThen(FIRST_SECONDS)
+        self.started, self.lines = time.monotonic(), RateLimiter(FIRST_SECONDS)
         self.done, self.part, self.note = 0, 0.0, ""
 
     def advance(self) -> None:
@@ -124,7 +124,7 @@ class _Steps:
         if self.done < self.total:
             self.speak()
 
-    def heard(self, seconds: float, of: float) -> None:
+    def report_progress(self, seconds: float, of: float) -> None:
         self.part, self.note = min(seconds / of, 1.0), f"{duration(seconds)} of {duration(of)} of sound"
         self.bar.update(self.task, completed=self.done + self.part, note=self.note)
 
@@ -135,11 +135,11 @@ class _Steps:
         spent, done = time.monotonic() - self.started, self.done + self.part
         when = f"about {duration(spent / done * (self.total - done))} left" if done else f"{duration(spent)} so far"
         note = f"{self.note}, " if self.note else ""
-        say(f"{self.description}: {self.done:,} of {self.total:,}, {note}{when}")
+        print_message(f"{self.description}: {self.done:,} of {self.total:,}, {note}{when}")
 
 
 @contextlib.contextmanager
-def working(description: str) -> Iterator[None]:
+def spinner(description: str) -> Iterator[None]:
     """A spinner and the time spent, around one piece of work of unknown length; without a terminal, lines of it.
 
     Neither bars nor lines of talk may come from within.
@@ -147,21 +147,24 @@ def working(description: str) -> Iterator[None]:
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), "[progress.description]{task.description}", TimeElapsedColumn())
-    started, lines = time.monotonic(), NowAndThen(FIRST_SECONDS)
+    started, lines = time.monotonic(), RateLimiter(FIRST_SECONDS)
 
     def speak() -> None:
         if lines.due():
-            say(f"{description}: {duration(time.monotonic() - started)} so far")
+            print_message(f"{description}: {duration(time.monotonic() - started)} so far")
 
-    with Progress(*columns, console=stderr(), transient=True, disable=not has_bars()) as progress, _beats(speak):
+    with (
+        Progress(*columns, console=stderr(), transient=True, disable=not shows_progress()) as progress,
+        _heartbeat(speak),
+    ):
         progress.add_task(description, total=None)
         yield
 
 
 @contextlib.contextmanager
-def _beats(speak: Callable[[], None]) -> Iterator[None]:
+def _heartbeat(speak: Callable[[], None]) -> Iterator[None]:
     """Call `speak` again and again from a thread, where there are lines in place of a bar."""
-    if has_bars() or is_quiet():
+    if shows_progress() or is_quiet():
         yield
         return
     ended = threading.Event()
@@ -179,7 +182,7 @@ def _beats(speak: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-class NowAndThen:
+class RateLimiter:
     """Whether another plain line of progress is due: each `LINE_SECONDS` one, the first after `first` seconds."""
 
     def __init__(self, first: float = LINE_SECONDS) -> None:

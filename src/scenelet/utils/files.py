@@ -25,7 +25,7 @@ def replace_file(path: Path, data: bytes | str) -> None:
     replace_files({path: data})
 
 
-def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) -> None:
+def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()) -> None:
     """Write files that belong together: all are whole under temporary names before the first gets its own.
 
     Where there are several, the last, by which people find the others, is away while these change: so where it is
@@ -33,7 +33,7 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
 
     Args:
         files: path -> what it is to hold.
-        gone: files of a writing before that this one does not have.
+        remove: files of a writing before that this one does not have.
 
     Raises:
         OutputError: one cannot be written, or not get its name; what was there is there again.
@@ -47,13 +47,13 @@ def replace_files(files: Mapping[Path, bytes | str], gone: Iterable[Path] = ()) 
         try:
             for path, data in files.items():
                 partial[path].write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
-                to_disk(partial[path])
+                fsync_file(partial[path])
             former = [] if len(files) == 1 else [last, *(path for path in files if path != last)]
-            with _aside([*former, *gone], files):
+            with _aside([*former, *remove], files):
                 for path in files:
                     os.replace(partial[path], path)
             for folder in {path.parent for path in files}:
-                names_to_disk(folder)
+                fsync_dir(folder)
         finally:
             for each in partial.values():
                 each.unlink(missing_ok=True)
@@ -85,13 +85,13 @@ def _aside(former: Sequence[Path], files: Iterable[Path]) -> Iterator[None]:
         place.unlink(missing_ok=True)
 
 
-def to_disk(path: Path) -> None:
+def fsync_file(path: Path) -> None:
     """Wait until a file's bytes are on the disk: with a name, and without them, a power cut must not leave it."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
-def names_to_disk(folder: Path) -> None:
+def fsync_dir(folder: Path) -> None:
     """Wait until a folder's names are on the disk, where the system can: what was said to be done then is."""
     if os.name != "posix":
         return
@@ -113,7 +113,7 @@ def partial_path(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def alone(lock: Path, busy: str = "") -> Iterator[None]:
+def file_lock(lock: Path, busy: str = "") -> Iterator[None]:
     """Hold a lock file for this process; its death gives it back, the file stays.
 
     Args:
@@ -159,7 +159,7 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: the folder cannot be written; choose another place")
 
 
-def visible_files(
+def walk_files(
     folder: Path, extensions: tuple[str, ...] = (), passed_over: Callable[[Path, str], None] = lambda path, why: None
 ) -> list[Path]:
     """Every file in a folder and those below it, sorted; what is hidden is passed over, and virtual environments.

@@ -21,14 +21,14 @@ INLINE = 8  # below this, starting processes costs more than they save
 CHUNK = 4  # items sent to a process at once
 
 
-def cores() -> int:
+def cpu_count() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def spread(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
+def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
     """`[function(item), ...]`, the items shared out over threads when `threads` is above 1.
 
     For a few large pieces of one computation; not to be called from within itself.
@@ -41,7 +41,7 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item], threads: i
 
 @functools.cache
 def _helpers() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(cores(), "scenelet")
+    return concurrent.futures.ThreadPoolExecutor(cpu_count(), "scenelet")
 
 
 def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
@@ -72,7 +72,7 @@ def map_processes(function: Callable[[Item], Result], items: Sequence[Item], wor
         yield from map(function, items)
         return
     try:
-        with processes(min(workers or cores(), -(-len(items) // CHUNK))) as executor:
+        with processes(min(workers or cpu_count(), -(-len(items) // CHUNK))) as executor:
             yield from executor.map(function, items, chunksize=CHUNK)
     except BrokenProcessPool:
         raise SceneletError(

@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """`(2, "epoch")` -> "2 epochs"; the noun takes an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 

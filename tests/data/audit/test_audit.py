@@ -10,7 +10,7 @@ import soundfile
 from scenelet.audio import windows as audio
 from scenelet.data.audit.audit import audit
 from scenelet.data.audit.findings import Finding
-from scenelet.data.audit.statistics import measure
+from scenelet.data.audit.statistics import recording_stats
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.splits import Split
 
@@ -96,11 +96,11 @@ class TestOneRecording:
     def test_measures(self, tmp_path: Path, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
         stereo = np.stack([noise(2.5, 0.25), noise(2.5, 0.75)], axis=1)
         soundfile.write(tmp_path / "a.wav", stereo, RATE, subtype="PCM_16")
-        whole = measure(tmp_path / "a.wav")
+        whole = recording_stats(tmp_path / "a.wav")
         assert (whole.seconds, whole.clipped) == (2.5, 0.0)
         assert whole.peak == pytest.approx(0.75, abs=1e-4)
         monkeypatch.setattr(audio, "BLOCK", 777)
-        pieces = measure(tmp_path / "a.wav")
+        pieces = recording_stats(tmp_path / "a.wav")
         assert (pieces.digest, pieces.peak) == (whole.digest, whole.peak)
 
     def test_digest_is_of_samples_rate_and_channels(self, tmp_path: Path, noise: Callable[..., np.ndarray]) -> None:
@@ -109,7 +109,7 @@ class TestOneRecording:
         soundfile.write(tmp_path / "b.flac", samples, RATE)
         soundfile.write(tmp_path / "rate.wav", samples, 2 * RATE)
         soundfile.write(tmp_path / "stereo.wav", samples.reshape(-1, 2), RATE)
-        digests = [measure(tmp_path / name).digest for name in ("a.wav", "b.flac", "rate.wav", "stereo.wav")]
+        digests = [recording_stats(tmp_path / name).digest for name in ("a.wav", "b.flac", "rate.wav", "stereo.wav")]
         assert digests[0] == digests[1]
         assert len(set(digests)) == 3
 

@@ -17,7 +17,7 @@ from scenelet.data.audit.findings import Finding
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
 from scenelet.data.splits import Split
-from scenelet.data.synthetic.dataset import make_scenes
+from scenelet.data.synthetic.dataset import write_synthetic_dataset
 
 RATE = 8000
 Make = Callable[..., Clip]
@@ -71,11 +71,11 @@ class TestOneRecording:
         mono = 0.1 * rng.standard_normal(RATE)
         other = mono.copy()
         other[-1] += 0.01
-        twins, stereo = (
+        is_dual_mono, stereo = (
             make("a.wav", samples=np.stack([mono, mono], 1)),
             make("b.wav", samples=np.stack([mono, other], 1)),
         )
-        (finding,) = _of("dual mono", twins, stereo)
+        (finding,) = _of("dual mono", is_dual_mono, stereo)
         assert finding.clips == ("a.wav",)
 
     def test_band_limited(self, make: Make, rng: np.random.Generator) -> None:
@@ -142,7 +142,7 @@ class TestLabels:
     @classmethod
     def scenes(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Made scenes with two labels changed."""
-        folder = make_scenes(tmp_path_factory.mktemp("made") / "scenes", 3, 1, 10, 2, 1.0, workers=1)
+        folder = write_synthetic_dataset(tmp_path_factory.mktemp("made") / "scenes", 3, 1, 10, 2, 1.0, workers=1)
         rows = list(csv.DictReader((folder / "scenes.csv").read_text().splitlines()))
         labels = sorted({row["label"] for row in rows})
         for place in (4, 15):

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from scenelet.data.audit import fingerprint as module
-from scenelet.data.audit.fingerprint import HOP, SAMPLE_RATE, fingerprint, shared_sounds
+from scenelet.data.audit.fingerprint import HOP, SAMPLE_RATE, audio_fingerprint, find_matches
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_a_changed_copy_is_found_and_nothing_else(
         "equalised": lambda: np.fft.irfft(np.fft.rfft(original) * np.linspace(2, 0.5, n // 2 + 1), n),
         "MP3": lambda: _as_mp3(original),
     }[kind]()
-    codes = [fingerprint(sound.astype(np.float32)) for sound in (*sounds, copy)]
-    (found,) = shared_sounds(codes)
+    codes = [audio_fingerprint(sound.astype(np.float32)) for sound in (*sounds, copy)]
+    (found,) = find_matches(codes)
     assert (found.one, found.other) == (2, 6)
     assert found.differing < 0.25
     shift = {"cut": -3333, "later": 4567}.get(kind, 0) / SAMPLE_RATE
@@ -53,10 +53,10 @@ def test_a_changed_copy_is_found_and_nothing_else(
 
 def test_codes_of_a_copy_are_the_same_and_of_silence_nought(sounds: list[np.ndarray]) -> None:
     padded = np.pad(sounds[0], (0, 2 * SAMPLE_RATE))
-    codes = fingerprint(padded)
+    codes = audio_fingerprint(padded)
     assert len(codes) == 1 + (len(padded) - module.FRAME) // HOP - 1
     assert np.all(codes[-100:] == 0)
-    (same,) = shared_sounds([fingerprint(sounds[0]), codes])
+    (same,) = find_matches([audio_fingerprint(sounds[0]), codes])
     assert same.differing < 0.01
 
 
@@ -72,23 +72,23 @@ def test_codes_are_signs_of_differences(rng: np.random.Generator) -> None:
 
     before, now = energy(4), energy(5)
     bits = [(now[m + 1] - now[m]) - (before[m + 1] - before[m]) > 0 for m in range(32)]
-    assert f"{fingerprint(samples)[4]:032b}" == "".join("01"[int(bit)] for bit in bits)
+    assert f"{audio_fingerprint(samples)[4]:032b}" == "".join("01"[int(bit)] for bit in bits)
 
 
 def test_what_is_far_quieter_is_left_out(sounds: list[np.ndarray], rng: np.random.Generator) -> None:
     faint = 10 ** (-40 / 20) * sounds[0].std() * rng.standard_normal(2 * SAMPLE_RATE)
-    assert np.all(fingerprint(np.concatenate([sounds[0], faint]).astype(np.float32))[-100:] == 0)
+    assert np.all(audio_fingerprint(np.concatenate([sounds[0], faint]).astype(np.float32))[-100:] == 0)
 
 
 def test_one_equal_code_is_no_shared_sound(rng: np.random.Generator) -> None:
     one, other = rng.integers(1, 2**32, (2, 200), dtype=np.uint32)
     other[70] = one[50]
-    assert shared_sounds([one, other]) == []
+    assert find_matches([one, other]) == []
     other[40:90] = one[20:70]  # a quarter of it
-    assert shared_sounds([one[20:70], other]) != []
+    assert find_matches([one[20:70], other]) != []
 
 
 def test_short_or_silent_ones_have_nothing_in_common() -> None:
     short, silent = np.zeros(100, np.float32), np.zeros(2 * SAMPLE_RATE, np.float32)
-    assert shared_sounds([fingerprint(short), fingerprint(silent), fingerprint(silent)]) == []
-    assert shared_sounds([]) == []
+    assert find_matches([audio_fingerprint(short), audio_fingerprint(silent), audio_fingerprint(silent)]) == []
+    assert find_matches([]) == []

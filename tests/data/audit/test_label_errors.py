@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from scenelet.data.audit import label_errors as module
-from scenelet.data.audit.label_errors import Suspect, find_suspects, fit_logistic, parts_of, rare_classes
+from scenelet.data.audit.label_errors import LabelIssue, assign_folds, find_label_issues, fit_logistic, rare_classes
 from scenelet.data.audit.texture import FRONT_END, LENGTH, texture
 from scenelet.data.clips import Clip
 
@@ -57,14 +57,14 @@ def test_planted_labels_come_first(textures: list[np.ndarray]) -> None:
     planted = {5: "class 2", 20: "class 0", 40: "class 1"}
     for place, label in planted.items():
         clips[place] = replace(clips[place], label=label)
-    found = find_suspects(clips, textures)
+    found = find_label_issues(clips, textures)
     assert not isinstance(found, str)
     assert {suspect.clip.name for suspect in found[:3]} == {clips[place].name for place in planted}
     assert {suspect.sounds_like for suspect in found[:3]} == {"class 0", "class 1", "class 2"}
     assert found == sorted(found, key=lambda suspect: -suspect.score)
-    assert found[2].score > module.SURE
-    assert find_suspects(_clips(), textures) == []
-    assert find_suspects(clips, textures) == found
+    assert found[2].score > module.MIN_SCORE
+    assert find_label_issues(_clips(), textures) == []
+    assert find_label_issues(clips, textures) == found
 
 
 def test_a_clip_is_judged_without_its_group(textures: list[np.ndarray]) -> None:
@@ -73,7 +73,7 @@ def test_a_clip_is_judged_without_its_group(textures: list[np.ndarray]) -> None:
     for place in (0, 1):
         clips[place] = replace(clips[place], label="class 1")
     copied[1] = copied[0]
-    found = find_suspects(clips, copied)
+    found = find_label_issues(clips, copied)
     assert not isinstance(found, str)
     assert {suspect.clip.name for suspect in found[:2]} == {clips[0].name, clips[1].name}
 
@@ -90,7 +90,7 @@ def test_parts_keep_groups_whole_and_classes_spread(folds: str) -> None:
         for place, clip in enumerate(clips):
             clips[place] = replace(clip, fold=str(place % 3) if clip.group in seen else "0")
             seen.add(clip.group)
-    parts = parts_of(clips)
+    parts = assign_folds(clips)
     for group in {clip.group for clip in clips}:
         assert len({part for clip, part in zip(clips, parts, strict=True) if clip.group == group}) == 1
     for label in {clip.label for clip in clips}:
@@ -102,7 +102,7 @@ def test_parts_keep_groups_whole_and_classes_spread(folds: str) -> None:
 @pytest.mark.parametrize(("groups", "each"), [(3, 4), (7, 1), (1, 20)])
 def test_too_few_cannot_tell(groups: int, each: int) -> None:
     clips = _clips(groups=groups, each=each)
-    reason = find_suspects(clips, [np.zeros(LENGTH, np.float32)] * len(clips))
+    reason = find_label_issues(clips, [np.zeros(LENGTH, np.float32)] * len(clips))
     assert isinstance(reason, str)
     assert "fewer than two classes have at least 8 clips, of 4 groups" in reason
     assert rare_classes(clips)["class 0"].startswith(f"{groups * each} clips of {groups} group")
@@ -113,19 +113,19 @@ def test_a_rare_class_leaves_the_others_compared(textures: list[np.ndarray]) -> 
     clips[4] = replace(clips[4], label="class 1")
     rare = [replace(clip, name=f"rare {clip.name}", label="rare") for clip in clips[:2]]
     assert rare_classes([*clips, *rare]) == {"rare": "2 clips of 1 group"}
-    assert find_suspects([*clips, *rare], [*textures, *textures[:2]]) == find_suspects(clips, textures) != []
+    assert find_label_issues([*clips, *rare], [*textures, *textures[:2]]) == find_label_issues(clips, textures) != []
 
 
 def test_guessing_cannot_tell(rng: np.random.Generator) -> None:
     noise = [rng.standard_normal(LENGTH).astype(np.float32) for _ in _clips()]
-    reason = find_suspects(_clips(), noise)
+    reason = find_label_issues(_clips(), noise)
     assert isinstance(reason, str)
     assert "tells the classes apart too rarely" in reason
 
 
 def test_score_is_the_share_of_the_two() -> None:
     clip = _clips()[0]
-    assert Suspect(clip, "x", 0.6, 0.2).score == pytest.approx(0.75)
+    assert LabelIssue(clip, "x", 0.6, 0.2).score == pytest.approx(0.75)
 
 
 def test_texture_does_not_depend_on_loudness_or_moment(rng: np.random.Generator) -> None:

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from scenelet.data.audit import statistics_cache as kept
-from scenelet.data.audit.statistics import Measured, measure
-from scenelet.data.audit.statistics_cache import measure_all
+from scenelet.data.audit.statistics import RecordingStats, recording_stats
+from scenelet.data.audit.statistics_cache import all_recording_stats
 from scenelet.data.clips import Clip
 
 
@@ -29,22 +29,22 @@ def clips(tmp_path: Path, rng: np.random.Generator) -> list[Clip]:
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the recordings that are read."""
     names: list[str] = []
-    original = kept.measure_or_refuse
+    original = kept.recording_stats_or_error
 
     def count(path: Path) -> object:
         names.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(kept, "measure_or_refuse", count)
+    monkeypatch.setattr(kept, "recording_stats_or_error", count)
     return names
 
 
 def _all(clips: list[Clip], tmp_path: Path, again: bool = False) -> list[object]:
-    return list(measure_all(clips, tmp_path / "data", tmp_path / "cache", 1, again))
+    return list(all_recording_stats(clips, tmp_path / "data", tmp_path / "cache", 1, again))
 
 
 def _same(one: object, other: object) -> bool:
-    if not isinstance(one, Measured) or not isinstance(other, Measured):
+    if not isinstance(one, RecordingStats) or not isinstance(other, RecordingStats):
         return one == other
     return all(np.array_equal(value, getattr(other, key)) for key, value in vars(one).items())
 
@@ -53,7 +53,7 @@ def test_kept_measures_are_the_measured_ones(clips: list[Clip], tmp_path: Path, 
     first, second = _all(clips, tmp_path), _all(clips, tmp_path)
     assert measured == ["a.wav", "b.wav", "bad.wav", "c.wav", "bad.wav"]  # what cannot be read is tried again
     assert all(_same(one, other) for one, other in zip(first, second, strict=True))
-    assert _same(second[0], measure(clips[0].path))
+    assert _same(second[0], recording_stats(clips[0].path))
     assert first[2] == ("empty", second[2][1])  # type: ignore[index]
     _all(clips, tmp_path, again=True)
     assert measured[5:] == ["a.wav", "b.wav", "bad.wav", "c.wav"]
@@ -92,7 +92,7 @@ def test_a_look_at_some_keeps_the_measures_of_the_others(
 ) -> None:
     _all(clips, tmp_path)
     _all(clips[:1], tmp_path, again=True)
-    cut = measure_all(clips, tmp_path / "data", tmp_path / "cache", 1, True)
+    cut = all_recording_stats(clips, tmp_path / "data", tmp_path / "cache", 1, True)
     next(cut)
     cut.close()  # type: ignore[attr-defined]  # an interrupt
     measured.clear()
@@ -113,11 +113,11 @@ def test_a_full_disk_costs_nothing_but_time(
     original = Path.open
     monkeypatch.setattr(Path, "open", lambda path, mode="r", **k: Full() if mode == "a" else original(path, mode, **k))
     for again in (False, True):
-        assert [type(result) for result in _all(clips, tmp_path, again)].count(Measured) == 3
+        assert [type(result) for result in _all(clips, tmp_path, again)].count(RecordingStats) == 3
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     clips: list[Clip], tmp_path: Path, measured: list[str]
 ) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
-    assert [type(result) for result in _all(clips, tmp_path)].count(Measured) == 3
+    assert [type(result) for result in _all(clips, tmp_path)].count(RecordingStats) == 3

@@ -18,9 +18,9 @@ import soundfile
 from helpers.loopback_server import Answer, Loopback, serve
 from scenelet.cli import main
 from scenelet.data.download import fetch as room
-from scenelet.data.download.fetch import EVALUATION, Archive, choose, tau_archives
+from scenelet.data.download.fetch import EVALUATION, Archive, dataset_parts, tau_archives
 from scenelet.data.download.fetch import fetch as fetch_sets
-from scenelet.data.download.unzip import unpack
+from scenelet.data.download.unzip import unzip
 from scenelet.data.load import load_table
 from scenelet.data.tau import TAU_2019, TAU_2020_3CLASS, load_tau
 from scenelet.errors import DataError, OutputError, UsageError
@@ -82,7 +82,7 @@ def publish(server: Loopback, monkeypatch: pytest.MonkeyPatch, zips: dict[str, b
 def fetch(
     name: str, out: Path, *, agree: bool = True, evaluation: bool = False, mirror: str | None = None, keep: bool = False
 ) -> list[Path]:
-    sets = choose(name, out, evaluation, mirror, keep)
+    sets = dataset_parts(name, out, evaluation, mirror, keep)
     fetch_sets(sets, out, lambda: agree, NO_WAITS)
     return [each.root for each in sets]
 
@@ -116,7 +116,7 @@ def test_a_finished_fetch_does_nothing(
     before = tree(tmp_path)
     asked = len(server.log)
     capsys.readouterr()
-    fetch_sets(choose("tau2019", tmp_path), tmp_path, never)
+    fetch_sets(dataset_parts("tau2019", tmp_path), tmp_path, never)
     assert "nothing to download" in capsys.readouterr().err
     assert (len(server.log), tree(tmp_path)) == (asked, before)
 
@@ -220,7 +220,7 @@ def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     disk = shutil._ntuple_diskusage(10**12, 10**12 - 40 * 10**9, 40 * 10**9)  # type: ignore[attr-defined]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk)
     with pytest.raises(OutputError, match=r"needs 4\d\.\d GB and its disk has 40\.0 GB free"):
-        fetch_sets(choose("tau2019", tmp_path / "a/b"), tmp_path / "a/b", never)
+        fetch_sets(dataset_parts("tau2019", tmp_path / "a/b"), tmp_path / "a/b", never)
     assert not (tmp_path / "a").exists()
 
 
@@ -233,12 +233,12 @@ def test_two_fetches_do_not_meet(server: Loopback, tmp_path: Path, monkeypatch: 
 
 def test_wrong_words(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'esc10'"):
-        choose("esc-10", tmp_path)
+        dataset_parts("esc-10", tmp_path)
     with pytest.raises(UsageError, match="--evaluation goes with tau2020-3class"):
-        choose("tau2019", tmp_path, evaluation=True)
+        dataset_parts("tau2019", tmp_path, evaluation=True)
     for mirror in ("lab/files", "ftp://lab", "file:///etc", "https://"):
         with pytest.raises(UsageError, match="--mirror"):
-            choose("esc10", tmp_path, mirror=mirror)
+            dataset_parts("esc10", tmp_path, mirror=mirror)
 
 
 def test_the_published_facts() -> None:
@@ -260,7 +260,7 @@ def test_an_archive_that_would_leave_its_folder(tmp_path: Path, name: str) -> No
     archive = tmp_path / "a.zip"
     archive.write_bytes(zipped({"audio/good.wav": b"good", name: b"bad"}))
     with pytest.raises(DataError, match=r"a\.zip: its entry .* would lie outside"):
-        unpack(archive, tmp_path / "root")
+        unzip(archive, tmp_path / "root")
     assert tree(tmp_path) == ["a.zip"]
 
 
@@ -272,7 +272,7 @@ def test_an_archive_with_a_link(tmp_path: Path) -> None:
         file.writestr(link, "/etc")
         file.writestr("audio/passwd", "bad")
     with pytest.raises(DataError, match="is a link"):
-        unpack(archive, tmp_path / "root")
+        unzip(archive, tmp_path / "root")
     assert tree(tmp_path) == ["a.zip"]
 
 
@@ -282,7 +282,7 @@ def test_a_damaged_archive(tmp_path: Path, where: str) -> None:
     damaged = good[:60] + bytes([good[60] ^ 1]) + good[61:] if where == "in a file" else good[:-30]
     (tmp_path / "a.zip").write_bytes(damaged)
     with pytest.raises(DataError, match=r"a\.zip: not a whole zip archive"):
-        unpack(tmp_path / "a.zip", tmp_path / "root")
+        unzip(tmp_path / "a.zip", tmp_path / "root")
     assert tree(tmp_path) == ["a.zip"]
 
 
@@ -291,7 +291,7 @@ def test_an_archive_larger_than_the_disk(tmp_path: Path, monkeypatch: pytest.Mon
     disk = shutil._ntuple_diskusage(3000, 1001, 1999)  # type: ignore[attr-defined]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk)
     with pytest.raises(OutputError, match="free"):
-        unpack(tmp_path / "a.zip", tmp_path / "root")
+        unzip(tmp_path / "a.zip", tmp_path / "root")
     assert tree(tmp_path) == ["a.zip"]
 
 
@@ -353,7 +353,7 @@ def test_esc10(server: Loopback, tmp_path: Path, wav: bytes, capsys: pytest.Capt
     assert {path.name for path in tmp_path.iterdir()} <= {"ESC-10", ".fetch.lock"}
 
     server.log.clear()
-    fetch_sets(choose("esc10", tmp_path, mirror=server.url), tmp_path, never)
+    fetch_sets(dataset_parts("esc10", tmp_path, mirror=server.url), tmp_path, never)
     assert server.log == []
     (root / "audio" / names[0]).write_bytes(b"")
     with pytest.raises(DataError, match=rf"meta\.csv: not the published set, since {names[0]}"):

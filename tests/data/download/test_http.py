@@ -218,7 +218,7 @@ def test_no_more_than_the_size_is_ever_written(
 def test_a_file_of_unknown_size_may_not_be_endless(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scenelet.data.download.http.LARGEST_UNKNOWN", 1000)
+    monkeypatch.setattr("scenelet.data.download.http.MAX_UNKNOWN_BYTES", 1000)
     with pytest.raises(DataError, match="goes on after 1,000 bytes"):
         get(remote_file(server, tmp_path, size=None))
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scenelet.data.load import load_table
 from scenelet.data.synthetic import dataset as scenes
 from scenelet.data.synthetic import sounds as synthesis
-from scenelet.data.synthetic.dataset import made_clip, make_scenes
-from scenelet.data.synthetic.scenes import PLACES, Bed, Transportation
+from scenelet.data.synthetic.dataset import synthetic_clip, write_synthetic_dataset
+from scenelet.data.synthetic.scenes import LOCATIONS, Background, Transportation
 from scenelet.data.synthetic.sounds import SAMPLE_RATE
 from scenelet.errors import DataError, UsageError
 
@@ -22,7 +22,7 @@ SMALL = {"clips_per_place": 2, "train_places": 2, "test_places": 1, "seconds": 0
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_scenes(tmp_path_factory.mktemp("made") / "scenes", seed=3, workers=1, **SMALL)
+    return write_synthetic_dataset(tmp_path_factory.mktemp("made") / "scenes", seed=3, workers=1, **SMALL)
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -31,7 +31,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_same_seed_gives_the_same_samples_with_any_number_of_workers(made: Path, tmp_path: Path) -> None:
-    again = make_scenes(tmp_path / "again", seed=3, workers=3, **SMALL)
+    again = write_synthetic_dataset(tmp_path / "again", seed=3, workers=3, **SMALL)
     assert (again / "scenes.csv").read_bytes() == (made / "scenes.csv").read_bytes()
     for row in rows_of(made):
         first, second = (soundfile.read(folder / row["filename"], dtype="int16")[0] for folder in (made, again))
@@ -40,7 +40,7 @@ def test_same_seed_gives_the_same_samples_with_any_number_of_workers(made: Path,
 
 def test_seeds_places_and_clips_all_differ() -> None:
     keys = [(seed, place, clip) for seed in (0, 1) for place in (0, 1) for clip in (0, 1)]
-    clips = [made_clip(seed, "outdoor", place, clip, 0.5) for seed, place, clip in keys]
+    clips = [synthetic_clip(seed, "outdoor", place, clip, 0.5) for seed, place, clip in keys]
     for i, first in enumerate(clips):
         for second in clips[:i]:
             assert abs(np.corrcoef(first[0], second[0])[0, 1]) < 0.5
@@ -55,9 +55,9 @@ def test_recordings_are_stereo_48_khz_16_bit_and_not_clipped(made: Path) -> None
 
 
 def test_longest_draws_are_finite_and_within_full_scale() -> None:
-    for label in PLACES:
+    for label in LOCATIONS:
         for place in range(4):
-            samples = made_clip(11, label, place, 0, 4.0)
+            samples = synthetic_clip(11, label, place, 0, 4.0)
             assert samples.shape == (2, 192000)
             assert np.isfinite(samples).all()
             assert np.abs(samples).max() <= 0.951
@@ -82,14 +82,14 @@ def test_folder_is_recognised_as_made_data(made: Path) -> None:
 
 
 def test_a_complete_folder_is_used_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "made_clip", None)  # would fail if a clip were made
-    assert make_scenes(made, seed=3, **SMALL) == made
+    monkeypatch.setattr(scenes, "synthetic_clip", None)  # would fail if a clip were made
+    assert write_synthetic_dataset(made, seed=3, **SMALL) == made
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"seconds": 0.75}, {"clips_per_place": 1}])
 def test_other_settings_are_refused_and_nothing_is_lost(made: Path, change: dict[str, int]) -> None:
     with pytest.raises(DataError, match="something else"):
-        make_scenes(made, **{"seed": 3, **SMALL, **change})
+        write_synthetic_dataset(made, **{"seed": 3, **SMALL, **change})
     assert len(rows_of(made)) == 18
 
 
@@ -97,23 +97,23 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     def fail(seed: int, label: str, place: int, clip: int, seconds: float) -> np.ndarray:
         if label == "outdoor":
             raise OSError("disk full")
-        return made_clip(seed, label, place, clip, seconds)
+        return synthetic_clip(seed, label, place, clip, seconds)
 
-    monkeypatch.setattr(scenes, "made_clip", fail)
+    monkeypatch.setattr(scenes, "synthetic_clip", fail)
     with pytest.raises(OSError, match="disk full"):
-        make_scenes(tmp_path / "scenes", seed=0, workers=2, **SMALL)
+        write_synthetic_dataset(tmp_path / "scenes", seed=0, workers=2, **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", [{"seed": -1}, {"seconds": 0.0}, {"test_places": 0}, {"workers": -1}])
 def test_settings_out_of_range(tmp_path: Path, change: dict[str, int]) -> None:
     with pytest.raises(UsageError):
-        make_scenes(tmp_path / "scenes", **{"seed": 0, **SMALL, **change})
+        write_synthetic_dataset(tmp_path / "scenes", **{"seed": 0, **SMALL, **change})
 
 
 def test_unknown_label() -> None:
     with pytest.raises(UsageError, match="indoor, outdoor, transportation"):
-        made_clip(0, "underwater", 0, 0)
+        synthetic_clip(0, "underwater", 0, 0)
 
 
 def test_only_rooms_reverberate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +124,8 @@ def test_only_rooms_reverberate(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.stack([samples, samples])
 
     monkeypatch.setattr(synthesis, "convolve", dry)
-    for label in PLACES:
-        made_clip(0, label, 0, 0, 0.5)
+    for label in LOCATIONS:
+        synthetic_clip(0, label, 0, 0, 0.5)
     assert calls == ["indoor"]
 
 
@@ -168,7 +168,7 @@ def test_engine_orders_follow_the_rate() -> None:
 @pytest.mark.parametrize("speed", [12.0, -20.0])
 def test_passing_source_shifts_by_doppler_and_moves_across(speed: float) -> None:
     source = np.sin(2 * np.pi * 1000.0 * np.arange(5 * SAMPLE_RATE) / SAMPLE_RATE)
-    heard = synthesis.passing(source, speed, distance=2.0, closest_s=2.0)
+    heard = synthesis.drive_by(source, speed, distance=2.0, closest_s=2.0)
     assert heard.shape == (2, 4 * SAMPLE_RATE)
     ratio = abs(speed) / synthesis.SPEED_OF_SOUND  # heard late by the way along the road, so 1 -+ v/c
     for start, expected_hz in ((0, 1000 * (1 + ratio)), (3 * SAMPLE_RATE, 1000 * (1 - ratio))):
@@ -218,7 +218,7 @@ def test_rail_joints_are_double_clicks(rng: np.random.Generator) -> None:
 
 
 def test_wander_is_smooth_and_of_unit_size(rng: np.random.Generator) -> None:
-    curve = synthesis.wander(400 * SAMPLE_RATE, 1.0, rng)[:: SAMPLE_RATE // 100]
+    curve = synthesis.smooth_noise(400 * SAMPLE_RATE, 1.0, rng)[:: SAMPLE_RATE // 100]
     assert 0.6 < curve.std() < 1.3
     assert np.abs(np.diff(curve)).max() < 0.1
 
@@ -231,7 +231,7 @@ def test_footsteps_come_at_their_rate(rng: np.random.Generator) -> None:
 
 
 def test_beds_and_recorders_do_not_know_the_class() -> None:
-    for kind in PLACES.values():
-        bed, alone = kind.draw(np.random.default_rng(5)).bed, Bed.draw(np.random.default_rng(5))
+    for kind in LOCATIONS.values():
+        bed, alone = kind.draw(np.random.default_rng(5)).bed, Background.draw(np.random.default_rng(5))
         np.testing.assert_array_equal(bed.spectrum_db, alone.spectrum_db)
         np.testing.assert_array_equal(bed.colour_db, alone.colour_db)

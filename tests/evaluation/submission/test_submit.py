@@ -13,7 +13,7 @@ from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig, MixingConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, UsageError
 from scenelet.evaluation.submission.details import EXAMPLE, Details, read_details, write_example
-from scenelet.evaluation.submission.form import LABELS, Row, meta_text, output_text, write_pair
+from scenelet.evaluation.submission.form import LABELS, OutputRow, meta_text, output_text, write_pair
 from scenelet.evaluation.submission.meta import meta_information, read_report
 from scenelet.evaluation.submission.validate_meta import check_meta
 from scenelet.evaluation.submission.validate_output import check_output
@@ -42,7 +42,7 @@ def test_any_probabilities_are_read_back_valid(table: list[list[float]]) -> None
     rows = []
     for number, shares in enumerate(table):
         best = LABELS[int(np.argmax(shares))]
-        rows.append(Row(number, best, dict(zip(LABELS, shares, strict=True))))
+        rows.append(OutputRow(number, best, dict(zip(LABELS, shares, strict=True))))
     text = output_text(rows)
     assert check_output("x", text.encode(), partial=True) == []
     for row, line in zip(rows, text.splitlines()[1:], strict=True):
@@ -56,13 +56,13 @@ def test_any_probabilities_are_read_back_valid(table: list[list[float]]) -> None
 
 
 def test_a_tie_stays_with_its_answer() -> None:
-    text = output_text([Row(7, "outdoor", dict.fromkeys(LABELS, 1 / 3))])
+    text = output_text([OutputRow(7, "outdoor", dict.fromkeys(LABELS, 1 / 3))])
     assert text.splitlines()[1].split("\t") == ["7.wav", "outdoor", "0.333333333", "0.333333334", "0.333333333"]
 
 
 def test_columns_do_not_depend_on_the_models_order() -> None:
     shares = {"transportation": 0.5, "outdoor": 0.3, "indoor": 0.2}
-    line = output_text([Row(0, "transportation", shares)]).splitlines()[1]
+    line = output_text([OutputRow(0, "transportation", shares)]).splitlines()[1]
     assert line.split("\t")[2:] == ["0.200000000", "0.300000000", "0.500000000"]
 
 

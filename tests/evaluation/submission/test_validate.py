@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenelet.errors import DataError, printable
+from scenelet.errors import DataError, escape_unprintable
 from scenelet.evaluation.submission.faults import Fault
-from scenelet.evaluation.submission.form import LABELS, RECORDINGS, Row, meta_text, output_text
+from scenelet.evaluation.submission.form import LABELS, RECORDINGS, OutputRow, meta_text, output_text
 from scenelet.evaluation.submission.validate import check_files, check_pair
 from scenelet.evaluation.submission.validate_meta import MAX_META_BYTES, check_meta
 from scenelet.evaluation.submission.validate_output import MAX_OUTPUT_BYTES, check_output
@@ -60,7 +60,9 @@ DATASET = {"name": "D", "url": "https://example.org", "total_audio_length": 60}
 def whole_output() -> str:
     """All rows, of fast random probabilities."""
     shares = np.random.default_rng(0).dirichlet((0.3, 0.3, 0.3), RECORDINGS)
-    rows = (Row(n, LABELS[int(row.argmax())], dict(zip(LABELS, row, strict=True))) for n, row in enumerate(shares))
+    rows = (
+        OutputRow(n, LABELS[int(row.argmax())], dict(zip(LABELS, row, strict=True))) for n, row in enumerate(shares)
+    )
     return output_text(rows)
 
 
@@ -352,9 +354,9 @@ def test_files_are_read_and_absent_ones_are_an_error(tmp_path: Path) -> None:
 @given(st.binary(max_size=200), st.binary(max_size=200), st.text(max_size=30))
 def test_arbitrary_bytes_give_faults_and_nothing_else(output: bytes, meta: bytes, name: str) -> None:
     faults = check_pair(name, output, name, meta, partial=True)
-    assert {fault.file for fault in faults} <= {printable(name)}
+    assert {fault.file for fault in faults} <= {escape_unprintable(name)}
     assert len(faults) >= 4  # both names and both contents
-    assert all(str(fault) == printable(str(fault)) for fault in faults)
+    assert all(str(fault) == escape_unprintable(str(fault)) for fault in faults)
 
 
 SYNTAX = st.text(st.sampled_from(list("ab01:-?[]{},&*!|>'\"%@#.~<= \n\t\\xuU\ufeff\x85é")), max_size=60)

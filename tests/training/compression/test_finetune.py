@@ -10,12 +10,12 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.nn import prune
 from scenelet.nn.quantize import quantize, round_network
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training import run_record as runs
-from scenelet.training.compression.finetune import masks_by_epoch, prune_and_tune
-from scenelet.training.dataset import Sides, load_sides
+from scenelet.training.compression.finetune import masks_by_epoch, prune_and_finetune
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.module import Masks, SceneModule
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 SETTINGS = [
     "schedule.epochs=2",
@@ -29,20 +29,20 @@ SETTINGS = [
 
 
 @pytest.fixture
-def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[RunConfig, Standardised, Sides]:
+def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[RunConfig, StandardizedNetwork, Dataset]:
     """A network before it is pruned, its settings and its data."""
     config = load_recipe("fast", [*tiny_settings, *SETTINGS])
-    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     record = runs.read_record(tmp_path / "run")
-    sides = load_sides(record.data, config, tmp_path / "cache", talk=False)
-    return config, runs.load_network(tmp_path / "run", record), sides
+    dataset = load_dataset(record.data, config, tmp_path / "cache", talk=False)
+    return config, runs.load_network(tmp_path / "run", record), dataset
 
 
 @pytest.mark.parametrize("how", ["plain", "gradual, int4"])
 def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
-    how: str, trained: tuple[RunConfig, Standardised, Sides], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, trained: tuple[RunConfig, StandardizedNetwork, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, whole, sides = trained
+    config, whole, dataset = trained
     if how != "plain":
         changes = {"gradual": 0.75, "dtype": "int4"}
         config = config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
@@ -51,7 +51,7 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
     def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
         nonlocal masks
         network = copy.deepcopy(whole)
-        masks, _ = prune_and_tune(network, sides, config, folder, talk=False)
+        masks, _ = prune_and_finetune(network, dataset, config, folder, talk=False)
         round_network(network, "fp16" if how == "plain" else "int4")
         return dict(network.state_dict())
 
@@ -83,15 +83,15 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
 
 
 def test_a_long_average_of_training_is_not_one_of_fine_tuning(
-    trained: tuple[RunConfig, Standardised, Sides], tiny_settings: list[str]
+    trained: tuple[RunConfig, StandardizedNetwork, Dataset], tiny_settings: list[str]
 ) -> None:
     """Fine-tuning has an average of its own, and training's does not reach it."""
-    _, whole, sides = trained
+    _, whole, dataset = trained
 
     def tuned(*settings: str) -> dict[str, torch.Tensor]:
         network = copy.deepcopy(whole)
         changed = load_recipe("fast", [*tiny_settings, *SETTINGS, *settings])
-        prune_and_tune(network, sides, changed, talk=False)
+        prune_and_finetune(network, dataset, changed, talk=False)
         return dict(network.state_dict())
 
     last = tuned("prune.average_epochs=0", "schedule.average_epochs=0")
@@ -101,7 +101,9 @@ def test_a_long_average_of_training_is_not_one_of_fine_tuning(
     assert any(not torch.equal(averaged[name], value) for name, value in last.items())
 
 
-def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(trained: tuple[RunConfig, Standardised, Sides]) -> None:
+def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(
+    trained: tuple[RunConfig, StandardizedNetwork, Dataset],
+) -> None:
     config, whole, _ = trained
     settings = config.prune.model_copy(update={"sparsity": 0.8, "gradual": 0.5, "epochs": 8})
     masks_of = masks_by_epoch(whole, settings)
@@ -118,11 +120,11 @@ def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(trained: tuple[RunCon
     assert all(torch.equal(mask, before[name]) for name, mask in masks_of(network, 7).items())
 
 
-def test_without_epochs_it_is_only_pruned(trained: tuple[RunConfig, Standardised, Sides]) -> None:
-    config, whole, sides = trained
+def test_without_epochs_it_is_only_pruned(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:
+    config, whole, dataset = trained
     settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
     network = copy.deepcopy(whole)
-    masks, minutes = prune_and_tune(network, sides, config.model_copy(update={"prune": settings}), talk=False)
+    masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}), talk=False)
     assert minutes == 0
     for name, mask in masks.items():
         assert torch.equal(network.get_parameter(name), whole.get_parameter(name) * mask)

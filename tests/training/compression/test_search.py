@@ -13,22 +13,22 @@ import torch
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError, UsageError
-from scenelet.evaluation.metrics import summary
+from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
-from scenelet.nn.convert import pack
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.convert import to_scene_model
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training import run_record as runs
 from scenelet.training.batches import clip_probabilities
 from scenelet.training.compression import search as shrinking
 from scenelet.training.compression.compress import compress
-from scenelet.training.compression.search import FORMATS, Size, choose, prune_and_round, shrink
-from scenelet.training.dataset import Sides, cut_validation, file_probabilities, load_sides
+from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
+from scenelet.training.dataset import Dataset, file_probabilities, hold_out_validation, load_dataset
 from scenelet.training.module import Masks
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 SETTINGS = ["schedule.epochs=2", "prune.epochs=2", 'split.fold="1"', "network.width=16"]
-Trained = tuple[Path, RunConfig, Standardised, Sides, Size]
+Trained = tuple[Path, RunConfig, StandardizedNetwork, Dataset, Size]
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +36,16 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.T
     """A run folder, its settings, network and data, and the size of its file."""
     folder = tmp_path_factory.mktemp("shrink")
     config = load_recipe("fast", [*tiny_settings, *SETTINGS])
-    fit(tone_set, folder / "run", config, cache_dir=folder / "cache")
+    train(tone_set, folder / "run", config, cache_dir=folder / "cache")
     record = runs.read_record(folder / "run")
-    sides = load_sides(record.data, config, folder / "cache", talk=False)
+    dataset = load_dataset(record.data, config, folder / "cache", talk=False)
 
-    def size(network: Standardised, masks: Masks, settings: PruneConfig) -> int:
+    def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         assert settings.dtype != "auto"
-        model = pack(network, sides.labels, config.features, config.window, masks, settings.dtype)
-        return len(modelfile.encode(model))
+        model = to_scene_model(network, dataset.labels, config.features, config.window, masks, settings.dtype)
+        return len(modelfile.encode_model(model))
 
-    return folder, config, runs.load_network(folder / "run", record), sides, size
+    return folder, config, runs.load_network(folder / "run", record), dataset, size
 
 
 def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
@@ -54,10 +54,10 @@ def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
 
 @pytest.mark.parametrize("budget", [14_000, 20_000, 40_000])
 def test_the_file_fits_and_little_is_left_over(trained: Trained, budget: int) -> None:
-    _, config, network, sides, size = trained
+    _, config, network, dataset, size = trained
     for dtype in FORMATS:
         small = copy.deepcopy(network)
-        shrunk = shrink(small, sides, with_prune(config, budget=budget, dtype=dtype), size, talk=False)
+        shrunk = compress_network(small, dataset, with_prune(config, budget=budget, dtype=dtype), size, talk=False)
         assert shrunk.settings.dtype == dtype
         taken = size(small, shrunk.masks, shrunk.settings)
         assert taken <= budget
@@ -68,7 +68,7 @@ def test_the_file_fits_and_little_is_left_over(trained: Trained, budget: int) ->
 
 
 def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, config, network, sides, size = trained
+    _, config, network, dataset, size = trained
     before = {name: value.clone() for name, value in network.state_dict().items()}
     losses = {"fp16": 0.9, "int8": 0.2, "int4": 0.5}
     looked_at = []
@@ -78,27 +78,29 @@ def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, m
         dtype = list(losses)[len(looked_at) - 1]
         return {"log_loss": losses[dtype]}
 
-    monkeypatch.setattr(shrinking, "measure", made_up)
-    settings, trials = choose(network, sides, with_prune(config, budget=14_000, dtype="auto"), size, talk=False)
+    monkeypatch.setattr(shrinking, "evaluate_network", made_up)
+    settings, trials = search_format(
+        network, dataset, with_prune(config, budget=14_000, dtype="auto"), size, talk=False
+    )
     assert [trial.dtype for trial in trials] == ["fp16", "int8", "int4"]
     assert trials[0].sparsity > trials[1].sparsity > trials[2].sparsity > 0
     assert (settings.dtype, settings.sparsity) == ("int8", trials[1].sparsity)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert {id(clips) for clips in looked_at} == {id(looked_at[0])}
-    assert len(looked_at[0]) < len(sides.train)
+    assert len(looked_at[0]) < len(dataset.train)
 
 
 def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) -> None:
-    _, config, network, sides, size = trained
-    settings, trials = choose(network, sides, with_prune(config, budget=10**6, dtype="auto"), size, talk=False)
+    _, config, network, dataset, size = trained
+    settings, trials = search_format(network, dataset, with_prune(config, budget=10**6, dtype="auto"), size, talk=False)
     assert (settings.dtype, settings.sparsity) == ("fp16", 0)
     assert [(trial.dtype, trial.log_loss) for trial in trials] == [("fp16", None)]
 
 
 def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None:
-    folder, config, network, sides, size = trained
+    folder, config, network, dataset, size = trained
     with pytest.raises(UsageError, match="a budget of 900 bytes is out of reach"):
-        choose(network, sides, with_prune(config, budget=900, dtype="auto"), size, talk=False)
+        search_format(network, dataset, with_prune(config, budget=900, dtype="auto"), size, talk=False)
     with pytest.raises(UsageError, match="out of reach"):
         compress(folder / "run", tmp_path / "m.scn", budget=900, cache_dir=folder / "cache")
     assert list(tmp_path.iterdir()) == []
@@ -112,18 +114,18 @@ def grown(size: Size, by: int, after: int) -> Size:
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Trained, dtype: str) -> None:
-    _, config, network, sides, size = trained
+    _, config, network, dataset, size = trained
     asked = with_prune(config, budget=14_000, dtype=dtype)
-    before, _ = choose(network, sides, asked, size, talk=False)
+    before, _ = search_format(network, dataset, asked, size, talk=False)
     looks = itertools.count(1)
 
-    def counted(*what: Any) -> int:
+    def pluralize(*what: Any) -> int:
         next(looks)
         return size(*what)
 
-    choose(network, sides, asked, counted, talk=False)
+    search_format(network, dataset, asked, pluralize, talk=False)
     small = copy.deepcopy(network)
-    shrunk = shrink(small, sides, asked, grown(size, 1_000, next(looks)), talk=False)
+    shrunk = compress_network(small, dataset, asked, grown(size, 1_000, next(looks)), talk=False)
     assert shrunk.settings.sparsity > before.sparsity
     assert 12_000 < size(small, shrunk.masks, shrunk.settings) <= 13_000
     smallest = copy.deepcopy(small)
@@ -137,35 +139,35 @@ def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Traine
 def test_what_was_chosen_is_not_chosen_again_where_the_fine_tuning_goes_on(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, config, network, sides, size = trained
+    _, config, network, dataset, size = trained
     asked = with_prune(config, budget=14_000, dtype="auto")
     folder = tmp_path / "tuning"
-    undisturbed = shrink(copy.deepcopy(network), sides, asked, size, folder, talk=False)
-    monkeypatch.setattr(shrinking, "choose", lambda *_: pytest.fail("chosen again"))
-    resumed = shrink(copy.deepcopy(network), sides, asked, size, folder, talk=False)
+    undisturbed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, talk=False)
+    monkeypatch.setattr(shrinking, "search_format", lambda *_: pytest.fail("chosen again"))
+    resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, talk=False)
     assert resumed.settings == undisturbed.settings
     assert resumed.trials == undisturbed.trials
     assert all(torch.equal(mask, undisturbed.masks[name]) for name, mask in resumed.masks.items())
 
 
 def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, config, network, sides, size = trained
+    _, config, network, dataset, size = trained
     asked = with_prune(config, budget=14_000, dtype="auto")
-    tune = shrinking.prune_and_tune
+    tune = shrinking.prune_and_finetune
 
-    def diverges(network: Any, sides: Any, config: RunConfig, **options: Any) -> Any:
+    def diverges(network: Any, dataset: Any, config: RunConfig, **options: Any) -> Any:
         if config.prune.dtype in failing:
             raise RunError("epoch 1: training diverged")
-        return tune(network, sides, config, **options)
+        return tune(network, dataset, config, **options)
 
-    monkeypatch.setattr(shrinking, "prune_and_tune", diverges)
+    monkeypatch.setattr(shrinking, "prune_and_finetune", diverges)
     failing = {"fp16", "int4"}
-    settings, trials = choose(network, sides, asked, size, talk=False)
+    settings, trials = search_format(network, dataset, asked, size, talk=False)
     assert settings.dtype == "int8"
     assert [trial.log_loss == math.inf for trial in trials] == [True, False, True]
     failing = {*FORMATS}
     with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.rate"):
-        choose(network, sides, asked, size, talk=False)
+        search_format(network, dataset, asked, size, talk=False)
 
 
 @pytest.mark.parametrize(
@@ -186,55 +188,58 @@ def test_a_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match:
 def test_a_recipes_own_budget_is_fine_tuned_to(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     budget = ["prune.budget=14000", "prune.dtype=fp16", "prune.sparsity=0"]
     config = load_recipe("fast", [*tiny_settings, *SETTINGS, *budget])
-    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
     assert result["bytes"] == (tmp_path / "m.scn").stat().st_size <= 14_000
-    made = modelfile.read(tmp_path / "m.scn").provenance
+    made = modelfile.read_model(tmp_path / "m.scn").provenance
     assert made["fine_tuning_epochs"] == 2
     assert made["prune"]["sparsity"] == result["sparsity"] > 0
     assert made["prune"]["budget"] == 14_000
 
 
 def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> None:
-    *_, sides, _ = trained
-    cut = cut_validation(sides, 0.3, seed=0)
+    *_, dataset, _ = trained
+    cut = hold_out_validation(dataset, 0.3, seed=0)
     assert cut.validation is not None
     names = [{clip.name for clip in side} for side in (cut.split.train, cut.split.validation)]
-    assert names[0] | names[1] == {clip.name for clip in sides.split.train}
+    assert names[0] | names[1] == {clip.name for clip in dataset.split.train}
     groups = [{clip.group for clip in side} for side in (cut.split.train, cut.split.validation)]
     assert not groups[0] & groups[1]
-    assert len(cut.train) + len(cut.validation) == len(sides.train)
-    assert cut.split.test == sides.split.test
-    place = [clip.name for clip in sides.split.train]
+    assert len(cut.train) + len(cut.validation) == len(dataset.train)
+    assert cut.split.test == dataset.split.test
+    place = [clip.name for clip in dataset.split.train]
     for clips, side in ((cut.split.train, cut.train), (cut.split.validation, cut.validation)):
         rows = [place.index(clip.name) for clip in clips]
-        assert side.features.first.tolist() == sides.train.features.first[rows].tolist()
-        assert side.targets.tolist() == sides.train.targets[rows].tolist()
+        assert side.features.first.tolist() == dataset.train.features.first[rows].tolist()
+        assert side.targets.tolist() == dataset.train.targets[rows].tolist()
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
 def test_the_compressed_file_answers_as_the_network_in_training(trained: Trained, dtype: str, tmp_path: Path) -> None:
-    folder, config, network, sides, _ = trained
+    folder, config, network, dataset, _ = trained
     result = compress(folder / "run", tmp_path / "m.scn", sparsity=0.3, dtype=dtype, cache_dir=folder / "cache")
     assert (result["dtype"], result["sparsity"]) == (dtype, 0.3)
-    model = modelfile.read(tmp_path / "m.scn")
+    model = modelfile.read_model(tmp_path / "m.scn")
     assert model.provenance["dtype"] == dtype
     assert set(model.encodings.values()) == {"masked_int8", "fp16", "fp32"}
     shrunk = copy.deepcopy(network)
-    shrink(shrunk, sides, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, talk=False)
-    assert sides.test is not None
-    from_file = file_probabilities(Classifier(model), sides.test.features)
-    in_torch = clip_probabilities(shrunk, sides.test.features)
+    compress_network(shrunk, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, talk=False)
+    assert dataset.test is not None
+    from_file = file_probabilities(Classifier(model), dataset.test.features)
+    in_torch = clip_probabilities(shrunk, dataset.test.features)
     assert np.abs(from_file - in_torch).max() < 1e-5
     assert (from_file.argmax(1) == in_torch.argmax(1)).all()
-    assert result["compressed"]["test"]["log_loss"] == summary(sides.test.targets, from_file, sides.labels)["log_loss"]
+    assert (
+        result["compressed"]["test"]["log_loss"]
+        == classification_report(dataset.test.targets, from_file, dataset.labels)["log_loss"]
+    )
 
 
 def test_a_run_whose_recipe_says_int8_and_no_pruning_is_tuned_as_such(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
     config = load_recipe("fast", [*tiny_settings, *SETTINGS, "prune.sparsity=0", "prune.dtype=int8"])
-    fit(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
     assert (result["dtype"], result["sparsity"]) == ("int8", 0)
-    assert modelfile.read(tmp_path / "m.scn").provenance["fine_tuning_epochs"] == 2
+    assert modelfile.read_model(tmp_path / "m.scn").provenance["fine_tuning_epochs"] == 2

@@ -14,26 +14,26 @@ from scenelet.nn import prune
 from scenelet.nn.blocks import GlobalMeanPool, conv
 from scenelet.nn.norm import BatchNorm
 from scenelet.nn.quantize import quantize
-from scenelet.nn.standardize import Standardised
+from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import sensitivity
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.sensitivity import layer_losses
 from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
-from scenelet.training.dataset import Sides, load_sides, measure
+from scenelet.training.dataset import Dataset, evaluate_network, load_dataset
 from scenelet.training.run_record import DataRecord
-from scenelet.training.train import fit
+from scenelet.training.train import train
 
 CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "int4"]
 
 
 @pytest.fixture(scope="module")
-def sides(tone_set: Path, tiny_settings: list[str]) -> Sides:
+def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
     config = load_recipe("fast", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
-    return load_sides(DataRecord(path=str(tone_set)), config, None, talk=False)
+    return load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
 
 
 @pytest.fixture
-def network(sides: Sides) -> Standardised:
+def network(dataset: Dataset) -> StandardizedNetwork:
     """Untrained, with the statistics of what it sees: two convolutions and a dense layer."""
     generator = torch.Generator().manual_seed(0)
     layers = nn.Sequential(
@@ -49,22 +49,24 @@ def network(sides: Sides) -> Standardised:
     for layer in (layers.stem, layers.second, layers.dense):
         nn.init.normal_(layer.weight, generator=generator)
     layers.norm1.momentum = layers.norm2.momentum = 1.0
-    mean, deviation = sides.band_statistics()
-    whole = Standardised(layers, torch.from_numpy(mean), torch.from_numpy(deviation))
-    clips = sides.train.features
+    mean, deviation = dataset.band_statistics()
+    whole = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(deviation))
+    clips = dataset.train.features
     whole.train()(torch.from_numpy(clips.load(clips.rows())).float())
     return whole.eval()
 
 
-def log_loss(network: Standardised, sides: Sides) -> float:
-    assert sides.validation is not None
-    return float(measure(network, sides.validation, sides.labels)["log_loss"])
+def log_loss(network: StandardizedNetwork, dataset: Dataset) -> float:
+    assert dataset.validation is not None
+    return float(evaluate_network(network, dataset.validation, dataset.labels)["log_loss"])
 
 
-def test_one_row_for_each_layer_and_change_and_one_for_the_whole(network: Standardised, sides: Sides) -> None:
+def test_one_row_for_each_layer_and_change_and_one_for_the_whole(
+    network: StandardizedNetwork, dataset: Dataset
+) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    whole, *changed = layer_losses(network, sides)
-    assert whole == LayerLoss("whole", "", 0, log_loss(network, sides))
+    whole, *changed = layer_losses(network, dataset)
+    assert whole == LayerLoss("whole", "", 0, log_loss(network, dataset))
     layers = {
         name.removeprefix("network.").removesuffix(".weight"): weight.numel()
         for name, weight in prune.convolution_weights(network).items()
@@ -77,14 +79,16 @@ def test_one_row_for_each_layer_and_change_and_one_for_the_whole(network: Standa
     assert len({one.log_loss for one in changed}) > len(changed) // 2  # each is another network
 
 
-def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(network: Standardised, sides: Sides) -> None:
-    found = {(one.layer, one.change): one.log_loss for one in layer_losses(network, sides)}
+def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(
+    network: StandardizedNetwork, dataset: Dataset
+) -> None:
+    found = {(one.layer, one.change): one.log_loss for one in layer_losses(network, dataset)}
     weight = network.get_parameter("network.second.weight").detach()
     whole = weight.clone()
 
     def changed_to(values: torch.Tensor) -> float:
         weight.copy_(values)
-        loss = log_loss(network, sides)
+        loss = log_loss(network, dataset)
         weight.copy_(whole)
         return loss
 
@@ -95,16 +99,18 @@ def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(network: Stand
     assert len({found["second", change] for change in ("80 % pruned", "int4", "int8")}) == 3
 
 
-def test_pruning_nothing_loses_nothing(network: Standardised, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_nothing_loses_nothing(
+    network: StandardizedNetwork, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.0,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
-    whole, *changed = layer_losses(network, sides)
+    whole, *changed = layer_losses(network, dataset)
     assert {one.change for one in changed} == {"0 % pruned"}
     assert {one.log_loss for one in changed} == {whole.log_loss}
 
 
 def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
-    network: Standardised, sides: Sides, monkeypatch: pytest.MonkeyPatch
+    network: StandardizedNetwork, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
 
@@ -112,11 +118,11 @@ def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
         seen.append(clips.features.first.tolist())
         return {"log_loss": 0.0}
 
-    monkeypatch.setattr(sensitivity, "measure", look)
+    monkeypatch.setattr(sensitivity, "evaluate_network", look)
     monkeypatch.setattr(sensitivity, "CLIPS", 3)
-    layer_losses(network, sides)
-    layer_losses(network, replace(sides, validation=None))
-    for one, clips in ((seen[0], sides.validation), (seen[-1], sides.train)):
+    layer_losses(network, dataset)
+    layer_losses(network, replace(dataset, validation=None))
+    for one, clips in ((seen[0], dataset.validation), (seen[-1], dataset.train)):
         first = clips.features.first
         assert one == [first[0], first[round((len(first) - 1) / 2)], first[-1]]
 
@@ -157,7 +163,7 @@ def test_compress_measures_before_it_prunes(
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
     changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
-    metrics = fit(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *changes]), talk=False)
+    metrics = train(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *changes]), talk=False)
     for name, wanted in (("with", True), ("without", False)):
         compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=wanted)
     assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [

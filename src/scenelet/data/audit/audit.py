@@ -6,18 +6,18 @@ from itertools import combinations
 from pathlib import Path
 
 from scenelet.data.audit.findings import Finding, is_silent, sound_findings, trait_findings, warning
-from scenelet.data.audit.fingerprint import shared_sounds
-from scenelet.data.audit.label_errors import LEAST_CLIPS, LEAST_GROUPS, SURE, find_suspects, rare_classes
-from scenelet.data.audit.statistics import Measured
-from scenelet.data.audit.statistics_cache import measure_all
+from scenelet.data.audit.fingerprint import find_matches
+from scenelet.data.audit.label_errors import LEAST_CLIPS, LEAST_GROUPS, MIN_SCORE, find_label_issues, rare_classes
+from scenelet.data.audit.statistics import RecordingStats
+from scenelet.data.audit.statistics_cache import all_recording_stats
 from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.splits import Split
 from scenelet.utils.console import track
-from scenelet.utils.text import counted, first_few
+from scenelet.utils.text import first_few, pluralize
 
-FEW_CLIPS = 10  # of a class
+MIN_CLASS_CLIPS = 10  # of a class
 IMBALANCE = 10.0  # largest class over smallest
-SUSPECTS = 40  # labels to listen to at most
+MAX_LABEL_ISSUES = 40  # labels to listen to at most
 
 
 def audit(
@@ -26,7 +26,7 @@ def audit(
     split: Split | None = None,
     workers: int | None = None,
     *,
-    suspects: int = SUSPECTS,
+    suspects: int = MAX_LABEL_ISSUES,
     held_out: bool = False,
     again: bool = True,
     cache_dir: Path | None = None,
@@ -44,10 +44,10 @@ def audit(
         cache_dir: where measures are kept; None: `scenelet.utils.files.cache_folder()`.
     """
     findings = [*_class_findings(table), *_group_findings(_sides(table, split))]
-    measured: dict[Clip, Measured] = {}
-    results = measure_all(table.clips, table.root, cache_dir, workers, again)
+    measured: dict[Clip, RecordingStats] = {}
+    results = all_recording_stats(table.clips, table.root, cache_dir, workers, again)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
-        if isinstance(result, Measured):
+        if isinstance(result, RecordingStats):
             measured[clip] = result
             findings += sound_findings(clip, result, window_seconds)
         else:
@@ -60,10 +60,10 @@ def audit(
     return sorted(findings, key=lambda finding: finding.severity)
 
 
-def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, most: int) -> Iterator[Finding]:
+def _label_findings(measured: Mapping[Clip, RecordingStats], seen: set[Clip] | None, most: int) -> Iterator[Finding]:
     """Labels that the other clips contradict, surest first."""
     clips = [clip for clip, sound in measured.items() if (seen is None or clip in seen) and not is_silent(sound)]
-    found = find_suspects(clips, [measured[clip].texture for clip in clips])
+    found = find_label_issues(clips, [measured[clip].texture for clip in clips])
     if isinstance(found, str):
         yield warning("labels not compared", (), f"whether labels are right cannot be told: {found}; listen to some")
         return
@@ -75,7 +75,7 @@ def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, m
             f"of too rare a class nobody can tell whether its labels are right: {few}; at least {LEAST_CLIPS} clips, of"
             f" {LEAST_GROUPS} groups, are needed: listen to them, or record more",
         )
-    doubted = [suspect for suspect in found if suspect.score >= SURE]
+    doubted = [suspect for suspect in found if suspect.score >= MIN_SCORE]
     for suspect in doubted[:most]:
         name, label = suspect.clip.name, suspect.clip.label
         yield warning(
@@ -89,14 +89,14 @@ def _label_findings(measured: Mapping[Clip, Measured], seen: set[Clip] | None, m
         yield warning(
             "more labels",
             tuple(suspect.clip.name for suspect in doubted[most:]),
-            f"{counted(more, 'more label')} doubted; `scenelet check --suspects {len(doubted)}` lists all",
+            f"{pluralize(more, 'more label')} doubted; `scenelet check --suspects {len(doubted)}` lists all",
         )
 
 
-def _near_duplicate_findings(measured: Mapping[Clip, Measured], split: Split | None) -> Iterator[Finding]:
+def _near_duplicate_findings(measured: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
     """Clips that share sound though their samples differ; those that share any are one finding."""
     clips = [clip for clip, sound in measured.items() if not is_silent(sound)]
-    pairs = shared_sounds([measured[clip].codes for clip in clips])
+    pairs = find_matches([measured[clip].fingerprint for clip in clips])
     together = list(range(len(clips)))  # clip -> the first one that it shares sound with
 
     def first(index: int) -> int:
@@ -128,7 +128,7 @@ def _near_duplicate_findings(measured: Mapping[Clip, Measured], split: Split | N
             yield warning("near duplicate", names, f"{text}; keep one, or give them one group")
 
 
-def _duplicate_findings(measured: Mapping[Clip, Measured], split: Split | None) -> Iterator[Finding]:
+def _duplicate_findings(measured: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
     """Clips with the same samples; an error when they contradict each other or leak into another side."""
     same: dict[str, list[Clip]] = defaultdict(list)
     for clip, sound in measured.items():
@@ -176,7 +176,7 @@ def _group_findings(sides: Mapping[str, Sequence[Clip]]) -> Iterator[Finding]:
                 "error",
                 "shared group",
                 names,
-                f"{counted(len(shared), 'group')} ({first_few(shared)}) in {one} and in {other};"
+                f"{pluralize(len(shared), 'group')} ({first_few(shared)}) in {one} and in {other};"
                 " a model is then tested on what it has heard: put each group on one side",
             )
 
@@ -184,11 +184,11 @@ def _group_findings(sides: Mapping[str, Sequence[Clip]]) -> Iterator[Finding]:
 def _class_findings(table: ClipTable) -> Iterator[Finding]:
     counts = table.counts()
     for label, count in counts.items():
-        if count < FEW_CLIPS:
+        if count < MIN_CLASS_CLIPS:
             yield warning(
                 "few clips",
                 (),
-                f"class {label!r} has {counted(count, 'clip')}; with fewer than {FEW_CLIPS} its accuracy means little:"
+                f"class {label!r} has {pluralize(count, 'clip')}; with fewer than {MIN_CLASS_CLIPS} its accuracy means little:"
                 " record more",
             )
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)

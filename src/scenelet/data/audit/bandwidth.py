@@ -8,8 +8,8 @@ FRAME = 4096
 STEP_DB = 25.0  # the fall at the edge; a sound's own decay is gradual
 NEAR = (0.6, 0.97)  # of the edge: nearly all of it is compared with all that lies above `BEYOND` of it
 BEYOND = 1.08
-HIGHEST = 0.66  # of half the rate: what cuts above (MP3 at 16 kHz) is meant to be inaudible
-LOWEST_HZ = 1500.0
+MAX_CUTOFF_FRACTION = 0.66  # of half the rate: what cuts above (MP3 at 16 kHz) is meant to be inaudible
+MIN_CUTOFF_HZ = 1500.0
 AT_RATE = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 96000)  # Hz, that recordings are made with
 EMPTY_DB = -115.0  # of full scale, in each bin above the edge; rounding to 16 bits leaves -132
 
@@ -40,7 +40,7 @@ class LongSpectrum:
         decibels = 10 * np.log10(np.convolve(power, np.ones(16) / 16, "same") + 1e-20)
         bin_hz = self.sample_rate / FRAME
         above = np.maximum.accumulate(decibels[::-1])[::-1]  # the loudest from here up
-        edges = np.arange(int(LOWEST_HZ / bin_hz), int(FRAME / 2 / BEYOND), 4)
+        edges = np.arange(int(MIN_CUTOFF_HZ / bin_hz), int(FRAME / 2 / BEYOND), 4)
         empty = above[(BEYOND * edges).astype(int)]
         edges, empty = edges[empty < EMPTY_DB], empty[empty < EMPTY_DB]
         if len(edges) == 0:
@@ -50,7 +50,7 @@ class LongSpectrum:
         if near[best] - empty[best] < STEP_DB:
             return None
         edge = np.flatnonzero(decibels > (near[best] + empty[best]) / 2)[-1]
-        return float(edge * bin_hz) if edge < HIGHEST * FRAME / 2 else None
+        return float(edge * bin_hz) if edge < MAX_CUTOFF_FRACTION * FRAME / 2 else None
 
 
 def _low_quartile(values: NDArray[np.float64]) -> float:

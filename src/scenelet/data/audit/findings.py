@@ -9,16 +9,16 @@ from typing import Literal
 import numpy as np
 
 from scenelet.data.audit.bandwidth import apparent_rate
-from scenelet.data.audit.statistics import Measured
+from scenelet.data.audit.statistics import RecordingStats
 from scenelet.data.clips import Clip
-from scenelet.utils.text import counted, first_few
+from scenelet.utils.text import first_few, pluralize
 
 SILENT_DBFS = -80.0  # a peak of 3 steps of 16 bits: dither, not sound
-CLIPPED_SHARE = 0.001  # of the samples of all channels at full scale
-SHORT_SHARE = 0.5  # of a window; the rest would be zeros
+MAX_CLIPPED_FRACTION = 0.001  # of the samples of all channels at full scale
+MIN_LENGTH_FRACTION = 0.5  # of a window; the rest would be zeros
 OFFSET, OFFSET_SECONDS = 0.01, 0.5  # of full scale; the mean of less sound is not near 0 by itself
 TELLING, OTHERWISE = 0.8, 0.2  # a trait of so many clips of a class, and of at most so many others, tells the class
-TELLING_CLIPS = 5
+MIN_TRAIT_CLIPS = 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Finding:
 warning = functools.partial(Finding, "warning")
 
 
-def sound_findings(clip: Clip, sound: Measured, window_seconds: float) -> Iterator[Finding]:
+def sound_findings(clip: Clip, sound: RecordingStats, window_seconds: float) -> Iterator[Finding]:
     """What is wrong with one recording."""
     if is_silent(sound):
         level = f"peaks at {20 * np.log10(sound.peak):.0f} dBFS" if sound.peak > 0 else "holds only zeros"
@@ -61,14 +61,14 @@ def sound_findings(clip: Clip, sound: Measured, window_seconds: float) -> Iterat
             (clip.name,),
             f"{clip.name}: {which} holds one value throughout; look for a loose plug, and export it as mono",
         )
-    if sound.clipped > CLIPPED_SHARE:
+    if sound.clipped > MAX_CLIPPED_FRACTION:
         yield warning(
             "clipped",
             (clip.name,),
             f"{clip.name}: clipped, {100 * sound.clipped:.2f} % of its samples are at full scale"
-            f" (limit {100 * CLIPPED_SHARE:g} %); record it again with less gain",
+            f" (limit {100 * MAX_CLIPPED_FRACTION:g} %); record it again with less gain",
         )
-    if sound.seconds < SHORT_SHARE * window_seconds:
+    if sound.seconds < MIN_LENGTH_FRACTION * window_seconds:
         yield warning(
             "too short",
             (clip.name,),
@@ -84,14 +84,14 @@ def sound_findings(clip: Clip, sound: Measured, window_seconds: float) -> Iterat
         )
 
 
-def trait_findings(measured: Mapping[Clip, Measured]) -> Iterator[Finding]:
+def trait_findings(measured: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
     """What many recordings have in common that should not be, and what tells their class."""
-    twins = [clip.name for clip, sound in measured.items() if sound.twins and not is_silent(sound)]
-    if twins:
+    is_dual_mono = [clip.name for clip, sound in measured.items() if sound.is_dual_mono and not is_silent(sound)]
+    if is_dual_mono:
         yield warning(
             "dual mono",
-            tuple(twins),
-            f"{counted(len(twins), 'clip')} ({first_few(twins)}): both channels hold the same; train on mono, and if"
+            tuple(is_dual_mono),
+            f"{pluralize(len(is_dual_mono), 'clip')} ({first_few(is_dual_mono)}): both channels hold the same; train on mono, and if"
             " they should be stereo, look at how they were exported",
         )
     limited: dict[int, list[str]] = defaultdict(list)
@@ -102,19 +102,19 @@ def trait_findings(measured: Mapping[Clip, Measured]) -> Iterator[Finding]:
         yield warning(
             "band-limited",
             tuple(names),
-            f"{counted(len(names), 'clip')} ({first_few(names)}): nothing is heard above about {rate / 2000:.1f} kHz,"
+            f"{pluralize(len(names), 'clip')} ({first_few(names)}): nothing is heard above about {rate / 2000:.1f} kHz,"
             f" as in sound that was made at {rate} Hz or cut by a codec; find the originals, or resample all clips to"
             f" {rate} Hz",
         )
     yield from _telling(measured)
 
 
-def is_silent(sound: Measured) -> bool:
+def is_silent(sound: RecordingStats) -> bool:
     """Whether nothing was recorded."""
     return sound.peak < 10 ** (SILENT_DBFS / 20)
 
 
-def _telling(measured: Mapping[Clip, Measured]) -> Iterator[Finding]:
+def _telling(measured: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
     """Traits of the recording, not of the sound, by which a network can tell a class."""
     sizes = Counter(clip.label for clip in measured)
     told: set[str] = set()
@@ -126,7 +126,7 @@ def _telling(measured: Mapping[Clip, Measured]) -> Iterator[Finding]:
         for trait, clips in sorted(traits.items()):
             for label, count in sorted(Counter(clip.label for clip in clips).items()):
                 others, rest = len(clips) - count, len(measured) - sizes[label]
-                tells = count >= TELLING_CLIPS and count >= TELLING * sizes[label] and others <= OTHERWISE * rest
+                tells = count >= MIN_TRAIT_CLIPS and count >= TELLING * sizes[label] and others <= OTHERWISE * rest
                 if rest and tells and not (kind in told and len(sizes) == 2):  # of two classes, the other has the rest
                     told.add(kind)
                     yield warning(
@@ -137,11 +137,11 @@ def _telling(measured: Mapping[Clip, Measured]) -> Iterator[Finding]:
                     )
 
 
-def _trait(kind: str, clip: Clip, sound: Measured) -> str:
+def _trait(kind: str, clip: Clip, sound: RecordingStats) -> str:
     if kind == "rate":
         return f"have a sample rate of {sound.sample_rate} Hz"
     if kind == "format":
         return f"are {clip.path.suffix.lower().removeprefix('.')} files"
     if kind == "channels":
-        return "are mono" if sound.channels == 1 else "hold the same twice" if sound.twins else "are stereo"
+        return "are mono" if sound.channels == 1 else "hold the same twice" if sound.is_dual_mono else "are stereo"
     return "" if sound.top_hz is None else f"hold nothing above about {apparent_rate(sound.top_hz) / 2000:.1f} kHz"

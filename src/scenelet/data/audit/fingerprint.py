@@ -17,14 +17,14 @@ Codes = NDArray[np.uint32]
 SAMPLE_RATE = 8000  # Hz; what a telephone keeps is enough
 FRAME, HOP = 2048, 128  # long frames that overlap by 15/16: half a hop of shift changes few bits
 BANDS_HZ = np.geomspace(300.0, 3400.0, 34)  # edges of 33 bands
-MOST_SECONDS = 20.0  # of a recording that are looked at
-HEARD_DB = 32.0  # below the loudest frame; what is quieter, added noise replaces
+MAX_SECONDS = 20.0  # of a recording that are looked at
+AUDIBLE_DB = 32.0  # below the loudest frame; what is quieter, added noise replaces
 FRAMES_AT_ONCE = 512
 
-MOST_ALIKE = 32  # entries of one code that are compared with each other; a code of hundreds says nothing
+MAX_ALIKE = 32  # entries of one code that are compared with each other; a code of hundreds says nothing
 NONE = np.zeros((3, 0), np.int32)
 OFFSETS_TRIED = 6  # of a pair, those with the most equal codes
-LEAST_FRAMES = 6  # heard in both at once
+MIN_FRAMES = 6  # heard in both at once
 CHANCE = 0.5  # share of bits that differ between sounds that have nothing in common
 DIFFERING = 0.32  # share of bits that may differ, where there are many frames
 DEVIATIONS = 4.5  # fewer bits than chance by so many standard deviations, where there are few
@@ -32,7 +32,7 @@ INDEPENDENT = 0.6 * 32  # bits of a frame that say something of their own; frame
 
 
 @dataclass(frozen=True)
-class Shared:
+class Match:
     """Two recordings with the same sound in them.
 
     Attributes:
@@ -49,7 +49,7 @@ class Shared:
     differing: float
 
 
-def fingerprint(samples: NDArray[np.float32]) -> Codes:
+def audio_fingerprint(samples: NDArray[np.float32]) -> Codes:
     """Mono samples (n,) at `SAMPLE_RATE` -> codes; none for less than two frames of sound."""
     if len(samples) < FRAME + HOP:
         return np.zeros(0, np.uint32)
@@ -66,24 +66,24 @@ def fingerprint(samples: NDArray[np.float32]) -> Codes:
     bits = np.diff(slope, axis=0) > 0
     codes: Codes = np.packbits(bits, axis=1).view(">u4")[:, 0].astype(np.uint32)
     total = energy.sum(axis=1)
-    heard = np.minimum(total[1:], total[:-1]) > total.max() * 10 ** (-HEARD_DB / 10)
+    heard = np.minimum(total[1:], total[:-1]) > total.max() * 10 ** (-AUDIBLE_DB / 10)
     codes[~heard] = 0
     return codes
 
 
-def shared_sounds(recordings: Sequence[Codes]) -> list[Shared]:
+def find_matches(recordings: Sequence[Codes]) -> list[Match]:
     """Every pair of recordings that share a stretch of sound, ordered by place.
 
     Recordings meet where they have one equal code, and are then compared frame by frame. Memory is about 30 bytes for
     each frame of all of them.
     """
     found = []
-    for one, other, offsets in _meetings(recordings):
+    for one, other, offsets in _candidate_pairs(recordings):
         best = min((_compare(recordings[one], recordings[other], offset) for offset in offsets), key=lambda c: c[0])
         if best[0] <= 0:
             _, frames, offset, differing = best
             second = SAMPLE_RATE / HOP
-            found.append(Shared(one, other, frames / second, offset / second, differing))
+            found.append(Match(one, other, frames / second, offset / second, differing))
     return found
 
 
@@ -93,7 +93,7 @@ def _compare(one: Codes, other: Codes, offset: int) -> tuple[float, int, int, fl
     n = min(len(a), len(b))
     both = (a[:n] != 0) & (b[:n] != 0)
     frames = int(np.count_nonzero(both))
-    if frames < LEAST_FRAMES:
+    if frames < MIN_FRAMES:
         return CHANCE, frames, offset, CHANCE
     differing = int(np.bitwise_count(a[:n][both] ^ b[:n][both]).sum()) / (32 * frames)
     independent = INDEPENDENT * (1 + frames * HOP / FRAME)
@@ -101,7 +101,7 @@ def _compare(one: Codes, other: Codes, offset: int) -> tuple[float, int, int, fl
     return differing - limit, frames, offset, differing
 
 
-def _meetings(recordings: Sequence[Codes]) -> list[tuple[int, int, list[int]]]:
+def _candidate_pairs(recordings: Sequence[Codes]) -> list[tuple[int, int, list[int]]]:
     """(one, other, offsets) of the recordings that have an equal code, the offsets with most of them first."""
     lengths = [len(codes) for codes in recordings]
     if sum(lengths) == 0:
@@ -113,7 +113,7 @@ def _meetings(recordings: Sequence[Codes]) -> list[tuple[int, int, list[int]]]:
     order = order[codes[order] != 0]
     codes = codes[order]
     pairs = []
-    for step in range(1, MOST_ALIKE):
+    for step in range(1, MAX_ALIKE):
         alike = np.flatnonzero(codes[step:] == codes[:-step])
         if len(alike) == 0:
             break

@@ -17,21 +17,21 @@ from scipy.special import log_softmax
 
 from scenelet.data.audit.texture import PARTS
 from scenelet.data.clips import Clip
-from scenelet.utils.text import counted
+from scenelet.utils.text import pluralize
 
 Numbers = NDArray[np.float64]
 
-SURE = 0.75  # three to one against the label
+MIN_SCORE = 0.75  # three to one against the label
 PENALTY = 0.3  # on half the sum of the squared weights
 STEPS = 100
 SUMS_AT_ONCE = 1 << 18  # of a product; in a larger one BLAS puts threads on it, which cost more than they save here
 PARTS_HELD_OUT = 5
 LEAST_CLIPS, LEAST_GROUPS = 8, 4  # of each class, to know what it sounds like without one part
-LEAST_SKILL = 1 / 3  # of the way from guessing to no mistake; below, its disagreement means nothing
+MIN_SKILL = 1 / 3  # of the way from guessing to no mistake; below, its disagreement means nothing
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelIssue:
     """A clip whose label the others contradict.
 
     Attributes:
@@ -53,7 +53,7 @@ class Suspect:
         return self.probability / (self.probability + self.own)
 
 
-def find_suspects(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]) -> list[Suspect] | str:
+def find_label_issues(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]) -> list[LabelIssue] | str:
     """The clips whose label is not the likeliest, surest first; or why labels cannot be compared.
 
     Clips of `rare_classes` are left out. The same clips give the same suspects.
@@ -69,17 +69,17 @@ def find_suspects(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]
         return f"fewer than two classes have at least {LEAST_CLIPS} clips, of {LEAST_GROUPS} groups"
     labels = sorted({clip.label for clip in clips})
     targets = np.array([labels.index(clip.label) for clip in clips])
-    probabilities = held_out_probabilities(np.stack(textures), targets, parts_of(clips))
+    probabilities = held_out_probabilities(np.stack(textures), targets, assign_folds(clips))
     right = probabilities.argmax(axis=1) == targets
     accuracy = float(np.mean([right[targets == k].mean() for k in range(len(labels))]))
     chance = 1 / len(labels)
-    if accuracy < chance + LEAST_SKILL * (1 - chance):
+    if accuracy < chance + MIN_SKILL * (1 - chance):
         return f"a small classifier tells the classes apart too rarely ({100 * accuracy:.0f} % of held-out clips)"
     found = []
     for clip, target, row in zip(clips, targets, probabilities, strict=True):
         other = int(np.argmax(row))
         if other != target:
-            found.append(Suspect(clip, labels[other], float(row[other]), float(row[target])))
+            found.append(LabelIssue(clip, labels[other], float(row[other]), float(row[target])))
     return sorted(found, key=lambda suspect: (-suspect.score, suspect.clip.name))
 
 
@@ -88,13 +88,13 @@ def rare_classes(clips: Sequence[Clip]) -> dict[str, str]:
     count = Counter(clip.label for clip in clips)
     groups = Counter(label for label, _ in {(clip.label, clip.group) for clip in clips})
     return {
-        label: f"{counted(count[label], 'clip')} of {counted(groups[label], 'group')}"
+        label: f"{pluralize(count[label], 'clip')} of {pluralize(groups[label], 'group')}"
         for label in sorted(count)
         if count[label] < LEAST_CLIPS or groups[label] < LEAST_GROUPS
     }
 
 
-def parts_of(clips: Sequence[Clip]) -> NDArray[np.int64]:
+def assign_folds(clips: Sequence[Clip]) -> NDArray[np.int64]:
     """(clips,): which part each is held out with: its fold, where all have one and none cuts a group in two.
 
     Else groups are dealt out class by class.

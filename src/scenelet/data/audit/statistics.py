@@ -10,16 +10,16 @@ import soxr
 from numpy.typing import NDArray
 
 from scenelet.audio.io import blocks
-from scenelet.audio.windows import Windower, arrange_channels
+from scenelet.audio.windows import WindowSplitter, arrange_channels
 from scenelet.data.audit import fingerprint, texture
 from scenelet.data.audit.bandwidth import LongSpectrum
-from scenelet.errors import AudioError, CutShortError, EmptyAudioError
+from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError
 
 FULL_SCALE = 0.999
 
 
 @dataclass(frozen=True)
-class Measured:
+class RecordingStats:
     """What one pass over a recording's samples tells.
 
     Attributes:
@@ -34,7 +34,7 @@ class Measured:
         twins: both channels hold the same.
         top_hz: where the sound ends abruptly, well below half the sample rate; None: it does not.
         texture: (`scenelet.data.audit.texture.LENGTH`,), the mean over its windows.
-        codes: `scenelet.data.audit.fingerprint.fingerprint` of its first seconds.
+        fingerprint: `scenelet.data.audit.fingerprint.audio_fingerprint` of its first seconds.
     """
 
     seconds: float
@@ -45,29 +45,29 @@ class Measured:
     offset: float
     constant: tuple[int, ...]
     channels: int
-    twins: bool
+    is_dual_mono: bool
     top_hz: float | None
     texture: NDArray[np.float32]
-    codes: NDArray[np.uint32]
+    fingerprint: NDArray[np.uint32]
 
 
 Refused = tuple[str, str]
 """(kind, message) of a recording that cannot be read."""
 
 
-def measure_or_refuse(path: Path) -> Measured | Refused:
-    """`measure`, or what is wrong with the recording."""
+def recording_stats_or_error(path: Path) -> RecordingStats | Refused:
+    """`recording_stats`, or what is wrong with the recording."""
     try:
-        return measure(path)
+        return recording_stats(path)
     except EmptyAudioError as error:
         return "empty", str(error)
-    except CutShortError as error:
+    except TruncatedAudioError as error:
         return "cut short", str(error)
     except AudioError as error:
         return "unreadable", str(error)
 
 
-def measure(path: Path) -> Measured:
+def recording_stats(path: Path) -> RecordingStats:
     """Measure one recording in constant memory. Raises AudioError as `scenelet.audio.io.blocks`."""
     passes = blocks(path)
     samples, rate = next(passes)  # a recording without samples is refused
@@ -87,9 +87,9 @@ class _Pass:
         self.count, self.full, self.peak = 0, 0, 0.0
         self.total = np.zeros(channels)
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
-        self.twins = channels == 2
+        self.is_dual_mono = channels == 2
         self.spectrum = LongSpectrum(rate)
-        self.windower = Windower(rate, texture.FRONT_END.sample_rate, "mono", texture.WINDOW)
+        self.windower = WindowSplitter(rate, texture.FRONT_END.sample_rate, "mono", texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
         self.telephone = soxr.ResampleStream(rate, fingerprint.SAMPLE_RATE, 1, dtype="float32")
         self.beginning: list[NDArray[np.float32]] = []
@@ -102,21 +102,21 @@ class _Pass:
         self.total += samples.sum(axis=1, dtype=np.float64)
         self.low = np.minimum(self.low, samples.min(axis=1))
         self.high = np.maximum(self.high, samples.max(axis=1))
-        self.twins = self.twins and np.array_equal(samples[0], samples[-1])
+        self.is_dual_mono = self.is_dual_mono and np.array_equal(samples[0], samples[-1])
         self.spectrum.push(samples)
         self._listen(self.windower.push(samples))
-        left = round(fingerprint.MOST_SECONDS * self.rate) - self.count
+        left = round(fingerprint.MAX_SECONDS * self.rate) - self.count
         if left > 0:
             mono = arrange_channels(samples, "mono")[0, :left]
             self.beginning.append(self.telephone.resample_chunk(np.ascontiguousarray(mono)))
         self.count += samples.shape[1]
 
-    def finish(self) -> Measured:
+    def finish(self) -> RecordingStats:
         self._listen(self.windower.finish())
         self.beginning.append(self.telephone.resample_chunk(np.zeros(0, np.float32), last=True))
         means = self.total / self.count
         constant = np.flatnonzero(self.low == self.high)
-        return Measured(
+        return RecordingStats(
             seconds=self.count / self.rate,
             sample_rate=self.rate,
             peak=self.peak,
@@ -125,10 +125,10 @@ class _Pass:
             offset=float(means[np.argmax(np.abs(means))]),
             constant=tuple(int(channel) for channel in constant),
             channels=self.channels,
-            twins=self.twins,
+            is_dual_mono=self.is_dual_mono,
             top_hz=self.spectrum.top_hz(),
             texture=(self.textures / self.windows).astype(np.float32),
-            codes=fingerprint.fingerprint(np.concatenate(self.beginning)),
+            fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.beginning)),
         )
 
     def _listen(self, windows: Iterator[NDArray[np.float32]]) -> None:

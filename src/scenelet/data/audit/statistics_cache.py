@@ -16,20 +16,20 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.data.audit.statistics import Measured, Refused, measure_or_refuse
+from scenelet.data.audit.statistics import RecordingStats, Refused, recording_stats_or_error
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import identity
 from scenelet.errors import AudioError, OutputError
-from scenelet.utils.files import alone, cache_folder, replace_file
+from scenelet.utils.files import cache_folder, file_lock, replace_file
 from scenelet.utils.parallel import map_processes
 
-FORMAT = 1  # raise it when the same recording is measured otherwise
-ARRAYS = {"texture": "<f4", "codes": "<u4"}
+FORMAT = 2  # raise it when the same recording is measured otherwise
+ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 
 
-def measure_all(
+def all_recording_stats(
     clips: Sequence[Clip], root: Path, cache_dir: Path | None = None, workers: int | None = None, again: bool = False
-) -> Iterator[Measured | Refused]:
+) -> Iterator[RecordingStats | Refused]:
     """Yield what each clip measures, in their order; what was measured now is kept.
 
     Args:
@@ -45,14 +45,14 @@ def measure_all(
     with _locked(path) as writable:
         kept = {} if again else _read(path, set(names))
         missing = [clip.path for clip, own in zip(clips, names, strict=True) if own not in kept]
-        new = map_processes(measure_or_refuse, missing, workers)
+        new = map_processes(recording_stats_or_error, missing, workers)
         lines = _Lines(path) if writable and missing else None
         try:
             for own in names:
                 result = kept.pop(own, None)
                 if result is None:
                     measured = next(new)
-                    if lines is not None and own and isinstance(measured, Measured):
+                    if lines is not None and own and isinstance(measured, RecordingStats):
                         lines.add(json.dumps([own, _plain(measured)]) + "\n")
                     yield measured
                 else:
@@ -70,7 +70,7 @@ def _locked(path: Path) -> Iterator[bool]:
     with contextlib.ExitStack() as held:
         writable = True
         try:
-            held.enter_context(alone(path.with_suffix(".lock"), f"{path}: is in use"))
+            held.enter_context(file_lock(path.with_suffix(".lock"), f"{path}: is in use"))
         except OutputError:
             writable = False
         yield writable
@@ -114,8 +114,8 @@ def _drop_former(path: Path) -> None:
         replace_file(path, b"".join(last.values()))
 
 
-def _read(path: Path, wanted: set[str]) -> dict[str, Measured]:
-    kept: dict[str, Measured] = {}
+def _read(path: Path, wanted: set[str]) -> dict[str, RecordingStats]:
+    kept: dict[str, RecordingStats] = {}
     with contextlib.suppress(OSError), path.open("rb") as lines:  # there are none yet
         for line in lines:
             with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):  # damaged: measured again
@@ -125,16 +125,16 @@ def _read(path: Path, wanted: set[str]) -> dict[str, Measured]:
     return kept
 
 
-def _plain(measured: Measured) -> dict[str, Any]:
+def _plain(measured: RecordingStats) -> dict[str, Any]:
     arrays = {key: base64.b64encode(getattr(measured, key).astype(kind).tobytes()) for key, kind in ARRAYS.items()}
     return vars(measured) | {key: value.decode() for key, value in arrays.items()}
 
 
-def _measured(values: dict[str, Any]) -> Measured:
+def _measured(values: dict[str, Any]) -> RecordingStats:
     arrays: dict[str, NDArray[Any]] = {
         key: np.frombuffer(base64.b64decode(values[key]), kind) for key, kind in ARRAYS.items()
     }
-    return Measured(**(values | arrays | {"constant": tuple(values["constant"])}))
+    return RecordingStats(**(values | arrays | {"constant": tuple(values["constant"])}))
 
 
 def _identity(clip: Clip) -> str:

@@ -21,9 +21,9 @@ from scenelet.utils.text import first_few
 
 REPOSITORY = "https://raw.githubusercontent.com/karolpiczak/ESC-50/33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
 TABLE = "meta/esc50.csv"
-LICENCE = "CC-BY 3.0"
+LICENSE = "CC-BY 3.0"
 TERMS = (
-    f"ESC-10: {LICENCE} (Creative Commons Attribution): free for any use that names its source, which is:"
+    f"ESC-10: {LICENSE} (Creative Commons Attribution): free for any use that names its source, which is:"
     " K. J. Piczak, ESC: Dataset for Environmental Sound Classification, ACM Multimedia 2015."
 )
 
@@ -40,7 +40,7 @@ class Esc10Clip(NamedTuple):
     label: str
     fold: str
     group: str
-    license: str = LICENCE
+    license: str = LICENSE
 
 
 @dataclass(frozen=True)

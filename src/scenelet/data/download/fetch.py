@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from scenelet.data.delimited import read_rows
 from scenelet.data.download.esc10 import REPOSITORY, Esc10
 from scenelet.data.download.http import WAITS, RemoteFile, download, open_session, size_and_md5
-from scenelet.data.download.unzip import require_space, unpack
-from scenelet.data.tau import LICENCE, TAU_2019, TAU_2020_3CLASS, TauSet, load_tau
+from scenelet.data.download.unzip import check_disk_space, unzip
+from scenelet.data.tau import LICENSE, TAU_2019, TAU_2020_3CLASS, TauSet, load_tau
 from scenelet.errors import DataError, UsageError, did_you_mean
-from scenelet.utils.console import NowAndThen, progress_bar, say
-from scenelet.utils.files import alone, replace_file
+from scenelet.utils.console import RateLimiter, print_message, progress_bar
+from scenelet.utils.files import file_lock, replace_file
 
 if TYPE_CHECKING:
     import requests
@@ -91,12 +91,12 @@ class TauRoot:
         return max(int(UNPACKED * sum(missing)) + kept - there, 0)
 
     def run(self, get: Callable[[RemoteFile], None]) -> None:
-        """Download and unpack the archives that are missing. Raises as `download` and `unpack` do."""
+        """Download and unpack the archives that are missing. Raises as `download` and `unzip` do."""
         self._delete()
         for archive in self._missing():
             remote = self._file(archive)
             get(remote)
-            unpack(remote.path, self.root)
+            unzip(remote.path, self.root)
             self._write_note(self._note() | {archive.name: "" if self.keep else DELETE})
             self._delete()
 
@@ -147,7 +147,7 @@ class TauRoot:
 DataSet = Esc10 | TauRoot
 
 
-def choose(
+def dataset_parts(
     name: str, out: Path, evaluation: bool = False, mirror: str | None = None, keep: bool = False
 ) -> list[DataSet]:
     """The sets that a name stands for, as folders in `out`.
@@ -169,7 +169,7 @@ def choose(
     if name == "esc10":
         return [Esc10(out / "ESC-10", downloads, mirror or REPOSITORY, keep)]
     facts = TAU_SETS[name]
-    terms = f"{facts.name} (doi {facts.doi}): {LICENCE} Cite: {facts.citation}"
+    terms = f"{facts.name} (doi {facts.doi}): {LICENSE} Cite: {facts.citation}"
     sets: list[DataSet] = [TauRoot(out / facts.name, downloads, terms, tau_archives(facts.name), facts, mirror, keep)]
     if evaluation:
         terms = f"{EVALUATION}: the same licence."
@@ -181,7 +181,7 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
     """Fetch what is missing of the sets; a cut or killed fetch goes on where it stopped.
 
     Args:
-        sets: of `choose`.
+        sets: of `dataset_parts`.
         out: the folder they go into.
         agree: asks whether the licence, which was just said, is accepted; nothing is written before.
         waits: seconds before further attempts, as in `download`.
@@ -195,23 +195,25 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
         missing = [each for each in sets if not each.finished()]
         if missing:
             total = sum(each.bytes_left() for each in missing)
-            require_space(out, sum(each.disk_needed() for each in missing))
-            say("\n".join(each.terms for each in missing))
-            say(f"To download into {out}: {total / 1e6:,.0f} MB")
+            check_disk_space(out, sum(each.disk_needed() for each in missing))
+            print_message("\n".join(each.terms for each in missing))
+            print_message(f"To download into {out}: {total / 1e6:,.0f} MB")
             if not agree():
                 raise UsageError("the licence was not accepted, so nothing was downloaded; --accept-licence accepts it")
             # two at work would both append to one file
-            with alone(out / ".fetch.lock", f"{out}: another fetch is at work there; wait for its end"):
+            with file_lock(out / ".fetch.lock", f"{out}: another fetch is at work there; wait for its end"):
                 _run(session, missing, total, waits)
         for each in sets:
             _remove_if_empty(each.downloads)
     for each in sets:
         each.check()
-        say(f"{each.root}: {'complete and checked' if each in missing else 'fetched already, nothing to download'}")
+        print_message(
+            f"{each.root}: {'complete and checked' if each in missing else 'fetched already, nothing to download'}"
+        )
 
 
 def _run(session: "requests.Session", missing: Sequence[DataSet], total: int, waits: Sequence[float]) -> None:
-    lines = NowAndThen()
+    lines = RateLimiter()
     with progress_bar() as bar:
         task = bar.add_task("MB", total=total / 1e6, note="")
 
@@ -221,7 +223,7 @@ def _run(session: "requests.Session", missing: Sequence[DataSet], total: int, wa
             def show(have: int) -> None:
                 bar.update(task, completed=before + have / 1e6, note=remote.path.name)
                 if bar.disable and lines.due():
-                    say(f"{remote.path.name}: {before + have / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+                    print_message(f"{remote.path.name}: {before + have / 1e6:,.0f} of {total / 1e6:,.0f} MB")
 
             download(session, remote, show, waits)
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from scenelet import __version__
 from scenelet.errors import DataError, OutputError
-from scenelet.utils.files import make_folder, to_disk
+from scenelet.utils.files import fsync_file, make_folder
 
 if TYPE_CHECKING:
     import requests
@@ -27,8 +27,8 @@ TIMEOUTS = (20.0, 60.0)
 """Seconds to wait for a connection, and for the next bytes."""
 
 CHUNK = 1 << 18  # bytes
-LARGEST_UNKNOWN = 10_000_000  # bytes that are taken of a file whose size nobody has published
-WRONG_AT_MOST = 2  # times that a whole file may be wrong
+MAX_UNKNOWN_BYTES = 10_000_000  # bytes that are taken of a file whose size nobody has published
+MAX_WRONG_DOWNLOADS = 2  # times that a whole file may be wrong
 
 Show = Callable[[int], None]
 """Is told how many bytes of a file are there; fewer than before when it starts over."""
@@ -111,7 +111,7 @@ def download(session: "requests.Session", remote: RemoteFile, show: Show, waits:
             if not remote.flaw(remote.path):
                 return
             remote.path.unlink()
-        for _ in range(WRONG_AT_MOST):
+        for _ in range(MAX_WRONG_DOWNLOADS):
             try:
                 _receive(session, remote, show, waits)
             except _WrongFileError as error:
@@ -119,7 +119,7 @@ def download(session: "requests.Session", remote: RemoteFile, show: Show, waits:
                 continue
             flaw = remote.flaw(remote.part)
             if not flaw:
-                to_disk(remote.part)
+                fsync_file(remote.part)
                 os.replace(remote.part, remote.path)
                 return
             remote.part.unlink()
@@ -172,7 +172,7 @@ def _request(session: "requests.Session", remote: RemoteFile, show: Show) -> Non
     try:
         with session.get(remote.url, headers=wanted, stream=True, timeout=TIMEOUTS) as response:
             have = _begin(response, remote, have)
-            limit = LARGEST_UNKNOWN if size is None else size
+            limit = MAX_UNKNOWN_BYTES if size is None else size
             with part.open("ab" if have else "wb") as file:
                 # read1 gives what has come, and does not hold it back until a chunk is full
                 while chunk := response.raw.read1(CHUNK):

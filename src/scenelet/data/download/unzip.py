@@ -13,7 +13,7 @@ from scenelet.utils.files import make_folder
 CHUNK = 1 << 20  # bytes
 
 
-def unpack(archive: Path, root: Path) -> None:
+def unzip(archive: Path, root: Path) -> None:
     """Write every file of a zip archive below `root`; files that are there are replaced.
 
     The first folder in the archive may be `root.name` itself, or be left out. A file appears under
@@ -31,7 +31,7 @@ def unpack(archive: Path, root: Path) -> None:
             places = {entry: _place(archive, entry, root) for entry in zipped.infolist()}
             files = {entry: place for entry, place in places.items() if not entry.is_dir()}
             make_folder(root)
-            require_space(root, sum(entry.file_size for entry in files))
+            check_disk_space(root, sum(entry.file_size for entry in files))
             try:
                 for entry, place in files.items():
                     place.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def unpack(archive: Path, root: Path) -> None:
         raise OutputError(f"{root}: {archive.name} cannot be unpacked there ({reason}); mend that and go on") from None
 
 
-def require_space(folder: Path, needed: int) -> None:
+def check_disk_space(folder: Path, needed: int) -> None:
     """Raise OutputError when the disk of `folder`, which need not exist yet, has fewer than `needed` bytes free."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from scenelet.data.synthetic.scenes import PLACES
+from scenelet.data.synthetic.scenes import LOCATIONS
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 from scenelet.errors import DataError, UsageError
 from scenelet.utils.console import track
@@ -21,7 +21,7 @@ README_NAME = "README.txt"
 RECIPE = 1  # raise it when the same seed no longer gives the same samples
 
 
-def make_scenes(
+def write_synthetic_dataset(
     out: Path,
     seed: int,
     clips_per_place: int = 6,
@@ -64,7 +64,7 @@ def make_scenes(
     keys = _keys(clips_per_place, train_places + test_places)
 
     def write_clip(row: dict[str, str], key: tuple[str, int, int]) -> None:
-        samples = made_clip(seed, *key, seconds)
+        samples = synthetic_clip(seed, *key, seconds)
         pcm = np.round(samples.T * 32767).astype(np.int16)
         soundfile.write(part / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
 
@@ -82,22 +82,22 @@ def make_scenes(
     return out
 
 
-def made_clip(seed: int, label: str, place: int, clip: int, seconds: float = 4.0) -> Array:
+def synthetic_clip(seed: int, label: str, place: int, clip: int, seconds: float = 4.0) -> Array:
     """(2, n) samples of one made recording at 48 kHz, full scale +-1.
 
     Raises:
         UsageError: an unknown label.
     """
-    if label not in PLACES:
-        raise UsageError(f"no made scene is called {label!r}; there are {', '.join(PLACES)}")
+    if label not in LOCATIONS:
+        raise UsageError(f"no made scene is called {label!r}; there are {', '.join(LOCATIONS)}")
     # the last number is 0 for the place and 1, 2, ... for its clips: a stream each
-    key = [seed, list(PLACES).index(label), place]
-    scene = PLACES[label].draw(np.random.default_rng([*key, 0]))
+    key = [seed, list(LOCATIONS).index(label), place]
+    scene = LOCATIONS[label].draw(np.random.default_rng([*key, 0]))
     return scene.render(round(seconds * SAMPLE_RATE), np.random.default_rng([*key, clip + 1]))
 
 
 def _keys(clips: int, places: int) -> list[tuple[str, int, int]]:
-    return [(label, place, clip) for label in PLACES for place in range(places) for clip in range(clips)]
+    return [(label, place, clip) for label in LOCATIONS for place in range(places) for clip in range(clips)]
 
 
 def _rows(seed: int, clips: int, train_places: int, test_places: int) -> list[dict[str, str]]:

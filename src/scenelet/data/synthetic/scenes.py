@@ -19,7 +19,7 @@ CLIP_SPREAD_DB = 3.0  # how far a source's level moves from clip to clip, standa
 
 
 @dataclass(frozen=True)
-class Bed:
+class Background:
     """The broadband sound of a place, and the recorder's mark on all that it hears."""
 
     spectrum_db: Array  # of the bed, per octave
@@ -54,7 +54,7 @@ class Bed:
         return heard * min(1.0, 0.95 / float(np.abs(heard).max()))
 
 
-def spread(level_db: float, rng: np.random.Generator) -> float:
+def jitter_level(level_db: float, rng: np.random.Generator) -> float:
     """A source's level in one clip, dB."""
     return level_db + rng.normal(0.0, CLIP_SPREAD_DB)
 
@@ -63,7 +63,7 @@ def spread(level_db: float, rng: np.random.Generator) -> float:
 class Indoor:
     """A room: voices, steps and clinks through its response, and the hum of mains and ventilation."""
 
-    bed: Bed
+    bed: Background
     response: Array
     hum_hz: float
     hum_gains: Array
@@ -78,7 +78,7 @@ class Indoor:
     def draw(cls, rng: np.random.Generator) -> Self:
         """A new room."""
         return cls(
-            bed=Bed.draw(rng),
+            bed=Background.draw(rng),
             response=syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng),
             hum_hz=float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2])),
             hum_gains=rng.uniform(0.0, 1.0, 6),
@@ -92,17 +92,17 @@ class Indoor:
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """(2, n) one recording of this room."""
-        dry = syn.at_level(syn.babble(n, self.pitches_hz, rng), spread(self.voices_db, rng))
+        dry = syn.at_level(syn.babble(n, self.pitches_hz, rng), jitter_level(self.voices_db, rng))
         if rng.random() < 0.6:
-            dry += syn.at_level(syn.footsteps(n, self.step_hz, rng), spread(-10.0, rng))
+            dry += syn.at_level(syn.footsteps(n, self.step_hz, rng), jitter_level(-10.0, rng))
         clinks = np.zeros(n)
         for _ in range(rng.poisson(self.clinks_per_s * n / SAMPLE_RATE)):
-            ring = syn.struck(0.2, self.clink_hz * rng.uniform(0.95, 1.05), rng.uniform(0.05, 0.2))
+            ring = syn.ringing(0.2, self.clink_hz * rng.uniform(0.95, 1.05), rng.uniform(0.05, 0.2))
             syn.add_at(clinks, ring * rng.uniform(0.3, 1.0), int(rng.integers(n)))
-        dry += syn.at_level(clinks, spread(-14.0, rng))
+        dry += syn.at_level(clinks, jitter_level(-14.0, rng))
         hum = syn.harmonics(np.full(n, self.hum_hz), self.hum_gains)
         scene = self.bed.sound(n, rng) + syn.convolve(dry, self.response)
-        scene += syn.at_level(hum, spread(self.hum_db, rng))
+        scene += syn.at_level(hum, jitter_level(self.hum_db, rng))
         return self.bed.record(scene, rng)
 
 
@@ -110,7 +110,7 @@ class Indoor:
 class Outdoor:
     """A street or a park: gusts, birds, passing cars, now and then people; nothing reverberates."""
 
-    bed: Bed
+    bed: Background
     wind_corner_hz: float
     gust_hz: float
     wind_db: float
@@ -126,7 +126,7 @@ class Outdoor:
     def draw(cls, rng: np.random.Generator) -> Self:
         """A new place in the open."""
         return cls(
-            bed=Bed.draw(rng),
+            bed=Background.draw(rng),
             wind_corner_hz=rng.uniform(80, 400),
             gust_hz=rng.uniform(0.5, 1.5),
             wind_db=rng.uniform(-6.0, 4.0),
@@ -143,15 +143,15 @@ class Outdoor:
         """(2, n) one recording of this place."""
         anchors = np.array([20.0, self.wind_corner_hz, self.wind_corner_hz * 16])
         wind = syn.noise(n, syn.curve_db(n, anchors, np.array([0.0, 0.0, -40.0])), rng)
-        wind *= syn.decibels(7.0 * syn.wander(n, self.gust_hz, rng))
-        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.wander(n, self.gust_hz, rng))
-        scene += syn.at_level(wind, spread(self.wind_db, rng))
-        scene += syn.at_level(syn.pan(self._song(n, rng), rng.uniform(-1, 1)), spread(self.birds_db, rng))
+        wind *= syn.decibels(7.0 * syn.smooth_noise(n, self.gust_hz, rng))
+        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.smooth_noise(n, self.gust_hz, rng))
+        scene += syn.at_level(wind, jitter_level(self.wind_db, rng))
+        scene += syn.at_level(syn.pan(self._song(n, rng), rng.uniform(-1, 1)), jitter_level(self.birds_db, rng))
         for _ in range(rng.poisson(self.cars_per_clip)):
             scene += self._car(n, rng)
         if rng.random() < self.people:
-            dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), spread(-8.0, rng))
-            dry += syn.at_level(syn.footsteps(n, rng.uniform(1.5, 2.3), rng), spread(-10.0, rng))
+            dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), jitter_level(-8.0, rng))
+            dry += syn.at_level(syn.footsteps(n, rng.uniform(1.5, 2.3), rng), jitter_level(-10.0, rng))
             scene += syn.pan(dry, rng.uniform(-1, 1))
         return self.bed.record(scene, rng)
 
@@ -171,15 +171,15 @@ class Outdoor:
         anchors = rng.uniform(500, 1100) * np.array([1 / 16, 1 / 4, 1.0, 4.0, 16.0])
         tyres = syn.noise(size, syn.curve_db(size, anchors, np.array([-20.0, -8, 0, -12, -36])), rng, channels=1)[0]
         speed = rng.uniform(8, 20) * rng.choice([-1, 1])
-        car = syn.passing(tyres, speed, rng.uniform(3, 10), rng.uniform(0.0, n / SAMPLE_RATE))
-        return syn.at_level(car, spread(self.cars_db, rng))
+        car = syn.drive_by(tyres, speed, rng.uniform(3, 10), rng.uniform(0.0, n / SAMPLE_RATE))
+        return syn.at_level(car, jitter_level(self.cars_db, rng))
 
 
 @dataclass(frozen=True)
 class Transportation:
     """Inside a vehicle: engine orders that follow its speed, rumble, rail joints, chimes, passengers."""
 
-    bed: Bed
+    bed: Background
     engine_hz: float
     order_gains: Array
     engine_db: float
@@ -192,7 +192,7 @@ class Transportation:
     def draw(cls, rng: np.random.Generator) -> Self:
         """A new vehicle."""
         return cls(
-            bed=Bed.draw(rng),
+            bed=Background.draw(rng),
             engine_hz=rng.uniform(25, 90),
             order_gains=rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8),
             engine_db=rng.uniform(-4.0, 5.0),
@@ -204,21 +204,21 @@ class Transportation:
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """(2, n) one recording in this vehicle."""
-        speed = rng.uniform(0.7, 1.3) * (1.0 + 0.12 * syn.wander(n, 0.5, rng))
+        speed = rng.uniform(0.7, 1.3) * (1.0 + 0.12 * syn.smooth_noise(n, 0.5, rng))
         engine = syn.harmonics(self.engine_hz * speed, self.order_gains)
-        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.wander(n, 1.0, rng))
-        scene += syn.pan(syn.at_level(engine, spread(self.engine_db, rng)), rng.uniform(-0.5, 0.5))
+        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.smooth_noise(n, 1.0, rng))
+        scene += syn.pan(syn.at_level(engine, jitter_level(self.engine_db, rng)), rng.uniform(-0.5, 0.5))
         if self.joints_hz:
             joints = self._joints(n, self.joints_hz * float(speed.mean()), rng)
-            scene += syn.pan(syn.at_level(joints, spread(self.joints_db, rng)), rng.uniform(-0.5, 0.5))
+            scene += syn.pan(syn.at_level(joints, jitter_level(self.joints_db, rng)), rng.uniform(-0.5, 0.5))
         if rng.random() < 0.3:
             chime = np.zeros(n)
             start = int(rng.integers(n))
             for step, tone_hz in enumerate(self.chime_hz):
-                syn.add_at(chime, syn.struck(0.6, np.array([tone_hz]), 1.2), start + step * SAMPLE_RATE // 2)
-            scene += syn.at_level(chime, spread(-12.0, rng))
+                syn.add_at(chime, syn.ringing(0.6, np.array([tone_hz]), 1.2), start + step * SAMPLE_RATE // 2)
+            scene += syn.at_level(chime, jitter_level(-12.0, rng))
         if rng.random() < self.people:
-            dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), spread(-8.0, rng))
+            dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), jitter_level(-8.0, rng))
             scene += syn.pan(dry, rng.uniform(-1, 1))
         return self.bed.record(scene, rng)
 
@@ -227,12 +227,12 @@ class Transportation:
         time_s, gap_s = rng.uniform(0.0, 1.0 / rate_hz), 0.18 / rate_hz
         while time_s < n / SAMPLE_RATE:
             for click_s in (time_s, time_s + gap_s):
-                syn.add_at(track, syn.thud(corner_hz, 0.06, rng), int(click_s * SAMPLE_RATE))
+                syn.add_at(track, syn.impact(corner_hz, 0.06, rng), int(click_s * SAMPLE_RATE))
             time_s += 1.0 / rate_hz
         return track
 
 
-PLACES: dict[str, type[Indoor] | type[Outdoor] | type[Transportation]] = {
+LOCATIONS: dict[str, type[Indoor] | type[Outdoor] | type[Transportation]] = {
     "indoor": Indoor,
     "outdoor": Outdoor,
     "transportation": Transportation,

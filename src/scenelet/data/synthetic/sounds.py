@@ -47,7 +47,7 @@ def seconds_axis(n: int) -> Array:
     return np.arange(n) / SAMPLE_RATE
 
 
-def wander(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
+def smooth_noise(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
     """(n,) smooth random curve of about unit variance: a cubic spline through `rate_hz` normal draws a second."""
     knots = 4 + int(n / SAMPLE_RATE * rate_hz)
     start = rng.uniform(0.0, 1.0)
@@ -154,14 +154,14 @@ def voice(n: int, pitch_hz: float, rng: np.random.Generator) -> Array:
     return track
 
 
-def struck(length_s: float, modes_hz: Array, decay_s: float) -> Array:
+def ringing(length_s: float, modes_hz: Array, decay_s: float) -> Array:
     """(n,) decaying modes of a struck thing (glass, rail, chime); `decay_s` is the fall by 60 dB."""
     time_s = seconds_axis(int(length_s * SAMPLE_RATE))
     rings = np.sin(2 * np.pi * modes_hz[:, None] * time_s).sum(axis=0)
     return np.asarray(rings * 10.0 ** (-3.0 * time_s / decay_s) / len(modes_hz))
 
 
-def thud(corner_hz: float, decay_s: float, rng: np.random.Generator) -> Array:
+def impact(corner_hz: float, decay_s: float, rng: np.random.Generator) -> Array:
     """(n,) short burst of noise around `corner_hz`: a step, a rail joint, a closing door."""
     n = fft.next_fast_len(int(decay_s * SAMPLE_RATE), real=True)
     shape = curve_db(n, np.array([corner_hz / 8, corner_hz, corner_hz * 8]), np.array([-15.0, 0.0, -24.0]))
@@ -180,7 +180,7 @@ def footsteps(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
     track = np.zeros(n)
     corner_hz, time_s = rng.uniform(150, 600), rng.uniform(0.0, 1.0)
     while time_s < n / SAMPLE_RATE:
-        add_at(track, thud(corner_hz, 0.08, rng) * rng.uniform(0.6, 1.0), int(time_s * SAMPLE_RATE))
+        add_at(track, impact(corner_hz, 0.08, rng) * rng.uniform(0.6, 1.0), int(time_s * SAMPLE_RATE))
         time_s += rng.normal(1.0, 0.04) / rate_hz
     return track
 
@@ -193,7 +193,7 @@ def chirp(from_hz: float, to_hz: float, length_s: float, vibrato: float) -> Arra
     return harmonics(sweep, (1.0, 0.08)) * np.hanning(len(time_s))
 
 
-def passing(source: Array, speed: float, distance: float, closest_s: float) -> Array:
+def drive_by(source: Array, speed: float, distance: float, closest_s: float) -> Array:
     """A source (n + 1 s of samples,) driving past on a line -> (2, n), with delay, Doppler and panning.
 
     Args:

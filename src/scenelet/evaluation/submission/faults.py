@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-LONGEST = 60
+MAX_SHOWN_CHARACTERS = 60
 """Characters of a value that a fault shows."""
-LARGEST = 10**18
+MAX_FILE_BYTES = 10**18
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ def decoded(file: str, data: bytes) -> str | Fault:
 def shown(value: object) -> str:
     """Any value as short text on one line."""
     if isinstance(value, str):
-        return repr(value if len(value) <= LONGEST else f"{value[:LONGEST]}...")
+        return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else f"{value[:MAX_SHOWN_CHARACTERS]}...")
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) and abs(value) >= LARGEST:  # Python refuses to print really long ones
+    if isinstance(value, int) and abs(value) >= MAX_FILE_BYTES:  # Python refuses to print really long ones
         return "a number of more than 18 digits"
     if isinstance(value, int | float):
         return str(value)

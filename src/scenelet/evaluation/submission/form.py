@@ -31,7 +31,7 @@ UNITS = 10**9
 """Probabilities are written as whole numbers of 1 / UNITS."""
 
 
-class Row(NamedTuple):
+class OutputRow(NamedTuple):
     """A recording's number in the evaluation set, its answer, and label -> probability."""
 
     number: int
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     probabilities: Mapping[str, float]
 
 
-def output_text(rows: Iterable[Row]) -> str:
+def output_text(rows: Iterable[OutputRow]) -> str:
     """Rows -> the system output: tab-separated, a header, a line a recording.
 
     Nine decimals, the others' cut off and the rest given to the answer: so a row sums to exactly 1,

@@ -26,7 +26,7 @@ class _Figures(BaseModel):
     log_loss: float = Field(ge=0)
 
 
-class Report(BaseModel):
+class EvaluationReport(BaseModel):
     """What is needed of `report.json`; it holds more."""
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -49,7 +49,7 @@ class Report(BaseModel):
         return found
 
 
-def meta_information(model: SceneModel, details: Details, report: Report | None = None) -> dict[str, Any]:
+def meta_information(model: SceneModel, details: Details, report: EvaluationReport | None = None) -> dict[str, Any]:
     """The sections of `<label>.meta.yaml`; None where something does not apply, or has not been measured."""
     count = details.ensemble_count
     datasets = [dataset.model_dump() for dataset in details.external_datasets]
@@ -134,14 +134,14 @@ def complexity_management(model: SceneModel) -> str | None:
     return ", ".join(named) or None
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: Path) -> EvaluationReport:
     """The checked `report.json` of an evaluation.
 
     Raises:
         DataError: it cannot be read, is no evaluation report, or is about other or missing classes.
     """
     try:
-        report = Report.model_validate(json.loads(path.read_bytes()))
+        report = EvaluationReport.model_validate(json.loads(path.read_bytes()))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {EVALUATE}") from None
     except ValidationError as error:
@@ -156,7 +156,7 @@ def read_report(path: Path) -> Report:
     return report
 
 
-def _results(report: Report | None) -> dict[str, Any]:
+def _results(report: EvaluationReport | None) -> dict[str, Any]:
     """Accuracies in percent, overall the mean over classes, and log losses; the challenge allows to leave them out."""
     if report is None:
         return {"overall": None, "class_wise": None}

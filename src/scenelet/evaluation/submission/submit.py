@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scenelet.audio.io import EXTENSIONS, unreadable
+from scenelet.audio.io import EXTENSIONS, summarize_audio_errors
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.evaluation.submission.details import EXAMPLE_LABEL, Details, read_details
 from scenelet.evaluation.submission.faults import Fault
@@ -14,7 +14,7 @@ from scenelet.evaluation.submission.form import (
     META_ENDING,
     OUTPUT_ENDING,
     RECORDINGS,
-    Row,
+    OutputRow,
     meta_text,
     output_text,
     write_pair,
@@ -25,7 +25,7 @@ from scenelet.evaluation.submission.validate_meta import check_meta
 from scenelet.inference.classifier import Classifier, load
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
-from scenelet.utils.console import say, track
+from scenelet.utils.console import print_message, track
 from scenelet.utils.files import make_folder
 from scenelet.utils.text import first_few
 
@@ -49,24 +49,26 @@ def submit(
     told = read_details(details)
     figures = None if report is None else read_report(report)
     classifier = load(model)
-    _require_three_classes(model, classifier.labels)
+    _check_three_classes(model, classifier.labels)
     recordings = evaluation_set(audio_dir, partial)
     meta = meta_text(meta_information(classifier.model, told, figures))
     output_name, meta_name = told.label + OUTPUT_ENDING, told.label + META_ENDING
-    _require_no(check_meta(meta_name, meta.encode(), told.label), out)  # before the hours of predicting
+    _check_absent(check_meta(meta_name, meta.encode(), told.label), out)  # before the hours of predicting
     make_folder(out)
     for note in _notes(classifier.model, told, details):
-        say(note)
+        print_message(note)
     if figures is None:
-        say(f"the results are left out, for there is no --report; {EVALUATE}")
+        print_message(f"the results are left out, for there is no --report; {EVALUATE}")
     else:
         for doubt in figures.doubts(model):
-            say(f"warning: {report}: {doubt}")
+            print_message(f"warning: {report}: {doubt}")
     output = output_text(_predict(classifier, recordings))
-    _require_no(check_pair(output_name, output.encode(), meta_name, meta.encode(), partial=partial), out)
+    _check_absent(check_pair(output_name, output.encode(), meta_name, meta.encode(), partial=partial), out)
     paths = write_pair(out, told.label, output, meta)
     if len(recordings) < RECORDINGS:
-        say(f"warning: only {len(recordings):,} of {RECORDINGS:,} recordings: a trial, no submission that counts")
+        print_message(
+            f"warning: only {len(recordings):,} of {RECORDINGS:,} recordings: a trial, no submission that counts"
+        )
     return paths
 
 
@@ -97,27 +99,27 @@ def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _predict(classifier: Classifier, recordings: dict[int, Path]) -> list[Row]:
-    predictions = track(classifier.predict_all(recordings.values()), "Predicting", len(recordings))
+def _predict(classifier: Classifier, recordings: dict[int, Path]) -> list[OutputRow]:
+    predictions = track(classifier.predict_many(recordings.values()), "Predicting", len(recordings))
     rows, faults = [], []
     for number, prediction in zip(recordings, predictions, strict=True):
         if isinstance(prediction, AudioError):
             faults.append(prediction)
         else:
-            rows.append(Row(number, prediction.label, prediction.probabilities))
+            rows.append(OutputRow(number, prediction.label, prediction.probabilities))
     if faults:
-        raise unreadable(faults, len(recordings))
+        raise summarize_audio_errors(faults, len(recordings))
     return rows
 
 
-def _require_three_classes(model: str, labels: tuple[str, ...]) -> None:
+def _check_three_classes(model: str, labels: tuple[str, ...]) -> None:
     if set(labels) != set(LABELS):
         raise UsageError(
             f"{model}: its labels are {first_few(labels)}; a submission needs a model of {', '.join(LABELS)}"
         )
 
 
-def _require_no(faults: list[Fault], out: Path) -> None:
+def _check_absent(faults: list[Fault], out: Path) -> None:
     if faults:
         more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
         raise OutputError(f"{out}: nothing is written, since the submission would have a fault: {faults[0]}{more}")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scenelet.errors import DataError, printable
+from scenelet.errors import DataError, escape_unprintable
 from scenelet.evaluation.submission.faults import Fault
 from scenelet.evaluation.submission.form import LABEL, LABEL_FORM, META_ENDING, OUTPUT_ENDING
 from scenelet.evaluation.submission.validate_meta import MAX_META_BYTES, check_meta
@@ -27,7 +27,7 @@ def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
 
 def check_pair(output_name: str, output: bytes, meta_name: str, meta: bytes, *, partial: bool = False) -> list[Fault]:
     """As `check_files`, of names and contents; raises nothing."""
-    output_name, meta_name = printable(output_name), printable(meta_name)
+    output_name, meta_name = escape_unprintable(output_name), escape_unprintable(meta_name)
     faults: list[Fault] = []
     first, second = _label(output_name, OUTPUT_ENDING, faults), _label(meta_name, META_ENDING, faults)
     if first and second and first != second:

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from scenelet import __version__
 from scenelet.config import PruneConfig
-from scenelet.data.splits import fingerprint
-from scenelet.evaluation.metrics import summary
+from scenelet.data.splits import split_hash
+from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.threshold import Threshold, threshold
+from scenelet.inference.threshold import Threshold, find_threshold
 from scenelet.model import file as modelfile
 from scenelet.model.scene_model import SceneModel
-from scenelet.nn.convert import pack
-from scenelet.nn.standardize import Standardised
-from scenelet.training.compression.search import Shrunk, shrink
-from scenelet.training.dataset import Sides, file_probabilities, measure
+from scenelet.nn.convert import to_scene_model
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression.search import Compressed, compress_network
+from scenelet.training.dataset import Dataset, evaluate_network, file_probabilities
 from scenelet.training.module import Masks
 from scenelet.training.run_record import RunRecord
-from scenelet.utils.console import working
+from scenelet.utils.console import spinner
 
 FIGURES = ("clips", "accuracy", "macro_accuracy", "log_loss")
 """What the head says of each side."""
@@ -33,49 +33,49 @@ SPARE_BYTES = 64  # of a budget: results are measured last, and their digits may
 
 
 @dataclass(frozen=True)
-class Finished:
+class BuiltModel:
     """A model file and what is known of it.
 
     Attributes:
         file: its bytes.
         shrunk: what was done to the network.
         answers: by side, what the file says of its clips (clips, classes), by ONNX Runtime from the cached features.
-        unsure: `scenelet.inference.threshold.Threshold` as the file holds it, and the side it was found on; none: no such side.
-        dense, compressed: by side, `scenelet.evaluation.metrics.summary` of the network before, and of these answers.
+        unsure: `scenelet.inference.find_threshold.Threshold` as the file holds it, and the side it was found on; none: no such side.
+        dense, compressed: by side, `scenelet.evaluation.metrics.classification_report` of the network before, and of these answers.
     """
 
     file: bytes
-    shrunk: Shrunk
+    compressed_network: Compressed
     answers: Mapping[str, NDArray[np.float32]]
     unsure: Mapping[str, Any]
     dense: Mapping[str, Mapping[str, Any]]
     compressed: Mapping[str, Mapping[str, Any]]
 
 
-def finish(
-    network: Standardised,
+def build_model(
+    network: StandardizedNetwork,
     record: RunRecord,
-    sides: Sides,
+    dataset: Dataset,
     folder: Path | None = None,
     description: str = "Fine-tuning",
     talk: bool = True,
-) -> Finished:
+) -> BuiltModel:
     """Shrink `network` in place as `record.config.prune` says, and make its file.
 
     Under a budget everything counts that the file holds in the end, its results too.
 
     Args:
-        network, sides, folder, description, talk: as `scenelet.training.compression.search.shrink`.
+        network, sides, folder, description, talk: as `scenelet.training.compression.search.compress_network`.
         record: of the run that trained it.
 
     Raises:
-        SceneletError: as `shrink`.
+        SceneletError: as `compress_network`.
     """
-    with working("Measuring the trained network"):
-        dense = {side: measure(network, clips, record.labels) for side, clips in sides.held_out()}
+    with spinner("Measuring the trained network"):
+        dense = {side: evaluate_network(network, clips, record.labels) for side, clips in dataset.held_out()}
 
-    def file_of(network: Standardised, masks: Masks, settings: PruneConfig, results: Mapping[str, Any]) -> bytes:
-        return modelfile.encode(_model(network, record, sides, masks, settings, results))
+    def file_of(network: StandardizedNetwork, masks: Masks, settings: PruneConfig, results: Mapping[str, Any]) -> bytes:
+        return modelfile.encode_model(_model(network, record, dataset, masks, settings, results))
 
     numbers = (math.sqrt(count + 0.5) for count in itertools.count())  # of full length, which no coding shortens
     made_up: dict[str, Any] = {
@@ -84,27 +84,31 @@ def finish(
     if dense:
         made_up["unsure"] = {"side": "validation", **{name: next(numbers) for name in THRESHOLD}}
 
-    def size(network: Standardised, masks: Masks, settings: PruneConfig) -> int:
+    def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         return len(file_of(network, masks, settings, made_up)) + SPARE_BYTES
 
-    shrunk = shrink(network, sides, record.config, size, folder, description, talk)
+    compressed_network = compress_network(network, dataset, record.config, size, folder, description, talk)
     results = {"dense": _brief(dense)}
-    held = modelfile.decode(file_of(network, shrunk.masks, shrunk.settings, results), description)
+    held = modelfile.decode_model(
+        file_of(network, compressed_network.masks, compressed_network.settings, results), description
+    )
     classifier = Classifier(held)
-    with working("Measuring the file"):
-        answers = {side: file_probabilities(classifier, clips.features) for side, clips in sides.held_out()}
-    compressed = {side: summary(clips.targets, answers[side], record.labels) for side, clips in sides.held_out()}
-    unsure = _unsure(sides, answers)
+    with spinner("Measuring the file"):
+        answers = {side: file_probabilities(classifier, clips.features) for side, clips in dataset.held_out()}
+    compressed = {
+        side: classification_report(clips.targets, answers[side], record.labels) for side, clips in dataset.held_out()
+    }
+    unsure = _unsure(dataset, answers)
     results |= {"compressed": _brief(compressed), **({"unsure": unsure} if unsure else {})}
-    file = file_of(network, shrunk.masks, shrunk.settings, results)
-    assert shrunk.settings.budget is None or len(file) <= shrunk.settings.budget
-    return Finished(file, shrunk, answers, unsure, dense, compressed)
+    file = file_of(network, compressed_network.masks, compressed_network.settings, results)
+    assert compressed_network.settings.budget is None or len(file) <= compressed_network.settings.budget
+    return BuiltModel(file, compressed_network, answers, unsure, dense, compressed)
 
 
 def _model(
-    network: Standardised,
+    network: StandardizedNetwork,
     record: RunRecord,
-    sides: Sides,
+    dataset: Dataset,
     masks: Masks,
     settings: PruneConfig,
     results: Mapping[str, Any],
@@ -127,24 +131,26 @@ def _model(
         "schedule": config.schedule.model_dump(),
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / weights) if weights else 0.0,
         "fine_tuning_epochs": settings.epochs,
-        "data": sides.source.description,
-        "made": sides.source.made,
-        "three_classes": sides.source.three_classes,
+        "data": dataset.source.description,
+        "made": dataset.source.made,
+        "three_classes": dataset.source.three_classes,
         "split": config.split.model_dump(),
-        "split_fingerprint": fingerprint(sides.split),
-        "train_cities": sorted({clip.city for clip in sides.split.train if clip.city is not None}),
+        "split_fingerprint": split_hash(dataset.split),
+        "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
     hears = (record.labels, config.features, config.window)
-    licences = (sides.source.licence,) if sides.source.licence else ()
-    return pack(network, *hears, masks, settings.dtype, provenance=provenance, results=results, licences=licences)
+    licences = (dataset.source.licence,) if dataset.source.licence else ()
+    return to_scene_model(
+        network, *hears, masks, settings.dtype, provenance=provenance, results=results, licences=licences
+    )
 
 
-def _unsure(sides: Sides, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+def _unsure(dataset: Dataset, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
     """From which probability on a listener gives an answer, found on the first side that was not trained on."""
-    for side, clips in sides.held_out():
-        return {"side": side, **asdict(threshold(clips.targets, answers[side]))}
+    for side, clips in dataset.held_out():
+        return {"side": side, **asdict(find_threshold(clips.targets, answers[side]))}
     return {}
 
 

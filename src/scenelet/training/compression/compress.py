@@ -12,12 +12,12 @@ from scenelet.model import file as modelfile
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
 from scenelet.training import run_record as runs
-from scenelet.training.compression.build_model import finish
+from scenelet.training.compression.build_model import build_model
 from scenelet.training.compression.sensitivity import layer_losses
 from scenelet.training.compression.sensitivity_report import write_sensitivity
-from scenelet.training.dataset import load_sides
-from scenelet.training.preflight import require_compressible
-from scenelet.utils.console import say
+from scenelet.training.dataset import load_dataset
+from scenelet.training.preflight import check_compress_arguments
+from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_file
 
 
@@ -42,7 +42,7 @@ def compress(
         sparsity: share of convolution weights set to zero; None: the recipe's. 0 in a
             floating-point format stores the network as it is.
         budget: bytes on disk, everything in the file included; the sparsity that fits is found, and, unless `dtype` is
-            given, the number format that loses least, see `scenelet.training.compression.search.choose`.
+            given, the number format that loses least, see `scenelet.training.compression.search.search_format`.
         dtype: how weights are stored: "fp16", "int8" or "int4" (fine-tuned as such), or "fp32" to store every number
             exactly, at more than twice the size; "auto" chooses, under a budget. None: "auto" under a budget, else
             the recipe's.
@@ -59,7 +59,7 @@ def compress(
     Raises:
         SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
     """
-    require_compressible(run, out, sparsity, budget)
+    check_compress_arguments(run, out, sparsity, budget)
     make_folder(out.parent)
     record = runs.read_record(run)
     settings = prune_settings(record.config.prune, sparsity, budget, dtype, gradual)
@@ -70,27 +70,27 @@ def compress(
     if data is not None:
         moved = None if audio_dir is None else str(audio_dir.resolve())
         source = source.model_copy(update={"path": str(data.resolve()), "audio_dir": moved})
-    sides = load_sides(source, record.config, cache_dir)
-    runs.require_same_split(run, sides.split, source.path)
-    finished = finish(network, record, sides)
-    shrunk = finished.shrunk
-    _warn_of_empty_layers(prune.nearly_pruned_away(shrunk.masks))
+    dataset = load_dataset(source, record.config, cache_dir)
+    runs.check_same_split(run, dataset.split, source.path)
+    built = build_model(network, record, dataset)
+    compressed_network = built.compressed_network
+    _warn_of_empty_layers(prune.nearly_empty_layers(compressed_network.masks))
     if sensitivity:
-        write_sensitivity(out, layer_losses(runs.load_network(run, record), sides))
-    replace_file(out, finished.file)
+        write_sensitivity(out, layer_losses(runs.load_network(run, record), dataset))
+    replace_file(out, built.file)
     return {
-        "sparsity": shrunk.settings.sparsity,
-        "dtype": shrunk.settings.dtype,
-        "bytes": len(finished.file),
-        "parts": asdict(file_parts(modelfile.decode(finished.file, str(out)), finished.file)),
-        "trials": [asdict(trial) for trial in shrunk.trials],
-        "unsure": dict(finished.unsure),
-        "dense": finished.dense,
-        "compressed": finished.compressed,
+        "sparsity": compressed_network.settings.sparsity,
+        "dtype": compressed_network.settings.dtype,
+        "bytes": len(built.file),
+        "parts": asdict(file_parts(modelfile.decode_model(built.file, str(out)), built.file)),
+        "trials": [asdict(trial) for trial in compressed_network.trials],
+        "unsure": dict(built.unsure),
+        "dense": built.dense,
+        "compressed": built.compressed,
     }
 
 
-def _require_pruning(settings: PruneConfig) -> None:
+def _check_prunes(settings: PruneConfig) -> None:
     """Check that there is something to prune step by step, and that there are steps."""
     if settings.budget is None and settings.sparsity == 0:
         raise UsageError("--gradual prunes step by step, and nothing is pruned here; give --sparsity or --budget too")
@@ -104,7 +104,7 @@ def _warn_of_empty_layers(densities: dict[str, float]) -> None:
         emptiest = sorted(densities.items(), key=lambda item: item[1])[:3]
         named = ", ".join(f"{layer} ({100 * density:.1f} % left)" for layer, density in emptiest)
         more = f" and {len(densities) - 3} more" if len(densities) > 3 else ""
-        say(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
+        print_message(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
 
 
 def prune_settings(
@@ -134,7 +134,7 @@ def prune_settings(
             raise UsageError(f"{option}give a share, 0.6 for 60 %") from None
         raise UsageError(option + fault["msg"].removeprefix("Value error, ")) from None
     if gradual:
-        _require_pruning(settings)
+        _check_prunes(settings)
     if settings.changes_nothing:
         return settings.model_copy(update={"epochs": 0})
     return settings

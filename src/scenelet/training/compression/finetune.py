@@ -9,19 +9,19 @@ from torch import nn
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
 from scenelet.nn import prune
 from scenelet.nn.quantize import quantizer
-from scenelet.nn.standardize import Standardised
-from scenelet.training.dataset import Sides
-from scenelet.training.loop import train
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.dataset import Dataset
+from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.module import Masks, SceneModule
 from scenelet.training.train import epoch_batches
 
-EPOCHS_APART = 100_000  # another `prune.seed` draws as epochs do that no training reaches
+SEED_STRIDE = 100_000  # another `prune.seed` draws as epochs do that no training reaches
 
 
-def prune_and_tune(
-    network: Standardised,
-    sides: Sides,
+def prune_and_finetune(
+    network: StandardizedNetwork,
+    dataset: Dataset,
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
@@ -41,7 +41,7 @@ def prune_and_tune(
             looked at: see `scenelet.training.compression.search`.
         folder: for checkpoints; what is found there is gone on from. None writes nothing.
         description: shown beside the progress bar.
-        talk: as `scenelet.training.loop.train`.
+        talk: as `scenelet.training.loop.run_trainer`.
 
     Returns:
         The masks of what is left, and the minutes that the training took.
@@ -65,18 +65,18 @@ def prune_and_tune(
     if settings.mixing == "none":
         config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
-    batches = epoch_batches(sides, config, config.schedule.epochs + EPOCHS_APART * settings.seed)
+    batches = epoch_batches(dataset, config, config.schedule.epochs + SEED_STRIDE * settings.seed)
     teacher = (whole.eval(), settings.distil) if settings.distil else None
     module = SceneModule(
         network.train(),
-        build_loss(loss, sides.train.class_counts()),
+        build_loss(loss, dataset.train.class_counts()),
         schedule,
         batches,
         masks=masks_of,
         quantize=quantizer(dtype),
         teacher=teacher,
     )
-    train(module, config.precision, folder, folder is not None, description=description, talk=talk)
+    run_trainer(module, config.precision, folder, folder is not None, description=description, talk=talk)
     return module.masks, sum(row["seconds"] for row in module.history) / 60
 
 

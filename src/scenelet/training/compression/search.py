@@ -11,29 +11,29 @@ from pydantic import TypeAdapter
 
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.errors import RunError, UsageError
-from scenelet.model.file import encode
+from scenelet.model.file import encode_model
 from scenelet.nn import prune
-from scenelet.nn.convert import pack
+from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
-from scenelet.nn.standardize import Standardised
-from scenelet.training.compression.finetune import prune_and_tune
-from scenelet.training.dataset import Sides, cut_validation, measure
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression.finetune import prune_and_finetune
+from scenelet.training.dataset import Dataset, evaluate_network, hold_out_validation
 from scenelet.training.module import Masks
-from scenelet.utils.console import say, working
+from scenelet.utils.console import print_message, spinner
 from scenelet.utils.files import make_folder, replace_file
-from scenelet.utils.text import counted
+from scenelet.utils.text import pluralize
 
-Size = Callable[[Standardised, Masks, PruneConfig], int]
+Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
 """Bytes on disk of a network's file, everything in it."""
 FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
 """What is tried, from the finest to the coarsest."""
-TRIAL_SHARE = 0.2  # of the epochs of fine-tuning that each format is tried with
-TRIAL_VALIDATION = 0.2  # of the training clips, where there is no validation side
+TRIAL_EPOCH_FRACTION = 0.2  # of the epochs of fine-tuning that each format is tried with
+TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, where there is no validation side
 CHOICE = "choice.json"
 
 
 @dataclass(frozen=True)
-class Trial:
+class FormatTrial:
     """A format at the sparsity that fits a budget, fine-tuned for a short while.
 
     `log_loss` is that of validation clips; None where there was nothing to choose from, infinite where it diverged.
@@ -46,7 +46,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Shrunk:
+class Compressed:
     """What was done to a network.
 
     Attributes:
@@ -59,25 +59,25 @@ class Shrunk:
     settings: PruneConfig
     masks: Masks
     minutes: float
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[FormatTrial, ...] = ()
 
 
-def shrink(
-    network: Standardised,
-    sides: Sides,
+def compress_network(
+    network: StandardizedNetwork,
+    dataset: Dataset,
     config: RunConfig,
     size: Size,
     folder: Path | None = None,
     description: str = "Fine-tuning",
     talk: bool = True,
-) -> Shrunk:
+) -> Compressed:
     """Prune, fine-tune and round `network` in place, as `config.prune` says.
 
-    Under a budget the format and the sparsity are chosen first, see `choose`. Fine-tuned weights may take a little more
+    Under a budget the format and the sparsity are chosen first, see `search_format`. Fine-tuned weights may take a little more
     room than those that it looked at; then the smallest of them are pruned too, until the file fits.
 
     Args:
-        network, sides, config, description, talk: as `prune_and_tune`.
+        network, sides, config, description, talk: as `prune_and_finetune`.
         size: of a network's file; it is asked only where there is a budget.
         folder: for checkpoints and the choice; what is found there is gone on from. None writes nothing.
 
@@ -85,15 +85,15 @@ def shrink(
         UsageError: the budget is out of reach.
         RunError: the fine-tuning diverged.
     """
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[FormatTrial, ...] = ()
     settings, budget = config.prune, config.prune.budget
     if budget is not None:
-        settings, trials = chosen_before(folder) or choose(network, sides, config, size, talk)
+        settings, trials = load_choice(folder) or search_format(network, dataset, config, size, talk)
         if folder is not None:
-            _keep_choice(folder, settings, trials)
+            _save_choice(folder, settings, trials)
     assert settings.dtype != "auto"
-    masks, minutes = prune_and_tune(
-        network, sides, config.model_copy(update={"prune": settings}), folder, description, talk
+    masks, minutes = prune_and_finetune(
+        network, dataset, config.model_copy(update={"prune": settings}), folder, description, talk
     )
     minutes += sum(trial.minutes for trial in trials)
     tuned = copy.deepcopy(network)
@@ -103,10 +103,10 @@ def shrink(
         settings = settings.model_copy(update={"sparsity": sparsity})
         masks = prune_and_round(tuned, settings)
         network.load_state_dict(tuned.state_dict())
-    return Shrunk(settings, masks, minutes, trials)
+    return Compressed(settings, masks, minutes, trials)
 
 
-def prune_and_round(network: Standardised, settings: PruneConfig) -> Masks:
+def prune_and_round(network: StandardizedNetwork, settings: PruneConfig) -> Masks:
     """Set the smallest weights to zero and round the others, in place; returns the masks of what is left."""
     assert settings.dtype != "auto"
     masks = prune.global_l1_masks(network, settings.sparsity)
@@ -115,9 +115,9 @@ def prune_and_round(network: Standardised, settings: PruneConfig) -> Masks:
     return masks
 
 
-def choose(
-    network: Standardised, sides: Sides, config: RunConfig, size: Size, talk: bool = True
-) -> tuple[PruneConfig, tuple[Trial, ...]]:
+def search_format(
+    network: StandardizedNetwork, dataset: Dataset, config: RunConfig, size: Size, talk: bool = True
+) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
     """The format and sparsity for `config.prune.budget`, and what was tried.
 
     For each format (all of `FORMATS`, where `config.prune.dtype` is "auto") the smallest sparsity that fits is found by
@@ -138,42 +138,46 @@ def choose(
         RunError: every format diverged.
     """
     settings = config.prune
-    with working("Finding what fits"):
+    with spinner("Finding what fits"):
         fitting = _fitting(network, settings, size)
     if len(fitting) == 1:
-        trials = [Trial(*fitting[0], None, 0.0)]
+        trials = [FormatTrial(*fitting[0], None, 0.0)]
     else:
-        tried = sides if sides.validation is not None else cut_validation(sides, TRIAL_VALIDATION, config.split.seed)
-        if talk and sides.validation is None:
+        tried = (
+            dataset
+            if dataset.validation is not None
+            else hold_out_validation(dataset, TRIAL_VALIDATION_FRACTION, config.split.seed)
+        )
+        if talk and dataset.validation is None:
             cut = 0 if tried.validation is None else len(tried.validation)
-            say(f"no validation side: {cut} of the training clips are kept back to choose a number format by")
+            print_message(f"no validation side: {cut} of the training clips are kept back to choose a number format by")
         trials = [_try(network, tried, config, *one, talk) for one in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
         raise RunError("fine-tuning diverged in every number format; lower prune.rate")
     if talk:
-        say(f"chosen: {best.dtype}, {100 * best.sparsity:.1f} % pruned")
+        print_message(f"chosen: {best.dtype}, {100 * best.sparsity:.1f} % pruned")
     return settings.model_copy(update={"dtype": best.dtype, "sparsity": best.sparsity}), tuple(trials)
 
 
-def require_budget(network: Standardised, labels: tuple[str, ...], config: RunConfig) -> None:
+def check_budget(network: StandardizedNetwork, labels: tuple[str, ...], config: RunConfig) -> None:
     """Check, before any training, that `config.prune.budget` can be met; provenance and results come on top.
 
     Raises:
         UsageError: it is out of reach.
     """
 
-    def size(network: Standardised, masks: Masks, settings: PruneConfig) -> int:
+    def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         assert settings.dtype != "auto"
-        return len(encode(pack(network, labels, config.features, config.window, masks, settings.dtype)))
+        return len(encode_model(to_scene_model(network, labels, config.features, config.window, masks, settings.dtype)))
 
     dtype = FORMATS[-1] if config.prune.dtype == "auto" else config.prune.dtype
     settings = config.prune.model_copy(update={"dtype": dtype})
     assert settings.budget is not None
-    prune.require_reach(_size_at(network, settings, size), settings.budget)
+    prune.check_budget_reachable(_size_at(network, settings, size), settings.budget)
 
 
-def _fitting(network: Standardised, settings: PruneConfig, size: Size) -> list[tuple[WeightFormat, float]]:
+def _fitting(network: StandardizedNetwork, settings: PruneConfig, size: Size) -> list[tuple[WeightFormat, float]]:
     """Each format that can fit the budget, with its sparsity."""
     budget = settings.budget
     assert budget is not None
@@ -192,7 +196,7 @@ def _fitting(network: Standardised, settings: PruneConfig, size: Size) -> list[t
     return fitting
 
 
-def _size_at(network: Standardised, settings: PruneConfig, size: Size) -> Callable[[float], int]:
+def _size_at(network: StandardizedNetwork, settings: PruneConfig, size: Size) -> Callable[[float], int]:
     """Sparsity -> bytes of the network's file."""
 
     def measured(sparsity: float) -> int:
@@ -203,39 +207,41 @@ def _size_at(network: Standardised, settings: PruneConfig, size: Size) -> Callab
 
 
 def _try(
-    network: Standardised, sides: Sides, config: RunConfig, dtype: WeightFormat, sparsity: float, talk: bool
-) -> Trial:
-    epochs = max(1, round(TRIAL_SHARE * config.prune.epochs)) if config.prune.epochs else 0
+    network: StandardizedNetwork, dataset: Dataset, config: RunConfig, dtype: WeightFormat, sparsity: float, talk: bool
+) -> FormatTrial:
+    epochs = max(1, round(TRIAL_EPOCH_FRACTION * config.prune.epochs)) if config.prune.epochs else 0
     settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": sparsity, "epochs": epochs})
     trial, config = copy.deepcopy(network), config.model_copy(update={"prune": settings})
     what = f"{dtype}, {100 * sparsity:.1f} % pruned"
     try:
-        _, minutes = prune_and_tune(trial, sides, config, description=f"Trying {what}", talk=False)
+        _, minutes = prune_and_finetune(trial, dataset, config, description=f"Trying {what}", talk=False)
     except RunError:  # another format may do
         if talk:
-            say(f"{what}: diverged")
-        return Trial(dtype, sparsity, math.inf, 0.0)
+            print_message(f"{what}: diverged")
+        return FormatTrial(dtype, sparsity, math.inf, 0.0)
     round_network(trial, dtype)
-    assert sides.validation is not None
-    log_loss = float(measure(trial, sides.validation, sides.labels)["log_loss"])
+    assert dataset.validation is not None
+    log_loss = float(evaluate_network(trial, dataset.validation, dataset.labels)["log_loss"])
     if talk:
-        say(f"{what}: log loss {log_loss:.3f} on validation clips, fine-tuned for {counted(epochs, 'epoch')}")
-    return Trial(dtype, sparsity, log_loss, minutes)
+        print_message(
+            f"{what}: log loss {log_loss:.3f} on validation clips, fine-tuned for {pluralize(epochs, 'epoch')}"
+        )
+    return FormatTrial(dtype, sparsity, log_loss, minutes)
 
 
-def chosen_before(folder: Path | None) -> tuple[PruneConfig, tuple[Trial, ...]] | None:
+def load_choice(folder: Path | None) -> tuple[PruneConfig, tuple[FormatTrial, ...]] | None:
     """What an interrupted call chose; its fine-tuning is gone on with."""
     if folder is None or not (folder / CHOICE).is_file():
         return None
     try:
         choice = json.loads((folder / CHOICE).read_bytes())
-        trials = TypeAdapter(tuple[Trial, ...]).validate_python(choice["trials"])
+        trials = TypeAdapter(tuple[FormatTrial, ...]).validate_python(choice["trials"])
         return PruneConfig.model_validate(choice["settings"]), trials
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{folder / CHOICE}: damaged; delete it, and the choice is made again") from None
 
 
-def _keep_choice(folder: Path, settings: PruneConfig, trials: tuple[Trial, ...]) -> None:
+def _save_choice(folder: Path, settings: PruneConfig, trials: tuple[FormatTrial, ...]) -> None:
     make_folder(folder)
     choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
     replace_file(folder / CHOICE, json.dumps(choice) + "\n")

@@ -9,25 +9,25 @@ from torch import nn
 
 from scenelet.nn import prune
 from scenelet.nn.quantize import LEVELS, quantize
-from scenelet.nn.standardize import Standardised
-from scenelet.training.batches import ClipSet
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.batches import LabelledFeatures
 from scenelet.training.compression.sensitivity_report import LayerLoss
-from scenelet.training.dataset import Sides, measure, some_clips
+from scenelet.training.dataset import Dataset, evaluate_network, subset
 from scenelet.utils.console import track
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95)
 CLIPS = 100  # as many as tell the layers apart; every layer is measured several times
 
 
-def layer_losses(network: Standardised, sides: Sides) -> list[LayerLoss]:
+def layer_losses(network: StandardizedNetwork, dataset: Dataset) -> list[LayerLoss]:
     """Log loss with one layer changed and all others whole, nothing fine-tuned; the first entry is the whole network's.
 
     Measured on validation clips, or, where there are none, on training clips; at most `CLIPS`, evenly spread.
     """
-    clips = _spread(sides.validation or sides.train)
+    clips = _spread(dataset.validation or dataset.train)
 
-    def log_loss(changed: Standardised) -> float:
-        return float(measure(changed, clips, sides.labels)["log_loss"])
+    def log_loss(changed: StandardizedNetwork) -> float:
+        return float(evaluate_network(changed, clips, dataset.labels)["log_loss"])
 
     losses = [LayerLoss("whole", "", 0, log_loss(network))]
     pruned = prune.convolution_weights(network)
@@ -58,5 +58,5 @@ def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tupl
         yield dtype, quantize(weight, levels)
 
 
-def _spread(clips: ClipSet) -> ClipSet:
-    return some_clips(clips, np.unique(np.linspace(0, len(clips) - 1, CLIPS).round().astype(int)))
+def _spread(clips: LabelledFeatures) -> LabelledFeatures:
+    return subset(clips, np.unique(np.linspace(0, len(clips) - 1, CLIPS).round().astype(int)))

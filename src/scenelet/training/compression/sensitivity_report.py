@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from scenelet.utils.console import say
+from scenelet.utils.console import print_message
 from scenelet.utils.files import csv_text, replace_files
 
 
@@ -25,7 +25,7 @@ def write_sensitivity(model: Path, losses: Sequence[LayerLoss]) -> None:
     table, picture = (model.with_suffix(f".sensitivity.{kind}") for kind in ("csv", "png"))
     text = csv_text([field.name for field in fields(LayerLoss)], map(astuple, losses))
     replace_files({picture: _plot(losses), table: text})
-    say(f"written: {table}, {picture}")
+    print_message(f"written: {table}, {picture}")
 
 
 def _plot(losses: Sequence[LayerLoss]) -> bytes:

@@ -9,7 +9,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from scenelet.errors import printable
+from scenelet.errors import escape_unprintable
 
 
 def asset(name: str) -> str:
@@ -25,7 +25,7 @@ def text(package: str, name: str) -> str:
 def render(package: str, template: str, **values: object) -> str:
     """A page from a Jinja template, every value escaped; `asset(NAME)` puts a file of this folder into it.
 
-    The filter `printable` is that of `scenelet.utils.text`; `{{ value|tojson }}` is safe within a script.
+    The filter `escape_unprintable` is that of `scenelet.utils.text`; `{{ value|tojson }}` is safe within a script.
 
     Args:
         package: where the template lies, in a folder `templates` of it, e.g. "scenelet.evaluation".
@@ -44,6 +44,6 @@ def _templates(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["printable"] = printable
+    environment.filters["printable"] = escape_unprintable
     environment.globals["asset"] = lambda name: Markup(asset(name))  # noqa: S704 - a file of ours
     return environment

@@ -1,15 +1,15 @@
-"""`scenelet features`."""
+"""`scenelet extract`."""
 
 from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk import results_alone, say_summary
+from scenelet.cli.bulk import check_results_only, print_summary
 from scenelet.cli.options import ENGINE_HELP, REDO_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
 from scenelet.errors import UsageError
 
 
-def features(
+def extract(
     manifest: Annotated[str, typer.Argument(help="CSV or Parquet file of paths or URLs, or a folder.")],
     out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
     model: Annotated[str | None, typer.Option(help="As this model hears: its front end and windows.")] = None,
@@ -24,7 +24,7 @@ def features(
     format: Annotated[RowFormat, typer.Option(help="How to print the counts.")] = RowFormat.table,
 ) -> None:
     """Compute the log-mel of every window of an archive."""
-    from scenelet.bulk.run import features as compute_all
+    from scenelet.bulk.run import extract as compute_all
     from scenelet.config.recipes import load_recipe
 
     if model is not None and (recipe is not None or change):
@@ -33,12 +33,12 @@ def features(
         from scenelet.inference.classifier import model_path
         from scenelet.model import file as modelfile
 
-        read = modelfile.read(model_path(model))
+        read = modelfile.read_model(model_path(model))
         config, window = read.features, read.window
     else:
         settings = load_recipe(recipe or "fast", change or [])
         config, window = settings.features, settings.window
     how = {"workers": workers, "shard": shard}
-    with results_alone():
+    with check_results_only():
         summary = compute_all(config, window, manifest, out, engine=engine.value, redo=redo, **how)
-    say_summary(summary, out, format)
+    print_summary(summary, out, format)
