@@ -89,7 +89,7 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
         "counts": {"conv": 0, "conv_kept": 0},
         "provenance": {},
         "results": {},
-        "licences": [],
+        "licenses": [],
     }
     plain = json.dumps(head).encode()
     stored = compress_bytes(plain)

@@ -28,8 +28,8 @@ def _tau() -> list[bytes]:
 
 def _recipes() -> list[bytes]:
     files = resources.files("scenelet.config.recipes")
-    texts = [files.joinpath(f"{name}.toml").read_bytes() for name in ("small", "tiny", "pruned_a")]
-    changes = [b"schedule.epochs=20", b"split.fold=1+2", b"network.stem_stride=[2, 4]", b"mixing.mode=none"]
+    texts = [files.joinpath(f"{name}.toml").read_bytes() for name in ("comparison", "low_complexity", "pruned_a")]
+    changes = [b"schedule.epochs=20", b"split.fold=1+2", b"network.stem_stride=[2, 4]", b"mixing.combine=none"]
     return [*texts, SEPARATOR.join([texts[0], *changes])]
 
 

@@ -51,7 +51,7 @@ SPLIT_TEXT = b"filename,label,group,split\n"
 RUN = (
     RunRecord(
         config=RunConfig(),
-        recipe="tiny",
+        recipe="low_complexity",
         data=DataRecord(path="/x"),
         labels=tiny_model().labels,
         train_counts=(1, 2, 3),
@@ -69,7 +69,7 @@ MEASURED = json.dumps({"minutes": 1.0, "test": {"accuracy": 0.5}, "history": [_E
 
 def _history(folder: Path) -> object:
     fingerprint = hashlib.sha256(SPLIT_TEXT).hexdigest()[:16]
-    provenance = {"recipe": "tiny", "seed": 0, "split_fingerprint": fingerprint}
+    provenance = {"recipe": "low_complexity", "seed": 0, "split_hash": fingerprint}
     return read_history(folder, changed(tiny_model(), provenance=provenance))
 
 

@@ -55,7 +55,7 @@ def systems(data: bytes) -> str:
     def read() -> None:
         found = load_systems(str(path))
         for row in found.rows[:4]:
-            found.config(row, "small")
+            found.config(row, "comparison")
 
     return outcome(read)
 

@@ -92,9 +92,9 @@ def tiny_settings() -> list[str]:
         "network.width=8",
         "network.repeats=2",
         "schedule.batch_size=4",
-        "mixing.time_roll=2",
-        "mixing.gain_db=3",
-        "schedule.average_epochs=0.5",
+        "augment.time_roll=2",
+        "augment.gain_db=3",
+        "schedule.ema_epochs=0.5",
         "precision=fp32",
     ]
 

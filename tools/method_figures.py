@@ -29,7 +29,7 @@ from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix, Position, band_mask
 
 BLUE, ORANGE, GREY = "#1f6f8b", "#e07a3f", "#999999"
-POSITIONS: tuple[Position, ...] = ("centre", "start", "wrap")
+POSITIONS: tuple[Position, ...] = ("center", "start", "wrap")
 DRAWS, BANDS = 20_000, 64
 
 
@@ -114,7 +114,7 @@ def draw_loss(axes: Any) -> dict[str, Any]:
     axes[1].set(title="weight of a class", xlabel="its training clips n", ylabel="weight")
     for axis in axes:
         axis.legend()
-    paper = ClassBalancedFocalLoss([2704, 3757, 2724], 0.9999, 0.0, normalise=True)  # Table 2's training clips
+    paper = ClassBalancedFocalLoss([2704, 3757, 2724], 0.9999, 0.0, normalize=True)  # Table 2's training clips
     return {"weights at the paper's counts, beta 0.9999": [_rounded(w) for w in paper.weights]}
 
 

@@ -31,7 +31,7 @@ from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix
 
-FOLD, BUDGET = "1", "small"
+FOLD, BUDGET = "1", "comparison"
 LOW, HIGH, GREY = "#1f6f8b", "#e07a3f", "#999999"
 WITH_SSN = "Shared-ResNet(N=3) + FreqMix + SSN(S=2)"
 WITHOUT = "Shared-ResNet(N=3) + FreqMix"
@@ -67,7 +67,7 @@ def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, fl
         def look(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
             x = inputs[0]
             live = (sub_band_statistics(x)[1] > 1e-6).all(axis=0)
-            seen[name] = {"before": unevenness(x, live), "after": unevenness(_normalise(norm, x), live)}
+            seen[name] = {"before": unevenness(x, live), "after": unevenness(_normalize(norm, x), live)}
 
         return look
 
@@ -80,7 +80,7 @@ def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, fl
     return seen
 
 
-def _normalise(norm: SubSpectralNorm, x: Tensor) -> Tensor:
+def _normalize(norm: SubSpectralNorm, x: Tensor) -> Tensor:
     """The norm alone, without the residual and the ReLU that follow it."""
     rows = x.shape[2] // norm.sub_bands
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
@@ -95,9 +95,9 @@ def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, floa
     for axes, (measure, label) in zip(rows, labels.items(), strict=True):
         for axis, (title, found) in zip(axes, networks.items(), strict=True):
             place = np.arange(len(found))
-            for offset, when, colour in ((-0.2, "before", GREY), (0.2, "after", LOW)):
+            for offset, when, color in ((-0.2, "before", GREY), (0.2, "after", LOW)):
                 heights = [entry[when][measure] for entry in found.values()]
-                axis.bar(place + offset, heights, 0.4, label=when, color=colour)
+                axis.bar(place + offset, heights, 0.4, label=when, color=color)
             axis.set_ylim(bottom=1 if measure == "deviation" else 0)  # what even bands have
             axis.set_xticks(place, [name.split(".")[0] for name in found])
             axis.set(title=title, ylabel=label)
@@ -120,8 +120,8 @@ def parameters() -> dict[int, dict[str, int]]:
 
 def draw_parameters(axis: Axes, counts: dict[int, dict[str, int]]) -> None:
     """Bars over N."""
-    for offset, name, colour in ((-0.2, "not shared", GREY), (0.2, "shared", LOW)):
-        axis.bar([n + offset for n in counts], [counts[n][name] / 1000 for n in counts], 0.4, label=name, color=colour)
+    for offset, name, color in ((-0.2, "not shared", GREY), (0.2, "shared", LOW)):
+        axis.bar([n + offset for n in counts], [counts[n][name] / 1000 for n in counts], 0.4, label=name, color=color)
     axis.set(xlabel="passes N", ylabel="thousand parameters", title="what sharing saves")
     axis.set_xticks(list(counts))
     axis.legend()
@@ -154,7 +154,7 @@ def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[
     """Class weights, and accuracy of each class from frequent to rare, over all folds."""
     labels = sorted(counts)
     weights = {
-        beta: ClassBalancedFocalLoss([counts[label] for label in labels], beta, 1.0, normalise=True).weights.tolist()
+        beta: ClassBalancedFocalLoss([counts[label] for label in labels], beta, 1.0, normalize=True).weights.tolist()
         for beta in (0.9, 0.99, 0.9999)
     }
     for beta, values in weights.items():
@@ -163,10 +163,8 @@ def draw_loss(axes: Any, table: dict[str, Any], counts: dict[str, int]) -> dict[
     axes[0].legend()
     rows = {row["name"]: row for row in table["rows"]}
     shown = {"cross-entropy": GREY, "class-balanced focal (sigmoid, beta 0.9999, gamma 1)": HIGH}
-    for name, colour in shown.items():
-        axes[1].plot(
-            [100 * rows[name]["per_class"][label]["value"] for label in labels], "o-", label=name, color=colour
-        )
+    for name, color in shown.items():
+        axes[1].plot([100 * rows[name]["per_class"][label]["value"] for label in labels], "o-", label=name, color=color)
     axes[1].set(title="accuracy of each class over all folds, %", ylim=(0, 102))
     axes[1].legend()
     for axis in axes:  # the numbers are fold 1's training clips; the other folds' are alike

@@ -6,7 +6,7 @@
 ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license; the last two say whose each recording is,
 and under which terms) and `audio/`. It is what these commands do:
 
-    scenelet train ESC10 --recipe best --fold 1 --out OUT/run
+    scenelet train ESC10 --recipe default --fold 1 --out OUT/run
     scenelet compress OUT/run --out OUT/esc10.scn
     scenelet evaluate OUT/esc10.scn ESC10 --out OUT/report
 
@@ -35,7 +35,7 @@ from scenelet.training.train import train
 from scenelet.utils.files import csv_text, replace_file
 
 MODELS = Path(__file__).parent.parent / "src" / "scenelet" / "model" / "pretrained"
-NAME, RECIPE, FOLD, LARGEST = "esc10", "best", "1", 500_000
+NAME, RECIPE, FOLD, LARGEST = "esc10", "default", "1", 500_000
 EXAMPLE = "1-100032-A.ogg"  # the first clip of fold 1 in the table that is CC0
 TERMS = {
     "CC-BY": "http://creativecommons.org/licenses/by/3.0/",
@@ -76,13 +76,13 @@ in the recipe, so they may flatter; `docs/results.md` has all five folds, and sa
 
 **Whose recordings.** {attribution}.
 Its clips were cut from recordings that were shared on Freesound, each under terms of its own: of the {train} that this
-model learnt from, {licences}.
+model learnt from, {licenses}.
 `esc10.sources.csv` names title, author, terms and address of each. What was changed: ESC-10 cut and encoded the
 recordings anew; scenelet turned them into log-mel bands and fitted weights to these. The model holds no recording.
 {sampling}
 
 **Terms.** What rights there are of ours in the weights, we license under CC-BY 3.0. `esc10.example.ogg` is the clip
-{example}: {example_source}, {example_licence}.
+{example}: {example_source}, {example_license}.
 """
 SAMPLING = """Under Sampling Plus 1.0, whose terms leave out advertising: {names}."""
 
@@ -93,7 +93,7 @@ class Source:
 
     filename: str
     source: str
-    licence: str
+    license: str
 
 
 def read_sources(data: Path) -> dict[str, Source]:
@@ -105,7 +105,7 @@ def read_sources(data: Path) -> dict[str, Source]:
     """
     rows = read_rows(data / "meta.csv", ("filename", "source", "license"))
     sources = [Source(row.values["filename"], row.values["source"], row.values["license"]) for row in rows]
-    unknown = sorted({one.licence for one in sources} - set(TERMS))
+    unknown = sorted({one.license for one in sources} - set(TERMS))
     if unknown:
         raise SystemExit(f"{data / 'meta.csv'}: terms unknown here: {', '.join(unknown)}; add their address to TERMS")
     return {one.filename: one for one in sources}
@@ -129,8 +129,8 @@ def card(
         wrong = [f"{other} {n}" for other, n in zip(report["labels"], row, strict=True) if n and other != label]
         right = row[report["labels"].index(label)]
         rows.append(f"| {label} | {sum(row)} | {right} | {', '.join(wrong)} |")
-    counts = Counter(one.licence for one in sources).most_common()
-    sampled = [f"{one.filename}, {one.source}" for one in sources if one.licence == "CC-Sampling+"]
+    counts = Counter(one.license for one in sources).most_common()
+    sampled = [f"{one.filename}, {one.source}" for one in sources if one.license == "CC-Sampling+"]
     return CARD.format(
         labels=", ".join(report["labels"]),
         bytes=described["bytes"]["disk"],
@@ -148,11 +148,11 @@ def card(
         rate=described["features"]["sample_rate"],
         train=len(sources),
         attribution=ATTRIBUTION,
-        licences=", ".join(f"{count} {licence} ({TERMS[licence]})" for licence, count in counts),
+        licenses=", ".join(f"{count} {license} ({TERMS[license]})" for license, count in counts),
         sampling=SAMPLING.format(names="; ".join(sampled)) if sampled else "",
         example=example.filename,
         example_source=example.source,
-        example_licence=f"{example.licence} ({TERMS[example.licence]})",
+        example_license=f"{example.license} ({TERMS[example.license]})",
     )
 
 
@@ -174,15 +174,15 @@ def ship(data: Path, out: Path) -> list[Path]:
     train(data, run, config, recipe=RECIPE, resume=run.exists())
     dense = compress(run, model)["dense"]["test"]["macro_accuracy"]
     held = modelfile.read_model(model)
-    modelfile.write_model(replace(held, licences=[*held.licences, ATTRIBUTION]), model)
+    modelfile.write_model(replace(held, licenses=[*held.licenses, ATTRIBUTION]), model)
     if model.stat().st_size > LARGEST:
         raise SystemExit(f"{model}: has {model.stat().st_size:,} bytes, more than {LARGEST:,}")
     report = evaluate(str(model), data, out / "report")
     own = [sources[clip.name] for clip in split.train]
-    rows = ([one.filename, one.source, one.licence, TERMS[one.licence]] for one in own)
+    rows = ([one.filename, one.source, one.license, TERMS[one.license]] for one in own)
     files = {
         "predictions.csv": (out / "report" / "predictions.csv").read_bytes(),
-        "sources.csv": csv_text(["filename", "source", "licence", "terms"], rows),
+        "sources.csv": csv_text(["filename", "source", "license", "terms"], rows),
         "md": card(report, dense, describe(model), own, sources[EXAMPLE]),
         "example.ogg": test[EXAMPLE].read_bytes(),
     }

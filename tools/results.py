@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "docs" / "results" / "times.json"
 SEARCH = {
     "1-front-ends": "--fold 1+2",
-    "2-moves": "--fold 1+2",
+    "2-augmentations": "--fold 1+2",
     "3-training": "--fold 1+2",
     "4-choice": "--fold 1+2 --fold 3+4 --fold 5+1",
     "5-averages": "--fold 1+2 --fold 3+4 --fold 5+1",
@@ -55,7 +55,7 @@ STEPS = (
         )
         for table, folds in SEARCH.items()
     ),
-    Step("the best recipe", "scenelet reproduce best {data} --out {out}"),
+    Step("the best recipe", "scenelet reproduce default {data} --out {out}"),
     Step(
         "the best recipe, and what it was before",
         "scenelet reproduce benchmarks/tables/previous_best.toml {data} --out {out}",

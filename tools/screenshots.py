@@ -4,7 +4,7 @@
     python tools/screenshots.py report --out docs/pages
 
 The live page is that of the built-in model, with the recording that comes along: dropped, and as a microphone. Needs
-playwright and a Chromium. Each picture is the top of a page, in a palette of 256 colours.
+playwright and a Chromium. Each picture is the top of a page, in a palette of 256 colors.
 """
 
 import argparse
@@ -35,8 +35,8 @@ SHOTS = (
     ("live-desktop-light", "live", 1280, 980, "light"),
     ("live-phone-dark", "live", 375, 1250, "dark"),
 )
-"""Name, page, width and height in px, and colours."""
-COLOURS = 256
+"""Name, page, width and height in px, and colors."""
+COLORS = 256
 MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 LONG = 60_000  # milliseconds that a page may take
 
@@ -58,8 +58,8 @@ def main() -> None:
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", *MICROPHONE, f"--use-file-for-fake-audio-capture={heard}"],
         )
-        for name, page, width, height, colours in SHOTS:
-            with tab(browser, width, height, colours) as opened:
+        for name, page, width, height, colors in SHOTS:
+            with tab(browser, width, height, colors) as opened:
                 if page == "live":
                     show_live(opened, address, recording)
                 else:
@@ -84,11 +84,11 @@ def service() -> Iterator[str]:
 
 
 @contextmanager
-def tab(browser: Browser, width: int, height: int, colours: str) -> Iterator[Page]:
+def tab(browser: Browser, width: int, height: int, colors: str) -> Iterator[Page]:
     """An empty page of this size, twice as sharp where it is a phone's."""
     context = browser.new_context(
         viewport={"width": width, "height": height},
-        color_scheme=colours,  # type: ignore[arg-type]
+        color_scheme=colors,  # type: ignore[arg-type]
         device_scale_factor=2 if width < 600 else 1,
     )
     yield context.new_page()
@@ -107,7 +107,7 @@ def show_live(page: Page, address: str, recording: Path) -> None:
 
 def in_few_colours(png: bytes) -> bytes:
     """A screenshot as a smaller PNG."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE)
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS, kmeans=3, dither=Image.Dither.NONE)
     data = io.BytesIO()
     picture.save(data, "PNG", optimize=True)
     return data.getvalue()

@@ -37,7 +37,7 @@ def with_noise(samples: Samples, rng: np.random.Generator) -> Samples:
     return samples + (rms * 10**-1.5 * rng.standard_normal(samples.shape)).astype(np.float32)
 
 
-def equalised(samples: Samples, rate: int) -> Samples:
+def equalized(samples: Samples, rate: int) -> Samples:
     """Up and down by 4 dB over the octaves."""
     hz = np.maximum(np.fft.rfftfreq(samples.shape[1], 1 / rate), 20.0)
     gain_db = np.interp(np.log2(hz), np.log2([20, 200, 800, 3000, 8000, 20000]), [4, -4, 3, -3, 4, -4])
@@ -70,7 +70,7 @@ KINDS: dict[str, tuple[str, Plant]] = {
     "noise at 30 dB": (".wav", lambda path, x, rate, rng: write(path, with_noise(x, rng), rate)),
     "0.3 s cut off": (".wav", lambda path, x, rate, _: write(path, x[:, round(0.3 * rate) :], rate)),
     "0.4 s later": (".wav", lambda path, x, rate, _: write(path, later(x, rate, 0.4013), rate)),
-    "equalised": (".wav", lambda path, x, rate, _: write(path, equalised(x, rate), rate)),
+    "equalized": (".wav", lambda path, x, rate, _: write(path, equalized(x, rate), rate)),
     "stereo, 6 dB apart": (
         ".wav",
         lambda path, x, rate, _: write(path, np.concatenate([x[:1], x[:1] * np.float32(0.5)]), rate),

@@ -120,25 +120,25 @@ def measure(kind: str, seed: int, training: int) -> dict[str, Any]:
         train(root, Path(folder) / "run", config, recipe="demo", cache_dir=Path(folder) / "cache")
         compressed = compress(Path(folder) / "run", Path(folder) / "m.scn", cache_dir=Path(folder) / "cache")
         classifier = load(Path(folder) / "m.scn")
-        centres: dict[str, Counter[int]] = {label: Counter() for label in classifier.labels}
+        centers: dict[str, Counter[int]] = {label: Counter() for label in classifier.labels}
         for i in range(training, training + UNSEEN):
             (log_mel,) = classifier.log_mel_windows(root / f"{i:03}.flac")
             answer = int(classifier.probabilities(log_mel[None])[0].argmax())
             found = occlusion_map(classifier, log_mel, answer, bands=BANDS, grid=False)
             largest = int(found.by_band.argmax())
-            centre = round(float(found.edges_hz[largest : largest + 2].mean()))
-            centres[classifier.labels[answer]][centre] += 1
+            center = round(float(found.edges_hz[largest : largest + 2].mean()))
+            centers[classifier.labels[answer]][center] += 1
     return {
         "kind": kind,
         "seed": seed,
         "training": training,
         "unseen": UNSEEN,
         "accuracy": compressed["compressed"]["test"]["accuracy"],
-        "answers": {label: own.total() for label, own in centres.items()},
+        "answers": {label: own.total() for label, own in centers.items()},
         "in_band": {
-            label: sum(n for hz, n in own.items() if LOW_HZ <= hz <= HIGH_HZ) for label, own in centres.items()
+            label: sum(n for hz, n in own.items() if LOW_HZ <= hz <= HIGH_HZ) for label, own in centers.items()
         },
-        "largest_at_hz": {label: {str(hz): own[hz] for hz in sorted(own)} for label, own in centres.items()},
+        "largest_at_hz": {label: {str(hz): own[hz] for hz in sorted(own)} for label, own in centers.items()},
     }
 
 

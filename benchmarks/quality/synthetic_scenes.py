@@ -46,7 +46,7 @@ def band_statistics(
 
 
 def linear_accuracy(features: NDArray[np.float32], labels: NDArray[np.str_], test: NDArray[np.bool_]) -> float:
-    """Accuracy on the test clips of logistic regression on standardised features."""
+    """Accuracy on the test clips of logistic regression on standardized features."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     model.fit(features[~test], labels[~test])
     return float(model.score(features[test], labels[test]))

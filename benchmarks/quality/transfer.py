@@ -1,4 +1,4 @@
-"""Does the recipe `best`, chosen on the ten classes of ESC-10, carry over to other labels and other recordings?
+"""Does the recipe `default`, chosen on the ten classes of ESC-10, carry over to other labels and other recordings?
 
     python benchmarks/quality/transfer.py ESC10 --out other
 
@@ -9,7 +9,7 @@ three labels in place of ten (for `--audio-dir ESC10/audio`), and `scenes-0` and
     scenelet reproduce benchmarks/tables/transfer.toml other/scenes-0 --out other/made-0
     scenelet reproduce benchmarks/tables/transfer.toml other/scenes-1 --out other/made-1
 
-compare `best` with `fast`. Fold 3, with its ten labels, had less say in the recipe than folds 1 and 2
+compare `default` with `paper_short`. Fold 3, with its ten labels, had less say in the recipe than folds 1 and 2
 (`docs/results.md`).
 """
 

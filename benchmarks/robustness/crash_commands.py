@@ -68,7 +68,7 @@ def works(base: Path, out: Path, url: str) -> list[Work]:
         Work("fetch", ("_fetch", url, str(base / "archives"), str(out / "data")), ("data/**/*", "data/*/.fetched")),
         Work(
             "predict --out",
-            (*predict, "--workers", "2", "--shard", "3"),
+            (*predict, "--workers", "2", "--shard-size", "3"),
             ("rows/part-*", "rows/_job/[ijem]*"),
             workers=True,
         ),

@@ -131,7 +131,7 @@ def together(counts: Counts, model: str, out: Path, folder: Path, listed: list[C
         "a table, `predict --out`": ("predict", model, bulk, "--out", out / "predicted"),
         "a table, `features`": ("features", bulk, "--model", model, "--out", out / "features"),
     }.items():
-        ended = run(*command, "--shard", "20")
+        ended = run(*command, "--shard-size", "20")
         with (Path(command[-1]) / "_job" / "errors.csv").open(newline="") as file:
             errors = {row["input"].removeprefix("odd/"): row["error"] for row in csv.DictReader(file)}
         for case in tabled:

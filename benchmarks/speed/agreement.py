@@ -41,7 +41,7 @@ def largest_differences(place: Path) -> dict[str, float]:
 def drift() -> dict[str, Any]:
     """How far 200 steps in fp32 part from each other, from one seed and on the same batches; three seeds.
 
-    `fast`: with the compiled norms against without them, all else the same. `threads`: without them, on one
+    `paper_short`: with the compiled norms against without them, all else the same. `threads`: without them, on one
     thread against all. `layout`: the fast path against the plain network in the default memory layout, where
     the convolutions sum in another order too. Each is the distance of all weights in the end, relative to their length.
     """
@@ -74,7 +74,7 @@ def _trained(prepare: Callable[[nn.Module], nn.Module], seed: int, threads: int 
     try:
         generator = torch.Generator().manual_seed(seed)
         network = prepare(create_model("shared_resnet", num_classes=3, generator=generator))
-        optimizer = torch.optim.Adam(network.train().parameters(), inputs.settings().schedule.rate)
+        optimizer = torch.optim.Adam(network.train().parameters(), inputs.settings().schedule.learning_rate)
         for _ in range(STEPS):
             x = torch.randn(inputs.BATCH, *DRIFT_SHAPE, generator=generator)
             y = torch.randint(3, (inputs.BATCH,), generator=generator)

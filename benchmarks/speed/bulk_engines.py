@@ -165,7 +165,7 @@ def memory(place: Path, options: argparse.Namespace) -> None:
     for engine in ("local", "ray"):
         for manifest, count in (("some.csv", options.clips // 10), ("clips.csv", options.clips)):
             out = f"memory-{engine}-{count}"
-            summary = finished(predict(place, manifest, out, "--engine", engine, "--shard", "250"))
+            summary = finished(predict(place, manifest, out, "--engine", engine, "--shard-size", "250"))
             print(f"- {engine}, {count:,} files: {summary['peak_bytes'] / 1e6:.1f} MB, {summary['workers']} workers")
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/speed/devices.py ESC10 [--steps 50] [--set KEY=VALUE] [--double]
 
-The recipe `fast` in fp32, fold 1, with nothing mixed or moved: one process with one thread, against two gloo processes
-with the same batches. The loss of each step is noted by a hook, as the optimiser saw it (on two devices the mean of the
+The recipe `paper_short` in fp32, fold 1, with nothing mixed or moved: one process with one thread, against two gloo processes
+with the same batches. The loss of each step is noted by a hook, as the optimizer saw it (on two devices the mean of the
 weighted shares); the weights are those after the last step. As yardsticks, one process with two threads, and one with
 PyTorch's norms in place of the compiled ones. With --double everything is computed in float64, which tells rounding
 from mistakes; --eps is Adam's. Nothing is timed.
@@ -27,10 +27,10 @@ from scenelet.training.distributed import all_reduce_mean
 from scenelet.training.module import SceneModule
 from scenelet.training.train import train
 
-PLAIN = ["precision=fp32", "mixing.mode=none", "mixing.time_roll=0", 'split.fold="1"']
+PLAIN = ["precision=fp32", "mixing.combine=none", "augment.time_roll=0", 'split.fold="1"']
 DOUBLE, EPS = "SCENELET_BENCH_DOUBLE", "SCENELET_BENCH_EPS"
 LOSSES, FINAL = "losses.json", "final.pt"
-TWO, PER_DEVICE = "trainer.devices=2", "trainer.norms=per_device"
+TWO, PER_DEVICE = "trainer.devices=2", "trainer.sync_batchnorm=per_device"
 
 
 def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | None) -> None:
@@ -60,7 +60,7 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
 
     setattr(SceneModule, "on_train_batch_end", on_train_batch_end)  # noqa: B010
     setattr(SceneModule, "on_train_epoch_start", on_train_epoch_start)  # noqa: B010
-    train(data, out, load_recipe("fast", [*PLAIN, *changes]), recipe="fast", resume=True, talk=False)
+    train(data, out, load_recipe("paper_short", [*PLAIN, *changes]), recipe="paper_short", resume=True, talk=False)
     sys.exit(f"{out}: the training has fewer than {steps} steps")
 
 
@@ -119,7 +119,7 @@ def table(data: Path, changes: list[str], steps: int, folder: Path) -> None:
     rows = {
         "one process, 2 threads": start(data, folder / "threads", changes, steps, threads=2),
         "one process, PyTorch's norms": start(data, folder / "norms", changes, steps, SCENELET_COMPILE="0"),
-        "two devices, `synchronised`": start(data, folder / "two", [*changes, TWO], steps),
+        "two devices, `synchronized`": start(data, folder / "two", [*changes, TWO], steps),
         "two devices, one, two again, by checkpoints": start(data, moved, [*changes, TWO], steps),
         "two devices, `per_device`": start(data, folder / "each", [*changes, TWO, PER_DEVICE], steps),
     }

@@ -57,7 +57,7 @@ def work(place: Path) -> dict[str, int]:
     known = nodes.shapes(*arguments)
     added = {name for node in model.nodes if isinstance(node, nodes.Add) for name in node.reads}
     moved = 0
-    for node in model.nodes[1:]:  # the first one standardises the input
+    for node in model.nodes[1:]:  # the first one standardizes the input
         if isinstance(node, nodes.ScaleShift):
             passes = RESIDUAL_PASSES if node.output in added else NORM_PASSES
             moved += 2 * math.prod(known[node.output]) * passes

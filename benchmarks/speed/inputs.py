@@ -43,7 +43,7 @@ def write_model(place: Path) -> None:
 
 
 def load_weights(place: Path) -> nn.Module:
-    """The network of `model.scn` in PyTorch, behind its standardisation."""
+    """The network of `model.scn` in PyTorch, behind its standardization."""
     blank = torch.ones(settings().features.n_mels)
     network = build_network(settings(), len(LABELS), blank, blank)
     network.load_state_dict(torch.load(place / WEIGHTS, weights_only=True))
@@ -51,7 +51,7 @@ def load_weights(place: Path) -> nn.Module:
 
 
 def write_recordings(place: Path) -> None:
-    """`clip.wav` and the 200 of `clips`: 10 s of coloured noise, stereo, 48 kHz, 24 bit, all different."""
+    """`clip.wav` and the 200 of `clips`: 10 s of colored noise, stereo, 48 kHz, 24 bit, all different."""
     (place / FOLDER).mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     for index in range(FILES):

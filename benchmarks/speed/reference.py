@@ -126,7 +126,7 @@ def build(row: str, place: Path) -> Step:
 
 
 def load_inner(place: Path) -> nn.Module:
-    """`shared_resnet` of `model.scn` without its standardisation."""
+    """`shared_resnet` of `model.scn` without its standardization."""
     inner = inputs.load_weights(place).network
     assert isinstance(inner, nn.Module)
     return inner

@@ -1,6 +1,6 @@
 """`scenelet serve` under load: is every answer the offline one, and what does one cost beside `scenelet predict`?
 
-    python benchmarks/speed/serve.py MODEL.scn RECORDINGS --clients 64 --requests 2000
+    python benchmarks/speed/serve.py MODEL.scn RECORDINGS --max-clients 64 --requests 2000
 
 RECORDINGS is a folder; of its files those of about 10 s are sent, or, where there are none, pairs of shorter ones, one
 after the other, as 16-bit WAV. The clients are threads of this process, each with a connection of its own; they
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("recordings", type=Path)
-    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--max-clients", type=int, default=64)
     parser.add_argument("--requests", type=int, default=2000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,7 +121,7 @@ def load(
 def over_the_limit(model: str, file: Path) -> None:
     """Eight clients where four are allowed, then a body that is too large, then one that fits."""
     allowed = 4
-    with Server(model, "--clients", str(allowed), "--max-body", "20MB") as server:
+    with Server(model, "--max-clients", str(allowed), "--max-body", "20MB") as server:
         answers: Counter[int] = Counter()
         lock = threading.Lock()
 

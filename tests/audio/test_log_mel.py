@@ -78,8 +78,8 @@ def test_a_tone_peaks_in_its_band() -> None:
     config = FeatureConfig(channels="mono", n_mels=128)
     t = np.arange(22050) / 22050
     bands = LogMel(config)(np.sin(2 * np.pi * 3000 * t)[None].astype(np.float32))[0].mean(1)
-    centres = librosa.mel_frequencies(130, fmin=0, fmax=11025)[1:-1]
-    assert np.argmax(bands) == np.argmin(np.abs(centres - 3000))
+    centers = librosa.mel_frequencies(130, fmin=0, fmax=11025)[1:-1]
+    assert np.argmax(bands) == np.argmin(np.abs(centers - 3000))
 
 
 def test_each_channel_is_clipped_on_its_own() -> None:

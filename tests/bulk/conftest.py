@@ -48,5 +48,5 @@ def done(model: str, archive: Archive, tmp_path_factory: pytest.TempPathFactory)
     from scenelet.bulk.run import predict
 
     out = tmp_path_factory.mktemp("done") / "out"
-    predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    predict(model, str(archive.manifest), str(out), workers=1, shard_size=8)
     return out

@@ -31,11 +31,13 @@ def at_work(driver: int) -> psutil.Process | None:
 def test_a_worker_dies(model: str, archive: Archive, tmp_path: Path) -> None:
     long = archive.manifest.with_name("long.csv")
     write_manifest(long, 60 * archive.names)
-    run.predict(model, str(long), str(tmp_path / "local"), shard=100)
+    run.predict(model, str(long), str(tmp_path / "local"), shard_size=100)
     expected = parts_of(tmp_path / "local")
     command = [sys.executable, "-m", "scenelet", "predict", model, str(long), "--out", str(tmp_path / "ray")]
     options = ["--engine", "ray", "--workers", "2", "--format", "json"]
-    driver = subprocess.Popen([*command, *options, "--shard", "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    driver = subprocess.Popen(
+        [*command, *options, "--shard-size", "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         while not (parts_of(tmp_path / "ray") and (worker := at_work(driver.pid))):
             assert driver.poll() is None

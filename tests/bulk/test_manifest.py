@@ -112,15 +112,17 @@ def test_survey_tells_manifests_apart(tmp_path: Path) -> None:
     st.lists(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip), min_size=1, max_size=9),
     st.integers(1, 4),
 )
-def test_written_inputs_lie_in_groups(tmp_path_factory: pytest.TempPathFactory, names: list[str], shard: int) -> None:
+def test_written_inputs_lie_in_groups(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], shard_size: int
+) -> None:
     path = tmp_path_factory.mktemp("inputs") / "inputs.parquet"
     manifest = path.with_name("list.parquet")
     parquet.write_table(pyarrow.table({"path": names}), manifest)
-    write_inputs(scan_manifest(str(manifest)), path, shard)
+    write_inputs(scan_manifest(str(manifest)), path, shard_size)
     file = parquet.ParquetFile(path)
     groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
     names = [name.strip() for name in names]
-    assert groups == [names[start : start + shard] for start in range(0, len(names), shard)]
+    assert groups == [names[start : start + shard_size] for start in range(0, len(names), shard_size)]
 
 
 @pytest.mark.parametrize(

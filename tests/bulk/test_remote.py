@@ -30,7 +30,7 @@ def uploaded(s3: str, archive: Archive) -> str:
 
 
 def test_from_s3_to_s3(model: str, archive: Archive, done: Path, uploaded: str, s3: str) -> None:
-    summary = run.predict(model, uploaded, f"{s3}/results", workers=2, shard=8)
+    summary = run.predict(model, uploaded, f"{s3}/results", workers=2, shard_size=8)
     assert (summary.inputs, summary.errors) == (len(archive.names), len(archive.bad))
     filesystem = fsspec.filesystem("s3")
     found = {}
@@ -206,7 +206,7 @@ def test_a_manifest_behind_http(model: str, web: str, archive: Archive, tmp_path
 
 
 def test_a_file_url_is_a_path(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
-    run.predict(model, f"file://{archive.manifest}", f"file://{tmp_path}/out", workers=1, shard=8)
+    run.predict(model, f"file://{archive.manifest}", f"file://{tmp_path}/out", workers=1, shard_size=8)
     assert parts_of(tmp_path / "out") == parts_of(done)
 
 

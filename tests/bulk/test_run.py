@@ -19,7 +19,7 @@ from helpers.archives import Archive, parts_of, rows_of, write_manifest
 from helpers.tiny_model import FEATURES, WINDOW, tiny_model
 from scenelet.bulk import engines, run
 from scenelet.bulk import worker as work
-from scenelet.bulk.job import Task, begin, read_job, shard_size
+from scenelet.bulk.job import Task, begin, default_shard_size, read_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import process_shard
@@ -28,7 +28,7 @@ from scenelet.model import file as modelfile
 
 
 def test_processes_make_the_same_parts(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
-    summary = run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=2, shard=8)
+    summary = run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=2, shard_size=8)
     assert parts_of(tmp_path / "out") == parts_of(done)
     assert (summary.inputs, summary.errors, summary.parts) == (len(archive.names), len(archive.bad), 5)
     assert 1 <= summary.workers <= 2
@@ -39,7 +39,7 @@ def test_what_is_missing_is_made(
     model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    run.predict(model, str(archive.manifest), str(out), workers=1, shard_size=8)
     names = sorted(parts_of(out))
     (out / names[1]).unlink()
     (out / f".{names[1]}.0123abcd.part").write_bytes(b"half a part")
@@ -75,7 +75,7 @@ def test_a_worker_passes_over_what_is_there_and_has_one_thread(done: Path) -> No
 def test_a_killed_run_goes_on(model: str, archive: Archive, done: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "scenelet", "predict", model, str(archive.manifest)]
-    options = ["--out", str(out), "--workers", "2", "--shard", "2"]
+    options = ["--out", str(out), "--workers", "2", "--shard-size", "2"]
     first = subprocess.Popen([*command, *options], start_new_session=True, stderr=subprocess.PIPE)
     while not parts_of(out):
         assert first.poll() is None
@@ -108,7 +108,7 @@ def test_other_jobs_are_refused(model: str, archive: Archive, tmp_path: Path) ->
         "of another command": lambda: run.extract(FEATURES, WINDOW, manifest, out),
         "of other inputs": lambda: run.predict(model, str(less), out),
         f"of recordings in {archive.manifest.parent}": lambda: run.predict(model, str(elsewhere), out),
-        "in parts of 3 inputs, not 4": lambda: run.predict(model, manifest, out, shard=4),
+        "in parts of 3 inputs, not 4": lambda: run.predict(model, manifest, out, shard_size=4),
     }.items():
         with pytest.raises(OutputError, match=f"holds results {word}; choose another folder"):
             job()
@@ -149,7 +149,7 @@ def test_a_part_that_cannot_be_made(
 
     monkeypatch.setattr(work, "open_input", unplugged)
     with pytest.raises(OutputError, match=r"1 of 5 parts could not be made \(the disk is not plugged in\)"):
-        run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+        run.predict(model, str(archive.manifest), str(out), workers=1, shard_size=8)
     assert len(parts_of(out)) == 4
     monkeypatch.undo()
     run.predict(model, str(archive.manifest), str(out), workers=1)
@@ -197,7 +197,7 @@ def test_a_full_disk_ends_the_run_soon(
 
     monkeypatch.setattr(work.Worker, "work", fail)
     with pytest.raises(OutputError, match=r"40 of 40 parts could not be made \(the disk is full\)"):
-        run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=1)
+        run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard_size=1)
     assert len(asked) == run.MAX_CONSECUTIVE_FAILURES
 
 
@@ -208,13 +208,13 @@ def test_a_job_without_a_part_gives_way(model: str, archive: Archive, done: Path
     with run._alone(Folder(out)):
         task = Task(kind="predict", features=FEATURES, window=WINDOW, model=hashlib.sha256(b"x").hexdigest())
         begin(Folder(out), task, b"x", manifest, 8)
-    run.predict(model, str(archive.manifest), out, workers=1, shard=8)
+    run.predict(model, str(archive.manifest), out, workers=1, shard_size=8)
     assert parts_of(Path(out)) == parts_of(done)
 
 
 def test_a_model_that_was_exchanged_is_not_used(model: str, archive: Archive, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    run.predict(model, str(archive.manifest), str(out), workers=1, shard_size=8)
     next(out.glob("part-00001*")).unlink()
     modelfile.write_model(tiny_model(seed=1), out / "_job" / "model.scn")
     work._worker.cache_clear()
@@ -225,7 +225,7 @@ def test_a_model_that_was_exchanged_is_not_used(model: str, archive: Archive, tm
 @pytest.mark.parametrize("name", ["part-00002", "_job/inputs.parquet"])
 def test_what_is_damaged_is_said(model: str, archive: Archive, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
-    run.predict(model, str(archive.manifest), str(out), workers=1, shard=8)
+    run.predict(model, str(archive.manifest), str(out), workers=1, shard_size=8)
     next(out.glob("part-00001*")).unlink()
     next(out.glob(f"{name}*")).write_bytes(b"")
     with pytest.raises(OutputError, match=rf"{name}.*: damaged; delete it"):
@@ -241,11 +241,11 @@ def test_redo_makes_parts_with_errors_anew(model: str, archive: Archive, tmp_pat
     write_manifest(root / "all.csv", names)
     hidden = root / names[5]
     hidden.rename(root / "away")
-    assert run.predict(model, str(root / "all.csv"), str(out), workers=1, shard=4).errors == 1
+    assert run.predict(model, str(root / "all.csv"), str(out), workers=1, shard_size=4).errors == 1
     (root / "away").rename(hidden)
     kept = next(out.glob("part-00000*")).stat().st_mtime_ns
     assert run.predict(model, str(root / "all.csv"), str(out), workers=1).errors == 1
-    assert run.predict(model, str(root / "all.csv"), str(out), workers=1, redo=True).errors == 0
+    assert run.predict(model, str(root / "all.csv"), str(out), workers=1, retry_errors=True).errors == 0
     assert next(out.glob("part-00000*")).stat().st_mtime_ns == kept
 
 
@@ -254,7 +254,7 @@ def test_workers_end_with_their_driver(model: str, archive: Archive, tmp_path: P
     write_manifest(long, 100 * archive.names)
     command = [sys.executable, "-m", "scenelet", "predict", model, str(long), "--out", str(tmp_path / "out")]
     for stop, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
-        driver = subprocess.Popen([*command, "--workers", "2", "--shard", "1000"], stderr=subprocess.PIPE)
+        driver = subprocess.Popen([*command, "--workers", "2", "--shard-size", "1000"], stderr=subprocess.PIPE)
         while len(workers := psutil.Process(driver.pid).children(recursive=True)) < 3:  # and a tracker of theirs
             assert driver.poll() is None
             time.sleep(0.01)
@@ -287,4 +287,4 @@ def test_sizes_of_tasks() -> None:
 
 
 def test_shard_size() -> None:
-    assert [shard_size(n) for n in (1, 16, 17, 1000, 4096, 10**6)] == [1, 1, 2, 63, 256, 256]
+    assert [default_shard_size(n) for n in (1, 16, 17, 1000, 4096, 10**6)] == [1, 1, 2, 63, 256, 256]

@@ -88,7 +88,7 @@ def test_rows_are_written_as_they_gather(
     model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work, "IN_MEMORY", 5000)
-    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=20)
+    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard_size=20)
     assert rows_of(tmp_path / "out") == rows_of(done)
     groups = [parquet.ParquetFile(part).num_row_groups for part in (tmp_path / "out").glob("part-*")]
     assert min(groups) > 5
@@ -119,5 +119,5 @@ def test_the_runtime_is_the_one_asked_for(
             super().__init__(*arguments, threads=1)
 
     monkeypatch.setattr(work, "Classifier", Noted)
-    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard=8, runtime=runtime)
+    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard_size=8, runtime=runtime)
     assert made == [{"threads": 1, "runtime": runtime}]  # once for five parts

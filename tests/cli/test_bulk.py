@@ -43,7 +43,7 @@ def test_predict(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: s
     assert json.loads(out)["inputs"] == 12
     *errors, where = err.splitlines()
     assert [error.startswith("error: ") for error in errors] == 5 * [True]
-    assert where == f"all: {tmp_path / 'out'}/_job/errors.csv; --redo reads them again, once they are mended"
+    assert where == f"all: {tmp_path / 'out'}/_job/errors.csv; --retry-errors reads them again, once they are mended"
     code, out, _ = run(capsys, monkeypatch, *command, "--format", "csv")
     assert out.splitlines()[0].startswith("inputs,windows,errors,parts")
 
@@ -74,7 +74,7 @@ def test_features(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: 
         (["--engine", "ray"], 2, "--engine is for whole archives; give --out DIR too"),
         (["--workers", "2"], 2, "--workers is for whole archives; give --out DIR too"),
         (["more.csv", "--out", "x"], 2, "--out takes one manifest or folder, not 2"),
-        (["--out", "x", "--shard", "0"], 2, "--shard"),
+        (["--out", "x", "--shard-size", "0"], 2, "--shard-size"),
     ],
 )
 def test_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str, words, code, said) -> None:
@@ -104,7 +104,16 @@ def test_more_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, mo
     assert code == 1
     assert "none.csv: no such file; give a CSV or Parquet file of recordings, or a folder" in err
     code, _, err = run(
-        capsys, monkeypatch, "features", str(archive.manifest), "--out", "x", "--model", model, "--recipe", "fast"
+        capsys,
+        monkeypatch,
+        "features",
+        str(archive.manifest),
+        "--out",
+        "x",
+        "--model",
+        model,
+        "--recipe",
+        "paper_short",
     )
     assert code == 2
     assert "--model, or --recipe and --set, not both" in err

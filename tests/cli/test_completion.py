@@ -56,7 +56,7 @@ def test_keys_and_choices(folder: Path) -> None:
     assert offers("scenelet evaluate esc10 x --split t", folder) == ["test", "train"]
     assert offers("scenelet reproduce table", folder) == ["table2", "table3", "table4"]
     assert offers("scenelet compress run --dtype int", folder) == ["int8", "int4"]
-    assert offers("scenelet compress run --budget ", folder) == []
+    assert offers("scenelet compress run --max-bytes ", folder) == []
 
 
 def test_data_sets(folder: Path) -> None:

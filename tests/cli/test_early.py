@@ -21,7 +21,7 @@ def test_refused_at_once(command: Command, tone_set: Path, tmp_path: Path) -> No
     run, model, full = tmp_path / "run", tmp_path / "m.scn", tmp_path / "full"
     full.mkdir()
     many = full / "many.toml"
-    many.write_text('base = "small"\ntrainer.devices = 2\n')
+    many.write_text('base = "comparison"\ntrainer.devices = 2\n')
     (full / "thesis.txt").touch()
     cases = [
         (("train", tone_set, "--out", full), 1, "exists already; choose another --out, or go on with --resume"),
@@ -29,24 +29,28 @@ def test_refused_at_once(command: Command, tone_set: Path, tmp_path: Path) -> No
         (("train", tone_set, "--out", run, "--fold", "11"), 1, "no fold '11'; there are 1 2 3"),
         (("train", tone_set, "--out", run, "--recipe", "bset"), 2, "did you mean 'best'?"),
         (("train", tone_set, "--out", run, "--set", "mixing.mixupp=1"), 2, "did you mean 'mixing.mixup'?"),
-        (("train", tone_set, "--out", run, "--set", "loss.form=sotfmax"), 2, "did you mean 'softmax'?"),
+        (("train", tone_set, "--out", run, "--set", "loss.activation=sotfmax"), 2, "did you mean 'softmax'?"),
         (("train", tone_set, "--out", run, "--teacher", tmp_path), 1, "not a run folder"),
-        (("train", tone_set, "--out", run, "--macs", "many"), 2, "--macs many"),
+        (("train", tone_set, "--out", run, "--max-macs", "many"), 2, "--max-macs many"),
         (
             ("train", tone_set, "--out", run, "--set", "trainer.devices=3", "--set", "schedule.batch_size=2"),
             2,
             "trainer.devices x trainer.num_nodes is 3, and schedule.batch_size 2 leaves some without a clip",
         ),
         (("train", tone_set, "--out", run, "--set", "trainer.num_nodes=2"), 2, "NODE_RANK, MASTER_ADDR, MASTER_PORT"),
-        (("train", tone_set, "--out", run, "--set", "trainer.norms=sync"), 2, "'synchronised' or 'per_device'"),
+        (
+            ("train", tone_set, "--out", run, "--set", "trainer.sync_batchnorm=sync"),
+            2,
+            "'synchronized' or 'per_device'",
+        ),
         (("compress", tmp_path, "--out", model), 1, "not a run folder"),
         (("compress", tmp_path, "--out", tmp_path / "m.onnx"), 2, "ends in .scn"),
-        (("compress", tmp_path, "--out", model, "--budget", "1kB", "--sparsity", "0.5"), 2, "not both"),
+        (("compress", tmp_path, "--out", model, "--max-bytes", "1kB", "--sparsity", "0.5"), 2, "not both"),
         (("reproduce", "table3", tmp_path / "nix"), 1, "no such file or folder"),
         (("reproduce", "table3", tone_set, "--fold", "1", "--cities"), 2, "not both"),
-        (("reproduce", "table3", tone_set, "--budget", "smal"), 2, "did you mean 'small'?"),
+        (("reproduce", "table3", tone_set, "--recipe", "smal"), 2, "did you mean 'small'?"),
         (("reproduce", "table3", tone_set, "--reference", "CP-ResNet"), 2, "did you mean"),
-        (("reproduce", "table3", tone_set, "--budget", many), 2, "reproduce trains on one device"),
+        (("reproduce", "table3", tone_set, "--recipe", many), 2, "reproduce trains on one device"),
         (("demo", "--out", full), 1, "exists already; choose another --out"),
     ]
     for arguments, expected, words in cases:

@@ -56,16 +56,16 @@ def test_the_listening_page_is_as_long_as_asked_for(
     command: Command, model: Path, places: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report"
-    command("evaluate", model, places, "--out", report, "--listen", 1)
+    command("evaluate", model, places, "--out", report, "--examples", 1)
     text = (report / "listening.html").read_text()
     assert len(re.findall(r"<article", text)) == 2
-    code, _, err = command("evaluate", model, places, "--out", report, "--listen", 0)
+    code, _, err = command("evaluate", model, places, "--out", report, "--examples", 0)
     assert code == 0
     assert "listening.html" not in err
     assert not (report / "listening.html").exists()  # of the evaluation before
     assert "listening.html" not in (report / "report.html").read_text()
-    code, _, err = command("evaluate", model, places, "--out", report, "--listen", -1)
-    assert (code, err.count("--listen -1")) == (2, 1)
+    code, _, err = command("evaluate", model, places, "--out", report, "--examples", -1)
+    assert (code, err.count("--examples -1")) == (2, 1)
 
 
 def test_sound_in_the_page_or_none(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
@@ -85,14 +85,14 @@ def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: 
     run.mkdir()
     labels = ["indoor", "outdoor", "transportation"]
     settings = {"seed": 0, "network": {}, "mixing": {}, "loss": {}, "schedule": {}}
-    (run / "run.json").write_text(json.dumps({"labels": labels, "recipe": "tiny", "config": settings}))
+    (run / "run.json").write_text(json.dumps({"labels": labels, "recipe": "low_complexity", "config": settings}))
     (run / "split.csv").write_text("a.wav")
-    own = {"recipe": "tiny", "seed": 0, "split_fingerprint": hashlib.sha256(b"a.wav").hexdigest()[:16]}
+    own = {"recipe": "low_complexity", "seed": 0, "split_hash": hashlib.sha256(b"a.wav").hexdigest()[:16]}
     modelfile.write_model(changed(tiny_model(), provenance=own), model)
     epochs = [{"epoch": k, "loss": 3.0 / k, "rate": 1e-3, "seconds": 1.0} for k in (1, 2, 3)]
     (run / "metrics.json").write_text(json.dumps({"history": epochs}))
     out = tmp_path / "report"
-    code, _, _ = command("evaluate", model, places, "--out", out, "--run", run, "--listen", 0)
+    code, _, _ = command("evaluate", model, places, "--out", out, "--run", run, "--examples", 0)
     assert code == 0
     assert "<polyline" in (out / "curves.svg").read_text()
     assert (out / "curves.svg").read_text() in (out / "report.html").read_text()
@@ -100,7 +100,7 @@ def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: 
     assert (code, "give --out too" in err) == (2, True)
     code, _, err = command("evaluate", model, places, "--out", out, "--run", tmp_path)
     assert (code, "not a finished run" in err) == (1, True)
-    command("evaluate", model, places, "--out", out, "--listen", 0)
+    command("evaluate", model, places, "--out", out, "--examples", 0)
     assert not (out / "curves.svg").exists()  # the page no longer shows it
 
 

@@ -34,7 +34,7 @@ def run(command: Run) -> Run:
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """An empty folder for what is written."""
-    folder = tmp_path / "made"
+    folder = tmp_path / "synthetic"
     folder.mkdir()
     return folder
 

@@ -50,34 +50,34 @@ def test_pipes_are_heard_as_the_recording(
     assert command(*asked) == (0, expected, command("listen", model, noise, "--hop", 0.1, "--format", "json")[2])
     samples, _ = soundfile.read(noise, dtype="int16")
     pipe(monkeypatch, samples.astype("<i2").tobytes())
-    assert command(*asked, "--rate", RATE)[1] == expected
+    assert command(*asked, "--sample-rate", RATE)[1] == expected
     pipe(monkeypatch, (samples.astype(np.float32) / 2**15).astype("<f4").tobytes())
-    assert command(*asked, "--rate", RATE, "--sample-format", "f32", "--channels", 1)[1] == expected
+    assert command(*asked, "--sample-rate", RATE, "--sample-format", "f32", "--channels", 1)[1] == expected
     pipe(monkeypatch, b"")
-    code, out, err = command(*asked, "--rate", RATE)
+    code, out, err = command(*asked, "--sample-rate", RATE)
     assert (code, out, "no sound came" in err) == (1, "", True)
 
 
 def test_the_view_tells_each_change_on_stdout(command: Command, model: Path, noise: Path) -> None:
-    code, out, _ = command("listen", model, noise, "--hop", 0.2, "--unsure", 0)
+    code, out, _ = command("listen", model, noise, "--hop", 0.2, "--threshold", 0)
     assert code == 0
     assert out.startswith("0:00  ")
-    assert command("listen", model, noise, "--hop", 0.2, "--unsure", 1)[1].startswith("0:00  unsure  ")
+    assert command("listen", model, noise, "--hop", 0.2, "--threshold", 1)[1].startswith("0:00  unsure  ")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message", "expected_code"),
     [
         (["nothing.wav"], "nothing.wav: no such file", 1),
-        (["-"], "standard input: not a WAV; for raw samples give --rate", 1),
-        (["-", "--rate", "10"], "--rate 10: give the samples' rate", 2),
-        (["-", "--device", "1"], "--device: says nothing of a WAV (no --rate); leave it out", 2),
-        (["-", "--channels", "1"], "--channels: says nothing of a WAV (no --rate); leave it out", 2),
-        (["NOISE", "--rate", "8000"], "noise.wav; leave it out", 2),
+        (["-"], "standard input: not a WAV; for raw samples give --sample-rate", 1),
+        (["-", "--sample-rate", "10"], "--sample-rate 10: give the samples' rate", 2),
+        (["-", "--device", "1"], "--device: says nothing of a WAV (no --sample-rate); leave it out", 2),
+        (["-", "--channels", "1"], "--channels: says nothing of a WAV (no --sample-rate); leave it out", 2),
+        (["NOISE", "--sample-rate", "8000"], "noise.wav; leave it out", 2),
         (["NOISE", "--sample-format", "f32"], "--sample-format: says nothing of", 2),
         (["--real-time"], "--real-time: says nothing of the microphone; leave it out", 2),
         (["NOISE", "--hop", "3"], "a hop of 3 s; give one from 0.05 s up to the window's 0.2 s", 2),
-        (["NOISE", "--unsure", "7"], "--unsure 7: give a probability from 0 to 1", 2),
+        (["NOISE", "--threshold", "7"], "--threshold 7: give a probability from 0 to 1", 2),
     ],
 )
 def test_mistakes(

@@ -104,12 +104,12 @@ def test_wrong_settings(run: Run, tone_set: Path, tmp_path: Path) -> None:
     }.items():
         code, line = run("train", tone_set, "--out", out, "--set", setting)
         assert (code, words in line) == (2, True)
-    code, line = run("train", tone_set, "--out", out, "--set", "network.width=8", "--bytes", "64kB")
+    code, line = run("train", tone_set, "--out", out, "--set", "network.width=8", "--max-bytes", "64kB")
     assert (code, "leave out --set network.width=8, or them" in line) == (2, True)
     assert run("train", tone_set, "--out", out, "--fold", "9")[0] in (1, 2)
     assert run("train", tone_set, "--out", out, "--recipe", "fats")[0] == 2
     assert run("train", tone_set)[0] == 2
-    assert run("compress", tmp_path, "--out", tmp_path / "m.scn", "--budget", "big")[0] == 2
+    assert run("compress", tmp_path, "--out", tmp_path / "m.scn", "--max-bytes", "big")[0] == 2
     assert not out.exists()
 
 

@@ -21,20 +21,20 @@ from scenelet.errors import UsageError
     ],
 )
 def test_bytes(text: str, size: int) -> None:
-    assert parse_bytes("--bytes", text) == size
+    assert parse_bytes("--max-bytes", text) == size
 
 
 @pytest.mark.parametrize(
     ("text", "count"), [("30M", 30_000_000), ("30m", 30_000_000), ("1.5G", 1_500_000_000), ("250k", 250_000), ("7", 7)]
 )
 def test_counts(text: str, count: int) -> None:
-    assert parse_count("--macs", text) == count
+    assert parse_count("--max-macs", text) == count
 
 
 @pytest.mark.parametrize(("text", "count"), [("2.01k", 2_010), ("1.001M", 1_001_000), ("8.2k", 8_200)])
 def test_a_decimal_is_not_rounded_down_by_its_binary_form(text: str, count: int) -> None:
     """1000 times the number nearest to 2.01 is a little less than 2010."""
-    assert parse_count("--macs", text) == count
+    assert parse_count("--max-macs", text) == count
 
 
 @pytest.mark.parametrize("parse", [parse_bytes, parse_count])
@@ -50,6 +50,6 @@ def test_nonsense_is_refused_and_the_option_named(parse: Callable[[str, str], in
 
 def test_each_has_its_own_units() -> None:
     with pytest.raises(UsageError, match="kB or MB"):
-        parse_bytes("--bytes", "30M")
+        parse_bytes("--max-bytes", "30M")
     with pytest.raises(UsageError, match="k, M or G"):
-        parse_count("--macs", "128kB")
+        parse_count("--max-macs", "128kB")

@@ -41,7 +41,7 @@ def test_errors_are_said_all_the_same(command: Command, model: Path, tmp_path: P
 def test_nothing_is_asked(command: Command, tmp_path: Path) -> None:
     code, _, err = command("fetch", "-q", "esc10", "--out", tmp_path / "data")
     assert code == 2
-    assert err == "error: --quiet asks nothing; read the licence without it, or give --accept-licence\n"
+    assert err == "error: --quiet asks nothing; read the license without it, or give --accept-license\n"
 
 
 def test_a_run_and_its_file(command: Command, train: list[object], tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_a_run_and_its_file(command: Command, train: list[object], tmp_path: Pat
     code, out, err = command("compress", run, "--out", file, "-q", "--format", "json")
     assert (code, err) == (0, "")
     assert json.loads(out)["bytes"] == file.stat().st_size
-    code, out, err = command("compress", run, "--out", file, "--sparsity", "0", "--gradual", "0.5")
+    code, out, err = command("compress", run, "--out", file, "--sparsity", "0", "--ramp", "0.5")
     assert (code, out) == (2, "")
-    assert "--gradual prunes step by step, and nothing is pruned here" in err
-    assert "this run's prune.epochs is 0" in command("compress", run, "--out", file, "--gradual", "0.5")[2]
+    assert "--ramp prunes step by step, and nothing is pruned here" in err
+    assert "this run's prune.epochs is 0" in command("compress", run, "--out", file, "--ramp", "0.5")[2]
 
 
 def test_a_run_to_resume_that_is_none(command: Command, train: list[object], tmp_path: Path) -> None:
@@ -80,4 +80,4 @@ def test_a_run_that_was_killed_before_it_began(
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
     (run / "run.json").touch()
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
-    assert begun == [load_recipe("fast", []), None]
+    assert begun == [load_recipe("paper_short", []), None]

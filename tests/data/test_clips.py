@@ -26,7 +26,7 @@ def test_folds_are_in_numeric_order_and_names_come_last() -> None:
 def test_describe_says_what_is_there_in_one_line() -> None:
     table = _table(label=["a", "b", "b"], group=["1", "2", "2"], fold=["1", "2", "2"])
     assert table.describe() == "CSV meta.csv: 3 clips, 2 classes, 2 groups, folds 1 2"
-    sides = _table(label=["a", "b", "b"], group=["1", "2", "2"], split=["train", "test", None], made=True)
+    sides = _table(label=["a", "b", "b"], group=["1", "2", "2"], split=["train", "test", None], synthetic=True)
     assert sides.describe() == (
         "CSV meta.csv: 3 clips, 2 classes, 2 groups, split train 1 test 1 none 1 (made, not recorded)"
     )

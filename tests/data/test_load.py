@@ -1,4 +1,4 @@
-"""What `load_table` recognises, and the sentence for each thing it refuses."""
+"""What `load_table` recognizes, and the sentence for each thing it refuses."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +39,7 @@ class TestCsv:
         assert (b.name, b.label, b.group, b.fold, b.split, b.city) == ("b.wav", "y", "g", "2", "test", "paris")
         assert a.path == path.parent / "a.wav"
         assert table.root == path.parent
-        assert not table.made
+        assert not table.synthetic
 
     @pytest.mark.parametrize(
         "text",
@@ -80,11 +80,12 @@ class TestCsv:
         assert [clip.name for clip in load_table(tmp_path / "clips.csv").clips] == ["s/a.wav", "s/b.wav"]
 
     @pytest.mark.parametrize(
-        ("sources", "made"), [(("made by x", "made"), True), (("made", "field"), False), (("", ""), False)]
+        ("sources", "synthetic"),
+        [(("made by x", "synthetic"), True), (("synthetic", "field"), False), (("", ""), False)],
     )
     def test_made(self, csv: Callable[..., Path], sources: tuple[str, str], made: bool) -> None:
         path = csv(f"filename,label,source\na.wav,x,{sources[0]}\nb.wav,y,{sources[1]}\n")
-        assert load_table(path).made is made
+        assert load_table(path).synthetic is made
 
     @pytest.mark.parametrize(
         ("text", "words"),
@@ -191,13 +192,13 @@ class TestArguments:
             load_table(tmp_path, tmp_path)
         with pytest.raises(UsageError, match=r"--audio-dir .*: no such folder"):
             load_table(tmp_path, tmp_path / "none")
-        with pytest.raises(UsageError, match="--three-classes"):
-            load_table(tmp_path, three_classes=True)
+        with pytest.raises(UsageError, match="--tau-3-class"):
+            load_table(tmp_path, tau_3_class=True)
 
 
 def test_esc10(esc10: Path) -> None:
     table = load_table(esc10)
     assert table.describe() == "CSV meta.csv: 400 clips, 10 classes, 304 groups, folds 1 2 3 4 5"
     assert set(table.counts().values()) == {40}
-    assert not table.made
+    assert not table.synthetic
     assert load_table(esc10 / "meta.csv") == table

@@ -52,7 +52,7 @@ def test_a_small_root(tmp_path: Path) -> None:
 
 
 def test_scenes_map_to_three_classes(tmp_path: Path) -> None:
-    ten = load_table(_write(tmp_path / "ten", CLIPS), three_classes=True)
+    ten = load_table(_write(tmp_path / "ten", CLIPS), tau_3_class=True)
     three = load_table(_write(tmp_path / "three", CLIPS, three=True))
     assert ten.labels == three.labels == ("indoor", "outdoor", "transportation")
     assert [(c.name, c.label, c.split) for c in ten.clips] == [(c.name, c.label, c.split) for c in three.clips]
@@ -130,15 +130,15 @@ def test_facts_agree_with_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("official", "three_classes", "expected"),
+    ("official", "tau_3_class", "expected"),
     [
         (facts.TAU_2020_3CLASS, False, facts.TAU_2020_3CLASS),
         (facts.TAU_2019, False, facts.TAU_2019),
         (facts.TAU_2019, True, facts.TAU_2020_3CLASS),
     ],
 )
-def test_official_tables(tau: Path, official: facts.TauSet, three_classes: bool, expected: facts.TauSet) -> None:
-    table = load_table(tau / official.name, three_classes=three_classes, require_audio=False)
+def test_official_tables(tau: Path, official: facts.TauSet, tau_3_class: bool, expected: facts.TauSet) -> None:
+    table = load_table(tau / official.name, tau_3_class=tau_3_class, require_audio=False)
     split = make_split(table, SplitConfig(fold="1", validation_fraction=0.1, seed=3))
     train = split.train + split.validation
     assert Counter(clip.label for clip in train) == expected.train

@@ -76,7 +76,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tiny_settings: list[str]) -> None:
     """Recipes, on the command line and of an estimator, with a network that is trained in a second."""
     original = recipes.load_recipe
     # a gain needs decibels of power, which not every recipe has
-    small = [setting for setting in tiny_settings if not setting.startswith("mixing.gain_db")]
+    small = [setting for setting in tiny_settings if not setting.startswith("augment.gain_db")]
     tiny = [*small, "schedule.epochs=2", "prune.epochs=1"]
 
     def load(name: str, changes: Any = ()) -> RunConfig:

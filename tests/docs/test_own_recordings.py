@@ -1,6 +1,6 @@
 """The commands of the quick start and of the page on own recordings, line by line, on made recordings.
 
-The lines are the pages' own; only what the recipes say is made small, by the fixture `tiny`.
+The lines are the pages' own; only what the recipes say is made small, by the fixture `low_complexity`.
 """
 
 import json

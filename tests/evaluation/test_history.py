@@ -13,7 +13,7 @@ from scenelet.evaluation.history import find_history, read_history
 SPLIT = "filename,label,split\na.wav,indoor,train\n"
 SETTINGS = {"seed": 3, "network": {"width": 8}, "mixing": {}, "loss": {"name": "focal"}, "schedule": {"epochs": 2}}
 FINGERPRINT = hashlib.sha256(SPLIT.encode()).hexdigest()[:16]
-MODEL = changed(tiny_model(), provenance={"recipe": "fast", "split_fingerprint": FINGERPRINT, **SETTINGS})
+MODEL = changed(tiny_model(), provenance={"recipe": "paper_short", "split_hash": FINGERPRINT, **SETTINGS})
 EPOCHS = [
     {"epoch": 1, "loss": 2.0, "rate": 1e-3, "seconds": 4.0},
     {"epoch": 2, "loss": 1.5, "rate": 1e-4, "seconds": 4.0, "validation_log_loss": 1.0},
@@ -22,7 +22,7 @@ EPOCHS = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    record = {"labels": list(MODEL.labels), "recipe": "fast", "config": SETTINGS}
+    record = {"labels": list(MODEL.labels), "recipe": "paper_short", "config": SETTINGS}
     (tmp_path / "split.csv").write_text(SPLIT)
     (tmp_path / "run.json").write_text(json.dumps(record))
     (tmp_path / "metrics.json").write_text(json.dumps({"test": {}, "history": EPOCHS}))

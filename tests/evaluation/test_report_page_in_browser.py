@@ -19,24 +19,24 @@ PAGES = ("report.html", "listening.html")
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_a_page_opens_without_a_fault_and_fits_a_phone(browser: Any, hostile: Any, name: str, colours: str) -> None:
+@pytest.mark.parametrize("colors", ["light", "dark"])
+def test_a_page_opens_without_a_fault_and_fits_a_phone(browser: Any, hostile: Any, name: str, colors: str) -> None:
     url = (hostile.folder / name).as_uri()
-    with opened(browser, url, width=375, height=700, color_scheme=colours) as page:
+    with opened(browser, url, width=375, height=700, color_scheme=colors) as page:
         assert not scrolls_sideways(page)
         page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
         assert not scrolls_sideways(page)
         assert page.evaluate("typeof fail") == "undefined"
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (paper == "rgb(20, 24, 27)") == (colours == "dark")
+        assert (paper == "rgb(20, 24, 27)") == (colors == "dark")
         if name == "listening.html":
             assert is_drawn(page)
 
 
 def test_figures_as_files_follow_the_colours(browser: Any, hostile: Any) -> None:
-    for colours, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(28, 34, 38)")):
+    for colors, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(28, 34, 38)")):
         for name in ("confusion", "classes", "reliability", "curves"):
-            with opened(browser, (hostile.folder / f"{name}.svg").as_uri(), color_scheme=colours) as page:
+            with opened(browser, (hostile.folder / f"{name}.svg").as_uri(), color_scheme=colors) as page:
                 assert page.evaluate("getComputedStyle(document.querySelector('.ground')).fill") == paper
 
 

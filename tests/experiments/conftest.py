@@ -11,7 +11,7 @@ from scenelet.experiments.store import Store
 from scenelet.experiments.systems import SystemTable, load_systems
 
 BUDGET = """
-base = "small"
+base = "comparison"
 precision = "fp32"
 
 [features]
@@ -36,7 +36,7 @@ epochs = 2
 
 
 @pytest.fixture
-def budget(tmp_path: Path) -> str:
+def recipe(tmp_path: Path) -> str:
     path = tmp_path / "tiny.toml"
     path.write_text(BUDGET)
     return str(path)

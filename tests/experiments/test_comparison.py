@@ -70,7 +70,7 @@ def results(*, new: float = 0.9, folds: tuple[str, ...] = ("1", "2"), seeds: int
 
 def test_measures_are_scikit_learns() -> None:
     old = results(seeds=1)[0]
-    entry = compare(SYSTEMS, results(seeds=1), "data", "it", "small", False)["rows"][0]
+    entry = compare(SYSTEMS, results(seeds=1), "data", "it", "comparison", False)["rows"][0]
     clips = [clip for one in old.cells for clip in one.clips]
     truth = [LABELS.index(clip.label) for clip in clips]
     shares = np.array([clip.probabilities for clip in clips])
@@ -86,7 +86,7 @@ def test_measures_are_scikit_learns() -> None:
 
 
 def test_seeds_are_averaged_clip_by_clip() -> None:
-    both = compare(SYSTEMS, results(seeds=2), "data", "it", "small", False)["rows"][0]
+    both = compare(SYSTEMS, results(seeds=2), "data", "it", "comparison", False)["rows"][0]
     values = [one["macro_accuracy"] for one in both["by_cell"]]
     assert len(values) == 4
     assert both["macro_accuracy"]["value"] == pytest.approx(np.mean(values))
@@ -94,28 +94,30 @@ def test_seeds_are_averaged_clip_by_clip() -> None:
 
 
 def test_a_better_system_is_found_better_and_an_equal_one_is_not() -> None:
-    old, new = compare(SYSTEMS, results(new=0.95), "data", "it", "small", False)["rows"]
+    old, new = compare(SYSTEMS, results(new=0.95), "data", "it", "comparison", False)["rows"]
     assert old["against_reference"] is None
     test = new["against_reference"]
     assert test["difference"]["low"] > 0
     assert test["p"] < 0.01
     assert test["clips"] == 120
     twin = [RowResult(SYSTEMS.rows[1], CONFIG, results()[0].cells, 4)]
-    same = compare(SYSTEMS, [results()[0], *twin], "data", "it", "small", False)["rows"][1]["against_reference"]
+    same = compare(SYSTEMS, [results()[0], *twin], "data", "it", "comparison", False)["rows"][1]["against_reference"]
     assert (same["difference"]["value"], same["p"]) == (0.0, 1.0)
 
 
 def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
     old, new = results(folds=("1", "2"), seeds=1)
     half = [RowResult(old.row, CONFIG, old.cells[:1], 2), new]
-    entries = compare(SYSTEMS, half, "data", "it", "small", False)["rows"]
+    entries = compare(SYSTEMS, half, "data", "it", "comparison", False)["rows"]
     assert entries[1]["against_reference"]["clips"] == 60
     assert (entries[0]["cells"], entries[0]["cells_expected"]) == (1, 2)
-    assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", "small", False))
-    other_half = compare(SYSTEMS, [RowResult(old.row, CONFIG, old.cells[1:], 2), new], "data", "it", "small", False)
+    assert "old (1 of 2 cells)" in markdown(compare(SYSTEMS, half, "data", "it", "comparison", False))
+    other_half = compare(
+        SYSTEMS, [RowResult(old.row, CONFIG, old.cells[1:], 2), new], "data", "it", "comparison", False
+    )
     mine, theirs = macro_accuracy(new.cells[1]), macro_accuracy(old.cells[1])
     assert other_half["rows"][1]["against_reference"]["difference"]["value"] == pytest.approx(mine - theirs)
-    nothing = compare(SYSTEMS, [RowResult(old.row, CONFIG, [], 2), new], "data", "it", "small", False)
+    nothing = compare(SYSTEMS, [RowResult(old.row, CONFIG, [], 2), new], "data", "it", "comparison", False)
     assert nothing["rows"][1]["against_reference"] is None
     assert "macro_accuracy" not in nothing["rows"][0]
     assert markdown(nothing)
@@ -124,7 +126,7 @@ def test_half_a_table_is_tested_on_what_both_rows_have() -> None:
 def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        compared = compare(SYSTEMS, results(), "data", "it", "small", False)
+        compared = compare(SYSTEMS, results(), "data", "it", "comparison", False)
         write_comparison(tmp_path / folder, compared, results())
         write_plot(tmp_path / folder, compared)
     for name in ("it.md", "it.json", "it-cells.csv", "it.png"):
@@ -135,7 +137,7 @@ def test_files_are_the_same_each_time(tmp_path: Path) -> None:
 
 def test_each_cell_is_a_line(tmp_path: Path) -> None:
     old, new = results()
-    write_comparison(tmp_path, compare(SYSTEMS, [old, new], "data", "it", "small", False), [old, new])
+    write_comparison(tmp_path, compare(SYSTEMS, [old, new], "data", "it", "comparison", False), [old, new])
     lines = list(csv.DictReader((tmp_path / "it-cells.csv").read_text().splitlines()))
     assert [(line["system"], line["held_out"], line["seed"]) for line in lines] == [
         (row.row.name, one.held_out, str(one.seed)) for row in (old, new) for one in row.cells
@@ -150,11 +152,11 @@ def test_each_cell_is_a_line(tmp_path: Path) -> None:
 
 
 def test_the_table_says_what_noise_is() -> None:
-    text = markdown(compare(SYSTEMS, results(), "some data", "it", "small", True))
+    text = markdown(compare(SYSTEMS, results(), "some data", "it", "comparison", True))
     assert "98.0 ± 0.42 (97.8, 97.4, 98.9)" in text
     assert "The paper's columns were measured on DCASE 2020 Task 1B" in text
     assert "binomial 95 %" in text
-    assert "with the budget 'small'" in text
+    assert "with the recipe 'small'" in text
     assert "In brackets behind an accuracy: indoor, outdoor, transportation." in text
     assert "not corrected for making several tests" in text
     assert "are made" in text
@@ -166,13 +168,13 @@ def test_the_table_says_what_noise_is() -> None:
 def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -> None:
     settings = {row.name: summarize_settings(CONFIG) for row in SYSTEMS.rows}
     check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings)
-    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "small", False), results())
+    write_comparison(tmp_path, compare(SYSTEMS, results(), "data", "it", "comparison", False), results())
     check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings)
     with pytest.raises(UsageError, match="is of other data"):
         check_same_results(tmp_path, "it", SYSTEMS.title, "more data", settings)
     with pytest.raises(UsageError, match=r"is another table \(Two systems\)"):
         check_same_results(tmp_path, "it", "Three systems", "data", settings)
-    with pytest.raises(UsageError, match="is of another table or budget of this name"):
+    with pytest.raises(UsageError, match="is of another table or recipe of this name"):
         check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings | {"new": {"select": "validation"}})
     (tmp_path / "it.json").write_text("[1]")
     with pytest.raises(UsageError, match="not a table of systems"):
@@ -181,11 +183,11 @@ def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -
 
 def test_it_says_what_it_was_made_with() -> None:
     old, new = results(seeds=1)
-    compared = compare(SYSTEMS, [old, new], "data", "it", "small", False)
+    compared = compare(SYSTEMS, [old, new], "data", "it", "comparison", False)
     assert compared["versions"] == [{}]
     assert compared["rows"][0]["settings"] == {"precision": "fp32"}
     other = [cell.model_copy(update={"versions": {"torch": "9"}}) for cell in new.cells]
-    mixed = compare(SYSTEMS, [old, RowResult(new.row, CONFIG, other, 2)], "data", "it", "small", False)
+    mixed = compare(SYSTEMS, [old, RowResult(new.row, CONFIG, other, 2)], "data", "it", "comparison", False)
     assert mixed["versions"] == [{"torch": "9"}, {}]
     assert "different versions" in markdown(mixed)
     assert "different versions" not in markdown(compared)

@@ -37,7 +37,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert result["prediction"].label in ("indoor", "outdoor", "transportation")
     assert result["answer"].label == demos.EXAMPLE_LABEL
     assert (tmp_path / "demo" / "report" / "report.json").is_file()
-    assert '"made": true' in (tmp_path / "demo" / "report" / "report.json").read_text()
+    assert '"synthetic": true' in (tmp_path / "demo" / "report" / "report.json").read_text()
     with pytest.raises(RunError, match="exists already"):
         check_demo_folder(tmp_path / "demo")
 

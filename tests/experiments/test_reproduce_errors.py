@@ -79,10 +79,10 @@ fine_tune = true
 """
 
 
-def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, budget: str, tmp_path: Path) -> None:
+def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, recipe: str, tmp_path: Path) -> None:
     """In the second epoch of a training, between a cell's result and its clean-up, and in a fine-tuning."""
     (tmp_path / "mine.toml").write_text(SYSTEMS)
-    arguments = ["reproduce", str(tmp_path / "mine.toml"), str(tone_set), "--budget", budget, "--fold", "1", "--out"]
+    arguments = ["reproduce", str(tmp_path / "mine.toml"), str(tone_set), "--recipe", recipe, "--fold", "1", "--out"]
 
     def run(moment: str, out: Path) -> int:
         return subprocess.run(
@@ -102,7 +102,7 @@ def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, budget: str, tm
 
 
 def test_a_training_that_diverges_does_not_stop_the_others(
-    tone_set: Path, budget: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
+    tone_set: Path, recipe: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compute = Store.compute
 
@@ -113,20 +113,20 @@ def test_a_training_that_diverges_does_not_stop_the_others(
 
     monkeypatch.setattr(Store, "compute", one_fails)
     with pytest.raises(RunError, match=r"1 of 2 cells failed, the others are finished: CP-ResNet.*, fold 1, seed 0"):
-        reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["1"])
+        reproduce("table3", tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 1
     damaged = next((tmp_path / "out" / "cells").iterdir())
     damaged.write_bytes(b"")
     with pytest.raises(RunError, match="damaged; delete it"):
-        reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["1"])
+        reproduce("table3", tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
 
 
 def test_a_cell_that_another_process_is_at_is_left_to_it(
-    tone_set: Path, budget: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
+    tone_set: Path, recipe: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, order = tmp_path / "out", []
     store = Store(out, DataRecord(path=str(tone_set)), load_table(tone_set))
-    first = make_trial(two_rows, "CP-ResNet(ch64)", budget, "1")
+    first = make_trial(two_rows, "CP-ResNet(ch64)", recipe, "1")
     (out / "locks").mkdir(parents=True)
     lock = filelock.FileLock(out / "locks" / store.run_folder(first).name)
     lock.acquire()
@@ -138,31 +138,31 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(
         return compute(self, cell, description)
 
     monkeypatch.setattr(Store, "compute", release_after_the_other)
-    reproduce("table3", tone_set, out, budget=budget, folds=["1"])
+    reproduce("table3", tone_set, out, recipe=recipe, folds=["1"])
     assert order == ["Shared-ResNet(N=3)", "CP-ResNet(ch64)"]
 
 
 def test_a_row_that_does_not_fit_is_found_before_any_work(
-    tone_set: Path, budget: str, tmp_path: Path, computed: list[str]
+    tone_set: Path, recipe: str, tmp_path: Path, computed: list[str]
 ) -> None:
     coarse = tmp_path / "coarse.toml"
-    coarse.write_text(Path(budget).read_text().replace("n_mels = 64", "n_mels = 32"))
+    coarse.write_text(Path(recipe).read_text().replace("n_mels = 64", "n_mels = 32"))
     with pytest.raises(UsageError, match=r"S=4 under .*coarse.toml: .* do not split into 4 equal sub-bands"):
-        reproduce("ablation", tone_set, tmp_path / "out", budget=str(coarse), folds=["1"])
+        reproduce("ablation", tone_set, tmp_path / "out", recipe=str(coarse), folds=["1"])
     assert not computed
     assert not (tmp_path / "out").exists()
 
 
-def test_mistakes_are_found_before_any_work(tone_set: Path, budget: str, tmp_path: Path, computed: list[str]) -> None:
+def test_mistakes_are_found_before_any_work(tone_set: Path, recipe: str, tmp_path: Path, computed: list[str]) -> None:
     with pytest.raises(DataError, match="no fold '7'; there are 1 2 3"):
-        reproduce("table3", tone_set, tmp_path / "out", budget=budget, folds=["7"])
+        reproduce("table3", tone_set, tmp_path / "out", recipe=recipe, folds=["7"])
     with pytest.raises(UsageError, match="no recipe is named"):
-        reproduce("table3", tone_set, tmp_path / "out", budget="tinny")
+        reproduce("table3", tone_set, tmp_path / "out", recipe="tinny")
     with pytest.raises(UsageError, match=r"no table is named 'table5'; there are ablation, .*; did you mean 'table"):
         reproduce("table5", tone_set, tmp_path / "out")
     narrow = tmp_path / "narrow.toml"
-    narrow.write_text('base = "small"\n[network]\nwidth = 8\nrepeats = 3\n')
+    narrow.write_text('base = "comparison"\n[network]\nwidth = 8\nrepeats = 3\n')
     with pytest.raises(UsageError, match=r"sets network\.width, which a table's rows decide"):
-        reproduce("table3", tone_set, tmp_path / "out", budget=str(narrow))
+        reproduce("table3", tone_set, tmp_path / "out", recipe=str(narrow))
     assert not computed
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The tables of systems: every row under every budget, and the parameters that the paper prints."""
+"""The tables of systems: every row under every recipe, and the parameters that the paper prints."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from scenelet.errors import UsageError
 from scenelet.experiments.systems import list_tables, load_systems
 from scenelet.training.run_record import build_network
 
-BUDGETS = ("small", "paper")
+BUDGETS = ("comparison", "paper")
 PAPERS = ("ablation", "imbalance", "table3", "table4")
 
 
-def rows(name: str, budget: str) -> dict[str, RunConfig]:
+def rows(name: str, recipe: str) -> dict[str, RunConfig]:
     table = load_systems(name)
-    return {row.name: table.config(row, budget) for row in table.rows}
+    return {row.name: table.config(row, recipe) for row in table.rows}
 
 
 def parameters(config: RunConfig, classes: int) -> int:
@@ -26,15 +26,15 @@ def parameters(config: RunConfig, classes: int) -> int:
 
 
 def test_the_tables_there_are() -> None:
-    assert list_tables() == ["ablation", "best", "imbalance", "sizes", "table3", "table4"]
+    assert list_tables() == ["ablation", "default", "imbalance", "sizes", "table3", "table4"]
     with pytest.raises(UsageError, match="did you mean 'table3'"):
         load_systems("table33")
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("recipe", BUDGETS)
 @pytest.mark.parametrize("name", PAPERS)
-def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: str) -> None:
-    configs = rows(name, budget)
+def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, recipe: str) -> None:
+    configs = rows(name, recipe)
     lengths = {(c.schedule.epochs, c.schedule.batch_size, c.prune.epochs) for c in configs.values()}
     assert len(lengths) == 1
     assert len({config.window for config in configs.values()}) == 1
@@ -43,19 +43,22 @@ def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, budget: s
 
 
 @pytest.mark.parametrize(
-    "budget", [name for name in list_recipes() if name not in ("best", "dcase2020_baseline", "demo", "tiny")]
+    "recipe",
+    [name for name in list_recipes() if name not in ("default", "dcase2020_baseline", "demo", "low_complexity")],
 )
-def test_no_budget_changes_what_a_name_means(budget: str) -> None:
+def test_no_budget_changes_what_a_name_means(recipe: str) -> None:
     for name in PAPERS:
-        configs = rows(name, budget)
+        configs = rows(name, recipe)
         own = {row.model_copy(update={"prune": row.prune.model_copy(update={"epochs": 1})}) for row in configs.values()}
         assert len(own) == len(configs)  # no two rows are the same
-    ablation = rows("ablation", budget)
-    mixing = {name: (c.mixing.mode, c.mixing.mixup, c.mixing.freqmix, c.mixing.cutmix) for name, c in ablation.items()}
+    ablation = rows("ablation", recipe)
+    mixing = {
+        name: (c.mixing.combine, c.mixing.mixup, c.mixing.freqmix, c.mixing.cutmix) for name, c in ablation.items()
+    }
     assert mixing["Mixup alone"] == ("one_of", True, False, False)
     assert mixing["FreqMix alone"] == ("one_of", False, True, False)
     assert mixing["FreqMix or CutMix"] == ("one_of", False, True, True)
-    first = ablation["N=3, S=2, affine all, Mixup or FreqMix (centre)"]
+    first = ablation["N=3, S=2, affine all, Mixup or FreqMix (center)"]
     assert mixing[load_systems("ablation").reference] == ("one_of", True, True, False)
     assert (first.network.repeats, first.network.sub_bands, first.network.affine, first.network.shared) == (
         3,
@@ -63,8 +66,8 @@ def test_no_budget_changes_what_a_name_means(budget: str) -> None:
         "all",
         True,
     )
-    assert first.mixing.freqmix_position == "centre"
-    for config in rows("table3", budget).values():
+    assert first.mixing.freqmix_position == "center"
+    for config in rows("table3", recipe).values():
         assert config.network.name == "cp_resnet" or (config.network.repeats, config.network.shared) == (3, True)
 
 
@@ -95,9 +98,9 @@ def test_what_table_3s_rows_switch() -> None:
     assert all(config.mixing.mixup and config.loss.name == "cross_entropy" for config in configs.values())
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
-def test_pruned_rows_are_the_dense_one_but_for_their_pruning(budget: str) -> None:
-    configs = rows("table4", budget)
+@pytest.mark.parametrize("recipe", BUDGETS)
+def test_pruned_rows_are_the_dense_one_but_for_their_pruning(recipe: str) -> None:
+    configs = rows("table4", recipe)
     dense = configs.pop("Ours + CBLoss")
     assert dense.prune.sparsity == 0
     pruned = [config for name, config in configs.items() if "Pruned" in name]
@@ -105,7 +108,7 @@ def test_pruned_rows_are_the_dense_one_but_for_their_pruning(budget: str) -> Non
     for config in pruned:
         assert config.model_copy(update={"prune": dense.prune}) == dense
         assert config.prune.sparsity == 0.6
-        assert (config.prune.rate, config.prune.epochs) == (dense.prune.rate, dense.prune.epochs)
+        assert (config.prune.learning_rate, config.prune.epochs) == (dense.prune.learning_rate, dense.prune.epochs)
 
 
 def test_the_pruned_recipes_stand_on_the_papers() -> None:
@@ -118,18 +121,18 @@ def test_the_pruned_recipes_stand_on_the_papers() -> None:
 
 def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
     own, row = load_recipe("dcase2020_baseline"), rows("table4", "paper")["Official baseline"]
-    assert (row.features, row.network, row.mixing.mode, row.mixing.time_roll) == (
+    assert (row.features, row.network, row.mixing.combine, row.augment.time_roll) == (
         own.features,
         own.network,
-        own.mixing.mode,
-        own.mixing.time_roll,
+        own.mixing.combine,
+        own.augment.time_roll,
     )
-    assert (row.schedule.rate, row.schedule.final_rate, row.schedule.shape) == (1e-3, 1e-3, "linear")
+    assert (row.schedule.learning_rate, row.schedule.min_learning_rate, row.schedule.name) == (1e-3, 1e-3, "linear")
 
 
 def test_the_rows_of_the_best_are_the_whole_recipe() -> None:
-    table, configs = load_systems("best"), rows("best", "fast")
-    assert configs["dense"] == configs[".scn"] == load_recipe("best")
+    table, configs = load_systems("default"), rows("default", "paper_short")
+    assert configs["dense"] == configs[".scn"] == load_recipe("default")
     assert [table.fine_tuned(row) for row in table.rows] == [False, True]
 
 
@@ -164,7 +167,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)
     table = load_systems(str(path))
-    assert [table.config(row, "small").network.width for row in table.rows] == [64, 96]
+    assert [table.config(row, "comparison").network.width for row in table.rows] == [64, 96]
     assert [table.fine_tuned(row) for row in table.rows] == [False, True]
 
 

@@ -16,7 +16,7 @@ from scenelet.training.run_record import DataRecord
 from scenelet.training.train import train
 
 BUDGET = """
-base = "small"
+base = "comparison"
 precision = "fp32"
 features = { sample_rate = 8000, n_fft = 256, hop_length = 128, n_mels = 32 }
 window = { seconds = 0.6 }
@@ -58,7 +58,7 @@ def grid(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scenelet.experiments.store.train", count)
         compared = reproduce(
-            str(folder / "mine.toml"), tone_set, folder / "out", budget=str(folder / "tiny.toml"), folds=["1"]
+            str(folder / "mine.toml"), tone_set, folder / "out", recipe=str(folder / "tiny.toml"), folds=["1"]
         )
     return compared, folder, trained
 
@@ -104,9 +104,9 @@ def test_a_table_whose_row_has_another_teacher_now_is_not_written_over(
     monkeypatch.setattr(Store, "compute", lambda *_: pytest.fail("the table would be written over"))
     (folder / "mine.toml").write_text(TABLE.replace('teacher = "wide"', 'teacher = "alone"'))
     try:
-        with pytest.raises(UsageError, match="is of another table or budget of this name"):
+        with pytest.raises(UsageError, match="is of another table or recipe of this name"):
             reproduce(
-                str(folder / "mine.toml"), tone_set, folder / "out", budget=str(folder / "tiny.toml"), folds=["1"]
+                str(folder / "mine.toml"), tone_set, folder / "out", recipe=str(folder / "tiny.toml"), folds=["1"]
             )
     finally:
         (folder / "mine.toml").write_text(TABLE)

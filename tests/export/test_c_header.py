@@ -186,10 +186,10 @@ def assert_nothing_got_out_of_a_comment(model: SceneModel, folder: Path) -> None
 
 @needs_a_compiler
 @pytest.mark.parametrize(
-    "licence", ["MIT */ int injected = 1;/**", "see /* below", "??/", "**//*/", "ends in *", "é\n//"]
+    "license", ["MIT */ int injected = 1;/**", "see /* below", "??/", "**//*/", "ends in *", "é\n//"]
 )
-def test_a_licence_stays_in_its_comment(licence: str, tmp_path: Path) -> None:
-    assert_nothing_got_out_of_a_comment(changed(tiny_model(), licences=[licence, licence]), tmp_path)
+def test_a_licence_stays_in_its_comment(license: str, tmp_path: Path) -> None:
+    assert_nothing_got_out_of_a_comment(changed(tiny_model(), licenses=[license, license]), tmp_path)
 
 
 def renamed(model: SceneModel, names: dict[str, str]) -> SceneModel:

@@ -14,19 +14,19 @@ from scenelet.model.sizes import SIZE_RULES, sizes
 
 HEADINGS = [
     "# my model",
-    *(f"## {name}" for name in ("Data", "Results", "Size", "Limits", "Licence of the data", "How it was made")),
+    *(f"## {name}" for name in ("Data", "Results", "Size", "Limits", "License of the data", "How it was made")),
 ]
 FIGURES = {"clips": 1200, "accuracy": 0.7, "macro_accuracy": 0.71234, "log_loss": 0.98765}
 PROVENANCE: dict[str, Any] = {
     "scenelet": "1.2.3",
-    "recipe": "tiny",
+    "recipe": "low_complexity",
     "data": "TAU 2020 Mobile, folder x",
     "train_clips": {"indoor": 1000, "outdoor": 200, "transportation": 34},
-    "made": False,
+    "synthetic": False,
     "seed": 0,
     "network": {"name": "shared_resnet", "stem_stride": [2, 4], "shared": True, "none": None},
     "split": {"fold": "1", "city": None, "seed": 0},
-    "teacher": {"distil": 0.5, "recipe": "best", "network": {"name": "shared_resnet", "width": 64}},
+    "teacher": {"distil": 0.5, "recipe": "default", "network": {"name": "shared_resnet", "width": 64}},
     "versions": {"python": "3"},
 }
 HOSTILE = {
@@ -112,7 +112,7 @@ def test_data_are_named_and_counted() -> None:
     (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## Data")
     pluralize = "indoor 1000, outdoor 200, transportation 34"
     assert said == f"TAU 2020 Mobile, folder x. It learnt from 1,234 clips ({pluralize})."
-    (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"made": True})), "## Data")
+    (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"synthetic": True})), "## Data")
     assert said.endswith(" The recordings are synthetic.")
     assert part(lines_of(changed(tiny_model(), provenance={})), "## Data") == ["Not known."]
 
@@ -128,9 +128,9 @@ def test_limits_count_the_labels() -> None:
 
 
 def test_licences_are_listed_and_their_want_is_told() -> None:
-    named = part(lines_of(changed(tiny_model(), licences=["CC0-1.0", "MIT"])), "## Licence of the data")
+    named = part(lines_of(changed(tiny_model(), licenses=["CC0-1.0", "MIT"])), "## License of the data")
     assert named[:-1] == ["- CC0-1.0", "- MIT"]
-    unknown = part(lines_of(changed(tiny_model(), licences=[])), "## Licence of the data")
+    unknown = part(lines_of(changed(tiny_model(), licenses=[])), "## License of the data")
     assert unknown[0] == "None is known of the data it learnt from."
     assert named[-1] == unknown[-1]
     assert named[-1].startswith("What holds for the model itself is for its maker to say")
@@ -153,8 +153,8 @@ def test_the_file_s_name_is_text_too() -> None:
 
 
 def test_lines_of_a_text_become_one() -> None:
-    said = lines_of(changed(tiny_model(), licences=["one\n two\r\n\nthree"]))
-    assert part(said, "## Licence of the data")[0] == "- one two three"
+    said = lines_of(changed(tiny_model(), licenses=["one\n two\r\n\nthree"]))
+    assert part(said, "## License of the data")[0] == "- one two three"
 
 
 def assert_sound(lines: list[str]) -> None:
@@ -171,13 +171,13 @@ def assert_sound(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("text", "escaped"), HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("where", ["label", "licence", "data", "train_clips", "provenance", "version", "key", "side"])
+@pytest.mark.parametrize("where", ["label", "license", "data", "train_clips", "provenance", "version", "key", "side"])
 def test_no_text_of_a_model_breaks_the_card(where: str, text: str, escaped: str) -> None:
     results = {"compressed": {"test": FIGURES}}
     model = changed(tiny_model(), provenance=PROVENANCE, results=results)
     changes: dict[str, dict[str, Any]] = {
         "label": {"labels": (text, "outdoor", "transportation")},
-        "licence": {"licences": [text]},
+        "license": {"licenses": [text]},
         "data": {"provenance": PROVENANCE | {"data": text}},
         "train_clips": {"provenance": PROVENANCE | {"train_clips": {text: 3}}},
         "provenance": {"provenance": PROVENANCE | {"recipe": text}},

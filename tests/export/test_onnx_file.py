@@ -33,7 +33,7 @@ MODELS = {
 
 
 def random_model(seed: int, dense: bool) -> SceneModel:
-    """Its input is standardised, as it is in every trained network."""
+    """Its input is standardized, as it is in every trained network."""
     net = random_network(seed, dense)
     net.arrays["v0.scale"][:], net.arrays["v0.shift"][:] = 0.05, 2.0
     return model_of(net)
@@ -55,8 +55,8 @@ def test_a_file_says_what_it_takes_and_what_it_answers(
     assert [(value.name, value.shape) for value in session.get_inputs()] == [(name, shape)]
     assert [(value.name, value.shape) for value in session.get_outputs()] == [("probabilities", [rows, 3])]
     metadata = session.get_modelmeta().custom_metadata_map
-    assert set(metadata) == {"labels", "features", "window", "licences"}
-    assert json.loads(metadata["licences"]) == list(model.licences)
+    assert set(metadata) == {"labels", "features", "window", "licenses"}
+    assert json.loads(metadata["licenses"]) == list(model.licenses)
     assert json.loads(metadata["labels"]) == list(model.labels)
     assert FeatureConfig.model_validate_json(metadata["features"]) == model.features
     assert WindowConfig.model_validate_json(metadata["window"]) == model.window

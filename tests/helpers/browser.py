@@ -61,7 +61,7 @@ def scrolls_sideways(page: Any) -> bool:
 
 
 def is_drawn(page: Any, selector: str = "canvas") -> bool:
-    """Whether every canvas that is found, one at least, has pixels of more than one colour."""
+    """Whether every canvas that is found, one at least, has pixels of more than one color."""
     drawn: bool = page.evaluate(
         """(selector) => {
           const all = [...document.querySelectorAll(selector)];

@@ -55,7 +55,7 @@ def _dies(work: Callable[[], object], below: Path, moment: int) -> bool:
 
 
 def _die_at(moment: int, below: str) -> None:
-    left, synchronise = moment, os.fsync
+    left, synchronize = moment, os.fsync
 
     def reach() -> None:
         nonlocal left
@@ -69,7 +69,7 @@ def _die_at(moment: int, below: str) -> None:
 
     def fsync(file: int) -> None:
         reach()
-        synchronise(file)
+        synchronize(file)
 
     def write_bytes(path: Path, data: bytes) -> int:
         with path.open("wb") as file:

@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass
 class Loopback:
-    """The server's files, behaviour and log.
+    """The server's files, behavior and log.
 
     Attributes:
         url: its address.

@@ -120,7 +120,7 @@ class Builder:
 
 
 def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
-    """Standardisation, stem, residual and broadcasted blocks, pool, head.
+    """Standardization, stem, residual and broadcasted blocks, pool, head.
 
     Residual blocks have shared convolutions and S in 1, 2; broadcasted ones a row of time, which is added to every
     frequency; both have kernels whose neighbours lie apart.
@@ -199,9 +199,9 @@ def tiny_model(seed: int = 0) -> SceneModel:
         arrays=net.arrays,
         encodings=encodings,
         counts=TrainingCounts(conv=conv, conv_kept=kept, batch_norm=14, sub_spectral_norm=16),
-        provenance={"recipe": "tiny", "seed": seed, "made": True, "versions": {"python": "3"}},
+        provenance={"recipe": "low_complexity", "seed": seed, "synthetic": True, "versions": {"python": "3"}},
         results={"test": {"accuracy": 0.5}},
-        licences=["CC0-1.0"],
+        licenses=["CC0-1.0"],
     )
     assert model.input_shape == net.input_shape
     return model

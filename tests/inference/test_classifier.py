@@ -215,7 +215,7 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.scn"
     modelfile.write_model(tiny_model(), path)
     assert scenelet.load(path).labels == tiny_model().labels
-    assert load(str(path), threads=1).model.provenance["recipe"] == "tiny"
+    assert load(str(path), threads=1).model.provenance["recipe"] == "low_complexity"
     monkeypatch.chdir(tmp_path)
     path.rename("indoor")
     assert load("indoor").labels == tiny_model().labels  # an existing path wins over any name

@@ -16,7 +16,7 @@ MEAN, DEVIATION = np.linspace(-40, -10, MELS), np.linspace(5, 12, MELS)
 
 
 def linear_classifier(weights: np.ndarray) -> Classifier:
-    """Two labels; the log-odds of the first are the weights (n_mels, frames) times the standardised window."""
+    """Two labels; the log-odds of the first are the weights (n_mels, frames) times the standardized window."""
     net = Builder(np.random.default_rng(0), (1, MELS, FRAMES))
     net.scale_shift(MELS, channels=1)
     net.arrays["v0.scale"] = (1 / DEVIATION).astype(np.float32)[:, None]

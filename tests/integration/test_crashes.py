@@ -194,10 +194,10 @@ def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
 
 def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     """What training writes there beside checkpoints, in its order."""
-    config = load_recipe("fast", [*tiny_settings, 'split.fold="1"'])
+    config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"'])
     split = make_split(load_table(tone_set), config.split)
     data = runs.DataRecord(path=str(tone_set))
-    about = {"recipe": "fast", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
+    about = {"recipe": "paper_short", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
     record = runs.RunRecord(config=config, **about)
     network = runs.build_network(config, 2, torch.zeros(32), torch.ones(32))
 

@@ -23,10 +23,10 @@ from scenelet.training.train import epoch_batches, train
 
 SETTINGS = [
     "schedule.epochs=30",
-    "schedule.rate=1e-2",
+    "schedule.learning_rate=1e-2",
     "prune.epochs=5",
-    "prune.distil=0.5",
-    "window.fill=repeat",
+    "prune.self_distillation=0.5",
+    "window.pad_mode=repeat",
     'split.fold="1"',
 ]
 
@@ -36,8 +36,8 @@ def trained(
     tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("trained")
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
-    metrics = train(tone_set, folder / "run", config, recipe="fast", cache_dir=folder / "cache")
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
+    metrics = train(tone_set, folder / "run", config, recipe="paper_short", cache_dir=folder / "cache")
     return folder, metrics
 
 
@@ -73,7 +73,7 @@ def test_the_file_is_smaller_and_still_right(
     assert result["sparsity"] == 0.6
     assert result["dense"]["test"]["macro_accuracy"] == trained[1]["test"]["macro_accuracy"]
     model = scenelet.load(path).model
-    assert model.provenance["recipe"] == "fast"
+    assert model.provenance["recipe"] == "paper_short"
     assert model.results["compressed"]["test"]["clips"] == 8
     kept = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
     assert kept <= model.counts.conv_kept == round(model.counts.conv * 0.4)
@@ -115,10 +115,10 @@ def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set:
 
 def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
     folder, _ = trained
-    result = compress(folder / "run", folder / "small.scn", budget=9_000, cache_dir=folder / "cache")
+    result = compress(folder / "run", folder / "small.scn", max_bytes=9_000, cache_dir=folder / "cache")
     assert (folder / "small.scn").stat().st_size == result["bytes"] <= 9_000
     with pytest.raises(UsageError, match="out of reach"):
-        compress(folder / "run", folder / "none.scn", budget=3_000, cache_dir=folder / "cache")
+        compress(folder / "run", folder / "none.scn", max_bytes=3_000, cache_dir=folder / "cache")
     assert not (folder / "none.scn").exists()
 
 
@@ -132,7 +132,13 @@ def test_same_seed_same_weights_and_bytes(
     trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, _ = trained
-    train(tone_set, tmp_path / "run", runs.read_record(folder / "run").config, recipe="fast", cache_dir=tmp_path / "c")
+    train(
+        tone_set,
+        tmp_path / "run",
+        runs.read_record(folder / "run").config,
+        recipe="paper_short",
+        cache_dir=tmp_path / "c",
+    )
     first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
     assert all(torch.equal(first[name], again[name]) for name in first)
     compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "c")
@@ -160,7 +166,7 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
         "EpochBatches.__iter__ = cut\n"
         "if __name__ == '__main__':\n"
         "    config = RunConfig.model_validate_json(sys.argv[3])\n"
-        "    train(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='fast')\n"
+        "    train(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='paper_short')\n"
     )
     run = tmp_path / "run"
     command = [sys.executable, str(script), str(tone_set), str(run), config.model_dump_json()]
@@ -171,7 +177,7 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
     with pytest.raises(RunError, match="has not finished"):
         compress(run, tmp_path / "m.scn")
     with pytest.raises(RunError, match="--resume"):
-        train(tone_set, run, config, recipe="fast")
+        train(tone_set, run, config, recipe="paper_short")
     resumed = train(tone_set, run, None, resume=True)
     first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -210,7 +216,7 @@ def test_what_a_file_cannot_hold_is_said_before_training(
     # the last one has more parameters than a file may
     for setting in ("features.n_mels=30", "window.seconds=0.1", "network.sub_bands=32", "network.width=512"):
         with pytest.raises(SceneletError) as caught:
-            train(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, setting]))
+            train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *SETTINGS, setting]))
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "run").exists()
 
@@ -226,7 +232,11 @@ def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tupl
 
 def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="training diverged"):
-        train(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.rate=1e30"]))
+        train(
+            tone_set,
+            tmp_path / "run",
+            load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.learning_rate=1e30"]),
+        )
     named = json.loads((tmp_path / "run" / "diverged.json").read_text())["clips"]
     rows = csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines())
     assert named
@@ -235,7 +245,7 @@ def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tm
 
 def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     changes = [*tiny_settings, *SETTINGS, "schedule.epochs=4", "select=validation", "split.validation_fraction=0.25"]
-    metrics = train(tone_set, tmp_path / "run", load_recipe("fast", changes), cache_dir=tmp_path / "c")
+    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", changes), cache_dir=tmp_path / "c")
     best = max(row["validation_macro_accuracy"] for row in metrics["history"])
     assert metrics["validation"]["macro_accuracy"] == best
     rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
@@ -247,9 +257,9 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["mixing.crop=3"], r"mixing.crop is 3 frames, of which shared_resnet leaves none; raise it"),
+        (["augment.crop_frames=3"], r"augment.crop_frames is 3 frames, of which shared_resnet leaves none; raise it"),
         (
-            ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3", "mixing.crop=30"],
+            ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3", "augment.crop_frames=30"],
             "dense layers",
         ),
     ],
@@ -257,7 +267,7 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
 def test_a_crop_that_the_network_cannot_take(
     changes: list[str], words: str, tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS, *changes])
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *changes])
     with pytest.raises(UsageError, match=words):
         train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     assert not (tmp_path / "run").exists()
@@ -267,7 +277,7 @@ def test_the_last_epochs_and_what_follows_them_are_not_mixed(
     trained: tuple[Path, Any], tiny_settings: list[str]
 ) -> None:
     folder, _ = trained
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
     sides = load_dataset(runs.read_record(folder / "run").data, config, folder / "cache", talk=False)
 
     def mixed(until: float, epoch: int, first: int = 0) -> bool:

@@ -21,7 +21,7 @@ LABELS = ("indoor", "outdoor", "transportation")
 
 @pytest.fixture
 def config(tiny_settings: list[str]) -> RunConfig:
-    return load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
+    return load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -56,7 +56,7 @@ def test_what_asks_too_much_is_refused_and_the_bound_is_named(name: str, words: 
 
 def test_of_many_bad_items_one_is_reported() -> None:
     head, _ = open_up(GOOD)
-    for changes in ({"nodes": [0] * 1000}, {"labels": [0] * 1000}, {"arrays": [0] * 1000}, {"licences": [0] * 1000}):
+    for changes in ({"nodes": [0] * 1000}, {"labels": [0] * 1000}, {"arrays": [0] * 1000}, {"licenses": [0] * 1000}):
         with pytest.raises(ValidationError) as caught:
             Header.model_validate_json(json.dumps(head | changes))
         assert caught.value.error_count() == 1
@@ -89,7 +89,7 @@ def test_what_could_be_read_is_written_and_read_again_as_it_is(seed: int) -> Non
     except ModelFileError:
         return
     back = decode_model(encode_model(model), "x")
-    plain = ("labels", "features", "window", "nodes", "encodings", "counts", "provenance", "results", "licences")
+    plain = ("labels", "features", "window", "nodes", "encodings", "counts", "provenance", "results", "licenses")
     assert [getattr(back, field) for field in plain] == [getattr(model, field) for field in plain]
     for name, array in model.arrays.items():
         np.testing.assert_array_equal(back.arrays[name], array)

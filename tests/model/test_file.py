@@ -47,7 +47,7 @@ def refused(data: bytes, message: str = "") -> None:
 
 
 def same(one: SceneModel, other: SceneModel) -> bool:
-    plain = ("labels", "features", "window", "nodes", "encodings", "counts", "provenance", "results", "licences")
+    plain = ("labels", "features", "window", "nodes", "encodings", "counts", "provenance", "results", "licenses")
     return all(getattr(one, field) == getattr(other, field) for field in plain)
 
 

@@ -87,11 +87,11 @@ def test_it_learnt_from_nothing_that_was_recorded_with_a_test_clip(name: str) ->
 
 def test_it_names_whose_recordings_these_are(name: str) -> None:
     card, sources = beside(name, "md"), rows(name, "sources.csv")
-    for licence, count in Counter(row["licence"] for row in sources).items():
-        (terms,) = {row["terms"] for row in sources if row["licence"] == licence}
-        assert f"{count} {licence} ({terms})" in card
+    for license, count in Counter(row["license"] for row in sources).items():
+        (terms,) = {row["terms"] for row in sources if row["license"] == license}
+        assert f"{count} {license} ({terms})" in card
     assert all(" by " in row["source"] and "http" in row["source"] for row in sources)
-    held = model_of(name).licences
+    held = model_of(name).licenses
     assert any("K. J. Piczak" in line and "creativecommons.org/licenses/by/3.0" in line for line in held)
 
 

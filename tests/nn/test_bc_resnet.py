@@ -62,7 +62,7 @@ def test_bands_that_do_not_split_name_the_layer() -> None:
         network(torch.zeros(2, 1, 40, 9))
 
 
-def randomise(block: BroadcastedBlock, seed: int) -> None:
+def randomize(block: BroadcastedBlock, seed: int) -> None:
     """Weights, affines and statistics that differ everywhere."""
     draws = generator(seed)
     for values in (*block.parameters(), *(b for b in block.buffers() if b.is_floating_point())):
@@ -76,7 +76,7 @@ def by_hand(block: BroadcastedBlock, x: np.ndarray, stride: int, dilation: int, 
     """What a block does with one clip (channels, frequency, time) before its last ReLU, position by position."""
     own = {name: value.double().numpy() for name, value in block.state_dict().items()}
 
-    def normalised(value: float, name: str, channel: int, band: int = 0) -> float:
+    def normalized(value: float, name: str, channel: int, band: int = 0) -> float:
         rows = {part: own[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")}
         mean, var, weight, bias = (float(np.atleast_2d(row)[band, channel]) for row in rows.values())
         return (value - mean) / (var + 1e-5) ** 0.5 * weight + bias
@@ -84,7 +84,7 @@ def by_hand(block: BroadcastedBlock, x: np.ndarray, stride: int, dilation: int, 
     if "change.0.weight" in own:
         changed = np.einsum("oi,ift->oft", own["change.0.weight"][:, :, 0, 0], x)
         for channel, f, t in np.ndindex(changed.shape):
-            changed[channel, f, t] = max(0.0, normalised(changed[channel, f, t], "change.1", channel))
+            changed[channel, f, t] = max(0.0, normalized(changed[channel, f, t], "change.1", channel))
         y, shortcut = changed, None
     else:
         y = shortcut = x
@@ -94,14 +94,14 @@ def by_hand(block: BroadcastedBlock, x: np.ndarray, stride: int, dilation: int, 
         for k in range(3):
             if 0 <= (row := f * stride + k - 1) < y.shape[1]:
                 tall[channel, f, t] += own["over_frequency.weight"][channel, 0, k, 0] * y[channel, row, t]
-        tall[channel, f, t] = normalised(tall[channel, f, t], "norm", channel, f * sub_bands // frequencies)
+        tall[channel, f, t] = normalized(tall[channel, f, t], "norm", channel, f * sub_bands // frequencies)
     swished = np.zeros((channels, frames))
     for channel, t in np.ndindex(swished.shape):
         total = 0.0
         for k in range(3):
             if 0 <= (frame := t + (k - 1) * dilation) < frames:
                 total += own["over_time.weight"][channel, 0, 0, k] * sum(tall[channel, :, frame]) / frequencies
-        total = normalised(total, "norm_time", channel)
+        total = normalized(total, "norm_time", channel)
         swished[channel, t] = total / (1 + np.exp(-total))
     row = own["mix.weight"][:, :, 0, 0] @ swished
     out = np.zeros_like(tall)
@@ -116,7 +116,7 @@ def by_hand(block: BroadcastedBlock, x: np.ndarray, stride: int, dilation: int, 
 )
 def test_a_block_is_its_formula(in_channels: int, stride: int, dilation: int, sub_bands: int) -> None:
     block = BroadcastedBlock(in_channels, 3, stride, dilation, sub_bands).eval()
-    randomise(block, 1)
+    randomize(block, 1)
     x, sums = torch.randn(2, in_channels, 6, 10, generator=generator(2)), []
     block.relu.register_forward_pre_hook(lambda _, inputs: sums.append(inputs[0]))
     with torch.no_grad():
@@ -147,7 +147,7 @@ def dropped(block: BroadcastedBlock, x: torch.Tensor) -> torch.Tensor:
 
 def test_dropout_takes_whole_channels_and_in_training_only() -> None:
     block = BroadcastedBlock(64, 64, 1, 1, 2)
-    randomise(block, 3)
+    randomize(block, 3)
     x = torch.randn(32, 64, 4, 6, generator=generator())
     reseed(block, 5)
     y = dropped(block, x)
@@ -185,7 +185,7 @@ def test_initial_weights_come_from_the_generator_alone() -> None:
 
 def test_the_other_networks_initialisation_is_refused() -> None:
     """It tells layers apart by names that mean something else here."""
-    config = load_recipe("fast", ["network.name=bc_resnet", "network.init=zero_residual", "network.sub_bands=4"])
+    config = load_recipe("paper_short", ["network.name=bc_resnet", "network.init=zero_residual", "network.sub_bands=4"])
     with pytest.raises(UsageError, match=r"network\.init"):
         build_network(config, 3, torch.zeros(128), torch.ones(128))
 

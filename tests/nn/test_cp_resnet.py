@@ -37,7 +37,7 @@ def test_sizes_on_the_way() -> None:
     assert seen[8] == (8, 15, 3)
 
 
-def test_zero_residual_initialisation() -> None:
+def test_zero_residual_initialization() -> None:
     network = create_model("cp_resnet", num_classes=3, init="zero_residual")
     assert not any(block.conv2.weight.any() for block in network.blocks)
     assert not network.head[0].weight.any()

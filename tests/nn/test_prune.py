@@ -58,13 +58,13 @@ def test_a_layer_pruned_nearly_away_is_named(network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("budget", [200, 500, 999, 5000])
-def test_budget_finds_the_least_sparsity_that_fits(budget: int) -> None:
+def test_budget_finds_the_least_sparsity_that_fits(max_bytes: int) -> None:
     def size(sparsity: float) -> int:
         return int(100 + 1000 * (1 - sparsity))
 
-    sparsity = prune.sparsity_for_bytes(size, budget)
-    assert size(sparsity) <= budget
-    assert sparsity == 0 or size(sparsity - 0.001) > budget
+    sparsity = prune.sparsity_for_bytes(size, max_bytes)
+    assert size(sparsity) <= max_bytes
+    assert sparsity == 0 or size(sparsity - 0.001) > max_bytes
 
 
 def test_a_budget_out_of_reach_says_what_is_in_reach() -> None:

@@ -93,7 +93,7 @@ def test_initial_weights_come_from_the_generator_alone(init: str) -> None:
     assert torch.equal(weights(0), weights(1))
 
 
-def test_zero_residual_initialisation() -> None:
+def test_zero_residual_initialization() -> None:
     network = create_model(
         "shared_resnet", num_classes=3, init="zero_residual", generator=torch.Generator().manual_seed(0)
     )

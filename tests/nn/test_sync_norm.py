@@ -65,14 +65,14 @@ def test_running_statistics_are_averaged_and_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_every_norm_of_our_networks_can_be_synchronised(name: str) -> None:
+def test_every_norm_of_our_networks_can_be_synchronized(name: str) -> None:
     network = create_model(name, num_classes=3)
     norms = [module for module in network.modules() if hasattr(module, "running_var")]
     synchronize(network)
     assert norms
-    assert all(norm.synchronised for norm in norms)
+    assert all(norm.synchronized for norm in norms)
     synchronize(network, False)
-    assert not any(norm.synchronised for norm in norms)
+    assert not any(norm.synchronized for norm in norms)
 
 
 def test_pytorchs_own_norm_is_refused() -> None:

@@ -72,7 +72,7 @@ def fold_1() -> ClipFeatures:
     if not folder:
         pytest.skip("SCENELET_ESC10 is not set: no real recordings to test with")
     table = load_table(Path(folder))
-    recipe = load_recipe("fast")
+    recipe = load_recipe("paper_short")
     clips = [clip for clip in table.clips if clip.fold == "1"]
     return load_features(clips, table.root, recipe.features, recipe.window)
 
@@ -81,7 +81,7 @@ def fold_1() -> ClipFeatures:
 @pytest.mark.parametrize("shared", [True, False])
 def test_probabilities_agree_on_every_real_clip(fold_1: ClipFeatures, sub_bands: int, shared: bool) -> None:
     """Largest difference over 80 clips: 1e-5 with the same weights, 2e-3 with fp16 ones; never another label."""
-    recipe = load_recipe("fast")
+    recipe = load_recipe("paper_short")
     network = random_network(width=64, sub_bands=sub_bands, shared=shared, in_channels=1, num_classes=10)
     mean, deviation = band_statistics(fold_1)
     network = StandardizedNetwork(network.network, torch.from_numpy(mean), torch.from_numpy(deviation)).eval()

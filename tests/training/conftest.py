@@ -22,6 +22,6 @@ def tiny(tiny_settings: list[str]) -> dict[str, Any]:
     pairs = [setting.partition("=")[::2] for setting in tiny_settings]
     return {key: yaml.safe_load(value) for key, value in pairs} | {
         "schedule.epochs": 2,
-        "schedule.rate": 1e-2,
+        "schedule.learning_rate": 1e-2,
         "prune.epochs": 1,
     }

@@ -78,10 +78,10 @@ def test_notes_that_are_none_are_refused(history: Any, tmp_path: Path) -> None:
 
 
 def test_a_pickle_that_calls_something_calls_nothing(tmp_path: Path) -> None:
-    path = saved(tmp_path / "model.pt", {"a": Call(tmp_path / "made")})
+    path = saved(tmp_path / "model.pt", {"a": Call(tmp_path / "synthetic")})
     with pytest.raises(RunError, match="damaged"):
         read_checkpoint(path)
-    assert not (tmp_path / "made").exists()
+    assert not (tmp_path / "synthetic").exists()
 
 
 def test_a_file_that_would_inflate_is_refused(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_cut_anywhere(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def run(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunConfig]:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    config = load_recipe("tiny", [*tiny_settings, "schedule.epochs=1", "split.fold=1"])
-    train(tone_set, folder, config, recipe="tiny")
+    config = load_recipe("low_complexity", [*tiny_settings, "schedule.epochs=1", "split.fold=1"])
+    train(tone_set, folder, config, recipe="low_complexity")
     return folder, config
 
 

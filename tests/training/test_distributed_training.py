@@ -46,7 +46,7 @@ def epoch(clips: int, size: int, mixer: Mixer, rank: Rank) -> EpochBatches:
 @pytest.mark.parametrize("mode", ["none", "one_of", "all"])
 @pytest.mark.parametrize(("clips", "size", "world_size"), [(23, 8, 2), (23, 8, 3), (20, 5, 2), (18, 7, 4)])
 def test_the_shares_of_a_batch_are_the_batch(mode: str, clips: int, size: int, world_size: int) -> None:
-    mixer = build_mixer(load_recipe("fast", [f"mixing.mode={mode}"]).mixing)
+    mixer = build_mixer(load_recipe("paper_short", [f"mixing.combine={mode}"]).mixing)
     whole = list(epoch(clips, size, mixer, Rank()))
     shares = [list(epoch(clips, size, mixer, Rank(rank, world_size))) for rank in range(world_size)]
     assert [len(x) for x, _ in whole] == [len(x) for x, _ in whole[: len(shares[0])]]
@@ -62,21 +62,21 @@ def test_the_shares_of_a_batch_are_the_batch(mode: str, clips: int, size: int, w
 
 
 def test_a_last_batch_of_fewer_clips_than_devices_is_left_out() -> None:
-    mixer = build_mixer(load_recipe("fast").mixing)
+    mixer = build_mixer(load_recipe("paper_short").mixing)
     assert [len(epoch(18, 8, mixer, Rank(0, world_size))) for world_size in (1, 2, 3)] == [3, 3, 2]
     assert len(list(epoch(18, 8, mixer, Rank(2, 3)))) == 2
 
 
 def test_dropout_differs_from_device_to_device_and_the_first_draws_as_one_alone() -> None:
-    mixer = build_mixer(load_recipe("fast").mixing)
+    mixer = build_mixer(load_recipe("paper_short").mixing)
     seeds = [epoch(8, 4, mixer, Rank(rank, 3)).dropout_seed() for rank in range(3)]
     assert len(set(seeds)) == 3
     assert seeds[0] == epoch(8, 4, mixer, Rank()).dropout_seed()
 
 
 def test_the_average_waits_for_no_gradients() -> None:
-    schedule = load_recipe("fast", ["schedule.average_epochs=1"]).schedule
-    mixer = build_mixer(load_recipe("fast").mixing)
+    schedule = load_recipe("paper_short", ["schedule.ema_epochs=1"]).schedule
+    mixer = build_mixer(load_recipe("paper_short").mixing)
     module = SceneModule(
         torch.nn.Linear(2, 2), torch.nn.CrossEntropyLoss(), schedule, lambda _: epoch(8, 4, mixer, Rank())
     )
@@ -86,7 +86,12 @@ def test_the_average_waits_for_no_gradients() -> None:
 @pytest.fixture(scope="module")
 def settings(tiny_settings: list[str]) -> list[str]:
     # 12 clips for training: batches of 7 and 5, of which no device gets the same as the other
-    more = ["schedule.batch_size=7", "schedule.epochs=4", "schedule.rate=1e-4", "split.validation_fraction=0.25"]
+    more = [
+        "schedule.batch_size=7",
+        "schedule.epochs=4",
+        "schedule.learning_rate=1e-4",
+        "split.validation_fraction=0.25",
+    ]
     return [*tiny_settings, *more, 'split.fold="1"', "select=validation", "prune.epochs=1"]
 
 
@@ -122,21 +127,21 @@ def require_same(run: Path, expected: Path) -> None:
 
 @pytest.fixture(scope="module")
 def config(settings: list[str]) -> RunConfig:
-    return load_recipe("fast", settings)
+    return load_recipe("paper_short", settings)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("one") / "run"
-    train(tone_set, run, config, recipe="fast", talk=False)
+    train(tone_set, run, config, recipe="paper_short", talk=False)
     return run
 
 
 def test_two_devices_train_what_one_trains_without_mixing(
     tone_set: Path, settings: list[str], config: RunConfig, tmp_path: Path
 ) -> None:
-    plain = ["mixing.mode=none", "mixing.time_roll=0", "mixing.gain_db=0"]
-    train(tone_set, tmp_path / "one", load_recipe("fast", [*settings, *plain]), recipe="fast", talk=False)
+    plain = ["mixing.combine=none", "augment.time_roll=0", "augment.gain_db=0"]
+    train(tone_set, tmp_path / "one", load_recipe("paper_short", [*settings, *plain]), recipe="paper_short", talk=False)
     ran = command(
         tone_set, "--out", tmp_path / "two", *changes([*settings, *plain, "trainer.devices=2"]), "--format", "json"
     )
@@ -170,7 +175,7 @@ def test_a_run_begun_on_one_device_goes_on_with_two(
         patch.setattr(SceneModule, "on_train_epoch_start", SceneModule.on_train_epoch_start)
         cut_training.cut_at(2)
         with pytest.raises(cut_training.CutError):
-            train(tone_set, tmp_path / "run", config, recipe="fast", talk=False)
+            train(tone_set, tmp_path / "run", config, recipe="paper_short", talk=False)
     ran = command(tone_set, "--out", tmp_path / "run", "--resume", "--set", "trainer.devices=2")
     assert ran.returncode == 0, ran.stderr
     assert "resuming after epoch 2 of 4" in ran.stderr
@@ -181,12 +186,12 @@ def test_norms_of_each_device_are_one_network_at_the_end_of_an_epoch(
     tone_set: Path, settings: list[str], undisturbed: Path, tmp_path: Path
 ) -> None:
     """The first device alone measures the trained network, both together the last epoch's."""
-    own = [*settings, "select=last", "schedule.average_epochs=0", "trainer.devices=2", "trainer.norms=per_device"]
+    own = [*settings, "select=last", "schedule.ema_epochs=0", "trainer.devices=2", "trainer.sync_batchnorm=per_device"]
     ran = command(tone_set, "--out", tmp_path / "run", *changes(own))
     assert ran.returncode == 0, ran.stderr
     metrics = runs.read_metrics(tmp_path / "run")
     losses = [row["loss"] for row in metrics["history"]]
-    synchronised = [row["loss"] for row in runs.read_metrics(undisturbed)["history"]]
-    assert losses != pytest.approx(synchronised, rel=1e-3)
-    assert losses == pytest.approx(synchronised, rel=0.5)
+    synchronized = [row["loss"] for row in runs.read_metrics(undisturbed)["history"]]
+    assert losses != pytest.approx(synchronized, rel=1e-3)
+    assert losses == pytest.approx(synchronized, rel=0.5)
     assert metrics["history"][-1]["validation_log_loss"] == pytest.approx(metrics["validation"]["log_loss"], rel=1e-5)

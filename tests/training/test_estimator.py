@@ -27,7 +27,7 @@ Clips = tuple[list[str], list[str], list[str]]
 @pytest.fixture(scope="module")
 def learnt(clips: Clips, tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> SceneClassifier:
     """Trained until it tells the tones apart, without groups; its run is kept."""
-    longer = tiny | {"schedule.epochs": 30, "prune.epochs": 3, "mixing.mode": "none"}
+    longer = tiny | {"schedule.epochs": 30, "prune.epochs": 3, "mixing.combine": "none"}
     run = tmp_path_factory.mktemp("kept") / "run"
     return SceneClassifier(settings=longer, sparsity=0.5, run=run).fit(*clips[:2])
 
@@ -82,8 +82,8 @@ def test_the_command_lines_functions_give_the_same_bytes(
     rows = [f"{Path(path).name},{label},train,{group}\n" for path, label, group in zip(*clips, strict=True)]
     table = tmp_path / "clips.csv"
     table.write_text("filename,label,split,group\n" + "".join(rows))
-    config = load_recipe("fast", [*(f"{key}={value}" for key, value in tiny.items()), "seed=3"])
-    train(table, tmp_path / "run", config, recipe="fast", audio_dir=tone_set.parent)
+    config = load_recipe("paper_short", [*(f"{key}={value}" for key, value in tiny.items()), "seed=3"])
+    train(table, tmp_path / "run", config, recipe="paper_short", audio_dir=tone_set.parent)
     compress(tmp_path / "run", tmp_path / "m.scn")
     quick.save(tmp_path / "saved.scn")
     assert (tmp_path / "saved.scn").read_bytes() == (tmp_path / "m.scn").read_bytes()

@@ -23,7 +23,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     ("beta", "weights"), [(0.999, (1.016, 0.970, 1.014)), (0.9999, (1.091, 0.825, 1.084)), (0.99, (1.0, 1.0, 1.0))]
 )
 def test_normalised_weights_at_table_2(beta: float, weights: tuple[float, ...]) -> None:
-    loss = ClassBalancedFocalLoss(TABLE_2, beta, 1.0, normalise=True)
+    loss = ClassBalancedFocalLoss(TABLE_2, beta, 1.0, normalize=True)
     assert [round(float(w), 3) for w in loss.weights] == list(weights)
 
 

@@ -13,7 +13,7 @@ from scenelet.training.mixing import Compose, CutMix, FreqMix, Mixup, RandomChoi
 
 B, C, F, T = 6, 2, 16, 10
 MIXERS = {
-    "centre": FreqMix(),
+    "center": FreqMix(),
     "start": FreqMix(position="start"),
     "wrap": FreqMix(position="wrap"),
     "bands": FreqMix(bands=3),
@@ -51,18 +51,18 @@ def test_tensors_and_arrays_give_the_same(name: str) -> None:
     assert np.array_equal(x, unique_batch()[0])
 
 
-@pytest.mark.parametrize("position", ["centre", "start", "wrap"])
+@pytest.mark.parametrize("position", ["center", "start", "wrap"])
 @given(place=st.integers(0, 64 * F - 1).map(lambda n: n / 64), width=st.integers(0, 64 * F).map(lambda n: n / 64))
 @settings(deadline=None)
 def test_a_band_counts_when_its_index_lies_in_the_interval(position: Any, place: float, width: float) -> None:
     kept = band_mask(F, place, width, position)
-    low = place - width / 2 if position == "centre" else place
+    low = place - width / 2 if position == "center" else place
     for index, flag in enumerate(kept):
         shifted = index + F if position == "wrap" and index < low else index
         assert flag == (low <= shifted < low + width)
 
 
-@pytest.mark.parametrize(("position", "share"), [("centre", 5 / 12), ("start", 1 / 3), ("wrap", 1 / 2)])
+@pytest.mark.parametrize(("position", "share"), [("center", 5 / 12), ("start", 1 / 3), ("wrap", 1 / 2)])
 def test_mean_share_of_the_first_clip(position: Any, share: float) -> None:
     rng = np.random.default_rng(0)
     masks = [band_mask(256, rng.uniform(0, 256), 256 * rng.beta(1, 1), position) for _ in range(20000)]

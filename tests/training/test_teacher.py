@@ -17,12 +17,12 @@ from scenelet.training.module import SceneModule
 from scenelet.training.teacher import load_teacher
 from scenelet.training.train import train
 
-SETTINGS = ["network.repeats=1", "schedule.epochs=2", "schedule.average_epochs=0", 'split.fold="1"']
+SETTINGS = ["network.repeats=1", "schedule.epochs=2", "schedule.ema_epochs=0", 'split.fold="1"']
 
 
 @pytest.fixture(scope="module")
 def config(tiny_settings: list[str]) -> RunConfig:
-    return load_recipe("fast", [*tiny_settings, *SETTINGS])
+    return load_recipe("paper_short", [*tiny_settings, *SETTINGS])
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +133,18 @@ def test_a_teacher_of_whole_windows_is_refused_where_windows_are_cut(
     settings = [*tiny_settings, *SETTINGS, "features.n_mels=40", "schedule.epochs=1"]
     whole, cut = (
         ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3"],
-        ["mixing.crop=16", "network.sub_bands=1"],
+        ["augment.crop_frames=16", "network.sub_bands=1"],
     )
-    train(tone_set, tmp_path / "dense", load_recipe("fast", [*settings, *whole]), talk=False)
+    train(tone_set, tmp_path / "dense", load_recipe("paper_short", [*settings, *whole]), talk=False)
     with pytest.raises(UsageError, match=r"dense: its network dcase2020_baseline takes whole windows only") as caught:
         train(
-            tone_set, tmp_path / "run", load_recipe("fast", [*settings, *cut]), teacher=tmp_path / "dense", talk=False
+            tone_set,
+            tmp_path / "run",
+            load_recipe("paper_short", [*settings, *cut]),
+            teacher=tmp_path / "dense",
+            talk=False,
         )
-    assert "set mixing.crop to 0" in str(caught.value)
+    assert "set augment.crop_frames to 0" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
@@ -168,7 +172,7 @@ def test_the_same_teacher_may_be_named_again_wherever_it_lies(
 def test_a_teacher_that_heard_what_is_held_out_is_refused_before_anything_is_written(
     change: str, words: str, tone_set: Path, tiny_settings: list[str], teacher: Path, tmp_path: Path
 ) -> None:
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS, change])
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, change])
     with pytest.raises(UsageError, match=words) as caught:
         train(tone_set, tmp_path / "run", config, teacher=teacher, talk=False)
     assert str(caught.value).startswith(f"--teacher {teacher}: ")
@@ -177,7 +181,7 @@ def test_a_teacher_that_heard_what_is_held_out_is_refused_before_anything_is_wri
 
 
 @pytest.mark.parametrize(
-    ("change", "words"), [("features.hop_length=64", "other features"), ("window.fill=repeat", "other window")]
+    ("change", "words"), [("features.hop_length=64", "other features"), ("window.pad_mode=repeat", "other window")]
 )
 def test_a_teacher_of_other_features_is_refused(
     change: str, words: str, config: RunConfig, tiny_settings: list[str], teacher: Path, tmp_path: Path
@@ -185,7 +189,9 @@ def test_a_teacher_of_other_features_is_refused(
     dataset = load_dataset(runs.read_record(teacher).data, config, None, talk=False)
     assert load_teacher(tmp_path / "run", teacher, config, dataset) is not None
     with pytest.raises(UsageError, match=words):
-        load_teacher(tmp_path / "run", teacher, load_recipe("fast", [*tiny_settings, *SETTINGS, change]), dataset)
+        load_teacher(
+            tmp_path / "run", teacher, load_recipe("paper_short", [*tiny_settings, *SETTINGS, change]), dataset
+        )
 
 
 def test_a_teacher_of_other_labels_is_refused(tone_set: Path, config: RunConfig, teacher: Path, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from scenelet.training.train import epoch_batches, train
 @pytest.fixture
 def config(tiny_settings: list[str]) -> RunConfig:
     split = ["split.fold=1", "split.validation_fraction=0.3"]
-    return load_recipe("fast", [*tiny_settings, *split, "schedule.epochs=2", "prune.distil=0.5", "prune.epochs=30"])
+    return load_recipe(
+        "paper_short", [*tiny_settings, *split, "schedule.epochs=2", "prune.self_distillation=0.5", "prune.epochs=30"]
+    )
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def not_so_wide(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def config() -> RunConfig:
     features = ["sample_rate=8000", "n_fft=256", "hop_length=256", "n_mels=32"]
-    return load_recipe("fast", [*(f"features.{one}" for one in features), "window.seconds=1"])
+    return load_recipe("paper_short", [*(f"features.{one}" for one in features), "window.seconds=1"])
 
 
 def cost(config: RunConfig, **network: int) -> Costs:
@@ -61,13 +61,13 @@ def test_bytes_are_those_of_the_format_in_which_weights_are_stored(config: RunCo
     """Two a parameter in fp16; one a weight in int8, and still two a norm's parameter."""
 
     def in_format(*changes: str) -> Costs:
-        prune = load_recipe("fast", changes).prune
+        prune = load_recipe("paper_short", changes).prune
         return cost(config.model_copy(update={"prune": prune}), width=16)
 
     fp16, fp32, int8 = (in_format(f"prune.dtype={dtype}") for dtype in ("fp16", "fp32", "int8"))
     assert fp16.parameter_bytes == 2 * fp16.parameters == fp32.parameter_bytes // 2
     assert int8.parameters < int8.parameter_bytes < 1.2 * int8.parameters
-    assert in_format("prune.dtype=auto", "prune.budget=100000") == fp16
+    assert in_format("prune.dtype=auto", "prune.max_bytes=100000") == fp16
 
 
 def test_it_is_shallower_only_where_it_would_be_narrow(config: RunConfig) -> None:
@@ -96,10 +96,10 @@ def test_of_networks_that_are_all_narrow_the_widest_is_taken_and_of_these_the_de
 
 
 def test_the_depth_of_another_network_is_called_otherwise(config: RunConfig) -> None:
-    broadcasted = config.model_copy(update={"network": load_recipe("fast", ["network.name=bc_resnet"]).network})
+    broadcasted = config.model_copy(update={"network": load_recipe("paper_short", ["network.name=bc_resnet"]).network})
     broadcasted = broadcasted.model_copy(
         update={
-            "features": load_recipe("fast", ["features.n_mels=64", "features.hop_length=2048"]).features,
+            "features": load_recipe("paper_short", ["features.n_mels=64", "features.hop_length=2048"]).features,
             "network": broadcasted.network.model_copy(update={"sub_bands": 4}),
         }
     )
@@ -113,7 +113,7 @@ def test_the_depth_of_another_network_is_called_otherwise(config: RunConfig) -> 
 
 
 def test_a_network_of_one_depth_is_made_narrower_alone(config: RunConfig) -> None:
-    single = config.model_copy(update={"network": load_recipe("fast", ["network.name=cp_resnet"]).network})
+    single = config.model_copy(update={"network": load_recipe("paper_short", ["network.name=cp_resnet"]).network})
     limits = NetworkLimits(parameter_bytes=cost(single, width=5).parameter_bytes)
     assert search_width(single, LABELS, limits)[0].network == single.network.model_copy(update={"width": 5})
 
@@ -136,22 +136,24 @@ def test_what_even_the_narrowest_exceeds_is_refused(config: RunConfig, limits: N
 
 def test_bc_resnet_is_refused_as_the_others_are(config: RunConfig) -> None:
     settings = ["network.name=bc_resnet", "network.sub_bands=4"]
-    changed = {"network": load_recipe("fast", settings).network}
-    changed["features"] = load_recipe("fast", ["features.n_mels=64", "features.hop_length=2048"]).features
+    changed = {"network": load_recipe("paper_short", settings).network}
+    changed["features"] = load_recipe("paper_short", ["features.n_mels=64", "features.hop_length=2048"]).features
     with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
         search_width(config.model_copy(update=changed), LABELS, NetworkLimits(macs_per_second=100))
 
 
 def test_a_network_without_a_width_is_refused(config: RunConfig) -> None:
-    fixed = config.model_copy(update={"network": load_recipe("fast", ["network.name=dcase2020_baseline"]).network})
+    fixed = config.model_copy(
+        update={"network": load_recipe("paper_short", ["network.name=dcase2020_baseline"]).network}
+    )
     with pytest.raises(UsageError, match="the network dcase2020_baseline has one size"):
         search_width(fixed, LABELS, NetworkLimits(1_000_000, None))
 
 
 def test_the_recipe_tiny_is_what_the_limits_of_dcase_find() -> None:
     ten = tuple("abcdefghij")
-    limits = NetworkLimits(parse_count("--macs", "30M"), parse_bytes("--bytes", "128kB"))
-    best, tiny = load_recipe("best", ["prune.dtype=int8"]), load_recipe("tiny")
+    limits = NetworkLimits(parse_count("--max-macs", "30M"), parse_bytes("--max-bytes", "128kB"))
+    best, tiny = load_recipe("default", ["prune.dtype=int8"]), load_recipe("low_complexity")
     found, measured = search_width(best, ten, limits)
     assert found.network == tiny.network
     assert tiny.network.width == 28
@@ -161,7 +163,7 @@ def test_the_recipe_tiny_is_what_the_limits_of_dcase_find() -> None:
 
 
 def test_a_run_remembers_what_was_found(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
-    config = load_recipe("fast", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
+    config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     limits = NetworkLimits(parameter_bytes=4_000)
     found, measured = search_width(config, ("high", "low"), limits)
     assert found.network.width != config.network.width

@@ -77,7 +77,9 @@ class Waiting:
         monkeypatch.setattr(console, "FIRST_SECONDS", 0.0)
         monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
         monkeypatch.setattr(console, "BEAT_SECONDS", 0.001)
-        monkeypatch.setattr(console, "print_warning", lambda line: (real(line), self.said.set() if words in line else None))
+        monkeypatch.setattr(
+            console, "print_warning", lambda line: (real(line), self.said.set() if words in line else None)
+        )
 
     def __iter__(self):
         report_progress(20 * 60, 12 * 3600)

@@ -202,7 +202,7 @@ def _name(recording: Recording) -> str:
 
 
 def _reason(error: Any) -> str:
-    """libsndfile's reason; for sound it cannot recognise it says that the file does not exist."""
+    """libsndfile's reason; for sound it cannot recognize it says that the file does not exist."""
     if "does not exist" in str(error):
-        return "its format is not recognised"
+        return "its format is not recognized"
     return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -31,7 +31,7 @@ Part = tuple[int, slice]
 class LogMel:
     """Samples (channels, n) float32 -> decibels per mel band (channels, n_mels, 1 + n // hop_length).
 
-    P = `|STFT|^2` (or `|STFT|`, where `spectrum` is "magnitude") with a periodic window, centred, reflect
+    P = `|STFT|^2` (or `|STFT|`, where `spectrum` is "magnitude") with a periodic window, centered, reflect
     padding. Decibels are 10 log10(max(P, 1e-10)), clipped to `top_db` below the channel's maximum.
 
     - "mel_then_db": decibels of the mel bands' sums of P.
@@ -45,7 +45,7 @@ class LogMel:
 
     def __init__(self, config: FeatureConfig, threads: int = 1) -> None:
         self.config, self.threads = config, threads
-        self._window = taper(config.taper, config.win_length or config.n_fft, config.n_fft)
+        self._window = taper(config.window_function, config.win_length or config.n_fft, config.n_fft)
         mel = mel_matrix(config.sample_rate, config.n_fft, config.n_mels, config.fmin_hz, config.top_hz)
         self._blocks = mel_blocks(mel)
         self._weighting = np.zeros((config.n_mels, 1), np.float32)
@@ -68,7 +68,7 @@ class LogMel:
         channels, count = frames.shape[:2]
         power = np.empty((channels, count, half + 1), np.float32)
         bands = np.empty((channels, self.config.n_mels, count), np.float32)
-        decibels_first = self.config.order == "db_then_mel"
+        decibels_first = self.config.log_before_mel
 
         def transform(part: Part) -> None:
             for channel, cut in pieces(part):
@@ -101,7 +101,7 @@ class LogMel:
         squares = fft.rfft(frames * self._window).view(np.float32)
         np.square(squares, out=squares)
         np.add(squares[:, ::2], squares[:, 1::2], out=power)
-        if self.config.spectrum == "magnitude":
+        if self.config.power == 1:
             np.sqrt(power, out=power)
 
     def _mel(self, values: NDArray[np.float32], bands: NDArray[np.float32]) -> None:

@@ -97,7 +97,7 @@ def read_wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
     if not head:
         raise AudioError("nothing came; pipe sound into it")
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        raise AudioError("not a WAV; for raw samples give --rate")
+        raise AudioError("not a WAV; for raw samples give --sample-rate")
     found: PcmFormat | None = None
     read = 0
     while len(start := _read(stream, 8)) == 8:

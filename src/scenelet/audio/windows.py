@@ -111,9 +111,9 @@ class WindowSplitter:
         self.channels, self.threads = channels, threads
         self.length = window.samples(sample_rate)
         self.hop = window.hop_samples(sample_rate)
-        self.min_tail = window.min_tail * self.length
-        self.silence_db = window.silence_db if window.fill == "repeat" else None
-        self.least_sound = max(1, round(window.least_sound_seconds * sample_rate))
+        self.min_tail = window.min_last_fraction * self.length
+        self.silence_db = window.silence_threshold_db if window.pad_mode == "repeat" else None
+        self.least_sound = max(1, round(window.min_sound_seconds * sample_rate))
         count = 1 if channels == "mono" else 2
         self._resamplers = (
             []

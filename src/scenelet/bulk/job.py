@@ -50,7 +50,7 @@ class Job(Settings):
     inputs: int = Field(ge=1)
     digest: str
     """Of all inputs, see `scenelet.bulk.manifest.Manifest`."""
-    shard: int = Field(ge=1)
+    shard_size: int = Field(ge=1)
     """Inputs of a part; the last may have fewer."""
     version: str = __version__
     format: int = FORMAT
@@ -63,7 +63,7 @@ class Job(Settings):
     @property
     def shards(self) -> int:
         """How many."""
-        return -(-self.inputs // self.shard)
+        return -(-self.inputs // self.shard_size)
 
     def part(self, shard: int) -> str:
         """Name of a shard's file."""
@@ -75,12 +75,12 @@ class Job(Settings):
         return [shard for shard in range(self.shards) if self.part(shard) not in done]
 
 
-def shard_size(inputs: int) -> int:
+def default_shard_size(inputs: int) -> int:
     """Inputs in a part, where nobody says: small jobs are cut for a few processors, large ones into whole files."""
     return min(LARGEST_SHARD, -(-inputs // FEWEST_SHARDS))
 
 
-def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: int | None) -> Job:
+def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard_size: int | None) -> Job:
     """Write down a job, or find it again; the record is written last.
 
     Args:
@@ -88,7 +88,7 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: i
         task: what is computed.
         model: the model file; empty where there is none.
         manifest: the inputs.
-        shard: inputs of a part; None: `shard_size`, or what the job began with.
+        shard: inputs of a part; None: `default_shard_size`, or what the job began with.
 
     Raises:
         OutputError: the folder holds the parts of another job, or cannot be written.
@@ -99,12 +99,12 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: i
         base=manifest.base,
         inputs=manifest.inputs,
         digest=manifest.digest,
-        shard=shard or shard_size(manifest.inputs),
+        shard_size=shard_size or default_shard_size(manifest.inputs),
     )
     if folder.exists(RECORD):
         job = read_job(folder)
-        if shard is None:
-            wanted = wanted.model_copy(update={"shard": job.shard})
+        if shard_size is None:
+            wanted = wanted.model_copy(update={"shard_size": job.shard_size})
         if wanted == job:
             return job
         if any(name.startswith("part-") for name in folder.names()):
@@ -113,7 +113,7 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard: i
     if model:
         folder.write(MODEL, model)
     with folder.writing(INPUTS) as path:
-        write_inputs(manifest, path, wanted.shard)
+        write_inputs(manifest, path, wanted.shard_size)
     folder.write(RECORD, wanted.model_dump_json(indent=2) + "\n")
     return wanted
 
@@ -155,6 +155,6 @@ def _difference(job: Job, wanted: Job) -> str:
         return "of other feature settings"
     if job.version != wanted.version or job.format != wanted.format:
         return f"by scenelet {job.version}, and this is {wanted.version}"
-    if job.shard != wanted.shard:
-        return f"in parts of {job.shard} inputs, not {wanted.shard}"
+    if job.shard_size != wanted.shard_size:
+        return f"in parts of {job.shard_size} inputs, not {wanted.shard_size}"
     return "of other inputs" if job.digest != wanted.digest else f"of recordings in {job.base}"

@@ -90,8 +90,8 @@ def read_inputs(place: str) -> Iterator[str]:
         ) from None
 
 
-def write_inputs(manifest: Manifest, path: Path, shard: int) -> None:
-    """Write inputs as Parquet, `shard` of them in each row group.
+def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
+    """Write inputs as Parquet, `shard_size` of them in each row group.
 
     Raises:
         DataError: they are not those of the survey.
@@ -102,8 +102,8 @@ def write_inputs(manifest: Manifest, path: Path, shard: int) -> None:
     listed = count.of(read_inputs(manifest.place))
     try:
         with quiet(), parquet.ParquetWriter(path, schema) as writer:  # the survey has said what is passed over
-            while group := list(itertools.islice(listed, shard)):
-                writer.write_table(pyarrow.table([group], schema), row_group_size=shard)
+            while group := list(itertools.islice(listed, shard_size)):
+                writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
     except OSError as error:  # of the manifest's own `read_inputs` speaks
         raise OutputError(f"{path.parent}: cannot be written ({reason(error)}); choose another place") from None
     if (count.inputs, count.digest) != (manifest.inputs, manifest.digest):

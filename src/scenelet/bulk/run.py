@@ -59,9 +59,9 @@ def predict(
     *,
     engine: EngineName = "local",
     workers: int | None = None,
-    shard: int | None = None,
+    shard_size: int | None = None,
     runtime: RuntimeName = "onnxruntime",
-    redo: bool = False,
+    retry_errors: bool = False,
 ) -> JobSummary:
     """Probabilities of every window of every recording that a manifest lists, as Parquet in the folder `out`.
 
@@ -91,7 +91,7 @@ def predict(
         model=hashlib.sha256(data).hexdigest(),
         runtime=runtime,
     )
-    return _run(task, data, manifest, out, engine, workers, shard, redo)
+    return _run(task, data, manifest, out, engine, workers, shard_size, retry_errors)
 
 
 def extract(
@@ -102,12 +102,12 @@ def extract(
     *,
     engine: EngineName = "local",
     workers: int | None = None,
-    shard: int | None = None,
-    redo: bool = False,
+    shard_size: int | None = None,
+    retry_errors: bool = False,
 ) -> JobSummary:
     """The log-mel of every window of every recording, fp16; the rest as for `predict`."""
     task = Task(kind="features", features=config, window=window)
-    return _run(task, b"", manifest, out, engine, workers, shard, redo)
+    return _run(task, b"", manifest, out, engine, workers, shard_size, retry_errors)
 
 
 def _run(
@@ -117,17 +117,17 @@ def _run(
     out: str,
     engine: EngineName,
     workers: int | None,
-    shard: int | None,
-    redo: bool,
+    shard_size: int | None,
+    retry_errors: bool,
 ) -> JobSummary:
     do_all, folder = get_engine(engine), Folder(out)
     listed = scan_manifest(manifest)
     check_owned(folder)
     with _alone(folder):
-        job = begin(folder, task, model, listed, shard)
+        job = begin(folder, task, model, listed, shard_size)
         for below in ("", INSIDE):
             folder.remove_partial(below)
-        if redo:
+        if retry_errors:
             _remove_with_errors(job, folder)
         pending = job.pending(folder)
         done = job.shards - len(pending)

@@ -90,7 +90,7 @@ class Worker:
         about = {"scenelet": self.job.fingerprint, "shard": str(shard), "inputs": str(len(texts))}
         schema = self.maker.schema.with_metadata({**(self.maker.schema.metadata or {}), **about})
         with self.folder.writing(name) as path, _Part(path, schema) as part:
-            for index, text in enumerate(texts, shard * self.job.shard):
+            for index, text in enumerate(texts, shard * self.job.shard_size):
                 self._input(part, index, text)
 
     def texts(self, shard: int) -> list[str]:

@@ -52,7 +52,7 @@ def print_summary(summary: "JobSummary", out: str, format: RowFormat) -> None:
         more = summary.errors - len(summary.first_errors)
         listed = f"{out.rstrip('/')}/_job/errors.csv"
         print_warning(
-            f"{f'and {more:,} more' if more else 'all'}: {listed}; --redo reads them again, once they are mended"
+            f"{f'and {more:,} more' if more else 'all'}: {listed}; --retry-errors reads them again, once they are mended"
         )
     about = asdict(summary)
     del about["first_errors"]

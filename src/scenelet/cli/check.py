@@ -18,8 +18,8 @@ def check(
     fold: Annotated[str | None, typer.Option(help="Fold to hold out as test; all folds by default.")] = None,
     window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 5.0,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    three_classes: Annotated[bool, typer.Option("--three-classes", help="Map the ten TAU scenes to three.")] = False,
-    suspects: Annotated[int, typer.Option(min=0, help="Doubted labels to list at most, surest first.")] = 40,
+    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to three.")] = False,
+    max_label_issues: Annotated[int, typer.Option(min=0, help="Doubted labels to list at most, surest first.")] = 40,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
     format: Annotated[Format, typer.Option(help="How to print the findings.")] = Format.table,
 ) -> None:
@@ -31,7 +31,7 @@ def check(
     from scenelet.data.splits import make_split
     from scenelet.errors import DataError
 
-    table = load_table(data, audio_dir, three_classes)
+    table = load_table(data, audio_dir, tau_3_class)
     print_message(table.describe())
     split = None
     findings = []
@@ -43,7 +43,7 @@ def check(
             if fold is not None:
                 raise
             findings.append(Finding("error", "no split", (), str(error)))
-    findings += audit(table, window, split, workers, suspects=suspects, held_out=fold is not None)
+    findings += audit(table, window, split, workers, max_label_issues=max_label_issues, held_out=fold is not None)
     errors = sum(finding.severity == "error" for finding in findings)
     if format is Format.json:
         report = {

@@ -49,7 +49,6 @@ def data_sets(incomplete: str) -> list[str]:
 OFFERED: dict[str, Completion] = {
     "model": models,
     "recipe": recipes,
-    "budget": recipes,
     "change": settings,
     "split": splits,
     "table": tables,
@@ -57,7 +56,6 @@ OFFERED: dict[str, Completion] = {
 """By a parameter's name, in whichever command."""
 OFFERED_BY: dict[tuple[str, str], Completion | None] = {
     ("fetch", "data"): data_sets,
-    ("compress", "budget"): None,  # of bytes
 }
 """Where a command means something else by it."""
 

@@ -25,11 +25,12 @@ def compress(
     run: Annotated[Path, typer.Argument(help="Run folder of scenelet train.")],
     out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
     sparsity: Annotated[float | None, typer.Option(help="Share of convolution weights to prune.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Bytes on disk to fit, e.g. 500kB (1 kB = 1000 B).")] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="Bytes on disk to fit, e.g. 500kB (1 kB = 1000 B).")] = None,
     dtype: Annotated[
-        WeightType | None, typer.Option(help="How weights are stored; with --budget, auto chooses, and is the default.")
+        WeightType | None,
+        typer.Option(help="How weights are stored; with --max-bytes, auto chooses, and is the default."),
     ] = None,
-    gradual: Annotated[
+    ramp: Annotated[
         float | None, typer.Option(help="Prune more and more over this share of the fine-tuning; 0: all at once.")
     ] = None,
     sensitivity: Annotated[
@@ -41,7 +42,7 @@ def compress(
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
     """Prune, fine-tune and write the model file."""
-    size = None if budget is None else parse_bytes("--budget", budget)
+    size = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
 
     from scenelet.training.preflight import check_compress_arguments
 
@@ -53,9 +54,9 @@ def compress(
         run,
         out,
         sparsity=sparsity,
-        budget=size,
+        max_bytes=size,
         dtype=None if dtype is None else dtype.value,
-        gradual=gradual,
+        ramp=ramp,
         sensitivity=sensitivity,
         data=data,
         audio_dir=audio_dir,
@@ -71,6 +72,6 @@ def compress(
             f"{side}: macro accuracy {100 * dense['macro_accuracy']:.1f} % before,"
             f" {100 * after['macro_accuracy']:.1f} % after"
         )
-    if unsure := result["unsure"]:
+    if unsure := result["threshold"]:
         found = f"{100 * unsure['right']:.1f} % of the answers above it were right, on {unsure['clips']} clips"
         print(f"unsure below {100 * unsure['below']:.1f} %: {found} of the {unsure['side']} side")

@@ -28,10 +28,12 @@ def evaluate(
         str | None,
         typer.Option(help="test (the default), validation, train or all; all of other recordings than training's."),
     ] = None,
-    unused: Annotated[bool, typer.Option("--unused", help="Measure unseen cities' clips in no split too.")] = False,
+    include_unused: Annotated[
+        bool, typer.Option("--include-unused", help="Measure unseen cities' clips in no split too.")
+    ] = False,
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run that the model comes from: its curves in the report.")] = None,
-    listen: Annotated[int, typer.Option(help="Mistakes, and unsure answers, on the listening page; 0: none.")] = 12,
+    examples: Annotated[int, typer.Option(help="Mistakes, and unsure answers, on the listening page; 0: none.")] = 12,
     audio: Annotated[Audio, typer.Option(help="The page links to recordings, holds up to 30 s each, or none.")] = (
         Audio.link
     ),
@@ -50,10 +52,10 @@ def evaluate(
         out,
         fold=fold,
         split=split,
-        unused=unused,
+        include_unused=include_unused,
         audio_dir=audio_dir,
         run=run,
-        listen=listen,
+        examples=examples,
         audio=audio.value,
     )
     if format is Format.json:
@@ -61,6 +63,6 @@ def evaluate(
     else:
         Console().print(report_table(report, city_rows(report)))
     if out is not None:
-        pages = [out / "report.html", *([out / "listening.html"] if listen else [])]
+        pages = [out / "report.html", *([out / "listening.html"] if examples else [])]
         sizes = [f"{path} ({path.stat().st_size / 1e3:,.0f} kB)" for path in pages]
         print_message(f"written: {', '.join(sizes)}, and their data and figures beside them")

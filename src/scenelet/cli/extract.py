@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.bulk import check_results_only, print_summary
-from scenelet.cli.options import ENGINE_HELP, REDO_HELP, SHARD_HELP, WORKERS_HELP, Engine, RowFormat
+from scenelet.cli.options import ENGINE_HELP, RETRY_ERRORS_HELP, SHARD_SIZE_HELP, WORKERS_HELP, Engine, RowFormat
 from scenelet.errors import UsageError
 
 
@@ -13,14 +13,14 @@ def extract(
     manifest: Annotated[str, typer.Argument(help="CSV or Parquet file of paths or URLs, or a folder.")],
     out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
     model: Annotated[str | None, typer.Option(help="As this model hears: its front end and windows.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="As this recipe says; fast by default.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="As this recipe says; `default` if not given.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="On top of the recipe; may be repeated.")
     ] = None,
     engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.local,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
-    shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
-    redo: Annotated[bool, typer.Option("--redo", help=REDO_HELP)] = False,
+    shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
+    retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
     format: Annotated[RowFormat, typer.Option(help="How to print the counts.")] = RowFormat.table,
 ) -> None:
     """Compute the log-mel of every window of an archive."""
@@ -36,9 +36,9 @@ def extract(
         read = modelfile.read_model(model_path(model))
         config, window = read.features, read.window
     else:
-        settings = load_recipe(recipe or "fast", change or [])
+        settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
-    how = {"workers": workers, "shard": shard}
+    how = {"workers": workers, "shard": shard_size}
     with check_results_only():
-        summary = compute_all(config, window, manifest, out, engine=engine.value, redo=redo, **how)
+        summary = compute_all(config, window, manifest, out, engine=engine.value, retry_errors=retry_errors, **how)
     print_summary(summary, out, format)

@@ -13,7 +13,7 @@ from scenelet.utils.console import is_quiet, print_message
 def fetch(
     data: Annotated[str, typer.Argument(help="esc10, tau2020-3class or tau2019.")],
     out: Annotated[Path, typer.Option(help="Folder that the set's own folder goes into.")],
-    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Accept the licence unasked.")] = False,
+    accept_license: Annotated[bool, typer.Option("--accept-license", help="Accept the license unasked.")] = False,
     evaluation: Annotated[bool, typer.Option("--evaluation", help="tau2020-3class: its evaluation set too.")] = False,
     mirror: Annotated[str | None, typer.Option(help="Address that has the same files.")] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Leave the archives after unpacking.")] = False,
@@ -26,7 +26,7 @@ def fetch(
     from scenelet.data.download.fetch import fetch as run
 
     sets = dataset_parts(data, out, evaluation, mirror, keep_archives)
-    run(sets, out, lambda: accept_licence or _ask())
+    run(sets, out, lambda: accept_license or _ask())
     for each in sets:
         print(each.root)
     print_message("next: " + shlex.join(["scenelet", "check", str(sets[0].root)]))
@@ -36,7 +36,7 @@ def _ask() -> bool:
     from scenelet.errors import UsageError
 
     if is_quiet():
-        raise UsageError("--quiet asks nothing; read the licence without it, or give --accept-licence")
+        raise UsageError("--quiet asks nothing; read the license without it, or give --accept-license")
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on; read the licence above and give --accept-licence")
-    return typer.confirm("Do you accept the licence?", err=True)
+        raise UsageError("there is no terminal to ask on; read the license above and give --accept-license")
+    return typer.confirm("Do you accept the license?", err=True)

@@ -110,7 +110,7 @@ def print_tables(description: dict[str, Any]) -> None:
         origin.add_row(
             part, Text("\n".join(f"{plain(key)}: {plain(value)}" for key, value in description[part].items()))
         )
-    origin.add_row("licences", Text("\n".join(plain(licence) for licence in description["licences"])))
+    origin.add_row("licenses", Text("\n".join(plain(license) for license in description["licenses"])))
     console.print(origin)
 
 
@@ -134,7 +134,7 @@ def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
         where = "above" if share >= 0 else "below"
         bound = f"{abs(share):.1f} % {where} their order-0 entropy, {parts['weights_bound']:,} bytes"
     in_file.add_row("weights", f"{parts['weights']:,}", bound)
-    in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardisation; weights in fp32")
+    in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardization; weights in fp32")
     in_file.add_row("head", f"{parts['head'] + parts['frame']:,}", "labels, settings, layers, provenance, results")
     console.print(in_file)
 

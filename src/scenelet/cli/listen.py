@@ -36,14 +36,14 @@ def listen(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe; none: the microphone.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from one answer to the next; 1, or a window.")] = None,
-    smooth: Annotated[float, typer.Option(help="Seconds that the probabilities are averaged over.")] = 2.0,
+    smoothing: Annotated[float, typer.Option(help="Seconds that the probabilities are averaged over.")] = 2.0,
     margin: Annotated[float, typer.Option(help="How much more probable another label must be to be told.")] = 0.1,
-    unsure: Annotated[
+    threshold: Annotated[
         float | None, typer.Option(help="Less probable answers are unsure; the model's own threshold by default.")
     ] = None,
     format: Annotated[Format, typer.Option(help="A live view, or a JSON line an answer.")] = Format.table,
     real_time: Annotated[bool, typer.Option("--real-time", help="Play a recording no faster than it sounds.")] = False,
-    rate: Annotated[int | None, typer.Option(help="Hz of raw samples in a pipe, or of the sound card.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Hz of raw samples in a pipe, or of the sound card.")] = None,
     channels: Annotated[
         int | None, typer.Option(min=1, max=2, help="Of raw samples, 1 by default, or of the sound card.")
     ] = None,
@@ -59,11 +59,11 @@ def listen(
     from scenelet.inference.stream import PredictionSmoother, Stream
 
     classifier = load(model, runtime=runtime.value)
-    least = classifier.threshold if unsure is None else unsure
-    decider = PredictionSmoother(classifier.labels, least, smooth, margin)
+    least = classifier.threshold if threshold is None else threshold
+    decider = PredictionSmoother(classifier.labels, least, smoothing, margin)
     own = 1 if classifier.model.features.channels == "mono" else 2
-    _refuse_unused(source, rate, channels, sample_format, device, real_time)
-    sound = _open(source, rate, channels, (sample_format or SampleFormat.s16).value, device, own)
+    _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)
+    sound = _open(source, sample_rate, channels, (sample_format or SampleFormat.s16).value, device, own)
     stream = Stream(classifier, sound.sample_rate, hop)
     if real_time:
         sound = pace_in_real_time(sound)
@@ -86,7 +86,7 @@ def listen(
 
 def _refuse_unused(
     source: str | None,
-    rate: int | None,
+    sample_rate: int | None,
     channels: int | None,
     sample_format: SampleFormat | None,
     device: str | None,
@@ -94,22 +94,22 @@ def _refuse_unused(
 ) -> None:
     """Refuse options that say nothing of the sound that is asked for."""
     recording = source not in (None, "-")
-    wav = source == "-" and rate is None
+    wav = source == "-" and sample_rate is None
     unused = {
         "--device": device is not None and source is not None,
-        "--rate": rate is not None and recording,
+        "--sample-rate": sample_rate is not None and recording,
         "--channels": channels is not None and (recording or wav),
         "--sample-format": sample_format is not None and (source != "-" or wav),
         "--real-time": real_time and source is None,
     }
     for option, given in unused.items():
         if given:
-            what = "the microphone" if source is None else "a WAV (no --rate)" if wav else source
+            what = "the microphone" if source is None else "a WAV (no --sample-rate)" if wav else source
             raise UsageError(f"{option}: says nothing of {what}; leave it out")
 
 
 def _open(
-    source: str | None, rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
+    source: str | None, sample_rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
 ) -> "LiveAudio":
     """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
     from scenelet.audio.capture import from_file, from_microphone, from_pipe, standard_input
@@ -117,16 +117,19 @@ def _open(
     from scenelet.audio.windows import SAMPLE_RATE_RANGE
 
     low, high = SAMPLE_RATE_RANGE
-    if rate is not None and not low <= rate <= high:
-        raise UsageError(f"--rate {rate}: give the samples' rate in Hz, {low} to {high}")
+    if sample_rate is not None and not low <= sample_rate <= high:
+        raise UsageError(f"--sample-rate {sample_rate}: give the samples' rate in Hz, {low} to {high}")
     if source is None:
         return from_microphone(
-            device, channels or own, rate, lambda seconds: print_warning(f"warning: {seconds:.1f} s of sound were lost")
+            device,
+            channels or own,
+            sample_rate,
+            lambda seconds: print_warning(f"warning: {seconds:.1f} s of sound were lost"),
         )
     if source != "-":
         return from_file(Path(source))
     chosen = next(one for one in SAMPLE_FORMATS if one == sample_format)
-    return from_pipe(standard_input(), None if rate is None else PcmFormat(rate, channels or 1, chosen))
+    return from_pipe(standard_input(), None if sample_rate is None else PcmFormat(sample_rate, channels or 1, chosen))
 
 
 def _row(decision: "SmoothedPrediction") -> dict[str, object]:

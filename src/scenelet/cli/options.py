@@ -9,8 +9,8 @@ from scenelet.errors import UsageError
 
 ENGINE_HELP = "Bulk: processes of this machine, or a Ray cluster (an extra)."
 WORKERS_HELP = "Bulk: processes at once; one a processor by default."
-SHARD_HELP = "Bulk: recordings in a Parquet file; up to 256 by default."
-REDO_HELP = "Bulk: make the Parquet files anew that hold errors."
+SHARD_SIZE_HELP = "Bulk: recordings in a Parquet file; up to 256 by default."
+RETRY_ERRORS_HELP = "Bulk: make the Parquet files anew that hold errors."
 MODEL_HELP = "Model file, NAME.scn, or the model that comes with scenelet: esc10."
 
 

@@ -13,8 +13,8 @@ from scenelet.cli.bulk import check_results_only, print_summary, refuse_bulk_opt
 from scenelet.cli.options import (
     ENGINE_HELP,
     MODEL_HELP,
-    REDO_HELP,
-    SHARD_HELP,
+    RETRY_ERRORS_HELP,
+    SHARD_SIZE_HELP,
     WORKERS_HELP,
     Engine,
     RowFormat,
@@ -47,8 +47,8 @@ def predict(
     ] = None,
     engine: Annotated[Engine | None, typer.Option(help=ENGINE_HELP)] = None,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
-    shard: Annotated[int | None, typer.Option(min=1, help=SHARD_HELP)] = None,
-    redo: Annotated[bool, typer.Option("--redo", help=REDO_HELP)] = False,
+    shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
+    retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
 ) -> None:
     """Tell what recordings are of.
 
@@ -58,14 +58,20 @@ def predict(
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
-        bulk = {"workers": workers, "shard": shard}
+        bulk = {"workers": workers, "shard": shard_size}
         with check_results_only():
             summary = predict_many(
-                model, require_single_source(paths), out, engine=engine.value, runtime=runtime.value, redo=redo, **bulk
+                model,
+                require_single_source(paths),
+                out,
+                engine=engine.value,
+                runtime=runtime.value,
+                retry_errors=retry_errors,
+                **bulk,
             )
         print_summary(summary, out, format)
         return
-    refuse_bulk_options(paths, engine=engine, workers=workers, shard=shard, redo=redo or None)
+    refuse_bulk_options(paths, engine=engine, workers=workers, shard_size=shard_size, retry_errors=retry_errors or None)
     from scenelet.errors import AudioError
     from scenelet.inference.classifier import load
 

@@ -13,12 +13,16 @@ from scenelet.utils.console import print_message, spinner
 def reproduce(
     table: Annotated[
         str,
-        typer.Argument(help="table2, table3, table4, ablation, imbalance, best, sizes, or a table of your own (TOML)."),
+        typer.Argument(
+            help="table2, table3, table4, ablation, imbalance, default, sizes, or a table of your own (TOML)."
+        ),
     ],
     data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
-    budget: Annotated[
+    recipe: Annotated[
         str | None,
-        typer.Option(help="How much training: small, paper, or a recipe of your own (TOML); the table's by default."),
+        typer.Option(
+            help="Recipe the rows build on: comparison, paper, or a recipe of your own (TOML); the table's by default."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system on each fold.")] = 1,
     fold: Annotated[
@@ -28,7 +32,7 @@ def reproduce(
     reference: Annotated[str | None, typer.Option(help="Row to test the others against.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    three_classes: Annotated[bool, typer.Option("--three-classes", help="Map the ten TAU scenes to three.")] = False,
+    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to three.")] = False,
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
 ) -> None:
     """Compute a table of systems, beside the paper's.
@@ -36,17 +40,17 @@ def reproduce(
     Stop it and run it again at will: it goes on where it was.
     """
     if table == "table2":
-        _print_counts(data, audio_dir, three_classes, format)
+        _print_counts(data, audio_dir, tau_3_class, format)
         return
     from scenelet.experiments.plan import plan
 
     asked: dict[str, Any] = {
-        "budget": budget,
+        "recipe": recipe,
         "folds": fold or (),
         "cities": cities,
         "reference": reference,
         "audio_dir": audio_dir,
-        "three_classes": three_classes,
+        "tau_3_class": tau_3_class,
     }
     plan(table, data, **asked)
     with spinner("Loading PyTorch"):
@@ -64,10 +68,10 @@ def reproduce(
     )
 
 
-def _print_counts(data: Path, audio_dir: Path | None, three_classes: bool, format: Format) -> None:
+def _print_counts(data: Path, audio_dir: Path | None, tau_3_class: bool, format: Format) -> None:
     """Table 2 needs no training and no recordings; it is printed and not written."""
     from scenelet.data.load import load_table
     from scenelet.experiments.class_counts import class_counts, counts_markdown
 
-    counts = class_counts(load_table(data, audio_dir, three_classes, require_audio=False))
+    counts = class_counts(load_table(data, audio_dir, tau_3_class, require_audio=False))
     print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))

@@ -16,11 +16,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     max_body: Annotated[str, typer.Option(help="Largest request, e.g. 50MB.")] = "50MB",
-    max_seconds: Annotated[
+    max_duration: Annotated[
         float, typer.Option(min=1, help="Longest recording, and longest sound of a request.")
     ] = 600.0,
-    clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
-    timeout_seconds: Annotated[
+    max_clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
+    client_timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that a client may keep the service waiting.")
     ] = 30.0,
     allow_host: Annotated[
@@ -45,7 +45,7 @@ def serve(
     largest = parse_bytes("--max-body", max_body)
     if largest < 1:
         raise UsageError(f"--max-body {max_body}: give at least one byte")
-    limits = ServerLimits(largest, max_seconds, clients, timeout_seconds=timeout_seconds)
+    limits = ServerLimits(largest, max_duration, max_clients, client_timeout=client_timeout)
     allowed = access_policy(host, allow_host or (), read_token(token))
     classifier = load(model, runtime=runtime.value)
     path = model_path(model)

@@ -3,6 +3,7 @@
 from scenelet.config.frontend import FeatureConfig as FeatureConfig
 from scenelet.config.frontend import Settings as Settings
 from scenelet.config.frontend import WindowConfig as WindowConfig
+from scenelet.config.settings import AugmentConfig as AugmentConfig
 from scenelet.config.settings import LossConfig as LossConfig
 from scenelet.config.settings import MixingConfig as MixingConfig
 from scenelet.config.settings import NetworkConfig as NetworkConfig

@@ -22,22 +22,22 @@ class FeatureConfig(Settings):
     win_length: int | None = Field(
         None, ge=16, le=65536, description="samples under the window, in the frame's middle; None: n_fft"
     )
-    taper: Literal["hann", "hamming"] = Field("hann", description="the window's shape, periodic")
-    spectrum: Literal["power", "magnitude"] = "power"
+    window_function: Literal["hann", "hamming"] = Field("hann", description="the window's shape, periodic")
+    power: Literal[1, 2] = Field(2, description="exponent of the magnitude spectrum, as in librosa; 2: power")
     hop_length: int = Field(512, ge=1, le=65536, description="samples between frames")
     n_mels: int = Field(256, ge=1, le=1024)
     fmin_hz: float = Field(0.0, ge=0)
     fmax_hz: float | None = Field(None, gt=0, description="None: half the sample rate")
-    order: Literal["db_then_mel", "mel_then_db"] = Field(
-        "mel_then_db", description="mel bands of decibels (the paper's recipe), or decibels of mel bands"
+    log_before_mel: bool = Field(
+        False, description="mel bands of decibels (as in the paper), not decibels of mel bands"
     )
-    a_weighting: bool = Field(False, description="add the A-weighting curve; db_then_mel only")
+    a_weighting: bool = Field(False, description="add the A-weighting curve; log_before_mel only")
     top_db: float = Field(80.0, gt=0, description="clip this far below the channel's maximum, dB")
 
     @model_validator(mode="after")
     def _consistent(self) -> "FeatureConfig":
-        if self.a_weighting and self.order != "db_then_mel":
-            raise ValueError("a_weighting needs order = 'db_then_mel'")
+        if self.a_weighting and not self.log_before_mel:
+            raise ValueError("a_weighting needs log_before_mel = true")
         if self.win_length is not None and self.win_length > self.n_fft:
             raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
         if self.top_hz > self.sample_rate / 2:
@@ -57,7 +57,7 @@ class FeatureConfig(Settings):
         return 1 if self.channels == "mono" else 2
 
     def n_frames(self, samples: int) -> int:
-        """Frames of a centred transform over this many samples."""
+        """Frames of a centered transform over this many samples."""
         return 1 + (samples - self.n_fft % 2) // self.hop_length
 
 
@@ -66,18 +66,20 @@ class WindowConfig(Settings):
 
     seconds: float = Field(10.0, gt=0, le=600)
     hop_seconds: float | None = Field(None, gt=0, description="None: the window's own length")
-    min_tail: float = Field(
+    min_last_fraction: float = Field(
         0.05,
         ge=0,
         le=1,
         description="a last piece shorter than this share of the window is left out: it is encoder padding",
     )
 
-    fill: Literal["silence", "repeat"] = Field(
-        "silence", description="what a window's silent ends hold: silence, or the sound between them, repeated"
+    pad_mode: Literal["zeros", "repeat"] = Field(
+        "zeros", description="what a window's silent ends hold: silence, or the sound between them, repeated"
     )
-    silence_db: float = Field(60.0, gt=0, le=120, description="repeat: silent is what lies this far below the peak")
-    least_sound_seconds: float = Field(
+    silence_threshold_db: float = Field(
+        60.0, gt=0, le=120, description="repeat: silent is what lies this far below the peak"
+    )
+    min_sound_seconds: float = Field(
         0.5,
         gt=0,
         le=600,
@@ -106,4 +108,4 @@ class WindowConfig(Settings):
             return 1
         full, tail = divmod(rest, hop)
         # `tail` samples lie after the last full window
-        return 1 + full + (1 if tail > self.min_tail * window else 0)
+        return 1 + full + (1 if tail > self.min_last_fraction * window else 0)

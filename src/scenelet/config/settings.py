@@ -34,32 +34,39 @@ class NetworkConfig(Settings):
 
 
 class MixingConfig(Settings):
-    """What is mixed and moved in a training batch."""
+    """Mixing of the clips of a training batch with each other."""
 
-    mode: Literal["none", "one_of", "all"] = Field(
-        "one_of", description="one_of: one mixer drawn per batch; all: one after the other"
+    combine: Literal["none", "one_of", "all"] = Field(
+        "one_of", description="one_of: draw one mixer per batch; all: apply one after the other"
     )
     freqmix: bool = True
     freqmix_alpha: float = Field(1.0, gt=0)
-    freqmix_position: Literal["centre", "start", "wrap"] = "centre"
+    freqmix_position: Literal["center", "start", "wrap"] = "center"
     freqmix_bands: int = Field(1, ge=1)
-    freqmix_per: Literal["batch", "sample"] = "batch"
+    freqmix_per_sample: bool = Field(False, description="draw the bands for each sample, not once per batch")
     mixup: bool = True
     mixup_alpha: float = Field(0.3, gt=0)
-    mixup_of: Literal["decibels", "powers"] = Field(
-        "decibels", description="powers: what is heard when both sounds are played, made equally loud first"
+    mixup_domain: Literal["decibels", "power"] = Field(
+        "decibels", description="power: add the powers of both sounds, as if both were played equally loud"
     )
     cutmix: bool = False
     cutmix_alpha: float = Field(1.0, gt=0)
-    until: float = Field(1.0, ge=0, le=1, description="share of the epochs that are mixed; the last ones are not")
-    time_roll: int = Field(50, ge=0, description="circular shift of up to this many frames either way")
-    time_stretch: float = Field(0.0, ge=0, lt=1, description="speed of up to this share slower or faster")
-    crop: int = Field(0, ge=0, description="train on so many neighbouring frames of each window; 0: on all")
-    frequency_shift: int = Field(0, ge=0, description="shift of up to this many mel bands up or down")
-    gain_db: float = Field(0.0, ge=0, le=60, description="gain of up to this much either way")
-    filter_db: float = Field(0.0, ge=0, le=60, description="gain that varies over frequency, up to this either way")
-    frequency_mask: int = Field(0, ge=0, description="mel bands hidden together, at most")
-    time_mask: int = Field(0, ge=0, description="frames hidden together, at most")
+    epoch_fraction: float = Field(1.0, ge=0, le=1, description="fraction of the epochs that mix; the last ones do not")
+
+
+class AugmentConfig(Settings):
+    """Random changes of each clip of a training batch."""
+
+    time_roll: int = Field(50, ge=0, description="maximum circular shift in frames, either way")
+    time_stretch: float = Field(0.0, ge=0, lt=1, description="maximum change of speed, as a fraction")
+    crop_frames: int = Field(0, ge=0, description="train on this many neighboring frames of a window; 0: on all")
+    frequency_shift: int = Field(0, ge=0, description="maximum shift in mel bands, up or down")
+    gain_db: float = Field(0.0, ge=0, le=60, description="maximum gain in dB, either way")
+    filter_augment_db: float = Field(
+        0.0, ge=0, le=60, description="maximum of a gain in dB that varies over frequency, either way"
+    )
+    frequency_mask: int = Field(0, ge=0, description="maximum number of neighboring mel bands that are masked")
+    time_mask: int = Field(0, ge=0, description="maximum number of neighboring frames that are masked")
 
 
 class LossConfig(Settings):
@@ -68,14 +75,16 @@ class LossConfig(Settings):
     name: Literal["cross_entropy", "class_balanced_focal"] = "cross_entropy"
     beta: float = Field(0.999, ge=0, lt=1)
     gamma: float = Field(1.0, ge=0)
-    form: Literal["sigmoid", "softmax"] = "sigmoid"
-    normalise: bool = Field(False, description="weights sum to the number of classes")
-    smoothing: float = Field(0.0, ge=0, lt=1, description="cross_entropy: share of a label spread over all classes")
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    normalize_weights: bool = Field(False, description="weights sum to the number of classes")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="cross_entropy: share of a label spread over all classes"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "LossConfig":
-        if self.smoothing and self.name != "cross_entropy":
-            raise ValueError("smoothing needs name = 'cross_entropy'")
+        if self.label_smoothing and self.name != "cross_entropy":
+            raise ValueError("label_smoothing needs name = 'cross_entropy'")
         return self
 
 
@@ -86,13 +95,13 @@ class ScheduleConfig(Settings):
     batch_size: int = Field(16, ge=2)
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = Field(0.0, ge=0)
-    shape: Literal["hold_decay_hold", "one_cycle", "linear"] = "one_cycle"
-    rate: float = Field(1e-3, gt=0, description="the highest learning rate")
-    final_rate: float = Field(1e-6, gt=0)
-    hold_epochs: int = Field(50, ge=0, description="hold_decay_hold: epochs at `rate` first")
+    name: Literal["hold_decay_hold", "one_cycle", "linear"] = "one_cycle"
+    learning_rate: float = Field(1e-3, gt=0, description="maximum learning rate")
+    min_learning_rate: float = Field(1e-6, gt=0)
+    hold_epochs: int = Field(50, ge=0, description="hold_decay_hold: epochs at `learning_rate` first")
     decay_epochs: int = Field(200, ge=1, description="hold_decay_hold: epochs of exponential decay")
-    warmup: float = Field(0.3, gt=0, lt=1, description="one_cycle: share of the steps that rise")
-    average_epochs: float = Field(
+    warmup_fraction: float = Field(0.3, gt=0, lt=1, description="one_cycle: share of the steps that rise")
+    ema_epochs: float = Field(
         0.0, ge=0, description="average the weights over about so many epochs, at most a quarter; 0: the last ones"
     )
 
@@ -126,35 +135,35 @@ class PruneConfig(Settings):
     """Global L1 pruning, the format of the weights, and the fine-tuning under both."""
 
     sparsity: float = Field(0.6, ge=0, lt=1)
-    budget: int | None = Field(
+    max_bytes: int | None = Field(
         None, ge=1, description="bytes on disk, instead of a sparsity: the smallest sparsity whose file fits is found"
     )
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] = Field(
         "fp16", description="of weights; auto: with a budget, the one that loses least on validation"
     )
-    gradual: float = Field(
+    ramp_fraction: float = Field(
         0.0, ge=0, le=1, description="share of the epochs over which the sparsity grows; 0: all at once, before them"
     )
     epochs: int = Field(200, ge=0)
-    rate: float = Field(1e-4, gt=0)
-    final_rate: float = Field(1e-6, gt=0)
-    average_epochs: float = Field(0.0, ge=0, description="as `schedule.average_epochs`, of the fine-tuning")
+    learning_rate: float = Field(1e-4, gt=0)
+    min_learning_rate: float = Field(1e-6, gt=0)
+    ema_epochs: float = Field(0.0, ge=0, description="as `schedule.ema_epochs`, of the fine-tuning")
     seed: int = Field(0, ge=0, description="of the fine-tuning's order, rolls and mixing, beside the run's seed")
     mixing: Literal["as_trained", "none"] = "as_trained"
     loss: Literal["as_trained", "cross_entropy"] = "as_trained"
-    distil: float = Field(
+    self_distillation: float = Field(
         0.0, ge=0, le=1, description="share of each label that is what the network said before it was pruned"
     )
 
     @property
     def changes_nothing(self) -> bool:
         """The network is stored as it is: no weight is set to zero or becomes a whole number."""
-        return self.budget is None and self.sparsity == 0 and self.dtype in ("fp16", "fp32")
+        return self.max_bytes is None and self.sparsity == 0 and self.dtype in ("fp16", "fp32")
 
     @model_validator(mode="after")
     def _consistent(self) -> "PruneConfig":
-        if self.dtype == "auto" and self.budget is None:
-            raise ValueError("dtype 'auto' needs a budget: without one there is nothing to choose by")
+        if self.dtype == "auto" and self.max_bytes is None:
+            raise ValueError("dtype 'auto' needs max_bytes: without a limit there is nothing to choose by")
         return self
 
 
@@ -163,9 +172,8 @@ class TrainerConfig(Settings):
 
     devices: int = Field(1, ge=1, description="GPUs, or processes where there is none, of each machine")
     num_nodes: int = Field(1, ge=1, description="machines; every one of them has as many devices")
-    norms: Literal["synchronised", "per_device"] = Field(
-        "synchronised",
-        description="statistics of a batch norm in training: of the whole batch, as on one device, or of each share",
+    sync_batchnorm: bool = Field(
+        True, description="batch norms take their statistics in training from the whole batch, not from each device"
     )
 
     @property
@@ -181,15 +189,16 @@ class RunConfig(Settings):
     window: WindowConfig = WindowConfig()
     network: NetworkConfig = NetworkConfig()
     mixing: MixingConfig = MixingConfig()
+    augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
     trainer: TrainerConfig = TrainerConfig()
-    select: Literal["last", "validation"] = Field(
+    checkpoint: Literal["last", "validation"] = Field(
         "last", description="which epoch's weights are kept; validation needs split.validation_fraction"
     )
-    distil: float = Field(
+    distillation: float = Field(
         0.5, ge=0, le=1, description="share of each label that is what the teacher says, where there is one (--teacher)"
     )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -197,14 +206,18 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        if self.select == "validation" and self.split.validation_fraction == 0:
-            raise ValueError("select = 'validation' needs split.validation_fraction above 0")
-        decibels = self.features.order == "mel_then_db" and self.features.spectrum == "power"
-        loud = self.mixing.gain_db or self.mixing.filter_db or (self.mixing.mixup and self.mixing.mixup_of == "powers")
+        if self.checkpoint == "validation" and self.split.validation_fraction == 0:
+            raise ValueError("checkpoint = 'validation' needs split.validation_fraction above 0")
+        decibels = not self.features.log_before_mel and self.features.power == 2
+        loud = (
+            self.augment.gain_db
+            or self.augment.filter_augment_db
+            or (self.mixing.mixup and self.mixing.mixup_domain == "power")
+        )
         if loud and not decibels:
             raise ValueError(
-                "mixing.gain_db, filter_db and mixup_of = 'powers' need features in decibels of power:"
-                " features.order = 'mel_then_db' and features.spectrum = 'power'"
+                "augment.gain_db, augment.filter_augment_db and mixing.mixup_domain = 'power' need features in decibels"
+                " of power: set features.log_before_mel = false and features.power = 2"
             )
         if self.window.samples(self.features.sample_rate) <= self.features.n_fft // 2:
             raise ValueError("window.seconds is shorter than half of features.n_fft")

@@ -36,17 +36,17 @@ class ClipTable:
 
     Attributes:
         root: the folder that clip names are relative to.
-        source: what was recognised, e.g. "CSV meta.csv".
+        source: what was recognized, e.g. "CSV meta.csv".
         clips: every clip, also those in no split.
         made: the recordings are synthetic.
-        licence: what the data's licence asks for, where it is known.
+        license: what the data's license asks for, where it is known.
     """
 
     root: Path
     source: str
     clips: tuple[Clip, ...]
-    made: bool = False
-    licence: str = ""
+    synthetic: bool = False
+    license: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class ClipTable:
         return dict(sorted(Counter(clip.label for clip in self.clips).items()))
 
     def describe(self) -> str:
-        """What was recognised, in one line."""
+        """What was recognized, in one line."""
         parts = [
             f"{len(self.clips):,} clips",
             f"{len(self.labels)} classes",
@@ -91,7 +91,7 @@ class ClipTable:
         if self.has_split:
             sides = Counter(clip.split or "none" for clip in self.clips)
             parts.append("split " + " ".join(f"{side} {sides[side]:,}" for side in (*SPLITS, "none") if sides[side]))
-        made = " (made, not recorded)" if self.made else ""
+        made = " (made, not recorded)" if self.synthetic else ""
         return f"{self.source}: {', '.join(parts)}{made}"
 
 

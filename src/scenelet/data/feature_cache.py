@@ -90,7 +90,7 @@ def load_features(
 
 
 def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and deviation (n_mels,) over clips, channels and time, for standardisation.
+    """Mean and deviation (n_mels,) over clips, channels and time, for standardization.
 
     A band that hardly moves gets a hundredth of the median deviation as its floor, so that a constant
     band is not blown up.

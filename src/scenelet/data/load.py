@@ -1,4 +1,4 @@
-"""Recognise labelled recordings: a TAU root, a CSV/TSV, or a folder per class."""
+"""Recognize labelled recordings: a TAU root, a CSV/TSV, or a folder per class."""
 
 import os
 from collections import Counter
@@ -21,9 +21,9 @@ HELP = "give a TAU root, a folder with one subfolder a class, or a CSV/TSV with 
 
 
 def load_table(
-    data: Path, audio_dir: Path | None = None, three_classes: bool = False, require_audio: bool = True
+    data: Path, audio_dir: Path | None = None, tau_3_class: bool = False, require_audio: bool = True
 ) -> ClipTable:
-    """Recognise `data` and list its clips, ordered by name.
+    """Recognize `data` and list its clips, ordered by name.
 
     - A TAU root: `meta.csv` and `evaluation_setup/`; see `scenelet.data.tau`.
     - A CSV/TSV with `filename,label` and optionally `fold`, `group`, `split`, `city`, or a folder
@@ -31,16 +31,16 @@ def load_table(
     - A folder per class: `class/clip.wav`, or `class/group/clip.wav`.
 
     A clip without a group is its own group. `made` is True when the table has a column `source`
-    whose every value begins with "made".
+    whose every value begins with "synthetic".
 
     Args:
         data: a folder or a table.
         audio_dir: where the files of a table or TAU root lie.
-        three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
+        tau_3_class: map the ten TAU scenes to indoor, outdoor, transportation.
         require_audio: refuse tables whose files do not exist.
 
     Raises:
-        DataError: not recognised, files that do not exist, or a table with a flaw.
+        DataError: not recognized, files that do not exist, or a table with a flaw.
         UsageError: an option that does not go with this data.
     """
     if not os.path.exists(data):
@@ -48,15 +48,15 @@ def load_table(
     if audio_dir is not None and not audio_dir.is_dir():
         raise UsageError(f"--audio-dir {audio_dir}: no such folder")
     if data.is_dir() and is_tau_root(data):
-        table = load_tau(data, audio_dir, three_classes, require_audio)
-    elif three_classes:
-        raise UsageError(f"--three-classes maps the scenes of a TAU root, and {data} is not one")
+        table = load_tau(data, audio_dir, tau_3_class, require_audio)
+    elif tau_3_class:
+        raise UsageError(f"--tau-3-class maps the scenes of a TAU root, and {data} is not one")
     elif data.is_file():
         table = _load_csv(data, audio_dir, require_audio)
     elif (csv_path := _only_csv(data)) is not None:
         table = _load_csv(csv_path, audio_dir, require_audio)
     elif audio_dir is not None:
-        raise UsageError(f"--audio-dir goes with a CSV, and {data} was recognised as a folder per class")
+        raise UsageError(f"--audio-dir goes with a CSV, and {data} was recognized as a folder per class")
     else:
         table = _load_tree(data)
     if len(table.labels) < 2:
@@ -95,14 +95,14 @@ def _load_csv(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTa
         )
     clips = {name: _clip(path, row, root, name) for row, name in zip(rows, names, strict=True)}
     sources = [row.values.get("source", "") for row in rows]
-    licences = sorted({row.values.get("license", "") for row in rows} - {""})
+    licenses = sorted({row.values.get("license", "") for row in rows} - {""})
     kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
     return ClipTable(
         root=root,
         source=f"{kind} {path.name}",
         clips=tuple(clips[name] for name in sorted(clips)),
-        made=all(source.startswith("made") for source in sources),
-        licence=f"Recordings under {', '.join(licences)}" if licences else "",
+        synthetic=all(source.startswith("synthetic") for source in sources),
+        license=f"Recordings under {', '.join(licenses)}" if licenses else "",
     )
 
 

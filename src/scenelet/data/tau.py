@@ -101,7 +101,7 @@ def is_tau_root(folder: Path) -> bool:
 
 
 def load_tau(
-    root: Path, audio_dir: Path | None = None, three_classes: bool = False, require_audio: bool = True
+    root: Path, audio_dir: Path | None = None, tau_3_class: bool = False, require_audio: bool = True
 ) -> ClipTable:
     """Read a root in the official layout; fold "1" is the official split.
 
@@ -111,7 +111,7 @@ def load_tau(
     Args:
         root: the folder with `meta.csv`.
         audio_dir: the `audio` folder, or the one that holds it; None: `root`.
-        three_classes: map the ten scenes to indoor, outdoor, transportation.
+        tau_3_class: map the ten scenes to indoor, outdoor, transportation.
         require_audio: refuse a set whose recordings are missing.
 
     Raises:
@@ -120,7 +120,7 @@ def load_tau(
     meta = root / "meta.csv"
     rows = read_rows(meta, ("filename", "scene_label", "identifier"))
     labels = {row.values["scene_label"] for row in rows}
-    facts = _recognise(meta, labels)
+    facts = _recognize(meta, labels)
     sides = _official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
     clips: dict[str, Clip] = {}
@@ -137,16 +137,16 @@ def load_tau(
         if name in clips:
             raise DataError(f"{meta}, line {line}: {name} is listed twice; delete one row")
         path = folder / (name if audio_dir is None else Path(name).name)
-        label = THREE_CLASSES.get(scene, scene) if three_classes else scene
+        label = THREE_CLASSES.get(scene, scene) if tau_3_class else scene
         clips[name] = Clip(path, name, label, values["identifier"], "1", sides.get(name), parts[1])
     if require_audio:
         _require_audio(clips, facts, folder)
-    mapped = " mapped to 3 classes" if three_classes and facts is TAU_2019 else ""
+    mapped = " mapped to 3 classes" if tau_3_class and facts is TAU_2019 else ""
     ordered = tuple(clips[name] for name in sorted(clips))
-    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, licence=LICENSE)
+    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, license=LICENSE)
 
 
-def _recognise(meta: Path, labels: set[str]) -> TauSet:
+def _recognize(meta: Path, labels: set[str]) -> TauSet:
     for facts in (TAU_2020_3CLASS, TAU_2019):
         if labels <= set(facts.train):
             return facts

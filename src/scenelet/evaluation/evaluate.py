@@ -34,10 +34,10 @@ def evaluate(
     *,
     fold: str | None = None,
     split: str | None = None,
-    unused: bool = False,
+    include_unused: bool = False,
     audio_dir: Path | None = None,
     run: Path | None = None,
-    listen: int = EXAMPLES,
+    examples: int = EXAMPLES,
     audio: AudioChoice = "link",
 ) -> dict[str, Any]:
     """Predict every clip of a split and compare with its label; returns what `report.json` holds.
@@ -60,8 +60,8 @@ def evaluate(
     Raises:
         SceneletError: model, data or run cannot be used, or a clip has a label the model does not know.
     """
-    if listen < 0:
-        raise UsageError(f"--listen {listen}: it is 0 or more")
+    if examples < 0:
+        raise UsageError(f"--examples {examples}: it is 0 or more")
     if run is not None and out is None:
         raise UsageError("--run shows a training's curves in the report; give --out too")
     if audio not in get_args(AudioChoice):
@@ -71,11 +71,11 @@ def evaluate(
         make_folder(out)
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
-    table = load_table(data, audio_dir, bool(provenance.get("three_classes", False)) and is_tau_root(data))
+    table = load_table(data, audio_dir, bool(provenance.get("tau_3_class", False)) and is_tau_root(data))
     print_message(table.describe())
     measured, chosen, about, warning = _choose(table, split, fold, provenance)
     heard = provenance.get("train_cities", [])
-    clips = (*chosen, *(_left_out(table, measured, heard) if unused else ()))
+    clips = (*chosen, *(_left_out(table, measured, heard) if include_unused else ()))
     unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
     if unknown:
         raise DataError(
@@ -102,7 +102,7 @@ def evaluate(
         "model": str(model),
         "labels": list(classifier.labels),
         "data": table.describe(),
-        "made": table.made,
+        "synthetic": table.synthetic,
         "split": measured,
         "split_description": about,
         "warning": warning,
@@ -110,7 +110,7 @@ def evaluate(
         "city": None if measured == "all" or fold else provenance.get("split", {}).get("city"),
     }
     if out is not None:
-        pages = _pages(classifier, report, results[: len(chosen)], out, history, listen, audio)
+        pages = _pages(classifier, report, results[: len(chosen)], out, history, examples, audio)
         write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
     return report
 
@@ -130,15 +130,15 @@ def _pages(
     results: list[ClipResult],
     out: Path,
     history: list[Epoch],
-    listen: int,
+    examples: int,
     audio: AudioChoice,
 ) -> dict[str, str]:
     """The report's pages and figures, by file name."""
     pages = figure_files(report, history)
     anchors = None
-    if listen:
+    if examples:
         name = Path(report["model"]).name
-        listening, anchors = listening_page(classifier, results, out / LISTENING, name, listen, audio)
+        listening, anchors = listening_page(classifier, results, out / LISTENING, name, examples, audio)
         pages[LISTENING] = listening
     shown = Shown(describe(model_path(report["model"])), results, history, anchors)
     return {REPORT: report_page(report, pages, shown)} | pages
@@ -161,7 +161,7 @@ def _choose(
         if asked:
             raise
         return _everything(table)
-    same = split_hash(chosen) == provenance.get("split_fingerprint")
+    same = split_hash(chosen) == provenance.get("split_hash")
     if not same and not asked:
         return _everything(table)
     warning = None if same else "this is not the split that the model was trained with; it may have heard some clips"
@@ -178,12 +178,14 @@ def _choose(
 def _left_out(table: ClipTable, measured: str, heard: list[str]) -> list[Clip]:
     """The clips in no split whose city training did not hear."""
     if not heard:
-        raise UsageError("--unused: the model file does not say in which cities its training clips were recorded")
+        raise UsageError(
+            "--include-unused: the model file does not say in which cities its training clips were recorded"
+        )
     if measured == "all":
-        raise UsageError("--unused: every clip is measured already")
+        raise UsageError("--include-unused: every clip is measured already")
     found = [clip for clip in table.clips if clip.split is None and clip.city not in (None, *heard)]
     if not (table.has_split and found):
-        raise UsageError(f"--unused: {table.source} leaves out no clip of a city that training did not hear")
+        raise UsageError(f"--include-unused: {table.source} leaves out no clip of a city that training did not hear")
     return found
 
 

@@ -52,7 +52,7 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValidationError and JSON's own are ValueErrors
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         raise RunError(f"{run}: its {RECORD} or {METRICS} is damaged ({reason}); leave --run out") from None
-    known = model.provenance | {"labels": list(model.labels), "split": model.provenance.get("split_fingerprint")}
+    known = model.provenance | {"labels": list(model.labels), "split": model.provenance.get("split_hash")}
     for name, its in own.items():
         if known.get(name, its if name in ALSO else None) != its:
             raise RunError(f"{run}: its {name} is not the model's; give the run that the model comes from")

@@ -101,7 +101,7 @@ def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> l
 
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
     """Headline, figures per class with what each was mistaken for, and per city; 95 % intervals in brackets."""
-    made = " (made scenes)" if report.get("made") else ""
+    made = " (made scenes)" if report.get("synthetic") else ""
     intervals = report["intervals"]
     headline = (
         f"macro accuracy {_percent(intervals['macro_accuracy'])}, accuracy {_percent(intervals['accuracy'])},"

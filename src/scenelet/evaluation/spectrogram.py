@@ -71,12 +71,12 @@ def shown_windows(
 def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
     """Of each window, where the sound in it begins and how long it is, s: what its silent ends are filled with."""
     features, window = classifier.model.features, classifier.model.window
-    if window.fill == "silence":
+    if window.pad_mode == "zeros":
         yield from itertools.repeat((0.0, window.seconds))  # without end
-    least = max(1, round(window.least_sound_seconds * features.sample_rate))
-    unfilled = window.model_copy(update={"fill": "silence"})
+    least = max(1, round(window.min_sound_seconds * features.sample_rate))
+    unfilled = window.model_copy(update={"pad_mode": "zeros"})
     for cut in windows_of_file(path, features.sample_rate, features.channels, unfilled):
-        first, last = sound_span(cut, window.silence_db, least)
+        first, last = sound_span(cut, window.silence_threshold_db, least)
         yield first / features.sample_rate, (last - first) / features.sample_rate
 
 

@@ -56,7 +56,7 @@ def macro_accuracy(result: TrialResult) -> float:
 
 
 def compare(
-    systems: SystemTable, rows: Sequence[RowResult], data: str, name: str, budget: str, made: bool
+    systems: SystemTable, rows: Sequence[RowResult], data: str, name: str, recipe: str, made: bool
 ) -> dict[str, Any]:
     """Every row measured and tested against the table's reference row, as JSON values.
 
@@ -64,7 +64,7 @@ def compare(
     the clips that both have, so a table that is half done can be read.
 
     Returns:
-        "title", "name", "data", "budget", "made", "reference", "paper_data", "paper_clips", "select", "versions" (of
+        "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips", "select", "versions" (of
         the software, each set that a cell was made with), and "rows": each with "name", "cells", "cells_expected",
         "paper", "settings" (those not at their defaults), and where a cell is finished "clips" (one that
         several cells held out is as many), "distinct_clips", "groups",
@@ -96,12 +96,12 @@ def compare(
         "title": systems.title,
         "name": name,
         "data": data,
-        "budget": budget,
-        "made": made,
+        "recipe": recipe,
+        "synthetic": made,
         "reference": systems.reference,
         "paper_data": systems.paper_data,
         "paper_clips": systems.paper_clips,
-        "select": sorted({result.config.select for result in rows}),
+        "select": sorted({result.config.checkpoint for result in rows}),
         "versions": [json.loads(each) for each in sorted(versions)],
         "rows": measured,
         "choices": select_system({result.row.name: result.cells for result in rows}),

@@ -32,14 +32,14 @@ class Plan:
 
     Attributes:
         systems: the table of systems.
-        budget: a recipe's name or a TOML file.
+        recipe: a recipe's name or a TOML file.
         configs: row -> its settings.
         table: the recordings.
         held_out: folds (or cities) to hold out; ("",) is the data's own split.
     """
 
     systems: SystemTable
-    budget: str
+    recipe: str
     configs: dict[str, RunConfig]
     table: ClipTable
     held_out: tuple[str, ...]
@@ -49,23 +49,23 @@ def plan(
     name: str,
     data: Path,
     *,
-    budget: str | None,
+    recipe: str | None,
     folds: Sequence[str],
     cities: bool,
     reference: str | None,
     audio_dir: Path | None,
-    three_classes: bool,
+    tau_3_class: bool,
 ) -> Plan:
     """What `scenelet.experiments.reproduce.reproduce` is to compute; arguments and errors as there."""
     systems = load_systems(name)
     if reference is not None:
         systems = systems.against(reference)
-    budget = budget or systems.budget
-    configs = {row.name: systems.config(row, budget) for row in systems.rows}
+    recipe = recipe or systems.recipe
+    configs = {row.name: systems.config(row, recipe) for row in systems.rows}
     for config in configs.values():
         check_one_device(config, "reproduce")
-    table = load_table(data, audio_dir, three_classes)
-    return Plan(systems, budget, configs, table, _held_out(table, folds, cities))
+    table = load_table(data, audio_dir, tau_3_class)
+    return Plan(systems, recipe, configs, table, _held_out(table, folds, cities))
 
 
 def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:

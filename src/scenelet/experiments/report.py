@@ -37,7 +37,7 @@ def check_same_results(folder: Path, name: str, title: str, data: str, settings:
         raise UsageError(f"{path}: is of other data ({data_before}); choose another --out")
     if any(before[row] != settings[row] for row in before.keys() & settings.keys()):
         raise UsageError(
-            f"{path}: is of another table or budget of this name; choose another --out, or rename what you changed"
+            f"{path}: is of another table or recipe of this name; choose another --out, or rename what you changed"
         )
 
 
@@ -129,8 +129,8 @@ def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[s
 
 def _notes(compared: Mapping[str, Any]) -> list[str]:
     measured = [row for row in compared["rows"] if "macro_accuracy" in row]
-    notes = [f"Measured on {compared['data']}, with the budget '{compared['budget']}'."]
-    if compared["made"]:
+    notes = [f"Measured on {compared['data']}, with the recipe '{compared['recipe']}'."]
+    if compared["synthetic"]:
         notes.append("The recordings are made, so these figures say nothing about real places.")
     if measured:
         steps = sorted({count for row in measured for count in row["steps"]})
@@ -139,7 +139,7 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
         tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's test side"
         epochs = {"last": "the last epoch", "validation": "the best epoch on validation"}
         epoch = " or ".join(epochs[how] for how in compared["select"])
-        notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimiser steps, {epoch}; {tested};")
+        notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimizer steps, {epoch}; {tested};")
         notes[-1] += f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}."
         smallest = min(row["groups_of_smallest_class"] for row in measured)
         notes.append(
@@ -192,7 +192,7 @@ def _plot(compared: Mapping[str, Any]) -> bytes:
             half = binomial_half_width(share, compared["paper_clips"]) if compared["paper_clips"] else 0.0
             interval = {"value": share, "low": share - half, "high": share + half}
             axes[1].errorbar(*_bar(interval, place), fmt="s", color=PAPER, capsize=3)
-    figure.suptitle(f"{compared['title']}; budget {compared['budget']}", fontsize=10, wrap=True)
+    figure.suptitle(f"{compared['title']}; recipe {compared['recipe']}", fontsize=10, wrap=True)
     axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes[0].set(xlabel="macro accuracy, %", title="measured here (small dots: single cells)")
     if with_paper:

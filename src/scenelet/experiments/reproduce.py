@@ -27,13 +27,13 @@ def reproduce(
     data: Path,
     out: Path,
     *,
-    budget: str | None = None,
+    recipe: str | None = None,
     seeds: int = 1,
     folds: Sequence[str] = (),
     cities: bool = False,
     reference: str | None = None,
     audio_dir: Path | None = None,
-    three_classes: bool = False,
+    tau_3_class: bool = False,
     cache_dir: Path | None = None,
 ) -> dict[str, Any]:
     """Compute what is missing of a table; it is written as Markdown, JSON and CSV after every cell, plotted at the end.
@@ -46,53 +46,53 @@ def reproduce(
         name: of the table, see `scenelet.experiments.systems.list_tables`, or a TOML file that is one.
         data: labelled recordings.
         out: folder for the results and the store of cells.
-        budget: how much training: a recipe's name or a TOML file; None: what the table is meant for.
+        recipe: how much training: a recipe's name or a TOML file; None: what the table is meant for.
         seeds: trainings a row and fold, with the seeds 0, 1, ...
         folds: the folds to hold out, one after the other; none: each fold of the data, or its own split.
         cities: hold out one city after the other instead.
         reference: the row that the others are tested against; None: the table's own.
-        audio_dir, three_classes: as `scenelet.data.load.load_table`.
+        audio_dir, tau_3_class: as `scenelet.data.load.load_table`.
         cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
 
     Returns:
         What the JSON file holds; see `scenelet.experiments.comparison.compare`.
 
     Raises:
-        SceneletError: data, table or budget cannot be used, or a training diverged; finished cells are kept.
+        SceneletError: data, table or recipe cannot be used, or a training diverged; finished cells are kept.
     """
     asked = plan(
         name,
         data,
-        budget=budget,
+        recipe=recipe,
         folds=folds,
         cities=cities,
         reference=reference,
         audio_dir=audio_dir,
-        three_classes=three_classes,
+        tau_3_class=tau_3_class,
     )
-    systems, budget, configs, table = asked.systems, asked.budget, asked.configs, asked.table
+    systems, recipe, configs, table = asked.systems, asked.recipe, asked.configs, asked.table
     described = f"{data.name}: {table.describe()}"
     print_message(described)
     source = DataRecord(
         path=str(data.resolve()),
         audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-        three_classes=three_classes,
+        tau_3_class=tau_3_class,
     )
     store = Store(out, source, table, cache_dir)
-    cells = _cells(systems, budget, seeds, asked.held_out, cities)
+    cells = _cells(systems, recipe, seeds, asked.held_out, cities)
     for row, config in configs.items():
-        _check_network(config, table.labels, f"{row} under {budget}")
+        _check_network(config, table.labels, f"{row} under {recipe}")
     for taught in (row for row in systems.rows if row.teacher is not None):
         _check_teacher(taught.name, str(taught.teacher), configs)
     parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
-    stem = "-".join([Path(name).stem, Path(budget).stem, *parts])
+    stem = "-".join([Path(name).stem, Path(recipe).stem, *parts])
     settings = {row.name: summarize_settings(configs[row.name], row.teacher) for row in systems.rows}
     check_same_results(out, stem, systems.title, described, settings)
     make_folder(out)
 
     def report() -> dict[str, Any]:
         rows = [_row_result(row, configs[row.name], cells, store) for row in systems.rows]
-        compared = compare(systems, rows, described, stem, Path(budget).stem, table.made)
+        compared = compare(systems, rows, described, stem, Path(recipe).stem, table.synthetic)
         write_comparison(out, compared, rows)
         return compared
 
@@ -141,12 +141,12 @@ def _compute_missing(cells: Sequence[Trial], store: Store, report: Callable[[], 
         raise RunError(f"{len(failed)} of {len(cells)} cells failed, the others are finished: {failed[0]}")
 
 
-def _cells(systems: SystemTable, budget: str, seeds: int, places: Sequence[str], cities: bool) -> list[Trial]:
+def _cells(systems: SystemTable, recipe: str, seeds: int, places: Sequence[str], cities: bool) -> list[Trial]:
     """Every cell of the table; all rows of one fold and seed, then the next."""
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: give 1 or more")
     return [
-        make_trial(systems, row.name, budget, held_out, seed, cities)
+        make_trial(systems, row.name, recipe, held_out, seed, cities)
         for seed in range(seeds)
         for held_out in places
         for row in systems.rows
@@ -159,10 +159,10 @@ def _check_network(config: RunConfig, labels: tuple[str, ...], where: str) -> No
     try:
         network = build_network(config, len(labels), bands, bands)
         to_scene_model(network, labels, config.features, config.window).shapes()
-        if config.prune.budget is not None:
+        if config.prune.max_bytes is not None:
             check_budget(network, labels, config)
     except SceneletError as error:
-        raise UsageError(f"{where}: {error}; change the row, or choose another budget") from None
+        raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
 
 
 def _check_teacher(row: str, teacher: str, configs: Mapping[str, RunConfig]) -> None:

@@ -29,7 +29,7 @@ class TrialResult(Settings):
         train_counts: (classes,) training clips of each.
         parameters, parameters_kept: as `scenelet.model.scene_model.TrainingCounts`.
         bytes: of the model file by each rule of `scenelet.model.sizes.sizes`.
-        steps: optimiser steps, fine-tuning included.
+        steps: optimizer steps, fine-tuning included.
         minutes: that these took; rows that share a training count it each.
         dtype, sparsity: of the weights in the model file, where the network was fine-tuned.
         file_parts: where that file's bytes are, see `scenelet.model.sizes.FileParts`.

@@ -73,7 +73,7 @@ class Trial:
 
 
 def make_trial(
-    systems: SystemTable, row: str, budget: str, held_out: str = "", seed: int = 0, cities: bool = False
+    systems: SystemTable, row: str, recipe: str, held_out: str = "", seed: int = 0, cities: bool = False
 ) -> Trial:
     """The cell of a table's row; `held_out` is a fold, several (1+2), or a city with `cities`.
 
@@ -81,13 +81,13 @@ def make_trial(
         UsageError: as `SystemTable.config`.
     """
     chosen = next(one for one in systems.rows if one.name == row)
-    config = systems.config(chosen, budget)
+    config = systems.config(chosen, recipe)
     place = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
     split = config.split.model_copy(update=place)
     config = config.model_copy(update={"split": split, "seed": seed})
     teacher = None
     if chosen.teacher is not None:
-        teacher = make_trial(systems, chosen.teacher, budget, held_out, seed, cities)
+        teacher = make_trial(systems, chosen.teacher, recipe, held_out, seed, cities)
     return Trial(row, held_out, seed, config, systems.fine_tuned(chosen), teacher)
 
 
@@ -209,7 +209,7 @@ class Store:
                 config.model_copy(update={"prune": PruneConfig()}),
                 recipe="reproduce",
                 audio_dir=None if self.source.audio_dir is None else Path(self.source.audio_dir),
-                three_classes=self.source.three_classes,
+                tau_3_class=self.source.tau_3_class,
                 resume=True,
                 teacher=teacher,
                 cache_dir=self.cache_dir,
@@ -242,7 +242,7 @@ class Store:
 
 def _stored(settings: PruneConfig) -> PruneConfig:
     """A network that is fine-tuned and neither pruned nor rounded is stored whole, to be compared with others."""
-    if settings.budget is None and settings.sparsity == 0 and settings.dtype == "fp16":
+    if settings.max_bytes is None and settings.sparsity == 0 and settings.dtype == "fp16":
         return settings.model_copy(update={"dtype": WHOLE})
     return settings
 

@@ -1,6 +1,6 @@
 """The paper's tables and our own, as rows of settings: `tables/*.toml`, or a file of the user's.
 
-A row is a whole set of settings, made in this order: the budget (a recipe: how much training there is), what
+A row is a whole set of settings, made in this order: the recipe (a recipe: how much training there is), what
 the table sets for all its rows, a recipe's own part, what the row sets.
 """
 
@@ -45,7 +45,7 @@ class SystemTable(Settings):
         reference: the row that every other is tested against.
         rows: the systems.
         common: settings of all rows.
-        budget: what it is meant to be run with.
+        recipe: what it is meant to be run with.
         fine_tune: every row is fine-tuned after training, pruned by its own `prune.sparsity`.
         paper_data: what the paper's figures were measured on.
         paper_clips: the test clips behind them.
@@ -55,7 +55,7 @@ class SystemTable(Settings):
     reference: str
     rows: Annotated[tuple[System, ...], Field(min_length=1)]
     common: Mapping[str, dict[str, Any]] = Field({}, description="as `System.settings`")
-    budget: str = "small"
+    recipe: str = "comparison"
     fine_tune: bool = False
     paper_data: str = ""
     paper_clips: int | None = None
@@ -90,24 +90,24 @@ class SystemTable(Settings):
             name = teachers.get(name)
         return name is not None
 
-    def config(self, row: System, budget: str) -> RunConfig:
-        """The row's settings under a budget: the name of a recipe, or a TOML file.
+    def config(self, row: System, recipe: str) -> RunConfig:
+        """The row's settings under a recipe: the name of a recipe, or a TOML file.
 
         Raises:
-            UsageError: no such budget, one that changes the networks, or a setting that is out of range.
+            UsageError: no such recipe, one that changes the networks, or a setting that is out of range.
         """
-        values = read_values(budget)
-        network = build_config({"network": values.pop("network", {})}, budget).network
+        values = read_values(recipe)
+        network = build_config({"network": values.pop("network", {})}, recipe).network
         changed = network.model_dump(exclude_defaults=True)
         if changed:
             settings = ", ".join(f"network.{key}" for key in changed)
             raise UsageError(
-                f"{budget}: sets {settings}, which a table's rows decide; a budget is about training, so take it out"
+                f"{recipe}: sets {settings}, which a table's rows decide; a recipe is about training, so take it out"
             )
         values = merge(values, self.common)
         if row.recipe is not None:
             values = merge(values, read_own_part(row.recipe)[0])
-        return build_config(merge(values, row.settings), f"{row.name} under {budget}")
+        return build_config(merge(values, row.settings), f"{row.name} under {recipe}")
 
     def fine_tuned(self, row: System) -> bool:
         """Whether the row's network is pruned (or kept whole) and fine-tuned after training."""

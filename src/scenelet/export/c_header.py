@@ -69,7 +69,7 @@ def c_header(model: SceneModel, name: str) -> str:
         f"/* {_comment(name)}: an acoustic-scene classifier, by scenelet export. Layout: docs/microcontroller.md.",
         f"   Features: {_comment(features.model_dump())}",
         f"   Window: {_comment(window.model_dump())}",
-        f"   Licences: {_comment(model.licences)} */",
+        f"   Licenses: {_comment(model.licenses)} */",
         f"#ifndef SCENELET_MODEL_{prefix}",
         f"#define SCENELET_MODEL_{prefix}",
         "#include <stdint.h>",

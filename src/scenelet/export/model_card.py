@@ -19,7 +19,7 @@ ORIGIN = {
     "network": "Network",
     "teacher": "Taught by",
     "split": "Split",
-    "split_fingerprint": "Fingerprint of the split",
+    "split_hash": "Fingerprint of the split",
     "train_cities": "Cities it learnt from",
     "seed": "Seed",
     "epochs": "Epochs",
@@ -35,7 +35,7 @@ those it was measured on can be harder."""
 
 
 def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
-    """Labels, data, sizes, results, limits and licences of a model, as Markdown.
+    """Labels, data, sizes, results, limits and licenses of a model, as Markdown.
 
     Args:
         model: what the file holds.
@@ -80,9 +80,9 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         LIMITS.format(count=len(model.labels)),
         *_unsure(model),
         "",
-        "## Licence of the data",
+        "## License of the data",
         "",
-        *([f"- {_text(licence)}" for licence in model.licences] or ["None is known of the data it learnt from."]),
+        *([f"- {_text(license)}" for license in model.licenses] or ["None is known of the data it learnt from."]),
         "",
         "What holds for the model itself is for its maker to say; its data's terms may bear on it.",
         "",
@@ -96,7 +96,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
 def _data(provenance: Mapping[str, Any]) -> str:
     given = provenance.get("train_clips")
     clips = {label: n for label, n in given.items() if isinstance(n, int)} if isinstance(given, dict) else {}
-    made = " The recordings are synthetic." if provenance.get("made") is True else ""
+    made = " The recordings are synthetic." if provenance.get("synthetic") is True else ""
     pluralize = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
     learnt = f" It learnt from {sum(clips.values()):,} clips ({pluralize})." if clips else ""
     return f"{_text(provenance.get('data') or 'Not known')}.{learnt}{made}"
@@ -105,7 +105,7 @@ def _data(provenance: Mapping[str, Any]) -> str:
 def _unsure(model: SceneModel) -> list[str]:
     """From which probability on an answer counts, where the file says it."""
     try:
-        found = Threshold(**{field.name: model.results["unsure"][field.name] for field in fields(Threshold)})
+        found = Threshold(**{field.name: model.results["threshold"][field.name] for field in fields(Threshold)})
         sure = f"{100 * found.below:.1f} %"
         right = f"{100 * found.right:.1f} % of the answers above it were right, on {found.clips:,} held-out clips"
     except (KeyError, TypeError, ValueError):  # a file of somebody else's may hold anything there

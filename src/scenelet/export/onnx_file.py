@@ -47,7 +47,7 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
     """The model as an ONNX file, weights inside.
 
     Input "log_mel" (batch, channels, n_mels, frames), or "waveform" (1, channels, n): one window at the model's rate.
-    Output "probabilities". Labels, feature settings, window rule and licences are in its metadata as JSON.
+    Output "probabilities". Labels, feature settings, window rule and licenses are in its metadata as JSON.
 
     Raises:
         ModelFileError: as `scenelet.model.ops.shapes`.
@@ -65,7 +65,7 @@ def metadata_of(model: SceneModel) -> dict[str, str]:
         "labels": json.dumps(model.labels),
         "features": model.features.model_dump_json(),
         "window": model.window.model_dump_json(),
-        "licences": json.dumps(model.licences),
+        "licenses": json.dumps(model.licenses),
     }
 
 
@@ -101,7 +101,7 @@ def compare_runtimes(
 
 
 def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
-    """Noise, bursts and tones of several levels and colours, half of them with silent ends; or the log-mel of these."""
+    """Noise, bursts and tones of several levels and colors, half of them with silent ends; or the log-mel of these."""
     rng = np.random.default_rng(0)
     features, n = model.features, model.window.samples(model.features.sample_rate)
     channels = 1 if features.channels == "mono" else 2

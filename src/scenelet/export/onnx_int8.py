@@ -49,7 +49,7 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
 
     Weights are symmetric, in 7 of the 8 bits, one step for each output channel; activations have one step and one zero
     for each value, from their least and largest on the calibration windows. Norms are folded into the convolutions
-    first, which moves weights off the powers of two that a model file holds. In fp32 stay: the input's standardisation,
+    first, which moves weights off the powers of two that a model file holds. In fp32 stay: the input's standardization,
     sub-spectral norms that cannot be folded, SiLU, the mean over frequency, and softmax.
 
     Args:

@@ -76,7 +76,7 @@ class Classifier:
     @property
     def threshold(self) -> float:
         """The probability below which an answer is unsure: what `compress` found, or a half; `scenelet.inference.threshold`."""
-        stored = self.model.results.get("unsure")
+        stored = self.model.results.get("threshold")
         below = stored.get("below") if isinstance(stored, dict) else None
         return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else MIN_THRESHOLD
 

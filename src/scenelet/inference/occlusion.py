@@ -106,7 +106,7 @@ def occlusion_map(
 def usual_levels(model: SceneModel, log_mel: Features) -> Features:
     """(channels, n_mels, 1): what each mel band was in training on average, dB.
 
-    A network of scenelet's begins by standardising each mel band, x * scale + shift, so that mean is -shift / scale.
+    A network of scenelet's begins by standardizing each mel band, x * scale + shift, so that mean is -shift / scale.
     Where a model begins otherwise, or a scale is zero, it is the mean over time of the band in this very window.
     """
     own: Features = log_mel.mean(axis=2, keepdims=True, dtype=np.float64).astype(np.float32)

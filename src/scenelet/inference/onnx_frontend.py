@@ -46,7 +46,7 @@ class FrontendGraph:
         value = WAVEFORM
         if features.channels == "mid-side":
             value = self._mid_side(value)
-        if window.fill == "repeat":
+        if window.pad_mode == "repeat":
             value = self._repeat(value)
         self._decibels(self._bands(self._power(value)))
 
@@ -57,11 +57,11 @@ class FrontendGraph:
     def _repeat(self, value: str) -> str:
         """Fill the silent ends; see `scenelet.audio.windows.repeat_sound`."""
         n = self.samples
-        least = max(1, round(self.window.least_sound_seconds * self.features.sample_rate))
+        least = max(1, round(self.window.min_sound_seconds * self.features.sample_rate))
         absolute = self._add("Abs", [value], "absolute")
         level = self._add("ReduceMax", [absolute, self._whole("channel_axis", [1])], "level", keepdims=0)  # (1, n)
         peak = self._add("ReduceMax", [level], "peak", keepdims=1)  # (1, 1)
-        share = self._constant("silence", np.float32(10 ** (-self.window.silence_db / 20)))
+        share = self._constant("silence", np.float32(10 ** (-self.window.silence_threshold_db / 20)))
         threshold = self._add("Mul", [peak, share], "threshold")
         heard = self._add("Cast", [self._add("Greater", [level, threshold], "heard")], "heard_number", to=1)
         one, zero = self._whole("one", 1), self._whole("zero", 0)
@@ -85,19 +85,19 @@ class FrontendGraph:
         padded = self._add("Pad", [value, pads], "padded", mode="reflect")
         rows = self._whole("rows", [features.n_channels, self.samples + 2 * half, 1])
         signal = self._add("Reshape", [padded, rows], "signal")
-        shape = taper(features.taper, features.win_length or features.n_fft, features.n_fft)
+        shape = taper(features.window_function, features.win_length or features.n_fft, features.n_fft)
         steps = [self._whole("hop", features.hop_length), self._constant("taper", shape)]
         frame = self._whole("frame", features.n_fft)
         spectrum = self._add("STFT", [signal, *steps, frame], "spectrum", onesided=1)
         squares = self._add("Mul", [spectrum, spectrum], "squares")
         power = self._add("ReduceSum", [squares, self._whole("complex_axis", [3])], "power", keepdims=0)
-        return self._add("Sqrt", [power], "magnitude") if features.spectrum == "magnitude" else power
+        return self._add("Sqrt", [power], "magnitude") if features.power == 1 else power
 
     def _bands(self, power: str) -> str:
         """(channels, frames, bins) -> (channels, frames, n_mels): log10 of mel bands, or mel bands of log10."""
         features = self.features
         matrix = self._constant("mel", np.ascontiguousarray(self.mel.T))
-        if features.order == "db_then_mel":
+        if features.log_before_mel:
             return self._add("MatMul", [self._logarithm(power), matrix], "bands")
         return self._logarithm(self._add("MatMul", [power, matrix], "bands"))
 

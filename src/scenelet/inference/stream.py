@@ -128,7 +128,7 @@ class PredictionSmoother:
             if not 0 <= share <= 1:
                 raise UsageError(f"--{name} {share:g}: give a probability from 0 to 1")
         if not 0 <= smooth_seconds < math.inf:
-            raise UsageError(f"--smooth {smooth_seconds:g}: give seconds, 0 or more")
+            raise UsageError(f"--smoothing {smooth_seconds:g}: give seconds, 0 or more")
         self.labels, self.threshold, self.smooth_seconds, self.margin = labels, threshold, smooth_seconds, margin
         self._average: np.ndarray | None = None
         self._seconds = 0.0

@@ -25,7 +25,7 @@ from scenelet.model.weights import decode_weights, encode_weights
 from scenelet.utils.files import replace_file
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _START = struct.Struct("<8sIIII")
 _CHECKSUM = hashlib.sha256().digest_size
 FRAME_BYTES = _START.size + _CHECKSUM
@@ -117,7 +117,7 @@ def _plain_header(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
         "counts": model.counts.model_dump(),
         "provenance": model.provenance,
         "results": model.results,
-        "licences": model.licences,
+        "licenses": model.licenses,
     }
     try:
         plain = json.dumps(head, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
@@ -151,7 +151,7 @@ def decode_model(data: bytes, source: str) -> SceneModel:
         counts=head.counts,
         provenance=head.provenance,
         results=head.results,
-        licences=head.licences,
+        licenses=head.licenses,
     )
 
 

@@ -56,7 +56,7 @@ class Header(Settings):
     counts: TrainingCounts
     provenance: dict[str, JsonValue]
     results: dict[str, JsonValue]
-    licences: Annotated[list[str], FailFast()]
+    licenses: Annotated[list[str], FailFast()]
 
     @model_validator(mode="after")
     def _consistent(self) -> "Header":

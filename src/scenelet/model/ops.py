@@ -72,7 +72,7 @@ class ScaleShift(_OneInput):
     """x * scale + shift; both arrays are (sub_bands, channels) or (sub_bands, 1).
 
     Frequency is split into contiguous equal sub-bands. This is a norm with fixed statistics, and,
-    with as many sub-bands as mel bands, the standardisation of the input.
+    with as many sub-bands as mel bands, the standardization of the input.
     """
 
     op: Literal["ScaleShift"] = "ScaleShift"

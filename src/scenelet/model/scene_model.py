@@ -60,7 +60,7 @@ class SceneModel:
     counts: TrainingCounts
     provenance: dict[str, Any]
     results: dict[str, Any]
-    licences: list[str]
+    licenses: list[str]
 
     @property
     def input_shape(self) -> Shape:

@@ -26,7 +26,7 @@ class FileParts:
         weights: the sections of weights that may be pruned.
         weights_bound: their order-0 entropy, see `scenelet.model.weights.entropy_bits`; a coding that sees more than one
             symbol at a time can be a little below.
-        others: the sections of all other arrays: norms, biases, standardisation.
+        others: the sections of all other arrays: norms, biases, standardization.
         head: labels, settings, nodes, provenance and results.
         frame: magic, version, lengths and checksum.
     """
@@ -62,7 +62,7 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
     - "disk": `disk_bytes`, the file as it ships.
 
     A parameter counts with the bytes of its encoding: 1 as a whole number, 2 in fp16, 4 in fp32; where a kind has
-    several encodings, the widest. Norm parameters and biases are those of training; the input's standardisation is
+    several encodings, the widest. Norm parameters and biases are those of training; the input's standardization is
     part of the features and not counted.
     """
     layers = [node for node in model.nodes if isinstance(node, Conv | Linear)]

@@ -43,7 +43,7 @@ def describe(path: Path) -> dict[str, Any]:
         "layers": layers,
         "provenance": model.provenance,
         "results": model.results,
-        "licences": model.licences,
+        "licenses": model.licenses,
     }
 
 

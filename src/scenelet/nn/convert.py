@@ -23,18 +23,18 @@ def to_scene_model(
     dtype: WeightFormat = "fp16",
     provenance: Mapping[str, Any] | None = None,
     results: Mapping[str, Any] | None = None,
-    licences: tuple[str, ...] = (),
+    licenses: tuple[str, ...] = (),
 ) -> SceneModel:
     """Everything a user of the model needs, as plain data.
 
     Weights of convolutions and dense layers are stored as a mask of kept weights and values, in fp16 or as whole
     numbers (`dtype` "int8" or "int4": the network's weights must be on their grid, see `compression.quantize`); norms
-    and biases in fp16, the standardisation in fp32. `dtype="fp32"` stores all of it exactly, at twice the size.
+    and biases in fp16, the standardization in fp32. `dtype="fp32"` stores all of it exactly, at twice the size.
     """
     nodes, arrays = trace(network)
     encodings: dict[str, Any] = {}
     for name in arrays:
-        if dtype == "fp32" or name.startswith("standardise."):
+        if dtype == "fp32" or name.startswith("standardize."):
             encodings[name] = "fp32"
         else:
             weights = "masked_int8" if dtype in LEVELS else "masked_fp16"
@@ -49,7 +49,7 @@ def to_scene_model(
         counts=training_counts(network, masks),
         provenance=dict(provenance or {}),
         results=dict(results or {}),
-        licences=list(licences),
+        licenses=list(licenses),
     )
 
 

@@ -53,7 +53,7 @@ class Dcase2020Baseline(nn.Module):
         self.relu = nn.ReLU()
         self.drop3 = Dropout(DROPOUT)
         self.out = nn.Linear(HIDDEN, num_classes)
-        self._initialise(generator)
+        self._initialize(generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-mel (batch, in_channels, n_mels, frames) -> logits (batch, num_classes)."""
@@ -63,7 +63,7 @@ class Dcase2020Baseline(nn.Module):
         logits: Tensor = self.out(x)
         return logits
 
-    def _initialise(self, generator: torch.Generator | None) -> None:
+    def _initialize(self, generator: torch.Generator | None) -> None:
         """As its Keras settings say: Glorot's uniform for convolutions, +-0.05 for dense layers, no bias."""
         for layer in (self.conv1, self.conv2, self.dense, self.out):
             if isinstance(layer, nn.Conv2d):

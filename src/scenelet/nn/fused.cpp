@@ -158,7 +158,7 @@ void backward_sums(const T *x, const T *gradient, const T *y, const float *scale
     each_block(channels, [&](int64_t c, auto zero) {
       typedef decltype(zero) B;
       const int64_t k = band * channels + c;
-      const B factor(scale + k), offset(shift + k), centre(mean + k);
+      const B factor(scale + k), offset(shift + k), center(mean + k);
       B sum, product;
       for (int64_t r = 0; r < rows; r++) {
         const int64_t o = first + r * channels + c;
@@ -168,7 +168,7 @@ void backward_sums(const T *x, const T *gradient, const T *y, const float *scale
           const typename B::V v = RESIDUAL ? result.at[i] : value.at[i] * factor.at[i] + offset.at[i];
           g.at[i] = v > 0 ? above.at[i] : zero.at[i];
           sum.at[i] += g.at[i];
-          product.at[i] += g.at[i] * (value.at[i] - centre.at[i]);
+          product.at[i] += g.at[i] * (value.at[i] - center.at[i]);
         }
         if (RESIDUAL) g.put(gradient_residual + o);
       }
@@ -192,7 +192,7 @@ void backward_input(const T *x, const T *gradient, const float *scale, const flo
     each_block(s.channels, [&](int64_t c, auto zero) {
       typedef decltype(zero) B;
       const int64_t k = band * s.channels + c;
-      const B factor(scale + k), offset(shift + k), centre(mean + k), tilt(slope + k), level(constant + k);
+      const B factor(scale + k), offset(shift + k), center(mean + k), tilt(slope + k), level(constant + k);
       for (int64_t r = 0; r < rows; r++) {
         const int64_t o = first + r * s.channels + c;
         const B value(x + o), above(gradient + o);
@@ -200,7 +200,7 @@ void backward_input(const T *x, const T *gradient, const float *scale, const flo
         for (int i = 0; i < B::count; i++) {
           typename B::V g = above.at[i];
           if (!MASKED) g = value.at[i] * factor.at[i] + offset.at[i] > 0 ? g : zero.at[i];
-          out.at[i] = factor.at[i] * g + tilt.at[i] * (value.at[i] - centre.at[i]) + level.at[i];
+          out.at[i] = factor.at[i] * g + tilt.at[i] * (value.at[i] - center.at[i]) + level.at[i];
         }
         out.put(gradient_x + o);
       }

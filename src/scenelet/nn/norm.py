@@ -1,4 +1,4 @@
-"""Batch normalisation and SubSpectralNorm, each with the residual addition and the ReLU that follow it."""
+"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow it."""
 
 from typing import Literal
 
@@ -22,10 +22,10 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int, relu: bool = False, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(channels, eps, momentum)
         self.relu = relu
-        self.synchronised = False  # see `scenelet.nn.sync_norm`
+        self.synchronized = False  # see `scenelet.nn.sync_norm`
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """(batch, channels, frequency, time) -> the same shape, normalised."""
+        """(batch, channels, frequency, time) -> the same shape, normalized."""
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         statistics = self.running_mean[None], self.running_var[None]
@@ -71,7 +71,7 @@ class SubSpectralNorm(nn.Module):
             raise UsageError(f"affine is {affine!r}; it is 'all' or 'sub'")
         self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
         self.eps, self.momentum = eps, momentum
-        self.synchronised = False  # see `scenelet.nn.sync_norm`
+        self.synchronized = False  # see `scenelet.nn.sync_norm`
         self.layer = "SubSpectralNorm"  # a network puts the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
         self.weight = nn.Parameter(torch.ones(rows, channels))
@@ -80,7 +80,7 @@ class SubSpectralNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(sub_bands, channels))
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """(batch, channels, frequency, time) -> the same shape, normalised."""
+        """(batch, channels, frequency, time) -> the same shape, normalized."""
         if x.shape[2] % self.sub_bands:
             raise UsageError(
                 f"{self.layer}: {x.shape[2]} frequencies do not split into {self.sub_bands} equal sub-bands;"
@@ -102,7 +102,7 @@ def _norm_add_relu(
 ) -> Tensor:
     """`statistics`: running mean and variance (S, channels), `affine`: weight and bias (S or 1, channels)."""
     momentum = 0.1 if norm.momentum is None else norm.momentum
-    joint = norm.training and norm.synchronised
+    joint = norm.training and norm.synchronized
     if norm.relu and fused.supports(x, residual, norm.weight, joint):
         return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps, joint)
     if joint:

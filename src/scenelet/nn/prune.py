@@ -63,29 +63,29 @@ def nearly_empty_layers(masks: Mapping[str, Tensor]) -> dict[str, float]:
     return {name: density for name, density in densities.items() if density < MIN_DENSITY}
 
 
-def check_budget_reachable(size: Callable[[float], int], budget: int) -> None:
-    """Check that a file `size(sparsity)` can be within `budget` bytes.
+def check_budget_reachable(size: Callable[[float], int], max_bytes: int) -> None:
+    """Check that a file `size(sparsity)` can be within `max_bytes` bytes.
 
     Raises:
         UsageError: even the sparsest file is too large.
     """
-    if (smallest := size(MAX_SPARSITY)) > budget:
+    if (smallest := size(MAX_SPARSITY)) > max_bytes:
         raise UsageError(
-            f"a budget of {budget:,} bytes is out of reach: all but pruned away the file takes {smallest:,} bytes"
+            f"a budget of {max_bytes:,} bytes is out of reach: all but pruned away the file takes {smallest:,} bytes"
         )
 
 
-def sparsity_for_bytes(size: Callable[[float], int], budget: int, least: float = 0.0) -> float:
-    """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `budget` bytes.
+def sparsity_for_bytes(size: Callable[[float], int], max_bytes: int, least: float = 0.0) -> float:
+    """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `max_bytes` bytes.
 
     Raises:
         UsageError: as `check_budget_reachable`.
     """
-    if size(least) <= budget:
+    if size(least) <= max_bytes:
         return least
-    check_budget_reachable(size, budget)
+    check_budget_reachable(size, max_bytes)
     low, high = least, MAX_SPARSITY
     for _ in range(BUDGET_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if size(middle) <= budget else (middle, high)
+        low, high = (low, middle) if size(middle) <= max_bytes else (middle, high)
     return high

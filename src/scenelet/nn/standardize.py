@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 
 class StandardizedNetwork(nn.Module):
-    """A network behind per-band standardisation, (x - mean) / deviation.
+    """A network behind per-band standardization, (x - mean) / deviation.
 
     Args:
-        network: takes standardised log-mel.
+        network: takes standardized log-mel.
         mean, deviation: (n_mels,) of the training set, shared by the channels.
 
     Shape: raw log-mel (batch, channels, n_mels, frames) -> logits (batch, classes).

@@ -22,12 +22,12 @@ def synchronize(network: nn.Module, wanted: bool = True) -> None:
         UsageError: the network has one of PyTorch's own batch norms, which cannot.
     """
     for name, module in network.named_modules():
-        if hasattr(module, "synchronised"):
-            module.synchronised = wanted
+        if hasattr(module, "synchronized"):
+            module.synchronized = wanted
         elif wanted and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             raise UsageError(
                 f"{name} is PyTorch's {type(module).__name__}, whose statistics are of one device; take"
-                " scenelet.nn.norm.BatchNorm in its place, or set trainer.norms = 'per_device'"
+                " scenelet.nn.norm.BatchNorm in its place, or set trainer.sync_batchnorm = 'per_device'"
             )
 
 
@@ -69,7 +69,7 @@ def sync_sums(sums: Tensor) -> Tensor:
 
 
 class _SyncNorm(torch.autograd.Function):
-    """Normalisation by the statistics of all processes.
+    """Normalization by the statistics of all processes.
 
     What the processes exchange is what `fused.norm_add_relu` exchanges: one may be without a compiler.
     """
@@ -102,10 +102,10 @@ class _SyncNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, weight = ctx.saved_tensors
         wide = _bands(gradient, mean)
-        centred = _bands(x, mean) - _wide(mean)
-        sums = torch.stack([wide.sum((0, 3, 4)).t(), (wide * centred).sum((0, 3, 4)).t()]).double()
+        centered = _bands(x, mean) - _wide(mean)
+        sums = torch.stack([wide.sum((0, 3, 4)).t(), (wide * centered).sum((0, 3, 4)).t()]).double()
         total = sync_sums(sums).to(mean.dtype) / ctx.count
-        through = _wide(total[0]) + centred * _wide(rstd**2 * total[1])
+        through = _wide(total[0]) + centered * _wide(rstd**2 * total[1])
         gradient_x = (_wide(rstd * weight) * (wide - through)).flatten(2, 3).to(x.dtype)
         # of this process alone, as of every other parameter: whoever averages gradients averages these
         gradient_bias, gradient_weight = sums[0].to(mean.dtype), sums[1].to(mean.dtype) * rstd
@@ -117,7 +117,7 @@ class _SyncNorm(torch.autograd.Function):
 def sync_norm(
     x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor, momentum: float, eps: float
 ) -> Tensor:
-    """(batch, channels, frequency, time) -> the same, normalised in sub-bands over the batches of all processes.
+    """(batch, channels, frequency, time) -> the same, normalized in sub-bands over the batches of all processes.
 
     Args:
         x: this process's share of the batch.

@@ -31,10 +31,10 @@ def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
         TypeError: the network uses a module or function that has no node.
     """
     arrays: Arrays = {}
-    nodes: list[Node] = [ScaleShift(input="log_mel", output="x", scale="standardise.scale", shift="standardise.shift")]
+    nodes: list[Node] = [ScaleShift(input="log_mel", output="x", scale="standardize.scale", shift="standardize.shift")]
     scale = 1.0 / network.deviation.double()
-    arrays["standardise.scale"] = _array(scale[:, None])
-    arrays["standardise.shift"] = _array((-network.mean.double() * scale)[:, None])
+    arrays["standardize.scale"] = _array(scale[:, None])
+    arrays["standardize.shift"] = _array((-network.mean.double() * scale)[:, None])
     inner = network.network
     graph = _Tracer().trace(inner)
     names: dict[fx.Node, str] = {}  # identity layers have no node: their output goes by the input's name

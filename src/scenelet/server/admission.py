@@ -26,8 +26,8 @@ class TrackedRequest:
         late: the exception for one who is behind by more.
     """
 
-    def __init__(self, receive: Receive, timeout_seconds: float, rate: float, late: Callable[[str], Exception]) -> None:
-        self._receive, self._patience, self._rate, self._late = receive, timeout_seconds, rate, late
+    def __init__(self, receive: Receive, client_timeout: float, rate: float, late: Callable[[str], Exception]) -> None:
+        self._receive, self._patience, self._rate, self._late = receive, client_timeout, rate, late
         self._behind = 0.0
         self._waiting: asyncio.Timeout | None = None
         self._since = 0.0
@@ -100,8 +100,8 @@ class AdmissionControl:
         if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["method"] != "POST"):
             await self.app(scope, receive, send)
             return
-        if self.under_way - len(self._leaving) >= self.limits.clients and not self._made_room():
-            detail = f"{self.limits.clients} requests are under way, which is this service's limit; try again soon"
+        if self.under_way - len(self._leaving) >= self.limits.max_clients and not self._made_room():
+            detail = f"{self.limits.max_clients} requests are under way, which is this service's limit; try again soon"
             await refuse_request(error_response(429, detail, AGAIN), scope, receive, send, self.limits.max_body)
             return
         if scope["type"] == "http" and content_length(scope) > self.limits.max_body:
@@ -109,7 +109,7 @@ class AdmissionControl:
             return
         web = scope["type"] == "http"
         rate, late = (BODY_RATE, _timed_out) if web else (STREAM_RATE, UsageError)
-        guest = TrackedRequest(receive, self.limits.timeout_seconds, rate, late)
+        guest = TrackedRequest(receive, self.limits.client_timeout, rate, late)
         self._inside.add(guest)
         try:
             await self.app(scope, self._bounded(guest) if web else guest.receive, send)
@@ -121,7 +121,7 @@ class AdmissionControl:
         """Send the one away who keeps the service waiting longest, if anyone does."""
         waited_for = (guest for guest in self._inside - self._leaving if guest.keeps_waiting)
         slowest = max(waited_for, key=lambda guest: guest.behind, default=None)
-        if slowest is None or slowest.behind < min(FULL_TIMEOUT_SECONDS, self.limits.timeout_seconds):
+        if slowest is None or slowest.behind < min(FULL_TIMEOUT_SECONDS, self.limits.client_timeout):
             return False
         self._leaving.add(slowest)
         slowest.send_away()

@@ -108,7 +108,7 @@ def create_app(
     async def health(request: Request) -> dict[str, Any]:
         """That the service lives, and how many requests are under way."""
         under_way = request.scope["scenelet.gate"].under_way
-        busy = {"under_way": under_way, "clients": bounds.clients}
+        busy = {"under_way": under_way, "clients": bounds.max_clients}
         return {"status": "ok", "model": name, "version": __version__, **busy}
 
     @app.get("/model")
@@ -126,7 +126,7 @@ def create_app(
         A recording that cannot be read has an `error` in its place, beside the others' answers.
         """
         files = await uploads(request, bounds)
-        results = await predict_uploads(classifier, turns, files, bounds.max_seconds, picture, request.is_disconnected)
+        results = await predict_uploads(classifier, turns, files, bounds.max_duration, picture, request.is_disconnected)
         status = 200 if any("error" not in result for result in results) else 422
         return JSONResponse({"model": name, "results": results}, status)
 
@@ -152,6 +152,6 @@ def _about(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: 
         macs=macs(model.nodes, model.array_shapes, model.input_shape),
         provenance=model.provenance,
         results=model.results,
-        licences=model.licences,
-        limits={"max_body": limits.max_body, "max_seconds": limits.max_seconds, "clients": limits.clients},
+        licenses=model.licenses,
+        limits={"max_body": limits.max_body, "max_seconds": limits.max_duration, "clients": limits.max_clients},
     )

@@ -25,10 +25,10 @@ class ServerLimits:
     """
 
     max_body: int = 50_000_000
-    max_seconds: float = 600.0
-    clients: int = 64
+    max_duration: float = 600.0
+    max_clients: int = 64
     max_files: int = 100
-    timeout_seconds: float = 30.0
+    client_timeout: float = 30.0
 
     @property
     def max_held(self) -> int:

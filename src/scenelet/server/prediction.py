@@ -57,7 +57,7 @@ async def predict_uploads(
     classifier: Classifier,
     turns: FairScheduler,
     files: Sequence[Upload],
-    max_seconds: float,
+    max_duration: float,
     picture: bool,
     gone: Callable[[], Awaitable[bool]],
 ) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ async def predict_uploads(
         gone: whether there is nobody left to be answered.
     """
     shares: list[float | str] = []
-    heads = _shares(files, max_seconds)
+    heads = _shares(files, max_duration)
     while len(shares) < len(files):
         async with turns:
             if await gone():
@@ -113,19 +113,19 @@ async def predict_uploads(
     return [task.result() for task in tasks]
 
 
-def _rows(classifier: Classifier, file: Upload, max_seconds: float) -> Iterator[Probabilities]:
+def _rows(classifier: Classifier, file: Upload, max_duration: float) -> Iterator[Probabilities]:
     """The probabilities of each window, as `Classifier.predict` finds them."""
     features, window = classifier.model.features, classifier.model.window
-    for cut in windows_of_file(file, features.sample_rate, features.channels, window, 1, max_seconds):
+    for cut in windows_of_file(file, features.sample_rate, features.channels, window, 1, max_duration):
         yield classifier.predict_window(cut, alone=True)
 
 
-def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str]:
+def _shares(files: Sequence[Upload], max_duration: float) -> Iterator[float | str]:
     """For each recording the seconds of it that may be read, or why it is not read at all.
 
     It goes by what the headers say: libsndfile never reads more than that, so one that lies is read in part.
     """
-    left = max_seconds
+    left = max_duration
     for file in files:
         try:
             head = info(file)
@@ -134,12 +134,12 @@ def _shares(files: Sequence[Upload], max_seconds: float) -> Iterator[float | str
             continue
         weight = max(1.0, head.sample_rate / MAX_SAMPLE_RATE)
         endless = head.frames >= UNKNOWN_FRAMES
-        takes = left if endless else min(head.seconds * weight, max_seconds)
+        takes = left if endless else min(head.seconds * weight, max_duration)
         if left <= 0 or takes > left:
-            yield f"{file.name}: the request's recordings are together longer than {max_seconds:g} s; send fewer"
+            yield f"{file.name}: the request's recordings are together longer than {max_duration:g} s; send fewer"
             continue
         left -= takes
-        yield (takes if endless else max_seconds) / weight
+        yield (takes if endless else max_duration) / weight
 
 
 def _answer(classifier: Classifier, windows: Probabilities) -> dict[str, Any]:

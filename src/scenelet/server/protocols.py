@@ -30,8 +30,8 @@ class ConnectionTable:
         body_bytes: that a request may take on the wire.
     """
 
-    def __init__(self, most: int, timeout_seconds: float, body_bytes: int) -> None:
-        self.most, self.timeout_seconds, self.body_bytes = most, timeout_seconds, body_bytes
+    def __init__(self, most: int, client_timeout: float, body_bytes: int) -> None:
+        self.most, self.client_timeout, self.body_bytes = most, client_timeout, body_bytes
         self.waiting: dict[_Http, None] = {}
 
 
@@ -54,7 +54,7 @@ class _Watched(asyncio.Protocol):
             self._stuck = None
         elif self._stuck is None:
             self._stuck = now
-        elif now - self._stuck > self.door.timeout_seconds:
+        elif now - self._stuck > self.door.client_timeout:
             self.cut()
         self.look(now)
         self._tick = self._clock().call_later(TICK, self._look)

@@ -50,9 +50,9 @@ def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None], limi
 def server(app: FastAPI, limits: ServerLimits | None = None) -> uvicorn.Server:
     """What speaks HTTP for the application, within the same limits."""
     bounds = limits or ServerLimits()
-    most = bounds.clients + SPARE
+    most = bounds.max_clients + SPARE
     door = ConnectionTable(
-        min(most, max(1, open_files(most + OTHER_FILES) - OTHER_FILES)), bounds.timeout_seconds, 2 * bounds.max_body
+        min(most, max(1, open_files(most + OTHER_FILES) - OTHER_FILES)), bounds.client_timeout, 2 * bounds.max_body
     )
     http, ws = protocol_classes(door)
     settings = uvicorn.Config(

@@ -59,7 +59,7 @@ class Model(BaseModel):
     macs: int
     provenance: dict[str, Any]
     results: dict[str, Any]
-    licences: list[str]
+    licenses: list[str]
     limits: dict[str, float]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scenelet.config import MixingConfig
+from scenelet.config import AugmentConfig
 
 Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
 
@@ -125,15 +125,15 @@ class SpecAugmentMask:
         return torch.where(masked, x.mean((1, 2, 3), keepdim=True), x)
 
 
-def build_augmentations(config: MixingConfig) -> list[Augmentation]:
+def build_augmentations(config: AugmentConfig) -> list[Augmentation]:
     """The moves that the settings describe, in the order in which they are made."""
     chosen: list[tuple[float, Augmentation]] = [
         (config.time_roll, TimeRoll(config.time_roll)),
         (config.time_stretch, TimeStretch(config.time_stretch)),
-        (config.crop, Crop(config.crop)),
+        (config.crop_frames, Crop(config.crop_frames)),
         (config.frequency_shift, FrequencyShift(config.frequency_shift)),
         (config.gain_db, RandomGain(config.gain_db)),
-        (config.filter_db, FilterAugment(config.filter_db)),
+        (config.filter_augment_db, FilterAugment(config.filter_augment_db)),
         (config.frequency_mask, SpecAugmentMask(2, config.frequency_mask)),
         (config.time_mask, SpecAugmentMask(3, config.time_mask)),
     ]

@@ -52,7 +52,7 @@ class EpochBatches:
     """The batches of one epoch; all its randomness comes from (seed, epoch).
 
     Each clip appears once, with one of its windows drawn at random. A last batch of a single clip
-    is left out: batch normalisation needs two. So is one of fewer clips than there are devices.
+    is left out: batch normalization needs two. So is one of fewer clips than there are devices.
 
     Yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Several devices each get a
     share of the batch, neighbouring clips, after all of it was drawn, moved and mixed: the shares of a batch are the

@@ -29,7 +29,7 @@ def print_data_warnings(
     if (out / WARNINGS).is_file():
         return
     audio_dir = None if source.audio_dir is None else Path(source.audio_dir)
-    table = load_table(Path(source.path), audio_dir, source.three_classes)
+    table = load_table(Path(source.path), audio_dir, source.tau_3_class)
     findings = audit(table, window_seconds, split, held_out=True, again=False, cache_dir=cache_dir)
     replace_file(out / WARNINGS, json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     for line in warning_lines(findings, source.path):

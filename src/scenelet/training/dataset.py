@@ -45,19 +45,19 @@ class Dataset:
 
 
 def load_dataset(source: DataRecord, config: RunConfig, cache_dir: Path | None, talk: bool = True) -> Dataset:
-    """Recognise the data, split it, and load its features, computing what is not cached.
+    """Recognize the data, split it, and load its features, computing what is not cached.
 
     Args:
         source: where the recordings lie.
         config: features, window and split.
         cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
-        talk: say what was recognised, and what about the split flatters a result.
+        talk: say what was recognized, and what about the split flatters a result.
 
     Raises:
         SceneletError: as `load_table`, `make_split` and `load_features`.
     """
     audio_dir = None if source.audio_dir is None else Path(source.audio_dir)
-    table = load_table(Path(source.path), audio_dir, source.three_classes)
+    table = load_table(Path(source.path), audio_dir, source.tau_3_class)
     split = make_split(table, config.split)
     if talk:
         _say_what_was_found(table, split, config)
@@ -76,7 +76,9 @@ def load_dataset(source: DataRecord, config: RunConfig, cache_dir: Path | None, 
     assert train is not None  # make_split refuses a class without training clips
     validation = part(len(split.train), len(split.validation))
     test = part(len(split.train) + len(split.validation), len(split.test))
-    seen = source.model_copy(update={"description": table.describe(), "made": table.made, "licence": table.licence})
+    seen = source.model_copy(
+        update={"description": table.describe(), "synthetic": table.synthetic, "license": table.license}
+    )
     return Dataset(seen, split, table.labels, train, validation, test)
 
 

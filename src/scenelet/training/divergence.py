@@ -38,7 +38,7 @@ class DivergedError(RunError):
         where = f"epoch {divergence.epoch}, batch {divergence.batch} of {divergence.batches}"
         clips = f" with {first_few(divergence.clips)}" if divergence.clips else ""
         super().__init__(
-            f"{where}: training diverged{clips}; lower schedule.rate, or in fine-tuning prune.rate, and listen to these"
+            f"{where}: training diverged{clips}; lower schedule.learning_rate, or in fine-tuning prune.learning_rate, and listen to these"
             " clips if it does so again"
         )
         self.divergence = divergence

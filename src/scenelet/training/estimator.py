@@ -56,11 +56,11 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def __init__(
         self,
-        recipe: str | os.PathLike[str] = "fast",
+        recipe: str | os.PathLike[str] = "default",
         *,
         settings: Mapping[str, Any] | None = None,
         sparsity: float | None = None,
-        budget: int | None = None,
+        max_bytes: int | None = None,
         dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] | None = None,
         run: str | os.PathLike[str] | None = None,
         verbose: bool = False,
@@ -69,7 +69,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.recipe = recipe
         self.settings = settings
         self.sparsity = sparsity
-        self.budget = budget
+        self.max_bytes = max_bytes
         self.dtype = dtype
         self.run = run
         self.verbose = verbose
@@ -169,7 +169,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else state
         config = load_recipe(os.fspath(self.recipe), settings)
         check_one_device(config, "SceneClassifier")
-        prune = prune_settings(config.prune, self.sparsity, self.budget, self.dtype)
+        prune = prune_settings(config.prune, self.sparsity, self.max_bytes, self.dtype)
         return config.model_copy(update={"prune": prune})
 
     @contextlib.contextmanager

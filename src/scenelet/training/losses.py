@@ -27,7 +27,7 @@ class ClassBalancedFocalLoss(nn.Module):
         beta: in [0, 1); 0 weighs all classes alike.
         gamma: focus on what is not yet learnt; 0 is none.
         form: see above.
-        normalise: scale the weights to sum to the number of classes, instead of raw Eq. 2.
+        normalize: scale the weights to sum to the number of classes, instead of raw Eq. 2.
 
     Raises:
         UsageError: a class has no training clip, or beta or gamma is out of range.
@@ -41,7 +41,7 @@ class ClassBalancedFocalLoss(nn.Module):
         beta: float,
         gamma: float,
         form: Literal["sigmoid", "softmax"] = "sigmoid",
-        normalise: bool = False,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         if min(class_counts) < 1:
@@ -53,7 +53,7 @@ class ClassBalancedFocalLoss(nn.Module):
         self.gamma, self.form = gamma, form
         counts = torch.tensor(class_counts, dtype=torch.float64)
         weights = (1 - beta) / (1 - beta**counts)
-        if normalise:
+        if normalize:
             weights = weights * len(class_counts) / weights.sum()
         self.register_buffer("weights", weights.float())
 
@@ -84,5 +84,5 @@ def _log_others(logits: Tensor) -> Tensor:
 def build_loss(config: LossConfig, class_counts: Sequence[int]) -> nn.Module:
     """The loss that the settings describe."""
     if config.name == "cross_entropy":
-        return nn.CrossEntropyLoss(label_smoothing=config.smoothing)
-    return ClassBalancedFocalLoss(class_counts, config.beta, config.gamma, config.form, config.normalise)
+        return nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    return ClassBalancedFocalLoss(class_counts, config.beta, config.gamma, config.activation, config.normalize_weights)

@@ -31,7 +31,7 @@ class SceneModule(lightning.LightningModule):
     Args:
         network: the network.
         loss: of logits and label weights, both (batch, classes).
-        schedule: epochs, optimiser and learning rate.
+        schedule: epochs, optimizer and learning rate.
         batches: epoch -> its batches.
         validation: clips to measure after each epoch, or None.
         masks: asked for at the start of each epoch, with the network and the epoch; held through its steps.
@@ -66,9 +66,9 @@ class SceneModule(lightning.LightningModule):
         self.teacher = teacher  # in a tuple, so that it is no part of this module, its checkpoints or its modes
         self.rank, self.sync_norms = rank, sync_norms
         self.averaged: AveragedModel | None = None
-        if schedule.average_epochs:
+        if schedule.ema_epochs:
             # at most a quarter of the training, so that of the weights it began from exp(-4) = 2 % is left
-            epochs = min(schedule.average_epochs, schedule.epochs / 4)
+            epochs = min(schedule.ema_epochs, schedule.epochs / 4)
             decay = math.exp(-1 / (epochs * len(batches(0))))
             average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
@@ -144,14 +144,14 @@ class SceneModule(lightning.LightningModule):
         )
 
     def on_after_backward(self) -> None:
-        """Put back the weights that were rounded for the step: the optimiser moves these."""
+        """Put back the weights that were rounded for the step: the optimizer moves these."""
         with torch.no_grad():
             for weight, unrounded in zip(self._layer_weights(), self._unrounded, strict=False):
                 weight.copy_(unrounded)
         self._unrounded = []
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Put pruned weights back to zero, where the optimiser's momentum moved them; go on with the average."""
+        """Put pruned weights back to zero, where the optimizer's momentum moved them; go on with the average."""
         self._apply_masks()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)

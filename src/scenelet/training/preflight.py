@@ -10,13 +10,13 @@ from scenelet.errors import UsageError
 from scenelet.training.ranks import Rank, find_rank
 
 
-def check_split(data: Path, audio_dir: Path | None, three_classes: bool, split: SplitConfig) -> None:
+def check_split(data: Path, audio_dir: Path | None, tau_3_class: bool, split: SplitConfig) -> None:
     """Check that the recordings can be found and split.
 
     Raises:
         SceneletError: as `load_table` and `make_split`.
     """
-    make_split(load_table(data, audio_dir, three_classes), split)
+    make_split(load_table(data, audio_dir, tau_3_class), split)
 
 
 def check_batch_shares(config: RunConfig) -> Rank:
@@ -47,14 +47,14 @@ def check_one_device(config: RunConfig, what: str) -> None:
         )
 
 
-def check_compress_arguments(run: Path, out: Path, sparsity: float | None, budget: int | None) -> None:
+def check_compress_arguments(run: Path, out: Path, sparsity: float | None, max_bytes: int | None) -> None:
     """Check what `compress` is asked for.
 
     Raises:
         UsageError: a sparsity and a budget, or no name of a model file.
         RunError: no such run.
     """
-    if sparsity is not None and budget is not None:
+    if sparsity is not None and max_bytes is not None:
         raise UsageError("give a sparsity or a budget, not both")
     if out.suffix != ".scn":
         raise UsageError(f"{out}: a model file's name ends in .scn")

@@ -33,14 +33,14 @@ from scenelet.utils.files import make_folder, replace_file, replace_files
 
 
 class DataRecord(Settings):
-    """Where the recordings of a run lie and what they were recognised as."""
+    """Where the recordings of a run lie and what they were recognized as."""
 
     path: str
     audio_dir: str | None = None
-    three_classes: bool = False
+    tau_3_class: bool = False
     description: str = ""
-    made: bool = False
-    licence: str = ""
+    synthetic: bool = False
+    license: str = ""
 
 
 class RunRecord(Settings):
@@ -121,8 +121,10 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
     for key in config.network.model_fields_set - taken - {"name"}:
         if getattr(config.network, key) != NetworkConfig.model_fields[key].default:
             raise UsageError(f"network.{key} is set, and {name} has no such setting")
-    if config.mixing.crop and "frames" in taken:
-        raise UsageError(f"mixing.crop is set, and {name} has dense layers that take whole windows; set it to 0")
+    if config.augment.crop_frames and "frames" in taken:
+        raise UsageError(
+            f"augment.crop_frames is set, and {name} has dense layers that take whole windows; set it to 0"
+        )
     shape = {"n_mels": config.features.n_mels, "frames": config.frames}  # for a network that has dense layers
     settings |= {key: value for key, value in shape.items() if key in taken}
     network = create_model(
@@ -133,19 +135,19 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
         **settings,
     )
     built = StandardizedNetwork(to_channels_last(network), mean, deviation)
-    if config.mixing.crop:
+    if config.augment.crop_frames:
         _check_frames(built, config)
     return built
 
 
 def _check_frames(network: StandardizedNetwork, config: RunConfig) -> None:
-    """Check that something is left of `mixing.crop` frames where the network has halved them again and again."""
-    shape = 1, config.features.n_channels, config.features.n_mels, min(config.mixing.crop, config.frames)
+    """Check that something is left of `augment.crop_frames` frames where the network has halved them again and again."""
+    shape = 1, config.features.n_channels, config.features.n_mels, min(config.augment.crop_frames, config.frames)
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(shape))
     except RuntimeError:
-        message = f"mixing.crop is {config.mixing.crop} frames, of which {config.network.name} leaves none; raise it"
+        message = f"augment.crop_frames is {config.augment.crop_frames} frames, of which {config.network.name} leaves none; raise it"
         raise UsageError(message) from None
     finally:
         network.train()

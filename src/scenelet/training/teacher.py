@@ -45,10 +45,10 @@ def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Da
     ):
         if own != its:
             raise UsageError(f"--teacher {path}: it has other {what} than this run; give one with the same")
-    if config.mixing.crop and "frames" in model_settings(record.config.network.name):
+    if config.augment.crop_frames and "frames" in model_settings(record.config.network.name):
         raise UsageError(
-            f"--teacher {path}: its network {record.config.network.name} takes whole windows only, and mixing.crop cuts"
-            " them; set mixing.crop to 0"
+            f"--teacher {path}: its network {record.config.network.name} takes whole windows only, and augment.crop_frames cuts"
+            " them; set augment.crop_frames to 0"
         )
     learnt_from = _trained_on(path)
     if not learnt_from & {clip.name for clip in dataset.split.train}:

@@ -43,7 +43,7 @@ def print_time_estimate(module: SceneModule, config: RunConfig) -> None:
     epochs = config.schedule.epochs
     line = f"an epoch takes about {duration(found.epoch)}: {pluralize(epochs, 'epoch')} in about"
     line += f" {duration(epochs * found.epoch)}"
-    if config.prune.epochs and config.prune.budget is None and not config.prune.changes_nothing:
+    if config.prune.epochs and config.prune.max_bytes is None and not config.prune.changes_nothing:
         tuning = duration(config.prune.epochs * found.tuning_epoch)
         line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {tuning}"
     print_message(line)
@@ -53,9 +53,9 @@ def estimate(module: SceneModule, config: RunConfig) -> Estimate:
     """From real steps of `module` on a copy of its network; the module, and what it will draw, stay as they are."""
     steps = len(module.batches(0))
     step = tuning_step = seconds_per_step(module, config.precision, module.teacher)
-    if config.prune.distil or module.teacher is not None:  # another teacher, or none
+    if config.prune.self_distillation or module.teacher is not None:  # another teacher, or none
         whole = copy.deepcopy(module.network).eval()
-        teacher = (whole, config.prune.distil) if config.prune.distil else None
+        teacher = (whole, config.prune.self_distillation) if config.prune.self_distillation else None
         tuning_step = seconds_per_step(module, config.precision, teacher)
     validation = 0.0 if module.validation is None else _seconds_of_validation(module, module.validation)
     return Estimate(steps * step + validation, steps * tuning_step)

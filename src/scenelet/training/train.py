@@ -42,7 +42,7 @@ def train(
     *,
     recipe: str = "",
     audio_dir: Path | None = None,
-    three_classes: bool = False,
+    tau_3_class: bool = False,
     resume: bool = False,
     teacher: Path | None = None,
     limits: NetworkLimits | None = None,
@@ -63,15 +63,15 @@ def train(
             same, but for `trainer`.
         recipe: what the settings are called, for the record.
         audio_dir: where a CSV's files lie, when not beside it.
-        three_classes: map the ten TAU scenes to indoor, outdoor, transportation.
+        tau_3_class: map the ten TAU scenes to indoor, outdoor, transportation.
         resume: go on from the run's last finished epoch; the end is the same as undisturbed.
-        teacher: a finished run folder, whose network gives `config.distil` of each label; None: the labels alone, or
+        teacher: a finished run folder, whose network gives `config.distillation` of each label; None: the labels alone, or
             with `resume` the teacher that the run has.
         limits: on what the network costs; its width and depth are found, see `scenelet.training.width_search`. They
             become settings of the run.
         cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
         description: shown beside the progress bar.
-        talk: say what was recognised and how the epochs go; the bar shows in any case.
+        talk: say what was recognized and how the epochs go; the bar shows in any case.
         trainer: where `config` is None, on what to go on: those of its settings that were set replace the run's.
 
     Raises:
@@ -85,9 +85,9 @@ def train(
     with contextlib.ExitStack() as until_the_end:
         until_the_end.enter_context(quiet(rank.is_worker))
         if limits is not None and limits != NetworkLimits() and config is None:
-            raise UsageError("--macs and --bytes choose the network of a new run; leave them out to resume one")
+            raise UsageError("--max-macs and --max-bytes choose the network of a new run; leave them out to resume one")
         if config is not None and limits is not None and limits != NetworkLimits():
-            config = _within(config, limits, load_table(data, audio_dir, three_classes).labels, talk)
+            config = _within(config, limits, load_table(data, audio_dir, tau_3_class).labels, talk)
         given, config = config, _settings(data, out, config, resume, rank)
         config = config.model_copy(update={"trainer": devices})
         check_batch_shares(config)
@@ -96,7 +96,7 @@ def train(
         source = runs.DataRecord(
             path=str(data.resolve()),
             audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-            three_classes=three_classes,
+            tau_3_class=tau_3_class,
         )
         dataset = load_dataset(source, config, cache_dir, talk)
         mean, deviation = dataset.band_statistics()
@@ -128,9 +128,9 @@ def train(
             config.schedule,
             epoch_batches(dataset, config, rank=rank),
             dataset.validation,
-            teacher=None if taught is None else (taught.network, config.distil),
+            teacher=None if taught is None else (taught.network, config.distillation),
             rank=rank,
-            sync_norms=devices.norms == "synchronised",
+            sync_norms=devices.sync_batchnorm,
         )
         parameters = sum(p.numel() for p in network.parameters())
         if talk:
@@ -140,7 +140,9 @@ def train(
             print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}{on}")
             if rank.is_single and not (resume and has_checkpoint(out)):
                 print_time_estimate(module, config)
-        run_trainer(module, config.precision, out, resume, config.select == "validation", description, talk, devices)
+        run_trainer(
+            module, config.precision, out, resume, config.checkpoint == "validation", description, talk, devices
+        )
         if rank.is_worker:
             return {}
         minutes = sum(row["seconds"] for row in module.history) / 60
@@ -149,7 +151,7 @@ def train(
             metrics: dict[str, Any] = {
                 side: evaluate_network(network, clips, dataset.labels) for side, clips in dataset.held_out()
             }
-        metrics |= {"minutes": minutes, "made": dataset.source.made, "history": module.history}
+        metrics |= {"minutes": minutes, "synthetic": dataset.source.synthetic, "history": module.history}
         runs.save_weights(out, network)
         runs.plot_curves(out, module.history)
         runs.write_metrics(out, metrics)
@@ -173,14 +175,14 @@ def _within(config: RunConfig, limits: NetworkLimits, labels: tuple[str, ...], t
 def epoch_batches(
     dataset: Dataset, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
 ) -> Callable[[int], EpochBatches]:
-    """Epoch -> its batches, the first `mixing.until` of the schedule's epochs mixed.
+    """Epoch -> its batches, the first `mixing.epoch_fraction` of the schedule's epochs mixed.
 
     `first_epoch` is added to an epoch, so that fine-tuning goes on where training ended: it draws anew, and is
     mixed only where training was to its end. `rank` is whose shares of the batches they are.
     """
-    moves, mixer = build_augmentations(config.mixing), build_mixer(config.mixing)
-    whole = config.mixing.until == 1
-    mixed_epochs = round(config.mixing.until * config.schedule.epochs)
+    moves, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
+    whole = config.mixing.epoch_fraction == 1
+    mixed_epochs = round(config.mixing.epoch_fraction * config.schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
         own = mixer if whole or first_epoch + epoch < mixed_epochs else NO_MIXING

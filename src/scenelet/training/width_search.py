@@ -62,7 +62,7 @@ def search_width(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimi
     taken = model_settings(config.network.name)
     if "width" not in taken:
         raise UsageError(
-            f"--macs, --bytes: the network {config.network.name} has one size; choose another network.name"
+            f"--max-macs, --max-bytes: the network {config.network.name} has one size; choose another network.name"
         )
     depth = next((name for name in DEPTHS if name in taken), None)
     deepest = getattr(config.network, depth) if depth else 1
@@ -78,7 +78,7 @@ def search_width(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimi
     if best is None:
         least = costs(_with(config, width=1, **({depth: 1} if depth else {})), labels)
         raise UsageError(
-            f"--macs, --bytes: even the narrowest {config.network.name} takes {least.macs_per_second:,}"
+            f"--max-macs, --max-bytes: even the narrowest {config.network.name} takes {least.macs_per_second:,}"
             f" multiply-accumulates a second and {least.parameter_bytes:,} bytes of parameters; allow more, or take"
             " coarser features"
         )

@@ -142,7 +142,7 @@ class TestLabels:
     @classmethod
     def scenes(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Made scenes with two labels changed."""
-        folder = write_synthetic_dataset(tmp_path_factory.mktemp("made") / "scenes", 3, 1, 10, 2, 1.0, workers=1)
+        folder = write_synthetic_dataset(tmp_path_factory.mktemp("synthetic") / "scenes", 3, 1, 10, 2, 1.0, workers=1)
         rows = list(csv.DictReader((folder / "scenes.csv").read_text().splitlines()))
         labels = sorted({row["label"] for row in rows})
         for place in (4, 15):
@@ -161,11 +161,11 @@ class TestLabels:
         scores = [finding.score for finding in doubted]
         assert scores == sorted(scores, key=lambda score: -(score or 0))
         assert "to the others" in doubted[0].message
-        fewer = audit(table, 1.0, workers=1, suspects=1, again=False)
+        fewer = audit(table, 1.0, workers=1, max_label_issues=1, again=False)
         assert len([f for f in fewer if f.kind == "label"]) == 1
         (rest,) = [f for f in fewer if f.kind == "more labels"]
         assert rest.message.startswith(f"{len(rest.clips)} more label")
-        assert f"`scenelet check --suspects {len(rest.clips) + 1}` lists all" in rest.message
+        assert f"`scenelet check --max-label-issues {len(rest.clips) + 1}` lists all" in rest.message
 
     def test_a_side_that_is_held_out_is_not_looked_at(self, scenes: Path) -> None:
         table = load_table(scenes)
@@ -179,7 +179,7 @@ class TestLabels:
     def test_the_command_caps_them(
         self, scenes: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        command = ["scenelet", "check", str(scenes), "--suspects", "1", "--format", "json", "--workers", "1"]
+        command = ["scenelet", "check", str(scenes), "--max-label-issues", "1", "--format", "json", "--workers", "1"]
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as ended:
             main()

@@ -28,7 +28,7 @@ def _as_mp3(samples: np.ndarray) -> np.ndarray:
     return soxr.resample(decoded, rate, SAMPLE_RATE)
 
 
-@pytest.mark.parametrize("kind", ["gain", "noise", "cut", "later", "equalised", "MP3"])
+@pytest.mark.parametrize("kind", ["gain", "noise", "cut", "later", "equalized", "MP3"])
 def test_a_changed_copy_is_found_and_nothing_else(
     sounds: list[np.ndarray], rng: np.random.Generator, kind: str
 ) -> None:
@@ -39,7 +39,7 @@ def test_a_changed_copy_is_found_and_nothing_else(
         "noise": lambda: original + 10**-1.5 * original.std() * rng.standard_normal(n),
         "cut": lambda: original[3333:],
         "later": lambda: np.pad(original, (4567, 0)),
-        "equalised": lambda: np.fft.irfft(np.fft.rfft(original) * np.linspace(2, 0.5, n // 2 + 1), n),
+        "equalized": lambda: np.fft.irfft(np.fft.rfft(original) * np.linspace(2, 0.5, n // 2 + 1), n),
         "MP3": lambda: _as_mp3(original),
     }[kind]()
     codes = [audio_fingerprint(sound.astype(np.float32)) for sound in (*sounds, copy)]

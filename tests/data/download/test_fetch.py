@@ -204,11 +204,11 @@ def test_the_evaluation_set_and_a_mirror(server: Loopback, tmp_path: Path, monke
     assert all(path.startswith("lab/") for path, _ in server.log)
 
 
-def test_nothing_happens_without_the_licence(
+def test_nothing_happens_without_the_license(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publish(server, monkeypatch, tau_zips())
-    with pytest.raises(UsageError, match="licence was not accepted"):
+    with pytest.raises(UsageError, match="license was not accepted"):
         fetch("tau2019", tmp_path / "out", agree=False)
     said = capsys.readouterr().err
     assert "non-commercial" in said
@@ -340,7 +340,7 @@ def test_esc10(server: Loopback, tmp_path: Path, wav: bytes, capsys: pytest.Capt
     table = load_table(root)
     assert table.counts() == {f"class {target}": 40 for target in range(10)}
     assert table.folds == ("1", "2", "3", "4", "5")
-    assert table.licence == "Recordings under CC-BY 3.0"
+    assert table.license == "Recordings under CC-BY 3.0"
     with (root / "meta.csv").open(newline="") as file:
         first = next(csv.DictReader(file))
     assert first == {
@@ -415,10 +415,10 @@ def test_the_command(
     assert command(monkeypatch, "tau2019", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ")
-    assert "--accept-licence" in error
+    assert "--accept-license" in error
     assert (server.log, (tmp_path / "out").exists()) == ([], False)
 
-    assert command(monkeypatch, "tau2019", "--out", tmp_path / "out", "--accept-licence") == 0
+    assert command(monkeypatch, "tau2019", "--out", tmp_path / "out", "--accept-license") == 0
     out, err = capsys.readouterr()
     assert out == f"{tmp_path / 'out' / NAME}\n"
     assert err.splitlines()[-1] == f"next: scenelet check {tmp_path / 'out' / NAME}"
@@ -441,5 +441,5 @@ def test_without_requests_one_sentence_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
-    assert command(monkeypatch, "esc10", "--out", tmp_path, "--accept-licence") == 1
+    assert command(monkeypatch, "esc10", "--out", tmp_path, "--accept-license") == 1
     assert 'pip install "scenelet[fetch]"' in capsys.readouterr().err

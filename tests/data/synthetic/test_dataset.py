@@ -22,7 +22,7 @@ SMALL = {"clips_per_place": 2, "train_places": 2, "test_places": 1, "seconds": 0
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_dataset(tmp_path_factory.mktemp("made") / "scenes", seed=3, workers=1, **SMALL)
+    return write_synthetic_dataset(tmp_path_factory.mktemp("synthetic") / "scenes", seed=3, workers=1, **SMALL)
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -76,7 +76,7 @@ def test_table_keeps_places_apart_and_says_that_it_is_made(made: Path) -> None:
 
 def test_folder_is_recognised_as_made_data(made: Path) -> None:
     table = load_table(made)
-    assert table.made
+    assert table.synthetic
     assert table.labels == ("indoor", "outdoor", "transportation")
     assert {clip.split for clip in table.clips} == {"train", "test"}
 
@@ -234,4 +234,4 @@ def test_beds_and_recorders_do_not_know_the_class() -> None:
     for kind in LOCATIONS.values():
         bed, alone = kind.draw(np.random.default_rng(5)).bed, Background.draw(np.random.default_rng(5))
         np.testing.assert_array_equal(bed.spectrum_db, alone.spectrum_db)
-        np.testing.assert_array_equal(bed.colour_db, alone.colour_db)
+        np.testing.assert_array_equal(bed.color_db, alone.color_db)

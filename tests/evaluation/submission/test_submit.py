@@ -34,7 +34,7 @@ def details_file(tmp_path: Path) -> Path:
 def report(**changes: object) -> dict:
     per_class = {label: {"accuracy": 0.9 + k / 100, "log_loss": 0.1, "clips": 5} for k, label in enumerate(LABELS)}
     figures = {"macro_accuracy": 0.91, "accuracy": 0.5, "log_loss": 0.25, "per_class": per_class, "clips": 15}
-    return {**figures, "model": "m.scn", "split": "test", "made": False, **changes}
+    return {**figures, "model": "m.scn", "split": "test", "synthetic": False, **changes}
 
 
 @given(st.lists(SHARES, min_size=1, max_size=20))
@@ -175,11 +175,11 @@ def test_doubts_about_a_report(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report()))
     assert read_report(path).doubts("m.scn") == []
-    path.write_text(json.dumps(report(split="all", made=True)))
+    path.write_text(json.dumps(report(split="all", synthetic=True)))
     model, split, made = read_report(path).doubts("other.scn")
     assert "m.scn" in model
     assert "'all'" in split
-    assert "made" in made
+    assert "synthetic" in made
 
 
 def test_the_example_is_valid_and_never_written_over(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from scenelet.training.train import train
 SETTINGS = [
     "schedule.epochs=2",
     "prune.epochs=4",
-    "prune.average_epochs=2",
-    "prune.distil=0.5",
+    "prune.ema_epochs=2",
+    "prune.self_distillation=0.5",
     "prune.sparsity=0.5",
-    "mixing.time_stretch=0.1",
+    "augment.time_stretch=0.1",
     'split.fold="1"',
 ]
 
@@ -31,7 +31,7 @@ SETTINGS = [
 @pytest.fixture
 def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[RunConfig, StandardizedNetwork, Dataset]:
     """A network before it is pruned, its settings and its data."""
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     record = runs.read_record(tmp_path / "run")
     dataset = load_dataset(record.data, config, tmp_path / "cache", talk=False)
@@ -90,13 +90,13 @@ def test_a_long_average_of_training_is_not_one_of_fine_tuning(
 
     def tuned(*settings: str) -> dict[str, torch.Tensor]:
         network = copy.deepcopy(whole)
-        changed = load_recipe("fast", [*tiny_settings, *SETTINGS, *settings])
+        changed = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *settings])
         prune_and_finetune(network, dataset, changed, talk=False)
         return dict(network.state_dict())
 
-    last = tuned("prune.average_epochs=0", "schedule.average_epochs=0")
-    also_last = tuned("prune.average_epochs=0", "schedule.average_epochs=40")
-    averaged = tuned("prune.average_epochs=40", "schedule.average_epochs=0")
+    last = tuned("prune.ema_epochs=0", "schedule.ema_epochs=0")
+    also_last = tuned("prune.ema_epochs=0", "schedule.ema_epochs=40")
+    averaged = tuned("prune.ema_epochs=40", "schedule.ema_epochs=0")
     assert all(torch.equal(also_last[name], value) for name, value in last.items())
     assert any(not torch.equal(averaged[name], value) for name, value in last.items())
 

@@ -35,7 +35,7 @@ Trained = tuple[Path, RunConfig, StandardizedNetwork, Dataset, Size]
 def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A run folder, its settings, network and data, and the size of its file."""
     folder = tmp_path_factory.mktemp("shrink")
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS])
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
     train(tone_set, folder / "run", config, cache_dir=folder / "cache")
     record = runs.read_record(folder / "run")
     dataset = load_dataset(record.data, config, folder / "cache", talk=False)
@@ -53,15 +53,17 @@ def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize("budget", [14_000, 20_000, 40_000])
-def test_the_file_fits_and_little_is_left_over(trained: Trained, budget: int) -> None:
+def test_the_file_fits_and_little_is_left_over(trained: Trained, max_bytes: int) -> None:
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
         small = copy.deepcopy(network)
-        shrunk = compress_network(small, dataset, with_prune(config, budget=budget, dtype=dtype), size, talk=False)
+        shrunk = compress_network(
+            small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size, talk=False
+        )
         assert shrunk.settings.dtype == dtype
         taken = size(small, shrunk.masks, shrunk.settings)
-        assert taken <= budget
-        assert shrunk.settings.sparsity == 0 or taken > 0.95 * budget
+        assert taken <= max_bytes
+        assert shrunk.settings.sparsity == 0 or taken > 0.95 * max_bytes
         zeros = sum(int((small.get_parameter(name) == 0).sum()) for name in shrunk.masks)
         total = sum(mask.numel() for mask in shrunk.masks.values())
         assert zeros / total >= shrunk.settings.sparsity - 1e-3
@@ -80,7 +82,7 @@ def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, m
 
     monkeypatch.setattr(shrinking, "evaluate_network", made_up)
     settings, trials = search_format(
-        network, dataset, with_prune(config, budget=14_000, dtype="auto"), size, talk=False
+        network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size, talk=False
     )
     assert [trial.dtype for trial in trials] == ["fp16", "int8", "int4"]
     assert trials[0].sparsity > trials[1].sparsity > trials[2].sparsity > 0
@@ -92,7 +94,9 @@ def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, m
 
 def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) -> None:
     _, config, network, dataset, size = trained
-    settings, trials = search_format(network, dataset, with_prune(config, budget=10**6, dtype="auto"), size, talk=False)
+    settings, trials = search_format(
+        network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size, talk=False
+    )
     assert (settings.dtype, settings.sparsity) == ("fp16", 0)
     assert [(trial.dtype, trial.log_loss) for trial in trials] == [("fp16", None)]
 
@@ -100,9 +104,9 @@ def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) 
 def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None:
     folder, config, network, dataset, size = trained
     with pytest.raises(UsageError, match="a budget of 900 bytes is out of reach"):
-        search_format(network, dataset, with_prune(config, budget=900, dtype="auto"), size, talk=False)
+        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, talk=False)
     with pytest.raises(UsageError, match="out of reach"):
-        compress(folder / "run", tmp_path / "m.scn", budget=900, cache_dir=folder / "cache")
+        compress(folder / "run", tmp_path / "m.scn", max_bytes=900, cache_dir=folder / "cache")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -115,7 +119,7 @@ def grown(size: Size, by: int, after: int) -> Size:
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Trained, dtype: str) -> None:
     _, config, network, dataset, size = trained
-    asked = with_prune(config, budget=14_000, dtype=dtype)
+    asked = with_prune(config, max_bytes=14_000, dtype=dtype)
     before, _ = search_format(network, dataset, asked, size, talk=False)
     looks = itertools.count(1)
 
@@ -140,7 +144,7 @@ def test_what_was_chosen_is_not_chosen_again_where_the_fine_tuning_goes_on(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, config, network, dataset, size = trained
-    asked = with_prune(config, budget=14_000, dtype="auto")
+    asked = with_prune(config, max_bytes=14_000, dtype="auto")
     folder = tmp_path / "tuning"
     undisturbed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, talk=False)
     monkeypatch.setattr(shrinking, "search_format", lambda *_: pytest.fail("chosen again"))
@@ -152,7 +156,7 @@ def test_what_was_chosen_is_not_chosen_again_where_the_fine_tuning_goes_on(
 
 def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, config, network, dataset, size = trained
-    asked = with_prune(config, budget=14_000, dtype="auto")
+    asked = with_prune(config, max_bytes=14_000, dtype="auto")
     tune = shrinking.prune_and_finetune
 
     def diverges(network: Any, dataset: Any, config: RunConfig, **options: Any) -> Any:
@@ -174,7 +178,7 @@ def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pyte
     ("wrong", "match"),
     [
         ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a share, 0\.6 for 60 %$"),
-        ({"gradual": 2.0}, r"^--gradual 2\.0: give a share"),
+        ({"gradual": 2.0}, r"^--ramp 2\.0: give a share"),
         ({"dtype": "auto"}, "dtype 'auto' needs a budget"),
     ],
 )
@@ -186,8 +190,8 @@ def test_a_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match:
 
 
 def test_a_recipes_own_budget_is_fine_tuned_to(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
-    budget = ["prune.budget=14000", "prune.dtype=fp16", "prune.sparsity=0"]
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS, *budget])
+    max_bytes = ["prune.max_bytes=14000", "prune.dtype=fp16", "prune.sparsity=0"]
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *max_bytes])
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
     assert result["bytes"] == (tmp_path / "m.scn").stat().st_size <= 14_000
@@ -238,7 +242,7 @@ def test_the_compressed_file_answers_as_the_network_in_training(trained: Trained
 def test_a_run_whose_recipe_says_int8_and_no_pruning_is_tuned_as_such(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
-    config = load_recipe("fast", [*tiny_settings, *SETTINGS, "prune.sparsity=0", "prune.dtype=int8"])
+    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "prune.sparsity=0", "prune.dtype=int8"])
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
     assert (result["dtype"], result["sparsity"]) == ("int8", 0)

@@ -28,7 +28,7 @@ CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "
 
 @pytest.fixture(scope="module")
 def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
-    config = load_recipe("fast", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
+    config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
     return load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
 
 
@@ -163,7 +163,7 @@ def test_compress_measures_before_it_prunes(
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
     changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
-    metrics = train(tone_set, tmp_path / "run", load_recipe("fast", [*tiny_settings, *changes]), talk=False)
+    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), talk=False)
     for name, wanted in (("with", True), ("without", False)):
         compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=wanted)
     assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [

@@ -26,7 +26,7 @@ def audit(
     split: Split | None = None,
     workers: int | None = None,
     *,
-    suspects: int = MAX_LABEL_ISSUES,
+    max_label_issues: int = MAX_LABEL_ISSUES,
     held_out: bool = False,
     again: bool = True,
     cache_dir: Path | None = None,
@@ -56,7 +56,7 @@ def audit(
     findings += _duplicate_findings(measured, split)
     findings += _near_duplicate_findings(measured, split)
     seen = None if split is None or not held_out else {*split.train, *split.validation}
-    findings += _label_findings(measured, seen, suspects)
+    findings += _label_findings(measured, seen, max_label_issues)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
@@ -89,7 +89,7 @@ def _label_findings(measured: Mapping[Clip, RecordingStats], seen: set[Clip] | N
         yield warning(
             "more labels",
             tuple(suspect.clip.name for suspect in doubted[most:]),
-            f"{pluralize(more, 'more label')} doubted; `scenelet check --suspects {len(doubted)}` lists all",
+            f"{pluralize(more, 'more label')} doubted; `scenelet check --max-label-issues {len(doubted)}` lists all",
         )
 
 

@@ -1,7 +1,7 @@
 """What a recording sounds like moment by moment, in 32 bits each, and which recordings share a stretch of sound.
 
 The bits are the signs of how the difference between neighbouring bands changes with time (Haitsma and Kalker, A highly
-robust audio fingerprinting system, 2002). Loudness, equalisers, codecs and resampling change few of them.
+robust audio fingerprinting system, 2002). Loudness, equalizers, codecs and resampling change few of them.
 """
 
 from collections.abc import Sequence

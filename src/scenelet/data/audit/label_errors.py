@@ -138,7 +138,7 @@ def _scaling(textures: NDArray[np.float32]) -> tuple[Numbers, Numbers]:
 def fit_logistic(x: Numbers, targets: NDArray[np.int64], classes: int, steps: int = STEPS) -> Numbers:
     """Penalised multinomial logistic regression: weights (features + 1, classes), the last row being the offsets.
 
-    Minimises by L-BFGS the sum of log losses, where every class weighs the same, plus `PENALTY` / 2 times the sum of
+    Minimizes by L-BFGS the sum of log losses, where every class weighs the same, plus `PENALTY` / 2 times the sum of
     the squared weights (offsets are free).
     """
     x = _with_one(x)

@@ -18,7 +18,7 @@ Texture = NDArray[np.float32]
 """(`LENGTH`,)"""
 
 FRONT_END = FeatureConfig(sample_rate=22050, channels="mono", n_fft=1024, hop_length=512, n_mels=64)
-WINDOW = WindowConfig(seconds=5.0, fill="repeat")
+WINDOW = WindowConfig(seconds=5.0, pad_mode="repeat")
 GROUPED = 16  # bands of the modulations, each of four mel bands
 RATES = 8  # of modulation, from one in a window to half the frame rate
 CEPSTRA = 20  # whose correlations are taken

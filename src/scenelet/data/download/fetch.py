@@ -1,4 +1,4 @@
-"""`fetch`: a public data set from its publisher to a checked root folder, its licence accepted first."""
+"""`fetch`: a public data set from its publisher to a checked root folder, its license accepted first."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class TauRoot:
     Attributes:
         root: the folder, named as the set.
         downloads: where archives lie meanwhile.
-        terms: its licence and what to cite.
+        terms: its license and what to cite.
         archives: of the set.
         facts: to check it by; None: an evaluation set.
         mirror: address to take the archives from instead of their own.
@@ -172,7 +172,7 @@ def dataset_parts(
     terms = f"{facts.name} (doi {facts.doi}): {LICENSE} Cite: {facts.citation}"
     sets: list[DataSet] = [TauRoot(out / facts.name, downloads, terms, tau_archives(facts.name), facts, mirror, keep)]
     if evaluation:
-        terms = f"{EVALUATION}: the same licence."
+        terms = f"{EVALUATION}: the same license."
         sets.append(TauRoot(out / EVALUATION, downloads, terms, tau_archives(EVALUATION), None, mirror, keep))
     return sets
 
@@ -183,11 +183,11 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
     Args:
         sets: of `dataset_parts`.
         out: the folder they go into.
-        agree: asks whether the licence, which was just said, is accepted; nothing is written before.
+        agree: asks whether the license, which was just said, is accepted; nothing is written before.
         waits: seconds before further attempts, as in `download`.
 
     Raises:
-        UsageError: the licence was not accepted.
+        UsageError: the license was not accepted.
         DataError: it cannot be downloaded, or is not the published set.
         OutputError: no space, it cannot be written, or another fetch is at work there.
     """
@@ -199,7 +199,7 @@ def fetch(sets: Sequence[DataSet], out: Path, agree: Callable[[], bool], waits: 
             print_message("\n".join(each.terms for each in missing))
             print_message(f"To download into {out}: {total / 1e6:,.0f} MB")
             if not agree():
-                raise UsageError("the licence was not accepted, so nothing was downloaded; --accept-licence accepts it")
+                raise UsageError("the license was not accepted, so nothing was downloaded; --accept-license accepts it")
             # two at work would both append to one file
             with file_lock(out / ".fetch.lock", f"{out}: another fetch is at work there; wait for its end"):
                 _run(session, missing, total, waits)

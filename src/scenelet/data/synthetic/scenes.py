@@ -14,7 +14,7 @@ from scenelet.data.synthetic import sounds as syn
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 
 OCTAVES_HZ: Array = 31.25 * 2.0 ** np.arange(10.0)
-COLOUR_SPREAD_DB = 3.5  # of beds and recorders per octave, from place to place, standard deviation
+COLOR_SPREAD_DB = 3.5  # of beds and recorders per octave, from place to place, standard deviation
 CLIP_SPREAD_DB = 3.0  # how far a source's level moves from clip to clip, standard deviation
 
 
@@ -24,7 +24,7 @@ class Background:
 
     spectrum_db: Array  # of the bed, per octave
     coherence: float
-    colour_db: Array  # the recorder's response, per octave
+    color_db: Array  # the recorder's response, per octave
     floor_db: float  # the recorder's noise below the scene
     level_db: float  # of the recording, full scale is 0 dB
 
@@ -33,9 +33,9 @@ class Background:
         """A place's bed and recorder; the class does not matter."""
         tilt = rng.uniform(-5.5, -1.5) * np.arange(len(OCTAVES_HZ))
         return cls(
-            spectrum_db=tilt + rng.normal(0.0, COLOUR_SPREAD_DB, len(OCTAVES_HZ)),
+            spectrum_db=tilt + rng.normal(0.0, COLOR_SPREAD_DB, len(OCTAVES_HZ)),
             coherence=rng.uniform(0.0, 0.8),
-            colour_db=rng.normal(0.0, COLOUR_SPREAD_DB, len(OCTAVES_HZ)),
+            color_db=rng.normal(0.0, COLOR_SPREAD_DB, len(OCTAVES_HZ)),
             floor_db=rng.uniform(-45.0, -22.0),
             level_db=rng.uniform(-36.0, -22.0),
         )
@@ -46,9 +46,9 @@ class Background:
         return syn.noise(n, syn.curve_db(n, OCTAVES_HZ, clip_db), rng, coherence=self.coherence)
 
     def record(self, scene: Array, rng: np.random.Generator) -> Array:
-        """(2, n) what the recorder writes of the scene (2, n): coloured, with its noise, within full scale."""
+        """(2, n) what the recorder writes of the scene (2, n): colored, with its noise, within full scale."""
         n = scene.shape[1]
-        heard = syn.at_level(syn.filtered(scene, syn.curve_db(n, OCTAVES_HZ, self.colour_db)), 0.0)
+        heard = syn.at_level(syn.filtered(scene, syn.curve_db(n, OCTAVES_HZ, self.color_db)), 0.0)
         heard += rng.standard_normal(scene.shape, np.float32) * syn.decibels(self.floor_db)
         heard *= syn.decibels(self.level_db + rng.normal(0.0, 2.0))
         return heard * min(1.0, 0.95 / float(np.abs(heard).max()))

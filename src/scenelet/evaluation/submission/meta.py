@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scenelet.config import MixingConfig
+from scenelet.config import AugmentConfig, MixingConfig
 from scenelet.errors import DataError
 from scenelet.evaluation.submission.details import Details
 from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
@@ -35,7 +35,7 @@ class EvaluationReport(BaseModel):
     per_class: dict[str, _Figures]
     model: str = ""
     split: str = "test"
-    made: bool = False
+    synthetic: bool = False
 
     def doubts(self, model: str) -> list[str]:
         """Why these may not be the figures that the challenge wants of this model."""
@@ -44,7 +44,7 @@ class EvaluationReport(BaseModel):
             found.append(f"it measured {self.model}, and this is {model}")
         if self.split != "test":
             found.append(f"it measured the split {self.split!r}, not test")
-        if self.made:
+        if self.synthetic:
             found.append("it measured made scenes, not the challenge's recordings")
         return found
 
@@ -90,19 +90,20 @@ def data_augmentation(model: SceneModel) -> str | None:
     """What training mixed and moved, if the model file says so; None: nothing, or not known."""
     try:
         mixing = MixingConfig.model_validate(model.provenance.get("mixing"))
+        augment = AugmentConfig.model_validate(model.provenance.get("augment"))
     except ValidationError:
         return None
-    mixed = ("mixup", "freqmix", "cutmix") if mixing.mode != "none" else ()
+    mixed = ("mixup", "freqmix", "cutmix") if mixing.combine != "none" else ()
     named = [name for name in mixed if getattr(mixing, name)]
     moves = {
-        "time rolling": mixing.time_roll,
-        "time stretching": mixing.time_stretch,
-        "cropping": mixing.crop,
-        "frequency shifting": mixing.frequency_shift,
-        "gain": mixing.gain_db,
-        "filtering": mixing.filter_db,
-        "frequency masking": mixing.frequency_mask,
-        "time masking": mixing.time_mask,
+        "time rolling": augment.time_roll,
+        "time stretching": augment.time_stretch,
+        "cropping": augment.crop_frames,
+        "frequency shifting": augment.frequency_shift,
+        "gain": augment.gain_db,
+        "filtering": augment.filter_augment_db,
+        "frequency masking": augment.frequency_mask,
+        "time masking": augment.time_mask,
     }
     return ", ".join([*named, *(name for name, amount in moves.items() if amount)]) or None
 

@@ -47,7 +47,7 @@ class BuiltModel:
     file: bytes
     compressed_network: Compressed
     answers: Mapping[str, NDArray[np.float32]]
-    unsure: Mapping[str, Any]
+    threshold: Mapping[str, Any]
     dense: Mapping[str, Mapping[str, Any]]
     compressed: Mapping[str, Mapping[str, Any]]
 
@@ -82,7 +82,7 @@ def build_model(
         kind: {side: dict(zip(FIGURES, numbers, strict=False)) for side in dense} for kind in ("dense", "compressed")
     }
     if dense:
-        made_up["unsure"] = {"side": "validation", **{name: next(numbers) for name in THRESHOLD}}
+        made_up["threshold"] = {"side": "validation", **{name: next(numbers) for name in THRESHOLD}}
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         return len(file_of(network, masks, settings, made_up)) + SPARE_BYTES
@@ -98,11 +98,11 @@ def build_model(
     compressed = {
         side: classification_report(clips.targets, answers[side], record.labels) for side, clips in dataset.held_out()
     }
-    unsure = _unsure(dataset, answers)
-    results |= {"compressed": _brief(compressed), **({"unsure": unsure} if unsure else {})}
+    threshold = _threshold(dataset, answers)
+    results |= {"compressed": _brief(compressed), **({"threshold": threshold} if threshold else {})}
     file = file_of(network, compressed_network.masks, compressed_network.settings, results)
-    assert compressed_network.settings.budget is None or len(file) <= compressed_network.settings.budget
-    return BuiltModel(file, compressed_network, answers, unsure, dense, compressed)
+    assert compressed_network.settings.max_bytes is None or len(file) <= compressed_network.settings.max_bytes
+    return BuiltModel(file, compressed_network, answers, threshold, dense, compressed)
 
 
 def _model(
@@ -122,6 +122,7 @@ def _model(
         "recipe": record.recipe,
         "network": config.network.model_dump(),
         "mixing": config.mixing.model_dump(),
+        "augment": config.augment.model_dump(),
         "loss": config.loss.model_dump(),
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
@@ -132,22 +133,22 @@ def _model(
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / weights) if weights else 0.0,
         "fine_tuning_epochs": settings.epochs,
         "data": dataset.source.description,
-        "made": dataset.source.made,
-        "three_classes": dataset.source.three_classes,
+        "synthetic": dataset.source.synthetic,
+        "tau_3_class": dataset.source.tau_3_class,
         "split": config.split.model_dump(),
-        "split_fingerprint": split_hash(dataset.split),
+        "split_hash": split_hash(dataset.split),
         "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
     hears = (record.labels, config.features, config.window)
-    licences = (dataset.source.licence,) if dataset.source.licence else ()
+    licenses = (dataset.source.license,) if dataset.source.license else ()
     return to_scene_model(
-        network, *hears, masks, settings.dtype, provenance=provenance, results=results, licences=licences
+        network, *hears, masks, settings.dtype, provenance=provenance, results=results, licenses=licenses
     )
 
 
-def _unsure(dataset: Dataset, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+def _threshold(dataset: Dataset, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
     """From which probability on a listener gives an answer, found on the first side that was not trained on."""
     for side, clips in dataset.held_out():
         return {"side": side, **asdict(find_threshold(clips.targets, answers[side]))}
@@ -158,7 +159,9 @@ def _teacher(record: RunRecord) -> dict[str, Any] | None:
     """What a model file says of the network that taught its own; not where that lies on the machine."""
     if record.teacher is None:
         return None
-    return {"distil": record.config.distil} | {key: value for key, value in record.teacher.items() if key != "run"}
+    return {"distil": record.config.distillation} | {
+        key: value for key, value in record.teacher.items() if key != "run"
+    }
 
 
 def _brief(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:

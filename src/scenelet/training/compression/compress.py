@@ -26,9 +26,9 @@ def compress(
     out: Path,
     *,
     sparsity: float | None = None,
-    budget: int | None = None,
+    max_bytes: int | None = None,
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] | None = None,
-    gradual: float | None = None,
+    ramp: float | None = None,
     sensitivity: bool = False,
     data: Path | None = None,
     audio_dir: Path | None = None,
@@ -41,12 +41,12 @@ def compress(
         out: the model file.
         sparsity: share of convolution weights set to zero; None: the recipe's. 0 in a
             floating-point format stores the network as it is.
-        budget: bytes on disk, everything in the file included; the sparsity that fits is found, and, unless `dtype` is
+        max_bytes: bytes on disk, everything in the file included; the sparsity that fits is found, and, unless `dtype` is
             given, the number format that loses least, see `scenelet.training.compression.search.search_format`.
         dtype: how weights are stored: "fp16", "int8" or "int4" (fine-tuned as such), or "fp32" to store every number
             exactly, at more than twice the size; "auto" chooses, under a budget. None: "auto" under a budget, else
             the recipe's.
-        gradual: share of the fine-tuning over which the sparsity grows; 0 prunes all at once. None: the recipe's.
+        ramp: share of the fine-tuning over which the sparsity grows; 0 prunes all at once. None: the recipe's.
         sensitivity: also measure what each layer alone loses, as `NAME.sensitivity.csv` and `.png` beside `out`.
         data, audio_dir: the recordings, if they moved since training.
         cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
@@ -59,10 +59,10 @@ def compress(
     Raises:
         SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
     """
-    check_compress_arguments(run, out, sparsity, budget)
+    check_compress_arguments(run, out, sparsity, max_bytes)
     make_folder(out.parent)
     record = runs.read_record(run)
-    settings = prune_settings(record.config.prune, sparsity, budget, dtype, gradual)
+    settings = prune_settings(record.config.prune, sparsity, max_bytes, dtype, ramp)
     config = record.config.model_copy(update={"prune": settings})
     record = record.model_copy(update={"config": config})
     network = runs.load_network(run, record)
@@ -84,7 +84,7 @@ def compress(
         "bytes": len(built.file),
         "parts": asdict(file_parts(modelfile.decode_model(built.file, str(out)), built.file)),
         "trials": [asdict(trial) for trial in compressed_network.trials],
-        "unsure": dict(built.unsure),
+        "threshold": dict(built.threshold),
         "dense": built.dense,
         "compressed": built.compressed,
     }
@@ -92,10 +92,10 @@ def compress(
 
 def _check_prunes(settings: PruneConfig) -> None:
     """Check that there is something to prune step by step, and that there are steps."""
-    if settings.budget is None and settings.sparsity == 0:
-        raise UsageError("--gradual prunes step by step, and nothing is pruned here; give --sparsity or --budget too")
+    if settings.max_bytes is None and settings.sparsity == 0:
+        raise UsageError("--ramp prunes step by step, and nothing is pruned here; give --sparsity or --max-bytes too")
     if settings.epochs == 0:
-        raise UsageError("--gradual needs fine-tuning, and this run's prune.epochs is 0; leave it out, or train anew")
+        raise UsageError("--ramp needs fine-tuning, and this run's prune.epochs is 0; leave it out, or train anew")
 
 
 def _warn_of_empty_layers(densities: dict[str, float]) -> None:
@@ -108,32 +108,32 @@ def _warn_of_empty_layers(densities: dict[str, float]) -> None:
 
 
 def prune_settings(
-    own: PruneConfig, sparsity: float | None, budget: int | None, dtype: str | None, gradual: float | None = None
+    own: PruneConfig, sparsity: float | None, max_bytes: int | None, dtype: str | None, ramp: float | None = None
 ) -> PruneConfig:
     """The recipe's settings with what the caller of `compress` asks for.
 
     Raises:
         UsageError: a value out of range, or a sparsity and a budget.
     """
-    if sparsity is not None and budget is not None:
+    if sparsity is not None and max_bytes is not None:
         raise UsageError("give a sparsity or a budget, not both")
-    changes: dict[str, Any] = {"gradual": gradual, "dtype": dtype}
-    if budget is not None:
-        changes |= {"budget": budget, "dtype": dtype or "auto"}
+    changes: dict[str, Any] = {"ramp_fraction": ramp, "dtype": dtype}
+    if max_bytes is not None:
+        changes |= {"max_bytes": max_bytes, "dtype": dtype or "auto"}
     elif sparsity is not None:
-        changes |= {"sparsity": sparsity, "budget": None}
+        changes |= {"sparsity": sparsity, "max_bytes": None}
         if own.dtype == "auto":
             changes["dtype"] = dtype or "fp16"
-    given = {key: value for key, value in changes.items() if value is not None or key == "budget"}
+    given = {key: value for key, value in changes.items() if value is not None or key == "max_bytes"}
     try:
         settings = PruneConfig.model_validate(own.model_dump() | given)
     except ValidationError as error:
         fault = error.errors()[0]
         option = f"--{fault['loc'][0]} {given[str(fault['loc'][0])]}: " if fault["loc"] else "compress: "
-        if fault["loc"] in (("sparsity",), ("gradual",)):
+        if fault["loc"] in (("sparsity",), ("ramp_fraction",)):
             raise UsageError(f"{option}give a share, 0.6 for 60 %") from None
         raise UsageError(option + fault["msg"].removeprefix("Value error, ")) from None
-    if gradual:
+    if ramp:
         _check_prunes(settings)
     if settings.changes_nothing:
         return settings.model_copy(update={"epochs": 0})

@@ -35,9 +35,9 @@ def prune_and_finetune(
     whatever the run was trained on.
 
     Args:
-        network: trained; it teaches itself as it was, where `config.prune.distil` is above 0.
+        network: trained; it teaches itself as it was, where `config.prune.self_distillation` is above 0.
         sides: the data.
-        config: the run's settings; its section `prune` says what is done. `dtype` is a format, and `budget` is not
+        config: the run's settings; its section `prune` says what is done. `dtype` is a format, and `max_bytes` is not
             looked at: see `scenelet.training.compression.search`.
         folder: for checkpoints; what is found there is gone on from. None writes nothing.
         description: shown beside the progress bar.
@@ -55,18 +55,18 @@ def prune_and_finetune(
         prune.apply_masks(network, masks)
         return masks, 0.0
     schedule = ScheduleConfig(
-        **config.schedule.model_dump(exclude={"epochs", "shape", "rate", "final_rate", "average_epochs"}),
+        **config.schedule.model_dump(exclude={"epochs", "name", "learning_rate", "min_learning_rate", "ema_epochs"}),
         epochs=settings.epochs,
-        shape="linear",
-        rate=settings.rate,
-        final_rate=settings.final_rate,
-        average_epochs=settings.average_epochs,
+        name="linear",
+        learning_rate=settings.learning_rate,
+        min_learning_rate=settings.min_learning_rate,
+        ema_epochs=settings.ema_epochs,
     )
     if settings.mixing == "none":
-        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"mode": "none"})})
+        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"combine": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
     batches = epoch_batches(dataset, config, config.schedule.epochs + SEED_STRIDE * settings.seed)
-    teacher = (whole.eval(), settings.distil) if settings.distil else None
+    teacher = (whole.eval(), settings.self_distillation) if settings.self_distillation else None
     module = SceneModule(
         network.train(),
         build_loss(loss, dataset.train.class_counts()),
@@ -82,10 +82,10 @@ def prune_and_finetune(
 
 def masks_by_epoch(network: nn.Module, settings: PruneConfig) -> Callable[[nn.Module, int], Masks]:
     """The masks to hold in each epoch: those of `network` as it is now, or new ones while more and more is pruned."""
-    if settings.gradual == 0 or settings.epochs == 0:
+    if settings.ramp_fraction == 0 or settings.epochs == 0:
         masks = prune.global_l1_masks(network, settings.sparsity)
         return lambda _, epoch: masks
-    ramp = max(1, round(settings.gradual * settings.epochs))
+    ramp = max(1, round(settings.ramp_fraction * settings.epochs))
 
     def masks_of(current: nn.Module, epoch: int) -> Masks:
         # after the ramp the same weights are the smallest: those that are 0

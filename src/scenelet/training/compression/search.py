@@ -86,8 +86,8 @@ def compress_network(
         RunError: the fine-tuning diverged.
     """
     trials: tuple[FormatTrial, ...] = ()
-    settings, budget = config.prune, config.prune.budget
-    if budget is not None:
+    settings, max_bytes = config.prune, config.prune.max_bytes
+    if max_bytes is not None:
         settings, trials = load_choice(folder) or search_format(network, dataset, config, size, talk)
         if folder is not None:
             _save_choice(folder, settings, trials)
@@ -98,8 +98,8 @@ def compress_network(
     minutes += sum(trial.minutes for trial in trials)
     tuned = copy.deepcopy(network)
     round_network(network, settings.dtype)
-    if budget is not None and size(network, masks, settings) > budget:
-        sparsity = prune.sparsity_for_bytes(_size_at(tuned, settings, size), budget, settings.sparsity)
+    if max_bytes is not None and size(network, masks, settings) > max_bytes:
+        sparsity = prune.sparsity_for_bytes(_size_at(tuned, settings, size), max_bytes, settings.sparsity)
         settings = settings.model_copy(update={"sparsity": sparsity})
         masks = prune_and_round(tuned, settings)
         network.load_state_dict(tuned.state_dict())
@@ -118,7 +118,7 @@ def prune_and_round(network: StandardizedNetwork, settings: PruneConfig) -> Mask
 def search_format(
     network: StandardizedNetwork, dataset: Dataset, config: RunConfig, size: Size, talk: bool = True
 ) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
-    """The format and sparsity for `config.prune.budget`, and what was tried.
+    """The format and sparsity for `config.prune.max_bytes`, and what was tried.
 
     For each format (all of `FORMATS`, where `config.prune.dtype` is "auto") the smallest sparsity that fits is found by
     bisection. One that needs no pruning makes the coarser ones needless. Where several are left, each is
@@ -154,14 +154,14 @@ def search_format(
         trials = [_try(network, tried, config, *one, talk) for one in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
-        raise RunError("fine-tuning diverged in every number format; lower prune.rate")
+        raise RunError("fine-tuning diverged in every number format; lower prune.learning_rate")
     if talk:
         print_message(f"chosen: {best.dtype}, {100 * best.sparsity:.1f} % pruned")
     return settings.model_copy(update={"dtype": best.dtype, "sparsity": best.sparsity}), tuple(trials)
 
 
 def check_budget(network: StandardizedNetwork, labels: tuple[str, ...], config: RunConfig) -> None:
-    """Check, before any training, that `config.prune.budget` can be met; provenance and results come on top.
+    """Check, before any training, that `config.prune.max_bytes` can be met; provenance and results come on top.
 
     Raises:
         UsageError: it is out of reach.
@@ -173,20 +173,20 @@ def check_budget(network: StandardizedNetwork, labels: tuple[str, ...], config: 
 
     dtype = FORMATS[-1] if config.prune.dtype == "auto" else config.prune.dtype
     settings = config.prune.model_copy(update={"dtype": dtype})
-    assert settings.budget is not None
-    prune.check_budget_reachable(_size_at(network, settings, size), settings.budget)
+    assert settings.max_bytes is not None
+    prune.check_budget_reachable(_size_at(network, settings, size), settings.max_bytes)
 
 
 def _fitting(network: StandardizedNetwork, settings: PruneConfig, size: Size) -> list[tuple[WeightFormat, float]]:
     """Each format that can fit the budget, with its sparsity."""
-    budget = settings.budget
-    assert budget is not None
+    max_bytes = settings.max_bytes
+    assert max_bytes is not None
     formats = FORMATS if settings.dtype == "auto" else (settings.dtype,)
     fitting: list[tuple[WeightFormat, float]] = []
     for dtype in formats:
         try:
             measured = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
-            fitting.append((dtype, prune.sparsity_for_bytes(measured, budget)))
+            fitting.append((dtype, prune.sparsity_for_bytes(measured, max_bytes)))
         except UsageError:  # another format may fit
             if dtype == formats[-1] and not fitting:
                 raise

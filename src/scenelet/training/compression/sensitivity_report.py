@@ -29,7 +29,7 @@ def write_sensitivity(model: Path, losses: Sequence[LayerLoss]) -> None:
 
 
 def _plot(losses: Sequence[LayerLoss]) -> bytes:
-    """A row a layer, a column a change; the colour is the log loss above the whole network's."""
+    """A row a layer, a column a change; the color is the log loss above the whole network's."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
@@ -49,8 +49,8 @@ def _plot(losses: Sequence[LayerLoss]) -> bytes:
             if (layer, change) not in more:  # dense layers are not pruned
                 continue
             value = more[layer, change]
-            colour = "white" if value > 0.2 else "black"
-            axes.text(column, row, f"{value:+z.3f}", ha="center", va="center", color=colour, fontsize=8)
+            color = "white" if value > 0.2 else "black"
+            axes.text(column, row, f"{value:+z.3f}", ha="center", va="center", color=color, fontsize=8)
     axes.set_title(f"log loss above the whole network's {whole.log_loss:.3f}, one layer changed", fontsize=10)
     figure.colorbar(image, ax=axes)
     data = io.BytesIO()
