@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenelet.config import MixingConfig
+from scenelet.config import AugmentConfig
 from scenelet.training.augment import (
     Augmentation,
     Crop,
@@ -132,16 +132,16 @@ def test_a_mask_wider_than_the_clip() -> None:
 
 
 def test_settings_choose_the_moves() -> None:
-    assert build_augmentations(MixingConfig()) == [TimeRoll(50)]
-    every = MixingConfig(
+    assert build_augmentations(AugmentConfig()) == [TimeRoll(50)]
+    every = AugmentConfig(
         time_roll=3,
         time_stretch=0.2,
-        crop=15,
+        crop_frames=15,
         frequency_shift=3,
         gain_db=6,
-        filter_db=6,
+        filter_augment_db=6,
         frequency_mask=5,
         time_mask=5,
     )
     assert build_augmentations(every) == EVERY_MOVE
-    assert build_augmentations(MixingConfig(time_roll=0)) == []
+    assert build_augmentations(AugmentConfig(time_roll=0)) == []

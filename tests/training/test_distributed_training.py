@@ -92,7 +92,7 @@ def settings(tiny_settings: list[str]) -> list[str]:
         "schedule.learning_rate=1e-4",
         "split.validation_fraction=0.25",
     ]
-    return [*tiny_settings, *more, 'split.fold="1"', "select=validation", "prune.epochs=1"]
+    return [*tiny_settings, *more, 'split.fold="1"', "checkpoint=validation", "prune.epochs=1"]
 
 
 def command(*arguments: str | Path, program: tuple[str, ...] = ("-m", "scenelet"), **variables: str) -> Any:
@@ -186,7 +186,7 @@ def test_norms_of_each_device_are_one_network_at_the_end_of_an_epoch(
     tone_set: Path, settings: list[str], undisturbed: Path, tmp_path: Path
 ) -> None:
     """The first device alone measures the trained network, both together the last epoch's."""
-    own = [*settings, "select=last", "schedule.ema_epochs=0", "trainer.devices=2", "trainer.sync_batchnorm=per_device"]
+    own = [*settings, "checkpoint=last", "schedule.ema_epochs=0", "trainer.devices=2", "trainer.sync_batchnorm=false"]
     ran = command(tone_set, "--out", tmp_path / "run", *changes(own))
     assert ran.returncode == 0, ran.stderr
     metrics = runs.read_metrics(tmp_path / "run")

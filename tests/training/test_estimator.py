@@ -187,7 +187,7 @@ def test_bad_input_is_one_sentence(
         ({"settings": {"schedule.epochs": 0}}, "schedule.epochs.*greater than or equal to 1"),
         ({"settings": {"seed": 1}, "random_state": 1}, "leave one out"),
         ({"sparsity": 60}, "sparsity 60: give a share"),
-        ({"sparsity": 0.5, "budget": 9000}, "a sparsity or a budget, not both"),
+        ({"sparsity": 0.5, "max_bytes": 9000}, "a sparsity or a budget, not both"),
         ({"dtype": "auto"}, "needs a budget"),
     ],
 )

@@ -85,8 +85,8 @@ def test_settings_choose_the_loss() -> None:
 
 def test_smoothing_spreads_a_share_of_the_label() -> None:
     logits, targets = batch()
-    smoothed = build_loss(LossConfig(smoothing=0.3), [1, 1, 1])(logits, targets)
+    smoothed = build_loss(LossConfig(label_smoothing=0.3), [1, 1, 1])(logits, targets)
     expected = -((0.7 * targets + 0.1) * functional.log_softmax(logits, 1)).sum(1).mean()
     assert float(smoothed) == pytest.approx(float(expected), rel=1e-12)
-    with pytest.raises(ValueError, match="smoothing needs name = 'cross_entropy'"):
-        LossConfig(name="class_balanced_focal", smoothing=0.1)
+    with pytest.raises(ValueError, match="label_smoothing needs name = 'cross_entropy'"):
+        LossConfig(name="class_balanced_focal", label_smoothing=0.1)

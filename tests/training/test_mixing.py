@@ -17,7 +17,7 @@ MIXERS = {
     "start": FreqMix(position="start"),
     "wrap": FreqMix(position="wrap"),
     "bands": FreqMix(bands=3),
-    "sample": FreqMix(per="sample"),
+    "sample": FreqMix(per_sample=True),
     "mixup": Mixup(),
     "cutmix": CutMix(),
 }
@@ -79,7 +79,7 @@ def test_freqmix_keeps_whole_bands_of_one_clip() -> None:
 def test_masks_are_drawn_per_batch_or_per_sample() -> None:
     x, y = unique_batch()
     shares = {
-        per: np.unique(np.round(FreqMix(per=per)(x, y, np.random.default_rng(3))[1].max(1), 9))
+        per: np.unique(np.round(FreqMix(per_sample=per == "sample")(x, y, np.random.default_rng(3))[1].max(1), 9))
         for per in ("batch", "sample")
     }
     assert len(shares["sample"]) > len(shares["batch"])
@@ -107,10 +107,10 @@ def test_one_of_draws_each_and_chain_applies_all() -> None:
 
 def test_settings_choose_the_mixer() -> None:
     assert isinstance(build_mixer(MixingConfig()), RandomChoice)
-    assert [type(m) for m in build_mixer(MixingConfig(mode="all", cutmix=True)).mixers] == [FreqMix, Mixup, CutMix]
-    assert build_mixer(MixingConfig(mode="none")).mixers == []
-    powers = build_mixer(MixingConfig(freqmix=False, mixup_of="powers", mixup_alpha=1.0)).mixers[0]
-    assert (powers.of, powers.alpha) == ("powers", 1.0)
+    assert [type(m) for m in build_mixer(MixingConfig(combine="all", cutmix=True)).mixers] == [FreqMix, Mixup, CutMix]
+    assert build_mixer(MixingConfig(combine="none")).mixers == []
+    powers = build_mixer(MixingConfig(freqmix=False, mixup_domain="power", mixup_alpha=1.0)).mixers[0]
+    assert (powers.domain, powers.alpha) == ("power", 1.0)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -118,7 +118,7 @@ def test_settings_choose_the_mixer() -> None:
 def test_mixing_powers_is_hearing_both_at_one_loudness(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-80, 0, (B, C, F, T)), np.eye(B)
-    mixed, labels = Mixup(1.0, of="powers")(x, y, np.random.default_rng(seed))
+    mixed, labels = Mixup(1.0, domain="power")(x, y, np.random.default_rng(seed))
     peaks = x.max((1, 2, 3))
     powers = np.einsum("ij,jcft->icft", labels, 10 ** ((x - peaks[:, None, None, None]) / 10))
     assert mixed == pytest.approx((labels @ peaks)[:, None, None, None] + 10 * np.log10(powers))
@@ -126,4 +126,4 @@ def test_mixing_powers_is_hearing_both_at_one_loudness(seed: int) -> None:
 
 def test_a_clip_mixed_with_itself_by_powers_stays() -> None:
     x = np.random.default_rng(0).uniform(-80, 0, (1, C, F, T))
-    assert Mixup(1.0, of="powers")(x, np.eye(1), np.random.default_rng(0))[0] == pytest.approx(x)
+    assert Mixup(1.0, domain="power")(x, np.eye(1), np.random.default_rng(0))[0] == pytest.approx(x)

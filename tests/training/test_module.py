@@ -58,7 +58,7 @@ def test_a_teacher_is_no_part_of_the_checkpoint() -> None:
 
 def test_weights_and_norm_statistics_are_averaged() -> None:
     network = Flat(1)
-    trained = module(network, average_epochs=1.5)
+    trained = module(network, ema_epochs=1.5)
     decay = math.exp(-1 / (1.5 * 2))  # two steps an epoch
     expected: dict[str, Tensor] = {}
     for step in range(5):
@@ -83,7 +83,7 @@ def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
 
     def averaged(epochs: float) -> Tensor:
         network = Flat(1)
-        trained = module(network, epochs=8, average_epochs=epochs)
+        trained = module(network, epochs=8, ema_epochs=epochs)
         trained.on_train_batch_end()
         with torch.no_grad():
             network.dense.weight.add_(1.0)
@@ -132,7 +132,7 @@ def test_masks_are_asked_for_each_epoch_and_held() -> None:
         assert current is network
         return {"dense.weight": (torch.arange(18).view(3, 6) > 5).float()}
 
-    trained = module(network, masks=masks, average_epochs=2.0)
+    trained = module(network, masks=masks, ema_epochs=2.0)
     trained.averaged.update_parameters(network)  # an average of weights that were not pruned yet
     trained.on_train_epoch_start()
     assert (network.dense.weight[0] == 0).all()

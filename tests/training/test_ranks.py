@@ -19,7 +19,7 @@ MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
 
 @pytest.mark.parametrize(
-    ("devices", "num_nodes", "environment", "place"),
+    ("devices", "num_nodes", "environment", "rank"),
     [
         (1, 1, {}, SINGLE),
         (1, 1, {"LOCAL_RANK": "3"}, SINGLE),  # someone else's

@@ -24,7 +24,7 @@ def test_the_papers_schedule() -> None:
 
 
 def test_linear_ends_where_it_should() -> None:
-    schedule = ScheduleConfig(epochs=5, shape="linear", rate=1e-4, final_rate=1e-6)
+    schedule = ScheduleConfig(epochs=5, name="linear", learning_rate=1e-4, min_learning_rate=1e-6)
     rates = [learning_rate(schedule, step, 4) for step in range(20)]
     assert (rates[0], rates[-1]) == (1e-4, pytest.approx(1e-6))
     drops = [a - b for a, b in itertools.pairwise(rates)]
@@ -32,7 +32,7 @@ def test_linear_ends_where_it_should() -> None:
 
 
 def test_one_cycle_rises_to_its_peak_and_falls() -> None:
-    schedule = ScheduleConfig(epochs=10, shape="one_cycle", rate=1e-3, final_rate=1e-6, warmup=0.3)
+    schedule = ScheduleConfig(epochs=10, name="one_cycle", learning_rate=1e-3, min_learning_rate=1e-6, warmup_fraction=0.3)
     rates = [learning_rate(schedule, step, 11) for step in range(110)]
     assert rates[0] == pytest.approx(1e-3 / 25)
     assert max(rates) == pytest.approx(1e-3, rel=1e-3)

@@ -79,7 +79,7 @@ def test_a_run_remembers_its_teacher(alone: Path, taught: Path, teacher: Path) -
 def test_a_teacher_that_has_no_share_teaches_nothing(
     tone_set: Path, config: RunConfig, teacher: Path, alone: Path, tmp_path: Path
 ) -> None:
-    train(tone_set, tmp_path / "run", config.model_copy(update={"distil": 0.0}), teacher=teacher, talk=False)
+    train(tone_set, tmp_path / "run", config.model_copy(update={"distillation": 0.0}), teacher=teacher, talk=False)
     assert same(tmp_path / "run", alone)
     assert runs.read_record(tmp_path / "run").teacher is not None
 

@@ -84,7 +84,7 @@ def test_what_is_counted(module: SceneModule, config: RunConfig, monkeypatch: py
     assert estimate(module, config) == Estimate(3 * 1 + 2 * 3, 3 * 3)
     assert clock == [4 * 1 + 4 * 3 + 2 * 3]  # a start, a warm-up and two steps, twice; then the windows
     each[0] = 1.0
-    alike = config.model_copy(update={"prune": config.prune.model_copy(update={"distil": 0.0})})
+    alike = config.model_copy(update={"prune": config.prune.model_copy(update={"self_distillation": 0.0})})
     assert estimate(module, alike) == Estimate(3 + 2, 3)
 
 
@@ -99,6 +99,6 @@ def test_what_is_said(
     line = "an epoch takes about 4.1 s: 2 epochs in about 8.2 s"
     assert capsys.readouterr().err == f"{line}, and the 30 of `scenelet compress` in about 2 min\n"
     print_time_estimate(
-        module, config.model_copy(update={"prune": config.prune.model_copy(update={"budget": 500_000})})
+        module, config.model_copy(update={"prune": config.prune.model_copy(update={"max_bytes": 500_000})})
     )
     assert capsys.readouterr().err == line + "\n"
