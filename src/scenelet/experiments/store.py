@@ -40,10 +40,11 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training import run_record as runs
-from scenelet.training.batches import LabelledFeatures, clip_probabilities
+from scenelet.training.batches import LabelledFeatures
 from scenelet.training.compression.build_model import build_model
 from scenelet.training.dataset import Dataset, file_probabilities, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import epoch_batches, train
 from scenelet.utils.files import file_lock, make_folder, replace_file
 

@@ -17,7 +17,8 @@ from scenelet.data.splits import Split, make_split, split_groups
 from scenelet.errors import UsageError
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
-from scenelet.training.batches import LabelledFeatures, class_indices, clip_probabilities, mean_over_windows
+from scenelet.training.batches import LabelledFeatures, class_indices
+from scenelet.training.probabilities import clip_probabilities, mean_over_windows
 from scenelet.training.run_record import DataRecord
 from scenelet.utils.console import print_message
 

@@ -25,7 +25,7 @@ from scenelet.training.loop import has_checkpoint, run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.mixing import NO_MIXING, build_mixer
 from scenelet.training.module import SceneModule
-from scenelet.training.preflight import check_batch_shares
+from scenelet.training.preflight import check_batch_size
 from scenelet.training.ranks import SINGLE, Rank, find_rank
 from scenelet.training.teacher import Teacher, load_teacher
 from scenelet.training.time_estimate import print_time_estimate
@@ -90,7 +90,7 @@ def train(
             config = _within(config, limits, load_table(data, audio_dir, tau_3_class).labels, talk)
         given, config = config, _settings(data, out, config, resume, rank)
         config = config.model_copy(update={"trainer": devices})
-        check_batch_shares(config)
+        check_batch_size(config)
         if talk and resume and not is_begun(out):
             print_message(f"{out}: holds no run yet, so one is begun")
         source = runs.DataRecord(

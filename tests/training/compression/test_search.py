@@ -19,7 +19,7 @@ from scenelet.model import file as modelfile
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training import run_record as runs
-from scenelet.training.batches import clip_probabilities
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.compression import search as shrinking
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format

@@ -41,7 +41,7 @@ def prune_and_finetune(
             looked at: see `scenelet.training.compression.search`.
         folder: for checkpoints; what is found there is gone on from. None writes nothing.
         description: shown beside the progress bar.
-        talk: as `scenelet.training.loop.run_trainer`.
+        talk: passed to `scenelet.training.loop.run_trainer` as `verbose`.
 
     Returns:
         The masks of what is left, and the minutes that the training took.
@@ -76,7 +76,7 @@ def prune_and_finetune(
         quantize=quantizer(dtype),
         teacher=teacher,
     )
-    run_trainer(module, config.precision, folder, folder is not None, description=description, talk=talk)
+    run_trainer(module, config.precision, folder, folder is not None, description=description, verbose=talk)
     return module.masks, sum(row["seconds"] for row in module.history) / 60
 
 
