@@ -35,7 +35,7 @@ def tiny(tiny_settings: list[str]) -> dict[str, Any]:
 def finished_run(
     tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, RunConfig]:
-    """Return the folder and the settings of a finished run of one epoch. A test that changes its files restores them."""
+    """Return the folder and settings of a finished run of one epoch. A test that changes a file restores it."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = load_recipe("low_complexity", [*tiny_settings, "schedule.epochs=1", "split.fold=1"])
     train(tone_set, folder, config, recipe="low_complexity")

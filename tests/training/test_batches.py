@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from scenelet.config import MixingConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import RandomGain, TimeRoll
-from scenelet.config import MixingConfig
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.mixing import NO_MIXING, Mixer, Mixup, build_mixer
 from scenelet.training.ranks import Rank

@@ -42,7 +42,9 @@ def settings(tiny_settings: list[str]) -> list[str]:
 
 def command(*arguments: str | Path, program: tuple[str, ...] = ("-m", "scenelet"), **variables: str) -> Any:
     """Run `scenelet train`. Lightning starts the same command again for the other device."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")
+    }
     words = [sys.executable, *program, "train", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, timeout=240, env={**environment, **variables})
 

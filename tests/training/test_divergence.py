@@ -30,7 +30,7 @@ def batches(epoch: int) -> EpochBatches:
 
 
 class PoisonedNetwork(nn.Module):
-    """Network whose logits are not finite if the batch holds the clip `poison`; with `gradient`, only their gradient."""
+    """Network whose logits, or with `gradient` only their gradient, are not finite if a batch holds the clip `poison`."""
 
     def __init__(self, poison: int, gradient: bool = False) -> None:
         super().__init__()

@@ -53,7 +53,10 @@ def test_training_step_mixes_the_teacher_into_labels(fraction: float) -> None:
 
 
 def test_state_dict_does_not_hold_the_teacher() -> None:
-    assert module(SmallNetwork(1), teacher=(SmallNetwork(2), 0.5)).state_dict().keys() == module(SmallNetwork(1)).state_dict().keys()
+    assert (
+        module(SmallNetwork(1), teacher=(SmallNetwork(2), 0.5)).state_dict().keys()
+        == module(SmallNetwork(1)).state_dict().keys()
+    )
 
 
 def test_moving_average_covers_weights_and_statistics() -> None:

@@ -22,7 +22,7 @@ def test_check_batch_size_returns_the_rank(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_check_batch_size_with_too_many_devices_raises() -> None:
-    with pytest.raises(UsageError, match="trainer.num_nodes is 5, and schedule.batch_size 4 leaves some"):
+    with pytest.raises(UsageError, match=r"trainer\.num_nodes is 5, and schedule\.batch_size 4 leaves some"):
         check_batch_size(config_with(5, batch_size=4))
 
 

@@ -35,7 +35,9 @@ RENDEZVOUS = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
         (2, 1, {"SLURM_NTASKS": "2"}, Rank(0, 2)),  # an allocation, outside of srun
     ],
 )
-def test_find_rank_reads_launcher_variables(devices: int, num_nodes: int, environment: dict[str, str], rank: Rank) -> None:
+def test_find_rank_reads_launcher_variables(
+    devices: int, num_nodes: int, environment: dict[str, str], rank: Rank
+) -> None:
     assert find_rank(devices, num_nodes, environment) == rank
     assert rank.is_worker == (rank.rank > 0)
 

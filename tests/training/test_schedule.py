@@ -32,7 +32,9 @@ def test_linear_falls_evenly_to_the_minimum() -> None:
 
 
 def test_one_cycle_rises_to_its_peak_and_falls() -> None:
-    schedule = ScheduleConfig(epochs=10, name="one_cycle", learning_rate=1e-3, min_learning_rate=1e-6, warmup_fraction=0.3)
+    schedule = ScheduleConfig(
+        epochs=10, name="one_cycle", learning_rate=1e-3, min_learning_rate=1e-6, warmup_fraction=0.3
+    )
     rates = [learning_rate(schedule, step, 11) for step in range(110)]
     assert rates[0] == pytest.approx(1e-3 / 25)
     assert max(rates) == pytest.approx(1e-3, rel=1e-3)

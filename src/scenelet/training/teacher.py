@@ -74,7 +74,7 @@ def _check_same_task(path: Path, record: runs.RunRecord, config: RunConfig, data
     ):
         if wanted != found:
             raise UsageError(
-                f"--teacher {path}: its {name} differ from this run's; give a teacher with the same {name}"
+                f"--teacher {path}: it was trained with different {name}; give a teacher with the same {name}"
             )
     if config.augment.crop_frames and "frames" in model_settings(record.config.network.name):
         raise UsageError(

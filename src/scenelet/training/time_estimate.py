@@ -77,7 +77,7 @@ def estimate_time(module: SceneModule, config: RunConfig, clock: Clock = time.pe
         network = copy.deepcopy(module.network).eval()
         teacher = (network, config.prune.self_distillation) if config.prune.self_distillation else None
         finetuning_step = seconds_per_step(module, config.precision, teacher, clock)
-    validation = 0.0 if module.validation is None else _validation_seconds(module.network, module.validation, clock)
+    validation = 0.0 if module.validation is None else validation_seconds(module.network, module.validation, clock)
     return TimeEstimate(steps * step + validation, steps * finetuning_step)
 
 
@@ -123,10 +123,18 @@ def seconds_per_step(
     return sum(seconds[1:]) / len(seconds[1:])
 
 
-def _validation_seconds(network: nn.Module, clips: LabelledFeatures, clock: Clock) -> float:
-    """Extrapolate the time of validation from one batch of its windows, after one that is not counted."""
+def validation_seconds(
+    network: nn.Module,
+    clips: LabelledFeatures,
+    clock: Clock = time.perf_counter,
+    max_windows: int = BATCH_WINDOWS,
+) -> float:
+    """Extrapolate the time of validation from its first `max_windows` windows.
+
+    They are computed twice, and the second time counts.
+    """
     rows = clips.features.rows()
-    timed = rows[:BATCH_WINDOWS]
+    timed = rows[:max_windows]
     features = ClipFeatures(clips.features.values, timed, np.ones_like(timed))
     clip_probabilities(network, features)
     started = clock()
