@@ -36,7 +36,7 @@ def test_check_split_finds_missing_data_and_folds(tone_set: Path, tmp_path: Path
     check_split(tone_set, None, False, SplitConfig(fold="1"))  # must not raise
     with pytest.raises(SceneletError, match="no such file"):
         check_split(tmp_path / "absent.csv", None, False, SplitConfig())
-    with pytest.raises(UsageError, match="no fold '9'"):
+    with pytest.raises(SceneletError, match="no fold '9'"):
         check_split(tone_set, None, False, SplitConfig(fold="9"))
 
 
