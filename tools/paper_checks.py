@@ -26,7 +26,8 @@ from scenelet.experiments.store import Store, make_trial
 from scenelet.experiments.systems import load_systems
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix
@@ -60,7 +61,7 @@ def unevenness(x: Tensor, live: NDArray[np.bool_]) -> dict[str, float]:
 
 def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, float]]]:
     """Layer -> unevenness before and after it, over the test clips."""
-    network = runs.load_network(run, runs.read_record(run))
+    network = load_network(run, runs.read_record(run))
     seen: dict[str, dict[str, dict[str, float]]] = {}
 
     def hook(name: str, norm: SubSpectralNorm) -> Any:

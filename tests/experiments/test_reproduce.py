@@ -13,7 +13,7 @@ from scenelet.experiments import store as grid
 from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.store import Store, make_trial
 from scenelet.experiments.systems import SystemTable, load_systems
-from scenelet.training.run_record import DataRecord
+from scenelet.config.run_folder import DataRecord
 
 
 def test_a_grid_is_computed_once_and_shared_between_tables(

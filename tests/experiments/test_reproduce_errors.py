@@ -14,7 +14,7 @@ from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store, Trial, make_trial
 from scenelet.experiments.systems import SystemTable
-from scenelet.training.run_record import DataRecord
+from scenelet.config.run_folder import DataRecord
 
 KILL = """
 import os, signal, sys

@@ -11,8 +11,8 @@ from scenelet.errors import UsageError
 from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.store import Store, Trial, make_trial
 from scenelet.experiments.systems import load_systems
-from scenelet.training import run_record as runs
-from scenelet.training.run_record import DataRecord
+from scenelet.config import run_folder as runs
+from scenelet.config.run_folder import DataRecord
 from scenelet.training.train import train
 
 BUDGET = """

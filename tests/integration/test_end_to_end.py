@@ -15,7 +15,7 @@ import scenelet
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import DataError, OutputError, RunError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
 from scenelet.training.compression.compress import compress
 from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule

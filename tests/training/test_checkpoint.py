@@ -12,7 +12,8 @@ import torch
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.loop import CHECKPOINTS, LAST
 from scenelet.training.train import train
@@ -146,6 +147,6 @@ def test_damaged_weights_of_a_finished_run_are_named(run: tuple[Path, RunConfig]
     for broken in (whole[:500], b"", whole.replace(b"mean", b"lean")):
         path.write_bytes(broken)
         with pytest.raises(RunError, match=r"model\.pt: "):
-            runs.load_network(folder, record)
+            load_network(folder, record)
     path.write_bytes(whole)
-    assert runs.load_network(folder, record)
+    assert load_network(folder, record)

@@ -14,7 +14,7 @@ from scenelet.data.audit.findings import Finding
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.training.data_warnings import print_data_warnings, warning_lines
-from scenelet.training.run_record import DataRecord
+from scenelet.config.run_folder import DataRecord
 from scenelet.training.train import train
 from scenelet.utils import parallel
 

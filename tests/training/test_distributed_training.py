@@ -14,7 +14,7 @@ from helpers import interrupted_training as cut_training
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
 from scenelet.training.augment import RandomGain, TimeRoll
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.compression.compress import compress

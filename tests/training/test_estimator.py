@@ -17,7 +17,7 @@ from scenelet import SceneClassifier
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import AudioError, DataError, RunError, SceneletError, UsageError
 from scenelet.export.model_card import model_card
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
 from scenelet.training.compression.compress import compress
 from scenelet.training.train import train
 

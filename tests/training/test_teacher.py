@@ -11,7 +11,8 @@ import torch
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
 from scenelet.training.teacher import load_teacher
@@ -63,7 +64,7 @@ def test_a_teacher_changes_what_is_learnt_and_is_not_changed_itself(alone: Path,
     before = weights(teacher)
     assert not same(alone, taught)
     _, record = runs.read_record(alone), runs.read_record(teacher)
-    network = runs.load_network(teacher, record)
+    network = load_network(teacher, record)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert runs.read_record(alone).config == runs.read_record(taught).config
 

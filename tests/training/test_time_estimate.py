@@ -11,7 +11,8 @@ from scenelet.config.recipes import load_recipe
 from scenelet.training import time_estimate as estimates
 from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
-from scenelet.training.run_record import DataRecord, build_network
+from scenelet.training.network import build_network
+from scenelet.config.run_folder import DataRecord
 from scenelet.training.time_estimate import Estimate, estimate, print_time_estimate
 from scenelet.training.train import epoch_batches, train
 

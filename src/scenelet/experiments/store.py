@@ -39,10 +39,12 @@ from scenelet.model.sizes import file_parts, sizes
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.batches import LabelledFeatures, clip_probabilities
 from scenelet.training.compression.build_model import build_model
-from scenelet.training.dataset import Dataset, file_probabilities, load_dataset
+from scenelet.training.measure import file_probabilities
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
 from scenelet.training.train import epoch_batches, train
 from scenelet.utils.files import file_lock, make_folder, replace_file
@@ -147,7 +149,7 @@ class Store:
             raise DataError(f"{self.source.path}: its split has no test clips to measure on")
         minutes = self._train(cell, description)
         record = runs.read_record(self.run_folder(cell))
-        network = runs.load_network(self.run_folder(cell), record)
+        network = load_network(self.run_folder(cell), record)
         epochs = config.schedule.epochs
         tuned: dict[str, Any] = {}
         if cell.tuned:

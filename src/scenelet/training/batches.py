@@ -1,6 +1,6 @@
 """Training batches of one epoch, and probabilities of clips: where features meet the network."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.inference.classifier import mean_probabilities
-from scenelet.training.augment import Augmentation
-from scenelet.training.mixing import Mixer
+from scenelet.training.augment import Augmentation, build_augmentations
+from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
 
 EVALUATION_BATCH = 32
@@ -44,8 +45,8 @@ class LabelledFeatures:
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
     """(clips,) index of each clip's label in `labels`."""
-    rank = {label: index for index, label in enumerate(labels)}
-    return np.array([rank[clip.label] for clip in clips], np.int64)
+    index_of = {label: index for index, label in enumerate(labels)}
+    return np.array([index_of[clip.label] for clip in clips], np.int64)
 
 
 class EpochBatches:
@@ -113,6 +114,32 @@ class EpochBatches:
             x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
             share = self.rank.share(len(x))
             yield x[share], y[share]
+
+
+def epoch_batches(
+    clips: LabelledFeatures, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
+) -> Callable[[int], EpochBatches]:
+    """Return a function that gives the training batches of an epoch.
+
+    Batches are mixed in the first `mixing.epoch_fraction` of the epochs of `config.schedule`.
+
+    Args:
+        clips: the training clips.
+        config: the settings of the run.
+        first_epoch: number that is added to each epoch. Fine-tuning starts at the end of training, so that it draws
+            other batches, and mixes them only if training mixed to its end.
+        rank: the process whose part of each batch is returned.
+    """
+    augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
+    always = config.mixing.epoch_fraction == 1
+    mixed_epochs = round(config.mixing.epoch_fraction * config.schedule.epochs)
+
+    def batches(epoch: int) -> EpochBatches:
+        number = first_epoch + epoch
+        own = mixer if always or number < mixed_epochs else NO_MIXING
+        return EpochBatches(clips, config.schedule.batch_size, augmentations, own, config.seed, number, rank)
+
+    return batches
 
 
 def _load(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:

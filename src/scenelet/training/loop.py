@@ -39,7 +39,7 @@ def run_trainer(
     resume: bool = False,
     select_best: bool = False,
     description: str = "Training",
-    talk: bool = True,
+    verbose: bool = True,
     trainer: TrainerConfig = ONE_DEVICE,
 ) -> None:
     """Train `module` in place, for its schedule's epochs.
@@ -51,7 +51,7 @@ def run_trainer(
         resume: go on from the folder's last finished epoch, when there is one.
         select_best: end with the weights of the best epoch on validation (macro accuracy, earliest on a tie).
         description: shown beside the progress bar.
-        talk: say a line an epoch where there is no terminal for the bar, and not only one now and then.
+        verbose: say a line an epoch where there is no terminal for the bar, and not only one now and then.
         trainer: how many devices; `module.rank` says which of their processes this one is. The first one of a
             machine starts its own command again for its other devices, and all of them come here.
 
@@ -63,10 +63,10 @@ def run_trainer(
     rank = module.rank
     check_devices(trainer)
     keep_freed_memory()
-    if talk and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
+    if verbose and not (torch.cuda.is_available() or torch.backends.mps.is_available() or compiled.library()):
         print_message("note: no C++ compiler (g++, clang++) that works was found; training takes longer without")
     callbacks: list[Callback] = [] if rank.is_single else [ExitOnSigterm()]
-    callbacks += [] if rank.is_worker else [_Progress(description, talk)]
+    callbacks += [] if rank.is_worker else [_Progress(description, verbose)]
     begun = _Begun()
     callbacks.append(begun)
     loggers: list[Any] = []
@@ -205,12 +205,12 @@ class _Begun(Callback):
 class _Progress(Callback):
     """One bar over all epochs, with the time left and the last figures; plain lines where there is no terminal."""
 
-    def __init__(self, description: str, talk: bool) -> None:
-        self.bar, self.description, self.talk = progress_bar(), description, talk
+    def __init__(self, description: str, verbose: bool) -> None:
+        self.bar, self.description, self.verbose = progress_bar(), description, verbose
         self.lines = RateLimiter()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if trainer.current_epoch and self.talk:
+        if trainer.current_epoch and self.verbose:
             print_message(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         total = (trainer.max_epochs or 0) * trainer.num_training_batches
         self.task = self.bar.add_task(self.description, total=total, completed=trainer.global_step, note="")
@@ -235,7 +235,7 @@ class _Progress(Callback):
         if "validation_macro_accuracy" in figures:
             note += f"  validation {100 * figures['validation_macro_accuracy']:.1f} %"
         self.bar.update(self.task, note=note)
-        if self.bar.disable and (self.talk or self.lines.due()):
+        if self.bar.disable and (self.verbose or self.lines.due()):
             print_message(f"{self.description}: {note}")
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -243,6 +243,6 @@ class _Progress(Callback):
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, error: BaseException) -> None:
         self.bar.stop()
-        if isinstance(error, KeyboardInterrupt) and self.talk:
+        if isinstance(error, KeyboardInterrupt) and self.verbose:
             hint = "; --resume goes on from there" if trainer.checkpoint_callback is not None else ""
             print_message(f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{hint}")

@@ -10,7 +10,8 @@ from scenelet.config import RunConfig
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.dataset import Dataset
 
 
@@ -62,7 +63,7 @@ def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Da
             f"--teacher {path}: it learnt from {len(heard)} clips that are held out here ({min(heard)}), and would tell"
             " what it heard; give one with the same split"
         )
-    network = runs.load_network(path, record)
+    network = load_network(path, record)
     weights = hashlib.sha256((path / runs.WEIGHTS).read_bytes()).hexdigest()
     if begun is not None and begun.get("weights", weights) != weights:
         raise UsageError(

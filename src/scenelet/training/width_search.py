@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import torch
-
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
 from scenelet.model.costs import macs
@@ -11,7 +9,7 @@ from scenelet.model.sizes import sizes
 from scenelet.nn import model_settings
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_blank_network
 
 DEPTHS = ("repeats", "blocks")
 """What a network's depth is called, where it can be chosen."""
@@ -87,8 +85,7 @@ def search_width(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimi
 
 def costs(config: RunConfig, labels: tuple[str, ...]) -> Costs:
     """Of the network that these settings describe, untrained."""
-    bands = torch.ones(config.features.n_mels)
-    network = build_network(config, len(labels), bands, bands)
+    network = build_blank_network(config, len(labels))
     dtype: WeightFormat = "fp16" if config.prune.dtype == "auto" else config.prune.dtype
     round_network(network, dtype)
     model = to_scene_model(network, labels, config.features, config.window, None, dtype)

@@ -11,7 +11,8 @@ from scenelet.config.recipes import load_recipe
 from scenelet.nn import prune
 from scenelet.nn.quantize import quantize, round_network
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.compression.finetune import masks_by_epoch, prune_and_finetune
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.module import Masks, SceneModule
@@ -35,7 +36,7 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[R
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     record = runs.read_record(tmp_path / "run")
     dataset = load_dataset(record.data, config, tmp_path / "cache", talk=False)
-    return config, runs.load_network(tmp_path / "run", record), dataset
+    return config, load_network(tmp_path / "run", record), dataset
 
 
 @pytest.mark.parametrize("how", ["plain", "gradual, int4"])

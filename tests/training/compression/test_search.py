@@ -18,12 +18,14 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
+from scenelet.config import run_folder as runs
+from scenelet.training.network import load_network
 from scenelet.training.batches import clip_probabilities
 from scenelet.training.compression import search as shrinking
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
-from scenelet.training.dataset import Dataset, file_probabilities, hold_out_validation, load_dataset
+from scenelet.training.measure import file_probabilities
+from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset
 from scenelet.training.module import Masks
 from scenelet.training.train import train
 
@@ -45,7 +47,7 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.T
         model = to_scene_model(network, dataset.labels, config.features, config.window, masks, settings.dtype)
         return len(modelfile.encode_model(model))
 
-    return folder, config, runs.load_network(folder / "run", record), dataset, size
+    return folder, config, load_network(folder / "run", record), dataset, size
 
 
 def with_prune(config: RunConfig, **changes: Any) -> RunConfig:

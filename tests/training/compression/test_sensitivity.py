@@ -19,8 +19,9 @@ from scenelet.training.compression import sensitivity
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.sensitivity import layer_losses
 from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
-from scenelet.training.dataset import Dataset, evaluate_network, load_dataset
-from scenelet.training.run_record import DataRecord
+from scenelet.training.measure import evaluate_network
+from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.config.run_folder import DataRecord
 from scenelet.training.train import train
 
 CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "int4"]
