@@ -161,7 +161,7 @@ def job() -> tuple[Folder, Job]:
         labels=held.labels,
         model=hashlib.sha256(model).hexdigest(),
     )
-    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard=2)
+    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard_size=2)
     folder.write(MODEL, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun
