@@ -17,7 +17,7 @@ from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
-from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import _read_index, band_statistics, load_features
 from scenelet.evaluation.history import read_history
@@ -26,7 +26,6 @@ from scenelet.experiments.report import check_same_results
 from scenelet.model.file import encode_model
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.compression.search import CHOICE, load_choice
-from scenelet.config.run_folder import DataRecord, RunRecord, read_metrics, read_record
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}

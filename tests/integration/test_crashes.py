@@ -22,6 +22,7 @@ from scenelet.bulk.job import INPUTS, RECORD, Job, Task, begin
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.frontend import FeatureConfig as Features
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new, is_begun
@@ -32,10 +33,9 @@ from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.evaluation.report import write_report
 from scenelet.model import file as modelfile
-from scenelet.config import run_folder as runs
-from scenelet.training.network import build_network, save_weights
 from scenelet.training.compression.compress import replace_file as write_model
 from scenelet.training.loop import _WholeCheckpoints
+from scenelet.training.network import build_network, save_weights
 from scenelet.utils.files import STALE_SECONDS, replace_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the dying are forked")

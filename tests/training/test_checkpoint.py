@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError
-from scenelet.config import run_folder as runs
-from scenelet.training.network import load_network
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.loop import CHECKPOINTS, LAST
+from scenelet.training.network import load_network
 from scenelet.training.train import train
 
 STATE = {"mean": torch.zeros(4), "weight": torch.ones(2, 3)}

@@ -12,9 +12,9 @@ import torch
 
 from helpers import interrupted_training as cut_training
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.config import run_folder as runs
 from scenelet.training.augment import RandomGain, TimeRoll
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.compression.compress import compress
@@ -133,7 +133,7 @@ def config(settings: list[str]) -> RunConfig:
 @pytest.fixture(scope="module")
 def undisturbed(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("one") / "run"
-    train(tone_set, run, config, recipe="paper_short", talk=False)
+    train(tone_set, run, config, recipe="paper_short", verbose=False)
     return run
 
 
@@ -141,7 +141,7 @@ def test_two_devices_train_what_one_trains_without_mixing(
     tone_set: Path, settings: list[str], config: RunConfig, tmp_path: Path
 ) -> None:
     plain = ["mixing.combine=none", "augment.time_roll=0", "augment.gain_db=0"]
-    train(tone_set, tmp_path / "one", load_recipe("paper_short", [*settings, *plain]), recipe="paper_short", talk=False)
+    train(tone_set, tmp_path / "one", load_recipe("paper_short", [*settings, *plain]), recipe="paper_short", verbose=False)
     ran = command(
         tone_set, "--out", tmp_path / "two", *changes([*settings, *plain, "trainer.devices=2"]), "--format", "json"
     )
@@ -164,7 +164,7 @@ def test_a_run_begun_on_two_devices_goes_on_with_one(
     assert ran.stderr.splitlines()[-1] == "error: cut"
     assert ran.stderr.count("error") == 1
     assert "Traceback" not in ran.stderr
-    train(tone_set, tmp_path / "run", config, resume=True, talk=False)
+    train(tone_set, tmp_path / "run", config, resume=True, verbose=False)
     require_same(tmp_path / "run", undisturbed)
 
 
@@ -175,7 +175,7 @@ def test_a_run_begun_on_one_device_goes_on_with_two(
         patch.setattr(SceneModule, "on_train_epoch_start", SceneModule.on_train_epoch_start)
         cut_training.cut_at(2)
         with pytest.raises(cut_training.CutError):
-            train(tone_set, tmp_path / "run", config, recipe="paper_short", talk=False)
+            train(tone_set, tmp_path / "run", config, recipe="paper_short", verbose=False)
     ran = command(tone_set, "--out", tmp_path / "run", "--resume", "--set", "trainer.devices=2")
     assert ran.returncode == 0, ran.stderr
     assert "resuming after epoch 2 of 4" in ran.stderr

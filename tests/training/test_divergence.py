@@ -69,7 +69,7 @@ def test_the_batch_is_named_and_nothing_is_trained_after_it(breaks: bool, poison
     with pytest.raises(
         RunError, match=rf"^epoch 1, batch {place} of 5: training diverged with {expected[0]}"
     ) as caught:
-        run_trainer(trained, "fp32", tmp_path, talk=False)
+        run_trainer(trained, "fp32", tmp_path, verbose=False)
     assert "\n" not in str(caught.value)
     assert str(tmp_path / "diverged.json") in str(caught.value)
     found = json.loads((tmp_path / "diverged.json").read_text())
@@ -82,7 +82,7 @@ def test_the_batch_is_named_and_nothing_is_trained_after_it(breaks: bool, poison
 
 def test_a_training_that_goes_on_forgets_it(tmp_path: Path) -> None:
     (tmp_path / "diverged.json").write_text("{}")
-    run_trainer(module(Network(poison=-1)), "fp32", tmp_path, talk=False)
+    run_trainer(module(Network(poison=-1)), "fp32", tmp_path, verbose=False)
     assert not (tmp_path / "diverged.json").exists()
 
 

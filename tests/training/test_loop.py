@@ -68,12 +68,12 @@ def judged(monkeypatch: pytest.MonkeyPatch, cut: int = 4) -> Judged:
 
 def test_a_run_that_was_moved_keeps_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = judged(monkeypatch)
-    run_trainer(expected, "fp32", tmp_path / "whole", select_best=True, talk=False)
+    run_trainer(expected, "fp32", tmp_path / "whole", select_best=True, verbose=False)
     with pytest.raises(RunError, match="cut"):
-        run_trainer(judged(monkeypatch, cut=2), "fp32", tmp_path / "run", select_best=True, talk=False)
+        run_trainer(judged(monkeypatch, cut=2), "fp32", tmp_path / "run", select_best=True, verbose=False)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     resumed = judged(monkeypatch)
-    run_trainer(resumed, "fp32", tmp_path / "moved", resume=True, select_best=True, talk=False)
+    run_trainer(resumed, "fp32", tmp_path / "moved", resume=True, select_best=True, verbose=False)
     assert [row["validation_macro_accuracy"] for row in resumed.history] == list(Judged.macro_accuracies)
     for name, value in expected.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], value)

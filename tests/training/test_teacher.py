@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from scenelet.config import RunConfig
-from scenelet.config.recipes import load_recipe
-from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.config import run_folder as runs
-from scenelet.training.network import load_network
-from scenelet.training.dataset import load_dataset
+from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
+from scenelet.errors import RunError, SceneletError, UsageError
+from scenelet.training.dataset import load_dataset, load_recorded_table
 from scenelet.training.module import SceneModule
+from scenelet.training.network import load_network
 from scenelet.training.teacher import load_teacher
 from scenelet.training.train import train
 
@@ -31,21 +32,21 @@ def teacher(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPath
     """A wider network of another seed."""
     run = tmp_path_factory.mktemp("teacher") / "run"
     network = config.network.model_copy(update={"width": 12})
-    train(tone_set, run, config.model_copy(update={"network": network, "seed": 5}), recipe="wide", talk=False)
+    train(tone_set, run, config.model_copy(update={"network": network, "seed": 5}), recipe="wide", verbose=False)
     return run
 
 
 @pytest.fixture(scope="module")
 def taught(tone_set: Path, config: RunConfig, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("taught") / "run"
-    train(tone_set, run, config, teacher=teacher, talk=False)
+    train(tone_set, run, config, teacher=teacher, verbose=False)
     return run
 
 
 @pytest.fixture(scope="module")
 def alone(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("alone") / "run"
-    train(tone_set, run, config, talk=False)
+    train(tone_set, run, config, verbose=False)
     return run
 
 
@@ -80,7 +81,7 @@ def test_a_run_remembers_its_teacher(alone: Path, taught: Path, teacher: Path) -
 def test_a_teacher_that_has_no_share_teaches_nothing(
     tone_set: Path, config: RunConfig, teacher: Path, alone: Path, tmp_path: Path
 ) -> None:
-    train(tone_set, tmp_path / "run", config.model_copy(update={"distil": 0.0}), teacher=teacher, talk=False)
+    train(tone_set, tmp_path / "run", config.model_copy(update={"distil": 0.0}), teacher=teacher, verbose=False)
     assert same(tmp_path / "run", alone)
     assert runs.read_record(tmp_path / "run").teacher is not None
 
@@ -99,19 +100,19 @@ def test_a_resumed_run_keeps_its_teacher(
 
     monkeypatch.setattr(SceneModule, "on_train_epoch_start", cut_once)
     with pytest.raises(ConnectionAbortedError):
-        train(tone_set, run, config, teacher=teacher, talk=False)
+        train(tone_set, run, config, teacher=teacher, verbose=False)
     other = tmp_path / "other"
     shutil.copytree(teacher, other)
     torch.save({name: value + 1 for name, value in weights(other).items()}, other / runs.WEIGHTS)
     with pytest.raises(UsageError, match=r"was begun with another teacher than .*other is now; resume it with the one"):
-        train(tone_set, run, None, resume=True, talk=False, teacher=other)
+        train(tone_set, run, None, resume=True, verbose=False, teacher=other)
     with pytest.raises(RunError, match="has not finished"):
-        train(tone_set, run, None, resume=True, talk=False, teacher=run)
+        train(tone_set, run, None, resume=True, verbose=False, teacher=run)
     with pytest.raises(RunError, match="has not finished"):
-        train(tone_set, tmp_path / "next", config, teacher=run, talk=False)
+        train(tone_set, tmp_path / "next", config, teacher=run, verbose=False)
     assert not (tmp_path / "next").exists()
     before = (run / runs.RECORD).read_bytes()
-    train(tone_set, run, None, resume=True, talk=False)
+    train(tone_set, run, None, resume=True, verbose=False)
     assert begun == [(0, True), (1, True), (1, True)]
     assert same(run, taught)
     assert (run / runs.RECORD).read_bytes() == before
@@ -122,10 +123,10 @@ def test_a_teacher_that_was_trained_again_since_is_refused(
 ) -> None:
     again, run = tmp_path / "again", tmp_path / "run"
     shutil.copytree(teacher, again)
-    train(tone_set, run, config, teacher=again, talk=False)
+    train(tone_set, run, config, teacher=again, verbose=False)
     torch.save({name: value + 1 for name, value in weights(again).items()}, again / runs.WEIGHTS)
     with pytest.raises(UsageError, match=r"run: was begun with another teacher than .*again is now"):
-        train(tone_set, run, None, resume=True, talk=False)
+        train(tone_set, run, None, resume=True, verbose=False)
 
 
 def test_a_teacher_of_whole_windows_is_refused_where_windows_are_cut(
@@ -136,14 +137,14 @@ def test_a_teacher_of_whole_windows_is_refused_where_windows_are_cut(
         ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3"],
         ["augment.crop_frames=16", "network.sub_bands=1"],
     )
-    train(tone_set, tmp_path / "dense", load_recipe("paper_short", [*settings, *whole]), talk=False)
+    train(tone_set, tmp_path / "dense", load_recipe("paper_short", [*settings, *whole]), verbose=False)
     with pytest.raises(UsageError, match=r"dense: its network dcase2020_baseline takes whole windows only") as caught:
         train(
             tone_set,
             tmp_path / "run",
             load_recipe("paper_short", [*settings, *cut]),
             teacher=tmp_path / "dense",
-            talk=False,
+            verbose=False,
         )
     assert "set augment.crop_frames to 0" in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -151,16 +152,16 @@ def test_a_teacher_of_whole_windows_is_refused_where_windows_are_cut(
 
 def test_a_run_that_was_begun_without_a_teacher_gets_none(tone_set: Path, alone: Path, teacher: Path) -> None:
     with pytest.raises(UsageError, match="was begun with no teacher"):
-        train(tone_set, alone, None, teacher=teacher, resume=True, talk=False)
+        train(tone_set, alone, None, teacher=teacher, resume=True, verbose=False)
 
 
 def test_the_same_teacher_may_be_named_again_wherever_it_lies(
     tone_set: Path, teacher: Path, taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(teacher.parent)
-    train(tone_set, taught, None, teacher=Path("run"), resume=True, talk=False)
+    train(tone_set, taught, None, teacher=Path("run"), resume=True, verbose=False)
     shutil.copytree(teacher, tmp_path / "moved")
-    train(tone_set, taught, None, teacher=tmp_path / "moved", resume=True, talk=False)
+    train(tone_set, taught, None, teacher=tmp_path / "moved", resume=True, verbose=False)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_teacher_that_heard_what_is_held_out_is_refused_before_anything_is_wri
 ) -> None:
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, change])
     with pytest.raises(UsageError, match=words) as caught:
-        train(tone_set, tmp_path / "run", config, teacher=teacher, talk=False)
+        train(tone_set, tmp_path / "run", config, teacher=teacher, verbose=False)
     assert str(caught.value).startswith(f"--teacher {teacher}: ")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -187,7 +188,7 @@ def test_a_teacher_that_heard_what_is_held_out_is_refused_before_anything_is_wri
 def test_a_teacher_of_other_features_is_refused(
     change: str, words: str, config: RunConfig, tiny_settings: list[str], teacher: Path, tmp_path: Path
 ) -> None:
-    dataset = load_dataset(runs.read_record(teacher).data, config, None, talk=False)
+    dataset = load_dataset(load_recorded_table(runs.read_record(teacher).data), config, None, verbose=False)
     assert load_teacher(tmp_path / "run", teacher, config, dataset) is not None
     with pytest.raises(UsageError, match=words):
         load_teacher(
@@ -199,7 +200,7 @@ def test_a_teacher_of_other_labels_is_refused(tone_set: Path, config: RunConfig,
     table = tmp_path / "renamed.csv"
     table.write_text(tone_set.read_text().replace(",low,", ",deep,"))
     with pytest.raises(UsageError, match="it has other labels than this run"):
-        train(table, tmp_path / "run", config, teacher=teacher, audio_dir=tone_set.parent, talk=False)
+        train(load_table(table, tone_set.parent), tmp_path / "run", config, teacher=teacher, verbose=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -211,7 +212,7 @@ def test_a_teacher_whose_clips_are_called_otherwise_is_refused(
     lines = tone_set.read_text().splitlines()
     (tmp_path / "moved" / "tones.csv").write_text("\n".join([lines[0], *(f"sub/{line}" for line in lines[1:])]) + "\n")
     with pytest.raises(UsageError, match="its clips have other names than these"):
-        train(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher, talk=False)
+        train(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher, verbose=False)
 
 
 def without(name: str) -> Callable[[Path], object]:
@@ -235,5 +236,5 @@ def test_a_teacher_that_is_no_finished_run_is_refused(
     shutil.copytree(teacher, broken)
     damage(broken)
     with pytest.raises(SceneletError, match=words):
-        train(tone_set, tmp_path / "run", config, teacher=broken, talk=False)
+        train(tone_set, tmp_path / "run", config, teacher=broken, verbose=False)
     assert not (tmp_path / "run").exists()

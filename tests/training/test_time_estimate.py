@@ -8,13 +8,14 @@ import torch
 
 from scenelet.config import NetworkConfig, RunConfig
 from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
 from scenelet.training import time_estimate as estimates
+from scenelet.training.batches import epoch_batches
 from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network
-from scenelet.config.run_folder import DataRecord
 from scenelet.training.time_estimate import Estimate, estimate, print_time_estimate
-from scenelet.training.train import epoch_batches, train
+from scenelet.training.train import train
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def config(tiny_settings: list[str]) -> RunConfig:
 
 @pytest.fixture
 def module(config: RunConfig, tone_set: Path) -> SceneModule:
-    dataset = load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
+    dataset = load_dataset(load_table(tone_set), config, None, verbose=False)
     network = build_network(config, 2, torch.zeros(32), torch.ones(32))
     return SceneModule(
-        network, torch.nn.CrossEntropyLoss(), config.schedule, epoch_batches(dataset, config), dataset.validation
+        network, torch.nn.CrossEntropyLoss(), config.schedule, epoch_batches(dataset.train, config), dataset.validation
     )
 
 

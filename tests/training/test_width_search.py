@@ -6,9 +6,9 @@ import pytest
 
 from scenelet.cli.options import parse_bytes, parse_count
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
-from scenelet.config import run_folder as runs
 from scenelet.training.network import load_network
 from scenelet.training.train import train
 from scenelet.training.width_search import Costs, NetworkLimits, costs, search_width

@@ -15,7 +15,6 @@ from scenelet.experiments.systems import System, SystemTable
 from scenelet.nn.convert import to_scene_model
 from scenelet.training.compression.search import check_max_bytes
 from scenelet.training.network import build_blank_network
-from scenelet.config.run_folder import DataRecord
 from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.files import make_folder
 from scenelet.utils.text import duration, pluralize
@@ -72,12 +71,7 @@ def reproduce(
     systems, recipe, configs, table = asked.systems, asked.recipe, asked.configs, asked.table
     described = f"{data.name}: {table.describe()}"
     print_message(described)
-    source = DataRecord(
-        path=str(data.resolve()),
-        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-        tau_3_class=tau_3_class,
-    )
-    store = Store(out, source, table, cache_dir)
+    store = Store(out, table, cache_dir)
     cells = _cells(systems, recipe, seeds, asked.held_out, cities)
     for row, config in configs.items():
         _check_network(config, table.labels, f"{row} under {recipe}")

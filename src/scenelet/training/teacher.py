@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.config import run_folder as runs
-from scenelet.training.network import load_network
 from scenelet.training.dataset import Dataset
+from scenelet.training.network import load_network
 
 
 @dataclass(frozen=True)

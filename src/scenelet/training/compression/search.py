@@ -17,8 +17,8 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.finetune import prune_and_finetune
-from scenelet.training.measure import evaluate_network
 from scenelet.training.dataset import Dataset, hold_out_validation
+from scenelet.training.measure import evaluate_network
 from scenelet.training.module import Masks
 from scenelet.utils.console import print_message, spinner
 from scenelet.utils.files import make_folder, replace_file
