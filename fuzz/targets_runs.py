@@ -17,7 +17,7 @@ from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
-from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import _read_index, band_statistics, load_features
 from scenelet.evaluation.history import read_history
@@ -26,7 +26,6 @@ from scenelet.experiments.report import check_same_results
 from scenelet.model.file import encode_model
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.compression.search import CHOICE, load_choice
-from scenelet.training.run_record import DataRecord, RunRecord, read_metrics, read_record
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
@@ -161,7 +160,7 @@ def job() -> tuple[Folder, Job]:
         labels=held.labels,
         model=hashlib.sha256(model).hexdigest(),
     )
-    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard=2)
+    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard_size=2)
     folder.write(MODEL, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun

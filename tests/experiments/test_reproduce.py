@@ -13,7 +13,6 @@ from scenelet.experiments import store as grid
 from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.store import Store, make_trial
 from scenelet.experiments.systems import SystemTable, load_systems
-from scenelet.training.run_record import DataRecord
 
 
 def test_a_grid_is_computed_once_and_shared_between_tables(
@@ -81,10 +80,9 @@ def test_what_a_key_depends_on(tone_set: Path, tmp_path: Path) -> None:
     root = tmp_path / "tones"
     shutil.copytree(tone_set.parent, root)
     systems = load_systems("table4")
-    source = DataRecord(path=str(root / "tones.csv"))
 
     def key(row: str = "Ours", seed: int = 0, fold: str = "1") -> Path:
-        store = Store(tmp_path, source, load_table(root / "tones.csv"))
+        store = Store(tmp_path, load_table(root / "tones.csv"))
         return store.run_folder(make_trial(systems, row, "comparison", fold, seed))
 
     assert "hop_seconds" not in grid._settings(make_trial(systems, "Ours", "comparison").config)["window"]

@@ -14,7 +14,6 @@ from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store, Trial, make_trial
 from scenelet.experiments.systems import SystemTable
-from scenelet.training.run_record import DataRecord
 
 KILL = """
 import os, signal, sys
@@ -125,7 +124,7 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(
     tone_set: Path, recipe: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, order = tmp_path / "out", []
-    store = Store(out, DataRecord(path=str(tone_set)), load_table(tone_set))
+    store = Store(out, load_table(tone_set))
     first = make_trial(two_rows, "CP-ResNet(ch64)", recipe, "1")
     (out / "locks").mkdir(parents=True)
     lock = filelock.FileLock(out / "locks" / store.run_folder(first).name)

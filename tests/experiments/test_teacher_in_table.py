@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+from scenelet.config import run_folder as runs
 from scenelet.data.load import load_table
 from scenelet.errors import UsageError
 from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.store import Store, Trial, make_trial
 from scenelet.experiments.systems import load_systems
-from scenelet.training import run_record as runs
-from scenelet.training.run_record import DataRecord
 from scenelet.training.train import train
 
 BUDGET = """
@@ -70,7 +69,7 @@ def cells(folder: Path, seed: int = 0, fold: str = "1") -> dict[str, Trial]:
 
 def runs_of(tone_set: Path, folder: Path, **which: Any) -> dict[str, Path]:
     """Row -> the run folder of its training."""
-    store = Store(folder / "out", DataRecord(path=str(tone_set)), load_table(tone_set))
+    store = Store(folder / "out", load_table(tone_set))
     return {row: store.run_folder(cell) for row, cell in cells(folder, **which).items()}
 
 

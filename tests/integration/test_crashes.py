@@ -22,6 +22,7 @@ from scenelet.bulk.job import INPUTS, RECORD, Job, Task, begin
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.frontend import FeatureConfig as Features
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new, is_begun
@@ -32,9 +33,9 @@ from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.evaluation.report import write_report
 from scenelet.model import file as modelfile
-from scenelet.training import run_record as runs
-from scenelet.training.compression.compress import replace_file as write_model
 from scenelet.training.checkpoint import AtomicCheckpointIO
+from scenelet.training.compression.compress import replace_file as write_model
+from scenelet.training.network import build_network, save_weights
 from scenelet.utils.files import STALE_SECONDS, replace_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the dying are forked")
@@ -199,7 +200,7 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
     data = runs.DataRecord(path=str(tone_set))
     about = {"recipe": "paper_short", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
     record = runs.RunRecord(config=config, **about)
-    network = runs.build_network(config, 2, torch.zeros(32), torch.ones(32))
+    network = build_network(config, 2, torch.zeros(32), torch.ones(32))
 
     def train(folder: Path) -> None:
         if is_begun(folder):
@@ -208,7 +209,7 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
         else:
             check_folder_is_new(folder)
             runs.write_record(folder, record, split)
-        runs.save_weights(folder, network)
+        save_weights(folder, network)
         runs.write_metrics(folder, {"test": {"accuracy": 0.5}})
 
     train(tmp_path / "whole")

@@ -41,7 +41,7 @@ CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "scn"
         ("not-a-number", "not finite"),
         ("number-of-4200-digits", "too large"),
         ("operation-that-a-terminal-obeys", r"Input tag '\x1b[2J'"),
-        ("sound-longer-than-numbers", "head window least_sound_seconds is not valid"),
+        ("sound-longer-than-numbers", "head window min_sound_seconds is not valid"),
         ("strides-that-multiply", "its strides reach over more than"),
         ("window-at-every-sample", "a second of sound takes 8,000.0 windows"),
         ("work-without-end", "operations (limit 274,877,906,944)"),

@@ -19,8 +19,9 @@ from scenelet.errors import ModelFileError, OutputError
 from scenelet.model import codec as coding
 from scenelet.model import file as modelfile
 from scenelet.model import weights as planes
-from scenelet.model.file import decode_model, encode_model
+from scenelet.model.file import decode_model, encode_model, stored_model
 from scenelet.model.scene_model import SceneModel
+from scenelet.model.sizes import file_parts
 
 ENCODINGS = ("masked_fp16", "masked_int8", "fp16", "fp32")
 
@@ -51,6 +52,15 @@ def same(one: SceneModel, other: SceneModel) -> bool:
     return all(getattr(one, field) == getattr(other, field) for field in plain)
 
 
+def assert_identical(one: SceneModel, other: SceneModel) -> None:
+    """Check that two models are the same to the last bit, signs of zeros included."""
+    assert same(one, other)
+    assert list(one.arrays) == list(other.arrays)
+    for name, array in one.arrays.items():
+        assert (array.dtype, array.shape) == (other.arrays[name].dtype, other.arrays[name].shape)
+        assert array.tobytes() == other.arrays[name].tobytes()
+
+
 @given(st.integers(0, 200), st.data())
 @settings(max_examples=40, deadline=None)
 def test_round_trip_is_exact_in_the_stored_format(seed: int, data: st.DataObject) -> None:
@@ -69,6 +79,8 @@ def test_round_trip_is_exact_in_the_stored_format(seed: int, data: st.DataObject
         assert back.arrays[name].dtype == np.float32
         np.testing.assert_array_equal(back.arrays[name], rounded(array, encodings[name]))
     assert encode_model(back) == stored == encode_model(model)
+    assert_identical(stored_model(model), back)
+    assert file_parts(model, stored) == file_parts(back, stored)
 
 
 @given(
@@ -82,6 +94,32 @@ def test_planes_keep_every_finite_value(values: np.ndarray, encoding: planes.Enc
     lengths = {name: len(stored) for name, stored in sections.items()}
     back = planes.decode_weights({"a": values.shape}, {"a": encoding}, lengths, b"".join(sections.values()))["a"]
     np.testing.assert_array_equal(back, expected)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_stored_model_matches_the_decoded_file_to_the_bit(encoding: str) -> None:
+    model = tiny_model()
+    array = np.float32([[-0.0, 0.0, 1.0, -2.0], [-0.0, -0.0, 3.0, 0.5]])
+    if encoding != "masked_int8":
+        array[0] = [-1e-9, 1e-9, -6e-8, 1 / 3]  # zeros, subnormal numbers and rounding in fp16
+    model.arrays["v2.shift"] = array[:1]
+    model.arrays["v5.shift"] = array
+    model = changed(model, encodings=model.encodings | {"v2.shift": encoding, "v5.shift": encoding})
+    model = changed(model, provenance={"pair": (1, 2), "mean": 0.1})
+    assert_identical(stored_model(model), decode_model(encode_model(model), "x"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "value", "message"),
+    [("fp16", 70000, "too large for fp16"), ("fp32", np.nan, "not finite"), ("masked_int8", 0.1, "does not fit int8")],
+)
+def test_stored_model_refuses_what_a_file_cannot_hold(encoding: str, value: float, message: str) -> None:
+    model = tiny_model()
+    model.arrays["v2.shift"][0] = [1.0, 100.0, 3.0, value]
+    with pytest.raises(ModelFileError, match=message):
+        stored_model(changed(model, encodings=model.encodings | {"v2.shift": encoding}))
+    with pytest.raises(ModelFileError, match="but not both"):
+        stored_model(changed(model, encodings={}))
 
 
 def test_a_kept_weight_too_small_for_fp16_comes_back_as_zero() -> None:
@@ -162,11 +200,13 @@ def test_every_altered_byte_is_seen() -> None:
 
 
 def test_a_newer_format_says_so() -> None:
-    refused(seal(*open_up(GOOD), version=3), "format version 3, this scenelet reads up to 2; upgrade")
+    refused(seal(*open_up(GOOD), version=4), "format version 4, this scenelet reads up to 3; upgrade")
 
 
 def test_a_format_from_before_the_first_release_says_so() -> None:
-    refused(seal(*open_up(GOOD), version=1), "format version 1, from before the first release; compress its run again")
+    for version in (1, 2):
+        message = f"format version {version}, from before the first release; compress its run again"
+        refused(seal(*open_up(GOOD), version=version), message)
 
 
 def resealed(**changes: object) -> bytes:
@@ -198,7 +238,10 @@ def test_heads_that_lie() -> None:
     refused(seal(head | {"sections": {**sections, "other": 4}}, body + b"1234"), "'other' does not belong")
     refused(resealed(features={**head["features"], "n_mels": 24}), "node 0 (ScaleShift 'v0')")
     refused(resealed(features={**head["features"], "n_mels": 8}), "sub-bands")
-    refused(resealed(window={"seconds": 600.0, "hop_seconds": None, "min_tail": 0.05, "extra": 0}), "head window extra")
+    refused(
+        resealed(window={"seconds": 600.0, "hop_seconds": None, "min_last_fraction": 0.05, "extra": 0}),
+        "head window extra",
+    )
     refused(resealed(counts={**head["counts"], "conv_kept": 1 << 40}), "more parameters kept")
     refused(resealed(counts={**head["counts"], "conv": "9999"}), "head counts conv")
     refused(seal(b"[" * 100000, body), "head")

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.errors import RunError
-from scenelet.training import run_record as runs
 from scenelet.training.checkpoint import AtomicCheckpointIO, check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.loop import CHECKPOINTS, LAST
+from scenelet.training.network import load_network
 from scenelet.training.train import train
 
 STATE = {"mean": torch.zeros(4), "weight": torch.ones(2, 3)}
@@ -137,9 +138,9 @@ def test_load_network_names_damaged_weights(finished_run: tuple[Path, RunConfig]
     for broken in (content[:500], b"", content.replace(b"mean", b"lean")):
         path.write_bytes(broken)
         with pytest.raises(RunError, match=r"model\.pt: "):
-            runs.load_network(folder, record)
+            load_network(folder, record)
     path.write_bytes(content)
-    assert runs.load_network(folder, record)
+    assert load_network(folder, record)
 
 
 def test_atomic_checkpoint_io_follows_a_moved_folder(tmp_path: Path) -> None:

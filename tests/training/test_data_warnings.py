@@ -8,13 +8,12 @@ import pytest
 import soundfile
 
 from scenelet.config.recipes import load_recipe
-from scenelet.config.run_folder import WARNINGS
+from scenelet.config.run_folder import WARNINGS, DataRecord
 from scenelet.data.audit import statistics_cache as kept
 from scenelet.data.audit.findings import Finding
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.training.data_warnings import print_data_warnings, warning_lines
-from scenelet.training.run_record import DataRecord
 from scenelet.training.train import train
 from scenelet.utils import parallel
 

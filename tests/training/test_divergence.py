@@ -30,7 +30,7 @@ def batches(epoch: int) -> EpochBatches:
 
 
 class PoisonedNetwork(nn.Module):
-    """Network whose logits, or with `gradient` only their gradient, are not finite if a batch holds the clip `poison`."""
+    """Network whose logits (with `gradient`, only their gradient) are not finite if a batch holds clip `poison`."""
 
     def __init__(self, poison: int, gradient: bool = False) -> None:
         super().__init__()

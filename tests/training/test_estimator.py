@@ -14,10 +14,11 @@ from sklearn.exceptions import NotFittedError
 
 import scenelet
 from scenelet import SceneClassifier
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
 from scenelet.errors import AudioError, DataError, RunError, SceneletError, UsageError
 from scenelet.export.model_card import model_card
-from scenelet.training import run_record as runs
 from scenelet.training.compression.compress import compress
 from scenelet.training.train import train
 
@@ -83,7 +84,7 @@ def test_train_and_compress_give_the_same_bytes(
     table = tmp_path / "clips.csv"
     table.write_text("filename,label,split,group\n" + "".join(rows))
     config = load_recipe("paper_short", [*(f"{key}={value}" for key, value in tiny.items()), "seed=3"])
-    train(table, tmp_path / "run", config, recipe="paper_short", audio_dir=tone_set.parent)
+    train(load_table(table, tone_set.parent), tmp_path / "run", config, recipe="paper_short")
     compress(tmp_path / "run", tmp_path / "m.scn")
     short.save(tmp_path / "saved.scn")
     assert (tmp_path / "saved.scn").read_bytes() == (tmp_path / "m.scn").read_bytes()

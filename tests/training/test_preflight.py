@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scenelet.config import RunConfig, SplitConfig
-from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.training.preflight import check_batch_size, check_compress_arguments, check_one_device, check_split
+from scenelet.config import RunConfig
+from scenelet.errors import RunError, UsageError
+from scenelet.training.preflight import check_batch_size, check_compress_arguments, check_one_device
 from scenelet.training.ranks import SINGLE, Rank
 
 
@@ -30,14 +30,6 @@ def test_check_one_device_with_several_raises() -> None:
     check_one_device(config_with(1), "the demo")  # must not raise
     with pytest.raises(UsageError, match="the demo trains on one device"):
         check_one_device(config_with(2), "the demo")
-
-
-def test_check_split_finds_missing_data_and_folds(tone_set: Path, tmp_path: Path) -> None:
-    check_split(tone_set, None, False, SplitConfig(fold="1"))  # must not raise
-    with pytest.raises(SceneletError, match="no such file"):
-        check_split(tmp_path / "absent.csv", None, False, SplitConfig())
-    with pytest.raises(SceneletError, match="no fold '9'"):
-        check_split(tone_set, None, False, SplitConfig(fold="9"))
 
 
 def test_check_compress_arguments_refuses_what_cannot_work(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ from torch import nn
 
 from scenelet.config import NetworkConfig, RunConfig
 from scenelet.config.recipes import load_recipe
-from scenelet.training.augment import build_augmentations
-from scenelet.training.batches import EpochBatches
+from scenelet.data.load import load_table
+from scenelet.training.batches import epoch_batches
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.loop import run_trainer
-from scenelet.training.mixing import build_mixer
 from scenelet.training.module import SceneModule
-from scenelet.training.run_record import DataRecord, build_network
+from scenelet.training.network import build_network
 from scenelet.training.time_estimate import (
     TimeEstimate,
     estimate_time,
@@ -56,16 +55,12 @@ def with_prune(config: RunConfig, **changes: object) -> RunConfig:
 
 @pytest.fixture
 def dataset(config: RunConfig, tone_set: Path) -> Dataset:
-    return load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
+    return load_dataset(load_table(tone_set), config, None, verbose=False)
 
 
 def new_module(config: RunConfig, dataset: Dataset) -> SceneModule:
     network = build_network(config, 2, torch.zeros(32), torch.ones(32))
-    augmentations, mixer, size = build_augmentations(config.augment), build_mixer(config.mixing), 4
-
-    def batches(epoch: int) -> EpochBatches:
-        return EpochBatches(dataset.train, size, augmentations, mixer, config.seed, epoch)
-
+    batches = epoch_batches(dataset.train, config)
     return SceneModule(network, nn.CrossEntropyLoss(), config.schedule, batches, dataset.validation)
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from scenelet.cli.options import parse_bytes, parse_count
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
-from scenelet.training import run_record as runs
+from scenelet.training.network import load_network
 from scenelet.training.train import train
 from scenelet.training.width_search import NetworkCosts, NetworkLimits, network_costs, search_width
 
@@ -172,7 +173,7 @@ def test_train_with_limits_stores_the_network_found(tone_set: Path, tiny_setting
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits)
     record = runs.read_record(tmp_path / "run")
     assert record.config == found
-    network = runs.load_network(tmp_path / "run", record)
+    network = load_network(tmp_path / "run", record)
     assert sum(p.numel() for p in network.parameters()) == measured.parameters
     # the same limits find the same network again, so the run resumes
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits, resume=True)

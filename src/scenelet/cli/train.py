@@ -37,7 +37,9 @@ def train(
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe
     from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
-    from scenelet.training.preflight import check_batch_size, check_split
+    from scenelet.data.load import load_table
+    from scenelet.data.splits import make_split
+    from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
 
     changes = list(change or [])
@@ -57,19 +59,18 @@ def train(
         check_folder_is_new(out, RESUME_HINT)
     if teacher is not None:
         check_run_exists(teacher)
+    table = load_table(data, audio_dir, tau_3_class)
     if config is not None:
-        check_split(data, audio_dir, tau_3_class, config.split)
+        make_split(table, config.split)
     with quiet(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.training.train import train
         from scenelet.training.width_search import NetworkLimits
 
     metrics = train(
-        data,
+        table,
         out,
         config,
         recipe=recipe or "default",
-        audio_dir=audio_dir,
-        tau_3_class=tau_3_class,
         resume=resume,
         teacher=teacher,
         limits=NetworkLimits(macs_limit, bytes_limit),

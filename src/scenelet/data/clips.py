@@ -38,8 +38,9 @@ class ClipTable:
         root: the folder that clip names are relative to.
         source: what was recognized, e.g. "CSV meta.csv".
         clips: every clip, also those in no split.
-        made: the recordings are synthetic.
+        synthetic: the recordings are synthetic.
         license: what the data's license asks for, where it is known.
+        path, audio_dir, tau_3_class: the arguments of `scenelet.data.load.load_table`, to load the table again.
     """
 
     root: Path
@@ -47,6 +48,9 @@ class ClipTable:
     clips: tuple[Clip, ...]
     synthetic: bool = False
     license: str = ""
+    path: Path | None = None
+    audio_dir: Path | None = None
+    tau_3_class: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:

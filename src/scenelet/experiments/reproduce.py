@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.experiments.comparison import RowResult, compare, macro_accuracy, summarize_settings
@@ -15,8 +13,8 @@ from scenelet.experiments.report import check_same_results, write_comparison, wr
 from scenelet.experiments.store import Store, Trial, make_trial
 from scenelet.experiments.systems import System, SystemTable
 from scenelet.nn.convert import to_scene_model
-from scenelet.training.compression.search import check_budget
-from scenelet.training.run_record import DataRecord, build_network
+from scenelet.training.compression.search import check_max_bytes
+from scenelet.training.network import build_blank_network
 from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.files import make_folder
 from scenelet.utils.text import duration, pluralize
@@ -73,12 +71,7 @@ def reproduce(
     systems, recipe, configs, table = asked.systems, asked.recipe, asked.configs, asked.table
     described = f"{data.name}: {table.describe()}"
     print_message(described)
-    source = DataRecord(
-        path=str(data.resolve()),
-        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-        tau_3_class=tau_3_class,
-    )
-    store = Store(out, source, table, cache_dir)
+    store = Store(out, table, cache_dir)
     cells = _cells(systems, recipe, seeds, asked.held_out, cities)
     for row, config in configs.items():
         _check_network(config, table.labels, f"{row} under {recipe}")
@@ -155,12 +148,11 @@ def _cells(systems: SystemTable, recipe: str, seeds: int, places: Sequence[str],
 
 def _check_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
     """What cannot be built or stored is better known before the first cell than after hours."""
-    bands = torch.ones(config.features.n_mels)
     try:
-        network = build_network(config, len(labels), bands, bands)
+        network = build_blank_network(config, len(labels))
         to_scene_model(network, labels, config.features, config.window).shapes()
         if config.prune.max_bytes is not None:
-            check_budget(network, labels, config)
+            check_max_bytes(network, labels, config)
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
 

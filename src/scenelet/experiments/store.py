@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from scenelet.config import PruneConfig, RunConfig, Settings
+from scenelet.config import run_folder as runs
 from scenelet.data.clips import ClipTable
 from scenelet.data.splits import Split, make_split, split_hash
 from scenelet.errors import BusyError, DataError, RunError
@@ -39,13 +40,14 @@ from scenelet.model.sizes import file_parts, sizes
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
-from scenelet.training.batches import LabelledFeatures
+from scenelet.training.batches import LabelledFeatures, epoch_batches
 from scenelet.training.compression.build_model import build_model
-from scenelet.training.dataset import Dataset, file_probabilities, load_dataset
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
+from scenelet.training.measure import file_probabilities
 from scenelet.training.probabilities import clip_probabilities
-from scenelet.training.train import epoch_batches, train
+from scenelet.training.network import load_network
+from scenelet.training.train import train
 from scenelet.utils.files import file_lock, make_folder, replace_file
 
 WHOLE: WeightFormat = "fp32"  # of a network that is stored as it was trained
@@ -97,13 +99,12 @@ class Store:
 
     Args:
         folder: the store.
-        source: where the recordings lie.
-        table: the same, read.
+        table: the clips.
         cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
     """
 
-    def __init__(self, folder: Path, source: runs.DataRecord, table: ClipTable, cache_dir: Path | None = None) -> None:
-        self.folder, self.source, self.cache_dir = folder, source, cache_dir
+    def __init__(self, folder: Path, table: ClipTable, cache_dir: Path | None = None) -> None:
+        self.folder, self.table, self.cache_dir = folder, table, cache_dir
         self._clips = functools.cache(lambda split: _clips(make_split(table, split)))
 
     def result(self, cell: Trial) -> TrialResult | None:
@@ -143,23 +144,23 @@ class Store:
             SceneletError: data or settings cannot be used, or the training diverged.
         """
         config = cell.config
-        dataset = load_dataset(self.source, config, self.cache_dir, talk=False)
+        dataset = load_dataset(self.table, config, self.cache_dir, verbose=False)
         if dataset.test is None:
-            raise DataError(f"{self.source.path}: its split has no test clips to measure on")
-        minutes = self._train(cell, description)
+            raise DataError(f"{self.table.path}: its split has no test clips to measure on")
+        minutes = self._train(cell, dataset, description)
         record = runs.read_record(self.run_folder(cell))
-        network = runs.load_network(self.run_folder(cell), record)
+        network = load_network(self.run_folder(cell), record)
         epochs = config.schedule.epochs
         tuned: dict[str, Any] = {}
         if cell.tuned:
             record = record.model_copy(update={"config": config.model_copy(update={"prune": _stored(config.prune)})})
             what = f"{description}, fine-tuned"
-            finished = build_model(network, record, dataset, self._tuning_folder(cell), what, talk=False)
-            file, settings = finished.file, finished.compressed_network.settings
-            epochs, minutes = epochs + settings.epochs, minutes + finished.compressed_network.minutes
+            finished = build_model(network, record, dataset, self._tuning_folder(cell), what, verbose=False)
+            file, settings = finished.file, finished.compression.settings
+            epochs, minutes = epochs + settings.epochs, minutes + finished.compression.minutes
             make_folder(self.folder / "models")
             replace_file(self.model_path(cell), file)
-            model, answers = modelfile.decode_model(file, description), finished.answers["test"]
+            model, answers = finished.model, finished.probabilities["test"]
             tuned = {
                 "dtype": settings.dtype,
                 "sparsity": settings.sparsity,
@@ -180,7 +181,7 @@ class Store:
             parameters=model.counts.parameters,
             parameters_kept=model.counts.parameters_kept,
             bytes=sizes(model, len(file)),
-            steps=epochs * len(epoch_batches(dataset, config)(0)),
+            steps=epochs * len(epoch_batches(dataset.train, config)(0)),
             minutes=minutes,
             versions=runs.versions(),
             clips=_outcomes(answers, dataset),
@@ -195,7 +196,7 @@ class Store:
         """Delete the checkpoints of a finished cell's fine-tuning; a kill may have left them."""
         shutil.rmtree(self._tuning_folder(cell), ignore_errors=True)
 
-    def _train(self, cell: Trial, description: str) -> float:
+    def _train(self, cell: Trial, dataset: Dataset, description: str) -> float:
         """Train into the cell's run folder unless it holds a finished run; returns the minutes that it took."""
         config, run = cell.config, self.run_folder(cell)
         if not (run / runs.METRICS).is_file():
@@ -203,19 +204,19 @@ class Store:
             if cell.teacher is not None:
                 teacher = self.run_folder(cell.teacher)
                 with self.lock(cell.teacher, wait=True):
-                    self._train(cell.teacher, f"{cell.teacher.row}, teacher of {description}")
+                    same = _data_settings(cell.teacher.config) == _data_settings(config)
+                    own = dataset if same else load_dataset(self.table, cell.teacher.config, self.cache_dir, False)
+                    self._train(cell.teacher, own, f"{cell.teacher.row}, teacher of {description}")
             train(
-                Path(self.source.path),
+                dataset,
                 run,
                 config.model_copy(update={"prune": PruneConfig()}),
                 recipe="reproduce",
-                audio_dir=None if self.source.audio_dir is None else Path(self.source.audio_dir),
-                tau_3_class=self.source.tau_3_class,
                 resume=True,
                 teacher=teacher,
                 cache_dir=self.cache_dir,
                 description=description,
-                talk=False,
+                verbose=False,
             )
         for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
             shutil.rmtree(run / name, ignore_errors=True)
@@ -239,6 +240,11 @@ class Store:
         untouched = cell.config.model_copy(update={"prune": PruneConfig()})
         taught = [] if cell.teacher is None else [self._training_key(cell.teacher)]
         return _hash(self._clips(cell.config.split), _settings(untouched), *taught)
+
+
+def _data_settings(config: RunConfig) -> tuple[Settings, ...]:
+    """Return the settings that decide what a loaded data set holds."""
+    return config.features, config.window, config.split
 
 
 def _stored(settings: PruneConfig) -> PruneConfig:

@@ -6,7 +6,6 @@ adaptive range coder spends less than a bit on a byte that is nearly always the 
 which little is kept, and follows a distribution that changes from layer to layer.
 """
 
-import functools
 import lzma
 import zlib
 from collections.abc import Mapping
@@ -20,7 +19,6 @@ LZMA = {1: 0, 2: 3}
 DICTIONARY = 4096  # bytes that a reader keeps; there is nothing to look back for
 
 
-@functools.lru_cache(maxsize=16)  # a file is made again once its results are known, with the same weights in it
 def compress_bytes(data: bytes) -> bytes:
     """The shortest of what the methods make of `data`, behind the method's byte."""
     candidates = [bytes([DEFLATE]) + _deflate(data)]

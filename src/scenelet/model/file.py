@@ -19,9 +19,9 @@ from pathlib import Path
 
 from scenelet.errors import ModelFileError
 from scenelet.model.codec import compress_bytes, decompress_bytes
-from scenelet.model.header import MAX_FILE_BYTES, MAX_HEADER_BYTES, parse_header
+from scenelet.model.header import MAX_FILE_BYTES, MAX_HEADER_BYTES, Header, parse_header
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.weights import decode_weights, encode_weights
+from scenelet.model.weights import Array, decode_weights, encode_weights, stored_arrays
 from scenelet.utils.files import replace_file
 
 MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
@@ -88,6 +88,19 @@ def encode_model(model: SceneModel) -> bytes:
     return start + body + hashlib.sha256(start + body).digest()
 
 
+def stored_model(model: SceneModel) -> SceneModel:
+    """Return the model as its file would give it back: `decode_model(encode_model(model))`, without compression.
+
+    A caller that stores measured results in a model can thus measure first and encode once.
+
+    Raises:
+        ModelFileError: as `encode_model`.
+    """
+    _check_encodings(model)
+    header = parse_header(_plain_header(model, {}))
+    return _scene_model(header, stored_arrays(model.arrays, model.encodings))
+
+
 def check_model(model: SceneModel) -> None:
     """Whether a file can hold this model, whatever its weights will be; they are not coded, which takes long.
 
@@ -135,23 +148,27 @@ def decode_model(data: bytes, source: str) -> SceneModel:
     """
     stored_size, plain_size = _check_container(data, source)
     try:
-        head = parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size))
-        encodings = {array.name: array.encoding for array in head.arrays}
-        shapes = {array.name: array.shape for array in head.arrays}
-        arrays = decode_weights(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
+        header = parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size))
+        encodings = {array.name: array.encoding for array in header.arrays}
+        shapes = {array.name: array.shape for array in header.arrays}
+        arrays = decode_weights(shapes, encodings, header.sections, data[_START.size + stored_size : -_CHECKSUM])
     except ModelFileError as error:
         raise ModelFileError(f"{source}: {error}; {_AGAIN}") from None
+    return _scene_model(header, arrays)
+
+
+def _scene_model(header: Header, arrays: dict[str, Array]) -> SceneModel:
     return SceneModel(
-        labels=head.labels,
-        features=head.features,
-        window=head.window,
-        nodes=head.nodes,
+        labels=header.labels,
+        features=header.features,
+        window=header.window,
+        nodes=header.nodes,
         arrays=arrays,
-        encodings=encodings,
-        counts=head.counts,
-        provenance=head.provenance,
-        results=head.results,
-        licenses=head.licenses,
+        encodings={array.name: array.encoding for array in header.arrays},
+        counts=header.counts,
+        provenance=header.provenance,
+        results=header.results,
+        licenses=header.licenses,
     )
 
 

@@ -39,7 +39,15 @@ class FileParts:
 
 
 def file_parts(model: SceneModel, file: bytes) -> FileParts:
-    """Where the bytes of a model's `file` are. Raises as `scenelet.model.file.decode_model`."""
+    """Return where the bytes of a model's file are; only the header of the file is decoded.
+
+    Args:
+        model: the model that was encoded or decoded; the result is the same for both.
+        file: the bytes of its file.
+
+    Raises:
+        ModelFileError: as `scenelet.model.file.decode_model`.
+    """
     head, sections = stored_lengths(file)
     weights = sum(length for name, length in sections.items() if name.partition(".")[0] in MASKED)
     arrays = sum(sections.values())

@@ -95,6 +95,25 @@ def decode_weights(
     return {name: arrays[name] for name in shapes}
 
 
+def stored_arrays(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding]) -> dict[str, Array]:
+    """Round arrays as a file stores them: the result of `encode_weights` and `decode_weights`, without compression.
+
+    Raises:
+        ModelFileError: as `encode_weights`.
+    """
+    stored: dict[str, Array] = {}
+    for name, array in arrays.items():
+        _check_finite(name, array)
+        if encodings[name] == "masked_int8":
+            values, exponents = to_int8(name, array)
+            stored[name] = np.ldexp(values.astype(np.float32), exponents[:, None]).reshape(array.shape)
+            continue
+        rounded = _rounded(name, array, encodings[name]).astype(np.float32)
+        # a mask has no sign: a zero in a masked array comes back as +0.0
+        stored[name] = rounded + np.float32(0) if encodings[name] in MASKED else rounded
+    return stored
+
+
 def to_int8(name: str, array: Array) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Values and exponents of an array on an int8 grid: array[i] = values[i] * 2.0 ** exponents[i].
 
@@ -182,14 +201,18 @@ def _planes(arrays: Mapping[str, Array], encoding: Encoding) -> dict[str, bytes]
 def _flat(arrays: Mapping[str, Array], encoding: Encoding) -> tuple[NDArray[np.number], NDArray[np.int8]]:
     """All values of some arrays in their encoding's own type, end to end, and the exponents of their rows."""
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ModelFileError(f"the array {name!r} holds numbers that are not finite; the training went astray")
+        _check_finite(name, array)
     if encoding == "masked_int8":
         pairs = [to_int8(name, array) for name, array in arrays.items()]
         values, exponents = zip(*pairs, strict=True)
         return np.concatenate([one.ravel() for one in values]), np.concatenate(exponents)
     rounded = [_rounded(name, array, encoding).ravel() for name, array in arrays.items()]
     return np.concatenate(rounded), np.zeros(0, np.int8)
+
+
+def _check_finite(name: str, array: Array) -> None:
+    if not np.isfinite(array).all():
+        raise ModelFileError(f"the array {name!r} holds numbers that are not finite; the training diverged")
 
 
 def _values(encoding: Encoding, count: int, shapes: list[tuple[int, ...]], sections: _Sections) -> Array:

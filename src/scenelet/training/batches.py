@@ -1,6 +1,6 @@
 """Batches of one training epoch, drawn from labelled features."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.augment import Augmentation
-from scenelet.training.mixing import Mixer
+from scenelet.training.augment import Augmentation, build_augmentations
+from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
 
 
@@ -121,6 +122,32 @@ class EpochBatches:
             x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
+
+
+def epoch_batches(
+    clips: LabelledFeatures, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
+) -> Callable[[int], EpochBatches]:
+    """Return a function that gives the training batches of an epoch.
+
+    Batches are mixed in the first `mixing.epoch_fraction` of the epochs of `config.schedule`.
+
+    Args:
+        clips: training clips.
+        config: settings of the run.
+        first_epoch: number that is added to each epoch. Fine-tuning starts at the end of training, so that it draws
+            other batches, and mixes them only if training mixed to its end.
+        rank: process whose slice of each batch is returned.
+    """
+    augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
+    always = config.mixing.epoch_fraction == 1
+    mixed_epochs = round(config.mixing.epoch_fraction * config.schedule.epochs)
+
+    def batches(epoch: int) -> EpochBatches:
+        number = first_epoch + epoch
+        own = mixer if always or number < mixed_epochs else NO_MIXING
+        return EpochBatches(clips, config.schedule.batch_size, augmentations, own, config.seed, number, rank)
+
+    return batches
 
 
 def load_windows(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new
+from scenelet.data.load import load_table
 from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import AudioError, UsageError
 from scenelet.export.model_card import model_card
@@ -108,7 +109,8 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         # layers draw unused initial weights from PyTorch's global generator, whose state belongs to the caller
         with quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
             audio_dir = write_clip_csv(folder, paths, labels, group_names)
-            train(folder / CLIPS, folder, config, recipe=os.fspath(self.recipe), audio_dir=audio_dir, talk=self.verbose)
+            table = load_table(folder / CLIPS, audio_dir)
+            train(table, folder, config, recipe=os.fspath(self.recipe), verbose=self.verbose)
             compress(folder, folder / MODEL)
             self.classifier_ = Classifier(modelfile.read_model(folder / MODEL))
         self.classes_ = classes

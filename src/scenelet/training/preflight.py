@@ -2,21 +2,10 @@
 
 from pathlib import Path
 
-from scenelet.config import RunConfig, SplitConfig
+from scenelet.config import RunConfig
 from scenelet.config.run_folder import check_run_exists
-from scenelet.data.load import load_table
-from scenelet.data.splits import make_split
 from scenelet.errors import UsageError
 from scenelet.training.ranks import Rank, find_rank
-
-
-def check_split(data: Path, audio_dir: Path | None, tau_3_class: bool, split: SplitConfig) -> None:
-    """Check that the recordings exist and can be split.
-
-    Raises:
-        SceneletError: as `load_table` and `make_split`.
-    """
-    make_split(load_table(data, audio_dir, tau_3_class), split)
 
 
 def check_batch_size(config: RunConfig) -> Rank:

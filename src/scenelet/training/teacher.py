@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
 from scenelet.training.dataset import Dataset
+from scenelet.training.network import load_network
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Da
     record = runs.read_record(path)
     _check_same_task(path, record, config, dataset)
     _check_training_clips(path, dataset)
-    network = runs.load_network(path, record)
+    network = load_network(path, record)
     weights = hashlib.sha256((path / runs.WEIGHTS).read_bytes()).hexdigest()
     if stored is not None and stored.get("weights", weights) != weights:
         raise UsageError(

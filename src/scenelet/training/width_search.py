@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import torch
-
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
 from scenelet.model.costs import macs
@@ -11,7 +9,7 @@ from scenelet.model.sizes import sizes
 from scenelet.nn import model_settings
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_blank_network
 
 DEPTHS = ("repeats", "blocks")
 """Settings of networks that hold their depth."""
@@ -103,8 +101,7 @@ def search_width(
 
 def network_costs(config: RunConfig, labels: tuple[str, ...]) -> NetworkCosts:
     """Compute the costs of the network that the settings describe. It need not be trained."""
-    bands = torch.ones(config.features.n_mels)
-    network = build_network(config, len(labels), bands, bands)
+    network = build_blank_network(config, len(labels))
     dtype: WeightFormat = "fp16" if config.prune.dtype == "auto" else config.prune.dtype
     round_network(network, dtype)
     model = to_scene_model(network, labels, config.features, config.window, None, dtype)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
 from torch import nn
 
 from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
 from scenelet.nn import prune
 from scenelet.nn.blocks import GlobalMeanPool, conv
 from scenelet.nn.norm import BatchNorm
@@ -18,9 +20,8 @@ from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import sensitivity
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.sensitivity import layer_losses
-from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
-from scenelet.training.dataset import Dataset, evaluate_network, load_dataset
-from scenelet.training.run_record import DataRecord
+from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.measure import evaluate_network
 from scenelet.training.train import train
 
 CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "int4"]
@@ -29,7 +30,7 @@ CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "
 @pytest.fixture(scope="module")
 def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
     config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
-    return load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
+    return load_dataset(load_table(tone_set), config, None, verbose=False)
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_compress_measures_before_it_prunes(
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
     changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
-    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), talk=False)
+    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), verbose=False)
     for name, wanted in (("with", True), ("without", False)):
         compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=wanted)
     assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [
