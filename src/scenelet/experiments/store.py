@@ -45,8 +45,8 @@ from scenelet.training.compression.build_model import build_model
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
 from scenelet.training.measure import file_probabilities
-from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.network import load_network
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
 from scenelet.utils.files import file_lock, make_folder, replace_file
 
