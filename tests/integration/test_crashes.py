@@ -30,7 +30,7 @@ from scenelet.data import feature_cache as cache
 from scenelet.data.clips import Clip
 from scenelet.data.download.fetch import Archive, TauRoot, fetch
 from scenelet.data.load import load_table
-from scenelet.data.splits import make_split
+from scenelet.data.splits import make_split, split_table
 from scenelet.evaluation.report import write_report
 from scenelet.model import file as modelfile
 from scenelet.training.compression.compress import replace_file as write_model
@@ -197,7 +197,7 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
     """What training writes there beside checkpoints, in its order."""
     config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"'])
     split = make_split(load_table(tone_set), config.split)
-    data = runs.DataRecord(path=str(tone_set))
+    data = runs.DataRecord(path=tone_set)
     about = {"recipe": "paper_short", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
     record = runs.RunRecord(config=config, **about)
     network = build_network(config, 2, torch.zeros(32), torch.ones(32))
@@ -205,10 +205,10 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
     def train(folder: Path) -> None:
         if is_begun(folder):
             assert runs.read_record(folder) == record
-            runs.check_same_split(folder, split, data.path)
+            runs.check_same_split(folder, split_table(split), data.path)
         else:
             check_folder_is_new(folder)
-            runs.write_record(folder, record, split)
+            runs.write_record(folder, record, split_table(split))
         save_weights(folder, network)
         runs.write_metrics(folder, {"test": {"accuracy": 0.5}})
 

@@ -27,7 +27,7 @@ def config(tiny_settings: list[str]) -> RunConfig:
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_training_is_refused(tone_set: Path, config: RunConfig, tmp_path: Path, resume: bool) -> None:
     run = tmp_path / "run"
-    with file_lock(run / ".lock"), pytest.raises(OutputError, match="another training is at work there"):
+    with file_lock(run / ".lock"), pytest.raises(OutputError, match="another process is training there"):
         train(tone_set, run, config, resume=resume)
     assert tree(run) == {}
 
