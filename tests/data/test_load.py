@@ -81,7 +81,7 @@ class TestCsv:
 
     @pytest.mark.parametrize(
         ("sources", "synthetic"),
-        [(("synthetic, made by x", "synthetic"), True), (("synthetic", "field"), False), (("", ""), False)],
+        [(("synthetic (x)", "synthetic"), True), (("synthetic", "field"), False), (("", ""), False)],
     )
     def test_synthetic(self, csv: Callable[..., Path], sources: tuple[str, str], synthetic: bool) -> None:
         path = csv(f"filename,label,source\na.wav,x,{sources[0]}\nb.wav,y,{sources[1]}\n")
