@@ -25,7 +25,8 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.clips import Clip
 from scenelet.errors import AudioError, OutputError
 from scenelet.utils.console import track
-from scenelet.utils.files import cache_folder, file_lock
+from scenelet.utils.files import cache_folder
+from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
 Windows = NDArray[np.float16]

@@ -20,7 +20,8 @@ from scenelet.data.audit.statistics import RecordingStats, Refused, recording_st
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import identity
 from scenelet.errors import AudioError, OutputError
-from scenelet.utils.files import cache_folder, file_lock, replace_file
+from scenelet.utils.files import cache_folder, replace_file
+from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
 FORMAT = 2  # raise it when the same recording is measured otherwise
