@@ -131,7 +131,7 @@ def test_folders_that_are_no_evaluation_set(run: Run, model: Path, folder: Path,
         assert f"{name}: not a name of the evaluation set" in refused(run, out, model, folder, *told, "--partial")
         (folder / name).unlink()
     (folder / "2.wav").write_bytes(sound)
-    assert "2.flac is there too" in refused(run, out, model, folder, *told, "--partial")
+    assert "2.flac has the same number" in refused(run, out, model, folder, *told, "--partial")
     (folder / "2.wav").unlink()
     (folder / "3.wav").write_text("no sound")
     assert "3.wav" in refused(run, out, model, folder, *told, "--partial")

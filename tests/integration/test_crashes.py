@@ -104,12 +104,11 @@ def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
     assert torch.load(path, weights_only=True)["epoch"] == 2
 
 
-def test_the_feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "BATCH_CLIPS", 2)
+def test_the_feature_cache(tmp_path: Path) -> None:
     made = clips(tmp_path, 5)
 
     def build(where: str) -> cache.ClipFeatures:
-        return cache.load_features(made, tmp_path, SOUND, WINDOW, tmp_path / where, workers=1)
+        return cache.load_features(made, tmp_path, SOUND, WINDOW, tmp_path / where, workers=1, batch_clips=2)
 
     whole = build("whole")
     for moment in deaths(lambda: build("cut"), tmp_path / "cut"):

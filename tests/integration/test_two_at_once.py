@@ -14,7 +14,7 @@ from scenelet.errors import OutputError, RunError
 from scenelet.evaluation.report import write_report
 from scenelet.training import train as room
 from scenelet.training.train import train
-from scenelet.utils.files import file_lock
+from scenelet.utils.locks import file_lock
 
 LABELS = ("indoor", "outdoor", "transportation")
 

@@ -30,7 +30,7 @@ def test_training_says_and_keeps_what_is_wrong(
     samples, rate = soundfile.read(tmp_path / "low3.wav")
     (tmp_path / "low3.wav").unlink()
     soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
-    monkeypatch.setattr(parallel, "INLINE", 100)  # processes take longer to start than this takes
+    monkeypatch.setattr(parallel, "MIN_PROCESS_ITEMS", 100)  # processes take longer to start than this takes
     config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     train(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
     talk = capfd.readouterr().err

@@ -47,7 +47,8 @@ from scenelet.training.loop import CHECKPOINTS, LOGS
 from scenelet.training.measure import file_probabilities
 from scenelet.training.network import load_network
 from scenelet.training.train import train
-from scenelet.utils.files import file_lock, make_folder, replace_file
+from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.locks import file_lock
 
 WHOLE: WeightFormat = "fp32"  # of a network that is stored as it was trained
 FORMAT = 1  # raise it when the same settings no longer give the same results, or when a default changes

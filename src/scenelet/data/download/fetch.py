@@ -15,7 +15,8 @@ from scenelet.data.download.unzip import check_disk_space, unzip
 from scenelet.data.tau import LICENSE, TAU_2019, TAU_2020_3CLASS, TauSet, load_tau
 from scenelet.errors import DataError, UsageError, did_you_mean
 from scenelet.utils.console import RateLimiter, print_message, progress_bar
-from scenelet.utils.files import file_lock, replace_file
+from scenelet.utils.files import replace_file
+from scenelet.utils.locks import file_lock
 
 if TYPE_CHECKING:
     import requests
