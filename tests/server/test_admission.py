@@ -37,7 +37,7 @@ def test_who_has_sent_all_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> No
         async def say(message: Message) -> None:
             said.append(message)
 
-        front = AdmissionControl(app, ServerLimits(clients=1))
+        front = AdmissionControl(app, ServerLimits(max_clients=1))
         first = asyncio.create_task(front(dict(POST), come.get, say))
         await asyncio.sleep(0.01)  # its client is behind
         come.put_nowait({"type": "http.request", "body": b"x", "more_body": True})

@@ -119,7 +119,7 @@ def test_bodies_that_are_no_recordings(tiny_service: str) -> None:
     assert ask(content=b"junk", headers={"Content-Type": "multipart/form-data; boundary=b"})[0] == 400
 
 
-@pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(max_clients=1)], indirect=True)
 def test_one_too_many_is_told_to_come_again(tiny_service: str) -> None:
     host = urlsplit(tiny_service)
     body = (

@@ -20,8 +20,8 @@ from scenelet.server import limits, run
 from scenelet.server import protocols as connections
 from scenelet.server.limits import ServerLimits
 
-IMPATIENT = pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1, client_timeout=0.2)], indirect=True)
-FEW = pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
+IMPATIENT = pytest.mark.parametrize("tiny_service", [ServerLimits(max_clients=1, client_timeout_seconds=0.2)], indirect=True)
+FEW = pytest.mark.parametrize("tiny_service", [ServerLimits(max_clients=1)], indirect=True)
 BODY = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nno sound\r\n--b--\r\n'
 
 
@@ -167,7 +167,7 @@ def test_frames_that_mean_no_good(tiny_service: str, logged: list[str], sent: by
     assert logged == []
 
 
-@pytest.mark.parametrize("tiny_service", [ServerLimits(client_timeout=1000)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(client_timeout_seconds=1000)], indirect=True)
 def test_pings_of_a_client_that_does_not_read(tiny_service: str) -> None:
     deaf, pings = joined(tiny_service, 4096), frame(9, bytes(100)) * 1000
     try:

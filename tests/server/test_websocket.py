@@ -135,7 +135,7 @@ def test_messages_that_cannot_be_understood(tiny_service: str, sent: bytes | str
         assert json.loads(client.recv())["type"] == "error"
 
 
-@pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
+@pytest.mark.parametrize("tiny_service", [ServerLimits(max_clients=1)], indirect=True)
 def test_one_stream_too_many_is_refused_and_a_closed_one_makes_room(tiny_service: str) -> None:
     with talk(tiny_service, "?sample_rate=8000&hop=0.1") as first:
         first.recv()

@@ -45,7 +45,7 @@ def serve(
     largest = parse_bytes("--max-body", max_body)
     if largest < 1:
         raise UsageError(f"--max-body {max_body}: give at least one byte")
-    limits = ServerLimits(largest, max_duration, max_clients, client_timeout=client_timeout)
+    limits = ServerLimits(largest, max_duration, max_clients, client_timeout_seconds=client_timeout)
     allowed = access_policy(host, allow_host or (), read_token(token))
     classifier = load(model, runtime=runtime.value)
     path = model_path(model)

@@ -109,7 +109,7 @@ class AdmissionControl:
             return
         web = scope["type"] == "http"
         rate, late = (BODY_RATE, _timed_out) if web else (STREAM_RATE, UsageError)
-        guest = TrackedRequest(receive, self.limits.client_timeout, rate, late)
+        guest = TrackedRequest(receive, self.limits.client_timeout_seconds, rate, late)
         self._inside.add(guest)
         try:
             await self.app(scope, self._bounded(guest) if web else guest.receive, send)
@@ -121,7 +121,7 @@ class AdmissionControl:
         """Send the one away who keeps the service waiting longest, if anyone does."""
         waited_for = (guest for guest in self._inside - self._leaving if guest.keeps_waiting)
         slowest = max(waited_for, key=lambda guest: guest.behind, default=None)
-        if slowest is None or slowest.behind < min(FULL_TIMEOUT_SECONDS, self.limits.client_timeout):
+        if slowest is None or slowest.behind < min(FULL_TIMEOUT_SECONDS, self.limits.client_timeout_seconds):
             return False
         self._leaving.add(slowest)
         slowest.send_away()

@@ -126,7 +126,7 @@ def create_app(
         A recording that cannot be read has an `error` in its place, beside the others' answers.
         """
         files = await uploads(request, bounds)
-        results = await predict_uploads(classifier, turns, files, bounds.max_duration, picture, request.is_disconnected)
+        results = await predict_uploads(classifier, turns, files, bounds.max_seconds, picture, request.is_disconnected)
         status = 200 if any("error" not in result for result in results) else 422
         return JSONResponse({"model": name, "results": results}, status)
 
@@ -153,5 +153,5 @@ def _about(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: 
         provenance=model.provenance,
         results=model.results,
         licenses=model.licenses,
-        limits={"max_body": limits.max_body, "max_seconds": limits.max_duration, "clients": limits.max_clients},
+        limits={"max_body": limits.max_body, "max_seconds": limits.max_seconds, "clients": limits.max_clients},
     )

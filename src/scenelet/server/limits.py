@@ -19,16 +19,16 @@ class ServerLimits:
     Attributes:
         max_body: bytes of a request; 413.
         max_seconds: of one recording, and of all recordings of a request together; the recording's own error.
-        clients: requests and live streams under way at once; 429.
+        max_clients: requests and live streams under way at once; 429.
         max_files: in one request; 400.
-        patience: seconds that a client may keep the service waiting; 408, and on a WebSocket a message.
+        client_timeout_seconds: seconds that a client may keep the service waiting; 408, and on a WebSocket a message.
     """
 
     max_body: int = 50_000_000
-    max_duration: float = 600.0
+    max_seconds: float = 600.0
     max_clients: int = 64
     max_files: int = 100
-    client_timeout: float = 30.0
+    client_timeout_seconds: float = 30.0
 
     @property
     def max_held(self) -> int:

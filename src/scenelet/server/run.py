@@ -52,7 +52,7 @@ def server(app: FastAPI, limits: ServerLimits | None = None) -> uvicorn.Server:
     bounds = limits or ServerLimits()
     most = bounds.max_clients + SPARE
     door = ConnectionTable(
-        min(most, max(1, open_files(most + OTHER_FILES) - OTHER_FILES)), bounds.client_timeout, 2 * bounds.max_body
+        min(most, max(1, open_files(most + OTHER_FILES) - OTHER_FILES)), bounds.client_timeout_seconds, 2 * bounds.max_body
     )
     http, ws = protocol_classes(door)
     settings = uvicorn.Config(
