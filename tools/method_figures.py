@@ -2,8 +2,8 @@
 
     python tools/method_figures.py --out docs/method
 
-Writes norm.png, freqmix.png, loss.png and pruning.png, and pictures.json with the figures of the text; the same on
-every run.
+Writes norm.png, freqmix.png, loss.png and pruning.png into the folder, and the figures of the text into
+benchmarks/results/method_figures.json. The files are the same on every run.
 """
 
 import argparse
@@ -145,7 +145,9 @@ def main() -> None:
     """Draw everything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/method_figures.json"))
+    options = parser.parse_args()
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     x = made_log_mel()
     figures: dict[str, Any] = {}
@@ -169,7 +171,7 @@ def main() -> None:
     figure.savefig(out / "pruning.png", dpi=90)
 
     text = json.dumps(figures, indent=2)
-    (out / "pictures.json").write_text(text + "\n")
+    options.json.write_text(text + "\n")
     print(text)
 
 

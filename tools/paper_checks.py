@@ -189,7 +189,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--store", type=Path, default=Path("reproduce"))
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/parts.json"), help="file for the figures")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     source = runs.DataRecord(path=str(options.data.resolve()))
@@ -224,7 +225,7 @@ def main() -> None:
     figures["loss"] = draw_loss(figure.subplots(1, 2), comparison, counts)
     figure.savefig(options.out / "loss.png", dpi=90)
 
-    (options.out / "parts.json").write_text(json.dumps(figures, indent=2) + "\n")
+    options.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
 
 
