@@ -66,7 +66,7 @@ def test_longest_draws_are_finite_and_within_full_scale() -> None:
 def test_table_keeps_places_apart_and_says_that_it_is_made(made: Path) -> None:
     rows = rows_of(made)
     assert list(rows[0]) == ["filename", "label", "group", "split", "source"]
-    assert {row["source"] for row in rows} == {"made by scenelet, seed 3"}
+    assert {row["source"] for row in rows} == {"synthetic (scenelet, seed 3)"}
     sides = {split: {row["group"] for row in rows if row["split"] == split} for split in ("train", "test")}
     assert not sides["train"] & sides["test"]
     assert (len(sides["train"]), len(sides["test"]), len(rows)) == (6, 3, 18)

@@ -44,7 +44,7 @@ class Archive:
 
 def tau_archives(name: str) -> tuple[Archive, ...]:
     """The archives of a TAU set, as Zenodo publishes them; the small ones (doc, meta) first."""
-    with resources.as_file(resources.files(__package__) / "downloads.csv") as path:
+    with resources.as_file(resources.files(__package__) / "checksums.csv") as path:
         rows = [row.values for row in read_rows(path, ("dataset", "url", "bytes", "md5"))]
     return tuple(Archive(row["url"], int(row["bytes"]), row["md5"]) for row in rows if row["dataset"] == name)
 

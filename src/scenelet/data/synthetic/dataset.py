@@ -107,7 +107,7 @@ def _rows(seed: int, clips: int, train_places: int, test_places: int) -> list[di
             "label": label,
             "group": f"{label}-{place:02d}",
             "split": "train" if place < train_places else "test",
-            "source": f"made by scenelet, seed {seed}",
+            "source": f"synthetic (scenelet, seed {seed})",
         }
         for label, place, clip in _keys(clips, train_places + test_places)
     ]
