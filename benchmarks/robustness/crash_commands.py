@@ -82,7 +82,7 @@ def prepare(base: Path, run: Callable[[list[str]], None]) -> None:
     if (base / "scenes.csv").exists():
         return
     scenes = write_synthetic_dataset(
-        base / "scenes", seed=0, clips_per_place=6, train_places=6, test_places=2, seconds=2.0
+        base / "scenes", seed=0, clips_per_location=6, train_locations=6, test_locations=2, seconds=2.0
     )
     archives = base / "archives"
     archives.mkdir(parents=True, exist_ok=True)
