@@ -106,7 +106,8 @@ def do(words: list[str]) -> None:
         features = FeatureConfig(sample_rate=22050, n_mels=128, channels="mono")
         load_features(table.clips, table.root, features, WindowConfig(seconds=2.0), Path(words[2]), workers=2)
         return
-    from scenelet.data.download.fetch import Archive, TauRoot, fetch
+    from scenelet.data.download.fetch import fetch
+    from scenelet.data.download.zenodo import Archive, TauRoot
 
     url, here, out = words[1], Path(words[2]), Path(words[3])
     archives = tuple(_published(url, path) for path in sorted(here.glob("*.zip")))
