@@ -21,7 +21,9 @@ def test_an_answer_is_a_line_with_its_three_best() -> None:
 
 
 def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = functools.partial(write_synthetic_dataset, clips_per_place=1, train_places=4, test_places=2, seconds=0.5)
+    few = functools.partial(
+        write_synthetic_dataset, clips_per_location=1, train_locations=4, test_locations=2, seconds=0.5
+    )
     quick = ["schedule.epochs=2", "prune.epochs=1", "network.width=8", "window.seconds=0.5"]
     monkeypatch.setattr(demos, "write_synthetic_dataset", few)
     monkeypatch.setattr(demos, "load_recipe", lambda name, changes: load_recipe(name, [*changes, *quick]))

@@ -28,7 +28,8 @@ from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new, is_begun
 from scenelet.data import feature_cache as cache
 from scenelet.data.clips import Clip
-from scenelet.data.download.fetch import Archive, TauRoot, fetch
+from scenelet.data.download.fetch import fetch
+from scenelet.data.download.zenodo import Archive, TauRoot
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split, split_table
 from scenelet.evaluation.report import write_report
