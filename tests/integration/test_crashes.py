@@ -34,8 +34,8 @@ from scenelet.data.load import load_table
 from scenelet.data.splits import make_split, split_table
 from scenelet.evaluation.report import write_report
 from scenelet.model import file as modelfile
+from scenelet.training.checkpoint import AtomicCheckpointIO
 from scenelet.training.compression.compress import replace_file as write_model
-from scenelet.training.loop import _WholeCheckpoints
 from scenelet.training.network import build_network, save_weights
 from scenelet.utils.files import STALE_SECONDS, replace_file
 
@@ -97,7 +97,7 @@ def test_what_the_dead_left_goes_in_time(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
-    path, store = tmp_path / "checkpoints" / "last.ckpt", _WholeCheckpoints()
+    path, store = tmp_path / "checkpoints" / "last.ckpt", AtomicCheckpointIO()
     store.save_checkpoint({"epoch": 1}, path)
     for _ in deaths(lambda: store.save_checkpoint({"epoch": 2}, path), tmp_path):
         assert torch.load(path, weights_only=True)["epoch"] in (1, 2)

@@ -40,12 +40,13 @@ from scenelet.model.sizes import file_parts, sizes
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.batches import LabelledFeatures, clip_probabilities, epoch_batches
+from scenelet.training.batches import LabelledFeatures, epoch_batches
 from scenelet.training.compression.build_model import build_model
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
 from scenelet.training.measure import file_probabilities
 from scenelet.training.network import load_network
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.locks import file_lock

@@ -9,7 +9,8 @@ from torch import nn
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
-from scenelet.training.batches import LabelledFeatures, clip_probabilities, mean_over_windows
+from scenelet.training.batches import LabelledFeatures
+from scenelet.training.probabilities import clip_probabilities, mean_over_windows
 
 
 def evaluate_network(network: nn.Module, clips: LabelledFeatures, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from scenelet.training.losses import build_loss
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network, save_weights
-from scenelet.training.preflight import check_batch_shares
+from scenelet.training.preflight import check_batch_size
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
 from scenelet.training.teacher import Teacher, load_teacher
@@ -100,7 +100,7 @@ def train(
         if limits != NO_LIMITS:
             config = _search_network(config, limits, table.labels, verbose)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
-        check_batch_shares(settings)
+        check_batch_size(settings)
         if verbose and resume and not is_begun(out):
             print_message(f"{out}: holds no run yet, so a new run is started")
 

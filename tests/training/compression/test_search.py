@@ -19,7 +19,6 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.batches import clip_probabilities
 from scenelet.training.compression import search as shrinking
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
@@ -27,6 +26,7 @@ from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset
 from scenelet.training.measure import file_probabilities
 from scenelet.training.module import Masks
 from scenelet.training.network import load_network
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
 
 SETTINGS = ["schedule.epochs=2", "prune.epochs=2", 'split.fold="1"', "network.width=16"]
