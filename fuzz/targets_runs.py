@@ -19,7 +19,7 @@ from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import read_index, band_statistics, load_features
+from scenelet.data.feature_cache import band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
 from scenelet.evaluation.submission.meta import read_report
 from scenelet.experiments.report import check_same_results

@@ -120,6 +120,4 @@ def test_gains_need_features_in_decibels_of_power(change: str) -> None:
     for features in ("features.log_before_mel=true", "features.power=1"):
         with pytest.raises(UsageError, match="need features in decibels of power"):
             load_recipe("paper_short", [change, features])
-    load_recipe(
-        "paper_short", ["mixing.mixup_domain=power", "mixing.mixup=false", "features.log_before_mel=true"]
-    )
+    load_recipe("paper_short", ["mixing.mixup_domain=power", "mixing.mixup=false", "features.log_before_mel=true"])
