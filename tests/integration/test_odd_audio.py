@@ -59,7 +59,7 @@ def test_the_same_bytes_each_time() -> None:
     assert len({name for name, _ in twice[0]}) == len(twice[0])
 
 
-@pytest.mark.parametrize(("synthetic", "step"), [(cuts, 23), (altered, 101)])
+@pytest.mark.parametrize(("made", "step"), [(cuts, 23), (altered, 101)])
 def test_cut_and_altered_headers(tmp_path: Path, made: Callable[[], Iterator[tuple[str, bytes]]], step: int) -> None:
     """Whatever is wrong, it is one of our errors; and no cut WAV, FLAC or Ogg is taken for a whole one."""
     for name, data in itertools.islice(made(), 0, None, step):
