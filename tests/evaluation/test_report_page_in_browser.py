@@ -99,7 +99,7 @@ def test_the_spectrogram_is_worked_by_keyboard(browser: Any, hostile: Any) -> No
 
 def test_where_the_sound_is_repeated_and_the_player_has_a_piece(browser: Any, tmp_path: Path) -> None:
     """A recording of 31 s in windows of 1 s, half a second of sound from 0.25 s of each on."""
-    window = WindowConfig(seconds=1, fill="repeat", least_sound_seconds=0.1)
+    window = WindowConfig(seconds=1, pad_mode="repeat", min_sound_seconds=0.1)
     classifier = Classifier(changed(tiny_model(), window=window), threads=1)
     samples = np.tile(np.r_[np.zeros(2000), np.random.default_rng(0).uniform(0.1, 0.2, 4000), np.zeros(2000)], 31)
     soundfile.write(tmp_path / "long.flac", samples, 8000)

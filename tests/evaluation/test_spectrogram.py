@@ -91,7 +91,7 @@ def test_bars_are_shares_of_the_largest_to_either_side() -> None:
 
 
 def test_of_a_filled_window_it_says_where_the_sound_is(tmp_path: Path, rng: np.random.Generator) -> None:
-    window = WindowConfig(seconds=0.2, fill="repeat", least_sound_seconds=0.02)
+    window = WindowConfig(seconds=0.2, pad_mode="repeat", min_sound_seconds=0.02)
     classifier = Classifier(changed(tiny_model(), window=window), threads=1)
     samples = np.zeros((3200, 2))
     samples[1600 + 400 : 1600 + 800] = 0.1 + 0.1 * rng.uniform(size=(400, 2))  # 0.05 to 0.1 s of the second window

@@ -23,7 +23,7 @@ n_mels = 64
 [window]
 seconds = 0.6
 
-[mixing]
+[augment]
 time_roll = 2
 
 [schedule]

@@ -156,7 +156,7 @@ def test_the_table_says_what_noise_is() -> None:
     assert "98.0 ± 0.42 (97.8, 97.4, 98.9)" in text
     assert "The paper's columns were measured on DCASE 2020 Task 1B" in text
     assert "binomial 95 %" in text
-    assert "with the recipe 'small'" in text
+    assert "with the recipe 'comparison'" in text
     assert "In brackets behind an accuracy: indoor, outdoor, transportation." in text
     assert "not corrected for making several tests" in text
     assert "are made" in text
@@ -175,7 +175,7 @@ def test_a_table_of_other_data_or_settings_is_not_written_over(tmp_path: Path) -
     with pytest.raises(UsageError, match=r"is another table \(Two systems\)"):
         check_same_results(tmp_path, "it", "Three systems", "data", settings)
     with pytest.raises(UsageError, match="is of another table or recipe of this name"):
-        check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings | {"new": {"select": "validation"}})
+        check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings | {"new": {"checkpoint": "validation"}})
     (tmp_path / "it.json").write_text("[1]")
     with pytest.raises(UsageError, match="not a table of systems"):
         check_same_results(tmp_path, "it", SYSTEMS.title, "data", settings)

@@ -20,12 +20,13 @@ KILL = """
 import os, signal, sys
 from scenelet.cli import main
 from scenelet.training.module import SceneModule
-from scenelet.training import finish, grid
+from scenelet.experiments import store
+from scenelet.training.compression import build_model
 
 moment = sys.argv.pop(1)
 epochs = {"training": 0, "fine-tuning": 0}
 work, cleaned = "training", 0
-begin, tune, clean = SceneModule.on_train_epoch_start, finish.shrink, grid.Store.clean_up
+begin, tune, clean = SceneModule.on_train_epoch_start, build_model.compress_network, store.Store.clean_up
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -39,9 +40,9 @@ def on_epoch(self):
 def on_tune(*arguments, **settings):
     global work
     work = "fine-tuning"
-    shrunk = tune(*arguments, **settings)
+    compressed = tune(*arguments, **settings)
     work = "training"
-    return shrunk
+    return compressed
 
 def on_clean_up(self, cell):
     global cleaned
@@ -50,7 +51,9 @@ def on_clean_up(self, cell):
         die()
     clean(self, cell)
 
-SceneModule.on_train_epoch_start, finish.shrink, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
+SceneModule.on_train_epoch_start = on_epoch
+build_model.compress_network = on_tune
+store.Store.clean_up = on_clean_up
 main()
 """
 SYSTEMS = """

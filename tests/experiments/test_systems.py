@@ -145,8 +145,8 @@ def test_another_reference() -> None:
 
 def test_an_unknown_budget() -> None:
     table = load_systems("table3")
-    with pytest.raises(UsageError, match=r"no recipe is named 'smal'; there are .*; did you mean 'small'"):
-        table.config(table.rows[0], "smal")
+    with pytest.raises(UsageError, match=r"no recipe is named 'comparson'; there are .*; did you mean 'comparison'"):
+        table.config(table.rows[0], "comparson")
 
 
 OWN = """

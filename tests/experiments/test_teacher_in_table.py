@@ -20,7 +20,7 @@ base = "comparison"
 precision = "fp32"
 features = { sample_rate = 8000, n_fft = 256, hop_length = 128, n_mels = 32 }
 window = { seconds = 0.6 }
-mixing = { time_roll = 2 }
+augment = { time_roll = 2 }
 schedule = { epochs = 1, batch_size = 8 }
 """
 TABLE = """

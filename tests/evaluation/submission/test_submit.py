@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.tiny_model import changed, tiny_model
-from scenelet.config import FeatureConfig, MixingConfig, WindowConfig
+from scenelet.config import AugmentConfig, FeatureConfig, MixingConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, UsageError
 from scenelet.evaluation.submission.details import EXAMPLE, Details, read_details, write_example
 from scenelet.evaluation.submission.form import LABELS, OutputRow, meta_text, output_text, write_pair
@@ -35,6 +35,11 @@ def report(**changes: object) -> dict:
     per_class = {label: {"accuracy": 0.9 + k / 100, "log_loss": 0.1, "clips": 5} for k, label in enumerate(LABELS)}
     figures = {"macro_accuracy": 0.91, "accuracy": 0.5, "log_loss": 0.25, "per_class": per_class, "clips": 15}
     return {**figures, "model": "m.scn", "split": "test", "synthetic": False, **changes}
+
+
+def training_settings(mixing: MixingConfig, augment: AugmentConfig) -> dict:
+    """The part of a model's provenance that names its augmentations."""
+    return {"mixing": mixing.model_dump(), "augment": augment.model_dump()}
 
 
 @given(st.lists(SHARES, min_size=1, max_size=20))
@@ -113,18 +118,21 @@ def test_meta_information_claims_nothing_that_is_not_so(details_file: Path) -> N
         encodings=dict.fromkeys(tiny.encodings, "fp32"),
         counts=TrainingCounts(conv=100, conv_kept=100),
         window=WindowConfig(seconds=10),
-        provenance={"mixing": MixingConfig(freqmix=True, mixup=True, cutmix=False, time_roll=0).model_dump()},
+        provenance=training_settings(MixingConfig(freqmix=True, mixup=True, cutmix=False), AugmentConfig(time_roll=0)),
     )
     described = meta_information(model, details)["system"]["description"]
     assert described["complexity_management"] is None
     assert described["decision_making"] is None
     assert described["data_augmentation"] == "mixup, freqmix"
-    still = changed(model, provenance={"mixing": MixingConfig(mode="none", time_roll=3).model_dump()})
-    assert meta_information(still, details)["system"]["description"]["data_augmentation"] == "time rolling"
-    every = MixingConfig(mode="none", time_roll=3, time_stretch=0.1, crop=9, frequency_shift=1, gain_db=1, filter_db=1)
+    no_mixing = MixingConfig(combine="none")
+    rolled = changed(model, provenance=training_settings(no_mixing, AugmentConfig(time_roll=3)))
+    assert meta_information(rolled, details)["system"]["description"]["data_augmentation"] == "time rolling"
+    every = AugmentConfig(
+        time_roll=3, time_stretch=0.1, crop_frames=9, frequency_shift=1, gain_db=1, filter_augment_db=1
+    )
     words = "time rolling, time stretching, cropping, frequency shifting, gain, filtering"
-    moved = changed(model, provenance={"mixing": every.model_dump()})
-    assert meta_information(moved, details)["system"]["description"]["data_augmentation"] == words
+    augmented = changed(model, provenance=training_settings(no_mixing, every))
+    assert meta_information(augmented, details)["system"]["description"]["data_augmentation"] == words
     told = details.model_copy(update={"data_augmentation": "pitch shifting", "ensemble_count": 3})
     described = meta_information(model, told)["system"]["description"]
     assert described["data_augmentation"] == "pitch shifting"
