@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.experiments.store import Store, make_trial
+from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
+from scenelet.experiments.trial import make_trial
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.training import run_record as runs

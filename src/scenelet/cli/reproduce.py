@@ -64,7 +64,7 @@ def reproduce(
         raise
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
     print_message(
-        f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-cells.csv', '.png'))}"
+        f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-trials.csv', '.png'))}"
     )
 
 
