@@ -18,7 +18,7 @@ LARGEST = 1 << 20
 ODD: tuple[Any, ...] = (
     0, 1, -1, 2, 3, 15, 16, 17, 255, 4095, 4096, 4097, 1 << 16, 1 << 24, 1 << 27, 1 << 31, 1 << 63, 10**30, 10**400,
     0.0, -0.0, 0.5, 1e-300, 5e-324, 1e300, 1.5, float("nan"), float("inf"), True, False, None, "", "x", "log_mel",
-    "probabilities", "mono", "stereo", "mid-side", "repeat", "magnitude", "db_then_mel", "\x1b[2J", "a\nb", "\u202e",
+    "probabilities", "mono", "stereo", "mid-side", "repeat", "hamming", "zeros", "\x1b[2J", "a\nb", "\u202e",
     [], {}, [1], [[]], {"a": 1},
 )  # fmt: skip
 Bytes = Callable[[bytes, int], bytes]

@@ -8,7 +8,7 @@ from scenelet.model import file as modelfile
 def _models() -> list[bytes]:
     """One network of each kind, in each encoding."""
     dense, tiny = random_network(1, dense=True), tiny_model()
-    filled = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, fill="repeat"))
+    filled = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, pad_mode="repeat"))
     encoded = [tiny, filled, model_of(random_network(2)), model_of(dense, dict.fromkeys(dense.arrays, "fp16"))]
     return [modelfile.encode_model(model) for model in encoded]
 

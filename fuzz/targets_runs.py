@@ -17,16 +17,15 @@ from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
-from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import _read_index, band_statistics, load_features
+from scenelet.data.feature_cache import band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
 from scenelet.evaluation.submission.meta import read_report
 from scenelet.experiments.report import check_same_results
 from scenelet.model.file import encode_model
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.compression.search import CHOICE, load_choice
-from scenelet.training.run_record import DataRecord, RunRecord, read_metrics, read_record
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
@@ -117,7 +116,7 @@ def cache(data: bytes) -> str:
     (known / "index.jsonl").write_bytes(data[1:].replace(b"CLIP", _identity(clips[0])))
 
     def read() -> None:
-        index = _read_index(known / "index.jsonl", data[0] if data else 0)
+        index = read_index(known / "index.jsonl", data[0] if data else 0)
         assert sum(count for _, count in index.values()) <= 255
         if len(data) % 8:
             return
@@ -161,7 +160,7 @@ def job() -> tuple[Folder, Job]:
         labels=held.labels,
         model=hashlib.sha256(model).hexdigest(),
     )
-    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard=2)
+    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard_size=2)
     folder.write(MODEL, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun

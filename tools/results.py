@@ -25,7 +25,7 @@ from scenelet.utils.files import replace_file
 from scenelet.utils.parallel import cpu_count
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED = ROOT / "docs" / "results" / "times.json"
+MEASURED = ROOT / "benchmarks" / "results" / "times.json"
 SEARCH = {
     "1-front-ends": "--fold 1+2",
     "2-augmentations": "--fold 1+2",

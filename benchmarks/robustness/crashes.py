@@ -1,6 +1,6 @@
 """Kills work at random moments, gives the same command again, and looks whether its end is that of undisturbed work.
 
-    python benchmarks/robustness/crashes.py WORKDIR --kills 200 --pairs 20 --seed 0 --out docs/robustness/crashes.csv
+    python benchmarks/robustness/crashes.py WORKDIR --kills 200 --pairs 20 --seed 0 --out benchmarks/results/crashes.csv
 
 Five kinds of work (`crash_works.py`). Each is done once undisturbed, which says how long it takes, how many file
 operations it needs and what its results are. Then, again and again, it is begun anew, killed one to three times and

@@ -14,7 +14,7 @@ from scenelet.inference.classifier import load
 from scenelet.training.loop import native_bf16
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import tune
 

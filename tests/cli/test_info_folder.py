@@ -47,7 +47,7 @@ def rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any
 def test_each_model_is_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found, held = rows(folder, capsys), tiny_model()
     assert [row["name"] for row in found] == ["a", "b", "deep/c"]
-    assert [(row["accuracy"], row["side"]) for row in found] == [(0.75, "test"), (0.625, "validation"), (None, "")]
+    assert [(row["accuracy"], row["subset"]) for row in found] == [(0.75, "test"), (0.625, "validation"), (None, "")]
     for row in found:
         disk = (folder / f"{row['name']}.scn").stat().st_size
         assert row["disk_bytes"] == disk

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from scenelet.config import run_folder as runs
 from scenelet.data.load import load_table
 from scenelet.errors import DataError
 from scenelet.experiments.compute import compute_trial
@@ -13,8 +14,6 @@ from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
 from scenelet.experiments.trial import Trial, make_trial
-from scenelet.training import run_record as runs
-from scenelet.training.run_record import DataRecord
 
 RECIPE = """
 base = "comparison"
@@ -64,7 +63,7 @@ def grid(tone_set: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 @pytest.fixture
 def store(tone_set: Path, grid: tuple[Path, Any]) -> Store:
-    return Store(grid[0] / "out", DataRecord(path=str(tone_set)), load_table(tone_set))
+    return Store(grid[0] / "out", load_table(tone_set))
 
 
 @pytest.fixture
@@ -135,8 +134,7 @@ def test_compute_trial_without_test_clips_is_an_error(tone_set: Path, grid: tupl
     rows = [",".join([*line.split(",")[:2], "train"]) for line in lines[1:]]
     table.write_text("\n".join(["filename,label,split", *rows]) + "\n")
     folder, audio = grid[0], tone_set.parent
-    source = DataRecord(path=str(table), audio_dir=str(audio))
-    store = Store(tmp_path / "out", source, load_table(table, audio))
+    store = Store(tmp_path / "out", load_table(table, audio))
     trial = make_trial(load_systems(str(folder / "mine.toml")), "plain", str(folder / "tiny.toml"))
     with pytest.raises(DataError, match="no test clips"):
         compute_trial(store, trial, "plain")

@@ -20,7 +20,9 @@ def interrupt(*_: object, **__: object) -> None:
 
 
 def test_demo_resumes_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = functools.partial(write_synthetic_dataset, clips_per_place=1, train_places=4, test_places=2, seconds=0.5)
+    few = functools.partial(
+        write_synthetic_dataset, clips_per_location=1, train_locations=4, test_locations=2, seconds=0.5
+    )
     monkeypatch.setattr(demos, "write_synthetic_dataset", few)
     monkeypatch.setattr(demos, "load_recipe", lambda name, changes: load_recipe(name, [*changes, *FAST]))
     with monkeypatch.context() as patch:

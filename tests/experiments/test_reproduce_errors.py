@@ -16,7 +16,6 @@ from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
 from scenelet.experiments.trial import Trial, make_trial
-from scenelet.training.run_record import DataRecord
 
 KILL = """
 import os, signal, sys
@@ -120,7 +119,7 @@ def test_reproduce_postpones_a_trial_of_another_process(
     tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, order = tmp_path / "out", []
-    store = Store(out, DataRecord(path=str(tone_set)), load_table(tone_set))
+    store = Store(out, load_table(tone_set))
     first = make_trial(load_systems(two_systems), "narrow", recipe, "1")
     (out / "locks").mkdir(parents=True)
     lock = filelock.FileLock(out / "locks" / store.run_folder(first).name)

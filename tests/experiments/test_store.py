@@ -13,7 +13,6 @@ from scenelet.errors import RunError
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
 from scenelet.experiments.trial import Trial, make_trial
-from scenelet.training.run_record import DataRecord
 
 TEACHER_TABLE = """
 title = "Distilled"
@@ -36,7 +35,7 @@ settings.network = { width = 8, repeats = 1 }
 
 @pytest.fixture
 def store(tone_set: Path, tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", DataRecord(path=str(tone_set)), load_table(tone_set))
+    return Store(tmp_path / "store", load_table(tone_set))
 
 
 def trials_of(table: str, fold: str = "1", seed: int = 0) -> dict[str, Trial]:
@@ -58,10 +57,10 @@ def test_run_folder_depends_on_settings_seed_and_fold(store: Store) -> None:
 def test_run_folder_depends_on_the_files_of_the_clips(tone_set: Path, tmp_path: Path) -> None:
     root = tmp_path / "tones"
     shutil.copytree(tone_set.parent, root)
-    source, trial = DataRecord(path=str(root / "tones.csv")), trials_of("table4")["Ours"]
+    trial = trials_of("table4")["Ours"]
 
     def folder() -> Path:
-        return Store(tmp_path, source, load_table(root / "tones.csv")).run_folder(trial)
+        return Store(tmp_path, load_table(root / "tones.csv")).run_folder(trial)
 
     first = folder()
     assert folder() == first

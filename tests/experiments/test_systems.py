@@ -9,7 +9,7 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import list_recipes, load_recipe
 from scenelet.errors import UsageError
 from scenelet.experiments.systems import list_tables, load_systems
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
 RECIPES = ("comparison", "paper")
 PAPERS = ("ablation", "imbalance", "table3", "table4")

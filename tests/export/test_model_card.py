@@ -138,9 +138,9 @@ def test_licences_are_listed_and_their_want_is_told() -> None:
 
 def test_how_it_was_made_is_told_in_words() -> None:
     assert part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## How it was made") == [
-        "- Recipe: tiny",
+        "- Recipe: low_complexity",
         "- Network: name shared_resnet, stem_stride 2 x 4, shared yes",
-        "- Taught by: distil 0.5, recipe best, network (name shared_resnet, width 64)",
+        "- Taught by: distil 0.5, recipe default, network (name shared_resnet, width 64)",
         "- Split: fold 1, seed 0",
         "- Seed: 0",
         "- Versions: python 3",

@@ -24,7 +24,7 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model.scene_model import SceneModel
 
 KINDS = ("log-mel", "waveform")
-FILLED = WINDOW.model_copy(update={"fill": "repeat", "least_sound_seconds": 0.02})
+FILLED = WINDOW.model_copy(update={"pad_mode": "repeat", "min_sound_seconds": 0.02})
 MODELS = {
     "stereo": tiny_model(),
     "mid-side": changed(tiny_model(), features=FEATURES.model_copy(update={"channels": "mid-side"})),

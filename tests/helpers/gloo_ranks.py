@@ -13,8 +13,8 @@ from scenelet.data.feature_cache import ClipFeatures
 from scenelet.nn import fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.sync_norm import average_running_statistics, synchronize
-from scenelet.training.batches import clip_probabilities
 from scenelet.training.distributed import all_reduce_mean, gather_probabilities
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.ranks import Rank
 
 Results = list[dict[str, Tensor]]
@@ -109,15 +109,15 @@ def averaged_statistics(rank: int, folder: Path) -> None:
     torch.save([own.state_dict()], folder / f"{rank}.pt")
 
 
-def shared_validation(rank: int, folder: Path) -> None:
-    """Probabilities of two and of five clips of two windows, shared out and alone; and the mean of the ranks."""
+def gathered_validation(rank: int, folder: Path) -> None:
+    """Save the probabilities of two and of five clips, gathered and from one process, and the mean of the ranks."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(24, 3))
     found = {"mean": all_reduce_mean(torch.tensor(float(rank)))}
     for clips in (2, 5):
         values = np.random.default_rng(0).standard_normal((2 * clips, 1, 4, 6)).astype(np.float16)
         features = ClipFeatures(values, 2 * np.arange(clips), np.full(clips, 2))
-        rank = Rank(rank, distributed.get_world_size())
-        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, rank))
-        found[f"{clips} alone"] = torch.from_numpy(clip_probabilities(network, features))
+        own_rank = Rank(rank, distributed.get_world_size())
+        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, own_rank))
+        found[f"{clips} single"] = torch.from_numpy(clip_probabilities(network, features))
     torch.save([found], folder / f"{rank}.pt")

@@ -11,7 +11,7 @@ from scenelet.nn import create_model, list_models
 from scenelet.nn.bc_resnet import DROPOUT, BroadcastedBlock
 from scenelet.nn.dropout import Dropout, reseed
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -12,7 +12,7 @@ from scenelet.model.sizes import sizes
 from scenelet.nn import create_model, list_models
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
 
 def test_parameters_are_the_published_ones() -> None:

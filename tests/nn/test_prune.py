@@ -57,7 +57,7 @@ def test_a_layer_pruned_nearly_away_is_named(network: nn.Module) -> None:
     assert list(prune.nearly_empty_layers(prune.global_l1_masks(network, 0.6))) == ["rb3.conv2"]
 
 
-@pytest.mark.parametrize("budget", [200, 500, 999, 5000])
+@pytest.mark.parametrize("max_bytes", [200, 500, 999, 5000])
 def test_budget_finds_the_least_sparsity_that_fits(max_bytes: int) -> None:
     def size(sparsity: float) -> int:
         return int(100 + 1000 * (1 - sparsity))

@@ -76,5 +76,5 @@ def test_every_norm_of_our_networks_can_be_synchronized(name: str) -> None:
 
 
 def test_pytorchs_own_norm_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"^1 is PyTorch's BatchNorm2d.*trainer\.norms = 'per_device'$"):
+    with pytest.raises(UsageError, match=r"^1 is PyTorch's BatchNorm2d.*trainer\.sync_batchnorm = false$"):
         synchronize(nn.Sequential(BatchNorm(2), nn.BatchNorm2d(2)))

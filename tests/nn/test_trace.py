@@ -24,7 +24,7 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
-from scenelet.training.batches import clip_probabilities, mean_over_windows
+from scenelet.training.probabilities import clip_probabilities, mean_over_windows
 
 FEATURES = FeatureConfig(sample_rate=8000, n_fft=512, hop_length=256, n_mels=64)
 WINDOW = WindowConfig(seconds=2.0)

@@ -1,6 +1,5 @@
 """The training history of a model, read from its run folder without PyTorch."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.data.splits import split_csv_hash
 from scenelet.errors import RunError
 from scenelet.model.scene_model import SceneModel
 
@@ -59,7 +59,7 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
         config = record["config"]
         own = {"labels": record["labels"], "recipe": record["recipe"], "seed": config["seed"]}
         own |= {name: config[name] for name in COMPARED_SETTINGS}
-        own["split"] = hashlib.sha256((run / SPLIT).read_bytes()).hexdigest()[:16]  # scenelet.data.splits.split_hash
+        own["split"] = split_csv_hash((run / SPLIT).read_bytes())
         history = _Metrics.model_validate_json((run / METRICS).read_bytes()).history
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValidationError and JSON's own are ValueErrors
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
-from scenelet.utils.files import csv_text, file_lock, replace_files
+from scenelet.utils.files import csv_text, replace_files
+from scenelet.utils.locks import file_lock
 
 REPORT, LISTENING = "report.html", "listening.html"
 OPTIONAL_FILES = {LISTENING, "curves.svg", "predictions_unused.csv"}

@@ -32,7 +32,7 @@ def plot_sizes(rows: Sequence[ModelSummary]) -> bytes:
     for row in known:
         assert row.accuracy is not None
         point = row.disk_bytes / 1000, 100 * row.accuracy
-        axes.plot(*point, "o", color="tab:blue", fillstyle="full" if row.side == "test" else "none")
+        axes.plot(*point, "o", color="tab:blue", fillstyle="full" if row.subset == "test" else "none")
         axes.annotate(row.name, point, (5, 4), textcoords="offset points", size=8, parse_math=False)
     axes.set_xscale("log")
     axes.margins(0.15)  # space for the names
@@ -46,7 +46,7 @@ def plot_sizes(rows: Sequence[ModelSummary]) -> bytes:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 4 * low else range(1, 10)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    validation = ", hollow: on validation" if any(row.side != "test" for row in known) else ""
+    validation = ", hollow: on validation" if any(row.subset != "test" for row in known) else ""
     axes.set(xlabel="file, kB on disk", ylabel=f"macro accuracy, %, as stored in the file{validation}")
     axes.grid(alpha=0.3)
     data = io.BytesIO()

@@ -2,13 +2,13 @@
 
 import shutil
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.config import PruneConfig, RunConfig
+from scenelet.config import PruneConfig, RunConfig, Settings
+from scenelet.config import run_folder as runs
 from scenelet.errors import DataError
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.experiments.results import TrialResult
@@ -21,12 +21,14 @@ from scenelet.model.sizes import file_parts, sizes
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
-from scenelet.training.batches import LabelledFeatures, clip_probabilities
-from scenelet.training.compression.build_model import BuiltModel, build_model
-from scenelet.training.dataset import Dataset, file_probabilities, load_dataset
+from scenelet.training.batches import LabelledFeatures, epoch_batches
+from scenelet.training.compression.build_model import build_model
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.loop import CHECKPOINTS, LOGS
-from scenelet.training.train import epoch_batches, train
+from scenelet.training.measure import file_probabilities
+from scenelet.training.network import load_network
+from scenelet.training.probabilities import clip_probabilities
+from scenelet.training.train import train
 from scenelet.utils.files import make_folder, replace_file
 
 FULL_PRECISION: WeightFormat = "fp32"
@@ -67,11 +69,11 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
     config = trial.config
     dataset = _load(store, config)
     if dataset.test is None:
-        raise DataError(f"{store.source.path}: its split has no test clips; add some, or hold out a fold")
-    _train(store, trial, description)
+        raise DataError(f"{store.table.path}: its split has no test clips; add some, or hold out a fold")
+    _train(store, trial, dataset, description)
     run = store.run_folder(trial)
     record = runs.read_record(run)
-    network = runs.load_network(run, record)
+    network = load_network(run, record)
     if trial.fine_tuned:
         tested = _fine_tune(store, trial, network, record, dataset, dataset.test, description)
     else:
@@ -85,7 +87,7 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
         parameters=tested.model.counts.parameters,
         parameters_kept=tested.model.counts.parameters_kept,
         bytes=sizes(tested.model, tested.file_bytes),
-        steps=epochs * len(epoch_batches(dataset, config)(0)),
+        steps=epochs * len(epoch_batches(dataset.train, config)(0)),
         minutes=float(runs.read_metrics(run)["minutes"]) + tested.minutes,
         versions=runs.versions(),
         clips=_clip_predictions(tested.probabilities, dataset),
@@ -96,38 +98,39 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
 
 
 def _load(store: Store, config: RunConfig) -> Dataset:
-    return load_dataset(store.source, config, store.cache_dir, talk=False)
+    return load_dataset(store.table, config, store.cache_dir, verbose=False)
 
 
-def _train(store: Store, trial: Trial, description: str) -> None:
+def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> None:
     """Train the trial's network, and before it its teacher, unless the run is finished."""
     run = store.run_folder(trial)
     if not (run / runs.METRICS).is_file():
         teacher = None
         if trial.teacher is not None:
             teacher = store.run_folder(trial.teacher)
+            config = trial.teacher.config
+            is_same_data = _data_settings(config) == _data_settings(trial.config)
             with store.lock(trial.teacher, wait=True):
-                _train(store, trial.teacher, f"{trial.teacher.system}, teacher of {description}")
-        _train_network(store, trial.config, run, teacher, description)
+                teacher_dataset = dataset if is_same_data else _load(store, config)
+                _train(store, trial.teacher, teacher_dataset, f"{trial.teacher.system}, teacher of {description}")
+        train(
+            dataset,
+            run,
+            trial.config.model_copy(update={"prune": PruneConfig()}),
+            recipe="reproduce",
+            resume=True,
+            teacher=teacher,
+            cache_dir=store.cache_dir,
+            description=description,
+            verbose=False,
+        )
     for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
         shutil.rmtree(run / name, ignore_errors=True)
 
 
-def _train_network(store: Store, config: RunConfig, run: Path, teacher: Path | None, description: str) -> None:
-    source = store.source
-    train(
-        Path(source.path),
-        run,
-        config.model_copy(update={"prune": PruneConfig()}),
-        recipe="reproduce",
-        audio_dir=None if source.audio_dir is None else Path(source.audio_dir),
-        tau_3_class=source.tau_3_class,
-        resume=True,
-        teacher=teacher,
-        cache_dir=store.cache_dir,
-        description=description,
-        talk=False,
-    )
+def _data_settings(config: RunConfig) -> tuple[Settings, ...]:
+    """Return the settings on which a loaded data set depends."""
+    return config.features, config.window, config.split
 
 
 def _convert(
@@ -152,26 +155,20 @@ def _fine_tune(
     """Prune and fine-tune a trained network, store its model file, and test the file."""
     config = trial.config.model_copy(update={"prune": _prune_settings(trial.config.prune)})
     record = record.model_copy(update={"config": config})
-    built = _build(network, record, dataset, store.finetuning_folder(trial), f"{description}, fine-tuned")
+    folder = store.finetuning_folder(trial)
+    built = build_model(network, record, dataset, folder, f"{description}, fine-tuned", verbose=False)
     path = store.model_path(trial)
     make_folder(path.parent)
     replace_file(path, built.file)
-    model, probabilities = decode_model(built.file, description), built.answers["test"]
-    settings = built.compressed_network.settings
+    probabilities, settings = built.probabilities["test"], built.compression.settings
     details = {
         "dtype": settings.dtype,
         "sparsity": settings.sparsity,
-        "file_parts": asdict(file_parts(model, built.file)),
+        "file_parts": asdict(file_parts(built.model, built.file)),
         **_compare_with_file(network, test, probabilities),
     }
-    minutes = built.compressed_network.minutes
-    return _TestedModel(model, len(built.file), probabilities, settings.epochs, minutes, details)
-
-
-def _build(
-    network: StandardizedNetwork, record: runs.RunRecord, dataset: Dataset, folder: Path, description: str
-) -> BuiltModel:
-    return build_model(network, record, dataset, folder, description, talk=False)
+    minutes = built.compression.minutes
+    return _TestedModel(built.model, len(built.file), probabilities, settings.epochs, minutes, details)
 
 
 def _prune_settings(settings: PruneConfig) -> PruneConfig:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.experiments.comparison import SystemResult, compare, macro_accuracy, summarize_settings
@@ -18,8 +16,8 @@ from scenelet.experiments.store import Store
 from scenelet.experiments.systems import System, SystemTable
 from scenelet.experiments.trial import Trial, make_trial
 from scenelet.nn.convert import to_scene_model
-from scenelet.training.compression.search import check_budget
-from scenelet.training.run_record import DataRecord, build_network
+from scenelet.training.compression.search import check_max_bytes
+from scenelet.training.network import build_blank_network
 from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.files import make_folder
 from scenelet.utils.text import duration, pluralize
@@ -76,12 +74,7 @@ def reproduce(
     systems, recipe, configs, table = planned.systems, planned.recipe, planned.configs, planned.table
     description = f"{data.name}: {table.describe()}"
     print_message(description)
-    source = DataRecord(
-        path=str(data.resolve()),
-        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-        tau_3_class=tau_3_class,
-    )
-    store = Store(out, source, table, cache_dir)
+    store = Store(out, table, cache_dir)
     trials = _trials(systems, recipe, seeds, planned.held_out, cities)
     _check_systems(systems, configs, table.labels, recipe)
     parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
@@ -172,12 +165,11 @@ def _check_systems(
 
 
 def _check_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
-    bands = torch.ones(config.features.n_mels)
     try:
-        network = build_network(config, len(labels), bands, bands)
+        network = build_blank_network(config, len(labels))
         to_scene_model(network, labels, config.features, config.window).shapes()
         if config.prune.max_bytes is not None:
-            check_budget(network, labels, config)
+            check_max_bytes(network, labels, config)
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
 

@@ -32,8 +32,8 @@ from scenelet.errors import BusyError, RunError
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.trial import Trial
 from scenelet.model.file import FORMAT_VERSION
-from scenelet.training.run_record import DataRecord
-from scenelet.utils.files import file_lock, make_folder, replace_file
+from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.locks import file_lock
 
 KEY_VERSION = 1  # increase it if the same settings no longer give the same results, or if a default changes
 
@@ -43,13 +43,12 @@ class Store:
 
     Args:
         folder: the store.
-        source: location of the recordings.
-        table: the recordings, loaded.
+        table: the recordings.
         cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
     """
 
-    def __init__(self, folder: Path, source: DataRecord, table: ClipTable, cache_dir: Path | None = None) -> None:
-        self.folder, self.source, self.cache_dir = folder, source, cache_dir
+    def __init__(self, folder: Path, table: ClipTable, cache_dir: Path | None = None) -> None:
+        self.folder, self.table, self.cache_dir = folder, table, cache_dir
         self._clips_hash = functools.cache(lambda split: _clips_hash(make_split(table, split)))
 
     def read_result(self, trial: Trial) -> TrialResult | None:

@@ -27,7 +27,7 @@ def synchronize(network: nn.Module, wanted: bool = True) -> None:
         elif wanted and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             raise UsageError(
                 f"{name} is PyTorch's {type(module).__name__}, whose statistics are of one device; take"
-                " scenelet.nn.norm.BatchNorm in its place, or set trainer.sync_batchnorm = 'per_device'"
+                " scenelet.nn.norm.BatchNorm in its place, or set trainer.sync_batchnorm = false"
             )
 
 

@@ -10,10 +10,10 @@ from scenelet.config import AugmentConfig, MixingConfig
 from scenelet.errors import DataError
 from scenelet.evaluation.submission.details import Details
 from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
+from scenelet.model.encodings import BYTES
 from scenelet.model.ops import Conv, Linear
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
-from scenelet.model.weights import BYTES
 
 CLIP_SECONDS = 10
 """Length of the challenge's recordings in s."""

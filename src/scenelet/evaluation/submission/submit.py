@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scenelet.audio.io import EXTENSIONS, summarize_audio_errors
+from scenelet.audio.io import find_recordings, summarize_audio_errors
 from scenelet.errors import AudioError, DataError, OutputError, UsageError
 from scenelet.evaluation.submission.details import EXAMPLE_LABEL, Details, read_details
 from scenelet.evaluation.submission.faults import Fault
@@ -93,14 +93,12 @@ def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the one with 0.wav to {RECORDINGS - 1}.wav")
     found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in EXTENSIONS or path.name.startswith(".") or not path.is_file():
-            continue
+    for path in find_recordings(folder):
         number = FILENAME.fullmatch(f"{path.stem}.wav")
         if number is None or len(path.stem) > len(str(RECORDINGS)) or int(path.stem) >= RECORDINGS:
             raise DataError(f"{path}: not a name of the evaluation set, 0.wav to {RECORDINGS - 1}.wav; move it away")
         if int(path.stem) in found:
-            raise DataError(f"{path}: {found[int(path.stem)].name} has the same number; move one of them away")
+            raise DataError(f"{path}: {found[int(path.stem)]} has the same number; move one of them away")
         found[int(path.stem)] = path
     missing = [f"{number}.wav" for number in range(RECORDINGS) if number not in found]
     if not found or (missing and not partial):

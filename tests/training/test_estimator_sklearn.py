@@ -1,4 +1,4 @@
-"""`SceneClassifier` among scikit-learn's own tools: its checks, cross-validation, search, and the page's example."""
+"""`SceneClassifier` with scikit-learn's tools: estimator checks, cross-validation, search, and the page's example."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from scenelet import SceneClassifier
 
 Clips = tuple[list[str], list[str], list[str]]
 PAGE = Path(__file__).parents[2] / "docs" / "estimator.md"
-NUMBERS = {
+NUMERIC_CHECKS = {
     "check_classifier_data_not_an_array",
     "check_classifiers_classes",
     "check_classifiers_train",
@@ -47,11 +47,11 @@ NUMBERS = {
     "check_readonly_memmap_input",
     "check_supervised_y_2d",
 }
-"""Checks that fit a matrix of numbers, or look for what is said of its features; X is a list of paths."""
+"""Checks that fit a matrix of numbers, or look for messages about its features. X is a list of paths."""
 
 
-class GivenNumbers(SceneClassifier):
-    """By its tags scikit-learn runs one check on it; so it runs them all."""
+class TaggedAsNumeric(SceneClassifier):
+    """Classifier whose tags ask for numbers, so that scikit-learn runs all checks and not only one."""
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -59,32 +59,32 @@ class GivenNumbers(SceneClassifier):
         return tags
 
 
-def test_scikit_learns_checks() -> None:
-    reasons = dict.fromkeys(NUMBERS, "X is a list of paths")
-    results = check_estimator(GivenNumbers(), expected_failed_checks=reasons, on_skip=None)
+def test_check_estimator_results_match_the_page() -> None:
+    reasons = dict.fromkeys(NUMERIC_CHECKS, "X is a list of paths")
+    results = check_estimator(TaggedAsNumeric(), expected_failed_checks=reasons, on_skip=None)
     by_status: dict[str, set[str]] = {}
     for result in results:
         by_status.setdefault(result["status"], set()).add(result["check_name"])
     assert by_status.pop("skipped", set()) <= {"check_array_api_input"}
-    assert by_status["xfail"] == NUMBERS  # each is run, and none holds after all
-    held, _, cannot = PAGE.read_text().partition("## Checks that cannot hold")
-    assert set(re.findall(r"`(check_\w+)`", held)) == by_status["passed"]
-    assert set(re.findall(r"`(check_\w+)`", cannot)) == by_status["xfail"]
+    assert by_status["xfail"] == NUMERIC_CHECKS  # each of them is run and fails
+    passing, _, failing = PAGE.read_text().partition("## Checks that cannot hold")
+    assert set(re.findall(r"`(check_\w+)`", passing)) == by_status["passed"]
+    assert set(re.findall(r"`(check_\w+)`", failing)) == by_status["xfail"]
     assert set(by_status) == {"passed", "xfail"}
 
 
 @pytest.mark.filterwarnings("ignore:Can't test estimator")
-def test_the_checks_that_its_tags_ask_for() -> None:
+def test_check_estimator_with_its_own_tags_passes() -> None:
     assert [result["status"] for result in check_estimator(SceneClassifier())] == ["passed"]
 
 
-def test_tags_say_what_goes_in() -> None:
+def test_tags_describe_a_list_of_texts() -> None:
     tags = SceneClassifier().__sklearn_tags__()
     assert (tags.estimator_type, tags.target_tags.required, tags.non_deterministic) == ("classifier", True, False)
     assert (tags.input_tags.one_d_array, tags.input_tags.string, tags.input_tags.two_d_array) == (True, True, False)
 
 
-def test_cross_validation_in_groups(clips: Clips, tiny: dict[str, Any]) -> None:
+def test_cross_val_score_works_with_groups(clips: Clips, tiny: dict[str, Any]) -> None:
     paths, labels, groups = clips
     short = tiny | {"schedule.epochs": 1, "prune.epochs": 0}
     scores = cross_val_score(
@@ -99,7 +99,7 @@ def test_cross_validation_in_groups(clips: Clips, tiny: dict[str, Any]) -> None:
     assert np.isfinite(scores).all()
 
 
-def test_searching_over_settings(clips: Clips, tiny: dict[str, Any]) -> None:
+def test_grid_search_over_settings_works(clips: Clips, tiny: dict[str, Any]) -> None:
     paths, labels, groups = clips
     short = tiny | {"schedule.epochs": 1, "prune.epochs": 0}
     search = GridSearchCV(
@@ -117,13 +117,13 @@ def test_searching_over_settings(clips: Clips, tiny: dict[str, Any]) -> None:
     assert best["train_clips"] == {"high": 12, "low": 12}
 
 
-def test_the_pages_example_runs(
+def test_example_of_the_page_runs(
     clips: Clips, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path, label, group in zip(*clips, strict=True):
-        place = tmp_path / "recordings" / label / group
-        place.mkdir(parents=True, exist_ok=True)
-        (place / Path(path).name).write_bytes(Path(path).read_bytes())
+        folder = tmp_path / "recordings" / label / group
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / Path(path).name).write_bytes(Path(path).read_bytes())
     (tmp_path / "tiny.toml").write_text("".join(f"{key} = {value!r}\n" for key, value in tiny.items()))
     monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
