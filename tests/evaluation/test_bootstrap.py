@@ -77,7 +77,7 @@ def exact_p(weights: np.ndarray) -> float:
 def test_paired_test_agrees_with_all_choices_of_signs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(9), rng.integers(1, 4, 9))
-    ours, theirs = ((rng.random(len(groups)) < share).astype(float) for share in (0.8, 0.5))
+    ours, theirs = ((rng.random(len(groups)) < accuracy).astype(float) for accuracy in (0.8, 0.5))
     test = paired_test(ours, theirs, np.zeros(len(groups), int), groups.astype(str).tolist(), rng)
     weights = np.array([(ours - theirs)[groups == g].sum() for g in range(9)]) / len(groups)
     assert test.difference.value == pytest.approx((ours - theirs).mean())

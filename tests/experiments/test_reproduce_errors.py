@@ -83,6 +83,7 @@ fine_tune = true
 """
 
 
+@pytest.mark.slow
 def test_reproduce_killed_three_times_ends_the_same(tone_set: Path, recipe: str, tmp_path: Path) -> None:
     """Kills in the second epoch of a training, between a trial's result and its clean-up, and in a fine-tuning."""
     table, killed = tmp_path / "mine.toml", tmp_path / "killed"

@@ -56,11 +56,11 @@ def test_select_system_prefers_the_lower_log_loss() -> None:
 
 
 def test_select_system_leaves_out_incomplete_systems() -> None:
-    whole = [trial("1+2", {"1": 2, "2": 2}), trial("2+3", {"2": 2, "3": 2})]
-    rows = {"whole": whole, "half": [trial("1+2", {"1": 4, "2": 4})], "none": []}
+    complete = [trial("1+2", {"1": 2, "2": 2}), trial("2+3", {"2": 2, "3": 2})]
+    rows = {"complete": complete, "half": [trial("1+2", {"1": 4, "2": 4})], "none": []}
     choices = {choice["fold"]: choice for choice in select_system(rows)}
     assert (choices["1"]["chosen"], choices["1"]["left_out"]) == ("half", ["none"])
-    assert (choices["2"]["chosen"], choices["2"]["left_out"]) == ("whole", ["half", "none"])
+    assert (choices["2"]["chosen"], choices["2"]["left_out"]) == ("complete", ["half", "none"])
     apart = {"a": [trial("1+2", {"1": 4, "2": 4})], "b": [trial("1+3", {"1": 4, "3": 4})]}
     assert {choice["fold"] for choice in select_system(apart)} == {"2", "3"}  # nothing to compare for fold 1
 

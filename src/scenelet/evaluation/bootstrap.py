@@ -21,7 +21,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the ends of its 95 % interval, which are None with fewer than `MIN_GROUPS` groups."""
+    """A value and its 95 % interval.
+
+    Attributes:
+        value: the value.
+        low, high: ends of the interval; None with fewer than `MIN_GROUPS` groups.
+
+    >>> Interval(0.9, low=0.85, high=0.93)
+    Interval(value=0.9, low=0.85, high=0.93)
+    """
 
     value: float
     low: float | None
@@ -30,7 +38,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Difference between two systems on the same clips, and the p-value of no difference."""
+    """Comparison of two systems on the same clips.
+
+    Attributes:
+        difference: the first system's mean minus the second's.
+        p: p-value of the hypothesis that the systems are equally good.
+
+    >>> PairedTest(Interval(0.1, low=0.02, high=0.18), p=0.01).difference.value
+    0.1
+    """
 
     difference: Interval
     p: float

@@ -27,7 +27,7 @@ def test_output_text_of_any_probabilities_is_valid(table: list[list[float]]) -> 
         name, label, *values = line.split("\t")
         assert (name, label) == (f"{row.number}.wav", row.label)
         written = dict(zip(LABELS, map(float, values), strict=True))
-        assert sum(int(share.replace(".", "")) for share in values) == 10**9  # exactly 1
+        assert sum(int(value.replace(".", "")) for value in values) == 10**9  # exactly 1
         assert written[label] == max(written.values())
         total = sum(row.probabilities.values())
         assert all(abs(written[k] - row.probabilities[k] / total) < 1e-8 for k in LABELS)

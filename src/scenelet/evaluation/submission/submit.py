@@ -138,10 +138,10 @@ def _check_no_faults(faults: list[Fault], out: Path) -> None:
 def _notes(model: SceneModel, details: Details, path: Path) -> list[str]:
     """List the facts about the meta information that the authors should check before they submit it."""
     size = sizes(model, 0)
-    kept, with_norms = size["dcase2020"] / BYTES_PER_KB, size["dcase2020_with_ssn"] / BYTES_PER_KB
+    counted, with_norms = size["dcase2020"] / BYTES_PER_KB, size["dcase2020_with_ssn"] / BYTES_PER_KB
     limit = MAX_MODEL_BYTES // BYTES_PER_KB
     notes = [
-        f"model_size is {kept:.2f} KB by the challenge's rule, or {with_norms:.2f} KB with sub-spectral norms;"
+        f"model_size is {counted:.2f} KB by the challenge's rule, or {with_norms:.2f} KB with sub-spectral norms;"
         f" the limit is {limit} KB of {BYTES_PER_KB} bytes"
     ]
     if details.label == EXAMPLE_LABEL:
