@@ -10,7 +10,7 @@ from helpers.example_trials import random_result
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
 from scenelet.experiments.comparison import SystemResult, compare, summarize_settings
-from scenelet.experiments.report import check_same_results, markdown, write_comparison, write_plot
+from scenelet.experiments.report import check_same_results, markdown, write_comparison
 from scenelet.experiments.systems import PaperFigures, System, SystemTable
 
 CONFIG = RunConfig(seed=3, precision="fp32")
@@ -36,12 +36,10 @@ def test_write_comparison_is_deterministic(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write_comparison(tmp_path / folder, compared(), RESULTS)
-        write_plot(tmp_path / folder, compared())
-    for name in ("it.md", "it.json", "it-trials.csv", "it.png"):
+    for name in ("it.md", "it.json", "it-trials.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert json.loads((tmp_path / "a" / "it.json").read_text()) == json.loads(json.dumps(compared()))
     assert (tmp_path / "a" / "it.md").read_text() == markdown(compared())
-    assert (tmp_path / "a" / "it.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_markdown_explains_the_columns() -> None:

@@ -101,21 +101,8 @@ def compare(
     reference = answers.get(table.reference)
     rows = []
     for result in results:
-        name_of_system = result.system.name
-        row: dict[str, Any] = {
-            "name": name_of_system,
-            "trials": len(result.trials),
-            "trials_expected": result.expected,
-            "settings": summarize_settings(result.config, result.system.teacher),
-            "paper": None if result.system.paper is None else result.system.paper.model_dump(),
-        }
-        own = answers.get(name_of_system)
-        if own is not None:
-            tested = None
-            if reference is not None and name_of_system != table.reference:
-                tested = _test_against(own, reference)
-            row |= _metrics(result.trials, own) | {"against_reference": tested}
-        rows.append(row)
+        own, is_reference = answers.get(result.system.name), result.system.name == table.reference
+        rows.append(_row(result, own, None if is_reference else reference))
     versions = {json.dumps(trial.versions, sort_keys=True) for result in results for trial in result.trials}
     return {
         "title": table.title,
@@ -131,6 +118,20 @@ def compare(
         "rows": rows,
         "choices": select_system({result.system.name: result.trials for result in results}),
     }
+
+
+def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": result.system.name,
+        "trials": len(result.trials),
+        "trials_expected": result.expected,
+        "settings": summarize_settings(result.config, result.system.teacher),
+        "paper": None if result.system.paper is None else result.system.paper.model_dump(),
+    }
+    if own is not None:
+        tested = None if reference is None else _test_against(own, reference)
+        row |= _metrics(result.trials, own) | {"against_reference": tested}
+    return row
 
 
 def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.experiments.comparison import SystemResult, compare, macro_accuracy, summarize_settings
+from scenelet.experiments.comparison_plot import write_plot
 from scenelet.experiments.compute import compute_trial
 from scenelet.experiments.plan import plan
-from scenelet.experiments.report import check_same_results, write_comparison, write_plot
+from scenelet.experiments.report import check_same_results, write_comparison
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import System, SystemTable
@@ -61,24 +62,16 @@ def reproduce(
     Raises:
         SceneletError: data, table or recipe cannot be used, or a training diverged. Finished trials remain stored.
     """
-    planned = plan(
-        name,
-        data,
-        recipe=recipe,
-        folds=folds,
-        cities=cities,
-        reference=reference,
-        audio_dir=audio_dir,
-        tau_3_class=tau_3_class,
-    )
+    held_out: dict[str, Any] = {"folds": folds, "cities": cities}
+    location: dict[str, Any] = {"audio_dir": audio_dir, "tau_3_class": tau_3_class}
+    planned = plan(name, data, recipe=recipe, reference=reference, **held_out, **location)
     systems, recipe, configs, table = planned.systems, planned.recipe, planned.configs, planned.table
     description = f"{data.name}: {table.describe()}"
     print_message(description)
     store = Store(out, table, cache_dir)
     trials = _trials(systems, recipe, seeds, planned.held_out, cities)
     _check_systems(systems, configs, table.labels, recipe)
-    parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
-    file_name = "-".join([Path(name).stem, Path(recipe).stem, *parts])
+    file_name = _file_name(name, recipe, folds, cities)
     settings = {row.name: summarize_settings(configs[row.name], row.teacher) for row in systems.rows}
     check_same_results(out, file_name, systems.title, description, settings)
     make_folder(out)
@@ -93,6 +86,12 @@ def reproduce(
     compared = report()
     write_plot(out, compared)
     return compared
+
+
+def _file_name(table: str, recipe: str, folds: Sequence[str], cities: bool) -> str:
+    """Join the names of the table, the recipe and the held-out parts, e.g. "table3-paper-fold1"."""
+    parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
+    return "-".join([Path(table).stem, Path(recipe).stem, *parts])
 
 
 def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[], Any]) -> None:

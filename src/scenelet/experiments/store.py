@@ -8,10 +8,10 @@ models/KEY.scn   model file of a fine-tuned trial
 trials/KEY.json  results of a finished trial
 locks/           locks, so that several processes can share a store
 
-A key is a hash of the settings that differ from their defaults, and of the names, labels, groups and file sizes of the
-clips in each subset. The key of a fine-tuned trial also contains the version of the model file format. The same trial
-thus has the same key, and other settings or clips have another one. The key does not depend on the software, whose
-versions are in `TrialResult.versions`.
+A key is a hash of the settings that differ from their defaults, and of the clips in each subset with their names,
+labels, groups and file sizes. The key of a fine-tuned trial also contains the version of the model file format. The
+same trial thus has the same key, and other settings or clips have another one. The key does not depend on the
+software, whose versions are in `TrialResult.versions`.
 """
 
 import contextlib
