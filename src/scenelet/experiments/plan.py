@@ -72,7 +72,7 @@ def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str
     """List the folds or cities to hold out."""
     if cities:
         if folds:
-            raise UsageError("--fold and --cities exclude each other; give one of them")
+            raise UsageError("--fold and --cities: give one of them, not both")
         if len(table.cities) < 2:
             raise DataError(f"{table.root}: {table.source} has {len(table.cities)} cities; --cities needs at least two")
         return table.cities
