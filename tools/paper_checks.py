@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from scenelet.config import run_folder as runs
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.experiments.store import Store, make_trial
+from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
+from scenelet.experiments.trial import make_trial
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.training.dataset import Dataset, load_dataset
@@ -193,20 +194,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/parts.json"), help="file for the figures")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    source = runs.DataRecord(path=str(options.data.resolve()))
     table = load_table(options.data)
-    store = Store(options.store, source, table)
+    store = Store(options.store, table)
     table3, imbalance = load_systems("table3"), load_systems("imbalance")
-    cells = {
+    trials = {
         "SubSpectral norm, S=2": make_trial(table3, WITH_SSN, BUDGET, FOLD),
         "batch norm": make_trial(table3, WITHOUT, BUDGET, FOLD),
     }
-    sides = load_dataset(source, cells["batch norm"].config, None, verbose=False)
+    sides = load_dataset(table, trials["batch norm"].config, None, verbose=False)
     uneven = make_split(table, make_trial(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    figures["norms"] = {title: look_at_norms(store.run_folder(cell), sides) for title, cell in cells.items()}
+    figures["norms"] = {title: look_at_norms(store.run_folder(trial), sides) for title, trial in trials.items()}
     draw_norms(figure.subplots(2, 2, sharey="row"), figures["norms"])
     figure.savefig(options.out / "norm.png", dpi=90)
 

@@ -118,7 +118,7 @@ def test_a_picture_is_written_whole_and_says_what_it_leaves_out(
         info(str(folder / "a.scn"), plot=plot)
     for name in ("a", "b"):
         (folder / f"{name}.scn").unlink()
-    with pytest.raises(UsageError, match="no model here says how accurate it is"):
+    with pytest.raises(UsageError, match="no model file here stores an accuracy"):
         info(str(folder), plot=tmp_path / "other.png")
 
 

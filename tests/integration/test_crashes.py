@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 
-from helpers.example_report import made_report, made_results
+from helpers.example_report import make_predictions, make_report
 from helpers.killed_writer import deaths, tree
 from helpers.loopback_server import serve
 from helpers.tiny_model import tiny_model
@@ -125,8 +125,8 @@ def test_the_feature_cache(tmp_path: Path) -> None:
 
 def test_a_report_is_of_one_evaluation(tmp_path: Path) -> None:
     """The second one has no page to listen to, and another answer to each clip."""
-    results = [made_results(LABELS, 12, seed) for seed in (0, 1)]
-    reports = [made_report(each, LABELS) for each in results]
+    results = [make_predictions(LABELS, 12, seed) for seed in (0, 1)]
+    reports = [make_report(each, LABELS) for each in results]
     pages = [{"report.html": "first", "listening.html": "first"}, {"report.html": "second", "classes.svg": "second"}]
 
     def write(which: int, folder: Path) -> None:
