@@ -11,7 +11,7 @@ from scenelet.model import file as modelfile
 from scenelet.model.costs import macs
 from scenelet.model.summary import describe
 
-FRAME = ("not a scenelet model", "cut short", "its checksum", "is empty", "format version", "larger than the")
+FRAME = ("not a scenelet model", "truncated", "its checksum", "is empty", "format version", "larger than the")
 """In the errors of a file whose frame is wrong, so that nothing behind it is looked at."""
 SMALL_WORK = 1 << 22
 """Operations of a model that is run and exported here; larger ones are within the reader's bounds, but slow."""

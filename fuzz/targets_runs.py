@@ -19,7 +19,7 @@ from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import _read_index, band_statistics, load_features
+from scenelet.data.feature_cache import band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
 from scenelet.evaluation.submission.meta import read_report
 from scenelet.experiments.report import check_same_results
@@ -116,7 +116,7 @@ def cache(data: bytes) -> str:
     (known / "index.jsonl").write_bytes(data[1:].replace(b"CLIP", _identity(clips[0])))
 
     def read() -> None:
-        index = _read_index(known / "index.jsonl", data[0] if data else 0)
+        index = read_index(known / "index.jsonl", data[0] if data else 0)
         assert sum(count for _, count in index.values()) <= 255
         if len(data) % 8:
             return

@@ -1,9 +1,9 @@
-"""Draws what docs/method.md shows of the paper's equations, from the code that computes them.
+"""Draw the figures of docs/method.md from the code that computes the paper's equations.
 
     python tools/method_figures.py --out docs/method
 
-Writes norm.png, freqmix.png, loss.png and pruning.png, and pictures.json with the figures of the text; the same on
-every run.
+Writes norm.png, freqmix.png, loss.png and pruning.png into the folder, and the figures of the text into
+benchmarks/results/method_figures.json. The files are the same on every run.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig
 from scenelet.data.synthetic.dataset import synthetic_clip
-from scenelet.data.synthetic.scenes import LOCATIONS
+from scenelet.data.synthetic.scenes import SCENE_TYPES
 from scenelet.data.synthetic.sounds import SAMPLE_RATE
 from scenelet.model import file as modelfile
 from scenelet.model import pretrained as models
@@ -36,12 +36,12 @@ DRAWS, BANDS = 20_000, 64
 def made_log_mel() -> torch.Tensor:
     """(clips, 1, 64, frames) log-mel of made scenes: two places of each class."""
     features = LogMel(FeatureConfig(sample_rate=SAMPLE_RATE, channels="mono", n_mels=BANDS, hop_length=1024))
-    clips = [synthetic_clip(0, label, place, 0, 2.0) for label in LOCATIONS for place in range(2)]
+    clips = [synthetic_clip(0, label, location, 0, 2.0) for label in SCENE_TYPES for location in range(2)]
     return torch.from_numpy(np.stack([features(clip.mean(0, keepdims=True).astype(np.float32)) for clip in clips]))
 
 
 def draw_norms(axes: Any, x: torch.Tensor) -> dict[str, Any]:
-    """The mean of each mel band and its deviation, after each norm."""
+    """Draw the mean and standard deviation of each mel band after each norm."""
     norms = {"batch norm": BatchNorm(1), "S = 2": SubSpectralNorm(1, 2), "S = 4": SubSpectralNorm(1, 4)}
     figures: dict[str, Any] = {}
     for axis, (name, norm) in zip(axes, norms.items(), strict=True):
@@ -100,7 +100,7 @@ def draw_mixture(axes: Any, x: torch.Tensor) -> dict[str, float]:
 
 
 def draw_loss(axes: Any) -> dict[str, Any]:
-    """The loss of a clip by its probability, and the weight of a class by its clips."""
+    """Draw the loss of a clip by its probability, and the weight of a class by its number of clips."""
     p = torch.linspace(0.01, 0.99, 99)
     logits, targets = torch.stack([torch.logit(p), torch.zeros_like(p)], dim=1), torch.zeros(1, dtype=torch.long)
     for gamma in (0.0, 1.0, 2.0):
@@ -119,7 +119,7 @@ def draw_loss(axes: Any) -> dict[str, Any]:
 
 
 def draw_pruning(axis: Axes) -> dict[str, Any]:
-    """What is left of each convolution of the built-in model."""
+    """Draw the fraction of each convolution of the built-in model that is left."""
     path = models.built_in("esc10")
     assert path is not None
     model = modelfile.read_model(path)
@@ -145,7 +145,9 @@ def main() -> None:
     """Draw everything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/method_figures.json"))
+    options = parser.parse_args()
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     x = made_log_mel()
     figures: dict[str, Any] = {}
@@ -169,7 +171,7 @@ def main() -> None:
     figure.savefig(out / "pruning.png", dpi=90)
 
     text = json.dumps(figures, indent=2)
-    (out / "pictures.json").write_text(text + "\n")
+    options.json.write_text(text + "\n")
     print(text)
 
 

@@ -1,4 +1,4 @@
-"""Does each part of the paper's system do what it says? Pictures and figures for docs/parts.md.
+"""Check that each part of the paper's system has its effect: figures and numbers for docs/parts.md.
 
     scenelet reproduce table3 ESC10 && scenelet reproduce imbalance ESC10
     python tools/paper_checks.py ESC10 --store reproduce --out docs/parts
@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from scenelet.config import run_folder as runs
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.experiments.store import Store, make_trial
+from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
+from scenelet.experiments.trial import make_trial
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.training.dataset import Dataset, load_dataset
@@ -82,7 +83,7 @@ def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, fl
 
 
 def _normalize(norm: SubSpectralNorm, x: Tensor) -> Tensor:
-    """The norm alone, without the residual and the ReLU that follow it."""
+    """Apply only the norm, without the residual and the ReLU that follow it."""
     rows = x.shape[2] // norm.sub_bands
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
@@ -91,7 +92,7 @@ def _normalize(norm: SubSpectralNorm, x: Tensor) -> Tensor:
 
 
 def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, float]]]]) -> None:
-    """A row of panels a measure: the network with SSN, the one with batch norm."""
+    """Draw a row of panels for each measure, for the network with SSN and the one with batch norm."""
     labels = {"deviation": "larger / smaller deviation", "mean": "distance of means / deviation"}
     for axes, (measure, label) in zip(rows, labels.items(), strict=True):
         for axis, (title, found) in zip(axes, networks.items(), strict=True):
@@ -189,23 +190,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--store", type=Path, default=Path("reproduce"))
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/parts.json"), help="file for the figures")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    source = runs.DataRecord(path=str(options.data.resolve()))
     table = load_table(options.data)
-    store = Store(options.store, source, table)
+    store = Store(options.store, table)
     table3, imbalance = load_systems("table3"), load_systems("imbalance")
-    cells = {
+    trials = {
         "SubSpectral norm, S=2": make_trial(table3, WITH_SSN, BUDGET, FOLD),
         "batch norm": make_trial(table3, WITHOUT, BUDGET, FOLD),
     }
-    sides = load_dataset(source, cells["batch norm"].config, None, verbose=False)
+    sides = load_dataset(table, trials["batch norm"].config, None, verbose=False)
     uneven = make_split(table, make_trial(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    figures["norms"] = {title: look_at_norms(store.run_folder(cell), sides) for title, cell in cells.items()}
+    figures["norms"] = {title: look_at_norms(store.run_folder(trial), sides) for title, trial in trials.items()}
     draw_norms(figure.subplots(2, 2, sharey="row"), figures["norms"])
     figure.savefig(options.out / "norm.png", dpi=90)
 
@@ -224,7 +225,7 @@ def main() -> None:
     figures["loss"] = draw_loss(figure.subplots(1, 2), comparison, counts)
     figure.savefig(options.out / "loss.png", dpi=90)
 
-    (options.out / "parts.json").write_text(json.dumps(figures, indent=2) + "\n")
+    options.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
 
 

@@ -25,7 +25,7 @@ from scenelet.utils.files import replace_file
 from scenelet.utils.parallel import cpu_count
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED = ROOT / "docs" / "results" / "times.json"
+MEASURED = ROOT / "benchmarks" / "results" / "times.json"
 SEARCH = {
     "1-front-ends": "--fold 1+2",
     "2-augmentations": "--fold 1+2",
@@ -66,7 +66,7 @@ STEPS = (
     ),
     Step("two small networks", "scenelet reproduce benchmarks/tables/bc_resnet.toml {data} --out {out} --fold 1"),
     Step(
-        "other labels and made scenes", "python benchmarks/quality/transfer.py {data} --out {out}/other", shared=False
+        "other labels and made scenes", "python -m benchmarks.quality.transfer {data} --out {out}/other", shared=False
     ),
     Step(
         "best against fast, three classes",
@@ -87,7 +87,7 @@ STEPS = (
     Step("ablation", "scenelet reproduce ablation {data} --out {out} --fold 1"),
     Step(
         "made scenes",
-        "python benchmarks/quality/synthetic_scenes.py --seeds 5 --network --json {out}/made_scenes.json",
+        "python -m benchmarks.quality.synthetic_scenes --seeds 5 --network --json {out}/made_scenes.json",
         shared=False,
     ),
 )
@@ -113,7 +113,7 @@ def run(step: Step, data: Path, out: Path) -> None:
 
 
 def listing(minutes: dict[str, float]) -> str:
-    """A Markdown line a step."""
+    """Return a Markdown table with a line for each step."""
     lines = ["| what | command | minutes |", "|---|---|---|"]
     for step in STEPS:
         taken = f"{minutes[step.name]:,.1f}" if step.name in minutes else "not measured"

@@ -1,6 +1,6 @@
 """Kill commands at random moments, repeat them, and compare their results with those of undisturbed commands.
 
-    python -m benchmarks.robustness.crashes WORKDIR --kills 200 --pairs 20 --seed 0 --out docs/robustness/crashes.csv
+    python -m benchmarks.robustness.crashes WORKDIR --kills 200 --pairs 20 --seed 0 --out benchmarks/results/crashes.csv
 
 There are five kinds of work (`crash_commands.py`). Each of them first runs undisturbed, which gives its duration, its
 number of file operations, and its results. Each trial then starts the work from the beginning, kills it one to three

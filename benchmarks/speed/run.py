@@ -1,4 +1,4 @@
-"""Measures everything and writes `benchmarks.md` and `benchmarks.json`."""
+"""Measures everything and writes `benchmarks.md` and `speed.json`."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.parallel import cpu_count
 
-RESULTS = "benchmarks.json"
+RESULTS = "speed.json"
 PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "openvino", "librosa", "ray", "pyarrow")
 
 
@@ -48,14 +48,17 @@ ROWS = {
 PARTS = (*ROWS, "cold", "long", "bulk", "drift")
 
 
-def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "") -> dict[str, Any]:
-    """Measure, and write `benchmarks.md` and `benchmarks.json` into `out`; returns what the latter holds.
+def bench(
+    out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "", data: Path | None = None
+) -> dict[str, Any]:
+    """Measure, write `benchmarks.md` and `speed.json`, and return the content of `speed.json`.
 
     Args:
-        out: a folder.
+        out: folder for `benchmarks.md`.
         only: parts of `PARTS`; empty: all of them. Bulk work alone takes its place in the files that are there.
         rounds: how often the two sides take turns.
         command: for the record.
+        data: folder for `speed.json`; None: `out`.
 
     Raises:
         UsageError: an unknown part.
@@ -67,9 +70,11 @@ def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "
                 f"nothing to measure is named {part!r}{did_you_mean(part, PARTS)}; known: {', '.join(PARTS)}"
             )
     chosen = only or PARTS
+    data = data or out
     make_folder(out)
-    if tuple(only) == ("bulk",) and (out / RESULTS).is_file():
-        return _again(out, rounds, command)
+    make_folder(data)
+    if tuple(only) == ("bulk",) and (data / RESULTS).is_file():
+        return _again(out, data, rounds, command)
     found: dict[str, Any] = {"command": command, "machine": machine(), "rounds": rounds}
     with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
         place = Path(scratch)
@@ -94,24 +99,24 @@ def bench(out: Path, only: Sequence[str] = (), rounds: int = 7, command: str = "
         if "drift" in chosen:
             print_message("200 training steps, for three seeds")
             found["drift"] = agreement.drift()
-    return _written(out, found)
+    return _written(out, data, found)
 
 
-def _again(out: Path, rounds: int, command: str) -> dict[str, Any]:
+def _again(out: Path, data: Path, rounds: int, command: str) -> dict[str, Any]:
     """Bulk work alone, into what was measured before: its section says on which machine."""
-    found: dict[str, Any] = json.loads((out / RESULTS).read_text())
+    found: dict[str, Any] = json.loads((data / RESULTS).read_text())
     with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
         inputs.write_recordings(Path(scratch))
         found["bulk"] = _bulk(Path(scratch), rounds, command)
-    return _written(out, found)
+    return _written(out, data, found)
 
 
 def _bulk(place: Path, rounds: int, command: str) -> dict[str, Any]:
     return {"command": command, "machine": machine(), **bulk.measure(place, rounds)}
 
 
-def _written(out: Path, found: dict[str, Any]) -> dict[str, Any]:
-    replace_files({out / RESULTS: json.dumps(found, indent=2) + "\n", out / "benchmarks.md": markdown(found)})
+def _written(out: Path, data: Path, found: dict[str, Any]) -> dict[str, Any]:
+    replace_files({data / RESULTS: json.dumps(found, indent=2) + "\n", out / "benchmarks.md": markdown(found)})
     return found
 
 
@@ -153,12 +158,12 @@ def _long(place: Path) -> list[dict[str, float]]:
 
 
 def _scenelet() -> list[str]:
-    """The installed command."""
+    """Return the installed command."""
     return [str(Path(sys.executable).with_name("scenelet"))]
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on."""
+    """Describe the machine and the versions on which the results depend."""
     model = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -139,8 +139,8 @@ def test_bulk_is_measured_on_seconds_of_the_recordings(place: Path) -> None:
 
 
 def test_bulk_alone_takes_its_place_in_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = json.loads((Path(__file__).parents[2] / "docs" / "benchmarks.json").read_text())
-    (tmp_path / "benchmarks.json").write_text(json.dumps(page))
+    page = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json").read_text())
+    (tmp_path / "speed.json").write_text(json.dumps(page))
     seconds = {"ray": [2.0], "local": [1.0], "ray_alone": [3.0]}
     measured = {"model": "m", "inputs": 10, "cores": 2, "seconds": seconds, "around": seconds}
     monkeypatch.setattr(bulk, "measure", lambda *_: measured)

@@ -132,7 +132,7 @@ def test_damaged_models(run: Run, model: Path, recording: Path, tmp_path: Path) 
     altered = bytearray(data)
     altered[len(data) // 2] ^= 1
     cases = {
-        "cut.scn": (data[: len(data) // 2], "cut short"),
+        "cut.scn": (data[: len(data) // 2], "truncated"),
         "altered.scn": (bytes(altered), "altered"),
         "text.scn": (b"hello", "not a scenelet model"),
         "empty.scn": (b"", "empty"),

@@ -21,7 +21,7 @@ def test_python_blocks_run(
     page: Path, examples: Path, recordings: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = functools.partial(
-        scenes.write_synthetic_dataset, clips_per_place=1, train_places=2, test_places=1, seconds=0.5
+        scenes.write_synthetic_dataset, clips_per_location=1, train_locations=2, test_locations=1, seconds=0.5
     )
     monkeypatch.setattr(scenes, "write_synthetic_dataset", few)  # as many as the page says take too long
     if page.name == "deploy.md":  # what its commands export

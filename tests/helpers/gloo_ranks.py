@@ -13,8 +13,8 @@ from scenelet.data.feature_cache import ClipFeatures
 from scenelet.nn import fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.sync_norm import average_running_statistics, synchronize
-from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.distributed import all_reduce_mean, gather_probabilities
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.ranks import Rank
 
 Results = list[dict[str, Tensor]]

@@ -59,7 +59,7 @@ def test_the_same_bytes_each_time() -> None:
     assert len({name for name, _ in twice[0]}) == len(twice[0])
 
 
-@pytest.mark.parametrize(("synthetic", "step"), [(cuts, 23), (altered, 101)])
+@pytest.mark.parametrize(("made", "step"), [(cuts, 23), (altered, 101)])
 def test_cut_and_altered_headers(tmp_path: Path, made: Callable[[], Iterator[tuple[str, bytes]]], step: int) -> None:
     """Whatever is wrong, it is one of our errors; and no cut WAV, FLAC or Ogg is taken for a whole one."""
     for name, data in itertools.islice(made(), 0, None, step):
@@ -143,7 +143,7 @@ def test_no_right_to_read() -> None:
         assert "cannot be read (Permission denied)" in outcome(path)
         (path.parent / "closed").mkdir(mode=0)
         said: list[str] = []
-        assert walk_files(path.parent, passed_over=lambda place, why: said.append(f"{place.name}: {why}")) == [path]
+        assert walk_files(path.parent, on_skip=lambda place, why: said.append(f"{place.name}: {why}")) == [path]
         assert said == ["closed: cannot be read (Permission denied)"]
 
 
@@ -157,9 +157,9 @@ class TestFolders:
         (tmp_path / "back").symlink_to(tmp_path)
         assert recordings.find_recordings(tmp_path) == [tmp_path / "folder.wav" / "inner.wav"]
         said = capsys.readouterr().err.splitlines()
-        reasons = {line.removeprefix(f"{tmp_path}/").removesuffix(", passed over") for line in said}
+        reasons = {line.removeprefix(f"{tmp_path}/").removesuffix(", skipped") for line in said}
         assert reasons == {
-            "back: a link to a folder",
+            "back: a link to a folder that is searched already",
             "circle.wav: a link that leads to no file",
             "dangling.wav: a link that leads to no file",
             "device.wav: a link that leads to no file",
@@ -175,4 +175,4 @@ class TestFolders:
         (tmp_path / "data" / "wind").symlink_to(tmp_path / "elsewhere")  # a class may lie elsewhere
         table = load_table(tmp_path / "data")
         assert [clip.name for clip in table.clips] == ["rain/a.wav", "sea/b.wav", "wind/c.wav"]
-        assert "rain/again: a link to a folder that it lies in, passed over" in capsys.readouterr().err
+        assert "rain/again: a link to a folder that is searched already, skipped" in capsys.readouterr().err

@@ -14,8 +14,8 @@ from torch import nn
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
+from scenelet.model.encodings import to_int8
 from scenelet.model.sizes import sizes
-from scenelet.model.weights import to_int8
 from scenelet.nn import create_model
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import LEVELS, quantize, quantizer, round_network

@@ -30,12 +30,12 @@ def accurate(clips: Clips, tiny: dict[str, Any], tmp_path_factory: pytest.TempPa
     """Train without groups, in a run folder, until the classifier distinguishes the tones."""
     longer = tiny | {"schedule.epochs": 30, "prune.epochs": 3, "mixing.combine": "none"}
     run = tmp_path_factory.mktemp("stored") / "run"
-    return SceneClassifier(settings=longer, sparsity=0.5, run=run).fit(*clips[:2])
+    return SceneClassifier("paper_short", settings=longer, sparsity=0.5, run=run).fit(*clips[:2])
 
 
 @pytest.fixture(scope="module")
 def short(clips: Clips, tiny: dict[str, Any]) -> SceneClassifier:
-    return SceneClassifier(settings=tiny, random_state=3).fit(*clips)
+    return SceneClassifier("paper_short", settings=tiny, random_state=3).fit(*clips)
 
 
 def test_fit_learns_from_every_clip(accurate: SceneClassifier, clips: Clips) -> None:
@@ -103,14 +103,14 @@ def test_fit_depends_only_on_the_seed(
     state = torch.get_rng_state()
     numbers = np.random.get_state()[1].copy()  # noqa: NPY002
     backwards = [list(reversed(column)) for column in clips]
-    again = SceneClassifier(settings=short.settings, random_state=3).fit(*backwards)
+    again = SceneClassifier("paper_short", settings=short.settings, random_state=3).fit(*backwards)
     again.save(tmp_path / "again.scn")
     assert (tmp_path / "again.scn").read_bytes() == (tmp_path / "first.scn").read_bytes()
     assert torch.equal(state, torch.get_rng_state())
     assert (numbers == np.random.get_state()[1]).all()  # noqa: NPY002
     assert logging.getLogger("lightning.pytorch").level == logging.WARNING
     assert capfd.readouterr() == ("", "")
-    from_state = SceneClassifier(settings=short.settings, random_state=np.random.RandomState(0), verbose=True)
+    from_state = SceneClassifier("paper_short", settings=short.settings, random_state=np.random.RandomState(0), verbose=True)
     from_state.fit(*clips[:2])
     assert from_state.classifier_.model.provenance["seed"] == np.random.RandomState(0).randint(2**31 - 1)
     assert (from_state.predict_proba(clips[0]) != short.predict_proba(clips[0])).any()
@@ -121,7 +121,7 @@ def test_fit_depends_only_on_the_seed(
 def test_fit_keeps_the_order_of_numeric_classes(clips: Clips, tiny: dict[str, Any], tmp_path: Path) -> None:
     numbers = [9 if label == "low" else 10 for label in clips[1]]
     settings = tiny | {"schedule.epochs": np.int64(1), "split.validation_fraction": 0.25}
-    fitted = SceneClassifier(settings=settings, dtype="int8", run=tmp_path / "run").fit(*clips[:1], numbers, clips[2])
+    fitted = SceneClassifier("paper_short", settings=settings, dtype="int8", run=tmp_path / "run").fit(*clips[:1], numbers, clips[2])
     assert fitted.classes_.tolist() == [9, 10]
     assert fitted.classifier_.labels == ("10", "9")  # sorted as text
     expected = fitted.classifier_.predict(clips[0][0]).probabilities
@@ -182,13 +182,13 @@ def test_fit_with_bad_input_raises_one_line(
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"recipe": "fst"}, "did you mean 'fast'"),
+        ({"recipe": "defalt"}, "did you mean 'default'"),
         ({"settings": {"epochs": 3}}, "settings: unknown setting 'epochs'; did you mean schedule.epochs"),
         ({"settings": {"schedule.epochs": 0}}, "schedule.epochs.*greater than or equal to 1"),
         ({"settings": {"seed": 1}, "random_state": 1}, "leave one out"),
-        ({"sparsity": 60}, "sparsity 60: give a share"),
-        ({"sparsity": 0.5, "max_bytes": 9000}, "a sparsity or a budget, not both"),
-        ({"dtype": "auto"}, "needs a budget"),
+        ({"sparsity": 60}, "sparsity 60: give a fraction"),
+        ({"sparsity": 0.5, "max_bytes": 9000}, "a sparsity or max_bytes, not both"),
+        ({"dtype": "auto"}, "needs max_bytes"),
     ],
 )
 def test_fit_with_bad_settings_raises_before_training(

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,13 +100,13 @@ def read(recording: Recording) -> tuple[Samples, int]:
     return np.concatenate(parts, axis=1), rates[0]
 
 
-def find_recordings(folder: Path) -> list[Path]:
-    """Every recording in a folder and those below it, see `walk_files`; what is passed over is said."""
+def find_recordings(folder: Path, on_error: Callable[[OSError], None] | None = None) -> list[Path]:
+    """List the recordings in a folder and its subfolders, and print what is skipped; see `walk_files`."""
 
-    def passed_over(path: Path, why: str) -> None:
-        print_message(f"{escape_unprintable(str(path))}: {why}, passed over")
+    def report(path: Path, reason: str) -> None:
+        print_message(f"{escape_unprintable(str(path))}: {reason}, skipped")
 
-    return walk_files(folder, EXTENSIONS, passed_over)
+    return walk_files(folder, EXTENSIONS, report, on_error)
 
 
 def summarize_audio_errors(faults: Sequence[AudioError], of: int) -> AudioError:

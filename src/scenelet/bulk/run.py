@@ -18,7 +18,7 @@ from scenelet.inference.classifier import model_path
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model import file as modelfile
 from scenelet.utils.console import print_message, track
-from scenelet.utils.files import file_lock
+from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize
 
 MAX_CONSECUTIVE_FAILURES = 5

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from scenelet.model.encodings import to_int8
 from scenelet.model.ops import Conv, MaxPool, Node, Shape
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.weights import to_int8
 
 OPERATIONS = (
     "Conv",

@@ -42,7 +42,7 @@ from scenelet.training.teacher import Teacher, load_teacher
 from scenelet.training.time_estimate import print_time_estimate
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, spinner
-from scenelet.utils.files import file_lock
+from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize
 
 NO_LIMITS = NetworkLimits()

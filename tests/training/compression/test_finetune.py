@@ -45,7 +45,7 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
 ) -> None:
     config, whole, dataset = trained
     if how != "plain":
-        changes = {"gradual": 0.75, "dtype": "int4"}
+        changes = {"ramp_fraction": 0.75, "dtype": "int4"}
         config = config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
     masks: Masks = {}
 
@@ -106,7 +106,7 @@ def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset],
 ) -> None:
     config, whole, _ = trained
-    settings = config.prune.model_copy(update={"sparsity": 0.8, "gradual": 0.5, "epochs": 8})
+    settings = config.prune.model_copy(update={"sparsity": 0.8, "ramp_fraction": 0.5, "epochs": 8})
     masks_of = masks_by_epoch(whole, settings)
     network, shares = copy.deepcopy(whole), []
     for epoch in range(8):

@@ -54,7 +54,7 @@ def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
     return config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
 
 
-@pytest.mark.parametrize("budget", [14_000, 20_000, 40_000])
+@pytest.mark.parametrize("max_bytes", [14_000, 20_000, 40_000])
 def test_the_file_fits_and_little_is_left_over(trained: Trained, max_bytes: int) -> None:
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
@@ -125,11 +125,11 @@ def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Traine
     before, _ = search_format(network, dataset, asked, size, verbose=False)
     looks = itertools.count(1)
 
-    def pluralize(*what: Any) -> int:
+    def size_that_grows(*what: Any) -> int:
         next(looks)
         return size(*what)
 
-    search_format(network, dataset, asked, pluralize, verbose=False)
+    search_format(network, dataset, asked, size_that_grows, verbose=False)
     small = copy.deepcopy(network)
     shrunk = compress_network(small, dataset, asked, grown(size, 1_000, next(looks)), verbose=False)
     assert shrunk.settings.sparsity > before.sparsity
@@ -172,16 +172,16 @@ def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pyte
     assert settings.dtype == "int8"
     assert [trial.log_loss == math.inf for trial in trials] == [True, False, True]
     failing = {*FORMATS}
-    with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.rate"):
+    with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.learning_rate"):
         search_format(network, dataset, asked, size, verbose=False)
 
 
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a share, 0\.6 for 60 %$"),
-        ({"gradual": 2.0}, r"^--ramp 2\.0: give a share"),
-        ({"dtype": "auto"}, "dtype 'auto' needs a budget"),
+        ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a fraction, 0\.6 for 60 %$"),
+        ({"ramp": 2.0}, r"^--ramp 2\.0: give a fraction"),
+        ({"dtype": "auto"}, "dtype 'auto' needs max_bytes"),
     ],
 )
 def test_a_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match: str, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_recipes_own_budget_is_fine_tuned_to(tone_set: Path, tiny_settings: li
     made = modelfile.read_model(tmp_path / "m.scn").provenance
     assert made["fine_tuning_epochs"] == 2
     assert made["prune"]["sparsity"] == result["sparsity"] > 0
-    assert made["prune"]["budget"] == 14_000
+    assert made["prune"]["max_bytes"] == 14_000
 
 
 def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> None:

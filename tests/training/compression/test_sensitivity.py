@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
 from torch import nn
 
 from scenelet.config.recipes import load_recipe
@@ -19,7 +18,7 @@ from scenelet.nn.quantize import quantize
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import sensitivity
 from scenelet.training.compression.compress import compress
-from scenelet.training.compression.sensitivity import layer_losses
+from scenelet.training.compression.sensitivity import LayerLoss, layer_losses, write_sensitivity
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.measure import evaluate_network
 from scenelet.training.train import train
@@ -67,7 +66,7 @@ def test_one_row_for_each_layer_and_change_and_one_for_the_whole(
 ) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     whole, *changed = layer_losses(network, dataset)
-    assert whole == LayerLoss("whole", "", 0, log_loss(network, dataset))
+    assert whole == LayerLoss("none", "", 0, log_loss(network, dataset))
     layers = {
         name.removeprefix("network.").removesuffix(".weight"): weight.numel()
         for name, weight in prune.convolution_weights(network).items()
@@ -120,15 +119,14 @@ def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
         return {"log_loss": 0.0}
 
     monkeypatch.setattr(sensitivity, "evaluate_network", look)
-    monkeypatch.setattr(sensitivity, "CLIPS", 3)
-    layer_losses(network, dataset)
-    layer_losses(network, replace(dataset, validation=None))
+    layer_losses(network, dataset, max_clips=3)
+    layer_losses(network, replace(dataset, validation=None), max_clips=3)
     for one, clips in ((seen[0], dataset.validation), (seen[-1], dataset.train)):
         first = clips.features.first
         assert one == [first[0], first[round((len(first) - 1) / 2)], first[-1]]
 
 
-LOSSES = [LayerLoss("whole", "", 0, 0.5)] + [
+LOSSES = [LayerLoss("none", "", 0, 0.5)] + [
     LayerLoss(layer, change, weights, loss)
     for layer, weights, losses in (("stem.0", 200, (0.5, 0.49)), ("rb1.conv1", 3_000, (0.8, 7.25)))
     for change, loss in zip(("50 % pruned", "int4"), losses, strict=True)

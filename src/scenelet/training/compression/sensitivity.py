@@ -42,13 +42,13 @@ class LayerLoss:
     log_loss: float
 
 
-def layer_losses(network: StandardizedNetwork, dataset: Dataset) -> list[LayerLoss]:
+def layer_losses(network: StandardizedNetwork, dataset: Dataset, max_clips: int = MAX_CLIPS) -> list[LayerLoss]:
     """Measure the log loss with each layer changed in turn, without fine-tuning. The first entry changes no layer.
 
-    The clips are at most `MAX_CLIPS` validation clips at equal distances, or training clips if there are no
+    The clips are at most `max_clips` validation clips at equal distances, or training clips if there are no
     validation clips.
     """
-    clips = _every_nth(dataset.validation or dataset.train)
+    clips = _every_nth(dataset.validation or dataset.train, max_clips)
 
     def log_loss(changed: StandardizedNetwork) -> float:
         return float(evaluate_network(changed, clips, dataset.labels)["log_loss"])
@@ -90,8 +90,8 @@ def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tupl
         yield dtype, quantize(weight, levels)
 
 
-def _every_nth(clips: LabelledFeatures) -> LabelledFeatures:
-    return subset(clips, np.unique(np.linspace(0, len(clips) - 1, MAX_CLIPS).round().astype(int)))
+def _every_nth(clips: LabelledFeatures, max_clips: int) -> LabelledFeatures:
+    return subset(clips, np.unique(np.linspace(0, len(clips) - 1, max_clips).round().astype(int)))
 
 
 def _plot(losses: Sequence[LayerLoss]) -> bytes:

@@ -1,4 +1,4 @@
-"""The page in a browser: files and a microphone, by mouse, by keyboard and on a phone; nothing leaves this machine."""
+"""The page in a browser: files and microphone, with mouse, keyboard and phone; all requests stay local."""
 
 import re
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from helpers.browser import is_drawn, opened, scrolls_sideways
 from scenelet.model.pretrained import built_in
 
 EXAMPLE = built_in("esc10").with_name("esc10.example.ogg")  # type: ignore[union-attr]
-FIRST = 20_000  # milliseconds until a window of 5 s has been heard, on a busy machine
+FIRST_WINDOW_MS = 20_000  # a window takes 5 s, and the machine may be busy
 
 
 @pytest.fixture(scope="module")
-def hearing_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """A browser whose microphone hears barking, and then louder and louder noise, again and again."""
+def microphone_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Browser whose microphone plays barking and then noise that gets louder, in a loop."""
     sound, rate = soundfile.read(EXAMPLE)
     bark = np.tile(soxr.resample(sound, rate, 48000), 2)
     noise = np.linspace(0, 0.5, 4 * 48000) * np.random.default_rng(0).standard_normal(4 * 48000).clip(-2, 2)
@@ -34,7 +34,7 @@ def hearing_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPat
 
 
 def drop(page: Page, path: Path) -> None:
-    """Let a file fall onto the page, as a person would."""
+    """Drop a file onto the page."""
     data = path.read_bytes().hex()
     transfer = page.evaluate_handle(
         """([hex, name]) => {
@@ -49,8 +49,8 @@ def drop(page: Page, path: Path) -> None:
         page.dispatch_event("#drop", kind, {"dataTransfer": transfer})
 
 
-def test_a_dropped_file_gets_its_label(hearing_browser: Browser, esc10_service: str) -> None:
-    with opened(hearing_browser, esc10_service) as page:
+def test_page_dropped_file_shows_label(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
         drop(page, EXAMPLE)
         expect(page.locator("#history .answer")).to_have_text(re.compile(r"^dog 9\d\.\d %$"))
         page.locator("#history summary").click()
@@ -62,19 +62,21 @@ def test_a_dropped_file_gets_its_label(hearing_browser: Browser, esc10_service: 
         expect(page.locator("#history li")).to_have_count(0)
 
 
-def test_several_files_each_with_its_answer(hearing_browser: Browser, esc10_service: str, tmp_path: Path) -> None:
+def test_page_several_files_show_one_entry_each(
+    microphone_browser: Browser, esc10_service: str, tmp_path: Path
+) -> None:
     quiet = tmp_path / "<b>50% #1.wav"
     soundfile.write(quiet, np.zeros(44100), 44100)
-    with opened(hearing_browser, esc10_service) as page:
+    with opened(microphone_browser, esc10_service) as page:
         page.set_input_files("#files", [EXAMPLE, quiet])
         expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
         assert set(page.locator("#history .name:not(.bars *)").all_inner_texts()) == {EXAMPLE.name, quiet.name}
 
 
-def test_a_file_that_is_none_says_so(hearing_browser: Browser, esc10_service: str, tmp_path: Path) -> None:
+def test_page_text_file_shows_error(microphone_browser: Browser, esc10_service: str, tmp_path: Path) -> None:
     text = tmp_path / "notes.wav"
     text.write_text("no sound")
-    context = hearing_browser.new_context()
+    context = microphone_browser.new_context()
     page = context.new_page()
     page.goto(esc10_service)
     page.set_input_files("#files", text)
@@ -82,25 +84,25 @@ def test_a_file_that_is_none_says_so(hearing_browser: Browser, esc10_service: st
     context.close()
 
 
-def test_the_microphone_is_heard_live(hearing_browser: Browser, esc10_service: str) -> None:
-    with opened(hearing_browser, esc10_service) as page:
+def test_page_listen_live_shows_predictions(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
         page.get_by_role("button", name="Listen live").click()
-        expect(page.locator("#now-time")).to_have_text(re.compile(r"^\d+ s$"), timeout=FIRST)
+        expect(page.locator("#now-time")).to_have_text(re.compile(r"^\d+ s$"), timeout=FIRST_WINDOW_MS)
         assert is_drawn(page, "#now-spectrogram")
-        expect(page.locator("#now-label")).to_have_text("dog", timeout=FIRST)
+        expect(page.locator("#now-label")).to_have_text("dog", timeout=FIRST_WINDOW_MS)
         before = page.locator("#now-bars .number").all_inner_texts()
-        expect(page.locator("#now-bars .number")).not_to_have_text(before, timeout=FIRST)  # they move
+        expect(page.locator("#now-bars .number")).not_to_have_text(before, timeout=FIRST_WINDOW_MS)
         page.get_by_role("button", name="Stop listening").click()
         expect(page.get_by_role("button", name="Listen live")).to_be_visible()
 
 
-def test_all_of_it_by_keyboard(hearing_browser: Browser, esc10_service: str) -> None:
-    with opened(hearing_browser, esc10_service) as page:
+def test_page_works_with_keyboard(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
         choosers: list[Any] = []
         page.on("filechooser", lambda chooser: choosers.append(chooser))
-        for _ in range(3):  # past the two links
+        for _ in range(3):  # skip the two links
             page.keyboard.press("Tab")
-        while not choosers:  # the driver asks for them, and does not say from when on it gets them
+        while not choosers:  # playwright does not say when it starts to receive file choosers
             page.keyboard.press("Enter")
             page.wait_for_timeout(300)
         choosers[0].set_files(EXAMPLE)
@@ -111,19 +113,19 @@ def test_all_of_it_by_keyboard(hearing_browser: Browser, esc10_service: str) -> 
         expect(focused).to_have_text("Record")
         page.keyboard.press("Space")
         expect(focused).to_have_text("Stop and classify")
-        expect(page.locator("#now-time")).to_have_text(re.compile(r"^[1-9]\.\d s$"), timeout=FIRST)
+        expect(page.locator("#now-time")).to_have_text(re.compile(r"^[1-9]\.\d s$"), timeout=FIRST_WINDOW_MS)
         page.keyboard.press("Space")
         expect(page.locator("#history li")).to_have_count(2)
         expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
         page.keyboard.press("Tab")  # Clear
-        page.keyboard.press("Tab")  # the newest answer
+        page.keyboard.press("Tab")  # the newest entry
         page.keyboard.press("Enter")
         expect(page.locator("#history li:first-child canvas")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone(hearing_browser: Browser, esc10_service: str, scheme: str) -> None:
-    with opened(hearing_browser, esc10_service, 375, 740, color_scheme=scheme, has_touch=True) as page:
+def test_page_fits_phone(microphone_browser: Browser, esc10_service: str, scheme: str) -> None:
+    with opened(microphone_browser, esc10_service, 375, 740, color_scheme=scheme, has_touch=True) as page:
         page.set_input_files("#files", EXAMPLE)
         expect(page.locator("#history .answer")).to_have_text(re.compile("^dog"))
         page.locator("#history summary").tap()
@@ -137,6 +139,6 @@ def test_a_phone(hearing_browser: Browser, esc10_service: str, scheme: str) -> N
         assert light == {"light": "rgb(251, 251, 249)", "dark": "rgb(20, 24, 27)"}[scheme]
 
 
-def test_the_api_page_works_offline(hearing_browser: Browser, esc10_service: str) -> None:
-    with opened(hearing_browser, f"{esc10_service}/docs") as page:
+def test_docs_page_works_offline(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, f"{esc10_service}/docs") as page:
         expect(page.locator(".opblock-summary-path").get_by_text("/predict")).to_be_visible()
