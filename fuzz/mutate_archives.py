@@ -1,4 +1,4 @@
-"""Mutations of what `torch.save` writes: a ZIP whose directory and checksums stay right, so that the pickle is read."""
+"""Mutations of files of `torch.save`: the directory and checksums of the ZIP stay valid, so the pickle is read."""
 
 import io
 import random
@@ -8,7 +8,7 @@ from fuzz.mutate_models import Bytes, mutate_one
 
 
 def mutate(data: bytes, largest: int, seed: int, mutate_bytes: Bytes) -> bytes:
-    """A mutation of one file."""
+    """Return a mutation of a file."""
     rng = random.Random(seed)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -1,4 +1,4 @@
-"""Mutations of a `.scn` file that leave its frame whole: without them nothing gets past the checksum."""
+"""Mutations of a `.scn` file that keep its lengths and checksum valid, so that the reader looks further."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from scenelet.model.file import FORMAT_VERSION, MAGIC
 
 START = struct.Struct("<8sIIII")
 CHECKSUM = 32
-LARGEST = 1 << 20
+MAX_PLAIN_BYTES = 1 << 20
 ODD: tuple[Any, ...] = (
     0, 1, -1, 2, 3, 15, 16, 17, 255, 4095, 4096, 4097, 1 << 16, 1 << 24, 1 << 27, 1 << 31, 1 << 63, 10**30, 10**400,
     0.0, -0.0, 0.5, 1e-300, 5e-324, 1e300, 1.5, float("nan"), float("inf"), True, False, None, "", "x", "log_mel",
@@ -26,7 +26,7 @@ Bytes = Callable[[bytes, int], bytes]
 
 
 def mutate(data: bytes, largest: int, seed: int, mutate_bytes: Bytes) -> bytes:
-    """A mutation of one file."""
+    """Return a mutation of a file."""
     rng = random.Random(seed)
     opened = _open(data)
     if opened is None or rng.random() < 0.03:
@@ -44,7 +44,7 @@ def mutate(data: bytes, largest: int, seed: int, mutate_bytes: Bytes) -> bytes:
 
 
 def seal(plain: bytes, body: bytes, rng: random.Random) -> bytes:
-    """A file of a head's JSON and its sections, with right lengths and checksum."""
+    """Build a file from the JSON of a header and its sections, with valid lengths and checksum."""
     stored = b"\0" + zlib.compress(plain, 1)
     if rng.random() < 0.01:
         stored = mutate_one(stored, rng)
@@ -54,7 +54,7 @@ def seal(plain: bytes, body: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_one(data: bytes, rng: random.Random) -> bytes:
-    """One byte replaced, left out or put in."""
+    """Replace, remove or insert one byte."""
     if not data:
         return bytes([rng.randrange(256)])
     place = rng.randrange(len(data))
@@ -62,19 +62,19 @@ def mutate_one(data: bytes, rng: random.Random) -> bytes:
 
 
 def _open(data: bytes) -> tuple[bytes, bytes] | None:
-    """The head's JSON and the sections, if the file can be taken apart."""
+    """Return the JSON of the header and the sections, or None if the file cannot be parsed."""
     if len(data) < START.size + CHECKSUM or data[:8] != MAGIC:
         return None
     *_, stored, plain = START.unpack_from(data)
     try:
-        head = decompress_bytes(data[START.size : START.size + stored], min(plain, LARGEST))
+        head = decompress_bytes(data[START.size : START.size + stored], min(plain, MAX_PLAIN_BYTES))
     except ModelFileError:
         return None
     return head, data[START.size + stored : -CHECKSUM]
 
 
 def _other_value(plain: bytes, rng: random.Random) -> bytes:
-    """One place of the JSON with another value: odd, near, from elsewhere, doubled, or left out."""
+    """Change one value of the JSON: to an odd, a close or another value of the file; or repeat or remove it."""
     try:
         head = json.loads(plain)
     except (ValueError, RecursionError):
@@ -98,7 +98,7 @@ def _other_value(plain: bytes, rng: random.Random) -> bytes:
 
 
 def _place(value: Any, rng: random.Random) -> tuple[Any, Any] | None:
-    """(container, key) of a value somewhere inside; None: there is none."""
+    """Return the container and the key of a random value inside, or None if there is none."""
     found = None
     while isinstance(value, dict | list) and value:
         key = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
@@ -109,7 +109,7 @@ def _place(value: Any, rng: random.Random) -> tuple[Any, Any] | None:
 
 
 def _other_section(plain: bytes, body: bytes, rng: random.Random, mutate_bytes: Bytes) -> tuple[bytes, bytes]:
-    """One section with other bytes, coded or before they are; the head's length follows."""
+    """Change the bytes of one section, before or after compression, and its length in the header."""
     try:
         head = json.loads(plain)
         lengths = head["sections"]
@@ -126,7 +126,7 @@ def _other_section(plain: bytes, body: bytes, rng: random.Random, mutate_bytes: 
             unzipped = zlib.decompress(section[len(sized) + 1 :]) if section[len(sized)] == 0 else b""
         except (zlib.error, IndexError):
             unzipped = b""
-        values = mutate_bytes(unzipped[:LARGEST], len(unzipped) + 4)
+        values = mutate_bytes(unzipped[:MAX_PLAIN_BYTES], len(unzipped) + 4)
         sized = struct.pack("<I", len(values)) if sized else b""
         changed = sized + b"\0" + zlib.compress(values, 1)
     lengths[name] = len(changed)

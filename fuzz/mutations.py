@@ -1,4 +1,4 @@
-"""How each target's inputs are mutated: by the fuzzer's own ways, or in a manner that keeps their frame whole."""
+"""Mutators of each target: those of the fuzzer, or ones that keep the container of the file valid."""
 
 import contextlib
 import random
@@ -10,7 +10,7 @@ from fuzz import mutate_archives, mutate_models
 
 Mutator = Callable[[bytes, int, int], bytes]
 FROM_GOOD = 0.6
-"""Share of mutations that begin with an input that was read to its end."""
+"""Fraction of mutations that start from an input that was read to its end."""
 _OWN: dict[str, Callable[[bytes, int, int, mutate_models.Bytes], bytes]] = {
     "scn": mutate_models.mutate,
     "model": mutate_models.mutate,
@@ -19,14 +19,14 @@ _OWN: dict[str, Callable[[bytes, int, int, mutate_models.Bytes], bytes]] = {
 
 
 def of(target: str, good: Mapping[int, bytes]) -> Mutator:
-    """The target's mutator, (bytes, largest size, seed) -> bytes; `good` holds inputs that were read."""
+    """Return the mutator of a target; `good` holds inputs that were read to their end."""
 
     def mutate(data: bytes, largest: int, seed: int) -> bytes:
         rng = random.Random(seed)
         if good and rng.random() < FROM_GOOD:
             data = good[rng.choice(list(good))]
         if target in _OWN:
-            with contextlib.suppress(ValueError):  # of a number of thousands of digits Python makes no JSON
+            with contextlib.suppress(ValueError):  # Python cannot write integers of thousands of digits as JSON
                 changed = _OWN[target](data, largest, seed, atheris.Mutate)
                 return changed if len(changed) <= largest else data[:largest]
         return bytes(atheris.Mutate(data, largest))

@@ -1,4 +1,4 @@
-"""Tables, recipes and lists that fuzzing begins with; recipes are those that come with scenelet."""
+"""Seed tables, recipes and lists. The recipes are those of the package."""
 
 import io
 from importlib import resources

@@ -1,4 +1,4 @@
-"""Model files: their reader, and what is made of a file that can be read."""
+"""Targets for model files: the reader, and the functions that use a model."""
 
 import json
 

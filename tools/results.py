@@ -1,4 +1,4 @@
-"""The figures of docs/results.md again: lists the commands and how long each took, or runs them.
+"""List the commands that produce the numbers of docs/results.md, with their minutes, or run them.
 
     python tools/results.py                       the commands and their minutes, as measured before
     python tools/results.py ESC10 --out results   runs what is not finished in that folder
@@ -76,7 +76,8 @@ STEPS = (
     *(
         Step(
             f"best against fast, made scenes {seed}",
-            f"scenelet reproduce benchmarks/tables/transfer.toml {{out}}/other/scenes-{seed} --out {{out}}/other/made-{seed}",
+            f"scenelet reproduce benchmarks/tables/transfer.toml {{out}}/other/scenes-{seed}"
+            f" --out {{out}}/other/made-{seed}",
         )
         for seed in (0, 1)
     ),

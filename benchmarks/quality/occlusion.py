@@ -2,11 +2,11 @@
 
     python -m benchmarks.quality.occlusion --seed 0 --json occlusion.json
 
-It trains a network on synthetic clips of two classes, compresses it, and computes the occlusion map of 100 unseen clips
-with 18 bands. There are three kinds of clips. `level` clips are loud either from 2 to 2.8 kHz or from 2.8 to 4 kHz.
-`pattern` clips have a tone that sweeps from 2 to 4 kHz, either up or down. `absence` clips have noise from 2 to 4 kHz, or
-none. Sounds in other bands have the same distribution in both classes. The benchmark prints a Markdown table, and needs
-the extra `[train]`.
+It trains a network on synthetic clips of two classes, compresses it, and computes the occlusion map of 100 unseen
+clips with 18 bands. There are three kinds of clips. `level` clips are loud either from 2 to 2.8 kHz or from 2.8 to 4
+kHz. `pattern` clips have a tone that sweeps from 2 to 4 kHz, either up or down. `absence` clips have noise from 2 to
+4 kHz, or none. Sounds in other bands have the same distribution in both classes. The benchmark prints a Markdown
+table, and needs the extra `[train]`.
 """
 
 import argparse

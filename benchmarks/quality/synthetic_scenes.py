@@ -33,7 +33,7 @@ NETWORK = "network"
 def band_statistics(
     scenes: Path, config: FeatureConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.bool_]]:
-    """Return mean and standard deviation of each log-mel band (clips, features), the labels, and a mask of test clips."""
+    """Return means and standard deviations of log-mel bands (clips, features), labels, and a mask of test clips."""
     table = load_table(scenes)
     transform = LogMel(config)
     rows = []

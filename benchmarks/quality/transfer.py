@@ -6,9 +6,9 @@ ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. It w
 with three labels instead of ten (for `--audio-dir ESC10/audio`), and `scenes-0` and `scenes-1`, synthetic scenes of two
 seeds. These commands then compare `default` with `paper_short`:
 
-    scenelet reproduce benchmarks/tables/transfer.toml other/three.csv --audio-dir ESC10/audio --fold 3 --out other/three
-    scenelet reproduce benchmarks/tables/transfer.toml other/scenes-0 --out other/made-0
-    scenelet reproduce benchmarks/tables/transfer.toml other/scenes-1 --out other/made-1
+    scenelet reproduce benchmarks/tables/transfer.toml other/three.csv --audio-dir ESC10/audio --fold 3 --out
+    other/three scenelet reproduce benchmarks/tables/transfer.toml other/scenes-0 --out other/made-0 scenelet
+    reproduce benchmarks/tables/transfer.toml other/scenes-1 --out other/made-1
 
 Fold 3 influenced the choice of the recipe less than folds 1 and 2 (`docs/results.md`).
 """

@@ -4,13 +4,13 @@
     python -m benchmarks.robustness.odd_audio OUT --run esc10
     python -m benchmarks.robustness.odd_audio OUT --long esc10
 
-The benchmark writes one recording of each kind (`tests/helpers/odd_cases.py`) to the folder `OUT/odd`, always with the
-same bytes. With `--run`, `scenelet predict` and `listen` read each of them, and `check`, `features`, `predict --out`,
-`evaluate` and `train` read all of them. Their messages are compared with those that the documentation promises.
-Recordings that are truncated after every byte of their header, and recordings with one changed byte
-(`tests/helpers/odd_recordings.py`), are read in this process, and some of them by `predict`. With `--long`, four commands
-read twelve hours of silence, as WAV and as FLAC, and 4 GB of empty chunks, with and without a terminal. This takes some
-minutes. The benchmark prints a line for each unexpected outcome, and a Markdown table of counts.
+The benchmark writes one recording of each kind (`tests/helpers/odd_cases.py`) to the folder `OUT/odd`, always with
+the same bytes. With `--run`, `scenelet predict` and `listen` read each of them, and `check`, `features`, `predict
+--out`, `evaluate` and `train` read all of them. Their messages are compared with those that the documentation
+promises. Recordings that are truncated after every byte of their header, and recordings with one changed byte
+(`tests/helpers/odd_recordings.py`), are read in this process, and some of them by `predict`. With `--long`, four
+commands read twelve hours of silence, as WAV and as FLAC, and 4 GB of empty chunks, with and without a terminal. This
+takes some minutes. The benchmark prints a line for each unexpected outcome, and a Markdown table of counts.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def in_process(counts: Counts, what: str, out: Path, made: Iterable[tuple[str, bytes]], cut: bool = False) -> None:
-    """Read each recording in this process. It must give samples or an error of ours; a truncated one, except MP3, an error."""
+    """Read each recording in this process: it must give samples or our error; truncated ones (not MP3) an error."""
     for name, data in made:
         path = out / f"one{Path(name).suffix}"
         path.write_bytes(data)

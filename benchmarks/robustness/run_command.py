@@ -60,9 +60,8 @@ class Counts:
 
     def print(self) -> None:
         """Print the counts as a Markdown table."""
-        print(
-            f"\n| | cases | as promised | tracebacks | silent for more than {MAX_SILENCE_SECONDS:g} s |\n|---|---|---|---|---|"
-        )
+        print(f"\n| | cases | as promised | tracebacks | silent for more than {MAX_SILENCE_SECONDS:g} s |")
+        print("|---|---|---|---|---|")
         for what, row in self.rows.items():
             print(f"| {what} | {row['cases']:,} | {row['promised']:,} | {row['tracebacks']:,} | {row['late']:,} |")
 

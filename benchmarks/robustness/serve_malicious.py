@@ -4,10 +4,10 @@
 
 Honest clients send recordings one after the other, each over a connection of its own, and repeat a request after
 Retry-After if the answer is 429. They compare the answers with `scenelet predict`. Another honest client streams a
-recording live and compares the predictions with `scenelet.inference.stream` in this process. At the same time there are
-`--each` malicious clients of every kind in `malicious_clients.py`. All clients run in this process, on the processors of
-the service. The service has its default limits and a `TMPDIR` of its own; the modification time of that folder shows if
-a file was ever created in it. The benchmark prints Markdown tables.
+recording live and compares the predictions with `scenelet.inference.stream` in this process. At the same time there
+are `--each` malicious clients of every kind in `malicious_clients.py`. All clients run in this process, on the
+processors of the service. The service has its default limits and a `TMPDIR` of its own; the modification time of that
+folder shows if a file was ever created in it. The benchmark prints Markdown tables.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python -m benchmarks.speed.deploy MODEL.scn ESC10 --fold 1
 
 Every clip of the fold is resampled and cut into windows as in `scenelet predict`; the graph itself pads silent ends.
-The benchmark compares the probabilities of the waveform graph with those of `predict`. It also compares the accuracy with
-int8 activations, calibrated on the other folds, with that of the fp32 file. It prints a Markdown table. For the speed,
-run `python -m benchmarks.speed --out DIR --only int8 --only waveform`.
+The benchmark compares the probabilities of the waveform graph with those of `predict`. It also compares the accuracy
+with int8 activations, calibrated on the other folds, with that of the fp32 file. It prints a Markdown table. For the
+speed, run `python -m benchmarks.speed --out DIR --only int8 --only waveform`.
 """
 
 import argparse

@@ -2,11 +2,11 @@
 
     python -m benchmarks.speed.devices ESC10 [--steps 50] [--set KEY=VALUE] [--double]
 
-It trains the recipe `paper_short` in fp32 on fold 1 of ESC-10, without mixing and augmentation: in one process with one
-thread, and in two gloo processes with the same batches. A hook records the loss of each step (on two devices, the mean
-of the weighted losses). The weights are those after the last step. For comparison, it also trains in one process with two
-threads, and in one with PyTorch's norms instead of the compiled ones. `--double` computes in float64, which separates
-rounding from errors. `--eps` sets the epsilon of Adam. Nothing is timed.
+It trains the recipe `paper_short` in fp32 on fold 1 of ESC-10, without mixing and augmentation: in one process with
+one thread, and in two gloo processes with the same batches. A hook records the loss of each step (on two devices, the
+mean of the weighted losses). The weights are those after the last step. For comparison, it also trains in one process
+with two threads, and in one with PyTorch's norms instead of the compiled ones. `--double` computes in float64, which
+separates rounding from errors. `--eps` sets the epsilon of Adam. Nothing is timed.
 """
 
 import argparse

@@ -3,9 +3,10 @@
     python -m benchmarks.speed.live RECORDINGS
 
 An untrained network of the paper's size (`shared_resnet`, width 64; stereo, 22,050 Hz, 256 bands, windows of 10 s)
-and the built-in model classify the recordings of a folder, joined to a minute, through `scenelet.inference.stream.Stream`: a
-hop of 1 s, blocks of 0.1 s, one thread on one core. The Markdown table shows the milliseconds per hop, from samples to
-probabilities, and the largest difference from the windows of the same minute as a file.
+and the built-in model classify the recordings of a folder, joined to a minute, through
+`scenelet.inference.stream.Stream`: a hop of 1 s, blocks of 0.1 s, one thread on one core. The Markdown table shows
+the milliseconds per hop, from samples to probabilities, and the largest difference from the windows of the same
+minute as a file.
 """
 
 import argparse

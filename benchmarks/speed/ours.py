@@ -22,7 +22,7 @@ Step = Callable[[], object]
 
 
 def training_step() -> Step:
-    """Build one training step on a batch of 10 as `scenelet train --recipe paper` does it, mixing left out on both sides."""
+    """Build one training step on a batch of 10, as in `scenelet train --recipe paper` but without mixing."""
     config = inputs.settings()
     bands = config.features.n_mels
     network = build_network(config, len(inputs.LABELS), torch.zeros(bands), torch.ones(bands))

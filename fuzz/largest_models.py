@@ -1,7 +1,10 @@
-"""What models cost that are just within the reader's bounds: `python fuzz/largest.py KIND`, each in its own process.
+"""Measure the costs of models that are just within the limits of the reader.
 
-Each is a file of some kilobytes with weights of zero; printed are its bytes, seconds of processor time to read it and
-to classify one window with one thread, and the peak of memory of the process, which is about 130 MB without a model.
+    python fuzz/largest_models.py KIND
+
+KIND is work, slow-work, memory or weights. The program builds a file of some kilobytes with weights of zero. It prints
+the size of the file, the processor time to read it and to classify one window with one thread, and the peak memory of the
+process, which is about 130 MB without a model.
 """
 
 import hashlib
@@ -27,15 +30,15 @@ Json = dict[str, Any]
 PAPER = FeatureConfig(n_mels=256)
 
 
-def end(value: str) -> list[Json]:
-    """Pool, dense layer, softmax over a value of two channels or more."""
+def classifier_nodes(value: str) -> list[Json]:
+    """Return the nodes of a pooling, a dense and a softmax layer."""
     linear = {"op": "Linear", "input": "pooled", "output": "logits", "weight": "dense", "bias": "bias"}
     pool = {"op": "GlobalMeanPool", "input": value, "output": "pooled"}
     return [pool, linear, {"op": "Softmax", "input": "logits", "output": "probabilities"}]
 
 
 def convolutions(count: int, side: int, groups: int) -> tuple[list[Json], dict[str, list[int]]]:
-    """So many convolutions of 64 channels that keep the size, and their shapes."""
+    """Return `count` convolutions of 64 channels that keep the size, and their shapes."""
     nodes: list[Json] = []
     for n in range(count):
         first = n == 0
@@ -43,11 +46,11 @@ def convolutions(count: int, side: int, groups: int) -> tuple[list[Json], dict[s
         read = "log_mel" if first else f"c{n - 1}"
         nodes.append({"op": "Conv", "input": read, "output": f"c{n}", "padding": [side // 2, side // 2], **own})
     arrays = {"first": [64, 2, side, side], "next": [64, 64 // groups, side, side], "dense": [3, 64], "bias": [3]}
-    return [*nodes, *end(f"c{count - 1}")], arrays
+    return [*nodes, *classifier_nodes(f"c{count - 1}")], arrays
 
 
-def made(kind: str) -> bytes:
-    """A file of a kind."""
+def model_bytes(kind: str) -> bytes:
+    """Return a model file of a kind."""
     features, window = PAPER, WindowConfig()
     if kind == "work":
         nodes, arrays = convolutions(67, 3, 1)
@@ -56,7 +59,7 @@ def made(kind: str) -> bytes:
     elif kind == "memory":
         features, window = FeatureConfig(n_mels=1024, n_fft=1024, hop_length=260), WindowConfig(seconds=380)
         relu = {"op": "Relu", "input": "log_mel", "output": "relu"}
-        nodes = [relu, {"op": "Add", "inputs": ["relu", "log_mel"], "output": "sum"}, *end("sum")]
+        nodes = [relu, {"op": "Add", "inputs": ["relu", "log_mel"], "output": "sum"}, *classifier_nodes("sum")]
         arrays = {"dense": [3, 2], "bias": [3]}
     elif kind == "weights":
         features, window = (
@@ -67,8 +70,8 @@ def made(kind: str) -> bytes:
         nodes = [
             {"op": "Flatten", "input": "log_mel", "output": "flat"},
             wide,
-            {**end("x")[1], "input": "wide"},
-            end("x")[2],
+            {**classifier_nodes("x")[1], "input": "wide"},
+            classifier_nodes("x")[2],
         ]
         arrays = {"first": [39900, 416], "next": [39900], "dense": [3, 39900], "bias": [3]}
     else:
@@ -77,7 +80,7 @@ def made(kind: str) -> bytes:
 
 
 def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arrays: dict[str, list[int]]) -> bytes:
-    """A whole file with weights of zero."""
+    """Return a complete file with weights of zero."""
     section = compress_bytes(bytes(4 * sum(math.prod(shape) for shape in arrays.values())))
     head = {
         "labels": ["a", "b", "c"],
@@ -100,10 +103,10 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
 
 
 def main() -> None:
-    """Make a file, read it, classify a window."""
-    data = made(sys.argv[1] if len(sys.argv) > 1 else "")
+    """Build a file, read it and classify a window."""
+    data = model_bytes(sys.argv[1] if len(sys.argv) > 1 else "")
     began = time.process_time()
-    model = decode_model(data, "made.scn")
+    model = decode_model(data, "largest.scn")
     read = time.process_time() - began
     classifier = Classifier(model, threads=1)
     samples = np.random.default_rng(0).normal(0, 0.1, (2, model.window.samples(model.features.sample_rate)))
