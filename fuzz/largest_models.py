@@ -3,8 +3,8 @@
     python fuzz/largest_models.py KIND
 
 KIND is work, slow-work, memory or weights. The program builds a file of some kilobytes with weights of zero. It prints
-the size of the file, the processor time to read it and to classify one window with one thread, and the peak memory of the
-process, which is about 130 MB without a model.
+the size of the file, the processor time to read it and to classify one window with one thread, and the peak memory of
+the process, which is about 130 MB without a model.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
-"""Fuzz one reader: `python fuzz/run.py TARGET --runs N --seed S`; needs atheris (Linux) and the `[dev]` extra.
+"""Fuzz one reader: `python fuzz/run.py TARGET --runs N --seed S`.
 
-Each distinct finding is kept once, as FOUND/TARGET/NAME with its traceback beside, and fuzzing goes on. The last line
-says how many inputs were tried, how many distinct findings there were, the peak of memory and the seconds.
+This needs atheris (Linux) and the extra `[dev]`. Each distinct finding is stored once, as FOUND/TARGET/NAME with its
+traceback in NAME.txt, and fuzzing continues. The last line shows the numbers of inputs and distinct findings, the peak
+memory and the seconds.
 """
 
 import argparse
@@ -24,16 +25,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT), str(ROOT / "tests")]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
-KEPT = 256
-WATCHED, HANGS_SECONDS = 1000, 900
-"""After how long so many inputs are given up, with a traceback."""
+MAX_GOOD_INPUTS = 256
+TIMED_INPUTS, TIMEOUT_SECONDS = 1000, 900
+"""If `TIMED_INPUTS` inputs take longer than `TIMEOUT_SECONDS`, the process prints a traceback and ends."""
 
 import atheris  # noqa: E402
 
 
 @contextlib.contextmanager
 def instrumented() -> Iterator[None]:
-    """What is imported of scenelet meanwhile is watched by the fuzzer, without a line for each module."""
+    """Instrument the modules of scenelet that are imported in this context, without printing a line for each."""
     watched = atheris.instrument_imports(include=["scenelet"], enable_loader_override=False)
     with contextlib.redirect_stderr(io.StringIO()), watched:
         yield
@@ -44,16 +45,16 @@ with instrumented():
 
 
 def loud(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a function that the fuzzer calls: a fault of our own is shown, and ends the process with 2.
+    """Wrap a function that the fuzzer calls: an error in our own code is printed and ends the process with code 2.
 
-    Standard error is closed while it fuzzes, since native libraries talk there, and atheris would wait for ever.
+    Standard error is closed during fuzzing, because native libraries write to it and atheris would wait forever.
     """
 
     @functools.wraps(function)
     def called(*values: Any) -> Any:
         try:
             return function(*values)
-        except Exception:  # noqa: BLE001 it cannot go up: native code called this
+        except Exception:  # noqa: BLE001 native code called this, so it cannot propagate
             traceback.print_exc(file=sys.stdout)
             sys.stdout.flush()
             os._exit(2)
@@ -62,7 +63,7 @@ def loud(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Fuzzer:
-    """Runs a target over and over, and keeps what it finds."""
+    """Fuzzer that runs one target and stores its findings."""
 
     def __init__(self, name: str, runs: int, found: Path, summary: Path | None) -> None:
         with instrumented():
@@ -73,32 +74,32 @@ class Fuzzer:
         self._findings: dict[str, int] = {}
         self._done, self._started = 0, time.monotonic()
         self.good: dict[int, bytes] = {}
-        """Inputs that were read, the newest ones: what a mutation may begin with, since most others end early."""
+        """Newest inputs that were read to their end; mutations start from them, as most other inputs end early."""
 
     def one(self, data: bytes) -> None:
-        """Try one input; after the last one, say what there was and end the process."""
-        if self._done % WATCHED == 0:  # the time of a single input is looked at below; this is for one without end
-            faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True, file=sys.stdout)
+        """Try one input; after the last one, print the summary and end the process."""
+        if self._done % TIMED_INPUTS == 0:  # an input that never ends; slow inputs are found below
+            faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True, file=sys.stdout)
         self._done += 1
         began = time.process_time()
         try:
             word = self._target(data)
             self._words[word] += 1
             if word == "read":
-                self.good[self._words[word] % KEPT] = data
+                self.good[self._words[word] % MAX_GOOD_INPUTS] = data
             if time.process_time() - began > self._limit:
                 raise TimeoutError(f"{time.process_time() - began:.1f} s for {len(data)} bytes")
-        except Exception as error:  # noqa: BLE001 whatever comes out is what is looked for
+        except Exception as error:  # noqa: BLE001 every other error is a finding
             self._keep(data, error)
         if self._done >= self.runs:
             self._end()
 
     def _keep(self, data: bytes, error: Exception) -> None:
-        """Keep a finding, unless one of its kind and place is there."""
+        """Store a finding, unless there is one with the same error at the same line."""
         self._words["finding"] += 1
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "scenelet" in frame.filename]
-        place = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
-        key = f"{type(error).__name__}-{Path(place.filename).stem}-{place.lineno}"
+        frame = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
+        key = f"{type(error).__name__}-{Path(frame.filename).stem}-{frame.lineno}"
         self._findings[key] = self._findings.get(key, 0) + 1
         if self._findings[key] == 1:
             self.found.mkdir(parents=True, exist_ok=True)
@@ -130,9 +131,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", type=int, default=4096, help="MB of address space")
     parser.add_argument("--found", type=Path, default=Path("found"))
-    parser.add_argument("--summary", type=Path, help="a file that the last line is added to")
+    parser.add_argument("--summary", type=Path, help="file to which the last line is appended")
     chosen = parser.parse_args()
-    warnings.simplefilter("error")  # what NumPy warns of would come up on a user's terminal
+    warnings.simplefilter("error")  # a user would see the warnings of NumPy
     fuzzer = Fuzzer(chosen.target, chosen.runs, chosen.found, chosen.summary)
     limit = chosen.memory * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -152,7 +153,7 @@ def main() -> None:
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
     mutate = loud(mutations.of(chosen.target, fuzzer.good))
     atheris.Setup(options, loud(fuzzer.one), custom_mutator=mutate)
-    atheris.Fuzz()  # does not come back
+    atheris.Fuzz()  # does not return
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What is fuzzed: each target takes a file's bytes, reads them as a user's command would, and says what came of it.
+"""Fuzz targets: each one takes the bytes of a file and reads them as a command would.
 
-A target returns one word for the statistics. A SceneletError in one printable line is what a bad file should meet;
-anything else that comes out is a finding. Importable without atheris: `tests/fuzz/test_corpus.py` replays through these.
+A target returns one word for the statistics. A bad file should raise a SceneletError with one printable line; anything
+else is a finding. This module does not need atheris: `tests/fuzz/test_corpus.py` replays inputs with it.
 """
 
 import importlib
@@ -15,34 +15,33 @@ from scenelet.errors import SceneletError, escape_unprintable
 
 Target = Callable[[bytes], str]
 LIMIT_SECONDS = 2.0
-"""Of processor time for one small file."""
-LONGEST = 2000
-"""Characters of an error."""
+"""Maximum processor time for one small file."""
+MAX_ERROR_CHARACTERS = 2000
 SEPARATOR = b"\n--8<--\n"
-"""Between the files of a target that takes several."""
+"""Separator of the files of a target that takes several."""
 
 
 class FindingError(Exception):
-    """A target saw what must not be."""
+    """Error of a target that found a fault."""
 
 
 def outcome(read: Callable[[], object], early: Sequence[str] = ()) -> str:
-    """ "read", or "refused" where our own error says why, in a line that a terminal can show.
+    """Return "read", or "refused" if the reader raised an error of ours in one printable line.
 
-    `early`: words of errors that only a broken frame meets; of these it is "frame".
+    `early` lists words of errors about an invalid container; for these, return "frame".
     """
     try:
         read()
     except SceneletError as error:
         message = str(error)
-        if len(message) > LONGEST or message != escape_unprintable(message):
-            raise FindingError(f"an error that is no short printable line: {message[:200]!r}") from error
+        if len(message) > MAX_ERROR_CHARACTERS or message != escape_unprintable(message):
+            raise FindingError(f"an error that is not a short printable line: {message[:200]!r}") from error
         return "frame" if any(word in message for word in early) else "refused"
     return "read"
 
 
 class Place:
-    """A folder in memory for readers that take paths; files in it are written over, and it goes away at the end."""
+    """Temporary folder in memory for readers that take paths. Its files are overwritten."""
 
     def __init__(self) -> None:
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -62,7 +61,7 @@ class Place:
         return path
 
     def empty(self, name: str) -> Path:
-        """An empty folder."""
+        """Create an empty folder."""
         folder = self.path / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -73,7 +72,7 @@ PLACE = Place()
 
 
 def parts(data: bytes, count: int) -> list[bytes]:
-    """Several files in one: cut at lines that hold `SEPARATOR`; what is missing is empty."""
+    """Split the data at `SEPARATOR` into `count` files; missing files are empty."""
     cut = data.split(SEPARATOR, count - 1)
     return cut + [b""] * (count - len(cut))
 
@@ -84,21 +83,21 @@ GROUPS = {
     "runs": ("checkpoint", "record", "cache", "part", "listed"),
     "audio": ("stream", "recording"),
 }
-"""Targets by the module that has them, `targets_GROUP`; `seeds_GROUP` has what fuzzing begins with."""
+"""Targets by group. The module `targets_GROUP` has the targets, `seeds_GROUP` their seeds."""
 
 
 def load(name: str) -> Target:
-    """A target; its group is imported here, so that no other one takes memory, and a fuzzer can instrument it."""
+    """Import a target. Only its group is loaded, which saves memory and lets the fuzzer instrument it."""
     target: Target = importlib.import_module(f"fuzz.targets_{group(name)}").TARGETS[name]
     return target
 
 
 def seeds(name: str) -> list[bytes]:
-    """Small good files of a target's kind."""
-    made: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
-    return made
+    """Return small valid files for a target."""
+    files: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
+    return files
 
 
 def group(name: str) -> str:
-    """The group of a target."""
+    """Return the group of a target."""
     return next(group for group, names in GROUPS.items() if name in names)

@@ -12,13 +12,13 @@ from scenelet.model.costs import macs
 from scenelet.model.summary import describe
 
 FRAME = ("not a scenelet model", "truncated", "its checksum", "is empty", "format version", "larger than the")
-"""In the errors of a file whose frame is wrong, so that nothing behind it is looked at."""
+"""Words in the errors about an invalid container."""
 SMALL_WORK = 1 << 22
-"""Operations of a model that is run and exported here; larger ones are within the reader's bounds, but slow."""
+"""Maximum operations of a model that is run and exported here. The reader accepts larger ones, but they are slow."""
 
 
 def scn(data: bytes) -> str:
-    """The reader; and of one file in eight, by its last byte, what `info` and a model card say."""
+    """Read a model; for one file in eight, by its last byte, also describe it and write its model card."""
 
     def use() -> None:
         model = modelfile.decode_model(data, "x.scn")
@@ -31,7 +31,7 @@ def scn(data: bytes) -> str:
 
 
 def model(data: bytes) -> str:
-    """What is done with a file that can be read: loaded, run on a window, exported."""
+    """Read a model, run it on a window and export it."""
 
     def use() -> None:
         held = modelfile.decode_model(data, "x.scn")

@@ -1,4 +1,4 @@
-"""What runs, caches and bulk jobs remember: JSON, weights, checkpoints, the cache's index, Parquet parts."""
+"""Targets for the files of runs, caches and bulk jobs: JSON, weights, checkpoints, cache index, Parquet parts."""
 
 import functools
 import hashlib
@@ -29,11 +29,11 @@ from scenelet.training.compression.search import CHOICE, load_choice
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
-"""The weights that a network of these tests has."""
+"""Weights of the network that the files belong to."""
 
 
 def checkpoint(data: bytes) -> str:
-    """`model.pt`, or a checkpoint before Lightning sees it."""
+    """Read weights, or a checkpoint before Lightning loads it."""
     path = PLACE.file("last.ckpt", data)
 
     def read() -> None:
@@ -60,10 +60,10 @@ RUN = (
     .model_dump_json()
     .encode()
 )
-"""A good `run.json`."""
+"""Valid `run.json`."""
 _EPOCH = {"epoch": 1, "loss": 0.5, "rate": 0.1, "validation_log_loss": 0.4, "seconds": 2.0}
 MEASURED = json.dumps({"minutes": 1.0, "test": {"accuracy": 0.5}, "history": [_EPOCH]}).encode()
-"""A good `metrics.json`."""
+"""Valid `metrics.json`."""
 
 
 def _history(folder: Path) -> object:
@@ -82,11 +82,11 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
     (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
 )
-"""File name -> what reads it from its folder; a file's first byte chooses."""
+"""File names and their readers; the first byte of the data selects one."""
 
 
 def record(data: bytes) -> str:
-    """JSON that we wrote: of runs, reports, comparisons and jobs."""
+    """Read a JSON file of a run, report, comparison or job."""
     name, read = RECORDS[data[0] % len(RECORDS) if data else 0]
     folder = PLACE.path / "run"
     for other, good in ((SPLIT, SPLIT_TEXT), (RECORD, RUN), (METRICS, MEASURED)):
@@ -101,9 +101,9 @@ ROW_BYTES = 2 * 2 * 3
 
 
 def cache(data: bytes) -> str:
-    """A feature cache whose index holds these bytes, and whose rows are as many as the first byte says.
+    """Read a feature cache whose index holds these bytes; the first byte is its number of rows.
 
-    Of one file in eight, by its length, the features are asked for; of the others, the index is read.
+    For one file in eight, by its length, load the features; for the others, read only the index.
     """
     clips = _clips()
     folder = PLACE.path / "cache"
@@ -149,7 +149,7 @@ def _identity(clip: Clip) -> bytes:
 
 @functools.cache
 def job() -> tuple[Folder, Job]:
-    """A job of one part, without what it computes."""
+    """Create a job of one part, without results."""
     folder = Folder(str(PLACE.empty("job")))
     model = encode_model(tiny_model())
     held = tiny_model()
@@ -167,7 +167,7 @@ def job() -> tuple[Folder, Job]:
 
 
 def part(data: bytes) -> str:
-    """A Parquet part that lies in a job's folder, as `predict --out` counts it."""
+    """Read a Parquet part in the folder of a job, as `predict --out` does."""
     folder, its = job()
     PLACE.file(f"job/{its.part(0)}", data)
     return outcome(lambda: count_errors(its, folder, 0))
@@ -180,7 +180,7 @@ def _worker() -> Worker:
 
 
 def listed(data: bytes) -> str:
-    """The copy of the manifest in a job's folder, as a worker reads it."""
+    """Read the copy of the manifest in the folder of a job, as a worker does."""
     worker = _worker()
     PLACE.file(f"job/{INPUTS}", data)
     return outcome(lambda: [text.encode() for text in worker.texts(0)])

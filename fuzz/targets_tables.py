@@ -1,4 +1,4 @@
-"""Tables, recipes and lists from users: CSV, TSV, TOML, YAML, Parquet."""
+"""Targets for tables, recipes and lists of users: CSV, TSV, TOML, YAML, Parquet."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from scenelet.experiments.systems import load_systems
 
 
 def table(data: bytes) -> str:
-    """A CSV of labelled recordings."""
+    """Read a CSV of labelled recordings."""
     path = PLACE.file("clips.csv", data)
 
     def read() -> None:
@@ -27,21 +27,21 @@ def table(data: bytes) -> str:
 
 
 def tau(data: bytes) -> str:
-    """A TAU root: meta.csv and the two sides of the official split."""
+    """Read a TAU root: meta.csv and the two files of the official split."""
     labels, train, test = parts(data, 3)
     PLACE.file("tau/meta.csv", labels)
     PLACE.file("tau/evaluation_setup/fold1_train.csv", train)
     PLACE.file("tau/evaluation_setup/fold1_test.csv", test)
-    # a last byte that is even: as in training, where recordings that are not there are named
-    there = bool(data) and data[-1] % 2 == 0
+    # if the last byte is even, missing recordings are an error, as in training
+    with_audio = bool(data) and data[-1] % 2 == 0
     word = outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
-    if there:
+    if with_audio:
         outcome(lambda: load_table(PLACE.path / "tau"))
     return word
 
 
 def recipe(data: bytes) -> str:
-    """A recipe, and values of `--set`, a line each."""
+    """Read a recipe and values of `--set`."""
     text, *changes = data.split(b"\n--8<--\n")
     path = PLACE.file("own.toml", text)
     said = [change.decode(errors="replace") for change in changes]
@@ -49,7 +49,7 @@ def recipe(data: bytes) -> str:
 
 
 def systems(data: bytes) -> str:
-    """A table of systems, whose rows become settings."""
+    """Read a table of systems and build the settings of its rows."""
     path = PLACE.file("systems.toml", data)
 
     def read() -> None:
@@ -61,18 +61,18 @@ def systems(data: bytes) -> str:
 
 
 def details(data: bytes) -> str:
-    """What a submission says of itself."""
+    """Read the details of a submission."""
     path = PLACE.file("details.toml", data)
     return outcome(lambda: read_details(path))
 
 
 def output(data: bytes) -> str:
-    """The answers of a submission; every fault is listed, none raised."""
+    """Check the output of a submission. All faults are listed, none is raised."""
     return _listed(check_output("x.output.csv", data, partial=True))
 
 
 def meta(data: bytes) -> str:
-    """The meta information of a submission, as YAML."""
+    """Check the meta information of a submission, as YAML."""
     return _listed(check_meta("x.meta.yaml", data, "Chang_QTI_task1b_1"))
 
 
