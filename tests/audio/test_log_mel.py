@@ -59,7 +59,7 @@ def test_usual_order_is_librosas(rng: np.random.Generator) -> None:
 
 
 def test_papers_order_is_librosas(rng: np.random.Generator) -> None:
-    config, samples = FeatureConfig(order="db_then_mel", a_weighting=True), noise(rng)
+    config, samples = FeatureConfig(log_before_mel=True, a_weighting=True), noise(rng)
     ours = LogMel(config)(samples)
     mel = librosa.filters.mel(sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels)
     with np.errstate(divide="ignore"):
@@ -118,12 +118,12 @@ def test_the_papers_mel_matrix_loses_its_zeros() -> None:
     assert sum(weights.size for *_, weights in mel_blocks(mel)) < mel.size / 10
 
 
-@pytest.mark.parametrize("order", ["db_then_mel", "mel_then_db"])
+@pytest.mark.parametrize("log_before_mel", [True, False])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_threads_and_chunks_do_not_change_the_answer(
-    rng: np.random.Generator, order: str, channels: int, monkeypatch: pytest.MonkeyPatch
+    rng: np.random.Generator, log_before_mel: bool, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = FeatureConfig(order=order, a_weighting=order == "db_then_mel")
+    config = FeatureConfig(log_before_mel=log_before_mel, a_weighting=log_before_mel)
     samples = noise(rng, 10.0, channels)
     alone = LogMel(config)(samples)
     for threads in (2, 3, 5):
@@ -133,9 +133,9 @@ def test_threads_and_chunks_do_not_change_the_answer(
     assert np.allclose(LogMel(config)(samples), alone, atol=2e-5)
 
 
-@pytest.mark.parametrize("order", ["db_then_mel", "mel_then_db"])
-def test_a_channel_does_not_depend_on_the_other(rng: np.random.Generator, order: str) -> None:
-    transform, samples = LogMel(FeatureConfig(order=order, top_db=30.0)), noise(rng)
+@pytest.mark.parametrize("log_before_mel", [True, False])
+def test_a_channel_does_not_depend_on_the_other(rng: np.random.Generator, log_before_mel: bool) -> None:
+    transform, samples = LogMel(FeatureConfig(log_before_mel=log_before_mel, top_db=30.0)), noise(rng)
     samples[1] *= np.float32(1e-2)
     for channel, one in zip(transform(samples), samples, strict=True):
         assert np.array_equal(channel, transform(one[None])[0])

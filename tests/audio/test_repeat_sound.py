@@ -65,13 +65,13 @@ def test_it_is_done_to_each_window_by_itself() -> None:
     """With overlapping windows too: what is repeated in one must not show in the next."""
     sound = np.zeros((1, 3 * N), np.float32)
     sound[0, 50:70] = np.arange(20) + 20
-    rule = WindowConfig(seconds=N / 1000, hop_seconds=N / 2000, fill="repeat")
-    plain = [w.copy() for w in windows_of_array(sound, 1000, 1000, "mono", rule.model_copy(update={"fill": "silence"}))]
+    rule = WindowConfig(seconds=N / 1000, hop_seconds=N / 2000, pad_mode="repeat")
+    plain = [w.copy() for w in windows_of_array(sound, 1000, 1000, "mono", rule.model_copy(update={"pad_mode": "zeros"}))]
     filled = [w.copy() for w in windows_of_array(sound, 1000, 1000, "mono", rule)]
     assert len(filled) == len(plain) > 3
     # at 1 kHz the shortest sound that is repeated, half a second, is longer than the window
     assert all(np.array_equal(a, b) for a, b in zip(plain, filled, strict=True))
-    long = WindowConfig(seconds=2.0, hop_seconds=1.0, fill="repeat")
+    long = WindowConfig(seconds=2.0, hop_seconds=1.0, pad_mode="repeat")
     tone = np.zeros((1, 5000), np.float32)
     tone[0, 2100:2900] = 1.0
     filled = [w.copy() for w in windows_of_array(tone, 1000, 1000, "mono", long)]

@@ -59,7 +59,7 @@ def test_mono_is_the_mean_and_stereo_repeats() -> None:
 def test_windows_do_not_depend_on_how_sound_arrives(
     total: int, seconds: float, overlap: float, min_tail: float, cuts: list[int]
 ) -> None:
-    rule = WindowConfig(seconds=seconds, hop_seconds=seconds * overlap, min_tail=min_tail)
+    rule = WindowConfig(seconds=seconds, hop_seconds=seconds * overlap, min_last_fraction=min_tail)
     sound = np.arange(1, total + 1, dtype=np.float32)[None]
     whole = list(audio.windows_of_array(sound, 1000, 1000, "mono", rule))
     windower, pieces, start = audio.WindowSplitter(1000, 1000, "mono", rule), [], 0
@@ -129,7 +129,7 @@ def test_threads_do_not_change_a_sample(write_wav: Write, channels: str, rate: i
 
 
 def test_a_short_tail_is_left_out_and_a_long_one_padded() -> None:
-    rule = WindowConfig(seconds=1.0, min_tail=0.05)
+    rule = WindowConfig(seconds=1.0, min_last_fraction=0.05)
     assert [rule.count(n, 1000) for n in (1, 1000, 1050, 1051, 2000, 2050, 2051)] == [1, 1, 1, 2, 2, 2, 3]
 
 

@@ -21,9 +21,9 @@ from scenelet.model.ops import INPUT, OUTPUT
 RATE = 8000
 N = 1600
 LEAST = 160
-FILLED = WindowConfig(seconds=N / RATE, fill="repeat", silence_db=60, least_sound_seconds=LEAST / RATE)
+FILLED = WindowConfig(seconds=N / RATE, pad_mode="repeat", silence_threshold_db=60, min_sound_seconds=LEAST / RATE)
 USUAL = {"channels": "stereo", "n_fft": 256, "hop_length": 100, "n_mels": 16}
-PAPER = {"order": "db_then_mel", "a_weighting": True}
+PAPER = {"log_before_mel": True, "a_weighting": True}
 
 
 def config(**changes: Any) -> FeatureConfig:
@@ -73,17 +73,17 @@ def noise(n: int = N, channels: int = 2) -> np.ndarray:
 
 CASES: dict[str, dict[str, Any]] = {
     "mel bands in decibels": {},
-    "decibels in mel bands": {"order": "db_then_mel"},
+    "decibels in mel bands": {"log_before_mel": True},
     "with A-weighting": PAPER,
     "mono": {"channels": "mono"},
     "the paper's, mono": {"channels": "mono", **PAPER},
     "mid-side": {"channels": "mid-side"},
     "the paper's, mid-side": {"channels": "mid-side", **PAPER},
-    "magnitude": {"spectrum": "magnitude"},
-    "magnitude of the paper's": {"spectrum": "magnitude", **PAPER},
+    "magnitude": {"power": 1},
+    "magnitude of the paper's": {"power": 1, **PAPER},
     "hann, shorter than the frame": {"win_length": 200},
-    "hamming": {"taper": "hamming"},
-    "hamming, shorter than the frame, odd": {"taper": "hamming", "win_length": 201},
+    "hamming": {"window_function": "hamming"},
+    "hamming, shorter than the frame, odd": {"window_function": "hamming", "win_length": 201},
     "even, no power of two": {"n_fft": 250, "win_length": 240},
     "odd": {"n_fft": 243, "hop_length": 99},
     "odd, with a step that divides the window": {"n_fft": 243},
@@ -115,7 +115,7 @@ def test_a_graph_that_forgot_a_setting_would_be_seen(changes: dict[str, Any]) ->
     samples = noise(N, config(**changes).n_channels)
     whole = LogMel(config(**changes))(samples)
     for key in changes.keys() - {"channels", "hop_length", "n_mels"}:  # these show in the shapes
-        forgotten = {key, "a_weighting"} if key == "order" else {key}
+        forgotten = {key, "a_weighting"} if key == "log_before_mel" else {key}
         other = LogMel(config(**{name: value for name, value in changes.items() if name not in forgotten}))(samples)
         frames = min(whole.shape[-1], other.shape[-1])
         assert np.abs(whole[..., :frames] - other[..., :frames]).max() > 0.05
@@ -123,12 +123,12 @@ def test_a_graph_that_forgot_a_setting_would_be_seen(changes: dict[str, Any]) ->
 
 def test_silence_is_the_floor() -> None:
     window = WindowConfig(seconds=N / RATE)
-    for changes in ({}, {"order": "db_then_mel"}, {"channels": "mono"}):
+    for changes in ({}, {"log_before_mel": True}, {"channels": "mono"}):
         features = config(**changes)
         nothing = np.zeros((features.n_channels, N), np.float32)
         found = graph_log_mel(nothing, features, window)
         assert np.abs(found - log_mel(nothing, features, window)).max() < 1e-3
-        assert changes.get("order") or np.abs(found + 100).max() < 1e-3
+        assert changes.get("log_before_mel") or np.abs(found + 100).max() < 1e-3
 
 
 def test_each_channel_is_clipped_below_its_own_maximum() -> None:
@@ -202,7 +202,7 @@ def test_wherever_the_sound_lies_the_graph_finds_it(
 
 
 def test_the_shortest_sound_that_is_repeated_may_be_longer_than_the_window() -> None:
-    window = FILLED.model_copy(update={"least_sound_seconds": 9.0})
+    window = FILLED.model_copy(update={"min_sound_seconds": 9.0})
     for place in PLACES.values():
         samples = sounding(*place, 2)
         expected = LogMel(config(top_db=60))(samples)
@@ -214,14 +214,14 @@ def test_silence_is_as_many_decibels_below_the_peak_as_the_rule_says() -> None:
     samples[0, 1200] = np.abs(samples).max() * 10 ** (-30 / 20)
     found = []
     for silence_db in (20, 40):
-        window = FILLED.model_copy(update={"silence_db": silence_db})
+        window = FILLED.model_copy(update={"silence_threshold_db": silence_db})
         found.append(graph_log_mel(samples, config(top_db=60), window))
         np.testing.assert_allclose(found[-1], log_mel(samples, config(top_db=60), window), atol=1e-3)
     assert np.abs(found[0] - found[1]).max() > 3
 
 
 def test_what_lies_just_at_the_level_of_silence_is_silent() -> None:
-    window = FILLED.model_copy(update={"silence_db": 20.0})
+    window = FILLED.model_copy(update={"silence_threshold_db": 20.0})
     samples = sounding(400, 700, 2)
     samples[0, 500], samples[0, 1200] = 1.0, np.float32(0.1)
     found = graph_log_mel(samples, config(top_db=60), window)
