@@ -10,10 +10,8 @@ from scenelet.audio.log_mel import (
     FRAMES_AT_ONCE,
     LogMel,
     a_weighting_db,
-    levels,
     mel_blocks,
     mel_matrix,
-    shown_range,
     taper,
 )
 from scenelet.config import FeatureConfig
@@ -157,11 +155,3 @@ def test_the_windows_of_scipy() -> None:
     for shape in ("hann", "hamming"):
         expected = np.pad(scipy.signal.get_window(shape, 100), (14, 14))
         assert np.abs(taper(shape, 100, 128) - expected).max() < 1e-6
-
-
-def test_levels_go_from_the_floor_to_the_top() -> None:
-    window = np.float32([[[-100.0, -60.0], [-20.0, 20.0]]])
-    assert shown_range([window], top_db=80) == (-60.0, 20.0)
-    assert shown_range([window[:, 1:], window[:, 1:] - 10], top_db=80) == (-30.0, 20.0)
-    assert levels(window, -60.0, 20.0).tolist() == [[[0, 0], [127, 255]]]
-    assert levels(np.zeros((1, 1, 2), np.float32), 0.0, 0.0).tolist() == [[[0, 0]]]  # silence

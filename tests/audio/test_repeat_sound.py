@@ -66,7 +66,9 @@ def test_it_is_done_to_each_window_by_itself() -> None:
     sound = np.zeros((1, 3 * N), np.float32)
     sound[0, 50:70] = np.arange(20) + 20
     rule = WindowConfig(seconds=N / 1000, hop_seconds=N / 2000, pad_mode="repeat")
-    plain = [w.copy() for w in windows_of_array(sound, 1000, 1000, "mono", rule.model_copy(update={"pad_mode": "zeros"}))]
+    plain = [
+        w.copy() for w in windows_of_array(sound, 1000, 1000, "mono", rule.model_copy(update={"pad_mode": "zeros"}))
+    ]
     filled = [w.copy() for w in windows_of_array(sound, 1000, 1000, "mono", rule)]
     assert len(filled) == len(plain) > 3
     # at 1 kHz the shortest sound that is repeated, half a second, is longer than the window

@@ -93,7 +93,12 @@ def test_settings_that_are_none(wrong: dict[str, float]) -> None:
 
 @pytest.mark.parametrize(
     ("stored", "below"),
-    [({}, 0.5), ({"threshold": {"below": 0.7}}, 0.7), ({"threshold": {"below": "x"}}, 0.5), ({"threshold": {"below": 2}}, 0.5)],
+    [
+        ({}, 0.5),
+        ({"threshold": {"below": 0.7}}, 0.7),
+        ({"threshold": {"below": "x"}}, 0.5),
+        ({"threshold": {"below": 2}}, 0.5),
+    ],
 )
 def test_the_threshold_comes_with_the_model(stored: dict[str, object], below: float) -> None:
     model = dataclasses.replace(tiny_model(), results=stored)

@@ -5,7 +5,7 @@
 model file carries with it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -116,18 +116,6 @@ class LogMel:
         return np.maximum(floors, np.float32(POWER_FLOOR))
 
 
-def shown_range(log_mels: Sequence[Features], top_db: float) -> tuple[float, float]:
-    """Of windows that are drawn together, the dB that are darkest and brightest: `top_db` apart, or less."""
-    top = max(float(log_mel.max()) for log_mel in log_mels)
-    return max(min(float(log_mel.min()) for log_mel in log_mels), top - top_db), top
-
-
-def levels(log_mel: Features, floor: float, top: float) -> NDArray[np.uint8]:
-    """Decibels of any shape -> 0 at `floor` to 255 at `top`, as pages draw them."""
-    shares: NDArray[np.uint8] = np.clip((log_mel - floor) * (255 / max(top - floor, 1e-9)), 0, 255).astype(np.uint8)
-    return shares
-
-
 def pieces(part: Part) -> Iterator[Part]:
     """The part, `FRAMES_AT_ONCE` frames after the other."""
     channel, cut = part
@@ -196,18 +184,6 @@ def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     above = np.maximum(mel - _BREAK_MEL, 0.0)
     hz: NDArray[np.float64] = np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ, _BREAK_HZ * np.exp(above * _LOG_STEP))
     return hz
-
-
-def row_to_hz(config: FeatureConfig, rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Frequency in Hz at places among the mel bands: at k the peak of band k, at k - 0.5 the middle between two."""
-    low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
-    return mel_to_hz(low + (high - low) * (rows + 1) / (config.n_mels + 1))
-
-
-def hz_to_row(config: FeatureConfig, hz: float) -> float:
-    """The place among the mel bands of a frequency in Hz; `row_to_hz` the other way round."""
-    low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
-    return (hz_to_mel(hz) - low) / (high - low) * (config.n_mels + 1) - 1
 
 
 def a_weighting_db(n_fft: int, sample_rate: int) -> NDArray[np.float32]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.log_mel import Features, hz_to_row, levels, shown_range
+from scenelet.audio.display import hz_to_row, levels, shown_range
+from scenelet.audio.log_mel import Features
 from scenelet.audio.windows import sound_span, windows_of_file
 from scenelet.config import FeatureConfig
 from scenelet.inference.classifier import Classifier

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.log_mel import Features, row_to_hz
+from scenelet.audio.display import row_to_hz
+from scenelet.audio.log_mel import Features
 from scenelet.inference.classifier import Classifier
 from scenelet.model.ops import INPUT, ScaleShift
 from scenelet.model.scene_model import SceneModel

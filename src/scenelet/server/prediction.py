@@ -10,8 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from scenelet.audio.display import levels, shown_range
 from scenelet.audio.io import UNKNOWN_FRAMES, info
-from scenelet.audio.log_mel import levels, shown_range
 from scenelet.audio.windows import windows_of_file
 from scenelet.errors import AudioError
 from scenelet.inference.classifier import Classifier, Probabilities, mean_probabilities
