@@ -30,7 +30,7 @@ def test_predict_of_a_folder(command: Command, model: Path, folder: Path, format
     lines = err.splitlines()
     assert code == 1
     assert f"error: {folder}/bad\\nname.wav: the file is empty; copy or record it again" in lines
-    assert f"{folder}/pipe.wav: not a file, passed over" in lines
+    assert f"{folder}/pipe.wav: not a file, skipped" in lines
     good = sum(case.kind == "names of any kind" and case.says == READ for case in cases())
     if format == "table":
         assert len(out.splitlines()) == good
@@ -65,7 +65,7 @@ def test_bulk_says_what_it_passes_over_once(command: Command, model: Path, folde
     (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
     code, _, err = command("predict", model, folder, "--out", tmp_path / "results", "--workers", 1)
     assert code == 0
-    assert err.count("pipe.wav: not a file, passed over") == 1
+    assert err.count("pipe.wav: not a file, skipped") == 1
     assert "bad\\nname.wav: the file is empty" in err
 
 

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import feature_cache as cache
 from scenelet.data.clips import Clip
@@ -44,7 +44,7 @@ def load(clips: list[Clip], where: Path, workers: int | None = 1) -> cache.ClipF
 
 def expected(clip: Clip) -> np.ndarray:
     transform = LogMel(FEATURES)
-    return np.stack([transform(w) for w in windows_of_file(clip.path, 8000, "mono", WINDOW)]).astype(np.float16)
+    return np.stack([transform(w) for w in windows(clip.path, FEATURES, WINDOW)]).astype(np.float16)
 
 
 def check(clips: list[Clip], features: cache.ClipFeatures) -> None:

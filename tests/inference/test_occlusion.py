@@ -6,7 +6,7 @@ import pytest
 
 from helpers.tiny_model import Builder, changed, model_of, tiny_model
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.occlusion import log_odds, occlusion_map, usual_levels
+from scenelet.inference.occlusion import log_odds, occlusion_map, mean_levels
 from scenelet.model.ops import OUTPUT, Flatten, Linear, Softmax
 
 MELS, FRAMES = 16, 13
@@ -89,16 +89,16 @@ def test_log_odds() -> None:
 
 def test_what_is_usual_is_the_training_mean(window: np.ndarray) -> None:
     model = linear_classifier(np.zeros((MELS, FRAMES))).model
-    np.testing.assert_allclose(usual_levels(model, window)[0, :, 0], MEAN, rtol=1e-5)
+    np.testing.assert_allclose(mean_levels(model, window)[0, :, 0], MEAN, rtol=1e-5)
     own = window.mean(axis=2, keepdims=True)
     model.arrays["v0.scale"][4] = 0  # a band that is not looked at has no mean to be known
-    usual = usual_levels(model, window)
+    usual = mean_levels(model, window)
     np.testing.assert_allclose(usual[0, 4], own[0, 4], rtol=1e-5)
     np.testing.assert_allclose(usual[0, 5, 0], MEAN[5], rtol=1e-5)
     plain = Builder(np.random.default_rng(0), (1, MELS, FRAMES))
     plain.conv(4)
     plain.head(3, dense=False)
-    np.testing.assert_allclose(usual_levels(model_of(plain), window), own, rtol=1e-5)
+    np.testing.assert_allclose(mean_levels(model_of(plain), window), own, rtol=1e-5)
 
 
 def test_edges_in_hz_and_seconds() -> None:

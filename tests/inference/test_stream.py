@@ -55,7 +55,7 @@ def test_hops_that_are_none() -> None:
 
 
 def decide(decider: PredictionSmoother, *rows: tuple[float, ...]) -> list[SmoothedPrediction]:
-    return [decider.decide(StreamPrediction(float(i), np.array(row, np.float32))) for i, row in enumerate(rows)]
+    return [decider.update(StreamPrediction(float(i), np.array(row, np.float32))) for i, row in enumerate(rows)]
 
 
 def test_a_label_is_held_until_another_is_clearly_more_probable() -> None:

@@ -19,5 +19,5 @@ def esc10_service() -> Iterator[str]:
 @pytest.fixture
 def tiny_service(request: pytest.FixtureRequest) -> Iterator[str]:
     """A tiny model's service; its limits are the test's parameter, if it has one."""
-    with running(Classifier(tiny_model(), threads=2), "tiny", getattr(request, "param", None)) as address:
+    with running(Classifier(tiny_model(), callers=2), "tiny", getattr(request, "param", None)) as address:
         yield address

@@ -47,7 +47,7 @@ def row_to_hz(config: FeatureConfig, rows: NDArray[np.floating]) -> NDArray[np.f
 def hz_to_row(config: FeatureConfig, hz: float) -> float:
     """Convert Hz to a position on the mel axis. This is the inverse of `row_to_hz`.
 
-    >>> round(float(hz_to_row(FeatureConfig(n_mels=40), 1000.0)), 2)
+    >>> round(hz_to_row(FeatureConfig(n_mels=40), 1000.0), 2)
     11.32
     """
     low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)

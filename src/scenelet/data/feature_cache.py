@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from scenelet.audio.io import summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.clips import Clip
 from scenelet.errors import AudioError, OutputError
@@ -198,9 +198,8 @@ def _entry(line: bytes) -> tuple[str, int, int] | None:
 def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
     """The windows of one recording, or what is wrong with it."""
     transform = _log_mel(features)
-    windows = windows_of_file(path, features.sample_rate, features.channels, window)
     try:
-        return np.stack([transform(samples).astype(np.float16) for samples in windows])
+        return np.stack([transform(cut).astype(np.float16) for cut in windows(path, features, window)])
     except AudioError as error:
         return error
 

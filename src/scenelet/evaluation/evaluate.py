@@ -1,15 +1,15 @@
 """Measure a model file on labelled recordings, by the very path that prediction takes."""
 
+import contextlib
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.audio.io import summarize_audio_errors
 from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split, split_hash
 from scenelet.data.tau import is_tau_root
-from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
+from scenelet.errors import DataError, UsageError, did_you_mean
 from scenelet.evaluation.by_city import city_figures, subset_figures
 from scenelet.evaluation.by_group import group_rows, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
@@ -83,15 +83,11 @@ def evaluate(
             f"{did_you_mean(unknown[0], classifier.labels)};"
             " rename it or leave these clips out"
         )
-    results, faults = [], []
-    predictions = track(classifier.predict_many([clip.path for clip in clips]), "Evaluating", len(clips))
-    for clip, prediction in zip(clips, predictions, strict=True):
-        if isinstance(prediction, AudioError):
-            faults.append(prediction)
-            continue
-        results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), _rows(prediction)))
-    if faults:
-        raise summarize_audio_errors(faults, len(clips))
+    with contextlib.closing(track([clip.path for clip in clips], "Evaluating", len(clips))) as paths:
+        results = [
+            ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), _rows(prediction))
+            for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
+        ]
     report = subset_figures(results[: len(chosen)], classifier.labels)
     report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
     of_groups = group_rows(results[: len(chosen)])

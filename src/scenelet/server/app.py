@@ -66,14 +66,14 @@ def create_app(
     Another ASGI server would leave slow and silent connections to themselves.
 
     Args:
-        classifier: the model; as many recordings are worked on at once as it has threads.
+        classifier: the model; as many recordings are worked on at once as it has `callers`.
         name: what the model is called.
         limits: what is taken; None: the defaults.
         allowed: whom it answers; None: who calls it `localhost` or by an address in numbers.
         disk_bytes: of the model's file, for `/model`.
     """
     bounds = limits or ServerLimits()
-    turns = FairScheduler(classifier.threads)
+    turns = FairScheduler(classifier.callers)
     about = _about(classifier, name, bounds, disk_bytes)
     page = pages.render("scenelet.server", "page.html", model=about.model_dump(), name=name)
 

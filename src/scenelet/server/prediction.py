@@ -12,9 +12,9 @@ import numpy as np
 
 from scenelet.audio.display import levels, shown_range
 from scenelet.audio.io import UNKNOWN_FRAMES, info
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
-from scenelet.inference.classifier import Classifier, Probabilities, mean_probabilities
+from scenelet.inference.classifier import Classifier, Probabilities
 from scenelet.server.uploads import Upload
 
 Given = ParamSpec("Given")
@@ -115,9 +115,9 @@ async def predict_uploads(
 
 def _rows(classifier: Classifier, file: Upload, max_duration: float) -> Iterator[Probabilities]:
     """The probabilities of each window, as `Classifier.predict` finds them."""
-    features, window = classifier.model.features, classifier.model.window
-    for cut in windows_of_file(file, features.sample_rate, features.channels, window, 1, max_duration):
-        yield classifier.predict_window(cut, alone=True)
+    model = classifier.model
+    for cut in windows(file, model.features, model.window, max_seconds=max_duration):
+        yield classifier.predict_window(cut)
 
 
 def _shares(files: Sequence[Upload], max_duration: float) -> Iterator[float | str]:
@@ -142,22 +142,21 @@ def _shares(files: Sequence[Upload], max_duration: float) -> Iterator[float | st
         yield (takes if endless else max_duration) / weight
 
 
-def _answer(classifier: Classifier, windows: Probabilities) -> dict[str, Any]:
+def _answer(classifier: Classifier, rows: Probabilities) -> dict[str, Any]:
     """What the windows (n, classes) of a recording say together."""
-    mean = mean_probabilities(windows)
-    top = int(mean.argmax())
+    prediction = classifier.combine_windows(rows)
     return {
-        "label": classifier.labels[top],
-        "unsure": float(mean[top]) < classifier.threshold,
-        "probabilities": dict(zip(classifier.labels, mean.tolist(), strict=True)),
-        "windows": len(windows),
-        "window_probabilities": windows.tolist(),
+        "label": prediction.label,
+        "unsure": prediction.unsure,
+        "probabilities": prediction.probabilities,
+        "windows": len(rows),
+        "window_probabilities": rows.tolist(),
     }
 
 
 def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
     """One `Picture`: the mean of the channels."""
-    log_mel = next(classifier.log_mel_windows(file, alone=True)).mean(axis=0)
+    log_mel = next(classifier.log_mel_windows(file)).mean(axis=0)
     drawn = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
     coded = base64.b64encode(drawn.tobytes()).decode()
     bands, frames = log_mel.shape

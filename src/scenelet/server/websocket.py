@@ -7,8 +7,7 @@ from typing import Any, get_args
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from scenelet.audio.io import Samples
-from scenelet.audio.pcm import PcmFormat, SampleFormat, decode_pcm
-from scenelet.audio.windows import SAMPLE_RATE_RANGE
+from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PcmFormat, SampleFormat, decode_pcm
 from scenelet.errors import SceneletError, UsageError
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction
@@ -39,7 +38,7 @@ async def stream(socket: WebSocket, classifier: Classifier, turns: FairScheduler
 
 async def _answer(socket: WebSocket, classifier: Classifier, turns: FairScheduler) -> None:
     pcm, hop = _query(socket)
-    live = Stream(classifier, pcm.sample_rate, hop, alone=True)
+    live = Stream(classifier, pcm.sample_rate, hop)
     decider = PredictionSmoother(classifier.labels, classifier.threshold)
     lengths = {"window_seconds": live.window_seconds, "hop_seconds": live.hop_seconds}
     await _send(socket, "ready", labels=classifier.labels, **lengths)
@@ -77,7 +76,7 @@ def _parts(samples: Samples, sample_rate: int) -> Iterator[Samples]:
 
 
 def _moment(decider: PredictionSmoother, moment: StreamPrediction) -> dict[str, Any]:
-    decision = decider.decide(moment)
+    decision = decider.update(moment)
     return {
         "seconds": moment.seconds,
         "probabilities": moment.probabilities.tolist(),
@@ -98,11 +97,10 @@ def _query(socket: WebSocket) -> tuple[PcmFormat, float | None]:
     unknown = set(query) - {"sample_rate", "channels", "format", "hop"}
     if unknown:
         raise UsageError(f"{min(unknown)}: no such parameter; there are sample_rate, channels, format and hop")
-    low, high = SAMPLE_RATE_RANGE
     rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop")
     # by length first: Python refuses to read thousands of digits, with an error of its own
-    if not rate.isdecimal() or len(rate) > MAX_DIGITS or not low <= int(rate) <= high:
-        raise UsageError(f"sample_rate={rate[:MAX_DIGITS]}: give the samples' rate, {low} to {high} Hz")
+    if not rate.isdecimal() or len(rate) > MAX_DIGITS or not MIN_SAMPLE_RATE <= int(rate) <= MAX_SAMPLE_RATE:
+        raise UsageError(f"sample_rate={rate[:MAX_DIGITS]}: give the samples' rate, {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz")
     if channels not in ("1", "2"):
         raise UsageError(f"channels={channels}: give 1 or 2")
     form = query.get("format", "f32")

@@ -121,12 +121,9 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             AudioError: a recording that cannot be read.
         """
         check_is_fitted(self, "classifier_")
-        rows = []
-        for answer in self.classifier_.predict_many(_paths(X)):
-            if isinstance(answer, AudioError):
-                raise answer
-            rows.append([answer.probabilities[str(one)] for one in self.classes_])
-        return np.array(rows, np.float32)
+        names = [str(label) for label in self.classes_]
+        predictions = self.classifier_.predict_many(_paths(X))
+        return np.array([[found.probabilities[name] for name in names] for found in predictions], np.float32)
 
     def predict(self, X: Paths) -> NDArray[Any]:
         """Paths (n,) -> (n,), the most probable of `classes_` each. Raises as `predict_proba`."""

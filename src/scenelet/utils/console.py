@@ -5,7 +5,7 @@ import contextvars
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from scenelet.utils.text import duration
@@ -81,7 +81,7 @@ def progress_bar() -> "Progress":
     return Progress(*columns, *times, console=stderr(), transient=True, disable=not shows_progress())
 
 
-def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+def track(items: Iterable[Item], description: str, total: int) -> Generator[Item, None, None]:
     """Yield the items under a progress bar; without a terminal, with a plain line now and then.
 
     While an item is waited for that reads a long recording in this thread, its seconds show too: see `report_progress`.
