@@ -40,9 +40,7 @@ def test_read_str_path_and_open_file_agree(tmp_path: Path, name: str, subtype: s
 
 @pytest.mark.parametrize(("subtype", "bits"), [("PCM_16", 15), ("PCM_24", 23), ("PCM_32", 31), ("FLOAT", 24)])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_read_wav_is_exact(
-    write_wav: Write, rng: np.random.Generator, subtype: str, bits: int, channels: int
-) -> None:
+def test_read_wav_is_exact(write_wav: Write, rng: np.random.Generator, subtype: str, bits: int, channels: int) -> None:
     sound = rng.uniform(-0.9, 0.9, (channels, 5000)).astype(np.float32)
     samples, rate = recordings.read(write_wav(sound, 48000, subtype=subtype))
     assert (rate, samples.dtype, samples.shape) == (48000, np.float32, sound.shape)

@@ -91,9 +91,7 @@ def test_windows_do_not_depend_on_threads(write_wav: Write, channels: str, rate:
         assert np.array_equal(np.stack(list(windows(path, layout(channels), config, threads))), expected)
 
 
-@pytest.mark.parametrize(
-    ("total", "count"), [(1, 1), (1000, 1), (1050, 1), (1051, 2), (2000, 2), (2050, 2), (2051, 3)]
-)
+@pytest.mark.parametrize(("total", "count"), [(1, 1), (1000, 1), (1050, 1), (1051, 2), (2000, 2), (2050, 2), (2051, 3)])
 def test_windows_pad_long_tail_and_drop_short_one(total: int, count: int) -> None:
     config = WindowConfig(seconds=1.0, min_last_fraction=0.05)
     assert config.count(total, 1000) == count
