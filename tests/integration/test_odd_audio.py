@@ -58,15 +58,15 @@ def test_the_same_bytes_each_time() -> None:
     assert len({name for name, _ in twice[0]}) == len(twice[0])
 
 
-@pytest.mark.parametrize(("synthetic", "step"), [(cuts, 23), (altered, 101)])
-def test_cut_and_altered_headers(tmp_path: Path, made: Callable[[], Iterator[tuple[str, bytes]]], step: int) -> None:
+@pytest.mark.parametrize(("variants", "step"), [(cuts, 23), (altered, 101)])
+def test_cut_and_altered_headers(tmp_path: Path, variants: Callable[[], Iterator[tuple[str, bytes]]], step: int) -> None:
     """Whatever is wrong, it is one of our errors; and no cut WAV, FLAC or Ogg is taken for a whole one."""
-    for name, data in itertools.islice(made(), 0, None, step):
+    for name, data in itertools.islice(variants(), 0, None, step):
         path = tmp_path / Path(name).with_stem("one").name
         path.write_bytes(data)
         said = outcome(path)
         assert said == "" or (said.startswith(str(path)) and said.isprintable()), name
-        assert said or made is altered or name.endswith(".mp3"), f"{name} was read as if it were whole"
+        assert said or variants is altered or name.endswith(".mp3"), f"{name} was read as if it were whole"
 
 
 def test_chunks_without_end_are_not_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
