@@ -4,7 +4,8 @@ import io
 
 from fuzz.targets import Target, outcome
 from scenelet.audio.io import blocks, info
-from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, read_wav_header
+from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream
+from scenelet.audio.wav import read_wav_header
 
 MOST_SECONDS = 60.0
 

@@ -13,7 +13,7 @@ import pytest
 
 from helpers.tiny_model import FEATURES, WINDOW, changed, model_of, random_network, tiny_model
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError
 from scenelet.export import onnx_file
@@ -217,9 +217,7 @@ def test_calibration_windows_are_what_the_network_hears_of_the_recordings(record
     model = tiny_model()
     found = calibrate(model, recordings)
     expected = [
-        LogMel(model.features)(cut)
-        for path in recordings
-        for cut in windows_of_file(path, 8000, "stereo", model.window)
+        LogMel(model.features)(cut) for path in recordings for cut in windows(path, model.features, model.window)
     ]
     assert len(expected) == 15
     kept_out = expected[4::5]

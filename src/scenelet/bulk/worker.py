@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.bulk.inputs import open_input
 from scenelet.bulk.job import INPUTS, MODEL, Task, read_job
 from scenelet.bulk.manifest import INPUT, open_manifest
@@ -162,8 +162,8 @@ class _Probabilities:
     @contextlib.contextmanager
     def rows(self, source: Path | BinaryIO) -> Iterator[Iterator[dict[str, Any]]]:
         """Rows of a recording, once all of it was read. Raises AudioError."""
-        windows = self.classifier.predict(source, alone=True).windows
-        yield (self._row(shares) for shares in windows)
+        prediction = self.classifier.predict(source)
+        yield (self._row(shares) for shares in prediction.windows)
 
     def _row(self, shares: Array) -> dict[str, Any]:
         labels = self.classifier.labels
@@ -186,10 +186,9 @@ class _LogMels:
     @contextlib.contextmanager
     def rows(self, source: Path | BinaryIO) -> Iterator[Iterator[dict[str, Any]]]:
         """Rows of a recording, once all of it was read: a long one waits on disk. Raises AudioError."""
-        features, window = self.task.features, self.task.window
         with tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="scenelet-") as waiting:
             count = 0
-            for samples in windows_of_file(source, features.sample_rate, features.channels, window):
+            for samples in windows(source, self.task.features, self.task.window):
                 waiting.write(self.log_mel(samples).astype(np.float16).tobytes())
                 count += 1
             waiting.seek(0)

@@ -8,6 +8,7 @@ import typer
 from scenelet.cli.options import MODEL_HELP, Runtime, parse_bytes
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message
+from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import give_back_memory
 
 
@@ -47,7 +48,7 @@ def serve(
         raise UsageError(f"--max-body {max_body}: give at least one byte")
     limits = ServerLimits(largest, max_duration, max_clients, client_timeout_seconds=client_timeout)
     policy = make_access_policy(host, allow_host or (), read_token(token))
-    classifier = load(model, runtime=runtime.value)
+    classifier = load(model, runtime=runtime.value, callers=cpu_count())
     path = model_path(model)
     app = create_app(classifier, escape_unprintable(Path(model).stem), limits, path.stat().st_size, policy)
 

@@ -120,8 +120,8 @@ def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values
         windows.append((0.3 * 10.0 ** -(index % 4) * sound).astype(np.float32))
     if graph_input == "waveform":
         return windows
-    rates = features.sample_rate, features.sample_rate
-    cuts = [cut for sound in windows for cut in windows_of_array(sound, *rates, features.channels, model.window)]
+    rate = features.sample_rate
+    cuts = [cut for sound in windows for cut in windows_of_array(sound, rate, features, model.window)]
     return [LogMel(features)(cut) for cut in cuts]
 
 

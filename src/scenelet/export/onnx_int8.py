@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio import windows as audio
-from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.export.onnx_file import metadata_of
 from scenelet.inference.onnx_network import to_onnx
@@ -116,7 +115,8 @@ def calibrate(model: SceneModel, recordings: Sequence[Path]) -> Calibration:
     for index, place in enumerate(chosen):
         most = -(-(WINDOWS - len(found)) // (len(chosen) - index))  # so many windows of this one
         try:
-            found += [features(cut) for cut in itertools.islice(_windows(model, recordings[place]), most)]
+            cuts = windows(recordings[place], model.features, model.window)
+            found += [features(cut) for cut in itertools.islice(cuts, most)]
             heard += 1
         except AudioError as error:
             failures.append(error)
@@ -125,7 +125,3 @@ def calibrate(model: SceneModel, recordings: Sequence[Path]) -> Calibration:
     compared = found[APART - 1 :: APART]
     ranges = [one for index, one in enumerate(found) if index % APART != APART - 1]
     return Calibration(ranges, compared or found, heard, failures)
-
-
-def _windows(model: SceneModel, path: Path) -> Iterator[Samples]:
-    return audio.windows_of_file(path, model.features.sample_rate, model.features.channels, model.window)
