@@ -164,7 +164,7 @@ def test_dropout_takes_whole_channels_and_in_training_only() -> None:
 
 def test_every_block_has_its_dropout() -> None:
     network = create_model("bc_resnet", num_classes=3)
-    assert [m.share for m in network.modules() if isinstance(m, Dropout)] == [DROPOUT] * 12
+    assert [m.p for m in network.modules() if isinstance(m, Dropout)] == [DROPOUT] * 12
     x = torch.randn(2, 1, 40, 9, generator=generator())
     assert not torch.equal(network(x), network(x))
     network.eval()

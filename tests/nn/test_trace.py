@@ -62,7 +62,7 @@ def log_mel(network: StandardizedNetwork, count: int) -> np.ndarray:
     """Noise with a spectrum of its own for each clip."""
     generator = torch.Generator().manual_seed(9)
     noise = torch.randn(count, 2, 64, FRAMES, generator=generator) + torch.randn(count, 1, 64, 1, generator=generator)
-    return (noise * network.deviation[:, None] + network.mean[:, None]).numpy()
+    return (noise * network.std[:, None] + network.mean[:, None]).numpy()
 
 
 @pytest.fixture(scope="module")
