@@ -20,6 +20,8 @@ from scenelet.model.scene_model import SceneModel
 
 GraphInput = Literal["log-mel", "waveform"]
 Values = NDArray[np.float32]
+Loader = Callable[[bytes, str], Callable[[Values], Values]]
+"""Function that loads an exported file, given the name of its input, and returns a function that runs it."""
 SYNTHETIC_WINDOWS, COMPARED_WINDOWS = 12, 4
 
 
@@ -73,7 +75,11 @@ def metadata_of(model: SceneModel) -> dict[str, str]:
 
 
 def compare_runtimes(
-    exported: bytes, classifier: Classifier, graph_input: GraphInput, windows: Sequence[Values] = ()
+    exported: bytes,
+    classifier: Classifier,
+    graph_input: GraphInput,
+    windows: Sequence[Values] = (),
+    runtimes: Mapping[str, Loader] | None = None,
 ) -> list[RuntimeCheck]:
     """Compare an exported file with its model, in ONNX Runtime and, if it is installed, in OpenVINO.
 
@@ -83,6 +89,7 @@ def compare_runtimes(
         graph_input: the input of the file.
         windows: the windows to compare. By default those of `synthetic_windows` with the lowest maximum probability
             are used, because a probability of 1 hides errors.
+        runtimes: the runtimes to compare, by default `installed_runtimes()`.
     """
     inputs = list(windows) or synthetic_windows(classifier.model, graph_input)
     expected = np.stack([_expected(classifier, window, graph_input) for window in inputs])
@@ -91,7 +98,7 @@ def compare_runtimes(
         inputs, expected = [inputs[index] for index in lowest], expected[lowest]
     name = WAVEFORM if graph_input == "waveform" else INPUT
     checks = []
-    for runtime, load in _runtimes().items():
+    for runtime, load in (runtimes or installed_runtimes()).items():
         try:
             run = load(exported, name)
             rows = np.stack([run(window[None])[0] for window in inputs])
@@ -159,7 +166,8 @@ def _run_openvino(exported: bytes, name: str) -> Callable[[Values], Values]:
     return run
 
 
-def _runtimes() -> Mapping[str, Callable[[bytes, str], Callable[[Values], Values]]]:
+def installed_runtimes() -> Mapping[str, Loader]:
+    """Return a loader per installed runtime by its name: ONNX Runtime, and OpenVINO if it is installed."""
     runtimes = {"ONNX Runtime": run_onnxruntime}
     if find_spec("openvino") is not None:
         runtimes["OpenVINO"] = _run_openvino
