@@ -69,7 +69,7 @@ class Builder:
     def conv(
         self, out: int, kernel=(3, 3), stride=(1, 1), padding=None, groups: int = 1, weight: str = "", dilation=(1, 1)
     ) -> str:
-        """Add a convolution with weights of variance 2 / fan-in. By default it keeps the size, apart from the stride."""
+        """Add a convolution with weights of variance 2 / fan-in. By default it keeps the size up to the stride."""
         name = self._name()
         spans = [(k - 1) * step + 1 for k, step in zip(kernel, dilation, strict=True)]
         if padding is None:
