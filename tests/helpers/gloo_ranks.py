@@ -9,13 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
-from scenelet.data.feature_cache import ClipFeatures
 from scenelet.nn import fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.sync_norm import average_running_statistics, synchronize
-from scenelet.training.batches import clip_probabilities
-from scenelet.training.distributed import all_reduce_mean, gather_probabilities
-from scenelet.training.ranks import Rank
 
 Results = list[dict[str, Tensor]]
 SIZE = (5, 6, 12, 7)
@@ -118,13 +114,19 @@ def averaged_statistics(rank: int) -> dict[str, Tensor]:
 
 def shared_validation(rank: int, folder: Path) -> None:
     """Save the probabilities of two and five clips, computed by all ranks and by one, and the mean of the ranks."""
+    # imported here because they need Lightning, which takes seconds in every process
+    from scenelet.data.feature_cache import ClipFeatures
+    from scenelet.training.batches import clip_probabilities
+    from scenelet.training.distributed import all_reduce_mean, gather_probabilities
+    from scenelet.training.ranks import Rank
+
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(24, 3))
     found = {"mean": all_reduce_mean(torch.tensor(float(rank)))}
     for clips in (2, 5):
         values = np.random.default_rng(0).standard_normal((2 * clips, 1, 4, 6)).astype(np.float16)
         features = ClipFeatures(values, 2 * np.arange(clips), np.full(clips, 2))
-        rank = Rank(rank, distributed.get_world_size())
-        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, rank))
+        process = Rank(rank, distributed.get_world_size())
+        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, process))
         found[f"{clips} alone"] = torch.from_numpy(clip_probabilities(network, features))
     torch.save([found], folder / f"{rank}.pt")
