@@ -71,30 +71,7 @@ def c_header(model: SceneModel, name: str) -> str:
     shapes = model.shapes()
     value_indices = {value: index for index, value in enumerate(shapes)}
     arrays = {array: index for index, array in enumerate(model.arrays)}
-    features, window = model.features, model.window
-    lines = [
-        f"/* {_comment(name)}: a sound classifier, written by scenelet export. Layout: docs/microcontroller.md.",
-        f"   Features: {_comment(features.model_dump())}",
-        f"   Window: {_comment(window.model_dump())}",
-        f"   Licenses: {_comment(model.licenses)} */",
-        f"#ifndef SCENELET_MODEL_{prefix}",
-        f"#define SCENELET_MODEL_{prefix}",
-        "#include <stdint.h>",
-        "",
-        TYPES,
-        "",
-        *(f"#define SCENELET_{_upper(op)} {index}" for index, op in enumerate(OPERATIONS)),
-        "",
-        f"#define {prefix.upper()}_CLASSES {len(model.labels)}",
-        f"#define {prefix.upper()}_SAMPLE_RATE {features.sample_rate}",
-        f"#define {prefix.upper()}_SAMPLES {window.samples(features.sample_rate)}",
-        f"#define {prefix.upper()}_NODES {len(model.nodes)}",
-        f"#define {prefix.upper()}_VALUES {len(shapes)}",
-        f"#define {prefix.upper()}_LARGEST_VALUE {max(int(np.prod(shape)) for shape in shapes.values())}",
-        "",
-        f"static const char *const {prefix}_labels[] = {{{', '.join(map(_c_text, model.labels))}}};",
-        "",
-    ]
+    lines = _preamble(model, name, prefix)
     for array, index in arrays.items():
         lines += _array(f"{prefix}_{index}", array, model)
     lines += [
@@ -122,6 +99,36 @@ def constant_bytes(model: SceneModel) -> int:
     for name, array in model.arrays.items():
         total += array.size + len(array) if model.encodings[name] == "masked_int8" else 4 * array.size
     return total
+
+
+def _preamble(model: SceneModel, name: str, prefix: str) -> list[str]:
+    """Return the lines up to the labels: settings in a comment, types, operations and sizes."""
+    shapes = model.shapes()
+    features, window = model.features, model.window
+    macro = prefix.upper()
+    return [
+        f"/* {_comment(name)}: a sound classifier, written by scenelet export. Layout: docs/microcontroller.md.",
+        f"   Features: {_comment(features.model_dump())}",
+        f"   Window: {_comment(window.model_dump())}",
+        f"   Licenses: {_comment(model.licenses)} */",
+        f"#ifndef SCENELET_MODEL_{prefix}",
+        f"#define SCENELET_MODEL_{prefix}",
+        "#include <stdint.h>",
+        "",
+        TYPES,
+        "",
+        *(f"#define SCENELET_{_upper(op)} {index}" for index, op in enumerate(OPERATIONS)),
+        "",
+        f"#define {macro}_CLASSES {len(model.labels)}",
+        f"#define {macro}_SAMPLE_RATE {features.sample_rate}",
+        f"#define {macro}_SAMPLES {window.samples(features.sample_rate)}",
+        f"#define {macro}_NODES {len(model.nodes)}",
+        f"#define {macro}_VALUES {len(shapes)}",
+        f"#define {macro}_LARGEST_VALUE {max(int(np.prod(shape)) for shape in shapes.values())}",
+        "",
+        f"static const char *const {prefix}_labels[] = {{{', '.join(map(_c_text, model.labels))}}};",
+        "",
+    ]
 
 
 def _array(c_name: str, name: str, model: SceneModel) -> list[str]:

@@ -48,10 +48,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
     >>> card.splitlines()[2]
     'A sound classifier of 495,879 bytes, made with scenelet 0.1.0.'
     """
-    counts, provenance = model.counts, model.provenance
-    rule_bytes = sizes(model, disk_bytes)
-    cost = macs(model.nodes, model.array_shapes, model.input_shape)
-    memory = peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape)
+    provenance = model.provenance
     features, seconds = model.features, model.window.seconds
     lines = [
         f"# {_text(name)}",
@@ -74,13 +71,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## Size",
         "",
-        f"{counts.parameters:,} parameters, {counts.parameters_kept:,} kept;"
-        f" {cost / seconds / 1e6:,.1f} M multiply-accumulates per second of sound; at most {memory / 1000:,.0f} kB of"
-        " activations in fp32.",
-        "",
-        "| rule | bytes | what counts |",
-        "|---|---|---|",
-        *(f"| {rule} | {rule_bytes[rule]:,} | {content} |" for rule, (_, content) in SIZE_RULES.items()),
+        *_size(model, disk_bytes),
         "",
         "## Limits",
         "",
@@ -107,6 +98,22 @@ def _data(provenance: Mapping[str, Any]) -> str:
     per_label = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
     training = f" The model was trained on {sum(clips.values()):,} clips ({per_label})." if clips else ""
     return f"{_text(provenance.get('data') or 'Unknown')}.{training}{synthetic}"
+
+
+def _size(model: SceneModel, disk_bytes: int) -> list[str]:
+    """Return parameters and costs in a line, and a table with a row per size rule."""
+    counts, rule_bytes = model.counts, sizes(model, disk_bytes)
+    cost = macs(model.nodes, model.array_shapes, model.input_shape) / model.window.seconds
+    memory = peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape)
+    return [
+        f"{counts.parameters:,} parameters, {counts.parameters_kept:,} kept;"
+        f" {cost / 1e6:,.1f} M multiply-accumulates per second of sound; at most {memory / 1000:,.0f} kB of"
+        " activations in fp32.",
+        "",
+        "| rule | bytes | what counts |",
+        "|---|---|---|",
+        *(f"| {rule} | {rule_bytes[rule]:,} | {content} |" for rule, (_, content) in SIZE_RULES.items()),
+    ]
 
 
 def _threshold(model: SceneModel) -> list[str]:
