@@ -7,7 +7,7 @@ import torch
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.model import file as modelfile
+from scenelet.model.file import decode_model, encode_model
 from scenelet.model.sizes import sizes
 from scenelet.nn import create_model, list_models
 from scenelet.nn.convert import to_scene_model
@@ -29,7 +29,7 @@ def test_baseline_has_the_published_size() -> None:
     model = to_scene_model(
         network, ("indoor", "outdoor", "transportation"), config.features, config.window, dtype="fp32"
     )
-    size = sizes(modelfile.decode_model(modelfile.encode_model(model), "it"), 0)
+    size = sizes(decode_model(encode_model(model), "it"), 0)
     assert size["dcase2020"] == 4 * 115_219
     assert f"{size['dcase2020'] / 1024:.1f}" == "450.1"  # KiB, as the challenge prints
     assert model.counts.parameters == 115_411
@@ -82,5 +82,5 @@ def test_baseline_file_computes_what_the_network_computes(frames: int) -> None:
     with torch.no_grad():
         expected = network(x).softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 0.001
-    found = Classifier(modelfile.decode_model(modelfile.encode_model(model), "it")).probabilities(x.numpy())
+    found = Classifier(decode_model(encode_model(model), "it")).probabilities(x.numpy())
     assert np.abs(found - expected).max() < 1e-5
