@@ -10,9 +10,9 @@ import torch
 
 from fuzz.targets import PLACE, Target, outcome
 from helpers.tiny_model import changed, tiny_model
-from scenelet.bulk.job import INPUTS, MODEL, Job, Task, read_job
-from scenelet.bulk.job import RECORD as JOB
-from scenelet.bulk.run import count_errors
+from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_job
+from scenelet.bulk.job import RECORD_FILE as JOB
+from scenelet.bulk.run import summarize_shard
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
@@ -81,7 +81,7 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     (CHOICE, load_choice),
     ("report.json", lambda folder: read_report(folder / "report.json")),
     ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
-    (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
+    (JOB, lambda folder: read_job(Folder(str(folder))).job_hash),
 )
 """File name -> what reads it from its folder; a file's first byte chooses."""
 
@@ -161,8 +161,8 @@ def job() -> tuple[Folder, Job]:
         labels=held.labels,
         model=hashlib.sha256(model).hexdigest(),
     )
-    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard=2)
-    folder.write(MODEL, model)
+    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard_size=2)
+    folder.write(MODEL_FILE, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun
 
@@ -170,21 +170,21 @@ def job() -> tuple[Folder, Job]:
 def part(data: bytes) -> str:
     """A Parquet part that lies in a job's folder, as `predict --out` counts it."""
     folder, its = job()
-    PLACE.file(f"job/{its.part(0)}", data)
-    return outcome(lambda: count_errors(its, folder, 0))
+    PLACE.file(f"job/{its.part_name(0)}", data)
+    return outcome(lambda: summarize_shard(its, folder, 0))
 
 
 @functools.cache
 def _worker() -> Worker:
     folder, its = job()
-    return Worker(folder, its.fingerprint)
+    return Worker(folder, its.job_hash)
 
 
 def listed(data: bytes) -> str:
     """The copy of the manifest in a job's folder, as a worker reads it."""
     worker = _worker()
-    PLACE.file(f"job/{INPUTS}", data)
-    return outcome(lambda: [text.encode() for text in worker.texts(0)])
+    PLACE.file(f"job/{INPUTS_FILE}", data)
+    return outcome(lambda: [text.encode() for text in worker.read_inputs(0)])
 
 
 TARGETS: dict[str, Target] = {
