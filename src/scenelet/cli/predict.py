@@ -58,7 +58,7 @@ def predict(
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
-        bulk = {"workers": workers, "shard": shard_size}
+        bulk = {"workers": workers, "shard_size": shard_size}
         with check_results_only():
             summary = predict_many(
                 model,
