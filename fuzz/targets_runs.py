@@ -10,9 +10,9 @@ import torch
 
 from fuzz.targets import SCRATCH, Target, outcome
 from helpers.tiny_model import changed, tiny_model
-from scenelet.bulk.job import INPUTS, MODEL, Job, Task, read_job
-from scenelet.bulk.job import RECORD as JOB
-from scenelet.bulk.run import count_errors
+from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_job
+from scenelet.bulk.job import RECORD_FILE as JOB
+from scenelet.bulk.run import summarize_shard
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
@@ -80,7 +80,7 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     (CHOICE, load_choice),
     ("report.json", lambda folder: read_report(folder / "report.json")),
     ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
-    (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
+    (JOB, lambda folder: read_job(Folder(str(folder))).job_hash),
 )
 """Pairs of a file name and the function that reads it from its folder. The first byte of an input chooses one."""
 
@@ -161,7 +161,7 @@ def job() -> tuple[Folder, Job]:
         model=hashlib.sha256(model).hexdigest(),
     )
     begun = Job(task=task, base=str(SCRATCH.path), inputs=2, digest="0", shard_size=2)
-    folder.write(MODEL, model)
+    folder.write(MODEL_FILE, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun
 
@@ -169,21 +169,21 @@ def job() -> tuple[Folder, Job]:
 def part(data: bytes) -> str:
     """Read a Parquet part in a job's folder, as `predict --out` does."""
     folder, its = job()
-    SCRATCH.file(f"job/{its.part(0)}", data)
-    return outcome(lambda: count_errors(its, folder, 0))
+    SCRATCH.file(f"job/{its.part_name(0)}", data)
+    return outcome(lambda: summarize_shard(its, folder, 0))
 
 
 @functools.cache
 def _worker() -> Worker:
     folder, its = job()
-    return Worker(folder, its.fingerprint)
+    return Worker(folder, its.job_hash)
 
 
 def listed(data: bytes) -> str:
     """Read the copy of the manifest in a job's folder, as a worker does."""
     worker = _worker()
-    SCRATCH.file(f"job/{INPUTS}", data)
-    return outcome(lambda: [text.encode() for text in worker.texts(0)])
+    SCRATCH.file(f"job/{INPUTS_FILE}", data)
+    return outcome(lambda: [text.encode() for text in worker.read_inputs(0)])
 
 
 TARGETS: dict[str, Target] = {

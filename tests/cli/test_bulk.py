@@ -15,7 +15,7 @@ from scenelet.model import file as modelfile
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    return make_archive(tmp_path_factory.mktemp("archive"), good=6)
+    return make_archive(tmp_path_factory.mktemp("archive"), valid=6)
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,7 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import feature_cache
 from scenelet.data.clips import Clip
 
-read, remaining = feature_cache.windows_of_file, int(sys.argv[4])
+read, remaining = feature_cache.windows, int(sys.argv[4])
 
 def read_or_die(*arguments):
     global remaining
@@ -173,7 +173,7 @@ def read_or_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(*arguments)
 
-feature_cache.windows_of_file = read_or_die
+feature_cache.windows = read_or_die
 root, features = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[3])
 clips = [Clip(path, path.name, "x", path.name) for path in sorted(root.iterdir())]
 feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), Path(sys.argv[2]), 1, batch_clips=2)

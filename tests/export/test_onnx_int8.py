@@ -11,7 +11,7 @@ import pytest
 
 from helpers.tiny_model import model_of, random_network, tiny_model
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.export.onnx_int8 import calibrate, int8_bytes
@@ -112,7 +112,7 @@ def test_calibrate_returns_the_features_of_all_windows(recordings: list[Path]) -
     expected = [
         LogMel(model.features)(cut)
         for path in recordings
-        for cut in windows_of_file(path, 8000, "stereo", model.window)
+        for cut in windows(path, model.features, model.window)
     ]
     assert len(expected) == 15
     held_out = expected[4::5]
