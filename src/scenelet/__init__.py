@@ -14,13 +14,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from scenelet.inference.classifier import Classifier as Classifier
-    from scenelet.inference.classifier import Prediction as Prediction
     from scenelet.inference.classifier import load as load
+    from scenelet.inference.prediction import Prediction as Prediction
     from scenelet.training.estimator import SceneClassifier as SceneClassifier
 
 _MODULES = {
     "Classifier": "scenelet.inference.classifier",
-    "Prediction": "scenelet.inference.classifier",
+    "Prediction": "scenelet.inference.prediction",
     "SceneClassifier": "scenelet.training.estimator",
     "load": "scenelet.inference.classifier",
 }

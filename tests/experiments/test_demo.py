@@ -11,7 +11,7 @@ from scenelet.data.synthetic.dataset import write_synthetic_dataset
 from scenelet.errors import RunError
 from scenelet.experiments import demo as demos
 from scenelet.experiments.plan import check_demo_folder
-from scenelet.inference.classifier import Prediction
+from scenelet.inference.prediction import Prediction
 
 
 def test_an_answer_is_a_line_with_its_three_best() -> None:

@@ -116,7 +116,9 @@ def _open(
     from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, SAMPLE_FORMATS, PcmFormat
 
     if sample_rate is not None and not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise UsageError(f"--sample-rate {sample_rate}: give the samples' rate in Hz, {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+        raise UsageError(
+            f"--sample-rate {sample_rate}: give the samples' rate in Hz, {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+        )
     if source is None:
         return from_microphone(
             device,

@@ -18,7 +18,8 @@ from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.metrics import reliability
 from scenelet.evaluation.report import LISTENING, REPORT, ClipResult, write_report
 from scenelet.evaluation.report_page import Shown, figure_files, report_page
-from scenelet.inference.classifier import Classifier, Prediction, load, model_path
+from scenelet.inference.classifier import Classifier, load, model_path
+from scenelet.inference.prediction import Prediction
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, track
 from scenelet.utils.files import make_folder

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.inference.classifier import mean_probabilities
+from scenelet.inference.prediction import mean_probabilities
 from scenelet.training.augment import Augmentation
 from scenelet.training.mixing import Mixer
 from scenelet.training.ranks import SINGLE, Rank
