@@ -16,7 +16,7 @@ from scenelet.inference.prediction import Prediction
 
 def test_an_answer_is_a_line_with_its_three_best() -> None:
     shares = {"a": 0.1, "b": 0.6, "c": 0.05, "d": 0.25}
-    line = answer_line(Path("x.wav"), Prediction("b", shares, ()))
+    line = answer_line(Path("x.wav"), Prediction("b", shares, (), unsure=False))
     assert line == "  x.wav  ->  b  (b 0.60, d 0.25, a 0.10)"
 
 
