@@ -22,7 +22,8 @@ from scenelet.errors import DataError, SceneletError
 from scenelet.evaluation.metrics import classification_report
 from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.export.onnx_int8 import calibrate, int8_bytes
-from scenelet.inference.classifier import Classifier, mean_probabilities
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.prediction import mean_probabilities
 from scenelet.inference.onnx_frontend import WAVEFORM
 from scenelet.model import file as modelfile
 from scenelet.model.ops import INPUT

@@ -10,7 +10,7 @@ from scenelet.cli.options import Format
 from scenelet.utils.console import spinner
 
 if TYPE_CHECKING:
-    from scenelet.inference.classifier import Prediction
+    from scenelet.inference.prediction import Prediction
 
 
 def demo(

@@ -24,7 +24,8 @@ from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_warning, track
 
 if TYPE_CHECKING:
-    from scenelet.inference.classifier import Classifier, Prediction
+    from scenelet.inference.classifier import Classifier
+    from scenelet.inference.prediction import Prediction
 
     Results = list[tuple[Path, Prediction]]
 
