@@ -20,7 +20,7 @@ def check(
     audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
     tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
     max_label_issues: Annotated[
-        int, typer.Option(min=0, help="Maximum number of probable label errors to list, the most certain first.")
+        int, typer.Option(min=0, help="Maximum label errors to list, the most probable first.")
     ] = 40,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,

@@ -24,38 +24,28 @@ class WeightType(StrEnum):
 def compress(
     run: Annotated[Path, typer.Argument(help="Run folder of `scenelet train`.")],
     out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
-    sparsity: Annotated[
-        float | None, typer.Option(help="Fraction of the convolution weights to prune, 0 to 1.")
-    ] = None,
+    sparsity: Annotated[float | None, typer.Option(help="Fraction of the convolution weights to prune.")] = None,
     max_bytes: Annotated[
         str | None,
-        typer.Option(
-            help="Maximum bytes on disk, e.g. 500kB (1 kB = 1000 B); sparsity and number format are searched."
-        ),
+        typer.Option(help="Maximum bytes on disk, e.g. 500kB (1 kB = 1000 B); the sparsity is searched."),
     ] = None,
     dtype: Annotated[
         WeightType | None,
-        typer.Option(
-            help="Number format of the weights; auto, the default with --max-bytes, chooses the best that fits."
-        ),
+        typer.Option(help="Number format of the weights (default: fp16; with --max-bytes: auto, the best)."),
     ] = None,
     ramp: Annotated[
         float | None,
-        typer.Option(help="Fraction of the fine-tuning over which the sparsity rises; 0: prune once, at the start."),
+        typer.Option(help="Fraction of the fine-tuning over which the sparsity rises; 0: prune once."),
     ] = None,
     sensitivity: Annotated[
         bool,
-        typer.Option(
-            "--sensitivity", help="Also write NAME.sensitivity.csv and .png: the loss if only one layer is pruned."
-        ),
+        typer.Option("--sensitivity", help="Also write NAME.sensitivity.csv and .png: effect of pruning each layer."),
     ] = False,
     data: Annotated[Path | None, typer.Option(help="New path of the recordings, if they moved.")] = None,
-    audio_dir: Annotated[
-        Path | None, typer.Option(help="New folder of the recordings that a CSV lists, if they moved.")
-    ] = None,
+    audio_dir: Annotated[Path | None, typer.Option(help="New folder of a CSV's recordings, if they moved.")] = None,
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Compress a trained run to a model file: prune, fine-tune, write."""
+    """Prune and fine-tune a trained run, and write the model file."""
     size = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
 
     from scenelet.training.preflight import check_compress_arguments

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option(help="Folder for the results: a new one, or that of an interrupted demo.")
-    ] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the results, new or of an interrupted demo.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Random seed of the scenes and of training.")] = 0,
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Train, compress, evaluate and predict on synthetic scenes, in minutes.
+    """Train and test a model on synthetic scenes in minutes.
 
-    The demo ends with a prediction of the built-in model on a real recording.
+    The demo trains, compresses, evaluates and predicts, and ends with
+    a prediction of the built-in model on a real recording.
     """
     from scenelet.experiments.plan import check_demo_folder
 

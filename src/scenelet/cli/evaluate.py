@@ -27,19 +27,15 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split to evaluate: test, validation, train or all (default: test; all for recordings not used in training)."
+            help="Split to evaluate: test, validation, train or all (default: test, or all for other data sets)."
         ),
     ] = None,
     include_unused: Annotated[
         bool, typer.Option("--include-unused", help="Also evaluate clips of unseen cities that are in no split.")
     ] = False,
     audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Run folder of the model; its training curves are added to the report.")
-    ] = None,
-    examples: Annotated[
-        int, typer.Option(help="Number of errors, and of unsure answers, on the listening page; 0: no page.")
-    ] = 12,
+    run: Annotated[Path | None, typer.Option(help="Run folder of the model, to add its training curves.")] = None,
+    examples: Annotated[int, typer.Option(help="Errors, and unsure answers, on the listening page; 0: no page.")] = 12,
     audio: Annotated[Audio, typer.Option(help="Link to recordings, embed up to 30 s of each, or leave audio out.")] = (
         Audio.link
     ),

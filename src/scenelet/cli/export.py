@@ -103,7 +103,8 @@ def _onnx(
     )
     if not difference <= (TOLERANCE if recordings is None else 1.0):  # also refuses NaN
         raise OutputError(
-            f"{out}: not written: in {compared[0].runtime} its probabilities differ by {difference:.3g} from those of the model file;"
+            f"{out}: not written: in {compared[0].runtime} its probabilities differ from the model file's"
+            f" by {difference:.3g};"
             " please report this with the model"
         )
     replace_file(out, exported)
@@ -133,9 +134,7 @@ def _calibrate(model: "SceneModel", recordings: Path) -> "Calibration":
         raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
     with spinner("Calibrating"):
         calibration = calibrate(model, found)
-    print_message(
-        f"ranges of activations from {len(calibration.ranges)} windows of {calibration.recordings} recordings"
-    )
+    print_message(f"activation ranges from {len(calibration.ranges)} windows of {calibration.recordings} recordings")
     if calibration.failures:
         first = calibration.failures[0]
         print_warning(f"warning: {len(calibration.failures)} recordings were left out, the first: {first}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import check_results_only, print_summary
+from scenelet.cli.bulk_job import print_summary, redirect_stdout
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
@@ -19,14 +19,10 @@ from scenelet.errors import UsageError
 
 
 def extract(
-    manifest: Annotated[
-        str, typer.Argument(help="CSV or Parquet file that lists paths or URLs, or a folder of recordings.")
-    ],
+    manifest: Annotated[str, typer.Argument(help="CSV or Parquet list of paths or URLs, or a folder of recordings.")],
     out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
-    model: Annotated[str | None, typer.Option(help="Use the features and windows of this model.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Use the features and windows of this recipe (default: default).")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Use the features of this model.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Use the features of this recipe (default: default).")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
     engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.local,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
@@ -34,7 +30,7 @@ def extract(
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
     format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
 ) -> None:
-    """Compute the log-mel features of many recordings, as Parquet files."""
+    """Compute the log-mel features of many recordings."""
     from scenelet.bulk.run import extract as compute_all
     from scenelet.config.recipes import load_recipe
 
@@ -50,6 +46,6 @@ def extract(
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
     how = {"workers": workers, "shard_size": shard_size}
-    with check_results_only():
+    with redirect_stdout():
         summary = compute_all(config, window, manifest, out, engine=engine.value, retry_errors=retry_errors, **how)
     print_summary(summary, out, format)

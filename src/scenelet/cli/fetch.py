@@ -14,11 +14,9 @@ def fetch(
     data: Annotated[str, typer.Argument(help="Data set: esc10, tau2020-3class or tau2019.")],
     out: Annotated[Path, typer.Option(help="Folder to download into; the data set gets a folder of its own there.")],
     accept_license: Annotated[
-        bool, typer.Option("--accept-license", help="Accept the license without a question.")
+        bool, typer.Option("--accept-license", help="Accept the license without asking.")
     ] = False,
-    evaluation: Annotated[
-        bool, typer.Option("--evaluation", help="tau2020-3class: also fetch its evaluation set.")
-    ] = False,
+    evaluation: Annotated[bool, typer.Option("--evaluation", help="tau2020-3class: add its evaluation set.")] = False,
     mirror: Annotated[str | None, typer.Option(help="Address of a mirror with the same files.")] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives after unpacking.")] = False,
 ) -> None:

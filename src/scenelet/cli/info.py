@@ -93,10 +93,9 @@ def print_tables(description: dict[str, Any]) -> None:
     facts = Table("", "", show_header=False, box=SIMPLE)
     facts.add_row("labels", Text(", ".join(description["labels"])))
     facts.add_row("parameters", f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept")
+    per_window = f"{description['macs'] / 1e6:,.1f} M per window"
     per_second = f"{description['macs_per_second'] / 1e6:,.1f} M per second of audio"
-    facts.add_row(
-        "multiply-accumulates", f"{per_second}, {description['macs'] / 1e6:,.1f} M per window of {seconds:g} s"
-    )
+    facts.add_row("multiply-accumulates", f"{per_second}, {per_window} of {seconds:g} s")
     facts.add_row("activations", f"{description['peak_activation_bytes'] / 1000:,.1f} kB maximum, in fp32")
     field = description["receptive_field"]
     sees = f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)"

@@ -37,29 +37,21 @@ def listen(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe (default: the microphone).")] = None,
     hop: Annotated[
-        float | None, typer.Option(help="Seconds between predictions (default: 1, or the window if shorter).")
+        float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")
     ] = None,
     smoothing: Annotated[float, typer.Option(help="Seconds over which probabilities are averaged.")] = 2.0,
-    margin: Annotated[
-        float, typer.Option(help="Lead in probability that a new label needs to replace the current one.")
-    ] = 0.1,
+    margin: Annotated[float, typer.Option(help="Lead in probability that a new label needs.")] = 0.1,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Minimum probability of an answer; below it the answer is unsure (default: the model's)."),
+        typer.Option(help="Minimum probability of a sure answer (default: the model's)."),
     ] = None,
-    format: Annotated[
-        Format, typer.Option(help="Output format: a live view, or one JSON line per prediction.")
-    ] = Format.table,
-    real_time: Annotated[
-        bool, typer.Option("--real-time", help="Process a recording no faster than it plays.")
-    ] = False,
-    sample_rate: Annotated[
-        int | None, typer.Option(help="Sample rate in Hz of raw samples in a pipe, or of the sound card.")
-    ] = None,
+    format: Annotated[Format, typer.Option(help="Live view, or one JSON line per prediction.")] = Format.table,
+    real_time: Annotated[bool, typer.Option("--real-time", help="Read a recording no faster than it plays.")] = False,
+    sample_rate: Annotated[int | None, typer.Option(help="Sample rate of raw samples or the sound card, Hz.")] = None,
     channels: Annotated[
         int | None,
         typer.Option(
-            min=1, max=2, help="Channels of raw samples (default: 1) or of the sound card (default: the model's)."
+            min=1, max=2, help="Channels of raw samples (default: 1) or the sound card (default: the model's)."
         ),
     ] = None,
     sample_format: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import check_results_only, print_summary, refuse_bulk_options, require_single_source
+from scenelet.cli.bulk_job import get_single_source, print_summary, redirect_stdout, refuse_bulk_options
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
@@ -59,10 +59,10 @@ def predict(
 
         engine = engine or Engine.local
         bulk = {"workers": workers, "shard_size": shard_size}
-        with check_results_only():
+        with redirect_stdout():
             summary = predict_many(
                 model,
-                require_single_source(paths),
+                get_single_source(paths),
                 out,
                 engine=engine.value,
                 runtime=runtime.value,
@@ -83,9 +83,8 @@ def predict(
         found = recordings(path)
         if not found:
             failed = True
-            print_warning(
-                f"error: {escape_unprintable(str(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder"
-            )
+            name = escape_unprintable(str(path))
+            print_warning(f"error: {name}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
         files += found
     for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):

@@ -24,16 +24,14 @@ def reproduce(
     fold: Annotated[
         list[str] | None, typer.Option(help="Hold out only this fold, or several together: 1+2; may be repeated.")
     ] = None,
-    cities: Annotated[
-        bool, typer.Option("--cities", help="Hold out one city after the other, in place of folds.")
-    ] = False,
+    cities: Annotated[bool, typer.Option("--cities", help="Hold out each city in turn, in place of folds.")] = False,
     reference: Annotated[str | None, typer.Option(help="Row that the others are compared with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
     tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Train and compare the systems of a table, e.g. of the paper.
+    """Train and compare the systems of a table, as in the paper.
 
     An interrupted comparison resumes when the command is run again.
     """

@@ -21,9 +21,7 @@ def serve(
     ] = 600.0,
     max_clients: Annotated[
         int,
-        typer.Option(
-            min=1, help="Maximum number of concurrent requests and live streams; further ones get status 429."
-        ),
+        typer.Option(min=1, help="Maximum concurrent requests and live streams."),
     ] = 64,
     client_timeout: Annotated[
         float, typer.Option(min=1, help="Seconds after which an idle client is disconnected.")
@@ -36,7 +34,7 @@ def serve(
         str | None,
         typer.Option(
             envvar="SCENELET_TOKEN",
-            help="Secret token that all requests except /health must send; @FILE reads it from a file.",
+            help="Secret that all requests but /health must send; @FILE reads it from a file.",
         ),
     ] = None,
     runtime: Annotated[Runtime, typer.Option(help=RUNTIME_HELP)] = Runtime.onnxruntime,

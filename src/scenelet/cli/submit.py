@@ -16,18 +16,12 @@ submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
 
 @submit.command()
 def write(
-    model: Annotated[
-        str, typer.Argument(help="Model file, NAME.scn, with the labels indoor, outdoor, transportation.")
-    ],
+    model: Annotated[str, typer.Argument(help="Model file of indoor, outdoor, transportation: NAME.scn.")],
     audio_dir: Annotated[Path, typer.Argument(help="Folder of the evaluation set: 0.wav to 8639.wav.")],
-    details: Annotated[
-        Path, typer.Option(help="TOML file with authors and system details; see `scenelet submit details`.")
-    ],
+    details: Annotated[Path, typer.Option(help="TOML file of `scenelet submit details`, filled in.")],
     out: Annotated[Path, typer.Option(help="Folder for LABEL.output.csv and LABEL.meta.yaml.")],
     report: Annotated[Path | None, typer.Option(help="report.json of `scenelet evaluate`, for the results.")] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Accept an incomplete evaluation set, for a test.")
-    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept an incomplete evaluation set.")] = False,
 ) -> None:
     """Predict the evaluation set and write the two files of a submission."""
     from scenelet.evaluation.submission.submit import submit as run_submit

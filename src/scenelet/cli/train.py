@@ -20,6 +20,9 @@ from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, quiet, spinner
 from scenelet.utils.text import duration
 
+MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
+MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
+
 
 def train(
     data: Annotated[Path, typer.Argument(help=DATA_HELP)],
@@ -32,18 +35,14 @@ def train(
     tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
     max_macs: Annotated[
         str | None,
-        typer.Option(help="Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."),
+        typer.Option(help=MAX_MACS_HELP),
     ] = None,
     max_bytes: Annotated[
         str | None,
-        typer.Option(
-            "--max-bytes", help="Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
-        ),
+        typer.Option("--max-bytes", help=MAX_BYTES_HELP),
     ] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder of a teacher network to distill from.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an interrupted run from its last finished epoch.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
     """Train a classifier on labelled recordings."""
@@ -64,9 +63,7 @@ def train(
     bytes_limit = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
     widths = [part for part in changes if part.partition("=")[0] == "network.width"]
     if widths and (macs_limit, bytes_limit) != (None, None):
-        raise UsageError(
-            f"--max-macs and --max-bytes find network.width; leave out --set {widths[0]}, or these options"
-        )
+        raise UsageError(f"--max-macs and --max-bytes search network.width; leave out --set {widths[0]}, or them")
     if not resume and not rank.is_worker:
         check_folder_is_new(out, RESUME_HINT)
     if teacher is not None:

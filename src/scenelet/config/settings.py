@@ -52,7 +52,7 @@ class MixingConfig(Settings):
     freqmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the mixing fraction")
     freqmix_position: Literal["center", "start", "wrap"] = Field(
         "center",
-        description="drawn position: center or start of the range; wrap: its start, and the range may wrap around",
+        description="drawn position: center or start of the range; wrap: start of a cyclic range",
     )
     freqmix_bands: int = Field(1, ge=1, description="number of exchanged ranges")
     freqmix_per_sample: bool = Field(False, description="draw the bands for each sample, not once per batch")
@@ -169,7 +169,7 @@ class PruneConfig(Settings):
     )
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] = Field(
         "fp16",
-        description="number format of the weights; auto: the format with the lowest loss on validation; needs max_bytes",
+        description="number format of the weights; auto: the best on validation; needs max_bytes",
     )
     ramp_fraction: float = Field(
         0.0,
