@@ -167,7 +167,7 @@ def test_prediction_names_the_file_that_cannot_be_read(quick: SceneClassifier, c
         (lambda x, y, g: (np.zeros(24), y, g), UsageError, "something else than paths"),
         (lambda x, y, g: ([*x[:-1], "/no/such.wav"], y, g), AudioError, r"1 of 24 recordings .* \(/no/such.wav\)"),
         (lambda x, y, g: ([x[0], *x[:-1]], y, g), DataError, "listed more than once"),
-        (lambda x, y, g: (x, [f" {one}" for one in y], g), DataError, "the label ' low' cannot stand in a table"),
+        (lambda x, y, g: (x, [f" {one}" for one in y], g), DataError, "the label ' low' is not allowed in a table"),
     ],
 )
 def test_bad_input_is_one_sentence(
