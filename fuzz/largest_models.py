@@ -1,10 +1,7 @@
-"""Measure the costs of models that are just within the limits of the reader.
+"""Costs of models that are just within the reader's bounds: `python fuzz/largest_models.py KIND`, each in its own process.
 
-    python fuzz/largest_models.py KIND
-
-KIND is work, slow-work, memory or weights. The program builds a file of some kilobytes with weights of zero. It prints
-the size of the file, the processor time to read it and to classify one window with one thread, and the peak memory of
-the process, which is about 130 MB without a model.
+Each model is a file of some kilobytes with weights of zero. The script prints its size, the processor time to read it
+and to classify one window with one thread, and the peak memory, which is about 130 MB without a model.
 """
 
 import hashlib
@@ -30,15 +27,15 @@ Json = dict[str, Any]
 PAPER = FeatureConfig(n_mels=256)
 
 
-def classifier_nodes(value: str) -> list[Json]:
-    """Return the nodes of a pooling, a dense and a softmax layer."""
+def end(value: str) -> list[Json]:
+    """Return a pool, a dense layer and a softmax after a value of two or more channels."""
     linear = {"op": "Linear", "input": "pooled", "output": "logits", "weight": "dense", "bias": "bias"}
     pool = {"op": "GlobalMeanPool", "input": value, "output": "pooled"}
     return [pool, linear, {"op": "Softmax", "input": "logits", "output": "probabilities"}]
 
 
 def convolutions(count: int, side: int, groups: int) -> tuple[list[Json], dict[str, list[int]]]:
-    """Return `count` convolutions of 64 channels that keep the size, and their shapes."""
+    """Return convolutions of 64 channels that keep the size, and the shapes of their arrays."""
     nodes: list[Json] = []
     for n in range(count):
         first = n == 0
@@ -46,11 +43,11 @@ def convolutions(count: int, side: int, groups: int) -> tuple[list[Json], dict[s
         read = "log_mel" if first else f"c{n - 1}"
         nodes.append({"op": "Conv", "input": read, "output": f"c{n}", "padding": [side // 2, side // 2], **own})
     arrays = {"first": [64, 2, side, side], "next": [64, 64 // groups, side, side], "dense": [3, 64], "bias": [3]}
-    return [*nodes, *classifier_nodes(f"c{count - 1}")], arrays
+    return [*nodes, *end(f"c{count - 1}")], arrays
 
 
-def model_bytes(kind: str) -> bytes:
-    """Return a model file of a kind."""
+def model_file(kind: str) -> bytes:
+    """Return a file of a kind."""
     features, window = PAPER, WindowConfig()
     if kind == "work":
         nodes, arrays = convolutions(67, 3, 1)
@@ -59,7 +56,7 @@ def model_bytes(kind: str) -> bytes:
     elif kind == "memory":
         features, window = FeatureConfig(n_mels=1024, n_fft=1024, hop_length=260), WindowConfig(seconds=380)
         relu = {"op": "Relu", "input": "log_mel", "output": "relu"}
-        nodes = [relu, {"op": "Add", "inputs": ["relu", "log_mel"], "output": "sum"}, *classifier_nodes("sum")]
+        nodes = [relu, {"op": "Add", "inputs": ["relu", "log_mel"], "output": "sum"}, *end("sum")]
         arrays = {"dense": [3, 2], "bias": [3]}
     elif kind == "weights":
         features, window = (
@@ -70,8 +67,8 @@ def model_bytes(kind: str) -> bytes:
         nodes = [
             {"op": "Flatten", "input": "log_mel", "output": "flat"},
             wide,
-            {**classifier_nodes("x")[1], "input": "wide"},
-            classifier_nodes("x")[2],
+            {**end("x")[1], "input": "wide"},
+            end("x")[2],
         ]
         arrays = {"first": [39900, 416], "next": [39900], "dense": [3, 39900], "bias": [3]}
     else:
@@ -82,7 +79,7 @@ def model_bytes(kind: str) -> bytes:
 def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arrays: dict[str, list[int]]) -> bytes:
     """Return a complete file with weights of zero."""
     section = compress_bytes(bytes(4 * sum(math.prod(shape) for shape in arrays.values())))
-    head = {
+    header = {
         "labels": ["a", "b", "c"],
         "features": features.model_dump(),
         "window": window.model_dump(),
@@ -94,7 +91,7 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
         "results": {},
         "licenses": [],
     }
-    plain = json.dumps(head).encode()
+    plain = json.dumps(header).encode()
     stored = compress_bytes(plain)
     length = 24 + len(stored) + len(section) + 32
     sizes = (FORMAT_VERSION, length, len(stored), len(plain))
@@ -103,10 +100,10 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
 
 
 def main() -> None:
-    """Build a file, read it and classify a window."""
-    data = model_bytes(sys.argv[1] if len(sys.argv) > 1 else "")
+    """Build a file, read it, and classify a window."""
+    data = model_file(sys.argv[1] if len(sys.argv) > 1 else "")
     began = time.process_time()
-    model = decode_model(data, "largest.scn")
+    model = decode_model(data, "model.scn")
     read = time.process_time() - began
     classifier = Classifier(model, threads=1)
     samples = np.random.default_rng(0).normal(0, 0.1, (2, model.window.samples(model.features.sample_rate)))

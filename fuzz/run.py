@@ -1,8 +1,7 @@
-"""Fuzz one reader: `python fuzz/run.py TARGET --runs N --seed S`.
+"""Fuzz one reader: `python fuzz/run.py TARGET --runs N --seed S`; needs atheris (Linux) and the `[dev]` extra.
 
-This needs atheris (Linux) and the extra `[dev]`. Each distinct finding is stored once, as FOUND/TARGET/NAME with its
-traceback in NAME.txt, and fuzzing continues. The last line shows the numbers of inputs and distinct findings, the peak
-memory and the seconds.
+Each distinct finding is saved once, as FOUND/TARGET/NAME with its traceback, and fuzzing continues. The last line
+reports the count of inputs, the count of distinct findings, the peak memory and the duration.
 """
 
 import argparse
@@ -27,14 +26,14 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT), str(ROOT / "tests")]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 MAX_GOOD_INPUTS = 256
 TIMED_INPUTS, TIMEOUT_SECONDS = 1000, 900
-"""If `TIMED_INPUTS` inputs take longer than `TIMEOUT_SECONDS`, the process prints a traceback and ends."""
+"""After this time for so many inputs the process ends with a traceback."""
 
 import atheris  # noqa: E402
 
 
 @contextlib.contextmanager
 def instrumented() -> Iterator[None]:
-    """Instrument the modules of scenelet that are imported in this context, without printing a line for each."""
+    """Instrument all modules of scenelet that are imported in this context, without a message per module."""
     watched = atheris.instrument_imports(include=["scenelet"], enable_loader_override=False)
     with contextlib.redirect_stderr(io.StringIO()), watched:
         yield
@@ -44,10 +43,10 @@ with instrumented():
     from fuzz import mutations, targets
 
 
-def loud(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function that the fuzzer calls: an error in our own code is printed and ends the process with code 2.
+def exit_on_error(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that the fuzzer calls: an error of ours is printed and ends the process with code 2.
 
-    Standard error is closed during fuzzing, because native libraries write to it and atheris would wait forever.
+    Standard error is closed during fuzzing because native libraries print there. Without this wrapper atheris hangs.
     """
 
     @functools.wraps(function)
@@ -63,7 +62,7 @@ def loud(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Fuzzer:
-    """Fuzzer that runs one target and stores its findings."""
+    """Runner of a target that saves its findings."""
 
     def __init__(self, name: str, runs: int, found: Path, summary: Path | None) -> None:
         with instrumented():
@@ -74,11 +73,11 @@ class Fuzzer:
         self._findings: dict[str, int] = {}
         self._done, self._started = 0, time.monotonic()
         self.good: dict[int, bytes] = {}
-        """Newest inputs that were read to their end; mutations start from them, as most other inputs end early."""
+        """Newest inputs that were read. Mutations start from them, since most other inputs fail early."""
 
     def one(self, data: bytes) -> None:
-        """Try one input; after the last one, print the summary and end the process."""
-        if self._done % TIMED_INPUTS == 0:  # an input that never ends; slow inputs are found below
+        """Try one input. After the last one, print the summary and end the process."""
+        if self._done % TIMED_INPUTS == 0:  # for an endless input; the time of a single one is checked below
             faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True, file=sys.stdout)
         self._done += 1
         began = time.process_time()
@@ -89,17 +88,17 @@ class Fuzzer:
                 self.good[self._words[word] % MAX_GOOD_INPUTS] = data
             if time.process_time() - began > self._limit:
                 raise TimeoutError(f"{time.process_time() - began:.1f} s for {len(data)} bytes")
-        except Exception as error:  # noqa: BLE001 every other error is a finding
+        except Exception as error:  # noqa: BLE001 any exception is a finding
             self._keep(data, error)
         if self._done >= self.runs:
             self._end()
 
     def _keep(self, data: bytes, error: Exception) -> None:
-        """Store a finding, unless there is one with the same error at the same line."""
+        """Save a finding unless one of the same type and location exists."""
         self._words["finding"] += 1
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "scenelet" in frame.filename]
-        frame = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
-        key = f"{type(error).__name__}-{Path(frame.filename).stem}-{frame.lineno}"
+        location = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
+        key = f"{type(error).__name__}-{Path(location.filename).stem}-{location.lineno}"
         self._findings[key] = self._findings.get(key, 0) + 1
         if self._findings[key] == 1:
             self.found.mkdir(parents=True, exist_ok=True)
@@ -112,13 +111,13 @@ class Fuzzer:
         words = ", ".join(f"{count:,} {word}" for word, count in sorted(self._words.items()))
         line = (
             f"{self.name}: {self._done:,} executions ({words}), {len(self._findings)} distinct findings,"
-            f" {peak:,.0f} MB at most, {time.monotonic() - self._started:,.0f} s"
+            f" {peak:,.0f} MB peak memory, {time.monotonic() - self._started:,.0f} s"
         )
         print(line, flush=True)
         if self.summary is not None:
             with self.summary.open("a") as file:
                 file.write(line + "\n")
-        targets.PLACE.close()
+        targets.SCRATCH.close()
         os._exit(1 if self._findings else 0)
 
 
@@ -133,12 +132,12 @@ def main() -> None:
     parser.add_argument("--found", type=Path, default=Path("found"))
     parser.add_argument("--summary", type=Path, help="file to which the last line is appended")
     chosen = parser.parse_args()
-    warnings.simplefilter("error")  # a user would see the warnings of NumPy
+    warnings.simplefilter("error")  # a warning of NumPy would appear on a user's terminal
     fuzzer = Fuzzer(chosen.target, chosen.runs, chosen.found, chosen.summary)
     limit = chosen.memory * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     chosen.found.mkdir(parents=True, exist_ok=True)
-    folder = targets.PLACE.empty("begin")
+    folder = targets.SCRATCH.empty("begin")
     corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
     for data in [*targets.seeds(chosen.target), *corpus]:
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
@@ -151,8 +150,8 @@ def main() -> None:
         "-verbosity=0",
     ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
-    mutate = loud(mutations.of(chosen.target, fuzzer.good))
-    atheris.Setup(options, loud(fuzzer.one), custom_mutator=mutate)
+    mutate = exit_on_error(mutations.of(chosen.target, fuzzer.good))
+    atheris.Setup(options, exit_on_error(fuzzer.one), custom_mutator=mutate)
     atheris.Fuzz()  # does not return
 
 

@@ -1,4 +1,4 @@
-"""Seed recordings: a twentieth of a second in every supported format."""
+"""Seeds for recordings: 50 ms of sound in every supported format."""
 
 import io
 
@@ -7,7 +7,7 @@ import soundfile
 
 
 def _sounds() -> list[bytes]:
-    """Return a twentieth of a second in every supported format."""
+    """Encode 50 ms of sound in every supported format."""
     samples = np.linspace(-0.5, 0.5, 400).reshape(-1, 2)
     kinds = [("WAV", kind) for kind in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW")]
     kinds += [("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")]

@@ -1,4 +1,4 @@
-"""Seed files of runs, caches and jobs, written by our own writers."""
+"""Seeds for files of runs, caches and jobs, as our own writers create them."""
 
 import io
 import json
@@ -42,7 +42,7 @@ def _checkpoints() -> list[bytes]:
 
 
 def _records() -> list[bytes]:
-    """Return records, each after a byte that selects its reader."""
+    """Return records, each after a first byte that chooses its reader."""
     choice = {"settings": PruneConfig().model_dump(), "trials": [asdict(FormatTrial("fp16", 0.5, 0.4, 1.0))]}
     figures = {"accuracy": 0.5, "log_loss": 0.3}
     classes = dict.fromkeys(("indoor", "outdoor", "transportation"), figures)

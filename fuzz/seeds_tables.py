@@ -1,4 +1,4 @@
-"""Seed tables, recipes and lists. The recipes are those of the package."""
+"""Seeds for tables, recipes and lists. The recipes are those of scenelet."""
 
 import io
 from importlib import resources

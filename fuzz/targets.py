@@ -1,7 +1,7 @@
-"""Fuzz targets: each one takes the bytes of a file and reads them as a command would.
+"""Fuzz targets. Each target takes the bytes of a file, reads them as a user's command would, and reports the outcome.
 
-A target returns one word for the statistics. A bad file should raise a SceneletError with one printable line; anything
-else is a finding. This module does not need atheris: `tests/fuzz/test_corpus.py` replays inputs with it.
+A target returns one word for the statistics. An invalid file must raise a SceneletError in one printable line. Any
+other exception is a finding. The module does not need atheris, so `tests/fuzz/test_corpus.py` can replay findings.
 """
 
 import importlib
@@ -17,18 +17,24 @@ Target = Callable[[bytes], str]
 LIMIT_SECONDS = 2.0
 """Maximum processor time for one small file."""
 MAX_ERROR_CHARACTERS = 2000
+"""Maximum length of an error message."""
 SEPARATOR = b"\n--8<--\n"
 """Separator of the files of a target that takes several."""
 
 
 class FindingError(Exception):
-    """Error of a target that found a fault."""
+    """A target violates an invariant."""
 
 
 def outcome(read: Callable[[], object], early: Sequence[str] = ()) -> str:
-    """Return "read", or "refused" if the reader raised an error of ours in one printable line.
+    """Call `read`. Return "read", "refused" if it raises our own error, or "frame".
 
-    `early` lists words of errors about an invalid container; for these, return "frame".
+    Args:
+        read: the reader.
+        early: words of errors that only a broken frame causes, for which the result is "frame".
+
+    Raises:
+        FindingError: the error is not a short printable line.
     """
     try:
         read()
@@ -40,8 +46,8 @@ def outcome(read: Callable[[], object], early: Sequence[str] = ()) -> str:
     return "read"
 
 
-class Place:
-    """Temporary folder in memory for readers that take paths. Its files are overwritten."""
+class ScratchFolder:
+    """Temporary folder in memory for readers that take paths. It is removed at the end."""
 
     def __init__(self) -> None:
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -53,7 +59,7 @@ class Place:
         self._folder.cleanup()
 
     def file(self, name: str, data: bytes) -> Path:
-        """Write a file."""
+        """Write a file and return its path."""
         path = self.path / name
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True)
@@ -68,13 +74,13 @@ class Place:
         return folder
 
 
-PLACE = Place()
+SCRATCH = ScratchFolder()
 
 
 def parts(data: bytes, count: int) -> list[bytes]:
-    """Split the data at `SEPARATOR` into `count` files; missing files are empty."""
-    cut = data.split(SEPARATOR, count - 1)
-    return cut + [b""] * (count - len(cut))
+    """Split several files at `SEPARATOR`. Missing files are empty."""
+    files = data.split(SEPARATOR, count - 1)
+    return files + [b""] * (count - len(files))
 
 
 GROUPS = {
@@ -83,19 +89,19 @@ GROUPS = {
     "runs": ("checkpoint", "record", "cache", "part", "listed"),
     "audio": ("stream", "recording"),
 }
-"""Targets by group. The module `targets_GROUP` has the targets, `seeds_GROUP` their seeds."""
+"""Mapping from a group to its targets, which are in `targets_GROUP`. Their seeds are in `seeds_GROUP`."""
 
 
 def load(name: str) -> Target:
-    """Import a target. Only its group is loaded, which saves memory and lets the fuzzer instrument it."""
+    """Import the group of a target, so other groups take no memory, and return the target."""
     target: Target = importlib.import_module(f"fuzz.targets_{group(name)}").TARGETS[name]
     return target
 
 
 def seeds(name: str) -> list[bytes]:
     """Return small valid files for a target."""
-    files: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
-    return files
+    found: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
+    return found
 
 
 def group(name: str) -> str:

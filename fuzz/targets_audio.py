@@ -1,10 +1,11 @@
-"""Targets for recordings and streams: WAV headers, PCM from pipes, and all formats of libsndfile."""
+"""Targets for recordings and streams: RIFF, PCM from pipes, and all formats of libsndfile."""
 
 import io
 
 from fuzz.targets import Target, outcome
 from scenelet.audio.io import blocks, info
-from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, read_wav_header
+from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream
+from scenelet.audio.wav import read_wav_header
 
 MAX_SECONDS = 60.0
 
@@ -28,11 +29,11 @@ def recording(data: bytes) -> str:
     """Read a recording as `predict` does."""
 
     def read() -> None:
-        held = info(io.BytesIO(data))
+        header = info(io.BytesIO(data))
         read = 0
         for block, rate in blocks(io.BytesIO(data), MAX_SECONDS):
-            assert rate == held.sample_rate
-            assert block.shape[0] == held.channels
+            assert rate == header.sample_rate
+            assert block.shape[0] == header.channels
             read += block.shape[1]
 
     return outcome(read)

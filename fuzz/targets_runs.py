@@ -1,4 +1,4 @@
-"""Targets for the files of runs, caches and bulk jobs: JSON, weights, checkpoints, cache index, Parquet parts."""
+"""Targets for files of runs, caches and bulk jobs: JSON, weights, checkpoints, cache indices, Parquet parts."""
 
 import functools
 import hashlib
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from fuzz.targets import PLACE, Target, outcome
+from fuzz.targets import SCRATCH, Target, outcome
 from helpers.tiny_model import changed, tiny_model
-from scenelet.bulk.job import INPUTS, MODEL, Job, Task, read_job
-from scenelet.bulk.job import RECORD as JOB
-from scenelet.bulk.run import count_errors
+from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_job
+from scenelet.bulk.job import RECORD_FILE as JOB
+from scenelet.bulk.run import summarize_shard
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
@@ -29,12 +29,12 @@ from scenelet.training.compression.search import CHOICE, load_choice
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
-"""Weights of the network that the files belong to."""
+"""Weights of the network that these targets assume."""
 
 
 def checkpoint(data: bytes) -> str:
-    """Read weights, or a checkpoint before Lightning loads it."""
-    path = PLACE.file("last.ckpt", data)
+    """Read `model.pt`, or a checkpoint before Lightning loads it."""
+    path = SCRATCH.file("last.ckpt", data)
 
     def read() -> None:
         found = read_checkpoint(path)
@@ -80,18 +80,18 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     (CHOICE, load_choice),
     ("report.json", lambda folder: read_report(folder / "report.json")),
     ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
-    (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
+    (JOB, lambda folder: read_job(Folder(str(folder))).job_hash),
 )
-"""File names and their readers; the first byte of the data selects one."""
+"""Pairs of a file name and the function that reads it from its folder. The first byte of an input chooses one."""
 
 
 def record(data: bytes) -> str:
-    """Read a JSON file of a run, report, comparison or job."""
+    """Read the JSON of a run, a report, a comparison or a job."""
     name, read = RECORDS[data[0] % len(RECORDS) if data else 0]
-    folder = PLACE.path / "run"
+    folder = SCRATCH.path / "run"
     for other, good in ((SPLIT, SPLIT_TEXT), (RECORD, RUN), (METRICS, MEASURED)):
-        PLACE.file(f"run/{other}", good)
-    PLACE.file(f"run/{name}", data[1:])
+        SCRATCH.file(f"run/{other}", good)
+    SCRATCH.file(f"run/{name}", data[1:])
     return outcome(lambda: read(folder))
 
 
@@ -101,13 +101,13 @@ ROW_BYTES = 2 * 2 * 3
 
 
 def cache(data: bytes) -> str:
-    """Read a feature cache whose index holds these bytes; the first byte is its number of rows.
+    """Read a feature cache with these bytes as its index. The first byte is the count of its rows.
 
-    For one file in eight, by its length, load the features; for the others, read only the index.
+    For one input in eight, by its length, the features are loaded. Otherwise only the index is read.
     """
     clips = _clips()
-    folder = PLACE.path / "cache"
-    root = PLACE.path / "sounds"
+    folder = SCRATCH.path / "cache"
+    root = SCRATCH.path / "sounds"
     known = next(iter(folder.iterdir()), None) if folder.is_dir() else None
     if known is None:
         load_features(clips, root, FEATURES, WINDOW, folder, workers=1)
@@ -133,10 +133,10 @@ def _clips() -> list[Clip]:
     import numpy as np
     import soundfile
 
-    PLACE.empty("sounds")
+    SCRATCH.empty("sounds")
     clips = []
     for name in ("a.wav", "b.wav"):
-        path = PLACE.path / "sounds" / name
+        path = SCRATCH.path / "sounds" / name
         soundfile.write(path, np.linspace(-0.5, 0.5, 40), 1000)
         clips.append(Clip(path, name, "x", name))
     return clips
@@ -149,8 +149,8 @@ def _identity(clip: Clip) -> bytes:
 
 @functools.cache
 def job() -> tuple[Folder, Job]:
-    """Create a job of one part, without results."""
-    folder = Folder(str(PLACE.empty("job")))
+    """Create a job of one part without results."""
+    folder = Folder(str(SCRATCH.empty("job")))
     model = encode_model(tiny_model())
     held = tiny_model()
     task = Task(
@@ -160,30 +160,30 @@ def job() -> tuple[Folder, Job]:
         labels=held.labels,
         model=hashlib.sha256(model).hexdigest(),
     )
-    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard_size=2)
-    folder.write(MODEL, model)
+    begun = Job(task=task, base=str(SCRATCH.path), inputs=2, digest="0", shard_size=2)
+    folder.write(MODEL_FILE, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun
 
 
 def part(data: bytes) -> str:
-    """Read a Parquet part in the folder of a job, as `predict --out` does."""
+    """Read a Parquet part in a job's folder, as `predict --out` does."""
     folder, its = job()
-    PLACE.file(f"job/{its.part(0)}", data)
-    return outcome(lambda: count_errors(its, folder, 0))
+    SCRATCH.file(f"job/{its.part_name(0)}", data)
+    return outcome(lambda: summarize_shard(its, folder, 0))
 
 
 @functools.cache
 def _worker() -> Worker:
     folder, its = job()
-    return Worker(folder, its.fingerprint)
+    return Worker(folder, its.job_hash)
 
 
 def listed(data: bytes) -> str:
-    """Read the copy of the manifest in the folder of a job, as a worker does."""
+    """Read the copy of the manifest in a job's folder, as a worker does."""
     worker = _worker()
-    PLACE.file(f"job/{INPUTS}", data)
-    return outcome(lambda: [text.encode() for text in worker.texts(0)])
+    SCRATCH.file(f"job/{INPUTS_FILE}", data)
+    return outcome(lambda: [text.encode() for text in worker.read_inputs(0)])
 
 
 TARGETS: dict[str, Target] = {

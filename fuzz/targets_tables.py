@@ -1,9 +1,9 @@
-"""Targets for tables, recipes and lists of users: CSV, TSV, TOML, YAML, Parquet."""
+"""Targets for tables, recipes and lists from users: CSV, TSV, TOML, YAML, Parquet."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fuzz.targets import PLACE, Target, outcome, parts
+from fuzz.targets import SCRATCH, Target, outcome, parts
 from scenelet.bulk.manifest import read_inputs
 from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
@@ -16,7 +16,7 @@ from scenelet.experiments.systems import load_systems
 
 def table(data: bytes) -> str:
     """Read a CSV of labelled recordings."""
-    path = PLACE.file("clips.csv", data)
+    path = SCRATCH.file("clips.csv", data)
 
     def read() -> None:
         found = load_table(path, require_audio=False)
@@ -27,30 +27,30 @@ def table(data: bytes) -> str:
 
 
 def tau(data: bytes) -> str:
-    """Read a TAU root: meta.csv and the two files of the official split."""
+    """Read a TAU root: meta.csv and the two tables of the official split."""
     labels, train, test = parts(data, 3)
-    PLACE.file("tau/meta.csv", labels)
-    PLACE.file("tau/evaluation_setup/fold1_train.csv", train)
-    PLACE.file("tau/evaluation_setup/fold1_test.csv", test)
-    # if the last byte is even, missing recordings are an error, as in training
-    with_audio = bool(data) and data[-1] % 2 == 0
-    word = outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
-    if with_audio:
-        outcome(lambda: load_table(PLACE.path / "tau"))
+    SCRATCH.file("tau/meta.csv", labels)
+    SCRATCH.file("tau/evaluation_setup/fold1_train.csv", train)
+    SCRATCH.file("tau/evaluation_setup/fold1_test.csv", test)
+    # if the last byte is even: as in training, where missing recordings are an error
+    needs_audio = bool(data) and data[-1] % 2 == 0
+    word = outcome(lambda: load_table(SCRATCH.path / "tau", require_audio=False).describe())
+    if needs_audio:
+        outcome(lambda: load_table(SCRATCH.path / "tau"))
     return word
 
 
 def recipe(data: bytes) -> str:
-    """Read a recipe and values of `--set`."""
+    """Read a recipe, and values of `--set`."""
     text, *changes = data.split(b"\n--8<--\n")
-    path = PLACE.file("own.toml", text)
-    said = [change.decode(errors="replace") for change in changes]
-    return outcome(lambda: load_recipe(str(path), said))
+    path = SCRATCH.file("own.toml", text)
+    changes_text = [change.decode(errors="replace") for change in changes]
+    return outcome(lambda: load_recipe(str(path), changes_text))
 
 
 def systems(data: bytes) -> str:
-    """Read a table of systems and build the settings of its rows."""
-    path = PLACE.file("systems.toml", data)
+    """Read a table of systems, whose rows become settings."""
+    path = SCRATCH.file("systems.toml", data)
 
     def read() -> None:
         found = load_systems(str(path))
@@ -62,17 +62,17 @@ def systems(data: bytes) -> str:
 
 def details(data: bytes) -> str:
     """Read the details of a submission."""
-    path = PLACE.file("details.toml", data)
+    path = SCRATCH.file("details.toml", data)
     return outcome(lambda: read_details(path))
 
 
 def output(data: bytes) -> str:
-    """Check the output of a submission. All faults are listed, none is raised."""
+    """Check the predictions of a submission. Faults are listed, not raised."""
     return _listed(check_output("x.output.csv", data, partial=True))
 
 
 def meta(data: bytes) -> str:
-    """Check the meta information of a submission, as YAML."""
+    """Check the meta information of a submission in YAML."""
     return _listed(check_meta("x.meta.yaml", data, "Chang_QTI_task1b_1"))
 
 
@@ -84,7 +84,7 @@ def _listed(faults: Sequence[Fault]) -> str:
 
 def _listing(name: str) -> Callable[[bytes], str]:
     def target(data: bytes) -> str:
-        path: Path = PLACE.file(name, data)
+        path: Path = SCRATCH.file(name, data)
         return outcome(lambda: [text.encode() for text in read_inputs(str(path))])
 
     return target

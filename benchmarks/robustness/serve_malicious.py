@@ -156,7 +156,7 @@ def heard(model: str, file: Path) -> tuple[np.ndarray, int, list[np.ndarray]]:
     """Ten seconds of mono sound, their rate, and what they are live."""
     sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
     sound = np.resize(sound[:, :1].T, (1, 10 * rate))
-    stream = Stream(load(model), rate, alone=True)
+    stream = Stream(load(model, threads=1), rate)
     return sound, rate, [moment.probabilities for part in (stream.push(sound), stream.finish()) for moment in part]
 
 

@@ -1,4 +1,4 @@
-"""The speed benchmark: scenelet and the reference compute the same, and the page shows the results. Nothing is timed."""
+"""The speed benchmark: scenelet and the reference compute the same, and the page shows the results."""
 
 import json
 import sys
@@ -154,7 +154,7 @@ def test_bench_of_bulk_updates_existing_results(tmp_path: Path, monkeypatch: pyt
 
 
 def test_work_counts_the_bytes_of_norm_passes(place: Path) -> None:
-    """The bound is computed by hand for the widest level, 64 channels of 128 x 216: two norms without a residual and one with."""
+    """The bound is that of the widest level, 64 channels of 128 x 216: two norms without a residual, one with."""
     found = floors.work(place)
     level = 2 * 64 * 128 * 216 * (8 + 8 + 11)
     assert found["macs"] == 2_268_794_880

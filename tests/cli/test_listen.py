@@ -70,12 +70,12 @@ def test_the_view_tells_each_change_on_stdout(command: Command, model: Path, noi
     [
         (["nothing.wav"], "nothing.wav: no such file", 1),
         (["-"], "standard input: not a WAV; for raw samples give --sample-rate", 1),
-        (["-", "--sample-rate", "10"], "--sample-rate 10: give the samples' rate", 2),
-        (["-", "--device", "1"], "--device: says nothing of a WAV (no --sample-rate); leave it out", 2),
-        (["-", "--channels", "1"], "--channels: says nothing of a WAV (no --sample-rate); leave it out", 2),
+        (["-", "--sample-rate", "10"], "--sample-rate 10: give the sample rate", 2),
+        (["-", "--device", "1"], "--device: has no effect on a WAV (no --sample-rate); leave it out", 2),
+        (["-", "--channels", "1"], "--channels: has no effect on a WAV (no --sample-rate); leave it out", 2),
         (["NOISE", "--sample-rate", "8000"], "noise.wav; leave it out", 2),
-        (["NOISE", "--sample-format", "f32"], "--sample-format: says nothing of", 2),
-        (["--real-time"], "--real-time: says nothing of the microphone; leave it out", 2),
+        (["NOISE", "--sample-format", "f32"], "--sample-format: has no effect on", 2),
+        (["--real-time"], "--real-time: has no effect on the microphone; leave it out", 2),
         (["NOISE", "--hop", "3"], "a hop of 3 s; give one from 0.05 s up to the window's 0.2 s", 2),
         (["NOISE", "--threshold", "7"], "--threshold 7: give a probability from 0 to 1", 2),
     ],
@@ -128,7 +128,7 @@ class Card:
 def test_a_sound_card(command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples, _ = soundfile.read(noise, dtype="float32")
     monkeypatch.setitem(sys.modules, "sounddevice", Card(samples))  # type: ignore[arg-type]
-    monkeypatch.setattr("scenelet.audio.capture.SILENT_SECONDS", 0.01)
+    monkeypatch.setattr("scenelet.audio.capture.UNPLUGGED_SECONDS", 0.01)
     code, out, err = command("listen", model, "--hop", 0.2, "--format", "json")
     assert code == 1
     assert "the sound card gives no more sound; connect it again" in err

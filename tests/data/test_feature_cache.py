@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import feature_cache
 from scenelet.data.clips import Clip
@@ -48,7 +48,7 @@ def load(clips: list[Clip], cache: Path, workers: int | None = 1) -> ClipFeature
 
 def expected_windows(clip: Clip) -> np.ndarray:
     transform = LogMel(FEATURES)
-    return np.stack([transform(w) for w in windows_of_file(clip.path, 8000, "mono", WINDOW)]).astype(np.float16)
+    return np.stack([transform(w) for w in windows(clip.path, FEATURES, WINDOW)]).astype(np.float16)
 
 
 def check(clips: list[Clip], features: ClipFeatures) -> None:
@@ -164,7 +164,7 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import feature_cache
 from scenelet.data.clips import Clip
 
-read, remaining = feature_cache.windows_of_file, int(sys.argv[4])
+read, remaining = feature_cache.windows, int(sys.argv[4])
 
 def read_or_die(*arguments):
     global remaining
@@ -173,7 +173,7 @@ def read_or_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(*arguments)
 
-feature_cache.windows_of_file = read_or_die
+feature_cache.windows = read_or_die
 root, features = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[3])
 clips = [Clip(path, path.name, "x", path.name) for path in sorted(root.iterdir())]
 feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), Path(sys.argv[2]), 1, batch_clips=2)
@@ -242,11 +242,11 @@ def test_load_features_refuses_a_file_replaced_meanwhile(
     clips: list[Clip], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_and_replace(path: Path, *settings: object) -> Iterator[np.ndarray]:
-        yield from windows_of_file(path, *settings)  # type: ignore[arg-type]
+        yield from windows(path, *settings)  # type: ignore[arg-type]
         if path == clips[2].path:
             clips[7].path.replace(path)
 
-    monkeypatch.setattr(feature_cache, "windows_of_file", read_and_replace)
+    monkeypatch.setattr(feature_cache, "windows", read_and_replace)
     with pytest.raises(AudioError) as caught:
         load(clips, cache)
     assert "2.wav: changed while it was read; run the same command again" in str(caught.value)

@@ -33,6 +33,9 @@ def test_commands_in_blocks_are_understood(page: Path) -> None:
             assert unknown_settings(rest) == []
         elif program == "make":
             assert {word for word in arguments if "=" not in word} <= set(TARGETS), words
+        elif program == "python" and arguments[0] == "-m":
+            package = pages.ROOT.joinpath(*arguments[1].split("."))
+            assert (package / "__main__.py").is_file(), words
         elif program == "python":
             assert (pages.ROOT / arguments[0]).is_file(), words
         elif program == "pip" and (extras := re.search(r"\[([\w,]+)\]", words[-1])):

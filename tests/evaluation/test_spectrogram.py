@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from helpers.tiny_model import changed, tiny_model
-from scenelet.audio.log_mel import LogMel, levels
+from scenelet.audio.display import levels
+from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.evaluation.spectrogram import average_neighbors, format_hz, occlusion_bars, spectrogram_windows, ticks_hz
 from scenelet.inference.classifier import Classifier

@@ -18,7 +18,7 @@ from helpers.example_report import make_predictions, make_report
 from helpers.killed_writer import deaths, tree
 from helpers.loopback_server import serve
 from helpers.tiny_model import tiny_model
-from scenelet.bulk.job import INPUTS, RECORD, Job, Task, begin
+from scenelet.bulk.job import INPUTS_FILE, RECORD_FILE, Job, Task, start_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
@@ -182,14 +182,14 @@ def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def start(name: str) -> Job:
-        return begin(Folder(str(out)), task, b"", listed[name], None)
+        return start_job(Folder(str(out)), task, b"", listed[name], None)
 
     start("one")
-    inputs = (out / INPUTS).read_bytes()
+    inputs = (out / INPUTS_FILE).read_bytes()
     for moment in deaths(lambda: start("two"), out):
         start("one")
-        assert (out / INPUTS).read_bytes() == inputs, moment
-        assert Job.model_validate_json((out / RECORD).read_bytes()).digest == listed["one"].digest
+        assert (out / INPUTS_FILE).read_bytes() == inputs, moment
+        assert Job.model_validate_json((out / RECORD_FILE).read_bytes()).digest == listed["one"].digest
     assert moment > 5
 
 

@@ -12,12 +12,12 @@ from scenelet.inference.classifier import Classifier, load
 @pytest.fixture(scope="session")
 def esc10_service() -> Iterator[str]:
     """URL of a service with the pretrained model."""
-    with run_service(load("esc10", threads=2), "esc10") as address:
+    with run_service(load("esc10", callers=2), "esc10") as address:
         yield address
 
 
 @pytest.fixture
 def tiny_service(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a service with a tiny model; its limits are the test's parameter, if there is one."""
-    with run_service(Classifier(tiny_model(), threads=2), "tiny", getattr(request, "param", None)) as address:
+    with run_service(Classifier(tiny_model(), callers=2), "tiny", getattr(request, "param", None)) as address:
         yield address

@@ -110,7 +110,9 @@ def test_fit_depends_only_on_the_seed(
     assert (numbers == np.random.get_state()[1]).all()  # noqa: NPY002
     assert logging.getLogger("lightning.pytorch").level == logging.WARNING
     assert capfd.readouterr() == ("", "")
-    from_state = SceneClassifier("paper_short", settings=short.settings, random_state=np.random.RandomState(0), verbose=True)
+    from_state = SceneClassifier(
+        "paper_short", settings=short.settings, random_state=np.random.RandomState(0), verbose=True
+    )
     from_state.fit(*clips[:2])
     assert from_state.classifier_.model.provenance["seed"] == np.random.RandomState(0).randint(2**31 - 1)
     assert (from_state.predict_proba(clips[0]) != short.predict_proba(clips[0])).any()
@@ -121,7 +123,9 @@ def test_fit_depends_only_on_the_seed(
 def test_fit_keeps_the_order_of_numeric_classes(clips: Clips, tiny: dict[str, Any], tmp_path: Path) -> None:
     numbers = [9 if label == "low" else 10 for label in clips[1]]
     settings = tiny | {"schedule.epochs": np.int64(1), "split.validation_fraction": 0.25}
-    fitted = SceneClassifier("paper_short", settings=settings, dtype="int8", run=tmp_path / "run").fit(*clips[:1], numbers, clips[2])
+    fitted = SceneClassifier("paper_short", settings=settings, dtype="int8", run=tmp_path / "run").fit(
+        *clips[:1], numbers, clips[2]
+    )
     assert fitted.classes_.tolist() == [9, 10]
     assert fitted.classifier_.labels == ("10", "9")  # sorted as text
     expected = fitted.classifier_.predict(clips[0][0]).probabilities
@@ -167,7 +171,7 @@ def test_predict_names_the_file_that_cannot_be_read(short: SceneClassifier, clip
         (lambda x, y, g: (np.zeros(24), y, g), UsageError, "something other than paths"),
         (lambda x, y, g: ([*x[:-1], "/no/such.wav"], y, g), AudioError, r"1 of 24 recordings .* \(/no/such.wav\)"),
         (lambda x, y, g: ([x[0], *x[:-1]], y, g), DataError, "listed more than once"),
-        (lambda x, y, g: (x, [f" {label}" for label in y], g), DataError, "the label ' low' cannot stand in a table"),
+        (lambda x, y, g: (x, [f" {one}" for one in y], g), DataError, "the label ' low' is not allowed in a table"),
     ],
 )
 def test_fit_with_bad_input_raises_one_line(

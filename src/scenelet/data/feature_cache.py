@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scenelet.audio.io import summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.clips import Clip
 from scenelet.data.json_lines import JsonLines, file_version
@@ -146,8 +146,8 @@ def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArra
 def read_index(path: Path, rows: int) -> Index:
     """Return the finished clips up to the first invalid line, and remove that line and all later ones from the file.
 
-    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines would be wrong: the next
-    build overwrites their rows.
+    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines must go too, because
+    the next build overwrites their rows.
 
     Args:
         path: the index file.
@@ -213,16 +213,15 @@ def _compute(
     versions = [file_version(clip) for clip in clips]
     compute = functools.partial(_file_windows, features=features, window=window)
     results: Iterable[Windows | AudioError] = map_processes(compute, [clip.path for clip in clips], workers)
-    for clip, version, windows in zip(clips, versions, track(results, "Features", len(clips)), strict=True):
-        yield version, windows if isinstance(windows, AudioError) else _check_unchanged(windows, clip, version)
+    for clip, version, result in zip(clips, versions, track(results, "Features", len(clips)), strict=True):
+        yield version, result if isinstance(result, AudioError) else _check_unchanged(result, clip, version)
 
 
 def _file_windows(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
     """Return the windows of one recording, or its error."""
     transform = _log_mel(features)
-    windows = windows_of_file(path, features.sample_rate, features.channels, window)
     try:
-        return np.stack([transform(samples).astype(np.float16) for samples in windows])
+        return np.stack([transform(cut).astype(np.float16) for cut in windows(path, features, window)])
     except AudioError as error:
         return error
 

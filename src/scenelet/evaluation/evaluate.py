@@ -1,14 +1,14 @@
 """`scenelet evaluate`: measure a model file on labeled recordings, with the same code that predicts."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.audio.io import summarize_audio_errors
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
 from scenelet.data.tau import is_tau_root
-from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
+from scenelet.errors import DataError, UsageError, did_you_mean
 from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
 from scenelet.evaluation.clip_prediction import ClipPrediction
@@ -106,18 +106,14 @@ def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) ->
 
 
 def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPrediction]:
-    """Predict every clip; raises one error for all recordings that cannot be read."""
-    results, errors = [], []
-    predictions = track(classifier.predict_many([clip.path for clip in clips]), "Evaluating", len(clips))
-    for clip, prediction in zip(clips, predictions, strict=True):
-        if isinstance(prediction, AudioError):
-            errors.append(prediction)
-            continue
-        probabilities = tuple(prediction.probabilities.values())
-        results.append(ClipPrediction.from_clip(clip, classifier.labels, probabilities, prediction.windows.tolist()))
-    if errors:
-        raise summarize_audio_errors(errors, len(clips))
-    return results
+    """Predict every clip. One error names all recordings that cannot be read."""
+    with contextlib.closing(track([clip.path for clip in clips], "Evaluating", len(clips))) as paths:
+        return [
+            ClipPrediction.from_clip(
+                clip, classifier.labels, tuple(prediction.probabilities.values()), prediction.windows.tolist()
+            )
+            for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
+        ]
 
 
 def _group_metrics(predictions: Sequence[ClipPrediction], labels: tuple[str, ...]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.log_mel import Features, hz_to_row, levels, shown_range
-from scenelet.audio.windows import sound_span, windows_of_file
+from scenelet.audio.display import hz_to_row, levels, shown_range
+from scenelet.audio.log_mel import Features
+from scenelet.audio.windows import sound_span, windows
 from scenelet.config import FeatureConfig
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.occlusion import OcclusionMap, occlusion_map
@@ -76,9 +77,9 @@ def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
     features, window = classifier.model.features, classifier.model.window
     if window.pad_mode == "zeros":
         yield from itertools.repeat((0.0, window.seconds))  # endless
-    min_samples = max(1, round(window.min_sound_seconds * features.sample_rate))
+    min_samples = window.min_sound_samples(features.sample_rate)
     zero_padded = window.model_copy(update={"pad_mode": "zeros"})
-    for samples in windows_of_file(path, features.sample_rate, features.channels, zero_padded):
+    for samples in windows(path, features, zero_padded):
         first, last = sound_span(samples, window.silence_threshold_db, min_samples)
         yield first / features.sample_rate, (last - first) / features.sample_rate
 

@@ -3,7 +3,7 @@
 The first byte of compressed data names the method. Python's standard library has both. Weights contain no repeats, so
 the coding of single bytes decides the size. Deflate's Huffman codes suit bytes whose distribution hardly changes.
 LZMA's adaptive range coder needs less than one bit for a byte that is nearly always the same, as in the mask of a
-sparse network, and it follows a distribution that changes from layer to layer.
+sparse network. It also follows a distribution that changes from layer to layer.
 """
 
 import lzma

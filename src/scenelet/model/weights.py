@@ -33,8 +33,8 @@ def encode_weights(arrays: Mapping[str, Array], encodings: Mapping[str, Encoding
     """Return the compressed bytes of each section by name, in the order of the file.
 
     Raises:
-        ModelFileError: an array holds a number that is not finite, is too large for fp16, or, in masked_int8, is not
-            an integer from -127 to 127 times the power of two of its row.
+        ModelFileError: an array holds a number that is not finite or too large for fp16. A masked_int8 array holds a
+            number that is not an integer from -127 to 127 times the power of two of its row.
     """
     sections: dict[str, bytes] = {}
     for encoding in BYTES:

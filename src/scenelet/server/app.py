@@ -67,7 +67,7 @@ def create_app(
     `scenelet.server.run` do not close slow and idle connections.
 
     Args:
-        classifier: the model. The service works on as many recordings at once as the classifier has threads.
+        classifier: the model. The service works on as many recordings at once as the classifier has callers.
         name: name of the model in responses.
         limits: limits of the service; None uses the defaults.
         disk_bytes: size of the model file, which `/model` reports.
@@ -79,7 +79,7 @@ def create_app(
         'scenelet: esc10'
     """
     limits = limits or ServerLimits()
-    scheduler = FairScheduler(classifier.threads)
+    scheduler = FairScheduler(classifier.callers)
     model_info = _model_info(classifier, name, limits, disk_bytes)
     page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), name=name)
 

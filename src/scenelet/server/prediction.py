@@ -10,11 +10,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from scenelet.audio.display import levels, shown_range
 from scenelet.audio.io import UNKNOWN_FRAMES, info
-from scenelet.audio.log_mel import levels, shown_range
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
-from scenelet.inference.classifier import Classifier, Probabilities, mean_probabilities
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.prediction import Probabilities
 from scenelet.server.uploads import Upload
 
 Arguments = ParamSpec("Arguments")
@@ -169,27 +170,26 @@ def readable_seconds(uploads: Sequence[Upload], max_seconds: float) -> Iterator[
 
 def _predict_windows(classifier: Classifier, upload: Upload, max_seconds: float) -> Iterator[Probabilities]:
     """Yield the probabilities of each window, the same numbers as `Classifier.predict`."""
-    features, window = classifier.model.features, classifier.model.window
-    for cut in windows_of_file(upload, features.sample_rate, features.channels, window, 1, max_seconds):
-        yield classifier.predict_window(cut, alone=True)
+    model = classifier.model
+    for cut in windows(upload, model.features, model.window, max_seconds=max_seconds):
+        yield classifier.predict_window(cut)
 
 
-def _summarize(classifier: Classifier, windows: Probabilities) -> dict[str, Any]:
-    """Combine the probabilities of a recording's windows, (n, classes)."""
-    mean = mean_probabilities(windows)
-    top = int(mean.argmax())
+def _summarize(classifier: Classifier, rows: Probabilities) -> dict[str, Any]:
+    """Combine the probabilities of the windows of a recording, (n, classes)."""
+    prediction = classifier.combine_windows(rows)
     return {
-        "label": classifier.labels[top],
-        "unsure": float(mean[top]) < classifier.threshold,
-        "probabilities": dict(zip(classifier.labels, mean.tolist(), strict=True)),
-        "windows": len(windows),
-        "window_probabilities": windows.tolist(),
+        "label": prediction.label,
+        "unsure": prediction.unsure,
+        "probabilities": prediction.probabilities,
+        "windows": len(rows),
+        "window_probabilities": rows.tolist(),
     }
 
 
 def _spectrogram(classifier: Classifier, upload: Upload) -> dict[str, Any]:
     """Return the first window as a `scenelet.server.schemas.Spectrogram`, averaged over the channels."""
-    log_mel = next(classifier.log_mel_windows(upload, alone=True)).mean(axis=0)
+    log_mel = next(classifier.log_mel_windows(upload)).mean(axis=0)
     image = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
     encoded = base64.b64encode(image.tobytes()).decode()
     bands, frames = log_mel.shape

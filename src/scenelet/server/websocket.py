@@ -7,8 +7,7 @@ from typing import Any, get_args
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from scenelet.audio.io import Samples
-from scenelet.audio.pcm import PcmFormat, SampleFormat, decode_pcm
-from scenelet.audio.windows import SAMPLE_RATE_RANGE
+from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PcmFormat, SampleFormat, decode_pcm
 from scenelet.errors import SceneletError, UsageError
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.stream import PredictionSmoother, Stream, StreamPrediction
@@ -39,7 +38,7 @@ async def stream(socket: WebSocket, classifier: Classifier, scheduler: FairSched
 
 async def _serve(socket: WebSocket, classifier: Classifier, scheduler: FairScheduler) -> None:
     pcm, hop = _parse_query(socket)
-    live = Stream(classifier, pcm.sample_rate, hop, alone=True)
+    live = Stream(classifier, pcm.sample_rate, hop)
     smoother = PredictionSmoother(classifier.labels, classifier.threshold)
     lengths = {"window_seconds": live.window_seconds, "hop_seconds": live.hop_seconds}
     await _send(socket, "ready", labels=classifier.labels, **lengths)
@@ -77,7 +76,7 @@ def _seconds(samples: Samples, sample_rate: int) -> Iterator[Samples]:
 
 
 def _to_json(smoother: PredictionSmoother, prediction: StreamPrediction) -> dict[str, Any]:
-    smoothed = smoother.decide(prediction)
+    smoothed = smoother.update(prediction)
     return {
         "seconds": prediction.seconds,
         "probabilities": prediction.probabilities.tolist(),
@@ -98,11 +97,11 @@ def _parse_query(socket: WebSocket) -> tuple[PcmFormat, float | None]:
     unknown = set(query) - {"sample_rate", "channels", "format", "hop"}
     if unknown:
         raise UsageError(f"{min(unknown)}: no such parameter; use sample_rate, channels, format and hop")
-    low, high = SAMPLE_RATE_RANGE
     rate, channels, hop = query.get("sample_rate", ""), query.get("channels", "1"), query.get("hop")
     # the length is checked first, since int() raises for thousands of digits
-    if not rate.isdecimal() or len(rate) > MAX_DIGITS or not low <= int(rate) <= high:
-        raise UsageError(f"sample_rate={rate[:MAX_DIGITS]}: give the samples' rate, {low} to {high} Hz")
+    if not rate.isdecimal() or len(rate) > MAX_DIGITS or not MIN_SAMPLE_RATE <= int(rate) <= MAX_SAMPLE_RATE:
+        allowed = f"{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        raise UsageError(f"sample_rate={rate[:MAX_DIGITS]}: give the samples' rate, {allowed}")
     if channels not in ("1", "2"):
         raise UsageError(f"channels={channels}: give 1 or 2")
     name = query.get("format", "f32")

@@ -126,12 +126,9 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             AudioError: a recording cannot be read.
         """
         check_is_fitted(self, "classifier_")
-        rows = []
-        for prediction in self.classifier_.predict_many(_check_paths(X)):
-            if isinstance(prediction, AudioError):
-                raise prediction
-            rows.append([prediction.probabilities[str(name)] for name in self.classes_])
-        return np.array(rows, np.float32)
+        names = [str(label) for label in self.classes_]
+        predictions = self.classifier_.predict_many(_check_paths(X))
+        return np.array([[found.probabilities[name] for name in names] for found in predictions], np.float32)
 
     def predict(self, X: Paths) -> NDArray[Any]:
         """Predict the most probable class (n,) of each recording. Raises the errors of `predict_proba`."""

@@ -5,7 +5,7 @@ import contextvars
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -103,7 +103,9 @@ def progress_bar() -> "Progress":
     return rich.Progress(*columns, *times, note, console=stderr(), transient=True, disable=not shows_progress())
 
 
-def track(items: Iterable[Item], description: str, total: int, timing: LineTiming = DEFAULT_TIMING) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], description: str, total: int, timing: LineTiming = DEFAULT_TIMING
+) -> Generator[Item, None, None]:
     """Yield the items and show a progress bar, or plain progress lines if stderr is not a terminal.
 
     The progress within an item is shown too, if the item reads a long recording in this thread: see `report_progress`.

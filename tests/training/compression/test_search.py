@@ -105,7 +105,7 @@ def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) 
 
 def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None:
     folder, config, network, dataset, size = trained
-    with pytest.raises(UsageError, match="a budget of 900 bytes is out of reach"):
+    with pytest.raises(UsageError, match="900 bytes are out of reach"):
         search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, verbose=False)
     with pytest.raises(UsageError, match="out of reach"):
         compress(folder / "run", tmp_path / "m.scn", max_bytes=900, cache_dir=folder / "cache")

@@ -1,9 +1,10 @@
 """Predict the evaluation set and write a validated DCASE 2020 Task 1B submission."""
 
+import contextlib
 from pathlib import Path
 
-from scenelet.audio.io import find_recordings, summarize_audio_errors
-from scenelet.errors import AudioError, DataError, OutputError, UsageError
+from scenelet.audio.io import find_recordings
+from scenelet.errors import DataError, OutputError, UsageError
 from scenelet.evaluation.submission.details import EXAMPLE_LABEL, Details, read_details
 from scenelet.evaluation.submission.faults import Fault
 from scenelet.evaluation.submission.form import (
@@ -110,16 +111,11 @@ def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
 
 
 def _predict(classifier: Classifier, recordings: dict[int, Path]) -> list[OutputRow]:
-    predictions = track(classifier.predict_many(recordings.values()), "Predicting", len(recordings))
-    rows, errors = [], []
-    for number, prediction in zip(recordings, predictions, strict=True):
-        if isinstance(prediction, AudioError):
-            errors.append(prediction)
-        else:
-            rows.append(OutputRow(number, prediction.label, prediction.probabilities))
-    if errors:
-        raise summarize_audio_errors(errors, len(recordings))
-    return rows
+    with contextlib.closing(track(recordings.values(), "Predicting", len(recordings))) as paths:
+        return [
+            OutputRow(number, prediction.label, prediction.probabilities)
+            for number, prediction in zip(recordings, classifier.predict_many(paths), strict=True)
+        ]
 
 
 def _check_three_classes(model: str, labels: tuple[str, ...]) -> None:

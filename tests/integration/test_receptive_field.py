@@ -1,4 +1,4 @@
-"""The receptive field that `info` prints, against the one that gradients find."""
+"""The receptive field of `scenelet.model.costs`, compared with the one that gradients find."""
 
 import pytest
 import torch
@@ -11,12 +11,12 @@ from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 
 
-def seen(network: nn.Module, head: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of the input on which the middle of the map that enters `head` depends."""
+def gradient_field(network: nn.Module, head: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows and columns of the input that influence the center of the map that enters `head`."""
     maps: list[torch.Tensor] = []
     head.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
     for parameter in network.parameters():
-        nn.init.constant_(parameter, 0.1)  # all positive: nothing cancels, no ReLU closes
+        nn.init.constant_(parameter, 0.1)  # positive weights: nothing cancels, and every ReLU is open
     x = torch.rand(1, 1, *size, dtype=torch.float64, requires_grad=True)
     network.double().eval()(x)
     last = maps[0]
@@ -26,7 +26,7 @@ def seen(network: nn.Module, head: nn.Module, size: tuple[int, int]) -> tuple[in
 
 
 def average_pools(network: nn.Module) -> nn.Module:
-    """A maximum's gradient reaches one place of a window only; the mean's reaches all."""
+    """Replace maxima by means, whose gradients reach every position of a window."""
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.MaxPool2d):
             parent = network.get_submodule(name.rpartition(".")[0])
@@ -42,17 +42,17 @@ def average_pools(network: nn.Module) -> nn.Module:
         ("shared_resnet", {"width": 2, "repeats": 1, "sub_bands": 1}),
     ],
 )
-def test_gradients_reach_as_far(name: str, settings: dict[str, int]) -> None:
+def test_receptive_field_equals_the_gradients_field(name: str, settings: dict[str, int]) -> None:
     network = create_model(name, num_classes=2, in_channels=1, **settings)
     nodes, arrays = trace(StandardizedNetwork(network, torch.zeros(512), torch.ones(512)))
     field = receptive_field(nodes, {key: array.shape for key, array in arrays.items()}, (1, 512, 512))
     head = next(module for module in network.modules() if isinstance(module, GlobalMeanPool))
-    assert field == seen(average_pools(network), head, (512, 512))
+    assert field == gradient_field(average_pools(network), head, (512, 512))
 
 
-def test_the_baselines_is_not_square() -> None:
+def test_receptive_field_of_the_baseline_is_not_square() -> None:
     network = create_model("dcase2020_baseline", num_classes=3)
     nodes, arrays = trace(StandardizedNetwork(network, torch.zeros(40), torch.ones(40)))
     bands, frames = receptive_field(nodes, {key: array.shape for key, array in arrays.items()}, (1, 40, 501))
-    # 7, pool 5, 7 at step 5, then 4 or 100 at step 5
+    # kernel 7, pool 5, kernel 7 with stride 5, then pool 4 or 100 with stride 5
     assert (bands, frames) == (7 + 4 + 6 * 5 + 3 * 5, 7 + 4 + 6 * 5 + 99 * 5)
