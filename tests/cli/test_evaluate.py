@@ -105,10 +105,12 @@ def test_evaluate_run_adds_training_curves(command: Command, model: Path, places
 
 
 def test_evaluate_without_out_draws_nothing(
-    command: Command, model: Path, places: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, model: Path, places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scenelet.evaluation.evaluate._pages", lambda *_: pytest.fail("drawn for nobody"))
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
     assert command("evaluate", model, places)[0] == 0
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_evaluate_malicious_names_are_escaped(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
