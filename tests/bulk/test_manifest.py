@@ -122,8 +122,8 @@ def test_write_inputs_one_row_group_per_shard(
     manifest = path.with_name("list.parquet")
     parquet.write_table(pyarrow.table({"path": names}), manifest)
     write_inputs(scan_manifest(str(manifest)), path, shard_size)
-    file = parquet.ParquetFile(path)
-    groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
+    with parquet.ParquetFile(path) as file:
+        groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
     names = [name.strip() for name in names]
     assert groups == [names[start : start + shard_size] for start in range(0, len(names), shard_size)]
 
