@@ -28,7 +28,7 @@ def test_read_returns_what_was_appended(lines: JsonLines) -> None:
 
 
 def test_read_returns_none_for_damaged_and_truncated_lines(lines: JsonLines) -> None:
-    lines.path.write_bytes(b'[1]\n\xff\n[2\n\0\0\n' + b"[" * 5000 + b"\n[3]\n[4]")
+    lines.path.write_bytes(b"[1]\n\xff\n[2\n\0\0\n" + b"[" * 5000 + b"\n[3]\n[4]")
     assert _values(lines) == [[1], None, None, None, None, [3], None]
 
 

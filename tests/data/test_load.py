@@ -86,7 +86,9 @@ class TestLoadTableOfCsv:
         ("sources", "synthetic"),
         [(("synthetic (x)", "synthetic"), True), (("synthetic", "field"), False), (("", ""), False)],
     )
-    def test_source_column_marks_synthetic_data(self, csv: Callable[..., Path], sources: tuple[str, str], synthetic: bool) -> None:
+    def test_source_column_marks_synthetic_data(
+        self, csv: Callable[..., Path], sources: tuple[str, str], synthetic: bool
+    ) -> None:
         path = csv(f"filename,label,source\na.wav,x,{sources[0]}\nb.wav,y,{sources[1]}\n")
         assert load_table(path).synthetic is synthetic
 
@@ -177,7 +179,6 @@ class TestLoadTableOfFolder:
         (tmp_path / "meta.csv").write_text("file,class\n")
         with pytest.raises(DataError, match=r"meta.csv has the columns file, class"):
             load_table(tmp_path)
-
 
     def test_same_files_as_find_recordings(self, tmp_path: Path) -> None:
         root = tmp_path / "root"

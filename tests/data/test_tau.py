@@ -137,7 +137,9 @@ def test_facts_of_both_sets_agree() -> None:
         (facts.TAU_2019, True, facts.TAU_2020_3CLASS),
     ],
 )
-def test_load_tau_of_the_official_tables(tau: Path, official: facts.TauSet, tau_3_class: bool, expected: facts.TauSet) -> None:
+def test_load_tau_of_the_official_tables(
+    tau: Path, official: facts.TauSet, tau_3_class: bool, expected: facts.TauSet
+) -> None:
     table = load_table(tau / official.name, tau_3_class=tau_3_class, require_audio=False)
     split = make_split(table, SplitConfig(fold="1", validation_fraction=0.1, seed=3))
     train = split.train + split.validation
