@@ -1,8 +1,8 @@
 """Sound texture: a few hundred statistics of a window's log-mel bands.
 
 The statistics are means, standard deviations, modulations and correlations of bands, after McDermott and Simoncelli,
-Sound texture perception via statistics of the auditory periphery (2011). They do not depend on loudness, nor on the time
-at which a sound occurs.
+Sound texture perception via statistics of the auditory periphery (2011). They depend neither on loudness nor on
+the time at which a sound occurs.
 """
 
 import functools
