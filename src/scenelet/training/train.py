@@ -70,8 +70,7 @@ def train(
         config: the settings; None: those of the run that is resumed. Only `trainer` may differ from them.
         recipe: name of the recipe, for the record.
         resume: continue after the last finished epoch. The result is the same as without the interruption.
-        teacher: folder of a finished run, whose network gives `config.distillation` of each label. None: no teacher,
-            or the teacher of the run that is resumed.
+        teacher: folder of a finished run, which gives `config.distillation` of each label; None: the resumed run's.
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
         cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
@@ -82,8 +81,7 @@ def train(
         The content of `metrics.json`; {} in the processes other than the first.
 
     Raises:
-        SceneletError: the data, the settings or the run folder cannot be used.
-        SystemExit: training failed; raised in the processes other than the first.
+        SceneletError: the data, the settings or the run folder cannot be used. Other processes raise SystemExit.
     """
     out = Path(out)
     devices = resolve_devices(out, config, trainer)
