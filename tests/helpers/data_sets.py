@@ -32,7 +32,7 @@ NO_WAITS = (0.0, 0.0)
 
 
 def mislabeled_scenes(root: Path) -> Path:
-    """Write 30 synthetic scenes of three classes with two wrong labels. The name of a file holds its true label."""
+    """Write 36 synthetic scenes of three classes with two wrong labels. The name of a file holds its true label."""
     folder = write_synthetic_dataset(root / "scenes", 3, 1, 10, 2, 1.0, workers=1)
     rows = list(csv.DictReader((folder / "scenes.csv").read_text().splitlines()))
     labels = sorted({row["label"] for row in rows})
