@@ -1,1 +1,1 @@
-"""Fuzz targets for every parser of files that strangers write."""
+"""Fuzz targets for every parser of files from unknown sources."""

@@ -1,7 +1,7 @@
-"""What models cost that are just within the reader's bounds: `python fuzz/largest.py KIND`, each in its own process.
+"""Costs of models that are just within the reader's bounds: `python fuzz/largest.py KIND`, each in its own process.
 
-Each is a file of some kilobytes with weights of zero; printed are its bytes, seconds of processor time to read it and
-to classify one window with one thread, and the peak of memory of the process, which is about 130 MB without a model.
+Each model is a file of some kilobytes with weights of zero. The script prints its size, the processor time to read it
+and to classify one window with one thread, and the peak memory, which is about 130 MB without a model.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ PAPER = FeatureConfig(n_mels=256)
 
 
 def end(value: str) -> list[Json]:
-    """Pool, dense layer, softmax over a value of two channels or more."""
+    """Return a pool, a dense layer and a softmax after a value of two or more channels."""
     linear = {"op": "Linear", "input": "pooled", "output": "logits", "weight": "dense", "bias": "bias"}
     pool = {"op": "GlobalMeanPool", "input": value, "output": "pooled"}
     return [pool, linear, {"op": "Softmax", "input": "logits", "output": "probabilities"}]
 
 
 def convolutions(count: int, side: int, groups: int) -> tuple[list[Json], dict[str, list[int]]]:
-    """So many convolutions of 64 channels that keep the size, and their shapes."""
+    """Return convolutions of 64 channels that keep the size, and the shapes of their arrays."""
     nodes: list[Json] = []
     for n in range(count):
         first = n == 0
@@ -46,8 +46,8 @@ def convolutions(count: int, side: int, groups: int) -> tuple[list[Json], dict[s
     return [*nodes, *end(f"c{count - 1}")], arrays
 
 
-def made(kind: str) -> bytes:
-    """A file of a kind."""
+def model_file(kind: str) -> bytes:
+    """Return a file of a kind."""
     features, window = PAPER, WindowConfig()
     if kind == "work":
         nodes, arrays = convolutions(67, 3, 1)
@@ -77,9 +77,9 @@ def made(kind: str) -> bytes:
 
 
 def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arrays: dict[str, list[int]]) -> bytes:
-    """A whole file with weights of zero."""
+    """Return a complete file with weights of zero."""
     section = compress_bytes(bytes(4 * sum(math.prod(shape) for shape in arrays.values())))
-    head = {
+    header = {
         "labels": ["a", "b", "c"],
         "features": features.model_dump(),
         "window": window.model_dump(),
@@ -91,7 +91,7 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
         "results": {},
         "licenses": [],
     }
-    plain = json.dumps(head).encode()
+    plain = json.dumps(header).encode()
     stored = compress_bytes(plain)
     length = 24 + len(stored) + len(section) + 32
     sizes = (FORMAT_VERSION, length, len(stored), len(plain))
@@ -100,10 +100,10 @@ def sealed(features: FeatureConfig, window: WindowConfig, nodes: list[Json], arr
 
 
 def main() -> None:
-    """Make a file, read it, classify a window."""
-    data = made(sys.argv[1] if len(sys.argv) > 1 else "")
+    """Build a file, read it, and classify a window."""
+    data = model_file(sys.argv[1] if len(sys.argv) > 1 else "")
     began = time.process_time()
-    model = decode_model(data, "made.scn")
+    model = decode_model(data, "model.scn")
     read = time.process_time() - began
     classifier = Classifier(model, threads=1)
     samples = np.random.default_rng(0).normal(0, 0.1, (2, model.window.samples(model.features.sample_rate)))

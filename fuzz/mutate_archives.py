@@ -1,4 +1,4 @@
-"""Mutations of what `torch.save` writes: a ZIP whose directory and checksums stay right, so that the pickle is read."""
+"""Mutations of a `torch.save` file. The ZIP directory and checksums stay valid, so the pickle is read."""
 
 import io
 import random
@@ -7,16 +7,16 @@ import zipfile
 from fuzz.mutate_models import Bytes, mutate_one
 
 
-def mutate(data: bytes, largest: int, seed: int, mutate_bytes: Bytes) -> bytes:
-    """A mutation of one file."""
+def mutate(data: bytes, max_size: int, seed: int, mutate_bytes: Bytes) -> bytes:
+    """Return a mutation of one file."""
     rng = random.Random(seed)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OSError):
-        return mutate_bytes(data, largest)
+        return mutate_bytes(data, max_size)
     if not entries or rng.random() < 0.05:
-        return mutate_bytes(data, largest)
+        return mutate_bytes(data, max_size)
     pickles = [name for name in entries if name.endswith(".pkl")]
     name = rng.choice(pickles if pickles and rng.random() < 0.8 else list(entries))
     if rng.random() < 0.02:

@@ -1,4 +1,4 @@
-"""How each target's inputs are mutated: by the fuzzer's own ways, or in a manner that keeps their frame whole."""
+"""Mutations of each target's inputs: the fuzzer's own, or one that keeps the frame of a file valid."""
 
 import contextlib
 import random
@@ -9,8 +9,8 @@ import atheris
 from fuzz import mutate_archives, mutate_models
 
 Mutator = Callable[[bytes, int, int], bytes]
-FROM_GOOD = 0.6
-"""Share of mutations that begin with an input that was read to its end."""
+VALID_FRACTION = 0.6
+"""Fraction of mutations that start from an input that was read completely."""
 _OWN: dict[str, Callable[[bytes, int, int, mutate_models.Bytes], bytes]] = {
     "scn": mutate_models.mutate,
     "model": mutate_models.mutate,
@@ -19,16 +19,16 @@ _OWN: dict[str, Callable[[bytes, int, int, mutate_models.Bytes], bytes]] = {
 
 
 def of(target: str, good: Mapping[int, bytes]) -> Mutator:
-    """The target's mutator, (bytes, largest size, seed) -> bytes; `good` holds inputs that were read."""
+    """Return the mutator of a target, (bytes, maximum size, seed) -> bytes. `good` holds inputs that were read."""
 
-    def mutate(data: bytes, largest: int, seed: int) -> bytes:
+    def mutate(data: bytes, max_size: int, seed: int) -> bytes:
         rng = random.Random(seed)
-        if good and rng.random() < FROM_GOOD:
+        if good and rng.random() < VALID_FRACTION:
             data = good[rng.choice(list(good))]
         if target in _OWN:
-            with contextlib.suppress(ValueError):  # of a number of thousands of digits Python makes no JSON
-                changed = _OWN[target](data, largest, seed, atheris.Mutate)
-                return changed if len(changed) <= largest else data[:largest]
-        return bytes(atheris.Mutate(data, largest))
+            with contextlib.suppress(ValueError):  # Python writes no JSON for a number of thousands of digits
+                changed = _OWN[target](data, max_size, seed, atheris.Mutate)
+                return changed if len(changed) <= max_size else data[:max_size]
+        return bytes(atheris.Mutate(data, max_size))
 
     return mutate

@@ -1,7 +1,7 @@
 """Fuzz one reader: `python fuzz/run.py TARGET --runs N --seed S`; needs atheris (Linux) and the `[dev]` extra.
 
-Each distinct finding is kept once, as FOUND/TARGET/NAME with its traceback beside, and fuzzing goes on. The last line
-says how many inputs were tried, how many distinct findings there were, the peak of memory and the seconds.
+Each distinct finding is saved once, as FOUND/TARGET/NAME with its traceback, and fuzzing continues. The last line
+reports the count of inputs, the count of distinct findings, the peak memory and the duration.
 """
 
 import argparse
@@ -24,16 +24,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT), str(ROOT / "tests")]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
-KEPT = 256
-WATCHED, HANGS_SECONDS = 1000, 900
-"""After how long so many inputs are given up, with a traceback."""
+MAX_GOOD_INPUTS = 256
+TIMED_INPUTS, TIMEOUT_SECONDS = 1000, 900
+"""After this time for so many inputs the process ends with a traceback."""
 
 import atheris  # noqa: E402
 
 
 @contextlib.contextmanager
 def instrumented() -> Iterator[None]:
-    """What is imported of scenelet meanwhile is watched by the fuzzer, without a line for each module."""
+    """Instrument all modules of scenelet that are imported in this context, without a message per module."""
     watched = atheris.instrument_imports(include=["scenelet"], enable_loader_override=False)
     with contextlib.redirect_stderr(io.StringIO()), watched:
         yield
@@ -43,17 +43,17 @@ with instrumented():
     from fuzz import mutations, targets
 
 
-def loud(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a function that the fuzzer calls: a fault of our own is shown, and ends the process with 2.
+def exit_on_error(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that the fuzzer calls: an error of ours is printed and ends the process with code 2.
 
-    Standard error is closed while it fuzzes, since native libraries talk there, and atheris would wait for ever.
+    Standard error is closed during fuzzing because native libraries print there. Without this wrapper atheris hangs.
     """
 
     @functools.wraps(function)
     def called(*values: Any) -> Any:
         try:
             return function(*values)
-        except Exception:  # noqa: BLE001 it cannot go up: native code called this
+        except Exception:  # noqa: BLE001 native code called this, so it cannot propagate
             traceback.print_exc(file=sys.stdout)
             sys.stdout.flush()
             os._exit(2)
@@ -62,7 +62,7 @@ def loud(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Fuzzer:
-    """Runs a target over and over, and keeps what it finds."""
+    """Runner of a target that saves its findings."""
 
     def __init__(self, name: str, runs: int, found: Path, summary: Path | None) -> None:
         with instrumented():
@@ -73,32 +73,32 @@ class Fuzzer:
         self._findings: dict[str, int] = {}
         self._done, self._started = 0, time.monotonic()
         self.good: dict[int, bytes] = {}
-        """Inputs that were read, the newest ones: what a mutation may begin with, since most others end early."""
+        """Newest inputs that were read. Mutations start from them, since most other inputs fail early."""
 
     def one(self, data: bytes) -> None:
-        """Try one input; after the last one, say what there was and end the process."""
-        if self._done % WATCHED == 0:  # the time of a single input is looked at below; this is for one without end
-            faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True, file=sys.stdout)
+        """Try one input. After the last one, print the summary and end the process."""
+        if self._done % TIMED_INPUTS == 0:  # for an endless input; the time of a single one is checked below
+            faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True, file=sys.stdout)
         self._done += 1
         began = time.process_time()
         try:
             word = self._target(data)
             self._words[word] += 1
             if word == "read":
-                self.good[self._words[word] % KEPT] = data
+                self.good[self._words[word] % MAX_GOOD_INPUTS] = data
             if time.process_time() - began > self._limit:
                 raise TimeoutError(f"{time.process_time() - began:.1f} s for {len(data)} bytes")
-        except Exception as error:  # noqa: BLE001 whatever comes out is what is looked for
+        except Exception as error:  # noqa: BLE001 any exception is a finding
             self._keep(data, error)
         if self._done >= self.runs:
             self._end()
 
     def _keep(self, data: bytes, error: Exception) -> None:
-        """Keep a finding, unless one of its kind and place is there."""
+        """Save a finding unless one of the same type and location exists."""
         self._words["finding"] += 1
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "scenelet" in frame.filename]
-        place = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
-        key = f"{type(error).__name__}-{Path(place.filename).stem}-{place.lineno}"
+        location = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
+        key = f"{type(error).__name__}-{Path(location.filename).stem}-{location.lineno}"
         self._findings[key] = self._findings.get(key, 0) + 1
         if self._findings[key] == 1:
             self.found.mkdir(parents=True, exist_ok=True)
@@ -111,13 +111,13 @@ class Fuzzer:
         words = ", ".join(f"{count:,} {word}" for word, count in sorted(self._words.items()))
         line = (
             f"{self.name}: {self._done:,} executions ({words}), {len(self._findings)} distinct findings,"
-            f" {peak:,.0f} MB at most, {time.monotonic() - self._started:,.0f} s"
+            f" {peak:,.0f} MB peak memory, {time.monotonic() - self._started:,.0f} s"
         )
         print(line, flush=True)
         if self.summary is not None:
             with self.summary.open("a") as file:
                 file.write(line + "\n")
-        targets.PLACE.close()
+        targets.SCRATCH.close()
         os._exit(1 if self._findings else 0)
 
 
@@ -130,14 +130,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", type=int, default=4096, help="MB of address space")
     parser.add_argument("--found", type=Path, default=Path("found"))
-    parser.add_argument("--summary", type=Path, help="a file that the last line is added to")
+    parser.add_argument("--summary", type=Path, help="file to which the last line is appended")
     chosen = parser.parse_args()
-    warnings.simplefilter("error")  # what NumPy warns of would come up on a user's terminal
+    warnings.simplefilter("error")  # a warning of NumPy would appear on a user's terminal
     fuzzer = Fuzzer(chosen.target, chosen.runs, chosen.found, chosen.summary)
     limit = chosen.memory * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     chosen.found.mkdir(parents=True, exist_ok=True)
-    folder = targets.PLACE.empty("begin")
+    folder = targets.SCRATCH.empty("begin")
     corpus = [path.read_bytes() for path in sorted((CORPUS / chosen.target).glob("*"))]
     for data in [*targets.seeds(chosen.target), *corpus]:
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
@@ -150,9 +150,9 @@ def main() -> None:
         "-verbosity=0",
     ]
     options += ["-close_fd_mask=2", "-rss_limit_mb=0", f"-artifact_prefix={chosen.found}/", "-len_control=0"]
-    mutate = loud(mutations.of(chosen.target, fuzzer.good))
-    atheris.Setup(options, loud(fuzzer.one), custom_mutator=mutate)
-    atheris.Fuzz()  # does not come back
+    mutate = exit_on_error(mutations.of(chosen.target, fuzzer.good))
+    atheris.Setup(options, exit_on_error(fuzzer.one), custom_mutator=mutate)
+    atheris.Fuzz()  # does not return
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A twentieth of a second of sound in every format that is read: what fuzzing begins with."""
+"""Seeds for recordings: 50 ms of sound in every supported format."""
 
 import io
 
@@ -7,7 +7,7 @@ import soundfile
 
 
 def _sounds() -> list[bytes]:
-    """A twentieth of a second in every format that is read."""
+    """Encode 50 ms of sound in every supported format."""
     samples = np.linspace(-0.5, 0.5, 400).reshape(-1, 2)
     kinds = [("WAV", kind) for kind in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW")]
     kinds += [("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")]

@@ -1,4 +1,4 @@
-"""Model files that fuzzing begins with: one network of each kind, in several encodings."""
+"""Seeds for model files: one network of each kind, in several encodings."""
 
 from helpers.tiny_model import changed, model_of, random_network, tiny_model
 from scenelet.config import WindowConfig
@@ -6,10 +6,10 @@ from scenelet.model import file as modelfile
 
 
 def _models() -> list[bytes]:
-    """One network of each kind, in each encoding."""
+    """Encode one network of each kind, in each encoding."""
     dense, tiny = random_network(1, dense=True), tiny_model()
-    filled = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, fill="repeat"))
-    encoded = [tiny, filled, model_of(random_network(2)), model_of(dense, dict.fromkeys(dense.arrays, "fp16"))]
+    repeated = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, pad_mode="repeat"))
+    encoded = [tiny, repeated, model_of(random_network(2)), model_of(dense, dict.fromkeys(dense.arrays, "fp16"))]
     return [modelfile.encode_model(model) for model in encoded]
 
 

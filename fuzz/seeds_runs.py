@@ -1,4 +1,4 @@
-"""What runs, caches and jobs remember, made by our own writers: what fuzzing begins with."""
+"""Seeds for files of runs, caches and jobs, as our own writers create them."""
 
 import io
 import json
@@ -42,7 +42,7 @@ def _checkpoints() -> list[bytes]:
 
 
 def _records() -> list[bytes]:
-    """A first byte that chooses the reader, and what we write for it."""
+    """Return records, each after a first byte that chooses its reader."""
     choice = {"settings": PruneConfig().model_dump(), "trials": [asdict(FormatTrial("fp16", 0.5, 0.4, 1.0))]}
     figures = {"accuracy": 0.5, "log_loss": 0.3}
     classes = dict.fromkeys(("indoor", "outdoor", "transportation"), figures)

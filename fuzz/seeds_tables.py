@@ -1,4 +1,4 @@
-"""Tables, recipes and lists that fuzzing begins with; recipes are those that come with scenelet."""
+"""Seeds for tables, recipes and lists. The recipes are those of scenelet."""
 
 import io
 from importlib import resources

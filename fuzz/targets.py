@@ -1,7 +1,7 @@
-"""What is fuzzed: each target takes a file's bytes, reads them as a user's command would, and says what came of it.
+"""Fuzz targets. Each target takes the bytes of a file, reads them as a user's command would, and reports the outcome.
 
-A target returns one word for the statistics. A SceneletError in one printable line is what a bad file should meet;
-anything else that comes out is a finding. Importable without atheris: `tests/fuzz/test_corpus.py` replays through these.
+A target returns one word for the statistics. An invalid file must raise a SceneletError in one printable line. Any
+other exception is a finding. The module does not need atheris, so `tests/fuzz/test_corpus.py` can replay findings.
 """
 
 import importlib
@@ -15,34 +15,39 @@ from scenelet.errors import SceneletError, escape_unprintable
 
 Target = Callable[[bytes], str]
 LIMIT_SECONDS = 2.0
-"""Of processor time for one small file."""
-LONGEST = 2000
-"""Characters of an error."""
+"""Maximum processor time for one small file."""
+MAX_ERROR_CHARACTERS = 2000
+"""Maximum length of an error message."""
 SEPARATOR = b"\n--8<--\n"
-"""Between the files of a target that takes several."""
+"""Separator of the files of a target that takes several."""
 
 
 class FindingError(Exception):
-    """A target saw what must not be."""
+    """A target violates an invariant."""
 
 
 def outcome(read: Callable[[], object], early: Sequence[str] = ()) -> str:
-    """ "read", or "refused" where our own error says why, in a line that a terminal can show.
+    """Call `read`. Return "read", "refused" if it raises our own error, or "frame".
 
-    `early`: words of errors that only a broken frame meets; of these it is "frame".
+    Args:
+        read: the reader.
+        early: words of errors that only a broken frame causes, for which the result is "frame".
+
+    Raises:
+        FindingError: the error is not a short printable line.
     """
     try:
         read()
     except SceneletError as error:
         message = str(error)
-        if len(message) > LONGEST or message != escape_unprintable(message):
-            raise FindingError(f"an error that is no short printable line: {message[:200]!r}") from error
+        if len(message) > MAX_ERROR_CHARACTERS or message != escape_unprintable(message):
+            raise FindingError(f"an error that is not a short printable line: {message[:200]!r}") from error
         return "frame" if any(word in message for word in early) else "refused"
     return "read"
 
 
-class Place:
-    """A folder in memory for readers that take paths; files in it are written over, and it goes away at the end."""
+class ScratchFolder:
+    """Temporary folder in memory for readers that take paths. It is removed at the end."""
 
     def __init__(self) -> None:
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -54,7 +59,7 @@ class Place:
         self._folder.cleanup()
 
     def file(self, name: str, data: bytes) -> Path:
-        """Write a file."""
+        """Write a file and return its path."""
         path = self.path / name
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True)
@@ -62,20 +67,20 @@ class Place:
         return path
 
     def empty(self, name: str) -> Path:
-        """An empty folder."""
+        """Create an empty folder."""
         folder = self.path / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
 
 
-PLACE = Place()
+SCRATCH = ScratchFolder()
 
 
 def parts(data: bytes, count: int) -> list[bytes]:
-    """Several files in one: cut at lines that hold `SEPARATOR`; what is missing is empty."""
-    cut = data.split(SEPARATOR, count - 1)
-    return cut + [b""] * (count - len(cut))
+    """Split several files at `SEPARATOR`. Missing files are empty."""
+    files = data.split(SEPARATOR, count - 1)
+    return files + [b""] * (count - len(files))
 
 
 GROUPS = {
@@ -84,21 +89,21 @@ GROUPS = {
     "runs": ("checkpoint", "record", "cache", "part", "listed"),
     "audio": ("stream", "recording"),
 }
-"""Targets by the module that has them, `targets_GROUP`; `seeds_GROUP` has what fuzzing begins with."""
+"""Mapping from a group to its targets, which are in `targets_GROUP`. Their seeds are in `seeds_GROUP`."""
 
 
 def load(name: str) -> Target:
-    """A target; its group is imported here, so that no other one takes memory, and a fuzzer can instrument it."""
+    """Import the group of a target, so other groups take no memory, and return the target."""
     target: Target = importlib.import_module(f"fuzz.targets_{group(name)}").TARGETS[name]
     return target
 
 
 def seeds(name: str) -> list[bytes]:
-    """Small good files of a target's kind."""
-    made: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
-    return made
+    """Return small valid files for a target."""
+    found: list[bytes] = importlib.import_module(f"fuzz.seeds_{group(name)}").SEEDS[name]()
+    return found
 
 
 def group(name: str) -> str:
-    """The group of a target."""
+    """Return the group of a target."""
     return next(group for group, names in GROUPS.items() if name in names)

@@ -1,16 +1,17 @@
-"""Recordings and streams: RIFF by its bytes, PCM from pipes, and whatever libsndfile reads."""
+"""Targets for recordings and streams: RIFF, PCM from pipes, and all formats of libsndfile."""
 
 import io
 
 from fuzz.targets import Target, outcome
 from scenelet.audio.io import blocks, info
-from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream, read_wav_header
+from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream
+from scenelet.audio.wav import read_wav_header
 
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 
 
 def stream(data: bytes) -> str:
-    """A WAV that comes through a pipe, and the same bytes as raw samples."""
+    """Read a WAV from a pipe, and the same bytes as raw samples."""
 
     def header() -> None:
         source = io.BytesIO(data)
@@ -25,14 +26,14 @@ def stream(data: bytes) -> str:
 
 
 def recording(data: bytes) -> str:
-    """A recording as `predict` reads it."""
+    """Read a recording as `predict` does."""
 
     def read() -> None:
-        held = info(io.BytesIO(data))
+        header = info(io.BytesIO(data))
         read = 0
-        for block, rate in blocks(io.BytesIO(data), MOST_SECONDS):
-            assert rate == held.sample_rate
-            assert block.shape[0] == held.channels
+        for block, rate in blocks(io.BytesIO(data), MAX_SECONDS):
+            assert rate == header.sample_rate
+            assert block.shape[0] == header.channels
             read += block.shape[1]
 
     return outcome(read)

@@ -1,8 +1,8 @@
-"""Model files: their reader, and what is made of a file that can be read."""
+"""Targets for model files: their reader, and the use of a file that can be read."""
 
 import json
 
-from fuzz.targets import PLACE, Target, outcome
+from fuzz.targets import SCRATCH, Target, outcome
 from scenelet.export.c_header import c_header
 from scenelet.export.model_card import model_card
 from scenelet.export.onnx_file import onnx_bytes, synthetic_windows
@@ -11,19 +11,19 @@ from scenelet.model import file as modelfile
 from scenelet.model.costs import macs
 from scenelet.model.summary import describe
 
-FRAME = ("not a scenelet model", "cut short", "its checksum", "is empty", "format version", "larger than the")
-"""In the errors of a file whose frame is wrong, so that nothing behind it is looked at."""
-SMALL_WORK = 1 << 22
-"""Operations of a model that is run and exported here; larger ones are within the reader's bounds, but slow."""
+FRAME = ("not a scenelet model", "truncated", "its checksum", "is empty", "format version", "larger than the")
+"""Words in the errors of a file with a broken frame, whose content is not read."""
+MAX_OPERATIONS = 1 << 22
+"""Maximum operations of a model that is run and exported. The reader accepts larger models, but they are slow."""
 
 
 def scn(data: bytes) -> str:
-    """The reader; and of one file in eight, by its last byte, what `info` and a model card say."""
+    """Read a file. For one file in eight, by its last byte, also build a description and a model card."""
 
     def use() -> None:
         model = modelfile.decode_model(data, "x.scn")
         if data[-1] % 8 == 0:
-            description = describe(PLACE.file("x.scn", data))
+            description = describe(SCRATCH.file("x.scn", data))
             json.dumps(description, allow_nan=False).encode()
             model_card(model, "x", len(data)).encode()
 
@@ -31,19 +31,19 @@ def scn(data: bytes) -> str:
 
 
 def model(data: bytes) -> str:
-    """What is done with a file that can be read: loaded, run on a window, exported."""
+    """Load a model, run it on a window, and export it."""
 
     def use() -> None:
-        held = modelfile.decode_model(data, "x.scn")
-        features, window = held.features, held.window
-        cost = macs(held.nodes, held.array_shapes, held.input_shape)
-        if max(cost, features.n_frames(window.samples(features.sample_rate)) * features.n_fft) > SMALL_WORK:
+        loaded = modelfile.decode_model(data, "x.scn")
+        features, window = loaded.features, loaded.window
+        cost = macs(loaded.nodes, loaded.array_shapes, loaded.input_shape)
+        if max(cost, features.n_frames(window.samples(features.sample_rate)) * features.n_fft) > MAX_OPERATIONS:
             return
-        classifier = Classifier(held, threads=1)
-        classifier.predict_proba(synthetic_windows(held, "waveform")[0], features.sample_rate)
+        classifier = Classifier(loaded, threads=1)
+        classifier.predict_proba(synthetic_windows(loaded, "waveform")[0], features.sample_rate)
         assert 0 <= classifier.threshold <= 1
-        c_header(held, "x").encode()
-        onnx_bytes(held, "waveform")
+        c_header(loaded, "x").encode()
+        onnx_bytes(loaded, "waveform")
 
     return outcome(use, FRAME)
 

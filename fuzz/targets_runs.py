@@ -1,4 +1,4 @@
-"""What runs, caches and bulk jobs remember: JSON, weights, checkpoints, the cache's index, Parquet parts."""
+"""Targets for files of runs, caches and bulk jobs: JSON, weights, checkpoints, cache indices, Parquet parts."""
 
 import functools
 import hashlib
@@ -8,34 +8,33 @@ from pathlib import Path
 
 import torch
 
-from fuzz.targets import PLACE, Target, outcome
+from fuzz.targets import SCRATCH, Target, outcome
 from helpers.tiny_model import changed, tiny_model
-from scenelet.bulk.job import INPUTS, MODEL, Job, Task, read_job
-from scenelet.bulk.job import RECORD as JOB
-from scenelet.bulk.run import count_errors
+from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_job
+from scenelet.bulk.job import RECORD_FILE as JOB
+from scenelet.bulk.run import summarize_shard
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
-from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import _read_index, band_statistics, load_features
+from scenelet.data.feature_cache import band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
 from scenelet.evaluation.submission.meta import read_report
 from scenelet.experiments.report import check_same_results
 from scenelet.model.file import encode_model
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.compression.search import CHOICE, load_choice
-from scenelet.training.run_record import DataRecord, RunRecord, read_metrics, read_record
 
 CHECKPOINT = {"epoch": 0, "global_step": 2, "loops": {}, "optimizer_states": [], "lr_schedulers": [], "callbacks": {}}
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
-"""The weights that a network of these tests has."""
+"""Weights of the network that these targets assume."""
 
 
 def checkpoint(data: bytes) -> str:
-    """`model.pt`, or a checkpoint before Lightning sees it."""
-    path = PLACE.file("last.ckpt", data)
+    """Read `model.pt`, or a checkpoint before Lightning loads it."""
+    path = SCRATCH.file("last.ckpt", data)
 
     def read() -> None:
         found = read_checkpoint(path)
@@ -61,10 +60,10 @@ RUN = (
     .model_dump_json()
     .encode()
 )
-"""A good `run.json`."""
+"""Valid `run.json`."""
 _EPOCH = {"epoch": 1, "loss": 0.5, "rate": 0.1, "validation_log_loss": 0.4, "seconds": 2.0}
 MEASURED = json.dumps({"minutes": 1.0, "test": {"accuracy": 0.5}, "history": [_EPOCH]}).encode()
-"""A good `metrics.json`."""
+"""Valid `metrics.json`."""
 
 
 def _history(folder: Path) -> object:
@@ -81,18 +80,18 @@ RECORDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     (CHOICE, load_choice),
     ("report.json", lambda folder: read_report(folder / "report.json")),
     ("table.json", lambda folder: check_same_results(folder, "table", "t", "d", {"a": {}})),
-    (JOB, lambda folder: read_job(Folder(str(folder))).fingerprint),
+    (JOB, lambda folder: read_job(Folder(str(folder))).job_hash),
 )
-"""File name -> what reads it from its folder; a file's first byte chooses."""
+"""Pairs of a file name and the function that reads it from its folder. The first byte of an input chooses one."""
 
 
 def record(data: bytes) -> str:
-    """JSON that we wrote: of runs, reports, comparisons and jobs."""
+    """Read the JSON of a run, a report, a comparison or a job."""
     name, read = RECORDS[data[0] % len(RECORDS) if data else 0]
-    folder = PLACE.path / "run"
+    folder = SCRATCH.path / "run"
     for other, good in ((SPLIT, SPLIT_TEXT), (RECORD, RUN), (METRICS, MEASURED)):
-        PLACE.file(f"run/{other}", good)
-    PLACE.file(f"run/{name}", data[1:])
+        SCRATCH.file(f"run/{other}", good)
+    SCRATCH.file(f"run/{name}", data[1:])
     return outcome(lambda: read(folder))
 
 
@@ -102,13 +101,13 @@ ROW_BYTES = 2 * 2 * 3
 
 
 def cache(data: bytes) -> str:
-    """A feature cache whose index holds these bytes, and whose rows are as many as the first byte says.
+    """Read a feature cache with these bytes as its index. The first byte is the count of its rows.
 
-    Of one file in eight, by its length, the features are asked for; of the others, the index is read.
+    For one input in eight, by its length, the features are loaded. Otherwise only the index is read.
     """
     clips = _clips()
-    folder = PLACE.path / "cache"
-    root = PLACE.path / "sounds"
+    folder = SCRATCH.path / "cache"
+    root = SCRATCH.path / "sounds"
     known = next(iter(folder.iterdir()), None) if folder.is_dir() else None
     if known is None:
         load_features(clips, root, FEATURES, WINDOW, folder, workers=1)
@@ -117,7 +116,7 @@ def cache(data: bytes) -> str:
     (known / "index.jsonl").write_bytes(data[1:].replace(b"CLIP", _identity(clips[0])))
 
     def read() -> None:
-        index = _read_index(known / "index.jsonl", data[0] if data else 0)
+        index = read_index(known / "index.jsonl", data[0] if data else 0)
         assert sum(count for _, count in index.values()) <= 255
         if len(data) % 8:
             return
@@ -134,10 +133,10 @@ def _clips() -> list[Clip]:
     import numpy as np
     import soundfile
 
-    PLACE.empty("sounds")
+    SCRATCH.empty("sounds")
     clips = []
     for name in ("a.wav", "b.wav"):
-        path = PLACE.path / "sounds" / name
+        path = SCRATCH.path / "sounds" / name
         soundfile.write(path, np.linspace(-0.5, 0.5, 40), 1000)
         clips.append(Clip(path, name, "x", name))
     return clips
@@ -150,8 +149,8 @@ def _identity(clip: Clip) -> bytes:
 
 @functools.cache
 def job() -> tuple[Folder, Job]:
-    """A job of one part, without what it computes."""
-    folder = Folder(str(PLACE.empty("job")))
+    """Create a job of one part without results."""
+    folder = Folder(str(SCRATCH.empty("job")))
     model = encode_model(tiny_model())
     held = tiny_model()
     task = Task(
@@ -161,30 +160,30 @@ def job() -> tuple[Folder, Job]:
         labels=held.labels,
         model=hashlib.sha256(model).hexdigest(),
     )
-    begun = Job(task=task, base=str(PLACE.path), inputs=2, digest="0", shard=2)
-    folder.write(MODEL, model)
+    begun = Job(task=task, base=str(SCRATCH.path), inputs=2, digest="0", shard_size=2)
+    folder.write(MODEL_FILE, model)
     folder.write(JOB, begun.model_dump_json())
     return folder, begun
 
 
 def part(data: bytes) -> str:
-    """A Parquet part that lies in a job's folder, as `predict --out` counts it."""
+    """Read a Parquet part in a job's folder, as `predict --out` does."""
     folder, its = job()
-    PLACE.file(f"job/{its.part(0)}", data)
-    return outcome(lambda: count_errors(its, folder, 0))
+    SCRATCH.file(f"job/{its.part_name(0)}", data)
+    return outcome(lambda: summarize_shard(its, folder, 0))
 
 
 @functools.cache
 def _worker() -> Worker:
     folder, its = job()
-    return Worker(folder, its.fingerprint)
+    return Worker(folder, its.job_hash)
 
 
 def listed(data: bytes) -> str:
-    """The copy of the manifest in a job's folder, as a worker reads it."""
+    """Read the copy of the manifest in a job's folder, as a worker does."""
     worker = _worker()
-    PLACE.file(f"job/{INPUTS}", data)
-    return outcome(lambda: [text.encode() for text in worker.texts(0)])
+    SCRATCH.file(f"job/{INPUTS_FILE}", data)
+    return outcome(lambda: [text.encode() for text in worker.read_inputs(0)])
 
 
 TARGETS: dict[str, Target] = {

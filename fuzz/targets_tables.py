@@ -1,9 +1,9 @@
-"""Tables, recipes and lists from users: CSV, TSV, TOML, YAML, Parquet."""
+"""Targets for tables, recipes and lists from users: CSV, TSV, TOML, YAML, Parquet."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fuzz.targets import PLACE, Target, outcome, parts
+from fuzz.targets import SCRATCH, Target, outcome, parts
 from scenelet.bulk.manifest import read_inputs
 from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
@@ -15,8 +15,8 @@ from scenelet.experiments.systems import load_systems
 
 
 def table(data: bytes) -> str:
-    """A CSV of labelled recordings."""
-    path = PLACE.file("clips.csv", data)
+    """Read a CSV of labelled recordings."""
+    path = SCRATCH.file("clips.csv", data)
 
     def read() -> None:
         found = load_table(path, require_audio=False)
@@ -27,30 +27,30 @@ def table(data: bytes) -> str:
 
 
 def tau(data: bytes) -> str:
-    """A TAU root: meta.csv and the two sides of the official split."""
+    """Read a TAU root: meta.csv and the two tables of the official split."""
     labels, train, test = parts(data, 3)
-    PLACE.file("tau/meta.csv", labels)
-    PLACE.file("tau/evaluation_setup/fold1_train.csv", train)
-    PLACE.file("tau/evaluation_setup/fold1_test.csv", test)
-    # a last byte that is even: as in training, where recordings that are not there are named
-    there = bool(data) and data[-1] % 2 == 0
-    word = outcome(lambda: load_table(PLACE.path / "tau", require_audio=False).describe())
-    if there:
-        outcome(lambda: load_table(PLACE.path / "tau"))
+    SCRATCH.file("tau/meta.csv", labels)
+    SCRATCH.file("tau/evaluation_setup/fold1_train.csv", train)
+    SCRATCH.file("tau/evaluation_setup/fold1_test.csv", test)
+    # if the last byte is even: as in training, where missing recordings are an error
+    needs_audio = bool(data) and data[-1] % 2 == 0
+    word = outcome(lambda: load_table(SCRATCH.path / "tau", require_audio=False).describe())
+    if needs_audio:
+        outcome(lambda: load_table(SCRATCH.path / "tau"))
     return word
 
 
 def recipe(data: bytes) -> str:
-    """A recipe, and values of `--set`, a line each."""
+    """Read a recipe, and values of `--set`."""
     text, *changes = data.split(b"\n--8<--\n")
-    path = PLACE.file("own.toml", text)
-    said = [change.decode(errors="replace") for change in changes]
-    return outcome(lambda: load_recipe(str(path), said))
+    path = SCRATCH.file("own.toml", text)
+    changes_text = [change.decode(errors="replace") for change in changes]
+    return outcome(lambda: load_recipe(str(path), changes_text))
 
 
 def systems(data: bytes) -> str:
-    """A table of systems, whose rows become settings."""
-    path = PLACE.file("systems.toml", data)
+    """Read a table of systems, whose rows become settings."""
+    path = SCRATCH.file("systems.toml", data)
 
     def read() -> None:
         found = load_systems(str(path))
@@ -61,18 +61,18 @@ def systems(data: bytes) -> str:
 
 
 def details(data: bytes) -> str:
-    """What a submission says of itself."""
-    path = PLACE.file("details.toml", data)
+    """Read the details of a submission."""
+    path = SCRATCH.file("details.toml", data)
     return outcome(lambda: read_details(path))
 
 
 def output(data: bytes) -> str:
-    """The answers of a submission; every fault is listed, none raised."""
+    """Check the predictions of a submission. Faults are listed, not raised."""
     return _listed(check_output("x.output.csv", data, partial=True))
 
 
 def meta(data: bytes) -> str:
-    """The meta information of a submission, as YAML."""
+    """Check the meta information of a submission in YAML."""
     return _listed(check_meta("x.meta.yaml", data, "Chang_QTI_task1b_1"))
 
 
@@ -84,7 +84,7 @@ def _listed(faults: Sequence[Fault]) -> str:
 
 def _listing(name: str) -> Callable[[bytes], str]:
     def target(data: bytes) -> str:
-        path: Path = PLACE.file(name, data)
+        path: Path = SCRATCH.file(name, data)
         return outcome(lambda: [text.encode() for text in read_inputs(str(path))])
 
     return target

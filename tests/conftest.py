@@ -24,6 +24,11 @@ settings.register_profile("any machine", deadline=None)  # no test depends on ho
 settings.load_profile("any machine")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of tests that take more than about 8 s."""
+    config.addinivalue_line("markers", "slow: takes more than about 8 s")
+
+
 @pytest.fixture(scope="session")
 def openvino() -> ModuleType:
     """The package, where it is installed, imported as scenelet does: it tells nobody."""

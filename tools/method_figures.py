@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig
 from scenelet.data.synthetic.dataset import synthetic_clip
-from scenelet.data.synthetic.scenes import LOCATIONS
+from scenelet.data.synthetic.scenes import SCENE_TYPES
 from scenelet.data.synthetic.sounds import SAMPLE_RATE
 from scenelet.model import file as modelfile
 from scenelet.model import pretrained as models
@@ -36,7 +36,7 @@ DRAWS, BANDS = 20_000, 64
 def made_log_mel() -> torch.Tensor:
     """(clips, 1, 64, frames) log-mel of made scenes: two places of each class."""
     features = LogMel(FeatureConfig(sample_rate=SAMPLE_RATE, channels="mono", n_mels=BANDS, hop_length=1024))
-    clips = [synthetic_clip(0, label, place, 0, 2.0) for label in LOCATIONS for place in range(2)]
+    clips = [synthetic_clip(0, label, location, 0, 2.0) for label in SCENE_TYPES for location in range(2)]
     return torch.from_numpy(np.stack([features(clip.mean(0, keepdims=True).astype(np.float32)) for clip in clips]))
 
 

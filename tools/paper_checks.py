@@ -20,16 +20,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scenelet.config import run_folder as runs
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.experiments.store import Store, make_trial
+from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
+from scenelet.experiments.trial import make_trial
 from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
-from scenelet.training import run_record as runs
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix
+from scenelet.training.network import load_network
 
 FOLD, BUDGET = "1", "comparison"
 LOW, HIGH, GREY = "#1f6f8b", "#e07a3f", "#999999"
@@ -60,7 +62,7 @@ def unevenness(x: Tensor, live: NDArray[np.bool_]) -> dict[str, float]:
 
 def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, float]]]:
     """Layer -> unevenness before and after it, over the test clips."""
-    network = runs.load_network(run, runs.read_record(run))
+    network = load_network(run, runs.read_record(run))
     seen: dict[str, dict[str, dict[str, float]]] = {}
 
     def hook(name: str, norm: SubSpectralNorm) -> Any:
@@ -192,20 +194,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/parts.json"), help="file for the figures")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    source = runs.DataRecord(path=str(options.data.resolve()))
     table = load_table(options.data)
-    store = Store(options.store, source, table)
+    store = Store(options.store, table)
     table3, imbalance = load_systems("table3"), load_systems("imbalance")
-    cells = {
+    trials = {
         "SubSpectral norm, S=2": make_trial(table3, WITH_SSN, BUDGET, FOLD),
         "batch norm": make_trial(table3, WITHOUT, BUDGET, FOLD),
     }
-    sides = load_dataset(source, cells["batch norm"].config, None, talk=False)
+    sides = load_dataset(table, trials["batch norm"].config, None, verbose=False)
     uneven = make_split(table, make_trial(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    figures["norms"] = {title: look_at_norms(store.run_folder(cell), sides) for title, cell in cells.items()}
+    figures["norms"] = {title: look_at_norms(store.run_folder(trial), sides) for title, trial in trials.items()}
     draw_norms(figure.subplots(2, 2, sharey="row"), figures["norms"])
     figure.savefig(options.out / "norm.png", dpi=90)
 

@@ -49,42 +49,45 @@ ATTRIBUTION = (
 
 CARD = """# esc10
 
-Ten kinds of environmental sound: {labels}. One file of {bytes:,} bytes, made by scenelet's `{recipe}` recipe.
+A classifier of ten environmental sounds: {labels}.
+It is one file of {bytes:,} bytes, trained with scenelet's `{recipe}` recipe.
 
 ```console
 $ scenelet predict esc10 recording.wav
 ```
 
-| on the {clips} clips of fold 1 ({groups} original recordings), none of which it learnt from | |
+| on the {clips} clips of fold 1 ({groups} original recordings), not used for training | |
 |---|---|
 | macro accuracy, % [95 %] | {accuracy} |
 | log loss [95 %] | {log_loss} |
-| before pruning and fp16: macro accuracy, % | {dense:.2f} |
+| macro accuracy before pruning and fp16, % | {dense:.2f} |
 
-| class | clips | right | mistaken for |
+| class | clips | correct | confused with |
 |---|---|---|---|
 {classes}
 
-{kept:,} of {parameters:,} parameters kept; {macs:,} multiply-accumulates for {seconds:g} s of sound at {rate:,} Hz.
-Every answer to a test clip is in `esc10.predictions.csv`; `scenelet evaluate esc10 ESC10 --fold 1` computes them again,
-where ESC10 has the clips as the author published them, in Ogg. (`scenelet fetch esc10` gives those of ESC-50, in WAV.)
+{kept:,} of {parameters:,} parameters kept; {macs:,} multiply-accumulates per {seconds:g} s of sound at {rate:,} Hz.
+The file `esc10.predictions.csv` has the prediction for every test clip. `scenelet evaluate esc10 ESC10 --fold 1`
+computes them again. ESC10 is a folder with the author's original clips, in Ogg. (`scenelet fetch esc10` downloads the
+WAV versions from ESC-50.)
 
-**What it is not.** It knows ten sounds and answers with one of them whatever it hears; its probabilities were not
-calibrated on anything but its training. It learnt from {train} clips, so a sound of a kind that it has not met may well
-be taken for another. The figures are of one training and one fold, and trainings that were measured on fold 1 had a say
-in the recipe, so they may flatter; `docs/results.md` has all five folds, and says whose folds chose what.
+**Limits.** The model knows ten sounds and assigns one of them to any input. Its probabilities were not calibrated on
+data outside its training set. It was trained on {train} clips, so it may confuse a sound of an unfamiliar kind with
+another class. The metrics come from one training run and one fold. Earlier runs that were measured on fold 1 influenced
+the recipe, so the metrics may be optimistic. `docs/results.md` reports all five folds, and which folds influenced which
+choice.
 
-**Whose recordings.** {attribution}.
-Its clips were cut from recordings that were shared on Freesound, each under terms of its own: of the {train} that this
-model learnt from, {licenses}.
-`esc10.sources.csv` names title, author, terms and address of each. What was changed: ESC-10 cut and encoded the
-recordings anew; scenelet turned them into log-mel bands and fitted weights to these. The model holds no recording.
+**Sources of the recordings.** {attribution}.
+The clips of ESC-10 are excerpts of recordings that were shared on Freesound, each under its own license.
+Licenses of the {train} training clips: {licenses}.
+The file `esc10.sources.csv` lists title, author, license and address of each. ESC-10 cut and re-encoded the
+recordings. scenelet converted them to log-mel bands and fitted weights to these. The model contains no recording.
 {sampling}
 
-**Terms.** What rights there are of ours in the weights, we license under CC-BY 3.0. `esc10.example.ogg` is the clip
+**License.** We license our own rights in the weights under CC-BY 3.0. `esc10.example.ogg` is the clip
 {example}: {example_source}, {example_license}.
 """
-SAMPLING = """Under Sampling Plus 1.0, whose terms leave out advertising: {names}."""
+SAMPLING = """Sampling Plus 1.0, whose terms exclude advertising, applies to: {names}."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.load import load_table
 from scenelet.data.synthetic.dataset import write_synthetic_dataset
@@ -38,7 +38,7 @@ def band_statistics(
     transform = LogMel(config)
     rows = []
     for clip in table.clips:
-        window = next(windows_of_file(clip.path, config.sample_rate, config.channels, WindowConfig(seconds=4.0)))
+        window = next(windows(clip.path, config, WindowConfig(seconds=4.0)))
         bands = transform(window)
         rows.append(np.concatenate([bands.mean(axis=2).ravel(), bands.std(axis=2).ravel()]))
     labels = np.array([clip.label for clip in table.clips])

@@ -82,7 +82,7 @@ def prepare(base: Path, run: Callable[[list[str]], None]) -> None:
     if (base / "scenes.csv").exists():
         return
     scenes = write_synthetic_dataset(
-        base / "scenes", seed=0, clips_per_place=6, train_places=6, test_places=2, seconds=2.0
+        base / "scenes", seed=0, clips_per_location=6, train_locations=6, test_locations=2, seconds=2.0
     )
     archives = base / "archives"
     archives.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,8 @@ def do(words: list[str]) -> None:
         features = FeatureConfig(sample_rate=22050, n_mels=128, channels="mono")
         load_features(table.clips, table.root, features, WindowConfig(seconds=2.0), Path(words[2]), workers=2)
         return
-    from scenelet.data.download.fetch import Archive, TauRoot, fetch
+    from scenelet.data.download.fetch import fetch
+    from scenelet.data.download.zenodo import Archive, TauRoot
 
     url, here, out = words[1], Path(words[2]), Path(words[3])
     archives = tuple(_published(url, path) for path in sorted(here.glob("*.zip")))

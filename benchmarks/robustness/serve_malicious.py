@@ -83,7 +83,7 @@ def main() -> None:
             f"| threads at the beginning, at most, when all have gone | {tally.threads[0]}, {max(tally.threads)}, "
             f"{server.process.num_threads()} |"
         )
-        print(f"| under way when all have gone | {health['under_way']} |")
+        print(f"| active requests when all have gone | {health['active_requests']} |")
         print(f"| temporary files that were made | {made} |")
         said = server.said().splitlines()[1:]
         print(
@@ -156,7 +156,7 @@ def heard(model: str, file: Path) -> tuple[np.ndarray, int, list[np.ndarray]]:
     """Ten seconds of mono sound, their rate, and what they are live."""
     sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
     sound = np.resize(sound[:, :1].T, (1, 10 * rate))
-    stream = Stream(load(model), rate, alone=True)
+    stream = Stream(load(model, threads=1), rate)
     return sound, rate, [moment.probabilities for part in (stream.push(sound), stream.finish()) for moment in part]
 
 
@@ -176,7 +176,7 @@ async def listen(address: str, sound: np.ndarray, rate: int, expected: list[np.n
         return f"{error.response.status_code}, and asked again"
     except (OSError, WebSocketException) as error:
         return f"lost: {type(error).__name__} {getattr(error, 'rcvd', '')}"
-    rows = [message["probabilities"] for message in told if message["type"] == "moment"]
+    rows = [message["probabilities"] for message in told if message["type"] == "prediction"]
     if told[-1]["type"] != "end" or len(rows) != len(expected):
         return f"lost: {told[-1].get('message', 'moments')}"
     return "right" if np.allclose(rows, expected, rtol=0, atol=TOLERANCE) else "wrong"
@@ -186,7 +186,7 @@ def wait_for_quiet(address: str) -> dict[str, object]:
     """What `/health` says once nothing is under way, or after a minute."""
     for _ in range(60):
         health: dict[str, object] = httpx.get(f"{address}/health", timeout=60).json()
-        if not health["under_way"]:
+        if not health["active_requests"]:
             break
         time.sleep(1)
     time.sleep(12)  # connections that were left are closed

@@ -49,10 +49,10 @@ def main() -> None:
     answers: dict[str, list[NDArray[np.float32]]] = {"predict": [], "waveform": [], "int8": []}
     for clip in track(test, "Measuring", len(test)):
         answers["predict"].append(np.float32(list(classifier.predict(clip.path).probabilities.values())))
-        settings = clip.path, model.features.sample_rate, model.features.channels
-        cuts = audio.windows_of_file(*settings, model.window.model_copy(update={"fill": "silence"}))
+        unfilled = model.window.model_copy(update={"pad_mode": "zeros"})
+        cuts = audio.windows(clip.path, model.features, unfilled)
         answers["waveform"].append(mean_probabilities(np.stack([waveform(cut[None])[0] for cut in cuts])))
-        filled = audio.windows_of_file(*settings, model.window)
+        filled = audio.windows(clip.path, model.features, model.window)
         answers["int8"].append(mean_probabilities(np.stack([int8(features(cut)[None])[0] for cut in filled])))
     targets = [model.labels.index(clip.label) for clip in test]
     print("| run by | clips | macro accuracy, % | log loss | largest difference from `predict` | other labels |")

@@ -12,7 +12,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.model import file as modelfile
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
 LABELS = ("indoor", "outdoor", "transportation")
 RATE, SECONDS, FILES, BATCH = 48000, 10, 200, 10

@@ -78,7 +78,7 @@ def measure(name: str, classifier: Classifier, minute: Path) -> None:
             spent = 0.0
     live += stream.finish()
     features, window = classifier.model.features, classifier.model.window.model_copy(update={"hop_seconds": HOP})
-    cuts = list(audio.windows_of_file(minute, features.sample_rate, features.channels, window))
+    cuts = list(audio.windows(minute, features, window))
     assert len(cuts) == len(live)
     offline = np.stack([classifier.predict_window(cut) for cut in cuts])
     difference = np.abs(offline - np.stack([moment.probabilities for moment in live])).max()

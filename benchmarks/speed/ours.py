@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from benchmarks.speed import inputs
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.inference.classifier import load
 from scenelet.training.loop import native_bf16
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import tune
 
@@ -50,7 +50,7 @@ def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
     transform = LogMel(features, cpu_count())
 
     def step() -> NDArray[np.float32]:
-        cuts = windows_of_file(path, features.sample_rate, features.channels, config.window, cpu_count())
+        cuts = windows(path, features, config.window, cpu_count())
         (log_mel,) = [transform(samples) for samples in cuts]
         return log_mel
 

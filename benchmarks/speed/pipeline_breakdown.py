@@ -20,7 +20,7 @@ import soundfile
 import scenelet
 from scenelet.audio.io import blocks
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 
 MINUTES, FORMATS = 10, {"WAV, 16 bit": "wav", "FLAC": "flac", "Ogg Vorbis": "ogg", "MP3": "mp3"}
 HOURS = 1_000_000
@@ -54,16 +54,16 @@ def main() -> None:
             path = Path(scratch, f"sound.{suffix}")
             write(options.esc10, path)
 
-            def windows(path: Path = path) -> list[np.ndarray]:
-                return list(windows_of_file(path, features.sample_rate, features.channels, window))
+            def cut(path: Path = path) -> list[np.ndarray]:
+                return list(windows(path, features, window))
 
-            cuts = windows()
-            mels = [log_mel(cut) for cut in cuts]
+            cuts = cut()
+            mels = [log_mel(one) for one in cuts]
             reading = median(lambda path=path: [None for _ in blocks(path)])
-            cutting = median(windows) - reading
-            hearing = median(lambda cuts=cuts: [log_mel(cut) for cut in cuts])
+            cutting = median(cut) - reading
+            hearing = median(lambda cuts=cuts: [log_mel(one) for one in cuts])
             network = median(lambda mels=mels: classifier.probabilities(np.stack(mels)))
-            whole = median(lambda path=path: classifier.predict(path, alone=True))
+            whole = median(lambda path=path: classifier.predict(path))
             gigabytes = path.stat().st_size * 60 / MINUTES / 1e9
             stages = " | ".join(f"{seconds:.2f}" for seconds in (reading, cutting, hearing, network, whole))
             print(f"| {name} | {gigabytes:.3f} | {stages} |")

@@ -142,7 +142,7 @@ def over_the_limit(model: str, file: Path) -> None:
         print(f"| answer to 30 MB where 20 MB are allowed | {large.status_code} |")
         fits = httpx.post(f"{server.address}/predict", files=[("files", (file.name, file.read_bytes()))])
         health = httpx.get(f"{server.address}/health").json()
-        print(f"| afterwards | {fits.status_code}, {health['status']}, {health['under_way']} under way |")
+        print(f"| afterwards | {fits.status_code}, {health['status']}, {health['active_requests']} active requests |")
 
 
 if __name__ == "__main__":

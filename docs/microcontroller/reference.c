@@ -1,8 +1,8 @@
-/* Runs a model from the header that `scenelet export MODEL --out model.h` writes: log-mel in, probabilities out.
+/* Run a model from the header that `scenelet export MODEL --out model.h` writes, from log-mel to probabilities.
 
-   It is written to be read and to be right, not to be fast: every value has a buffer of its own, and arithmetic is in
-   float. Compile with -DMODEL=name -DMODEL_HEADER='"name.h"'. Reads raw float32 log-mel, channels x bands x frames,
-   from standard input, and prints a line for each label. */
+   The program is simple and correct, but not fast: every value has its own buffer, and arithmetic is in float.
+   Compile with -DMODEL=name -DMODEL_HEADER='"name.h"'. It reads raw float32 log-mel, channels x bands x frames,
+   from standard input, and prints one line per label. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static float weight(const scenelet_array *array, long index) {
     return ldexpf(array->values[index], array->exponents[index / array->row_length]);
 }
 
-/* out[c, f, t] = sum over the group's channels and the kernel; zeros beyond the edges */
+/* out[c, f, t] = sum over the channels of the group and over the kernel, with zero padding */
 static void convolve(const scenelet_node *node, const float *in, const int32_t *is, float *out, const int32_t *os) {
     const scenelet_array *w = &ARRAYS[node->arrays[0]];
     const int16_t *n = node->numbers;
@@ -43,20 +43,20 @@ static void convolve(const scenelet_node *node, const float *in, const int32_t *
             }
 }
 
-/* one scale and shift for each sub-band of frequencies and each channel, or for each sub-band alone */
+/* one scale and shift per sub-band and channel, or per sub-band */
 static void scale_shift(const scenelet_node *node, const float *in, float *out, const int32_t *s) {
     const scenelet_array *scale = &ARRAYS[node->arrays[0]], *shift = &ARRAYS[node->arrays[1]];
     for (int c = 0; c < s[0]; c++)
         for (int f = 0; f < s[1]; f++) {
-            long place = (long)(f / (s[1] / scale->rows)) * scale->row_length + (scale->row_length > 1 ? c : 0);
+            long index = (long)(f / (s[1] / scale->rows)) * scale->row_length + (scale->row_length > 1 ? c : 0);
             for (int t = 0; t < s[2]; t++) {
                 long i = ((long)c * s[1] + f) * s[2] + t;
-                out[i] = in[i] * weight(scale, place) + weight(shift, place);
+                out[i] = in[i] * weight(scale, index) + weight(shift, index);
             }
         }
 }
 
-/* a value with a single frequency is added to every frequency of the other */
+/* if one value has a single frequency, it is added to every frequency of the other */
 static void add(const float *a, const int32_t *as, const float *b, const int32_t *bs, float *out, const int32_t *os) {
     for (int c = 0; c < os[0]; c++)
         for (int f = 0; f < os[1]; f++)

@@ -1,6 +1,18 @@
 """scenelet: small models that classify sounds and acoustic scenes.
 
-`import scenelet` is light. Each name below is loaded when it is first used, and only the names that train import PyTorch.
+- `load`, `Classifier`, `Prediction`: classify recordings and arrays with a `.scn` model
+- `Stream`: classify live audio
+- `LogMel`: the log-mel features of a model
+- `load_recipe`, `train`, `compress`, `evaluate`: from labelled recordings to a tested model file
+- `SceneClassifier`: the same as a scikit-learn classifier
+- `SceneletError` and its subclasses: errors that the user can fix
+
+`import scenelet` is light: each name is loaded when it is first used. Only `train`, `compress` and `SceneClassifier`
+import PyTorch.
+
+>>> import scenelet
+>>> scenelet.load("esc10").labels[:3]
+('chainsaw', 'clock_tick', 'crackling_fire')
 """
 
 import importlib
@@ -13,18 +25,66 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from scenelet.audio.log_mel import LogMel as LogMel
+    from scenelet.config.recipes import load_recipe as load_recipe
+    from scenelet.errors import AudioError as AudioError
+    from scenelet.errors import DataError as DataError
+    from scenelet.errors import MissingExtraError as MissingExtraError
+    from scenelet.errors import ModelFileError as ModelFileError
+    from scenelet.errors import OutputError as OutputError
+    from scenelet.errors import RunError as RunError
+    from scenelet.errors import SceneletError as SceneletError
+    from scenelet.errors import UsageError as UsageError
+    from scenelet.evaluation.evaluate import evaluate as evaluate
     from scenelet.inference.classifier import Classifier as Classifier
     from scenelet.inference.classifier import Prediction as Prediction
     from scenelet.inference.classifier import load as load
+    from scenelet.inference.stream import Stream as Stream
+    from scenelet.training.compression.compress import compress as compress
     from scenelet.training.estimator import SceneClassifier as SceneClassifier
+    from scenelet.training.train import train as train
 
 _MODULES = {
+    "AudioError": "scenelet.errors",
     "Classifier": "scenelet.inference.classifier",
+    "DataError": "scenelet.errors",
+    "LogMel": "scenelet.audio.log_mel",
+    "MissingExtraError": "scenelet.errors",
+    "ModelFileError": "scenelet.errors",
+    "OutputError": "scenelet.errors",
     "Prediction": "scenelet.inference.classifier",
+    "RunError": "scenelet.errors",
     "SceneClassifier": "scenelet.training.estimator",
+    "SceneletError": "scenelet.errors",
+    "Stream": "scenelet.inference.stream",
+    "UsageError": "scenelet.errors",
+    "compress": "scenelet.training.compression.compress",
+    "evaluate": "scenelet.evaluation.evaluate",
     "load": "scenelet.inference.classifier",
+    "load_recipe": "scenelet.config.recipes",
+    "train": "scenelet.training.train",
 }
-__all__ = ["Classifier", "Prediction", "SceneClassifier", "__version__", "load"]
+__all__ = [
+    "AudioError",
+    "Classifier",
+    "DataError",
+    "LogMel",
+    "MissingExtraError",
+    "ModelFileError",
+    "OutputError",
+    "Prediction",
+    "RunError",
+    "SceneClassifier",
+    "SceneletError",
+    "Stream",
+    "UsageError",
+    "__version__",
+    "compress",
+    "evaluate",
+    "load",
+    "load_recipe",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""The errors a user can cause or mend; everything else is a bug and keeps its traceback.
+"""Errors that a user can cause or fix; everything else is a bug and keeps its traceback.
 
-Each message is one sentence that names the file or setting and says what to do. The command line
-prints it and ends with `exit_code`: 1 when the work failed, 2 when the command was wrong.
+Each message is one line that names the file or setting, the fault, and the fix. The command line prints it and
+exits with `exit_code`: 1 if the work failed, 2 if the command was wrong.
 """
 
 import difflib
@@ -10,27 +10,29 @@ import unicodedata
 from collections.abc import Iterable
 
 _JOINERS = "\u200c\u200d"
-"""Persian words and families of emoji are written with them."""
+"""Zero-width characters that Persian words and emoji sequences need."""
 
 MAX_MESSAGE_CHARACTERS = 1500
-"""Characters of an error: a table's header may be a megabyte."""
+"""Maximum length of an error message. An error may quote a file, and a table's header may be a megabyte."""
 
 
 class SceneletError(Exception):
-    """Base of every error that scenelet raises on purpose.
+    """Base class of every error that scenelet raises on purpose.
 
-    As text it is one line: what it quotes of a file may be anything, and a terminal would obey control characters.
+    Its text is one printable line. It may quote a file, whose control characters a terminal would obey.
+
+    >>> str(SceneletError("two\\nlines"))
+    'two\\\\nlines'
     """
 
     exit_code = 1
 
     def __str__(self) -> str:
         text = escape_unprintable(super().__str__())
-        return (
-            text
-            if len(text) <= MAX_MESSAGE_CHARACTERS
-            else f"{text[: MAX_MESSAGE_CHARACTERS // 2]} ... {text[-MAX_MESSAGE_CHARACTERS // 2 :]}"
-        )
+        if len(text) <= MAX_MESSAGE_CHARACTERS:
+            return text
+        half = MAX_MESSAGE_CHARACTERS // 2
+        return f"{text[:half]} ... {text[-half:]}"
 
 
 class UsageError(SceneletError, ValueError):
@@ -44,11 +46,11 @@ class AudioError(SceneletError):
 
 
 class EmptyAudioError(AudioError):
-    """A recording holds no sound."""
+    """A recording has no samples."""
 
 
 class TruncatedAudioError(AudioError):
-    """A recording ends before its header says."""
+    """A recording ends earlier than its header says."""
 
 
 class TooLongError(AudioError):
@@ -60,7 +62,7 @@ class DataError(SceneletError):
 
 
 class ModelFileError(SceneletError):
-    """A `.scn` file is not one, is damaged, or asks for something this version does not know."""
+    """A file is not a `.scn` file, is damaged, or needs a newer version of scenelet."""
 
 
 class OutputError(SceneletError):
@@ -68,7 +70,7 @@ class OutputError(SceneletError):
 
 
 class BusyError(OutputError):
-    """Another process is at work where a result is to be written."""
+    """Another process is writing to the same file or folder."""
 
 
 class RunError(SceneletError):
@@ -76,7 +78,7 @@ class RunError(SceneletError):
 
 
 class MissingExtraError(SceneletError, ImportError):
-    """A package is not installed that comes with one of scenelet's extras."""
+    """A package from one of scenelet's extras is not installed."""
 
 
 EXTRAS = {
@@ -104,11 +106,15 @@ EXTRAS = {
     "pandas": "ray",
     "ray": "ray",
 }
-"""Module -> the extra that brings it."""
+"""Extra that installs each module, by the module's name."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """The error that says which extra to install, or None when none has what is missing."""
+    """Return the error that names the extra to install, or None if no extra has the missing module.
+
+    >>> print(missing_extra(ModuleNotFoundError("No module named 'ray'", name="ray")))
+    this needs ray; install it with: pip install "scenelet[ray]", or ".[ray]" in a clone
+    """
     words = error.name.split(".")[:1] if error.name else re.findall(r"\w+", str(error))
     package = next((word for word in words if word in EXTRAS), None)
     if package is None:
@@ -120,22 +126,31 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the closest known word, or an empty string."""
+    """Return a hint that names the closest known word, or an empty string if none is close.
+
+    >>> did_you_mean("trian", ["train", "test"])
+    "; did you mean 'train'?"
+    """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def escape_unprintable(text: str) -> str:
-    """A text or a file's name on one line, with escapes for what cannot be seen: `\\n`, `\\x1b`, `\\u202e`.
+    r"""Return the text on one line, with escapes for characters that cannot be seen.
 
-    They would move a terminal's cursor or turn its letters round. A byte of a name that is no UTF-8 becomes `\\xff`.
+    Such characters would move a terminal's cursor or reverse its text. A byte of a file name that is not UTF-8 becomes
+    an escape like `\xff`.
+
+    >>> print(escape_unprintable("two\nlines \u202etxt.wav"))
+    two\nlines \u202etxt.wav
     """
-    return text if text.isprintable() else "".join(map(_seen, text))
+    return text if text.isprintable() else "".join(map(_escape, text))
 
 
-def _seen(letter: str) -> str:
-    if letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs":  # spaces of any width
-        return letter
-    if "\udc80" <= letter <= "\udcff":  # as `os.fsdecode` writes the bytes 0x80 to 0xff
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode()
+def _escape(character: str) -> str:
+    is_space = unicodedata.category(character) == "Zs"  # spaces of any width
+    if character.isprintable() or character in _JOINERS or is_space:
+        return character
+    if "\udc80" <= character <= "\udcff":  # `os.fsdecode` writes the bytes 0x80 to 0xff like this
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

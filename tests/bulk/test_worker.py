@@ -11,7 +11,7 @@ import scenelet
 from helpers.archives import Archive, rows_of, write_manifest
 from helpers.tiny_model import FEATURES, WINDOW
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.bulk import run
 from scenelet.bulk import worker as work
 
@@ -67,7 +67,7 @@ def test_features(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert row["log_mel"] is None
             assert archive.bad[name] in row["error"]
             continue
-        cuts = windows_of_file(archive.manifest.parent / name, FEATURES.sample_rate, FEATURES.channels, WINDOW)
+        cuts = windows(archive.manifest.parent / name, FEATURES, WINDOW)
         expected = [LogMel(FEATURES)(samples).astype(np.float16) for samples in cuts]
         assert len(rows[index]) == len(expected)
         for row, log_mel in zip(rows[index], expected, strict=True):

@@ -15,7 +15,7 @@ from scenelet.model import file as modelfile
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    return make_archive(tmp_path_factory.mktemp("archive"), good=6)
+    return make_archive(tmp_path_factory.mktemp("archive"), valid=6)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_many_errors_are_counted(capsys, monkeypatch, tmp_path: Path, model: str
 
 
 def test_features(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
-    words = ["features", str(archive.manifest), "--workers", "1", "--out"]
+    words = ["extract", str(archive.manifest), "--workers", "1", "--out"]
     code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "a"), "--model", model)
     assert (code, out) == (0, "12 inputs, 19 windows, 5 errors, 12 parts\n")
     assert dataset.dataset(tmp_path / "a").schema.metadata[b"shape"] == b"2x16x13"
@@ -106,7 +106,7 @@ def test_more_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, mo
     code, _, err = run(
         capsys,
         monkeypatch,
-        "features",
+        "extract",
         str(archive.manifest),
         "--out",
         "x",

@@ -47,7 +47,7 @@ def rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any
 def test_each_model_is_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found, held = rows(folder, capsys), tiny_model()
     assert [row["name"] for row in found] == ["a", "b", "deep/c"]
-    assert [(row["accuracy"], row["side"]) for row in found] == [(0.75, "test"), (0.625, "validation"), (None, "")]
+    assert [(row["accuracy"], row["subset"]) for row in found] == [(0.75, "test"), (0.625, "validation"), (None, "")]
     for row in found:
         disk = (folder / f"{row['name']}.scn").stat().st_size
         assert row["disk_bytes"] == disk
@@ -118,7 +118,7 @@ def test_a_picture_is_written_whole_and_says_what_it_leaves_out(
         info(str(folder / "a.scn"), plot=plot)
     for name in ("a", "b"):
         (folder / f"{name}.scn").unlink()
-    with pytest.raises(UsageError, match="no model here says how accurate it is"):
+    with pytest.raises(UsageError, match="no model file here stores an accuracy"):
         info(str(folder), plot=tmp_path / "other.png")
 
 

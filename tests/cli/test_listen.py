@@ -128,7 +128,7 @@ class Card:
 def test_a_sound_card(command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples, _ = soundfile.read(noise, dtype="float32")
     monkeypatch.setitem(sys.modules, "sounddevice", Card(samples))  # type: ignore[arg-type]
-    monkeypatch.setattr("scenelet.audio.capture.SILENT_SECONDS", 0.01)
+    monkeypatch.setattr("scenelet.audio.capture.UNPLUGGED_SECONDS", 0.01)
     code, out, err = command("listen", model, "--hop", 0.2, "--format", "json")
     assert code == 1
     assert "the sound card gives no more sound; connect it again" in err

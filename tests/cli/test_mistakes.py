@@ -38,7 +38,7 @@ def bad_recordings(folder: Path, recording: Path) -> dict[Path, str]:
     text.write_text("hello\n" * 99)
     empty.touch()
     cut.write_bytes(recording.read_bytes()[:3000])
-    return {text: "not a recording", empty: "empty", cut: "cut short", folder / "absent.wav": "no such file"}
+    return {text: "not a recording", empty: "empty", cut: "truncated", folder / "absent.wav": "no such file"}
 
 
 def test_bad_recordings_in_predict(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
@@ -132,7 +132,7 @@ def test_damaged_models(run: Run, model: Path, recording: Path, tmp_path: Path) 
     altered = bytearray(data)
     altered[len(data) // 2] ^= 1
     cases = {
-        "cut.scn": (data[: len(data) // 2], "cut short"),
+        "cut.scn": (data[: len(data) // 2], "truncated"),
         "altered.scn": (bytes(altered), "altered"),
         "text.scn": (b"hello", "not a scenelet model"),
         "empty.scn": (b"", "empty"),

@@ -115,7 +115,7 @@ def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["macs_per_second"] == round(found["macs"] / 0.2)
     assert found["peak_activation_bytes"] == peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
     parts = found["file_parts"]
-    assert sum(parts[name] for name in ("weights", "others", "head", "frame")) == model.stat().st_size
+    assert sum(parts[name] for name in ("weights", "others", "header", "frame")) == model.stat().st_size
     assert found["provenance"] == held.provenance
     layers = found["layers"]
     assert [layer["name"] for layer in layers] == [node.output for node in held.nodes]

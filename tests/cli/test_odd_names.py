@@ -30,7 +30,7 @@ def test_predict_of_a_folder(command: Command, model: Path, folder: Path, format
     lines = err.splitlines()
     assert code == 1
     assert f"error: {folder}/bad\\nname.wav: the file is empty; copy or record it again" in lines
-    assert f"{folder}/pipe.wav: not a file, passed over" in lines
+    assert f"{folder}/pipe.wav: not a file, skipped" in lines
     good = sum(case.kind == "names of any kind" and case.says == READ for case in cases())
     if format == "table":
         assert len(out.splitlines()) == good
@@ -65,7 +65,7 @@ def test_bulk_says_what_it_passes_over_once(command: Command, model: Path, folde
     (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
     code, _, err = command("predict", model, folder, "--out", tmp_path / "results", "--workers", 1)
     assert code == 0
-    assert err.count("pipe.wav: not a file, passed over") == 1
+    assert err.count("pipe.wav: not a file, skipped") == 1
     assert "bad\\nname.wav: the file is empty" in err
 
 
@@ -74,14 +74,14 @@ def test_check_and_evaluate_name_each(command: Command, model: Path, tmp_path: P
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / label / name).write_bytes(wav() if name < "c" else b"")
     os.mkfifo(tmp_path / "data" / "indoor" / "pipe.wav")
-    code, out, _ = command("check", tmp_path / "data", "--window", "1")
+    code, out, err = command("check", tmp_path / "data", "--window", "1")
     unreadable = [line for line in out.splitlines() if line.startswith(("error   empty", "error   unreadable"))]
-    assert (code, len(unreadable)) == (1, 3)
+    assert (code, len(unreadable)) == (1, 2)
     assert "c\\nd.wav: the file is empty" in out
-    assert "pipe.wav: not a file" in out
+    assert "pipe.wav: not a file, skipped" in err
     assert "a\\n1.wav: 0.10 s, less than half" in out
     code, _, err = command("evaluate", model, tmp_path / "data", "--split", "all")
     last = err.splitlines()[-1]
-    assert (code, last[:60]) == (1, "error: 3 of 5 recordings cannot be read, `scenelet check` li")
+    assert (code, last[:60]) == (1, "error: 2 of 4 recordings cannot be read, `scenelet check` li")
     assert "c\\nd.wav" in last
     assert "e.wav" in last

@@ -80,4 +80,4 @@ def test_a_run_that_was_killed_before_it_began(
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
     (run / "run.json").touch()
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
-    assert begun == [load_recipe("paper_short", []), None]
+    assert begun == [load_recipe("default", []), None]

@@ -120,18 +120,18 @@ def refused(run: Run, out: Path, *arguments: object) -> str:
 def test_folders_that_are_no_evaluation_set(run: Run, model: Path, folder: Path, details: Path, tmp_path: Path) -> None:
     out, told = tmp_path / "out", ("--details", details)
     line = refused(run, out, model, folder, *told)
-    assert f"{folder}: holds 4 of the 8,640 recordings, without 1.wav, 3.wav, 4.wav and 8,633 more" in line
+    assert f"{folder}: has 4 of the 8,640 recordings, without 1.wav, 3.wav, 4.wav and 8,633 more" in line
     assert "--partial" in line
     assert "no such folder" in refused(run, out, model, tmp_path / "absent", *told)
     (tmp_path / "none").mkdir()
-    assert "holds 0 of" in refused(run, out, model, tmp_path / "none", *told, "--partial")
+    assert "has 0 of" in refused(run, out, model, tmp_path / "none", *told, "--partial")
     sound = (folder / "0.wav").read_bytes()
     for name in ("8640.wav", "01.wav", "tram.wav", "٣.wav"):
         (folder / name).write_bytes(sound)
         assert f"{name}: not a name of the evaluation set" in refused(run, out, model, folder, *told, "--partial")
         (folder / name).unlink()
     (folder / "2.wav").write_bytes(sound)
-    assert "2.flac is there too" in refused(run, out, model, folder, *told, "--partial")
+    assert "2.flac has the same number" in refused(run, out, model, folder, *told, "--partial")
     (folder / "2.wav").unlink()
     (folder / "3.wav").write_text("no sound")
     assert "3.wav" in refused(run, out, model, folder, *told, "--partial")

@@ -5,10 +5,10 @@ from pathlib import Path
 from scenelet.data.clips import Clip, ClipTable
 
 
-def _table(made: bool = False, **columns: list[str | None]) -> ClipTable:
+def _table(synthetic: bool = False, **columns: list[str | None]) -> ClipTable:
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     clips = tuple(Clip(Path(f"{i}.wav"), f"{i}.wav", **row) for i, row in enumerate(rows))  # type: ignore[arg-type]
-    return ClipTable(Path(), "CSV meta.csv", clips, made)
+    return ClipTable(Path(), "CSV meta.csv", clips, synthetic)
 
 
 def test_labels_counts_and_groups_are_sorted() -> None:

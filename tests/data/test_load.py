@@ -81,11 +81,11 @@ class TestCsv:
 
     @pytest.mark.parametrize(
         ("sources", "synthetic"),
-        [(("made by x", "synthetic"), True), (("synthetic", "field"), False), (("", ""), False)],
+        [(("synthetic (x)", "synthetic"), True), (("synthetic", "field"), False), (("", ""), False)],
     )
-    def test_made(self, csv: Callable[..., Path], sources: tuple[str, str], made: bool) -> None:
+    def test_synthetic(self, csv: Callable[..., Path], sources: tuple[str, str], synthetic: bool) -> None:
         path = csv(f"filename,label,source\na.wav,x,{sources[0]}\nb.wav,y,{sources[1]}\n")
-        assert load_table(path).synthetic is made
+        assert load_table(path).synthetic is synthetic
 
     @pytest.mark.parametrize(
         ("text", "words"),

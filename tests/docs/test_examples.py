@@ -21,7 +21,7 @@ def test_python_blocks_in_sequence_run(
     page: Path, examples: Path, recordings: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = functools.partial(
-        scenes.write_synthetic_dataset, clips_per_place=1, train_places=2, test_places=1, seconds=0.5
+        scenes.write_synthetic_dataset, clips_per_location=1, train_locations=2, test_locations=1, seconds=0.5
     )
     monkeypatch.setattr(scenes, "write_synthetic_dataset", small)  # the page's 288 recordings take too long
     if page.name == "deploy.md":  # the files that its commands export

@@ -1,4 +1,4 @@
-"""A folder of an evaluation whose every name is hostile, for the tests of its pages."""
+"""An evaluation in which every name is malicious, for the tests of its pages."""
 
 import os
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from helpers.example_report import made_report
+from helpers.example_report import make_report
 from helpers.tiny_model import changed, tiny_model
 from scenelet.data.clips import Clip
+from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.history import Epoch
 from scenelet.evaluation.listening_page import listening_page
-from scenelet.evaluation.report import ClipResult, write_report
-from scenelet.evaluation.report_page import Shown, figure_files, report_page
+from scenelet.evaluation.report import write_report
+from scenelet.evaluation.report_page import PageContent, figure_files, report_page
 from scenelet.inference.classifier import Classifier
 from scenelet.model.file import write_model
 from scenelet.model.summary import describe
@@ -36,26 +37,26 @@ NAMES = (
 
 @dataclass
 class Evaluation:
-    """What was measured, and the folder that it was written to."""
+    """Predictions, their report, and the folder that it was written to."""
 
     folder: Path
-    results: list[ClipResult]
+    predictions: list[ClipPrediction]
     report: dict[str, Any]
     anchors: dict[int, str]
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    root = tmp_path_factory.mktemp("hostile")
+def malicious(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    root = tmp_path_factory.mktemp("malicious")
     (root / "recordings #1").mkdir()
     model = changed(tiny_model(), labels=LABELS)
     write_model(model, root / "m.scn")
     classifier = Classifier(model, threads=1)
     rng = np.random.default_rng(5)
-    results = []
+    predictions = []
     for i, name in enumerate(NAMES):
         path = root / "recordings #1" / name
-        with path.open("wb") as file:  # by its object: libsndfile takes no name that is no UTF-8
+        with path.open("wb") as file:  # as a file object, since libsndfile takes only UTF-8 names
             seconds = 0.9 if i == 0 else 0.3  # the first has five windows
             samples = (
                 0.1 * rng.standard_normal((int(8000 * seconds), 2)) * np.linspace(0.1, 1, int(8000 * seconds))[:, None]
@@ -63,14 +64,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
             soundfile.write(file, samples, 8000, format={".ogg": "OGG", ".flac": "FLAC"}.get(path.suffix, "WAV"))
         prediction = classifier.predict(path)
         clip = Clip(path, name, LABELS[i % 3], f"group {name}", city=f"city {name}")
-        windows = tuple(tuple(row) for row in prediction.windows.tolist())
-        results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), windows))
-    report = made_report(results, LABELS) | {"warning": LABELS[0], "model": f"<b>{NAMES[1]}</b>"}
+        probabilities = tuple(prediction.probabilities.values())
+        predictions.append(ClipPrediction.from_clip(clip, LABELS, probabilities, prediction.windows.tolist()))
+    report = make_report(predictions, LABELS) | {"warning": LABELS[0], "model": f"<b>{NAMES[1]}</b>"}
     history = [Epoch(epoch=k, loss=2 / k, rate=1e-3, validation_log_loss=1 / k) for k in range(1, 9)]
     out = root / "out"
     figures = figure_files(report, history)
-    listening, anchors = listening_page(classifier, results, out / "listening.html", NAMES[1], len(NAMES), "link")
-    page = report_page(report, figures, Shown(describe(root / "m.scn"), results, history, anchors))
+    listening, anchors = listening_page(classifier, predictions, out / "listening.html", NAMES[1], len(NAMES), "link")
+    page = report_page(report, figures, PageContent(describe(root / "m.scn"), predictions, history, anchors))
     pages = figures | {"report.html": page, "listening.html": listening}
-    write_report(out, report, results, LABELS, pages=pages)
-    return Evaluation(out, results, report, anchors)
+    write_report(out, report, predictions, LABELS, pages=pages)
+    return Evaluation(out, predictions, report, anchors)

@@ -1,4 +1,4 @@
-"""Intervals and the paired test, against SciPy, against counting every case, and by simulation."""
+"""Intervals and the paired test, against SciPy, against exhaustive enumeration, and in simulations."""
 
 import itertools
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from scipy import stats
 from scenelet.evaluation.bootstrap import binomial_half_width, class_mean, clip_mean, interval_text, paired_test
 
 
-def test_an_interval_of_single_clips_is_scipys(rng: np.random.Generator) -> None:
+def test_clip_mean_of_single_clips_agrees_with_scipy(rng: np.random.Generator) -> None:
     values = rng.random(300)
     ours = clip_mean(values, [str(i) for i in range(300)], np.random.default_rng(1))
     theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(2))
@@ -21,8 +21,8 @@ def test_an_interval_of_single_clips_is_scipys(rng: np.random.Generator) -> None
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.003)
 
 
-def test_clips_of_one_group_count_as_one(rng: np.random.Generator) -> None:
-    """Every clip ten times over, in one group: as sure as before, and not more."""
+def test_clip_mean_counts_the_clips_of_a_group_once(rng: np.random.Generator) -> None:
+    """Ten copies of every clip, in its group, leave the interval as wide as before."""
     hits = (rng.random(100) < 0.8).astype(float)
     groups = [str(i) for i in range(100)]
     once = clip_mean(hits, groups, np.random.default_rng(0))
@@ -32,14 +32,14 @@ def test_clips_of_one_group_count_as_one(rng: np.random.Generator) -> None:
     assert loose.high - loose.low < 0.5 * (once.high - once.low)
 
 
-def test_every_round_has_every_class() -> None:
-    """A class of two groups, always right, among classes that are wrong: its third is in every round."""
+def test_class_mean_draws_every_class_in_every_round() -> None:
+    """One class of two groups is always right and the others are wrong, so every round gives a third."""
     hits, targets = [1, 1, *[0] * 20], [0, 0, *[1] * 10, *[2] * 10]
     interval = class_mean(hits, targets, [str(i) for i in range(22)], np.random.default_rng(0))
     assert (interval.low, interval.high) == pytest.approx((1 / 3, 1 / 3))
 
 
-def test_few_groups_give_no_interval() -> None:
+def test_clip_mean_of_few_groups_has_no_interval() -> None:
     few = clip_mean([1, 0, 1, 1, 1], list("aabcd"), np.random.default_rng(0))
     assert (few.value, few.low, few.high) == (0.8, None, None)
     assert interval_text(asdict(few), 1, 100) == "80.0 [few groups]"
@@ -51,40 +51,40 @@ def test_few_groups_give_no_interval() -> None:
     assert interval_text({"value": -1e-17, "low": -1e-9, "high": 0.0}, 2, 100, sign=True) == "+0.00 [+0.00, +0.00]"
 
 
-def test_classes_weigh_alike_whatever_their_size() -> None:
+def test_class_mean_weighs_classes_equally() -> None:
     hits, targets = [1, 1, 1, 1, 0, 1], [0, 0, 0, 0, 1, 1]
     assert class_mean(hits, targets, list("abcdef"), np.random.default_rng(0)).value == 0.75
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
-    """60 groups of 5 clips that are right or wrong together: 95 % of the intervals should hold the 70 %."""
-    rng, held = np.random.default_rng(5), 0
+def test_clip_mean_interval_has_its_nominal_coverage() -> None:
+    """The true accuracy of 70 % lies in 95 % of the intervals, for 60 groups of 5 equal clips."""
+    rng, covered = np.random.default_rng(5), 0
     for _ in range(400):
         hits = np.repeat((rng.random(60) < 0.7).astype(float), 5)
         interval = clip_mean(hits, np.repeat(np.arange(60).astype(str), 5).tolist(), rng)
-        held += interval.low <= 0.7 <= interval.high
-    assert 0.91 < held / 400 < 0.98
+        covered += interval.low <= 0.7 <= interval.high
+    assert 0.91 < covered / 400 < 0.98
 
 
 def exact_p(weights: np.ndarray) -> float:
-    """The sign-flip test over all 2^n choices of signs."""
+    """Compute the sign-flip test over all 2^n choices of signs."""
     sums = [abs(np.dot(signs, weights)) for signs in itertools.product((1, -1), repeat=len(weights))]
     return float(np.mean(np.array(sums) >= abs(weights.sum()) - 1e-12))
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1))
-def test_the_p_value_is_that_of_every_choice_of_signs(seed: int) -> None:
+def test_paired_test_agrees_with_all_choices_of_signs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(9), rng.integers(1, 4, 9))
-    ours, theirs = ((rng.random(len(groups)) < share).astype(float) for share in (0.8, 0.5))
+    ours, theirs = ((rng.random(len(groups)) < accuracy).astype(float) for accuracy in (0.8, 0.5))
     test = paired_test(ours, theirs, np.zeros(len(groups), int), groups.astype(str).tolist(), rng)
     weights = np.array([(ours - theirs)[groups == g].sum() for g in range(9)]) / len(groups)
     assert test.difference.value == pytest.approx((ours - theirs).mean())
     assert test.p == pytest.approx(exact_p(weights), abs=0.02)
 
 
-def test_the_p_value_is_scipys(rng: np.random.Generator) -> None:
+def test_paired_test_agrees_with_scipy(rng: np.random.Generator) -> None:
     ours, theirs = rng.normal(0.1, 1, 50), rng.normal(0, 1, 50)
     found = paired_test(ours, theirs, np.zeros(50, int), [str(i) for i in range(50)], rng)
     reference = stats.permutation_test(
@@ -93,7 +93,7 @@ def test_the_p_value_is_scipys(rng: np.random.Generator) -> None:
     assert found.p == pytest.approx(reference.pvalue, abs=0.02)
 
 
-def test_systems_that_agree_and_systems_that_do_not() -> None:
+def test_paired_test_of_equal_and_of_opposite_systems() -> None:
     hits, groups = np.ones(40), [str(i) for i in range(40)]
     same = paired_test(hits, hits, np.zeros(40, int), groups, np.random.default_rng(0))
     assert (same.difference.value, same.p) == (0.0, 1.0)
@@ -102,7 +102,7 @@ def test_systems_that_agree_and_systems_that_do_not() -> None:
     assert apart.p < 0.001
 
 
-def test_alike_systems_are_told_apart_as_rarely_as_they_should() -> None:
+def test_paired_test_has_its_nominal_false_positive_rate() -> None:
     rng = np.random.default_rng(11)
     groups = np.repeat(np.arange(30).astype(str), 3).tolist()
     low = sum(
@@ -112,7 +112,7 @@ def test_alike_systems_are_told_apart_as_rarely_as_they_should() -> None:
     assert 0.015 < low / 300 < 0.09
 
 
-def test_the_order_of_clips_and_the_names_of_groups_do_not_matter(rng: np.random.Generator) -> None:
+def test_class_mean_does_not_depend_on_the_clips_order(rng: np.random.Generator) -> None:
     hits, targets = (rng.random(60) < 0.7).astype(float), rng.integers(0, 3, 60)
     groups = [f"g{i:02}" for i in rng.integers(0, 20, 60)]
     order = rng.permutation(60)
@@ -121,11 +121,11 @@ def test_the_order_of_clips_and_the_names_of_groups_do_not_matter(rng: np.random
     assert (ours.value, ours.low, ours.high) == pytest.approx((again.value, again.low, again.high))
 
 
-def test_lengths_must_fit() -> None:
+def test_clip_mean_rejects_different_lengths() -> None:
     for values, groups in (([1.0], ["a", "b"]), ([], [])):
-        with pytest.raises(ValueError, match="give one a clip"):
+        with pytest.raises(ValueError, match="give one of each per clip"):
             clip_mean(values, groups, np.random.default_rng(0))
 
 
-def test_the_plain_interval_of_the_papers_accuracies() -> None:
+def test_binomial_half_width_of_the_papers_accuracy() -> None:
     assert f"{100 * binomial_half_width(0.98, 4185):.2f}" == "0.42"

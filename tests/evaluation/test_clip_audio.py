@@ -1,4 +1,4 @@
-"""Where a page's sound is: links byte by byte, and recordings inside the page."""
+"""Audio of a page: links, encoded byte by byte, and embedded recordings."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from scenelet.evaluation.clip_audio import EMBED_SECONDS, link, player_source
+from scenelet.evaluation.clip_audio import EMBED_SECONDS, player_source, relative_url
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,17 @@ from scenelet.evaluation.clip_audio import EMBED_SECONDS, link, player_source
         ("\u00fc.wav", "../data/%C3%BC.wav"),
     ],
 )
-def test_a_link_is_relative_and_encoded(tmp_path: Path, name: str, expected: str) -> None:
-    found = link(tmp_path / "data" / name, tmp_path / "out")
+def test_relative_url_is_percent_encoded(tmp_path: Path, name: str, expected: str) -> None:
+    found = relative_url(tmp_path / "data" / name, tmp_path / "out")
     assert found == expected
     assert urllib.parse.unquote_to_bytes(found) == b"../data/" + os.fsencode(name)
 
 
-def test_a_link_into_the_pages_own_folder_has_no_scheme(tmp_path: Path) -> None:
-    assert link(tmp_path / "http:x.wav", tmp_path) == "http%3Ax.wav"
+def test_relative_url_in_the_same_folder_has_no_scheme(tmp_path: Path) -> None:
+    assert relative_url(tmp_path / "http:x.wav", tmp_path) == "http%3Ax.wav"
 
 
-def test_no_sound(tmp_path: Path) -> None:
+def test_player_source_without_audio_has_no_url(tmp_path: Path) -> None:
     assert player_source(tmp_path / "a.wav", tmp_path / "page.html", "none", 0.0).url == ""
 
 
@@ -44,7 +44,7 @@ def decoded(url: str) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
-def test_a_short_recording_is_embedded_whole_bit_by_bit(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_player_source_embeds_a_short_recording_losslessly(tmp_path: Path, rng: np.random.Generator) -> None:
     samples = rng.integers(-30000, 30000, (4000, 2)).astype(np.int16)
     soundfile.write(tmp_path / "a.wav", samples, 8000)
     sound = player_source(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0)
@@ -54,9 +54,9 @@ def test_a_short_recording_is_embedded_whole_bit_by_bit(tmp_path: Path, rng: np.
     assert (found == samples).all()
 
 
-def test_of_a_long_recording_a_piece_is_embedded(tmp_path: Path) -> None:
+def test_player_source_embeds_part_of_a_long_recording(tmp_path: Path) -> None:
     rate = 4000
-    samples = (np.arange(100 * rate) // rate * 100).astype(np.int16)  # each second has its number
+    samples = (np.arange(100 * rate) // rate * 100).astype(np.int16)  # each second has its own level
     soundfile.write(tmp_path / "a.wav", samples, rate)
     for begin, seconds in ((0.0, EMBED_SECONDS), (68.0, EMBED_SECONDS), (90.0, 10.0)):
         sound = player_source(tmp_path / "a.wav", tmp_path / "page.html", "embed", begin)
@@ -66,7 +66,7 @@ def test_of_a_long_recording_a_piece_is_embedded(tmp_path: Path) -> None:
         assert (found[:, 0] == samples[start : start + int(seconds * rate)]).all()
 
 
-def test_high_rates_are_resampled(tmp_path: Path) -> None:
+def test_player_source_resamples_high_rates(tmp_path: Path) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(96000) / 96000)
     soundfile.write(tmp_path / "a.wav", tone, 96000)
     found, rate = decoded(player_source(tmp_path / "a.wav", tmp_path / "page.html", "embed", 0.0).url)

@@ -1,45 +1,86 @@
-"""Cities in evaluation: which were heard in training, and the clips that the official split leaves out."""
+"""`evaluate` on a tiny model: the report's content, and errors before any prediction."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
-from scenelet.config import SplitConfig
-from scenelet.data.load import load_table
-from scenelet.data.splits import make_split
-from scenelet.data.tau import UNSEEN_CITY
-from scenelet.errors import UsageError
-from scenelet.evaluation.evaluate import _left_out
-
-
-def test_milan_has_410_official_segments_and_1440_with_the_unused(tau: Path) -> None:
-    table = load_table(tau / "TAU-urban-acoustic-scenes-2020-3class-development", require_audio=False)
-    split = make_split(table, SplitConfig())
-    heard = sorted({clip.city for clip in split.train if clip.city})
-    assert len(heard) == 9
-    assert UNSEEN_CITY not in heard
-    unseen = [clip for clip in split.test if clip.city not in heard]
-    assert {clip.city for clip in unseen} == {UNSEEN_CITY}
-    assert len(unseen) == 410
-    unused = _left_out(table, "test", heard)
-    assert {clip.city for clip in unused} == {UNSEEN_CITY}
-    assert len(unseen) + len(unused) == 1440
+from helpers.tiny_model import changed, tiny_model
+from scenelet.errors import AudioError, DataError, SceneletError, UsageError
+from scenelet.evaluation.evaluate import evaluate
+from scenelet.inference.classifier import load
+from scenelet.model.file import write_model
 
 
-def test_leaving_one_city_out_uses_every_other_clip(tau: Path) -> None:
-    table = load_table(tau / "TAU-urban-acoustic-scenes-2019-development", require_audio=False)
-    split = make_split(table, SplitConfig(city=UNSEEN_CITY))
-    assert len(split.test) == 1440
-    assert len(split.train) == 14_400 - 1440
-    assert not {clip.group for clip in split.train} & {clip.group for clip in split.test}
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "m.scn"
+    write_model(changed(tiny_model(), labels=("high", "low", "other")), path)
+    return str(path)
 
 
-def test_unused_says_why_there_is_nothing_to_add(tone_set: Path) -> None:
-    table = load_table(tone_set)
-    for measured, heard, words in (
-        ("test", ["oslo"], "leaves out no clip"),
-        ("test", [], "does not say in which cities"),
-        ("all", ["oslo"], "every clip is measured already"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            _left_out(table, measured, heard)
+def test_evaluate_counts_the_predictions_of_the_classifier(model: str, tone_set: Path) -> None:
+    report = evaluate(model, tone_set, split="all")
+    classifier = load(model)
+    paths = sorted(tone_set.parent.glob("*.wav"))
+    right = sum(path.name.startswith(classifier.predict(path).label) for path in paths)
+    assert report["clips"] == len(paths) == 24
+    assert report["accuracy"] == pytest.approx(right / len(paths))
+    assert report["per_class"]["other"]["clips"] == 0
+    assert (report["split"], report["fold"], report["warning"]) == ("all", None, None)
+
+
+def test_evaluate_of_another_split_warns(model: str, tone_set: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    report = evaluate(model, tone_set, fold="2")
+    assert report["clips"] == 8
+    assert (report["split"], report["fold"]) == ("test", "2")
+    assert "not the split that the model was trained with" in report["warning"]
+    assert report["warning"] in capfd.readouterr().err
+
+
+def test_evaluate_of_other_data_measures_every_clip(model: str, tone_set: Path, tmp_path: Path) -> None:
+    names = ("low0", "low1", "high0", "high1")
+    rows = [f"{name}.wav,{name[:-1]}" for name in names]
+    (tmp_path / "few.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
+    report = evaluate(model, tmp_path / "few.csv", audio_dir=tone_set.parent)
+    assert (report["split"], report["clips"]) == ("all", 4)
+    assert "if some of these clips were seen in training" in report["warning"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"examples": -1}, UsageError, "--examples -1: give 0 or more"),
+        ({"run": Path("run")}, UsageError, "give --out too"),
+        ({"audio": "mp3"}, UsageError, "--audio mp3: give one of link, embed, none"),
+        ({"split": "dev"}, UsageError, "--split dev: give one of test, validation, train, all"),
+        ({"fold": "9"}, DataError, "no fold '9'"),
+        ({"fold": "1", "split": "validation"}, DataError, "its validation split is empty"),
+        ({"include_unused": True, "fold": "1"}, UsageError, "does not name the cities seen in training"),
+    ],
+    ids=["examples", "run", "audio", "split", "fold", "empty", "unused"],
+)
+def test_evaluate_rejects_invalid_options(
+    model: str, tone_set: Path, options: dict[str, Any], error: type[SceneletError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        evaluate(model, tone_set, **options)
+
+
+def test_evaluate_rejects_labels_that_the_model_does_not_know(model: str, tone_set: Path, tmp_path: Path) -> None:
+    data = tmp_path / "unknown.csv"
+    data.write_text(tone_set.read_text().replace(",high,", ",hihg,"))
+    with pytest.raises(DataError, match=r"label 'hihg' is not one of the model's .*; did you mean 'high'"):
+        evaluate(model, data, audio_dir=tone_set.parent, split="all")
+
+
+def test_evaluate_names_a_recording_that_cannot_be_read(model: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    for label in ("high", "low"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        soundfile.write(tmp_path / "data" / label / "a.wav", 0.1 * rng.standard_normal(4000), 8000)
+    (tmp_path / "data" / "low" / "b.wav").write_text("no sound")
+    with pytest.raises(AudioError, match=r"b\.wav"):
+        evaluate(model, tmp_path / "data", tmp_path / "report")
+    assert not (tmp_path / "report" / "report.html").exists()

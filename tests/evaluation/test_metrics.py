@@ -1,4 +1,4 @@
-"""Measures against scikit-learn, and by hand where a class is absent."""
+"""Metrics against scikit-learn, and against hand calculation if a class is absent."""
 
 import json
 import warnings
@@ -19,11 +19,11 @@ def _case(seed: int, clips: int, classes: int, dtype: type = np.float64) -> tupl
 
 
 @given(st.integers(0, 999), st.integers(1, 60), st.integers(2, 12), st.sampled_from([np.float32, np.float64]))
-def test_as_scikit_learn(seed: int, clips: int, classes: int, dtype: type) -> None:
+def test_metrics_agree_with_scikit_learn(seed: int, clips: int, classes: int, dtype: type) -> None:
     targets, probabilities = _case(seed, clips, classes, dtype)
     answers, labels = probabilities.argmax(axis=1), list(range(classes))
     confusion = metrics.confusion_matrix(targets, answers, classes)
-    with warnings.catch_warnings():  # scikit-learn warns of classes that are absent
+    with warnings.catch_warnings():  # scikit-learn warns about absent classes
         warnings.simplefilter("ignore")
         assert (confusion == reference.confusion_matrix(targets, answers, labels=labels)).all()
         assert metrics.accuracy(confusion) == pytest.approx(reference.accuracy_score(targets, answers))
@@ -41,18 +41,18 @@ def test_as_scikit_learn(seed: int, clips: int, classes: int, dtype: type) -> No
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_certain_mistake_costs_minus_ln_eps_as_in_scikit_learn(dtype: type) -> None:
+def test_log_loss_of_a_certain_mistake_is_minus_ln_eps(dtype: type) -> None:
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0]], dtype)
     loss = metrics.log_loss([0, 1], probabilities)
     assert loss == pytest.approx(-np.log(np.finfo(dtype).eps) / 2)
     assert loss == pytest.approx(reference.log_loss([0, 1], probabilities))
 
 
-def test_rows_of_the_confusion_are_the_truth() -> None:
+def test_confusion_matrix_has_a_row_per_true_class() -> None:
     assert metrics.confusion_matrix([0, 0, 0, 1], [1, 1, 0, 1], 3).tolist() == [[1, 2, 0], [0, 1, 0], [0, 0, 0]]
 
 
-def test_summary_with_an_absent_class_is_plain_json() -> None:
+def test_classification_report_is_json_with_an_absent_class() -> None:
     probabilities = np.array([[0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], np.float32)
     got = metrics.classification_report([0, 1, 1], probabilities, ["a", "b", "c"])
     assert json.loads(json.dumps(got, allow_nan=False)) == got
@@ -80,16 +80,18 @@ def test_summary_with_an_absent_class_is_plain_json() -> None:
         ([0], [[0.5, np.nan]], "numbers from 0 to 1"),
         ([0], [[1.5, -0.5]], "numbers from 0 to 1"),
         ([0], [0.5, 0.5], "numbers from 0 to 1"),
-        ([0], [[0.2, 0.3, 0.5]], "3 probabilities a clip but 2 labels"),
+        ([0], [[0.2, 0.3, 0.5]], "3 probabilities per clip but 2 labels"),
     ],
 )
-def test_refused(targets: list[int], probabilities: list[list[float]], words: str) -> None:
+def test_classification_report_rejects_invalid_values(
+    targets: list[int], probabilities: list[list[float]], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         metrics.classification_report(targets, probabilities, ["a", "b"])
 
 
-def test_reliability_by_hand() -> None:
-    # in bins of a fifth: 0.5 and 0.55 right once, 0.9 and 0.95 and 1.0 right twice
+def test_reliability_agrees_with_hand_calculation() -> None:
+    # five bins: of 0.5 and 0.55 one is correct, of 0.9, 0.95 and 1.0 two are
     probabilities = np.array([[0.5, 0.3, 0.2], [0.25, 0.55, 0.2], [0.9, 0.1, 0], [0.05, 0.95, 0], [1.0, 0, 0]])
     found = metrics.reliability([0, 0, 0, 0, 0], probabilities, bins=5)
     assert [row["clips"] for row in found["bins"]] == [0, 0, 2, 0, 3]
@@ -103,7 +105,7 @@ def test_reliability_by_hand() -> None:
 
 
 @given(st.integers(0, 999), st.integers(1, 200), st.integers(2, 12), st.integers(1, 20))
-def test_reliability_as_scikit_learn(seed: int, clips: int, classes: int, bins: int) -> None:
+def test_reliability_agrees_with_scikit_learn(seed: int, clips: int, classes: int, bins: int) -> None:
     targets, probabilities = _case(seed, clips, classes)
     found = metrics.reliability(targets, probabilities, bins)
     hits = probabilities.argmax(axis=1) == targets
@@ -115,6 +117,6 @@ def test_reliability_as_scikit_learn(seed: int, clips: int, classes: int, bins: 
     assert sum(row["right"] for row in found["bins"]) == hits.sum()
 
 
-def test_an_edge_belongs_to_the_bin_below_it_and_rounding_above_one_to_the_last() -> None:
+def test_reliability_puts_an_edge_into_the_bin_below_it() -> None:
     found = metrics.reliability([0, 0], np.array([[0.5, 0.5], [1 + 1e-7, 0]]), bins=10)
     assert [row["clips"] for row in found["bins"]] == [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]

@@ -1,4 +1,4 @@
-"""What the listening page shows of a window: its levels, its axes, and where its sound lies in the recording."""
+"""Windows of the listening page: levels, axes, occlusion bars, and the position of the sound."""
 
 import base64
 from pathlib import Path
@@ -8,23 +8,26 @@ import pytest
 import soundfile
 
 from helpers.tiny_model import changed, tiny_model
-from scenelet.audio.log_mel import LogMel, levels
+from scenelet.audio.display import levels
+from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.evaluation.spectrogram import _pooled, _spoke, hertz, shown_windows, ticks_hz
+from scenelet.evaluation.spectrogram import average_neighbors, format_hz, occlusion_bars, spectrogram_windows, ticks_hz
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.occlusion import OcclusionMap
 
 
-@pytest.mark.parametrize(("share", "shape"), [(156, (6, 13)), (155, (6, 7)), (84, (6, 7)), (83, (3, 7)), (9, (2, 2))])
-def test_what_is_too_large_is_averaged(share: int, shape: tuple[int, int]) -> None:
-    pooled = _pooled(np.zeros((2, 6, 13), np.float32), share)
+@pytest.mark.parametrize(
+    ("max_size", "shape"), [(156, (6, 13)), (155, (6, 7)), (84, (6, 7)), (83, (3, 7)), (9, (2, 2))]
+)
+def test_average_neighbors_keeps_the_maximum_size(max_size: int, shape: tuple[int, int]) -> None:
+    pooled = average_neighbors(np.zeros((2, 6, 13), np.float32), max_size)
     assert pooled.shape == (2, *shape)
-    assert pooled.size <= share
+    assert pooled.size <= max_size
 
 
-def test_halves_are_means_of_neighbours() -> None:
+def test_average_neighbors_takes_means() -> None:
     log_mel = np.arange(4 * 5, dtype=np.float32).reshape(1, 4, 5)
-    assert _pooled(log_mel, 12)[0].tolist() == [
+    assert average_neighbors(log_mel, 12)[0].tolist() == [
         [(a + b) / 2 for a, b in ((0, 1), (2, 3), (4, 4))],
         [(a + b) / 2 for a, b in ((5, 6), (7, 8), (9, 9))],
         [(a + b) / 2 for a, b in ((10, 11), (12, 13), (14, 14))],
@@ -32,45 +35,45 @@ def test_halves_are_means_of_neighbours() -> None:
     ]
 
 
-def test_a_tone_lies_at_its_mark() -> None:
+def test_ticks_hz_agree_with_the_bands_of_tones() -> None:
     config = FeatureConfig(sample_rate=22050, channels="mono", n_mels=128)
-    marks = {tick["text"]: tick["place"] for tick in ticks_hz(config)}
+    marks = {tick["text"]: tick["position"] for tick in ticks_hz(config)}
     assert {"500 Hz", "1 kHz", "2 kHz", "5 kHz"} <= set(marks)
     for hz in (500, 1000, 2000, 5000):
         tone = np.sin(2 * np.pi * hz * np.arange(22050) / 22050).astype(np.float32)[None]
         band = int(LogMel(config)(tone)[0, :, 20].argmax())
-        assert marks[hertz(hz)] * 128 == pytest.approx(band + 0.5, abs=0.75)
-    places = list(marks.values())
-    assert places == sorted(places)
+        assert marks[format_hz(hz)] * 128 == pytest.approx(band + 0.5, abs=0.75)
+    positions = list(marks.values())
+    assert positions == sorted(positions)
 
 
-def test_names_of_frequencies() -> None:
-    assert [hertz(hz) for hz in (49.6, 999, 1000, 12345)] == ["50 Hz", "999 Hz", "1 kHz", "12.3 kHz"]
+def test_format_hz_chooses_the_unit() -> None:
+    assert [format_hz(hz) for hz in (49.6, 999, 1000, 12345)] == ["50 Hz", "999 Hz", "1 kHz", "12.3 kHz"]
 
 
-def test_windows_are_what_the_network_sees_and_stand_where_they_lie(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_spectrogram_windows_show_the_networks_input(tmp_path: Path, rng: np.random.Generator) -> None:
     soundfile.write(tmp_path / "a.wav", 0.1 * rng.standard_normal((8000, 2)), 8000)
     classifier = Classifier(tiny_model(), threads=1)
-    seen = list(classifier.log_mel_windows(tmp_path / "a.wav"))
-    assert len(seen) == 5
+    inputs = list(classifier.log_mel_windows(tmp_path / "a.wav"))
+    assert len(inputs) == 5
     np.testing.assert_array_equal(
-        classifier.probabilities(np.stack(seen)), classifier.predict(tmp_path / "a.wav").windows
+        classifier.probabilities(np.stack(inputs)), classifier.predict(tmp_path / "a.wav").windows
     )
-    shown = list(shown_windows(classifier, tmp_path / "a.wav", [1, 3], 0, 10**6))
+    shown = list(spectrogram_windows(classifier, tmp_path / "a.wav", [1, 3], 0, 10**6))
     assert [window["start"] for window in shown] == pytest.approx([0.2, 0.6])
     assert [channel["name"] for channel in shown[0]["channels"]] == ["left", "right"]
-    floor = max(min(seen[1].min(), seen[3].min()), max(seen[1].max(), seen[3].max()) - 80)
-    expected = levels(seen[3], floor, max(seen[1].max(), seen[3].max()))
+    floor = max(min(inputs[1].min(), inputs[3].min()), max(inputs[1].max(), inputs[3].max()) - 80)
+    expected = levels(inputs[3], floor, max(inputs[1].max(), inputs[3].max()))
     for channel, drawn in zip(shown[1]["channels"], expected, strict=True):
         assert (
             np.abs(np.frombuffer(base64.b64decode(channel["levels"]), np.uint8) - drawn.ravel().astype(int)).max() <= 1
         )
     assert [tick["text"] for tick in shown[1]["ticks_s"]] == ["0.6", "0.7", "0.8"]
-    assert shown[1]["ticks_s"][1]["place"] == pytest.approx((0.1 / 0.016 + 0.5) / 13)
+    assert shown[1]["ticks_s"][1]["position"] == pytest.approx((0.1 / 0.016 + 0.5) / 13)
     assert shown[0]["span"] == (0.0, 0.2)
 
 
-def test_bars_are_shares_of_the_largest_to_either_side() -> None:
+def test_occlusion_bars_are_fractions_of_the_largest() -> None:
     edges = np.array([0, 2, 4, 8])
     found = OcclusionMap(
         log_odds=1.5,
@@ -82,7 +85,7 @@ def test_bars_are_shares_of_the_largest_to_either_side() -> None:
         edges_hz=np.array([0.0, 100.0, 1000.0, 4000.0]),
         edges_seconds=np.array([0.0, 0.5]),
     )
-    shown = _spoke(found)
+    shown = occlusion_bars(found)
     assert [(bar["low"], bar["high"]) for bar in shown["bands"]] == [(0, 1), (-0.5, 0), (0, 0)]
     assert [(bar["from"], bar["size"]) for bar in shown["bands"]] == [(0, 0.25), (0.25, 0.25), (0.5, 0.5)]
     assert [bar["name"] for bar in shown["bands"]] == ["0 Hz to 100 Hz", "100 Hz to 1 kHz", "1 kHz to 4 kHz"]
@@ -90,14 +93,14 @@ def test_bars_are_shares_of_the_largest_to_either_side() -> None:
     assert (shown["bands_below"], shown["moments_below"]) == (0.5, 1)
 
 
-def test_of_a_filled_window_it_says_where_the_sound_is(tmp_path: Path, rng: np.random.Generator) -> None:
-    window = WindowConfig(seconds=0.2, fill="repeat", least_sound_seconds=0.02)
+def test_spectrogram_windows_locate_repeated_sound(tmp_path: Path, rng: np.random.Generator) -> None:
+    window = WindowConfig(seconds=0.2, pad_mode="repeat", min_sound_seconds=0.02)
     classifier = Classifier(changed(tiny_model(), window=window), threads=1)
     samples = np.zeros((3200, 2))
     samples[1600 + 400 : 1600 + 800] = 0.1 + 0.1 * rng.uniform(size=(400, 2))  # 0.05 to 0.1 s of the second window
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
-    first, second = shown_windows(classifier, tmp_path / "a.wav", [0, 1], 0, 10**6)
+    first, second = spectrogram_windows(classifier, tmp_path / "a.wav", [0, 1], 0, 10**6)
     assert (first["span"], first["repeated"]) == ((0.0, 0.2), False)
     assert second["span"] == pytest.approx((0.05, 0.05))
     assert second["repeated"]
-    assert second["ticks_s"][0]["text"] == "0"  # of the window, since a time is heard several times
+    assert second["ticks_s"][0]["text"] == "0"  # relative to the window, since the sound is repeated

@@ -1,16 +1,16 @@
-"""Fixtures of the tests of experiments."""
+"""Fixtures of the tests of experiments: a fast recipe, small tables, and computation without training."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from scenelet.experiments import plan as plan_module
+from scenelet.experiments.compute import compute_trial
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store
-from scenelet.experiments.systems import SystemTable, load_systems
+from scenelet.experiments.trial import Trial
 
-BUDGET = """
+RECIPE = """
 base = "comparison"
 precision = "fp32"
 
@@ -23,7 +23,7 @@ n_mels = 64
 [window]
 seconds = 0.6
 
-[mixing]
+[augment]
 time_roll = 2
 
 [schedule]
@@ -33,50 +33,61 @@ batch_size = 4
 [prune]
 epochs = 2
 """
+TWO_SYSTEMS = """
+title = "Two systems"
+reference = "narrow"
+
+[[rows]]
+name = "narrow"
+settings.network = { width = 4, repeats = 1 }
+
+[[rows]]
+name = "wide"
+settings.network = { width = 8, repeats = 1 }
+"""
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> str:
+    """Path of a recipe that trains in a second."""
     path = tmp_path / "tiny.toml"
-    path.write_text(BUDGET)
+    path.write_text(RECIPE)
+    return str(path)
+
+
+@pytest.fixture
+def two_systems(tmp_path: Path) -> str:
+    """Path of a table of two small networks."""
+    path = tmp_path / "two.toml"
+    path.write_text(TWO_SYSTEMS)
     return str(path)
 
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Titles of the cells that are computed."""
+    """Titles of the trials that `reproduce` computes."""
     titles: list[str] = []
-    original = Store.compute
 
-    def count(self: Store, cell: object, description: str) -> TrialResult:
+    def count(store: Store, trial: Trial, description: str) -> TrialResult:
         titles.append(description)
-        return original(self, cell, description)
+        return compute_trial(store, trial, description)
 
-    monkeypatch.setattr(Store, "compute", count)
+    monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", count)
     return titles
 
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """Once called, cells are asked for and not computed; gives their titles."""
+    """A function that replaces all later computation with a stored result, and returns the titles of the trials."""
 
     def stop() -> list[str]:
         titles: list[str] = []
 
-        def pretend(self: Store, cell: object, description: str) -> TrialResult:
+        def pretend(store: Store, trial: Trial, description: str) -> TrialResult:
             titles.append(description)
-            return TrialResult.model_validate_json(next((self.folder / "cells").iterdir()).read_bytes())
+            return TrialResult.model_validate_json(next((store.folder / "trials").iterdir()).read_bytes())
 
-        monkeypatch.setattr(Store, "compute", pretend)
+        monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", pretend)
         return titles
 
     return stop
-
-
-@pytest.fixture
-def two_rows(monkeypatch: pytest.MonkeyPatch) -> SystemTable:
-    """Table 3 with its first two rows only."""
-    systems = load_systems("table3")
-    short = systems.model_copy(update={"rows": systems.rows[:2]})
-    monkeypatch.setattr(plan_module, "load_systems", lambda _: short)
-    return short

@@ -1,4 +1,4 @@
-"""A grid that is killed, shared between processes, or asked for what cannot be: nothing is lost, or begun."""
+"""A table that is killed, shared between processes, or cannot be computed: no trial is lost or started in vain."""
 
 import signal
 import subprocess
@@ -9,23 +9,25 @@ import filelock
 import pytest
 
 from scenelet.data.load import load_table
-from scenelet.errors import DataError, RunError, UsageError
+from scenelet.errors import RunError, UsageError
+from scenelet.experiments.compute import compute_trial
 from scenelet.experiments.reproduce import reproduce
 from scenelet.experiments.results import TrialResult
-from scenelet.experiments.store import Store, Trial, make_trial
-from scenelet.experiments.systems import SystemTable
-from scenelet.training.run_record import DataRecord
+from scenelet.experiments.store import Store
+from scenelet.experiments.systems import load_systems
+from scenelet.experiments.trial import Trial, make_trial
 
 KILL = """
 import os, signal, sys
 from scenelet.cli import main
+from scenelet.experiments.store import Store
+from scenelet.training.compression import build_model
 from scenelet.training.module import SceneModule
-from scenelet.training import finish, grid
 
 moment = sys.argv.pop(1)
 epochs = {"training": 0, "fine-tuning": 0}
 work, cleaned = "training", 0
-begin, tune, clean = SceneModule.on_train_epoch_start, finish.shrink, grid.Store.clean_up
+begin_epoch, compress, clean_up = SceneModule.on_train_epoch_start, build_model.compress_network, Store.clean_up
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -34,23 +36,25 @@ def on_epoch(self):
     epochs[work] += 1
     if moment == f"{work} {epochs[work]}":
         die()
-    begin(self)
+    begin_epoch(self)
 
-def on_tune(*arguments, **settings):
+def on_compress(*arguments, **settings):
     global work
     work = "fine-tuning"
-    shrunk = tune(*arguments, **settings)
+    compressed = compress(*arguments, **settings)
     work = "training"
-    return shrunk
+    return compressed
 
-def on_clean_up(self, cell):
+def on_clean_up(self, trial):
     global cleaned
     cleaned += 1
     if moment == f"clean-up {cleaned}":
         die()
-    clean(self, cell)
+    clean_up(self, trial)
 
-SceneModule.on_train_epoch_start, finish.shrink, grid.Store.clean_up = on_epoch, on_tune, on_clean_up
+SceneModule.on_train_epoch_start = on_epoch
+build_model.compress_network = on_compress
+Store.clean_up = on_clean_up
 main()
 """
 SYSTEMS = """
@@ -79,70 +83,60 @@ fine_tune = true
 """
 
 
-def test_a_grid_killed_three_times_ends_the_same(tone_set: Path, recipe: str, tmp_path: Path) -> None:
-    """In the second epoch of a training, between a cell's result and its clean-up, and in a fine-tuning."""
-    (tmp_path / "mine.toml").write_text(SYSTEMS)
-    arguments = ["reproduce", str(tmp_path / "mine.toml"), str(tone_set), "--recipe", recipe, "--fold", "1", "--out"]
-
-    def run(moment: str, out: Path) -> int:
-        return subprocess.run(
-            [sys.executable, "-c", KILL, moment, *arguments, str(out)], capture_output=True, check=False
-        ).returncode
-
-    killed = tmp_path / "killed"
+@pytest.mark.slow
+def test_reproduce_killed_three_times_ends_the_same(tone_set: Path, recipe: str, tmp_path: Path) -> None:
+    """Kills in the second epoch of a training, between a trial's result and its clean-up, and in a fine-tuning."""
+    table, killed = tmp_path / "mine.toml", tmp_path / "killed"
+    table.write_text(SYSTEMS)
+    arguments = ["reproduce", str(table), str(tone_set), "--recipe", recipe, "--fold", "1", "--out", str(killed)]
     moments = {"training 2": 0, "clean-up 2": 2, "fine-tuning 4": 3}
     for moment, finished in moments.items():
-        assert run(moment, killed) == -signal.SIGKILL
-        assert len(list(killed.glob("cells/*.json"))) == finished
+        command = [sys.executable, "-c", KILL, moment, *arguments]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+        assert len(list(killed.glob("trials/*.json"))) == finished
     for out in (killed, tmp_path / "undisturbed"):
-        assert run("never", out) == 0
+        reproduce(str(table), tone_set, out, recipe=recipe, folds=["1"])
     for name in ("mine-tiny-fold1.md", "mine-tiny-fold1.json", "mine-tiny-fold1.png"):
         assert (killed / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
-    assert not list((killed / "tuning").iterdir())
+    assert not list((killed / "finetuning").iterdir())
 
 
-def test_a_training_that_diverges_does_not_stop_the_others(
-    tone_set: Path, recipe: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
+def test_reproduce_computes_the_other_trials_after_a_failure(
+    tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute = Store.compute
-
-    def one_fails(self: Store, cell: Trial, description: str) -> TrialResult:
-        if cell.row == "CP-ResNet(ch64)":
+    def fail_once(store: Store, trial: Trial, description: str) -> TrialResult:
+        if trial.system == "narrow":
             raise RunError("epoch 2: training diverged")
-        return compute(self, cell, description)
+        return compute_trial(store, trial, description)
 
-    monkeypatch.setattr(Store, "compute", one_fails)
-    with pytest.raises(RunError, match=r"1 of 2 cells failed, the others are finished: CP-ResNet.*, fold 1, seed 0"):
-        reproduce("table3", tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
-    assert len(list((tmp_path / "out" / "cells").iterdir())) == 1
-    damaged = next((tmp_path / "out" / "cells").iterdir())
-    damaged.write_bytes(b"")
-    with pytest.raises(RunError, match="damaged; delete it"):
-        reproduce("table3", tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
+    monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", fail_once)
+    words = r"1 of 2 trials failed, the others are finished: narrow, fold 1, seed 0: epoch 2"
+    with pytest.raises(RunError, match=words):
+        reproduce(two_systems, tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
+    assert len(list((tmp_path / "out" / "trials").iterdir())) == 1
 
 
-def test_a_cell_that_another_process_is_at_is_left_to_it(
-    tone_set: Path, recipe: str, tmp_path: Path, two_rows: SystemTable, monkeypatch: pytest.MonkeyPatch
+def test_reproduce_postpones_a_trial_of_another_process(
+    tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, order = tmp_path / "out", []
-    store = Store(out, DataRecord(path=str(tone_set)), load_table(tone_set))
-    first = make_trial(two_rows, "CP-ResNet(ch64)", recipe, "1")
+    store = Store(out, load_table(tone_set))
+    first = make_trial(load_systems(two_systems), "narrow", recipe, "1")
     (out / "locks").mkdir(parents=True)
     lock = filelock.FileLock(out / "locks" / store.run_folder(first).name)
     lock.acquire()
-    compute = Store.compute
 
-    def release_after_the_other(self: Store, cell: Trial, description: str) -> TrialResult:
-        order.append(cell.row)
+    def release_after_the_other(store: Store, trial: Trial, description: str) -> TrialResult:
+        order.append(trial.system)
         lock.release()
-        return compute(self, cell, description)
+        return compute_trial(store, trial, description)
 
-    monkeypatch.setattr(Store, "compute", release_after_the_other)
-    reproduce("table3", tone_set, out, recipe=recipe, folds=["1"])
-    assert order == ["Shared-ResNet(N=3)", "CP-ResNet(ch64)"]
+    monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", release_after_the_other)
+    reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])
+    assert order == ["wide", "narrow"]
 
 
-def test_a_row_that_does_not_fit_is_found_before_any_work(
+def test_reproduce_checks_every_system_before_any_work(
     tone_set: Path, recipe: str, tmp_path: Path, computed: list[str]
 ) -> None:
     coarse = tmp_path / "coarse.toml"
@@ -153,16 +147,12 @@ def test_a_row_that_does_not_fit_is_found_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_mistakes_are_found_before_any_work(tone_set: Path, recipe: str, tmp_path: Path, computed: list[str]) -> None:
-    with pytest.raises(DataError, match="no fold '7'; there are 1 2 3"):
-        reproduce("table3", tone_set, tmp_path / "out", recipe=recipe, folds=["7"])
-    with pytest.raises(UsageError, match="no recipe is named"):
-        reproduce("table3", tone_set, tmp_path / "out", recipe="tinny")
-    with pytest.raises(UsageError, match=r"no table is named 'table5'; there are ablation, .*; did you mean 'table"):
-        reproduce("table5", tone_set, tmp_path / "out")
-    narrow = tmp_path / "narrow.toml"
-    narrow.write_text('base = "comparison"\n[network]\nwidth = 8\nrepeats = 3\n')
-    with pytest.raises(UsageError, match=r"sets network\.width, which a table's rows decide"):
-        reproduce("table3", tone_set, tmp_path / "out", recipe=str(narrow))
+def test_reproduce_rejects_a_teacher_with_another_input(
+    tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, computed: list[str]
+) -> None:
+    text = Path(two_systems).read_text().replace('name = "narrow"', 'name = "narrow"\nteacher = "wide"')
+    Path(two_systems).write_text(text + "settings.features = { n_mels = 32 }\n")
+    with pytest.raises(UsageError, match="row 'narrow': its teacher 'wide' has other features; give both the same"):
+        reproduce(two_systems, tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
     assert not computed
     assert not (tmp_path / "out").exists()

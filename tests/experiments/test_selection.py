@@ -1,52 +1,38 @@
-"""A fold's choice: made on the folds held out with it, from networks that saw neither."""
+"""Selection for a fold: by the folds that were held out together with it."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
-from scenelet.experiments.results import ClipOutcome, TrialResult
+from helpers.example_report import make_prediction
+from helpers.example_trials import make_result
+from scenelet.experiments.results import TrialResult
 from scenelet.experiments.selection import select_system
 
 LABELS = ("a", "b")
+CLIPS = 4  # per fold, half of them of each class
 
 
-def cell(held_out: str, right: dict[str, int], sure: float = 0.9, each: int = 4) -> TrialResult:
-    """A cell of `each` clips a fold, half of each class, of which so many of a fold are answered right."""
+def trial(held_out: str, right: dict[str, int], probability: float = 0.9, seed: int = 0) -> TrialResult:
+    """A trial with `right` correct answers in each fold; every answer has the same probability."""
     clips = []
     for fold in held_out.split("+"):
-        for i in range(each):
+        for i in range(CLIPS):
             answer = i % 2 if i < right[fold] else 1 - i % 2
-            clips.append(
-                ClipOutcome(
-                    name=f"{fold}-{i}",
-                    label=LABELS[i % 2],
-                    group=f"{fold}-{i}",
-                    city=None,
-                    fold=fold,
-                    probabilities=(sure, 1 - sure) if answer == 0 else (1 - sure, sure),
-                )
-            )
-    return TrialResult(
-        held_out=held_out,
-        seed=0,
-        labels=LABELS,
-        train_counts=(1, 1),
-        parameters=1,
-        parameters_kept=1,
-        bytes={"disk": 1},
-        steps=1,
-        minutes=0.0,
-        versions={},
-        clips=tuple(clips),
-    )
+            probabilities = (probability, 1 - probability) if answer == 0 else (1 - probability, probability)
+            name = f"{fold}-{i}"
+            clips.append(make_prediction(name, LABELS[i % 2], LABELS, probabilities, group=name, fold=fold))
+    return make_result(held_out, clips, LABELS, seed)
 
 
-def test_a_folds_own_clips_have_no_say() -> None:
+def test_select_system_ignores_the_folds_own_clips() -> None:
     rows = {
-        "good on 1": [cell("1+2", {"1": 4, "2": 0}), cell("2+3", {"2": 2, "3": 2}), cell("3+1", {"3": 0, "1": 4})],
+        "good on 1": [trial("1+2", {"1": 4, "2": 0}), trial("2+3", {"2": 2, "3": 2}), trial("3+1", {"3": 0, "1": 4})],
         "good on 2 and 3": [
-            cell("1+2", {"1": 0, "2": 4}),
-            cell("2+3", {"2": 4, "3": 4}),
-            cell("3+1", {"3": 4, "1": 0}),
+            trial("1+2", {"1": 0, "2": 4}),
+            trial("2+3", {"2": 4, "3": 4}),
+            trial("3+1", {"3": 4, "1": 0}),
         ],
     }
     choices = {choice["fold"]: choice for choice in select_system(rows)}
@@ -61,34 +47,40 @@ def test_a_folds_own_clips_have_no_say() -> None:
     assert choices["2"]["chosen"] == "good on 1"
 
 
-def test_of_rows_alike_the_surer_one() -> None:
-    rows = {"unsure": [cell("1+2", {"1": 4, "2": 4}, sure=0.6)], "sure": [cell("1+2", {"1": 4, "2": 4}, sure=0.9)]}
+def test_select_system_prefers_the_lower_log_loss() -> None:
+    rows = {
+        "unsure": [trial("1+2", {"1": 4, "2": 4}, probability=0.6)],
+        "sure": [trial("1+2", {"1": 4, "2": 4}, probability=0.9)],
+    }
     assert [choice["chosen"] for choice in select_system(rows)] == ["sure", "sure"]
 
 
-def test_rows_that_lack_a_cell_are_named_and_left_out() -> None:
-    whole = [cell("1+2", {"1": 2, "2": 2}), cell("2+3", {"2": 2, "3": 2})]
-    rows = {"whole": whole, "half": [cell("1+2", {"1": 4, "2": 4})], "none": []}
+def test_select_system_leaves_out_incomplete_systems() -> None:
+    complete = [trial("1+2", {"1": 2, "2": 2}), trial("2+3", {"2": 2, "3": 2})]
+    rows = {"complete": complete, "half": [trial("1+2", {"1": 4, "2": 4})], "none": []}
     choices = {choice["fold"]: choice for choice in select_system(rows)}
     assert (choices["1"]["chosen"], choices["1"]["left_out"]) == ("half", ["none"])
-    assert (choices["2"]["chosen"], choices["2"]["left_out"]) == ("whole", ["half", "none"])
-    apart = {"a": [cell("1+2", {"1": 4, "2": 4})], "b": [cell("1+3", {"1": 4, "3": 4})]}
+    assert (choices["2"]["chosen"], choices["2"]["left_out"]) == ("complete", ["half", "none"])
+    apart = {"a": [trial("1+2", {"1": 4, "2": 4})], "b": [trial("1+3", {"1": 4, "3": 4})]}
     assert {choice["fold"] for choice in select_system(apart)} == {"2", "3"}  # nothing to compare for fold 1
 
 
-def test_clips_are_counted_once_whatever_the_seeds() -> None:
-    again = cell("1+2", {"1": 4, "2": 4}).model_copy(update={"seed": 1})
-    assert [choice["clips"] for choice in select_system({"row": [cell("1+2", {"1": 4, "2": 0}), again]})] == [4, 4]
+def test_select_system_counts_clips_once_for_all_seeds() -> None:
+    again = trial("1+2", {"1": 4, "2": 4}, seed=1)
+    assert [choice["clips"] for choice in select_system({"row": [trial("1+2", {"1": 4, "2": 0}), again]})] == [4, 4]
 
 
-def test_single_folds_choose_nothing() -> None:
-    assert select_system({"row": [cell("1", {"1": 2})]}) == []
+def test_select_system_of_single_folds_is_empty() -> None:
+    assert select_system({"row": [trial("1", {"1": 2})]}) == []
     assert select_system({"row": []}) == []
-    named = cell("1", {"1": 2})
-    clips = tuple(clip.model_copy(update={"fold": "a+b"}) for clip in named.clips)
-    assert (
-        select_system({"row": [named.model_copy(update={"held_out": "a+b", "clips": clips})]}) == []
-    )  # one fold's own name
-    assert (
-        select_system({"row": [cell("1+2", {"1": 4, "2": 4}).model_copy(update={"held_out": "oslo"})]}) == []
-    )  # a city
+
+
+def test_select_system_allows_the_separator_in_a_folds_name() -> None:
+    single = trial("1", {"1": 2})
+    clips = tuple(dataclasses.replace(clip, fold="a+b") for clip in single.clips)
+    assert select_system({"row": [single.model_copy(update={"held_out": "a+b", "clips": clips})]}) == []
+
+
+def test_select_system_ignores_cities() -> None:
+    of_city = trial("1+2", {"1": 4, "2": 4}).model_copy(update={"held_out": "oslo"})
+    assert select_system({"row": [of_city]}) == []

@@ -1,4 +1,4 @@
-"""The tables of systems: every row under every recipe, and the parameters that the paper prints."""
+"""Tables of systems: every row with every recipe, and the parameter counts of the paper."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import list_recipes, load_recipe
 from scenelet.errors import UsageError
 from scenelet.experiments.systems import list_tables, load_systems
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
-BUDGETS = ("comparison", "paper")
+RECIPES = ("comparison", "paper")
 PAPERS = ("ablation", "imbalance", "table3", "table4")
 
 
@@ -25,15 +25,15 @@ def parameters(config: RunConfig, classes: int) -> int:
     return sum(p.numel() for p in build_network(config, classes, bands, bands).network.parameters())
 
 
-def test_the_tables_there_are() -> None:
+def test_list_tables_finds_the_built_in_tables() -> None:
     assert list_tables() == ["ablation", "default", "imbalance", "sizes", "table3", "table4"]
     with pytest.raises(UsageError, match="did you mean 'table3'"):
         load_systems("table33")
 
 
-@pytest.mark.parametrize("recipe", BUDGETS)
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("name", PAPERS)
-def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, recipe: str) -> None:
+def test_config_gives_all_rows_the_same_number_of_steps(name: str, recipe: str) -> None:
     configs = rows(name, recipe)
     lengths = {(c.schedule.epochs, c.schedule.batch_size, c.prune.epochs) for c in configs.values()}
     assert len(lengths) == 1
@@ -46,17 +46,17 @@ def test_every_row_gets_the_same_number_of_steps_and_builds(name: str, recipe: s
     "recipe",
     [name for name in list_recipes() if name not in ("default", "dcase2020_baseline", "demo", "low_complexity")],
 )
-def test_no_budget_changes_what_a_name_means(recipe: str) -> None:
+def test_config_keeps_the_meaning_of_names_in_every_recipe(recipe: str) -> None:
     for name in PAPERS:
         configs = rows(name, recipe)
         own = {row.model_copy(update={"prune": row.prune.model_copy(update={"epochs": 1})}) for row in configs.values()}
-        assert len(own) == len(configs)  # no two rows are the same
+        assert len(own) == len(configs)  # no two rows are equal
     ablation = rows("ablation", recipe)
     mixing = {
         name: (c.mixing.combine, c.mixing.mixup, c.mixing.freqmix, c.mixing.cutmix) for name, c in ablation.items()
     }
-    assert mixing["Mixup alone"] == ("one_of", True, False, False)
-    assert mixing["FreqMix alone"] == ("one_of", False, True, False)
+    assert mixing["Mixup only"] == ("one_of", True, False, False)
+    assert mixing["FreqMix only"] == ("one_of", False, True, False)
     assert mixing["FreqMix or CutMix"] == ("one_of", False, True, True)
     first = ablation["N=3, S=2, affine all, Mixup or FreqMix (center)"]
     assert mixing[load_systems("ablation").reference] == ("one_of", True, True, False)
@@ -71,7 +71,7 @@ def test_no_budget_changes_what_a_name_means(recipe: str) -> None:
         assert config.network.name == "cp_resnet" or (config.network.repeats, config.network.shared) == (3, True)
 
 
-def test_table_3s_parameters() -> None:
+def test_config_of_table_3_has_the_papers_parameters() -> None:
     counts = {name: parameters(config, 10) for name, config in rows("table3", "paper").items()}
     assert counts == {
         "CP-ResNet(ch64)": 898_580,
@@ -82,7 +82,7 @@ def test_table_3s_parameters() -> None:
     }
 
 
-def test_table_4s_parameters() -> None:
+def test_config_of_table_4_has_the_papers_parameters() -> None:
     configs = rows("table4", "paper")
     counts = {name: parameters(config, 3) for name, config in configs.items()}
     assert counts["Official baseline"] == 115_411
@@ -91,15 +91,15 @@ def test_table_4s_parameters() -> None:
     assert parameters(rows("ablation", "paper")["not shared"], 10) == 931_348
 
 
-def test_what_table_3s_rows_switch() -> None:
+def test_config_of_table_3_switches_one_part_per_row() -> None:
     configs = rows("table3", "paper")
     on = {name: (c.network.sub_bands if "Shared" in name else 1, c.mixing.freqmix) for name, c in configs.items()}
     assert list(on.values()) == [(1, False), (1, False), (1, True), (2, False), (2, True)]
     assert all(config.mixing.mixup and config.loss.name == "cross_entropy" for config in configs.values())
 
 
-@pytest.mark.parametrize("recipe", BUDGETS)
-def test_pruned_rows_are_the_dense_one_but_for_their_pruning(recipe: str) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_config_of_pruned_rows_differs_only_in_pruning(recipe: str) -> None:
     configs = rows("table4", recipe)
     dense = configs.pop("Ours + CBLoss")
     assert dense.prune.sparsity == 0
@@ -111,7 +111,7 @@ def test_pruned_rows_are_the_dense_one_but_for_their_pruning(recipe: str) -> Non
         assert (config.prune.learning_rate, config.prune.epochs) == (dense.prune.learning_rate, dense.prune.epochs)
 
 
-def test_the_pruned_recipes_stand_on_the_papers() -> None:
+def test_pruned_recipes_differ_from_the_papers_only_in_pruning() -> None:
     assert {f"pruned_{letter}" for letter in "abcd"} <= set(list_recipes())
     paper = load_recipe("paper")
     for letter in "abcd":
@@ -119,7 +119,7 @@ def test_the_pruned_recipes_stand_on_the_papers() -> None:
         assert config.model_copy(update={"prune": paper.prune}) == paper
 
 
-def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
+def test_config_of_the_baseline_agrees_with_its_recipe() -> None:
     own, row = load_recipe("dcase2020_baseline"), rows("table4", "paper")["Official baseline"]
     assert (row.features, row.network, row.mixing.combine, row.augment.time_roll) == (
         own.features,
@@ -130,23 +130,23 @@ def test_the_baselines_row_is_its_recipe_but_for_the_tables_length() -> None:
     assert (row.schedule.learning_rate, row.schedule.min_learning_rate, row.schedule.name) == (1e-3, 1e-3, "linear")
 
 
-def test_the_rows_of_the_best_are_the_whole_recipe() -> None:
+def test_config_of_the_default_table_is_the_whole_recipe() -> None:
     table, configs = load_systems("default"), rows("default", "paper_short")
     assert configs["dense"] == configs[".scn"] == load_recipe("default")
-    assert [table.fine_tuned(row) for row in table.rows] == [False, True]
+    assert [table.is_fine_tuned(row) for row in table.rows] == [False, True]
 
 
-def test_another_reference() -> None:
+def test_with_reference_changes_the_reference() -> None:
     table = load_systems("table3")
-    assert table.against("Shared-ResNet(N=3)").reference == "Shared-ResNet(N=3)"
+    assert table.with_reference("Shared-ResNet(N=3)").reference == "Shared-ResNet(N=3)"
     with pytest.raises(UsageError, match="did you mean 'Shared-ResNet"):
-        table.against("Shared-ResNet(N=2)")
+        table.with_reference("Shared-ResNet(N=2)")
 
 
-def test_an_unknown_budget() -> None:
+def test_config_of_an_unknown_recipe_is_an_error() -> None:
     table = load_systems("table3")
-    with pytest.raises(UsageError, match=r"no recipe is named 'smal'; there are .*; did you mean 'small'"):
-        table.config(table.rows[0], "smal")
+    with pytest.raises(UsageError, match=r"no recipe is named 'comparson'; there are .*; did you mean 'comparison'"):
+        table.config(table.rows[0], "comparson")
 
 
 OWN = """
@@ -163,31 +163,64 @@ settings.network = { width = 96 }
 """
 
 
-def test_a_table_of_ones_own(tmp_path: Path) -> None:
+def test_load_systems_reads_the_users_table(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)
     table = load_systems(str(path))
     assert [table.config(row, "comparison").network.width for row in table.rows] == [64, 96]
-    assert [table.fine_tuned(row) for row in table.rows] == [False, True]
+    assert [table.is_fine_tuned(row) for row in table.rows] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ('"wider"', '"as it is"', "two rows are named 'as it is'"),
-        ('reference = "as it is"', 'reference = "as it"', "reference 'as it' is no row; did you mean 'as it is'"),
-        ("fine_tune = true", 'recipe = "fst"', "row 'wider': no recipe is named 'fst'; there are"),
+        ('reference = "as it is"', 'reference = "as it"', "reference 'as it' is not a row; did you mean 'as it is'"),
+        ("fine_tune = true", 'recipe = "fst"', "row 'wider': no recipe is named 'fst'; the recipes are"),
         ("fine_tune", "finetune", r"rows.1.finetune: Extra inputs are not permitted"),
-        ("network = { width = 96 }", "split = { fold = '1' }", "row 'wider' sets what is held out"),
+        ("network = { width = 96 }", "split = { fold = '1' }", "row 'wider' sets split.fold or split.city"),
         ("fine_tune = true\nsettings.network = { width = 96 }", "settings.prune = { epochs = 1 }", "is not fine-tuned"),
         ('title = "Mine"', "title = Mine", "not valid TOML"),
         ('title = "Mine"', "", "title: Field required"),
     ],
 )
-def test_a_flaw_in_a_table_is_named(old: str, new: str, words: str, tmp_path: Path) -> None:
+def test_load_systems_names_the_fault_of_a_table(old: str, new: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN.replace(old, new, 1))
     with pytest.raises(UsageError, match=words):
         load_systems(str(path))
     with pytest.raises(UsageError, match="no such file"):
         load_systems(str(tmp_path / "none.toml"))
+
+
+TEACHER_TABLE = """
+title = "Distilled"
+reference = "plain"
+
+[[rows]]
+name = "distilled"
+teacher = "plain"
+
+[[rows]]
+name = "plain"
+"""
+
+
+@pytest.mark.parametrize("name", ["plan", "distilled"], ids=["unknown row", "itself"])
+def test_load_systems_rejects_a_teacher_that_is_not_another_row(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEACHER_TABLE.replace('teacher = "plain"', f'teacher = "{name}"'))
+    with pytest.raises(UsageError, match=f"row 'distilled': its teacher '{name}' is not another row"):
+        load_systems(str(path))
+
+
+def test_load_systems_rejects_a_circle_of_teachers(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEACHER_TABLE + 'teacher = "distilled"\n')
+    with pytest.raises(UsageError, match="teachers form a circle"):
+        load_systems(str(path))
+
+
+def test_table_3_holds_the_papers_accuracies() -> None:
+    papers = [row.paper for row in load_systems("table3").rows]
+    assert [paper.accuracy for paper in papers if paper] == [82.1, 82.4, 82.7, 82.8, 82.9]

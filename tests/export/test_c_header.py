@@ -1,4 +1,4 @@
-"""The C header, compiled with the reference program of docs/microcontroller: its answers are the classifier's."""
+"""The C header: compiled with the reference program of docs/microcontroller, it predicts like the classifier."""
 
 import re
 import shutil
@@ -24,12 +24,12 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "microcontroller" / "reference.
 COMPILER = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror")
 PROBE = """#include "model.h"
-typedef char injected; /* another meaning of it, from the header, would be an error */
+typedef char injected; /* another definition in the header is an error */
 int main(void) { return model_nodes[0].in[0] + (int)sizeof(injected) - 1; }
 """
 
-Answers = Callable[[np.ndarray], list[tuple[float, str]]]
-needs_a_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler: neither cc, gcc nor clang")
+Predictor = Callable[[np.ndarray], list[tuple[float, str]]]
+needs_a_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler: neither cc, gcc nor clang")
 
 
 def compile_c(folder: Path, *arguments: str | Path) -> Path:
@@ -41,8 +41,8 @@ def compile_c(folder: Path, *arguments: str | Path) -> Path:
     return program
 
 
-def written(model: SceneModel, name: str, folder: Path) -> str:
-    """Writes the header; returns what begins its names."""
+def write_header(model: SceneModel, name: str, folder: Path) -> str:
+    """Write the header and return the prefix of its names."""
     text = c_header(model, name)
     (folder / "model.h").write_text(text, encoding="utf-8")
     found = re.search(r"\*const ([a-z_]\w*)_labels\[\]", text, re.ASCII | re.IGNORECASE)
@@ -50,35 +50,35 @@ def written(model: SceneModel, name: str, folder: Path) -> str:
     return found[1]
 
 
-def program(model: SceneModel, folder: Path, name: str = "model") -> Answers:
-    """The reference program with the model in it: log-mel of a window -> probability and label, line by line."""
-    prefix = written(model, name, folder)
+def program(model: SceneModel, folder: Path, name: str = "model") -> Predictor:
+    """Compile the reference program; return a function from log-mel to pairs of probability and label."""
+    prefix = write_header(model, name, folder)
     made = compile_c(folder, f"-DMODEL={prefix}", '-DMODEL_HEADER="model.h"', REFERENCE)
 
     def run(log_mel: np.ndarray) -> list[tuple[float, str]]:
         done = subprocess.run([made], input=log_mel.astype("<f4").tobytes(), capture_output=True, check=True)
         rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
-        return [(float(share), label) for share, label in rows]
+        return [(float(probability), label) for probability, label in rows]
 
     return run
 
 
-def assert_answers_are_the_classifiers(model: SceneModel, windows: np.ndarray, folder: Path) -> None:
+def assert_predicts_like_the_classifier(model: SceneModel, windows: np.ndarray, folder: Path) -> None:
     run = program(model, folder)
     expected = Classifier(model, threads=1).probabilities(windows)
-    assert np.ptp(expected, axis=0).max() > 3e-3  # not the same whatever is heard
+    assert np.ptp(expected, axis=0).max() > 3e-3  # the windows differ
     for window, row in zip(windows, expected, strict=True):
         found = run(window)
         assert [label for _, label in found] == list(model.labels)
-        assert [share for share, _ in found] == pytest.approx(row.tolist(), abs=1e-5)
+        assert [probability for probability, _ in found] == pytest.approx(row.tolist(), abs=1e-5)
 
 
-def normal(mean: float, deviation: float, model: SceneModel, count: int = 3) -> np.ndarray:
-    return np.random.default_rng(5).normal(mean, deviation, (count, *model.input_shape)).astype(np.float32)
+def normal(mean: float, std: float, model: SceneModel, count: int = 3) -> np.ndarray:
+    return np.random.default_rng(5).normal(mean, std, (count, *model.input_shape)).astype(np.float32)
 
 
 def random_model(seed: int, dense: bool) -> SceneModel:
-    """Its logits are smaller than a random network's, whose probabilities are all rounded to 0 and 1."""
+    """Build a random model with small logits, so its probabilities are not just 0 and 1."""
     net = random_network(seed, dense)
     last = [node for node in net.nodes if node.arrays][-1]
     net.arrays[last.arrays[0]] *= np.float32(0.1)
@@ -86,7 +86,7 @@ def random_model(seed: int, dense: bool) -> SceneModel:
 
 
 def on_a_grid(array: np.ndarray) -> np.ndarray:
-    """Whole numbers up to 127 times a power of two for each row; the first row is zeros."""
+    """Round to integers up to 127 times a power of two per row, with zeros in the first row."""
     rows = array.reshape(len(array), -1).copy()
     rows[0] = 0
     largest = np.abs(rows).max(axis=1, keepdims=True)
@@ -103,7 +103,7 @@ def int8_model() -> SceneModel:
 
 
 def broadcasted_model() -> SceneModel:
-    """BC-ResNet with every norm different from the others: dilation, groups, SiLU, and sums over frequency."""
+    """Build a BC-ResNet whose norms all differ. It has dilation, groups, SiLU, and sums over frequency."""
     torch.manual_seed(0)
     network = scenelet.nn.create_model("bc_resnet", num_classes=3, width=4, sub_bands=2)
     for module in network.modules():
@@ -123,41 +123,41 @@ def broadcasted_model() -> SceneModel:
 
 
 @needs_a_compiler
-def test_the_tiny_model(tmp_path: Path) -> None:
-    assert_answers_are_the_classifiers(tiny_model(), normal(-40, 15, tiny_model()), tmp_path)
+def test_c_header_of_the_tiny_model_predicts_alike(tmp_path: Path) -> None:
+    assert_predicts_like_the_classifier(tiny_model(), normal(-40, 15, tiny_model()), tmp_path)
 
 
 @needs_a_compiler
 @pytest.mark.parametrize(("seed", "dense"), [(0, False), (1, True), (2, False), (3, True), (6, False)])
-def test_random_networks(seed: int, dense: bool, tmp_path: Path) -> None:
+def test_c_header_of_random_networks_predicts_alike(seed: int, dense: bool, tmp_path: Path) -> None:
     model = random_model(seed, dense)
-    assert_answers_are_the_classifiers(model, normal(0, 2, model, 8), tmp_path)
+    assert_predicts_like_the_classifier(model, normal(0, 2, model, 8), tmp_path)
 
 
 @needs_a_compiler
-def test_weights_in_int8(tmp_path: Path) -> None:
+def test_c_header_of_int8_weights_predicts_alike(tmp_path: Path) -> None:
     model = int8_model()
-    assert_answers_are_the_classifiers(model, normal(-40, 15, model), tmp_path)
+    assert_predicts_like_the_classifier(model, normal(-40, 15, model), tmp_path)
     text = (tmp_path / "model.h").read_text()
     assert len(re.findall(r"int8_t model_\d+_values\[\]", text)) == 3
     assert len(re.findall(r"int8_t model_\d+_exponents\[\]", text)) == 3
     assert len(re.findall(r"float model_\d+\[\]", text)) == len(model.arrays) - 3
-    whole = [array for name, array in model.arrays.items() if model.encodings[name] == "masked_int8"]
-    others = sum(array.size for array in model.arrays.values()) - sum(array.size for array in whole)
-    assert constant_bytes(model) == sum(array.size + len(array) for array in whole) + 4 * others
+    integers = [array for name, array in model.arrays.items() if model.encodings[name] == "masked_int8"]
+    others = sum(array.size for array in model.arrays.values()) - sum(array.size for array in integers)
+    assert constant_bytes(model) == sum(array.size + len(array) for array in integers) + 4 * others
 
 
 @needs_a_compiler
-def test_broadcasted_residuals(tmp_path: Path) -> None:
+def test_c_header_of_broadcasted_residuals_predicts_alike(tmp_path: Path) -> None:
     model = broadcasted_model()
     assert {"FrequencyMeanPool", "Silu", "Linear"} <= {node.op for node in model.nodes}
-    windows = np.concatenate([normal(-40, deviation, model, 1) for deviation in (1, 10, 30)])
-    assert_answers_are_the_classifiers(model, windows, tmp_path)
+    windows = np.concatenate([normal(-40, std, model, 1) for std in (1, 10, 30)])
+    assert_predicts_like_the_classifier(model, windows, tmp_path)
 
 
 @needs_a_compiler
 @pytest.mark.parametrize("frames", [12, 14])
-def test_an_input_of_another_shape_is_no_answer(frames: int, tmp_path: Path) -> None:
+def test_reference_program_refuses_an_input_of_another_shape(frames: int, tmp_path: Path) -> None:
     run = program(tiny_model(), tmp_path)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         run(np.zeros((2, 16, frames)))
@@ -166,7 +166,7 @@ def test_an_input_of_another_shape_is_no_answer(frames: int, tmp_path: Path) -> 
 
 
 @needs_a_compiler
-def test_labels_come_out_as_they_are(tmp_path: Path) -> None:
+def test_c_header_keeps_labels_in_any_script(tmp_path: Path) -> None:
     labels = ('a "7" \\n one', "what??= ??/ %s%n 7\\", "métro 地铁 é7")
     run = program(changed(tiny_model(), labels=labels), tmp_path)
     assert tuple(label for _, label in run(normal(-40, 15, tiny_model())[0])) == labels
@@ -174,12 +174,12 @@ def test_labels_come_out_as_they_are(tmp_path: Path) -> None:
 
 @needs_a_compiler
 @pytest.mark.parametrize("name", ["7 segments", "my-model.v2", "int", "métro", "", "a*/b", "a/*b", "scenelet"])
-def test_any_name_makes_a_header(name: str, tmp_path: Path) -> None:
+def test_c_header_accepts_any_name(name: str, tmp_path: Path) -> None:
     assert len(program(tiny_model(), tmp_path, name)(normal(-40, 15, tiny_model())[0])) == 3
 
 
-def assert_nothing_got_out_of_a_comment(model: SceneModel, folder: Path) -> None:
-    written(model, "model", folder)
+def assert_comments_are_closed(model: SceneModel, folder: Path) -> None:
+    write_header(model, "model", folder)
     (folder / "main.c").write_text(PROBE)
     assert subprocess.run([compile_c(folder, folder / "main.c")]).returncode == 0
 
@@ -188,12 +188,12 @@ def assert_nothing_got_out_of_a_comment(model: SceneModel, folder: Path) -> None
 @pytest.mark.parametrize(
     "license", ["MIT */ int injected = 1;/**", "see /* below", "??/", "**//*/", "ends in *", "é\n//"]
 )
-def test_a_licence_stays_in_its_comment(license: str, tmp_path: Path) -> None:
-    assert_nothing_got_out_of_a_comment(changed(tiny_model(), licenses=[license, license]), tmp_path)
+def test_c_header_keeps_licenses_in_comments(license: str, tmp_path: Path) -> None:
+    assert_comments_are_closed(changed(tiny_model(), licenses=[license, license]), tmp_path)
 
 
 def renamed(model: SceneModel, names: dict[str, str]) -> SceneModel:
-    """The model with other names of values and arrays."""
+    """Return the model with other names of values and arrays."""
     fields = ("input", "output", "weight", "scale", "shift", "bias")
     nodes = []
     for node in model.nodes:
@@ -210,15 +210,15 @@ def renamed(model: SceneModel, names: dict[str, str]) -> SceneModel:
 @needs_a_compiler
 @pytest.mark.parametrize("hostile", ["*/int/**/injected=1;/*", "a/*b"])
 @pytest.mark.parametrize("name", ["v4", "v5.scale"], ids=["value", "array"])
-def test_a_strangers_names_stay_in_their_comments(name: str, hostile: str, tmp_path: Path) -> None:
-    """A `.scn` file of somebody else may give its values and arrays any name that is printable."""
+def test_c_header_keeps_any_names_in_comments(name: str, hostile: str, tmp_path: Path) -> None:
+    """A `.scn` file may give its values and arrays any printable name."""
     model = renamed(tiny_model(), {name: hostile})
-    model.shapes()  # such a file is read
-    assert_nothing_got_out_of_a_comment(model, tmp_path)
+    model.shapes()  # a reader accepts such a file
+    assert_comments_are_closed(model, tmp_path)
 
 
 @needs_a_compiler
-def test_two_models_fit_into_one_program(tmp_path: Path) -> None:
+def test_c_headers_of_two_models_compile_together(tmp_path: Path) -> None:
     (tmp_path / "first.h").write_text(c_header(tiny_model(), "first"))
     (tmp_path / "second.h").write_text(c_header(random_model(1, dense=True), "second"))
     sizes = "FIRST_NODES == sizeof first_nodes / sizeof *first_nodes && SECOND_CLASSES == 3"
@@ -232,7 +232,7 @@ def test_two_models_fit_into_one_program(tmp_path: Path) -> None:
     assert subprocess.run([compile_c(tmp_path, tmp_path / "main.c")]).returncode == 0
 
 
-def test_every_float_comes_back_as_it_is() -> None:
+def test_c_header_floats_are_exact() -> None:
     model = tiny_model()
     extremes = [0.1, -0.0, 1e-45, 1.17549435e-38, 3.4028235e38, 16777216, 1e10, 123456792, 1 / 3, -2, 1e-5, 65504]
     model.arrays["v0.shift"][: len(extremes), 0] = extremes
@@ -244,7 +244,7 @@ def test_every_float_comes_back_as_it_is() -> None:
     assert found.tobytes() == model.arrays["v0.shift"].tobytes()
 
 
-def test_the_header_says_what_the_model_hears() -> None:
+def test_c_header_has_sizes_and_settings() -> None:
     text = c_header(tiny_model(), "my model")
     for name, number in {"CLASSES": 3, "SAMPLE_RATE": 8000, "SAMPLES": 1600, "NODES": 15, "LARGEST_VALUE": 416}.items():
         assert f"#define MY_MODEL_{name} {number}\n" in text
@@ -253,5 +253,5 @@ def test_the_header_says_what_the_model_hears() -> None:
         assert part in comment
 
 
-def test_the_same_model_gives_the_same_header() -> None:
+def test_c_header_is_deterministic() -> None:
     assert c_header(tiny_model(), "model") == c_header(tiny_model(), "model") != c_header(tiny_model(1), "model")

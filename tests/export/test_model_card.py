@@ -1,4 +1,4 @@
-"""The model card: everything that belongs in it is there, and no text of a model breaks its Markdown."""
+"""The model card: it is complete, and no text of a model breaks its Markdown."""
 
 import re
 from typing import Any
@@ -14,9 +14,9 @@ from scenelet.model.sizes import SIZE_RULES, sizes
 
 HEADINGS = [
     "# my model",
-    *(f"## {name}" for name in ("Data", "Results", "Size", "Limits", "License of the data", "How it was made")),
+    *(f"## {name}" for name in ("Data", "Results", "Size", "Limits", "License of the data", "Provenance")),
 ]
-FIGURES = {"clips": 1200, "accuracy": 0.7, "macro_accuracy": 0.71234, "log_loss": 0.98765}
+METRICS = {"clips": 1200, "accuracy": 0.7, "macro_accuracy": 0.71234, "log_loss": 0.98765}
 PROVENANCE: dict[str, Any] = {
     "scenelet": "1.2.3",
     "recipe": "low_complexity",
@@ -36,7 +36,7 @@ HOSTILE = {
     "a comment": ("<!-- hidden", "&lt;&#33;-- hidden"),
     "a terminal's commands": ("\x1b[2J\u202eback", "&#91;2Jback"),
 }
-"""What a model file may hold, and how a card says it."""
+"""Texts that a model file may hold, and their form on a card."""
 
 
 def lines_of(model: SceneModel) -> list[str]:
@@ -44,7 +44,7 @@ def lines_of(model: SceneModel) -> list[str]:
 
 
 def part(lines: list[str], heading: str) -> list[str]:
-    """What stands under a heading, without empty lines."""
+    """Return the lines under a heading, without empty lines."""
     start = lines.index(heading) + 1
     stop = next((i for i in range(start, len(lines)) if lines[i].startswith("#")), len(lines))
     return [line for line in lines[start:stop] if line]
@@ -54,40 +54,40 @@ def cells(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_headings_are_in_order() -> None:
+def test_model_card_has_all_headings_in_order() -> None:
     assert [line for line in lines_of(tiny_model()) if line.startswith("#")] == HEADINGS
 
 
-def test_it_opens_with_what_the_model_is_and_hears() -> None:
+def test_model_card_opens_with_labels_and_input() -> None:
     text = "\n".join(lines_of(changed(tiny_model(), provenance=PROVENANCE)))
     assert "classifier of 4,321 bytes, made with scenelet 1.2.3." in text
     assert "**Labels** (3): indoor, outdoor, transportation." in text
-    assert "**Hears** 0.2 s at a time, stereo, 8,000 Hz, as 16 log-mel bands every 16.0 ms." in text
+    assert "**Input**: windows of 0.2 s, stereo, 8,000 Hz, as 16 log-mel bands every 16.0 ms." in text
     assert f"made with scenelet {__version__}." in "\n".join(lines_of(tiny_model()))
 
 
-def test_every_size_rule_has_its_row() -> None:
+def test_model_card_has_a_row_for_every_size_rule() -> None:
     model = tiny_model()
     under = part(lines_of(model), "## Size")
-    rows = {cells(row)[0]: cells(row)[1:] for row in under if row.startswith("| ") and not row.startswith("| counted")}
-    pluralize = sizes(model, 4321)
-    assert rows == {rule: [f"{pluralize[rule]:,}", what] for rule, (_, what) in SIZE_RULES.items()}
+    rows = {cells(row)[0]: cells(row)[1:] for row in under if row.startswith("| ") and not row.startswith("| rule")}
+    rule_bytes = sizes(model, 4321)
+    assert rows == {rule: [f"{rule_bytes[rule]:,}", content] for rule, (_, content) in SIZE_RULES.items()}
     assert rows["disk"][0] == "4,321"
     costs = f"{macs(model.nodes, model.array_shapes, model.input_shape) / 0.2 / 1e6:,.1f} M multiply-accumulates"
     for piece in (f"{model.counts.parameters:,} parameters", f"{model.counts.parameters_kept:,} kept", costs):
         assert piece in under[0]
 
 
-def test_results_have_a_row_for_the_file_and_one_for_the_network_before() -> None:
-    dense = FIGURES | {"macro_accuracy": 0.8, "log_loss": 0.5}
-    results = {"compressed": {"test": FIGURES, "validation": FIGURES | {"clips": 30}}, "dense": {"test": dense}}
+def test_model_card_shows_results_before_and_after() -> None:
+    dense = METRICS | {"macro_accuracy": 0.8, "log_loss": 0.5}
+    results = {"compressed": {"test": METRICS, "validation": METRICS | {"clips": 30}}, "dense": {"test": dense}}
     rows = part(lines_of(changed(tiny_model(), results=results)), "## Results")
     assert [cells(row) for row in rows] == [
         ["", "clips", "macro accuracy, %", "log loss"],
         ["---"] * 4,
         ["the file, test", "1,200", "71.23", "0.988"],
         ["the file, validation", "30", "71.23", "0.988"],
-        ["before it was compressed, test", "1,200", "80.00", "0.500"],
+        ["before compression, test", "1,200", "80.00", "0.500"],
     ]
 
 
@@ -98,67 +98,67 @@ def test_results_have_a_row_for_the_file_and_one_for_the_network_before() -> Non
         {"compressed": {}, "dense": {}},
         {"compressed": None},
         {"compressed": [1], "dense": "much"},
-        {"compressed": {"test": 0.9, "validation": [FIGURES]}},
-        {"compressed": {"test": FIGURES | {"clips": "many"}}},
-        {"compressed": {"test": FIGURES | {"macro_accuracy": None}}},
+        {"compressed": {"test": 0.9, "validation": [METRICS]}},
+        {"compressed": {"test": METRICS | {"clips": "many"}}},
+        {"compressed": {"test": METRICS | {"macro_accuracy": None}}},
         {"compressed": {"test": {"clips": 3}}},
     ],
 )
-def test_a_model_that_was_not_measured_says_so(results: dict[str, Any]) -> None:
+def test_model_card_without_valid_results_says_so(results: dict[str, Any]) -> None:
     assert part(lines_of(changed(tiny_model(), results=results)), "## Results") == ["Not measured."]
 
 
-def test_data_are_named_and_counted() -> None:
-    (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## Data")
-    pluralize = "indoor 1000, outdoor 200, transportation 34"
-    assert said == f"TAU 2020 Mobile, folder x. It learnt from 1,234 clips ({pluralize})."
-    (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"synthetic": True})), "## Data")
-    assert said.endswith(" The recordings are synthetic.")
-    assert part(lines_of(changed(tiny_model(), provenance={})), "## Data") == ["Not known."]
+def test_model_card_names_and_counts_the_data() -> None:
+    (line,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## Data")
+    per_label = "indoor 1000, outdoor 200, transportation 34"
+    assert line == f"TAU 2020 Mobile, folder x. The model was trained on 1,234 clips ({per_label})."
+    (line,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"synthetic": True})), "## Data")
+    assert line.endswith(" The recordings are synthetic.")
+    assert part(lines_of(changed(tiny_model(), provenance={})), "## Data") == ["Unknown."]
 
 
 @pytest.mark.parametrize("clips", [[1, 2], "many", 3, {"a": "b"}])
-def test_counts_that_are_none_are_left_out(clips: Any) -> None:
-    (said,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"train_clips": clips})), "## Data")
-    assert said == "TAU 2020 Mobile, folder x."
+def test_model_card_omits_invalid_clip_counts(clips: Any) -> None:
+    (line,) = part(lines_of(changed(tiny_model(), provenance=PROVENANCE | {"train_clips": clips})), "## Data")
+    assert line == "TAU 2020 Mobile, folder x."
 
 
-def test_limits_count_the_labels() -> None:
-    assert part(lines_of(tiny_model()), "## Limits")[0].startswith("It answers with one of its 3 labels")
+def test_model_card_limits_count_the_labels() -> None:
+    assert part(lines_of(tiny_model()), "## Limits")[0].startswith("The model assigns one of its 3 labels")
 
 
-def test_licences_are_listed_and_their_want_is_told() -> None:
+def test_model_card_lists_licenses_or_their_absence() -> None:
     named = part(lines_of(changed(tiny_model(), licenses=["CC0-1.0", "MIT"])), "## License of the data")
     assert named[:-1] == ["- CC0-1.0", "- MIT"]
     unknown = part(lines_of(changed(tiny_model(), licenses=[])), "## License of the data")
-    assert unknown[0] == "None is known of the data it learnt from."
+    assert unknown[0] == "The license of the training data is unknown."
     assert named[-1] == unknown[-1]
-    assert named[-1].startswith("What holds for the model itself is for its maker to say")
+    assert named[-1].startswith("The author of the model decides on its own license")
 
 
-def test_how_it_was_made_is_told_in_words() -> None:
-    assert part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## How it was made") == [
-        "- Recipe: tiny",
+def test_model_card_lists_known_provenance() -> None:
+    assert part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## Provenance") == [
+        "- Recipe: low_complexity",
         "- Network: name shared_resnet, stem_stride 2 x 4, shared yes",
-        "- Taught by: distil 0.5, recipe best, network (name shared_resnet, width 64)",
+        "- Distilled from: distil 0.5, recipe default, network (name shared_resnet, width 64)",
         "- Split: fold 1, seed 0",
         "- Seed: 0",
         "- Versions: python 3",
     ]
 
 
-def test_the_file_s_name_is_text_too() -> None:
+def test_model_card_escapes_its_name() -> None:
     first = model_card(tiny_model(), "a\n# b <i>|", 1).splitlines()[0]
     assert first == "# a # b &lt;i>&#124;"
 
 
-def test_lines_of_a_text_become_one() -> None:
-    said = lines_of(changed(tiny_model(), licenses=["one\n two\r\n\nthree"]))
-    assert part(said, "## License of the data")[0] == "- one two three"
+def test_model_card_joins_the_lines_of_a_text() -> None:
+    lines = lines_of(changed(tiny_model(), licenses=["one\n two\r\n\nthree"]))
+    assert part(lines, "## License of the data")[0] == "- one two three"
 
 
 def assert_sound(lines: list[str]) -> None:
-    """Headings as they must be, tables of equal rows, no tag, and nothing that a terminal would obey."""
+    """Check the headings, equal table rows, no tags, and no control characters."""
     assert [line for line in lines if line.startswith("#")] == HEADINGS
     assert not re.search(r"<[a-z/!]", "\n".join(lines), re.IGNORECASE)
     assert all(line.isprintable() for line in lines)
@@ -172,8 +172,8 @@ def assert_sound(lines: list[str]) -> None:
 
 @pytest.mark.parametrize(("text", "escaped"), HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("where", ["label", "license", "data", "train_clips", "provenance", "version", "key", "side"])
-def test_no_text_of_a_model_breaks_the_card(where: str, text: str, escaped: str) -> None:
-    results = {"compressed": {"test": FIGURES}}
+def test_model_card_escapes_every_text_of_a_model(where: str, text: str, escaped: str) -> None:
+    results = {"compressed": {"test": METRICS}}
     model = changed(tiny_model(), provenance=PROVENANCE, results=results)
     changes: dict[str, dict[str, Any]] = {
         "label": {"labels": (text, "outdoor", "transportation")},
@@ -183,7 +183,7 @@ def test_no_text_of_a_model_breaks_the_card(where: str, text: str, escaped: str)
         "provenance": {"provenance": PROVENANCE | {"recipe": text}},
         "version": {"provenance": PROVENANCE | {"scenelet": text}},
         "key": {"provenance": PROVENANCE | {"network": {text: "value"}}},
-        "side": {"results": {"compressed": {text: FIGURES}}},
+        "side": {"results": {"compressed": {text: METRICS}}},
     }
     lines = model_card(changed(model, **changes[where]), "my model", 4321).split("\n")
     assert_sound(lines)
@@ -191,3 +191,16 @@ def test_no_text_of_a_model_breaks_the_card(where: str, text: str, escaped: str)
     assert escaped in "\n".join(lines)
     assert escaped not in "\n".join(lines_of(model))
     assert len(lines) == len(model_card(model, "my model", 4321).split("\n"))
+
+
+def test_model_card_states_the_threshold() -> None:
+    threshold = {"subset": "test", "below": 0.7769, "right": 0.958, "kept": 0.9, "clips": 1200}
+    lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
+    expected = "A prediction with less than 77.7 % counts as unsure: 95.8 % of the predictions above it were correct,"
+    assert lines[-1] == f"{expected} on 1,200 held-out clips."
+
+
+@pytest.mark.parametrize("threshold", [{"below": "x", "right": 1, "kept": 1, "clips": 1}, [0.5], {"below": 0.5}])
+def test_model_card_omits_an_invalid_threshold(threshold: Any) -> None:
+    lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
+    assert lines == part(lines_of(tiny_model()), "## Limits")

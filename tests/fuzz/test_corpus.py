@@ -1,4 +1,4 @@
-"""What fuzzing found once, and what it begins with, through the same targets: see `fuzz/`."""
+"""Replay of former findings and of the seeds of fuzzing, through the targets in `fuzz/`."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ import pytest
 from fuzz import targets
 
 CORPUS = Path(__file__).parent / "corpus"
-NAMES = [name for group in targets.GROUPS.values() for name in group]
+TARGET_NAMES = [name for group in targets.GROUPS.values() for name in group]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_was_found_is_read_or_refused_never_worse(name: str) -> None:
+@pytest.mark.parametrize("name", TARGET_NAMES)
+def test_target_reads_or_refuses_every_former_finding(name: str) -> None:
     target = targets.load(name)
     for path in sorted((CORPUS / name).glob("*")):
         try:
@@ -21,17 +21,17 @@ def test_what_was_found_is_read_or_refused_never_worse(name: str) -> None:
             raise
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_fuzzing_begins_with_can_be_read(name: str) -> None:
+@pytest.mark.parametrize("name", TARGET_NAMES)
+def test_target_reads_its_seeds(name: str) -> None:
     target = targets.load(name)
     assert {target(data) for data in targets.seeds(name)} == {"read"}
 
 
-def test_every_folder_of_the_corpus_has_a_target() -> None:
-    assert {path.name for path in CORPUS.iterdir()} <= set(NAMES)
+def test_corpus_folders_are_names_of_targets() -> None:
+    assert {path.name for path in CORPUS.iterdir()} <= set(TARGET_NAMES)
 
 
-def test_a_number_of_many_digits_is_looked_at_once() -> None:
-    # going back over its digits takes minutes: enough for the timeout that ends a run, so it is not measured
+def test_output_with_a_number_of_many_digits_is_fast() -> None:
+    # A backtracking parser takes minutes for these digits, which the timeout of the test run detects.
     text = "filename\tscene_label\tindoor\toutdoor\ttransportation\n0.wav\tindoor\t" + "1" * 130_000 + "x\t0.1\t0.1\n"
     assert targets.load("output")(text.encode()) == "refused"

@@ -1,47 +1,59 @@
-"""Made results of an evaluation, and a report of them, for tests of its pages."""
+"""Synthetic predictions and a report of them, for tests of an evaluation's pages and files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scenelet.data.clips import Clip
-from scenelet.evaluation.by_city import city_figures, subset_figures
-from scenelet.evaluation.by_group import group_rows, worst_groups
+from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
+from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.metrics import reliability
-from scenelet.evaluation.report import ClipResult
 
 
-def made_results(
-    labels: tuple[str, ...], count: int = 60, seed: int = 0, places: tuple[str, ...] = ("a", "b", "c")
-) -> list[ClipResult]:
-    """Clips of groups of three, answered rightly in three of four cases, from two cities."""
+def make_prediction(
+    name: str,
+    label: str,
+    labels: Sequence[str],
+    probabilities: Sequence[float],
+    group: str,
+    city: str | None = None,
+    fold: str | None = None,
+) -> ClipPrediction:
+    """A prediction for a clip of this name."""
+    clip = Clip(Path(name), name, label, group, fold=fold, city=city)
+    return ClipPrediction.from_clip(clip, labels, probabilities)
+
+
+def make_predictions(
+    labels: tuple[str, ...], count: int = 60, seed: int = 0, locations: tuple[str, ...] = ("a", "b", "c")
+) -> list[ClipPrediction]:
+    """Clips in groups of three from two cities, of which three in four are predicted correctly."""
     rng = np.random.default_rng(seed)
-    results = []
+    predictions = []
     for i in range(count):
         truth = i % len(labels)
         answer = truth if rng.uniform() < 0.75 else int(rng.integers(len(labels)))
-        shares = rng.dirichlet(np.full(len(labels), 0.5) + 6 * (np.arange(len(labels)) == answer))
+        probabilities = rng.dirichlet(np.full(len(labels), 0.5) + 6 * (np.arange(len(labels)) == answer)).tolist()
         name = f"{i:03}.wav"
-        group = f"{places[i % len(places)]}{i // (3 * len(labels))}"
+        group = f"{locations[i % len(locations)]}{i // (3 * len(labels))}"
         clip = Clip(Path(name), name, labels[truth], group, city=("oslo", "rome")[i % 2])
-        results.append(
-            ClipResult(clip, labels[int(shares.argmax())], tuple(shares.tolist()), (tuple(shares.tolist()),))
-        )
-    return results
+        predictions.append(ClipPrediction.from_clip(clip, labels, probabilities, [probabilities]))
+    return predictions
 
 
-def made_report(results: list[ClipResult], labels: tuple[str, ...]) -> dict[str, Any]:
-    """What `scenelet.evaluation.evaluate` says of them."""
-    targets = [labels.index(result.clip.label) for result in results]
-    rows = group_rows(results)
+def make_report(predictions: list[ClipPrediction], labels: tuple[str, ...]) -> dict[str, Any]:
+    """The report that `scenelet.evaluation.evaluate` makes of them."""
+    targets = [labels.index(prediction.label) for prediction in predictions]
+    rows = group_rows(predictions)
     return {
-        **subset_figures(results, labels),
-        **city_figures(results, [], ["oslo"], labels),
-        "reliability": reliability(targets, [result.probabilities for result in results]),
+        **subset_metrics(predictions, labels),
+        **city_metrics(predictions, [], ["oslo"], labels),
+        "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
         "worst_groups": worst_groups(rows),
         "per_group": rows,
-        "model": "models/made.scn",
+        "model": "models/example.scn",
         "labels": list(labels),
         "data": "synthetic",
         "synthetic": True,

@@ -1,4 +1,4 @@
-"""Several processes with a gloo group over a file, each computing its share of what one process computes whole."""
+"""Processes in a gloo group over a file, each of which computes its part of a common task."""
 
 import copy
 import datetime
@@ -9,18 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
-from scenelet.data.feature_cache import ClipFeatures
 from scenelet.nn import fused
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.sync_norm import average_running_statistics, synchronize
-from scenelet.training.batches import clip_probabilities
-from scenelet.training.distributed import all_reduce_mean, gather_probabilities
-from scenelet.training.ranks import Rank
 
 Results = list[dict[str, Tensor]]
 SIZE = (5, 6, 12, 7)
-SHARES = (1, 2, 2)
-"""Of a batch of five, on three devices: they differ."""
+PART_SIZES = (1, 2, 2)
+"""Parts of a batch of five on three ranks, of different sizes."""
 NORMS = [(affine, bands, relu) for affine, bands in (("plain", 1), ("all", 3), ("sub", 2)) for relu in (True, False)]
 CASES = [
     (path, affine, sub_bands, relu, residual)
@@ -32,15 +28,15 @@ CASES = [
 
 
 def spawn(function: Callable[[int, Path], None], world_size: int, folder: Path) -> list[Results]:
-    """Run `function(rank, folder)` in as many processes; what each wrote as `RANK.pt`."""
+    """Run `function(rank, folder)` in every process, and return the results that each saved as `RANK.pt`."""
     multiprocessing.spawn(_in_group, (function, world_size, folder), world_size)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world_size)]
 
 
 def _in_group(rank: int, function: Callable[[int, Path], None], world_size: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    patience = datetime.timedelta(seconds=60)  # a process that waits for one that does other things fails
-    distributed.init_process_group("gloo", f"file://{folder}/group", patience, world_size, rank)
+    timeout = datetime.timedelta(seconds=60)  # fails if the processes do not do the same things
+    distributed.init_process_group("gloo", f"file://{folder}/group", timeout, world_size, rank)
     function(rank, folder)
     distributed.destroy_process_group()
 
@@ -52,11 +48,15 @@ def norm_of(affine: str, sub_bands: int, relu: bool) -> BatchNorm | SubSpectralN
 
 
 def steps(
-    case: tuple[str, str, int, bool, bool], share: slice = slice(None), joint: bool = False, without: bool = False
+    case: tuple[str, str, int, bool, bool], part: slice = slice(None), joint: bool = False, compiler: bool = True
 ) -> dict[str, Tensor]:
-    """Two steps of a norm on a share of the batch: values, gradients and running statistics of the second.
+    """Run two steps of a norm, and return values, gradients and running statistics of the second.
 
-    `without`: this process has no compiler.
+    Args:
+        case: an element of `CASES`.
+        part: the part of the batch to use.
+        joint: use the statistics of all processes.
+        compiler: False if this process has no compiler.
     """
     path, affine, sub_bands, relu, residual = case
     generator = torch.Generator().manual_seed(3)
@@ -67,8 +67,8 @@ def steps(
     dtype = {"float64": torch.float64, "bfloat16": torch.bfloat16}.get(path, torch.float32)
     norm.to(torch.promote_types(dtype, torch.float32))
     synchronize(norm, joint)
-    kept = fused.library
-    if path == "uncompiled" or without:
+    library = fused.library
+    if path == "uncompiled" or not compiler:
         fused.library = lambda: None
     try:
         for _ in range(2):
@@ -76,28 +76,31 @@ def steps(
             scale = torch.linspace(0.5, 4, SIZE[2])[:, None]
             drawn = [torch.randn(SIZE, generator=generator) for _ in range(3)]
             drawn[0] = drawn[0] * scale + 3 * scale + torch.arange(SIZE[0])[:, None, None, None]
-            x, added, gradient = (one[share].to(dtype).contiguous(memory_format=torch.channels_last) for one in drawn)
-            leaves = [one.requires_grad_() for one in ((x, added) if residual else (x,))]
+            x, added, gradient = (
+                tensor[part].to(dtype).contiguous(memory_format=torch.channels_last) for tensor in drawn
+            )
+            leaves = [tensor.requires_grad_() for tensor in ((x, added) if residual else (x,))]
             y = norm(*leaves)
             y.backward(gradient)
     finally:
-        fused.library = kept
+        fused.library = library
     found = {"y": y.detach(), "x": x.grad, "weight": norm.weight.grad, "bias": norm.bias.grad}
     found |= {"mean": norm.running_mean, "var": norm.running_var}
     return found | ({"residual": added.grad} if residual else {})
 
 
 def norm_steps(rank: int, folder: Path) -> None:
-    """Every case on this process's share; then each with a first process that has no compiler."""
-    start = sum(SHARES[:rank])
-    share = slice(start, start + SHARES[rank])
-    found = [steps(case, share, joint=True) for case in CASES]
-    found += [steps(case, share, joint=True, without=rank == 0) for case in CASES if case[0] == "compiled"]
+    """Save every case on this process's part, then without a compiler on rank 0, then averaged statistics."""
+    start = sum(PART_SIZES[:rank])
+    part = slice(start, start + PART_SIZES[rank])
+    found = [steps(case, part, joint=True) for case in CASES]
+    found += [steps(case, part, joint=True, compiler=rank != 0) for case in CASES if case[0] == "compiled"]
+    found.append(averaged_statistics(rank))
     torch.save(found, folder / f"{rank}.pt")
 
 
-def averaged_statistics(rank: int, folder: Path) -> None:
-    """Of a network whose running statistics are r, 10 r, ... on process r, and what is no statistic."""
+def averaged_statistics(rank: int) -> dict[str, Tensor]:
+    """Average a network whose running statistics on rank r are r, 10 r and 100 r; its bias is r too."""
     network = nn.ModuleList([BatchNorm(2), SubSpectralNorm(2, 3)])
     own = copy.deepcopy(network)
     with torch.no_grad():
@@ -106,18 +109,24 @@ def averaged_statistics(rank: int, folder: Path) -> None:
         own[1].running_var.fill_(100 * rank)
         own[1].bias.fill_(rank)
     average_running_statistics(own)
-    torch.save([own.state_dict()], folder / f"{rank}.pt")
+    return own.state_dict()
 
 
-def shared_validation(rank: int, folder: Path) -> None:
-    """Probabilities of two and of five clips of two windows, shared out and alone; and the mean of the ranks."""
+def gathered_validation(rank: int, folder: Path) -> None:
+    """Save the probabilities of two and five clips, computed by all ranks and by one, and the mean of the ranks."""
+    # imported here because they need Lightning, which takes seconds in every process
+    from scenelet.data.feature_cache import ClipFeatures
+    from scenelet.training.distributed import all_reduce_mean, gather_probabilities
+    from scenelet.training.probabilities import clip_probabilities
+    from scenelet.training.ranks import Rank
+
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(24, 3))
     found = {"mean": all_reduce_mean(torch.tensor(float(rank)))}
     for clips in (2, 5):
         values = np.random.default_rng(0).standard_normal((2 * clips, 1, 4, 6)).astype(np.float16)
         features = ClipFeatures(values, 2 * np.arange(clips), np.full(clips, 2))
-        rank = Rank(rank, distributed.get_world_size())
-        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, rank))
-        found[f"{clips} alone"] = torch.from_numpy(clip_probabilities(network, features))
+        own_rank = Rank(rank, distributed.get_world_size())
+        found[str(clips)] = torch.from_numpy(gather_probabilities(network, features, own_rank))
+        found[f"{clips} single"] = torch.from_numpy(clip_probabilities(network, features))
     torch.save([found], folder / f"{rank}.pt")

@@ -1,4 +1,4 @@
-"""A web server on this machine that can be told to misbehave, request by request."""
+"""A web server on this machine that can misbehave, request by request."""
 
 import re
 import socket
@@ -13,15 +13,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """How one request is answered; what is not said is honest.
+    """Answer to one request. By default the server behaves correctly.
 
     Attributes:
-        status: an error's status, without a file.
-        location: where the file has moved to.
-        body: another file than the one asked for.
-        cut: bytes of the answer's body after which the connection breaks.
-        length: whether the body's length is announced.
-        shift: how far the range that is sent lies behind the one asked for.
+        status: status code of an error without a body.
+        location: address that the file has moved to.
+        body: content that is sent in place of the requested file.
+        cut: number of bytes of the body after which the connection breaks.
+        length: whether the length of the body is announced.
+        shift: bytes by which the range that is sent starts after the requested one.
     """
 
     status: int | None = None
@@ -34,14 +34,14 @@ class Answer:
 
 @dataclass
 class Loopback:
-    """The server's files, behavior and log.
+    """Files, behavior and log of the server.
 
     Attributes:
-        url: its address.
-        files: by path, without a leading slash.
-        ranges: whether it knows ranges.
-        answers: how the next requests for a path are answered, in order; then honestly.
-        always: how all requests for a path are answered after that.
+        url: address.
+        files: path without a leading slash -> content.
+        ranges: whether the server supports ranges.
+        answers: path -> answers to the next requests, in order.
+        always: path -> answer to all requests after these.
         log: (path, Range header) of every request.
     """
 
@@ -55,13 +55,13 @@ class Loopback:
 
 @contextmanager
 def serve() -> Iterator[Loopback]:
-    """A running server."""
+    """Run a server."""
     state = Loopback()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
-        timeout = 10  # a client that forgot to close must not hold up the test's end
+        timeout = 10  # a client that does not close must not delay the end of the test
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -99,13 +99,13 @@ def serve() -> Iterator[Loopback]:
                 if self.close_connection:
                     self.connection.shutdown(socket.SHUT_RDWR)
             except OSError:
-                self.close_connection = True  # the client has heard enough
+                self.close_connection = True  # the client closed the connection
 
     class Server(ThreadingHTTPServer):
         daemon_threads = False
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing: clients hang up in these tests."""
+            """Print nothing: clients close connections early in these tests."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         state.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -30,7 +30,7 @@ from helpers.odd_recordings import (
 
 HOURS = 12
 BAD_NUMBERS = "samples that are not finite numbers"
-CUT, EMPTY, NO_FILE = "the file was cut short", "holds no samples", "not a file"
+CUT, EMPTY, NO_FILE = "the file is truncated", "holds no samples", "not a file"
 
 
 def cases() -> Iterator[Case]:

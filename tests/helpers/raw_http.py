@@ -1,4 +1,4 @@
-"""Bytes to and from a service, as no well-made client sends them."""
+"""Raw bytes to and from a service, for requests that no correct client sends."""
 
 import base64
 import socket
@@ -6,46 +6,54 @@ import struct
 from urllib.parse import urlsplit
 
 
-def link(address: str, data: bytes = b"", buffer: int | None = None) -> socket.socket:
-    """A connection over which `data` was sent; `buffer` bounds what is kept of what comes."""
+def open_connection(address: str, data: bytes = b"", buffer: int | None = None) -> socket.socket:
+    """Connect and send `data`; `buffer` limits the receive buffer in bytes."""
     host = urlsplit(address)
-    made = socket.socket()
-    made.settimeout(30)
+    connection = socket.socket()
+    connection.settimeout(30)
     if buffer is not None:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    made.connect((host.hostname, host.port))
-    made.sendall(data)
-    return made
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.connect((host.hostname, host.port))
+    connection.sendall(data)
+    return connection
 
 
-def heard(connection: socket.socket) -> bytes:
-    """All that comes until the service closes."""
-    answered = b""
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the service closes the connection."""
+    received = b""
     try:
         while part := connection.recv(1 << 16):
-            answered += part
+            received += part
     except ConnectionError:
         pass
     connection.close()
-    return answered
+    return received
 
 
-def head(address: str, first: str, *more: str) -> bytes:
-    return "\r\n".join([f"{first} HTTP/1.1", f"Host: {urlsplit(address).netloc}", *more, "", ""]).encode()
+def exchange(address: str, data: bytes) -> bytes:
+    """Connect, send `data`, and read until the service closes the connection."""
+    return read_all(open_connection(address, data))
 
 
-def form(address: str, body: bytes, kind: str = "multipart/form-data; boundary=b") -> bytes:
-    told = f"Content-Length: {len(body)}"
-    return head(address, "POST /predict", f"Content-Type: {kind}", told, "Connection: close") + body
+def request_header(address: str, request: str, *fields: str) -> bytes:
+    """Return a header such as `request_header(address, "GET /health", "A: b")`."""
+    return "\r\n".join([f"{request} HTTP/1.1", f"Host: {urlsplit(address).netloc}", *fields, "", ""]).encode()
 
 
-def upgrade(address: str, *more: str) -> bytes:
+def upload_request(address: str, body: bytes, content_type: str = "multipart/form-data; boundary=b") -> bytes:
+    """Return a POST to `/predict` with this body."""
+    fields = f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "Connection: close"
+    return request_header(address, "POST /predict", *fields) + body
+
+
+def upgrade_request(address: str, *fields: str) -> bytes:
+    """Return a WebSocket handshake."""
     key = f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}"
-    fixed = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
-    return head(address, "GET /stream?sample_rate=8000&hop=0.1&format=s16", *fixed, *more)
+    required = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
+    return request_header(address, "GET /stream?sample_rate=8000&hop=0.1&format=s16", *required, *fields)
 
 
-def frame(kind: int, data: bytes, last: bool = True) -> bytes:
-    """A WebSocket's frame of fewer than 64 kB, its mask zero."""
+def websocket_frame(opcode: int, data: bytes, is_last: bool = True) -> bytes:
+    """Return a WebSocket frame of fewer than 64 kB with a mask of zeros."""
     size = bytes([128 | len(data)]) if len(data) < 126 else struct.pack(">BH", 254, len(data))
-    return bytes([last << 7 | kind]) + size + bytes(4) + data
+    return bytes([is_last << 7 | opcode]) + size + bytes(4) + data

@@ -1,4 +1,4 @@
-"""A small model with every kind of node that the paper's network has, and random networks."""
+"""A small model with every operation of the paper's network, and random networks."""
 
 import dataclasses
 
@@ -34,13 +34,13 @@ CHAIN = [
     Softmax(input="logits", output=OUTPUT),
 ]
 CHAIN_ARRAYS = {"s": (16, 1), "t": (16, 1), "w": (8, 2, 5, 3), "dense": (3, 8 * 4 * 4), "bias": (3,)}
-"""An operation of nearly every kind, one after the other, on (2, 16, 12); and the shapes of its arrays."""
+"""A chain of nearly all operations for the input (2, 16, 12), and the shapes of its arrays."""
 END = [GlobalMeanPool(input="x", output="logits"), Softmax(input="logits", output=OUTPUT)]
-"""Of a network that ends in the value "x"."""
+"""Last nodes of a network that ends in the value "x"."""
 
 
 class Builder:
-    """Nodes one after the other, with random weights."""
+    """Builder of a chain of nodes with random weights."""
 
     def __init__(self, rng: np.random.Generator, input_shape: tuple[int, int, int]) -> None:
         self.rng = rng
@@ -60,7 +60,7 @@ class Builder:
         return node.output
 
     def scale_shift(self, sub_bands: int, channels: int | None = None) -> str:
-        """Random scales of either sign, far from one another: mixed-up norms must show."""
+        """Add random scales of both signs, which differ enough to reveal confused norms."""
         name, columns = self._name(), self.shape[0] if channels is None else channels
         self.arrays[f"{name}.scale"] = self.rng.uniform(-1.5, 1.5, (sub_bands, columns)).astype(np.float32)
         self.arrays[f"{name}.shift"] = self.rng.normal(0, 1, (sub_bands, columns)).astype(np.float32)
@@ -69,9 +69,9 @@ class Builder:
     def conv(
         self, out: int, kernel=(3, 3), stride=(1, 1), padding=None, groups: int = 1, weight: str = "", dilation=(1, 1)
     ) -> str:
-        """Random weights of variance 2 / fan-in; None pads so that an odd kernel keeps the size where stride is 1."""
+        """Add a convolution with weights of variance 2 / fan-in. By default it keeps the size up to the stride."""
         name = self._name()
-        spans = [(k - 1) * apart + 1 for k, apart in zip(kernel, dilation, strict=True)]
+        spans = [(k - 1) * step + 1 for k, step in zip(kernel, dilation, strict=True)]
         if padding is None:
             padding = (spans[0] // 2, spans[1] // 2)
         weight = weight or f"{name}.weight"
@@ -79,8 +79,8 @@ class Builder:
             size = (out, self.shape[0] // groups, *kernel)
             values = self.rng.normal(0, (2 / np.prod(size[1:])) ** 0.5, size)
             self.arrays[weight] = values.astype(np.float32)
-        sides = zip(self.shape[1:], spans, stride, padding, strict=True)
-        self.shape = (out, *((n + 2 * p - span) // s + 1 for n, span, s, p in sides))
+        axes = zip(self.shape[1:], spans, stride, padding, strict=True)
+        self.shape = (out, *((n + 2 * p - span) // s + 1 for n, span, s, p in axes))
         settings = {"stride": stride, "padding": padding, "groups": groups, "dilation": dilation}
         return self._push(Conv(input=self.value, output=name, weight=weight, **settings))
 
@@ -91,7 +91,7 @@ class Builder:
         return self._push(Silu(input=self.value, output=self._name()))
 
     def add(self, other: str, swapped: bool = False) -> str:
-        """Where one of the two has a single frequency the sum has the other's."""
+        """Add two values; the result has the shape of the larger one."""
         self.shape = max(self.shape, self.shapes[other])
         inputs = (other, self.value) if swapped else (self.value, other)
         return self._push(Add(inputs=inputs, output=self._name()))
@@ -101,8 +101,8 @@ class Builder:
         return self._push(FrequencyMeanPool(input=self.value, output=self._name()))
 
     def max_pool(self, kernel=(2, 2), stride=(2, 2)) -> str:
-        sides = zip(self.shape[1:], kernel, stride, strict=True)
-        self.shape = (self.shape[0], *((n - k) // s + 1 for n, k, s in sides))
+        axes = zip(self.shape[1:], kernel, stride, strict=True)
+        self.shape = (self.shape[0], *((n - k) // s + 1 for n, k, s in axes))
         return self._push(MaxPool(input=self.value, output=self._name(), kernel=kernel, stride=stride))
 
     def head(self, classes: int, dense: bool) -> None:
@@ -120,10 +120,10 @@ class Builder:
 
 
 def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
-    """Standardization, stem, residual and broadcasted blocks, pool, head.
+    """Build a standardization, a stem, residual and broadcasted blocks, a pool and a head.
 
-    Residual blocks have shared convolutions and S in 1, 2; broadcasted ones a row of time, which is added to every
-    frequency; both have kernels whose neighbours lie apart.
+    Residual blocks may share convolutions and have one or two sub-bands. Broadcasted blocks add a row of time to every
+    frequency. Kernels of both may be dilated.
     """
     rng = np.random.default_rng(seed)
     net = Builder(rng, (int(rng.integers(1, 3)), 16, int(rng.integers(9, 14))))
@@ -144,7 +144,7 @@ def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
             net.scale_shift(1)
             net.relu()
             net.conv(width, second, weight=f"b{block}.second" if shared else "")
-            if rng.integers(4):  # sometimes the convolution is added as it is
+            if rng.integers(4):  # sometimes the convolution has no norm
                 net.scale_shift(int(rng.choice([1, 2])), channels=int(rng.choice([1, width])))
             net.add(before)
             net.relu()
@@ -165,7 +165,7 @@ WINDOW = WindowConfig(seconds=0.2)
 
 
 def tiny_model(seed: int = 0) -> SceneModel:
-    """Pruned to half, three classes, windows of 0.2 s at 8 kHz: log-mel (2, 16, 13)."""
+    """Build a model pruned to one half, with three classes and windows of 0.2 s at 8 kHz: log-mel (2, 16, 13)."""
     net = Builder(np.random.default_rng(seed), (2, 16, 13))
     net.scale_shift(16, channels=1)
     net.arrays["v0.scale"][:] = np.float32(0.05)
@@ -208,7 +208,7 @@ def tiny_model(seed: int = 0) -> SceneModel:
 
 
 def model_of(net: Builder, encodings: dict[str, str] | None = None) -> SceneModel:
-    """A network as a model, its windows as long as it takes; every array in fp32 unless `encodings` say otherwise."""
+    """Build the model of a network, with windows of the right length. By default all arrays are in fp32."""
     channels, n_mels, frames = net.input_shape
     layout = "mono" if channels == 1 else "mid-side"
     return changed(
@@ -222,5 +222,5 @@ def model_of(net: Builder, encodings: dict[str, str] | None = None) -> SceneMode
 
 
 def changed(model: SceneModel, **changes: object) -> SceneModel:
-    """The model with some fields replaced."""
+    """Return the model with some fields replaced."""
     return dataclasses.replace(model, **changes)

@@ -1,12 +1,10 @@
-"""From a `.scn` file and a recording to probabilities, and what it may import."""
+"""Tests of classifying recordings and arrays with a `.scn` model."""
 
 import copy
+import io
 import pickle
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,10 +12,10 @@ import soundfile
 
 import scenelet
 from helpers.tiny_model import changed, tiny_model
-from scenelet.audio import windows as audio
 from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import windows_of_array
 from scenelet.config import WindowConfig
-from scenelet.errors import AudioError, MissingExtraError, ModelFileError, UsageError
+from scenelet.errors import AudioError, ModelFileError, UsageError
 from scenelet.inference.classifier import Classifier, load, mean_probabilities, model_path
 from scenelet.model import file as modelfile
 
@@ -35,7 +33,7 @@ def noise(channels: int, n: int, seed: int = 0) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def test_a_file_gives_the_mean_over_its_windows(classifier: Classifier, write_wav: Callable[..., Path]) -> None:
+def test_predict_averages_windows(classifier: Classifier, write_wav: Callable[..., Path]) -> None:
     samples = noise(2, 5 * 1600 + 700)
     prediction = classifier.predict(write_wav(samples, RATE))
     assert prediction.windows.shape == (6, 3)
@@ -51,19 +49,19 @@ def test_a_file_gives_the_mean_over_its_windows(classifier: Classifier, write_wa
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_an_array_gives_the_numbers_of_its_file(
+def test_predict_proba_agrees_with_predict(
     classifier: Classifier, write_wav: Callable[..., Path], rate: int, channels: int
 ) -> None:
     samples = noise(channels, rate + 321)
-    shares = classifier.predict_proba(samples, rate)
-    assert shares.shape == (3,)
-    assert shares.dtype == np.float32
-    assert float(shares.astype(np.float64).sum()) == pytest.approx(1, abs=1e-6)
+    found = classifier.predict_proba(samples, rate)
+    assert found.shape == (3,)
+    assert found.dtype == np.float32
+    assert float(found.astype(np.float64).sum()) == pytest.approx(1, abs=1e-6)
     file = classifier.predict(write_wav(samples, rate))
-    np.testing.assert_array_equal(shares, np.float32(list(file.probabilities.values())))
+    np.testing.assert_array_equal(found, np.float32(list(file.probabilities.values())))
 
 
-def test_one_dimension_is_mono(classifier: Classifier) -> None:
+def test_predict_proba_takes_mono_of_any_float_type(classifier: Classifier) -> None:
     samples = noise(1, 3000)
     expected = classifier.predict_proba(samples, RATE)
     np.testing.assert_array_equal(classifier.predict_proba(samples[0], RATE), expected)
@@ -71,80 +69,112 @@ def test_one_dimension_is_mono(classifier: Classifier) -> None:
     np.testing.assert_array_equal(classifier.predict_proba(samples[0].tolist(), RATE), expected)
 
 
-def test_a_window_does_not_depend_on_the_others_or_on_threads(classifier: Classifier) -> None:
+def test_probabilities_of_window_are_independent(classifier: Classifier) -> None:
     log_mel = np.random.default_rng(0).normal(-40, 15, (11, *classifier.model.input_shape)).astype(np.float32)
-    together = classifier.probabilities(log_mel)
-    alone = np.concatenate([classifier.probabilities(window[None]) for window in log_mel])
-    np.testing.assert_array_equal(together, alone)
-    np.testing.assert_allclose(Classifier(classifier.model, threads=2).probabilities(log_mel), together, atol=1e-6)
-    np.testing.assert_array_equal(classifier.probabilities(log_mel.astype(np.float64)), together)
+    expected = classifier.probabilities(log_mel)
+    single = np.concatenate([classifier.probabilities(window[None]) for window in log_mel])
+    np.testing.assert_array_equal(expected, single)
+    np.testing.assert_allclose(Classifier(classifier.model, threads=2).probabilities(log_mel), expected, atol=1e-6)
+    np.testing.assert_array_equal(classifier.probabilities(log_mel.astype(np.float64)), expected)
     assert classifier.probabilities(log_mel[:0]).shape == (0, 3)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_many_recordings_give_what_each_gives(classifier: Classifier, tmp_path: Path, threads: int) -> None:
+@pytest.fixture
+def recordings(tmp_path: Path) -> list[Path]:
+    """Return seven recordings of different lengths, and a missing one in fourth position."""
     paths = []
     for index, n in enumerate([1600, 300, 9000, 1600, 5000, 1600, 2000]):
         paths.append(tmp_path / f"{index}.wav")
         soundfile.write(paths[-1], noise(2, n, seed=index).T, RATE, subtype="FLOAT")
     paths.insert(3, tmp_path / "missing.wav")
-    several = Classifier(classifier.model, threads=threads)
-    found = list(several.predict_many(paths))
-    assert len(found) == len(paths)
-    for path, prediction in zip(paths, found, strict=True):
+    return paths
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("callers", [1, 2])
+def test_predict_many_agrees_with_predict(
+    classifier: Classifier, recordings: list[Path], threads: int, callers: int
+) -> None:
+    several = Classifier(classifier.model, threads=threads, callers=callers)
+    found = list(several.predict_many(recordings, errors="return"))
+    assert len(found) == len(recordings)
+    for path, prediction in zip(recordings, found, strict=True):
         if isinstance(prediction, AudioError):
-            assert path.name == "missing.wav"
-            assert "missing.wav" in str(prediction)
+            assert str(prediction) == f"{path}: no such file"
             continue
         np.testing.assert_allclose(prediction.windows, classifier.predict(path).windows, atol=1e-6)
         np.testing.assert_allclose(prediction.windows, several.predict(path).windows, atol=1e-6)
-    assert sum(isinstance(prediction, AudioError) for prediction in found) == 1
+    assert [isinstance(prediction, AudioError) for prediction in found] == [i == 3 for i in range(8)]
 
 
-def test_openvino_gives_the_probabilities_in_its_precision(openvino: ModuleType, classifier: Classifier) -> None:
-    other = Classifier(classifier.model, threads=2, runtime="openvino")
-    samples = noise(2, 5000)
-    for found in (other.predict_proba(samples, RATE), other.predict_proba(samples[:, :1600], RATE)):
-        assert float(found.sum()) == pytest.approx(1, abs=1e-3)
-    # bf16 has eight bits, and the tiny network's weights are random
-    expected = classifier.predict_proba(samples, RATE)
-    np.testing.assert_allclose(other.predict_proba(samples, RATE), expected, atol=0.03)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_predict_many_raises_summary_after_all(classifier: Classifier, recordings: list[Path], threads: int) -> None:
+    recordings.append(recordings[0].with_name("gone.wav"))
+    found = []
+    with pytest.raises(AudioError, match=r"^2 of 9 recordings cannot be read.*missing\.wav.*gone\.wav"):
+        found.extend(Classifier(classifier.model, threads=threads).predict_many(recordings))
+    assert len(found) == 3  # no prediction follows the first error, so they match the recordings
 
 
-def test_openvinos_first_inference_is_not_two_threads_at_once(
-    openvino: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    infer, threads = openvino.InferRequest.infer, []
-
-    def recorded(*arguments: object, **settings: object) -> object:
-        threads.append(threading.get_ident())
-        return infer(*arguments, **settings)
-
-    monkeypatch.setattr(openvino.InferRequest, "infer", recorded)
-    Classifier(tiny_model(), threads=2, runtime="openvino")
-    assert threads == [threading.get_ident()]
+def test_predict_many_of_one_recording_uses_all_threads(classifier: Classifier, recordings: list[Path]) -> None:
+    (found,) = Classifier(classifier.model, threads=2).predict_many(iter([str(recordings[2])]))
+    np.testing.assert_allclose(found.windows, classifier.predict(recordings[2]).windows, atol=1e-6)
 
 
-def test_a_runtime_that_is_not_there(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="did you mean 'openvino'"):
-        Classifier(classifier.model, runtime="openvinno")  # type: ignore[arg-type]
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingExtraError, match=r"pip install .scenelet\[openvino\]"):
-        Classifier(classifier.model, runtime="openvino")
+def test_predict_many_of_nothing_is_empty(classifier: Classifier) -> None:
+    assert list(classifier.predict_many([])) == []
 
 
-def test_overlapping_windows(classifier: Classifier) -> None:
+def test_predict_many_unknown_errors_value_raises(classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match="errors is 'ignore'; give 'raise' or 'return'"):
+        classifier.predict_many([], errors="ignore")  # type: ignore[call-overload]
+
+
+def test_predict_open_file_agrees_with_path(classifier: Classifier, recordings: list[Path]) -> None:
+    expected = classifier.predict(recordings[2]).windows
+    with recordings[2].open("rb") as file:
+        np.testing.assert_array_equal(classifier.predict(file).windows, expected)
+    in_memory = io.BytesIO(recordings[2].read_bytes())
+    np.testing.assert_array_equal(classifier.predict(in_memory).windows, expected)
+    np.testing.assert_array_equal(classifier.predict(str(recordings[2])).windows, expected)
+
+
+@pytest.mark.parametrize(("threads", "callers", "expected"), [(3, 1, 3), (3, 2, 1), (1, 4, 1)])
+def test_classifier_with_callers_has_one_thread_per_call(threads: int, callers: int, expected: int) -> None:
+    assert Classifier(tiny_model(), threads, callers=callers).threads == expected
+
+
+@pytest.mark.parametrize(("below", "unsure"), [(0.0, False), (1.0, True)])
+def test_combine_windows_is_unsure_below_threshold(below: float, unsure: bool) -> None:
+    classifier = Classifier(changed(tiny_model(), results={"threshold": {"below": below}}), threads=1)
+    assert classifier.combine_windows(np.float32([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])).unsure == unsure
+
+
+@pytest.mark.parametrize(
+    ("stored", "below"),
+    [
+        ({}, 0.5),
+        ({"threshold": {"below": 0.7}}, 0.7),
+        ({"threshold": {"below": "x"}}, 0.5),
+        ({"threshold": {"below": 2}}, 0.5),
+    ],
+)
+def test_threshold_is_read_from_the_model(stored: dict[str, object], below: float) -> None:
+    assert Classifier(changed(tiny_model(), results=stored), threads=1).threshold == below
+
+
+def test_predict_proba_averages_overlapping_windows(classifier: Classifier) -> None:
     window = WindowConfig(seconds=0.2, hop_seconds=0.05)
     overlapping = Classifier(changed(classifier.model, window=window))
     samples = noise(2, 4000)
-    cuts = list(audio.windows_of_array(samples, RATE, RATE, "stereo", window))
+    cuts = list(windows_of_array(samples, RATE, classifier.model.features, window))
     log_mel = np.stack([LogMel(classifier.model.features)(cut) for cut in cuts])
     assert len(cuts) == window.count(4000, RATE) == 7
     expected = mean_probabilities(overlapping.probabilities(log_mel))
     np.testing.assert_array_equal(overlapping.predict_proba(samples, RATE), expected)
 
 
-def test_the_mean_sums_to_one_even_when_rows_do_not_quite() -> None:
+def test_mean_probabilities_sums_to_one() -> None:
     mean = mean_probabilities(np.float32([[0.5, 0.51], [0.25, 0.76]]))
     assert mean.dtype == np.float32
     np.testing.assert_allclose(mean, [0.375 / 1.01, 0.635 / 1.01], rtol=1e-6)
@@ -166,62 +196,83 @@ def test_the_mean_sums_to_one_even_when_rows_do_not_quite() -> None:
         (np.float64([0.0, 1e300]), AudioError, "not finite"),
     ],
 )
-def test_samples_that_are_none(classifier: Classifier, samples: np.ndarray, error: type, message: str) -> None:
+def test_predict_proba_invalid_samples_raises(
+    classifier: Classifier, samples: np.ndarray, error: type, message: str
+) -> None:
     with pytest.raises(error) as caught:
         classifier.predict_proba(samples, RATE)
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("rate", [0, -8000, 44.1, 8000.5, float("nan"), float("inf")])
-def test_sample_rates_that_are_none(classifier: Classifier, rate: float) -> None:
+@pytest.mark.parametrize("rate", [0, -8000, 44.1, 384, 499, 768001, 8000.5, float("nan"), float("inf")])
+def test_predict_proba_invalid_sample_rate_raises(classifier: Classifier, rate: float) -> None:
     with pytest.raises(UsageError, match="Hz"):
         classifier.predict_proba(noise(1, 100), rate)  # type: ignore[arg-type]
 
 
-def test_other_arguments_that_do_not_fit(classifier: Classifier, tmp_path: Path) -> None:
+def test_probabilities_wrong_shape_raises(classifier: Classifier) -> None:
     with pytest.raises(UsageError, match=r"takes \(n, "):
         classifier.probabilities(np.zeros((2, 16, 13), np.float32))
-    with pytest.raises(UsageError, match="threads"):
-        Classifier(classifier.model, threads=0)
+
+
+@pytest.mark.parametrize("setting", ["threads", "callers"])
+def test_classifier_zero_threads_or_callers_raises(classifier: Classifier, setting: str) -> None:
+    with pytest.raises(UsageError, match=f"{setting} is 0"):
+        Classifier(classifier.model, **{setting: 0})  # type: ignore[arg-type]
+
+
+def test_predict_missing_file_raises(classifier: Classifier, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no such file"):
         classifier.predict(tmp_path / "none.wav")
 
 
-def test_probabilities_that_are_not_numbers_are_an_error() -> None:
+def test_predict_proba_infinite_probabilities_raises() -> None:
     model = tiny_model()
     arrays = {name: array * np.float32(1e30) for name, array in model.arrays.items()}
     with pytest.raises(ModelFileError, match="not finite"):
         Classifier(changed(model, arrays=arrays)).predict_proba(noise(1, 3000), RATE)
 
 
-def test_copies_answer_the_same(classifier: Classifier) -> None:
+def test_pickle_and_copy_keep_probabilities(classifier: Classifier) -> None:
     samples = noise(2, 5000)
-    for threads in (None, 3):
-        original = Classifier(classifier.model, threads)
+    for threads, callers in ((None, 1), (3, 1), (1, 2)):
+        original = Classifier(classifier.model, threads, callers=callers)
         for again in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
-            assert (again.threads, again.runtime) == (original.threads, original.runtime)
+            assert (again.threads, again.callers) == (original.threads, original.callers)
+            assert again.runtime == original.runtime
             np.testing.assert_array_equal(
                 again.predict_proba(samples, RATE), original.predict_proba(samples, RATE), strict=True
             )
 
 
-def test_a_copy_has_a_thread_a_core_of_its_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pickle_counts_cores_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     pickled = pickle.dumps(Classifier(tiny_model()))
     monkeypatch.setattr("scenelet.inference.classifier.cpu_count", lambda: 3)
     assert pickle.loads(pickled).threads == 3
 
 
-def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_takes_str_and_path(tmp_path: Path) -> None:
     path = tmp_path / "model.scn"
     modelfile.write_model(tiny_model(), path)
     assert scenelet.load(path).labels == tiny_model().labels
     assert load(str(path), threads=1).model.provenance["recipe"] == "low_complexity"
+    assert load(path, callers=2).callers == 2
+
+
+def test_load_prefers_existing_file_to_built_in_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path.rename("indoor")
-    assert load("indoor").labels == tiny_model().labels  # an existing path wins over any name
-    with pytest.raises(ModelFileError, match="no model is built in"):
+    modelfile.write_model(tiny_model(), tmp_path / "m.scn")
+    (tmp_path / "m.scn").rename("esc10")
+    assert load("esc10").labels == tiny_model().labels
+
+
+def test_load_unknown_name_raises() -> None:
+    with pytest.raises(ModelFileError, match="no built-in model has this name"):
         load("outdoor")
-    for missing in ("outdoor.scn", "./outdoor", tmp_path / "outdoor"):
-        assert model_path(missing) == Path(missing)
-        with pytest.raises(ModelFileError, match="no such file"):
-            load(missing)
+
+
+@pytest.mark.parametrize("missing", ["outdoor.scn", "./outdoor", Path("folder/outdoor")])
+def test_load_missing_path_raises(missing: str | Path) -> None:
+    assert model_path(missing) == Path(missing)
+    with pytest.raises(ModelFileError, match="no such file"):
+        load(missing)

@@ -1,26 +1,24 @@
-"""Occlusion: exact on networks that read some bands or some frames by construction, and the numbers at the edges."""
+"""Tests of occlusion maps on linear networks, whose maps are known exactly."""
 
 import librosa
 import numpy as np
 import pytest
 
 from helpers.tiny_model import Builder, changed, model_of, tiny_model
-from scenelet.audio.log_mel import hz_to_row, row_to_hz
-from scenelet.config import FeatureConfig
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.occlusion import log_odds, occlusion_map, usual_levels
+from scenelet.inference.occlusion import log_odds, mean_levels, occlusion_map
 from scenelet.model.ops import OUTPUT, Flatten, Linear, Softmax
 
 MELS, FRAMES = 16, 13
-MEAN, DEVIATION = np.linspace(-40, -10, MELS), np.linspace(5, 12, MELS)
+MEAN, STD = np.linspace(-40, -10, MELS), np.linspace(5, 12, MELS)
 
 
 def linear_classifier(weights: np.ndarray) -> Classifier:
-    """Two labels; the log-odds of the first are the weights (n_mels, frames) times the standardized window."""
+    """Make a model whose first label has log-odds of the weights (n_mels, frames) times the standardized window."""
     net = Builder(np.random.default_rng(0), (1, MELS, FRAMES))
     net.scale_shift(MELS, channels=1)
-    net.arrays["v0.scale"] = (1 / DEVIATION).astype(np.float32)[:, None]
-    net.arrays["v0.shift"] = (-MEAN / DEVIATION).astype(np.float32)[:, None]
+    net.arrays["v0.scale"] = (1 / STD).astype(np.float32)[:, None]
+    net.arrays["v0.shift"] = (-MEAN / STD).astype(np.float32)[:, None]
     net._push(Flatten(input=net.value, output="flat"))
     net.arrays["dense"] = np.stack([weights.ravel(), np.zeros(weights.size)]).astype(np.float32)
     net.arrays["bias"] = np.float32([0.25, 0])
@@ -31,10 +29,10 @@ def linear_classifier(weights: np.ndarray) -> Classifier:
 
 @pytest.fixture
 def window(rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(MEAN[:, None], DEVIATION[:, None], (1, MELS, FRAMES)).astype(np.float32)
+    return rng.normal(MEAN[:, None], STD[:, None], (1, MELS, FRAMES)).astype(np.float32)
 
 
-def test_only_the_bands_that_are_read_speak(window: np.ndarray) -> None:
+def test_occlusion_map_shows_only_used_bands(window: np.ndarray) -> None:
     weights = np.zeros((MELS, FRAMES))
     weights[6:8] = 0.1 * np.sign(window[0, 6:8] - MEAN[6:8, None])
     found = occlusion_map(linear_classifier(weights), window, 0, bands=8, moments=4)
@@ -45,7 +43,7 @@ def test_only_the_bands_that_are_read_speak(window: np.ndarray) -> None:
     assert (found.grid[others] == 0).all()
 
 
-def test_only_the_frames_that_are_read_speak(window: np.ndarray) -> None:
+def test_occlusion_map_shows_only_used_frames(window: np.ndarray) -> None:
     weights = np.zeros((MELS, FRAMES))
     weights[:, 3:6] = 0.1 * np.sign(window[0, :, 3:6] - MEAN[:, None])
     found = occlusion_map(linear_classifier(weights), window, 0, bands=8, moments=4)
@@ -56,11 +54,9 @@ def test_only_the_frames_that_are_read_speak(window: np.ndarray) -> None:
     assert (found.grid[:, [0, 2, 3]] == 0).all()
 
 
-def test_of_a_linear_network_every_part_is_its_weights_times_its_distance_from_the_mean(
-    window: np.ndarray, rng: np.random.Generator
-) -> None:
+def test_occlusion_map_of_linear_network_is_exact(window: np.ndarray, rng: np.random.Generator) -> None:
     weights = rng.normal(0, 0.2, (MELS, FRAMES))
-    terms = weights * (window[0] - MEAN[:, None]) / DEVIATION[:, None]
+    terms = weights * (window[0] - MEAN[:, None]) / STD[:, None]
     for label, sign in ((0, 1), (1, -1)):
         found = occlusion_map(linear_classifier(weights), window, label, bands=8, moments=4)
         grid = np.add.reduceat(np.add.reduceat(terms, found.rows[:-1], axis=0), found.frames[:-1], axis=1)
@@ -70,7 +66,7 @@ def test_of_a_linear_network_every_part_is_its_weights_times_its_distance_from_t
         np.testing.assert_allclose(found.by_time, sign * grid.sum(axis=0), atol=1e-4)
 
 
-def test_a_saturated_answer_still_says_what_spoke_for_it(window: np.ndarray) -> None:
+def test_occlusion_map_of_saturated_answer_is_not_zero(window: np.ndarray) -> None:
     weights = np.zeros((MELS, FRAMES))
     weights[2:4] = 2 * np.sign(window[0, 2:4] - MEAN[2:4, None])
     classifier = linear_classifier(weights)
@@ -81,7 +77,7 @@ def test_a_saturated_answer_still_says_what_spoke_for_it(window: np.ndarray) -> 
     assert found.grid is None
 
 
-def test_log_odds() -> None:
+def test_log_odds_are_exact_and_finite() -> None:
     assert log_odds(np.float32([0.75, 0.25]), 0) == pytest.approx(np.log(3))
     assert log_odds(np.float32([0.2, 0.5, 0.3]), 1) == pytest.approx(0, abs=1e-6)
     assert log_odds(np.float32([1, 1e-20, 1e-20]), 0) == pytest.approx(-np.log(2e-20), rel=1e-6)
@@ -89,29 +85,24 @@ def test_log_odds() -> None:
         assert np.isfinite(log_odds(np.float32([1, 0, 0]), label))
 
 
-def test_what_is_usual_is_the_training_mean(window: np.ndarray) -> None:
+def test_mean_levels_are_training_means(window: np.ndarray) -> None:
     model = linear_classifier(np.zeros((MELS, FRAMES))).model
-    np.testing.assert_allclose(usual_levels(model, window)[0, :, 0], MEAN, rtol=1e-5)
+    np.testing.assert_allclose(mean_levels(model, window)[0, :, 0], MEAN, rtol=1e-5)
     own = window.mean(axis=2, keepdims=True)
-    model.arrays["v0.scale"][4] = 0  # a band that is not looked at has no mean to be known
-    usual = usual_levels(model, window)
-    np.testing.assert_allclose(usual[0, 4], own[0, 4], rtol=1e-5)
-    np.testing.assert_allclose(usual[0, 5, 0], MEAN[5], rtol=1e-5)
+    model.arrays["v0.scale"][4] = 0  # the training mean of an unused band is unknown
+    levels = mean_levels(model, window)
+    np.testing.assert_allclose(levels[0, 4], own[0, 4], rtol=1e-5)
+    np.testing.assert_allclose(levels[0, 5, 0], MEAN[5], rtol=1e-5)
     plain = Builder(np.random.default_rng(0), (1, MELS, FRAMES))
     plain.conv(4)
     plain.head(3, dense=False)
-    np.testing.assert_allclose(usual_levels(model_of(plain), window), own, rtol=1e-5)
+    np.testing.assert_allclose(mean_levels(model_of(plain), window), own, rtol=1e-5)
 
 
-def test_edges_in_hz_and_seconds() -> None:
-    config = FeatureConfig(sample_rate=16000, n_mels=40, fmin_hz=50, channels="mono")
-    peaks = librosa.mel_frequencies(n_mels=42, fmin=50, fmax=8000)
-    np.testing.assert_allclose(row_to_hz(config, np.arange(-1, 41)), peaks, rtol=1e-9)
-    for row in (-0.5, 0, 12.25, 39.5):
-        assert hz_to_row(config, float(row_to_hz(config, np.array([row]))[0])) == pytest.approx(row)
+def test_occlusion_map_edges_are_in_hz_and_seconds() -> None:
     classifier = Classifier(tiny_model(), threads=1)
     found = occlusion_map(classifier, np.zeros(classifier.model.input_shape, np.float32), 2, bands=99, moments=5)
-    assert found.rows.tolist() == list(range(17))  # a part is a mel band at least
+    assert found.rows.tolist() == list(range(17))  # a part has at least one mel band
     assert found.grid.shape == (16, 5)
     assert found.edges_hz.shape == (17,)
     mel = librosa.mel_frequencies(n_mels=2 * 18 - 1, fmin=0, fmax=4000)  # peaks of 16 bands, their edges, and midways
@@ -120,11 +111,11 @@ def test_edges_in_hz_and_seconds() -> None:
     assert found.edges_seconds == pytest.approx([0, 1.5 * 0.016, 4.5 * 0.016, 6.5 * 0.016, 9.5 * 0.016, 0.2])
 
 
-def test_what_cannot_be_asked(window: np.ndarray) -> None:
+def test_occlusion_map_invalid_argument_raises(window: np.ndarray) -> None:
     classifier = linear_classifier(np.zeros((MELS, FRAMES)))
     with pytest.raises(ValueError, match="label_index is 2, of 2 labels"):
         occlusion_map(classifier, window, 2)
-    with pytest.raises(ValueError, match="at least one band"):
+    with pytest.raises(ValueError, match="bands is 0 and moments 12"):
         occlusion_map(classifier, window, 0, bands=0)
     with pytest.raises(ValueError, match="shape"):
         occlusion_map(classifier, window[:, :8], 0)

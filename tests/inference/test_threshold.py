@@ -1,4 +1,4 @@
-"""The threshold of an unsure answer, by hand and by its definition."""
+"""Tests of the choice of the minimum probability of an answer."""
 
 import numpy as np
 import pytest
@@ -9,36 +9,41 @@ from scenelet.inference.threshold import MIN_THRESHOLD, TARGET_ACCURACY, Thresho
 
 
 def two_classes(*clips: tuple[float, bool]) -> Threshold:
-    """Each clip by the probability of its answer, and whether that is right."""
-    shares = [(top, 1 - top) for top, _ in clips]
-    return find_threshold([0 if right else 1 for _, right in clips], shares)
+    """Find the threshold for clips of (probability of the answer, True if it is right)."""
+    rows = [(top, 1 - top) for top, _ in clips]
+    return find_threshold([0 if right else 1 for _, right in clips], rows)
 
 
-def test_by_hand() -> None:
+def test_find_threshold_is_lowest_with_target_accuracy() -> None:
     assert two_classes((0.9, True), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 1.0, 0.75, 4)
     assert two_classes((0.9, True), (0.6, True)).below == 0.6
     assert two_classes((0.9, True), (0.51, True)) == Threshold(0.51, 1.0, 1.0, 2)
-    # nothing reaches the share: the best of those that keep half of the clips
+
+
+def test_find_threshold_out_of_reach_is_most_accurate() -> None:
     assert two_classes((0.9, False), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 2 / 3, 0.75, 4)
+
+
+def test_find_threshold_without_clips_raises() -> None:
     with pytest.raises(ValueError, match="give one each"):
         find_threshold([], np.zeros((0, 2)))
 
 
-def test_an_answer_needs_half_of_the_probability() -> None:
+def test_find_threshold_is_at_least_a_half() -> None:
     assert find_threshold([0], [[0.4, 0.3, 0.3]]) == Threshold(MIN_THRESHOLD, 0.0, 0.0, 1)
     assert find_threshold([0, 0], [[0.4, 0.3, 0.3], [0.9, 0.1, 0.0]]) == Threshold(MIN_THRESHOLD, 1.0, 0.5, 2)
 
 
 @given(st.lists(st.tuples(st.floats(0.34, 1), st.booleans()), min_size=1))
-def test_by_its_definition(clips: list[tuple[float, bool]]) -> None:
-    shares = np.array([(top, (1 - top) / 2, (1 - top) / 2) for top, _ in clips])
+def test_find_threshold_matches_its_definition(clips: list[tuple[float, bool]]) -> None:
+    rows = np.array([(top, (1 - top) / 2, (1 - top) / 2) for top, _ in clips])
     true = [0 if right else 1 for _, right in clips]
-    found = find_threshold(true, shares)
-    given_answers = [right for top, right in clips if top >= found.below]
+    found = find_threshold(true, rows)
+    sure = [right for top, right in clips if top >= found.below]
     assert found.below >= MIN_THRESHOLD
-    assert found.kept == pytest.approx(len(given_answers) / len(clips))
-    if given_answers:
-        assert found.right == pytest.approx(np.mean(given_answers))
+    assert found.kept == pytest.approx(len(sure) / len(clips))
+    if sure:
+        assert found.right == pytest.approx(np.mean(sure))
     for lower in {top for top, _ in clips if MIN_THRESHOLD <= top < found.below}:
         more = [right for top, right in clips if top >= lower]
         assert np.mean(more) < TARGET_ACCURACY

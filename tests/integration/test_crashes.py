@@ -14,27 +14,29 @@ import pytest
 import soundfile
 import torch
 
-from helpers.example_report import made_report, made_results
+from helpers.example_report import make_predictions, make_report
 from helpers.killed_writer import deaths, tree
 from helpers.loopback_server import serve
 from helpers.tiny_model import tiny_model
-from scenelet.bulk.job import INPUTS, RECORD, Job, Task, begin
+from scenelet.bulk.job import INPUTS_FILE, RECORD_FILE, Job, Task, start_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.frontend import FeatureConfig as Features
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new, is_begun
 from scenelet.data import feature_cache as cache
 from scenelet.data.clips import Clip
-from scenelet.data.download.fetch import Archive, TauRoot, fetch
+from scenelet.data.download.fetch import fetch
+from scenelet.data.download.zenodo import Archive, TauRoot
 from scenelet.data.load import load_table
-from scenelet.data.splits import make_split
+from scenelet.data.splits import make_split, split_table
 from scenelet.evaluation.report import write_report
 from scenelet.model import file as modelfile
-from scenelet.training import run_record as runs
+from scenelet.training.checkpoint import AtomicCheckpointIO
 from scenelet.training.compression.compress import replace_file as write_model
-from scenelet.training.loop import _WholeCheckpoints
+from scenelet.training.network import build_network, save_weights
 from scenelet.utils.files import STALE_SECONDS, replace_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the dying are forked")
@@ -95,7 +97,7 @@ def test_what_the_dead_left_goes_in_time(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
-    path, store = tmp_path / "checkpoints" / "last.ckpt", _WholeCheckpoints()
+    path, store = tmp_path / "checkpoints" / "last.ckpt", AtomicCheckpointIO()
     store.save_checkpoint({"epoch": 1}, path)
     for _ in deaths(lambda: store.save_checkpoint({"epoch": 2}, path), tmp_path):
         assert torch.load(path, weights_only=True)["epoch"] in (1, 2)
@@ -103,12 +105,11 @@ def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
     assert torch.load(path, weights_only=True)["epoch"] == 2
 
 
-def test_the_feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "BATCH_CLIPS", 2)
+def test_the_feature_cache(tmp_path: Path) -> None:
     made = clips(tmp_path, 5)
 
     def build(where: str) -> cache.ClipFeatures:
-        return cache.load_features(made, tmp_path, SOUND, WINDOW, tmp_path / where, workers=1)
+        return cache.load_features(made, tmp_path, SOUND, WINDOW, tmp_path / where, workers=1, batch_clips=2)
 
     whole = build("whole")
     for moment in deaths(lambda: build("cut"), tmp_path / "cut"):
@@ -124,8 +125,8 @@ def test_the_feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_report_is_of_one_evaluation(tmp_path: Path) -> None:
     """The second one has no page to listen to, and another answer to each clip."""
-    results = [made_results(LABELS, 12, seed) for seed in (0, 1)]
-    reports = [made_report(each, LABELS) for each in results]
+    results = [make_predictions(LABELS, 12, seed) for seed in (0, 1)]
+    reports = [make_report(each, LABELS) for each in results]
     pages = [{"report.html": "first", "listening.html": "first"}, {"report.html": "second", "classes.svg": "second"}]
 
     def write(which: int, folder: Path) -> None:
@@ -181,14 +182,14 @@ def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def start(name: str) -> Job:
-        return begin(Folder(str(out)), task, b"", listed[name], None)
+        return start_job(Folder(str(out)), task, b"", listed[name], None)
 
     start("one")
-    inputs = (out / INPUTS).read_bytes()
+    inputs = (out / INPUTS_FILE).read_bytes()
     for moment in deaths(lambda: start("two"), out):
         start("one")
-        assert (out / INPUTS).read_bytes() == inputs, moment
-        assert Job.model_validate_json((out / RECORD).read_bytes()).digest == listed["one"].digest
+        assert (out / INPUTS_FILE).read_bytes() == inputs, moment
+        assert Job.model_validate_json((out / RECORD_FILE).read_bytes()).digest == listed["one"].digest
     assert moment > 5
 
 
@@ -196,19 +197,19 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
     """What training writes there beside checkpoints, in its order."""
     config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"'])
     split = make_split(load_table(tone_set), config.split)
-    data = runs.DataRecord(path=str(tone_set))
+    data = runs.DataRecord(path=tone_set)
     about = {"recipe": "paper_short", "data": data, "labels": ("high", "low"), "train_counts": (8, 8), "versions": {}}
     record = runs.RunRecord(config=config, **about)
-    network = runs.build_network(config, 2, torch.zeros(32), torch.ones(32))
+    network = build_network(config, 2, torch.zeros(32), torch.ones(32))
 
     def train(folder: Path) -> None:
         if is_begun(folder):
             assert runs.read_record(folder) == record
-            runs.check_same_split(folder, split, data.path)
+            runs.check_same_split(folder, split_table(split), data.path)
         else:
             check_folder_is_new(folder)
-            runs.write_record(folder, record, split)
-        runs.save_weights(folder, network)
+            runs.write_record(folder, record, split_table(split))
+        save_weights(folder, network)
         runs.write_metrics(folder, {"test": {"accuracy": 0.5}})
 
     train(tmp_path / "whole")

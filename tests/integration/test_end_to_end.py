@@ -12,14 +12,16 @@ import pytest
 import torch
 
 import scenelet
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
 from scenelet.errors import DataError, OutputError, RunError, SceneletError, UsageError
 from scenelet.evaluation.evaluate import evaluate
-from scenelet.training import run_record as runs
+from scenelet.training.batches import epoch_batches
 from scenelet.training.compression.compress import compress
-from scenelet.training.dataset import load_dataset
+from scenelet.training.dataset import load_dataset, load_recorded_table
 from scenelet.training.module import SceneModule
-from scenelet.training.train import epoch_batches, train
+from scenelet.training.train import train
 
 SETTINGS = [
     "schedule.epochs=30",
@@ -203,7 +205,7 @@ def test_recordings_that_changed_since_training_are_refused(
     changed.write_text(tone_set.read_text().replace("low0.wav,low", "low0.wav,high"))
     for action in (
         lambda: compress(folder / "run", tmp_path / "m.scn", data=changed, audio_dir=tone_set.parent),
-        lambda: train(changed, folder / "run", None, audio_dir=tone_set.parent, resume=True),
+        lambda: train(load_table(changed, tone_set.parent), folder / "run", None, resume=True),
     ):
         with pytest.raises(RunError, match=r"not those that split\.csv lists"):
             action()
@@ -244,7 +246,13 @@ def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tm
 
 
 def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
-    changes = [*tiny_settings, *SETTINGS, "schedule.epochs=4", "select=validation", "split.validation_fraction=0.25"]
+    changes = [
+        *tiny_settings,
+        *SETTINGS,
+        "schedule.epochs=4",
+        "checkpoint=validation",
+        "split.validation_fraction=0.25",
+    ]
     metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", changes), cache_dir=tmp_path / "c")
     best = max(row["validation_macro_accuracy"] for row in metrics["history"])
     assert metrics["validation"]["macro_accuracy"] == best
@@ -257,7 +265,7 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["augment.crop_frames=3"], r"augment.crop_frames is 3 frames, of which shared_resnet leaves none; raise it"),
+        (["augment.crop_frames=3"], r"augment.crop_frames is 3, and the strides of shared_resnet leave no frame"),
         (
             ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3", "augment.crop_frames=30"],
             "dense layers",
@@ -278,11 +286,13 @@ def test_the_last_epochs_and_what_follows_them_are_not_mixed(
 ) -> None:
     folder, _ = trained
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
-    sides = load_dataset(runs.read_record(folder / "run").data, config, folder / "cache", talk=False)
+    sides = load_dataset(
+        load_recorded_table(runs.read_record(folder / "run").data), config, folder / "cache", verbose=False
+    )
 
     def mixed(until: float, epoch: int, first: int = 0) -> bool:
-        mixing = config.mixing.model_copy(update={"until": until})
-        batches = epoch_batches(sides, config.model_copy(update={"mixing": mixing}), first)(epoch)
+        mixing = config.mixing.model_copy(update={"epoch_fraction": until})
+        batches = epoch_batches(sides.train, config.model_copy(update={"mixing": mixing}), first)(epoch)
         return any(float(y.max(1).values.min()) < 1 for _, y in batches)
 
     assert [mixed(0.5, epoch) for epoch in range(4)] == [True, True, False, False]

@@ -13,7 +13,6 @@ import soundfile
 from helpers.odd_cases import cases, long_cases, no_right
 from helpers.odd_recordings import RATE, Case, altered, cuts, noise, wav
 from scenelet.audio import io as recordings
-from scenelet.audio import wav as riff
 from scenelet.data.load import load_table
 from scenelet.errors import AudioError, TruncatedAudioError
 from scenelet.utils.files import walk_files
@@ -59,23 +58,25 @@ def test_the_same_bytes_each_time() -> None:
     assert len({name for name, _ in twice[0]}) == len(twice[0])
 
 
-@pytest.mark.parametrize(("synthetic", "step"), [(cuts, 23), (altered, 101)])
-def test_cut_and_altered_headers(tmp_path: Path, made: Callable[[], Iterator[tuple[str, bytes]]], step: int) -> None:
+@pytest.mark.parametrize(("variants", "step"), [(cuts, 23), (altered, 101)])
+def test_cut_and_altered_headers(
+    tmp_path: Path, variants: Callable[[], Iterator[tuple[str, bytes]]], step: int
+) -> None:
     """Whatever is wrong, it is one of our errors; and no cut WAV, FLAC or Ogg is taken for a whole one."""
-    for name, data in itertools.islice(made(), 0, None, step):
+    for name, data in itertools.islice(variants(), 0, None, step):
         path = tmp_path / Path(name).with_stem("one").name
         path.write_bytes(data)
         said = outcome(path)
         assert said == "" or (said.startswith(str(path)) and said.isprintable()), name
-        assert said or made is altered or name.endswith(".mp3"), f"{name} was read as if it were whole"
+        assert said or variants is altered or name.endswith(".mp3"), f"{name} was read as if it were whole"
 
 
 def test_chunks_without_end_are_not_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "zeros.wav"
     next(case for case in long_cases() if "chunks" in case.name).make(path)
-    read, real = [], riff.open_audio
+    read, real = [], recordings.open_audio
 
-    def counting(recording: riff.Recording):  # type: ignore[no-untyped-def]
+    def counting(recording: recordings.AudioSource):  # type: ignore[no-untyped-def]
         class Counted:
             def __init__(self, file: object) -> None:
                 self.file = file
@@ -96,13 +97,12 @@ class TestMeanwhile:
     """What happens to a file while it is read."""
 
     @pytest.fixture(params=["PCM_16", "PCM_24"])
-    def path(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(recordings, "BLOCK", 1000)
+    def path(self, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         soundfile.write(tmp_path / "a.wav", noise(5000), RATE, subtype=request.param)
         return tmp_path / "a.wav"
 
     def test_it_grows(self, path: Path) -> None:
-        blocks = recordings.blocks(path)
+        blocks = recordings.blocks(path, block_frames=1000)
         first = next(blocks)[0]
         with path.open("ab") as file:
             file.write(bytes(999))
@@ -110,7 +110,7 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("left", [0, 1000, 5000])
     def test_it_becomes_shorter(self, path: Path, left: int) -> None:
-        blocks = recordings.blocks(path)
+        blocks = recordings.blocks(path, block_frames=1000)
         next(blocks)
         next(blocks)
         os.truncate(path, left)
@@ -119,13 +119,13 @@ class TestMeanwhile:
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
     def test_it_goes_between_a_look_at_it_and_reading(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(recordings, "_sound_start", lambda file, name: path.unlink())
+        monkeypatch.setattr(recordings, "find_data_chunk", lambda file: path.unlink())
         assert recordings.read(path)[0].shape == (1, 5000)
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
     def test_it_goes_or_another_comes_in_its_place(self, path: Path) -> None:
         whole = recordings.read(path)[0]
-        blocks = recordings.blocks(path)
+        blocks = recordings.blocks(path, block_frames=1000)
         parts = [next(blocks)[0]]
         path.unlink()
         parts.append(next(blocks)[0])
@@ -143,7 +143,7 @@ def test_no_right_to_read() -> None:
         assert "cannot be read (Permission denied)" in outcome(path)
         (path.parent / "closed").mkdir(mode=0)
         said: list[str] = []
-        assert walk_files(path.parent, passed_over=lambda place, why: said.append(f"{place.name}: {why}")) == [path]
+        assert walk_files(path.parent, on_skip=lambda place, why: said.append(f"{place.name}: {why}")) == [path]
         assert said == ["closed: cannot be read (Permission denied)"]
 
 
@@ -157,9 +157,9 @@ class TestFolders:
         (tmp_path / "back").symlink_to(tmp_path)
         assert recordings.find_recordings(tmp_path) == [tmp_path / "folder.wav" / "inner.wav"]
         said = capsys.readouterr().err.splitlines()
-        reasons = {line.removeprefix(f"{tmp_path}/").removesuffix(", passed over") for line in said}
+        reasons = {line.removeprefix(f"{tmp_path}/").removesuffix(", skipped") for line in said}
         assert reasons == {
-            "back: a link to a folder",
+            "back: a link to a folder that is searched already",
             "circle.wav: a link that leads to no file",
             "dangling.wav: a link that leads to no file",
             "device.wav: a link that leads to no file",
@@ -175,4 +175,4 @@ class TestFolders:
         (tmp_path / "data" / "wind").symlink_to(tmp_path / "elsewhere")  # a class may lie elsewhere
         table = load_table(tmp_path / "data")
         assert [clip.name for clip in table.clips] == ["rain/a.wav", "sea/b.wav", "wind/c.wav"]
-        assert "rain/again: a link to a folder that it lies in, passed over" in capsys.readouterr().err
+        assert "rain/again: a link to a folder that is searched already, skipped" in capsys.readouterr().err

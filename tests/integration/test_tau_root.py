@@ -46,14 +46,14 @@ def test_a_root_of_real_clips_goes_all_the_way(tau: Path, tmp_path: Path) -> Non
     compress(tmp_path / "run", tmp_path / "m.scn")
     report = evaluate(str(tmp_path / "m.scn"), root, tmp_path / "report")
     assert report["clips"] == 4
-    assert {city: own["heard"] for city, own in report["per_city"].items()} == {
+    assert {city: own["seen_in_training"] for city, own in report["per_city"].items()} == {
         "helsinki": True,
         "london": True,
         "paris": True,
         "vienna": False,
     }
     assert (report["seen"]["clips"], report["unseen"]["clips"]) == (3, 1)
-    with_unused = evaluate(str(tmp_path / "m.scn"), root, unused=True)
+    with_unused = evaluate(str(tmp_path / "m.scn"), root, include_unused=True)
     assert (with_unused["clips"], with_unused["unseen_with_unused"]["clips"]) == (4, 2)
     assert with_unused["macro_accuracy"] == report["macro_accuracy"]
     assert list(report["per_class"]) == ["indoor", "outdoor", "transportation"]

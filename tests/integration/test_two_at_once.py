@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers.example_report import made_report, made_results
+from helpers.example_report import make_predictions, make_report
 from helpers.killed_writer import tree
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
@@ -14,7 +14,7 @@ from scenelet.errors import OutputError, RunError
 from scenelet.evaluation.report import write_report
 from scenelet.training import train as room
 from scenelet.training.train import train
-from scenelet.utils.files import file_lock
+from scenelet.utils.locks import file_lock
 
 LABELS = ("indoor", "outdoor", "transportation")
 
@@ -27,7 +27,7 @@ def config(tiny_settings: list[str]) -> RunConfig:
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_training_is_refused(tone_set: Path, config: RunConfig, tmp_path: Path, resume: bool) -> None:
     run = tmp_path / "run"
-    with file_lock(run / ".lock"), pytest.raises(OutputError, match="another training is at work there"):
+    with file_lock(run / ".lock"), pytest.raises(OutputError, match="another process is training there"):
         train(tone_set, run, config, resume=resume)
     assert tree(run) == {}
 
@@ -61,8 +61,8 @@ def test_nothing_is_written_over_where_a_run_begins(tone_set: Path, config: RunC
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the other process is forked")
 def test_two_reports_at_once_are_one_of_them(tmp_path: Path) -> None:
-    results = [made_results(LABELS, 12, seed) for seed in (0, 1)]
-    reports = [made_report(each, LABELS) for each in results]
+    results = [make_predictions(LABELS, 12, seed) for seed in (0, 1)]
+    reports = [make_report(each, LABELS) for each in results]
 
     def write(which: int, folder: Path, times: int = 1) -> None:
         for _ in range(times):

@@ -1,4 +1,4 @@
-"""What a network costs, counted by hand: multiply-accumulates, memory for activations, receptive field."""
+"""Costs of a network, compared with values by hand: multiply-accumulates, activation memory, receptive field."""
 
 import pytest
 
@@ -21,25 +21,25 @@ from scenelet.model.ops import (
 )
 
 
-def test_only_convolutions_and_dense_layers_multiply() -> None:
+def test_layer_macs_counts_convolutions_and_dense_layers_only() -> None:
     conv, dense = 8 * 8 * 10 * 2 * 5 * 3, 3 * 128
     assert layer_macs(CHAIN, CHAIN_ARRAYS, (2, 16, 12)) == [0, conv, 0, 0, 0, 0, dense, 0]
     assert macs(CHAIN, CHAIN_ARRAYS, (2, 16, 12)) == conv + dense
 
 
-def test_macs_of_grouped_convolution_divide_by_groups() -> None:
+def test_macs_of_a_grouped_convolution_divide_by_its_groups() -> None:
     nodes = [Conv(input=INPUT, output="x", weight="w", padding=(1, 1), groups=4), *END]
     assert macs(nodes, {"w": (8, 1, 3, 3)}, (4, 5, 6)) == 8 * 5 * 6 * 9
 
 
-def test_dilation_costs_only_what_it_takes_from_the_edges() -> None:
+def test_macs_of_a_dilated_convolution_shrink_with_its_output() -> None:
     padded = [Conv(input=INPUT, output="x", weight="w", padding=(1, 2), groups=2, dilation=(1, 2)), *END]
     assert macs(padded, {"w": (4, 1, 3, 3)}, (2, 5, 8)) == 4 * 5 * 8 * 9
     bare = [Conv(input=INPUT, output="x", weight="w", groups=2, dilation=(1, 2)), *END]
     assert macs(bare, {"w": (4, 1, 3, 3)}, (2, 5, 8)) == 4 * 3 * 4 * 9
 
 
-def test_a_row_of_time_costs_a_frequencys_share() -> None:
+def test_layer_macs_after_a_mean_count_one_frequency() -> None:
     nodes = [
         FrequencyMeanPool(input=INPUT, output="row"),
         Conv(input="row", output="mixed", weight="w"),
@@ -50,7 +50,7 @@ def test_a_row_of_time_costs_a_frequencys_share() -> None:
 
 
 @pytest.mark.parametrize("cost", [layer_macs, macs, peak_activation_bytes])
-def test_what_does_not_fit_is_refused(cost) -> None:
+def test_costs_refuse_a_network_that_does_not_fit(cost) -> None:
     with pytest.raises(ModelFileError, match="does not fit 2 channels"):
         cost([Conv(input=INPUT, output="x", weight="w"), *END], {"w": (4, 3, 3, 3)}, (2, 8, 6))
 
@@ -63,7 +63,7 @@ CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
     [
         ([Conv(input=INPUT, output="x", weight="wide")], (3, 5)),
         ([Conv(input=INPUT, output="x", weight="wide", dilation=(3, 2))], (7, 9)),
-        # 3, then two more steps of 2, each 4 apart; 5, then four more of 1
+        # frequency: 3, then two steps of 2 with dilation 4; time: 5, then four steps of 1
         (
             [
                 Conv(input=INPUT, output="a", weight="wide", stride=(2, 1)),
@@ -71,7 +71,7 @@ CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
             ],
             (3 + 2 * 4 * 2, 5 + 4),
         ),
-        # a stride is not dilated
+        # dilation does not change a stride
         (
             [
                 Conv(input=INPUT, output="a", weight="wide", stride=(2, 1), dilation=(4, 1)),
@@ -87,7 +87,7 @@ CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
             ],
             (2 + 2 * 2, 3 + 4 * 2 * 3),
         ),
-        # after a mean over frequency every band is seen
+        # after a mean over frequency every band counts
         (
             [
                 Conv(input=INPUT, output="a", weight="wide", padding=(1, 2)),
@@ -96,7 +96,7 @@ CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
             ],
             (64, 5),
         ),
-        # a sum sees what the wider of its parts sees, along each side by itself
+        # a sum has the wider field of its inputs, along each axis separately
         (
             [
                 Conv(input=INPUT, output="a", weight="tall", padding=(3, 0), dilation=(2, 1)),
@@ -107,21 +107,20 @@ CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
         ),
     ],
 )
-def test_receptive_fields_by_hand(nodes: list[Node], field: tuple[int, int]) -> None:
+def test_receptive_field_equals_the_value_by_hand(nodes: list[Node], field: tuple[int, int]) -> None:
     used = {name: CONVOLUTIONS[name] for node in nodes for name in node.arrays}
     assert receptive_field([*nodes, *END], used, (1, 64, 64)) == field
 
 
 def peak(nodes: list[Node], shape: tuple[int, int, int] = (1, 8, 6), **arrays: tuple[int, ...]) -> float:
-    """Numbers that lie in memory together at most, four bytes each."""
+    """Return the maximum count of numbers in memory."""
     return peak_activation_bytes(nodes, arrays, shape) / 4
 
 
 WINDOW = 8 * 6
 
 
-def test_peak_of_a_chain_is_its_widest_step() -> None:
-    """Input and output of a convolution lie together; what was read before is gone."""
+def test_peak_of_a_chain_is_its_largest_step() -> None:
     nodes = [
         Conv(input=INPUT, output="a", weight="one"),  # 48 + 96
         Conv(input="a", output="b", weight="two"),  # 96 + 192
@@ -133,21 +132,21 @@ def test_peak_of_a_chain_is_its_widest_step() -> None:
 
 
 @pytest.mark.parametrize("kind", [Relu, Silu])
-def test_an_operation_that_writes_over_what_it_reads_takes_no_room(kind: type[Relu | Silu]) -> None:
+def test_peak_of_an_operation_in_place_is_its_input(kind: type[Relu | Silu]) -> None:
     nodes = [
         ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),
         kind(input="standard", output="x"),
         *END,
     ]
-    assert peak(nodes, s=(1, 1), t=(1, 1)) == WINDOW + 1  # the pool's mean beside the map
+    assert peak(nodes, s=(1, 1), t=(1, 1)) == WINDOW + 1  # the map and its mean
 
 
-def test_a_pool_does_not_write_over_what_it_reads() -> None:
+def test_peak_of_a_pool_holds_input_and_output() -> None:
     nodes = [MaxPool(input=INPUT, output="x", kernel=(1, 1), stride=(1, 1)), *END]
     assert peak(nodes) == 2 * WINDOW
 
 
-def test_a_residual_is_kept_until_it_is_added() -> None:
+def test_peak_of_a_residual_includes_the_shortcut() -> None:
     nodes = [
         Conv(input=INPUT, output="a", weight="one"),  # 1 + 1
         Relu(input="a", output="relu"),  # over a; it is read again below
@@ -160,16 +159,15 @@ def test_a_residual_is_kept_until_it_is_added() -> None:
     assert peak(nodes, **arrays) == 5 * WINDOW
 
 
-def test_a_value_that_is_read_later_is_not_written_over() -> None:
-    def of(last: str) -> float:
-        """Of a ReLU beside the sum of it and `last`."""
+def test_peak_keeps_a_value_that_is_read_later() -> None:
+    def peak_of_sum(last: str) -> float:
         return peak([Relu(input=INPUT, output="relu"), Add(inputs=("relu", last), output="x"), *END])
 
-    assert of(INPUT) == 2 * WINDOW  # the input stays beside its ReLU; the sum is written over one of the two
-    assert of("relu") == WINDOW + 1
+    assert peak_of_sum(INPUT) == 2 * WINDOW  # input and ReLU; the sum overwrites one of them
+    assert peak_of_sum("relu") == WINDOW + 1
 
 
-def test_a_value_that_both_inputs_of_a_sum_outlive_needs_room_of_its_own() -> None:
+def test_peak_of_a_sum_whose_inputs_are_read_later_is_three() -> None:
     nodes = [
         Relu(input=INPUT, output="a"),  # 2: the input is read again
         Add(inputs=("a", INPUT), output="b"),  # 3: both are read again
@@ -180,7 +178,7 @@ def test_a_value_that_both_inputs_of_a_sum_outlive_needs_room_of_its_own() -> No
     assert peak(nodes) == 3 * WINDOW
 
 
-def test_a_row_of_time_is_added_over_the_taller_value_only() -> None:
+def test_peak_of_a_broadcast_sum_overwrites_the_larger_input() -> None:
     nodes = [
         FrequencyMeanPool(input=INPUT, output="row"),  # 48 + 6
         Add(inputs=("row", INPUT), output="x"),  # over the input
@@ -189,4 +187,4 @@ def test_a_row_of_time_is_added_over_the_taller_value_only() -> None:
     assert peak(nodes) == WINDOW + 6
     kept = [*nodes[:-2], Add(inputs=("x", INPUT), output="y"), GlobalMeanPool(input="y", output="z")]
     kept.append(Softmax(input="z", output=OUTPUT))
-    assert peak(kept) == WINDOW + 6 + WINDOW  # the row is gone after it, and too small to be written over
+    assert peak(kept) == WINDOW + 6 + WINDOW  # the row is too small to be overwritten

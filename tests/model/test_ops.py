@@ -1,4 +1,4 @@
-"""Shapes of every node, and what is refused."""
+"""Shapes of every operation, and networks that are refused."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from scenelet.model.ops import (
 )
 
 
-def test_shapes_of_every_node() -> None:
+def test_shapes_of_a_chain_of_all_operations() -> None:
     known = shapes(CHAIN, CHAIN_ARRAYS, (2, 16, 12))
     assert known["stem"] == known["relu"] == known["sum"] == (8, 8, 10)
     assert known["pooled"] == (8, 4, 4)
@@ -35,7 +35,7 @@ def test_shapes_of_every_node() -> None:
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_shapes_of_a_broadcasted_block(swapped: bool) -> None:
-    """A kernel of 3 whose neighbours lie 2 apart spans 5; a row of time is added to all frequencies."""
+    """A kernel of 3 with dilation 2 spans 5, and a row of time is added to all frequencies."""
     nodes = [
         Conv(input=INPUT, output="tall", weight="w", dilation=(1, 2)),
         FrequencyMeanPool(input="tall", output="row"),
@@ -49,7 +49,7 @@ def test_shapes_of_a_broadcasted_block(swapped: bool) -> None:
     assert known[OUTPUT] == (4,)
 
 
-def test_a_flat_value_is_added_and_passed_through_silu() -> None:
+def test_shapes_of_silu_and_sum_of_flat_values() -> None:
     nodes = [
         GlobalMeanPool(input=INPUT, output="mean"),
         Silu(input="mean", output="swish"),
@@ -59,7 +59,7 @@ def test_a_flat_value_is_added_and_passed_through_silu() -> None:
     assert shapes(nodes, {}, (2, 8, 6))["sum"] == (2,)
 
 
-def test_a_convolution_may_just_fit_its_dilated_kernel() -> None:
+def test_shapes_of_a_convolution_that_just_fits() -> None:
     nodes = [Conv(input=INPUT, output="x", weight="w", stride=(2, 2), padding=(1, 0), dilation=(4, 5)), *END]
     assert shapes(nodes, {"w": (4, 2, 3, 2)}, (2, 8, 6))["x"] == (4, 1, 1)
 
@@ -101,20 +101,20 @@ ROW = [FrequencyMeanPool(input=INPUT, output="row"), GlobalMeanPool(input="row",
          {"w": (3, 5), "b": (3,)}, "do not fit the input (96,)"),
         ([Flatten(input=INPUT, output="x"), Linear(input="x", output="y", weight="w", bias="b")],
          {"w": (3, 96), "b": (1,)}, "do not fit the input (96,)"),
-        ([Relu(input=INPUT, output="x"), END[0]], {}, "last node is a Softmax"),
+        ([Relu(input=INPUT, output="x"), END[0]], {}, "the last node must be a Softmax"),
         ([Relu(input=INPUT, output="x"), *END], {"w": (1,)}, "'w' is used by no node"),
         ([CONV.model_copy(update={"padding": (4096, 4096)}), *END], {"w": (4, 2, 1, 1)}, "too large"),
         ([], {}, "nodes"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused_in_one_sentence(nodes, arrays, message) -> None:
+def test_shapes_refuses_an_invalid_network_in_one_line(nodes, arrays, message) -> None:
     with pytest.raises(ModelFileError) as caught:
         shapes(nodes, arrays, (2, 8, 6))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_set_is_closed() -> None:
+def test_node_refuses_unknown_operations_and_settings() -> None:
     adapter = TypeAdapter(Node)
     for bad in (
         {"op": "Loop", "input": "a", "output": "b"},
@@ -134,7 +134,7 @@ def test_the_set_is_closed() -> None:
         node.input = "c"
 
 
-def test_builders_of_the_other_tests_agree_with_shapes() -> None:
+def test_shapes_agree_with_the_test_builders() -> None:
     model = tiny_model()
     assert shapes(model.nodes, model.array_shapes, model.input_shape)[OUTPUT] == (3,)
     for seed in range(20):

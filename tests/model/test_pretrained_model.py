@@ -1,4 +1,4 @@
-"""What comes with scenelet: each model fits, is documented, and gives the answers that stand beside it."""
+"""Each pretrained model is small, documented, and gives the predictions stored next to it."""
 
 import csv
 from collections import Counter
@@ -11,82 +11,82 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 import scenelet
 from scenelet.cli.options import MODEL_HELP
 from scenelet.inference.classifier import Prediction
-from scenelet.model import file as modelfile
-from scenelet.model import pretrained as models
+from scenelet.model import pretrained
+from scenelet.model.file import read_model
 from scenelet.model.scene_model import SceneModel
 
-EXAMPLE_OF = {"esc10": "1-100032-A.ogg"}  # which of the test clips the example is
-PROBABILITY = 5e-3  # weights are the same everywhere, the order of sums is not
+EXAMPLE_OF = {"esc10": "1-100032-A.ogg"}  # the test clip that is the example
+TOLERANCE = 5e-3  # the order of sums differs between processors
 
 
-@pytest.fixture(params=models.list_built_in())
+@pytest.fixture(params=pretrained.list_built_in())
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def beside(name: str, ending: str) -> str:
-    """Text of a file beside a model."""
-    path = models.built_in(name)
+def text_of(name: str, ending: str) -> str:
+    """Return the text of a file that belongs to a model."""
+    path = pretrained.built_in(name)
     assert path is not None
     return path.with_name(f"{name}.{ending}").read_text(encoding="utf-8")
 
 
 def rows(name: str, ending: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(beside(name, ending).splitlines()))
+    return list(csv.DictReader(text_of(name, ending).splitlines()))
 
 
 def model_of(name: str) -> SceneModel:
-    path = models.built_in(name)
+    path = pretrained.built_in(name)
     assert path is not None
-    return modelfile.read_model(path)
+    return read_model(path)
 
 
-def assert_alike(prediction: object, row: dict[str, str]) -> None:
-    """Probabilities as near as one processor is to another, and so the same label where it is no tie."""
+def assert_close(prediction: object, row: dict[str, str]) -> None:
+    """Check probabilities within the tolerance, and the label unless it is nearly a tie."""
     assert isinstance(prediction, Prediction)
-    written = np.array([float(row[label]) for label in prediction.probabilities])
-    np.testing.assert_allclose(list(prediction.probabilities.values()), written, atol=PROBABILITY)
-    second, first = np.sort(written)[-2:]
-    assert prediction.label == row["predicted"] or first - second < 2 * PROBABILITY
+    stored = np.array([float(row[label]) for label in prediction.probabilities])
+    np.testing.assert_allclose(list(prediction.probabilities.values()), stored, atol=TOLERANCE)
+    second, first = np.sort(stored)[-2:]
+    assert prediction.label == row["predicted"] or first - second < 2 * TOLERANCE
 
 
-def test_there_is_esc10() -> None:
-    assert models.list_built_in() == ["esc10"]
-    assert all(name in MODEL_HELP for name in models.list_built_in())
-    assert models.built_in("esc") is models.example("esc") is None
+def test_list_built_in_is_esc10() -> None:
+    assert pretrained.list_built_in() == ["esc10"]
+    assert all(name in MODEL_HELP for name in pretrained.list_built_in())
+    assert pretrained.built_in("esc") is pretrained.example("esc") is None
 
 
-def test_it_fits_and_its_card_says_so(name: str) -> None:
-    path = models.built_in(name)
+def test_model_fits_the_limit_and_its_card_has_the_size(name: str) -> None:
+    path = pretrained.built_in(name)
     assert path is not None
     assert path.stat().st_size <= 500_000
-    assert f"One file of {path.stat().st_size:,} bytes" in beside(name, "md")
-    assert models.card(path) == path.with_suffix(".md")
+    assert f"one file of {path.stat().st_size:,} bytes" in text_of(name, "md")
+    assert pretrained.card(path) == path.with_suffix(".md")
 
 
-def test_its_card_has_the_figures_of_its_answers(name: str) -> None:
-    card, answers, labels = beside(name, "md"), rows(name, "predictions.csv"), model_of(name).labels
+def test_card_has_the_metrics_of_the_predictions(name: str) -> None:
+    card, predictions, labels = text_of(name, "md"), rows(name, "predictions.csv"), model_of(name).labels
     for label in labels:
-        said = Counter(row["predicted"] for row in answers if row["label"] == label)
-        wrong = ", ".join(f"{other} {said[other]}" for other in labels if other != label and said[other])
-        assert f"| {label} | {said.total()} | {said[label]} | {wrong} |" in card
-    truth, said = [[row[key] for row in answers] for key in ("label", "predicted")]
-    assert f"| macro accuracy, % [95 %] | {100 * balanced_accuracy_score(truth, said):.2f} [" in card
-    shares = np.array([[float(row[label]) for label in labels] for row in answers])
-    shares /= shares.sum(axis=1, keepdims=True)  # they were rounded
-    assert f"| log loss [95 %] | {log_loss(truth, shares, labels=labels):.3f} [" in card
+        predicted = Counter(row["predicted"] for row in predictions if row["label"] == label)
+        wrong = ", ".join(f"{other} {predicted[other]}" for other in labels if other != label and predicted[other])
+        assert f"| {label} | {predicted.total()} | {predicted[label]} | {wrong} |" in card
+    truth, predicted = [[row[key] for row in predictions] for key in ("label", "predicted")]
+    assert f"| macro accuracy, % [95 %] | {100 * balanced_accuracy_score(truth, predicted):.2f} [" in card
+    probabilities = np.array([[float(row[label]) for label in labels] for row in predictions])
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # undo the rounding
+    assert f"| log loss [95 %] | {log_loss(truth, probabilities, labels=labels):.3f} [" in card
 
 
-def test_it_learnt_from_nothing_that_was_recorded_with_a_test_clip(name: str) -> None:
-    sources, answers = rows(name, "sources.csv"), rows(name, "predictions.csv")
+def test_training_clips_share_no_recording_with_test_clips(name: str) -> None:
+    sources, predictions = rows(name, "sources.csv"), rows(name, "predictions.csv")
     assert len(sources) == sum(model_of(name).provenance["train_clips"].values())
-    learnt = {row["filename"].split("-")[1] for row in sources}  # FOLD-RECORDING-TAKE.ogg
-    assert not learnt & {row["group"] for row in answers}
-    assert not learnt & {row["filename"].split("-")[1] for row in answers}
+    trained = {row["filename"].split("-")[1] for row in sources}  # FOLD-RECORDING-TAKE.ogg
+    assert not trained & {row["group"] for row in predictions}
+    assert not trained & {row["filename"].split("-")[1] for row in predictions}
 
 
-def test_it_names_whose_recordings_these_are(name: str) -> None:
-    card, sources = beside(name, "md"), rows(name, "sources.csv")
+def test_card_names_the_licenses_of_the_recordings(name: str) -> None:
+    card, sources = text_of(name, "md"), rows(name, "sources.csv")
     for license, count in Counter(row["license"] for row in sources).items():
         (terms,) = {row["terms"] for row in sources if row["license"] == license}
         assert f"{count} {license} ({terms})" in card
@@ -95,15 +95,15 @@ def test_it_names_whose_recordings_these_are(name: str) -> None:
     assert any("K. J. Piczak" in line and "creativecommons.org/licenses/by/3.0" in line for line in held)
 
 
-def test_it_answers_its_example_as_written_down(name: str) -> None:
-    example = models.example(name)
+def test_load_predicts_the_example_as_stored(name: str) -> None:
+    example = pretrained.example(name)
     assert example is not None
     (row,) = [row for row in rows(name, "predictions.csv") if row["filename"] == EXAMPLE_OF[name]]
-    assert_alike(scenelet.load(name).predict(example), row)
+    assert_close(scenelet.load(name).predict(example), row)
 
 
-def test_it_answers_as_its_card_says(name: str, esc10: Path) -> None:
-    answers = rows(name, "predictions.csv")
-    predictions = scenelet.load(name).predict_many([esc10 / "audio" / row["filename"] for row in answers])
-    for prediction, row in zip(predictions, answers, strict=True):
-        assert_alike(prediction, row)
+def test_load_predicts_every_test_clip_as_stored(name: str, esc10: Path) -> None:
+    predictions = rows(name, "predictions.csv")
+    predictions = scenelet.load(name).predict_many([esc10 / "audio" / row["filename"] for row in predictions])
+    for prediction, row in zip(predictions, predictions, strict=True):
+        assert_close(prediction, row)

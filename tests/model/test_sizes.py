@@ -1,4 +1,4 @@
-"""How large a model is by each convention, counted by hand."""
+"""Size of a model by each convention, compared with counts by hand."""
 
 from helpers.tiny_model import changed, tiny_model
 from scenelet.model.scene_model import TrainingCounts
@@ -22,7 +22,7 @@ def test_sizes_of_the_papers_pruned_network() -> None:
 
 def test_sizes_of_the_official_baseline_in_fp32() -> None:
     model = tiny_model()
-    dense = 128 * 100 + 100 + 100 * 3 + 3 + 32 + 64  # and the convolutions' biases
+    dense = 128 * 100 + 100 + 100 * 3 + 3 + 32 + 64  # with the convolutions' biases
     convolutions = 7 * 7 * 32 + 7 * 7 * 32 * 64
     counts = TrainingCounts(
         conv=convolutions, conv_kept=convolutions, linear=dense, linear_kept=dense, batch_norm=2 * (32 + 64)
@@ -33,7 +33,7 @@ def test_sizes_of_the_official_baseline_in_fp32() -> None:
     assert found["dcase2022"] == found["paper"] == 4 * 115_411
 
 
-def test_sizes_count_each_kind_with_its_own_bytes() -> None:
+def test_sizes_use_the_bytes_of_each_kinds_encoding() -> None:
     model = changed(tiny_model(), counts=TrainingCounts(conv=10, conv_kept=4, batch_norm=3, sub_spectral_norm=2))
     norms = {name: "fp32" for name in model.arrays if name.endswith((".scale", ".shift"))}
     found = sizes(changed(model, encodings=model.encodings | norms), 0)

@@ -1,4 +1,4 @@
-"""BC-ResNet: parameter counts to the last digit, shapes, the broadcasted block by hand, dropout, initial weights."""
+"""BC-ResNet: exact parameter counts, shapes, the broadcasted block by hand, dropout, initial weights."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from scenelet.nn import create_model, list_models
 from scenelet.nn.bc_resnet import DROPOUT, BroadcastedBlock
 from scenelet.nn.dropout import Dropout, reseed
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -33,14 +33,14 @@ def parameters(network: nn.Module) -> int:
         ({"width": 8, "sub_bands": 1}, 9_232 - 4 * 2 * (2 * 8 + 2 * 12 + 4 * 16 + 4 * 20)),
     ],
 )
-def test_parameter_counts(settings: dict[str, int], count: int) -> None:
+def test_bc_resnet_has_the_papers_parameter_counts(settings: dict[str, int], count: int) -> None:
     assert "bc_resnet" in list_models()
     assert parameters(create_model("bc_resnet", **({"num_classes": 12} | settings))) == count
 
 
 @pytest.mark.parametrize(("bands", "sub_bands"), [(40, 5), (64, 2), (64, 4), (64, 8)])
-def test_sizes_on_the_way(bands: int, sub_bands: int) -> None:
-    """Frequency is halved by the stem and where the second and third stage begin; time never."""
+def test_bc_resnet_halves_frequency_three_times(bands: int, sub_bands: int) -> None:
+    """The stem and the first blocks of the second and third stage halve frequency. Time stays the same."""
     network, seen = create_model("bc_resnet", num_classes=3, in_channels=2, sub_bands=sub_bands), []
     for block in network.blocks:
         block.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape[1:])))
@@ -50,20 +50,20 @@ def test_sizes_on_the_way(bands: int, sub_bands: int) -> None:
     assert network.head[2].num_features == 32
 
 
-def test_kernels_reach_twice_as_far_in_time_from_stage_to_stage() -> None:
+def test_bc_resnet_doubles_dilation_per_stage() -> None:
     network = create_model("bc_resnet", num_classes=3, blocks=1)
-    apart = [block.over_time.dilation for block in network.blocks]
-    assert apart == [(1, 1), (1, 2), (1, 4), (1, 4), (1, 8), (1, 8)]
+    dilations = [block.over_time.dilation for block in network.blocks]
+    assert dilations == [(1, 1), (1, 2), (1, 4), (1, 4), (1, 8), (1, 8)]
 
 
-def test_bands_that_do_not_split_name_the_layer() -> None:
+def test_bc_resnet_names_the_layer_that_cannot_split() -> None:
     network = create_model("bc_resnet", num_classes=3, sub_bands=4)
     with pytest.raises(UsageError, match=r"^blocks\.2\.norm: 10 frequencies do not split into 4 equal sub-bands"):
         network(torch.zeros(2, 1, 40, 9))
 
 
 def randomize(block: BroadcastedBlock, seed: int) -> None:
-    """Weights, affines and statistics that differ everywhere."""
+    """Draw weights, affines and statistics that differ everywhere."""
     draws = generator(seed)
     for values in (*block.parameters(), *(b for b in block.buffers() if b.is_floating_point())):
         values.data = torch.randn(values.shape, generator=draws)
@@ -73,7 +73,7 @@ def randomize(block: BroadcastedBlock, seed: int) -> None:
 
 
 def by_hand(block: BroadcastedBlock, x: np.ndarray, stride: int, dilation: int, sub_bands: int) -> np.ndarray:
-    """What a block does with one clip (channels, frequency, time) before its last ReLU, position by position."""
+    """Compute a block for one clip (channels, frequency, time) up to its last ReLU, position by position."""
     own = {name: value.double().numpy() for name, value in block.state_dict().items()}
 
     def normalized(value: float, name: str, channel: int, band: int = 0) -> float:
@@ -114,30 +114,30 @@ def by_hand(block: BroadcastedBlock, x: np.ndarray, stride: int, dilation: int, 
 @pytest.mark.parametrize(
     ("in_channels", "stride", "dilation", "sub_bands"), [(3, 1, 1, 2), (3, 1, 4, 3), (2, 2, 2, 3), (2, 1, 8, 1)]
 )
-def test_a_block_is_its_formula(in_channels: int, stride: int, dilation: int, sub_bands: int) -> None:
+def test_broadcasted_block_equals_its_formula(in_channels: int, stride: int, dilation: int, sub_bands: int) -> None:
     block = BroadcastedBlock(in_channels, 3, stride, dilation, sub_bands).eval()
     randomize(block, 1)
     x, sums = torch.randn(2, in_channels, 6, 10, generator=generator(2)), []
     block.relu.register_forward_pre_hook(lambda _, inputs: sums.append(inputs[0]))
     with torch.no_grad():
         found = block(x)
-    expected = np.stack([by_hand(block, one.double().numpy(), stride, dilation, sub_bands) for one in x])
+    expected = np.stack([by_hand(block, clip.double().numpy(), stride, dilation, sub_bands) for clip in x])
     np.testing.assert_allclose(sums[0], expected, atol=1e-4)
     assert torch.equal(found, sums[0].relu())
 
 
-def test_the_input_is_added_only_where_channels_stay() -> None:
-    """With all weights at zero nothing is left but the input, or nothing at all."""
-    for in_channels, left in ((3, True), (2, False)):
+def test_broadcasted_block_adds_its_input_if_channels_stay() -> None:
+    """With all weights at zero the result is the input or zero."""
+    for in_channels, is_added in ((3, True), (2, False)):
         block = BroadcastedBlock(in_channels, 3, 1, 1, 2).eval()
         for weight in block.parameters():
             nn.init.zeros_(weight)
         x = torch.randn(2, in_channels, 4, 5, generator=generator())
-        assert torch.equal(block(x), x.relu() if left else torch.zeros(2, 3, 4, 5))
+        assert torch.equal(block(x), x.relu() if is_added else torch.zeros(2, 3, 4, 5))
 
 
 def dropped(block: BroadcastedBlock, x: torch.Tensor) -> torch.Tensor:
-    """What the dropout of a block gives, when the block is called."""
+    """Return the output of a block's dropout."""
     seen: list[torch.Tensor] = []
     handle = block.dropout.register_forward_hook(lambda _, __, output: seen.append(output))
     block(x)
@@ -145,52 +145,51 @@ def dropped(block: BroadcastedBlock, x: torch.Tensor) -> torch.Tensor:
     return seen[0]
 
 
-def test_dropout_takes_whole_channels_and_in_training_only() -> None:
+def test_dropout_drops_whole_channels_in_training_only() -> None:
     block = BroadcastedBlock(64, 64, 1, 1, 2)
     randomize(block, 3)
     x = torch.randn(32, 64, 4, 6, generator=generator())
     reseed(block, 5)
     y = dropped(block, x)
-    away = y == 0
+    zeros = y == 0
     assert y.shape == (32, 64, 1, 6)
-    assert torch.equal(away.all(3), away.any(3))
-    assert 0.5 * DROPOUT < float(away[..., 0].float().mean()) < 1.5 * DROPOUT
-    assert len({tuple(row.flatten().tolist()) for row in away[..., 0]}) > 20  # clips do not lose the same channels
+    assert torch.equal(zeros.all(3), zeros.any(3))
+    assert 0.5 * DROPOUT < float(zeros[..., 0].float().mean()) < 1.5 * DROPOUT
+    assert len({tuple(row.flatten().tolist()) for row in zeros[..., 0]}) > 20  # channels differ between clips
     reseed(block, 5)
-    assert torch.equal(dropped(block, x) == 0, away)
+    assert torch.equal(dropped(block, x) == 0, zeros)
     assert not (dropped(block.eval(), x) == 0).any()
     assert torch.equal(block(x), block(x))
 
 
-def test_every_block_has_its_dropout() -> None:
+def test_bc_resnet_has_dropout_in_every_block() -> None:
     network = create_model("bc_resnet", num_classes=3)
-    assert [m.share for m in network.modules() if isinstance(m, Dropout)] == [DROPOUT] * 12
+    assert [m.p for m in network.modules() if isinstance(m, Dropout)] == [DROPOUT] * 12
     x = torch.randn(2, 1, 40, 9, generator=generator())
     assert not torch.equal(network(x), network(x))
     network.eval()
     assert torch.equal(network(x), network(x))
 
 
-def test_initial_weights_come_from_the_generator_alone() -> None:
+def test_bc_resnet_draws_from_the_generator_only() -> None:
     def weights(own_seed: int, global_seed: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(global_seed)
         return create_model("bc_resnet", num_classes=3, generator=generator(own_seed)).state_dict()
 
-    one, again, other = weights(3, 0), weights(3, 1), weights(4, 0)
-    assert [name for name, value in one.items() if not torch.equal(value, again[name])] == []
-    drawn = {name for name, value in one.items() if not torch.equal(value, other[name])}
-    assert drawn >= {name for name, value in one.items() if value.ndim == 4}
-    assert float(one["head.1.weight"].std()) == pytest.approx((2 / 20) ** 0.5, rel=0.1)  # Kaiming, fan-in
+    first, again, other = weights(3, 0), weights(3, 1), weights(4, 0)
+    assert [name for name, value in first.items() if not torch.equal(value, again[name])] == []
+    drawn = {name for name, value in first.items() if not torch.equal(value, other[name])}
+    assert drawn >= {name for name, value in first.items() if value.ndim == 4}
+    assert float(first["head.1.weight"].std()) == pytest.approx((2 / 20) ** 0.5, rel=0.1)  # Kaiming, fan-in
 
 
-def test_the_other_networks_initialisation_is_refused() -> None:
-    """It tells layers apart by names that mean something else here."""
+def test_bc_resnet_refuses_zero_residual_weights() -> None:
     config = load_recipe("paper_short", ["network.name=bc_resnet", "network.init=zero_residual", "network.sub_bands=4"])
     with pytest.raises(UsageError, match=r"network\.init"):
         build_network(config, 3, torch.zeros(128), torch.ones(128))
 
 
-def test_gradients_reach_every_parameter() -> None:
+def test_bc_resnet_has_gradients_for_every_parameter() -> None:
     network = create_model("bc_resnet", num_classes=3, in_channels=2, generator=generator())
     x = torch.randn(4, 2, 40, 20, generator=generator(1))
     nn.functional.cross_entropy(network(x), torch.tensor([0, 1, 2, 0])).backward()

@@ -1,4 +1,4 @@
-"""CP-ResNet: parameter counts to the last digit, the receptive field's kernels, initial weights."""
+"""CP-ResNet: exact parameter counts, kernels, shapes and initial weights."""
 
 import pytest
 import torch
@@ -14,21 +14,21 @@ from scenelet.nn import create_model
         ({"num_classes": 10}, 898_580),
         ({"num_classes": 3}, 896_774),
         ({"num_classes": 10, "rho": 4}, 898_580 - 8 * 64 * 64),
-        ({"num_classes": 10, "rho": 6}, 931_348),  # as many as shared_resnet without sharing
+        ({"num_classes": 10, "rho": 6}, 931_348),  # as many as an unshared shared_resnet
         ({"num_classes": 10, "rho": 7}, 931_348 + 8 * 64 * 128),
     ],
 )
-def test_parameter_counts(settings: dict[str, int], count: int) -> None:
+def test_cp_resnet_has_the_papers_parameter_counts(settings: dict[str, int], count: int) -> None:
     assert sum(p.numel() for p in create_model("cp_resnet", **settings).parameters()) == count
 
 
-def test_kernels_of_rho_5() -> None:
+def test_cp_resnet_kernels_of_rho_5() -> None:
     network = create_model("cp_resnet", num_classes=3)
     pairs = [(block.conv1.kernel_size[0], block.conv2.kernel_size[0]) for block in network.blocks]
     assert pairs == [(3, 1), (3, 3), (3, 3), (3, 1)] + [(1, 1)] * 8
 
 
-def test_sizes_on_the_way() -> None:
+def test_cp_resnet_shapes_of_all_blocks() -> None:
     network, seen = create_model("cp_resnet", num_classes=3, width=4), []
     for block in network.blocks:
         block.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[1:])))
@@ -37,7 +37,7 @@ def test_sizes_on_the_way() -> None:
     assert seen[8] == (8, 15, 3)
 
 
-def test_zero_residual_initialization() -> None:
+def test_cp_resnet_with_zero_residual_weights() -> None:
     network = create_model("cp_resnet", num_classes=3, init="zero_residual")
     assert not any(block.conv2.weight.any() for block in network.blocks)
     assert not network.head[0].weight.any()
@@ -45,6 +45,6 @@ def test_zero_residual_initialization() -> None:
 
 
 @pytest.mark.parametrize("rho", [3, 8])
-def test_rho_out_of_range(rho: int) -> None:
+def test_cp_resnet_refuses_rho_out_of_range(rho: int) -> None:
     with pytest.raises(UsageError, match="4 to 7"):
         create_model("cp_resnet", num_classes=3, rho=rho)

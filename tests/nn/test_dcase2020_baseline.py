@@ -1,4 +1,4 @@
-"""The challenge's baseline: its size, its shapes, and that its file does what the network does."""
+"""The DCASE 2020 baseline: size, shapes, initial weights, and equivalence of its file."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,15 @@ import torch
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.model import file as modelfile
+from scenelet.model.file import decode_model, encode_model
 from scenelet.model.sizes import sizes
 from scenelet.nn import create_model, list_models
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_network
 
 
-def test_parameters_are_the_published_ones() -> None:
+def test_baseline_has_the_published_parameter_count() -> None:
     network = create_model("dcase2020_baseline", num_classes=3)
     assert sum(p.numel() for p in network.parameters()) == 115_411
     without = sum(p.numel() for name, p in network.named_parameters() if not name.startswith("norm"))
@@ -23,13 +23,13 @@ def test_parameters_are_the_published_ones() -> None:
     assert "dcase2020_baseline" in list_models()
 
 
-def test_its_file_has_the_published_size_by_the_challenges_rule() -> None:
+def test_baseline_has_the_published_size() -> None:
     config = load_recipe("dcase2020_baseline")
     network = build_network(config, 3, torch.zeros(40), torch.ones(40)).eval()
     model = to_scene_model(
         network, ("indoor", "outdoor", "transportation"), config.features, config.window, dtype="fp32"
     )
-    size = sizes(modelfile.decode_model(modelfile.encode_model(model), "it"), 0)
+    size = sizes(decode_model(encode_model(model), "it"), 0)
     assert size["dcase2020"] == 4 * 115_219
     assert f"{size['dcase2020'] / 1024:.1f}" == "450.1"  # KiB, as the challenge prints
     assert model.counts.parameters == 115_411
@@ -38,19 +38,19 @@ def test_its_file_has_the_published_size_by_the_challenges_rule() -> None:
 @pytest.mark.parametrize(
     ("n_mels", "frames", "hidden"), [(40, 501, 128), (40, 500, 128), (40, 251, 128), (80, 1001, 512)]
 )
-def test_shapes(n_mels: int, frames: int, hidden: int) -> None:
+def test_baseline_shapes(n_mels: int, frames: int, hidden: int) -> None:
     network = create_model("dcase2020_baseline", num_classes=4, n_mels=n_mels, frames=frames).eval()
     assert network.dense.in_features == hidden
     assert network(torch.zeros(2, 1, n_mels, frames)).shape == (2, 4)
 
 
-def test_too_small_inputs_are_refused() -> None:
+def test_baseline_refuses_too_small_inputs() -> None:
     for n_mels, frames in ((19, 501), (40, 4)):
-        with pytest.raises(UsageError, match="20 mel bands and 5 frames"):
+        with pytest.raises(UsageError, match="at least 20 mel bands and 5 frames"):
             create_model("dcase2020_baseline", num_classes=3, n_mels=n_mels, frames=frames)
 
 
-def test_initial_weights_are_its_own() -> None:
+def test_baseline_draws_initial_weights_like_keras() -> None:
     network = create_model("dcase2020_baseline", num_classes=3, generator=torch.Generator().manual_seed(0))
     again = create_model("dcase2020_baseline", num_classes=3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(network.conv2.weight, again.conv2.weight)
@@ -62,11 +62,11 @@ def test_initial_weights_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("frames", [501, 113])
-def test_the_file_does_what_the_network_does(frames: int) -> None:
+def test_baseline_file_computes_what_the_network_computes(frames: int) -> None:
     torch.manual_seed(1)
     config = load_recipe("dcase2020_baseline", [f"window.seconds={(frames - 1) * 960 / 48000}"])
     inner = create_model("dcase2020_baseline", num_classes=3, frames=frames)
-    for module in inner.modules():  # on a fresh network all norms are equal, and a mix-up would go unseen
+    for module in inner.modules():  # in a fresh network all norms are equal, which hides confusions
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
@@ -82,5 +82,5 @@ def test_the_file_does_what_the_network_does(frames: int) -> None:
     with torch.no_grad():
         expected = network(x).softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 0.001
-    found = Classifier(modelfile.decode_model(modelfile.encode_model(model), "it")).probabilities(x.numpy())
+    found = Classifier(decode_model(encode_model(model), "it")).probabilities(x.numpy())
     assert np.abs(found - expected).max() < 1e-5

@@ -1,4 +1,4 @@
-"""Dropout: how much it drops, and that its draws begin where they are told to."""
+"""Dropout: the dropped fraction, and reproducible draws."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from scenelet.nn.dropout import Dropout, reseed
 
 
-def test_share_and_scale() -> None:
+def test_dropout_drops_the_given_fraction_and_scales_the_rest() -> None:
     layer = Dropout(0.3)
     layer.reseed(0)
     y = layer(torch.ones(200, 500))
@@ -15,14 +15,14 @@ def test_share_and_scale() -> None:
     assert torch.equal(layer.eval()(torch.ones(3)), torch.ones(3))
 
 
-def test_draws_begin_anew_and_differ_between_layers() -> None:
+def test_reseed_restarts_draws_that_differ_between_layers() -> None:
     network = nn.Sequential(Dropout(0.5), nn.Identity(), Dropout(0.5))
     first, second = network[0], network[2]
     x = torch.ones(64)
     reseed(network, 7)
     once = first(x), second(x)
     assert not torch.equal(*once)
-    torch.rand(5)  # what others draw from the shared generator changes nothing
+    torch.rand(5)  # PyTorch's generator has no influence
     reseed(network, 7)
     assert torch.equal(first(x), once[0])
     assert torch.equal(second(x), once[1])
@@ -30,7 +30,7 @@ def test_draws_begin_anew_and_differ_between_layers() -> None:
     assert not torch.equal(first(x), once[0])
 
 
-def test_pytorchs_generator_is_left_alone() -> None:
+def test_dropout_does_not_use_pytorchs_generator() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)

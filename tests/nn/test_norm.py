@@ -1,4 +1,4 @@
-"""SubSpectralNorm against batch norm: values, gradients, running statistics."""
+"""SubSpectralNorm compared with batch norm: values, gradients, running statistics."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def run_reference(norms: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("affine", ["all", "sub"])
 @pytest.mark.parametrize("sub_bands", [1, 2, 3])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_equals_batch_norms_on_the_bands(affine: str, sub_bands: int, layout: torch.memory_format) -> None:
+def test_sub_spectral_norm_equals_norms_per_band(affine: str, sub_bands: int, layout: torch.memory_format) -> None:
     ours, theirs = SubSpectralNorm(C, sub_bands, affine).double(), reference(sub_bands)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -54,25 +54,30 @@ def test_equals_batch_norms_on_the_bands(affine: str, sub_bands: int, layout: to
     assert torch.allclose(ours.running_mean, torch.stack([norm.running_mean for norm in theirs]))
 
 
-def test_evens_out_the_sub_bands() -> None:
+def test_sub_spectral_norm_standardizes_each_sub_band() -> None:
     y = SubSpectralNorm(C, 2).double()(sample())
     for half in y.chunk(2, dim=2):
         assert torch.allclose(half.mean((0, 2, 3)), torch.zeros(C, dtype=torch.float64), atol=1e-6)
         assert torch.allclose(half.var((0, 2, 3), correction=0), torch.ones(C, dtype=torch.float64), atol=1e-3)
 
 
-def test_channels_last_stays_channels_last() -> None:
+def test_sub_spectral_norm_keeps_channels_last() -> None:
     y = SubSpectralNorm(C, 2)(sample(torch.float32).to(memory_format=torch.channels_last))
     assert y.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(("affine", "count"), [("all", 2 * C), ("sub", 2 * C * 3)])
-def test_parameter_count(affine: str, count: int) -> None:
+def test_sub_spectral_norm_parameter_count(affine: str, count: int) -> None:
     assert sum(p.numel() for p in SubSpectralNorm(C, 3, affine).parameters()) == count
 
 
-def test_a_size_that_does_not_divide_names_layer_and_sizes() -> None:
+def test_sub_spectral_norm_names_layer_and_sizes() -> None:
     norm = SubSpectralNorm(C, 5)
     norm.layer = "rb2.norm2"
     with pytest.raises(UsageError, match=r"rb2\.norm2: 12 frequencies do not split into 5"):
         norm(sample())
+
+
+def test_sub_spectral_norm_refuses_an_unknown_affine() -> None:
+    with pytest.raises(UsageError, match="affine is 'none'"):
+        SubSpectralNorm(C, 2, "none")

@@ -1,4 +1,4 @@
-"""Weights on a grid: what it is, how near it is, and that a model file computes what training computed."""
+"""Quantization: the grid, its error, and equivalence of the model file."""
 
 import copy
 from pathlib import Path
@@ -13,9 +13,9 @@ from torch import nn
 
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.inference.classifier import Classifier
-from scenelet.model import file as modelfile
+from scenelet.model.encodings import to_int8
+from scenelet.model.file import read_model, write_model
 from scenelet.model.sizes import sizes
-from scenelet.model.weights import to_int8
 from scenelet.nn import create_model
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import LEVELS, quantize, quantizer, round_network
@@ -29,17 +29,17 @@ WEIGHTS = hnp.arrays(
 
 
 @given(WEIGHTS, st.sampled_from(sorted(LEVELS.values())))
-def test_weights_are_whole_numbers_of_one_power_of_two_a_channel(array: np.ndarray, levels: int) -> None:
+def test_quantize_gives_integers_times_a_power_of_two(array: np.ndarray, levels: int) -> None:
     rounded = quantize(torch.from_numpy(array), levels).numpy()
     values, exponents = to_int8("w", rounded)
     np.testing.assert_array_equal(np.ldexp(values.astype(np.float32), exponents[:, None]), rounded)
     assert np.abs(values).max() <= levels
     assert ((rounded == 0) | (np.sign(rounded) == np.sign(array))).all()
-    assert (rounded[array == 0] == 0).all()  # what is pruned stays so
+    assert (rounded[array == 0] == 0).all()  # pruned weights stay zero
 
 
 @given(WEIGHTS, st.sampled_from(sorted(LEVELS.values())))
-def test_no_power_of_two_that_holds_the_largest_weight_is_nearer(array: np.ndarray, levels: int) -> None:
+def test_quantize_is_at_least_as_close_as_any_exact_step(array: np.ndarray, levels: int) -> None:
     rounded = quantize(torch.from_numpy(array), levels).numpy()
     for row, found in zip(array.astype(np.float64), rounded.astype(np.float64), strict=True):
         error = np.square(found - row).sum()
@@ -51,26 +51,26 @@ def test_no_power_of_two_that_holds_the_largest_weight_is_nearer(array: np.ndarr
 
 
 @given(WEIGHTS, st.sampled_from(sorted(LEVELS.values())))
-def test_rounded_weights_are_rounded_to_themselves(array: np.ndarray, levels: int) -> None:
+def test_quantize_is_idempotent(array: np.ndarray, levels: int) -> None:
     once = quantize(torch.from_numpy(array), levels)
     assert torch.equal(quantize(once, levels), once)
 
 
-def test_int8_is_within_half_a_step_of_the_largest_weight() -> None:
+def test_quantize_to_int8_has_a_bounded_error() -> None:
     weight = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
     error = (quantize(weight, 127) - weight).abs().amax(1)
-    assert (error <= weight.abs().amax(1) / 127).all()  # a power of two: at most twice the finest step
+    assert (error <= weight.abs().amax(1) / 127).all()  # a power of two is at most twice the finest step
     assert (quantize(weight, 7) - weight).abs().max() > 4 * error.max()
 
 
-def test_a_large_weight_is_clipped_where_that_is_nearer() -> None:
+def test_quantize_clips_a_large_weight_if_that_is_closer() -> None:
     many = torch.full((1, 400), 0.5)
     many[0, 0] = 4.4
     assert float(quantize(many, 7)[0, 0]) == 3.5
     assert float(quantize(torch.tensor([[1.0, 4.4]]), 7)[0, 1]) == 4.0
 
 
-def test_floating_point_formats_have_no_grid() -> None:
+def test_round_network_changes_integer_formats_only() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 2))
     before = copy.deepcopy(network.state_dict())
     round_network(network, "fp16")
@@ -79,7 +79,7 @@ def test_floating_point_formats_have_no_grid() -> None:
     round_network(network, "int8")
     assert not torch.equal(network[0].weight, before["0.weight"])
     assert not torch.equal(network[1].weight, before["1.weight"])
-    assert torch.equal(network[0].bias, before["0.bias"].half().float())  # as a file holds it
+    assert torch.equal(network[0].bias, before["0.bias"].half().float())  # as a file stores it
     assert not torch.equal(network[0].bias, before["0.bias"])
 
 
@@ -87,13 +87,11 @@ def test_floating_point_formats_have_no_grid() -> None:
     ("name", "settings"), [("shared_resnet", {"width": 8}), ("bc_resnet", {"width": 8, "sub_bands": 2})]
 )
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
-def test_the_file_computes_what_the_rounded_network_computes(
-    name: str, settings: dict, dtype: str, tmp_path: Path
-) -> None:
+def test_round_network_computes_what_its_file_computes(name: str, settings: dict, dtype: str, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     inner = create_model(name, num_classes=3, in_channels=2, generator=generator, **settings)
     for module in inner.modules():
-        if hasattr(module, "running_var"):  # random, so that norms that are mixed up show
+        if hasattr(module, "running_var"):  # random, so confused norms make a difference
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 2, generator=generator)
             module.weight.data.uniform_(0.5, 1.5, generator=generator)
@@ -112,14 +110,14 @@ def test_the_file_computes_what_the_rounded_network_computes(
     bytes_of_each = (p.numel() * (1 if id(p) in layers else 2) for p in network.parameters())
     assert sizes(model, 0)["dcase2022"] == sum(bytes_of_each)
     path = tmp_path / "m.scn"
-    modelfile.write_model(model, path)
-    stored = modelfile.read_model(path)
+    write_model(model, path)
+    stored = read_model(path)
     for key, array in model.arrays.items():
         if model.encodings[key] == "masked_int8":
             np.testing.assert_array_equal(stored.arrays[key], array)
     with torch.no_grad():
         expected = network(x).softmax(1).numpy()
-    assert expected.max() < 0.99  # where one is 1, the others could not differ
+    assert expected.max() < 0.99  # a probability of 1 would hide differences
     found = Classifier(stored).probabilities(x.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert (found.argmax(1) == expected.argmax(1)).all()

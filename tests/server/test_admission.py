@@ -1,98 +1,138 @@
-"""The gate: whoever is inside counts until it leaves, and only who keeps the service waiting loses its place."""
+"""Admission control: active requests, delays and evictions."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from helpers.web_service import elsewhere
-from scenelet.server import admission as gate
-from scenelet.server.admission import AdmissionControl, TrackedRequest
+from helpers.web_service import run_async
+from scenelet.server.admission import AdmissionControl, TrackedRequest, timeout_error
 from scenelet.server.limits import ServerLimits
 
 POST: Scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
-NO_BODY: Message = {"type": "http.request", "body": b"", "more_body": False}
+LAST: Message = {"type": "http.request", "body": b"", "more_body": False}
+DISCONNECT: Message = {"type": "http.disconnect"}
 
 
-def test_who_has_sent_all_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service then asks now and then whether the client has gone: that wait is none for the client."""
-    monkeypatch.setattr(gate, "FULL_TIMEOUT_SECONDS", 0.0)
-    said: list[Message] = []
+class Client:
+    """Source of messages that knows how often the service has asked for one."""
 
-    async def ask() -> int:
-        come: asyncio.Queue[Message] = asyncio.Queue()
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.reads = 0
+
+    async def receive(self) -> Message:
+        self.reads += 1
+        return await self.messages.get()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def iterate_event_loop() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def track(receive: Callable[[], Awaitable[Message]], timeout_seconds: float) -> TrackedRequest:
+    return TrackedRequest(receive, timeout_seconds, 1e9, timeout_error)  # type: ignore[arg-type]
+
+
+def test_admission_complete_request_is_not_evicted() -> None:
+    """While it works, the service waits for a disconnect, which is no delay that the client causes."""
+    responses: list[Message] = []
+
+    async def serve_two() -> int:
+        client = Client()
         done = asyncio.Event()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             while (await receive())["more_body"]:
                 pass
-            asks = asyncio.create_task(receive())
+            disconnected = asyncio.create_task(receive())
             await done.wait()
-            asks.cancel()
+            disconnected.cancel()
 
-        async def nothing_more() -> Message:
-            return NO_BODY
+        async def receive_last() -> Message:
+            return LAST
 
-        async def say(message: Message) -> None:
-            said.append(message)
+        async def send(message: Message) -> None:
+            responses.append(message)
 
-        front = AdmissionControl(app, ServerLimits(clients=1))
-        first = asyncio.create_task(front(dict(POST), come.get, say))
-        await asyncio.sleep(0.01)  # its client is behind
-        come.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
-        come.put_nowait(NO_BODY)
-        await asyncio.sleep(0.01)
-        second = asyncio.create_task(front(dict(POST), nothing_more, say))
-        await asyncio.sleep(0.01)
-        pluralize = front.under_way
+        control = AdmissionControl(app, ServerLimits(max_clients=1, full_timeout_seconds=0.0))
+        first = asyncio.create_task(control(dict(POST), client.receive, send))
+        await until(lambda: client.reads == 1)
+        client.messages.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
+        client.messages.put_nowait(LAST)
+        await until(lambda: client.reads == 3)
+        await control(dict(POST), receive_last, send)
+        active = control.active_requests
         done.set()
-        await asyncio.gather(first, second)
-        return pluralize
+        await first
+        return active
 
-    assert elsewhere(ask()) == 1
-    assert said[0]["status"] == 429
-
-
-def test_no_patience_is_spent_on_who_has_sent_all() -> None:
-    async def ask() -> Message:
-        come: asyncio.Queue[Message] = asyncio.Queue()
-        guest = TrackedRequest(come.get, 0.05, 1e9, gate._timed_out)
-        come.put_nowait(NO_BODY)
-        await guest.receive()
-        asyncio.get_running_loop().call_later(0.1, come.put_nowait, {"type": "http.disconnect"})
-        return await guest.receive()
-
-    assert elsewhere(ask()) == {"type": "http.disconnect"}
+    assert run_async(serve_two()) == 1
+    assert responses[0]["status"] == 429
 
 
-def test_what_comes_as_its_sender_loses_its_place_comes_too_late() -> None:
-    """Its place is given away: it would work on without being counted."""
+def test_tracked_request_no_timeout_once_complete() -> None:
+    async def wait_for_disconnect() -> Message:
+        client = Client()
+        request = track(client.receive, timeout_seconds=0.0)
+        client.messages.put_nowait(LAST)
+        await request.receive()
+        waiting = asyncio.create_task(request.receive())
+        await iterate_event_loop()
+        client.messages.put_nowait(DISCONNECT)
+        return await waiting
 
-    async def ask() -> None:
-        come: asyncio.Queue[Message] = asyncio.Queue()
-        guest = TrackedRequest(come.get, 1000, 1e9, gate._timed_out)
-        waiting = asyncio.create_task(guest.receive())
-        await asyncio.sleep(0.01)
-        come.put_nowait(NO_BODY)
-        guest.send_away()
+    assert run_async(wait_for_disconnect()) == DISCONNECT
+
+
+def test_tracked_request_timeout_raises() -> None:
+    async def wait() -> None:
+        request = track(Client().receive, timeout_seconds=0.0)
+        assert request.delay_seconds == 0
+        await request.receive()
+
+    with pytest.raises(HTTPException, match="received too little data in 0 s") as caught:
+        run_async(wait())
+    assert caught.value.status_code == 408
+
+
+def test_tracked_request_message_at_eviction_is_dropped() -> None:
+    """Another request has taken the slot, so this one must not continue uncounted."""
+
+    async def evict() -> None:
+        client = Client()
+        request = track(client.receive, timeout_seconds=1000)
+        waiting = asyncio.create_task(request.receive())
+        await until(lambda: request.is_waited_for)
+        client.messages.put_nowait(LAST)
+        request.evict()
         await waiting
 
-    with pytest.raises(HTTPException) as refused:
-        elsewhere(ask())
-    assert refused.value.status_code == 408
+    with pytest.raises(HTTPException) as caught:
+        run_async(evict())
+    assert caught.value.status_code == 408
 
 
-def test_whose_patience_ends_can_be_sent_away_in_the_same_moment() -> None:
-    async def ask() -> None:
-        come: asyncio.Queue[Message] = asyncio.Queue()
-        guest = TrackedRequest(come.get, 0.0, 1e9, gate._timed_out)
-        waiting = asyncio.create_task(guest.receive())
-        while not (guest.keeps_waiting and guest._waiting.expired()):  # type: ignore[union-attr]
-            assert not waiting.done()
+@pytest.mark.parametrize("iterations", range(8))
+def test_tracked_request_eviction_during_timeout(iterations: int) -> None:
+    """A timeout takes some iterations of the event loop; an eviction may come at each of them."""
+
+    async def evict() -> None:
+        request = track(Client().receive, timeout_seconds=0.0)
+        waiting = asyncio.create_task(request.receive())
+        for _ in range(iterations):
             await asyncio.sleep(0)
-        guest.send_away()
+        request.evict()
         await waiting
 
-    with pytest.raises(HTTPException):
-        elsewhere(ask())
+    with pytest.raises(HTTPException) as caught:
+        run_async(evict())
+    assert caught.value.status_code == 408

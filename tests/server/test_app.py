@@ -1,4 +1,4 @@
-"""The service over HTTP: answers as offline, and a clear refusal for everything else."""
+"""The service over HTTP: the same predictions as offline, and a clear error for everything else."""
 
 import base64
 import io
@@ -14,6 +14,7 @@ import soundfile
 
 import scenelet
 from helpers.tiny_model import tiny_model
+from helpers.web_service import active_requests
 from scenelet.inference.classifier import Classifier
 from scenelet.model.pretrained import built_in
 from scenelet.server.limits import ServerLimits
@@ -33,12 +34,12 @@ def post(address: str, *files: tuple[str, bytes], **options: object) -> httpx.Re
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-def test_the_answer_is_the_offline_one(tiny_service: str, subtype: str) -> None:
+def test_predict_same_numbers_as_offline(tiny_service: str, subtype: str) -> None:
     files = [(f"{i}.wav", wav(0.3 + 0.2 * i, i, 1 + i % 2, subtype)) for i in range(4)]
-    answered = post(tiny_service, *files).json()
-    assert answered["model"] == "tiny"
+    response = post(tiny_service, *files).json()
+    assert response["model"] == "tiny"
     offline = Classifier(tiny_model(), threads=1)
-    for (name, data), result in zip(files, answered["results"], strict=True):
+    for (name, data), result in zip(files, response["results"], strict=True):
         expected = offline.predict(io.BytesIO(data))
         assert (result["file"], result["label"]) == (name, expected.label)
         assert result["probabilities"] == expected.probabilities
@@ -46,21 +47,22 @@ def test_the_answer_is_the_offline_one(tiny_service: str, subtype: str) -> None:
         assert result["window_probabilities"] == expected.windows.tolist()
 
 
-def test_a_real_recording(esc10_service: str) -> None:
-    (result,) = post(esc10_service, ("dog.ogg", EXAMPLE.read_bytes()), params={"picture": True}).json()["results"]
+def test_predict_example_recording_is_dog(esc10_service: str) -> None:
+    (result,) = post(esc10_service, ("dog.ogg", EXAMPLE.read_bytes()), params={"spectrogram": True}).json()["results"]
     expected = scenelet.load("esc10").predict(EXAMPLE)
     assert result["label"] == expected.label == "dog"
     assert not result["unsure"]
     np.testing.assert_allclose(list(result["probabilities"].values()), list(expected.probabilities.values()), atol=1e-6)
-    picture = result["picture"]
-    assert len(base64.b64decode(picture["levels"])) == picture["bands"] * picture["frames"]
+    spectrogram = result["spectrogram"]
+    assert len(base64.b64decode(spectrogram["levels"])) == spectrogram["bands"] * spectrogram["frames"]
 
 
-def test_what_is_wrong_with_one_recording_stands_in_its_place(tiny_service: str) -> None:
+def test_predict_bad_recording_has_error_in_its_result(tiny_service: str) -> None:
     name = "<script>\u00e9\U0001f600.wav"
-    answered = post(tiny_service, ("a.wav", wav()), (name, b"no sound"), ("cut.wav", wav()[:-100]), ("none.wav", b""))
-    assert answered.status_code == 200
-    good, text, cut, empty = answered.json()["results"]
+    truncated = wav()[:-100]
+    response = post(tiny_service, ("a.wav", wav()), (name, b"no sound"), ("cut.wav", truncated), ("none.wav", b""))
+    assert response.status_code == 200
+    good, text, cut, empty = response.json()["results"]
     assert good["label"]
     assert text["file"] == name
     assert text["error"].startswith(f"{name}: not a recording that can be read")
@@ -69,31 +71,34 @@ def test_what_is_wrong_with_one_recording_stands_in_its_place(tiny_service: str)
     assert post(tiny_service, ("x.wav", b"no sound")).status_code == 422
 
 
-@pytest.mark.parametrize("tiny_service", [ServerLimits(max_body=20_000, max_seconds=1, max_files=2)], indirect=True)
-def test_limits_have_clear_answers(tiny_service: str) -> None:
+LOW_LIMITS = ServerLimits(max_body_bytes=20_000, max_seconds=1, max_files=2)
+
+
+@pytest.mark.parametrize("tiny_service", [LOW_LIMITS], indirect=True)
+def test_predict_above_limits_has_clear_error(tiny_service: str) -> None:
     large = post(tiny_service, ("a.wav", b"x" * 30_000))
     assert large.status_code == 413
     assert large.json()["detail"] == "the request is larger than 20,000 bytes; send fewer or shorter recordings"
 
-    def parts() -> Iterator[bytes]:  # a body whose length is not told
+    def chunks() -> Iterator[bytes]:  # a body without Content-Length
         yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
         for _ in range(30):
             yield b"x" * 1000
         yield b"\r\n--b--\r\n"
 
-    kind = {"Content-Type": "multipart/form-data; boundary=b"}
-    assert httpx.post(f"{tiny_service}/predict", content=parts(), headers=kind).status_code == 413
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert httpx.post(f"{tiny_service}/predict", content=chunks(), headers=headers).status_code == 413
     (result,) = post(tiny_service, ("long.wav", wav(1.01, channels=1))).json()["results"]
     assert result["error"] == "long.wav: is longer than 1 s; cut it into shorter recordings"
     assert post(tiny_service, ("fits.wav", wav(1.0, channels=1))).status_code == 200
     many = post(tiny_service, *[(f"{i}.wav", wav(0.2, channels=1)) for i in range(3)])
     assert many.status_code == 400
     assert "Too many files" in many.json()["detail"]
-    assert httpx.get(f"{tiny_service}/health").json()["under_way"] == 0
+    assert active_requests(tiny_service) == 0
 
 
-def test_a_client_cannot_make_the_service_fail(tiny_service: str) -> None:
-    """Sound that would leave float32, and a header in which our reader of 24 bits finds no sound."""
+def test_predict_damaged_recordings_do_not_fail(tiny_service: str) -> None:
+    """One exceeds float32 when it is scaled; in the other the 24-bit reader finds no samples."""
     loud, odd = io.BytesIO(), io.BytesIO()
     soundfile.write(loud, np.full(8000, 1e20), 8000, format="WAV", subtype="FLOAT")
     soundfile.write(odd, np.zeros(8000), 8000, format="WAVEX", subtype="PCM_24")
@@ -105,52 +110,38 @@ def test_a_client_cannot_make_the_service_fail(tiny_service: str) -> None:
     assert results[2]["label"]
 
 
-def test_bodies_that_are_no_recordings(tiny_service: str) -> None:
-    def ask(**options: object) -> tuple[int, str]:
-        answered = httpx.post(f"{tiny_service}/predict", **options)  # type: ignore[arg-type]
-        return answered.status_code, answered.json()["detail"]
-
-    assert ask(json={})[0] == 415
-    assert ask(files={"note": (None, "text")}) == (
-        400,
-        "the request holds no recording; send at least one as a file: -F files=@street.wav",
-    )
-    assert ask(content=b"--b", headers={"Content-Type": "multipart/form-data"})[0] == 400
-    assert ask(content=b"junk", headers={"Content-Type": "multipart/form-data; boundary=b"})[0] == 400
-
-
-@pytest.mark.parametrize("tiny_service", [ServerLimits(clients=1)], indirect=True)
-def test_one_too_many_is_told_to_come_again(tiny_service: str) -> None:
+@pytest.mark.parametrize("tiny_service", [ServerLimits(max_clients=1)], indirect=True)
+def test_predict_when_full_is_refused_with_retry(tiny_service: str) -> None:
     host = urlsplit(tiny_service)
     body = (
         b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n' + wav(0.3) + b"\r\n--b--\r\n"
     )
-    head = (
+    header = (
         f"POST /predict HTTP/1.1\r\nHost: {host.netloc}\r\nConnection: close\r\n"
         f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection((host.hostname, host.port)) as slow:
-        slow.sendall(head.encode() + body[:100])
-        while httpx.get(f"{tiny_service}/health").json()["under_way"] == 0:
+        slow.sendall(header.encode() + body[:100])
+        while active_requests(tiny_service) == 0:
             pass
         refused = post(tiny_service, ("b.wav", wav(0.3)))
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "1"
-        assert refused.json()["detail"].startswith("1 requests are under way")
+        assert refused.json()["detail"] == "the service has its maximum of 1 active request; try again soon"
         slow.sendall(body[100:])
-        answered = b""
+        response = b""
         while part := slow.recv(1 << 16):
-            answered += part
-    assert json.loads(answered.partition(b"\r\n\r\n")[2])["results"][0]["label"]
+            response += part
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["results"][0]["label"]
     assert post(tiny_service, ("b.wav", wav(0.3))).status_code == 200
 
 
-def test_what_is_said_of_the_model(esc10_service: str) -> None:
+def test_app_pages_describe_model_and_stay_local(esc10_service: str) -> None:
     model = httpx.get(f"{esc10_service}/model").json()
     assert model["labels"] == list(scenelet.load("esc10").labels)
-    assert (model["seconds"], model["threshold"]) == (5.0, 0.776874)
-    described = httpx.get(f"{esc10_service}/openapi.json").json()
-    assert {"/predict", "/health", "/model"} == set(described["paths"])
+    assert (model["window_seconds"], model["threshold"]) == (5.0, 0.776874)
+    schema = httpx.get(f"{esc10_service}/openapi.json").json()
+    assert {"/predict", "/health", "/model"} == set(schema["paths"])
     assert "/static-offline-docs/" in httpx.get(f"{esc10_service}/docs").text
     assert "https://" not in httpx.get(f"{esc10_service}/docs").text
     policy = httpx.get(esc10_service).headers["Content-Security-Policy"]

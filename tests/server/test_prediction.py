@@ -1,8 +1,7 @@
-"""What a request may ask for: so much sound in all, under any name, in any guise."""
+"""Scheduling: the length of a request is limited, and requests progress side by side."""
 
 import asyncio
 import io
-from collections.abc import Iterator
 from threading import current_thread
 
 import httpx
@@ -10,193 +9,177 @@ import numpy as np
 import pytest
 import soundfile
 
-from helpers.raw_http import form, heard, link
 from helpers.tiny_model import tiny_model
-from helpers.web_service import elsewhere
-from scenelet.audio.io import info
+from helpers.web_service import run_async
 from scenelet.inference.classifier import Classifier
 from scenelet.server.limits import ServerLimits
-from scenelet.server.prediction import HEADERS, WINDOWS, FairScheduler, _shares, predict_uploads
+from scenelet.server.prediction import FairScheduler, predict_uploads, readable_seconds
 from scenelet.server.uploads import Upload
 
 SHORT = pytest.mark.parametrize("tiny_service", [ServerLimits(max_seconds=10)], indirect=True)
 
 
-def silence(seconds: float, rate: int = 8000, kind: str = "FLAC") -> bytes:
+def silence(seconds: float, rate: int = 8000) -> bytes:
+    return flac(np.zeros(round(seconds * rate), np.int16), rate)
+
+
+def flac(samples: np.ndarray, rate: int = 8000) -> bytes:
     data = io.BytesIO()
-    soundfile.write(data, np.zeros(round(seconds * rate), np.int16), rate, format=kind)
+    soundfile.write(data, samples, rate, format="FLAC")
     return data.getvalue()
 
 
-def unknown_length(flac: bytes) -> bytes:
-    """As a program writes it to a pipe: its header does not say how many samples there are."""
+def with_unknown_length(flac: bytes) -> bytes:
+    """Clear the number of samples in the header, as programs do that write to a pipe."""
     return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
 
 
-def shares(*recordings: bytes, most: float = 10) -> list[float | str]:
-    return list(_shares([Upload(f"{i}", data) for i, data in enumerate(recordings)], most))
+def limits_of(*recordings: bytes) -> list[float | str]:
+    return list(readable_seconds([Upload(f"{i}", data) for i, data in enumerate(recordings)], 10))
 
 
 @SHORT
-def test_all_recordings_of_a_request_are_bounded_together(tiny_service: str) -> None:
+def test_predict_limits_total_length_of_request(tiny_service: str) -> None:
     small = silence(4)
     assert len(small) < 10_000  # hundreds of them fit into a request
-    sent = [("files", (f"{i}.flac", small)) for i in range(5)]
-    results = httpx.post(f"{tiny_service}/predict", files=sent, timeout=60).json()["results"]
+    files = [("files", (f"{i}.flac", small)) for i in range(5)]
+    results = httpx.post(f"{tiny_service}/predict", files=files, timeout=60).json()["results"]
     assert [result["file"] for result in results] == [f"{i}.flac" for i in range(5)]
     assert ["label" in result for result in results] == [True, True, False, False, False]
     assert results[2]["error"] == "2.flac: the request's recordings are together longer than 10 s; send fewer"
 
 
 @SHORT
-def test_a_length_that_is_not_told_is_bounded(tiny_service: str) -> None:
-    sent = [("files", ("a.flac", unknown_length(silence(9)))), ("files", ("b.flac", unknown_length(silence(11))))]
-    one, two = (httpx.post(f"{tiny_service}/predict", files=[part], timeout=60).json()["results"][0] for part in sent)
-    assert one["label"]
-    assert two["error"].startswith("b.flac: is longer than 10 s")
-
-
-def test_how_much_of_each_is_read() -> None:
-    assert shares(silence(1), silence(8), silence(1)) == [10, 10, 10]
-    assert shares(silence(6), silence(6), silence(4))[::2] == [10, 10]  # what does not fit leaves room for others
-    assert shares(silence(4), unknown_length(silence(1)), silence(1))[1] == pytest.approx(6)
-    assert isinstance(shares(silence(4), unknown_length(silence(1)), silence(1))[2], str)
-    assert shares(b"no sound", silence(1))[1] == 10
-    assert shares(silence(1, 384_000), silence(1)) == [5, 10]
-    assert isinstance(shares(silence(6, 384_000), silence(1))[1], str)
-    assert len(shares(*[silence(0.1)] * 100)) == 100
-
-
-CHARSETS = ("unicode_escape", "idna", "utf-7", "punycode", "zlib", "utf-16", "undefined")
-
-
-@pytest.mark.parametrize("charset", CHARSETS)
-def test_names_are_utf_8_whatever_is_said(tiny_service: str, charset: str) -> None:
-    body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="\\ud800\xff.wav"\r\n\r\nx\r\n--b--\r\n'
-    answered = heard(
-        link(tiny_service, form(tiny_service, body, f"multipart/form-data; boundary=b; charset={charset}"))
+def test_predict_limits_recording_of_unknown_length(tiny_service: str) -> None:
+    files = {"a.flac": with_unknown_length(silence(9)), "b.flac": with_unknown_length(silence(11))}
+    short, long = (
+        httpx.post(f"{tiny_service}/predict", files=[("files", file)], timeout=60).json()["results"][0]
+        for file in files.items()
     )
-    assert b" 422 " in answered
-    assert '"file":"\\\\ud800\xff.wav"'.encode() in answered
+    assert short["label"]
+    assert long["error"].startswith("b.flac: is longer than 10 s")
 
 
-@pytest.mark.parametrize(
-    ("sent", "shown"),
-    [
-        (b"../../etc/passwd", b"../../etc/passwd"),
-        (b"a\0b", b"a\\\\x00b"),
-        (b"\x1b[2J", b"\\\\x1b[2J"),
-        (b"\xc2\x9b2J", b"\\\\x9b2J"),
-        (b"\xe2\x80\xaeexe", b"\\\\u202eexe"),
-        (b"n" * 3000, b"n" * 255),
-    ],
-)
-def test_names_that_mean_no_good(tiny_service: str, sent: bytes, shown: bytes) -> None:
-    body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="' + sent + b'"\r\n\r\nx\r\n--b--\r\n'
-    assert b'"file":"' + shown + b'","error":"' in heard(link(tiny_service, form(tiny_service, body)))
+def test_readable_seconds_divides_the_limit() -> None:
+    assert limits_of(silence(1), silence(8), silence(1)) == [10, 10, 10]
+    assert limits_of(silence(6), silence(6), silence(4))[::2] == [10, 10]  # the refused one does not count
+    assert limits_of(silence(4), with_unknown_length(silence(1)), silence(1))[1] == pytest.approx(6)
+    assert isinstance(limits_of(silence(4), with_unknown_length(silence(1)), silence(1))[2], str)
+    assert limits_of(b"no sound", silence(1))[1] == 10
+    assert limits_of(silence(1, 384_000), silence(1)) == [5, 10]
+    assert isinstance(limits_of(silence(6, 384_000), silence(1))[1], str)
+    assert len(limits_of(*[silence(0.1)] * 100)) == 100
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nx\r\n' * 5000,
-        b'--b\r\nContent-Disposition: form-data; name="f"\r\n\r\nx\r\n' * 5000,
-        b'--b\r\nContent-Disposition: form-data; name="f"; filename="' + b"n" * 1_000_000,
-        b"--b\r\n" + b"A: b\r\n" * 5000,
-    ],
-)
-def test_damaged_bodies(tiny_service: str, body: bytes) -> None:
-    answered = heard(link(tiny_service, form(tiny_service, body)))
-    assert b" 400 " in answered
-    assert b"the request's body is not what it says" in answered
+async def never_disconnected() -> bool:
+    return False
 
 
-def test_who_has_gone_is_not_worked_for() -> None:
-    asked: list[bool] = []
+async def predict(
+    scheduler: FairScheduler, uploads: list[Upload], is_disconnected=never_disconnected, classifier=None
+) -> list[dict[str, object]]:
+    classifier = classifier or Classifier(tiny_model(), 1)
+    return await predict_uploads(classifier, scheduler, uploads, 600, False, is_disconnected)
 
-    async def gone() -> bool:
-        asked.append(True)
-        return len(asked) > 3  # the first time before its header is read
+
+def test_predict_uploads_stops_when_client_disconnects() -> None:
+    checks: list[bool] = []
+
+    async def is_disconnected() -> bool:
+        checks.append(True)
+        return len(checks) > 3  # the first check comes before the header is read
 
     async def work() -> list[dict[str, object]]:
-        turns = FairScheduler(1)
-        found = await predict_uploads(
-            Classifier(tiny_model(), 1), turns, [Upload("long", silence(100))], 600, False, gone
-        )
-        turns.end()
-        return found
+        scheduler = FairScheduler(1, windows_per_turn=3)
+        results = await predict(scheduler, [Upload("long", silence(100))], is_disconnected)
+        scheduler.shutdown()
+        return results
 
-    (result,) = elsewhere(work())
-    assert result["windows"] == 2 * WINDOWS  # of 500
+    (result,) = run_async(work())
+    assert result["windows"] == 2 * 3  # of 500
 
 
-def test_a_short_recording_does_not_wait_for_the_end_of_a_long_one() -> None:
+def test_predict_uploads_short_recording_overtakes_long() -> None:
     async def work() -> bool:
-        turns, classifier, begun = FairScheduler(1), Classifier(tiny_model(), 1), asyncio.Event()
+        scheduler, has_begun = FairScheduler(1), asyncio.Event()
 
-        async def here() -> bool:
-            begun.set()  # a turn has begun
+        async def is_disconnected() -> bool:
+            has_begun.set()  # the first turn has begun
             return False
 
-        async def ask(seconds: float) -> None:
-            await predict_uploads(classifier, turns, [Upload("a", silence(seconds))], 600, False, here)
-
-        long = asyncio.create_task(ask(100))
-        await begun.wait()
-        await ask(1)
-        overtaken = not long.done()
+        long = asyncio.create_task(predict(scheduler, [Upload("a", silence(100))], is_disconnected))
+        await has_begun.wait()
+        await predict(scheduler, [Upload("b", silence(1))])
+        is_overtaken = not long.done()
         await long
-        turns.end()
-        return overtaken
+        scheduler.shutdown()
+        return is_overtaken
 
-    assert elsewhere(work())
-
-
-def test_headers_are_read_in_turns_and_for_nobody_who_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    monkeypatch.setattr(
-        "scenelet.server.prediction.info", lambda file: read.append(current_thread().name) or info(file)
-    )
-    asked: list[int] = []
-
-    async def gone() -> bool:
-        asked.append(len(read))
-        return len(asked) > 2
-
-    async def ask() -> list[dict[str, object]]:
-        turns = FairScheduler(1)
-        files = [Upload(f"{i}", silence(0.1)) for i in range(100)]
-        found = await predict_uploads(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
-        turns.end()
-        return found
-
-    assert elsewhere(ask()) == []
-    assert asked == [0, HEADERS, 2 * HEADERS]
-    assert {name.rpartition("_")[0] for name in read} == {"scenelet-serve"}
+    assert run_async(work())
 
 
-def test_a_fault_of_ours_ends_the_work_for_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
+class WatchedUpload(Upload):
+    """Upload that notes its name and the thread when it is read."""
 
-    def rows(_: Classifier, file: Upload, __: float) -> Iterator[np.ndarray]:
-        if file.name == "bad":
+    read_names: list[str]
+    threads: set[str]
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.name not in self.read_names:
+            self.read_names.append(self.name)
+        self.threads.add(current_thread().name.rpartition("_")[0])
+        return super().read(size)
+
+
+def test_predict_uploads_reads_headers_in_short_turns() -> None:
+    names: list[str] = []
+    threads: set[str] = set()
+    headers_at_check: list[int] = []
+
+    async def is_disconnected() -> bool:
+        headers_at_check.append(len(names))
+        return len(headers_at_check) > 2
+
+    async def work() -> list[dict[str, object]]:
+        scheduler = FairScheduler(1, headers_per_turn=5)
+        uploads = [WatchedUpload(f"{i}", silence(0.1)) for i in range(100)]
+        for upload in uploads:
+            upload.read_names, upload.threads = names, threads
+        results = await predict(scheduler, uploads, is_disconnected)
+        scheduler.shutdown()
+        return results
+
+    assert run_async(work()) == []
+    assert headers_at_check == [0, 5, 10]
+    assert threads == {"scenelet-serve"}
+
+
+class FailingClassifier(Classifier):
+    """Classifier that fails for every window with sound."""
+
+    def predict_window(self, samples: np.ndarray, **_: object) -> np.ndarray:
+        if samples.any():
             raise ZeroDivisionError("the first")
-        yield from [np.ones(3, np.float32)] * 1000
+        return np.ones(3, np.float32)
 
-    async def gone() -> bool:
-        asked.append(True)
+
+def test_predict_uploads_error_stops_whole_request() -> None:
+    checks: list[bool] = []
+
+    async def is_disconnected() -> bool:
+        checks.append(True)
         return False
 
-    async def ask() -> int:
-        turns = FairScheduler(2)
-        files = [Upload("long", silence(1)), Upload("bad", silence(1)), Upload("long too", silence(1))]
+    async def work() -> int:
+        scheduler, classifier = FairScheduler(2), FailingClassifier(tiny_model(), 1)
+        long, noise = silence(100), flac(np.full(8000, 1000, np.int16))
+        uploads = [Upload("long", long), Upload("bad", noise), Upload("long too", long)]
         with pytest.raises(ZeroDivisionError, match="the first"):
-            await predict_uploads(Classifier(tiny_model(), 1), turns, files, 600, False, gone)
-        then = len(asked)
+            await predict(scheduler, uploads, is_disconnected, classifier)
+        before = len(checks)
         for _ in range(100):
-            await turns.run(int)
-        turns.end()
-        return len(asked) - then
+            await scheduler.run(int)
+        scheduler.shutdown()
+        return len(checks) - before
 
-    monkeypatch.setattr("scenelet.server.prediction._rows", rows)
-    assert elsewhere(ask()) == 0
+    assert run_async(work()) == 0

@@ -1,76 +1,59 @@
-"""`scenelet serve` as a process: it says where it is, answers, and ends when told to."""
+"""The service as a process, its address, and its log."""
 
+import logging
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from helpers.processes import start_scenelet
+from helpers.raw_http import open_connection, request_header
 from helpers.tiny_model import tiny_model
-from scenelet.cli import main
+from helpers.web_service import active_requests
+from scenelet.errors import UsageError
 from scenelet.model import file as modelfile
-
-RUN = "from scenelet.cli import main; main()"
+from scenelet.server.run import EscapingFormatter, bind
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_end(tmp_path: Path, end: signal.Signals) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_serve_runs_until_signal(tmp_path: Path, stop: signal.Signals) -> None:
     modelfile.write_model(tiny_model(), tmp_path / "street.scn")
-    command = [sys.executable, "-c", RUN, "serve", str(tmp_path / "street.scn"), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = "serve", str(tmp_path / "street.scn"), "--port", "0"
+    with start_scenelet(*command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+", said)
+        address = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
         assert address is not None
         with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
             assert client.get(f"{address[0]}/health").json()["model"] == "street"
-            break_off(address[0])
-            while client.get(f"{address[0]}/health").json()["under_way"]:
-                pass
-        process.send_signal(end)
+        disconnect_during_upload(address[0])
+        while active_requests(address[0]):
+            pass
+        process.send_signal(stop)
         _, rest = process.communicate(timeout=60)
-    assert process.returncode in (0, -end)
+    assert process.returncode in (0, -stop)
     assert rest == ""
 
 
-def break_off(address: str) -> None:
-    """A client that goes away in the middle of its request."""
-    host = urlsplit(address)
-    kind = "Content-Type: multipart/form-data; boundary=b"
-    head = f"POST /predict HTTP/1.1\r\nHost: {host.netloc}\r\n{kind}\r\nContent-Length: 99\r\n\r\n"
-    with socket.create_connection((host.hostname, host.port)) as client:
-        client.sendall(head.encode() + b"--b\r\n")
+def disconnect_during_upload(address: str) -> None:
+    fields = "Content-Type: multipart/form-data; boundary=b", "Content-Length: 99"
+    open_connection(address, request_header(address, "POST /predict", *fields) + b"--b\r\n").close()
 
 
-def test_what_cannot_be_served(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = serve_command(monkeypatch, capfd)
+def test_bind_unavailable_address_raises() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, err = ask("--port", port)
-    assert code == 2
-    assert f"127.0.0.1:{port}: cannot be served on (Address already in use); choose another" in err
-    assert ask("--host", "no.such.host.invalid")[0] == 2
-    code, err = ask("--allow-host", "example.org:8443")
-    assert code == 2
-    assert err.startswith("error: --allow-host example.org:8443: nobody can ask for it by that; give a name alone")
-    assert ask("--max-body", "large") == (
-        2,
-        "error: --max-body large: write it as a number of bytes, kB or MB, e.g. 500kB\n",
-    )
+        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: cannot listen there \(Address already in use\)"):
+            bind("127.0.0.1", port)
+    with pytest.raises(UsageError, match="choose another --host or --port"):
+        bind("no.such.host.invalid", 8000)
 
 
-def serve_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    def ask(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["scenelet", "serve", "esc10", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), capfd.readouterr().err
-
-    return ask
+def test_escaping_formatter_escapes_control_characters() -> None:
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "a\x1b[2J\r\u009bb\nc", None, None)
+    assert EscapingFormatter().format(record) == "a\\x1b[2J\\r\\x9bb\nc"

@@ -1,11 +1,11 @@
-"""Moves: on a ramp of values, each result tells where it came from."""
+"""Augmentations, applied to ramps: each value of the result shows which band or frame it came from."""
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from scenelet.config import MixingConfig
+from scenelet.config import AugmentConfig
 from scenelet.training.augment import (
     Augmentation,
     Crop,
@@ -19,7 +19,7 @@ from scenelet.training.augment import (
 )
 
 B, F, T = 200, 12, 20
-EVERY_MOVE = [
+ALL_AUGMENTATIONS = [
     TimeRoll(3),
     TimeStretch(0.2),
     Crop(15),
@@ -32,28 +32,28 @@ EVERY_MOVE = [
 
 
 def frames() -> Tensor:
-    """Every value is its frame's number."""
+    """Return a batch in which every value is the index of its frame."""
     return torch.arange(T, dtype=torch.float32).expand(B, 2, F, T).clone()
 
 
 def bands() -> Tensor:
-    """Every value is its band's number."""
+    """Return a batch in which every value is the index of its band."""
     return torch.arange(F, dtype=torch.float32)[:, None].expand(B, 2, F, T).clone()
 
 
-@pytest.mark.parametrize("move", EVERY_MOVE, ids=lambda move: type(move).__name__)
-def test_the_generator_alone_decides_and_the_input_stays(move: Augmentation) -> None:
+@pytest.mark.parametrize("augmentation", ALL_AUGMENTATIONS, ids=lambda value: type(value).__name__)
+def test_augmentation_uses_only_its_generator(augmentation: Augmentation) -> None:
     x = torch.randn(B, 2, F, T, generator=torch.Generator().manual_seed(0))
     before = x.clone()
     state = torch.random.get_rng_state()
-    first, again, other = (move(x, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (augmentation(x, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(x, before)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert (first.shape[:3], first.dtype) == (x.shape[:3], x.dtype)
-    # both channels are moved alike
-    same = move(x[:, :1].expand(B, 2, F, T).clone(), np.random.default_rng(1))
+    # both channels change in the same way
+    same = augmentation(x[:, :1].expand(B, 2, F, T).clone(), np.random.default_rng(1))
     assert torch.equal(same[:, 0], same[:, 1])
 
 
@@ -64,7 +64,7 @@ def test_time_roll_is_circular_and_bounded() -> None:
     assert shifts == set(range(-3, 4))
 
 
-def test_time_stretch_plays_at_one_speed_from_the_start() -> None:
+def test_time_stretch_keeps_one_speed_from_the_start() -> None:
     stretched = TimeStretch(0.25)(frames(), np.random.default_rng(0))[:, 0, 0]
     speeds = np.random.default_rng(0).uniform(0.75, 1.25, size=B)
     assert (stretched[:, 0] == 0).all()
@@ -74,7 +74,7 @@ def test_time_stretch_plays_at_one_speed_from_the_start() -> None:
     assert speeds.max() > 1.2
 
 
-def test_a_crop_is_a_run_of_frames_from_anywhere() -> None:
+def test_crop_takes_neighboring_frames_from_anywhere() -> None:
     cropped = Crop(7)(frames(), np.random.default_rng(0))
     assert cropped.shape == (B, 2, F, 7)
     first = cropped[:, 0, 0, :1]
@@ -83,17 +83,17 @@ def test_a_crop_is_a_run_of_frames_from_anywhere() -> None:
     assert torch.equal(Crop(T)(frames(), np.random.default_rng(0)), frames())
 
 
-def test_frequency_shift_repeats_the_edge() -> None:
+def test_frequency_shift_repeats_the_edge_band() -> None:
     shifted = FrequencyShift(3)(bands(), np.random.default_rng(0))[:, 0, :, 0].numpy()
     seen = set()
     for sample in shifted:
-        shift = int(np.flatnonzero(sample == 5)[0]) - 5  # band 5 is in the middle and never lost
+        shift = int(np.flatnonzero(sample == 5)[0]) - 5  # band 5 is in the middle and is never shifted out
         assert sample.tolist() == [min(max(i - shift, 0), F - 1) for i in range(F)]
         seen.add(shift)
     assert seen == set(range(-3, 4))
 
 
-def test_gain_is_one_number_a_sample() -> None:
+def test_random_gain_adds_one_number_per_sample() -> None:
     added = RandomGain(6.0)(frames(), np.random.default_rng(0)) - frames()
     assert added.std((1, 2, 3)).max() < 1e-5
     gains = added.mean((1, 2, 3))
@@ -101,7 +101,7 @@ def test_gain_is_one_number_a_sample() -> None:
     assert 5 < gains.max() <= 6
 
 
-def test_filter_is_a_curve_of_straight_lines_over_frequency() -> None:
+def test_filter_augment_is_piecewise_linear_in_frequency() -> None:
     added = FilterAugment(6.0)(torch.zeros(B, 2, F, T), np.random.default_rng(0))
     assert torch.equal(added, added[:, :1, :, :1].expand(added.shape))
     curves = added[:, 0, :, 0].numpy()
@@ -113,35 +113,35 @@ def test_filter_is_a_curve_of_straight_lines_over_frequency() -> None:
 
 
 @pytest.mark.parametrize(("axis", "length"), [(2, F), (3, T)])
-def test_a_mask_puts_the_mean_in_one_place(axis: int, length: int) -> None:
+def test_mask_sets_neighboring_values_to_the_mean(axis: int, length: int) -> None:
     x = torch.randn(B, 1, F, T, generator=torch.Generator().manual_seed(0))
     masked = SpecAugmentMask(axis, 5)(x, np.random.default_rng(0))
     hidden = (masked != x).any(5 - axis)[:, 0]  # (batch, bands or frames)
     assert set(hidden.sum(1).tolist()) == set(range(6))
     for row in hidden.numpy():
-        places = np.flatnonzero(row)
-        assert len(places) == 0 or np.ptp(places) == len(places) - 1
-    assert hidden.any(0).sum() == length  # everywhere
+        indices = np.flatnonzero(row)
+        assert len(indices) == 0 or np.ptp(indices) == len(indices) - 1
+    assert hidden.any(0).sum() == length  # every band or frame is masked in some sample
     values = masked[masked != x]
     means = x.mean((1, 2, 3))[:, None, None, None].expand(x.shape)[masked != x]
     assert torch.allclose(values, means)
 
 
-def test_a_mask_wider_than_the_clip() -> None:
+def test_mask_wider_than_the_clip_keeps_the_shape() -> None:
     assert SpecAugmentMask(2, 100)(torch.randn(B, 1, F, T), np.random.default_rng(0)).shape == (B, 1, F, T)
 
 
-def test_settings_choose_the_moves() -> None:
-    assert build_augmentations(MixingConfig()) == [TimeRoll(50)]
-    every = MixingConfig(
+def test_build_augmentations_follows_settings() -> None:
+    assert build_augmentations(AugmentConfig()) == [TimeRoll(50)]
+    config = AugmentConfig(
         time_roll=3,
         time_stretch=0.2,
-        crop=15,
+        crop_frames=15,
         frequency_shift=3,
         gain_db=6,
-        filter_db=6,
+        filter_augment_db=6,
         frequency_mask=5,
         time_mask=5,
     )
-    assert build_augmentations(every) == EVERY_MOVE
-    assert build_augmentations(MixingConfig(time_roll=0)) == []
+    assert build_augmentations(config) == ALL_AUGMENTATIONS
+    assert build_augmentations(AugmentConfig(time_roll=0)) == []

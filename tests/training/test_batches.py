@@ -1,18 +1,19 @@
-"""Batches of an epoch: each clip once, all randomness from (seed, epoch)."""
+"""Batches of an epoch: each clip appears once, and all randomness comes from (seed, epoch)."""
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
+from scenelet.config import MixingConfig
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.augment import TimeRoll
-from scenelet.training.batches import EpochBatches, LabelledFeatures, clip_probabilities
-from scenelet.training.mixing import Compose, Mixup
+from scenelet.training.augment import RandomGain, TimeRoll
+from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.mixing import NO_MIXING, Mixer, Mixup, build_mixer
+from scenelet.training.ranks import Rank
 
 
-def clip_set(clips: int = 10, windows: int = 2) -> LabelledFeatures:
-    """Row r is filled with r; clip i owns rows windows * i and on; its class is i % 3."""
+def labelled_features(clips: int = 10, windows: int = 2) -> LabelledFeatures:
+    """Return features whose row r is filled with r. Clip i owns `windows` rows from i * windows; its class is i % 3."""
     values = np.broadcast_to(
         np.arange(clips * windows, dtype=np.float16)[:, None, None, None], (clips * windows, 1, 4, 6)
     )
@@ -21,34 +22,34 @@ def clip_set(clips: int = 10, windows: int = 2) -> LabelledFeatures:
 
 
 def batches(clips: LabelledFeatures, seed: int = 0, epoch: int = 0, size: int = 4) -> EpochBatches:
-    return EpochBatches(clips, size, [TimeRoll(2)], Compose([]), seed, epoch)
+    return EpochBatches(clips, size, [TimeRoll(2)], NO_MIXING, seed, epoch)
 
 
-def test_each_clip_appears_once_with_its_class() -> None:
+def test_epoch_batches_hold_each_clip_once_with_its_class() -> None:
     rows, classes = [], []
-    for x, y in batches(clip_set()):
+    for x, y in batches(labelled_features()):
         rows += x[:, 0, 0, 0].int().tolist()
         classes += y.argmax(1).tolist()
     assert sorted(row // 2 for row in rows) == list(range(10))
     assert [(row // 2) % 3 for row in rows] == classes
 
 
-def test_every_window_is_drawn_in_time() -> None:
-    clips = clip_set()
+def test_epoch_batches_draw_every_window_eventually() -> None:
+    clips = labelled_features()
     seen = {int(x) for epoch in range(20) for batch, _ in batches(clips, epoch=epoch) for x in batch[:, 0, 0, 0]}
     assert seen == set(range(20))
 
 
 @pytest.mark.parametrize(("clips", "sizes"), [(8, [4, 4]), (10, [4, 4, 2]), (9, [4, 4])])
-def test_a_last_batch_of_one_is_left_out(clips: int, sizes: list[int]) -> None:
-    epoch = batches(clip_set(clips))
+def test_epoch_batches_leave_out_a_last_batch_of_one(clips: int, sizes: list[int]) -> None:
+    epoch = batches(labelled_features(clips))
     assert [len(x) for x, _ in epoch] == sizes
     assert len(epoch) == len(sizes)
 
 
-def test_randomness_is_of_seed_and_epoch() -> None:
+def test_epoch_batches_depend_only_on_seed_and_epoch() -> None:
     def content(seed: int, epoch: int) -> list[torch.Tensor]:
-        mixed = EpochBatches(clip_set(), 4, [TimeRoll(2)], Mixup(), seed, epoch)
+        mixed = EpochBatches(labelled_features(), 4, [TimeRoll(2)], Mixup(), seed, epoch)
         return [part for batch in mixed for part in batch]
 
     same = zip(content(1, 2), content(1, 2), strict=True)
@@ -57,17 +58,41 @@ def test_randomness_is_of_seed_and_epoch() -> None:
         assert not all(torch.equal(a, b) for a, b in zip(content(1, 2), content(*other), strict=True))
 
 
-def test_a_clips_probabilities_are_the_mean_of_its_windows() -> None:
-    class Spread(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.factor = nn.Parameter(torch.tensor([0.1, -0.2, 0.3]))
+# Slices of the batches in distributed training
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x.mean((1, 2, 3))[:, None] * self.factor
 
-    clips, network = clip_set(40), Spread()
-    values = torch.arange(80.0)[:, None] * network.factor.detach()
-    expected = values.softmax(1).reshape(40, 2, 3).mean(1)
-    assert np.allclose(clip_probabilities(network, clips.features), expected, atol=1e-6)
-    assert network.training
+def rank_batches(clips: int, size: int, mixer: Mixer, rank: Rank) -> EpochBatches:
+    values = np.random.default_rng(0).standard_normal((clips, 1, 4, 6)).astype(np.float16)
+    features = ClipFeatures(values, np.arange(clips), np.ones(clips, np.int64))
+    return EpochBatches(
+        LabelledFeatures(features, np.arange(clips) % 3, 3), size, [TimeRoll(2), RandomGain(3)], mixer, 1, 2, rank
+    )
+
+
+@pytest.mark.parametrize("combine", ["none", "one_of", "all"])
+@pytest.mark.parametrize(("clips", "size", "world_size"), [(23, 8, 2), (23, 8, 3), (20, 5, 2), (18, 7, 4)])
+def test_slices_of_all_ranks_form_the_batch(combine: str, clips: int, size: int, world_size: int) -> None:
+    mixer = build_mixer(MixingConfig.model_validate({"combine": combine}))
+    single = list(rank_batches(clips, size, mixer, Rank()))
+    slices = [list(rank_batches(clips, size, mixer, Rank(rank, world_size))) for rank in range(world_size)]
+    assert len(single) == len(slices[0])
+    for index, (batch, *parts) in enumerate(zip(single, *slices, strict=True)):
+        for item in (0, 1):
+            assert torch.equal(torch.cat([part[item] for part in parts]), batch[item])
+        sizes = [len(x) for x, _ in parts]
+        assert max(sizes) - min(sizes) <= 1
+        # the mean over the devices of the weighted means is the mean over the batch
+        weights = [rank_batches(clips, size, mixer, Rank(r, world_size)).weight(index) for r in range(world_size)]
+        means = [float(x.double().mean()) for x, _ in parts]
+        assert np.mean(np.multiply(weights, means)) == pytest.approx(float(batch[0].double().mean()), rel=1e-12)
+
+
+def test_last_batch_with_fewer_clips_than_devices_is_left_out() -> None:
+    assert [len(rank_batches(18, 8, NO_MIXING, Rank(0, world_size))) for world_size in (1, 2, 3)] == [3, 3, 2]
+    assert len(list(rank_batches(18, 8, NO_MIXING, Rank(2, 3)))) == 2
+
+
+def test_dropout_seed_differs_by_rank_except_the_first() -> None:
+    seeds = [rank_batches(8, 4, NO_MIXING, Rank(rank, 3)).dropout_seed() for rank in range(3)]
+    assert len(set(seeds)) == 3
+    assert seeds[0] == rank_batches(8, 4, NO_MIXING, Rank()).dropout_seed()

@@ -1,4 +1,4 @@
-"""Weights and checkpoints from anywhere: read as data, checked before they are used, and damage named."""
+"""Weights and checkpoints: they are read as data and checked before use, and errors name the damage."""
 
 import io
 import os
@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from scenelet.config import RunConfig
-from scenelet.config.recipes import load_recipe
+from scenelet.config import run_folder as runs
 from scenelet.errors import RunError
-from scenelet.training import run_record as runs
-from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
+from scenelet.training.checkpoint import AtomicCheckpointIO, check_checkpoint, check_state_dict, read_checkpoint
 from scenelet.training.loop import CHECKPOINTS, LAST
+from scenelet.training.network import load_network
 from scenelet.training.train import train
 
 STATE = {"mean": torch.zeros(4), "weight": torch.ones(2, 3)}
@@ -28,8 +28,8 @@ def saved(path: Path, value: Any) -> Path:
     return path
 
 
-class Call:
-    """What a pickle of it calls when it is loaded."""
+class MakesFolder:
+    """Object whose pickle makes a folder when it is loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,16 +38,16 @@ class Call:
         return os.mkdir, (str(self.path),)
 
 
-def test_what_was_saved_comes_back(tmp_path: Path) -> None:
+def test_check_checkpoint_accepts_what_torch_saved(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.pt", STATE)
     found = read_checkpoint(path)
     check_state_dict(path, found, STATE)
     assert torch.equal(found["weight"], STATE["weight"])
     check_checkpoint(saved(tmp_path / "last.ckpt", CHECKPOINT), STATE)
     for key in CHECKPOINT:
-        cut = {name: value for name, value in CHECKPOINT.items() if name != key}
+        incomplete = {name: value for name, value in CHECKPOINT.items() if name != key}
         with pytest.raises(RunError, match=f"it has no {key}"):
-            check_checkpoint(saved(tmp_path / "last.ckpt", cut), STATE)
+            check_checkpoint(saved(tmp_path / "last.ckpt", incomplete), STATE)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
         ({"mean": torch.zeros(4)}, "does not hold the weights"),
         ({**STATE, "more": torch.zeros(1)}, "does not hold the weights"),
         ({**STATE, "mean": torch.zeros(5)}, r"its mean has the shape \(5,\), not \(4,\)"),
-        ({**STATE, "mean": torch.zeros(4, dtype=torch.float64)}, "mean is of another type"),
-        ({**STATE, "mean": torch.zeros(4).to_sparse()}, "mean is of another type"),
-        ({**STATE, "mean": 3}, "mean is of another type"),
+        ({**STATE, "mean": torch.zeros(4, dtype=torch.float64)}, "mean has another type"),
+        ({**STATE, "mean": torch.zeros(4).to_sparse()}, "mean has another type"),
+        ({**STATE, "mean": 3}, "mean has another type"),
         ({**STATE, "mean": torch.full((4,), float("nan"))}, "not finite"),
     ],
 )
-def test_weights_of_another_network_are_refused(state: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_check_state_dict_refuses_another_networks_weights(state: dict[str, Any], words: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "model.pt", state)
     with pytest.raises(RunError, match=f"model.pt: .*{words}.*train again"):
         check_state_dict(path, read_checkpoint(path), STATE)
@@ -71,81 +71,92 @@ def test_weights_of_another_network_are_refused(state: dict[str, Any], words: st
 @pytest.mark.parametrize(
     "history", [None, [], [3], [{"epoch": 1}], [{**ROW, "loss": "x"}], [{**ROW, "loss": float("nan")}]]
 )
-def test_notes_that_are_none_are_refused(history: Any, tmp_path: Path) -> None:
+def test_check_checkpoint_refuses_an_invalid_history(history: Any, tmp_path: Path) -> None:
     path = saved(tmp_path / "last.ckpt", CHECKPOINT | {"history": history})
-    with pytest.raises(RunError, match="the notes of its epochs"):
+    with pytest.raises(RunError, match="its history of epochs"):
         check_checkpoint(path, STATE)
 
 
-def test_a_pickle_that_calls_something_calls_nothing(tmp_path: Path) -> None:
-    path = saved(tmp_path / "model.pt", {"a": Call(tmp_path / "synthetic")})
+def test_read_checkpoint_executes_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path / "model.pt", {"a": MakesFolder(tmp_path / "new")})
     with pytest.raises(RunError, match="damaged"):
         read_checkpoint(path)
-    assert not (tmp_path / "synthetic").exists()
+    assert not (tmp_path / "new").exists()
 
 
-def test_a_file_that_would_inflate_is_refused(tmp_path: Path) -> None:
+def test_read_checkpoint_refuses_a_compressed_file(tmp_path: Path) -> None:
     data, path = io.BytesIO(), tmp_path / "model.pt"
     torch.save(STATE, data)
-    with zipfile.ZipFile(data) as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-        for entry in whole.infolist():
-            packed.writestr(entry.filename, whole.read(entry))
+    with zipfile.ZipFile(data) as original, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in original.infolist():
+            packed.writestr(entry.filename, original.read(entry))
     with pytest.raises(RunError, match="compressed"):
         read_checkpoint(path)
 
 
-def test_cut_anywhere(tmp_path: Path) -> None:
-    whole = saved(tmp_path / "whole", STATE).read_bytes()
+def test_read_checkpoint_refuses_truncated_files(tmp_path: Path) -> None:
+    content = saved(tmp_path / "complete", STATE).read_bytes()
     path = tmp_path / "model.pt"
-    for length in range(0, len(whole), 37):
-        path.write_bytes(whole[:length])
+    for length in range(0, len(content), 37):
+        path.write_bytes(content[:length])
         with pytest.raises(RunError, match=r"model\.pt: "):
             check_state_dict(path, read_checkpoint(path), STATE)
-
-
-@pytest.fixture(scope="module")
-def run(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunConfig]:
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    config = load_recipe("low_complexity", [*tiny_settings, "schedule.epochs=1", "split.fold=1"])
-    train(tone_set, folder, config, recipe="low_complexity")
-    return folder, config
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda held: held.pop("loops"),
-        lambda held: held.pop("optimizer_states"),
-        lambda held: held["optimizer_states"][0].pop("state"),
-        lambda held: held.update(callbacks=3),
-        lambda held: held["state_dict"].popitem(),
+        lambda checkpoint: checkpoint.pop("loops"),
+        lambda checkpoint: checkpoint.pop("optimizer_states"),
+        lambda checkpoint: checkpoint["optimizer_states"][0].pop("state"),
+        lambda checkpoint: checkpoint.update(callbacks=3),
+        lambda checkpoint: checkpoint["state_dict"].popitem(),
     ],
 )
-def test_a_damaged_checkpoint_is_named_and_nothing_is_trained(
-    damage: Any, run: tuple[Path, RunConfig], tone_set: Path
+def test_resume_from_a_damaged_checkpoint_names_it(
+    damage: Any, finished_run: tuple[Path, RunConfig], tone_set: Path
 ) -> None:
-    folder, config = run
+    folder, config = finished_run
     path = folder / CHECKPOINTS / LAST
-    whole = path.read_bytes()
-    held = torch.load(path, weights_only=True)
-    damage(held)
+    content = path.read_bytes()
+    checkpoint = torch.load(path, weights_only=True)
+    damage(checkpoint)
     try:
-        torch.save(held, path)
-        with pytest.raises(RunError, match=f"{path.name}: .*(damaged|does not hold|cannot be gone on with)"):
+        torch.save(checkpoint, path)
+        with pytest.raises(RunError, match=f"{path.name}: .*(damaged|does not hold|training cannot resume)"):
             train(tone_set, folder, config, resume=True)
     finally:
-        path.write_bytes(whole)
+        path.write_bytes(content)
     train(tone_set, folder, config, resume=True)
 
 
-def test_damaged_weights_of_a_finished_run_are_named(run: tuple[Path, RunConfig]) -> None:
-    folder, _ = run
+def test_load_network_names_damaged_weights(finished_run: tuple[Path, RunConfig]) -> None:
+    folder, _ = finished_run
     path = folder / runs.WEIGHTS
-    whole = path.read_bytes()
+    content = path.read_bytes()
     record = runs.read_record(folder)
-    for broken in (whole[:500], b"", whole.replace(b"mean", b"lean")):
+    for broken in (content[:500], b"", content.replace(b"mean", b"lean")):
         path.write_bytes(broken)
         with pytest.raises(RunError, match=r"model\.pt: "):
-            runs.load_network(folder, record)
-    path.write_bytes(whole)
-    assert runs.load_network(folder, record)
+            load_network(folder, record)
+    path.write_bytes(content)
+    assert load_network(folder, record)
+
+
+def test_atomic_checkpoint_io_follows_a_moved_folder(tmp_path: Path) -> None:
+    before, store = tmp_path / "before", AtomicCheckpointIO()
+    best = {
+        "best_model_path": str(before / "best.ckpt"),
+        "kth_best_model_path": "",
+        "last_model_path": str(before / "last.ckpt"),
+        "best_k_models": {str(before / "best.ckpt"): torch.tensor(0.5)},
+        "dirpath": str(before),
+    }
+    store.save_checkpoint({"callbacks": {"best": best, "other": {}}}, before / "last.ckpt")
+    assert [path.name for path in before.iterdir()] == ["last.ckpt"]
+    after = before.rename(tmp_path / "after")
+    found = store.load_checkpoint(after / "last.ckpt")["callbacks"]["best"]
+    assert found["best_model_path"] == str(after / "best.ckpt")
+    assert found["kth_best_model_path"] == ""
+    assert found["dirpath"] == str(after)
+    assert list(found["best_k_models"]) == [str(after / "best.ckpt")]

@@ -14,7 +14,6 @@ from scenelet.data.audit.findings import Finding
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.training.data_warnings import print_data_warnings, warning_lines
-from scenelet.training.run_record import DataRecord
 from scenelet.training.train import train
 from scenelet.utils import parallel
 
@@ -31,7 +30,7 @@ def test_training_says_and_keeps_what_is_wrong(
     samples, rate = soundfile.read(tmp_path / "low3.wav")
     (tmp_path / "low3.wav").unlink()
     soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
-    monkeypatch.setattr(parallel, "INLINE", 100)  # processes take longer to start than this takes
+    monkeypatch.setattr(parallel, "MIN_PROCESS_ITEMS", 100)  # processes take longer to start than this takes
     config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     train(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
     talk = capfd.readouterr().err
@@ -44,10 +43,10 @@ def test_training_says_and_keeps_what_is_wrong(
         raise AssertionError(f"{path} is measured again")
 
     monkeypatch.setattr(kept, "recording_stats_or_error", refuse)
-    source = DataRecord(path=str(tmp_path / "tones.csv"))
-    split = make_split(load_table(tmp_path / "tones.csv"), config.split)
+    table = load_table(tmp_path / "tones.csv")
+    split = make_split(table, config.split)
     for expected in (True, False):  # a run that was warned, as a resumed one, is not warned again
-        print_data_warnings(tmp_path, source, split, 0.6, tmp_path / "cache")
+        print_data_warnings(tmp_path, table, split, 0.6, tmp_path / "cache")
         assert ("1 offset" in capfd.readouterr().err) == expected
     assert (tmp_path / WARNINGS).read_bytes() == (tmp_path / "run" / WARNINGS).read_bytes()
 

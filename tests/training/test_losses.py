@@ -1,4 +1,4 @@
-"""The loss of Eq. 2: against the formula in float64, cross-entropy, and the weights of Table 2."""
+"""Losses, compared with Eq. 2 in float64, with cross-entropy, and with the weights of Table 2."""
 
 import numpy as np
 import pytest
@@ -22,27 +22,27 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(
     ("beta", "weights"), [(0.999, (1.016, 0.970, 1.014)), (0.9999, (1.091, 0.825, 1.084)), (0.99, (1.0, 1.0, 1.0))]
 )
-def test_normalised_weights_at_table_2(beta: float, weights: tuple[float, ...]) -> None:
+def test_normalized_weights_match_table_2(beta: float, weights: tuple[float, ...]) -> None:
     loss = ClassBalancedFocalLoss(TABLE_2, beta, 1.0, normalize=True)
     assert [round(float(w), 3) for w in loss.weights] == list(weights)
 
 
-def test_raw_weights_are_eq_2() -> None:
+def test_raw_weights_follow_eq_2() -> None:
     loss = ClassBalancedFocalLoss([5, 50], 0.9, 0.0)
     assert loss.weights.tolist() == pytest.approx([0.1 / (1 - 0.9**5), 0.1 / (1 - 0.9**50)])
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-@pytest.mark.parametrize("form", ["sigmoid", "softmax"])
-def test_equals_the_formula_written_out(gamma: float, form: str) -> None:
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_focal_loss_equals_the_formula_in_numpy(gamma: float, activation: str) -> None:
     logits, targets = batch()
-    ours = ClassBalancedFocalLoss(TABLE_2, 0.999, gamma, form).double()
+    ours = ClassBalancedFocalLoss(TABLE_2, 0.999, gamma, activation).double()
     w = (1 - 0.999) / (1 - 0.999 ** np.array(TABLE_2, np.float64))
     total = 0.0
     for z, y in zip(logits.numpy(), targets.numpy(), strict=True):
         softmax = np.exp(z) / np.exp(z).sum()
         for k in range(3):
-            if form == "softmax":
+            if activation == "softmax":
                 f = -((1 - softmax[k]) ** gamma) * np.log(softmax[k])
             else:
                 p = [1 / (1 + np.exp(-z[i] if i == k else z[i])) for i in range(3)]
@@ -51,42 +51,46 @@ def test_equals_the_formula_written_out(gamma: float, form: str) -> None:
     assert float(ours(logits, targets)) == pytest.approx(total / 7, rel=1e-6)
 
 
-def test_softmax_form_without_focus_or_balance_is_cross_entropy() -> None:
+def test_softmax_without_focus_or_balance_is_cross_entropy() -> None:
     logits, targets = batch()
     loss = ClassBalancedFocalLoss([10, 20, 30], 0.0, 0.0, "softmax").double()
     assert torch.allclose(loss(logits, targets), functional.cross_entropy(logits, targets))
 
 
-def test_class_indices_are_one_hot_labels() -> None:
+def test_class_indices_count_as_one_hot_labels() -> None:
     logits, _ = batch()
     index = torch.tensor([0, 1, 2, 0, 1, 2, 0])
     loss = ClassBalancedFocalLoss(TABLE_2, 0.999, 1.0).double()
     assert torch.equal(loss(logits, index), loss(logits, functional.one_hot(index, 3).double()))
 
 
-@pytest.mark.parametrize("form", ["sigmoid", "softmax"])
-def test_gradients_are_finite_at_extreme_logits(form: str) -> None:
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_gradients_are_finite_at_extreme_logits(activation: str) -> None:
     logits = torch.tensor([[150.0, -150.0, 0.0]], requires_grad=True)
-    ClassBalancedFocalLoss(TABLE_2, 0.999, 0.5, form)(logits, torch.tensor([1])).backward()
+    ClassBalancedFocalLoss(TABLE_2, 0.999, 0.5, activation)(logits, torch.tensor([1])).backward()
     assert torch.isfinite(logits.grad).all()
 
 
-def test_a_class_without_clips_is_an_error() -> None:
+def test_focal_loss_with_invalid_arguments_raises() -> None:
     with pytest.raises(UsageError, match="class 1 has no training clip"):
         ClassBalancedFocalLoss([3, 0], 0.9, 1.0)
     with pytest.raises(UsageError, match="beta"):
         ClassBalancedFocalLoss([3, 3], 1.0, 1.0)
+    with pytest.raises(UsageError, match="gamma -1 must not be negative"):
+        ClassBalancedFocalLoss([3, 3], 0.9, -1.0)
+    with pytest.raises(UsageError, match="it must be 'sigmoid' or 'softmax'"):
+        ClassBalancedFocalLoss([3, 3], 0.9, 1.0, "relu")  # type: ignore[arg-type]
 
 
-def test_settings_choose_the_loss() -> None:
+def test_build_loss_follows_settings() -> None:
     assert isinstance(build_loss(LossConfig(), [1, 1]), torch.nn.CrossEntropyLoss)
     assert isinstance(build_loss(LossConfig(name="class_balanced_focal"), [1, 1]), ClassBalancedFocalLoss)
 
 
-def test_smoothing_spreads_a_share_of_the_label() -> None:
+def test_label_smoothing_spreads_a_fraction_of_the_label() -> None:
     logits, targets = batch()
-    smoothed = build_loss(LossConfig(smoothing=0.3), [1, 1, 1])(logits, targets)
+    smoothed = build_loss(LossConfig(label_smoothing=0.3), [1, 1, 1])(logits, targets)
     expected = -((0.7 * targets + 0.1) * functional.log_softmax(logits, 1)).sum(1).mean()
     assert float(smoothed) == pytest.approx(float(expected), rel=1e-12)
-    with pytest.raises(ValueError, match="smoothing needs name = 'cross_entropy'"):
-        LossConfig(name="class_balanced_focal", smoothing=0.1)
+    with pytest.raises(ValueError, match="label_smoothing needs name = 'cross_entropy'"):
+        LossConfig(name="class_balanced_focal", label_smoothing=0.1)

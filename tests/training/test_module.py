@@ -1,4 +1,4 @@
-"""The training step: labels from a teacher, masks, rounded weights, and the average of the weights."""
+"""The training step: teacher, pruning masks, rounded weights, and the average of the weights."""
 
 import math
 
@@ -14,8 +14,8 @@ from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
 
 
-class Flat(nn.Module):
-    """Log-mel (batch, 1, 2, 3) -> three logits, with a batch norm whose statistics are buffers."""
+class SmallNetwork(nn.Module):
+    """Network from log-mel (batch, 1, 2, 3) to three logits, with a batch norm whose statistics are buffers."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ def module(network: nn.Module, **settings: object) -> SceneModule:
     return SceneModule(network, nn.CrossEntropyLoss(), schedule, batches, **settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_a_teachers_answer_is_a_share_of_the_label(share: float) -> None:
-    network, teacher = Flat(1), Flat(2).eval()
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+def test_training_step_mixes_the_teacher_into_labels(fraction: float) -> None:
+    network, teacher = SmallNetwork(1), SmallNetwork(2).eval()
     x, y = next(iter(batches(0)))
-    loss = module(network, teacher=(teacher, share)).training_step((x, y), 0)
-    labels = (1 - share) * y + share * teacher(x).softmax(1)
+    loss = module(network, teacher=(teacher, fraction)).training_step((x, y), 0)
+    labels = (1 - fraction) * y + fraction * teacher(x).softmax(1)
     expected = -(labels * network(x).log_softmax(1)).sum(1).mean()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
     assert not teacher.training
@@ -52,14 +52,17 @@ def test_a_teachers_answer_is_a_share_of_the_label(share: float) -> None:
     assert all(p.grad is None for p in teacher.parameters())
 
 
-def test_a_teacher_is_no_part_of_the_checkpoint() -> None:
-    assert module(Flat(1), teacher=(Flat(2), 0.5)).state_dict().keys() == module(Flat(1)).state_dict().keys()
+def test_state_dict_does_not_hold_the_teacher() -> None:
+    assert (
+        module(SmallNetwork(1), teacher=(SmallNetwork(2), 0.5)).state_dict().keys()
+        == module(SmallNetwork(1)).state_dict().keys()
+    )
 
 
-def test_weights_and_norm_statistics_are_averaged() -> None:
-    network = Flat(1)
-    trained = module(network, average_epochs=1.5)
-    decay = math.exp(-1 / (1.5 * 2))  # two steps an epoch
+def test_moving_average_covers_weights_and_statistics() -> None:
+    network = SmallNetwork(1)
+    trained = module(network, ema_epochs=1.5)
+    decay = math.exp(-1 / (1.5 * 2))  # two steps per epoch
     expected: dict[str, Tensor] = {}
     for step in range(5):
         with torch.no_grad():
@@ -78,12 +81,12 @@ def test_weights_and_norm_statistics_are_averaged() -> None:
     assert all(torch.allclose(network.state_dict()[name], value, atol=1e-6) for name, value in expected.items())
 
 
-def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
-    """An average over more epochs than there are would be mostly the weights that training began from."""
+def test_moving_average_covers_a_quarter_of_training_at_most() -> None:
+    """An average over more epochs than the training has would mostly be the initial weights."""
 
     def averaged(epochs: float) -> Tensor:
-        network = Flat(1)
-        trained = module(network, epochs=8, average_epochs=epochs)
+        network = SmallNetwork(1)
+        trained = module(network, epochs=8, ema_epochs=epochs)
         trained.on_train_batch_end()
         with torch.no_grad():
             network.dense.weight.add_(1.0)
@@ -94,52 +97,52 @@ def test_a_short_training_is_averaged_over_a_quarter_of_it() -> None:
     assert not torch.equal(averaged(2.0), averaged(1.0))
 
 
-def test_without_an_average_the_last_weights_are_the_result() -> None:
-    network = Flat(1)
+def test_averaged_network_without_average_is_the_network() -> None:
+    network = SmallNetwork(1)
     assert module(network).averaged_network() is network
 
 
-def test_a_step_computes_with_rounded_weights_and_moves_the_others() -> None:
-    """Straight-through: the gradient at the rounded weights, applied to those that they were made of."""
-    network, reference = Flat(1), Flat(1)
+def test_step_with_quantize_applies_straight_through_gradients() -> None:
+    """The gradient is taken at the rounded weights and applied to the unrounded ones."""
+    network, reference = SmallNetwork(1), SmallNetwork(1)
 
-    def halves(weight: Tensor) -> Tensor:
+    def round_to_halves(weight: Tensor) -> Tensor:
         return (2 * weight).round() / 2
 
-    trained = module(network, quantize=halves)
+    trained = module(network, quantize=round_to_halves)
     before = network.dense.weight.detach().clone()
     with torch.no_grad():
-        reference.dense.weight.copy_(halves(before))
+        reference.dense.weight.copy_(round_to_halves(before))
     x, y = next(iter(batches(0)))
     loss = trained.training_step((x, y), 0)
-    assert torch.equal(network.dense.weight, halves(before))
+    assert torch.equal(network.dense.weight, round_to_halves(before))
     loss.backward()
     trained.on_after_backward()
     assert torch.equal(network.dense.weight, before)
     nn.functional.cross_entropy(reference(x), y).backward()
     assert torch.equal(network.dense.weight.grad, reference.dense.weight.grad)
-    assert not torch.equal(before, halves(before))
+    assert not torch.equal(before, round_to_halves(before))
     trained.use_averaged_weights()
     assert torch.equal(network.dense.weight, before)
 
 
-def test_masks_are_asked_for_each_epoch_and_held() -> None:
-    network = Flat(1)
-    asked: list[int] = []
+def test_masks_are_made_per_epoch_and_kept_through_steps() -> None:
+    network = SmallNetwork(1)
+    epochs: list[int] = []
 
     def masks(current: nn.Module, epoch: int) -> dict[str, Tensor]:
-        asked.append(epoch)
+        epochs.append(epoch)
         assert current is network
         return {"dense.weight": (torch.arange(18).view(3, 6) > 5).float()}
 
-    trained = module(network, masks=masks, average_epochs=2.0)
-    trained.averaged.update_parameters(network)  # an average of weights that were not pruned yet
+    trained = module(network, masks=masks, ema_epochs=2.0)
+    trained.averaged.update_parameters(network)  # an average of weights that are not pruned yet
     trained.on_train_epoch_start()
     assert (network.dense.weight[0] == 0).all()
     with torch.no_grad():
         network.dense.weight.add_(1.0)
     trained.on_train_batch_end()
-    assert asked == [0]
+    assert epochs == [0]
     assert (network.dense.weight[0] == 0).all()
     assert (trained.averaged_network().dense.weight[0] != 0).all()
     trained.use_averaged_weights()

@@ -1,4 +1,4 @@
-"""The learning rate at the steps where the definition fixes it."""
+"""Learning rates at the steps for which the definition gives a value."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.training.schedule import learning_rate
 
 
-def test_the_papers_schedule() -> None:
+def test_hold_decay_hold_follows_the_paper() -> None:
     schedule = load_recipe("paper").schedule
     assert (schedule.epochs, schedule.batch_size) == (350, 10)
     steps = 919
@@ -23,8 +23,8 @@ def test_the_papers_schedule() -> None:
     assert learning_rate(schedule, 60 * steps + steps - 1, steps) == at(60)
 
 
-def test_linear_ends_where_it_should() -> None:
-    schedule = ScheduleConfig(epochs=5, shape="linear", rate=1e-4, final_rate=1e-6)
+def test_linear_falls_evenly_to_the_minimum() -> None:
+    schedule = ScheduleConfig(epochs=5, name="linear", learning_rate=1e-4, min_learning_rate=1e-6)
     rates = [learning_rate(schedule, step, 4) for step in range(20)]
     assert (rates[0], rates[-1]) == (1e-4, pytest.approx(1e-6))
     drops = [a - b for a, b in itertools.pairwise(rates)]
@@ -32,7 +32,9 @@ def test_linear_ends_where_it_should() -> None:
 
 
 def test_one_cycle_rises_to_its_peak_and_falls() -> None:
-    schedule = ScheduleConfig(epochs=10, shape="one_cycle", rate=1e-3, final_rate=1e-6, warmup=0.3)
+    schedule = ScheduleConfig(
+        epochs=10, name="one_cycle", learning_rate=1e-3, min_learning_rate=1e-6, warmup_fraction=0.3
+    )
     rates = [learning_rate(schedule, step, 11) for step in range(110)]
     assert rates[0] == pytest.approx(1e-3 / 25)
     assert max(rates) == pytest.approx(1e-3, rel=1e-3)

@@ -1,19 +1,44 @@
-"""The estimate before training: what it says, and that it leaves no trace in what is trained."""
+"""The time estimate before training: its value, its message, and that it does not change the training."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from scenelet.config import NetworkConfig, RunConfig
 from scenelet.config.recipes import load_recipe
-from scenelet.training import time_estimate as estimates
-from scenelet.training.dataset import load_dataset
+from scenelet.data.load import load_table
+from scenelet.training.batches import epoch_batches
+from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.loop import run_trainer
 from scenelet.training.module import SceneModule
-from scenelet.training.run_record import DataRecord, build_network
-from scenelet.training.time_estimate import Estimate, estimate, print_time_estimate
-from scenelet.training.train import epoch_batches, train
+from scenelet.training.network import build_network
+from scenelet.training.time_estimate import (
+    TimeEstimate,
+    estimate_time,
+    format_estimate,
+    print_time_estimate,
+    seconds_per_step,
+    validation_seconds,
+)
+
+
+class WorkClock:
+    """Clock that advances by one second for each forward pass of the networks it watches, by 100 for the first one."""
+
+    def __init__(self) -> None:
+        self.now, self.passes = 0.0, 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def watch(self, network: nn.Module) -> None:
+        def advance(*_: object) -> None:
+            self.passes += 1
+            self.now += 100.0 if self.passes == 1 else 1.0
+
+        network.register_forward_hook(advance)  # copies of the network keep the hook
 
 
 @pytest.fixture
@@ -24,81 +49,96 @@ def config(tiny_settings: list[str]) -> RunConfig:
     )
 
 
+def with_prune(config: RunConfig, **changes: object) -> RunConfig:
+    return config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
+
+
 @pytest.fixture
-def module(config: RunConfig, tone_set: Path) -> SceneModule:
-    dataset = load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
+def dataset(config: RunConfig, tone_set: Path) -> Dataset:
+    return load_dataset(load_table(tone_set), config, None, verbose=False)
+
+
+def new_module(config: RunConfig, dataset: Dataset) -> SceneModule:
     network = build_network(config, 2, torch.zeros(32), torch.ones(32))
-    return SceneModule(
-        network, torch.nn.CrossEntropyLoss(), config.schedule, epoch_batches(dataset, config), dataset.validation
-    )
+    batches = epoch_batches(dataset.train, config)
+    return SceneModule(network, nn.CrossEntropyLoss(), config.schedule, batches, dataset.validation)
 
 
-@pytest.mark.parametrize("name", ["shared_resnet", "dcase2020_baseline"])  # the second has dropout
-def test_the_weights_are_the_same_bit_for_bit(
-    name: str, config: RunConfig, tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def module(config: RunConfig, dataset: Dataset) -> SceneModule:
+    return new_module(config, dataset)
+
+
+@pytest.mark.parametrize("name", ["shared_resnet", "dcase2020_baseline"])  # the second one has dropout
+def test_estimate_time_does_not_change_trained_weights(name: str, config: RunConfig, dataset: Dataset) -> None:
     if name != config.network.name:
         config = config.model_copy(update={"network": NetworkConfig(name=name)})
-    trained = {}
-    for few, times in ((10**9, 0), (0, 2)):
-        monkeypatch.setattr(estimates, "FEW_STEPS", few)
-        asked: list[float] = []
-        own = estimates.seconds_per_step
-        monkeypatch.setattr(estimates, "seconds_per_step", lambda *a, own=own, asked=asked: asked.append(1) or own(*a))
-        train(tone_set, tmp_path / str(few), config)
-        assert len(asked) == times
-        trained[few] = torch.load(tmp_path / str(few) / "model.pt", weights_only=True)
-        monkeypatch.undo()
-    without, with_estimate = trained.values()
-    assert all(torch.equal(without[key], with_estimate[key]) for key in without)
+    plain, estimated = new_module(config, dataset), new_module(config, dataset)
+    assert estimate_time(estimated, config).epoch > 0
+    for module in (plain, estimated):
+        run_trainer(module, "fp32", verbose=False)
+    weights = estimated.network.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in plain.network.state_dict().items())
 
 
-def test_nothing_of_the_module_changes(module: SceneModule, config: RunConfig) -> None:
+def test_estimate_time_leaves_module_and_generator_alone(module: SceneModule, config: RunConfig) -> None:
     before = {key: value.clone() for key, value in module.state_dict().items()}
     random = torch.random.get_rng_state()
-    estimate(module, config)
+    estimate_time(module, config)
     assert all(torch.equal(value, module.state_dict()[key]) for key, value in before.items())
     assert torch.equal(torch.random.get_rng_state(), random)
     assert module.network.training
     assert module.history == []
 
 
-def test_what_is_counted(module: SceneModule, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by 1 s whenever it is asked, and by 3 s where a teacher is: so long takes a step."""
-    clock, each = [0.0], [1.0]
-    own = estimates.seconds_per_step
-
-    def tick() -> float:
-        clock[0] += each[0]
-        return clock[0]
-
-    def timed(module: SceneModule, precision: str, teacher: object) -> float:
-        each[0] = 1.0 if teacher is None else 3.0
-        return own(module, precision, teacher)
-
-    monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=tick))
-    monkeypatch.setattr(estimates, "seconds_per_step", timed)
-    monkeypatch.setattr(estimates, "EVALUATION_BATCH", 2)  # of 4 windows: half the time of all, 3 s
+def test_estimate_time_counts_steps_teacher_and_validation(module: SceneModule, config: RunConfig) -> None:
+    clock = WorkClock()
+    clock.watch(module.network)
     assert module.validation is not None
     assert (len(module.batches(0)), len(module.validation)) == (3, 4)
-    assert estimate(module, config) == Estimate(3 * 1 + 2 * 3, 3 * 3)
-    assert clock == [4 * 1 + 4 * 3 + 2 * 3]  # a start, a warm-up and two steps, twice; then the windows
-    each[0] = 1.0
-    alike = config.model_copy(update={"prune": config.prune.model_copy(update={"distil": 0.0})})
-    assert estimate(module, alike) == Estimate(3 + 2, 3)
+    # three steps of 1 s and 1 s of validation; in fine-tuning, the network is also its own teacher
+    assert estimate_time(module, config, clock) == TimeEstimate(3 * 1 + 1, 3 * 2)
+    assert estimate_time(module, with_prune(config, self_distillation=0.0), clock) == TimeEstimate(3 + 1, 3)
 
 
-def test_what_is_said(
+def test_estimate_time_without_teacher_in_finetuning(config: RunConfig, dataset: Dataset) -> None:
+    clock, teacher = WorkClock(), new_module(config, dataset).network.eval()
+    module = new_module(config, dataset)
+    module.teacher = (teacher, 0.5)
+    clock.watch(module.network)
+    clock.watch(teacher)
+    alike = with_prune(config, self_distillation=0.0)
+    assert estimate_time(module, alike, clock) == TimeEstimate(3 * 2 + 1, 3 * 1)
+
+
+def test_seconds_per_step_ignores_the_first_step(module: SceneModule) -> None:
+    clock = WorkClock()
+    clock.watch(module.network)
+    assert seconds_per_step(module, "fp32", None, clock) == 1.0
+
+
+def test_validation_seconds_extrapolates_from_its_windows(module: SceneModule) -> None:
+    clock = WorkClock()
+    clock.watch(module.network)
+    assert module.validation is not None
+    assert validation_seconds(module.network, module.validation, clock, max_windows=2) == 2.0  # 4 windows, 1 s for 2
+
+
+def test_format_estimate_leaves_out_finetuning_under_a_limit(config: RunConfig) -> None:
+    line = "an epoch takes about 4.1 s: 2 epochs in about 8.2 s"
+    found = TimeEstimate(4.12, 3.9)
+    assert format_estimate(found, config) == f"{line}, and the 30 of `scenelet compress` in about 2 min"
+    assert format_estimate(found, with_prune(config, max_bytes=500_000)) == line
+
+
+def test_print_time_estimate_skips_short_trainings(
     module: SceneModule, config: RunConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(estimates, "estimate", lambda *_: Estimate(4.12, 3.9))
-    print_time_estimate(module, config)
-    assert capsys.readouterr().err == ""  # of 6 steps
-    monkeypatch.setattr(estimates, "FEW_STEPS", 6)
-    print_time_estimate(module, config)
-    line = "an epoch takes about 4.1 s: 2 epochs in about 8.2 s"
-    assert capsys.readouterr().err == f"{line}, and the 30 of `scenelet compress` in about 2 min\n"
-    print_time_estimate(
-        module, config.model_copy(update={"prune": config.prune.model_copy(update={"budget": 500_000})})
-    )
-    assert capsys.readouterr().err == line + "\n"
+    for gpu in (torch.cuda, torch.backends.mps):
+        monkeypatch.setattr(gpu, "is_available", lambda: False)
+    clock = WorkClock()
+    clock.watch(module.network)
+    print_time_estimate(module, config, clock=clock)
+    assert (capsys.readouterr().err, clock.passes) == ("", 0)  # the training has 6 steps
+    print_time_estimate(module, config, min_steps=6, clock=clock)
+    assert "an epoch takes about 4.0 s: 2 epochs in about 8.0 s" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A limit on arithmetic and parameters finds the widest network within it."""
+"""Search for the widest network within limits on arithmetic and parameters."""
 
 from pathlib import Path
 
@@ -6,61 +6,64 @@ import pytest
 
 from scenelet.cli.options import parse_bytes, parse_count
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
-from scenelet.training import run_record as runs
+from scenelet.training.network import load_network
 from scenelet.training.train import train
-from scenelet.training.width_search import Costs, NetworkLimits, costs, search_width
+from scenelet.training.width_search import NetworkCosts, NetworkLimits, network_costs, search_width
 
 LABELS = ("a", "b", "c")
 
 
-@pytest.fixture(autouse=True)
-def not_so_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks of hundreds of channels take a second each to build, and no limit here allows them."""
-    monkeypatch.setattr("scenelet.training.width_search.MAX_WIDTH", 31)
+MAX_WIDTH = 31
+"""Networks of hundreds of channels take a second each to build, and no limit of these tests allows them."""
 
 
 @pytest.fixture
 def config() -> RunConfig:
     features = ["sample_rate=8000", "n_fft=256", "hop_length=256", "n_mels=32"]
-    return load_recipe("paper_short", [*(f"features.{one}" for one in features), "window.seconds=1"])
+    return load_recipe("paper_short", [*(f"features.{setting}" for setting in features), "window.seconds=1"])
 
 
-def cost(config: RunConfig, **network: int) -> Costs:
-    return costs(config.model_copy(update={"network": config.network.model_copy(update=network)}), LABELS)
+def cost(config: RunConfig, **network: int) -> NetworkCosts:
+    return network_costs(config.model_copy(update={"network": config.network.model_copy(update=network)}), LABELS)
+
+
+def search(config: RunConfig, limits: NetworkLimits) -> tuple[RunConfig, NetworkCosts]:
+    return search_width(config, LABELS, limits, MAX_WIDTH)
 
 
 @pytest.mark.parametrize(
     "limits", [NetworkLimits(2_000_000, None), NetworkLimits(None, 100_000)], ids=["macs", "bytes"]
 )
-def test_one_channel_more_would_be_over(config: RunConfig, limits: NetworkLimits) -> None:
-    found, measured = search_width(config, LABELS, limits)
+def test_search_width_finds_the_widest_within_a_limit(config: RunConfig, limits: NetworkLimits) -> None:
+    found, measured = search(config, limits)
     assert found.network.width >= 16
-    assert measured == costs(found, LABELS)
+    assert measured == network_costs(found, LABELS)
     assert measured.within(limits)
     assert not cost(found, width=found.network.width + 1).within(limits)
     network = found.network.model_copy(update={"width": config.network.width})
     assert found.model_copy(update={"network": network}) == config
 
 
-def test_a_limit_may_be_met_to_the_last_byte(config: RunConfig) -> None:
+def test_search_width_may_use_a_limit_up_to_the_last_byte(config: RunConfig) -> None:
     exact = cost(config, width=20)
     assert exact.within(NetworkLimits(exact.macs_per_second, exact.parameter_bytes))
-    assert search_width(config, LABELS, NetworkLimits(parameter_bytes=exact.parameter_bytes))[0].network.width == 20
-    assert search_width(config, LABELS, NetworkLimits(macs_per_second=exact.macs_per_second - 1))[0].network.width == 19
+    assert search(config, NetworkLimits(parameter_bytes=exact.parameter_bytes))[0].network.width == 20
+    assert search(config, NetworkLimits(macs_per_second=exact.macs_per_second - 1))[0].network.width == 19
 
 
 @pytest.mark.parametrize(("by_macs", "by_bytes"), [(18, 22), (22, 18)])
-def test_both_limits_are_kept(config: RunConfig, by_macs: int, by_bytes: int) -> None:
+def test_search_width_meets_both_limits(config: RunConfig, by_macs: int, by_bytes: int) -> None:
     limits = NetworkLimits(cost(config, width=by_macs).macs_per_second, cost(config, width=by_bytes).parameter_bytes)
-    assert search_width(config, LABELS, limits)[0].network.width == 18
+    assert search(config, limits)[0].network.width == 18
 
 
-def test_bytes_are_those_of_the_format_in_which_weights_are_stored(config: RunConfig) -> None:
-    """Two a parameter in fp16; one a weight in int8, and still two a norm's parameter."""
+def test_network_costs_count_bytes_in_the_weight_format(config: RunConfig) -> None:
+    """fp16 has two bytes per parameter. int8 has one per weight, and two per parameter of a norm."""
 
-    def in_format(*changes: str) -> Costs:
+    def in_format(*changes: str) -> NetworkCosts:
         prune = load_recipe("paper_short", changes).prune
         return cost(config.model_copy(update={"prune": prune}), width=16)
 
@@ -70,32 +73,32 @@ def test_bytes_are_those_of_the_format_in_which_weights_are_stored(config: RunCo
     assert in_format("prune.dtype=auto", "prune.max_bytes=100000") == fp16
 
 
-def test_it_is_shallower_only_where_it_would_be_narrow(config: RunConfig) -> None:
+def test_search_width_reduces_depth_only_if_too_narrow(config: RunConfig) -> None:
     deep, less = cost(config, width=16), cost(config, width=16, repeats=2)
-    kept = search_width(config, LABELS, NetworkLimits(deep.macs_per_second))[0].network
-    assert (kept.width, kept.repeats) == (16, 3)
+    found = search(config, NetworkLimits(deep.macs_per_second))[0].network
+    assert (found.width, found.repeats) == (16, 3)
     own = config.model_copy(update={"network": config.network.model_copy(update={"shared": False})})
     limits = NetworkLimits(parameter_bytes=cost(own, width=16).parameter_bytes)
-    assert cost(own, width=18, repeats=1).within(limits)  # it could be wider, and need not be
-    kept = search_width(own, LABELS, limits)[0].network
-    assert (kept.width, kept.repeats) == (16, 3)
+    assert cost(own, width=18, repeats=1).within(limits)  # it could be wider with fewer layers
+    found = search(own, limits)[0].network
+    assert (found.width, found.repeats) == (16, 3)
     assert less.macs_per_second < deep.macs_per_second
-    shallower = search_width(config, LABELS, NetworkLimits(less.macs_per_second))[0].network
+    shallower = search(config, NetworkLimits(less.macs_per_second))[0].network
     assert (shallower.width, shallower.repeats) == (16, 2)
 
 
-def test_of_networks_that_are_all_narrow_the_widest_is_taken_and_of_these_the_deepest(config: RunConfig) -> None:
+def test_search_width_prefers_widest_then_deepest(config: RunConfig) -> None:
     limits = NetworkLimits(cost(config, width=14, repeats=1).macs_per_second)
     assert not cost(config, width=14, repeats=2).within(limits)
-    found = search_width(config, LABELS, limits)[0].network
+    found = search(config, limits)[0].network
     assert (found.width, found.repeats) == (14, 1)
     limits = NetworkLimits(cost(config, width=3).macs_per_second)
     assert not cost(config, width=4, repeats=1).within(limits)
-    found = search_width(config, LABELS, limits)[0].network
+    found = search(config, limits)[0].network
     assert (found.width, found.repeats) == (3, 3)
 
 
-def test_the_depth_of_another_network_is_called_otherwise(config: RunConfig) -> None:
+def test_search_width_uses_the_depth_setting_of_bc_resnet(config: RunConfig) -> None:
     broadcasted = config.model_copy(update={"network": load_recipe("paper_short", ["network.name=bc_resnet"]).network})
     broadcasted = broadcasted.model_copy(
         update={
@@ -104,65 +107,65 @@ def test_the_depth_of_another_network_is_called_otherwise(config: RunConfig) -> 
         }
     )
     limits = NetworkLimits(parameter_bytes=cost(broadcasted, width=10, blocks=2).parameter_bytes)
-    found = search_width(broadcasted, LABELS, limits)[0].network
-    assert (found.width, found.blocks) == (10, 2)  # its paper's smallest has 8 channels
+    found = search(broadcasted, limits)[0].network
+    assert (found.width, found.blocks) == (10, 2)  # the smallest width of its paper is 8
     limits = NetworkLimits(parameter_bytes=cost(broadcasted, width=7, blocks=1).parameter_bytes)
     assert not cost(broadcasted, width=7, blocks=2).within(limits)
-    found = search_width(broadcasted, LABELS, limits)[0].network
+    found = search(broadcasted, limits)[0].network
     assert (found.width, found.blocks, found.repeats) == (7, 1, config.network.repeats)
 
 
-def test_a_network_of_one_depth_is_made_narrower_alone(config: RunConfig) -> None:
+def test_search_width_of_a_network_without_depth_setting(config: RunConfig) -> None:
     single = config.model_copy(update={"network": load_recipe("paper_short", ["network.name=cp_resnet"]).network})
     limits = NetworkLimits(parameter_bytes=cost(single, width=5).parameter_bytes)
-    assert search_width(single, LABELS, limits)[0].network == single.network.model_copy(update={"width": 5})
+    assert search(single, limits)[0].network == single.network.model_copy(update={"width": 5})
 
 
 @pytest.mark.parametrize(
-    ("limits", "least"),
+    ("limits", "words"),
     [
-        (NetworkLimits(parameter_bytes=500), "bytes of parameters; allow more"),
-        (NetworkLimits(macs_per_second=500), "multiply-accumulates a second"),
+        (NetworkLimits(parameter_bytes=500), "bytes of parameters; raise the limits"),
+        (NetworkLimits(macs_per_second=500), "multiply-accumulates per second"),
     ],
     ids=["bytes", "macs"],
 )
-def test_what_even_the_narrowest_exceeds_is_refused(config: RunConfig, limits: NetworkLimits, least: str) -> None:
+def test_search_width_below_the_narrowest_raises(config: RunConfig, limits: NetworkLimits, words: str) -> None:
     narrowest = cost(config, width=1, repeats=1)
-    with pytest.raises(UsageError, match=least) as caught:
-        search_width(config, LABELS, limits)
+    with pytest.raises(UsageError, match=words) as caught:
+        search(config, limits)
     assert f"takes {narrowest.macs_per_second:,} " in str(caught.value)
     assert f" {narrowest.parameter_bytes:,} bytes" in str(caught.value)
 
 
-def test_bc_resnet_is_refused_as_the_others_are(config: RunConfig) -> None:
+def test_search_width_of_bc_resnet_below_the_narrowest_raises(config: RunConfig) -> None:
     settings = ["network.name=bc_resnet", "network.sub_bands=4"]
     changed = {"network": load_recipe("paper_short", settings).network}
     changed["features"] = load_recipe("paper_short", ["features.n_mels=64", "features.hop_length=2048"]).features
     with pytest.raises(UsageError, match="even the narrowest bc_resnet takes"):
-        search_width(config.model_copy(update=changed), LABELS, NetworkLimits(macs_per_second=100))
+        search(config.model_copy(update=changed), NetworkLimits(macs_per_second=100))
 
 
-def test_a_network_without_a_width_is_refused(config: RunConfig) -> None:
+def test_search_width_of_a_network_of_one_size_raises(config: RunConfig) -> None:
     fixed = config.model_copy(
         update={"network": load_recipe("paper_short", ["network.name=dcase2020_baseline"]).network}
     )
     with pytest.raises(UsageError, match="the network dcase2020_baseline has one size"):
-        search_width(fixed, LABELS, NetworkLimits(1_000_000, None))
+        search(fixed, NetworkLimits(1_000_000, None))
 
 
-def test_the_recipe_tiny_is_what_the_limits_of_dcase_find() -> None:
+def test_low_complexity_recipe_is_the_result_for_dcase_limits() -> None:
     ten = tuple("abcdefghij")
     limits = NetworkLimits(parse_count("--max-macs", "30M"), parse_bytes("--max-bytes", "128kB"))
-    best, tiny = load_recipe("default", ["prune.dtype=int8"]), load_recipe("low_complexity")
-    found, measured = search_width(best, ten, limits)
+    default, tiny = load_recipe("default", ["prune.dtype=int8"]), load_recipe("low_complexity")
+    found, measured = search_width(default, ten, limits, max_width=64)
     assert found.network == tiny.network
     assert tiny.network.width == 28
-    assert costs(tiny, ten) == measured
+    assert network_costs(tiny, ten) == measured
     assert measured.macs_per_second <= 30_000_000
     assert measured.parameter_bytes <= 128_000
 
 
-def test_a_run_remembers_what_was_found(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_train_with_limits_stores_the_network_found(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     limits = NetworkLimits(parameter_bytes=4_000)
     found, measured = search_width(config, ("high", "low"), limits)
@@ -170,7 +173,7 @@ def test_a_run_remembers_what_was_found(tone_set: Path, tiny_settings: list[str]
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits)
     record = runs.read_record(tmp_path / "run")
     assert record.config == found
-    network = runs.load_network(tmp_path / "run", record)
+    network = load_network(tmp_path / "run", record)
     assert sum(p.numel() for p in network.parameters()) == measured.parameters
-    # the same limits find the same network again, so that the run is gone on with
+    # the same limits find the same network again, so the run resumes
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits, resume=True)

@@ -1,4 +1,4 @@
-"""Settings of the process: freed memory comes back without page faults."""
+"""Process settings: freed memory is reused without page faults, and the limit of open files is raised."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ SCRIPT = """
 import resource, sys
 size = 40_000_000
 from scenelet.utils.process import give_back_memory, keep_freed_memory
-if sys.argv[1] != "as it is" and not keep_freed_memory():
+if sys.argv[1] != "default" and not keep_freed_memory():
     print(-1); sys.exit()
 if sys.argv[1] == "given back":
     give_back_memory()
@@ -24,25 +24,26 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(mode: str) -> int:
+def page_faults(mode: str) -> int:
+    """Page faults while large blocks are allocated again; -1 without glibc."""
     done = subprocess.run([sys.executable, "-c", SCRIPT, mode], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
-def test_a_large_block_that_was_freed_is_used_again() -> None:
+def test_keep_freed_memory_reuses_large_blocks() -> None:
     pytest.importorskip("resource")
-    kept = faults("kept")
+    kept = page_faults("kept")
     if kept < 0:
         pytest.skip("not on glibc")
-    assert kept < 1000 < faults("as it is") / 2
-    assert kept < 1000 < faults("given back") / 2
+    assert kept < 1000 < page_faults("default") / 2
+    assert kept < 1000 < page_faults("given back") / 2
 
 
-def test_as_many_files_as_the_system_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_files_raises_the_limit_up_to_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource")
     limits = [100, 400]
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, asked: limits.__setitem__(slice(None), asked))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.__setitem__(slice(None), wanted))
     assert (open_files(50), limits) == (50, [100, 400])
     assert (open_files(200), limits) == (200, [200, 400])
     assert (open_files(1000), limits) == (400, [400, 400])

@@ -1,4 +1,4 @@
-"""Where a listener's sound comes from: a sound card, a file, or a pipe; blocks of samples in the end."""
+"""Live sound from a sound card, a pipe, or a file that is read as if it were live."""
 
 import contextlib
 import queue
@@ -7,63 +7,64 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from scenelet.audio.io import Samples, blocks, info
-from scenelet.audio.pcm import PcmFormat, read_stream, read_wav_header
+from scenelet.audio.io import AudioSource, Samples, blocks, info
+from scenelet.audio.pcm import PcmFormat, read_stream
+from scenelet.audio.wav import read_wav_header
 from scenelet.errors import AudioError, UsageError
 
 BLOCK_SECONDS = 0.1
-SILENT_SECONDS = 10.0  # without a block from a card, after which it is taken for unplugged
-WAITING_SECONDS = 5.0  # of sound that may wait for a slow machine, before some is lost
+UNPLUGGED_SECONDS = 10.0  # a card without a block for so long is taken for unplugged
+MAX_QUEUED_SECONDS = 5.0  # of sound; if the machine is slower, blocks are lost
 
 
 @dataclass(frozen=True)
 class LiveAudio:
-    """Live sound: its rate in Hz, and blocks (1 or 2, n) of samples until it ends."""
+    """Live sound: its sample rate in Hz, and blocks of samples (1 or 2, n) until it ends."""
 
     sample_rate: int
     blocks: Iterator[Samples]
 
 
-def from_file(path: Path) -> LiveAudio:
-    """A recording, in short blocks, as if it came in live.
+def from_file(recording: AudioSource) -> LiveAudio:
+    """Read a recording in short blocks, as live sound comes.
 
     Raises:
-        AudioError: as `scenelet.audio.io.blocks`; those that a header cannot tell are raised on the way.
+        AudioError: as `scenelet.audio.io.blocks`. Faults behind the header are raised while the blocks are read.
     """
-    rate = info(path).sample_rate
+    rate = info(recording).sample_rate
     size = max(1, round(BLOCK_SECONDS * rate))
 
-    def short() -> Iterator[Samples]:
-        for block, _ in blocks(path):
+    def short_blocks() -> Iterator[Samples]:
+        for block, _ in blocks(recording):
             for start in range(0, block.shape[1], size):
                 yield block[:, start : start + size]
 
-    return LiveAudio(rate, short())
+    return LiveAudio(rate, short_blocks())
 
 
 def from_pipe(stream: BinaryIO, raw: PcmFormat | None) -> LiveAudio:
-    """A stream of bytes: samples of the format `raw`, or, where that is None, a WAV.
+    """Read a stream of bytes: raw samples of the given format, or a WAV if `raw` is None.
 
     Raises:
-        AudioError: it is no WAV, or one of a kind that a pipe cannot be read as; on the way, samples that are none.
+        AudioError: the stream is not a WAV, or is of a kind that only files may have. Invalid samples raise it while
+            the blocks are read.
     """
-    with _named():
-        pcm, length = (raw, None) if raw is not None else read_wav_header(stream)
+    with _prefix_errors():
+        pcm, data_bytes = (raw, None) if raw is not None else read_wav_header(stream)
 
-    def named() -> Iterator[Samples]:
-        with _named():
-            yield from read_stream(stream, pcm, length, BLOCK_SECONDS)
+    def prefixed_blocks() -> Iterator[Samples]:
+        with _prefix_errors():
+            yield from read_stream(stream, pcm, data_bytes, BLOCK_SECONDS)
 
-    return LiveAudio(pcm.sample_rate, named())
+    return LiveAudio(pcm.sample_rate, prefixed_blocks())
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
+def _prefix_errors() -> Iterator[None]:
     try:
         yield
     except AudioError as error:
@@ -71,90 +72,90 @@ def _named() -> Iterator[None]:
 
 
 def from_microphone(
-    device: str | None, channels: int, sample_rate: int | None, lost: Callable[[float], None]
+    device: str | None, channels: int, sample_rate: int | None, on_loss: Callable[[float], None]
 ) -> LiveAudio:
-    """A sound card.
+    """Record from a sound card.
 
     Args:
-        device: a number or a part of a name; None: the system's own choice.
-        channels: 1 or 2; a card with one gives one.
-        sample_rate: Hz; None: the card's own.
-        lost: told the seconds of sound that were lost, where the machine is too slow.
+        device: a device number or a part of a device name. None is the system's default.
+        channels: 1 or 2. A card with one channel gives one.
+        sample_rate: Hz. None is the card's default.
+        on_loss: is called with the seconds of sound that were lost because the machine is too slow.
 
     Raises:
         ModuleNotFoundError: sounddevice is not installed.
-        UsageError: there is no such device, or it cannot be opened so.
-        AudioError: PortAudio, which it calls, is not there.
+        UsageError: the device does not exist or cannot be opened with these settings.
+        AudioError: the library PortAudio is not installed.
     """
     try:
         import sounddevice
-    except OSError as error:  # it is there, and the library that it calls is not
+    except OSError as error:  # sounddevice is installed but PortAudio is not
         raise AudioError(
             f"the sound card cannot be used ({error}); install PortAudio (Debian: apt-get install libportaudio2)"
         ) from None
     chosen: Any = int(device) if device is not None and device.isdecimal() else device
-    waiting: queue.Queue[Samples] = queue.Queue(round(WAITING_SECONDS / BLOCK_SECONDS))
-    missed = threading.Semaphore(0)
+    queued: queue.Queue[Samples] = queue.Queue(round(MAX_QUEUED_SECONDS / BLOCK_SECONDS))
+    lost_blocks = threading.Semaphore(0)
 
-    def heard(data: Samples, frames: int, clock: Any, status: Any) -> None:
+    def on_block(data: Samples, frames: int, clock: Any, status: Any) -> None:
         if status.input_overflow:
-            missed.release()
+            lost_blocks.release()
         try:
-            waiting.put_nowait(np.ascontiguousarray(data.T))
+            queued.put_nowait(np.ascontiguousarray(data.T))
         except queue.Full:
-            missed.release()
+            lost_blocks.release()
 
     try:
         found = sounddevice.query_devices(chosen, "input")
         count = min(channels, int(found["max_input_channels"]))
         rate = sample_rate or int(found["default_samplerate"])
-        opened = sounddevice.InputStream(
-            rate, round(BLOCK_SECONDS * rate), chosen, count, dtype="float32", callback=heard
+        card = sounddevice.InputStream(
+            rate, round(BLOCK_SECONDS * rate), chosen, count, dtype="float32", callback=on_block
         )
-        opened.start()
+        card.start()
     except (sounddevice.PortAudioError, ValueError) as error:
         raise UsageError(
             f"no sound can be taken from {device or 'the microphone'} ({error});"
             " `python -m sounddevice` lists the devices for --device"
         ) from None
-    return LiveAudio(rate, _blocks(opened, waiting, missed, lost))
+    return LiveAudio(rate, _card_blocks(card, queued, lost_blocks, on_loss))
 
 
-def _blocks(
-    opened: Any, waiting: "queue.Queue[Samples]", missed: threading.Semaphore, lost: Callable[[float], None]
+def _card_blocks(
+    card: Any, queued: "queue.Queue[Samples]", lost_blocks: threading.Semaphore, on_loss: Callable[[float], None]
 ) -> Iterator[Samples]:
-    """What a card that was started gives, until it gives no more."""
-    with contextlib.closing(opened):
+    """Yield the blocks of a card that was started, and report the lost ones."""
+    with contextlib.closing(card):
         while True:
             try:
-                yield waiting.get(timeout=SILENT_SECONDS)
+                yield queued.get(timeout=UNPLUGGED_SECONDS)
             except queue.Empty:
                 raise AudioError("the sound card gives no more sound; connect it again") from None
             count = 0
-            while missed.acquire(blocking=False):
+            while lost_blocks.acquire(blocking=False):
                 count += 1
             if count:
-                lost(count * BLOCK_SECONDS)
+                on_loss(count * BLOCK_SECONDS)
 
 
 def pace_in_real_time(sound: LiveAudio) -> LiveAudio:
-    """The same sound, no faster than it would come in live."""
+    """Delay the blocks so that they do not come faster than live sound."""
 
     def paced() -> Iterator[Samples]:
-        begin, heard = time.monotonic(), 0
+        begin, samples = time.monotonic(), 0
         for block in sound.blocks:
-            heard += block.shape[1]
-            time.sleep(max(0.0, begin + heard / sound.sample_rate - time.monotonic()))
+            samples += block.shape[1]
+            time.sleep(max(0.0, begin + samples / sound.sample_rate - time.monotonic()))
             yield block
 
     return LiveAudio(sound.sample_rate, paced())
 
 
 def standard_input() -> BinaryIO:
-    """Standard input's bytes.
+    """Return standard input as a binary file.
 
     Raises:
-        UsageError: it is a terminal.
+        UsageError: standard input is a terminal.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("standard input is a terminal; pipe sound into it: arecord -t wav | scenelet listen MODEL -")

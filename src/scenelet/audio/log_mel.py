@@ -1,11 +1,10 @@
-"""Log-mel spectrograms of stereo windows, in NumPy and SciPy.
+"""Log-mel spectrograms of windows, in NumPy and SciPy.
 
-`LogMel` follows the public CP-ResNet pipeline (Koutini et al., EUSIPCO 2019) when `order` is
-"db_then_mel", and the usual order otherwise. Every setting lives in `FeatureConfig`, which a
-model file carries with it.
+`LogMel` follows the public CP-ResNet pipeline (Koutini et al., EUSIPCO 2019) if `log_before_mel` is True, and the usual
+order otherwise. All settings are in `FeatureConfig`, which is stored with a model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -20,41 +19,46 @@ Features = NDArray[np.float32]
 
 POWER_FLOOR = 1e-10  # -100 dB
 A_WEIGHTING_FLOOR_DB = -80.0
-# So many frames stay near a core with their spectra, and their product with a block of the mel matrix is too small
-# for BLAS to put threads on it, which would go on spinning and take the processors from everybody else.
-FRAMES_AT_ONCE, BLOCK_WEIGHTS = 128, 2048
+# So many frames and their spectra fit into a core's cache. Their product with a block of the mel matrix is too small
+# for BLAS to use threads, which would spin after each product and take CPU time from the other threads.
+CHUNK_FRAMES, MAX_BLOCK_WEIGHTS = 128, 2048
 
 Part = tuple[int, slice]
-"""A channel and its frames from start to stop."""
+"""Index of a channel, and a range of its frames."""
 
 
 class LogMel:
-    """Samples (channels, n) float32 -> decibels per mel band (channels, n_mels, 1 + n // hop_length).
+    """Function from samples (channels, n) float32 to decibels per mel band (channels, n_mels, 1 + n // hop_length).
 
-    P = `|STFT|^2` (or `|STFT|`, where `spectrum` is "magnitude") with a periodic window, centered, reflect
-    padding. Decibels are 10 log10(max(P, 1e-10)), clipped to `top_db` below the channel's maximum.
+    P is `|STFT|^2`, or `|STFT|` if `power` is 1, with a periodic window, centered frames and reflect padding. Decibels
+    are 10 log10(max(P, 1e-10)), clipped to `top_db` below the channel's maximum.
 
-    - "mel_then_db": decibels of the mel bands' sums of P.
-    - "db_then_mel": decibels of each FFT bin, plus A-weighting where asked, and then the mel
-      matrix on these decibels.
+    - If `log_before_mel` is False, the result is the decibels of the mel bands, which are sums of P.
+    - If `log_before_mel` is True, the mel matrix is applied to the decibels of the FFT bins, plus A-weighting if
+      `a_weighting` is True.
 
     Args:
         config: the settings.
-        threads: how many share the work on one call; the result does not depend on it.
+        threads: number of threads that share the work of one call. The result does not depend on it.
+
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(22050) / 22050, dtype=np.float32)
+    >>> bands = LogMel(FeatureConfig(channels="mono", n_mels=64))(tone[None])
+    >>> bands.shape, int(bands[0].mean(axis=1).argmax())
+    ((1, 64, 44), 19)
     """
 
     def __init__(self, config: FeatureConfig, threads: int = 1) -> None:
         self.config, self.threads = config, threads
-        self._window = taper(config.window_function, config.win_length or config.n_fft, config.n_fft)
+        self._window = window_function(config.window_function, config.win_length or config.n_fft, config.n_fft)
         mel = mel_matrix(config.sample_rate, config.n_fft, config.n_mels, config.fmin_hz, config.top_hz)
         self._blocks = mel_blocks(mel)
         self._weighting = np.zeros((config.n_mels, 1), np.float32)
         if config.a_weighting:
-            # the mel matrix is linear: the bands of the curve are added, not the curve to every frame
+            # the mel matrix is linear, so the bands of the curve can be added in place of the curve
             self._weighting = (mel @ a_weighting_db(config.n_fft, config.sample_rate))[:, None]
 
     def __call__(self, samples: NDArray[np.float32]) -> Features:
-        """Samples (channels, n) -> decibels (channels, n_mels, frames); see the class.
+        """Transform samples (channels, n) to decibels (channels, n_mels, frames).
 
         Raises:
             ValueError: n is not above n_fft // 2.
@@ -68,27 +72,27 @@ class LogMel:
         channels, count = frames.shape[:2]
         power = np.empty((channels, count, half + 1), np.float32)
         bands = np.empty((channels, self.config.n_mels, count), np.float32)
-        decibels_first = self.config.log_before_mel
+        log_before_mel = self.config.log_before_mel
 
         def transform(part: Part) -> None:
-            for channel, cut in pieces(part):
+            for channel, cut in chunks(part):
                 self._power(frames[channel, cut], power[channel, cut])
-                if not decibels_first:
+                if not log_before_mel:
                     self._mel(power[channel, cut], bands[channel, :, cut])
 
         def finish(part: Part) -> None:
-            for channel, cut in pieces(part):
+            for channel, cut in chunks(part):
                 values = power[channel, cut]
                 np.log10(np.maximum(values, floors[channel], out=values), out=values)
                 self._mel(values, bands[channel, :, cut])
 
-        # shares are whole pieces, so that the products, and their last digits, do not depend on the threads
-        share = -(-count // (FRAMES_AT_ONCE * -(-self.threads // channels))) * FRAMES_AT_ONCE
-        cuts = [slice(start, min(start + share, count)) for start in range(0, count, share)]
+        # each thread gets complete chunks, so that the products and their last digits do not depend on the threads
+        length = -(-count // (CHUNK_FRAMES * -(-self.threads // channels))) * CHUNK_FRAMES
+        cuts = [slice(start, min(start + length, count)) for start in range(0, count, length)]
         parts = [(channel, cut) for channel in range(channels) for cut in cuts]
         parallel_map(transform, parts, self.threads)
-        floors = self._floors(power if decibels_first else bands)
-        if decibels_first:
+        floors = self._floors(power if log_before_mel else bands)
+        if log_before_mel:
             parallel_map(finish, parts, self.threads)
         else:
             np.log10(np.maximum(bands, floors[:, None, None], out=bands), out=bands)
@@ -97,7 +101,7 @@ class LogMel:
         return bands
 
     def _power(self, frames: NDArray[np.float32], power: NDArray[np.float32]) -> None:
-        """(frames, n_fft) -> |rfft(window * frames)|^2, or its root, into `power` (frames, n_fft // 2 + 1)."""
+        """Write |rfft(window * frames)|^2 of frames (frames, n_fft), or its root, to `power` (frames, bins)."""
         squares = fft.rfft(frames * self._window).view(np.float32)
         np.square(squares, out=squares)
         np.add(squares[:, ::2], squares[:, 1::2], out=power)
@@ -105,49 +109,41 @@ class LogMel:
             np.sqrt(power, out=power)
 
     def _mel(self, values: NDArray[np.float32], bands: NDArray[np.float32]) -> None:
-        """(frames, n_fft // 2 + 1) -> the mel matrix times them, into `bands` (n_mels, frames)."""
+        """Write the product of the mel matrix and `values` (frames, bins) to `bands` (n_mels, frames)."""
         for rows, bins, weights in self._blocks:
             np.matmul(weights, values[:, bins].T, out=bands[rows])
 
     def _floors(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(channels, ...) power -> (channels,): what lies below is clipped, by `top_db` or the absolute floor."""
+        """Return the minimum of each channel (channels,) for power (channels, ...), by `top_db` or `POWER_FLOOR`."""
         loudest = np.maximum(power.max(axis=(1, 2)), np.float32(POWER_FLOOR))
         floors: NDArray[np.float32] = loudest * np.float32(10 ** (-self.config.top_db / 10))
         return np.maximum(floors, np.float32(POWER_FLOOR))
 
 
-def shown_range(log_mels: Sequence[Features], top_db: float) -> tuple[float, float]:
-    """Of windows that are drawn together, the dB that are darkest and brightest: `top_db` apart, or less."""
-    top = max(float(log_mel.max()) for log_mel in log_mels)
-    return max(min(float(log_mel.min()) for log_mel in log_mels), top - top_db), top
-
-
-def levels(log_mel: Features, floor: float, top: float) -> NDArray[np.uint8]:
-    """Decibels of any shape -> 0 at `floor` to 255 at `top`, as pages draw them."""
-    shares: NDArray[np.uint8] = np.clip((log_mel - floor) * (255 / max(top - floor, 1e-9)), 0, 255).astype(np.uint8)
-    return shares
-
-
-def pieces(part: Part) -> Iterator[Part]:
-    """The part, `FRAMES_AT_ONCE` frames after the other."""
+def chunks(part: Part) -> Iterator[Part]:
+    """Split a part into chunks of `CHUNK_FRAMES` frames."""
     channel, cut = part
-    for start in range(cut.start, cut.stop, FRAMES_AT_ONCE):
-        yield channel, slice(start, min(start + FRAMES_AT_ONCE, cut.stop))
+    for start in range(cut.start, cut.stop, CHUNK_FRAMES):
+        yield channel, slice(start, min(start + CHUNK_FRAMES, cut.stop))
 
 
-def taper(shape: Literal["hann", "hamming"], length: int, n_fft: int) -> NDArray[np.float32]:
-    """(n_fft,) periodic window of `length` samples, with zeros on both sides to fill the frame."""
-    low = 0.5 if shape == "hann" else 0.54
+def window_function(name: Literal["hann", "hamming"], length: int, n_fft: int) -> NDArray[np.float32]:
+    """Return the (n_fft,) periodic window of `length` samples, with zeros on both sides to fill the frame.
+
+    >>> window_function("hann", length=4, n_fft=6)
+    array([0. , 0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
+    low = 0.5 if name == "hann" else 0.54
     values = low - (1 - low) * np.cos(2 * np.pi * np.arange(length) / length)
     before = (n_fft - length) // 2
     return np.pad(values, (before, n_fft - length - before)).astype(np.float32)
 
 
 def mel_blocks(mel: NDArray[np.float32]) -> list[tuple[slice, slice, NDArray[np.float32]]]:
-    """The mel matrix (n_mels, bins) as `(bands, bins, weights)`, without most of its zeros.
+    """Split the mel matrix (n_mels, bins) into blocks `(bands, bins, weights)` without most of its zeros.
 
-    A triangle covers few bins and its neighbours overlap it, so some neighbours together need one narrow
-    range of bins; there are as many in a block as `BLOCK_WEIGHTS` allows.
+    A triangle covers few bins and overlaps its neighbors, so a few neighbors need one narrow range of bins. A block
+    has as many bands as `MAX_BLOCK_WEIGHTS` allows.
     """
     used = [np.flatnonzero(row) for row in mel]
     spans = [(int(bins[0]), int(bins[-1]) + 1) if len(bins) else (0, 1) for bins in used]
@@ -158,7 +154,7 @@ def mel_blocks(mel: NDArray[np.float32]) -> list[tuple[slice, slice, NDArray[np.
         stop = start + 1
         while stop < len(mel):
             wider = min(first, spans[stop][0]), max(last, spans[stop][1])
-            if (stop + 1 - start) * (wider[1] - wider[0]) > BLOCK_WEIGHTS:
+            if (stop + 1 - start) * (wider[1] - wider[0]) > MAX_BLOCK_WEIGHTS:
                 break
             (first, last), stop = wider, stop + 1
         blocks.append((slice(start, stop), slice(first, last), np.ascontiguousarray(mel[start:stop, first:last])))
@@ -167,9 +163,12 @@ def mel_blocks(mel: NDArray[np.float32]) -> list[tuple[slice, slice, NDArray[np.
 
 
 def mel_matrix(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float) -> NDArray[np.float32]:
-    """(n_mels, n_fft // 2 + 1) triangles, equally spaced on Slaney's mel scale, each of unit area in Hz.
+    """Return the mel matrix (n_mels, n_fft // 2 + 1): triangles of unit area in Hz, equally spaced in mel.
 
-    Source: Slaney, Auditory Toolbox, 1998.
+    The mel scale is that of Slaney, Auditory Toolbox, 1998.
+
+    >>> mel_matrix(sample_rate=8000, n_fft=16, n_mels=2, fmin_hz=0.0, fmax_hz=4000.0).argmax(axis=1)
+    array([2, 4])
     """
     bins_hz = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     edges_hz = mel_to_hz(np.linspace(hz_to_mel(fmin_hz), hz_to_mel(fmax_hz), n_mels + 2))
@@ -181,37 +180,38 @@ def mel_matrix(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_h
     return np.asarray(triangles * (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None], np.float32)
 
 
-# Slaney's scale: linear up to 1 kHz (15 mel), then 27 steps for a factor of 6.4
+# Slaney's scale is linear up to 1 kHz (15 mel), and then has 27 steps for a factor of 6.4
 _LINEAR_HZ, _BREAK_HZ, _BREAK_MEL = 200.0 / 3, 1000.0, 15.0
-_LOG_STEP = np.log(6.4) / 27.0
+_LOG_STEP = float(np.log(6.4)) / 27.0
 
 
 def hz_to_mel(hz: float) -> float:
-    """Frequency in Hz -> Slaney's mel."""
+    """Convert Hz to Slaney's mel.
+
+    >>> hz_to_mel(1000.0)
+    15.0
+    """
     return hz / _LINEAR_HZ if hz < _BREAK_HZ else _BREAK_MEL + float(np.log(hz / _BREAK_HZ)) / _LOG_STEP
 
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Slaney's mel -> frequency in Hz."""
+    """Convert Slaney's mel to Hz.
+
+    >>> mel_to_hz(np.array([15.0, 42.0]))
+    array([1000., 6400.])
+    """
     above = np.maximum(mel - _BREAK_MEL, 0.0)
     hz: NDArray[np.float64] = np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ, _BREAK_HZ * np.exp(above * _LOG_STEP))
     return hz
 
 
-def row_to_hz(config: FeatureConfig, rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Frequency in Hz at places among the mel bands: at k the peak of band k, at k - 0.5 the middle between two."""
-    low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
-    return mel_to_hz(low + (high - low) * (rows + 1) / (config.n_mels + 1))
-
-
-def hz_to_row(config: FeatureConfig, hz: float) -> float:
-    """The place among the mel bands of a frequency in Hz; `row_to_hz` the other way round."""
-    low, high = hz_to_mel(config.fmin_hz), hz_to_mel(config.top_hz)
-    return (hz_to_mel(hz) - low) / (high - low) * (config.n_mels + 1) - 1
-
-
 def a_weighting_db(n_fft: int, sample_rate: int) -> NDArray[np.float32]:
-    """A-weighting (IEC 61672-1, 0 dB at 1 kHz) of each FFT bin (n_fft // 2 + 1,) in dB, not below -80 dB."""
+    """Return the A-weighting (IEC 61672-1, 0 dB at 1 kHz) of each FFT bin (n_fft // 2 + 1,) in dB, at least -80 dB.
+
+    >>> a_weighting_db(16, 8000).round(1)
+    array([-80. ,  -3.2,   0. ,   0.9,   1.2,   1.3,   1.2,   1.1,   1. ],
+          dtype=float32)
+    """
     squared = np.fft.rfftfreq(n_fft, 1 / sample_rate) ** 2
     poles = np.square([12194.217, 20.598997, 107.65265, 737.86223])
     with np.errstate(divide="ignore"):

@@ -1,25 +1,25 @@
-"""Ogg files by their bytes: whether the last page is whole (RFC 3533, section 6)."""
+"""Ogg files: detection of truncated ones by their last page (RFC 3533, section 6)."""
 
 import os
 from typing import BinaryIO
 
-CAPTURE, VERSION = b"OggS", b"\0"
-HEAD = 27  # bytes of a page before its segment table, whose length is the last of them
-MAX_PAGE_BYTES = HEAD + 255 + 255 * 255
+CAPTURE_PATTERN, VERSION = b"OggS", b"\0"
+HEADER_BYTES = 27  # of a page before its segment table, whose length is the last of them
+MAX_PAGE_BYTES = HEADER_BYTES + 255 + 255 * 255
 
 
 def is_truncated(file: BinaryIO) -> bool:
-    """Whether an Ogg file ends within a page. One that ends between two pages is not told from a whole one."""
+    """Return True if an Ogg file ends within a page. A file that ends between two pages looks complete."""
     file.seek(0)
-    if file.read(len(CAPTURE)) != CAPTURE:
+    if file.read(len(CAPTURE_PATTERN)) != CAPTURE_PATTERN:
         return False
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - MAX_PAGE_BYTES))
     tail = file.read(MAX_PAGE_BYTES)
-    page = tail[max(0, tail.rfind(CAPTURE + VERSION)) :]
-    if not page.startswith(CAPTURE):
+    page = tail[max(0, tail.rfind(CAPTURE_PATTERN + VERSION)) :]
+    if not page.startswith(CAPTURE_PATTERN):
         return False  # something else follows the last page
-    if len(page) < HEAD:
+    if len(page) < HEADER_BYTES:
         return True
-    segments = page[HEAD - 1]
-    return len(page) < HEAD + segments + sum(page[HEAD : HEAD + segments])
+    segments = page[HEADER_BYTES - 1]
+    return len(page) < HEADER_BYTES + segments + sum(page[HEADER_BYTES : HEADER_BYTES + segments])

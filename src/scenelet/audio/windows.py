@@ -1,7 +1,7 @@
-"""Samples -> windows at the model's rate, in constant memory.
+"""Windows of a recording, an array or live sound: resampled to the model's rate and cut in constant memory.
 
-There is one path for files, arrays and live sound: blocks of samples go into a `WindowSplitter`, windows
-come out. The resampler is streaming, so its output does not depend on how the input was cut.
+Blocks of samples go into a `WindowSplitter` and windows come out. The resampler is a streaming one, so the windows do
+not depend on the size of the blocks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,19 +11,29 @@ import numpy as np
 import soxr
 from numpy.typing import ArrayLike
 
-from scenelet.audio.io import BLOCK, Samples, blocks
-from scenelet.audio.pcm import find_invalid_samples
-from scenelet.audio.wav import Recording
-from scenelet.config import WindowConfig
+from scenelet.audio.io import BLOCK_FRAMES, AudioSource, Samples, blocks
+from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, find_invalid_samples
+from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError, UsageError
 from scenelet.utils.parallel import parallel_map
 
-SAMPLE_RATE_RANGE = (1000, 768000)
-"""Hz that `predict_proba` takes; below, kHz were meant."""
+ChannelLayout = Literal["mono", "stereo", "mid-side"]
 
 
 def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
-    """Samples of a caller -> (1 or 2, n) float32; see `Classifier.predict_proba` for what is refused."""
+    """Convert a caller's samples to (1 or 2, n) float32.
+
+    Args:
+        samples: floating point with full scale +-1, (channels, n) or (n,) for mono.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError: there are no samples, or some are not finite.
+        UsageError: another shape or type, or an invalid sample rate.
+
+    >>> check_samples([0.5, -0.5], 8000)
+    array([[ 0.5, -0.5]], dtype=float32)
+    """
     array = np.asarray(samples)
     if not np.issubdtype(array.dtype, np.floating):
         raise UsageError(f"samples are {array.dtype}; give floating point with full scale +-1")
@@ -35,20 +45,25 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
         raise AudioError("the samples are empty; give at least one")
     if len(array) > 2:
         raise UsageError(f"samples have the shape {array.shape}; give (channels, n) with one or two channels")
-    if not SAMPLE_RATE_RANGE[0] <= sample_rate <= SAMPLE_RATE_RANGE[1] or int(sample_rate) != sample_rate:
-        raise UsageError(f"sample_rate is {sample_rate}; give a whole number of Hz from {SAMPLE_RATE_RANGE[0]} up")
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE or int(sample_rate) != sample_rate:
+        raise UsageError(
+            f"sample_rate is {sample_rate}; give an integer from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        )
     with np.errstate(over="ignore"):
-        checked = array.astype(np.float32)
-    if fault := find_invalid_samples(checked):
+        converted = array.astype(np.float32)
+    if fault := find_invalid_samples(converted):
         raise AudioError(f"the sound holds {fault}; leave them out")
-    return checked
+    return converted
 
 
-def arrange_channels(samples: Samples, layout: Literal["mono", "stereo", "mid-side"]) -> Samples:
-    """(1 or 2, n) -> (1, n) for mono, else (2, n).
+def arrange_channels(samples: Samples, layout: ChannelLayout) -> Samples:
+    """Convert samples (1 or 2, n) to (1, n) for mono, and to (2, n) for the other layouts.
 
-    Mono is the mean of the channels; a mono recording fills both channels of a stereo model;
-    mid-side is (left + right) / 2, (left - right) / 2.
+    Mono is the mean of the channels. A mono recording fills both channels of a stereo model. Mid-side is
+    (left + right) / 2 and (left - right) / 2.
+
+    >>> arrange_channels(np.float32([[1.0], [0.5]]), "mid-side").tolist()
+    [[0.75], [0.25]]
     """
     if layout == "mono":
         return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) == 2 else samples
@@ -58,149 +73,176 @@ def arrange_channels(samples: Samples, layout: Literal["mono", "stereo", "mid-si
     return np.stack([both[0] + both[1], both[0] - both[1]]) * np.float32(0.5)
 
 
-def repeat_sound(window: Samples, silence_db: float, at_least: int) -> Samples:
-    """A window (channels, n) whose silent ends are filled by repeating the sound between them.
+def repeat_sound(window: Samples, silence_threshold_db: float, min_samples: int) -> Samples:
+    """Fill the silent ends of a window (channels, n) by repeating the sound between them.
 
-    A short sound in a long window is otherwise mostly padding, and how much of it there is tells a network more about
-    how the clips were cut than about what is heard.
+    A short sound in a long window is mostly padding otherwise. How much padding there is tells a network more about
+    how the clips were cut than about the sound.
 
     Args:
         window: samples.
-        silence_db: silent is what lies further below the window's peak than this, in every channel.
-        at_least: samples that are repeated, with silence around a shorter sound: a click must not become a tone.
+        silence_threshold_db: samples are silent if they are this far below the window's peak in every channel.
+        min_samples: minimum length of what is repeated. A shorter sound is repeated with silence around it, since a
+            click must not become a tone.
+
+    >>> repeat_sound(np.float32([[0, 0, 3, 4, 5, 0, 0, 0]]), silence_threshold_db=60, min_samples=1).tolist()
+    [[3.0, 4.0, 5.0, 3.0, 4.0, 5.0, 3.0, 4.0]]
     """
     n = window.shape[1]
-    first, last = sound_span(window, silence_db, at_least)
+    first, last = sound_span(window, silence_threshold_db, min_samples)
     if last - first == n:
         return window
     repeated: Samples = np.take(window, np.arange(n) % (last - first) + first, axis=1)
     return repeated
 
 
-def sound_span(window: Samples, silence_db: float, at_least: int) -> tuple[int, int]:
-    """First sample, and one past the last, of what `repeat_sound` repeats; the whole window where nothing is heard."""
+def sound_span(window: Samples, silence_threshold_db: float, min_samples: int) -> tuple[int, int]:
+    """Find the first sample, and one past the last, that `repeat_sound` repeats. A silent window is all repeated."""
     level = np.abs(window).max(axis=0)
-    heard = np.flatnonzero(level > level.max() * 10 ** (-silence_db / 20))
+    audible = np.flatnonzero(level > level.max() * 10 ** (-silence_threshold_db / 20))
     n = window.shape[1]
-    if len(heard) == 0:
+    if len(audible) == 0:
         return 0, n
-    first, last = int(heard[0]), int(heard[-1]) + 1
-    last = max(last, min(first + at_least, n))
-    return min(first, max(last - at_least, 0)), last
+    first, last = int(audible[0]), int(audible[-1]) + 1
+    last = max(last, min(first + min_samples, n))
+    return min(first, max(last - min_samples, 0)), last
 
 
 class WindowSplitter:
-    """Blocks of samples in, windows at the model's rate out; the one window rule.
+    """Resampler and cutter: blocks of samples go in, windows at the model's rate come out.
+
+    Files, arrays and live sound all go through this class.
 
     Args:
-        source_rate: Hz of the blocks that are pushed.
-        sample_rate: Hz of the windows.
-        channels: layout of the windows.
-        window: length, hop and tail rule.
-        threads: how many share the work on the channels; the result does not depend on it.
+        source_rate: sample rate of the blocks in Hz.
+        features: sample rate and channel layout of the windows.
+        window: length, hop, padding and the rule for the last window.
+        threads: number of threads that resample the channels. The windows do not depend on it.
+
+    >>> splitter = WindowSplitter(8000, FeatureConfig(sample_rate=8000, channels="mono"), WindowConfig(seconds=0.5))
+    >>> [window.shape for window in splitter.push(np.zeros((2, 10000), np.float32))]
+    [(1, 4000), (1, 4000)]
+    >>> [window.shape for window in splitter.finish()]
+    [(1, 4000)]
     """
 
-    def __init__(
-        self,
-        source_rate: int,
-        sample_rate: int,
-        channels: Literal["mono", "stereo", "mid-side"],
-        window: WindowConfig,
-        threads: int = 1,
-    ) -> None:
-        self.channels, self.threads = channels, threads
-        self.length = window.samples(sample_rate)
-        self.hop = window.hop_samples(sample_rate)
-        self.min_tail = window.min_last_fraction * self.length
-        self.silence_db = window.silence_threshold_db if window.pad_mode == "repeat" else None
-        self.least_sound = max(1, round(window.min_sound_seconds * sample_rate))
-        count = 1 if channels == "mono" else 2
+    def __init__(self, source_rate: int, features: FeatureConfig, window: WindowConfig, threads: int = 1) -> None:
+        self.sample_rate, self.layout, self.window, self.threads = (
+            features.sample_rate,
+            features.channels,
+            window,
+            threads,
+        )
+        self.length = window.samples(self.sample_rate)
+        self.hop = window.hop_samples(self.sample_rate)
         self._resamplers = (
             []
-            if source_rate == sample_rate
-            else [soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32") for _ in range(count)]
+            if source_rate == self.sample_rate
+            else [
+                soxr.ResampleStream(source_rate, self.sample_rate, 1, dtype="float32")
+                for _ in range(features.n_channels)
+            ]
         )
-        self._window: Samples = np.empty((count, self.length), np.float32)
-        self._filled = 0  # samples of `_window` that are there
-        self._emitted = 0
+        self._buffer: Samples = np.empty((features.n_channels, self.length), np.float32)
+        self._filled = 0  # samples in the buffer
+        self._emitted = 0  # windows so far
 
     def push(self, samples: Samples) -> Iterator[Samples]:
-        """Add (1 or 2, n) samples; yields each window (channels, length) that is now complete."""
-        yield from self._take(self._resample(arrange_channels(samples, self.channels), last=False))
+        """Add samples (1 or 2, n) and yield each window (channels, length) that is now complete."""
+        yield from self._cut(self._resample(arrange_channels(samples, self.layout), last=False))
 
     def finish(self) -> Iterator[Samples]:
-        """The sound has ended: yields the windows still due, the last one zero-padded."""
-        empty: Samples = np.zeros((len(self._window), 0), np.float32)
-        yield from self._take(self._resample(empty, last=True))
+        """End the sound and yield the remaining windows. The last one is padded with zeros."""
+        empty: Samples = np.zeros((len(self._buffer), 0), np.float32)
+        yield from self._cut(self._resample(empty, last=True))
         tail = self._filled - (self.length - self.hop if self._emitted else 0)
-        if not self._emitted or tail > self.min_tail:
+        if not self._emitted or self.window.keeps_tail(tail, self.sample_rate):
             self._emitted += 1
-            self._window[:, self._filled :] = 0
-            yield self._finished(self._window)
+            self._buffer[:, self._filled :] = 0
+            yield self._fill_silence(self._buffer)
 
     def _resample(self, samples: Samples, last: bool) -> Sequence[Samples]:
-        """(channels, n) -> one array for each channel."""
+        """Resample (channels, n) to one array for each channel."""
         if not self._resamplers:
             return list(samples)
 
         def resample(channel: int) -> Samples:
-            one: Samples = self._resamplers[channel].resample_chunk(np.ascontiguousarray(samples[channel]), last=last)
-            return one
+            chunk = np.ascontiguousarray(samples[channel])
+            resampled: Samples = self._resamplers[channel].resample_chunk(chunk, last=last)
+            return resampled
 
         return parallel_map(resample, range(len(samples)), self.threads)
 
-    def _take(self, samples: Sequence[Samples]) -> Iterator[Samples]:
+    def _cut(self, samples: Sequence[Samples]) -> Iterator[Samples]:
         start, end = 0, len(samples[0])
         while start < end:
             count = min(self.length - self._filled, end - start)
-            for row, values in zip(self._window, samples, strict=True):
+            for row, values in zip(self._buffer, samples, strict=True):
                 row[self._filled : self._filled + count] = values[start : start + count]
             start += count
             self._filled += count
             if self._filled == self.length:
-                complete, self._window = self._window, np.empty_like(self._window)
+                complete, self._buffer = self._buffer, np.empty_like(self._buffer)
                 self._filled = self.length - self.hop
-                self._window[:, : self._filled] = complete[:, self.hop :]
+                self._buffer[:, : self._filled] = complete[:, self.hop :]
                 self._emitted += 1
-                yield self._finished(complete)
+                yield self._fill_silence(complete)
 
-    def _finished(self, window: Samples) -> Samples:
-        if self.silence_db is None:
+    def _fill_silence(self, window: Samples) -> Samples:
+        if self.window.pad_mode == "zeros":
             return window
-        return repeat_sound(window, self.silence_db, self.least_sound)
+        min_samples = self.window.min_sound_samples(self.sample_rate)
+        return repeat_sound(window, self.window.silence_threshold_db, min_samples)
 
 
-def windows_of_file(
-    recording: Recording,
-    sample_rate: int,
-    channels: Literal["mono", "stereo", "mid-side"],
+def windows(
+    recording: AudioSource,
+    features: FeatureConfig,
     window: WindowConfig,
     threads: int = 1,
     max_seconds: float | None = None,
 ) -> Iterator[Samples]:
-    """Windows (channels, length) of a recording, in constant memory; `threads` as for `WindowSplitter`.
+    """Yield the windows (channels, length) of a recording in constant memory.
 
-    Raises as `scenelet.audio.io.blocks`, whose `max_seconds` it takes.
+    Args:
+        recording: a path or an open binary file.
+        features: sample rate and channel layout of the windows.
+        window: length, hop, padding and the rule for the last window.
+        threads: number of threads that resample the channels. The windows do not depend on it.
+        max_seconds: maximum length of the recording.
+
+    Raises:
+        AudioError: as `scenelet.audio.io.blocks`.
+
+    >>> from scenelet.model.pretrained import example
+    >>> features, window = FeatureConfig(sample_rate=22050, channels="mono"), WindowConfig(seconds=2.0)
+    >>> [cut.shape for cut in windows(example("esc10"), features, window)]
+    [(1, 44100), (1, 44100), (1, 44100)]
     """
-    windower: WindowSplitter | None = None
+    splitter: WindowSplitter | None = None
     for samples, rate in blocks(recording, max_seconds):
-        if windower is None:
-            windower = WindowSplitter(rate, sample_rate, channels, window, threads)
-        yield from windower.push(samples)
-    assert windower is not None  # a recording without samples is refused
-    yield from windower.finish()
+        if splitter is None:
+            splitter = WindowSplitter(rate, features, window, threads)
+        yield from splitter.push(samples)
+    assert splitter is not None  # `blocks` refuses a recording without samples
+    yield from splitter.finish()
 
 
 def windows_of_array(
-    samples: Samples,
-    source_rate: int,
-    sample_rate: int,
-    channels: Literal["mono", "stereo", "mid-side"],
-    window: WindowConfig,
-    threads: int = 1,
+    samples: Samples, sample_rate: int, features: FeatureConfig, window: WindowConfig, threads: int = 1
 ) -> Iterator[Samples]:
-    """Windows (channels, length) of samples (1 or 2, n) that are already in memory; `threads` as for `WindowSplitter`."""
-    windower = WindowSplitter(source_rate, sample_rate, channels, window, threads)
-    for start in range(0, samples.shape[1], BLOCK):
-        yield from windower.push(samples[:, start : start + BLOCK])
-    yield from windower.finish()
+    """Yield the windows (channels, length) of samples (1 or 2, n) in memory.
+
+    Args:
+        samples: full scale +-1.
+        sample_rate: their rate in Hz.
+        features, window, threads: as `windows`.
+
+    >>> features, window = FeatureConfig(sample_rate=22050, channels="stereo"), WindowConfig(seconds=1.0)
+    >>> [cut.shape for cut in windows_of_array(np.zeros((1, 100_000), np.float32), 48_000, features, window)]
+    [(2, 22050), (2, 22050), (2, 22050)]
+    """
+    splitter = WindowSplitter(sample_rate, features, window, threads)
+    for start in range(0, samples.shape[1], BLOCK_FRAMES):
+        yield from splitter.push(samples[:, start : start + BLOCK_FRAMES])
+    yield from splitter.finish()

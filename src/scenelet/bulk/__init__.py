@@ -1,1 +1,1 @@
-"""Bulk work: archives of recordings to Parquet, on this machine or on a Ray cluster."""
+"""Bulk jobs: archives of recordings to Parquet files, on this machine or on a Ray cluster."""

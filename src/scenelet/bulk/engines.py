@@ -1,4 +1,4 @@
-"""Who does the shards: processes of this machine, or Ray's tasks on a cluster. Both yield reports as they come."""
+"""Engines, which distribute the shards of a job: processes of this machine, or Ray tasks on a cluster."""
 
 import concurrent.futures
 import functools
@@ -20,85 +20,101 @@ from scenelet.utils.process import keep_freed_memory
 
 EngineName = Literal["local", "ray"]
 Engine = Callable[[str, str, Sequence[int], int | None], Generator[ShardResult, None, None]]
-"""(job's folder and fingerprint, shards, workers or None for all processors) -> a report a shard."""
+"""Function of (job folder, job hash, shards, workers) that yields a result per shard, in any order.
 
-CONNECT_SECONDS = 10.0
-RETRIES = 3
-"""How often a task of Ray's is begun again whose worker or node has died."""
-TOGETHER, TASKS = 16, 4000
-"""Shards of a task of Ray's at most, for between tasks a worker waits; more of them where tasks would be too many."""
+With `workers` None it uses all processors.
+"""
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+MAX_RETRIES = 3
+"""How often Ray restarts a task whose worker or node has died."""
+MAX_TASK_SHARDS = 16
+"""Shards per Ray task; more would leave some processors idle at the end, fewer would add pauses between tasks."""
+MAX_TASKS = 4000
+"""Limit above which tasks get more shards than `MAX_TASK_SHARDS`."""
 OBJECT_STORE_BYTES = 100_000_000
-"""Bytes for a cluster of our own: it holds numbers of shards and reports."""
+"""Size of the object store of a local cluster, which holds shard numbers and results."""
 
 
-def local(
-    place: str, fingerprint: str, shards: Sequence[int], workers: int | None
+def run_local(
+    folder: str, job_hash: str, shards: Sequence[int], workers: int | None
 ) -> Generator[ShardResult, None, None]:
-    """In processes of this machine; with one worker or one shard in this process.
+    """Process shards in processes of this machine; with one worker or one shard, in this process.
 
     Raises:
-        OutputError: a process has died.
+        OutputError: a worker process has died.
     """
-    work = functools.partial(process_shard, place, fingerprint)
+    process = functools.partial(process_shard, folder, job_hash)
     workers = min(workers or cpu_count(), len(shards))
     if workers == 1:
-        yield from map(work, shards)
+        yield from map(process, shards)
         return
-    coming, waiting = iter(shards), set[Future[ShardResult]]()
+    remaining, running = iter(shards), set[Future[ShardResult]]()
     try:
         with processes(workers, keep_freed_memory) as executor:
             while True:
-                # few at a time, so that the list of what is to be done need not be in memory twice
-                more = itertools.islice(coming, 2 * workers - len(waiting))
-                waiting |= {executor.submit(work, shard) for shard in more}
-                if not waiting:
+                # a short queue, so that the list of shards is not in memory twice
+                batch = itertools.islice(remaining, 2 * workers - len(running))
+                running |= {executor.submit(process, shard) for shard in batch}
+                if not running:
                     return
-                done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+                done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
     except BrokenProcessPool:
         raise OutputError(
-            f"{place}: a worker process has died (killed, or out of memory; a script that calls scenelet needs its"
-            " calls under `if __name__ == '__main__':`); the same command goes on"
+            f"{folder}: a worker process has died (killed, or out of memory; a script that calls scenelet needs its"
+            " calls under `if __name__ == '__main__':`); run the same command again to resume"
         ) from None
 
 
-def ray(place: str, fingerprint: str, shards: Sequence[int], workers: int | None) -> Generator[ShardResult, None, None]:
-    """As tasks of Ray Data, on the cluster that `RAY_ADDRESS` names, else on one of our own on this machine.
+def run_ray(
+    folder: str, job_hash: str, shards: Sequence[int], workers: int | None, max_retries: int = MAX_RETRIES
+) -> Generator[ShardResult, None, None]:
+    """Process shards as Ray Data tasks, on the cluster at `RAY_ADDRESS` or on a new one on this machine.
 
-    A task takes one processor. Where a worker or a node dies, Ray gives its tasks to others. What a task leaves undone
-    whose workers die three times more is tried once more, a shard a task; reports of what is left then are missing.
+    A task uses one processor. If a worker or a node dies, Ray restarts its task elsewhere, up to `max_retries` times.
+    The shards of a task that still fails are tried once more, in a task each. A shard that fails again has no result.
     Ray prints to stdout.
 
     Raises:
-        UsageError: nobody answers at `RAY_ADDRESS`.
+        UsageError: no cluster answers at `RAY_ADDRESS`.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that somebody works
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray.data
 
-    began = not ray.is_initialized()
-    if began:
-        _connect(workers)
+    is_connected = ray.is_initialized()
+    if not is_connected:
+        connect(workers)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     before = context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size
-    # a report is handed on as soon as it is there
+    # a block size of 1 byte yields each result at once
     context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size = False, -1, 1
     try:
         processors = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
-        left = set(shards)
-        for report in _as_tasks(place, fingerprint, tasks(shards, processors), workers):
-            left.discard(report["shard"])
-            yield report
-        if len(left) < len(shards):
-            yield from _as_tasks(place, fingerprint, [[shard] for shard in sorted(left)], workers)
+        remaining = set(shards)
+        run_tasks = functools.partial(_run_tasks, folder, job_hash, workers=workers, max_retries=max_retries)
+        for result in run_tasks(group_shards(shards, processors)):
+            remaining.discard(result["shard"])
+            yield result
+        if len(remaining) < len(shards):
+            yield from run_tasks([[shard] for shard in sorted(remaining)])
     finally:
         context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size = before
-        if began:
+        if not is_connected:
             ray.shutdown()
 
 
-def _connect(workers: int | None) -> None:
+def connect(workers: int | None) -> None:
+    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine.
+
+    Args:
+        workers: processors of a new cluster; None uses all.
+
+    Raises:
+        UsageError: no cluster answers at `RAY_ADDRESS`.
+    """
     import ray
 
     address = os.environ.get("RAY_ADDRESS", "local")
@@ -107,8 +123,8 @@ def _connect(workers: int | None) -> None:
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "num_cpus": workers}
     host, _, port = address.rpartition(":")
     try:
-        if host and port.isdecimal() and "/" not in host:  # Ray itself asks for minutes
-            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        if host and port.isdecimal() and "/" not in host:  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), CONNECT_TIMEOUT_SECONDS).close()
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (OSError, ValueError) as error:
         raise UsageError(
@@ -116,48 +132,61 @@ def _connect(workers: int | None) -> None:
         ) from None
 
 
-def tasks(shards: Sequence[int], processors: int) -> list[Sequence[int]]:
-    """The shards of each task: many at first, one at the end, so that all processors end at about the same time.
+def group_shards(shards: Sequence[int], processors: int) -> list[Sequence[int]]:
+    """Group shards into tasks: large ones first and small ones last, so that all processors finish together.
 
-    A task is half of a processor's share of what is left (guided self-scheduling, Polychronopoulos and Kuck 1987).
+    A task takes half of a processor's fraction of the remaining shards (guided self-scheduling, Polychronopoulos and
+    Kuck 1987).
+
+    Examples:
+        >>> [len(task) for task in group_shards(range(12), processors=2)]
+        [3, 2, 1, 1, 1, 1, 1, 1, 1]
     """
-    most, found, start = max(TOGETHER, -(-len(shards) // TASKS)), list[Sequence[int]](), 0
+    max_size = max(MAX_TASK_SHARDS, -(-len(shards) // MAX_TASKS))
+    tasks, start = list[Sequence[int]](), 0
     while start < len(shards):
-        size = min(most, max(1, (len(shards) - start) // (2 * processors)))
-        found.append(shards[start : start + size])
+        size = min(max_size, max(1, (len(shards) - start) // (2 * processors)))
+        tasks.append(shards[start : start + size])
         start += size
-    return found
+    return tasks
 
 
-def _as_tasks(
-    place: str, fingerprint: str, groups: Sequence[Sequence[int]], workers: int | None
+def _run_tasks(
+    folder: str, job_hash: str, tasks: Sequence[Sequence[int]], workers: int | None, max_retries: int
 ) -> Generator[ShardResult, None, None]:
-    """Reports of the shards of each group, which is a task."""
-    if not groups:
+    if not tasks:
         return
     import ray.data
 
-    rows = [{"shards": list(group)} for group in groups]
+    rows = [{"shards": list(task)} for task in tasks]
     with warnings.catch_warnings():
-        # the way to limit retries; releases that have no longer got it are kept out by pyproject.toml
+        # The option that limits retries is deprecated. pyproject.toml excludes releases without it.
         warnings.filterwarnings("ignore", ".*ray_remote_args.*")
         items = ray.data.from_items(rows, override_num_blocks=len(rows))
-        work = functools.partial(_do_task, place, fingerprint)
-        done = items.map_batches(work, batch_size=1, num_cpus=1, concurrency=workers, max_retries=RETRIES)
-    for row in done.iter_rows():
+        process = functools.partial(_process_task, folder, job_hash)
+        results = items.map_batches(process, batch_size=1, num_cpus=1, concurrency=workers, max_retries=max_retries)
+    for row in results.iter_rows():
         yield cast(ShardResult, row)
 
 
-def _do_task(place: str, fingerprint: str, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A batch is one task. From values by column to the same, as Ray wants it."""
+def _process_task(folder: str, job_hash: str, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Process the shards of one task; Ray passes and expects a dictionary of columns."""
     keep_freed_memory()
     (shards,) = batch["shards"]
     for shard in shards:
-        yield {name: [value] for name, value in process_shard(place, fingerprint, int(shard)).items()}
+        yield {name: [value] for name, value in process_shard(folder, job_hash, int(shard)).items()}
 
 
 def get_engine(name: EngineName) -> Engine:
-    """The engine of a name. Raises ModuleNotFoundError where Ray is not installed."""
+    """Return the engine of this name.
+
+    Raises:
+        ModuleNotFoundError: Ray is not installed.
+
+    Examples:
+        >>> get_engine("local") is run_local
+        True
+    """
     if name == "ray":
         importlib.import_module("ray")
-    return {"local": local, "ray": ray}[name]
+    return {"local": run_local, "ray": run_ray}[name]

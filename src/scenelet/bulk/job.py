@@ -1,9 +1,9 @@
-"""A bulk job: what is computed of which inputs, remembered in the folder that its results lie in.
+"""Bulk job: the task, its inputs, and its files in the folder of results.
 
-The folder holds `part-00000-FINGERPRINT.parquet` and so on, a file a shard, which is a run of neighbouring inputs, and
-`_job/`, which readers of Parquet pass over by its name: `job.json`, `inputs.parquet` with a row group a shard,
-`model.scn`, and in the end `errors.csv`. A part that is there is done, so whoever is killed, the rest can go on. Its
-name has the fingerprint of model, settings and inputs in it, so that parts of two jobs never mix.
+The folder holds one file per shard, `part-00000-HASH.parquet` and so on. A shard is a run of consecutive inputs. The
+subfolder `_job`, which Parquet readers skip because of its name, holds `job.json`, `inputs.parquet` with one row group
+per shard, `model.scn`, and finally `errors.csv`. A part that exists is complete, so an interrupted job can resume. The
+name of a part includes the hash of model, settings and inputs, so that parts of two jobs never mix.
 """
 
 import hashlib
@@ -19,80 +19,91 @@ from scenelet.config.frontend import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.runtimes import RuntimeName
 
-FORMAT = 1  # raise it when the same job no longer gives the same rows
-INSIDE = "_job"
-RECORD, INPUTS, MODEL, ERRORS = (
-    f"{INSIDE}/{name}" for name in ("job.json", "inputs.parquet", "model.scn", "errors.csv")
-)
-LARGEST_SHARD, FEWEST_SHARDS = 256, 16
+FORMAT = 1
+"""Version of the results; it increases when the same job no longer gives the same rows."""
+JOB_FOLDER = "_job"
+RECORD_FILE, INPUTS_FILE = f"{JOB_FOLDER}/job.json", f"{JOB_FOLDER}/inputs.parquet"
+MODEL_FILE, ERRORS_FILE = f"{JOB_FOLDER}/model.scn", f"{JOB_FOLDER}/errors.csv"
+PART_PREFIX = "part-"
+MAX_SHARD_SIZE = 256
+MIN_SHARDS = 16
+HASH_CHARACTERS = 12
+"""Length of the job's hash in the names of parts."""
 
 Kind = Literal["predict", "features"]
 
 
 class Task(Settings):
-    """What is computed of each input: features alone, or probabilities by a model too."""
+    """Computation for each input: its features, or probabilities from a model."""
 
     kind: Kind
     features: FeatureConfig
     window: WindowConfig
     labels: tuple[str, ...] = ()
     model: str = ""
-    """SHA-256 of the model file; its bytes lie in the job's folder."""
+    """SHA-256 of the model file, whose bytes are in the job's folder."""
     runtime: RuntimeName = "onnxruntime"
 
 
 class Job(Settings):
-    """`job.json`."""
+    """Content of `job.json`."""
 
     task: Task
     base: str
-    """The folder or URL that relative inputs begin at."""
+    """Folder or URL that relative inputs start from."""
     inputs: int = Field(ge=1)
     digest: str
-    """Of all inputs, see `scenelet.bulk.manifest.Manifest`."""
+    """SHA-256 of all inputs, see `scenelet.bulk.manifest.Manifest`."""
     shard_size: int = Field(ge=1)
-    """Inputs of a part; the last may have fewer."""
+    """Inputs per part; the last part may have fewer."""
     version: str = __version__
     format: int = FORMAT
 
     @property
-    def fingerprint(self) -> str:
-        """Of all that decides what is in the parts."""
+    def job_hash(self) -> str:
+        """SHA-256 of every setting that affects the results."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
     @property
     def shards(self) -> int:
-        """How many."""
+        """Number of shards."""
         return -(-self.inputs // self.shard_size)
 
-    def part(self, shard: int) -> str:
-        """Name of a shard's file."""
-        return f"part-{shard:05d}-{self.fingerprint[:12]}.parquet"
+    def part_name(self, shard: int) -> str:
+        """Return the name of a shard's file."""
+        return f"{PART_PREFIX}{shard:05d}-{self.job_hash[:HASH_CHARACTERS]}.parquet"
 
-    def pending(self, folder: Folder) -> list[int]:
-        """Shards that are not done."""
-        done = folder.names()
-        return [shard for shard in range(self.shards) if self.part(shard) not in done]
+    def pending_shards(self, folder: Folder) -> list[int]:
+        """Return the shards whose parts do not exist yet."""
+        existing = folder.names()
+        return [shard for shard in range(self.shards) if self.part_name(shard) not in existing]
 
 
 def default_shard_size(inputs: int) -> int:
-    """Inputs in a part, where nobody says: small jobs are cut for a few processors, large ones into whole files."""
-    return min(LARGEST_SHARD, -(-inputs // FEWEST_SHARDS))
+    """Return the default number of inputs per part: small for small jobs, so that all processors have work.
+
+    Examples:
+        >>> default_shard_size(100), default_shard_size(1_000_000)
+        (7, 256)
+    """
+    return min(MAX_SHARD_SIZE, -(-inputs // MIN_SHARDS))
 
 
-def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard_size: int | None) -> Job:
-    """Write down a job, or find it again; the record is written last.
+def start_job(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard_size: int | None) -> Job:
+    """Record a new job in the folder, or find the same job that was started before.
+
+    `job.json` is written last, so a recorded job is complete.
 
     Args:
-        folder: of the results.
-        task: what is computed.
-        model: the model file; empty where there is none.
+        folder: folder of the results.
+        task: the computation.
+        model: content of the model file; empty if the task needs none.
         manifest: the inputs.
-        shard: inputs of a part; None: `default_shard_size`, or what the job began with.
+        shard_size: inputs per part; None uses the recorded job's, or `default_shard_size`.
 
     Raises:
-        OutputError: the folder holds the parts of another job, or cannot be written.
-        DataError: the manifest has changed meanwhile.
+        OutputError: the folder holds parts of another job, or cannot be written.
+        DataError: the manifest has changed since it was scanned.
     """
     wanted = Job(
         task=task,
@@ -101,49 +112,50 @@ def begin(folder: Folder, task: Task, model: bytes, manifest: Manifest, shard_si
         digest=manifest.digest,
         shard_size=shard_size or default_shard_size(manifest.inputs),
     )
-    if folder.exists(RECORD):
+    if folder.exists(RECORD_FILE):
         job = read_job(folder)
         if shard_size is None:
             wanted = wanted.model_copy(update={"shard_size": job.shard_size})
         if wanted == job:
             return job
-        if any(name.startswith("part-") for name in folder.names()):
-            raise OutputError(f"{folder.place}: holds results {_difference(job, wanted)}; choose another folder")
-        folder.remove(RECORD)  # or, killed below, it would stand beside another job's inputs
+        if any(name.startswith(PART_PREFIX) for name in folder.names()):
+            raise OutputError(f"{folder.path}: holds results {_describe_change(job, wanted)}; choose another folder")
+        folder.remove(RECORD_FILE)  # if this process is killed, the old record must not describe the new inputs
     if model:
-        folder.write(MODEL, model)
-    with folder.writing(INPUTS) as path:
+        folder.write(MODEL_FILE, model)
+    with folder.replace(INPUTS_FILE) as path:
         write_inputs(manifest, path, wanted.shard_size)
-    folder.write(RECORD, wanted.model_dump_json(indent=2) + "\n")
+    folder.write(RECORD_FILE, wanted.model_dump_json(indent=2) + "\n")
     return wanted
 
 
-def check_owned(folder: Folder) -> None:
-    """Check that nothing but a job is in the folder.
+def check_only_job(folder: Folder) -> None:
+    """Check that the folder is empty or belongs to a job.
 
     Raises:
-        OutputError: there are other files.
+        OutputError: the folder holds other files.
     """
     names = folder.names()
-    others = sorted(name for name in names - {INSIDE} if not name.startswith("."))
-    if others and INSIDE not in names:
-        raise OutputError(f"{folder.place}: holds other files ({others[0]}); choose an empty folder")
+    others = sorted(name for name in names - {JOB_FOLDER} if not name.startswith("."))
+    if others and JOB_FOLDER not in names:
+        raise OutputError(f"{folder.path}: holds other files ({others[0]}); choose an empty folder")
 
 
 def read_job(folder: Folder) -> Job:
     """Read `job.json`.
 
     Raises:
-        OutputError: it cannot be read, or is damaged.
+        OutputError: the file cannot be read, or is damaged.
     """
     try:
-        return Job.model_validate_json(folder.read(RECORD))
+        return Job.model_validate_json(folder.read(RECORD_FILE))
     except ValidationError:
-        raise OutputError(f"{folder.at(RECORD)}: damaged, or of another version; choose another folder") from None
+        path = folder.path_of(RECORD_FILE)
+        raise OutputError(f"{path}: damaged, or of another version; choose another folder") from None
 
 
-def _difference(job: Job, wanted: Job) -> str:
-    """Why the two are not one, in a few words."""
+def _describe_change(job: Job, wanted: Job) -> str:
+    """Describe the recorded job by what differs from the wanted one."""
     for name, words in (
         ("kind", "of another command"),
         ("model", "of another model"),
@@ -154,7 +166,7 @@ def _difference(job: Job, wanted: Job) -> str:
     if job.task != wanted.task:
         return "of other feature settings"
     if job.version != wanted.version or job.format != wanted.format:
-        return f"by scenelet {job.version}, and this is {wanted.version}"
+        return f"of scenelet {job.version}, but this is {wanted.version}"
     if job.shard_size != wanted.shard_size:
         return f"in parts of {job.shard_size} inputs, not {wanted.shard_size}"
     return "of other inputs" if job.digest != wanted.digest else f"of recordings in {job.base}"

@@ -1,11 +1,11 @@
-"""The manifest: a table of paths or URLs (CSV, Parquet), or a folder of recordings -> inputs in their order."""
+"""Manifest: the list of recordings of a job, from a CSV or Parquet file of paths or URLs, or from a folder."""
 
 import csv
 import hashlib
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,104 +14,116 @@ import pyarrow
 from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
-from scenelet.bulk.remote import WEB, RefusedError, is_url, local_copy, plain, reason
+from scenelet.bulk.parts import open_parquet
+from scenelet.bulk.remote import (
+    HTTP_SCHEMES,
+    RemoteFileError,
+    error_reason,
+    is_url,
+    strip_file_scheme,
+    temporary_copy,
+)
 from scenelet.bulk.storage import parent
 from scenelet.data.delimited import DELIMITERS
 from scenelet.data.load import PARQUET_EXTENSIONS
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.console import quiet
 
-COLUMNS = ("path", "url", "filename", "file")
-"""What the column of inputs may be called; the first of them that is there is taken."""
-HELP = f"name the column of recordings {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
-BATCH = 1 << 14
+COLUMN_NAMES = ("path", "url", "filename", "file")
+"""Possible names of the column of recordings; the first one that is present is used."""
+COLUMN_HELP = f"name the column of recordings {', '.join(COLUMN_NAMES[:-1])} or {COLUMN_NAMES[-1]}"
+BATCH_ROWS = 1 << 14
 MAX_PATH_CHARACTERS = 1 << 15
-"""Characters of an input in Parquet; of a field in a CSV, Python's own reader takes four times as many."""
-INPUT = "input"
+"""Limit for a path or URL in Parquet. In CSV files Python's reader limits a field to four times as many."""
+INPUT_COLUMN = "input"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest holds.
+    """Summary of a manifest.
 
     Attributes:
-        place: its path or URL; or a folder.
-        base: the folder or URL that its relative paths begin at.
-        inputs: how many.
-        digest: SHA-256 of all of them in their order.
+        path: path or URL of the manifest, or a folder of recordings.
+        base: folder or URL that relative paths start from.
+        inputs: number of recordings.
+        digest: SHA-256 of all paths in their order.
     """
 
-    place: str
+    path: str
     base: str
     inputs: int
     digest: str
 
 
-def scan_manifest(place: str) -> Manifest:
-    """Read through a manifest once, in constant memory.
+def scan_manifest(path: str) -> Manifest:
+    """Read a manifest once, in constant memory.
 
     Raises:
-        DataError: it cannot be read, has no column of inputs, an empty one, or no rows.
+        DataError: the manifest cannot be read, has no rows, no column of recordings, or a row without a path.
     """
-    place = plain(place)
-    is_folder = not is_url(place) and Path(place).is_dir()
-    base = os.path.abspath(place) if is_folder else parent(place)
-    count = _Count()
-    for _ in count.of(read_inputs(place)):
+    path = strip_file_scheme(path)
+    is_folder = not is_url(path) and Path(path).is_dir()
+    base = os.path.abspath(path) if is_folder else parent(path)
+    counter = _InputCounter()
+    for _ in counter.count(read_inputs(path)):
         pass
-    if count.inputs == 0:
-        raise DataError(f"{place}: lists no recordings (WAV, FLAC, Ogg, MP3)")
-    return Manifest(place, base, count.inputs, count.digest)
+    if counter.inputs == 0:
+        raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3)")
+    return Manifest(path, base, counter.inputs, counter.digest)
 
 
-def read_inputs(place: str) -> Iterator[str]:
-    """Every input in its order, as the manifest writes it. Raises as `scan_manifest`."""
+def read_inputs(path: str) -> Iterator[str]:
+    """Yield the path or URL of every recording, as the manifest writes it.
+
+    Raises:
+        DataError: the manifest cannot be read, has no column of recordings, or a row without a path.
+    """
     try:
-        if not is_url(place) and Path(place).is_dir():
-            yield from _of_folder(Path(place))
+        if not is_url(path) and Path(path).is_dir():
+            yield from _read_folder(Path(path))
             return
-        if place.lower().endswith(EXTENSIONS):
-            raise DataError(f"{place}: is a recording; list it in a CSV, or leave out --out")
-        if is_url(place) and place.endswith("/"):
-            raise DataError(f"{place}: a folder behind a URL; list its recordings in a CSV or Parquet file")
-        with local_copy(place) if is_url(place) else open(place, "rb") as file:
-            name = place.partition("?")[0] if place.startswith(WEB) else place
+        if path.lower().endswith(EXTENSIONS):
+            raise DataError(f"{path}: is a recording; list it in a CSV, or leave out --out")
+        if is_url(path) and path.endswith("/"):
+            raise DataError(f"{path}: a folder behind a URL; list its recordings in a CSV or Parquet file")
+        with temporary_copy(path) if is_url(path) else open(path, "rb") as file:
+            name = path.partition("?")[0] if path.startswith(HTTP_SCHEMES) else path
             if name.lower().endswith(PARQUET_EXTENSIONS):
-                yield from _of_parquet(place, file)
+                yield from _read_parquet(path, file)
             else:
-                yield from _of_text(place, file)
+                yield from _read_text(path, file)
     except FileNotFoundError:
-        raise DataError(f"{place}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
-    except RefusedError as error:
+        raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
+    except RemoteFileError as error:
         raise DataError(str(error)) from None
-    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last of a column's name
-        raise DataError(
-            f"{place}: cannot be read ({reason(error)}); give a CSV or Parquet file of recordings"
-        ) from None
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last one for a column's name
+        reason = error_reason(error)
+        raise DataError(f"{path}: cannot be read ({reason}); give a CSV or Parquet file of recordings") from None
 
 
 def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
-    """Write inputs as Parquet, `shard_size` of them in each row group.
+    """Write the recordings' paths to a Parquet file with `shard_size` of them per row group.
 
     Raises:
-        DataError: they are not those of the survey.
-        OutputError: there is no room.
+        DataError: the manifest has changed since it was scanned.
+        OutputError: the file cannot be written.
     """
-    schema = pyarrow.schema([pyarrow.field(INPUT, pyarrow.string(), nullable=False)])
-    count = _Count()
-    listed = count.of(read_inputs(manifest.place))
+    schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
+    counter = _InputCounter()
+    inputs = counter.count(read_inputs(manifest.path))
     try:
-        with quiet(), parquet.ParquetWriter(path, schema) as writer:  # the survey has said what is passed over
-            while group := list(itertools.islice(listed, shard_size)):
+        # `scan_manifest` has already reported the files that are skipped
+        with quiet(), parquet.ParquetWriter(path, schema) as writer:
+            while group := list(itertools.islice(inputs, shard_size)):
                 writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
-    except OSError as error:  # of the manifest's own `read_inputs` speaks
-        raise OutputError(f"{path.parent}: cannot be written ({reason(error)}); choose another place") from None
-    if (count.inputs, count.digest) != (manifest.inputs, manifest.digest):
-        raise DataError(f"{manifest.place}: changed while it was read; run the same command again")
+    except OSError as error:  # `read_inputs` reports errors of the manifest itself
+        raise OutputError(f"{path.parent}: cannot be written ({error_reason(error)}); choose another folder") from None
+    if (counter.inputs, counter.digest) != (manifest.inputs, manifest.digest):
+        raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
 
 
-class _Count:
-    """Counts inputs as they go by, and digests them."""
+class _InputCounter:
+    """Counts and hashes inputs while they are read."""
 
     def __init__(self) -> None:
         self.inputs, self._hash = 0, hashlib.sha256()
@@ -120,87 +132,80 @@ class _Count:
     def digest(self) -> str:
         return self._hash.hexdigest()
 
-    def of(self, listed: Iterable[str]) -> Iterator[str]:
-        for text in listed:
+    def count(self, inputs: Iterable[str]) -> Iterator[str]:
+        for text in inputs:
             data = text.encode()
             self._hash.update(len(data).to_bytes(4, "little") + data)
             self.inputs += 1
             yield text
 
 
-def open_manifest(file: BinaryIO, coded: Sequence[str] = ()) -> parquet.ParquetFile:
-    """A Parquet file that the calling thread reads by itself: Arrow's pools of threads are for large tables.
-
-    Columns of `coded` come as places in a list of different texts, as Parquet stores them.
-    """
-    return parquet.ParquetFile(file, pre_buffer=False, read_dictionary=list(coded))
-
-
-def _of_folder(folder: Path) -> Iterator[str]:
+def _read_folder(folder: Path) -> Iterator[str]:
     for file in find_recordings(folder):
         name = file.relative_to(folder).as_posix()
         if name.encode(errors="replace").decode() != name:
-            raise DataError(f"{os.fsencode(file)!r}: its name is not UTF-8, and cannot stand in a table; rename it")
+            raise DataError(f"{os.fsencode(file)!r}: its name is not UTF-8, as a table requires; rename it")
         yield name
 
 
-def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
-    table = open_manifest(file)
+def _read_parquet(path: str, file: BinaryIO) -> Iterator[str]:
+    table = open_parquet(file)
     names = table.schema_arrow.names
-    column = names[_column(place, names)]
+    column = names[_find_column(path, names)]
     kind = table.schema_arrow.field(column).type
     values = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
     if not (pyarrow.types.is_string(values) or pyarrow.types.is_large_string(values)):
-        raise DataError(f"{place}: its column {column!r} holds {kind}, not text")
+        raise DataError(f"{path}: its column {column!r} holds {kind}, not text")
     row = 0
-    # a text that is stored once may stand in a million rows: it is held once
-    table = open_manifest(file, [column])
-    for batch in table.iter_batches(BATCH, columns=[column], use_threads=False):
-        batch.validate(full=True)  # places within the texts, and these UTF-8: Arrow's reader looks at neither
+    # a million rows may refer to one stored text: with dictionaries it is in memory once
+    table = open_parquet(file, [column])
+    for batch in table.iter_batches(BATCH_ROWS, columns=[column], use_threads=False):
+        batch.validate(full=True)  # Arrow's reader checks neither the indices nor the UTF-8
         texts = batch.column(0).dictionary
         for index in batch.column(0).indices.to_pylist():
             row += 1
             text = "" if index is None else texts[index].as_py() or ""
-            if not text.strip() or len(text) > MAX_PATH_CHARACTERS:
-                what = "no recording" if not text.strip() else f"a recording in over {MAX_PATH_CHARACTERS:,} characters"
-                raise DataError(f"{place}, row {row}: names {what}; delete the row")
+            if not text.strip():
+                raise DataError(f"{path}, row {row}: names no recording; delete the row")
+            if len(text) > MAX_PATH_CHARACTERS:
+                maximum = f"{MAX_PATH_CHARACTERS:,} characters"
+                raise DataError(f"{path}, row {row}: the recording's path has over {maximum}; delete the row")
             yield text.strip()
 
 
-def _of_text(place: str, file: BinaryIO) -> Iterator[str]:
+def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         header = text.readline()
         delimiter = max(DELIMITERS, key=header.count)
         names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
-        index = _column(place, names)
+        column = _find_column(path, names)
         rows = csv.reader(text, delimiter=delimiter, strict=True)
         for fields in rows:
             if not fields:
                 continue
-            where = f"{place}, line {rows.line_num + 1}"
+            line = f"{path}, line {rows.line_num + 1}"
             if len(fields) > len(names):
-                raise DataError(
-                    f"{where}: has {len(fields)} fields for {len(names)} columns; quote what holds a delimiter"
-                )
-            if len(fields) <= index or not fields[index].strip():
-                raise DataError(f"{where}: names no recording; delete the line")
-            yield fields[index].strip()
+                counts = f"{len(fields)} fields for {len(names)} columns"
+                raise DataError(f"{line}: has {counts}; quote fields that contain the delimiter")
+            if len(fields) <= column or not fields[column].strip():
+                raise DataError(f"{line}: names no recording; delete the line")
+            yield fields[column].strip()
     except UnicodeDecodeError:
-        raise DataError(f"{place}: not a UTF-8 text table; save it as CSV in UTF-8") from None
+        raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
     except csv.Error as error:
-        raise DataError(f"{place}: not a table that can be read ({error}); is a quote missing?") from None
+        raise DataError(f"{path}: not a valid CSV table ({error}); check for a missing quote") from None
     finally:
         text.detach()
 
 
-def _column(place: str, names: list[str]) -> int:
-    """The place of the column of inputs."""
+def _find_column(path: str, names: list[str]) -> int:
+    """Return the index of the column of recordings."""
     known = [name.strip().lower() for name in names]
-    found = next((name for name in COLUMNS if name in known), None)
-    if found is None:
+    column = next((name for name in COLUMN_NAMES if name in known), None)
+    if column is None:
         listed = ", ".join(names[:8]).strip() or "none"
-        raise DataError(f"{place}: its columns are {listed}; {HELP}")
-    if known.count(found) > 1:
-        raise DataError(f"{place}: has the column {found!r} twice; rename one")
-    return known.index(found)
+        raise DataError(f"{path}: its columns are {listed}; {COLUMN_HELP}")
+    if known.count(column) > 1:
+        raise DataError(f"{path}: has the column {column!r} twice; rename one")
+    return known.index(column)

@@ -1,4 +1,4 @@
-"""Files behind URLs, fetched whole, and what their hosts say of them in our words."""
+"""Files behind URLs: download them completely, and tell permanent errors from temporary ones."""
 
 import contextlib
 import errno
@@ -13,102 +13,135 @@ import fsspec
 
 from scenelet.errors import DataError, OutputError
 
-TRIES, PAUSE_SECONDS = 4, 0.5
-"""How often a host is asked that does not answer, and the first pause, which doubles."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS)
-"""Errors of this machine, not of what is read."""
-NO_KEY = ("expired", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Unable to locate credentials")
-WEB = ("http://", "https://")
+MAX_ATTEMPTS = 4
+RETRY_PAUSE_SECONDS = 0.5
+"""Pause before the second attempt; it doubles with each further attempt."""
+LOCAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS)
+"""System errors of this machine, as opposed to errors of the file that is read."""
+CREDENTIAL_ERRORS = ("expired", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Unable to locate credentials")
+HTTP_SCHEMES = ("http://", "https://")
 
 
-class RefusedError(Exception):
-    """The host has answered, and there is nothing to be had: it says something of the file. The text is a sentence."""
+class RemoteFileError(Exception):
+    """The host answered that the file cannot be read. The text is a complete error message."""
 
 
-def is_url(place: str) -> bool:
-    """Whether this is a URL, and not a path."""
-    return "://" in place
+def is_url(path: str) -> bool:
+    """Tell whether this is a URL rather than a path.
+
+    Examples:
+        >>> is_url("s3://bucket/a.wav"), is_url("clips/a.wav")
+        (True, False)
+    """
+    return "://" in path
 
 
-def plain(place: str) -> str:
-    """A `file://` URL as the path that it is; all else as it is."""
-    return str(fsspec.core.url_to_fs(place)[1]) if place.startswith("file://") else place
+def strip_file_scheme(path: str) -> str:
+    """Return the path of a `file://` URL; return every other path or URL unchanged.
+
+    Examples:
+        >>> strip_file_scheme("file:///clips/a.wav"), strip_file_scheme("s3://bucket/a.wav")
+        ('/clips/a.wav', 's3://bucket/a.wav')
+    """
+    return str(fsspec.core.url_to_fs(path)[1]) if path.startswith("file://") else path
 
 
-def read_remote(place: str, copy: Path) -> None:
-    """Copy what a URL leads to, once, from its beginning to its end: that asks a store least.
+def download(url: str, target: Path, retry_pause_seconds: float = RETRY_PAUSE_SECONDS) -> None:
+    """Download a file in one sequential read, which costs a store the fewest requests.
+
+    Args:
+        url: any URL that fsspec supports.
+        target: file to write.
+        retry_pause_seconds: pause before the second attempt; it doubles with each further attempt.
 
     Raises:
-        RefusedError: it leads to nothing, or to nothing that may be read.
-        DataError: its host cannot be reached after some tries, or the credentials are none.
-        OutputError: there is no room for the copy.
+        RemoteFileError: there is no such file, it may not be read, or the kind of URL is not supported.
+        DataError: the host cannot be reached after some attempts, or rejects the credentials.
+        OutputError: there is no space for the copy.
     """
-    for attempt in range(TRIES):
+    for attempt in range(MAX_ATTEMPTS):
         try:
-            filesystem, path = _file_system(place)
-            # not `open`, which first asks for the size, and takes any failure of that for a missing file
-            filesystem.get_file(path, str(copy))
-            if not copy.is_file():
-                raise RefusedError(f"{place}: not a file; give the URL of a file")
+            filesystem, path = _open_filesystem(url)
+            # `open` would ask for the size first, and report every failure of that as a missing file
+            filesystem.get_file(path, str(target))
+            if not target.is_file():
+                raise RemoteFileError(f"{url}: not a file; give the URL of a file")
             return
-        except RefusedError:
+        except RemoteFileError:
             raise
-        except FileNotFoundError:
-            raise RefusedError(f"{place}: no such file") from None
-        except IsADirectoryError:
-            raise RefusedError(f"{place}: not a file; give the URL of a file") from None
-        except (ValueError, ImportError) as error:  # no such protocol, or one whose package is not installed
-            raise RefusedError(f"{place}: no such kind of URL can be read ({reason(error)})") from None
-        except Exception as error:  # noqa: BLE001  every file system has errors of its own, without a common base
-            if isinstance(error, OSError) and error.errno in FULL:
-                message = f"{tempfile.gettempdir()}: no room for a copy of {place} ({reason(error)}); make some"
-                raise OutputError(message) from None
-            if getattr(error, "status", None) == 401 or any(word in str(error) for word in NO_KEY):
+        except Exception as error:  # noqa: BLE001  each file system has its own errors without a common base
+            _raise_if_permanent(url, error)
+            if attempt == MAX_ATTEMPTS - 1:
                 raise DataError(
-                    f"{place}: its host does not accept the credentials ({reason(error)}); set them, and run the same"
-                    " command again"
+                    f"{url}: cannot be reached ({error_reason(error)}); run the same command again later"
                 ) from None
-            if isinstance(error, PermissionError):
-                raise RefusedError(f"{place}: may not be read; check the credentials") from None
-            if _says_no(error):
-                raise RefusedError(f"{place}: cannot be fetched ({reason(error)})") from None
-            if attempt == TRIES - 1:
-                raise DataError(
-                    f"{place}: cannot be reached ({reason(error)}); run the same command again later"
-                ) from None
-        time.sleep(PAUSE_SECONDS * 2**attempt)
+        time.sleep(retry_pause_seconds * 2**attempt)
+
+
+def _raise_if_permanent(url: str, error: Exception) -> None:
+    """Raise the scenelet error for a failure that a new attempt cannot fix; return for all others."""
+    reason = error_reason(error)
+    if isinstance(error, FileNotFoundError):
+        raise RemoteFileError(f"{url}: no such file") from None
+    if isinstance(error, IsADirectoryError):
+        raise RemoteFileError(f"{url}: not a file; give the URL of a file") from None
+    if isinstance(error, ValueError | ImportError):  # an unknown protocol, or its package is not installed
+        raise RemoteFileError(
+            f"{url}: this kind of URL cannot be read ({reason}); use e.g. s3:// or https://"
+        ) from None
+    if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
+        raise OutputError(f"{tempfile.gettempdir()}: no space for a copy of {url} ({reason}); free some") from None
+    if getattr(error, "status", None) == 401 or any(word in str(error) for word in CREDENTIAL_ERRORS):
+        raise DataError(
+            f"{url}: the host rejects the credentials ({reason}); set valid ones and run the same command again"
+        ) from None
+    if isinstance(error, PermissionError):
+        raise RemoteFileError(f"{url}: access is denied; check the credentials") from None
+    if _is_client_error(error):
+        raise RemoteFileError(f"{url}: cannot be downloaded ({reason}); check the URL") from None
 
 
 @contextlib.contextmanager
-def local_copy(place: str) -> Iterator[BinaryIO]:
-    """A temporary copy of what a URL leads to, open to read; it goes away. Raises as `read_remote`."""
+def temporary_copy(url: str, retry_pause_seconds: float = RETRY_PAUSE_SECONDS) -> Iterator[BinaryIO]:
+    """Open a temporary copy of the file behind a URL; the copy is deleted at the end.
+
+    Raises:
+        RemoteFileError, DataError, OutputError: like `download`.
+    """
     with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
         copy = Path(scratch, "copy")
-        read_remote(place, copy)
+        download(url, copy, retry_pause_seconds)
         with copy.open("rb") as file:
-            file.raw.name = place  # type: ignore[attr-defined]  # what errors call it
+            file.raw.name = url  # type: ignore[attr-defined]  # error messages show this name
             yield file
 
 
-def reason(error: BaseException) -> str:
-    """What an error says, in one line."""
-    said = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
-    return " ".join((said or type(error).__name__).split(os.linesep)[0].split())
+def error_reason(error: BaseException) -> str:
+    """Return the message of an error in one line.
+
+    Examples:
+        >>> error_reason(FileNotFoundError(2, "No such file or directory", "a.wav"))
+        'No such file or directory'
+        >>> error_reason(TimeoutError())
+        'TimeoutError'
+    """
+    message = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
+    return " ".join((message or type(error).__name__).split(os.linesep)[0].split())
 
 
-def _file_system(place: str) -> tuple[Any, str]:
-    if place.startswith(WEB):
+def _open_filesystem(url: str) -> tuple[Any, str]:
+    options: dict[str, Any] = {}
+    if url.startswith(HTTP_SCHEMES):
         import aiohttp
 
-        # its own limit is on the whole transfer, which a long recording may take
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
-        found: tuple[Any, str] = fsspec.core.url_to_fs(place, client_kwargs={"timeout": patience})
-        return found
-    found = fsspec.core.url_to_fs(place)
+        # aiohttp's default limits the whole transfer, which a long recording may exceed
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
+        options = {"client_kwargs": {"timeout": timeout}}
+    found: tuple[Any, str] = fsspec.core.url_to_fs(url, **options)
     return found
 
 
-def _says_no(error: Exception) -> bool:
-    """Whether a server has answered, and will not give the file (HTTP 4xx but for "later")."""
+def _is_client_error(error: Exception) -> bool:
+    """Tell whether a server answered with HTTP 4xx, other than those that ask to try again later."""
     status = getattr(error, "status", None)
     return isinstance(status, int) and 400 <= status < 500 and status not in (408, 425, 429)

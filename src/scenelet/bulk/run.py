@@ -1,4 +1,4 @@
-"""Run a bulk job to its end, or go on with one: begin, hand out the shards, count what is there."""
+"""Run or resume a bulk job: record it, distribute its shards, and count the results."""
 
 import contextlib
 import csv
@@ -8,39 +8,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scenelet.bulk.engines import Engine, EngineName, get_engine
-from scenelet.bulk.job import ERRORS, INSIDE, Job, Task, begin, check_owned
-from scenelet.bulk.manifest import open_manifest, scan_manifest
+from scenelet.bulk.job import ERRORS_FILE, JOB_FOLDER, Job, Task, check_only_job, start_job
+from scenelet.bulk.manifest import scan_manifest
+from scenelet.bulk.parts import ERROR_COLUMNS, PartSummary, summarize_part
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import parquet_errors
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.classifier import model_path
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model import file as modelfile
 from scenelet.utils.console import print_message, track
-from scenelet.utils.files import file_lock
+from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize
 
 MAX_CONSECUTIVE_FAILURES = 5
-"""Parts that fail one after the other: a disk is full, a host is gone, and the others would fail too."""
-SHOWN = 5
-"""Errors that are said, of however many."""
-MAX_LISTED_ERRORS = ["index", "input", "error"]
-"""Columns of `errors.csv`."""
+"""Failed parts in a row after which a run aborts."""
+MAX_SHOWN_ERRORS = 5
 
 
 @dataclass(frozen=True)
 class JobSummary:
-    """What a finished job holds.
+    """Summary of a finished job.
 
     Attributes:
-        inputs: rows of the manifest, each of them once.
+        inputs: rows of the manifest.
         windows: rows with a result.
-        errors: inputs that could not be read, a row each.
+        errors: inputs that could not be read, with one row each.
         parts: Parquet files.
         workers: processes that worked in this run.
-        peak_bytes: the most memory that one of them had.
-        first_errors: what is wrong with some of the bad ones.
+        peak_bytes: largest peak memory of a worker in this run.
+        first_errors: messages of the first inputs that could not be read.
     """
 
     inputs: int
@@ -57,37 +54,40 @@ def predict(
     manifest: str,
     out: str,
     *,
-    engine: EngineName = "local",
+    engine: EngineName | Engine = "local",
     workers: int | None = None,
     shard_size: int | None = None,
     runtime: RuntimeName = "onnxruntime",
     retry_errors: bool = False,
 ) -> JobSummary:
-    """Probabilities of every window of every recording that a manifest lists, as Parquet in the folder `out`.
+    """Classify every window of every recording in a manifest; write Parquet files to the folder `out`.
 
-    A call that was cut is made again, and goes on.
+    To resume an interrupted job, call the function again with the same arguments.
 
     Args:
-        model: path of a model file, or a built-in name.
+        model: path of a model file, or the name of a pretrained model.
         manifest: path or URL of a CSV or Parquet file, see `scenelet.bulk.manifest`; or a folder.
-        out: folder or URL to write to.
-        engine: see `scenelet.bulk.engines`.
-        workers: processes, of one thread each; None: one a processor, of the machine or the cluster.
-        shard: inputs of a part; None: found from their number, or what the job began with.
-        runtime: what runs the network.
-        redo: make the parts anew that hold errors.
+        out: folder or URL for the results.
+        engine: name of an engine, or an engine itself, see `scenelet.bulk.engines`.
+        workers: number of processes with one thread each; None uses all processors of the machine or cluster.
+        shard_size: inputs per part; None uses the interrupted job's, or one that depends on the number of inputs.
+        runtime: runtime of the network.
+        retry_errors: whether to repeat the parts that contain errors.
 
     Raises:
-        SceneletError: the model, the manifest or the folder cannot be used, or some shards were not done.
+        SceneletError: the model, the manifest or the folder cannot be used, or some parts could not be written.
+
+    Examples:
+        >>> summary = predict("esc10", "archive.csv", "results")  # doctest: +SKIP
     """
     check_runtime(runtime)
     data = modelfile.read_bytes(model_path(model))
-    read = modelfile.decode_model(data, str(model))
+    decoded = modelfile.decode_model(data, str(model))
     task = Task(
         kind="predict",
-        features=read.features,
-        window=read.window,
-        labels=read.labels,
+        features=decoded.features,
+        window=decoded.window,
+        labels=decoded.labels,
         model=hashlib.sha256(data).hexdigest(),
         runtime=runtime,
     )
@@ -95,119 +95,140 @@ def predict(
 
 
 def extract(
-    config: FeatureConfig,
+    features: FeatureConfig,
     window: WindowConfig,
     manifest: str,
     out: str,
     *,
-    engine: EngineName = "local",
+    engine: EngineName | Engine = "local",
     workers: int | None = None,
     shard_size: int | None = None,
     retry_errors: bool = False,
 ) -> JobSummary:
-    """The log-mel of every window of every recording, fp16; the rest as for `predict`."""
-    task = Task(kind="features", features=config, window=window)
+    """Write the log-mel of every window of every recording in fp16.
+
+    Args:
+        features: settings of the log-mel.
+        window: settings of the windows.
+        manifest, out, engine, workers, shard_size, retry_errors: as for `predict`.
+
+    Raises:
+        SceneletError: the manifest or the folder cannot be used, or some parts could not be written.
+
+    Examples:
+        >>> model = scenelet.load("esc10").model  # doctest: +SKIP
+        >>> summary = extract(model.features, model.window, "archive.csv", "features")  # doctest: +SKIP
+    """
+    task = Task(kind="features", features=features, window=window)
     return _run(task, b"", manifest, out, engine, workers, shard_size, retry_errors)
 
 
 def _run(
     task: Task,
     model: bytes,
-    manifest: str,
+    manifest_path: str,
     out: str,
-    engine: EngineName,
+    engine: EngineName | Engine,
     workers: int | None,
     shard_size: int | None,
     retry_errors: bool,
 ) -> JobSummary:
-    do_all, folder = get_engine(engine), Folder(out)
-    listed = scan_manifest(manifest)
-    check_owned(folder)
-    with _alone(folder):
-        job = begin(folder, task, model, listed, shard_size)
-        for below in ("", INSIDE):
-            folder.remove_partial(below)
+    run_engine = get_engine(engine) if isinstance(engine, str) else engine
+    folder = Folder(out)
+    manifest = scan_manifest(manifest_path)
+    check_only_job(folder)
+    with job_lock(folder):
+        job = start_job(folder, task, model, manifest, shard_size)
+        for subfolder in ("", JOB_FOLDER):
+            folder.remove_partial(subfolder)
         if retry_errors:
-            _remove_with_errors(job, folder)
-        pending = job.pending(folder)
+            _remove_parts_with_errors(job, folder)
+        pending = job.pending_shards(folder)
         done = job.shards - len(pending)
         if done and pending:
-            print_message(f"{folder.place}: {done:,} of {pluralize(job.shards, 'part')} are done; going on")
-        seen: dict[str, int] = {}
-        fault = _do(job, folder, do_all, pending, workers, seen) if pending else ""
-        _require_all(job, folder, fault)
-        return _count(job, folder, seen)
+            print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
+        peaks: dict[str, int] = {}
+        error = _process_shards(job, folder, run_engine, pending, workers, peaks) if pending else ""
+        _check_all_done(job, folder, error)
+        return _summarize(job, folder, peaks)
 
 
-def _do(job: Job, folder: Folder, do_all: Engine, shards: list[int], workers: int | None, seen: dict[str, int]) -> str:
-    """Have the shards done; notes in `seen` each worker's peak memory, and returns a fault, if there was one."""
-    fault, in_a_row = "", 0
-    reports = do_all(folder.place, job.fingerprint, shards, workers)
-    with contextlib.closing(reports):
-        for report in track(reports, job.task.kind.capitalize(), len(shards)):
-            seen[report["worker"]] = max(report["peak_bytes"], seen.get(report["worker"], 0))
-            fault = report["fault"] or fault
-            in_a_row = in_a_row + 1 if report["fault"] else 0
-            if in_a_row == MAX_CONSECUTIVE_FAILURES:
+def _process_shards(
+    job: Job, folder: Folder, run_engine: Engine, shards: list[int], workers: int | None, peaks: dict[str, int]
+) -> str:
+    """Process the shards; store each worker's peak memory in `peaks`, and return the last error or an empty text."""
+    last_error, consecutive_failures = "", 0
+    results = run_engine(folder.path, job.job_hash, shards, workers)
+    with contextlib.closing(results):
+        for result in track(results, job.task.kind.capitalize(), len(shards)):
+            peaks[result["worker"]] = max(result["peak_bytes"], peaks.get(result["worker"], 0))
+            last_error = result["error"] or last_error
+            consecutive_failures = consecutive_failures + 1 if result["error"] else 0
+            if consecutive_failures == MAX_CONSECUTIVE_FAILURES:
                 break
-    return fault
+    return last_error
 
 
 @contextlib.contextmanager
-def _alone(folder: Folder) -> Iterator[None]:
-    """Keep a second run away from a folder on disk; behind a URL two may do the same work, and write the same."""
+def job_lock(folder: Folder) -> Iterator[None]:
+    """Keep other runs out of a folder on disk.
+
+    Behind a URL there is no lock. Two runs may do the same work there, and write the same files.
+
+    Raises:
+        BusyError: another run holds the lock.
+    """
     if folder.is_remote:
         yield
         return
-    with file_lock(
-        Path(folder.at(INSIDE)) / "lock", f"{folder.place}: another run is writing into it; wait for its end"
-    ):
+    busy = f"{folder.path}: another run is writing to it; wait until it ends"
+    with file_lock(Path(folder.path_of(JOB_FOLDER)) / "lock", busy):
         yield
 
 
-def _require_all(job: Job, folder: Folder, fault: str) -> None:
-    missing = len(job.pending(folder))
+def _check_all_done(job: Job, folder: Folder, error: str) -> None:
+    missing = len(job.pending_shards(folder))
     if missing:
-        why = fault or "their workers died again and again; are they short of memory?"
+        reason = error or "their workers died repeatedly; check that there is enough memory"
         raise OutputError(
-            f"{folder.place}: {missing:,} of {pluralize(job.shards, 'part')} could not be made ({why});"
-            " the same command goes on with them"
+            f"{folder.path}: {missing:,} of {pluralize(job.shards, 'part')} could not be written ({reason});"
+            " run the same command again to resume"
         )
 
 
-def count_errors(job: Job, folder: Folder, shard: int) -> tuple[int, int, list[tuple[int, str, str]]]:
-    """Of a part: its inputs, its rows, and (index, input, error) of each that is bad. Raises OutputError."""
-    name = job.part(shard)
-    with folder.reading(name) as file, parquet_errors(folder.at(name)):
-        part = open_manifest(file)
-        inputs = int(part.schema_arrow.metadata[b"inputs"])
-        table = part.read(columns=MAX_LISTED_ERRORS, use_threads=False)
-        bad = table.filter(table.column("error").is_valid())
-        columns = (bad.column(name).to_pylist() for name in MAX_LISTED_ERRORS)
-        return inputs, table.num_rows, list(zip(*columns, strict=True))
+def summarize_shard(job: Job, folder: Folder, shard: int) -> PartSummary:
+    """Read the counts and errors of a shard's part.
+
+    Raises:
+        OutputError: the part cannot be read, or is damaged.
+    """
+    name = job.part_name(shard)
+    with folder.open(name) as file:
+        return summarize_part(folder.path_of(name), file)
 
 
-def _remove_with_errors(job: Job, folder: Folder) -> None:
-    pending = set(job.pending(folder))
+def _remove_parts_with_errors(job: Job, folder: Folder) -> None:
+    pending = set(job.pending_shards(folder))
     for shard in range(job.shards):
-        if shard not in pending and count_errors(job, folder, shard)[2]:
-            folder.remove(job.part(shard))
+        if shard not in pending and summarize_shard(job, folder, shard).errors:
+            folder.remove(job.part_name(shard))
 
 
-def _count(job: Job, folder: Folder, seen: dict[str, int]) -> JobSummary:
-    """Count what lies in the parts, whoever wrote them, and list the errors in `errors.csv`."""
-    inputs = rows = bad = 0
-    first: list[str] = []
-    with folder.writing(ERRORS) as path, path.open("w", encoding="utf-8", newline="") as file:
+def _summarize(job: Job, folder: Folder, peaks: dict[str, int]) -> JobSummary:
+    """Count the rows of all parts, including those of earlier runs, and list the errors in `errors.csv`."""
+    inputs = rows = errors = 0
+    first_errors: list[str] = []
+    with folder.replace(ERRORS_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(MAX_LISTED_ERRORS)
+        table.writerow(ERROR_COLUMNS)
         for shard in range(job.shards):
-            more_inputs, more_rows, errors = count_errors(job, folder, shard)
-            with folder.translate_errors(folder.at(ERRORS), "written"):
-                table.writerows(errors)
+            part = summarize_shard(job, folder, shard)
+            with folder.translate_errors(folder.path_of(ERRORS_FILE), "written"):
+                table.writerows(part.errors)
                 file.flush()
-            inputs, rows, bad = inputs + more_inputs, rows + more_rows, bad + len(errors)
-            first += [error for *_, error in errors[: SHOWN - len(first)]]
+            inputs, rows, errors = inputs + part.inputs, rows + part.rows, errors + len(part.errors)
+            first_errors += [error for *_, error in part.errors[: MAX_SHOWN_ERRORS - len(first_errors)]]
     if inputs != job.inputs:
-        raise OutputError(f"{folder.place}: holds {inputs:,} of {job.inputs:,} inputs; choose another folder")
-    return JobSummary(inputs, rows - bad, bad, job.shards, len(seen), max(seen.values(), default=0), tuple(first))
+        raise OutputError(f"{folder.path}: holds {inputs:,} of {job.inputs:,} inputs; choose another folder")
+    peak_bytes = max(peaks.values(), default=0)
+    return JobSummary(inputs, rows - errors, errors, job.shards, len(peaks), peak_bytes, tuple(first_errors))

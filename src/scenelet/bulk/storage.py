@@ -1,4 +1,4 @@
-"""Folders on disk or behind a URL (s3:// and whatever fsspec knows), whose files are seen whole or not at all."""
+"""Folders on disk or behind a URL (s3:// and others that fsspec supports) with atomic writes."""
 
 import contextlib
 import os
@@ -10,150 +10,191 @@ from typing import Any, BinaryIO
 
 import fsspec
 
-from scenelet.bulk.remote import WEB, is_url, plain, reason
+from scenelet.bulk.remote import HTTP_SCHEMES, error_reason, is_url, strip_file_scheme
 from scenelet.errors import OutputError, SceneletError, UsageError
 from scenelet.utils.files import fsync_dir, fsync_file
 
-PARTIAL = ".part"
+PARTIAL_SUFFIX = ".part"
 
 
 def join(base: str, name: str) -> str:
-    """A name that is relative to the folder or URL `base`, as a path or URL; one that is whole already stays."""
+    """Append a relative name to the folder or URL `base`; return an absolute path or URL unchanged.
+
+    Examples:
+        >>> join("s3://bucket/set", "a.wav"), join("/set", "/clips/a.wav")
+        ('s3://bucket/set/a.wav', '/clips/a.wav')
+    """
     if is_url(name) or os.path.isabs(name):
         return name
     return f"{base.rstrip('/')}/{name}" if is_url(base) else os.path.join(base, name)
 
 
-def parent(place: str) -> str:
-    """The folder that a file lies in."""
-    if not is_url(place):
-        return os.path.dirname(os.path.abspath(place))
-    path = place.partition("?")[0] if place.startswith(WEB) else place
+def parent(path: str) -> str:
+    """Return the folder that contains a file.
+
+    Examples:
+        >>> parent("s3://bucket/set/a.wav"), parent("/set/a.wav")
+        ('s3://bucket/set', '/set')
+    """
+    if not is_url(path):
+        return os.path.dirname(os.path.abspath(path))
+    path = path.partition("?")[0] if path.startswith(HTTP_SCHEMES) else path
     return path.rpartition("/")[0]
 
 
 class Folder:
-    """A folder that results are written into.
+    """Folder for results, on disk or behind a URL.
 
     Args:
-        place: its path, or a URL.
+        path: path or URL of the folder.
 
     Raises:
-        UsageError: no path, or no kind of URL that can be written.
+        UsageError: the path is empty, or this kind of URL cannot be written.
+
+    Examples:
+        >>> folder = Folder("memory://example")
+        >>> folder.write("a.txt", "text")
+        >>> folder.names(), folder.read("a.txt")
+        ({'a.txt'}, b'text')
     """
 
-    def __init__(self, place: str) -> None:
-        place = plain(place)
-        if not place:
+    def __init__(self, path: str) -> None:
+        path = strip_file_scheme(path)
+        if not path:
             raise UsageError("--out is empty; give a folder or URL")
-        self.place = place.rstrip("/") if is_url(place) else os.path.abspath(place)
+        self.path = path.rstrip("/") if is_url(path) else os.path.abspath(path)
         self._remote: Any = None
-        if is_url(place):
+        if is_url(path):
             try:
-                self._remote = fsspec.core.url_to_fs(self.place)[0]
+                self._remote = fsspec.core.url_to_fs(self.path)[0]
             except (ValueError, ImportError) as error:
-                raise UsageError(f"{place}: no such kind of URL can be written ({reason(error)})") from None
+                reason = error_reason(error)
+                message = f"{path}: this kind of URL cannot be written ({reason}); use e.g. s3:// or a folder"
+                raise UsageError(message) from None
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is behind a URL."""
+        """True if the folder is behind a URL."""
         return self._remote is not None
 
-    def at(self, name: str) -> str:
-        """Path or URL of a file in it."""
-        return join(self.place, name)
+    def path_of(self, name: str) -> str:
+        """Return the path or URL of a file in the folder."""
+        return join(self.path, name)
 
-    def names(self, below: str = "") -> set[str]:
-        """Names of what lies in the folder, or in a folder `below`; none where there is no such folder."""
-        place = self.at(below) if below else self.place
-        with self.translate_errors(place, "read"):
+    def names(self, subfolder: str = "") -> set[str]:
+        """Return the names in the folder or a subfolder; an empty set if it does not exist."""
+        path = self.path_of(subfolder) if subfolder else self.path
+        with self.translate_errors(path, "read"):
             try:
                 if self._remote is None:
-                    return set(os.listdir(place))
+                    return set(os.listdir(path))
                 self._remote.invalidate_cache()
-                own = place.rpartition("://")[2]  # where a store has an entry for the folder itself
-                found = {path.rstrip("/") for path in self._remote.ls(place, detail=False)} - {own}
-                return {path.rpartition("/")[2] for path in found}
+                own = path.rpartition("://")[2]  # some stores list the folder itself
+                found = {entry.rstrip("/") for entry in self._remote.ls(path, detail=False)} - {own}
+                return {entry.rpartition("/")[2] for entry in found}
             except FileNotFoundError:
                 return set()
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file."""
-        with self.translate_errors(self.at(name), "read"):
-            return Path(self.at(name)).exists() if self._remote is None else bool(self._remote.exists(self.at(name)))
+        """Tell whether the file exists."""
+        path = self.path_of(name)
+        with self.translate_errors(path, "read"):
+            return Path(path).exists() if self._remote is None else bool(self._remote.exists(path))
 
     @contextlib.contextmanager
-    def reading(self, name: str) -> Iterator[BinaryIO]:
-        """A file, open to read. Raises OutputError."""
-        with self.translate_errors(self.at(name), "read"):
-            open_one = open if self._remote is None else self._remote.open
-            with open_one(self.at(name), "rb") as file:
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file for reading.
+
+        Raises:
+            OutputError: the file cannot be read.
+        """
+        path = self.path_of(name)
+        with self.translate_errors(path, "read"):
+            open_file = open if self._remote is None else self._remote.open
+            with open_file(path, "rb") as file:
                 yield file
 
     def read(self, name: str) -> bytes:
-        """A file's bytes. Raises OutputError."""
-        with self.reading(name) as file:
+        """Return the content of a file.
+
+        Raises:
+            OutputError: the file cannot be read.
+        """
+        with self.open(name) as file:
             return file.read()
 
     def write(self, name: str, data: bytes | str) -> None:
-        """Write a file. Raises as `writing`."""
-        with self.writing(name) as path, self.translate_errors(self.at(name), "written"):
+        """Write a file atomically.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with self.replace(name) as path, self.translate_errors(self.path_of(name), "written"):
             path.write_bytes(data.encode() if isinstance(data, str) else data)
 
     def remove(self, name: str) -> None:
-        """Remove a file. Raises OutputError."""
-        with self.translate_errors(self.at(name), "removed"):
-            if self._remote is None:
-                Path(self.at(name)).unlink(missing_ok=True)
-            else:
-                self._remote.rm_file(self.at(name))
-
-    @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
-        """A path to write to; what it then holds becomes the file `name`, unless an error comes from within.
-
-        On disk it lies in the same folder and is moved, elsewhere it is put there in one piece.
+        """Remove a file.
 
         Raises:
-            OutputError: the file cannot be put in its place; what was there is untouched.
+            OutputError: the file cannot be removed.
         """
-        place = self.at(name)
+        path = self.path_of(name)
+        with self.translate_errors(path, "removed"):
+            if self._remote is None:
+                Path(path).unlink(missing_ok=True)
+            else:
+                self._remote.rm_file(path)
+
+    @contextlib.contextmanager
+    def replace(self, name: str) -> Iterator[Path]:
+        """Yield a temporary path, whose file becomes `name` at the end unless the block raises.
+
+        On disk the temporary file is in the same folder and is renamed. Behind a URL it is uploaded in one request.
+
+        Raises:
+            OutputError: the file cannot be written; a previous file is unchanged.
+        """
+        path = self.path_of(name)
         with contextlib.ExitStack() as stack:
-            with self.translate_errors(place, "written"):
+            with self.translate_errors(path, "written"):
                 if self._remote is None:
-                    Path(place).parent.mkdir(parents=True, exist_ok=True)
-                    partial = Path(place).with_name(f".{Path(place).name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+                    Path(path).parent.mkdir(parents=True, exist_ok=True)
+                    partial = Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
                 else:
                     partial = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenelet-"))) / "file"
             try:
                 yield partial
-                with self.translate_errors(place, "written"):
+                with self.translate_errors(path, "written"):
                     if self._remote is None:
                         fsync_file(partial)
-                        os.replace(partial, place)
-                        fsync_dir(Path(place).parent)
+                        os.replace(partial, path)
+                        fsync_dir(Path(path).parent)
                     else:
-                        self._remote.put_file(str(partial), place)
+                        self._remote.put_file(str(partial), path)
             finally:
                 partial.unlink(missing_ok=True)
 
-    def remove_partial(self, below: str = "") -> None:
-        """Remove what killed writers left; nobody may be writing."""
+    def remove_partial(self, subfolder: str = "") -> None:
+        """Remove temporary files of writers that were killed; no other process may be writing."""
         if self._remote is None:
-            for name in self.names(below):
-                if name.startswith(".") and name.endswith(PARTIAL):
-                    Path(self.at(below), name).unlink(missing_ok=True)
+            for name in self.names(subfolder):
+                if name.startswith(".") and name.endswith(PARTIAL_SUFFIX):
+                    Path(self.path_of(subfolder), name).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def translate_errors(self, place: str, what: str) -> Iterator[None]:
-        """Turn errors of a disk, and of a store whatever their type, into one sentence. Raises OutputError."""
+    def translate_errors(self, path: str, action: str) -> Iterator[None]:
+        """Turn errors of the disk or store into an `OutputError` that says what could not be `action`.
+
+        Raises:
+            OutputError: the block raised such an error.
+        """
         try:
             yield
         except SceneletError:
             raise
-        except OSError as error:
-            raise OutputError(f"{place}: cannot be {what} ({reason(error)}); choose another place") from None
-        except Exception as error:  # each kind of store has errors of its own, without a common base
-            if self._remote is None:
+        except Exception as error:
+            # the stores' errors have no common base
+            if self._remote is None and not isinstance(error, OSError):
                 raise
-            raise OutputError(f"{place}: cannot be {what} ({reason(error)}); choose another place") from None
+            reason = error_reason(error)
+            raise OutputError(f"{path}: cannot be {action} ({reason}); choose another folder") from None

@@ -78,7 +78,7 @@ def main() -> None:
 def _run() -> int:
     """The exit code."""
     try:
-        code: int | None = app(standalone_mode=False)
+        code: int | None = app(prog_name="scenelet", standalone_mode=False)
     except SceneletError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

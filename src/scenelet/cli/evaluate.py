@@ -42,7 +42,7 @@ def evaluate(
     """Measure a model file on labelled recordings."""
     from rich.console import Console
 
-    from scenelet.evaluation.by_city import city_rows
+    from scenelet.evaluation.breakdown import city_rows
     from scenelet.evaluation.evaluate import evaluate as run_evaluate
     from scenelet.evaluation.report import report_table
 

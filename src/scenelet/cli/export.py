@@ -116,7 +116,7 @@ def _onnx(
 def _line(one: dict[str, Any]) -> str:
     """For people: what a runtime made of the file."""
     if one["largest_difference"] is None:
-        return f"{one['runtime']}: cannot run it ({one['refusal']})"
+        return f"{one['runtime']}: cannot run it ({one['error']})"
     difference = f"probabilities within {one['largest_difference']:.3g} of the model file's"
     return f"{one['runtime']}: {difference}, {one['other_labels']} other labels, on {one['windows']} {one['on']}"
 

@@ -38,7 +38,7 @@ def extract(
     else:
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
-    how = {"workers": workers, "shard": shard_size}
+    how = {"workers": workers, "shard_size": shard_size}
     with check_results_only():
         summary = compute_all(config, window, manifest, out, engine=engine.value, retry_errors=retry_errors, **how)
     print_summary(summary, out, format)

@@ -73,7 +73,7 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
         print(f"{'model':<{width}}  {'disk, kB':>9}  {'2022 rule, kB':>13}  {'M MAC/s':>8}  {'accuracy, %':>11}")
         for row in rows:
             accuracy = "not known" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
-            measured_on = f"  ({row.side})" if row.side == "validation" else ""
+            measured_on = f"  ({row.subset})" if row.subset == "validation" else ""
             sizes = f"{row.disk_bytes / 1000:9,.2f}  {row.parameter_bytes / 1000:13,.2f}"
             print(f"{row.name:<{width}}  {sizes}  {row.macs_per_second / 1e6:8,.2f}  {accuracy:>11}{measured_on}")
     if plot is not None:
@@ -135,7 +135,7 @@ def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
         bound = f"{abs(share):.1f} % {where} their order-0 entropy, {parts['weights_bound']:,} bytes"
     in_file.add_row("weights", f"{parts['weights']:,}", bound)
     in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardization; weights in fp32")
-    in_file.add_row("head", f"{parts['head'] + parts['frame']:,}", "labels, settings, layers, provenance, results")
+    in_file.add_row("header", f"{parts['header'] + parts['frame']:,}", "labels, settings, layers, provenance, results")
     console.print(in_file)
 
 

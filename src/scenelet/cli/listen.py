@@ -71,8 +71,8 @@ def listen(
 
     def decisions() -> "Iterator[SmoothedPrediction]":
         for block in sound.blocks:
-            yield from map(decider.decide, stream.push(block))
-        yield from map(decider.decide, stream.finish())
+            yield from map(decider.update, stream.push(block))
+        yield from map(decider.update, stream.finish())
 
     try:
         if format is Format.json:
@@ -113,12 +113,12 @@ def _open(
 ) -> "LiveAudio":
     """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
     from scenelet.audio.capture import from_file, from_microphone, from_pipe, standard_input
-    from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat
-    from scenelet.audio.windows import SAMPLE_RATE_RANGE
+    from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, SAMPLE_FORMATS, PcmFormat
 
-    low, high = SAMPLE_RATE_RANGE
-    if sample_rate is not None and not low <= sample_rate <= high:
-        raise UsageError(f"--sample-rate {sample_rate}: give the samples' rate in Hz, {low} to {high}")
+    if sample_rate is not None and not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise UsageError(
+            f"--sample-rate {sample_rate}: give the samples' rate in Hz, {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+        )
     if source is None:
         return from_microphone(
             device,

@@ -24,9 +24,6 @@ from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_warning, track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scenelet.errors import AudioError
     from scenelet.inference.classifier import Classifier, Prediction
 
     Results = list[tuple[Path, Prediction]]
@@ -58,7 +55,7 @@ def predict(
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
-        bulk = {"workers": workers, "shard": shard_size}
+        bulk = {"workers": workers, "shard_size": shard_size}
         with check_results_only():
             summary = predict_many(
                 model,
@@ -87,7 +84,8 @@ def predict(
                 f"error: {escape_unprintable(str(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder"
             )
         files += found
-    for file, prediction in zip(files, track(predictions(classifier, files), "Predicting", len(files)), strict=True):
+    predictions = classifier.predict_many(files, errors="return")
+    for file, prediction in zip(files, track(predictions, "Predicting", len(files)), strict=True):
         if isinstance(prediction, AudioError):
             failed = True
             print_warning(f"error: {prediction}")
@@ -97,20 +95,6 @@ def predict(
     printers[format](results, classifier)
     if failed:
         raise typer.Exit(1)
-
-
-def predictions(classifier: "Classifier", files: list[Path]) -> "Iterator[Prediction | AudioError]":
-    """For each recording its prediction or what is wrong with it: all processors on one, or shared out among many."""
-    from scenelet.errors import AudioError
-
-    if len(files) > 1:
-        yield from classifier.predict_many(files)
-        return
-    for file in files:
-        try:
-            yield classifier.predict(file)
-        except AudioError as error:
-            yield error
 
 
 def recordings(path: Path) -> list[Path]:
@@ -126,7 +110,7 @@ def print_json(results: "Results", classifier: "Classifier") -> None:
         {
             "file": str(file),
             "label": prediction.label,
-            "unsure": prediction.probabilities[prediction.label] < classifier.threshold,
+            "unsure": prediction.unsure,
             "probabilities": prediction.probabilities,
             "windows": len(prediction.windows),
         }
@@ -151,5 +135,5 @@ def print_table(results: "Results", classifier: "Classifier") -> None:
     for name, (_, prediction) in zip(names, results, strict=True):
         (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         then = ", ".join(f"{other} {100 * p:.1f} %" for other, p in others[:2])
-        unsure = "   (unsure)" if share < classifier.threshold else ""
+        unsure = "   (unsure)" if prediction.unsure else ""
         print(f"{name:<{width}}  {label:<{label_width}}  {100 * share:5.1f} %   {then}{unsure}")

@@ -30,7 +30,7 @@ def reproduce(
     ] = None,
     cities: Annotated[bool, typer.Option("--cities", help="Hold out one city after the other, no folds.")] = False,
     reference: Annotated[str | None, typer.Option(help="Row to test the others against.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the table and its finished cells.")] = Path("reproduce"),
+    out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
     tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to three.")] = False,
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
@@ -64,7 +64,7 @@ def reproduce(
         raise
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
     print_message(
-        f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-cells.csv', '.png'))}"
+        f"written: {', '.join(str(out / compared['name']) + end for end in ('.md', '.json', '-trials.csv', '.png'))}"
     )
 
 

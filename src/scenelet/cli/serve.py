@@ -8,6 +8,7 @@ import typer
 from scenelet.cli.options import MODEL_HELP, Runtime, parse_bytes
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message
+from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import give_back_memory
 
 
@@ -37,7 +38,7 @@ def serve(
     from scenelet.errors import escape_unprintable
     from scenelet.inference.classifier import load, model_path
     from scenelet.server.app import create_app
-    from scenelet.server.auth import access_policy
+    from scenelet.server.auth import make_access_policy
     from scenelet.server.limits import ServerLimits
     from scenelet.server.run import serve as run_service
 
@@ -45,14 +46,14 @@ def serve(
     largest = parse_bytes("--max-body", max_body)
     if largest < 1:
         raise UsageError(f"--max-body {max_body}: give at least one byte")
-    limits = ServerLimits(largest, max_duration, max_clients, client_timeout=client_timeout)
-    allowed = access_policy(host, allow_host or (), read_token(token))
-    classifier = load(model, runtime=runtime.value)
+    limits = ServerLimits(largest, max_duration, max_clients, client_timeout_seconds=client_timeout)
+    policy = make_access_policy(host, allow_host or (), read_token(token))
+    classifier = load(model, runtime=runtime.value, callers=cpu_count())
     path = model_path(model)
-    app = create_app(classifier, escape_unprintable(Path(model).stem), limits, path.stat().st_size, allowed)
+    app = create_app(classifier, escape_unprintable(Path(model).stem), limits, path.stat().st_size, policy)
 
     def ready(address: str) -> None:
-        asks = "" if allowed.token is None else "; it asks for the token"
+        asks = "" if policy.token is None else "; it asks for the token"
         print_message(f"serving {escape_unprintable(model)} at {address} (API: {address}/docs){asks}; Ctrl-C stops")
 
     run_service(app, host, port, ready, limits)

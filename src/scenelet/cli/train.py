@@ -37,7 +37,9 @@ def train(
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe
     from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, check_run_exists, is_begun
-    from scenelet.training.preflight import check_batch_shares, check_split
+    from scenelet.data.load import load_table
+    from scenelet.data.splits import make_split
+    from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
 
     changes = list(change or [])
@@ -47,7 +49,7 @@ def train(
     # the run's own settings, on other devices at most; one that was killed before it had any begins as it would have
     own = is_begun(out) and resume and not recipe and all(part.startswith("trainer.") for part in changes)
     config = None if own else chosen
-    rank = Rank() if config is None else check_batch_shares(config)
+    rank = Rank() if config is None else check_batch_size(config)
     macs_limit = None if max_macs is None else parse_count("--max-macs", max_macs)
     bytes_limit = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
     widths = [part for part in changes if part.partition("=")[0] == "network.width"]
@@ -57,19 +59,18 @@ def train(
         check_folder_is_new(out, RESUME_HINT)
     if teacher is not None:
         check_run_exists(teacher)
+    table = load_table(data, audio_dir, tau_3_class)
     if config is not None:
-        check_split(data, audio_dir, tau_3_class, config.split)
+        make_split(table, config.split)
     with quiet(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.training.train import train
         from scenelet.training.width_search import NetworkLimits
 
     metrics = train(
-        data,
+        table,
         out,
         config,
         recipe=recipe or "default",
-        audio_dir=audio_dir,
-        tau_3_class=tau_3_class,
         resume=resume,
         teacher=teacher,
         limits=NetworkLimits(macs_limit, bytes_limit),

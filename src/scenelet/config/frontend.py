@@ -100,12 +100,18 @@ class WindowConfig(Settings):
         """Distance between window starts in samples."""
         return max(1, round((self.hop_seconds or self.seconds) * sample_rate))
 
+    def min_sound_samples(self, sample_rate: int) -> int:
+        """Minimum length, in samples, of a sound that is repeated."""
+        return max(1, round(self.min_sound_seconds * sample_rate))
+
     def count(self, total: int, sample_rate: int) -> int:
         """How many windows a recording of `total` samples has; at least one."""
-        window, hop = self.samples(sample_rate), self.hop_samples(sample_rate)
-        rest = total - window
+        rest = total - self.samples(sample_rate)
         if rest <= 0:
             return 1
-        full, tail = divmod(rest, hop)
-        # `tail` samples lie after the last full window
-        return 1 + full + (1 if tail > self.min_last_fraction * window else 0)
+        full, tail = divmod(rest, self.hop_samples(sample_rate))
+        return 1 + full + int(self.keeps_tail(tail, sample_rate))
+
+    def keeps_tail(self, tail: int, sample_rate: int) -> bool:
+        """Return True if the last `tail` samples, after the last full window, get a padded window of their own."""
+        return tail > self.min_last_fraction * self.samples(sample_rate)

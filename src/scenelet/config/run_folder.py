@@ -1,53 +1,175 @@
-"""The run folder's files, and whether there is a run in it; without PyTorch, so that it is known before that is loaded.
+"""Files of a run folder, and the records in them. Nothing here needs PyTorch.
 
 run.json         settings, seed, versions, data, labels
-split.csv        which clip was on which side
+split.csv        the subset of each clip: train, validation or test
 checkpoints/     the last finished epoch (and the best one)
 logs/            CSV and TensorBoard
-model.pt         the final weights; written when training is done
-warnings.json    what `scenelet check` says of the recordings
-metrics.json     measured on the test split
-curves.png       loss, rate and validation by epoch
-diverged.json    where training diverged: the batch that did it
+model.pt         the final weights; they exist once training has finished
+warnings.json    findings of `scenelet check` on the recordings
+metrics.json     results on the validation and test subsets
+curves.png       loss, learning rate and validation accuracy by epoch
+diverged.json    the batch at which training diverged
 """
 
+import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError, field_validator
+
+from scenelet import __version__
+from scenelet.config.frontend import Settings
+from scenelet.config.settings import RunConfig
 from scenelet.errors import RunError
+from scenelet.utils.files import make_folder, replace_file, replace_files
 
 WARNINGS = "warnings.json"
 RECORD, SPLIT, WEIGHTS, METRICS, CURVES = "run.json", "split.csv", "model.pt", "metrics.json", "curves.png"
-RESUME_HINT = "choose another --out, or go on with --resume"
+RESUME_HINT = "choose another --out, or resume the run with --resume"
+
+
+class DataRecord(Settings):
+    """Location of a run's recordings, and the description of what was found there."""
+
+    path: Path
+    audio_dir: Path | None = None
+    tau_3_class: bool = False
+    description: str = ""
+    synthetic: bool = False
+    license: str = ""
+
+
+class RunRecord(Settings):
+    """Content of `run.json`.
+
+    Attributes:
+        config: the settings of the run.
+        recipe: name of the recipe that the settings came from.
+        data: the recordings.
+        labels: the classes, sorted.
+        train_counts: training clips of each class, in the order of `labels`.
+        versions: see `versions`.
+        teacher: folder ("run"), recipe and network of the run that this one is distilled from; None: no teacher.
+    """
+
+    config: RunConfig
+    recipe: str
+    data: DataRecord
+    labels: tuple[str, ...]
+    train_counts: tuple[int, ...]
+    versions: dict[str, str]
+    teacher: dict[str, Any] | None = None
+
+    @field_validator("teacher")
+    @classmethod
+    def _check_teacher(cls, teacher: dict[str, Any] | None) -> dict[str, Any] | None:
+        if teacher is not None and not isinstance(teacher.get("run"), str):
+            raise ValueError("its teacher has no run")
+        return teacher
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    packages = {name: version(name) for name in ("torch", "lightning", "numpy", "scipy", "soxr", "soundfile")}
+    return {"scenelet": __version__, "python": platform.python_version(), **packages}
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether a run was begun there."""
+    """Return whether the folder holds a run, finished or not."""
     return (folder / RECORD).is_file()
 
 
 def check_run_exists(folder: Path) -> None:
-    """Check that there is a run.
+    """Check that the folder holds a run.
 
     Raises:
-        RunError: there is none.
+        RunError: there is no run.
     """
     if not is_begun(folder):
         raise RunError(f"{folder}: not a run folder (no {RECORD}); give the --out folder of `scenelet train`")
 
 
-def check_folder_is_new(folder: Path, mend: str = "choose another --out", beside: Path | None = None) -> None:
-    """Check that something can be begun there; `mend` says what to do where it cannot.
+def check_folder_is_new(folder: Path, hint: str = "choose another --out", ignore: Path | None = None) -> None:
+    """Check that a new run can start in the folder.
 
-    Hidden files count for nothing, nor does `split.csv` without a run: a beginning that was killed leaves no more.
+    Hidden files do not count. A `split.csv` without a run does not count either: an interrupted start leaves no more.
+
+    Args:
+        folder: the run folder.
+        hint: the fix that the error message names.
+        ignore: a file that may lie in the folder, such as the user's CSV.
 
     Raises:
-        RunError: something is there, other than the file `beside`.
+        RunError: the folder holds something else.
     """
-    kept = [folder / SPLIT] if folder.is_dir() and not is_begun(folder) else []
-    kept += [] if beside is None else [beside.resolve()]
+    ignored = [folder / SPLIT] if folder.is_dir() and not is_begun(folder) else []
+    ignored += [] if ignore is None else [ignore.resolve()]
 
     def counts(path: Path) -> bool:
-        return not path.name.startswith(".") and path not in kept and path.resolve() not in kept
+        return not path.name.startswith(".") and path not in ignored and path.resolve() not in ignored
 
     if folder.exists() and (not folder.is_dir() or any(map(counts, folder.iterdir()))):
-        raise RunError(f"{folder}: exists already; {mend}")
+        raise RunError(f"{folder}: exists already; {hint}")
+
+
+def write_record(folder: Path, record: RunRecord, split_csv: str) -> None:
+    """Start a run folder: write `split.csv`, then `run.json`.
+
+    Raises:
+        RunError: the folder holds a different `split.csv`.
+        OutputError: the files cannot be written.
+    """
+    make_folder(folder)
+    path = folder / SPLIT
+    if path.exists() and path.read_bytes() != split_csv.encode(errors="surrogateescape"):
+        raise RunError(f"{path}: exists without a run and lists another split; delete it, or choose another --out")
+    replace_files({path: split_csv, folder / RECORD: record.model_dump_json(indent=2) + "\n"})
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read `run.json`.
+
+    Raises:
+        RunError: the folder is not a run, or its record is damaged.
+    """
+    check_run_exists(folder)
+    path = folder / RECORD
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RunError(f"{path}: damaged ({error.errors()[0]['msg']}); train again into a new folder") from None
+
+
+def check_same_split(folder: Path, split_csv: str, data: Path) -> None:
+    """Check that the recordings still give the split that `split.csv` lists.
+
+    Without this check, a changed data set would move clips between the subsets silently.
+
+    Raises:
+        RunError: recordings were added, removed, renamed or relabelled since the run started.
+    """
+    path = folder / SPLIT
+    if not path.is_file() or path.read_bytes() != split_csv.encode(errors="surrogateescape"):
+        raise RunError(f"{folder}: the recordings in {data} are not those that {SPLIT} lists; put them back")
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Write `metrics.json`."""
+    replace_file(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read `metrics.json` of a finished run.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = folder / METRICS
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+        float(metrics["minutes"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        raise RunError(f"{path}: damaged; delete the folder {folder} and train again") from None
+    return metrics

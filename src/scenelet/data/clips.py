@@ -1,4 +1,4 @@
-"""The clip table: which recordings there are, and what is known about each."""
+"""Clip tables: the recordings of a data set and the known facts about each."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,13 +12,16 @@ class Clip:
     """One labelled recording.
 
     Attributes:
-        path: where the recording lies.
+        path: path of the recording.
         name: path relative to the data's root, with forward slashes; unique in its table.
         label: the class.
-        group: what was recorded together (a location, an original recording); a made split never parts it.
-        fold: of the data's own cross-validation, or None.
-        split: "train", "validation" or "test" of the data's own split; None: in none of them.
-        city: where it was recorded, if known.
+        group: name shared by recordings that were made together, e.g. at one location. A split never divides a group.
+        fold: fold of the data's own cross-validation, or None.
+        split: "train", "validation" or "test" in the data's own split; None if the clip is in none of them.
+        city: city of the recording, if it is known.
+
+    >>> Clip(Path("data/rain/1.wav"), "rain/1.wav", "rain", group="garden").label
+    'rain'
     """
 
     path: Path
@@ -32,14 +35,22 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipTable:
-    """The clips of one data set, ordered by name.
+    """Clips of one data set, ordered by name.
 
     Attributes:
         root: the folder that clip names are relative to.
-        source: what was recognized, e.g. "CSV meta.csv".
-        clips: every clip, also those in no split.
-        made: the recordings are synthetic.
-        license: what the data's license asks for, where it is known.
+        source: the recognized layout, e.g. "CSV meta.csv".
+        clips: all clips, including those in no split.
+        synthetic: all recordings are synthetic.
+        license: terms of the data's license, if they are known.
+        path, audio_dir, tau_3_class: the arguments of `scenelet.data.load.load_table`, to load the table again.
+
+    >>> clips = [Clip(Path(name), name, name[0], group=name) for name in ("a1", "a2", "b1")]
+    >>> table = ClipTable(Path(), "CSV clips.csv", tuple(clips))
+    >>> table.labels, table.counts()
+    (('a', 'b'), {'a': 2, 'b': 1})
+    >>> table.describe()
+    'CSV clips.csv: 3 clips, 2 classes, 3 groups'
     """
 
     root: Path
@@ -47,38 +58,41 @@ class ClipTable:
     clips: tuple[Clip, ...]
     synthetic: bool = False
     license: str = ""
+    path: Path | None = None
+    audio_dir: Path | None = None
+    tau_3_class: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes, sorted."""
+        """Classes, sorted."""
         return tuple(sorted({clip.label for clip in self.clips}))
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups, sorted."""
+        """Groups, sorted."""
         return tuple(sorted({clip.group for clip in self.clips}))
 
     @property
     def folds(self) -> tuple[str, ...]:
-        """The data's own folds, numbers in numeric order."""
+        """Folds of the data, numbers in numeric order."""
         return tuple(sorted({clip.fold for clip in self.clips if clip.fold is not None}, key=_numbers_first))
 
     @property
     def cities(self) -> tuple[str, ...]:
-        """The cities, sorted; none where they are not known."""
+        """Known cities, sorted."""
         return tuple(sorted({clip.city for clip in self.clips if clip.city is not None}))
 
     @property
     def has_split(self) -> bool:
-        """Whether the data brings its own split."""
+        """True if the data has its own split."""
         return any(clip.split is not None for clip in self.clips)
 
     def counts(self) -> dict[str, int]:
-        """Clips per label, in the order of `labels`."""
+        """Count the clips of each label, in the order of `labels`."""
         return dict(sorted(Counter(clip.label for clip in self.clips).items()))
 
     def describe(self) -> str:
-        """What was recognized, in one line."""
+        """Describe the table in one line."""
         parts = [
             f"{len(self.clips):,} clips",
             f"{len(self.labels)} classes",
@@ -89,12 +103,12 @@ class ClipTable:
         if self.folds:
             parts.append(f"{'folds' if len(self.folds) > 1 else 'fold'} {' '.join(self.folds)}")
         if self.has_split:
-            sides = Counter(clip.split or "none" for clip in self.clips)
-            parts.append("split " + " ".join(f"{side} {sides[side]:,}" for side in (*SPLITS, "none") if sides[side]))
-        made = " (made, not recorded)" if self.synthetic else ""
-        return f"{self.source}: {', '.join(parts)}{made}"
+            sizes = Counter(clip.split or "none" for clip in self.clips)
+            parts.append("split " + " ".join(f"{name} {sizes[name]:,}" for name in (*SPLITS, "none") if sizes[name]))
+        synthetic = " (synthetic)" if self.synthetic else ""
+        return f"{self.source}: {', '.join(parts)}{synthetic}"
 
 
 def _numbers_first(fold: str) -> tuple[bool, int, str]:
-    is_number = fold.isdecimal() and len(fold) <= 18  # of thousands of digits Python makes no number
+    is_number = fold.isdecimal() and len(fold) <= 18  # Python refuses to convert thousands of digits
     return (False, int(fold), fold) if is_number else (True, 0, fold)

@@ -1,48 +1,61 @@
-"""The feature cache: every recording's windows as log-mel, computed once.
+"""Feature cache: the log-mel windows of every recording, computed once.
 
-One folder per (data root, feature settings, window rule) holds `windows.f16`, to which rows of
-(channels, n_mels, frames) are only ever appended, and `index.jsonl`, a line per finished clip. A line is
-written after its rows are on the disk, so a build that was cut goes on with what is missing. A clip is its
-name, size and time of change; an altered file is a new clip.
+There is one folder per data root, feature settings and window settings. Its file `windows.f16` holds rows of
+(channels, n_mels, frames), to which rows are only appended. Its file `index.jsonl` lists the finished clips, one line
+per clip. A line is written after its rows are on disk, so an interrupted build resumes with the missing clips. A
+changed recording counts as a new clip.
 """
 
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.audio.io import summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.clips import Clip
+from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
 from scenelet.utils.console import track
-from scenelet.utils.files import cache_folder, file_lock
+from scenelet.utils.files import cache_folder
+from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
 Windows = NDArray[np.float16]
-"""(windows, channels, n_mels, frames) of one recording."""
+"""Windows of one recording: (windows, channels, n_mels, frames)."""
+
+Index = dict[str, tuple[int, int]]
+"""First row and number of rows of each finished clip, by `file_version`."""
 
 BATCH_CLIPS = 32
-"""Clips whose rows are brought to the disk at once: what a kill costs at most."""
-FORMAT = 2  # raise it when the same settings no longer give the same features
+"""Number of clips whose rows are written to disk at once. A crash loses at most these."""
+FORMAT = 2
+"""Version of the features. Raise it when the same settings no longer give the same features."""
+ROWS, INDEX = "windows.f16", "index.jsonl"
 
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """The windows of some clips: clip i owns rows `first[i]` to `first[i] + count[i]`.
+    """Windows of some clips: clip i owns rows `first[i]` to `first[i] + count[i]`.
 
     Attributes:
         values: (rows, channels, n_mels, frames) float16, a read-only memory map.
         first, count: (clips,) int64.
+
+    >>> values = np.zeros((5, 1, 64, 100), np.float16)
+    >>> features = ClipFeatures(values, first=np.array([3, 0]), count=np.array([2, 1]))
+    >>> features.rows()
+    array([3, 4, 0])
+    >>> features.load(features.rows()).shape
+    (3, 1, 64, 100)
     """
 
     values: NDArray[np.float16]
@@ -53,11 +66,11 @@ class ClipFeatures:
         return len(self.first)
 
     def rows(self) -> NDArray[np.int64]:
-        """Every row of these clips, clip by clip."""
+        """Return the rows of these clips, clip by clip: (n,)."""
         return np.concatenate([np.arange(f, f + n) for f, n in zip(self.first, self.count, strict=True)])
 
     def load(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n,) rows -> (n, channels, n_mels, frames) float32."""
+        """Load rows (n,) as float32 (n, channels, n_mels, frames)."""
         return self.values[rows].astype(np.float32)
 
 
@@ -68,32 +81,53 @@ def load_features(
     window: WindowConfig,
     cache_dir: Path | None = None,
     workers: int | None = None,
+    batch_clips: int = BATCH_CLIPS,
 ) -> ClipFeatures:
-    """The features of `clips`, in their order; what is not in the cache yet is computed first.
+    """Return the features of `clips`, in their order. Missing features are computed first.
+
+    Args:
+        clips, root: some clips of a table, and its root.
+        features, window: the settings.
+        cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
+        workers: the number of processes; None: one per CPU.
+        batch_clips: the number of clips that are written at once.
 
     Raises:
-        AudioError: some recordings cannot be read, or changed meanwhile; the others' features stay cached.
+        AudioError: some recordings cannot be read or changed meanwhile. The features of the others stay cached.
         OutputError: the cache cannot be written.
     """
     folder = (cache_dir or cache_folder()) / _folder_name(root, features, window)
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
+    row_bytes = np.dtype(np.float16).itemsize * int(np.prod(shape))
     try:
         with file_lock(folder / "lock"):
-            index = _build(clips, folder, features, window, shape, workers)
+            index = read_index(folder / INDEX, _rows_on_disk(folder / ROWS, row_bytes))
+            missing = [clip for clip in clips if file_version(clip) not in index]
+            if missing:
+                faults = _build(missing, folder, index, row_bytes, features, window, workers, batch_clips)
+                if faults:
+                    raise summarize_audio_errors(faults, len(clips))
     except OSError as error:
         raise OutputError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
-    # a row that a killed build left half written is no part of it
-    rows = _rows_on_disk(folder / "windows.f16", 2 * int(np.prod(shape)))
-    values = np.memmap(folder / "windows.f16", np.float16, "r", shape=(rows, *shape))
-    places = np.array([index[identity(clip)] for clip in clips], np.int64).reshape(-1, 2)
-    return ClipFeatures(values, places[:, 0], places[:, 1])
+    # a crashed build may have left half a row, which is not mapped
+    rows = _rows_on_disk(folder / ROWS, row_bytes)
+    values = np.memmap(folder / ROWS, np.float16, "r", shape=(rows, *shape))
+    positions = np.array([index[file_version(clip)] for clip in clips], np.int64).reshape(-1, 2)
+    return ClipFeatures(values, positions[:, 0], positions[:, 1])
 
 
 def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and deviation (n_mels,) over clips, channels and time, for standardization.
+    """Return mean and standard deviation per band over clips, channels and time, for standardization.
 
-    A band that hardly moves gets a hundredth of the median deviation as its floor, so that a constant
-    band is not blown up.
+    The standard deviation is at least a hundredth of the bands' median. So a constant band is not amplified.
+
+    Returns:
+        Two arrays (n_mels,).
+
+    >>> loud = np.full((1, 1, 2, 100), 3, np.float16)
+    >>> loud[..., ::2] = 1
+    >>> band_statistics(ClipFeatures(loud, np.array([0]), np.array([1])))
+    (array([2., 2.], dtype=float32), array([1., 1.], dtype=float32))
     """
     n_mels = features.values.shape[2]
     total, squares, count = np.zeros(n_mels), np.zeros(n_mels), 0
@@ -109,98 +143,85 @@ def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArra
     return mean.astype(np.float32), np.maximum(deviation, floor).astype(np.float32)
 
 
+def read_index(path: Path, rows: int) -> Index:
+    """Return the finished clips up to the first invalid line, and remove that line and all later ones from the file.
+
+    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines would be wrong: the next
+    build overwrites their rows.
+
+    Args:
+        path: the index file.
+        rows: the number of rows on disk.
+    """
+    lines, index = JsonLines(path), Index()
+    valid_bytes = next_row = 0
+    for value, end in lines.read():
+        match value:
+            case [str(version), int(first), int(count)] if first == next_row and 0 < count <= rows - first:
+                index[version] = first, count
+                next_row, valid_bytes = first + count, end
+            case _:
+                break
+    lines.truncate(valid_bytes)
+    return index
+
+
 def _build(
-    clips: Sequence[Clip],
+    missing: Sequence[Clip],
     folder: Path,
+    index: Index,
+    row_bytes: int,
     features: FeatureConfig,
     window: WindowConfig,
-    shape: tuple[int, ...],
     workers: int | None,
-) -> dict[str, tuple[int, int]]:
-    row_bytes = 2 * int(np.prod(shape))
-    index = _read_index(folder / "index.jsonl", _rows_on_disk(folder / "windows.f16", row_bytes))
-    missing = [clip for clip in clips if identity(clip) not in index]
-    if not missing:
-        return index
-    end = max((first + count for first, count in index.values()), default=0)
-    identities = [identity(clip) for clip in missing]
-    faults = []
-    with (folder / "windows.f16").open("ab") as rows, (folder / "index.jsonl").open("a", newline="\n") as lines:
-        rows.truncate(end * row_bytes)  # rows whose line was never written
-        compute = functools.partial(_file_features, features=features, window=window)
-        results = map_processes(compute, [clip.path for clip in missing], workers)
-        done = track(results, "Features", len(missing))
-        waiting: list[str] = []
+    batch_clips: int,
+) -> list[AudioError]:
+    """Compute the features of missing clips, add them to the cache and the index, and return the errors."""
+    lines = JsonLines(folder / INDEX)
+    next_row = max((first + count for first, count in index.values()), default=0)
+    faults: list[AudioError] = []
+    unlisted: list[tuple[str, int, int]] = []
+    with (folder / ROWS).open("ab") as rows:
+        rows.truncate(next_row * row_bytes)  # rows that no line lists
+
+        def list_clips() -> None:
+            rows.flush()
+            os.fsync(rows.fileno())
+            lines.append(unlisted)
+            unlisted.clear()
+
         try:
-            for clip, own, windows in zip(missing, identities, done, strict=True):
-                if not isinstance(windows, AudioError):
-                    windows = _unless_changed(windows, clip, own)
+            for version, windows in _compute(missing, features, window, workers):
                 if isinstance(windows, AudioError):
                     faults.append(windows)
                     continue
                 rows.write(windows.data)
-                waiting.append(json.dumps([own, end, len(windows)]) + "\n")
-                index[own] = (end, len(windows))
-                end += len(windows)
-                if len(waiting) == BATCH_CLIPS:
-                    _keep(rows, lines, waiting)
-        finally:  # a bug, or an interrupt: what was computed before it stays
-            _keep(rows, lines, waiting)
-    if faults:
-        raise summarize_audio_errors(faults, len(clips))
-    return index
+                unlisted.append((version, next_row, len(windows)))
+                index[version] = next_row, len(windows)
+                next_row += len(windows)
+                if len(unlisted) == batch_clips:
+                    list_clips()
+        finally:  # an interrupt or a bug must not lose finished clips
+            list_clips()
+    return faults
 
 
-def _keep(rows: BinaryIO, lines: TextIO, waiting: list[str]) -> None:
-    """Write the lines that wait, once their rows are on the disk."""
-    rows.flush()
-    os.fsync(rows.fileno())
-    lines.writelines(waiting)
-    lines.flush()
-    waiting.clear()
+def _compute(
+    clips: Sequence[Clip], features: FeatureConfig, window: WindowConfig, workers: int | None
+) -> Iterator[tuple[str, Windows | AudioError]]:
+    """Yield each clip's version with its windows or its error, under a progress bar."""
+    versions = [file_version(clip) for clip in clips]
+    compute = functools.partial(_file_windows, features=features, window=window)
+    results: Iterable[Windows | AudioError] = map_processes(compute, [clip.path for clip in clips], workers)
+    for clip, version, result in zip(clips, versions, track(results, "Features", len(clips)), strict=True):
+        yield version, result if isinstance(result, AudioError) else _check_unchanged(result, clip, version)
 
 
-def _rows_on_disk(path: Path, row_bytes: int) -> int:
-    return path.stat().st_size // row_bytes if path.exists() else 0
-
-
-def _read_index(path: Path, rows: int) -> dict[str, tuple[int, int]]:
-    """Finished clips up to the first line that is cut, damaged or without rows; the rest is dropped, in the file too.
-
-    Lines behind such a one count no more: their rows are written over by the next build, and would be another clip's.
-    """
-    if not path.exists():
-        return {}
-    data, good, end = path.read_bytes(), 0, 0
-    index: dict[str, tuple[int, int]] = {}
-    for line in data.splitlines(keepends=True):
-        entry = _entry(line)
-        if entry is None or entry[1] != end or end + entry[2] > rows:
-            break
-        identity, first, count = entry
-        index[identity], end, good = (first, count), end + count, good + len(line)
-    if good != len(data):
-        with path.open("r+b") as file:
-            file.truncate(good)
-    return index
-
-
-def _entry(line: bytes) -> tuple[str, int, int] | None:
-    """(clip, first row, rows) as a line says it; None: it is cut or damaged."""
-    try:
-        identity, first, count = json.loads(line)
-    except (ValueError, TypeError, RecursionError):
-        return None
-    whole = line.endswith(b"\n") and isinstance(identity, str) and type(first) is type(count) is int
-    return (identity, first, count) if whole and count > 0 else None
-
-
-def _file_features(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
-    """The windows of one recording, or what is wrong with it."""
+def _file_windows(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
+    """Return the windows of one recording, or its error."""
     transform = _log_mel(features)
-    windows = windows_of_file(path, features.sample_rate, features.channels, window)
     try:
-        return np.stack([transform(samples).astype(np.float16) for samples in windows])
+        return np.stack([transform(cut).astype(np.float16) for cut in windows(path, features, window)])
     except AudioError as error:
         return error
 
@@ -210,23 +231,18 @@ def _log_mel(features: FeatureConfig) -> LogMel:
     return LogMel(features)
 
 
-def identity(clip: Clip) -> str:
-    """What changes when the clip's file does. Raises AudioError where it is not there any more."""
+def _check_unchanged(windows: Windows, clip: Clip, version: str) -> Windows | AudioError:
+    """Return the windows, or an error if the clip's file changed while they were computed."""
     try:
-        status = clip.path.stat()
-    except OSError as error:
-        raise AudioError(f"{clip.path}: is gone ({error.strerror}); was it moved meanwhile?") from None
-    return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
-
-
-def _unless_changed(windows: Windows, clip: Clip, before: str) -> Windows | AudioError:
-    """The windows, unless another file has come to lie in the clip's place while they were computed."""
-    try:
-        if identity(clip) == before:
+        if file_version(clip) == version:
             return windows
     except AudioError as error:
         return error
     return AudioError(f"{clip.path}: changed while it was read; run the same command again")
+
+
+def _rows_on_disk(path: Path, row_bytes: int) -> int:
+    return path.stat().st_size // row_bytes if path.exists() else 0
 
 
 def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from scenelet.audio.io import EXTENSIONS
@@ -61,7 +62,7 @@ def load_table(
         table = _load_tree(data)
     if len(table.labels) < 2:
         raise DataError(f"{data}: every clip has the label {table.labels[0]!r}; a classifier needs two classes or more")
-    return table
+    return replace(table, path=data, audio_dir=audio_dir, tau_3_class=tau_3_class)
 
 
 def _only_csv(folder: Path) -> Path | None:

@@ -1,9 +1,8 @@
-"""How sure a measure is: bootstrap intervals over groups, and a paired test between two systems.
+"""Bootstrap intervals over groups of clips, and a paired test between two systems.
 
-Clips of one group (a place, an original recording) are alike, so whole groups are drawn, never single clips:
-taken clip by clip, an interval would be too narrow. Groups are drawn class by class, so that a round has every
-class in it. What is drawn are the test clips; that a network trained once more would differ too is not in an
-interval.
+Clips of one group (one location, one original recording) are similar. Intervals that resample single clips would be
+too narrow, so whole groups are resampled. Groups are drawn class by class, so every class occurs in every round. The
+intervals cover the choice of test clips. They do not cover the variation between trainings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +12,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
-BOOTSTRAPS, FLIPS = 2000, 10_000
-MIN_GROUPS = 5  # with fewer there is no interval: it would be narrow by chance, or have no width
-RESAMPLES_AT_ONCE = 500  # rounds drawn together, so that memory stays small with many groups
+BOOTSTRAP_ROUNDS, FLIP_ROUNDS = 2000, 10_000
+MIN_GROUPS = 5  # an interval of fewer groups would be narrow by chance, or have no width
+MAX_BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A measure and the ends of its 95 % interval; None where there are fewer than `MIN_GROUPS` groups."""
+    """A value and its 95 % interval.
+
+    Attributes:
+        value: the value.
+        low, high: ends of the interval; None with fewer than `MIN_GROUPS` groups.
+
+    >>> Interval(0.9, low=0.85, high=0.93)
+    Interval(value=0.9, low=0.85, high=0.93)
+    """
 
     value: float
     low: float | None
@@ -31,31 +38,55 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """How much higher one system's measure is than another's on the same clips, and the p-value of no difference."""
+    """Comparison of two systems on the same clips.
+
+    Attributes:
+        difference: the first system's mean minus the second's.
+        p: p-value of the hypothesis that the systems are equally good.
+
+    >>> PairedTest(Interval(0.1, low=0.02, high=0.18), p=0.01).difference.value
+    0.1
+    """
 
     difference: Interval
     p: float
 
 
 def clip_mean(values: ArrayLike, groups: Sequence[str], rng: np.random.Generator) -> Interval:
-    """Mean over clips of `values` (clips,), e.g. hits or losses, with its bootstrap interval over `groups` (clips,)."""
+    """Compute the mean over clips, e.g. of hits or losses, with its bootstrap interval.
+
+    Args:
+        values: (clips,) a value of each clip.
+        groups: (clips,) the clips' groups.
+        rng: draws the groups.
+
+    Raises:
+        ValueError: there are no clips, or the lengths differ.
+
+    >>> interval = clip_mean([1, 1, 0, 1, 1], groups=list("abcde"), rng=np.random.default_rng(0))
+    >>> round(interval.value, 2), interval.low < interval.value < interval.high
+    (0.8, True)
+    """
     return class_mean(values, np.zeros(len(groups), np.int64), groups, rng)
 
 
 def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng: np.random.Generator) -> Interval:
-    """Mean over classes of the classes' means over clips: of hits, the macro-average accuracy.
+    """Compute the mean over classes of each class's mean over clips. For hits, this is the macro-average accuracy.
 
-    The interval is the percentile bootstrap over groups (Efron 1979), `BOOTSTRAPS` rounds; groups are drawn
-    within strata, which are the groups with clips of the same classes.
+    The interval is the percentile bootstrap over groups (Efron 1979) with `BOOTSTRAP_ROUNDS` rounds. Groups are drawn
+    within strata. A stratum holds the groups that have clips of the same classes.
 
     Args:
-        values: (clips,) of each clip; 1 or 0 for a hit or a miss, or the mean over several trainings.
+        values: (clips,) a value of each clip: 1 for a hit and 0 for a miss, or the mean over several trainings.
         targets: (clips,) class indices.
-        groups: (clips,) what was recorded together.
+        groups: (clips,) the clips' groups.
         rng: draws the groups.
 
     Raises:
-        ValueError: no clips, or lengths that differ.
+        ValueError: there are no clips, or the lengths differ.
+
+    >>> class_mean([1, 1, 1, 0], targets=[0, 0, 0, 1], groups=list("abcd"), rng=np.random.default_rng(0))
+    Interval(value=0.5, low=None, high=None)
     """
     sums, clips = _by_group(values, targets, groups)
     value = float(_means(np.ones((1, len(sums))), sums, clips)[0])
@@ -63,7 +94,7 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng
         return Interval(value, None, None)
     _, strata = np.unique(clips > 0, axis=0, return_inverse=True)
     draws = []
-    for size in _sizes(BOOTSTRAPS):
+    for size in _batches(BOOTSTRAP_ROUNDS):
         weights = np.empty((size, len(sums)))
         for stratum in range(int(strata.max()) + 1):
             own = np.flatnonzero(strata == stratum)
@@ -76,32 +107,57 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng
 def paired_test(
     values: ArrayLike, reference: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng: np.random.Generator
 ) -> PairedTest:
-    """Compare two systems on the same clips; `values` and `reference` (clips,) are hits as in `class_mean`.
+    """Compare two systems on the same clips.
 
-    The p-value is that of the two-sided sign-flip test on groups: were the systems alike, each group's difference
-    could as well have the other sign. `FLIPS` random choices of signs, and the one that was seen, are compared
-    (Phipson and Smyth 2010: the smallest p is 1 / (FLIPS + 1)). It is not corrected for making several tests.
+    The p-value belongs to the two-sided sign-flip test on groups. If the systems are equally good, the sign of each
+    group's difference is random. The test compares the observed difference with `FLIP_ROUNDS` random choices of signs.
+    The smallest possible p is 1 / (FLIP_ROUNDS + 1) (Phipson and Smyth 2010). There is no correction for multiple
+    tests.
+
+    Args:
+        values: (clips,) hits of one system, as in `class_mean`.
+        reference: (clips,) hits of the other system.
+        targets: (clips,) class indices.
+        groups: (clips,) the clips' groups.
+        rng: draws the groups and the signs.
 
     Raises:
         ValueError: as `class_mean`.
+
+    >>> hits, groups = np.ones(8), list("abcdefgh")
+    >>> test = paired_test(hits, 1 - hits, np.zeros(8, int), groups, np.random.default_rng(0))
+    >>> test.difference.value, test.p < 0.05
+    (1.0, True)
     """
     differences = np.asarray(values, np.float64) - np.asarray(reference, np.float64)
     interval = class_mean(differences, targets, groups, rng)
     sums, clips = _by_group(differences, targets, groups)
     present = clips.sum(axis=0) > 0
-    share = sums[:, present] / clips.sum(axis=0)[present] / present.sum()
-    weights = share.sum(axis=1)  # (groups,) what each group adds to the difference
+    terms = sums[:, present] / clips.sum(axis=0)[present] / present.sum()
+    weights = terms.sum(axis=1)  # (groups,) contribution of each group to the difference
     extreme = 0
-    for size in _sizes(FLIPS):
+    for size in _batches(FLIP_ROUNDS):
         signs = rng.integers(2, size=(size, len(weights))) * 2 - 1
-        # sums of the same terms in another order differ in their last digits
+        # allow for rounding: sums of the same terms in another order differ in their last digits
         extreme += int((np.abs(signs @ weights) >= abs(weights.sum()) - 1e-12).sum())
-    return PairedTest(interval, (extreme + 1) / (FLIPS + 1))
+    return PairedTest(interval, (extreme + 1) / (FLIP_ROUNDS + 1))
 
 
 def interval_text(interval: Mapping[str, float | None], digits: int, scale: float = 1.0, sign: bool = False) -> str:
-    """`"91.3 [88.0, 94.2]"` from an `Interval`'s values; without its ends `"75.0 [few groups]"`."""
-    form = f"{'+' if sign else ''}z.{digits}f"  # z: what rounds to nothing has no minus
+    """Format a value and its interval.
+
+    Args:
+        interval: an `Interval` as a mapping.
+        digits: digits after the decimal point.
+        scale: factor of all numbers, e.g. 100 for percent.
+        sign: also write a plus sign.
+
+    >>> interval_text({"value": 0.913, "low": 0.88, "high": 0.942}, digits=1, scale=100)
+    '91.3 [88.0, 94.2]'
+    >>> interval_text({"value": 0.75, "low": None, "high": None}, digits=2)
+    '0.75 [few groups]'
+    """
+    form = f"{'+' if sign else ''}z.{digits}f"  # z: no minus sign for a value that rounds to zero
     value, low, high = interval["value"], interval["low"], interval["high"]
     assert value is not None
     if low is None or high is None:
@@ -109,31 +165,46 @@ def interval_text(interval: Mapping[str, float | None], digits: int, scale: floa
     return f"{scale * value:{form}} [{scale * low:{form}}, {scale * high:{form}}]"
 
 
-def binomial_half_width(share: float, clips: int) -> float:
-    """Half the width of the plain 95 % interval of a share measured on so many independent clips."""
-    return float(1.959964 * np.sqrt(share * (1 - share) / clips))
+def binomial_half_width(fraction: float, clips: int) -> float:
+    """Compute half the width of the normal 95 % interval of a fraction of independent clips.
+
+    >>> round(binomial_half_width(0.98, 4185), 4)
+    0.0042
+    """
+    return float(1.959964 * np.sqrt(fraction * (1 - fraction) / clips))
 
 
 def _by_group(values: ArrayLike, targets: ArrayLike, groups: Sequence[str]) -> tuple[Floats, Floats]:
-    """Sums of values and numbers of clips, (groups, classes) each."""
-    of_clips, classes = np.asarray(values, np.float64), np.asarray(targets, np.int64)
-    if not len(of_clips) == len(classes) == len(groups) > 0:
-        raise ValueError(f"{len(of_clips)} values, {len(classes)} targets and {len(groups)} groups; give one a clip")
+    """Add up the values and count the clips of each group and class; returns two arrays (groups, classes)."""
+    clip_values, classes = np.asarray(values, np.float64), np.asarray(targets, np.int64)
+    if not len(clip_values) == len(classes) == len(groups) > 0:
+        raise ValueError(
+            f"{len(clip_values)} values, {len(classes)} targets and {len(groups)} groups; give one of each per clip"
+        )
     _, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     shape = int(index.max()) + 1, int(classes.max()) + 1
     sums, clips = np.zeros(shape), np.zeros(shape)
-    np.add.at(sums, (index, classes), of_clips)
+    np.add.at(sums, (index, classes), clip_values)
     np.add.at(clips, (index, classes), 1.0)
     return sums, clips
 
 
 def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
-    """(rounds, groups) how often each group was drawn -> (rounds,) the mean of the classes' means."""
+    """Compute the mean of the classes' means.
+
+    Args:
+        weights: (rounds, groups) how often each group was drawn.
+        sums: (groups, classes) sums of values.
+        clips: (groups, classes) numbers of clips.
+
+    Returns:
+        (rounds,).
+    """
     present = clips.sum(axis=0) > 0
     means: Floats = ((weights @ sums[:, present]) / (weights @ clips[:, present])).mean(axis=1)
     return means
 
 
-def _sizes(rounds: int) -> list[int]:
-    """`rounds` in portions."""
-    return [min(RESAMPLES_AT_ONCE, rounds - start) for start in range(0, rounds, RESAMPLES_AT_ONCE)]
+def _batches(rounds: int) -> list[int]:
+    """Cut a number of rounds into batches of at most `MAX_BATCH_ROUNDS`."""
+    return [min(MAX_BATCH_ROUNDS, rounds - start) for start in range(0, rounds, MAX_BATCH_ROUNDS)]

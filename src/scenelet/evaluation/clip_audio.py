@@ -1,4 +1,4 @@
-"""The sound of a clip for a page: as a link to the recording, or as a part of the page."""
+"""Audio of a clip for an HTML page: a link to the recording, or the recording embedded in the page."""
 
 import base64
 import io
@@ -15,18 +15,18 @@ import soxr
 from scenelet.audio.io import blocks
 
 AudioChoice = Literal["link", "embed", "none"]
-EMBED_SECONDS = 30.0  # of a recording that a page holds
-EMBED_RATE = 48000  # Hz; what is above is resampled to it
+EMBED_SECONDS = 30.0  # maximum length of an embedded recording
+EMBED_RATE_HZ = 48000  # maximum sample rate of an embedded recording
 
 
 @dataclass(frozen=True)
 class PlayerSource:
-    """What a player plays.
+    """Source of an audio player.
 
     Attributes:
-        url: "" where there is nothing to play.
-        start: s of the recording at which it begins.
-        seconds: of the recording that are there; None: all of it.
+        url: link or data URL; "" if there is nothing to play.
+        start: position in the recording at which the audio begins, in s.
+        seconds: length of the audio; None: the whole recording.
     """
 
     url: str
@@ -35,26 +35,33 @@ class PlayerSource:
 
 
 def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> PlayerSource:
-    """A recording for the page that will lie at `page`.
+    """Prepare a recording for a player on an HTML page.
 
     Args:
-        path: of the recording.
-        page: of the HTML file.
-        choice: "link": a URL of the recording; "embed": up to `EMBED_SECONDS` of it as 16-bit FLAC; "none".
-        begin: s at which the embedded part of a longer recording begins.
+        path: the recording.
+        page: the HTML file.
+        choice: "link" to the recording, "embed" up to `EMBED_SECONDS` of it as 16-bit FLAC, or "none".
+        begin: position in the recording at which the embedded audio begins, in s.
 
     Raises:
-        AudioError: embedding a recording that cannot be read.
+        AudioError: the recording is to be embedded and cannot be read.
+
+    >>> player_source(Path("data/a b.wav"), Path("out/page.html"), "link", 0.0).url
+    '../data/a%20b.wav'
     """
     if choice == "none":
         return PlayerSource("")
     if choice == "link":
-        return PlayerSource(link(path, page.parent))
-    return embedded(path, begin)
+        return PlayerSource(relative_url(path, page.parent))
+    return _embed(path, begin)
 
 
-def link(path: Path, folder: Path) -> str:
-    """URL of a file: relative to `folder` where there is a way, percent-encoded byte by byte."""
+def relative_url(path: Path, folder: Path) -> str:
+    """Return the percent-encoded URL of a file, relative to `folder` unless it is on another drive.
+
+    >>> relative_url(Path("data/50%.wav"), Path("data"))
+    '50%25.wav'
+    """
     absolute = os.path.abspath(path)
     try:
         relative = os.path.relpath(absolute, os.path.abspath(folder))
@@ -63,21 +70,21 @@ def link(path: Path, folder: Path) -> str:
     return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")), safe="/")
 
 
-def embedded(path: Path, begin: float) -> PlayerSource:
-    """Up to `EMBED_SECONDS` of a recording from `begin` on, or from its start where all of it fits, as a data URL."""
+def _embed(path: Path, begin: float) -> PlayerSource:
+    """Encode up to `EMBED_SECONDS` of a recording, from `begin` on, as a data URL."""
     parts, count, rate = [], 0, 1
     for block, sample_rate in blocks(path):
         rate = sample_rate
         first = round(begin * rate)
-        kept = block[:, max(0, first - count) : max(0, first + round(EMBED_SECONDS * rate) - count)]
+        part = block[:, max(0, first - count) : max(0, first + round(EMBED_SECONDS * rate) - count)]
         count += block.shape[1]
-        if kept.shape[1]:
-            parts.append(kept)
+        if part.shape[1]:
+            parts.append(part)
         if count >= first + round(EMBED_SECONDS * rate):
             break
     samples = np.concatenate(parts, axis=1)
-    if rate > EMBED_RATE:
-        samples, rate = soxr.resample(samples.T, rate, EMBED_RATE).T, EMBED_RATE
+    if rate > EMBED_RATE_HZ:
+        samples, rate = soxr.resample(samples.T, rate, EMBED_RATE_HZ).T, EMBED_RATE_HZ
     data = io.BytesIO()
     soundfile.write(data, samples.T, rate, format="FLAC", subtype="PCM_16")
     url = "data:audio/flac;base64," + base64.b64encode(data.getvalue()).decode()

@@ -1,30 +1,29 @@
-"""Measure a model file on labelled recordings, by the very path that prediction takes."""
+"""`scenelet evaluate`: measure a model file on labeled recordings, with the same code that predicts."""
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from scenelet.audio.io import summarize_audio_errors
-from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.load import load_table
-from scenelet.data.splits import make_split, split_hash
 from scenelet.data.tau import is_tau_root
-from scenelet.errors import AudioError, DataError, UsageError, did_you_mean
-from scenelet.evaluation.by_city import city_figures, subset_figures
-from scenelet.evaluation.by_group import group_rows, worst_groups
+from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.evaluation.breakdown import city_metrics, group_rows, subset_metrics, worst_groups
 from scenelet.evaluation.clip_audio import AudioChoice
+from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.history import Epoch, find_history
 from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.metrics import reliability
-from scenelet.evaluation.report import LISTENING, REPORT, ClipResult, write_report
-from scenelet.evaluation.report_page import Shown, figure_files, report_page
-from scenelet.inference.classifier import Classifier, Prediction, load, model_path
+from scenelet.evaluation.report import LISTENING, REPORT, write_report
+from scenelet.evaluation.report_page import PageContent, figure_files, report_page
+from scenelet.evaluation.subset import Subset, select_subset, select_unused
+from scenelet.inference.classifier import Classifier, load, model_path
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, track
 from scenelet.utils.files import make_folder
 
-EXAMPLES = 12  # clips of each of the listening page's two lists
-SPLITS = ("test", "validation", "train", "all")
+EXAMPLES = 12  # clips in each of the listening page's two lists
 
 
 def evaluate(
@@ -40,32 +39,30 @@ def evaluate(
     examples: int = EXAMPLES,
     audio: AudioChoice = "link",
 ) -> dict[str, Any]:
-    """Predict every clip of a split and compare with its label; returns what `report.json` holds.
+    """Predict every clip of a subset and compare the predictions with the labels.
 
     Args:
-        model: a `.scn` file or a built-in name.
-        data: labelled recordings, as for training.
-        out: folder for the report, see `scenelet.evaluation.report_page`, and its data; None writes nothing.
-        fold: which fold is the test side; None: as in the model's training.
-        split: "test", "validation", "train", or "all"; None: "test" of the split that the model was
-            trained with, or of the data's own, and all clips of other recordings.
-        unused: also measure the clips that the data's own split leaves out, where they are of a city that
-            the model's training did not hear; see "unseen_with_unused" in `scenelet.evaluation.by_city`.
-        audio_dir: where a CSV's files lie.
-        run: folder of the training that the model comes from, whose curves the report shows; None: the one that the
-            model file lies in, if it does.
-        listen: mistakes, and as many unsure answers, on the listening page; 0 writes none.
-        audio: whether the page links to recordings, holds them, or neither.
+        model: a `.scn` file or the name of a built-in model.
+        data: labeled recordings, as for training.
+        out: folder for the report and its data (see `scenelet.evaluation.report`); None writes nothing.
+        fold: the fold to test on; None: as in the model's training.
+        split: "test", "validation", "train" or "all". None selects the test subset of the model's own split or of the
+            data's own split, and all clips of any other data.
+        include_unused: also measure the clips that the data's own split leaves out and whose city was not seen in
+            training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.city_metrics`.
+        audio_dir: folder of the files that a CSV names.
+        run: folder of the run that the model comes from. The report shows its training curves. None: the folder of
+            the model file, if it is that run.
+        examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
+        audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
+
+    Returns:
+        The content of `report.json`.
 
     Raises:
-        SceneletError: model, data or run cannot be used, or a clip has a label the model does not know.
+        SceneletError: model, data or run cannot be used, or the model does not know a clip's label.
     """
-    if examples < 0:
-        raise UsageError(f"--examples {examples}: it is 0 or more")
-    if run is not None and out is None:
-        raise UsageError("--run shows a training's curves in the report; give --out too")
-    if audio not in get_args(AudioChoice):
-        raise UsageError(f"--audio {audio}: it is one of {', '.join(get_args(AudioChoice))}")
+    _check_options(out, run, examples, audio)
     classifier = load(model)
     if out is not None:
         make_folder(out)
@@ -73,125 +70,94 @@ def evaluate(
     provenance = classifier.model.provenance
     table = load_table(data, audio_dir, bool(provenance.get("tau_3_class", False)) and is_tau_root(data))
     print_message(table.describe())
-    measured, chosen, about, warning = _choose(table, split, fold, provenance)
-    heard = provenance.get("train_cities", [])
-    clips = (*chosen, *(_left_out(table, measured, heard) if include_unused else ()))
-    unknown = sorted({clip.label for clip in clips} - set(classifier.labels))
+    subset = select_subset(table, split, fold, provenance)
+    training_cities = provenance.get("train_cities", [])
+    unused = select_unused(table, subset.name, training_cities) if include_unused else []
+    clips = (*subset.clips, *unused)
+    _check_labels(data, clips, classifier.labels)
+    predictions = _predict(classifier, clips)
+    measured, unused_predictions = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
+    report = subset_metrics(measured, classifier.labels)
+    report |= city_metrics(measured, unused_predictions, training_cities, classifier.labels)
+    report |= _group_metrics(measured, classifier.labels)
+    report |= _description(model, classifier, table, subset, fold)
+    if out is not None:
+        pages = _pages(classifier, report, measured, out, history, examples, audio)
+        write_report(out, report, measured, classifier.labels, unused_predictions, pages)
+    return report
+
+
+def _check_options(out: Path | None, run: Path | None, examples: int, audio: str) -> None:
+    if examples < 0:
+        raise UsageError(f"--examples {examples}: give 0 or more")
+    if run is not None and out is None:
+        raise UsageError("--run shows training curves in the report; give --out too")
+    if audio not in get_args(AudioChoice):
+        raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
+
+
+def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) -> None:
+    unknown = sorted({clip.label for clip in clips} - set(labels))
     if unknown:
         raise DataError(
-            f"{data}: label {unknown[0]!r} is not one of the model's ({', '.join(classifier.labels)})"
-            f"{did_you_mean(unknown[0], classifier.labels)};"
-            " rename it or leave these clips out"
+            f"{data}: label {unknown[0]!r} is not one of the model's ({', '.join(labels)})"
+            f"{did_you_mean(unknown[0], labels)}; rename it or leave these clips out"
         )
-    results, faults = [], []
-    predictions = track(classifier.predict_many([clip.path for clip in clips]), "Evaluating", len(clips))
-    for clip, prediction in zip(clips, predictions, strict=True):
-        if isinstance(prediction, AudioError):
-            faults.append(prediction)
-            continue
-        results.append(ClipResult(clip, prediction.label, tuple(prediction.probabilities.values()), _rows(prediction)))
-    if faults:
-        raise summarize_audio_errors(faults, len(clips))
-    report = subset_figures(results[: len(chosen)], classifier.labels)
-    report |= city_figures(results[: len(chosen)], results[len(chosen) :], heard, classifier.labels)
-    of_groups = group_rows(results[: len(chosen)])
-    report |= {
-        "reliability": _reliability(results[: len(chosen)], classifier.labels),
-        "worst_groups": worst_groups(of_groups),
-        "per_group": of_groups,
+
+
+def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPrediction]:
+    """Predict every clip. One error names all recordings that cannot be read."""
+    with contextlib.closing(track([clip.path for clip in clips], "Evaluating", len(clips))) as paths:
+        return [
+            ClipPrediction.from_clip(
+                clip, classifier.labels, tuple(prediction.probabilities.values()), prediction.windows.tolist()
+            )
+            for clip, prediction in zip(clips, classifier.predict_many(paths), strict=True)
+        ]
+
+
+def _group_metrics(predictions: Sequence[ClipPrediction], labels: tuple[str, ...]) -> dict[str, Any]:
+    targets = [labels.index(prediction.label) for prediction in predictions]
+    rows = group_rows(predictions)
+    return {
+        "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
+        "worst_groups": worst_groups(rows),
+        "per_group": rows,
+    }
+
+
+def _description(
+    model: str, classifier: Classifier, table: ClipTable, subset: Subset, fold: str | None
+) -> dict[str, Any]:
+    """Describe what was measured: the model, the data and the subset."""
+    split = classifier.model.provenance.get("split", {})
+    return {
         "model": str(model),
         "labels": list(classifier.labels),
         "data": table.describe(),
         "synthetic": table.synthetic,
-        "split": measured,
-        "split_description": about,
-        "warning": warning,
-        "fold": None if measured == "all" else fold or provenance.get("split", {}).get("fold"),
-        "city": None if measured == "all" or fold else provenance.get("split", {}).get("city"),
+        "split": subset.name,
+        "split_description": subset.description,
+        "warning": subset.warning,
+        "fold": None if subset.name == "all" else fold or split.get("fold"),
+        "city": None if subset.name == "all" or fold else split.get("city"),
     }
-    if out is not None:
-        pages = _pages(classifier, report, results[: len(chosen)], out, history, examples, audio)
-        write_report(out, report, results[: len(chosen)], classifier.labels, results[len(chosen) :], pages)
-    return report
-
-
-def _rows(prediction: Prediction) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in prediction.windows.tolist())
-
-
-def _reliability(results: list[ClipResult], labels: tuple[str, ...]) -> dict[str, Any]:
-    targets = [labels.index(result.clip.label) for result in results]
-    return reliability(targets, [result.probabilities for result in results])
 
 
 def _pages(
     classifier: Classifier,
     report: dict[str, Any],
-    results: list[ClipResult],
+    predictions: Sequence[ClipPrediction],
     out: Path,
     history: list[Epoch],
     examples: int,
     audio: AudioChoice,
 ) -> dict[str, str]:
-    """The report's pages and figures, by file name."""
+    """Render the report's pages and figures, by file name."""
     pages = figure_files(report, history)
     anchors = None
     if examples:
         name = Path(report["model"]).name
-        listening, anchors = listening_page(classifier, results, out / LISTENING, name, examples, audio)
-        pages[LISTENING] = listening
-    shown = Shown(describe(model_path(report["model"])), results, history, anchors)
-    return {REPORT: report_page(report, pages, shown)} | pages
-
-
-def _choose(
-    table: ClipTable, split: str | None, fold: str | None, provenance: dict[str, Any]
-) -> tuple[str, tuple[Clip, ...], str, str | None]:
-    """Name and clips of the split to measure, what it is, and what makes its figures doubtful."""
-    if split not in (None, *SPLITS):
-        raise UsageError(f"--split {split}: it is one of {', '.join(SPLITS)}")
-    if split == "all":
-        return "all", table.clips, f"all {len(table.clips):,} clips", None
-    trained = {k: v for k, v in provenance.get("split", {}).items() if k in SplitConfig.model_fields}
-    settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold, "city": None})
-    asked = split is not None or fold is not None or table.has_split
-    try:
-        chosen = make_split(table, settings)
-    except DataError:
-        if asked:
-            raise
-        return _everything(table)
-    same = split_hash(chosen) == provenance.get("split_hash")
-    if not same and not asked:
-        return _everything(table)
-    warning = None if same else "this is not the split that the model was trained with; it may have heard some clips"
-    if warning is not None:
-        print_message(f"warning: {warning}")
-    print_message(chosen.description)
-    side = split or "test"
-    clips: tuple[Clip, ...] = getattr(chosen, side)
-    if not clips:
-        raise DataError(f"{table.root}: its {side} split is empty; use --split all to measure every clip")
-    return side, clips, f"{side} side of: {chosen.description}", warning
-
-
-def _left_out(table: ClipTable, measured: str, heard: list[str]) -> list[Clip]:
-    """The clips in no split whose city training did not hear."""
-    if not heard:
-        raise UsageError(
-            "--include-unused: the model file does not say in which cities its training clips were recorded"
-        )
-    if measured == "all":
-        raise UsageError("--include-unused: every clip is measured already")
-    found = [clip for clip in table.clips if clip.split is None and clip.city not in (None, *heard)]
-    if not (table.has_split and found):
-        raise UsageError(f"--include-unused: {table.source} leaves out no clip of a city that training did not hear")
-    return found
-
-
-def _everything(table: ClipTable) -> tuple[str, tuple[Clip, ...], str, str]:
-    about = f"all {len(table.clips):,} clips: these are not the recordings that the model was trained with"
-    warning = "clips that it was trained on, if any are among them, flatter the figures"
-    print_message(about)
-    print_message(f"warning: {warning}")
-    return "all", table.clips, about, warning
+        pages[LISTENING], anchors = listening_page(classifier, predictions, out / LISTENING, name, examples, audio)
+    content = PageContent(describe(model_path(report["model"])), predictions, history, anchors)
+    return {REPORT: report_page(report, pages, content)} | pages

@@ -1,6 +1,5 @@
-"""How a model's training went, as its run folder remembers it; read without PyTorch."""
+"""The training history of a model, read from its run folder without PyTorch."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,24 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT
+from scenelet.data.splits import split_csv_hash
 from scenelet.errors import RunError
 from scenelet.model.scene_model import SceneModel
 
-ALSO = ("network", "mixing", "loss", "schedule")
-"""Settings that a model file names too, since it was given them."""
+COMPARED_SETTINGS = ("network", "mixing", "loss", "schedule")
+"""Sections of the run's settings that are compared with the model file if it stores them."""
 
 
 class Epoch(BaseModel):
-    """What a run notes of an epoch."""
+    """Metrics of one epoch of training.
+
+    Attributes:
+        epoch: number of the epoch, from 1.
+        loss: mean training loss.
+        rate: learning rate.
+        validation_log_loss: log loss on the validation clips, if there are any.
+        validation_macro_accuracy: macro accuracy on the validation clips, if there are any.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -34,10 +42,14 @@ class _Metrics(BaseModel):
 
 
 def read_history(run: Path, model: SceneModel) -> list[Epoch]:
-    """The epochs of the run that a model was compressed from.
+    """Read the epochs of the run that a model comes from.
+
+    Args:
+        run: the run folder.
+        model: the model.
 
     Raises:
-        RunError: not a finished run, damaged, or of other labels, clips or settings than the model's.
+        RunError: the run is not finished, is damaged, or has other labels, clips or settings than the model.
     """
     for name in (RECORD, METRICS, SPLIT):
         if not (run / name).is_file():
@@ -46,21 +58,33 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
         record: dict[str, Any] = json.loads((run / RECORD).read_bytes())
         config = record["config"]
         own = {"labels": record["labels"], "recipe": record["recipe"], "seed": config["seed"]}
-        own |= {name: config[name] for name in ALSO}
-        own["split"] = hashlib.sha256((run / SPLIT).read_bytes()).hexdigest()[:16]  # scenelet.data.splits.split_hash
+        own |= {name: config[name] for name in COMPARED_SETTINGS}
+        own["split"] = split_csv_hash((run / SPLIT).read_bytes())
         history = _Metrics.model_validate_json((run / METRICS).read_bytes()).history
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValidationError and JSON's own are ValueErrors
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
-        raise RunError(f"{run}: its {RECORD} or {METRICS} is damaged ({reason}); leave --run out") from None
+        raise RunError(f"{run}: its {RECORD} or {METRICS} is damaged ({reason}); leave out --run") from None
     known = model.provenance | {"labels": list(model.labels), "split": model.provenance.get("split_hash")}
-    for name, its in own.items():
-        if known.get(name, its if name in ALSO else None) != its:
-            raise RunError(f"{run}: its {name} is not the model's; give the run that the model comes from")
+    for name, value in own.items():
+        if known.get(name, value if name in COMPARED_SETTINGS else None) != value:
+            raise RunError(f"{run}: its {name} differs from the model's; give the run that the model comes from")
     return history
 
 
 def find_history(run: Path | None, model: SceneModel, path: Path) -> list[Epoch]:
-    """`read_history` of `run`; None: of the folder that the model file lies in, if that is its run, else no epochs."""
+    """Read the training history of a model, if it can be found.
+
+    Args:
+        run: the run folder. None: the folder of the model file, if that is the model's run.
+        model: the model.
+        path: the model file.
+
+    Returns:
+        The epochs; none if no run is given and the folder of the model file is not the model's run.
+
+    Raises:
+        RunError: as `read_history`, if a run is given.
+    """
     if run is not None:
         return read_history(run, model)
     try:

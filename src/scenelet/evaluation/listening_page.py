@@ -1,4 +1,4 @@
-"""The listening page of an evaluation: mistakes and unsure answers, to be heard and seen as the network sees them."""
+"""The listening page of an evaluation: mistakes and least certain answers, with audio and spectrograms."""
 
 import math
 from collections.abc import Sequence
@@ -8,143 +8,177 @@ from typing import Any
 import numpy as np
 
 from scenelet.evaluation.clip_audio import EMBED_SECONDS, AudioChoice, PlayerSource, player_source
-from scenelet.evaluation.report import ClipResult
-from scenelet.evaluation.spectrogram import shown_windows
+from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.evaluation.spectrogram import spectrogram_windows
 from scenelet.inference.classifier import Classifier
 from scenelet.utils.console import track
 from scenelet.utils.html import render
 
-MAX_WINDOWS = 3  # of a recording that are shown
-MAX_LEVELS = 5_000_000  # of all spectrograms of a page; in base64 a third more bytes
-TAIL = 0.5  # s of a last window that may be padding
-SHOWN_LABELS = 4  # with their probabilities
+MAX_WINDOWS = 3  # shown per recording
+MAX_LEVELS = 5_000_000  # in all spectrograms of a page; base64 adds a third
+MAX_CURVE_POINTS = 500
+MAX_PROBABILITIES = 4  # shown per recording
+MAX_PADDING_SECONDS = 0.5  # padding of the last window that the player may lack
 
 
-def select_clips(results: Sequence[ClipResult], count: int) -> tuple[list[int], list[int]]:
-    """Which clips to listen to: `count` mistakes, and as many others, at most.
+def select_clips(predictions: Sequence[ClipPrediction], count: int) -> tuple[list[int], list[int]]:
+    """Select the clips of the listening page.
+
+    Args:
+        predictions: the evaluated clips.
+        count: maximum length of each of the two lists.
 
     Returns:
-        Indices of mistakes, those with the highest probability of the wrong answer first; and of other clips, those
-        whose two highest probabilities are nearest to each other first.
+        Indices of mistakes, the most confident first. Indices of the least certain other clips: the smallest
+        difference between the two highest probabilities comes first.
+
+    >>> clips = [
+    ...     ClipPrediction("a.wav", "rain", "sea", (0.1, 0.9), group="garden"),
+    ...     ClipPrediction("b.wav", "sea", "sea", (0.4, 0.6), group="coast"),
+    ... ]
+    >>> select_clips(clips, count=5)
+    ([0], [1])
     """
-    wrong = [i for i, result in enumerate(results) if not result.right]
-    mistakes = sorted(wrong, key=lambda i: -max(results[i].probabilities))[:count]
-    others = [i for i in range(len(results)) if i not in set(mistakes)]
-    return mistakes, sorted(others, key=lambda i: _margin(results[i]))[:count]
+    wrong = [i for i, prediction in enumerate(predictions) if not prediction.is_correct]
+    mistakes = sorted(wrong, key=lambda i: -max(predictions[i].probabilities))[:count]
+    others = [i for i in range(len(predictions)) if i not in set(mistakes)]
+    return mistakes, sorted(others, key=lambda i: _margin(predictions[i]))[:count]
 
 
-def _margin(result: ClipResult) -> float:
-    second, first = sorted((0.0, *result.probabilities))[-2:]
+def _margin(prediction: ClipPrediction) -> float:
+    second, first = sorted((0.0, *prediction.probabilities))[-2:]
     return first - second
 
 
 def listening_page(
-    classifier: Classifier, results: Sequence[ClipResult], page: Path, model: str, count: int, audio: AudioChoice
+    classifier: Classifier,
+    predictions: Sequence[ClipPrediction],
+    page: Path,
+    model: str,
+    count: int,
+    audio: AudioChoice,
 ) -> tuple[str, dict[int, str]]:
-    """The page, and which clips are on it.
+    """Render the listening page.
 
     Args:
-        classifier: the model that gave `results`.
-        results: of the measured clips, with their windows' probabilities.
-        page: where the page will lie; links to recordings are relative to it.
-        model: what the model is called.
-        count: clips of each of the two lists.
+        classifier: the model that gave `predictions`.
+        predictions: the evaluated clips, with their paths and windows.
+        page: path of the page; links to recordings are relative to it.
+        model: the model's name.
+        count: maximum length of each of the two lists.
         audio: see `scenelet.evaluation.clip_audio.player_source`.
 
     Returns:
-        HTML; and index of a clip -> the anchor at which it stands.
+        HTML, and index of a clip -> its anchor on the page.
 
     Raises:
         AudioError: a recording cannot be read.
     """
-    mistakes, unsure = select_clips(results, count)
-    chosen = [*mistakes, *unsure]
-    windows = {i: strongest_windows(results[i], classifier.labels) for i in chosen}
-    share = MAX_LEVELS // max(1, sum(map(len, windows.values())))
+    mistakes, uncertain = select_clips(predictions, count)
+    chosen = [*mistakes, *uncertain]
+    windows = {i: strongest_windows(predictions[i], classifier.labels) for i in chosen}
+    max_levels = MAX_LEVELS // max(1, sum(map(len, windows.values())))
     entries = {
-        i: _entry(classifier, results[i], i, windows[i], page, share, audio)
+        i: _entry(classifier, predictions[i], i, windows[i], page, max_levels, audio)
         for i in track(chosen, "Listening page", len(chosen))
     }
     parts = [
         {"title": "Mistakes", "kind": "mistakes", "entries": [entries[i] for i in mistakes]},
-        {"title": "Hardly sure", "kind": "unsure", "entries": [entries[i] for i in unsure]},
+        {"title": "Least certain answers", "kind": "uncertain", "entries": [entries[i] for i in uncertain]},
     ]
     html = render(
         "scenelet.evaluation",
         "listening.html.j2",
         model=model,
         parts=parts,
-        clips=len(results),
-        wrong=sum(not result.right for result in results),
+        clips=len(predictions),
+        wrong=sum(not prediction.is_correct for prediction in predictions),
         audio=audio,
         embed_seconds=EMBED_SECONDS,
     )
     return html, {i: entries[i]["anchor"] for i in chosen}
 
 
-def strongest_windows(result: ClipResult, labels: Sequence[str]) -> list[int]:
-    """The windows of a recording that are most for its answer, in the order of time."""
-    answer = labels.index(result.label)
-    order = sorted(range(len(result.windows)), key=lambda i: -result.windows[i][answer])
+def strongest_windows(prediction: ClipPrediction, labels: Sequence[str]) -> list[int]:
+    """Select the windows with the highest probability of the predicted class.
+
+    Args:
+        prediction: a clip with its windows.
+        labels: (classes,) the model's labels.
+
+    Returns:
+        Indices of at most `MAX_WINDOWS` windows, in the order of time.
+    """
+    answer = labels.index(prediction.predicted)
+    order = sorted(range(len(prediction.windows)), key=lambda i: -prediction.windows[i][answer])
     return sorted(order[:MAX_WINDOWS])
 
 
 def _entry(
     classifier: Classifier,
-    result: ClipResult,
+    prediction: ClipPrediction,
     index: int,
     windows: Sequence[int],
     page: Path,
-    share: int,
+    max_levels: int,
     audio: AudioChoice,
 ) -> dict[str, Any]:
-    """A clip as the template takes it."""
-    labels, clip, config = classifier.labels, result.clip, classifier.model.window
-    answer, truth = labels.index(result.label), labels.index(clip.label)
+    """Collect the template's values for one clip."""
+    assert prediction.path is not None
+    labels, config = classifier.labels, classifier.model.window
+    answer, truth = labels.index(prediction.predicted), labels.index(prediction.label)
     rate = classifier.model.features.sample_rate
     hop = config.hop_samples(rate) / rate
-    count = len(result.windows)
-    strongest = max(windows, key=lambda i: result.windows[i][answer])
-    length = (count - 1) * hop + config.seconds  # the last window may be longer than what is left
+    count = len(prediction.windows)
+    strongest = max(windows, key=lambda i: prediction.windows[i][answer])
+    length = (count - 1) * hop + config.seconds  # an upper bound, since the last window may be padded
     begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
-    sound = player_source(clip.path, page, audio, begin)
-    order = sorted(range(len(labels)), key=lambda k: -result.probabilities[k])[:SHOWN_LABELS]
-    if truth not in order:
-        order[-1] = truth
+    source = player_source(prediction.path, page, audio, begin)
     return {
         "anchor": f"clip-{index + 1}",
-        "clip": clip,
-        "right": result.right,
-        "answer": result.label,
-        "probability": result.probabilities[answer],
-        "shares": [
-            {"label": labels[k], "share": result.probabilities[k], "answer": k == answer, "truth": k == truth}
-            for k in order
-        ],
+        "clip": prediction,
+        "probability": prediction.probabilities[answer],
+        "probabilities": _highest_probabilities(prediction, labels, answer, truth),
         "count": count,
         "windows": [
-            window | {"played": _is_played(window, sound)}
-            for window in shown_windows(classifier, clip.path, windows, answer, share)
+            window | {"played": _is_played(window, source)}
+            for window in spectrogram_windows(classifier, prediction.path, windows, answer, max_levels)
         ],
-        "over_time": _over_time(result, answer, truth) if count > 1 else None,
+        "over_time": _over_time(prediction, answer, truth) if count > 1 else None,
         "seconds": length,
-        "sound": sound,
+        "source": source,
     }
 
 
-def _is_played(window: dict[str, Any], sound: PlayerSource) -> bool:
-    """Whether the player holds all that is heard in a window."""
-    if not sound.url:
+def _highest_probabilities(
+    prediction: ClipPrediction, labels: Sequence[str], answer: int, truth: int
+) -> list[dict[str, Any]]:
+    """List the classes of highest probability, and always the true class."""
+    order = sorted(range(len(labels)), key=lambda k: -prediction.probabilities[k])[:MAX_PROBABILITIES]
+    if truth not in order:
+        order[-1] = truth
+    return [
+        {"label": labels[k], "value": prediction.probabilities[k], "answer": k == answer, "truth": k == truth}
+        for k in order
+    ]
+
+
+def _is_played(window: dict[str, Any], source: PlayerSource) -> bool:
+    """Tell if the player has all audible sound of a window."""
+    if not source.url:
         return False
-    first, heard = window["span"]
-    begin = window["start"] + first
-    return sound.seconds is None or (begin >= sound.start and begin + heard <= sound.start + sound.seconds + TAIL)
+    first, audible = window["span"]
+    begin: float = window["start"] + first
+    end: float = begin + audible
+    if source.seconds is None:
+        return True
+    return begin >= source.start and end <= source.start + source.seconds + MAX_PADDING_SECONDS
 
 
-def _over_time(result: ClipResult, answer: int, truth: int) -> dict[str, str]:
-    """Probabilities of answer and label over the windows, as points of a line in a box of 100 by 100."""
-    values = np.asarray(result.windows)
-    step = math.ceil(len(values) / 500)  # more points than a screen has
+def _over_time(prediction: ClipPrediction, answer: int, truth: int) -> dict[str, str]:
+    """Draw the probabilities of answer and label over the windows, as points of lines in a box of 100 by 100."""
+    values = np.asarray(prediction.windows)
+    step = math.ceil(len(values) / MAX_CURVE_POINTS)
     xs = (np.arange(0, len(values), step) + 0.5) / len(values) * 100
 
     def points(k: int) -> str:

@@ -1,4 +1,4 @@
-"""Measures of a classifier: accuracies, log loss and confusion, in NumPy."""
+"""Metrics of a classifier in NumPy: accuracies, log loss, confusion matrix and calibration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,74 +10,136 @@ Floats = NDArray[np.floating[Any]]
 
 
 def confusion_matrix(targets: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """(clips,) true and predicted class indices -> counts (classes, classes), rows are the truth."""
-    true, predicted = _indices(targets, classes), _indices(predictions, classes)
+    """Count the clips of each true and predicted class.
+
+    Args:
+        targets: (clips,) true class indices.
+        predictions: (clips,) predicted class indices.
+        classes: number of classes.
+
+    Returns:
+        (classes, classes) counts, one row per true class.
+
+    Raises:
+        ValueError: there are no clips, the lengths differ, or an index is not a class.
+
+    >>> confusion_matrix([0, 0, 1], [0, 1, 1], classes=2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    true, predicted = _check_indices(targets, classes), _check_indices(predictions, classes)
     if len(true) != len(predicted):
         raise ValueError(f"{len(true)} targets but {len(predicted)} predictions")
     return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
 def accuracy(confusion: NDArray[np.int64]) -> float:
-    """Share of all clips that are right; `confusion` as `confusion_matrix` gives it."""
+    """Compute the fraction of all clips that are classified correctly.
+
+    Args:
+        confusion: (classes, classes) the result of `confusion_matrix`.
+
+    >>> round(accuracy(confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)), 3)
+    0.667
+    """
     return float(np.trace(confusion) / confusion.sum())
 
 
 def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(classes,) share of each class's clips that are right (its recall); nan for a class without clips."""
+    """Compute the accuracy of each class, which is its recall.
+
+    Args:
+        confusion: (classes, classes) the result of `confusion_matrix`.
+
+    Returns:
+        (classes,) with NaN for a class without clips.
+
+    >>> per_class_accuracy(confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)).tolist()
+    [0.5, 1.0]
+    """
     clips = confusion.sum(axis=1)
     return _ratio(np.diag(confusion), clips)
 
 
 def macro_accuracy(confusion: NDArray[np.int64]) -> float:
-    """Mean of the classes' accuracies, over the classes that have clips."""
+    """Compute the mean of the classes' accuracies, over the classes that have clips.
+
+    Args:
+        confusion: (classes, classes) the result of `confusion_matrix`.
+
+    >>> macro_accuracy(confusion_matrix([0, 0, 1], [0, 1, 1], classes=2))
+    0.75
+    """
     return float(np.nanmean(per_class_accuracy(confusion)))
 
 
 def log_loss(targets: ArrayLike, probabilities: ArrayLike) -> float:
-    """Mean of -ln p(true class) over clips.
+    """Compute the mean of -ln p(true class) over clips.
 
-    Probabilities are clipped to [eps, 1 - eps], eps that of their floating type, as scikit-learn does.
+    Probabilities are clipped to [eps, 1 - eps], where eps is the epsilon of their floating type, as in scikit-learn.
 
     Args:
-        targets: (clips,) class indices.
+        targets: (clips,) true class indices.
         probabilities: (clips, classes).
+
+    Raises:
+        ValueError: there are no clips, the lengths differ, or the values are invalid.
+
+    >>> round(log_loss([0, 1], [[0.5, 0.5], [0.5, 0.5]]), 4)
+    0.6931
     """
     return float(clip_losses(targets, probabilities).mean())
 
 
 def per_class_log_loss(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(classes,) `log_loss` over the clips of each class; nan for a class without clips."""
+    """Compute the log loss of each class.
+
+    Args:
+        targets, probabilities: as `log_loss`.
+
+    Returns:
+        (classes,) with NaN for a class without clips.
+
+    >>> per_class_log_loss([0, 0], [[0.5, 0.5], [1.0, 0.0]]).round(4).tolist()
+    [0.3466, nan]
+    """
     losses = clip_losses(targets, probabilities)
     classes = np.shape(probabilities)[1]
-    true = _indices(targets, classes)
+    true = _check_indices(targets, classes)
     clips = np.bincount(true, minlength=classes)
     total = np.bincount(true, weights=losses, minlength=classes)
     return _ratio(total, clips)
 
 
 def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
-    """Every measure, as plain values for JSON; None for the measures of a class without clips.
+    """Compute every metric, as plain values for JSON.
 
     Args:
-        targets: (clips,) class indices.
-        probabilities: (clips, classes); the highest is the answer.
+        targets: (clips,) true class indices.
+        probabilities: (clips, classes); the highest one is the answer.
         labels: (classes,) names.
 
     Returns:
-        "clips", "accuracy", "macro_accuracy", "log_loss", "per_class" {label: {"accuracy", "log_loss",
-        "clips"}}, and "confusion", nested lists with rows for the truth.
+        "clips", "accuracy", "macro_accuracy", "log_loss", "per_class" {label: {"accuracy", "log_loss", "clips"}}, and
+        "confusion" as nested lists with one row per true class. Metrics of a class without clips are None.
+
+    Raises:
+        ValueError: there are no clips, the lengths differ, or the values are invalid.
+
+    >>> report = classification_report([0, 1], [[0.9, 0.1], [0.6, 0.4]], ["rain", "sea"])
+    >>> report["accuracy"], report["confusion"]
+    (0.5, [[1, 0], [1, 0]])
     """
-    shares = _probabilities(probabilities)
-    if shares.shape[1] != len(labels):
-        raise ValueError(f"{shares.shape[1]} probabilities a clip but {len(labels)} labels")
-    confusion = confusion_matrix(targets, shares.argmax(axis=1), len(labels))
-    accuracies, losses = per_class_accuracy(confusion), per_class_log_loss(targets, shares)
+    values = _check_probabilities(probabilities)
+    if values.shape[1] != len(labels):
+        raise ValueError(f"{values.shape[1]} probabilities per clip but {len(labels)} labels")
+    confusion = confusion_matrix(targets, values.argmax(axis=1), len(labels))
+    accuracies, losses = per_class_accuracy(confusion), per_class_log_loss(targets, values)
     clips = confusion.sum(axis=1)
     return {
         "clips": int(clips.sum()),
         "accuracy": accuracy(confusion),
         "macro_accuracy": macro_accuracy(confusion),
-        "log_loss": log_loss(targets, shares),
+        "log_loss": log_loss(targets, values),
         "per_class": {
             label: {
                 "accuracy": float(accuracies[k]) if clips[k] else None,
@@ -91,26 +153,33 @@ def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: 
 
 
 def reliability(targets: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> dict[str, Any]:
-    """How often answers of a given probability are right, and the expected calibration error (Naeini et al. 2015).
+    """Compute the reliability diagram and the expected calibration error (Naeini et al. 2015).
 
-    Clips are put into bins of equal width by the probability of their answer, an edge belonging to the bin below it.
+    The bins have equal widths, and a clip belongs to the bin of its answer's probability. An edge belongs to the bin
+    below it.
 
     Args:
         targets, probabilities: as `log_loss`; the highest probability is the answer.
-        bins: how many from 0 to 1.
+        bins: number of bins from 0 to 1.
 
     Returns:
-        "ece", the mean over clips of how far a bin's share of right answers is from its mean probability; "bins",
-        each "low", "high", "clips", "right", and "confidence", the mean probability, and "accuracy", None in an
-        empty bin.
+        "ece", the mean over clips of the difference between the accuracy and the mean probability of a clip's bin.
+        "bins", each with "low", "high", "clips", "right" (correct answers), "confidence" (mean probability) and
+        "accuracy". The last two are None in an empty bin.
+
+    Raises:
+        ValueError: there are no clips, the lengths differ, or the values are invalid.
+
+    >>> round(reliability([0, 1], [[0.9, 0.1], [0.3, 0.7]])["ece"], 3)
+    0.2
     """
-    shares = _probabilities(probabilities).astype(np.float64)
-    true = _indices(targets, shares.shape[1])
-    top, hits = shares.max(axis=1), shares.argmax(axis=1) == true
+    values = _check_probabilities(probabilities).astype(np.float64)
+    true = _check_indices(targets, values.shape[1])
+    top, hits = values.max(axis=1), values.argmax(axis=1) == true
     edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], top)
-    clips, right = np.bincount(place, minlength=bins), np.bincount(place, weights=hits, minlength=bins)
-    confidence = _ratio(np.bincount(place, weights=top, minlength=bins), clips)
+    index = np.searchsorted(edges[1:-1], top)
+    clips, right = np.bincount(index, minlength=bins), np.bincount(index, weights=hits, minlength=bins)
+    confidence = _ratio(np.bincount(index, weights=top, minlength=bins), clips)
     accuracies = _ratio(right, clips)
     gaps = np.abs(accuracies - confidence)[clips > 0]
     rows = [
@@ -128,35 +197,45 @@ def reliability(targets: ArrayLike, probabilities: ArrayLike, bins: int = 10) ->
 
 
 def _ratio(parts: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """parts / counts, nan where nothing was counted."""
+    """Divide two arrays; the result is NaN if the count is 0."""
     ratio: NDArray[np.float64] = np.divide(parts, counts, out=np.full(len(counts), np.nan), where=counts > 0)
     return ratio
 
 
 def clip_losses(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
-    """(clips,) -ln p(true class); arguments as `log_loss`, whose clipping it has."""
-    shares = _probabilities(probabilities)
-    true = _indices(targets, shares.shape[1])
-    if len(true) != len(shares):
-        raise ValueError(f"{len(true)} targets but {len(shares)} rows of probabilities")
-    eps = np.finfo(shares.dtype).eps
-    losses: NDArray[np.float64] = -np.log(np.clip(shares[np.arange(len(true)), true], eps, 1 - eps).astype(np.float64))
+    """Compute -ln p(true class) of each clip, with the clipping of `log_loss`.
+
+    Args:
+        targets, probabilities: as `log_loss`.
+
+    Returns:
+        (clips,) float64.
+
+    >>> clip_losses([0, 1], [[0.5, 0.5], [0.75, 0.25]]).round(4).tolist()
+    [0.6931, 1.3863]
+    """
+    values = _check_probabilities(probabilities)
+    true = _check_indices(targets, values.shape[1])
+    if len(true) != len(values):
+        raise ValueError(f"{len(true)} targets but {len(values)} rows of probabilities")
+    eps = np.finfo(values.dtype).eps
+    losses: NDArray[np.float64] = -np.log(np.clip(values[np.arange(len(true)), true], eps, 1 - eps).astype(np.float64))
     return losses
 
 
-def _probabilities(values: ArrayLike) -> Floats:
-    shares = np.asarray(values)
-    if not np.issubdtype(shares.dtype, np.floating):
-        shares = shares.astype(np.float64)
-    if shares.ndim != 2 or not ((shares >= 0) & (shares <= 1 + 1e-6)).all():
-        raise ValueError("probabilities are (clips, classes) numbers from 0 to 1")
-    return shares
+def _check_probabilities(probabilities: ArrayLike) -> Floats:
+    values = np.asarray(probabilities)
+    if not np.issubdtype(values.dtype, np.floating):
+        values = values.astype(np.float64)
+    if values.ndim != 2 or not ((values >= 0) & (values <= 1 + 1e-6)).all():
+        raise ValueError("probabilities must be (clips, classes) numbers from 0 to 1")
+    return values
 
 
-def _indices(values: ArrayLike, classes: int) -> NDArray[np.int64]:
+def _check_indices(values: ArrayLike, classes: int) -> NDArray[np.int64]:
     indices = np.asarray(values)
     if indices.ndim != 1 or len(indices) == 0 or not np.issubdtype(indices.dtype, np.integer):
-        raise ValueError("targets and predictions are (clips,) class indices, at least one")
+        raise ValueError("targets and predictions must be (clips,) class indices, at least one")
     if indices.min() < 0 or indices.max() >= classes:
-        raise ValueError(f"class indices go from 0 to {classes - 1}")
+        raise ValueError(f"class indices must be from 0 to {classes - 1}")
     return indices.astype(np.int64)

@@ -1,8 +1,7 @@
-"""The evaluation report: its files of data, and a table for the terminal."""
+"""The data files of an evaluation report, and its table for the terminal."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,102 +10,122 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scenelet.data.clips import Clip
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
-from scenelet.utils.files import csv_text, file_lock, replace_files
+from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.utils.files import csv_text, replace_files
+from scenelet.utils.locks import file_lock
 
 REPORT, LISTENING = "report.html", "listening.html"
-OPTIONAL = {LISTENING, "curves.svg", "predictions_unused.csv"}
-"""Files that an evaluation may write or not."""
+OPTIONAL_FILES = {LISTENING, "curves.svg", "predictions_unused.csv"}
 NOTE = (
-    "[low, high]: 95 %, by bootstrap over groups; without width: all clips came out alike, which is no certainty;"
-    f" [few groups]: fewer than {MIN_GROUPS}."
+    "[low, high]: 95 % interval, by bootstrap over groups. An interval of zero width means that all clips gave the same"
+    f" result; it does not mean certainty. [few groups]: fewer than {MIN_GROUPS} groups, so no interval."
 )
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """A clip, the label it was given, and its probabilities in the model's order; those of its windows, too."""
-
-    clip: Clip
-    label: str
-    probabilities: tuple[float, ...]
-    windows: tuple[tuple[float, ...], ...] = ()
-
-    @property
-    def right(self) -> bool:
-        """Whether the answer is the clip's label."""
-        return self.label == self.clip.label
 
 
 def write_report(
     folder: Path,
     report: Mapping[str, Any],
-    results: Sequence[ClipResult],
+    predictions: Sequence[ClipPrediction],
     labels: Sequence[str],
-    unused: Sequence[ClipResult] = (),
+    unused: Sequence[ClipPrediction] = (),
     pages: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the files of a report; where the last is there, they are all of one evaluation, and of the last that ended.
+    """Write the files of a report.
 
-    `predictions.csv` and `predictions.json`; `predictions_unused.csv` of clips in no split; `pages`, file name -> text,
-    and `report.json`; the last is `report.html`, where it is one of the pages. Of `OPTIONAL` what an evaluation before
-    wrote, and this one does not, goes away: it is about other answers.
+    `report.html` acts as the index. It is hidden while the other files are replaced, so if it exists, all files come
+    from the same evaluation, even after a crash. Optional files of an earlier report are deleted.
+
+    Args:
+        folder: the folder to write into; it exists.
+        report: the content of `report.json`.
+        predictions: the evaluated clips, for `predictions.csv` and `predictions.json`.
+        labels: (classes,) the model's labels.
+        unused: clips in no split, for `predictions_unused.csv`.
+        pages: file name -> text of each page and figure.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
-    files = {"predictions.csv": _rows(results, labels), "predictions.json": _predictions(results, labels)}
+    files = {
+        "predictions.csv": _predictions_csv(predictions, labels),
+        "predictions.json": _predictions_json(predictions, labels),
+    }
     if unused:
-        files["predictions_unused.csv"] = _rows(unused, labels)
+        files["predictions_unused.csv"] = _predictions_csv(unused, labels)
     files |= dict(pages or {}) | {"report.json": json.dumps(report, indent=2) + "\n"}
     if REPORT in files:
-        files[REPORT] = files.pop(REPORT)
+        files[REPORT] = files.pop(REPORT)  # the last file is the index
     with file_lock(folder / ".report.lock"):
         replace_files(
             {folder / name: text for name, text in files.items()},
-            remove=[folder / name for name in OPTIONAL - set(files)],
+            remove=[folder / name for name in OPTIONAL_FILES - set(files)],
         )
 
 
-def _predictions(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
-    """Every prediction with its windows' probabilities, in the order of "labels"; a line a clip."""
+def _predictions_json(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:
+    """Encode the predictions and their windows, one clip per line; probabilities are in the order of "labels"."""
     lines = [
         json.dumps(
             {
-                "filename": result.clip.name,
-                "label": result.clip.label,
-                "group": result.clip.group,
-                "city": result.clip.city,
-                "predicted": result.label,
-                "probabilities": result.probabilities,
-                "windows": result.windows,
+                "filename": prediction.name,
+                "label": prediction.label,
+                "group": prediction.group,
+                "city": prediction.city,
+                "predicted": prediction.predicted,
+                "probabilities": prediction.probabilities,
+                "windows": prediction.windows,
             }
         )
-        for result in results
+        for prediction in predictions
     ]
     return f'{{"labels": {json.dumps(list(labels))}, "clips": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def _rows(results: Sequence[ClipResult], labels: Sequence[str]) -> str:
+def _predictions_csv(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:
     rows = []
-    for result in results:
-        clip, shares = result.clip, (f"{p:.6f}" for p in result.probabilities)
-        rows.append([clip.name, clip.label, clip.group, clip.city or "", result.label, *shares])
+    for clip in predictions:
+        probabilities = (f"{p:.6f}" for p in clip.probabilities)
+        rows.append([clip.name, clip.label, clip.group, clip.city or "", clip.predicted, *probabilities])
     return csv_text(["filename", "label", "group", "city", "predicted", *labels], rows)
 
 
 def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
-    """What a class was mistaken for, and how often, the most frequent first; `counts` is its row of the confusion."""
+    """List the classes that a class was mistaken for, the most frequent first.
+
+    Args:
+        label: the class.
+        labels: (classes,) names.
+        counts: (classes,) the class's row of the confusion matrix.
+
+    >>> most_confused("rain", ["rain", "sea", "wind"], [7, 1, 2])
+    [('wind', 2), ('sea', 1)]
+    """
     wrong = [(other, count) for other, count in zip(labels, counts, strict=True) if count and other != label]
     return sorted(wrong, key=lambda pair: -pair[1])
 
 
 def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> RenderableType:
-    """Headline, figures per class with what each was mistaken for, and per city; 95 % intervals in brackets."""
-    made = " (made scenes)" if report.get("synthetic") else ""
+    """Build the terminal's table: overall metrics, metrics of each class, and metrics of each city.
+
+    Args:
+        report: the content of `report.json`.
+        cities: the rows of `scenelet.evaluation.breakdown.city_rows`.
+    """
+    synthetic = " (synthetic scenes)" if report.get("synthetic") else ""
     intervals = report["intervals"]
     headline = (
         f"macro accuracy {_percent(intervals['macro_accuracy'])}, accuracy {_percent(intervals['accuracy'])},"
-        f" log loss {_plain(intervals['log_loss'])}, {report['clips']:,} clips of {report['groups']:,} groups{made}"
+        f" log loss {_plain(intervals['log_loss'])}, {report['clips']:,} clips of {report['groups']:,} groups"
+        f"{synthetic}"
     )
+    warning = f"Warning: {report['warning']}. " if report.get("warning") else ""
+    note = Text(warning + NOTE, style="dim")
+    tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
+    return Group(Text(headline), *tables, note)
+
+
+def _class_table(report: Mapping[str, Any]) -> Table:
     labels = list(report["per_class"])
     table = Table("label", "clips", "accuracy", "log loss", "mistaken for", box=SIMPLE)
     for label, row in zip(labels, report["confusion"], strict=True):
@@ -117,15 +136,15 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         mistaken = ", ".join(f"{other} {count}" for other, count in most_confused(label, labels, row))
         accuracy, loss = _percent(own["interval"]), _plain(own["log_loss_interval"])
         table.add_row(Text(label), f"{own['clips']:,}", accuracy, loss, Text(mistaken))
-    warning = f"Warning: {report['warning']}. " if report.get("warning") else ""
-    note = Text(warning + NOTE, style="dim")
-    if not cities:
-        return Group(Text(headline), table, note)
-    places = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)
+    return table
+
+
+def _city_table(cities: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    table = Table("city", "clips", "macro accuracy", "log loss", box=SIMPLE)
     for name, own in cities:
         accuracy, loss = own["intervals"]["macro_accuracy"], own["intervals"]["log_loss"]
-        places.add_row(Text(name), f"{own['clips']:,}", _percent(accuracy), _plain(loss))
-    return Group(Text(headline), table, places, note)
+        table.add_row(Text(name), f"{own['clips']:,}", _percent(accuracy), _plain(loss))
+    return table
 
 
 def _percent(interval: Mapping[str, float | None]) -> Text:

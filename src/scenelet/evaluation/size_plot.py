@@ -1,4 +1,4 @@
-"""Models beside each other: how much accuracy for how many bytes."""
+"""A plot that compares the accuracy of several models with their size."""
 
 import io
 from collections.abc import Sequence
@@ -10,26 +10,32 @@ LIMITS_KB = {64: "64 kB", 128: "128 kB", 500: "500 kB"}
 
 
 def plot_sizes(rows: Sequence[ModelSummary]) -> bytes:
-    """PNG of macro accuracy against kB on disk; models of unknown accuracy are left out.
+    """Plot macro accuracy against kB on disk, without the models of unknown accuracy.
+
+    Args:
+        rows: one summary per model.
+
+    Returns:
+        A PNG.
 
     Raises:
-        UsageError: none has a known accuracy.
+        UsageError: no model has a known accuracy.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     known = [row for row in rows if row.accuracy is not None]
     if not known:
-        raise UsageError("--plot: no model here says how accurate it is; `scenelet compress` writes ones that do")
+        raise UsageError("--plot: no model file here stores an accuracy; give files written by `scenelet compress`")
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for row in known:
         assert row.accuracy is not None
-        place = row.disk_bytes / 1000, 100 * row.accuracy
-        axes.plot(*place, "o", color="tab:blue", fillstyle="full" if row.side == "test" else "none")
-        axes.annotate(row.name, place, (5, 4), textcoords="offset points", size=8, parse_math=False)
+        point = row.disk_bytes / 1000, 100 * row.accuracy
+        axes.plot(*point, "o", color="tab:blue", fillstyle="full" if row.subset == "test" else "none")
+        axes.annotate(row.name, point, (5, 4), textcoords="offset points", size=8, parse_math=False)
     axes.set_xscale("log")
-    axes.margins(0.15)  # room for the names
+    axes.margins(0.15)  # space for the names
     low, high = axes.get_xlim()
     for limit, name in LIMITS_KB.items():
         if low <= limit <= high:
@@ -40,8 +46,8 @@ def plot_sizes(rows: Sequence[ModelSummary]) -> bytes:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 4 * low else range(1, 10)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    validation = ", hollow: on validation" if any(row.side != "test" for row in known) else ""
-    axes.set(xlabel="file, kB on disk", ylabel=f"macro accuracy, %, as its file says{validation}")
+    validation = ", hollow: on validation" if any(row.subset != "test" for row in known) else ""
+    axes.set(xlabel="file, kB on disk", ylabel=f"macro accuracy, %, as stored in the file{validation}")
     axes.grid(alpha=0.3)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110, metadata={"Software": None})

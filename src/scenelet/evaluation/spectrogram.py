@@ -1,4 +1,4 @@
-"""A window of a recording as a page shows it: the network's spectrogram with axes, and what spoke for the answer."""
+"""Spectrograms of the listening page: a window as the network receives it, with axes and an occlusion map."""
 
 import base64
 import itertools
@@ -9,43 +9,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.log_mel import Features, hz_to_row, levels, shown_range
-from scenelet.audio.windows import sound_span, windows_of_file
+from scenelet.audio.display import hz_to_row, levels, shown_range
+from scenelet.audio.log_mel import Features
+from scenelet.audio.windows import sound_span, windows
 from scenelet.config import FeatureConfig
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.occlusion import OcclusionMap, occlusion_map
 
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
-TICK_ROOM = 0.085  # of the height, between two marks
+TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
+MIN_TICK_DISTANCE = 0.085  # as a fraction of the height
+MAX_TICKS = 6  # on the time axis
+MIN_BAR_SPACE = 0.02  # below the axis of the bars, as a fraction of the largest bar
 CHANNELS = {"mono": ("",), "stereo": ("left", "right"), "mid-side": ("mid", "side")}
 Span = tuple[float, float]
 
 
-def shown_windows(
-    classifier: Classifier, path: Path, indices: Sequence[int], answer: int, share: int
+def spectrogram_windows(
+    classifier: Classifier, path: Path, indices: Sequence[int], answer: int, max_levels: int
 ) -> Iterator[dict[str, Any]]:
-    """Windows of a recording, in their order, as the listening page's template takes them.
+    """Yield some windows of a recording, in the order of time, as values for the listening page's template.
 
     Args:
         classifier: the model.
-        path: of the recording.
-        indices: which windows.
-        answer: index of the label that is asked about.
-        share: levels that one window may have on the page; of larger ones neighbours are averaged.
+        path: the recording.
+        indices: indices of the windows.
+        answer: index of the label that the occlusion map explains.
+        max_levels: maximum number of levels per window; neighbors are averaged in larger spectrograms.
 
     Raises:
         AudioError: the recording cannot be read.
     """
     features, window = classifier.model.features, classifier.model.window
-    seen = zip(classifier.log_mel_windows(path), _spans(classifier, path), strict=False)
-    wanted = [(i, *found) for i, found in enumerate(itertools.islice(seen, max(indices) + 1)) if i in indices]
+    all_windows = zip(classifier.log_mel_windows(path), _spans(classifier, path), strict=False)
+    wanted = [(i, *found) for i, found in enumerate(itertools.islice(all_windows, max(indices) + 1)) if i in indices]
     floor, top = shown_range([log_mel for _, log_mel, _ in wanted], features.top_db)
     for index, log_mel, span in wanted:
         start = index * window.hop_samples(features.sample_rate) / features.sample_rate
         repeated = span[1] < 0.999 * window.seconds
-        found = occlusion_map(classifier, log_mel, answer, grid=False)
+        occlusion = occlusion_map(classifier, log_mel, answer, grid=False)
         frames = log_mel.shape[2]
-        pooled = _pooled(log_mel, share)
+        pooled = average_neighbors(log_mel, max_levels)
         yield {
             "index": index,
             "start": start,
@@ -64,29 +68,40 @@ def shown_windows(
             "ticks_s": _ticks_s(0.0 if repeated else start, window.seconds, frames, features),
             "top_db": round(top),
             "floor_db": round(floor),
-            **_spoke(found),
+            **occlusion_bars(occlusion),
         }
 
 
 def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
-    """Of each window, where the sound in it begins and how long it is, s: what its silent ends are filled with."""
+    """Yield begin and length of the sound in each window, in s, before silent ends are filled with repeated sound."""
     features, window = classifier.model.features, classifier.model.window
     if window.pad_mode == "zeros":
-        yield from itertools.repeat((0.0, window.seconds))  # without end
-    least = max(1, round(window.min_sound_seconds * features.sample_rate))
-    unfilled = window.model_copy(update={"pad_mode": "zeros"})
-    for cut in windows_of_file(path, features.sample_rate, features.channels, unfilled):
-        first, last = sound_span(cut, window.silence_threshold_db, least)
+        yield from itertools.repeat((0.0, window.seconds))  # endless
+    min_samples = window.min_sound_samples(features.sample_rate)
+    zero_padded = window.model_copy(update={"pad_mode": "zeros"})
+    for samples in windows(path, features, zero_padded):
+        first, last = sound_span(samples, window.silence_threshold_db, min_samples)
         yield first / features.sample_rate, (last - first) / features.sample_rate
 
 
-def _pooled(log_mel: Features, share: int) -> Features:
-    """(channels, n_mels, frames), or at most `share` numbers of it: of neighbours the mean."""
+def average_neighbors(log_mel: Features, max_size: int) -> Features:
+    """Average neighboring bands and frames until a spectrogram has at most `max_size` values.
+
+    Args:
+        log_mel: (channels, n_mels, frames) levels.
+        max_size: maximum number of values, at least one per channel.
+
+    Returns:
+        (channels, bands, frames) float32; `log_mel` itself if it is small enough.
+
+    >>> average_neighbors(np.array([[[1.0, 3.0], [5.0, 7.0]]], np.float32), max_size=2).tolist()
+    [[[2.0], [6.0]]]
+    """
     channels, bands, frames = log_mel.shape
     steps = [1, 1]
-    while channels * -(-bands // steps[0]) * -(-frames // steps[1]) > share and steps[0] < bands:
-        finer = 1 if steps[0] == steps[1] else 0  # frames first, of which there are more
-        steps[finer] *= 2
+    while channels * -(-bands // steps[0]) * -(-frames // steps[1]) > max_size and steps[0] < bands:
+        axis = 1 if steps[0] == steps[1] else 0  # frames first, since there are more of them
+        steps[axis] *= 2
     for axis, step in zip((1, 2), steps, strict=True):
         starts = np.arange(0, log_mel.shape[axis], step)
         sums = np.add.reduceat(log_mel, starts, axis=axis)
@@ -96,58 +111,81 @@ def _pooled(log_mel: Features, share: int) -> Features:
 
 
 def ticks_hz(features: FeatureConfig) -> list[dict[str, Any]]:
-    """Frequencies to mark, as shares of the height from below."""
+    """Choose the ticks of the frequency axis.
+
+    Returns:
+        A list of {"position", "text"}; positions are fractions of the height, from the bottom.
+
+    >>> [tick["text"] for tick in ticks_hz(FeatureConfig(sample_rate=8000, n_mels=64))]
+    ['100 Hz', '500 Hz', '1 kHz', '2 kHz']
+    """
     ticks: list[dict[str, Any]] = []
+    margin = MIN_TICK_DISTANCE / 3
     for hz in TICKS_HZ:
         if not features.fmin_hz <= hz <= features.top_hz:
             continue
-        place = (hz_to_row(features, hz) + 0.5) / features.n_mels
-        if TICK_ROOM / 3 < place < 1 - TICK_ROOM / 3 and (not ticks or place - ticks[-1]["place"] > TICK_ROOM):
-            ticks.append({"place": place, "text": hertz(hz)})
+        position = (hz_to_row(features, hz) + 0.5) / features.n_mels
+        is_distant = not ticks or position - ticks[-1]["position"] > MIN_TICK_DISTANCE
+        if margin < position < 1 - margin and is_distant:
+            ticks.append({"position": position, "text": format_hz(hz)})
     return ticks
 
 
-def hertz(hz: float) -> str:
-    """`"250 Hz"`, `"2 kHz"`, `"12.5 kHz"`."""
+def format_hz(hz: float) -> str:
+    """Format a frequency with its unit.
+
+    >>> format_hz(250), format_hz(12500)
+    ('250 Hz', '12.5 kHz')
+    """
     return f"{hz:.0f} Hz" if hz < 1000 else f"{hz / 1000:.3g} kHz"
 
 
 def _ticks_s(start: float, seconds: float, frames: int, features: FeatureConfig) -> list[dict[str, Any]]:
-    """Times to mark, from `start` on, as shares of the width."""
-    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if seconds / s <= 6), 200)
+    """Choose the ticks of the time axis, which begins at `start`; positions are fractions of the width."""
+    step = next((s for s in TICK_STEPS_SECONDS if seconds / s <= MAX_TICKS), TICK_STEPS_SECONDS[-1])
     first = int(np.ceil(start / step - 1e-6))
     ticks = []
     for k in range(first, int((start + seconds) / step + 1e-6) + 1):
-        place = ((k * step - start) * features.sample_rate / features.hop_length + 0.5) / frames
-        ticks.append({"place": min(place, 1.0), "text": f"{k * step:.6g}"})
+        position = ((k * step - start) * features.sample_rate / features.hop_length + 0.5) / frames
+        ticks.append({"position": min(position, 1.0), "text": f"{k * step:.6g}"})
     return ticks
 
 
-def _spoke(found: OcclusionMap) -> dict[str, Any]:
-    """The map as bars, in shares of the largest, and how far the lowest one goes."""
-    hz, seconds = found.edges_hz, found.edges_seconds
+def occlusion_bars(occlusion: OcclusionMap) -> dict[str, Any]:
+    """Convert an occlusion map to the bars next to and below a spectrogram.
 
-    def bars(values: NDArray[np.float64], edges: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
-        whole, largest = float(edges[-1]), max(float(np.abs(values).max()), 1e-9)
-        return [
-            {
-                "from": edges[k] / whole,
-                "size": (edges[k + 1] - edges[k]) / whole,
-                "value": float(values[k]),
-                "low": min(0.0, float(values[k]) / largest),
-                "high": max(0.0, float(values[k]) / largest),
-                "name": name,
-            }
-            for k, name in enumerate(names)
-        ]
+    Args:
+        occlusion: effect of each band and each moment on the log-odds of the answer.
 
-    bands = [f"{hertz(hz[k])} to {hertz(hz[k + 1])}" for k in range(len(hz) - 1)]
-    moments = [f"{seconds[k]:.2f} to {seconds[k + 1]:.2f} s" for k in range(len(seconds) - 1)]
-    beside, below = bars(found.by_band, found.rows, bands), bars(found.by_time, found.frames, moments)
+    Returns:
+        "bands" and "moments", lists of bars. Each bar has "from" and "size" along the axis as fractions of it,
+        "low" and "high" as fractions of the largest bar, "value" and "name". "bands_below" and "moments_below" are the
+        lengths of the lowest bars. "log_odds" are those of the answer.
+    """
+    hz, seconds = occlusion.edges_hz, occlusion.edges_seconds
+    band_names = [f"{format_hz(hz[k])} to {format_hz(hz[k + 1])}" for k in range(len(hz) - 1)]
+    moment_names = [f"{seconds[k]:.2f} to {seconds[k + 1]:.2f} s" for k in range(len(seconds) - 1)]
+    bands = _bars(occlusion.by_band, occlusion.rows, band_names)
+    moments = _bars(occlusion.by_time, occlusion.frames, moment_names)
     return {
-        "bands": beside,
-        "bands_below": max(0.02, -min(bar["low"] for bar in beside)),
-        "moments": below,
-        "moments_below": max(0.02, -min(bar["low"] for bar in below)),
-        "log_odds": found.log_odds,
+        "bands": bands,
+        "bands_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in bands)),
+        "moments": moments,
+        "moments_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in moments)),
+        "log_odds": occlusion.log_odds,
     }
+
+
+def _bars(values: NDArray[np.float64], edges: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
+    length, largest = float(edges[-1]), max(float(np.abs(values).max()), 1e-9)
+    return [
+        {
+            "from": edges[k] / length,
+            "size": (edges[k + 1] - edges[k]) / length,
+            "value": float(values[k]),
+            "low": min(0.0, float(values[k]) / largest),
+            "high": max(0.0, float(values[k]) / largest),
+            "name": name,
+        }
+        for k, name in enumerate(names)
+    ]

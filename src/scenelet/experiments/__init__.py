@@ -1,1 +1,1 @@
-"""Experiments: tables of systems, `scenelet reproduce` and the demo."""
+"""Experiments: tables of systems, `scenelet reproduce`, comparisons, and the demo."""

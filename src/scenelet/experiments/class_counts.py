@@ -1,4 +1,4 @@
-"""How many clips of each class lie on each side of a data set's split: the paper's Table 2."""
+"""Numbers of clips of each class in each subset of a data set, as in the paper's Table 2."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,43 +13,51 @@ NO_SPLIT = "in no split"
 
 
 def class_counts(table: ClipTable) -> dict[str, Any]:
-    """Clips and groups of each class by side, as JSON values.
+    """Count the clips and groups of each class in each subset, as values for JSON.
 
-    The sides are those of the data's own split; where it has none, its folds; where it has neither, all clips.
+    The subsets are those of the data's own split. If it has none, they are its folds. If it has neither, there is one
+    subset of all clips.
 
     Returns:
-        "data", "sides" {side: {label: {"clips", "groups"}}}, and "paper", Table 2 where the classes are its own.
+        "data", "subsets" {subset: {label: {"clips", "groups"}}}, and "paper", which is Table 2 if the data has the
+        same classes, else None.
     """
-    dataset: dict[str, list[Clip]] = {}
+    subsets: dict[str, list[Clip]] = {}
     for clip in table.clips:
-        dataset.setdefault(_side(clip, table.has_split), []).append(clip)
+        subsets.setdefault(_subset(clip, table.has_split), []).append(clip)
     order = [*SPLITS, *(f"fold {fold}" for fold in table.folds), "all", NO_SPLIT]
-    pluralize = {}
-    for side in sorted(dataset, key=order.index):
-        clips = Counter(clip.label for clip in dataset[side])
-        groups = Counter(label for label, _ in {(clip.label, clip.group) for clip in dataset[side]})
-        pluralize[side] = {label: {"clips": clips[label], "groups": groups[label]} for label in table.labels}
-    three = set(table.labels) == set(TAU_2020_3CLASS.train)
-    return {"data": table.describe(), "sides": pluralize, "paper": PAPER if three else None}
+    counts = {}
+    for subset in sorted(subsets, key=order.index):
+        clips = Counter(clip.label for clip in subsets[subset])
+        groups = Counter(label for label, _ in {(clip.label, clip.group) for clip in subsets[subset]})
+        counts[subset] = {label: {"clips": clips[label], "groups": groups[label]} for label in table.labels}
+    has_paper_classes = set(table.labels) == set(TAU_2020_3CLASS.train)
+    return {"data": table.describe(), "subsets": counts, "paper": PAPER if has_paper_classes else None}
 
 
-def _side(clip: Clip, has_split: bool) -> str:
+def _subset(clip: Clip, has_split: bool) -> str:
     if has_split:
         return clip.split or NO_SPLIT
     return "all" if clip.fold is None else f"fold {clip.fold}"
 
 
 def counts_markdown(counts: Mapping[str, Any]) -> str:
-    """A row a class and a column a side, with the paper's beside them."""
-    dataset, paper = counts["sides"], counts["paper"]
-    labels = list(next(iter(dataset.values())))
-    heads = ["class", *(f"{side}: clips (groups)" for side in dataset)]
-    heads += [f"paper: {side}" for side in paper] if paper else []
-    lines = ["## Table 2: clips of each class", "", heads, ["---"] * len(heads)]
+    """Format the counts as a table with one row per class and one column per subset, next to the paper's.
+
+    Args:
+        counts: the result of `class_counts`.
+    """
+    subsets, paper = counts["subsets"], counts["paper"] or {}
+    labels = list(next(iter(subsets.values())))
+    columns = ["class", *(f"{subset}: clips (groups)" for subset in subsets), *(f"paper: {subset}" for subset in paper)]
+    lines = ["## Table 2: clips of each class", "", _line(columns), _line(["---"] * len(columns))]
     for label in labels:
-        cells = [f"{side[label]['clips']:,} ({side[label]['groups']:,})" for side in dataset.values()]
-        lines.append([label, *cells, *(f"{side[label]:,}" for side in (paper or {}).values())])
-    totals = [f"{sum(cell['clips'] for cell in side.values()):,}" for side in dataset.values()]
-    lines.append(["total", *totals, *(f"{sum(side.values()):,}" for side in (paper or {}).values())])
-    text = [line if isinstance(line, str) else f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([*text, "", f"Data: {counts['data']}."])
+        own = [f"{subset[label]['clips']:,} ({subset[label]['groups']:,})" for subset in subsets.values()]
+        lines.append(_line([label, *own, *(f"{subset[label]:,}" for subset in paper.values())]))
+    totals = [f"{sum(count['clips'] for count in subset.values()):,}" for subset in subsets.values()]
+    lines.append(_line(["total", *totals, *(f"{sum(subset.values()):,}" for subset in paper.values())]))
+    return "\n".join([*lines, "", f"Data: {counts['data']}."])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""Several systems on the same clips, side by side: intervals, paired tests, and the paper's figures."""
+"""Comparison of several systems on the same clips, with intervals, paired tests, and the paper's results."""
 
 import json
 from collections import defaultdict
@@ -12,29 +12,36 @@ from numpy.typing import NDArray
 from scenelet.config import RunConfig
 from scenelet.evaluation.bootstrap import class_mean, clip_mean, paired_test
 from scenelet.evaluation.metrics import clip_losses
-from scenelet.experiments.results import TrialResult, measures
+from scenelet.experiments.results import TrialResult, clip_metrics
 from scenelet.experiments.selection import select_system
 from scenelet.experiments.systems import System, SystemTable
 
-SEED = 0  # of every interval and test: the same cells give the same table
+SEED = 0  # of every interval and test, so that the same trials give the same table
 
 Key = tuple[str, str]
-"""What is held out, and a test clip's name."""
+"""The held-out part, and the name of a test clip."""
 
 
 @dataclass(frozen=True)
-class RowResult:
-    """A row, its settings, the cells of it that are finished, and how many it will have."""
+class SystemResult:
+    """A system and its trials.
 
-    row: System
+    Attributes:
+        system: the system.
+        config: its settings.
+        trials: its finished trials.
+        expected: number of its trials in the complete table.
+    """
+
+    system: System
     config: RunConfig
-    cells: Sequence[TrialResult]
+    trials: Sequence[TrialResult]
     expected: int
 
 
 @dataclass(frozen=True)
 class _Answers:
-    """A row's hits (0 to 1, the mean over seeds) and losses of each test clip, pooled over folds."""
+    """A system's hits (0 to 1, mean over seeds) and losses for each test clip, pooled over folds."""
 
     keys: list[Key]
     targets: NDArray[np.int64]
@@ -44,124 +51,144 @@ class _Answers:
 
 
 def summarize_settings(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
-    """The settings that are not at their defaults, and the row that teaches; fold, city and seed are the cells'."""
+    """List the settings that differ from their defaults, without fold, city and seed, which differ between trials.
+
+    Args:
+        config: the settings.
+        teacher: name of the system that is the teacher, if any.
+
+    >>> summarize_settings(RunConfig(seed=3, precision="fp32"), teacher="wide")
+    {'precision': 'fp32', 'teacher': 'wide'}
+    """
     plain = config.model_copy(update={"split": config.split.model_copy(update={"fold": None, "city": None}), "seed": 0})
-    taught = {} if teacher is None else {"teacher": teacher}
-    return plain.model_dump(mode="json", exclude_defaults=True) | taught
+    distillation = {} if teacher is None else {"teacher": teacher}
+    return plain.model_dump(mode="json", exclude_defaults=True) | distillation
 
 
 def macro_accuracy(result: TrialResult) -> float:
-    """Macro-average accuracy of one cell, 0 to 1."""
-    return float(measures(result.clips, result.labels)["macro_accuracy"])
+    """Compute the macro-average accuracy of one trial, from 0 to 1."""
+    return float(clip_metrics(result.clips, result.labels)["macro_accuracy"])
 
 
 def compare(
-    systems: SystemTable, rows: Sequence[RowResult], data: str, name: str, recipe: str, made: bool
+    table: SystemTable, results: Sequence[SystemResult], data: str, name: str, recipe: str, synthetic: bool
 ) -> dict[str, Any]:
-    """Every row measured and tested against the table's reference row, as JSON values.
+    """Measure every system and test it against the table's reference.
 
-    Test clips are pooled over folds (or cities), a clip's hits and losses averaged over seeds. Rows are tested on
-    the clips that both have, so a table that is half done can be read.
+    Test clips are pooled over folds (or cities). The hits and losses of a clip are averaged over seeds. Two systems are
+    tested on the clips that both have, so an unfinished table is valid too.
+
+    Args:
+        table: the table of systems.
+        results: the trials of each system.
+        data: description of the data.
+        name: name of the table's files.
+        recipe: name of the recipe.
+        synthetic: the recordings are synthetic.
 
     Returns:
-        "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips", "select", "versions" (of
-        the software, each set that a cell was made with), and "rows": each with "name", "cells", "cells_expected",
-        "paper", "settings" (those not at their defaults), and where a cell is finished "clips" (one that
-        several cells held out is as many), "distinct_clips", "groups",
-        "groups_of_smallest_class",
-        "macro_accuracy" and "log_loss" {value, low, high}, "per_class" {label: the same of its accuracy}, "by_cell",
-        "parameters", "parameters_kept", "bytes", "steps", and "against_reference" {difference {value, low, high},
-        p, clips}, None for the reference itself. "choices": see `scenelet.experiments.selection.select_system`.
+        Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips",
+        "checkpoint", "versions" (each set of software versions), "rows" and "choices" (the result of
+        `scenelet.experiments.selection.select_system`).
+
+        A row has "name", "trials", "trials_expected", "paper" and "settings" (those that differ from their defaults).
+        If a trial is finished, it also has "clips" (a clip held out in several trials counts several times),
+        "distinct_clips", "groups", "groups_of_smallest_class", "macro_accuracy" and "log_loss" {value, low, high},
+        "per_class" {label: the same of its accuracy}, "by_trial", "parameters", "parameters_kept", "bytes", "steps",
+        and "against_reference" {difference {value, low, high}, p, clips}, which is None for the reference.
     """
-    answers = {result.row.name: _answers(result.cells) for result in rows if result.cells}
-    reference = answers.get(systems.reference)
-    measured = []
-    for result in rows:
-        entry: dict[str, Any] = {
-            "name": result.row.name,
-            "cells": len(result.cells),
-            "cells_expected": result.expected,
-            "settings": summarize_settings(result.config, result.row.teacher),
-            "paper": None if result.row.paper is None else result.row.paper.model_dump(),
-        }
-        own = answers.get(result.row.name)
-        if own is not None:
-            tested = None
-            if reference is not None and result.row.name != systems.reference:
-                tested = _against(own, reference)
-            entry |= _measures(result.cells, own) | {"against_reference": tested}
-        measured.append(entry)
-    versions = {json.dumps(cell.versions, sort_keys=True) for result in rows for cell in result.cells}
+    answers = {result.system.name: _pool(result.trials) for result in results if result.trials}
+    reference = answers.get(table.reference)
+    rows = []
+    for result in results:
+        own, is_reference = answers.get(result.system.name), result.system.name == table.reference
+        rows.append(_row(result, own, None if is_reference else reference))
+    versions = {json.dumps(trial.versions, sort_keys=True) for result in results for trial in result.trials}
     return {
-        "title": systems.title,
+        "title": table.title,
         "name": name,
         "data": data,
         "recipe": recipe,
-        "synthetic": made,
-        "reference": systems.reference,
-        "paper_data": systems.paper_data,
-        "paper_clips": systems.paper_clips,
-        "select": sorted({result.config.checkpoint for result in rows}),
+        "synthetic": synthetic,
+        "reference": table.reference,
+        "paper_data": table.paper_data,
+        "paper_clips": table.paper_clips,
+        "checkpoint": sorted({result.config.checkpoint for result in results}),
         "versions": [json.loads(each) for each in sorted(versions)],
-        "rows": measured,
-        "choices": select_system({result.row.name: result.cells for result in rows}),
+        "rows": rows,
+        "choices": select_system({result.system.name: result.trials for result in results}),
     }
 
 
-def _measures(cells: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
-    first = cells[0]
+def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": result.system.name,
+        "trials": len(result.trials),
+        "trials_expected": result.expected,
+        "settings": summarize_settings(result.config, result.system.teacher),
+        "paper": None if result.system.paper is None else result.system.paper.model_dump(),
+    }
+    if own is not None:
+        tested = None if reference is None else _test_against(own, reference)
+        row |= _metrics(result.trials, own) | {"against_reference": tested}
+    return row
+
+
+def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
+    first = trials[0]
     rng = np.random.default_rng(SEED)
     present = [k for k in range(len(first.labels)) if (own.targets == k).any()]
     return {
         "clips": len(own.keys),
         "distinct_clips": len({name for _, name in own.keys}),
         "groups": len(set(own.groups)),
-        "groups_of_smallest_class": min(len(set(_of_class(own.groups, own, k))) for k in present),
+        "groups_of_smallest_class": min(len(set(_groups_of_class(own, k))) for k in present),
         "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
         "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
         "per_class": {
-            first.labels[k]: asdict(clip_mean(own.hits[own.targets == k], _of_class(own.groups, own, k), rng))
+            first.labels[k]: asdict(clip_mean(own.hits[own.targets == k], _groups_of_class(own, k), rng))
             for k in present
         },
-        "by_cell": [
-            {"held_out": cell.held_out, "seed": cell.seed, "macro_accuracy": macro_accuracy(cell)} for cell in cells
+        "by_trial": [
+            {"held_out": trial.held_out, "seed": trial.seed, "macro_accuracy": macro_accuracy(trial)}
+            for trial in trials
         ],
         "parameters": first.parameters,
         "parameters_kept": first.parameters_kept,
-        "bytes": {rule: max(cell.bytes[rule] for cell in cells) for rule in first.bytes},
-        "steps": sorted({cell.steps for cell in cells}),
+        "bytes": {rule: max(trial.bytes[rule] for trial in trials) for rule in first.bytes},
+        "steps": sorted({trial.steps for trial in trials}),
     }
 
 
-def _of_class(groups: Sequence[str], own: _Answers, k: int) -> list[str]:
-    return [group for group, target in zip(groups, own.targets, strict=True) if target == k]
+def _groups_of_class(own: _Answers, k: int) -> list[str]:
+    return [group for group, target in zip(own.groups, own.targets, strict=True) if target == k]
 
 
-def _against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:
-    """The paired test on the clips that both rows have; None when there are none."""
-    place = {key: index for index, key in enumerate(reference.keys)}
-    mine = [index for index, key in enumerate(own.keys) if key in place]
-    if not mine:
+def _test_against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:
+    """Test two systems on the clips that both have; returns None if there are none."""
+    reference_index = {key: index for index, key in enumerate(reference.keys)}
+    shared = [index for index, key in enumerate(own.keys) if key in reference_index]
+    if not shared:
         return None
-    theirs = [place[own.keys[index]] for index in mine]
-    groups = [own.groups[index] for index in mine]
+    in_reference = [reference_index[own.keys[index]] for index in shared]
+    groups = [own.groups[index] for index in shared]
     rng = np.random.default_rng(SEED)
-    test = paired_test(own.hits[mine], reference.hits[theirs], own.targets[mine], groups, rng)
-    return {"difference": asdict(test.difference), "p": test.p, "clips": len(mine)}
+    test = paired_test(own.hits[shared], reference.hits[in_reference], own.targets[shared], groups, rng)
+    return {"difference": asdict(test.difference), "p": test.p, "clips": len(shared)}
 
 
-def _answers(cells: Sequence[TrialResult]) -> _Answers:
+def _pool(trials: Sequence[TrialResult]) -> _Answers:
+    """Pool the test clips of all trials, and average each clip over seeds."""
     hits: Mapping[Key, list[float]] = defaultdict(list)
     losses: Mapping[Key, list[float]] = defaultdict(list)
     known: dict[Key, tuple[int, str]] = {}
-    for cell in cells:
-        probabilities = np.array([clip.probabilities for clip in cell.clips], np.float32)
-        targets = np.array([cell.labels.index(clip.label) for clip in cell.clips])
-        right = probabilities.argmax(axis=1) == targets
-        for clip, target, hit, loss in zip(
-            cell.clips, targets, right, clip_losses(targets, probabilities), strict=True
-        ):
-            key = cell.held_out, clip.name
+    for trial in trials:
+        probabilities = np.array([clip.probabilities for clip in trial.clips], np.float32)
+        targets = np.array([trial.labels.index(clip.label) for clip in trial.clips])
+        correct = probabilities.argmax(axis=1) == targets
+        clip_rows = zip(trial.clips, targets, correct, clip_losses(targets, probabilities), strict=True)
+        for clip, target, hit, loss in clip_rows:
+            key = trial.held_out, clip.name
             known[key] = int(target), clip.group
             hits[key].append(float(hit))
             losses[key].append(float(loss))

@@ -1,4 +1,4 @@
-"""Plan of a `reproduce` or `demo`: checks the arguments before the long work begins."""
+"""Checks of the arguments of `reproduce` and `demo`, before PyTorch is loaded and the long work begins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from scenelet.training.preflight import check_one_device
 
 
 def check_demo_folder(out: Path) -> None:
-    """Check that `demo` can begin in a folder, or go on in one in which it was killed.
+    """Check that `demo` can begin in a folder, or resume an interrupted demo there.
 
     Raises:
-        RunError: there is something else, or a demo that came to its end.
+        RunError: the folder holds something else, or a finished demo.
     """
-    cut = (out / "scenes").is_dir() and not (out / "report" / REPORT).exists()
-    if not cut:
+    is_interrupted = (out / "scenes").is_dir() and not (out / "report" / REPORT).exists()
+    if not is_interrupted:
         check_folder_is_new(out)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `reproduce` is asked for.
+    """Checked arguments of `reproduce`.
 
     Attributes:
         systems: the table of systems.
-        recipe: a recipe's name or a TOML file.
-        configs: row -> its settings.
+        recipe: name of a recipe, or a TOML file.
+        configs: name of each system -> its settings.
         table: the recordings.
-        held_out: folds (or cities) to hold out; ("",) is the data's own split.
+        held_out: the folds or cities to hold out, one after the other; ("",) means the data's own split.
     """
 
     systems: SystemTable
@@ -56,10 +56,10 @@ def plan(
     audio_dir: Path | None,
     tau_3_class: bool,
 ) -> Plan:
-    """What `scenelet.experiments.reproduce.reproduce` is to compute; arguments and errors as there."""
+    """Check the arguments of `scenelet.experiments.reproduce.reproduce`; arguments and errors are the same."""
     systems = load_systems(name)
     if reference is not None:
-        systems = systems.against(reference)
+        systems = systems.with_reference(reference)
     recipe = recipe or systems.recipe
     configs = {row.name: systems.config(row, recipe) for row in systems.rows}
     for config in configs.values():
@@ -69,17 +69,15 @@ def plan(
 
 
 def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str, ...]:
-    """Names of the folds or cities to hold out."""
+    """List the folds or cities to hold out."""
     if cities:
         if folds:
-            raise UsageError("give --fold or --cities, not both")
+            raise UsageError("--fold and --cities: give one of them, not both")
         if len(table.cities) < 2:
-            raise DataError(
-                f"{table.root}: {table.source} names {len(table.cities)} cities; --cities needs two or more"
-            )
+            raise DataError(f"{table.root}: {table.source} has {len(table.cities)} cities; --cities needs at least two")
         return table.cities
     if folds and not table.folds:
-        raise UsageError(f"--fold {folds[0]}: {table.source} has no folds")
+        raise UsageError(f"--fold {folds[0]}: {table.source} has no folds; leave it out")
     if folds:
         return tuple(dict.fromkeys(FOLDS_TOGETHER.join(held_out_folds(table, fold)) for fold in folds))
     return table.folds if len(table.folds) > 1 else ("",)

@@ -1,6 +1,5 @@
-"""A comparison as Markdown, JSON and a plot."""
+"""Files of a comparison: Markdown, JSON and CSV."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,63 +7,80 @@ from typing import Any
 
 from scenelet.errors import UsageError
 from scenelet.evaluation.bootstrap import binomial_half_width, interval_text
-from scenelet.experiments.comparison import RowResult
+from scenelet.experiments.comparison import SystemResult
 from scenelet.experiments.results import trials_csv
-from scenelet.utils.files import replace_file, replace_files
+from scenelet.utils.files import replace_files
 
-HERE, PAPER = "#1f6f8b", "#999999"
-FEW_CLASSES = 4  # so many accuracies fit into a cell of a table
+MAX_SHOWN_CLASSES = 3  # their accuracies fit into a column
+CHECKPOINTS = {"last": "the last epoch", "validation": "the best epoch on validation"}
 
 
 def check_same_results(folder: Path, name: str, title: str, data: str, settings: Mapping[str, Any]) -> None:
-    """Check that a table of this name, where there is one, has the same title, data and settings (row -> its own).
+    """Check that the files of an earlier table with this name have the same title, data and settings.
+
+    Args:
+        folder: folder of the files.
+        name: name of the files.
+        title: title of the table.
+        data: description of the data.
+        settings: name of each system -> its settings.
 
     Raises:
-        UsageError: it is of others, and would be written over.
+        UsageError: the files belong to another table, which must not be overwritten.
     """
     path = folder / f"{name}.json"
     if not path.is_file():
         return
     try:
-        there = json.loads(path.read_bytes())
-        title_before, data_before = there["title"], there["data"]
-        before = {row["name"]: row["settings"] for row in there["rows"]}
+        old = json.loads(path.read_bytes())
+        old_title, old_data = old["title"], old["data"]
+        old_settings = {row["name"]: row["settings"] for row in old["rows"]}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f"{path}: not a table of systems; move it away, or choose another --out") from None
-    if title_before != title:
-        raise UsageError(f"{path}: is another table ({title_before}); choose another --out, or rename the table")
-    if data_before != data:
-        raise UsageError(f"{path}: is of other data ({data_before}); choose another --out")
-    if any(before[row] != settings[row] for row in before.keys() & settings.keys()):
+    if old_title != title:
+        raise UsageError(f"{path}: is another table ({old_title}); choose another --out, or rename the table")
+    if old_data != data:
+        raise UsageError(f"{path}: is about other data ({old_data}); choose another --out")
+    if any(old_settings[row] != settings[row] for row in old_settings.keys() & settings.keys()):
         raise UsageError(
-            f"{path}: is of another table or recipe of this name; choose another --out, or rename what you changed"
+            f"{path}: is from another table or recipe of this name; choose another --out, or rename the changed one"
         )
 
 
-def write_comparison(folder: Path, compared: Mapping[str, Any], rows: Sequence[RowResult]) -> None:
-    """Write `NAME.md`, `NAME.json` and `NAME-cells.csv`; where the second is there, they are of one writing.
+def write_comparison(folder: Path, compared: Mapping[str, Any], results: Sequence[SystemResult]) -> None:
+    """Write `NAME.md`, `NAME.json` and `NAME-trials.csv`. If the JSON file exists, all come from the same write.
 
-    Only the last holds what is not the same when a cell is computed again: the minutes that it took.
+    Only the CSV changes if a trial is computed again, since it holds durations.
+
+    Args:
+        folder: the folder to write into; it exists.
+        compared: the result of `scenelet.experiments.comparison.compare`.
+        results: the trials of each system.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
-    cells = [(row.row.name, cell) for row in rows for cell in row.cells]
-    texts = {"-cells.csv": trials_csv(cells), ".md": markdown(compared), ".json": json.dumps(compared, indent=2) + "\n"}
+    trials = [(result.system.name, trial) for result in results for trial in result.trials]
+    texts = {
+        "-trials.csv": trials_csv(trials),
+        ".md": markdown(compared),
+        ".json": json.dumps(compared, indent=2) + "\n",
+    }
     replace_files({folder / f"{compared['name']}{ending}": text for ending, text in texts.items()})
 
 
-def write_plot(folder: Path, compared: Mapping[str, Any]) -> None:
-    """Write `NAME.png`, whole or not at all."""
-    replace_file(folder / f"{compared['name']}.png", _plot(compared))
-
-
 def markdown(compared: Mapping[str, Any]) -> str:
-    """Title, a row a system, and what the columns mean."""
+    """Format a comparison: a title, one row per system, and notes that explain the columns.
+
+    Args:
+        compared: the result of `scenelet.experiments.comparison.compare`.
+    """
     rows = compared["rows"]
     with_paper = any(row["paper"] for row in rows)
-    heads = ["system", "macro accuracy here, % [95 %]", "against reference, points [95 %]", "p", "log loss [95 %]"]
-    heads += ["parameters kept", "size, kB", "file, bytes"] + (
-        ["paper: accuracy, %", "parameters", "size"] if with_paper else []
-    )
-    lines = [f"## {compared['title']}", "", _line(heads), _line(["---"] * len(heads))]
+    columns = ["system", "macro accuracy here, % [95 %]", "against reference, points [95 %]", "p", "log loss [95 %]"]
+    columns += ["parameters kept", "size, kB", "file, bytes"]
+    columns += ["paper: accuracy, %", "parameters", "size"] if with_paper else []
+    lines = [f"## {compared['title']}", "", _line(columns), _line(["---"] * len(columns))]
     for row in rows:
         paper = _paper_columns(row["paper"], compared["paper_clips"]) if with_paper else []
         lines.append(_line([*_own_columns(row, compared["reference"]), *paper]))
@@ -75,31 +91,34 @@ def markdown(compared: Mapping[str, Any]) -> str:
 
 
 def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What each fold's own validation chooses."""
+    """Format the systems that validation selects for each fold."""
     lines = [
-        "Chosen for each fold by the folds that were held out together with it, from networks that had seen neither:",
+        "For each test fold, the system with the best validation accuracy. Its validation clips come from the folds"
+        " that were held out together with the test fold, so the networks were trained on neither.",
         "",
-        _line(["test fold", "validation clips", "highest there", "macro accuracy there, %", "log loss there"]),
+        _line(["test fold", "validation clips", "selected system", "macro accuracy there, %", "log loss there"]),
         _line(["---"] * 5),
     ]
     for choice in choices:
         score = choice["scores"][choice["chosen"]]
-        figures = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
-        lines.append(_line([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *figures]))
+        values = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
+        lines.append(_line([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *values]))
     left_out = sorted({name for choice in choices for name in choice["left_out"]})
-    return [*lines, "", f"Left out, since cells are missing: {'; '.join(left_out)}."] if left_out else lines
+    return [*lines, "", f"Left out because of missing trials: {'; '.join(left_out)}."] if left_out else lines
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
-    name = row["name"] if row["cells"] == row["cells_expected"] else _unfinished(row)
+    name = row["name"]
+    if row["trials"] != row["trials_expected"]:
+        name += f" ({row['trials']} of {row['trials_expected']} trials)"
     if "macro_accuracy" not in row:
         return [name, *[""] * 7]
     test = row["against_reference"]
     difference, p = ("reference", "") if row["name"] == reference else ("", "")
     if test is not None:
         difference, p = interval_text(test["difference"], 2, 100, sign=True), f"{test['p']:.4f}"
-    shares = [100 * own["value"] for own in row["per_class"].values()]
-    classes = f" ({', '.join(f'{share:.1f}' for share in shares)})" if len(shares) < FEW_CLASSES else ""
+    accuracies = [f"{100 * own['value']:.1f}" for own in row["per_class"].values()]
+    classes = f" ({', '.join(accuracies)})" if len(accuracies) <= MAX_SHOWN_CLASSES else ""
     return [
         name,
         interval_text(row["macro_accuracy"], 2, 100) + classes,
@@ -110,10 +129,6 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
         f"{row['bytes']['paper'] / 1000:,.2f}",
         f"{row['bytes']['disk']:,}",
     ]
-
-
-def _unfinished(row: Mapping[str, Any]) -> str:
-    return f"{row['name']} ({row['cells']} of {row['cells_expected']} cells)"
 
 
 def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[str]:
@@ -131,83 +146,48 @@ def _notes(compared: Mapping[str, Any]) -> list[str]:
     measured = [row for row in compared["rows"] if "macro_accuracy" in row]
     notes = [f"Measured on {compared['data']}, with the recipe '{compared['recipe']}'."]
     if compared["synthetic"]:
-        notes.append("The recordings are made, so these figures say nothing about real places.")
+        notes.append("The recordings are synthetic, so these results say nothing about real scenes.")
     if measured:
-        steps = sorted({count for row in measured for count in row["steps"]})
-        seeds = sorted({cell["seed"] for row in measured for cell in row["by_cell"]})
-        held_out = sorted({cell["held_out"] for row in measured for cell in row["by_cell"]} - {""})
-        tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's test side"
-        epochs = {"last": "the last epoch", "validation": "the best epoch on validation"}
-        epoch = " or ".join(epochs[how] for how in compared["select"])
-        notes.append(f"Every cell: {' or '.join(f'{n:,}' for n in steps)} optimizer steps, {epoch}; {tested};")
-        notes[-1] += f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}."
-        smallest = min(row["groups_of_smallest_class"] for row in measured)
-        notes.append(
-            f"Intervals: percentile bootstrap over groups, class by class; the smallest class has {smallest} groups."
-            f" p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for making"
-            " several tests; it asks another question than the interval, and near the edge they can disagree. Neither"
-            " has in it that a network trained once more would differ. An interval without width says that all clips"
-            " came out alike, and not that it is certain."
-        )
-        if any(row["distinct_clips"] < row["clips"] for row in measured):
-            notes.append("Folds are held out in several cells, so their clips are counted once for each.")
-        if len(compared["versions"]) > 1:
-            notes.append("The cells were made with different versions of the software, which the JSON file lists.")
-        notes.append(
-            "Size: kept weights and all norm parameters, by the bytes of their format (4; 2 where the row is pruned; 1"
-            " for whole numbers). File: the largest of the cells' model files, on disk; whole networks are in fp32."
-        )
-        labels = list(measured[0]["per_class"])
-        if len(labels) < FEW_CLASSES:
-            notes.append(f"In brackets behind an accuracy: {', '.join(labels)}.")
+        notes += _notes_on_measurements(compared, measured)
     if compared["paper_clips"] and any(row["paper"] for row in compared["rows"]):
         notes.append(
-            f"The paper's columns were measured on {compared['paper_data']}. The ± is not the paper's: it is the plain"
-            f" binomial 95 % of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between its"
-            " rows are smaller."
+            f"The paper's columns were measured on {compared['paper_data']}. We added the ±, which is the binomial 95 %"
+            f" interval of an accuracy on its {compared['paper_clips']:,} test clips. Most differences between the"
+            " paper's rows are smaller."
         )
+    return notes
+
+
+def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]) -> list[str]:
+    steps = sorted({count for row in measured for count in row["steps"]})
+    trials = [trial for row in measured for trial in row["by_trial"]]
+    seeds = sorted({trial["seed"] for trial in trials})
+    held_out = sorted({trial["held_out"] for trial in trials} - {""})
+    tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's own test split"
+    epoch = " or ".join(CHECKPOINTS[checkpoint] for checkpoint in compared["checkpoint"])
+    smallest = min(row["groups_of_smallest_class"] for row in measured)
+    notes = [
+        f"Each trial: {' or '.join(f'{n:,}' for n in steps)} optimizer steps, weights of {epoch}, {tested},"
+        f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}.",
+        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has {smallest} groups. An"
+        " interval of zero width means that all clips gave the same result; it does not mean certainty.",
+        f"p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for multiple tests."
+        " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"
+        " variation between trainings.",
+    ]
+    if any(row["distinct_clips"] < row["clips"] for row in measured):
+        notes.append("Some folds are held out in several trials. Their clips count once per trial.")
+    if len(compared["versions"]) > 1:
+        notes.append("The trials were computed with different versions of the software; the JSON file lists them.")
+    notes.append(
+        "Size: kept weights and all parameters of norms, by the bytes of their format (fp32: 4; fp16, in pruned rows:"
+        " 2; int8: 1). File: the largest of the trials' model files on disk. Uncompressed networks are in fp32."
+    )
+    labels = list(measured[0]["per_class"])
+    if len(labels) <= MAX_SHOWN_CLASSES:
+        notes.append(f"In brackets after an accuracy: {', '.join(labels)}.")
     return notes
 
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _plot(compared: Mapping[str, Any]) -> bytes:
-    """A point and its interval a row; beside it the paper's, on an axis of their own, since its data may be another."""
-    from matplotlib.figure import Figure
-
-    rows = list(reversed(compared["rows"]))
-    with_paper = any(row["paper"] for row in rows)
-    figure = Figure(figsize=(10 if with_paper else 7.5, 1.5 + 0.36 * len(rows)), layout="constrained")
-    axes = figure.subplots(1, 2 if with_paper else 1, sharey=True, squeeze=False)[0]
-    for place, row in enumerate(rows):
-        if "macro_accuracy" in row:
-            axes[0].errorbar(*_bar(row["macro_accuracy"], place), fmt="o", color=HERE, capsize=3)
-            dots = [100 * cell["macro_accuracy"] for cell in row["by_cell"]]
-            if len(dots) > 1:
-                axes[0].plot(dots, [place] * len(dots), ".", color=HERE, alpha=0.3)
-        if row["paper"]:
-            share = row["paper"]["accuracy"] / 100
-            half = binomial_half_width(share, compared["paper_clips"]) if compared["paper_clips"] else 0.0
-            interval = {"value": share, "low": share - half, "high": share + half}
-            axes[1].errorbar(*_bar(interval, place), fmt="s", color=PAPER, capsize=3)
-    figure.suptitle(f"{compared['title']}; recipe {compared['recipe']}", fontsize=10, wrap=True)
-    axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes[0].set(xlabel="macro accuracy, %", title="measured here (small dots: single cells)")
-    if with_paper:
-        axes[1].set(xlabel="accuracy, %", title=f"the paper, on {compared['paper_data']} (another scale)")
-    for axis in axes:
-        axis.set_ylim(-0.6, len(rows) - 0.4)
-        axis.grid(axis="x", alpha=0.3)
-    data = io.BytesIO()
-    # without its version in it, the same figures give the same file
-    figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
-    return data.getvalue()
-
-
-def _bar(interval: Mapping[str, float], place: int) -> tuple[float, int, None, list[list[float]]]:
-    """x, y, y error, x error of `errorbar`."""
-    value = 100 * interval["value"]
-    low, high = (value if interval[end] is None else 100 * interval[end] for end in ("low", "high"))
-    return value, place, None, [[max(value - low, 0.0)], [max(high - value, 0.0)]]

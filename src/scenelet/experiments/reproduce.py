@@ -1,22 +1,24 @@
-"""A whole table of systems as a grid of trainings that can be interrupted, with the paper's figures beside."""
+"""`scenelet reproduce`: compute all trials of a table of systems. It can be interrupted and resumed."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scenelet.config import RunConfig
 from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.experiments.comparison import RowResult, compare, macro_accuracy, summarize_settings
+from scenelet.experiments.comparison import SystemResult, compare, macro_accuracy, summarize_settings
+from scenelet.experiments.comparison_plot import write_plot
+from scenelet.experiments.compute import compute_trial
 from scenelet.experiments.plan import plan
-from scenelet.experiments.report import check_same_results, write_comparison, write_plot
-from scenelet.experiments.store import Store, Trial, make_trial
+from scenelet.experiments.report import check_same_results, write_comparison
+from scenelet.experiments.results import TrialResult
+from scenelet.experiments.store import Store
 from scenelet.experiments.systems import System, SystemTable
+from scenelet.experiments.trial import Trial, make_trial
 from scenelet.nn.convert import to_scene_model
-from scenelet.training.compression.search import check_budget
-from scenelet.training.run_record import DataRecord, build_network
+from scenelet.training.compression.search import check_max_bytes
+from scenelet.training.network import build_blank_network
 from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.files import make_folder
 from scenelet.utils.text import duration, pluralize
@@ -36,149 +38,150 @@ def reproduce(
     tau_3_class: bool = False,
     cache_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Compute what is missing of a table; it is written as Markdown, JSON and CSV after every cell, plotted at the end.
+    """Compute the missing trials of a table. Markdown, JSON and CSV are written after each trial, a plot at the end.
 
-    A cell is a row, a fold (or city) and a seed. A finished one is never computed again, by whichever table it
-    was asked for; one that was cut goes on from its last finished epoch, with the same end. Several processes
-    may work on one folder.
+    A trial is a system, a fold (or city) and a seed. A finished trial is never computed again, whichever table needs
+    it. An interrupted one resumes after its last finished epoch, with the same result. Several processes can work on
+    one folder.
 
     Args:
-        name: of the table, see `scenelet.experiments.systems.list_tables`, or a TOML file that is one.
-        data: labelled recordings.
-        out: folder for the results and the store of cells.
-        recipe: how much training: a recipe's name or a TOML file; None: what the table is meant for.
-        seeds: trainings a row and fold, with the seeds 0, 1, ...
-        folds: the folds to hold out, one after the other; none: each fold of the data, or its own split.
+        name: name of the table, see `scenelet.experiments.systems.list_tables`, or its TOML file.
+        data: labeled recordings.
+        out: folder for the results and the store of trials.
+        recipe: name of a recipe, or a TOML file; None: the table's default.
+        seeds: number of trainings per system and fold, with the seeds 0, 1, ...
+        folds: the folds to hold out, one after the other. If empty: each fold of the data, or the data's own split.
         cities: hold out one city after the other instead.
-        reference: the row that the others are tested against; None: the table's own.
-        audio_dir, tau_3_class: as `scenelet.data.load.load_table`.
-        cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        reference: name of the system that the others are tested against; None: the table's own.
+        audio_dir, tau_3_class: as in `scenelet.data.load.load_table`.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
 
     Returns:
-        What the JSON file holds; see `scenelet.experiments.comparison.compare`.
+        The content of the JSON file; see `scenelet.experiments.comparison.compare`.
 
     Raises:
-        SceneletError: data, table or recipe cannot be used, or a training diverged; finished cells are kept.
+        SceneletError: data, table or recipe cannot be used, or a training diverged. Finished trials remain stored.
     """
-    asked = plan(
-        name,
-        data,
-        recipe=recipe,
-        folds=folds,
-        cities=cities,
-        reference=reference,
-        audio_dir=audio_dir,
-        tau_3_class=tau_3_class,
-    )
-    systems, recipe, configs, table = asked.systems, asked.recipe, asked.configs, asked.table
-    described = f"{data.name}: {table.describe()}"
-    print_message(described)
-    source = DataRecord(
-        path=str(data.resolve()),
-        audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-        tau_3_class=tau_3_class,
-    )
-    store = Store(out, source, table, cache_dir)
-    cells = _cells(systems, recipe, seeds, asked.held_out, cities)
-    for row, config in configs.items():
-        _check_network(config, table.labels, f"{row} under {recipe}")
-    for taught in (row for row in systems.rows if row.teacher is not None):
-        _check_teacher(taught.name, str(taught.teacher), configs)
-    parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
-    stem = "-".join([Path(name).stem, Path(recipe).stem, *parts])
+    held_out: dict[str, Any] = {"folds": folds, "cities": cities}
+    location: dict[str, Any] = {"audio_dir": audio_dir, "tau_3_class": tau_3_class}
+    planned = plan(name, data, recipe=recipe, reference=reference, **held_out, **location)
+    systems, recipe, configs, table = planned.systems, planned.recipe, planned.configs, planned.table
+    description = f"{data.name}: {table.describe()}"
+    print_message(description)
+    store = Store(out, table, cache_dir)
+    trials = _trials(systems, recipe, seeds, planned.held_out, cities)
+    _check_systems(systems, configs, table.labels, recipe)
+    file_name = _file_name(name, recipe, folds, cities)
     settings = {row.name: summarize_settings(configs[row.name], row.teacher) for row in systems.rows}
-    check_same_results(out, stem, systems.title, described, settings)
+    check_same_results(out, file_name, systems.title, description, settings)
     make_folder(out)
 
     def report() -> dict[str, Any]:
-        rows = [_row_result(row, configs[row.name], cells, store) for row in systems.rows]
-        compared = compare(systems, rows, described, stem, Path(recipe).stem, table.synthetic)
-        write_comparison(out, compared, rows)
+        results = [_system_result(row, configs[row.name], trials, store) for row in systems.rows]
+        compared = compare(systems, results, description, file_name, Path(recipe).stem, table.synthetic)
+        write_comparison(out, compared, results)
         return compared
 
-    _compute_missing(cells, store, report)
+    _compute_missing(trials, store, report)
     compared = report()
     write_plot(out, compared)
     return compared
 
 
-def _compute_missing(cells: Sequence[Trial], store: Store, report: Callable[[], Any]) -> None:
-    """Compute cell by cell; what another process is at comes last, and is waited for.
+def _file_name(table: str, recipe: str, folds: Sequence[str], cities: bool) -> str:
+    """Join the names of the table, the recipe and the held-out parts, e.g. "table3-paper-fold1"."""
+    parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
+    return "-".join([Path(table).stem, Path(recipe).stem, *parts])
+
+
+def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[], Any]) -> None:
+    """Compute the missing trials; those that another process works on come last.
 
     Raises:
-        RunError: cells failed, as trainings do that diverge; the other cells are computed all the same.
+        RunError: some trials failed, e.g. because their training diverged. The other trials are computed anyway.
     """
     waiting = []
-    for cell in cells:
-        if store.result(cell) is None:
-            waiting.append(cell)
+    for trial in trials:
+        if store.read_result(trial) is None:
+            waiting.append(trial)
         else:
-            store.clean_up(cell)
-    print_message(f"{pluralize(len(cells), 'cell')}, {len(cells) - len(waiting)} of them finished before")
+            store.clean_up(trial)
+    print_message(f"{pluralize(len(trials), 'trial')}, {len(trials) - len(waiting)} of them already finished")
     done, started, failed = 0, time.monotonic(), []
     for wait in (False, True):
         postponed = []
-        for index, cell in enumerate(waiting):
-            with store.lock(cell, wait) as ours:
-                if not ours:
-                    postponed.append(cell)
+        for index, trial in enumerate(waiting):
+            with store.lock(trial, wait) as is_locked:
+                if not is_locked:
+                    postponed.append(trial)
                     continue
                 try:
-                    if (result := store.result(cell)) is None:
-                        print_message(f"begun: {_title(cell)}")
-                        result = store.compute(cell, _title(cell))
+                    result = _result(store, trial)
                 except SceneletError as error:
-                    failed.append(f"{_title(cell)}: {error}")
+                    failed.append(f"{trial.title}: {error}")
                     print_warning(f"failed: {failed[-1]}")
                     continue
             done += 1
             left = (time.monotonic() - started) / done * (len(waiting) - index - 1)
             accuracy = f"{100 * macro_accuracy(result):.1f} %"
-            print_message(f"{_title(cell)}: {accuracy}, {duration(60 * result.minutes)}; about {duration(left)} left")
+            print_message(f"{trial.title}: {accuracy}, {duration(60 * result.minutes)}; about {duration(left)} left")
             report()
         waiting = postponed
     if failed:
-        raise RunError(f"{len(failed)} of {len(cells)} cells failed, the others are finished: {failed[0]}")
+        raise RunError(f"{len(failed)} of {len(trials)} trials failed, the others are finished: {failed[0]}")
 
 
-def _cells(systems: SystemTable, recipe: str, seeds: int, places: Sequence[str], cities: bool) -> list[Trial]:
-    """Every cell of the table; all rows of one fold and seed, then the next."""
+def _result(store: Store, trial: Trial) -> TrialResult:
+    """Read the result of a trial that another process has finished, or compute it."""
+    result = store.read_result(trial)
+    if result is None:
+        print_message(f"started: {trial.title}")
+        result = compute_trial(store, trial, trial.title)
+    return result
+
+
+def _trials(systems: SystemTable, recipe: str, seeds: int, held_out: Sequence[str], cities: bool) -> list[Trial]:
+    """List every trial of the table; all systems of one fold and seed come before the next fold."""
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: give 1 or more")
     return [
-        make_trial(systems, row.name, recipe, held_out, seed, cities)
+        make_trial(systems, row.name, recipe, part, seed, cities)
         for seed in range(seeds)
-        for held_out in places
+        for part in held_out
         for row in systems.rows
     ]
 
 
+def _check_systems(
+    systems: SystemTable, configs: Mapping[str, RunConfig], labels: tuple[str, ...], recipe: str
+) -> None:
+    """Check before the first trial that every system can be built, stored and distilled."""
+    for row in systems.rows:
+        config = configs[row.name]
+        _check_network(config, labels, f"{row.name} under {recipe}")
+        if row.teacher is not None:
+            _check_teacher(row, config, configs[row.teacher])
+
+
 def _check_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
-    """What cannot be built or stored is better known before the first cell than after hours."""
-    bands = torch.ones(config.features.n_mels)
     try:
-        network = build_network(config, len(labels), bands, bands)
+        network = build_blank_network(config, len(labels))
         to_scene_model(network, labels, config.features, config.window).shapes()
         if config.prune.max_bytes is not None:
-            check_budget(network, labels, config)
+            check_max_bytes(network, labels, config)
     except SceneletError as error:
         raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
 
 
-def _check_teacher(row: str, teacher: str, configs: Mapping[str, RunConfig]) -> None:
-    """The same for a teacher that hears something else than the row that it teaches."""
-    for what in ("features", "window"):
-        if getattr(configs[row], what) != getattr(configs[teacher], what):
-            raise UsageError(f"row {row!r}: its teacher {teacher!r} has other {what}; give both the same")
+def _check_teacher(row: System, config: RunConfig, teacher: RunConfig) -> None:
+    """Check that a teacher has the same input as its student."""
+    for section in ("features", "window"):
+        if getattr(config, section) != getattr(teacher, section):
+            raise UsageError(f"row {row.name!r}: its teacher {row.teacher!r} has other {section}; give both the same")
 
 
-def _row_result(row: System, config: RunConfig, cells: Sequence[Trial], store: Store) -> RowResult:
-    """What is known of a row so far."""
-    own = [cell for cell in cells if cell.row == row.name]
-    results = [result for cell in own if (result := store.result(cell)) is not None]
-    return RowResult(row, config, results, len(own))
-
-
-def _title(cell: Trial) -> str:
-    parts = [cell.row, f"{'city' if cell.config.split.city else 'fold'} {cell.held_out}" if cell.held_out else ""]
-    return ", ".join(part for part in (*parts, f"seed {cell.seed}") if part)
+def _system_result(system: System, config: RunConfig, trials: Sequence[Trial], store: Store) -> SystemResult:
+    """Collect the finished trials of a system."""
+    own = [trial for trial in trials if trial.system == system.name]
+    results = [result for trial in own if (result := store.read_result(trial)) is not None]
+    return SystemResult(system, config, results, len(own))

@@ -1,43 +1,39 @@
-"""What a finished cell of a comparison holds: one system, trained once, and its answer to every test clip."""
+"""Result of a finished trial: the prediction for every test clip, sizes, and time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scenelet.config import Settings
+from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.metrics import classification_report
 from scenelet.utils.files import csv_text
 
-
-class ClipOutcome(Settings):
-    """A test clip, and the probabilities it was given in the order of the cell's labels."""
-
-    name: str
-    label: str
-    group: str
-    city: str | None
-    fold: str | None = None
-    probabilities: tuple[float, ...]
+CSV_METRICS = ("accuracy", "macro_accuracy", "log_loss")
+CSV_COLUMNS = (
+    *("system", "held_out", "seed", "clips", *CSV_METRICS, "parameters_kept"),
+    *("bytes", "dtype", "sparsity", "weights_bytes", "weights_bound", "file_difference", "other_labels", "minutes"),
+)
 
 
 class TrialResult(Settings):
-    """One training and its outcome.
+    """Result of one trial.
 
     Attributes:
-        held_out: the fold, folds (1+2) or city that was tested on; "" for the data's own split.
-        seed: of the training.
+        held_out: the fold, the folds (1+2) or the city of the test clips; "" for the data's own split.
+        seed: seed of the training.
         labels: the classes, in the order of all probabilities.
-        train_counts: (classes,) training clips of each.
-        parameters, parameters_kept: as `scenelet.model.scene_model.TrainingCounts`.
-        bytes: of the model file by each rule of `scenelet.model.sizes.sizes`.
-        steps: optimizer steps, fine-tuning included.
-        minutes: that these took; rows that share a training count it each.
-        dtype, sparsity: of the weights in the model file, where the network was fine-tuned.
-        file_parts: where that file's bytes are, see `scenelet.model.sizes.FileParts`.
-        file_difference: the largest difference of a test clip's probability between the network as PyTorch computes it
-            and that file.
-        other_labels: test clips to which the two give different labels.
-        versions: of the software.
-        clips: every test clip.
+        train_counts: (classes,) training clips of each class.
+        parameters, parameters_kept: as in `scenelet.model.scene_model.TrainingCounts`.
+        bytes: size of the model file by each rule of `scenelet.model.sizes.sizes`.
+        steps: optimizer steps, including the fine-tuning.
+        minutes: duration of these steps. A training shared by several trials counts in each of them.
+        dtype, sparsity: of the weights in the model file of a fine-tuned network.
+        file_parts: sizes of that file's parts, see `scenelet.model.sizes.FileParts`.
+        file_difference: largest difference of a test clip's probability between the fine-tuned network in PyTorch and
+            its model file.
+        other_labels: number of test clips for which the two predict different labels.
+        versions: software versions.
+        clips: the prediction for each test clip.
     """
 
     held_out: str
@@ -55,40 +51,42 @@ class TrialResult(Settings):
     file_difference: float | None = None
     other_labels: int | None = None
     versions: dict[str, str]
-    clips: tuple[ClipOutcome, ...]
+    clips: tuple[ClipPrediction, ...]
 
 
-def measures(clips: Sequence[ClipOutcome], labels: Sequence[str]) -> dict[str, Any]:
-    """`scenelet.evaluation.metrics.classification_report` of these clips; `labels` in the order of their probabilities."""
+def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict[str, Any]:
+    """Compute `scenelet.evaluation.metrics.classification_report` of some clips.
+
+    Args:
+        clips: at least one clip.
+        labels: (classes,) names, in the order of the clips' probabilities.
+
+    >>> clip = ClipPrediction("a.wav", "sea", "sea", (0.25, 0.75), group="coast")
+    >>> clip_metrics([clip], ["rain", "sea"])["macro_accuracy"]
+    1.0
+    """
     return classification_report(
         [labels.index(clip.label) for clip in clips], [clip.probabilities for clip in clips], labels
     )
 
 
-def trials_csv(cells: Iterable[tuple[str, TrialResult]]) -> str:
-    """A line a cell, with its system's name before it: what was measured, the file's bytes on disk, and the minutes."""
-    head = ["system", "held_out", "seed", "clips", "accuracy", "macro_accuracy", "log_loss", "parameters_kept"]
-    rows = []
-    for system, cell in cells:
-        measured = measures(cell.clips, cell.labels)
-        shares = [f"{measured[name]:.6f}" for name in head[4:7]]
-        own = [system, cell.held_out, cell.seed, measured["clips"], *shares, cell.parameters_kept]
-        sparsity = "" if cell.sparsity is None else f"{cell.sparsity:.4f}"
-        parts: Mapping[str, int | str] = cell.file_parts or {"weights": "", "weights_bound": ""}
-        file = [cell.bytes["disk"], cell.dtype or "", sparsity, parts["weights"], parts["weights_bound"]]
-        file += ["", ""] if cell.file_difference is None else [f"{cell.file_difference:.1e}", cell.other_labels or 0]
-        rows.append([*own, *file, f"{cell.minutes:.1f}"])
-    return csv_text(
-        [
-            *head,
-            "bytes",
-            "dtype",
-            "sparsity",
-            "weights_bytes",
-            "weights_bound",
-            "file_difference",
-            "other_labels",
-            "minutes",
-        ],
-        rows,
-    )
+def trials_csv(trials: Iterable[tuple[str, TrialResult]]) -> str:
+    """Write one line per trial with its metrics, the size of its file, and its duration.
+
+    Args:
+        trials: pairs of a system's name and a result.
+    """
+    return csv_text(CSV_COLUMNS, [_csv_row(system, trial) for system, trial in trials])
+
+
+def _csv_row(system: str, trial: TrialResult) -> list[object]:
+    metrics = clip_metrics(trial.clips, trial.labels)
+    values = [f"{metrics[name]:.6f}" for name in CSV_METRICS]
+    sparsity = "" if trial.sparsity is None else f"{trial.sparsity:.4f}"
+    parts: Mapping[str, int | str] = trial.file_parts or {"weights": "", "weights_bound": ""}
+    file = [trial.bytes["disk"], trial.dtype or "", sparsity, parts["weights"], parts["weights_bound"]]
+    difference: list[object] = ["", ""]
+    if trial.file_difference is not None:
+        difference = [f"{trial.file_difference:.1e}", trial.other_labels or 0]
+    measured = [trial.held_out, trial.seed, metrics["clips"], *values, trial.parameters_kept]
+    return [system, *measured, *file, *difference, f"{trial.minutes:.1f}"]

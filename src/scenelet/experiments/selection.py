@@ -1,8 +1,8 @@
-"""Which of several systems would have been chosen for each fold, without having seen it.
+"""Selection of the best system for each fold, without the use of that fold.
 
-Cells that hold out two folds together, a and b, are trained on neither. Measured on b they are a validation for
-test fold a, and measured on a one for test fold b: a choice made for a fold from its partners has then seen nothing
-of it, in training or in measuring.
+A trial that holds out the folds a and b together trains on neither. Its result on b can validate systems for test fold
+a, and its result on a can validate systems for test fold b. A selection for a fold thus uses none of its clips, neither
+in training nor in validation.
 """
 
 from collections import defaultdict
@@ -10,51 +10,56 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scenelet.data.splits import FOLDS_TOGETHER
-from scenelet.experiments.results import TrialResult, measures
+from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.experiments.results import TrialResult, clip_metrics
 
 
-def select_system(rows: Mapping[str, Sequence[TrialResult]]) -> list[dict[str, Any]]:
-    """For each fold that was held out together with others, the rows' scores on those others.
+def select_system(trials: Mapping[str, Sequence[TrialResult]]) -> list[dict[str, Any]]:
+    """Select a system for each fold that was held out together with others, by the scores on those others.
 
     Args:
-        rows: name of the system -> its finished cells; those that hold out one fold, or a city, are passed over.
+        trials: name of each system -> its finished trials. Trials that hold out one fold, or a city, are ignored.
 
     Returns:
-        Of each fold {"fold", "clips", "chosen", "scores": {row: {"macro_accuracy", "log_loss"}}, "left_out"}; chosen is
-        the row of the highest accuracy, of those alike the one with the lowest log loss; left_out are the rows that
-        lack a cell of this fold which another row has. Empty where no folds were held out together.
+        For each fold {"fold", "clips", "chosen", "scores": {system: {"macro_accuracy", "log_loss"}}, "left_out"}.
+        "chosen" has the highest accuracy, and the lowest log loss among equal accuracies. "left_out" lists the systems
+        that lack a trial of this fold which another system has. The list is empty if no folds were held out together.
     """
-    of_fold: dict[str, dict[str, list[TrialResult]]] = defaultdict(lambda: defaultdict(list))
-    for name, cells in rows.items():
-        for cell in cells:
-            for fold in _folds_together(cell):
-                of_fold[fold][name].append(cell)
+    by_fold: dict[str, dict[str, list[TrialResult]]] = defaultdict(lambda: defaultdict(list))
+    for name, results in trials.items():
+        for result in results:
+            for fold in _folds_together(result):
+                by_fold[fold][name].append(result)
     choices = []
-    for fold, own in sorted(of_fold.items()):
-        wanted = {_place(cell) for cells in own.values() for cell in cells}
-        whole = {name: cells for name, cells in own.items() if {_place(cell) for cell in cells} == wanted}
-        if not whole:
+    for fold, systems in sorted(by_fold.items()):
+        all_keys = {_key(result) for results in systems.values() for result in results}
+        complete = {name: results for name, results in systems.items() if {_key(r) for r in results} == all_keys}
+        if not complete:
             continue
-        scores = {name: _score(cells, fold) for name, cells in whole.items()}
+        scores = {name: _score(results, fold) for name, results in complete.items()}
         best = max(scores, key=lambda name: (scores[name]["macro_accuracy"], -scores[name]["log_loss"]))
-        partners = {clip.name for cells in whole.values() for cell in cells for clip in cell.clips if clip.fold != fold}
-        left_out = [name for name in rows if name not in whole]
-        choices.append({"fold": fold, "clips": len(partners), "chosen": best, "scores": scores, "left_out": left_out})
+        clips = {clip.name for results in complete.values() for result in results for clip in _others(result, fold)}
+        left_out = [name for name in trials if name not in complete]
+        choices.append({"fold": fold, "clips": len(clips), "chosen": best, "scores": scores, "left_out": left_out})
     return choices
 
 
-def _folds_together(cell: TrialResult) -> set[str]:
-    """The folds that the cell holds out, where there are several; a name may have the sign between them in it."""
-    folds = {clip.fold for clip in cell.clips if clip.fold is not None}
-    return folds if len(folds) > 1 and folds == set(cell.held_out.split(FOLDS_TOGETHER)) else set()
+def _folds_together(result: TrialResult) -> set[str]:
+    """Return the folds that a trial holds out together; a single fold's name may contain the separator."""
+    folds = {clip.fold for clip in result.clips if clip.fold is not None}
+    return folds if len(folds) > 1 and folds == set(result.held_out.split(FOLDS_TOGETHER)) else set()
 
 
-def _place(cell: TrialResult) -> tuple[str, int]:
-    return cell.held_out, cell.seed
+def _key(result: TrialResult) -> tuple[str, int]:
+    return result.held_out, result.seed
 
 
-def _score(cells: Sequence[TrialResult], fold: str) -> dict[str, float]:
-    """Of the clips that were held out together with `fold` and are not in it."""
-    clips = [clip for cell in cells for clip in cell.clips if clip.fold != fold]
-    measured = measures(clips, cells[0].labels)
-    return {key: measured[key] for key in ("macro_accuracy", "log_loss")}
+def _others(result: TrialResult, fold: str) -> list[ClipPrediction]:
+    """Return the clips that were held out together with `fold`."""
+    return [clip for clip in result.clips if clip.fold != fold]
+
+
+def _score(results: Sequence[TrialResult], fold: str) -> dict[str, float]:
+    clips = [clip for result in results for clip in _others(result, fold)]
+    metrics = clip_metrics(clips, results[0].labels)
+    return {key: metrics[key] for key in ("macro_accuracy", "log_loss")}

@@ -1,7 +1,7 @@
-"""The paper's tables and our own, as rows of settings: `tables/*.toml`, or a file of the user's.
+"""Tables of systems: the paper's, our own, and the user's, as TOML files.
 
-A row is a whole set of settings, made in this order: the recipe (a recipe: how much training there is), what
-the table sets for all its rows, a recipe's own part, what the row sets.
+Each row of a table is one system. Its settings are merged in this order: the recipe that the user chose, the table's
+settings for all rows, the part of a recipe that the row names, and the row's own settings.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from scenelet.errors import UsageError, did_you_mean
 
 
 class PaperFigures(Settings):
-    """What the paper prints in a row: accuracies in percent, the rest in its words."""
+    """Results that the paper prints for a system: accuracies in percent, sizes as printed."""
 
     accuracy: float
     per_class: tuple[float, float, float] | None = Field(None, description="indoor, outdoor, transportation")
@@ -30,25 +30,27 @@ class System(Settings):
     """One system of a table."""
 
     name: str
-    recipe: str | None = Field(None, description="whose own part is taken in, without what it stands on")
+    recipe: str | None = Field(None, description="recipe whose own part is merged, without its base")
     settings: Mapping[str, dict[str, Any]] = Field({}, description="section -> setting -> value")
-    fine_tune: bool | None = Field(None, description="None: as the table says")
-    teacher: str | None = Field(None, description="the row whose network, before it is fine-tuned, teaches this one")
+    fine_tune: bool | None = Field(None, description="None: as the table")
+    teacher: str | None = Field(
+        None, description="row whose network, before its fine-tuning, is the teacher of this one"
+    )
     paper: PaperFigures | None = None
 
 
 class SystemTable(Settings):
-    """Systems that are compared.
+    """A table of systems to compare.
 
     Attributes:
-        title: for people.
-        reference: the row that every other is tested against.
+        title: title of the table.
+        reference: name of the system that every other is tested against.
         rows: the systems.
-        common: settings of all rows.
-        recipe: what it is meant to be run with.
-        fine_tune: every row is fine-tuned after training, pruned by its own `prune.sparsity`.
-        paper_data: what the paper's figures were measured on.
-        paper_clips: the test clips behind them.
+        common: settings of all systems.
+        recipe: the default recipe.
+        fine_tune: prune every system by its own `prune.sparsity` and fine-tune it after training.
+        paper_data: the data of the paper's results.
+        paper_clips: number of test clips of the paper's results.
     """
 
     title: str
@@ -63,27 +65,28 @@ class SystemTable(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> "SystemTable":
         names = [row.name for row in self.rows]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise ValueError(f"two rows are named {twice[0]!r}")
+        duplicates = [name for name, count in Counter(names).items() if count > 1]
+        if duplicates:
+            raise ValueError(f"two rows are named {duplicates[0]!r}; rename one")
         if self.reference not in names:
-            raise ValueError(f"reference {self.reference!r} is no row{did_you_mean(self.reference, names)}")
+            raise ValueError(f"reference {self.reference!r} is not a row{did_you_mean(self.reference, names)}")
         for row in self.rows:
-            if "prune" in {*self.common, *row.settings} and not self.fine_tuned(row):
-                raise ValueError(f"row {row.name!r} sets prune and is not fine-tuned; give it fine_tune = true")
+            if "prune" in {*self.common, *row.settings} and not self.is_fine_tuned(row):
+                raise ValueError(f"row {row.name!r} sets prune but is not fine-tuned; give it fine_tune = true")
             if {"fold", "city"} & {*self.common.get("split", {}), *row.settings.get("split", {})}:
-                raise ValueError(f"row {row.name!r} sets what is held out, which --fold and --cities do")
+                raise ValueError(f"row {row.name!r} sets split.fold or split.city; use --fold or --cities instead")
             if row.teacher is not None and (row.teacher == row.name or row.teacher not in names):
-                raise ValueError(f"row {row.name!r}: its teacher {row.teacher!r} is no other row")
-            if row.teacher is not None and self._taught_by_itself(row):
-                raise ValueError(f"row {row.name!r}: its teachers teach each other in a circle")
+                raise ValueError(f"row {row.name!r}: its teacher {row.teacher!r} is not another row")
+            if row.teacher is not None and self._is_own_teacher(row):
+                raise ValueError(f"row {row.name!r}: its teachers form a circle; remove one")
             if row.recipe is not None and row.recipe not in list_recipes():
-                known = f"there are {', '.join(list_recipes())}"
+                known = f"the recipes are {', '.join(list_recipes())}"
                 raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
         return self
 
-    def _taught_by_itself(self, row: System) -> bool:
-        teachers = {one.name: one.teacher for one in self.rows}
+    def _is_own_teacher(self, row: System) -> bool:
+        """Tell if a chain of teachers, from this row on, runs in a circle."""
+        teachers = {other.name: other.teacher for other in self.rows}
         seen, name = {row.name}, row.teacher
         while name is not None and name not in seen:
             seen.add(name)
@@ -91,62 +94,77 @@ class SystemTable(Settings):
         return name is not None
 
     def config(self, row: System, recipe: str) -> RunConfig:
-        """The row's settings under a recipe: the name of a recipe, or a TOML file.
+        """Build the settings of a row.
+
+        Args:
+            row: the row.
+            recipe: name of a recipe, or a TOML file.
 
         Raises:
-            UsageError: no such recipe, one that changes the networks, or a setting that is out of range.
+            UsageError: there is no such recipe, it changes the networks, or a setting is out of range.
         """
         values = read_values(recipe)
         network = build_config({"network": values.pop("network", {})}, recipe).network
         changed = network.model_dump(exclude_defaults=True)
         if changed:
             settings = ", ".join(f"network.{key}" for key in changed)
-            raise UsageError(
-                f"{recipe}: sets {settings}, which a table's rows decide; a recipe is about training, so take it out"
-            )
+            raise UsageError(f"{recipe}: sets {settings}, but the table sets the networks; remove it from the recipe")
         values = merge(values, self.common)
         if row.recipe is not None:
             values = merge(values, read_own_part(row.recipe)[0])
         return build_config(merge(values, row.settings), f"{row.name} under {recipe}")
 
-    def fine_tuned(self, row: System) -> bool:
-        """Whether the row's network is pruned (or kept whole) and fine-tuned after training."""
+    def is_fine_tuned(self, row: System) -> bool:
+        """Tell if the row's network is pruned (or keeps all weights) and fine-tuned after training."""
         return self.fine_tune if row.fine_tune is None else row.fine_tune
 
-    def against(self, reference: str) -> "SystemTable":
-        """The same table with another reference row.
+    def with_reference(self, reference: str) -> "SystemTable":
+        """Return a copy of the table with another reference.
+
+        Args:
+            reference: name of a row.
 
         Raises:
-            UsageError: it has no such row.
+            UsageError: the table has no such row.
         """
         names = [row.name for row in self.rows]
         if reference not in names:
             rows = "; ".join(names)
-            raise UsageError(f"no row is named {reference!r}{did_you_mean(reference, names)}; there are: {rows}")
+            raise UsageError(f"no row is named {reference!r}{did_you_mean(reference, names)}; the rows are: {rows}")
         return self.model_copy(update={"reference": reference})
 
 
 def list_tables() -> list[str]:
-    """Names of the tables of systems that come with scenelet."""
+    """List the names of the built-in tables of systems.
+
+    >>> "table3" in list_tables()
+    True
+    """
     return sorted(file.name.removesuffix(".toml") for file in _folder().iterdir())
 
 
 def load_systems(name: str) -> SystemTable:
-    """A table by name, or from a TOML file.
+    """Load a table of systems.
+
+    Args:
+        name: name of a built-in table, or a TOML file.
 
     Raises:
-        UsageError: no table has this name, or the file is not a table.
+        UsageError: there is no such table, or the file is not a valid table.
+
+    >>> load_systems("table3").reference
+    'CP-ResNet(ch64)'
     """
     path = Path(name)
     if name in list_tables():
         data = _folder().joinpath(f"{name}.toml").read_bytes()
     elif path.suffix == ".toml":
         if not path.is_file():
-            raise UsageError(f"{path}: no such file of a table")
+            raise UsageError(f"{path}: no such file; give the TOML file of a table")
         data = path.read_bytes()
     else:
         known = sorted(["table2", *list_tables()])
-        raise UsageError(f"no table is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
+        raise UsageError(f"no table is named {name!r}; the tables are {', '.join(known)}{did_you_mean(name, known)}")
     try:
         table = SystemTable.model_validate(read_toml(data, name))
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""Export: ONNX, C header, model card."""
+"""Export of a model to an ONNX file, a C header, or a model card."""

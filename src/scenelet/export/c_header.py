@@ -1,4 +1,4 @@
-"""A model as a C header: settings, weights and node list as constants. Its layout: docs/microcontroller.md."""
+"""Export of a model to a C header: settings, weights and nodes as constants; see docs/microcontroller.md."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from scenelet.model.encodings import to_int8
 from scenelet.model.ops import Conv, MaxPool, Node, Shape
 from scenelet.model.scene_model import SceneModel
-from scenelet.model.weights import to_int8
 
 OPERATIONS = (
     "Conv",
@@ -25,21 +25,22 @@ OPERATIONS = (
     "Linear",
     "Softmax",
 )
-"""In the order of their numbers in the header."""
-NUMBERS_A_LINE = 16
-C_PLAIN = frozenset(string.ascii_letters + string.digits + " _-+.,:;()/&%")
-"""What a string in C may hold as it is; the rest is written in octal."""
+"""Operations, in the order of their numbers in the header."""
+NUMBERS_PER_LINE = 16
+C_PLAIN_CHARACTERS = frozenset(string.ascii_letters + string.digits + " _-+.,:;()/&%")
+"""Characters of a C string that need no escape. All others are written in octal."""
 
 TYPES = """#ifndef SCENELET_TYPES
 #define SCENELET_TYPES
-/* whole: values[i] * 2 ** exponents[row], where values is there; reals[i] otherwise. row_length values a row. */
+/* An element is values[i] * 2 ** exponents[row] if values is not null, and reals[i] otherwise.
+   A row has row_length elements. */
 typedef struct {
     const int8_t *values;
     const int8_t *exponents;
     const float *reals;
     int32_t rows, row_length;
 } scenelet_array;
-/* in, out: places in NAME_shapes; arrays: places in NAME_arrays, -1 for none.
+/* in, out: indices into NAME_shapes; arrays: indices into NAME_arrays; -1 if unused.
    numbers: Conv kernel F, T, stride F, T, padding F, T, dilation F, T, groups; MaxPool kernel F, T, stride F, T. */
 typedef struct {
     uint8_t operation;
@@ -50,23 +51,63 @@ typedef struct {
 
 
 def c_header(model: SceneModel, name: str) -> str:
-    """The text of a header file that needs `stdint.h` alone.
+    """Return the text of a C header file that includes only `stdint.h`.
 
-    int8 weights are whole numbers with one exponent for each output channel; all other numbers are floats, with
-    enough digits to come back as they are. Pruned weights are stored as zeros.
+    int8 weights are integers with one exponent per output channel. All other numbers are floats with enough digits to
+    be exact. Pruned weights are stored as zeros.
 
     Args:
-        model: what a `.scn` file holds.
-        name: begins the names of this model in the header, with "_" for what a name in C cannot hold, and "model_"
-            before a digit; macros are in capitals. Names that all headers share begin with "scenelet_".
+        model: the content of a `.scn` file.
+        name: the prefix of this model's names in the header; macros use it in capitals. Characters that are invalid in
+            C become "_", and "model_" precedes a digit. Names that all headers share begin with "scenelet_".
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> text = c_header(read_model(built_in("esc10")), "my model")
+    >>> "#define MY_MODEL_CLASSES 10" in text
+    True
     """
     prefix = _identifier(name)
     shapes = model.shapes()
-    places = {value: index for index, value in enumerate(shapes)}
+    value_indices = {value: index for index, value in enumerate(shapes)}
     arrays = {array: index for index, array in enumerate(model.arrays)}
+    lines = _preamble(model, name, prefix)
+    for array, index in arrays.items():
+        lines += _array(f"{prefix}_{index}", array, model)
+    lines += [
+        f"static const scenelet_array {prefix}_arrays[] = {{",
+        *(f"    {_array_entry(f'{prefix}_{index}', array, model)}," for array, index in arrays.items()),
+        "};",
+        "",
+        "/* channels, frequency, time of every value; the first is the log-mel input, the last the probabilities */",
+        f"static const int32_t {prefix}_shapes[][3] = {{",
+        *(f"    {{{', '.join(map(str, _three(shape)))}}}, /* {_comment(value)} */" for value, shape in shapes.items()),
+        "};",
+        "",
+        f"static const scenelet_node {prefix}_nodes[] = {{",
+        *(f"    {_node_entry(node, value_indices, arrays, model)}," for node in model.nodes),
+        "};",
+        "",
+        "#endif",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def constant_bytes(model: SceneModel) -> int:
+    """Return the bytes that all weights, scales and shifts take in a program: one per integer, four per float."""
+    total = 0
+    for name, array in model.arrays.items():
+        total += array.size + len(array) if model.encodings[name] == "masked_int8" else 4 * array.size
+    return total
+
+
+def _preamble(model: SceneModel, name: str, prefix: str) -> list[str]:
+    """Return the lines up to the labels: settings in a comment, types, operations and sizes."""
+    shapes = model.shapes()
     features, window = model.features, model.window
-    lines = [
-        f"/* {_comment(name)}: an acoustic-scene classifier, by scenelet export. Layout: docs/microcontroller.md.",
+    macro = prefix.upper()
+    return [
+        f"/* {_comment(name)}: a sound classifier, written by scenelet export. Layout: docs/microcontroller.md.",
         f"   Features: {_comment(features.model_dump())}",
         f"   Window: {_comment(window.model_dump())}",
         f"   Licenses: {_comment(model.licenses)} */",
@@ -78,43 +119,16 @@ def c_header(model: SceneModel, name: str) -> str:
         "",
         *(f"#define SCENELET_{_upper(op)} {index}" for index, op in enumerate(OPERATIONS)),
         "",
-        f"#define {prefix.upper()}_CLASSES {len(model.labels)}",
-        f"#define {prefix.upper()}_SAMPLE_RATE {features.sample_rate}",
-        f"#define {prefix.upper()}_SAMPLES {window.samples(features.sample_rate)}",
-        f"#define {prefix.upper()}_NODES {len(model.nodes)}",
-        f"#define {prefix.upper()}_VALUES {len(shapes)}",
-        f"#define {prefix.upper()}_LARGEST_VALUE {max(int(np.prod(shape)) for shape in shapes.values())}",
+        f"#define {macro}_CLASSES {len(model.labels)}",
+        f"#define {macro}_SAMPLE_RATE {features.sample_rate}",
+        f"#define {macro}_SAMPLES {window.samples(features.sample_rate)}",
+        f"#define {macro}_NODES {len(model.nodes)}",
+        f"#define {macro}_VALUES {len(shapes)}",
+        f"#define {macro}_LARGEST_VALUE {max(int(np.prod(shape)) for shape in shapes.values())}",
         "",
         f"static const char *const {prefix}_labels[] = {{{', '.join(map(_c_text, model.labels))}}};",
         "",
     ]
-    for array, index in arrays.items():
-        lines += _array(f"{prefix}_{index}", array, model)
-    lines += [
-        f"static const scenelet_array {prefix}_arrays[] = {{",
-        *(f"    {_array_entry(f'{prefix}_{index}', array, model)}," for array, index in arrays.items()),
-        "};",
-        "",
-        "/* channels, frequency, time of every value: first the log-mel that goes in, last the probabilities */",
-        f"static const int32_t {prefix}_shapes[][3] = {{",
-        *(f"    {{{', '.join(map(str, _three(shape)))}}}, /* {_comment(value)} */" for value, shape in shapes.items()),
-        "};",
-        "",
-        f"static const scenelet_node {prefix}_nodes[] = {{",
-        *(f"    {_node_entry(node, places, arrays, model)}," for node in model.nodes),
-        "};",
-        "",
-        "#endif",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def constant_bytes(model: SceneModel) -> int:
-    """Bytes that the header's weights, scales and shifts take in a program: one a whole number, four a float."""
-    total = 0
-    for name, array in model.arrays.items():
-        total += array.size + len(array) if model.encodings[name] == "masked_int8" else 4 * array.size
-    return total
 
 
 def _array(c_name: str, name: str, model: SceneModel) -> list[str]:
@@ -143,8 +157,8 @@ def _array_entry(c_name: str, name: str, model: SceneModel) -> str:
     return f"{{0, 0, {c_name}, {sizes}}}"
 
 
-def _node_entry(node: Node, places: dict[str, int], arrays: dict[str, int], model: SceneModel) -> str:
-    reads = [places[name] for name in node.reads]
+def _node_entry(node: Node, value_indices: dict[str, int], arrays: dict[str, int], model: SceneModel) -> str:
+    reads = [value_indices[name] for name in node.reads]
     uses = [arrays[name] for name in node.arrays]
     numbers: list[int] = []
     if isinstance(node, Conv):
@@ -152,12 +166,12 @@ def _node_entry(node: Node, places: dict[str, int], arrays: dict[str, int], mode
         numbers = [*kernel, *node.stride, *node.padding, *node.dilation, node.groups]
     elif isinstance(node, MaxPool):
         numbers = [*node.kernel, *node.stride]
-    fields = [_fill(reads, 2, -1), str(places[node.output]), _fill(uses, 2, -1), _fill(numbers, 9, 0)]
+    fields = [_fill(reads, 2, -1), str(value_indices[node.output]), _fill(uses, 2, -1), _fill(numbers, 9, 0)]
     return f"{{SCENELET_{_upper(node.op)}, {', '.join(fields)}}}"
 
 
-def _fill(values: Sequence[int], length: int, rest: int) -> str:
-    return "{" + ", ".join(str(value) for value in [*values, *[rest] * (length - len(values))]) + "}"
+def _fill(values: Sequence[int], length: int, filler: int) -> str:
+    return "{" + ", ".join(str(value) for value in [*values, *[filler] * (length - len(values))]) + "}"
 
 
 def _three(shape: Shape) -> tuple[int, ...]:
@@ -165,36 +179,36 @@ def _three(shape: Shape) -> tuple[int, ...]:
 
 
 def _rows(numbers: Iterable[str]) -> list[str]:
-    listed = list(numbers)
-    starts = range(0, len(listed), NUMBERS_A_LINE)
-    return [f"    {', '.join(listed[start : start + NUMBERS_A_LINE])}," for start in starts]
+    texts = list(numbers)
+    starts = range(0, len(texts), NUMBERS_PER_LINE)
+    return [f"    {', '.join(texts[start : start + NUMBERS_PER_LINE])}," for start in starts]
 
 
 def _c_float(value: np.float32) -> str:
-    """Nine digits bring a float32 back as it is."""
+    """Return a C literal. Nine digits represent every float32 exactly."""
     text = f"{float(value):.9g}"
     return f"{text if set('.en') & set(text) else text + '.0'}f"
 
 
 def _c_text(text: str) -> str:
-    """A string in C, of bytes in UTF-8."""
-    plain = "".join(chr(byte) if chr(byte) in C_PLAIN else f"\\{byte:03o}" for byte in text.encode())
+    """Return a C string literal of the text in UTF-8."""
+    plain = "".join(chr(byte) if chr(byte) in C_PLAIN_CHARACTERS else f"\\{byte:03o}" for byte in text.encode())
     return f'"{plain}"'
 
 
 def _comment(value: Any) -> str:
-    """As it may stand in a comment: none ends or begins in it."""
+    """Return a text or JSON value for a C comment. It neither ends the comment nor begins another."""
     text = value if isinstance(value, str) else json.dumps(value)
     plain = "".join(c if 32 <= ord(c) < 127 else " " for c in text)
     return re.sub(r"\*(?=/)|/(?=\*)", r"\g<0> ", plain)
 
 
 def _identifier(name: str) -> str:
-    """A name that C takes."""
+    """Return a valid identifier in C."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     return plain if plain and not plain[0].isdigit() else f"model_{plain}"
 
 
 def _upper(op: str) -> str:
-    """ "GlobalMeanPool" -> "GLOBAL_MEAN_POOL"."""
+    """Convert "GlobalMeanPool" to "GLOBAL_MEAN_POOL"."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", op).upper()

@@ -1,4 +1,4 @@
-"""A model card in Markdown, from what a model file holds."""
+"""Model card in Markdown, generated from a model file."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,50 +11,54 @@ from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
 from scenelet.model.summary import stored_results
 
-MARKS = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
-"""What would begin a table's cell, a tag, a link or an image."""
-KINDS: dict[Literal["compressed", "dense"], str] = {"compressed": "the file", "dense": "before it was compressed"}
-ORIGIN = {
+ESCAPES = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
+"""Replacements of characters that begin a table cell, a tag, a link or an image."""
+RESULT_KINDS: dict[Literal["compressed", "dense"], str] = {"compressed": "the file", "dense": "before compression"}
+PROVENANCE_ENTRIES = {
     "recipe": "Recipe",
     "network": "Network",
-    "teacher": "Taught by",
+    "teacher": "Distilled from",
     "split": "Split",
-    "split_hash": "Fingerprint of the split",
-    "train_cities": "Cities it learnt from",
+    "split_hash": "Hash of the split",
+    "train_cities": "Training cities",
     "seed": "Seed",
     "epochs": "Epochs",
     "fine_tuning_epochs": "Epochs of fine-tuning",
-    "sparsity": "Share of convolution weights pruned",
-    "dtype": "Format of weights",
+    "sparsity": "Pruned fraction of convolution weights",
+    "dtype": "Weight format",
     "versions": "Versions",
 }
-"""Entries of the provenance that a card tells, and how it calls them."""
-LIMITS = """It answers with one of its {count} labels whatever it hears: another kind of sound is taken for one of them.
-Its probabilities were not calibrated on anything but its training. Recordings from other places, devices or times than
-those it was measured on can be harder."""
+"""Mapping from an entry of the provenance to its name on a card."""
+LIMITS = """The model assigns one of its {count} labels to any sound, so it mistakes other kinds of sound for these.
+Its probabilities were not calibrated on data outside its training set. Recordings from other places, devices or times
+than those of its test clips can be harder."""
 
 
 def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
-    """Labels, data, sizes, results, limits and licenses of a model, as Markdown.
+    """Return a model card as Markdown: labels, data, results, sizes, limits, licenses and provenance.
 
     Args:
-        model: what the file holds.
-        name: of the model, for the heading.
-        disk_bytes: of its file.
+        model: the content of the file.
+        name: the name of the model, for the heading.
+        disk_bytes: the size of the file.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> card = model_card(read_model(built_in("esc10")), "esc10", 495_879)
+    >>> card.splitlines()[2]
+    'A sound classifier of 495,879 bytes, made with scenelet 0.1.0.'
     """
-    counts, provenance = model.counts, model.provenance
-    cost = macs(model.nodes, model.array_shapes, model.input_shape)
-    memory = peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape)
+    provenance = model.provenance
     features, seconds = model.features, model.window.seconds
     lines = [
         f"# {_text(name)}",
         "",
-        f"An acoustic-scene classifier of {disk_bytes:,} bytes, made with scenelet"
+        f"A sound classifier of {disk_bytes:,} bytes, made with scenelet"
         f" {_text(provenance.get('scenelet', __version__))}.",
         "",
         f"**Labels** ({len(model.labels)}): {', '.join(map(_text, model.labels))}.",
         "",
-        f"**Hears** {seconds:g} s at a time, {features.channels}, {features.sample_rate:,} Hz, as {features.n_mels}"
+        f"**Input**: windows of {seconds:g} s, {features.channels}, {features.sample_rate:,} Hz, as {features.n_mels}"
         f" log-mel bands every {1000 * features.hop_length / features.sample_rate:.1f} ms.",
         "",
         "## Data",
@@ -67,28 +71,22 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## Size",
         "",
-        f"{counts.parameters:,} parameters, {counts.parameters_kept:,} kept;"
-        f" {cost / seconds / 1e6:,.1f} M multiply-accumulates for a second of sound; {memory / 1000:,.0f} kB of"
-        " activations at most, in fp32.",
-        "",
-        "| counted by | bytes | what counts |",
-        "|---|---|---|",
-        *(f"| {rule} | {sizes(model, disk_bytes)[rule]:,} | {what} |" for rule, (_, what) in SIZE_RULES.items()),
+        *_size(model, disk_bytes),
         "",
         "## Limits",
         "",
         LIMITS.format(count=len(model.labels)),
-        *_unsure(model),
+        *_threshold(model),
         "",
         "## License of the data",
         "",
-        *([f"- {_text(license)}" for license in model.licenses] or ["None is known of the data it learnt from."]),
+        *([f"- {_text(license)}" for license in model.licenses] or ["The license of the training data is unknown."]),
         "",
-        "What holds for the model itself is for its maker to say; its data's terms may bear on it.",
+        "The author of the model decides on its own license, on which the licenses of the data may bear.",
         "",
-        "## How it was made",
+        "## Provenance",
         "",
-        *_origin(provenance),
+        *_provenance(provenance),
     ]
     return "\n".join(lines) + "\n"
 
@@ -96,65 +94,83 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
 def _data(provenance: Mapping[str, Any]) -> str:
     given = provenance.get("train_clips")
     clips = {label: n for label, n in given.items() if isinstance(n, int)} if isinstance(given, dict) else {}
-    made = " The recordings are synthetic." if provenance.get("synthetic") is True else ""
-    pluralize = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
-    learnt = f" It learnt from {sum(clips.values()):,} clips ({pluralize})." if clips else ""
-    return f"{_text(provenance.get('data') or 'Not known')}.{learnt}{made}"
+    synthetic = " The recordings are synthetic." if provenance.get("synthetic") is True else ""
+    per_label = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
+    training = f" The model was trained on {sum(clips.values()):,} clips ({per_label})." if clips else ""
+    return f"{_text(provenance.get('data') or 'Unknown')}.{training}{synthetic}"
 
 
-def _unsure(model: SceneModel) -> list[str]:
-    """From which probability on an answer counts, where the file says it."""
+def _size(model: SceneModel, disk_bytes: int) -> list[str]:
+    """Return parameters and costs in a line, and a table with a row per size rule."""
+    counts, rule_bytes = model.counts, sizes(model, disk_bytes)
+    cost = macs(model.nodes, model.array_shapes, model.input_shape) / model.window.seconds
+    memory = peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape)
+    return [
+        f"{counts.parameters:,} parameters, {counts.parameters_kept:,} kept;"
+        f" {cost / 1e6:,.1f} M multiply-accumulates per second of sound; at most {memory / 1000:,.0f} kB of"
+        " activations in fp32.",
+        "",
+        "| rule | bytes | what counts |",
+        "|---|---|---|",
+        *(f"| {rule} | {rule_bytes[rule]:,} | {content} |" for rule, (_, content) in SIZE_RULES.items()),
+    ]
+
+
+def _threshold(model: SceneModel) -> list[str]:
+    """Return a line on the threshold that the file stores, if it is valid."""
     try:
         found = Threshold(**{field.name: model.results["threshold"][field.name] for field in fields(Threshold)})
-        sure = f"{100 * found.below:.1f} %"
-        right = f"{100 * found.right:.1f} % of the answers above it were right, on {found.clips:,} held-out clips"
-    except (KeyError, TypeError, ValueError):  # a file of somebody else's may hold anything there
+        below = f"{100 * found.below:.1f} %"
+        correct = (
+            f"{100 * found.right:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
+        )
+    except (KeyError, TypeError, ValueError):  # a file from another source may hold anything here
         return []
-    return [f"An answer with less than {sure} counts as unsure: {right}."]
+    return [f"A prediction with less than {below} counts as unsure: {correct}."]
 
 
 def _results(model: SceneModel) -> list[str]:
-    """A row for the file, and one for the network that it was made from, by side."""
+    """Return a table row per subset for the file, and for the network before compression."""
     rows = []
-    for kind, what in KINDS.items():
-        for side, measured in stored_results(model, kind).items():
-            figures = f"{100 * measured.macro_accuracy:.2f} | {measured.log_loss:.3f}"
-            rows.append(f"| {what}, {_text(side)} | {measured.clips:,} | {figures} |")
+    for kind, description in RESULT_KINDS.items():
+        for subset, stored in stored_results(model, kind).items():
+            metrics = f"{100 * stored.macro_accuracy:.2f} | {stored.log_loss:.3f}"
+            rows.append(f"| {description}, {_text(subset)} | {stored.clips:,} | {metrics} |")
     if not rows:
         return ["Not measured."]
     return ["| | clips | macro accuracy, % | log loss |", "|---|---|---|---|", *rows]
 
 
-def _origin(provenance: Mapping[str, Any]) -> list[str]:
-    """Recipe, network, what was held out, teacher, seed, versions: a line each, of what is known."""
+def _provenance(provenance: Mapping[str, Any]) -> list[str]:
+    """Return a line per known entry: recipe, network, teacher, split, seed, versions and others."""
     lines = []
-    for key, what in ORIGIN.items():
+    for key, title in PROVENANCE_ENTRIES.items():
         value = provenance.get(key)
         if isinstance(value, dict):
-            value = ", ".join(f"{name} {_words(one)}" for name, one in value.items() if _is_said(one))
-        if _is_said(value):
-            lines.append(f"- {what}: {_text(_words(value))}")
+            value = ", ".join(f"{name} {_format(item)}" for name, item in value.items() if _is_known(item))
+        if _is_known(value):
+            lines.append(f"- {title}: {_text(_format(value))}")
     return lines
 
 
-def _is_said(value: Any) -> bool:
+def _is_known(value: Any) -> bool:
     return not (value is None or value is False or value in ("", [], {}))
 
 
-def _words(value: Any) -> str:
-    """A setting as a reader's words: lists as 2 x 4, settings of their own as name value."""
+def _format(value: Any) -> str:
+    """Format a value: a list of integers as "2 x 4", nested settings as "(name value, name value)"."""
     if isinstance(value, dict):
-        return "(" + ", ".join(f"{name} {_words(one)}" for name, one in value.items() if one is not None) + ")"
+        return "(" + ", ".join(f"{name} {_format(item)}" for name, item in value.items() if item is not None) + ")"
     if isinstance(value, list):
-        return (
-            " x ".join(map(_words, value)) if all(isinstance(one, int) for one in value) else ", ".join(map(str, value))
-        )
+        if all(isinstance(item, int) for item in value):
+            return " x ".join(map(_format, value))
+        return ", ".join(map(str, value))
     if value is True:
         return "yes"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _text(value: Any) -> str:
-    """As it may stand in Markdown: one line, and no table or tag begun."""
+    """Return the value as one line of Markdown text that begins no table cell, tag, link or image."""
     text = " ".join(str(value).split())
-    return "".join(MARKS.get(c, c) for c in text if c.isprintable())
+    return "".join(ESCAPES.get(c, c) for c in text if c.isprintable())

@@ -1,4 +1,4 @@
-"""A model as one ONNX file, from log-mel or from samples, and what runtimes make of it."""
+"""Export of a model to one ONNX file, and a comparison of runtimes with the model file."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,20 +20,21 @@ from scenelet.model.scene_model import SceneModel
 
 GraphInput = Literal["log-mel", "waveform"]
 Values = NDArray[np.float32]
-MADE, COMPARED = 12, 4
-"""Windows that are made, and how many of them are compared."""
+Loader = Callable[[bytes, str], Callable[[Values], Values]]
+"""Function that loads an exported file, given the name of its input, and returns a function that runs it."""
+SYNTHETIC_WINDOWS, COMPARED_WINDOWS = 12, 4
 
 
 @dataclass(frozen=True)
 class RuntimeCheck:
-    """Of an exported file with the model file.
+    """Comparison of an exported file in one runtime with the model file.
 
     Attributes:
-        runtime: what ran it.
-        largest_difference: of a probability; None: it could not be run.
-        windows: how many were compared.
-        other_labels: windows to which the two give different labels.
-        refusal: why it could not be run.
+        runtime: the name of the runtime.
+        largest_difference: the largest difference of a probability, or None if the runtime failed.
+        windows: the count of compared windows.
+        other_labels: the count of windows with different labels.
+        error: why the runtime failed.
     """
 
     runtime: str
@@ -44,23 +45,27 @@ class RuntimeCheck:
 
 
 def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
-    """The model as an ONNX file, weights inside.
+    """Return the bytes of an ONNX file that contains the whole model.
 
-    Input "log_mel" (batch, channels, n_mels, frames), or "waveform" (1, channels, n): one window at the model's rate.
-    Output "probabilities". Labels, feature settings, window rule and licenses are in its metadata as JSON.
+    The output is "probabilities". The metadata hold labels, feature settings, window rule and licenses as JSON.
+
+    Args:
+        model: the content of a `.scn` file.
+        graph_input: "log-mel" for the input "log_mel" (batch, channels, n_mels, frames); "waveform" for the input
+            "waveform" (1, channels, n), one window of samples at the model's rate.
 
     Raises:
         ModelFileError: as `scenelet.model.ops.shapes`.
     """
-    front = FrontendGraph(model.features, model.window) if graph_input == "waveform" else None
+    frontend = FrontendGraph(model.features, model.window) if graph_input == "waveform" else None
     metadata = metadata_of(model)
-    proto = to_onnx(model.nodes, model.arrays, model.input_shape, metadata=metadata, front=front)
+    proto = to_onnx(model.nodes, model.arrays, model.input_shape, metadata=metadata, front=frontend)
     exported: bytes = proto.SerializeToString()
     return exported
 
 
 def metadata_of(model: SceneModel) -> dict[str, str]:
-    """What an exported file says of itself."""
+    """Return the metadata of an exported file: labels, features, window and licenses as JSON."""
     return {
         "labels": json.dumps(model.labels),
         "features": model.features.model_dump_json(),
@@ -70,47 +75,58 @@ def metadata_of(model: SceneModel) -> dict[str, str]:
 
 
 def compare_runtimes(
-    exported: bytes, classifier: Classifier, graph_input: GraphInput, windows: Sequence[Values] = ()
+    exported: bytes,
+    classifier: Classifier,
+    graph_input: GraphInput,
+    windows: Sequence[Values] = (),
+    runtimes: Mapping[str, Loader] | None = None,
 ) -> list[RuntimeCheck]:
-    """The file run by ONNX Runtime, and by OpenVINO where it is installed, beside the classifier.
+    """Compare an exported file with its model, in ONNX Runtime and, if it is installed, in OpenVINO.
 
     Args:
-        exported: the file.
-        classifier: the model that it was made of.
-        graph_input: what it takes.
-        windows: to compare on; none: `synthetic_windows`, of which those are taken that the model is least sure of: where a
-            probability is 1, nothing that is wrong shows.
+        exported: the bytes of the ONNX file.
+        classifier: the model.
+        graph_input: the input of the file.
+        windows: the windows to compare. By default those of `synthetic_windows` with the lowest maximum probability
+            are used, because a probability of 1 hides errors.
+        runtimes: the runtimes to compare, by default `installed_runtimes()`.
     """
     inputs = list(windows) or synthetic_windows(classifier.model, graph_input)
-    expected = np.stack([_expected(classifier, one, graph_input) for one in inputs])
+    expected = np.stack([_expected(classifier, window, graph_input) for window in inputs])
     if not windows:
-        least_sure = np.argsort(expected.max(axis=1), kind="stable")[:COMPARED]
-        inputs, expected = [inputs[index] for index in least_sure], expected[least_sure]
+        lowest = np.argsort(expected.max(axis=1), kind="stable")[:COMPARED_WINDOWS]
+        inputs, expected = [inputs[index] for index in lowest], expected[lowest]
     name = WAVEFORM if graph_input == "waveform" else INPUT
-    found = []
-    for runtime, opened in _runtimes().items():
+    checks = []
+    for runtime, load in (runtimes or installed_runtimes()).items():
         try:
-            run = opened(exported, name)
-            rows = np.stack([run(one[None])[0] for one in inputs])
-        except RuntimeError as error:  # of OpenVINO: an operation that it lacks
-            found.append(RuntimeCheck(runtime, None, error=str(error).strip().splitlines()[-1]))
+            run = load(exported, name)
+            rows = np.stack([run(window[None])[0] for window in inputs])
+        except RuntimeError as error:  # OpenVINO lacks some operations
+            checks.append(RuntimeCheck(runtime, None, error=str(error).strip().splitlines()[-1]))
             continue
-        others = int((rows.argmax(1) != expected.argmax(1)).sum())
-        found.append(RuntimeCheck(runtime, float(np.abs(rows - expected).max()), len(inputs), others))
-    return found
+        other_labels = int((rows.argmax(1) != expected.argmax(1)).sum())
+        difference = float(np.abs(rows - expected).max())
+        checks.append(RuntimeCheck(runtime, difference, len(inputs), other_labels))
+    return checks
 
 
 def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:
-    """Noise, bursts and tones of several levels and colors, half of them with silent ends; or the log-mel of these."""
+    """Return windows of noise, bursts and tones at several levels, half of them with silent ends.
+
+    Args:
+        model: the model, for rate, channels and duration.
+        graph_input: "waveform" for samples (channels, n), "log-mel" for their features (channels, n_mels, frames).
+    """
     rng = np.random.default_rng(0)
     features, n = model.features, model.window.samples(model.features.sample_rate)
     channels = 1 if features.channels == "mono" else 2
     windows: list[Values] = []
-    for index in range(MADE):
+    for index in range(SYNTHETIC_WINDOWS):
         sound = rng.normal(0.0, 1.0, (channels, n))
-        if index % 3 == 1:  # brown
+        if index % 3 == 1:  # brown noise
             sound = np.cumsum(sound, axis=1) / np.sqrt(n)
-        elif index % 3 == 2:  # tones in little noise
+        elif index % 3 == 2:  # tones in weak noise
             hz = features.sample_rate / 2 * rng.uniform(0.02, 0.5, 3)[:, None]
             tones = np.sin(2 * np.pi * hz * np.arange(n) / features.sample_rate)
             sound = 0.02 * sound + tones.sum(0) * rng.uniform(0.5, 1.0, (channels, 1))
@@ -120,13 +136,13 @@ def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values
         windows.append((0.3 * 10.0 ** -(index % 4) * sound).astype(np.float32))
     if graph_input == "waveform":
         return windows
-    rates = features.sample_rate, features.sample_rate
-    cuts = [cut for sound in windows for cut in windows_of_array(sound, *rates, features.channels, model.window)]
+    rate = features.sample_rate
+    cuts = [cut for sound in windows for cut in windows_of_array(sound, rate, features, model.window)]
     return [LogMel(features)(cut) for cut in cuts]
 
 
 def run_onnxruntime(exported: bytes, name: str) -> Callable[[Values], Values]:
-    """An exported file, ready to be called by ONNX Runtime on the CPU."""
+    """Return a function that runs an exported file in ONNX Runtime on the CPU. `name` is the name of its input."""
     onnxruntime = import_runtime("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -150,14 +166,15 @@ def _run_openvino(exported: bytes, name: str) -> Callable[[Values], Values]:
     return run
 
 
-def _runtimes() -> Mapping[str, Callable[[bytes, str], Callable[[Values], Values]]]:
+def installed_runtimes() -> Mapping[str, Loader]:
+    """Return a loader per installed runtime by its name: ONNX Runtime, and OpenVINO if it is installed."""
     runtimes = {"ONNX Runtime": run_onnxruntime}
     if find_spec("openvino") is not None:
         runtimes["OpenVINO"] = _run_openvino
     return runtimes
 
 
-def _expected(classifier: Classifier, one: Values, graph_input: GraphInput) -> Values:
+def _expected(classifier: Classifier, window: Values, graph_input: GraphInput) -> Values:
     if graph_input == "log-mel":
-        return np.asarray(classifier.probabilities(one[None])[0], np.float32)
-    return classifier.predict_proba(one, classifier.model.features.sample_rate)
+        return np.asarray(classifier.probabilities(window[None])[0], np.float32)
+    return classifier.predict_proba(window, classifier.model.features.sample_rate)

@@ -1,4 +1,4 @@
-"""An exported network with activations in int8 too, by ONNX Runtime's QDQ form."""
+"""Export of a network with weights and activations in int8, in ONNX Runtime's QDQ format."""
 
 import contextlib
 import itertools
@@ -12,19 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio import windows as audio
-from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.export.onnx_file import metadata_of
 from scenelet.inference.onnx_network import to_onnx
 from scenelet.model.ops import INPUT
 from scenelet.model.scene_model import SceneModel
 
-WINDOWS = 250
-"""Windows of recordings that are looked at, at most."""
-APART = 5
-"""Every so manieth of them is kept out of the ranges, to be compared on."""
+MAX_WINDOWS = 250
+"""Maximum count of windows that are read from the recordings."""
+HELD_OUT_INTERVAL = 5
+"""Every fifth window is held out from the calibration and used for the comparison."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,10 @@ class Calibration:
     """Windows of recordings, as log-mel (channels, n_mels, frames).
 
     Attributes:
-        ranges: those whose activations give the ranges.
-        compared: others, to measure on what the ranges were not made of; the same ones where there are too few.
-        recordings: how many recordings they are of.
-        failures: what is wrong with recordings that could not be read.
+        ranges: the windows whose activations determine the ranges.
+        compared: the held-out windows for the comparison; the same windows as `ranges` if there are too few.
+        recordings: the count of recordings that were read.
+        failures: the errors of recordings that could not be read.
     """
 
     ranges: list[NDArray[np.float32]]
@@ -45,16 +44,16 @@ class Calibration:
 
 
 def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> bytes:
-    """The model as an ONNX file that computes convolutions, sums and dense layers in int8.
+    """Return the bytes of an ONNX file that computes convolutions, sums and dense layers in int8.
 
-    Weights are symmetric, in 7 of the 8 bits, one step for each output channel; activations have one step and one zero
-    for each value, from their least and largest on the calibration windows. Norms are folded into the convolutions
-    first, which moves weights off the powers of two that a model file holds. In fp32 stay: the input's standardization,
-    sub-spectral norms that cannot be folded, SiLU, the mean over frequency, and softmax.
+    Weights are symmetric with one step per output channel and use 7 of the 8 bits. Each activation has one step and one
+    zero point, from its minimum and maximum on the calibration windows. Norms are folded into convolutions first, so
+    the weights are no longer on the powers of two of a model file. These parts stay in fp32: the standardization of the
+    input, sub-spectral norms that cannot be folded, SiLU, the mean over frequency, and softmax.
 
     Args:
-        model: what a `.scn` file holds.
-        log_mels: windows (channels, n_mels, frames), like those it will meet.
+        model: the content of a `.scn` file.
+        log_mels: calibration windows (channels, n_mels, frames), similar to the later inputs.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -64,28 +63,27 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
             self.left = iter(log_mels)
 
         def get_next(self) -> dict[str, Any] | None:
-            one = next(self.left, None)
-            return None if one is None else {INPUT: one[None]}
+            window = next(self.left, None)
+            return None if window is None else {INPUT: window[None]}
 
     proto = to_onnx(model.nodes, model.arrays, model.input_shape)
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        source, made = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save_model(proto, source)
         quantize_static(
             source,
-            made,
+            target,
             Windows(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Gemm", "Add", "Relu", "MaxPool", "GlobalAveragePool"],
             per_channel=True,
-            # of 7 bits: two products of 8 bits overflow the 16 that AVX2 adds them in, and answers are then wrong on
-            # processors without VNNI
+            # Use 7 bits. Without VNNI, AVX2 adds two products in 16 bits, which products of 8 bits overflow.
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=[f"{model.nodes[0].output}:scaled", model.nodes[0].output],
         )
-        quantized = onnx.load_model(made)
+        quantized = onnx.load_model(target)
     onnx.helper.set_model_props(quantized, metadata_of(model))
     exported: bytes = quantized.SerializeToString()
     return exported
@@ -93,7 +91,7 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantizer advises, by the root logger, on a preparation that our graphs do not need."""
+    """Disable logging. The quantizer recommends a preparation that these graphs do not need."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -102,30 +100,32 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def calibrate(model: SceneModel, recordings: Sequence[Path]) -> Calibration:
-    """Windows of recordings that are evenly chosen from these, the first ones of each, `WINDOWS` at most.
+def calibrate(model: SceneModel, recordings: Sequence[Path], max_windows: int = MAX_WINDOWS) -> Calibration:
+    """Read the first windows of recordings that are evenly spaced in the list.
+
+    Args:
+        model: the model, for features and windows.
+        recordings: the files.
+        max_windows: the maximum count of windows of all recordings together.
 
     Raises:
-        AudioError: not one of them can be read.
+        AudioError: none of the recordings can be read.
     """
     features = LogMel(model.features)
-    chosen = np.unique(np.linspace(0, len(recordings) - 1, min(WINDOWS, len(recordings))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(recordings) - 1, min(max_windows, len(recordings))).round().astype(int))
     found: list[NDArray[np.float32]] = []
     failures: list[AudioError] = []
-    heard = 0
-    for index, place in enumerate(chosen):
-        most = -(-(WINDOWS - len(found)) // (len(chosen) - index))  # so many windows of this one
+    read = 0
+    for position, index in enumerate(chosen):
+        per_recording = -(-(max_windows - len(found)) // (len(chosen) - position))
         try:
-            found += [features(cut) for cut in itertools.islice(_windows(model, recordings[place]), most)]
-            heard += 1
+            cuts = windows(recordings[index], model.features, model.window)
+            found += [features(cut) for cut in itertools.islice(cuts, per_recording)]
+            read += 1
         except AudioError as error:
             failures.append(error)
     if not found:
-        raise failures[0] if failures else AudioError("no recordings to take the ranges of activations from")
-    compared = found[APART - 1 :: APART]
-    ranges = [one for index, one in enumerate(found) if index % APART != APART - 1]
-    return Calibration(ranges, compared or found, heard, failures)
-
-
-def _windows(model: SceneModel, path: Path) -> Iterator[Samples]:
-    return audio.windows_of_file(path, model.features.sample_rate, model.features.channels, model.window)
+        raise failures[0] if failures else AudioError("there are no recordings for the calibration of activations")
+    held_out = found[HELD_OUT_INTERVAL - 1 :: HELD_OUT_INTERVAL]
+    ranges = [window for index, window in enumerate(found) if (index + 1) % HELD_OUT_INTERVAL]
+    return Calibration(ranges, held_out or found, read, failures)

@@ -1,19 +1,19 @@
-"""A `.scn` file -> scene probabilities of recordings and arrays, without PyTorch."""
+"""Classification of recordings and arrays with a `.scn` model, without PyTorch."""
 
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scenelet.audio import windows as audio
-from scenelet.audio.io import Samples
+from scenelet.audio.io import AudioSource, Samples, summarize_audio_errors
 from scenelet.audio.log_mel import Features, LogMel
+from scenelet.audio.windows import check_samples, windows, windows_of_array
 from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
 from scenelet.inference.runtimes import Network, RuntimeName, open_network
 from scenelet.inference.threshold import MIN_THRESHOLD
@@ -23,216 +23,290 @@ from scenelet.model.scene_model import SceneModel
 from scenelet.utils.parallel import cpu_count, map_threads
 
 Probabilities = NDArray[np.float32]
-Source = str | os.PathLike[str] | BinaryIO
-"""Path of a recording, or an open binary file that holds one: see `scenelet.audio.io`."""
+OnError = Literal["raise", "return"]
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a classifier says about one recording.
+    """Prediction for one recording.
 
-    `probabilities` is label -> share, in the model's order, and the mean over the rows of
-    `windows` (n_windows, classes); `label` is the most probable one.
+    Attributes:
+        label: the most probable class.
+        probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`.
+        windows: (n_windows, classes) probabilities per window.
+        unsure: True if the probability of `label` is below the model's threshold.
+
+    >>> from scenelet import load
+    >>> from scenelet.model.pretrained import example
+    >>> prediction = load("esc10").predict(example("esc10"))
+    >>> prediction.label, prediction.unsure, prediction.windows.shape
+    ('dog', False, (1, 10))
     """
 
     label: str
     probabilities: dict[str, float]
     windows: Probabilities
+    unsure: bool
 
 
 class Classifier:
-    """A loaded model.
+    """Loaded model, which classifies recordings and samples.
 
-    One window is worked on by all threads together; several windows, or several recordings, are
-    shared out among the threads, which takes less time in all. The numbers do not depend on it.
+    All threads work together on a single window. Several windows, or several recordings, are distributed over the
+    threads, which takes less time in total. The probabilities are the same.
 
     Args:
-        model: what a `.scn` file holds.
-        threads: how many; None: one a core.
-        runtime: what runs the network, see `scenelet.inference.runtimes.open_network`.
+        model: the content of a `.scn` file.
+        threads: number of threads. None starts one per core.
+        runtime: the library that runs the network, see `scenelet.inference.runtimes.open_network`.
+        callers: number of threads of the calling program that use this classifier at the same time. If there are
+            several, each call works in the calling thread only, whatever `threads` is.
 
     Raises:
         ModelFileError: the model's nodes, arrays and features do not fit together.
-        UsageError: threads below 1; no such runtime, or it is not installed.
+        UsageError: `threads` or `callers` is below 1, or the runtime is unknown or not installed.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> Classifier(read_model(built_in("esc10")), threads=1).labels[:3]
+    ('chainsaw', 'clock_tick', 'crackling_fire')
     """
 
-    def __init__(self, model: SceneModel, threads: int | None = None, runtime: RuntimeName = "onnxruntime") -> None:
+    def __init__(
+        self, model: SceneModel, threads: int | None = None, runtime: RuntimeName = "onnxruntime", callers: int = 1
+    ) -> None:
         if threads is not None and threads < 1:
-            raise UsageError(f"threads is {threads}; it is 1 or more, or None for one a core")
-        self.model, self.runtime = model, runtime
-        self.threads = threads or cpu_count()
-        self._together = self._way(self.threads, callers=1)
-        self._made_from = model, threads, runtime
+            raise UsageError(f"threads is {threads}; give 1 or more, or None for one per core")
+        if callers < 1:
+            raise UsageError(f"callers is {callers}; give 1 or more")
+        self.model, self.runtime, self.callers = model, runtime, callers
+        self.threads = 1 if callers > 1 else threads or cpu_count()
+        self._shared = self._make_pipeline(self.threads, callers)
+        self._arguments = model, threads, runtime, callers
 
-    def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName]]:
-        """Pickle and copy by what it was made from: a runtime's session can be neither."""
-        return type(self), self._made_from
+    def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName, int]]:
+        """Pickle and copy by the arguments, since a runtime's session can be neither pickled nor copied."""
+        return type(self), self._arguments
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes, in the order of every probability vector."""
+        """Classes in the order of every probability vector."""
         return self.model.labels
 
     @property
     def threshold(self) -> float:
-        """The probability below which an answer is unsure: what `compress` found, or a half; `scenelet.inference.threshold`."""
+        """Minimum probability of a sure answer, as `compress` found it, or 0.5; see `scenelet.inference.threshold`."""
         stored = self.model.results.get("threshold")
         below = stored.get("below") if isinstance(stored, dict) else None
         return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else MIN_THRESHOLD
 
-    def predict(self, recording: Source, *, alone: bool = False, max_seconds: float | None = None) -> Prediction:
-        """Classify a recording: cut into windows, the mean of their probabilities; constant memory.
+    def predict(self, recording: AudioSource) -> Prediction:
+        """Classify a recording in constant memory: cut it into windows and average their probabilities.
 
         Args:
-            recording: its path, or an open binary file that holds it.
-            alone: by the calling thread alone, for a program in which several threads call; the numbers are the same.
-            max_seconds: refuse what is longer.
+            recording: a path or an open binary file.
 
         Raises:
-            AudioError: not a recording that can be read, or too long; see `scenelet.audio.io.blocks`.
+            AudioError: the recording cannot be read, see `scenelet.audio.io.blocks`.
+
+        >>> from scenelet.model.pretrained import example
+        >>> prediction = load("esc10").predict(example("esc10"))
+        >>> prediction.label, round(prediction.probabilities["dog"], 3)
+        ('dog', 0.998)
         """
-        if not alone:
-            return self._prediction(self._share_out(self._cuts(recording, self.threads, max_seconds)))
-        return self._prediction(np.stack([self._by_itself(cut) for cut in self._cuts(recording, 1, max_seconds)]))
+        cuts = windows(recording, self.model.features, self.model.window, self.threads)
+        return self.combine_windows(self._run(cuts))
 
-    def predict_many(self, paths: Iterable[Source]) -> Iterator[Prediction | AudioError]:
-        """Classify recordings, several at once; for each, in their order, the prediction or what is wrong with it.
+    @overload
+    def predict_many(
+        self, recordings: Iterable[AudioSource], errors: Literal["raise"] = "raise"
+    ) -> Iterator[Prediction]: ...
 
-        Each thread takes a recording from reading to probabilities, so one is read while another is in the network.
-        """
-        if self.threads == 1:
-            yield from map(self._alone, paths)
-            return
-        _ = self._by_itself  # made here, once, and not by each thread
-        yield from map_threads(self._alone, paths, self.threads)
+    @overload
+    def predict_many(
+        self, recordings: Iterable[AudioSource], errors: Literal["return"]
+    ) -> Iterator[Prediction | AudioError]: ...
 
-    def predict_proba(self, samples: ArrayLike, sample_rate: int) -> Probabilities:
-        """Samples (channels, n) -> probabilities (classes,) that sum to 1.
+    def predict_many(
+        self, recordings: Iterable[AudioSource], errors: OnError = "raise"
+    ) -> Iterator[Prediction] | Iterator[Prediction | AudioError]:
+        """Classify recordings in parallel and yield their predictions in order.
+
+        Each thread takes a recording from reading to probabilities, so that one is read while another is in the
+        network. A single recording uses all threads.
 
         Args:
-            samples: floating point, full scale +-1; one or two channels; (n,) is mono.
+            recordings: paths or open binary files.
+            errors: treatment of recordings that cannot be read. "return" yields an AudioError instead of the
+                prediction. "raise" stops yielding at the first one, still reads all others, and then raises one
+                AudioError that summarizes all.
+
+        Raises:
+            AudioError: recordings cannot be read and `errors` is "raise".
+            UsageError: `errors` is neither.
+
+        >>> from scenelet.model.pretrained import example
+        >>> found = load("esc10").predict_many([example("esc10"), "missing.wav"], errors="return")
+        >>> [result if isinstance(result, AudioError) else result.label for result in found]
+        ['dog', AudioError('missing.wav: no such file')]
+        """
+        if errors not in get_args(OnError):
+            raise UsageError(f"errors is {errors!r}; give 'raise' or 'return'")
+        found = self._predict_each(recordings)
+        return found if errors == "return" else _raise_at_end(found)
+
+    def predict_proba(self, samples: ArrayLike, sample_rate: int) -> Probabilities:
+        """Classify samples (channels, n): return probabilities (classes,) that sum to 1.
+
+        Args:
+            samples: floating point with full scale +-1, one or two channels, (n,) for mono.
             sample_rate: Hz.
 
         Raises:
-            AudioError: no samples, or some are not finite.
-            UsageError: another shape or type, or a sample rate that is none.
+            AudioError: there are no samples, or some are not finite.
+            UsageError: another shape or type, or an invalid sample rate.
+
+        >>> import scenelet
+        >>> noise = np.random.default_rng(0).normal(0, 0.1, 22050)
+        >>> classifier = scenelet.load("esc10")
+        >>> classifier.labels[classifier.predict_proba(noise, 22050).argmax()]
+        'rain'
         """
-        checked = audio.check_samples(samples, sample_rate)
-        features, window = self.model.features, self.model.window
-        rates = int(sample_rate), features.sample_rate
-        cuts = audio.windows_of_array(checked, *rates, features.channels, window, self.threads)
-        return mean_probabilities(self._share_out(cuts))
+        checked = check_samples(samples, sample_rate)
+        cuts = windows_of_array(checked, int(sample_rate), self.model.features, self.model.window, self.threads)
+        return mean_probabilities(self._run(cuts))
 
-    def log_mel_windows(self, recording: Source, *, alone: bool = False) -> Iterator[Features]:
-        """What the network sees of a recording: the log-mel (channels, n_mels, frames) of each window, dB.
-
-        `alone` as for `predict`.
+    def log_mel_windows(self, recording: AudioSource) -> Iterator[Features]:
+        """Yield the network's input for each window of a recording: log-mel (channels, n_mels, frames), dB.
 
         Raises:
             AudioError: as `predict`.
+
+        >>> from scenelet.model.pretrained import example
+        >>> [log_mel.shape for log_mel in load("esc10").log_mel_windows(example("esc10"))]
+        [(1, 64, 216)]
         """
-        way = self._by_itself if alone else self._together
-        for cut in self._cuts(recording, 1 if alone else self.threads):
-            yield way.log_mel(cut)
+        for cut in windows(recording, self.model.features, self.model.window, self.threads):
+            yield self._shared.log_mel(cut)
 
     def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
-        """Features of windows (n, channels, n_mels, frames) -> probabilities (n, classes).
+        """Run the network on the features of windows (n, channels, n_mels, frames): return (n, classes).
 
-        Windows are run one by one: it is the fastest on a CPU, and a window's numbers cannot
-        depend on its neighbours.
+        The network runs one window at a time. This is the fastest way on a CPU, and a window's probabilities cannot
+        depend on the others.
 
         Raises:
             UsageError: another shape.
+
+        >>> classifier = load("esc10")
+        >>> classifier.probabilities(np.zeros((2, *classifier.model.input_shape), np.float32)).shape
+        (2, 10)
         """
         if log_mel.shape[1:] != self.model.input_shape:
             raise UsageError(f"log_mel has the shape {log_mel.shape}; the model takes (n, *{self.model.input_shape})")
-        rows = [self._together.network(window) for window in log_mel]
+        rows = [self._shared.run_network(window) for window in log_mel]
         return np.stack(rows) if rows else np.zeros((0, len(self.labels)), np.float32)
 
-    def predict_window(self, samples: Samples, *, alone: bool = False) -> Probabilities:
-        """One window's samples (channels, n) as `scenelet.audio.windows.WindowSplitter` cuts them -> probabilities (classes,).
+    def predict_window(self, samples: Samples) -> Probabilities:
+        """Classify one window (channels, n) of `scenelet.audio.windows`: return probabilities (classes,)."""
+        return self._shared(samples)
 
-        `alone` as for `predict`.
+    def combine_windows(self, windows: Probabilities) -> Prediction:
+        """Average the probabilities (n, classes), n >= 1, of a recording's windows to its prediction.
+
+        >>> load("esc10").combine_windows(np.float32([[0, 0.5, 0.5, *[0] * 7], [0, 0, 1, *[0] * 7]])).label
+        'crackling_fire'
         """
-        return (self._by_itself if alone else self._together)(samples)
+        mean = mean_probabilities(windows)
+        top = int(mean.argmax())
+        probabilities = dict(zip(self.labels, mean.tolist(), strict=True))
+        return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.threshold)
 
     @functools.cached_property
-    def _by_itself(self) -> "_Pipeline":
-        """For a thread that does a window alone, beside others that do theirs."""
-        return self._together if self.threads == 1 else self._way(1, callers=self.threads)
+    def _single(self) -> "_Pipeline":
+        """Pipeline of a thread that works next to others."""
+        return self._shared if self.threads == 1 else self._make_pipeline(1, callers=self.threads)
 
-    def _way(self, threads: int, callers: int) -> "_Pipeline":
+    def _make_pipeline(self, threads: int, callers: int) -> "_Pipeline":
         model = self.model
         network = open_network(
             model.nodes, model.arrays, model.input_shape, runtime=self.runtime, threads=threads, callers=callers
         )
         return _Pipeline(LogMel(model.features, threads), network)
 
-    def _cuts(self, recording: Source, threads: int, max_seconds: float | None = None) -> Iterator[Samples]:
-        source = Path(recording) if isinstance(recording, str | os.PathLike) else recording
-        features, window = self.model.features, self.model.window
-        return audio.windows_of_file(source, features.sample_rate, features.channels, window, threads, max_seconds)
-
-    def _share_out(self, cuts: Iterator[Samples]) -> Probabilities:
-        """Windows of samples -> (windows, classes), by all threads."""
+    def _run(self, cuts: Iterator[Samples]) -> Probabilities:
+        """Classify windows of samples with all threads: return (n, classes)."""
         first, *more = itertools.islice(cuts, 2)
         if not more:
-            return self._together(first)[None]
+            return self._shared(first)[None]
         rest = itertools.chain([first], more, cuts)
-        return np.stack(list(map_threads(self._by_itself, rest, self.threads)))
+        if self.threads == 1:
+            return np.stack([self._shared(cut) for cut in rest])
+        return np.stack(list(map_threads(self._single, rest, self.threads)))
 
-    def _alone(self, recording: Source) -> Prediction | AudioError:
-        """A recording by the thread that calls."""
-        try:
-            return self.predict(recording, alone=True)
-        except AudioError as error:
-            return error
+    def _run_in_one_thread(self, recording: AudioSource) -> Prediction:
+        cuts = windows(recording, self.model.features, self.model.window)
+        return self.combine_windows(np.stack([self._single(cut) for cut in cuts]))
 
-    def _prediction(self, windows: Probabilities) -> Prediction:
-        mean = mean_probabilities(windows)
-        shares = {label: float(p) for label, p in zip(self.labels, mean, strict=True)}
-        return Prediction(self.labels[int(mean.argmax())], shares, windows)
+    def _predict_each(self, recordings: Iterable[AudioSource]) -> Iterator[Prediction | AudioError]:
+        iterator = iter(recordings)
+        first = list(itertools.islice(iterator, 2))
+        if len(first) < 2 or self.threads == 1:
+            yield from map(_return_error(self.predict), itertools.chain(first, iterator))
+            return
+        _ = self._single  # create it once, and not in each thread
+        yield from map_threads(_return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
 
 
 class _Pipeline:
-    """From the samples of one window (channels, n) to its probabilities (classes,)."""
+    """Function from the samples of a window (channels, n) to its probabilities (classes,)."""
 
     def __init__(self, log_mel: LogMel, network: Network) -> None:
         self.log_mel, self._network = log_mel, network
 
     def __call__(self, samples: Samples) -> Probabilities:
-        return self.network(self.log_mel(samples))
+        return self.run_network(self.log_mel(samples))
 
-    def network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
-        """Features (channels, n_mels, frames) -> (classes,)."""
+    def run_network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
+        """Classify features (channels, n_mels, frames): return (classes,)."""
         row: Probabilities = self._network(np.ascontiguousarray(log_mel[None], np.float32))[0]
         if not np.isfinite(row).all():
             raise ModelFileError("the model's probabilities are not finite numbers; train or compress it again")
         return row
 
 
-def load(model: str | os.PathLike[str], threads: int | None = None, runtime: RuntimeName = "onnxruntime") -> Classifier:
+def load(
+    model: str | os.PathLike[str], threads: int | None = None, runtime: RuntimeName = "onnxruntime", callers: int = 1
+) -> Classifier:
     """Load a model for prediction.
 
     Args:
-        model: path of a `.scn` file, or a built-in name; an existing file wins, a folder does not.
-        threads, runtime: see `Classifier`.
+        model: the path of a `.scn` file or the name of a built-in model. An existing file takes precedence, a folder
+            does not.
+        threads, runtime, callers: as `Classifier`.
 
     Raises:
-        ModelFileError: the file is missing, no model, or damaged; no model is built in under this name.
+        ModelFileError: the file is missing, not a model or damaged, or no built-in model has this name.
         UsageError: as `Classifier`.
+
+    >>> import scenelet
+    >>> scenelet.load("esc10").labels[0]
+    'chainsaw'
     """
-    return Classifier(modelfile.read_model(model_path(model)), threads, runtime)
+    return Classifier(modelfile.read_model(model_path(model)), threads, runtime, callers)
 
 
 def model_path(model: str | os.PathLike[str]) -> Path:
-    """Path of a `.scn` file, or a built-in name -> the path; an existing file wins, a folder does not.
+    """Find the file of a model that is given by its path or by a built-in name, as `load` does.
 
     Raises:
         ModelFileError: neither a path nor the name of a built-in model.
+
+    >>> model_path("esc10").name
+    'esc10.scn'
     """
     path = Path(model)
-    # what looks like a path is meant as one; reading it will say what is wrong
+    # reading what looks like a path will raise the error that fits
     if path.is_file() or path.suffix != "" or path.name != os.fspath(model):
         return path
     found = built_in(path.name)
@@ -241,10 +315,39 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     if path.exists():
         return path
     near = did_you_mean(path.name, list_built_in())
-    raise ModelFileError(f"{model}: no such file, and no model is built in under this name; give a .scn file{near}")
+    raise ModelFileError(f"{model}: no such file, and no built-in model has this name; give a .scn file{near}")
 
 
 def mean_probabilities(windows: Probabilities) -> Probabilities:
-    """Windows' probabilities (n, classes), n >= 1 -> the recording's (classes,), summing to 1."""
+    """Average the probabilities (n, classes), n >= 1, of windows to a recording's (classes,), which sum to 1.
+
+    >>> mean_probabilities(np.float32([[0.5, 0.5], [1.0, 0.0]]))
+    array([0.75, 0.25], dtype=float32)
+    """
     mean = windows.mean(axis=0, dtype=np.float64)
     return np.asarray(mean / mean.sum(), np.float32)
+
+
+def _return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:
+    """Make a function that returns AudioErrors instead of raising them."""
+
+    def predict_or_error(recording: AudioSource) -> Prediction | AudioError:
+        try:
+            return predict(recording)
+        except AudioError as error:
+            return error
+
+    return predict_or_error
+
+
+def _raise_at_end(results: Iterable[Prediction | AudioError]) -> Iterator[Prediction]:
+    """Yield predictions up to the first error, and raise the summary of all errors at the end."""
+    errors, total = [], 0
+    for result in results:
+        total += 1
+        if isinstance(result, AudioError):
+            errors.append(result)
+        elif not errors:
+            yield result
+    if errors:
+        raise summarize_audio_errors(errors, total)

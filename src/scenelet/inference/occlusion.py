@@ -1,4 +1,4 @@
-"""What in a window spoke for an answer: parts of its log-mel are replaced by what is usual there, one by one."""
+"""Occlusion maps: the parts of a window that support an answer. Parts are replaced by their mean in training."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.log_mel import Features, row_to_hz
+from scenelet.audio.display import row_to_hz
+from scenelet.audio.log_mel import Features
 from scenelet.inference.classifier import Classifier
 from scenelet.model.ops import INPUT, ScaleShift
 from scenelet.model.scene_model import SceneModel
 
-BANDS, MOMENTS = 16, 12
-"""Parts of a window unless asked otherwise: 28 of them, and 192 more for the grid."""
-MIN_SIDE = 1e-45  # of a float32 that is not zero: a probability of zero is taken as this
+DEFAULT_BANDS, DEFAULT_MOMENTS = 16, 12
+MIN_PROBABILITY = 1e-45  # the smallest float32 above zero, which replaces a probability of zero
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class OcclusionMap:
-    """How much the log-odds of one label fall when a part of a window is replaced; below 0, they rise.
+    """Decrease of a label's log-odds for each replaced part of a window. A negative decrease is an increase.
 
     Attributes:
-        log_odds: ln p - ln(sum of the others' p) of the label, for the whole window.
-        by_band: (bands,), lowest first: the fall when these mel bands are replaced at all times.
-        by_time: (moments,): the fall when these frames are replaced in all bands.
-        grid: (bands, moments): the fall when these bands are replaced in these frames; None: not asked for.
-        rows: (bands + 1,) mel bands where the parts begin, and the number of all.
-        frames: (moments + 1,) frames where the parts begin, and the number of all.
+        log_odds: ln p - ln(sum of the other labels' p) for the unchanged window.
+        by_band: (bands,) decrease if these mel bands are replaced in all frames, lowest bands first.
+        by_time: (moments,) decrease if these frames are replaced in all bands.
+        grid: (bands, moments) decrease if these bands are replaced in these frames, or None if not asked for.
+        rows: (bands + 1,) first mel band of each part, and the number of mel bands.
+        frames: (moments + 1,) first frame of each part, and the number of frames.
         edges_hz: (bands + 1,) frequencies midway between the outermost mel bands of two parts.
         edges_seconds: (moments + 1,) times midway between the outermost frames of two parts, from the window's start.
     """
@@ -49,53 +49,61 @@ def occlusion_map(
     log_mel: Features,
     label_index: int,
     *,
-    bands: int = BANDS,
-    moments: int = MOMENTS,
+    bands: int = DEFAULT_BANDS,
+    moments: int = DEFAULT_MOMENTS,
     grid: bool = True,
 ) -> OcclusionMap:
-    """Occlude a window part by part (Zeiler and Fergus 2014), and see what becomes of a label's log-odds.
+    """Occlude a window part by part (Zeiler and Fergus, 2014) and measure the decrease of a label's log-odds.
 
-    A part is replaced, in every channel, by the mean that each of its mel bands had in training: see `usual_levels`.
-    It is a question to the network and not to the world: parts may speak for an answer only together, and then none
-    of them shows alone.
+    A part is replaced, in all channels, by the mean of each of its mel bands in training, see `mean_levels`. The map
+    describes the network, not the sound. If parts support an answer only together, replacing one of them shows nothing.
 
-    The network runs 1 + bands + moments times, and with the grid bands * moments times more: 29 or 221 windows.
+    The network runs 1 + bands + moments times, and bands * moments times more for the grid. By default these are 29 or
+    221 runs.
 
     Args:
         classifier: the model.
-        log_mel: (channels, n_mels, frames) of one window, dB, as `Classifier.log_mel_windows` gives it.
-        label_index: of the label that is asked about, among the model's.
-        bands: parts of equal width in mel; no more than there are mel bands.
-        moments: parts of equal length; no more than there are frames.
-        grid: whether to fill `OcclusionMap.grid`.
+        log_mel: (channels, n_mels, frames) of one window, dB, as `Classifier.log_mel_windows` yields it.
+        label_index: index of the label in the model's labels.
+        bands: number of parts of equal width in mel. There are at most as many as mel bands.
+        moments: number of parts of equal length. There are at most as many as frames.
+        grid: if True, compute `OcclusionMap.grid`.
 
     Raises:
-        UsageError: another shape than the model takes.
-        ValueError: no such label, or less than one part.
+        UsageError: the model takes another shape.
+        ValueError: the label does not exist, or a number of parts is below 1.
+
+    >>> import scenelet
+    >>> from scenelet.model.pretrained import example
+    >>> classifier = scenelet.load("esc10")
+    >>> log_mel = next(classifier.log_mel_windows(example("esc10")))
+    >>> found = occlusion_map(classifier, log_mel, classifier.labels.index("dog"), bands=4, moments=5, grid=False)
+    >>> found.edges_hz.round(), int(found.by_time.argmax())
+    (array([   31.,  1016.,  2804.,  7739., 21361.]), 3)
     """
     if not 0 <= label_index < len(classifier.labels):
         raise ValueError(f"label_index is {label_index}, of {len(classifier.labels)} labels")
     if bands < 1 or moments < 1:
-        raise ValueError("there is at least one band and one moment")
+        raise ValueError(f"bands is {bands} and moments {moments}; give 1 or more")
     model = classifier.model
-    whole = log_odds(classifier.probabilities(log_mel[None])[0], label_index)
-    usual = usual_levels(model, log_mel)
+    unchanged = log_odds(classifier.probabilities(log_mel[None])[0], label_index)
+    means = mean_levels(model, log_mel)
     rows, frames = _edges(log_mel.shape[1], bands), _edges(log_mel.shape[2], moments)
 
-    def fall(part: tuple[slice, slice]) -> float:
+    def decrease(band: slice, moment: slice) -> float:
         occluded = log_mel.copy()
-        occluded[:, part[0], part[1]] = usual[:, part[0]]
-        return whole - log_odds(classifier.probabilities(occluded[None])[0], label_index)
+        occluded[:, band, moment] = means[:, band]
+        return unchanged - log_odds(classifier.probabilities(occluded[None])[0], label_index)
 
-    everywhere = slice(None)
-    cells = [fall((band, moment)) for band in _cuts(rows) for moment in _cuts(frames)] if grid else None
+    everything = slice(None)
+    decreases = [decrease(band, moment) for band in _slices(rows) for moment in _slices(frames)] if grid else None
     features = model.features
     times = (frames - 0.5) * features.hop_length / features.sample_rate
     return OcclusionMap(
-        log_odds=whole,
-        by_band=np.array([fall((band, everywhere)) for band in _cuts(rows)]),
-        by_time=np.array([fall((everywhere, moment)) for moment in _cuts(frames)]),
-        grid=None if cells is None else np.reshape(cells, (len(rows) - 1, len(frames) - 1)),
+        log_odds=unchanged,
+        by_band=np.array([decrease(band, everything) for band in _slices(rows)]),
+        by_time=np.array([decrease(everything, moment) for moment in _slices(frames)]),
+        grid=None if decreases is None else np.reshape(decreases, (len(rows) - 1, len(frames) - 1)),
         rows=rows,
         frames=frames,
         edges_hz=row_to_hz(features, rows - 0.5),
@@ -103,11 +111,11 @@ def occlusion_map(
     )
 
 
-def usual_levels(model: SceneModel, log_mel: Features) -> Features:
-    """(channels, n_mels, 1): what each mel band was in training on average, dB.
+def mean_levels(model: SceneModel, log_mel: Features) -> Features:
+    """Return the mean of each mel band in training, in dB (channels, n_mels, 1).
 
-    A network of scenelet's begins by standardizing each mel band, x * scale + shift, so that mean is -shift / scale.
-    Where a model begins otherwise, or a scale is zero, it is the mean over time of the band in this very window.
+    The first node of scenelet's networks standardizes each mel band, x * scale + shift, so the mean is -shift / scale.
+    If a model starts otherwise, or a scale is zero, the band's mean over time in this window is used instead.
     """
     own: Features = log_mel.mean(axis=2, keepdims=True, dtype=np.float64).astype(np.float32)
     first = model.nodes[0]
@@ -119,18 +127,22 @@ def usual_levels(model: SceneModel, log_mel: Features) -> Features:
 
 
 def log_odds(probabilities: NDArray[np.floating], label_index: int) -> float:
-    """ln p - ln(sum of the others' p), of probabilities (classes,); it holds where p is 1 in every digit."""
-    shares = probabilities.astype(np.float64)
-    others = float(np.delete(shares, label_index).sum())
-    return float(np.log(max(shares[label_index], MIN_SIDE)) - np.log(max(others, MIN_SIDE)))
+    """Return ln p - ln(sum of the others' p) for probabilities (classes,). It is exact even if p rounds to 1.
+
+    >>> round(log_odds(np.float32([0.75, 0.25]), 0), 3)
+    1.099
+    """
+    exact = probabilities.astype(np.float64)
+    others = float(np.delete(exact, label_index).sum())
+    return float(np.log(max(exact[label_index], MIN_PROBABILITY)) - np.log(max(others, MIN_PROBABILITY)))
 
 
 def _edges(count: int, parts: int) -> NDArray[np.int64]:
-    """Where `parts` parts of `count` begin, as equal as they can be, and `count`."""
+    """Divide `count` items into parts of nearly equal size. Return the start of each part, and `count`."""
     parts = min(parts, count)
     return np.arange(parts + 1) * count // parts
 
 
-def _cuts(edges: NDArray[np.int64]) -> Iterator[slice]:
+def _slices(edges: NDArray[np.int64]) -> Iterator[slice]:
     for start, stop in itertools.pairwise(edges.tolist()):
         yield slice(start, stop)

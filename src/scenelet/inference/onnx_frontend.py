@@ -1,10 +1,10 @@
-"""Samples of one window -> log-mel as ONNX operations: what `audio` and `features` do, inside a graph.
+"""Front end as ONNX operations: from the samples of one window to its log-mel.
 
     waveform (1, channels, n) -> [silent ends filled] -> padded -> STFT -> mel bands -> decibels -> log_mel
 
-The same steps in the same order as `scenelet.audio.log_mel.LogMel` and `scenelet.audio.windows.repeat_sound`, in float32. Resampling
-and cutting into windows stay outside. With an `n_fft` that is no power of two ONNX Runtime transforms by another
-algorithm, which is less exact: thousandths of a decibel, hundredths in bands far below the others.
+The steps are those of `scenelet.audio.log_mel.LogMel` and `scenelet.audio.windows.repeat_sound`, in the same order and
+in float32. Resampling and cutting into windows are not included. If `n_fft` is not a power of two, ONNX Runtime uses a
+less exact transform. The errors are then thousandths of a decibel, and hundredths in bands far below the others.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scenelet.audio.log_mel import POWER_FLOOR, a_weighting_db, mel_matrix, taper
+from scenelet.audio.log_mel import POWER_FLOOR, a_weighting_db, mel_matrix, window_function
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.model.ops import INPUT
 
@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     import onnx
 
 WAVEFORM = "waveform"
-"""Input (1, channels, n), full scale +-1: a window at the model's rate, one channel for mono, else left and right."""
+"""Input (1, channels, n), full scale +-1: a window at the model's rate, mono or left and right."""
 
 
 class FrontendGraph:
-    """The operations of the front end and the constants they need.
+    """Operations of the front end and their constants.
 
     Args:
-        features: a model's feature settings.
-        window: its window rule.
+        features: the model's feature settings.
+        window: the model's window settings.
 
     Attributes:
-        operations: in the order in which they run; the last one writes "log_mel" (1, channels, n_mels, frames).
+        operations: in the order in which they run. The last one writes "log_mel" (1, channels, n_mels, frames).
         constants: arrays by name.
         samples: n of the input.
+
+    >>> graph = FrontendGraph(FeatureConfig(channels="mono"), WindowConfig(seconds=1.0))
+    >>> graph.samples, graph.operations[-1].output
+    (22050, ['log_mel'])
     """
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
@@ -55,46 +59,46 @@ class FrontendGraph:
         return self._add("MatMul", [matrix, value], "arranged")
 
     def _repeat(self, value: str) -> str:
-        """Fill the silent ends; see `scenelet.audio.windows.repeat_sound`."""
+        """Fill the silent ends as `scenelet.audio.windows.repeat_sound` does."""
         n = self.samples
-        least = max(1, round(self.window.min_sound_seconds * self.features.sample_rate))
+        shortest = self.window.min_sound_samples(self.features.sample_rate)
         absolute = self._add("Abs", [value], "absolute")
-        level = self._add("ReduceMax", [absolute, self._whole("channel_axis", [1])], "level", keepdims=0)  # (1, n)
+        level = self._add("ReduceMax", [absolute, self._integers("channel_axis", [1])], "level", keepdims=0)  # (1, n)
         peak = self._add("ReduceMax", [level], "peak", keepdims=1)  # (1, 1)
-        share = self._constant("silence", np.float32(10 ** (-self.window.silence_threshold_db / 20)))
-        threshold = self._add("Mul", [peak, share], "threshold")
-        heard = self._add("Cast", [self._add("Greater", [level, threshold], "heard")], "heard_number", to=1)
-        one, zero = self._whole("one", 1), self._whole("zero", 0)
-        length, at_least = self._whole("length", n), self._whole("at_least", least)
-        # where nothing is heard, the first and the last of the equal values: the whole window
-        start = self._scalar(self._add("ArgMax", [heard], "start_row", axis=1, keepdims=0), "start")
-        stop_row = self._add("ArgMax", [heard], "stop_row", axis=1, keepdims=0, select_last_index=1)
+        ratio = self._constant("silence", np.float32(10 ** (-self.window.silence_threshold_db / 20)))
+        threshold = self._add("Mul", [peak, ratio], "threshold")
+        audible = self._add("Cast", [self._add("Greater", [level, threshold], "audible")], "audible_number", to=1)
+        one, zero = self._integers("one", 1), self._integers("zero", 0)
+        length, minimum = self._integers("length", n), self._integers("minimum", shortest)
+        # in a silent window all values are equal, and the first and the last of them span the window
+        start = self._scalar(self._add("ArgMax", [audible], "start_row", axis=1, keepdims=0), "start")
+        stop_row = self._add("ArgMax", [audible], "stop_row", axis=1, keepdims=0, select_last_index=1)
         stop = self._add("Add", [self._scalar(stop_row, "last"), one], "stop")
-        reach = self._add("Min", [self._add("Add", [start, at_least], "wanted"), length], "reach")
+        reach = self._add("Min", [self._add("Add", [start, minimum], "wanted"), length], "reach")
         end = self._add("Max", [stop, reach], "end")
-        begin = self._add("Max", [self._add("Sub", [end, at_least], "before"), zero], "from")
+        begin = self._add("Max", [self._add("Sub", [end, minimum], "before"), zero], "from")
         first = self._add("Min", [start, begin], "first")
         period = self._add("Sub", [end, first], "period")
-        places = self._add("Mod", [self._add("Range", [zero, length, one], "places"), period], "turn")
-        return self._add("Gather", [value, self._add("Add", [places, first], "index")], "filled", axis=2)
+        offset = self._add("Mod", [self._add("Range", [zero, length, one], "positions"), period], "offset")
+        return self._add("Gather", [value, self._add("Add", [offset, first], "index")], "filled", axis=2)
 
     def _power(self, value: str) -> str:
-        """(1, channels, n) -> (channels, frames, bins): |STFT|^2, or |STFT|."""
+        """Transform (1, channels, n) to (channels, frames, bins): |STFT|^2, or |STFT| if `power` is 1."""
         features, half = self.features, self.features.n_fft // 2
-        pads = self._whole("pads", [0, 0, half, 0, 0, half])
+        pads = self._integers("pads", [0, 0, half, 0, 0, half])
         padded = self._add("Pad", [value, pads], "padded", mode="reflect")
-        rows = self._whole("rows", [features.n_channels, self.samples + 2 * half, 1])
+        rows = self._integers("rows", [features.n_channels, self.samples + 2 * half, 1])
         signal = self._add("Reshape", [padded, rows], "signal")
-        shape = taper(features.window_function, features.win_length or features.n_fft, features.n_fft)
-        steps = [self._whole("hop", features.hop_length), self._constant("taper", shape)]
-        frame = self._whole("frame", features.n_fft)
-        spectrum = self._add("STFT", [signal, *steps, frame], "spectrum", onesided=1)
+        hop, frame = self._integers("hop", features.hop_length), self._integers("frame", features.n_fft)
+        values = window_function(features.window_function, features.win_length or features.n_fft, features.n_fft)
+        window = self._constant("window", values)
+        spectrum = self._add("STFT", [signal, hop, window, frame], "spectrum", onesided=1)
         squares = self._add("Mul", [spectrum, spectrum], "squares")
-        power = self._add("ReduceSum", [squares, self._whole("complex_axis", [3])], "power", keepdims=0)
+        power = self._add("ReduceSum", [squares, self._integers("complex_axis", [3])], "power", keepdims=0)
         return self._add("Sqrt", [power], "magnitude") if features.power == 1 else power
 
     def _bands(self, power: str) -> str:
-        """(channels, frames, bins) -> (channels, frames, n_mels): log10 of mel bands, or mel bands of log10."""
+        """Transform (channels, frames, bins) to (channels, frames, n_mels): log10 of mel bands, or the reverse."""
         features = self.features
         matrix = self._constant("mel", np.ascontiguousarray(self.mel.T))
         if features.log_before_mel:
@@ -102,23 +106,23 @@ class FrontendGraph:
         return self._logarithm(self._add("MatMul", [power, matrix], "bands"))
 
     def _logarithm(self, value: str) -> str:
-        """log10 of what is raised to the floor: `top_db` below the channel's maximum, or the absolute one."""
-        least = self._constant("least", np.float32(POWER_FLOOR))
+        """Take log10 of values, which are raised to `top_db` below the channel's maximum or to `POWER_FLOOR` first."""
+        minimum = self._constant("minimum_power", np.float32(POWER_FLOOR))
         range_ = self._constant("range", np.float32(10 ** (-self.features.top_db / 10)))
-        loudest = self._add("ReduceMax", [value, self._whole("bin_axes", [1, 2])], "loudest", keepdims=1)
-        floor = self._add("Max", [self._add("Mul", [loudest, range_], "ranged"), least], "floor")
+        loudest = self._add("ReduceMax", [value, self._integers("bin_axes", [1, 2])], "loudest", keepdims=1)
+        floor = self._add("Max", [self._add("Mul", [loudest, range_], "ranged"), minimum], "floor")
         natural = self._add("Log", [self._add("Max", [value, floor], "raised")], "natural")
         return self._add("Mul", [natural, self._constant("per_ten", np.float32(1 / np.log(10)))], "logarithm")
 
     def _decibels(self, bands: str) -> None:
-        """(channels, frames, n_mels) -> "log_mel" (1, channels, n_mels, frames)."""
+        """Transform (channels, frames, n_mels) to decibels, "log_mel" (1, channels, n_mels, frames)."""
         features = self.features
         value = self._add("Mul", [bands, self._constant("ten", np.float32(10))], "decibels")
         if features.a_weighting:
             curve = self._constant("weighting", self.mel @ a_weighting_db(features.n_fft, features.sample_rate))
             value = self._add("Add", [value, curve], "weighted")
-        turned = self._add("Transpose", [value], "turned", perm=(0, 2, 1))
-        self._add("Unsqueeze", [turned, self._whole("batch_axis", [0])], INPUT)
+        transposed = self._add("Transpose", [value], "transposed", perm=(0, 2, 1))
+        self._add("Unsqueeze", [transposed, self._integers("batch_axis", [0])], INPUT)
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         from onnx import helper
@@ -130,7 +134,7 @@ class FrontendGraph:
     def _scalar(self, value: str, output: str) -> str:
         return self._add("Squeeze", [value], output)
 
-    def _whole(self, name: str, value: Any) -> str:
+    def _integers(self, name: str, value: Any) -> str:
         return self._constant(name, np.asarray(value, np.int64))
 
     def _constant(self, name: str, value: Any) -> str:
@@ -139,10 +143,13 @@ class FrontendGraph:
 
 
 def frontend_macs(features: FeatureConfig, samples: int) -> tuple[int, int]:
-    """Multiply-accumulates of the front end for one window: of its FFTs, and of its mel bands.
+    """Count the multiply-accumulates of the front end for one window: those of the FFTs, and of the mel bands.
 
-    The first is about n_fft log2(n_fft) for a real frame. The second is of the whole matrix (bins x bands), which the
-    graph multiplies with; most of it is zeros, which a program of one's own can leave out.
+    A real frame takes about n_fft log2(n_fft). The mel bands count with the complete matrix (bins x bands), as the
+    graph multiplies. Most of it is zeros, which an implementation on a microcontroller can skip.
+
+    >>> frontend_macs(FeatureConfig(channels="mono", n_fft=1024, hop_length=512, n_mels=64), samples=22050)
+    (450560, 1444608)
     """
     frames = features.n_channels * features.n_frames(samples)
     transforms = round(frames * features.n_fft * math.log2(features.n_fft))

@@ -1,7 +1,7 @@
-"""The list of nodes -> an ONNX graph: to be exported, or to be run from memory.
+"""Conversion of a model's nodes to an ONNX graph, for export or for a runtime.
 
-Norms are folded into the convolution before them here and nowhere else, and only where that is
-exact: one sub-band, and nothing else reads the convolution's output.
+Only this module folds norms into the convolutions before them. It does so if the result is exact: the norm has one
+sub-band, and nothing else reads the convolution's output.
 """
 
 from collections import Counter
@@ -45,49 +45,55 @@ def to_onnx(
     arrays: Arrays,
     input_shape: Shape,
     *,
-    fold: bool = True,
     metadata: Mapping[str, str] | None = None,
     front: FrontendGraph | None = None,
 ) -> "onnx.ModelProto":
-    """A self-contained ONNX model, weights inside, checked by `onnx.checker`.
+    """Convert a network to an ONNX model that includes its weights, and check it with `onnx.checker`.
+
+    The input is "log_mel" (batch, channels, n_mels, frames) and the output "probabilities" (batch, classes), for any
+    batch size. With `front`, the input is "waveform" (1, channels, n) and the output (1, classes).
 
     Args:
-        nodes, arrays: see `scenelet.model.ops`.
+        nodes, arrays: as `scenelet.model.ops`.
         input_shape: (channels, n_mels, frames).
-        fold: fold norms into convolutions where that is exact.
-        metadata: written into the model's `metadata_props`.
-        front: put before the network, so that the graph takes samples.
-
-    Input "log_mel" (batch, channels, n_mels, frames), output "probabilities" (batch, classes); the
-    batch is free. With `front`: input "waveform" (1, channels, n), output (1, classes).
+        metadata: entries of the model's `metadata_props`.
+        front: front end to put before the network, so that the graph takes samples.
 
     Raises:
         ModelFileError: as `scenelet.model.ops.shapes`.
     """
     import onnx
 
-    operations, weights = _lower(nodes, arrays, input_shape, fold)
+    known = _shapes(nodes, arrays, input_shape)
+    operations, weights = _lower(nodes, arrays, known)
     value: tuple[str, list[Any]] = (INPUT, ["batch", *input_shape])
     if front is not None:
         operations, weights = [*front.operations, *operations], {**front.constants, **weights}
         value = WAVEFORM, [1, input_shape[0], front.samples]
     initializers = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
-    model = _model(nodes, arrays, input_shape, operations, initializers, value)
+    model = _make_model(operations, initializers, value, known[OUTPUT])
     onnx.helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def without_weights(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, *, fold: bool = True
+    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape
 ) -> tuple["onnx.ModelProto", dict[str, NDArray[np.float32]]]:
-    """The same graph with weights that lie elsewhere, and these weights by name: for a runtime that is handed them.
+    """Convert a network to an ONNX model with external weights, and return both. `onnx.checker` is not run.
 
-    Args and raises as `to_onnx`; nothing is checked by `onnx.checker`.
+    A runtime can take the weights from memory, without a copy in the serialized model.
+
+    Args:
+        nodes, arrays, input_shape: as `to_onnx`.
+
+    Raises:
+        ModelFileError: as `scenelet.model.ops.shapes`.
     """
     import onnx
 
-    operations, weights = _lower(nodes, arrays, input_shape, fold)
+    known = _shapes(nodes, arrays, input_shape)
+    operations, weights = _lower(nodes, arrays, known)
     initializers = []
     for name, array in weights.items():
         external = onnx.TensorProto(
@@ -98,27 +104,25 @@ def without_weights(
         )
         external.external_data.add(key="location", value="memory")  # never opened
         initializers.append(external)
-    return _model(nodes, arrays, input_shape, operations, initializers, (INPUT, ["batch", *input_shape])), weights
+    return _make_model(operations, initializers, (INPUT, ["batch", *input_shape]), known[OUTPUT]), weights
 
 
-def _model(
-    nodes: Sequence[Node],
-    arrays: Arrays,
-    input_shape: Shape,
-    operations: list[Any],
-    initializers: list[Any],
-    value: tuple[str, list[Any]],
+def _shapes(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape) -> dict[str, Shape]:
+    return shapes(nodes, {name: array.shape for name, array in arrays.items()}, input_shape)
+
+
+def _make_model(
+    operations: list[Any], initializers: list[Any], value: tuple[str, list[Any]], output_shape: Shape
 ) -> "onnx.ModelProto":
-    """`value`: name and shape of the graph's input."""
+    """Make a model of operations and weights. `value` is the name and the shape of the graph's input."""
     import onnx
     from onnx import helper
 
-    classes = shapes(nodes, {name: array.shape for name, array in arrays.items()}, input_shape)[OUTPUT]
     graph = helper.make_graph(
         operations,
         "scenelet",
         [helper.make_tensor_value_info(value[0], onnx.TensorProto.FLOAT, value[1])],
-        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [value[1][0], *classes])],
+        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [value[1][0], *output_shape])],
         initializers,
     )
     return helper.make_model(
@@ -127,11 +131,13 @@ def _model(
 
 
 def _lower(
-    nodes: Sequence[Node], arrays: Arrays, input_shape: Shape, fold: bool
+    nodes: Sequence[Node], arrays: Arrays, known: Mapping[str, Shape]
 ) -> tuple[list["onnx.NodeProto"], dict[str, NDArray[np.float32]]]:
-    """ONNX operations and their weights. Names made here have a colon, which the nodes' never have."""
-    known = shapes(nodes, {name: array.shape for name, array in arrays.items()}, input_shape)
-    norms = _foldable(nodes, arrays) if fold else {}
+    """Convert nodes to ONNX operations and their weights. `known` is the result of `shapes` for these nodes.
+
+    New names have a colon, which the nodes' names cannot have.
+    """
+    norms = _foldable(nodes, arrays)
     folded = {norm.output for norm in norms.values()}
     lowered = _Lowered()
     for node in nodes:
@@ -170,32 +176,34 @@ def _lower(
 
 
 class _Lowered:
-    """Operations and weights of the ONNX graph, as they are made."""
+    """Operations and weights of an ONNX graph under construction."""
 
     def __init__(self) -> None:
         self.operations: list[onnx.NodeProto] = []
         self.weights: dict[str, NDArray[np.float32]] = {}
 
     def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
-        """Append an operation, named by what it writes."""
+        """Append an operation with the name of its output."""
         from onnx import helper
 
         self.operations.append(helper.make_node(op, inputs, [output], name=output, **attributes))
 
     def weight(self, name: str, array: NDArray[np.float32]) -> str:
-        """Keep a weight; returns its name."""
+        """Add a weight and return its name."""
         self.weights[name] = np.ascontiguousarray(array, np.float32)
         return name
 
     def conv(self, node: Conv, arrays: Arrays, norm: ScaleShift | None) -> None:
-        """Append a convolution, with the norm after it folded in where there is one."""
+        """Append a convolution, with the norm after it folded in if there is one."""
         weight = arrays[node.weight]
         if norm is None:
             inputs, output = [self.weight(f"{node.weight}:array", weight)], node.output
         else:
             output = norm.output
             scale, shift = (np.broadcast_to(arrays[name][0], len(weight)) for name in (norm.scale, norm.shift))
-            with np.errstate(over="ignore"):  # a wild model: its probabilities will not be finite, and say so
+            with np.errstate(
+                over="ignore"
+            ):  # the model is broken; its probabilities will not be finite, which the classifier reports
                 folded = weight * scale[:, None, None, None]
             inputs = [self.weight(f"{output}:weight", folded), self.weight(f"{output}:bias", shift)]
         self.add(
@@ -211,7 +219,7 @@ class _Lowered:
 
 
 def _foldable(nodes: Sequence[Node], arrays: Arrays) -> dict[str, ScaleShift]:
-    """Output of a convolution -> the norm that can be folded into it."""
+    """Map outputs of convolutions to the norms that can be folded into them."""
     readers = Counter(name for node in nodes for name in node.reads)
     convs = {node.output for node in nodes if isinstance(node, Conv)}
     norms = (node for node in nodes if isinstance(node, ScaleShift))
@@ -219,6 +227,6 @@ def _foldable(nodes: Sequence[Node], arrays: Arrays) -> dict[str, ScaleShift]:
 
 
 def _rows(array: NDArray[np.float32], frequencies: int) -> NDArray[np.float32]:
-    """(sub_bands, channels or 1) -> (1, channels or 1, frequencies or 1, 1), to broadcast."""
+    """Expand (sub_bands, channels or 1) to (1, channels or 1, frequencies or 1, 1), which broadcasts."""
     repeats = 1 if len(array) == 1 else frequencies // len(array)
     return np.repeat(array.T, repeats, axis=1)[None, :, :, None]

@@ -1,4 +1,4 @@
-"""Live sound -> probabilities hop by hop, and the answer that a listener is told: smoothed, steady, or "unsure"."""
+"""Live sound: predictions hop by hop, and their smoothing to steady answers, which may be "unsure"."""
 
 import math
 from collections.abc import Iterator
@@ -11,91 +11,100 @@ from scenelet.audio.windows import WindowSplitter
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.inference.classifier import Classifier, Probabilities
 
-HOP_SECONDS, LEAST_HOP_SECONDS = 1.0, 0.05
+DEFAULT_HOP_SECONDS, MIN_HOP_SECONDS = 1.0, 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class StreamPrediction:
-    """What the model says of the window that ends `seconds` after the sound began; `probabilities` are (classes,)."""
+    """Prediction for one window of live sound.
+
+    Attributes:
+        seconds: end of the window, counted from the start of the sound.
+        probabilities: (classes,).
+
+    >>> StreamPrediction(5.0, np.float32([0.25, 0.75])).probabilities.argmax()
+    np.int64(1)
+    """
 
     seconds: float
     probabilities: Probabilities
 
 
 class Stream:
-    """Blocks of samples in, a `StreamPrediction` each hop out.
+    """Predictor for live sound: blocks of samples go in, a `StreamPrediction` per hop comes out.
 
-    The windows are those of a file that is cut with this hop, so their probabilities are the same numbers.
+    The probabilities are those of a file that is cut into windows with this hop.
 
     Args:
         classifier: the model.
-        sample_rate: Hz of the blocks.
-        hop_seconds: from the end of one window to the next one's, no longer than a window; None: a second, or a window
-            where that is shorter.
-        alone: as for `Classifier.predict`.
+        sample_rate: rate of the blocks in Hz.
+        hop_seconds: time between two windows, at most the window's length. None is one second, or the window's length
+            if it is shorter.
 
     Raises:
-        UsageError: a hop that is longer than a window, or shorter than `LEAST_HOP_SECONDS`.
+        UsageError: the hop is longer than a window or shorter than `MIN_HOP_SECONDS`.
+
+    >>> import scenelet
+    >>> stream = Stream(scenelet.load("esc10"), sample_rate=44100, hop_seconds=0.5)
+    >>> [prediction.seconds for prediction in stream.push(np.zeros((1, 6 * 44100), np.float32))]
+    [5.0, 5.5, 6.0]
     """
 
-    def __init__(
-        self, classifier: Classifier, sample_rate: int, hop_seconds: float | None = None, *, alone: bool = False
-    ) -> None:
+    def __init__(self, classifier: Classifier, sample_rate: int, hop_seconds: float | None = None) -> None:
         features, window = classifier.model.features, classifier.model.window
-        hop = min(HOP_SECONDS, window.seconds) if hop_seconds is None else hop_seconds
-        least = min(LEAST_HOP_SECONDS, window.seconds)
-        if not least <= hop <= window.seconds:
-            raise UsageError(f"a hop of {hop:g} s; give one from {least:g} s up to the window's {window.seconds:g} s")
-        self._classifier, self._alone = classifier, alone
-        hopping = window.model_copy(update={"hop_seconds": hop})
-        self._windower = WindowSplitter(sample_rate, features.sample_rate, features.channels, hopping)
+        hop = min(DEFAULT_HOP_SECONDS, window.seconds) if hop_seconds is None else hop_seconds
+        minimum = min(MIN_HOP_SECONDS, window.seconds)
+        if not minimum <= hop <= window.seconds:
+            raise UsageError(f"a hop of {hop:g} s; give one from {minimum:g} s up to the window's {window.seconds:g} s")
+        self._classifier = classifier
+        self._splitter = WindowSplitter(sample_rate, features, window.model_copy(update={"hop_seconds": hop}))
         self._source_rate, self._rate = sample_rate, features.sample_rate
-        self._heard, self._count = 0, 0
+        self._received, self._emitted = 0, 0
 
     @property
     def hop_seconds(self) -> float:
-        """From one moment to the next."""
-        return self._windower.hop / self._rate
+        """Time between two predictions."""
+        return self._splitter.hop / self._rate
 
     @property
     def window_seconds(self) -> float:
-        """How much sound there must be before the first moment."""
-        return self._windower.length / self._rate
+        """Duration of sound before the first prediction."""
+        return self._splitter.length / self._rate
 
     def push(self, samples: Samples) -> Iterator[StreamPrediction]:
-        """Add (1 or 2, n) samples, full scale +-1; yields the moments of windows that are now complete."""
-        self._heard += samples.shape[1]
-        for window in self._windower.push(samples):
-            yield self._moment(window)
+        """Add samples (1 or 2, n), full scale +-1, and yield the predictions of the windows that are now complete."""
+        self._received += samples.shape[1]
+        for window in self._splitter.push(samples):
+            yield self._predict(window)
 
     def finish(self) -> Iterator[StreamPrediction]:
-        """The sound has ended: yields what is still due, as for a file; its last window is padded with silence.
+        """End the sound and yield the remaining predictions. As for a file, the last window is padded with silence.
 
         Raises:
-            EmptyAudioError: there was none.
+            EmptyAudioError: there was no sound.
         """
-        if self._heard == 0:
+        if self._received == 0:
             raise EmptyAudioError("no sound came")
-        for window in self._windower.finish():
-            yield self._moment(window)
+        for window in self._splitter.finish():
+            yield self._predict(window)
 
-    def _moment(self, window: Samples) -> StreamPrediction:
-        end = (self._windower.length + self._count * self._windower.hop) / self._rate
-        self._count += 1
-        end = min(end, self._heard / self._source_rate)  # the last window is padded
-        return StreamPrediction(end, self._classifier.predict_window(window, alone=self._alone))
+    def _predict(self, window: Samples) -> StreamPrediction:
+        end = (self._splitter.length + self._emitted * self._splitter.hop) / self._rate
+        self._emitted += 1
+        end = min(end, self._received / self._source_rate)  # the last window is padded
+        return StreamPrediction(end, self._classifier.predict_window(window))
 
 
 @dataclass(frozen=True)
 class SmoothedPrediction:
-    """What a listener is told at a moment.
+    """Answer at one time of a stream.
 
     Attributes:
-        seconds: when.
-        label: the answer, or None for "unsure".
-        confidence: the smoothed probability of `label`, or of the most probable one.
-        probabilities: label -> smoothed probability.
-        changed: another answer than the one before.
+        seconds: time since the start of the sound.
+        label: the answer, or None if it is unsure.
+        confidence: smoothed probability of `label`, or of the most probable class if `label` is None.
+        probabilities: smoothed probability of each class.
+        changed: True if the answer differs from the previous one.
     """
 
     seconds: float
@@ -106,54 +115,64 @@ class SmoothedPrediction:
 
 
 class PredictionSmoother:
-    """Moments -> decisions, which do not flicker.
+    """Smoother that turns a stream's predictions into answers that do not flicker.
 
-    The probabilities are smoothed by an exponential average. A label is held until another one's smoothed probability
-    is higher by `margin`; an answer is given from `threshold` on and taken back where it is lower by `margin`.
+    The probabilities are smoothed by an exponential average. The smoother holds a label until the smoothed probability
+    of another one is higher by `margin`. It gives the label as its answer from `threshold` on, and withdraws it when
+    the probability falls below `threshold - margin`.
 
     Args:
-        labels: of the model.
-        unsure_below: probability of an answer; see `scenelet.inference.threshold`.
-        smooth_seconds: time constant of the average; 0 switches it off.
-        margin: the hysteresis.
+        labels: the model's classes.
+        threshold: minimum probability of an answer, see `scenelet.inference.threshold`.
+        smooth_seconds: time constant of the average; 0 turns smoothing off.
+        margin: hysteresis of both rules.
 
     Raises:
-        UsageError: a share that is none.
+        UsageError: `threshold` or `margin` is not from 0 to 1, or `smooth_seconds` is negative or not finite.
+
+    >>> smoother = PredictionSmoother(("indoor", "outdoor"), threshold=0.6, smooth_seconds=0)
+    >>> rows = np.float32([[0.55, 0.45], [0.7, 0.3], [0.48, 0.52]])
+    >>> [smoother.update(StreamPrediction(float(i), row)).label for i, row in enumerate(rows)]
+    [None, 'indoor', None]
     """
 
     def __init__(
         self, labels: tuple[str, ...], threshold: float, smooth_seconds: float = 2.0, margin: float = 0.1
     ) -> None:
-        for name, share in (("threshold", threshold), ("margin", margin)):
-            if not 0 <= share <= 1:
-                raise UsageError(f"--{name} {share:g}: give a probability from 0 to 1")
+        for name, probability in (("threshold", threshold), ("margin", margin)):
+            if not 0 <= probability <= 1:
+                raise UsageError(f"--{name} {probability:g}: give a probability from 0 to 1")
         if not 0 <= smooth_seconds < math.inf:
             raise UsageError(f"--smoothing {smooth_seconds:g}: give seconds, 0 or more")
         self.labels, self.threshold, self.smooth_seconds, self.margin = labels, threshold, smooth_seconds, margin
         self._average: np.ndarray | None = None
         self._seconds = 0.0
-        self._held: int | None = None  # the label that is held, told or not
-        self._told: int | None = None
-        self._begun = False
+        self._held: int | None = None  # the label that is held, whether it is the answer or not
+        self._answer: int | None = None
+        self._started = False
 
-    def decide(self, moment: StreamPrediction) -> SmoothedPrediction:
-        """The decision at a moment; moments come in order."""
-        now = moment.probabilities.astype(np.float64)
+    def update(self, prediction: StreamPrediction) -> SmoothedPrediction:
+        """Return the answer after this prediction. Predictions must be in order of time."""
+        current = prediction.probabilities.astype(np.float64)
         if self._average is None or self.smooth_seconds == 0:
-            self._average = now
+            self._average = current
         else:
-            share = 1 - math.exp(-(moment.seconds - self._seconds) / self.smooth_seconds)
-            self._average = self._average + share * (now - self._average)
-        self._seconds = moment.seconds
+            weight = 1 - math.exp(-(prediction.seconds - self._seconds) / self.smooth_seconds)
+            self._average = self._average + weight * (current - self._average)
+        self._seconds = prediction.seconds
         average = self._average
         top = int(average.argmax())
         if self._held is None or average[top] >= average[self._held] + self.margin:
             self._held = top
-        # who was told this answer hears it a little longer than it would be given anew
-        least = self.threshold - (self.margin if self._told == self._held else 0.0)
-        told = self._held if average[self._held] >= least else None
-        changed = told != self._told or not self._begun
-        self._told, self._begun = told, True
-        shares = {label: float(p) for label, p in zip(self.labels, average, strict=True)}
-        label = None if told is None else self.labels[told]
-        return SmoothedPrediction(moment.seconds, label, float(average[top if told is None else told]), shares, changed)
+        # an answer stays a little longer than it would be given as a new one
+        minimum = self.threshold - (self.margin if self._answer == self._held else 0.0)
+        answer = self._held if average[self._held] >= minimum else None
+        changed = answer != self._answer or not self._started
+        self._answer, self._started = answer, True
+        return SmoothedPrediction(
+            seconds=prediction.seconds,
+            label=None if answer is None else self.labels[answer],
+            confidence=float(average[top if answer is None else answer]),
+            probabilities=dict(zip(self.labels, average.tolist(), strict=True)),
+            changed=changed,
+        )

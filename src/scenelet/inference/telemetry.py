@@ -1,7 +1,7 @@
-"""ONNX Runtime and OpenVINO, imported so that they report to nobody.
+"""Import of ONNX Runtime and OpenVINO without their telemetry.
 
-Left to themselves, both tell their makers that they are used: ONNX Runtime from 1.29 on (from Linux and macOS over the
-network, with an identifier of the machine that it keeps in the user's home), OpenVINO whenever it is imported.
+By default both report their use to their makers. ONNX Runtime does so from 1.29 on; on Linux and macOS it sends an
+identifier of the machine, which it stores in the user's home. OpenVINO reports whenever it is imported.
 """
 
 import importlib
@@ -13,24 +13,24 @@ REPORTER = "openvino_telemetry"
 
 
 def import_runtime(name: str) -> ModuleType:
-    """The module `onnxruntime` or `openvino`.
+    """Import the module `onnxruntime` or `openvino`.
 
     Raises:
-        ModuleNotFoundError: it is not installed.
+        ModuleNotFoundError: the module is not installed.
     """
     if name == "openvino":
-        return _openvino()
+        return _import_openvino()
     module = importlib.import_module("onnxruntime")
-    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # set by `scenelet/__init__.py`; Windows does not know it
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # set by `scenelet/__init__.py`; Windows ignores it
         module.disable_telemetry_events()
     return module
 
 
-def _openvino() -> ModuleType:
-    """It has no switch of its own, but does without the package that reports where that is not there."""
+def _import_openvino() -> ModuleType:
+    """Import OpenVINO while its reporting package seems to be missing, since it has no switch for its telemetry."""
     if "openvino" in sys.modules or REPORTER in sys.modules:
         return importlib.import_module("openvino")
-    sys.modules[REPORTER] = None  # type: ignore[assignment]  # which is how Python marks what cannot be imported
+    sys.modules[REPORTER] = None  # type: ignore[assignment]  # marks a module that cannot be imported
     try:
         return importlib.import_module("openvino")
     finally:

@@ -1,4 +1,4 @@
-"""How probable an answer must be to be given: below, a listener says that it is unsure."""
+"""Choice of the minimum probability of an answer. Less probable answers are "unsure"."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 TARGET_ACCURACY = 0.95
-"""Share of the answers that should be right among those that are given."""
+"""Fraction of the sure answers that should be right."""
 MIN_THRESHOLD = 0.5
-"""An answer with less than half of the probability is never given."""
+"""Lower bound of the threshold."""
+MIN_KEPT = 0.5
+"""Fraction of the clips that should have a sure answer."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """From which probability on an answer is given.
+    """Minimum probability of an answer, and its effect on the clips that it was found on.
 
     Attributes:
-        below: an answer whose probability is lower is "unsure".
-        right: share of right answers among those at or above it.
-        kept: share of the clips that were answered so.
-        clips: how many it was found on.
+        below: answers with a lower probability are unsure.
+        right: fraction of right answers among the sure ones.
+        kept: fraction of clips with a sure answer.
+        clips: number of clips.
     """
 
     below: float
@@ -29,31 +31,35 @@ class Threshold:
 
 
 def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
-    """The lowest threshold, not below `MIN_THRESHOLD`, at or above which `TARGET_ACCURACY` of the answers are right.
+    """Find the lowest threshold from `MIN_THRESHOLD` on with which `TARGET_ACCURACY` of the sure answers are right.
 
-    Where no threshold that keeps at least half of the clips reaches that, the one with the largest share of right
-    answers. It is found on clips that the network was not trained on, and holds for sounds like these: for one of
-    another kind no threshold on a classifier's probabilities promises anything.
+    If no threshold that keeps `MIN_KEPT` of the clips reaches the target, the most accurate of these is returned. The
+    clips must not be training clips. The threshold holds for similar sounds only: no threshold on a classifier's
+    probabilities detects sounds of other kinds reliably.
 
     Args:
         targets: (clips,) class indices.
         probabilities: (clips, classes).
 
     Raises:
-        ValueError: no clips.
+        ValueError: there are no clips, or the lengths differ.
+
+    >>> find_threshold([0, 0, 1], [[0.9, 0.1], [0.7, 0.3], [0.6, 0.4]])
+    Threshold(below=0.7, right=1.0, kept=0.6666666666666666, clips=3)
     """
-    shares, true = np.asarray(probabilities, np.float64), np.asarray(targets)
-    if len(shares) == 0 or len(shares) != len(true):
-        raise ValueError(f"{len(true)} targets and {len(shares)} rows of probabilities; give one each for every clip")
-    top, hits = shares.max(axis=1), shares.argmax(axis=1) == true
-    tried = []
+    rows, true = np.asarray(probabilities, np.float64), np.asarray(targets)
+    if len(rows) == 0 or len(rows) != len(true):
+        raise ValueError(f"{len(true)} targets and {len(rows)} rows of probabilities; give one each for every clip")
+    top, hits = rows.max(axis=1), rows.argmax(axis=1) == true
+    candidates = []
     for below in np.unique(np.maximum(top, MIN_THRESHOLD)):
-        given = top >= below
-        if given.any():
-            tried.append(Threshold(float(below), float(hits[given].mean()), float(given.mean()), len(top)))
-    if not tried:  # every answer has less than half of the probability
+        sure = top >= below
+        if sure.any():
+            candidates.append(Threshold(float(below), float(hits[sure].mean()), float(sure.mean()), len(top)))
+    if not candidates:  # all answers are below MIN_THRESHOLD
         return Threshold(MIN_THRESHOLD, 0.0, 0.0, len(top))
-    reached = [one for one in tried if one.right >= TARGET_ACCURACY and one.kept >= 0.5]
-    if reached:
-        return reached[0]
-    return max((one for one in tried if one.kept >= 0.5), key=lambda one: one.right, default=tried[0])
+    enough = [candidate for candidate in candidates if candidate.kept >= MIN_KEPT]
+    for candidate in enough:
+        if candidate.right >= TARGET_ACCURACY:
+            return candidate
+    return max(enough, key=lambda candidate: candidate.right, default=candidates[0])

@@ -1,12 +1,11 @@
-"""Bytes -> fewer bytes and back: deflate or LZMA, whichever is shorter.
+"""Lossless compression of bytes by deflate or LZMA, whichever is shorter.
 
-A stored piece begins with one byte that names the method. Both come with Python. Weights have no repeats, so it is
-the coding of single bytes that counts: deflate's Huffman codes suit bytes of nearly one distribution; LZMA's
-adaptive range coder spends less than a bit on a byte that is nearly always the same, as in the mask of a network of
-which little is kept, and follows a distribution that changes from layer to layer.
+The first byte of compressed data names the method. Python's standard library has both. Weights contain no repeats, so
+the coding of single bytes decides the size. Deflate's Huffman codes suit bytes whose distribution hardly changes.
+LZMA's adaptive range coder needs less than one bit for a byte that is nearly always the same, as in the mask of a
+sparse network. It also follows a distribution that changes from layer to layer.
 """
 
-import functools
 import lzma
 import zlib
 from collections.abc import Mapping
@@ -16,55 +15,63 @@ from scenelet.errors import ModelFileError
 
 DEFLATE = 0
 LZMA = {1: 0, 2: 3}
-"""Method -> how many bits of the byte before choose a byte's probabilities."""
-DICTIONARY = 4096  # bytes that a reader keeps; there is nothing to look back for
+"""Mapping from an LZMA method to its `lc`: how many bits of the previous byte select a byte's probabilities."""
+DICTIONARY_BYTES = 4096  # a reader keeps this much in memory; weights have no repeats to look up
 
 
-@functools.lru_cache(maxsize=16)  # a file is made again once its results are known, with the same weights in it
 def compress_bytes(data: bytes) -> bytes:
-    """The shortest of what the methods make of `data`, behind the method's byte."""
+    """Return the shortest compressed form of `data`, which begins with the number of its method.
+
+    >>> stored = compress_bytes(bytes(1000))
+    >>> len(stored) < 20, decompress_bytes(stored, 1000) == bytes(1000)
+    (True, True)
+    """
     candidates = [bytes([DEFLATE]) + _deflate(data)]
-    candidates += [bytes([method]) + _lzma(data, context) for method, context in LZMA.items()]
+    candidates += [bytes([method]) + _lzma(data, context_bits) for method, context_bits in LZMA.items()]
     return min(candidates, key=len)
 
 
 def decompress_bytes(stored: bytes, size: int) -> bytes:
-    """The inverse of `compress_bytes`; never makes more than one byte beyond `size`.
+    """Invert `compress_bytes`. The function never allocates more than `size` + 1 bytes for the result.
+
+    Args:
+        stored: the result of `compress_bytes`.
+        size: the length of the original data in bytes.
 
     Raises:
-        ModelFileError: no such method, not what the method writes, or of another size.
+        ModelFileError: the method is unknown, the data is damaged, or its size is not `size`.
     """
     method, coded = stored[:1], stored[1:]
     decoder: Any
     if method == bytes([DEFLATE]):
         decoder = zlib.decompressobj()
     elif len(method) == 1 and method[0] in LZMA:
-        filters = [_filter(LZMA[method[0]])]
+        filters = [_lzma_filter(LZMA[method[0]])]
         decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=filters)
     else:
-        raise ModelFileError("a section is coded in a way that is not known")
+        raise ModelFileError("a section uses an unknown compression method")
     try:
         plain: bytes = decoder.decompress(coded, size + 1)
     except (zlib.error, lzma.LZMAError):
-        raise ModelFileError("a section is not what its coding writes") from None
+        raise ModelFileError("a section cannot be decompressed") from None
     if len(plain) != size or not decoder.eof or decoder.unused_data:
-        raise ModelFileError(f"a section does not inflate to the {size} bytes it must have")
+        raise ModelFileError(f"a section does not decompress to exactly {size} bytes")
     return plain
 
 
 def _deflate(data: bytes) -> bytes:
-    """The shortest of three strategies: some planes have repeats, most have few values but no repeats."""
-    coded = []
+    """Return the shortest result of three strategies. Some planes repeat; most have few values and no repeats."""
+    results = []
     for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY):
         deflater = zlib.compressobj(9, strategy=strategy)
-        coded.append(deflater.compress(data) + deflater.flush())
-    return min(coded, key=len)
+        results.append(deflater.compress(data) + deflater.flush())
+    return min(results, key=len)
 
 
-def _lzma(data: bytes, context: int) -> bytes:
-    searching = {"mode": lzma.MODE_NORMAL, "mf": lzma.MF_BT4, "nice_len": 273}
-    return lzma.compress(data, lzma.FORMAT_RAW, filters=[{**_filter(context), **searching}])
+def _lzma(data: bytes, context_bits: int) -> bytes:
+    search = {"mode": lzma.MODE_NORMAL, "mf": lzma.MF_BT4, "nice_len": 273}
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=[{**_lzma_filter(context_bits), **search}])
 
 
-def _filter(context: int) -> Mapping[str, int]:
-    return {"id": lzma.FILTER_LZMA1, "dict_size": DICTIONARY, "lc": context, "lp": 0, "pb": 0}
+def _lzma_filter(context_bits: int) -> Mapping[str, int]:
+    return {"id": lzma.FILTER_LZMA1, "dict_size": DICTIONARY_BYTES, "lc": context_bits, "lp": 0, "pb": 0}

@@ -1,48 +1,77 @@
-"""What a network of nodes costs: multiply-accumulates, memory for activations; and how much sound it sees."""
+"""Costs of a network: multiply-accumulates, activation memory, and its receptive field."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from scenelet.model.ops import INPUT, Conv, Linear, MaxPool, Node, Shape, shapes
 
-IN_PLACE = ("ScaleShift", "Relu", "Silu", "Add")
-"""Operations that can write over what they read."""
+IN_PLACE_OPS = ("ScaleShift", "Relu", "Silu", "Add")
+"""Operations that can overwrite an input with their output."""
 ACTIVATION_BYTES = 4  # fp32
 
 
 def layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> list[int]:
-    """Multiply-accumulates of each node for one window; only `Conv` and `Linear` count. Raises as `shapes`."""
+    """Count the multiply-accumulates of each node for one window; only `Conv` and `Linear` have any.
+
+    Args:
+        nodes: the network, in the order in which it runs.
+        array_shapes: the shape of each array that the nodes name.
+        input_shape: (channels, n_mels, frames) of one window's log-mel.
+
+    Raises:
+        ModelFileError: as `scenelet.model.ops.shapes`.
+    """
     return _layer_macs(nodes, array_shapes, shapes(nodes, array_shapes, input_shape))
 
 
 def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> int:
-    """Multiply-accumulates of the network for one window; see `layer_macs`."""
+    """Count the multiply-accumulates of a network for one window; see `layer_macs` for arguments and errors.
+
+    >>> from scenelet.model.ops import GlobalMeanPool, Linear, Softmax
+    >>> nodes = [
+    ...     GlobalMeanPool(input="log_mel", output="mean"),
+    ...     Linear(input="mean", output="logits", weight="w", bias="b"),
+    ...     Softmax(input="logits", output="probabilities"),
+    ... ]
+    >>> macs(nodes, {"w": (3, 2), "b": (3,)}, (2, 64, 100))
+    6
+    """
     return sum(layer_macs(nodes, array_shapes, input_shape))
 
 
-def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], known: Mapping[str, Shape]) -> int:
-    """What bounds the time of one window: multiply-accumulates, what pools compare, and all that is read and written.
+def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], value_shapes: Mapping[str, Shape]) -> int:
+    """Count what bounds the time of one window: multiply-accumulates, comparisons of pools, numbers read and written.
 
-    `known` is what `shapes` says of these nodes.
+    Args:
+        nodes: the network.
+        array_shapes: the shape of each array.
+        value_shapes: the result of `scenelet.model.ops.shapes` for these nodes.
     """
-    total = sum(_layer_macs(nodes, array_shapes, known))
+    total = sum(_layer_macs(nodes, array_shapes, value_shapes))
     for node in nodes:
-        size = math.prod(known[node.output])
-        total += size + sum(math.prod(known[name]) for name in node.reads)
+        size = math.prod(value_shapes[node.output])
+        total += size + sum(math.prod(value_shapes[name]) for name in node.reads)
         if isinstance(node, MaxPool):
             total += size * math.prod(node.kernel)
     return total
 
 
 def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> tuple[int, int]:
-    """(mel bands, frames) of the input that one position of the last map sees, before it is pooled or flattened.
+    """Return the (mel bands, frames) of the input that one position of the last map sees, before it is pooled.
 
-    A convolution or pool with kernel k after steps of j in all widens it by (k - 1) j; a sum sees what the wider
-    of its parts sees, and after a mean over frequency every band is seen. It may be larger than the input, whose edges
-    then lie inside it.
+    A convolution or pool with kernel k adds (k - 1) j, where j is the product of all strides before it. A sum sees what
+    its wider input sees. After a mean over frequency every band is seen. The field may be larger than the input.
+
+    Args:
+        nodes, array_shapes, input_shape: as in `layer_macs`.
+
+    >>> from scenelet.model.ops import Conv
+    >>> nodes = [Conv(input="log_mel", output="a", weight="w", stride=(2, 2)), Conv(input="a", output="b", weight="w")]
+    >>> receptive_field(nodes, {"w": (1, 1, 3, 3)}, (1, 64, 100))
+    (7, 7)
     """
-    sizes: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
-    steps: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
+    fields: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
+    jumps: dict[str, tuple[int, int]] = {INPUT: (1, 1)}
     last = INPUT
     for node in nodes:
         if node.op in ("GlobalMeanPool", "Flatten"):
@@ -50,49 +79,64 @@ def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], in
         kernel: Shape = (1, 1)
         stride = (1, 1)
         if isinstance(node, Conv):
-            sides = zip(array_shapes[node.weight][2:], node.dilation, strict=True)
-            kernel, stride = tuple((k - 1) * apart + 1 for k, apart in sides), node.stride
+            axes = zip(array_shapes[node.weight][2:], node.dilation, strict=True)
+            kernel, stride = tuple((k - 1) * dilation + 1 for k, dilation in axes), node.stride
         elif isinstance(node, MaxPool):
             kernel, stride = node.kernel, node.stride
-        step = steps[node.reads[0]]
-        widest = (max(sizes[name][axis] for name in node.reads) for axis in (0, 1))
-        bands, frames = (size + (k - 1) * j for size, k, j in zip(widest, kernel, step, strict=True))
+        jump = jumps[node.reads[0]]
+        widest = (max(fields[name][axis] for name in node.reads) for axis in (0, 1))
+        bands, frames = (size + (k - 1) * j for size, k, j in zip(widest, kernel, jump, strict=True))
         if node.op == "FrequencyMeanPool":
             bands = max(bands, input_shape[1])
-        sizes[node.output], last = (bands, frames), node.output
-        steps[node.output] = step[0] * stride[0], step[1] * stride[1]
-    return sizes[last]
+        fields[node.output], last = (bands, frames), node.output
+        jumps[node.output] = jump[0] * stride[0], jump[1] * stride[1]
+    return fields[last]
 
 
 def peak_activation_bytes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> int:
-    """Most bytes of fp32 values that lie in memory together while one window runs, node by node.
+    """Return the maximum size in bytes of all fp32 values that are in memory together while one window runs.
 
-    A value is kept until its last reader has run; an operation of `IN_PLACE` writes over a value that nobody reads
-    after it. Scratch memory of a runtime's own comes on top. Raises as `shapes`.
+    The nodes run one by one. A value stays in memory until its last reader has run. An operation in `IN_PLACE_OPS`
+    overwrites an input that no later node reads. Scratch memory of a runtime comes on top.
+
+    Args:
+        nodes, array_shapes, input_shape: as in `layer_macs`.
+
+    Raises:
+        ModelFileError: as `scenelet.model.ops.shapes`.
     """
-    return ACTIVATION_BYTES * peak_numbers(nodes, shapes(nodes, array_shapes, input_shape))
+    return ACTIVATION_BYTES * peak_activation_size(nodes, shapes(nodes, array_shapes, input_shape))
 
 
-def peak_numbers(nodes: Sequence[Node], known: Mapping[str, Shape]) -> int:
-    """As `peak_activation_bytes`, in numbers; `known` is what `shapes` says of these nodes."""
-    size = {name: math.prod(shape) for name, shape in known.items()}
+def peak_activation_size(nodes: Sequence[Node], value_shapes: Mapping[str, Shape]) -> int:
+    """Return the result of `peak_activation_bytes` as a count of numbers.
+
+    Args:
+        nodes: the network.
+        value_shapes: the result of `scenelet.model.ops.shapes` for these nodes.
+    """
+    size = {name: math.prod(shape) for name, shape in value_shapes.items()}
     last_reader = {name: index for index, node in enumerate(nodes) for name in node.reads}
     live, peak = {INPUT}, size[INPUT]
     for index, node in enumerate(nodes):
-        done = {name for name in node.reads if last_reader[name] == index}
-        over = any(node.op in IN_PLACE and known[name] == known[node.output] for name in done)
-        held = sum(size[name] for name in live)
-        peak = max(peak, held if over else held + size[node.output])
-        live = (live - done) | ({node.output} & last_reader.keys())
+        finished = {name for name in node.reads if last_reader[name] == index}
+        overwrites = any(
+            node.op in IN_PLACE_OPS and value_shapes[name] == value_shapes[node.output] for name in finished
+        )
+        live_size = sum(size[name] for name in live)
+        peak = max(peak, live_size if overwrites else live_size + size[node.output])
+        live = (live - finished) | ({node.output} & last_reader.keys())
     return peak
 
 
-def _layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], known: Mapping[str, Shape]) -> list[int]:
+def _layer_macs(
+    nodes: Sequence[Node], array_shapes: Mapping[str, Shape], value_shapes: Mapping[str, Shape]
+) -> list[int]:
     counts = []
     for node in nodes:
         match node:
             case Conv():
-                positions = math.prod(known[node.output][1:])
+                positions = math.prod(value_shapes[node.output][1:])
                 counts.append(positions * math.prod(array_shapes[node.weight]))
             case Linear():
                 counts.append(math.prod(array_shapes[node.weight]))

@@ -1,55 +1,63 @@
-"""The `.scn` file: one model with everything a user needs, as data only.
+"""The `.scn` file: one model with everything that prediction needs, as data only.
 
     magic              8 bytes
     format version     u32, little-endian like all that follow
     file length        u32
-    head               u32 stored bytes, u32 inflated bytes; then JSON, coded as `scenelet.model.codec` does
-    sections           the arrays, see `scenelet.model.weights`; the head has the stored lengths
+    header             u32 compressed bytes, u32 plain bytes; then JSON, compressed by `scenelet.model.codec`
+    sections           the arrays, see `scenelet.model.weights`; the header lists their compressed lengths
     checksum           SHA-256 of everything before it
 
-A reader checks every length, count and shape before it allocates, and executes nothing; what the head may say and
-ask for: `scenelet.model.header`.
+A reader checks every length, count and shape before it allocates memory, and it executes nothing. The module
+`scenelet.model.header` bounds the values that a header may hold.
 """
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 from scenelet.errors import ModelFileError
 from scenelet.model.codec import compress_bytes, decompress_bytes
-from scenelet.model.header import MAX_FILE_BYTES, MAX_HEADER_BYTES, parse_header
+from scenelet.model.encodings import Array, stored_arrays
+from scenelet.model.header import MAX_FILE_BYTES, MAX_HEADER_BYTES, Header, parse_header
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.weights import decode_weights, encode_weights
 from scenelet.utils.files import replace_file
 
-MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: not text, and damaged by a transfer that takes it for text
+MAGIC = b"\x89SCN\r\n\x1a\n"  # like PNG's: no text, and damaged by a transfer that converts line ends
 FORMAT_VERSION = 3
 _START = struct.Struct("<8sIIII")
-_CHECKSUM = hashlib.sha256().digest_size
-FRAME_BYTES = _START.size + _CHECKSUM
-"""What a file has beside its head and its sections."""
-_AGAIN = "copy or download it again"
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
+FRAME_BYTES = _START.size + _CHECKSUM_BYTES
+"""Bytes of a file besides its header and its sections."""
+_FIX = "copy or download it again"
 
 
-def read_model(path: Path) -> SceneModel:
-    """Read a `.scn` file.
+def read_model(path: str | os.PathLike[str]) -> SceneModel:
+    """Read a model from a `.scn` file.
 
     Raises:
-        ModelFileError: no such file, not a model file, damaged, or of a newer format.
+        ModelFileError: the file does not exist, is not a model, is damaged, or has a newer format.
+
+    >>> from scenelet.model.pretrained import built_in
+    >>> model = read_model(built_in("esc10"))
+    >>> model.labels[:2], model.input_shape
+    (('chainsaw', 'clock_tick'), (1, 64, 216))
     """
     return decode_model(read_bytes(path), str(path))
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a `.scn` file, or one more than it may have.
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read the bytes of a `.scn` file. Of a larger file than `MAX_FILE_BYTES`, one more byte than that is read.
 
     Raises:
-        ModelFileError: no such file, or it cannot be read.
+        ModelFileError: the file does not exist or cannot be read.
     """
+    path = Path(path)
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no regular file"
+        kind = "a folder" if path.is_dir() else "not a regular file"
         raise ModelFileError(f"{path}: is {kind}; give the path of a .scn file")
     try:
         with path.open("rb") as file:
@@ -60,59 +68,117 @@ def read_bytes(path: Path) -> bytes:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def write_model(model: SceneModel, path: Path) -> None:
-    """Write a `.scn` file, whole or not at all.
+def write_model(model: SceneModel, path: str | os.PathLike[str]) -> None:
+    """Write a model to a `.scn` file. The write is atomic.
 
     Raises:
         ModelFileError: as `encode_model`.
         OutputError: the file cannot be written.
+
+    >>> import tempfile
+    >>> from scenelet.model.pretrained import built_in
+    >>> model = read_model(built_in("esc10"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_model(model, f"{folder}/copy.scn")
+    ...     copy = read_model(f"{folder}/copy.scn")
+    >>> copy.labels == model.labels
+    True
     """
-    replace_file(path, encode_model(model))
+    replace_file(Path(path), encode_model(model))
 
 
 def encode_model(model: SceneModel) -> bytes:
-    """A model -> the bytes of its file; the same model gives the same bytes.
+    """Return the bytes of a model's file. The same model always gives the same bytes.
 
     Raises:
-        ModelFileError: what the model holds does not fit together or does not fit its encoding.
+        ModelFileError: the parts of the model do not fit together, or an array does not fit its encoding.
     """
     _check_encodings(model)
     sections = encode_weights(model.arrays, model.encodings)
-    plain = _plain_header(model, {name: len(stored) for name, stored in sections.items()})
-    stored_head = compress_bytes(plain)
-    body = b"".join([stored_head, *sections.values()])
-    length = _START.size + len(body) + _CHECKSUM
+    plain = _header_json(model, {name: len(stored) for name, stored in sections.items()})
+    parse_header(plain)  # a file that a reader would refuse is not written
+    stored_header = compress_bytes(plain)
+    body = b"".join([stored_header, *sections.values()])
+    length = _START.size + len(body) + _CHECKSUM_BYTES
     if length > MAX_FILE_BYTES or len(plain) > MAX_HEADER_BYTES:
-        raise ModelFileError(f"the model is too large for a file of {MAX_FILE_BYTES} bytes, or its head for one")
-    start = _START.pack(MAGIC, FORMAT_VERSION, length, len(stored_head), len(plain))
+        raise ModelFileError(
+            f"the model is too large: a file has at most {MAX_FILE_BYTES} bytes, its header {MAX_HEADER_BYTES}"
+        )
+    start = _START.pack(MAGIC, FORMAT_VERSION, length, len(stored_header), len(plain))
     return start + body + hashlib.sha256(start + body).digest()
 
 
-def check_model(model: SceneModel) -> None:
-    """Whether a file can hold this model, whatever its weights will be; they are not coded, which takes long.
+def decode_model(data: bytes, source: str) -> SceneModel:
+    """Invert `encode_model`.
+
+    Args:
+        data: the bytes of a file.
+        source: the name of the file, for error messages.
 
     Raises:
-        ModelFileError: what the model holds does not fit together.
+        ModelFileError: the data is not a model file, is truncated, altered or inconsistent, or has a newer format.
+    """
+    stored_size, plain_size = _check_container(data, source)
+    body_start = _START.size + stored_size
+    try:
+        header = parse_header(decompress_bytes(data[_START.size : body_start], plain_size))
+        encodings = {array.name: array.encoding for array in header.arrays}
+        shapes = {array.name: array.shape for array in header.arrays}
+        arrays = decode_weights(shapes, encodings, header.sections, data[body_start:-_CHECKSUM_BYTES])
+    except ModelFileError as error:
+        raise ModelFileError(f"{source}: {error}; {_FIX}") from None
+    return _scene_model(header, arrays)
+
+
+def stored_model(model: SceneModel) -> SceneModel:
+    """Return `decode_model(encode_model(model))`, but without compressing any data.
+
+    Measured results are part of a file. A caller that measures the stored model first needs to encode only once.
+
+    Raises:
+        ModelFileError: as `encode_model`.
     """
     _check_encodings(model)
-    _plain_header(model, {})
+    header = parse_header(_header_json(model, {}))
+    return _scene_model(header, stored_arrays(model.arrays, model.encodings))
+
+
+def check_model(model: SceneModel) -> None:
+    """Check that a file can hold a model of this structure, whatever its weights are. This is fast.
+
+    Raises:
+        ModelFileError: the parts of the model do not fit together.
+    """
+    _check_encodings(model)
+    parse_header(_header_json(model, {}))
+
+
+def stored_lengths(data: bytes) -> tuple[int, dict[str, int]]:
+    """Return the compressed bytes of a file's header, and those of each section by name.
+
+    Raises:
+        ModelFileError: as `decode_model`.
+    """
+    stored_size, plain_size = _check_container(data, "the file")
+    header = parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size))
+    return stored_size, dict(header.sections)
 
 
 def _check_encodings(model: SceneModel) -> None:
     if set(model.arrays) != set(model.encodings):
-        odd = min(set(model.arrays) ^ set(model.encodings))
-        raise ModelFileError(f"{odd!r} has an array or an encoding, but not both")
+        name = min(set(model.arrays) ^ set(model.encodings))
+        raise ModelFileError(f"{name!r} has an array or an encoding, but not both")
 
 
-def _plain_header(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
-    """The head as JSON, with the sections' lengths, checked as a reader does."""
-    entries = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
-    head = {
+def _header_json(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
+    """Return the header as JSON, unchecked. `lengths`: the compressed bytes of each section."""
+    arrays = [{"name": n, "shape": a.shape, "encoding": model.encodings[n]} for n, a in model.arrays.items()]
+    header = {
         "labels": model.labels,
         "features": model.features.model_dump(),
         "window": model.window.model_dump(),
         "nodes": [node.model_dump() for node in model.nodes],
-        "arrays": entries,
+        "arrays": arrays,
         "sections": dict(lengths),
         "counts": model.counts.model_dump(),
         "provenance": model.provenance,
@@ -120,59 +186,36 @@ def _plain_header(model: SceneModel, lengths: Mapping[str, int]) -> bytes:
         "licenses": model.licenses,
     }
     try:
-        plain = json.dumps(head, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(header, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
-        raise ModelFileError(f"the model's head holds a value that JSON cannot ({error})") from None
-    parse_header(plain)
-    return plain
+        raise ModelFileError(f"the model holds a value that its JSON header cannot store ({error})") from None
 
 
-def decode_model(data: bytes, source: str) -> SceneModel:
-    """The bytes of a file -> its model; `source` is named in errors.
-
-    Raises:
-        ModelFileError: not a model file, cut short, altered, of a newer format, or inconsistent.
-    """
-    stored_size, plain_size = _check_container(data, source)
-    try:
-        head = parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size))
-        encodings = {array.name: array.encoding for array in head.arrays}
-        shapes = {array.name: array.shape for array in head.arrays}
-        arrays = decode_weights(shapes, encodings, head.sections, data[_START.size + stored_size : -_CHECKSUM])
-    except ModelFileError as error:
-        raise ModelFileError(f"{source}: {error}; {_AGAIN}") from None
+def _scene_model(header: Header, arrays: dict[str, Array]) -> SceneModel:
     return SceneModel(
-        labels=head.labels,
-        features=head.features,
-        window=head.window,
-        nodes=head.nodes,
+        labels=header.labels,
+        features=header.features,
+        window=header.window,
+        nodes=header.nodes,
         arrays=arrays,
-        encodings=encodings,
-        counts=head.counts,
-        provenance=head.provenance,
-        results=head.results,
-        licenses=head.licenses,
-    )
-
-
-def stored_lengths(data: bytes) -> tuple[int, dict[str, int]]:
-    """Bytes that a file's head takes, and by name those of its sections. Raises as `decode_model`."""
-    stored_size, plain_size = _check_container(data, "the file")
-    return stored_size, dict(
-        parse_header(decompress_bytes(data[_START.size : _START.size + stored_size], plain_size)).sections
+        encodings={array.name: array.encoding for array in header.arrays},
+        counts=header.counts,
+        provenance=header.provenance,
+        results=header.results,
+        licenses=header.licenses,
     )
 
 
 def _check_container(data: bytes, source: str) -> tuple[int, int]:
-    """Check magic, version, length and checksum -> the head's stored and inflated bytes."""
+    """Check magic, version, length and checksum. Return the compressed and plain bytes of the header."""
     if not data:
-        raise ModelFileError(f"{source}: the file is empty; {_AGAIN}")
+        raise ModelFileError(f"{source}: the file is empty; {_FIX}")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise ModelFileError(f"{source}: not a scenelet model; `scenelet compress` writes them")
     if len(data) > MAX_FILE_BYTES:
-        raise ModelFileError(f"{source}: larger than the {MAX_FILE_BYTES} bytes a model may have; {_AGAIN}")
-    if len(data) < _START.size + _CHECKSUM:
-        raise ModelFileError(f"{source}: cut short after {len(data)} bytes; {_AGAIN}")
+        raise ModelFileError(f"{source}: larger than the maximum of {MAX_FILE_BYTES} bytes; {_FIX}")
+    if len(data) < _START.size + _CHECKSUM_BYTES:
+        raise ModelFileError(f"{source}: truncated after {len(data)} bytes; {_FIX}")
     _, version, length, stored_size, plain_size = _START.unpack_from(data)
     if 0 < version < FORMAT_VERSION:
         raise ModelFileError(
@@ -180,13 +223,13 @@ def _check_container(data: bytes, source: str) -> tuple[int, int]:
         )
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"{source}: has format version {version}, this scenelet reads up to {FORMAT_VERSION}; upgrade scenelet"
+            f"{source}: has format version {version}, this scenelet reads version {FORMAT_VERSION}; upgrade scenelet"
         )
     if len(data) < length:
-        raise ModelFileError(f"{source}: cut short after {len(data)} of {length} bytes; {_AGAIN}")
-    checksum = hashlib.sha256(memoryview(data)[:-_CHECKSUM]).digest()
-    if version < 1 or len(data) != length or checksum != data[-_CHECKSUM:]:
-        raise ModelFileError(f"{source}: its checksum does not fit, the file was altered; {_AGAIN}")
-    if plain_size > MAX_HEADER_BYTES or stored_size > length - _START.size - _CHECKSUM:
-        raise ModelFileError(f"{source}: its head is larger than the file allows; {_AGAIN}")
+        raise ModelFileError(f"{source}: truncated after {len(data)} of {length} bytes; {_FIX}")
+    checksum = hashlib.sha256(memoryview(data)[:-_CHECKSUM_BYTES]).digest()
+    if version < 1 or len(data) != length or checksum != data[-_CHECKSUM_BYTES:]:
+        raise ModelFileError(f"{source}: its checksum does not match, the file was altered; {_FIX}")
+    if plain_size > MAX_HEADER_BYTES or stored_size > length - _START.size - _CHECKSUM_BYTES:
+        raise ModelFileError(f"{source}: its header is larger than the file allows; {_FIX}")
     return stored_size, plain_size

@@ -1,8 +1,8 @@
-"""The closed set of operations that a stored network may hold, and their shapes.
+"""Operations that a stored network may consist of, and the shapes of their results.
 
-A network is a list of nodes in the order in which they run. A node names the values it reads and
-the one it writes, and its arrays; several nodes may name the same array, which is then stored once.
-Shapes are written without the batch: (channels, frequency, time), or (features,) after pooling.
+A network is a list of nodes in the order in which they run. A node names the values that it reads, the value that it
+writes, and its arrays. Several nodes may name the same array, which is then stored once. All shapes omit the batch:
+(channels, frequency, time), or (features,) after pooling.
 """
 
 import math
@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from scenelet.errors import ModelFileError
 
 INPUT = "log_mel"
-"""The value a network reads: raw log-mel (batch, channels, n_mels, frames)."""
+"""Name of the value that a network reads: raw log-mel (batch, channels, n_mels, frames)."""
 OUTPUT = "probabilities"
-"""The value the last node writes: (batch, classes)."""
+"""Name of the value that the last node writes: (batch, classes)."""
 MAX_NODES = 4096
 MAX_SIDE = 4096
-"""Of a kernel, stride, padding or dilation."""
+"""Maximum of a kernel size, stride, padding or dilation."""
 MAX_VALUES = 1 << 27
-"""Numbers in one intermediate value of one window; half a gigabyte in fp32."""
+"""Maximum count of numbers in one intermediate value of one window: half a gigabyte in fp32."""
 
-# Printable ASCII without space and colon: `graph` makes names of its own with a colon.
+# Printable ASCII without space and colon. `scenelet.inference.onnx_network` uses the colon in its own names.
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-9;-~]+$")]
 Step = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Shape = tuple[int, ...]
@@ -36,7 +36,7 @@ class _Node(BaseModel):
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """The arrays this node uses."""
+        """Names of the arrays that this node uses."""
         return ()
 
 
@@ -45,14 +45,15 @@ class _OneInput(_Node):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The values this node reads."""
+        """Names of the values that this node reads."""
         return (self.input,)
 
 
 class Conv(_OneInput):
-    """Cross-correlation without bias, zero padding; weight (out, in / groups, kernel F, kernel T).
+    """Cross-correlation without bias, with zero padding.
 
-    `dilation` is the distance of a kernel's neighbours, 1 where they touch.
+    The weight has the shape (out, in / groups, kernel F, kernel T). `dilation` is the distance between neighboring
+    taps of the kernel; 1 is a dense kernel.
     """
 
     op: Literal["Conv"] = "Conv"
@@ -64,15 +65,15 @@ class Conv(_OneInput):
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """The arrays this node uses."""
+        """Names of the arrays that this node uses."""
         return (self.weight,)
 
 
 class ScaleShift(_OneInput):
-    """x * scale + shift; both arrays are (sub_bands, channels) or (sub_bands, 1).
+    """Affine map x * scale + shift per sub-band; both arrays have the shape (sub_bands, channels) or (sub_bands, 1).
 
-    Frequency is split into contiguous equal sub-bands. This is a norm with fixed statistics, and,
-    with as many sub-bands as mel bands, the standardization of the input.
+    Frequency is split into contiguous equal sub-bands. A norm with fixed statistics is such a map. With as many
+    sub-bands as mel bands it is the standardization of the input.
     """
 
     op: Literal["ScaleShift"] = "ScaleShift"
@@ -81,36 +82,36 @@ class ScaleShift(_OneInput):
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """The arrays this node uses."""
+        """Names of the arrays that this node uses."""
         return (self.scale, self.shift)
 
 
 class Relu(_OneInput):
-    """max(x, 0)."""
+    """Rectified linear unit, max(x, 0)."""
 
     op: Literal["Relu"] = "Relu"
 
 
 class Silu(_OneInput):
-    """x * sigmoid(x)."""
+    """Sigmoid linear unit (swish), x * sigmoid(x)."""
 
     op: Literal["Silu"] = "Silu"
 
 
 class Add(_Node):
-    """a + b, of one shape; or one of them has a single frequency, and is added to every frequency of the other."""
+    """Sum a + b of two values of the same shape. If one has a single frequency, it is added to every frequency."""
 
     op: Literal["Add"] = "Add"
     inputs: tuple[Name, Name]
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The values this node reads."""
+        """Names of the values that this node reads."""
         return self.inputs
 
 
 class MaxPool(_OneInput):
-    """Maximum over windows of (frequency, time), no padding, a rest that fills no window is dropped."""
+    """Maximum over blocks of (frequency, time) without padding. An incomplete block at the end is dropped."""
 
     op: Literal["MaxPool"] = "MaxPool"
     kernel: tuple[Step, Step]
@@ -118,25 +119,25 @@ class MaxPool(_OneInput):
 
 
 class FrequencyMeanPool(_OneInput):
-    """(channels, frequency, time) -> (channels, 1, time): the mean over frequency."""
+    """Mean over frequency: (channels, frequency, time) -> (channels, 1, time)."""
 
     op: Literal["FrequencyMeanPool"] = "FrequencyMeanPool"
 
 
 class GlobalMeanPool(_OneInput):
-    """(channels, frequency, time) -> (channels,): the mean over frequency and time."""
+    """Mean over frequency and time: (channels, frequency, time) -> (channels,)."""
 
     op: Literal["GlobalMeanPool"] = "GlobalMeanPool"
 
 
 class Flatten(_OneInput):
-    """(channels, frequency, time) -> (channels * frequency * time,), time moving fastest."""
+    """Reshape (channels, frequency, time) -> (channels * frequency * time,), in which time varies fastest."""
 
     op: Literal["Flatten"] = "Flatten"
 
 
 class Linear(_OneInput):
-    """weight (out, in) times x, plus bias (out,)."""
+    """Dense layer: weight (out, in) times x, plus bias (out,)."""
 
     op: Literal["Linear"] = "Linear"
     weight: Name
@@ -144,12 +145,12 @@ class Linear(_OneInput):
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """The arrays this node uses."""
+        """Names of the arrays that this node uses."""
         return (self.weight, self.bias)
 
 
 class Softmax(_OneInput):
-    """exp(x) / sum of exp(x), over the classes."""
+    """Softmax over the classes, exp(x) / sum of exp(x)."""
 
     op: Literal["Softmax"] = "Softmax"
 
@@ -161,21 +162,25 @@ Node = Annotated[
 
 
 def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: Shape) -> dict[str, Shape]:
-    """Shape of every value, without the batch; checks the whole list on the way.
+    """Return the shape of every value of a network by its name, and check the network.
 
     Args:
-        nodes: in the order in which they run.
-        array_shapes: shape of every stored array.
+        nodes: the network, in the order in which it runs.
+        array_shapes: the shape of every stored array.
         input_shape: (channels, n_mels, frames) of "log_mel".
 
     Raises:
-        ModelFileError: an unknown value, a missing or unused array, sizes that do not fit, a value
-            written twice, or a last node that is not the softmax that writes "probabilities".
+        ModelFileError: a value is unknown or written twice, an array is missing or unused, shapes do not fit, or the
+            last node is not the softmax that writes "probabilities".
+
+    >>> nodes = [GlobalMeanPool(input="log_mel", output="mean"), Softmax(input="mean", output="probabilities")]
+    >>> shapes(nodes, {}, (2, 64, 100))
+    {'log_mel': (2, 64, 100), 'mean': (2,), 'probabilities': (2,)}
     """
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ModelFileError(f"input: shape {tuple(input_shape)} is not (channels, n_mels, frames)")
     if not 0 < len(nodes) <= MAX_NODES:
-        raise ModelFileError(f"a network has 1 to {MAX_NODES} nodes, this one {len(nodes)}")
+        raise ModelFileError(f"a network has 1 to {MAX_NODES} nodes, this one has {len(nodes)}")
     known: dict[str, Shape] = {INPUT: tuple(input_shape)}
     for index, node in enumerate(nodes):
         where = f"node {index} ({node.op} {node.output!r})"
@@ -189,12 +194,12 @@ def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape
             raise ModelFileError(f"{where} writes {node.output!r}, which is written already")
         shape = _output_shape(node, [known[name] for name in node.reads], array_shapes, where)
         if min(shape) < 1:
-            raise ModelFileError(f"{where}: the input is too small for it, nothing would be left")
+            raise ModelFileError(f"{where}: its input is too small, the result would be empty")
         if math.prod(shape) > MAX_VALUES:
             raise ModelFileError(f"{where}: a value of {math.prod(shape)} numbers is too large (limit {MAX_VALUES})")
         known[node.output] = shape
     if nodes[-1].op != "Softmax" or nodes[-1].output != OUTPUT:
-        raise ModelFileError(f"the last node is a Softmax that writes {OUTPUT!r}, not {where}")
+        raise ModelFileError(f"the last node must be a Softmax that writes {OUTPUT!r}, it is {where}")
     unused = set(array_shapes) - {name for node in nodes for name in node.arrays}
     if unused:
         raise ModelFileError(f"the array {min(unused)!r} is used by no node")
@@ -202,7 +207,7 @@ def shapes(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape
 
 
 def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], where: str) -> Shape:
-    """Shape that the node writes, given those it reads."""
+    """Return the shape of a node's result from the shapes of its inputs. `where` names the node in errors."""
     shape = inputs[0]
     match node:
         case Relu() | Silu():
@@ -237,16 +242,16 @@ def _conv(node: Conv, weight: Shape, shape: Shape, where: str) -> Shape:
         raise ModelFileError(f"{where}: weight {weight} in {node.groups} groups does not fit {shape[0]} channels")
     if max(weight[2:]) > MAX_SIDE:
         raise ModelFileError(f"{where}: a kernel of {weight[2]} x {weight[3]} is too large (limit {MAX_SIDE})")
-    spans = [(k - 1) * apart + 1 for k, apart in zip(weight[2:], node.dilation, strict=True)]
-    sides = zip(shape[1:], spans, node.padding, node.stride, strict=True)
-    return weight[0], *((n + 2 * pad - span) // stride + 1 for n, span, pad, stride in sides)
+    spans = [(k - 1) * dilation + 1 for k, dilation in zip(weight[2:], node.dilation, strict=True)]
+    axes = zip(shape[1:], spans, node.padding, node.stride, strict=True)
+    return weight[0], *((n + 2 * pad - span) // stride + 1 for n, span, pad, stride in axes)
 
 
-def _sum(one: Shape, other: Shape, where: str) -> Shape:
-    alike = one == other or (len(one) == len(other) == 3 and one[0] == other[0] and one[2] == other[2])
-    if not alike or (one != other and 1 not in (one[1], other[1])):
-        raise ModelFileError(f"{where} adds the shapes {one} and {other}")
-    return max(one, other)
+def _sum(a: Shape, b: Shape, where: str) -> Shape:
+    compatible = a == b or (len(a) == len(b) == 3 and a[0] == b[0] and a[2] == b[2])
+    if not compatible or (a != b and 1 not in (a[1], b[1])):
+        raise ModelFileError(f"{where} adds the shapes {a} and {b}")
+    return max(a, b)
 
 
 def _scale_shift(scale: Shape, shift: Shape, shape: Shape, where: str) -> Shape:

@@ -1,4 +1,4 @@
-"""What a model is: labels, features, windows, a network as nodes with its arrays, and where it comes from."""
+"""A model as plain data: labels, features, windows, the network's nodes and arrays, and provenance."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from scenelet.config import FeatureConfig, Settings, WindowConfig
-from scenelet.model import ops as network
+from scenelet.model import ops
+from scenelet.model.encodings import Encoding
 from scenelet.model.ops import Node, Shape
-from scenelet.model.weights import Encoding
 
 MAX_COUNT = 1 << 40
-"""Of parameters: what is multiplied by bytes and printed stays a number that everybody can hold."""
+"""Maximum count of parameters. A count times a number of bytes is then still easy to print and to read."""
 
 
 class TrainingCounts(Settings):
-    """Parameters at training time: what challenges count, where norms still have their own."""
+    """Parameters of the network during training, as challenges count them; norms still have parameters then."""
 
     conv: int = Field(ge=0, le=MAX_COUNT, description="convolution weights, zeros included")
-    conv_kept: int = Field(ge=0, le=MAX_COUNT, description="those that the pruning mask keeps, whatever their value")
+    conv_kept: int = Field(ge=0, le=MAX_COUNT, description="weights that the pruning mask keeps, whatever their value")
     linear: int = Field(0, ge=0, le=MAX_COUNT, description="dense weights, and all biases")
     linear_kept: int = Field(0, ge=0, le=MAX_COUNT)
     batch_norm: int = Field(0, ge=0, le=MAX_COUNT, description="scales and shifts")
@@ -29,26 +29,41 @@ class TrainingCounts(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> "TrainingCounts":
         if self.conv_kept > self.conv or self.linear_kept > self.linear:
-            raise ValueError("more parameters kept than there are")
+            raise ValueError("more parameters kept than exist")
         return self
 
     @property
     def parameters(self) -> int:
-        """All parameters, pruned ones included."""
+        """Count of all parameters, pruned ones included."""
         return self.conv + self.linear + self.batch_norm + self.sub_spectral_norm
 
     @property
     def parameters_kept(self) -> int:
-        """Kept weights and all norm parameters: the paper's non-zero count."""
+        """Count of kept weights and all norm parameters: the paper's non-zero count."""
         return self.conv_kept + self.linear_kept + self.batch_norm + self.sub_spectral_norm
 
 
 @dataclass(frozen=True, eq=False)
 class SceneModel:
-    """Everything a `.scn` file holds.
+    """Content of a `.scn` file.
 
-    `nodes` run on raw log-mel of one window, see `scenelet.model.ops`; `arrays` are their weights in
-    float32, and `encodings` says how each is stored. `provenance` and `results` hold JSON values.
+    Attributes:
+        labels: the classes, in the order of the probabilities.
+        features: the settings of the log-mel features.
+        window: the rule that cuts a recording into windows.
+        nodes: the network, from the raw log-mel of one window to probabilities; see `scenelet.model.ops`.
+        arrays: the weights of the nodes by name, in float32.
+        encodings: the stored format of each array; see `scenelet.model.encodings`.
+        counts: parameters at training time.
+        provenance: data, recipe, versions and other origins, as JSON values.
+        results: measured accuracies, as JSON values.
+        licenses: the licenses of the training recordings.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> model = read_model(built_in("esc10"))
+    >>> model.counts.parameters, model.features.sample_rate, model.window.seconds
+    (603348, 44100, 5.0)
     """
 
     labels: tuple[str, ...]
@@ -64,19 +79,27 @@ class SceneModel:
 
     @property
     def input_shape(self) -> Shape:
-        """(channels, n_mels, frames) of one window's log-mel."""
+        """Shape (channels, n_mels, frames) of one window's log-mel."""
         return input_shape(self.features, self.window)
-
-    def shapes(self) -> dict[str, Shape]:
-        """Shape of every value of the network, checked on the way. Raises as `scenelet.model.ops.shapes`."""
-        return network.shapes(self.nodes, self.array_shapes, self.input_shape)
 
     @property
     def array_shapes(self) -> dict[str, Shape]:
-        """Shape of every array."""
+        """Shape of every array by name."""
         return {name: array.shape for name, array in self.arrays.items()}
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shape of every value of the network by name, and check the network.
+
+        Raises:
+            ModelFileError: as `scenelet.model.ops.shapes`.
+        """
+        return ops.shapes(self.nodes, self.array_shapes, self.input_shape)
 
 
 def input_shape(features: FeatureConfig, window: WindowConfig) -> Shape:
-    """(channels, n_mels, frames) of one window's log-mel."""
+    """Return the shape (channels, n_mels, frames) of one window's log-mel.
+
+    >>> input_shape(FeatureConfig(), WindowConfig())
+    (2, 256, 431)
+    """
     return features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate))

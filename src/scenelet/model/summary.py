@@ -1,5 +1,6 @@
-"""A model file -> everything that can be said about it: what `scenelet info` prints."""
+"""Summaries of model files: everything that `scenelet info` prints."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,32 +8,38 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scenelet.model import file as modelfile
 from scenelet.model.costs import layer_macs, macs, peak_activation_bytes, receptive_field
-from scenelet.model.ops import Conv, Linear, shapes
+from scenelet.model.file import decode_model, read_bytes, read_model
+from scenelet.model.ops import Conv, Linear
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import file_parts, sizes
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """JSON values: parameters, multiply-accumulates of a window, sizes, settings, layers, provenance.
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the description of a model file as JSON values: parameters, costs, sizes, settings, layers, provenance.
 
-    "parameters" and "parameters_kept" are those of training (the paper's count); "layers" are the
-    stored nodes, whose norms are one scale and shift per channel and sub-band.
+    "parameters" and "parameters_kept" are those of training (the paper's count). "macs" are per window. "layers" are
+    the stored nodes, in which each norm is one scale and shift per channel and sub-band.
 
     Raises:
         ModelFileError: as `scenelet.model.file.read_model`.
+
+    >>> from scenelet.model.pretrained import built_in
+    >>> found = describe(built_in("esc10"))
+    >>> found["parameters"], found["macs"], found["bytes"]["disk"]
+    (603348, 138731520, 495879)
     """
-    file = modelfile.read_bytes(path)
-    model = modelfile.decode_model(file, str(path))
+    file = read_bytes(path)
+    model = decode_model(file, str(path))
     layers = layer_summary(model)
+    total_macs = sum(layer["macs"] for layer in layers)
     return {
         "file": str(path),
         "labels": list(model.labels),
         "parameters": model.counts.parameters,
         "parameters_kept": model.counts.parameters_kept,
-        "macs": sum(layer["macs"] for layer in layers),
-        "macs_per_second": round(sum(layer["macs"] for layer in layers) / model.window.seconds),
+        "macs": total_macs,
+        "macs_per_second": round(total_macs / model.window.seconds),
         "peak_activation_bytes": peak_activation_bytes(model.nodes, model.array_shapes, model.input_shape),
         "receptive_field": _receptive_field(model),
         "bytes": sizes(model, len(file)),
@@ -48,7 +55,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 class StoredMetrics(BaseModel):
-    """What a model file remembers of one side of its data."""
+    """Metrics in a model file for one subset of its data."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -58,30 +65,35 @@ class StoredMetrics(BaseModel):
 
 
 def stored_results(model: SceneModel, kind: Literal["dense", "compressed"]) -> dict[str, StoredMetrics]:
-    """Side -> figures of the file ("compressed"), or of the network before; what is no number is left out.
+    """Return the metrics that a model file stores, by subset ("test" or "validation").
 
-    The head's results are free JSON: a file of somebody else's may hold anything there.
+    The results of a file are free JSON, so a file from another source may hold anything. Invalid entries are left out.
+
+    Args:
+        model: the content of the file.
+        kind: "compressed" for the metrics of the file itself, "dense" for those of the network before compression.
     """
-    sides = model.results.get(kind)
-    found: dict[str, StoredMetrics] = {}
-    for side, figures in (sides if isinstance(sides, dict) else {}).items():
+    stored = model.results.get(kind)
+    valid: dict[str, StoredMetrics] = {}
+    for subset, metrics in (stored if isinstance(stored, dict) else {}).items():
         try:
-            found[side] = StoredMetrics.model_validate(figures)
+            valid[subset] = StoredMetrics.model_validate(metrics)
         except ValidationError:
             continue
-    return found
+    return valid
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model in one row.
+    """Summary of a model in one row of a table.
 
     Attributes:
-        name: of its file, from the folder on.
-        disk_bytes, parameter_bytes: the file; and all parameters, zeros included (the rule "dcase2022").
-        macs_per_second: multiply-accumulates for a second of sound.
-        accuracy: macro accuracy that the file remembers; None: not measured.
-        side: that it was measured on: "test", or else "validation".
+        name: the file's path relative to the folder, without its extension.
+        disk_bytes: the size of the file.
+        parameter_bytes: the size of all parameters, zeros included (the rule "dcase2022").
+        macs_per_second: multiply-accumulates per second of sound.
+        accuracy: the macro accuracy that the file stores, or None if it stores none.
+        subset: the clips that the accuracy was measured on: "test", otherwise "validation".
     """
 
     name: str
@@ -89,27 +101,37 @@ class ModelSummary:
     parameter_bytes: int
     macs_per_second: int
     accuracy: float | None
-    side: str = ""
+    subset: str = ""
 
 
 def summarize(path: Path, folder: Path) -> ModelSummary:
-    """A model file in one row. Raises as `scenelet.model.file.read_model`."""
-    model = modelfile.read_model(path)
-    disk = path.stat().st_size
-    sides = stored_results(model, "compressed")
-    side = next((side for side in ("test", "validation") if side in sides), "")
+    """Summarize a model file of a folder in one row.
+
+    Raises:
+        ModelFileError: as `scenelet.model.file.read_model`.
+
+    >>> from scenelet.model.pretrained import built_in
+    >>> path = built_in("esc10")
+    >>> row = summarize(path, path.parent)
+    >>> row.name, row.accuracy, row.subset
+    ('esc10', 0.925, 'test')
+    """
+    model = read_model(path)
+    disk_bytes = path.stat().st_size
+    results = stored_results(model, "compressed")
+    subset = next((subset for subset in ("test", "validation") if subset in results), "")
     return ModelSummary(
         name=str(path.relative_to(folder).with_suffix("")),
-        disk_bytes=disk,
-        parameter_bytes=sizes(model, disk)["dcase2022"],
+        disk_bytes=disk_bytes,
+        parameter_bytes=sizes(model, disk_bytes)["dcase2022"],
         macs_per_second=round(macs(model.nodes, model.array_shapes, model.input_shape) / model.window.seconds),
-        accuracy=sides[side].macro_accuracy if side else None,
-        side=side,
+        accuracy=results[subset].macro_accuracy if subset else None,
+        subset=subset,
     )
 
 
 def _receptive_field(model: SceneModel) -> dict[str, Any]:
-    """Of one position of the last map: bands, frames, and the seconds of sound under these frames."""
+    """Return the receptive field of one position of the last map: bands, frames, and their duration in seconds."""
     bands, frames = receptive_field(model.nodes, model.array_shapes, model.input_shape)
     features = model.features
     samples = (frames - 1) * features.hop_length + (features.win_length or features.n_fft)
@@ -117,34 +139,34 @@ def _receptive_field(model: SceneModel) -> dict[str, Any]:
 
 
 def layer_summary(model: SceneModel) -> list[dict[str, Any]]:
-    """A row a node: name, op, output shape, parameters, kept (not zero), density, macs.
+    """Return a row per node: its name, op, output shape, parameters, kept (non-zero) parameters, density, and macs.
 
-    An array that several nodes use is counted at the first and named under "shared_with" at the others,
-    so that columns add up. Density is None for nodes without parameters of their own.
+    An array that several nodes use counts for the first of them only. The others name that node under "shared_with",
+    so each column adds up to its total. The density is None for a node without parameters of its own.
     """
-    known = shapes(model.nodes, model.array_shapes, model.input_shape)
-    costs = layer_macs(model.nodes, model.array_shapes, model.input_shape)
+    value_shapes = model.shapes()
+    node_macs = layer_macs(model.nodes, model.array_shapes, model.input_shape)
     first_user: dict[str, str] = {}
     rows = []
-    for node, cost in zip(model.nodes, costs, strict=True):
+    for node, cost in zip(model.nodes, node_macs, strict=True):
         own = [model.arrays[name] for name in node.arrays if name not in first_user]
-        shared = [first_user[name] for name in node.arrays if name in first_user]
+        shared_with = [first_user[name] for name in node.arrays if name in first_user]
         for name in node.arrays:
             first_user.setdefault(name, node.output)
         parameters = sum(array.size for array in own)
-        # a scale or shift of zero is a value like any other; only weights are pruned
-        pruned = sum(int(array.size - np.count_nonzero(array)) for array in own)
-        kept = parameters - (pruned if isinstance(node, Conv | Linear) else 0)
+        # only weights are pruned; a zero in a scale or shift is a normal value
+        zeros = sum(int(array.size - np.count_nonzero(array)) for array in own)
+        kept = parameters - (zeros if isinstance(node, Conv | Linear) else 0)
         rows.append(
             {
                 "name": node.output,
                 "op": node.op,
-                "shape": list(known[node.output]),
+                "shape": list(value_shapes[node.output]),
                 "parameters": parameters,
                 "kept": kept,
                 "density": kept / parameters if parameters else None,
                 "macs": cost,
-                "shared_with": shared[0] if shared else None,
+                "shared_with": shared_with[0] if shared_with else None,
             }
         )
     return rows

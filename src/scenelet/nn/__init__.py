@@ -1,4 +1,7 @@
-"""The networks. Needs PyTorch: `pip install "scenelet[train]"`."""
+"""Layers and networks in PyTorch, and the conversion of a network to a model file.
+
+`create_model` builds a network by its name. This package needs PyTorch: `pip install "scenelet[train]"`.
+"""
 
 try:
     import torch as _torch
@@ -6,7 +9,7 @@ except ModuleNotFoundError:
     message = 'scenelet.nn needs PyTorch; install it with: pip install "scenelet[train]", or ".[train]" in a clone'
     raise ModuleNotFoundError(message, name="torch") from None
 
-from scenelet.nn import bc_resnet as _bc_resnet  # these register themselves
+from scenelet.nn import bc_resnet as _bc_resnet  # importing a network registers it
 from scenelet.nn import cp_resnet as _cp_resnet
 from scenelet.nn import dcase2020_baseline as _baseline
 from scenelet.nn import shared_resnet as _shared_resnet

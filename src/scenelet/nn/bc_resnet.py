@@ -1,7 +1,7 @@
-"""BC-ResNet: Kim, Chang, Lee and Sung, Broadcasted Residual Learning for Efficient Keyword Spotting, Interspeech 2021.
+"""BC-ResNet (Kim, Chang, Lee and Sung, Broadcasted Residual Learning for Efficient Keyword Spotting, Interspeech 2021).
 
-arXiv 2106.04140. Most of a block works on one row of time, of which the mean over frequency is made, and its result is
-added to every frequency. Meant for keyword spotting; here for scenes.
+Source: arXiv 2106.04140. Most of a block works on the mean over frequency, which is one row of time. The result is then
+added to every frequency. The paper uses the network for keyword spotting; scenelet uses it for scenes.
 """
 
 from typing import Literal
@@ -20,11 +20,14 @@ DROPOUT = 0.1
 
 
 class BroadcastedBlock(nn.Module):
-    """y = f2(x) + f1(mean over frequency of f2(x)) + x, then ReLU; without the last addition where its shape changes.
+    """Broadcasted residual block: relu(f2(x) + f1(mean over frequency of f2(x)) + x).
 
-    f2: a convolution over 3 frequencies, channel by channel, and SubSpectralNorm; where channels or frequencies change,
-    a 1x1 convolution, BN and ReLU come first. f1: a convolution over 3 frames, `dilation` apart, channel by channel;
-    BN; swish (SiLU); a 1x1 convolution; dropout of whole channels.
+    If the block changes the count of channels or frequencies, x is not added.
+
+    - f2 is a depthwise convolution over 3 frequencies and SubSpectralNorm. If channels or frequencies change, a 1x1
+      convolution, BN and ReLU precede it.
+    - f1 is a depthwise convolution over 3 frames with `dilation`, BN, swish (SiLU), a 1x1 convolution, and dropout of
+      whole channels.
 
     Shape: (batch, in_channels, frequency, time) -> (batch, channels, frequency / stride, time).
     """
@@ -48,7 +51,7 @@ class BroadcastedBlock(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frequency, time) -> (batch, channels, frequency / stride, time)."""
+        """Map (batch, in_channels, frequency, time) to (batch, channels, frequency / stride, time)."""
         y = self.norm(self.over_frequency(self.change(x)))  # (B, C, F, T)
         row = self.swish(self.norm_time(self.over_time(self.pool(y))))  # (B, C, 1, T)
         y = y + self.dropout(self.mix(row))
@@ -58,17 +61,31 @@ class BroadcastedBlock(nn.Module):
 
 @register_model("bc_resnet")
 class BCResNet(nn.Module):
-    """The paper's Table 1. 9,232 parameters for 12 classes at width 8 (BC-ResNet-1: mono, 40 log-mel bands, S = 5).
+    """BC-ResNet of the paper's Table 1.
 
-    `width` is 8 tau: 8 in BC-ResNet-1, 64 in BC-ResNet-8. `blocks` are those of the first two
-    stages, 2 in the table; the last two have twice as many. The input's bands are halved three times, and `sub_bands`
-    must split what is left: 5 with 40 bands, 2, 4 or 8 with 64. SubSpectralNorm has a scale and shift for each
-    sub-band, which gives the paper's count. Initial weights: Kaiming, drawn from `generator`.
+    BC-ResNet-1 (mono, 40 log-mel bands, width 8, 5 sub-bands) has 9,232 parameters for 12 classes. SubSpectralNorm has
+    a scale and shift per sub-band, which gives the paper's count. Initial weights are Kaiming's.
+
+    Args:
+        num_classes: the count of classes.
+        in_channels: 1 for mono, 2 for stereo.
+        width: 8 tau in the paper's terms: 8 in BC-ResNet-1, 64 in BC-ResNet-8.
+        sub_bands: sub-bands of each SubSpectralNorm. The network halves the input's bands three times, and `sub_bands`
+            must divide the result: 5 for 40 bands, 2, 4 or 8 for 64.
+        blocks: blocks of each of the first two stages, 2 in the table. The last two stages have twice as many.
+        init: only "kaiming" is supported.
+        generator: the source of the initial weights.
 
     Shape: (batch, in_channels, frequency, time) -> logits (batch, num_classes).
 
     Raises:
-        UsageError: another `init`; in `forward`, when the frequencies do not split, see `SubSpectralNorm`.
+        UsageError: `init` is not "kaiming"; or, in `forward`, the frequencies do not split, see `SubSpectralNorm`.
+
+    >>> network = BCResNet(num_classes=12)
+    >>> sum(p.numel() for p in network.parameters())
+    9232
+    >>> network(torch.zeros(2, 1, 40, 10)).shape
+    torch.Size([2, 12])
     """
 
     def __init__(
@@ -83,18 +100,18 @@ class BCResNet(nn.Module):
     ) -> None:
         super().__init__()
         if init != "kaiming":
-            raise UsageError(f"network.init is {init!r}; bc_resnet has 'kaiming' only")
+            raise UsageError(f"network.init is {init!r}; bc_resnet supports 'kaiming' only")
         stem, *stages, last = (int(width * factor) for factor in (2, 1, 1.5, 2, 2.5, 4))
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem, 5, (2, 1), padding=2, bias=False), BatchNorm(stem, relu=True)
         )
         layers: list[nn.Module] = []
         channels = stem
-        for stage, (wide, stride) in enumerate(zip(stages, (1, 2, 2, 1), strict=True)):
-            for place in range(blocks if stage < 2 else 2 * blocks):
-                step = stride if place == 0 else 1
-                layers.append(BroadcastedBlock(channels, wide, step, dilation=2**stage, sub_bands=sub_bands))
-                channels = wide
+        for stage, (out_channels, stride) in enumerate(zip(stages, (1, 2, 2, 1), strict=True)):
+            for index in range(blocks if stage < 2 else 2 * blocks):
+                block_stride = stride if index == 0 else 1
+                layers.append(BroadcastedBlock(channels, out_channels, block_stride, 2**stage, sub_bands))
+                channels = out_channels
         self.blocks = nn.ModuleList(layers)
         dense = nn.Linear(last, num_classes)
         self.head = nn.Sequential(
@@ -108,11 +125,11 @@ class BCResNet(nn.Module):
             if isinstance(module, SubSpectralNorm):
                 module.layer = name
         initialize(self, init, len(layers), generator)
-        nn.init.kaiming_uniform_(dense.weight, a=5**0.5, generator=generator)  # PyTorch's own, from our generator
+        nn.init.kaiming_uniform_(dense.weight, a=5**0.5, generator=generator)  # PyTorch's default
         nn.init.zeros_(dense.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
+        """Map log-mel (batch, in_channels, frequency, time) to logits (batch, num_classes)."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)

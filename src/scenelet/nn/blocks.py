@@ -1,4 +1,4 @@
-"""Residual blocks: plain ones, and ones whose convolutions are used several times."""
+"""Residual blocks with their own convolutions or with convolutions that several passes share."""
 
 from collections.abc import Callable
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from scenelet.nn.norm import BatchNorm
 
 Norm = Callable[..., nn.Module]
-"""`norm(channels, relu=True)` -> the norm that follows a block's second convolution; called with `(x, residual)`."""
+"""Factory `norm(channels, relu=True)` of a norm layer that is called with `(x, residual)`."""
 
 
 def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
-    """A square convolution without bias that keeps the size unless strided."""
+    """Build a square convolution without bias. By default its padding keeps the size, apart from the stride."""
     pad = kernel // 2 if padding is None else padding
     return nn.Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
 
 
 def to_channels_last(network: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:
-    """Lay convolution weights out in memory, in place; what they compute then lies the same way."""
+    """Set the memory format of all convolution weights, in place. Their outputs then have the same format."""
     for weight in network.parameters():
         if weight.ndim == 4:
             weight.data = weight.data.contiguous(memory_format=memory_format)
@@ -26,9 +26,14 @@ def to_channels_last(network: nn.Module, memory_format: torch.memory_format = to
 
 
 class ResidualBlock(nn.Module):
-    """conv - BN - ReLU - conv - norm, plus the shortcut, ReLU (post-activation).
+    """Post-activation residual block: relu(norm(conv(relu(BN(conv(x))))) + shortcut(x)).
 
-    The shortcut is a 1x1 convolution with BN where channels change, the input itself otherwise.
+    If the count of channels changes, the shortcut is a 1x1 convolution with BN. Otherwise it is the input.
+
+    Args:
+        in_channels, out_channels: channels before and after the block.
+        kernels: sizes of the two square kernels.
+        norm: the factory of the second norm, for example `BatchNorm` or a partial of `SubSpectralNorm`.
 
     Shape: (batch, in_channels, frequency, time) -> (batch, out_channels, frequency, time).
     """
@@ -44,19 +49,28 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(conv(in_channels, out_channels, 1), BatchNorm(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frequency, time) -> (batch, out_channels, frequency, time)."""
+        """Map (batch, in_channels, frequency, time) to (batch, out_channels, frequency, time)."""
         y = self.norm1(self.conv1(x))
         out: Tensor = self.norm2(self.conv2(y), self.shortcut(x))
         return out
 
 
 class SharedResidualBlock(nn.Module):
-    """One pair of convolutions used `repeats` times; every pass has its own two batch norms (Figure 1).
+    """Residual block that applies the same pair of convolutions `repeats` times (the paper's Figure 1).
 
-    With `shared=False` each pass has its own convolutions too: what sharing is compared with.
-    One repeat equals a `ResidualBlock` with plain norms.
+    Every pass has its own two batch norms. One repeat equals a `ResidualBlock` with batch norms.
+
+    Args:
+        channels: channels before and after the block.
+        kernels: sizes of the two square kernels.
+        repeats: how many passes.
+        shared: if False, each pass has its own convolutions too, as a baseline for comparison.
 
     Shape: (batch, channels, frequency, time) -> the same.
+
+    >>> block = SharedResidualBlock(channels=4, kernels=(3, 1), repeats=3)
+    >>> len(block.conv1), len(block.norm1), block(torch.zeros(2, 4, 8, 5)).shape
+    (1, 3, torch.Size([2, 4, 8, 5]))
     """
 
     def __init__(self, channels: int, kernels: tuple[int, int], repeats: int, shared: bool = True) -> None:
@@ -69,7 +83,7 @@ class SharedResidualBlock(nn.Module):
         self.repeats, self.shared = repeats, shared
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, frequency, time) -> the same shape."""
+        """Map (batch, channels, frequency, time) to the same shape."""
         for i in range(self.repeats):
             pair = 0 if self.shared else i
             y = self.norm1[i](self.conv1[pair](x))
@@ -78,16 +92,16 @@ class SharedResidualBlock(nn.Module):
 
 
 class FrequencyMeanPool(nn.Module):
-    """(batch, channels, frequency, time) -> (batch, channels, 1, time): the mean over frequency."""
+    """Mean over frequency: (batch, channels, frequency, time) -> (batch, channels, 1, time)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, frequency, time) -> (batch, channels, 1, time)."""
+        """Map (batch, channels, frequency, time) to (batch, channels, 1, time)."""
         return x.mean(2, keepdim=True)
 
 
 class GlobalMeanPool(nn.Module):
-    """(batch, channels, frequency, time) -> (batch, channels): the mean over frequency and time."""
+    """Mean over frequency and time: (batch, channels, frequency, time) -> (batch, channels)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, frequency, time) -> (batch, channels)."""
+        """Map (batch, channels, frequency, time) to (batch, channels)."""
         return x.mean((2, 3))

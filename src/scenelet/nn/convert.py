@@ -1,4 +1,4 @@
-"""A trained, perhaps pruned, network -> the `SceneModel` that is written as `.scn`."""
+"""Conversion of a trained network to the `SceneModel` that a `.scn` file stores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,11 +25,31 @@ def to_scene_model(
     results: Mapping[str, Any] | None = None,
     licenses: tuple[str, ...] = (),
 ) -> SceneModel:
-    """Everything a user of the model needs, as plain data.
+    """Convert a network to plain data that predicts without PyTorch.
 
-    Weights of convolutions and dense layers are stored as a mask of kept weights and values, in fp16 or as whole
-    numbers (`dtype` "int8" or "int4": the network's weights must be on their grid, see `compression.quantize`); norms
-    and biases in fp16, the standardization in fp32. `dtype="fp32"` stores all of it exactly, at twice the size.
+    Weights of convolutions and dense layers are stored as a mask and the kept values. Norms and biases are stored in
+    fp16, the standardization in fp32.
+
+    Args:
+        network: the trained network, perhaps pruned.
+        labels: the classes, in the order of the logits.
+        features: the settings of the features that the network was trained on.
+        window: the settings of the windows that the network was trained on.
+        masks: the pruning masks by parameter name, or None if nothing is pruned.
+        dtype: the format of the weights: "fp16"; "int8" or "int4", if the weights are on that grid (see
+            `scenelet.nn.quantize`); or "fp32", which stores every array exactly at twice the size.
+        provenance, results: JSON values; see `SceneModel`.
+        licenses: the licenses of the training recordings.
+
+    Raises:
+        TypeError: as `scenelet.nn.trace.trace`.
+
+    >>> import torch
+    >>> from scenelet.nn import create_model
+    >>> network = StandardizedNetwork(create_model("shared_resnet", num_classes=2, width=4), *torch.ones(2, 256))
+    >>> model = to_scene_model(network.eval(), ("dog", "rain"), FeatureConfig(), WindowConfig())
+    >>> model.counts.conv, model.encodings["stem.0.weight"]
+    (2536, 'masked_fp16')
     """
     nodes, arrays = trace(network)
     encodings: dict[str, Any] = {}
@@ -54,7 +74,7 @@ def to_scene_model(
 
 
 def training_counts(network: nn.Module, masks: Mapping[str, Tensor] | None = None) -> TrainingCounts:
-    """Parameters as the paper counts them: kept is what the mask keeps, whatever its value."""
+    """Count parameters as the paper does. A weight counts as kept if its mask keeps it, whatever its value."""
     weights = convolution_weights(network)
     total = sum(weight.numel() for weight in weights.values())
     kept = total if masks is None else int(sum(int(mask.sum()) for mask in masks.values()))

@@ -1,4 +1,4 @@
-"""CP-ResNet: the network of Koutini et al., The Receptive Field as a Regularizer, EUSIPCO 2019."""
+"""CP-ResNet (Koutini et al., The Receptive Field as a Regularizer, EUSIPCO 2019)."""
 
 from typing import Literal
 
@@ -12,21 +12,32 @@ from scenelet.nn.norm import BatchNorm
 from scenelet.nn.registry import register_model
 
 BLOCKS = 12
-RHO = (4, 7)
+MIN_RHO, MAX_RHO = 4, 7
 
 
 @register_model("cp_resnet")
 class CPResNet(nn.Module):
-    """Three stages of four residual blocks. 898,580 parameters for 10 classes, 896,774 for 3 (stereo, width 64, rho 5).
+    """CP-ResNet: three stages of four residual blocks.
 
-    `rho` bounds the receptive field: after the first block (3x3, 1x1), that many of the following
-    convolutions are 3x3 and the rest 1x1, the third after the stem on. The stem's padding is 1, so 256 bands
-    become 127, 63, 31, 15.
+    It has 898,580 parameters for 10 classes and 896,774 for 3 (stereo, width 64, rho 5). The stem's padding is 1, so
+    256 bands become 127, 63, 31, 15.
+
+    Args:
+        num_classes: the count of classes.
+        in_channels: 1 for mono, 2 for stereo.
+        width: channels of the first stage. The others have twice and four times as many.
+        rho: a bound of the receptive field, 4 to 7. The first block has the kernels 3x3 and 1x1. Of the convolutions
+            that follow, the first `rho` are 3x3 and the others 1x1.
+        init: the initial weights, see `scenelet.nn.init.initialize`.
+        generator: the source of the initial weights.
 
     Shape: (batch, in_channels, frequency, time) -> logits (batch, num_classes).
 
     Raises:
-        UsageError: rho is not 4 to 7.
+        UsageError: `rho` is not 4 to 7.
+
+    >>> CPResNet(num_classes=3, width=4)(torch.zeros(1, 2, 64, 32)).shape
+    torch.Size([1, 3])
     """
 
     def __init__(
@@ -39,8 +50,8 @@ class CPResNet(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not RHO[0] <= rho <= RHO[1]:
-            raise UsageError(f"network.rho is {rho}; it is {RHO[0]} to {RHO[1]}")
+        if not MIN_RHO <= rho <= MAX_RHO:
+            raise UsageError(f"network.rho is {rho}; it must be {MIN_RHO} to {MAX_RHO}")
         kernels = [3, 1] + [3] * rho + [1] * (2 * BLOCKS - 2 - rho)
         pairs = list(zip(kernels[::2], kernels[1::2], strict=True))
         c = width
@@ -52,7 +63,7 @@ class CPResNet(nn.Module):
         initialize(self, init, BLOCKS, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
+        """Map log-mel (batch, in_channels, frequency, time) to logits (batch, num_classes)."""
         x = self.stem(x)
         for index, block in enumerate(self.blocks):
             x = block(x)

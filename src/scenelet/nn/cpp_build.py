@@ -1,4 +1,4 @@
-"""Builds `fused.cpp` with the machine's C++ compiler, once, and loads it."""
+"""Compilation of `fused.cpp` with the C++ compiler of the machine. The library is built once and cached."""
 
 import ctypes
 import functools
@@ -16,12 +16,13 @@ from scenelet.utils.files import cache_folder, fsync_file
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILERS = ("c++", "g++", "clang++")
+BUILD_SECONDS = 120
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled functions, or None: no compiler, one that cannot, or `SCENELET_COMPILE=0`."""
+    """Return the compiled functions. Return None without a working compiler, or if `SCENELET_COMPILE` is 0."""
     compiler = _compiler()
     if compiler is None or os.environ.get("SCENELET_COMPILE") == "0":
         return None
@@ -32,14 +33,16 @@ def library() -> ctypes.CDLL | None:
 
 
 def build(compiler: str, folder: Path) -> Path:
-    """Path of the built library in `folder`, building it when it is not there.
+    """Return the path of the library in `folder`, and build the library if it does not exist.
+
+    The file name contains a hash of the source, the compiler, PyTorch's version and the processor.
 
     Raises:
         OSError: the folder cannot be written.
-        subprocess.SubprocessError: the compiler failed.
+        subprocess.SubprocessError: the compiler fails or takes too long.
     """
-    made_of = [SOURCE.read_text(), compiler, *FLAGS, torch.__version__, platform.machine(), _processor()]
-    built = folder / f"fused-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
+    inputs = [SOURCE.read_text(), compiler, *FLAGS, torch.__version__, platform.machine(), _processor()]
+    built = folder / f"fused-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:16]}.so"
     if not built.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -52,7 +55,7 @@ def build(compiler: str, folder: Path) -> Path:
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=BUILD_SECONDS)
 
 
 def _compiler() -> str | None:
@@ -61,13 +64,13 @@ def _compiler() -> str | None:
 
 
 def _openmp() -> list[str | Path]:
-    """PyTorch's own OpenMP where it brings one: two pools of threads in one process get in each other's way."""
-    found = sorted((Path(torch.__file__).parent / "lib").glob("lib*omp*.so*"))
-    return [found[0]] if found else ["-fopenmp"]
+    """Return the linker's argument for OpenMP: PyTorch's own copy if there is one, to avoid two thread pools."""
+    libraries = sorted((Path(torch.__file__).parent / "lib").glob("lib*omp*.so*"))
+    return [libraries[0]] if libraries else ["-fopenmp"]
 
 
 def _processor() -> str:
-    """What `-march=native` looks at; a cache may be shared by several machines."""
+    """Describe the processor, which `-march=native` depends on. Several machines may share a cache."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The official baseline of DCASE 2020 Task 1B: what every system of the challenge was compared with."""
+"""Official baseline of DCASE 2020 Task 1B, with which every system of the challenge was compared."""
 
 import torch
 from torch import Tensor, nn
@@ -8,23 +8,34 @@ from scenelet.nn.dropout import Dropout
 from scenelet.nn.norm import BatchNorm
 from scenelet.nn.registry import register_model
 
-KERAS_EPS, KERAS_MOMENTUM = 1e-3, 0.01  # batch norm's defaults there; its momentum of 0.99 is written 0.01 in PyTorch
+KERAS_EPS, KERAS_MOMENTUM = 1e-3, 0.01  # Keras's defaults; its momentum of 0.99 is 0.01 in PyTorch
 WIDTHS, HIDDEN, DROPOUT = (32, 64), 100, 0.3
 FIRST_POOL, SECOND_POOL = (5, 5), (4, 100)
 
 
 @register_model("dcase2020_baseline")
 class Dcase2020Baseline(nn.Module):
-    """Two 7x7 convolutions and two dense layers. 115,411 parameters for 3 classes, 115,219 without batch norm's.
+    """Baseline network: two 7x7 convolutions and two dense layers (Heittola, Mesaros and Virtanen, DCASE 2020).
 
-    After Heittola, Mesaros and Virtanen, DCASE 2020: 40 log-mel bands and 500 frames of a 10 s mono clip. The
-    second pool takes 100 columns there; of a shorter clip it takes what there is, so that the dense layer's
-    size stays the same.
+    It has 115,411 parameters for 3 classes, and 115,219 without those of batch norm. The original input is 40 log-mel
+    bands and 500 frames of a 10 s mono clip, and the second pool covers 100 columns. For a shorter clip the pool covers
+    all columns, so the size of the dense layer stays the same.
+
+    Args:
+        num_classes: the count of classes.
+        in_channels: 1 for mono, 2 for stereo.
+        n_mels: mel bands of the input, at least 20.
+        frames: frames of the input, at least 5.
+        generator: the source of the initial weights.
 
     Shape: (batch, in_channels, n_mels, frames) -> logits (batch, num_classes).
 
     Raises:
-        UsageError: fewer than 20 mel bands or 5 frames: the pools would leave nothing.
+        UsageError: `n_mels` or `frames` is too small, so the pools would leave nothing.
+
+    >>> network = Dcase2020Baseline(num_classes=3)
+    >>> sum(p.numel() for p in network.parameters())
+    115411
     """
 
     def __init__(
@@ -38,7 +49,7 @@ class Dcase2020Baseline(nn.Module):
         super().__init__()
         rows, columns = n_mels // FIRST_POOL[0], frames // FIRST_POOL[1]
         if rows < SECOND_POOL[0] or columns < 1:
-            raise UsageError(f"dcase2020_baseline needs 20 mel bands and 5 frames; there are {n_mels} and {frames}")
+            raise UsageError(f"dcase2020_baseline needs at least 20 mel bands and 5 frames; got {n_mels} and {frames}")
         pool = SECOND_POOL[0], min(SECOND_POOL[1], columns)
         self.conv1 = nn.Conv2d(in_channels, WIDTHS[0], 7, padding=3)
         self.norm1 = BatchNorm(WIDTHS[0], True, KERAS_EPS, KERAS_MOMENTUM)
@@ -56,7 +67,7 @@ class Dcase2020Baseline(nn.Module):
         self._initialize(generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-mel (batch, in_channels, n_mels, frames) -> logits (batch, num_classes)."""
+        """Map log-mel (batch, in_channels, n_mels, frames) to logits (batch, num_classes)."""
         x = self.drop1(self.pool1(self.norm1(self.conv1(x))))  # (B, 32, n_mels/5, frames/5)
         x = self.drop2(self.pool2(self.norm2(self.conv2(x))))  # (B, 64, n_mels/20, 1)
         x = self.drop3(self.relu(self.dense(self.flatten(x))))  # (B, 100)
@@ -64,7 +75,7 @@ class Dcase2020Baseline(nn.Module):
         return logits
 
     def _initialize(self, generator: torch.Generator | None) -> None:
-        """As its Keras settings say: Glorot's uniform for convolutions, +-0.05 for dense layers, no bias."""
+        """Draw weights as in Keras: Glorot uniform for convolutions, +-0.05 for dense layers. Biases are zero."""
         for layer in (self.conv1, self.conv2, self.dense, self.out):
             if isinstance(layer, nn.Conv2d):
                 nn.init.xavier_uniform_(layer.weight, generator=generator)

@@ -1,42 +1,50 @@
-"""Dropout whose draws are told where to begin, so that a resumed epoch draws what the cut one drew."""
+"""Dropout with its own random generator, so a resumed epoch draws the same values as the interrupted one."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Dropout(nn.Module):
-    """Set each value to 0 with a chance of `share` and scale the others by 1 / (1 - share), in training only.
+    """Dropout of values, in training only. The kept values are scaled by 1 / (1 - p).
 
-    PyTorch's own draws from a generator that everything in the process shares; this one has its own. With
-    `whole_channels` the values of a channel are dropped together.
+    PyTorch's dropout draws from one generator of the process. This layer has its own generator.
+
+    Args:
+        p: the probability that a value is set to 0.
+        whole_channels: drop all values of a channel together.
 
     Shape: any -> the same.
+
+    >>> layer = Dropout(0.5)
+    >>> layer.reseed(0)
+    >>> layer(torch.ones(4)).tolist(), layer.eval()(torch.ones(4)).tolist()
+    ([0.0, 2.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0])
     """
 
-    def __init__(self, share: float, whole_channels: bool = False) -> None:
+    def __init__(self, p: float, whole_channels: bool = False) -> None:
         super().__init__()
-        self.share, self.whole_channels = share, whole_channels
+        self.p, self.whole_channels = p, whole_channels
         self._generator = torch.Generator()
 
     def reseed(self, seed: int) -> None:
-        """Begin the draws anew from `seed`."""
+        """Restart the random generator from `seed`."""
         self._generator.manual_seed(seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same shape."""
+        """Map a tensor of any shape to the same shape."""
         if not self.training:
             return x
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.whole_channels else x.shape
-        kept = torch.rand(shape, generator=self._generator) >= self.share
-        return x * kept.to(x.device, x.dtype) / (1 - self.share)
+        kept = torch.rand(shape, generator=self._generator) >= self.p
+        return x * kept.to(x.device, x.dtype) / (1 - self.p)
 
     def extra_repr(self) -> str:
-        """Shown by `print(network)`."""
-        return f"{self.share}"
+        """Return the text that `print(network)` shows."""
+        return f"{self.p}"
 
 
 def reseed(network: nn.Module, seed: int) -> None:
-    """Begin the draws of every `Dropout` in a network anew, each from a seed of its own made of `seed`."""
+    """Restart the generator of every `Dropout` in a network. Each layer gets its own seed, derived from `seed`."""
     layers = [module for module in network.modules() if isinstance(module, Dropout)]
     for index, layer in enumerate(layers):
         layer.reseed(seed * len(layers) + index)

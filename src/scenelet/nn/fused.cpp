@@ -1,9 +1,9 @@
 // Norm, residual addition and ReLU, forward and backward, each in as few passes over memory as the sums allow.
 //
-// Values lie as (batch, sub-band, position, channel), which is channels-last memory cut into sub-bands, without a
-// copy. They are walked in chunks of positions that fit a core's cache; sums are kept for each chunk and added up
-// in order, so that a result does not depend on the number of threads. Arithmetic is float, chunks meet in double.
-// The vectors are GCC's and Clang's extension: the compiler makes them fit the processor.
+// The memory layout is (batch, sub-band, position, channel): channels-last memory, split into sub-bands without a copy.
+// Each chunk of positions fits the cache of a core. The sums of all chunks are added in order, so the result does not
+// depend on the count of threads. Arithmetic is in float, and the sums of chunks are added in double.
+// The vector types are an extension of GCC and Clang. The compiler maps them to the processor's vectors.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -32,7 +32,7 @@ void load(Lanes &v, const bf16 *from) {
 
 void store(float *to, float v) { *to = v; }
 void store(float *to, const Lanes &v) { std::memcpy(to, &v, sizeof v); }
-void store(bf16 *to, float v) {  // to the nearest, ties to even, as PyTorch does
+void store(bf16 *to, float v) {  // round to nearest, ties to even, as PyTorch does
   uint32_t bits;
   std::memcpy(&bits, &v, sizeof bits);
   to->bits = v != v ? 0x7fc0 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
@@ -45,7 +45,7 @@ void store(bf16 *to, const Lanes &v) {
   std::memcpy(to, &halves, sizeof halves);
 }
 
-// V is Lanes or float, COUNT of them side by side are worked on at once: their sums stay in registers.
+// COUNT neighboring values of type Lanes or float, which are processed together so their sums stay in registers.
 template <typename Value, int COUNT> struct Block {
   typedef Value V;
   static constexpr int count = COUNT, lanes = sizeof(Value) / sizeof(float);
@@ -63,14 +63,14 @@ struct Shape {
   int64_t batch, sub_bands, positions, channels;
   int threads;
 
-  int64_t rows(size_t bytes) const {  // positions in a chunk
+  int64_t rows(size_t bytes) const {  // positions per chunk
     return std::max<int64_t>(1, std::min<int64_t>(positions, (int64_t(1) << 17) / int64_t(channels * bytes)));
   }
   int64_t chunks_each(size_t bytes) const { return (positions + rows(bytes) - 1) / rows(bytes); }
   int64_t chunks(size_t bytes) const { return batch * sub_bands * chunks_each(bytes); }
 };
 
-// work(chunk, sub_band, first value, positions) for every chunk, in threads.
+// Call work(chunk, sub_band, first value, positions) for every chunk, in parallel threads.
 template <typename T, typename Work> void each_chunk(const Shape &s, Work work) {
   const int64_t rows = s.rows(sizeof(T)), each = s.chunks_each(sizeof(T)), chunks = s.chunks(sizeof(T));
 #pragma omp parallel for schedule(static) num_threads(s.threads)
@@ -80,7 +80,7 @@ template <typename T, typename Work> void each_chunk(const Shape &s, Work work) 
   }
 }
 
-// work(channel, block) for all channels: 64 at once, then 16, then single ones.
+// Call work(channel, block) for all channels: in blocks of 64, then of 16, then one by one.
 template <typename Work> void each_block(int64_t channels, Work work) {
   int64_t c = 0;
   for (; c + 4 * LANES <= channels; c += 4 * LANES) work(c, Block<Lanes, 4>());
@@ -90,7 +90,7 @@ template <typename Work> void each_block(int64_t channels, Work work) {
 
 template <typename T> void statistics(const T *x, const Shape &s, float *mean, float *var) {
   const int64_t channels = s.channels;
-  // for each chunk: its first value (subtracted, so that a large mean costs no digits), sum, sum of squares
+  // per chunk: its first value (subtracted, so a large mean costs no precision), sum, sum of squares
   std::vector<float> partial(s.chunks(sizeof(T)) * 3 * channels);
   each_chunk<T>(s, [&](int64_t chunk, int64_t, int64_t first, int64_t rows) {
     float *origin = &partial[chunk * 3 * channels];
@@ -111,7 +111,7 @@ template <typename T> void statistics(const T *x, const Shape &s, float *mean, f
   });
   const int64_t rows = s.rows(sizeof(T)), each = s.chunks_each(sizeof(T));
   for (int64_t band = 0; band < s.sub_bands; band++)
-    for (int64_t c = 0; c < channels; c++) {  // Chan, Golub, LeVeque 1979: means and squares of two parts
+    for (int64_t c = 0; c < channels; c++) {  // combine means and squares (Chan, Golub, LeVeque 1979)
       double count = 0, m = 0, m2 = 0;
       for (int64_t item = 0; item < s.batch; item++)
         for (int64_t i = 0; i < each; i++) {
@@ -140,7 +140,7 @@ void forward(const T *x, const T *residual, const float *scale, const float *shi
         for (int i = 0; i < B::count; i++) {
           typename B::V v = value.at[i] * factor.at[i] + offset.at[i];
           if (RESIDUAL) v += added.at[i];
-          out.at[i] = v < 0 ? zero.at[i] : v;  // a NaN passes, as in PyTorch
+          out.at[i] = v < 0 ? zero.at[i] : v;  // NaN propagates, as in PyTorch
         }
         out.put(y + o);
       }
@@ -148,7 +148,7 @@ void forward(const T *x, const T *residual, const float *scale, const float *shi
   });
 }
 
-// g = gradient where y > 0; sums of g and of g (x - mean); with a residual, g is its gradient
+// g is the gradient where y > 0. Sum g and g (x - mean). If there is a residual, g is its gradient.
 template <typename T, bool RESIDUAL>
 void backward_sums(const T *x, const T *gradient, const T *y, const float *scale, const float *shift, const float *mean,
                    const Shape &s, T *gradient_residual, double *sums) {
@@ -184,7 +184,7 @@ void backward_sums(const T *x, const T *gradient, const T *y, const float *scale
     }
 }
 
-// gradient of x = scale g + slope (x - mean) + constant; `masked` says that g is cut to where y > 0 already
+// Gradient of x: scale g + slope (x - mean) + constant. `masked`: g is already zero where y <= 0.
 template <typename T, bool MASKED>
 void backward_input(const T *x, const T *gradient, const float *scale, const float *shift, const float *mean,
                     const float *slope, const float *constant, const Shape &s, T *gradient_x) {
@@ -210,7 +210,7 @@ void backward_input(const T *x, const T *gradient, const float *scale, const flo
 
 }  // namespace
 
-// What Python calls, for each kind of value. `residual`, or `y` and `gradient_residual`, is null where there is none.
+// Functions that Python calls, per number type. Without a residual, `residual`, `y` and `gradient_residual` are null.
 #define EXPORT(T, NAME)                                                                                               \
   extern "C" void statistics_##NAME(const T *x, const Shape *s, float *mean, float *var) {                            \
     statistics(x, *s, mean, var);                                                                                     \

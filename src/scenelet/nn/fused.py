@@ -1,7 +1,7 @@
-"""Norm, residual addition and ReLU as one differentiable function, in the few passes over memory of `fused.cpp`.
+"""Norm, residual addition and ReLU as one differentiable function, implemented by `fused.cpp`.
 
-Written as separate layers these are many more passes over the activations. Where there is no compiler,
-`norm.py` takes PyTorch's own layers instead.
+Separate layers need many more passes over the activations in memory. Without a compiler, `norm.py` uses PyTorch's
+layers instead.
 """
 
 import ctypes
@@ -18,12 +18,15 @@ DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 def supports(x: Tensor, residual: Tensor | None, weight: Tensor, joint: bool = False) -> bool:
-    """Whether `norm_add_relu` can take these: on the CPU, channels-last, float32 or bfloat16, and compiled."""
+    """Return whether `norm_add_relu` supports these inputs: on the CPU, channels-last, in float32 or bfloat16.
+
+    The result is False if the library is not compiled. See `norm_add_relu` for the arguments.
+    """
     return (
         x.device.type == "cpu"
         and x.dtype in DTYPES
         and weight.dtype == torch.float32
-        and (joint or x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2])  # statistics of more than one value
+        and (joint or x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2])  # a variance needs more than one value
         and x.is_contiguous(memory_format=torch.channels_last)
         and (residual is None or residual.shape == x.shape)
         and library() is not None
@@ -42,16 +45,17 @@ def norm_add_relu(
     eps: float,
     joint: bool = False,
 ) -> Tensor:
-    """relu((x - mean) / sqrt(var + eps) * weight + bias + residual), for each sub-band by itself.
+    """Return relu((x - mean) / sqrt(var + eps) * weight + bias + residual), separately for each sub-band.
 
-    In training mean and var are the batch's and move the running ones; otherwise they are the running ones.
+    In training, mean and var are those of the batch, and the running statistics are updated in place. Otherwise they
+    are the running statistics.
 
     Args:
         x, residual: (batch, channels, frequency, time), channels-last; see `supports`.
-        running_mean, running_var: (S, channels); frequency divides by S.
+        running_mean, running_var: (S, channels); S divides the frequency axis.
         weight, bias: (S, channels) or (1, channels).
-        training, momentum, eps: as `torch.nn.functional.batch_norm`.
-        joint: in training, the batch is that of all processes; see `scenelet.nn.sync_norm`.
+        training, momentum, eps: as in `torch.nn.functional.batch_norm`.
+        joint: in training, use the statistics over all processes; see `scenelet.nn.sync_norm`.
     """
     if residual is not None:
         residual = residual.to(x.dtype, memory_format=torch.channels_last)
@@ -62,7 +66,7 @@ def norm_add_relu(
 
 
 class _Shape(ctypes.Structure):
-    """`Shape` of `fused.cpp`."""
+    """Struct `Shape` of `fused.cpp`."""
 
     _fields_ = (
         ("batch", ctypes.c_int64),
@@ -118,7 +122,7 @@ class _NormAddRelu(torch.autograd.Function):
         gradient_bias = sums[0].float()
         gradient_weight = sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
-        if ctx.training:  # through the statistics too
+        if ctx.training:  # the statistics depend on x too
             bias_sum, weight_sum = gradient_bias, gradient_weight
             if ctx.joint:
                 total = sync_sums(sums)
@@ -127,8 +131,8 @@ class _NormAddRelu(torch.autograd.Function):
             constant = scale * bias_sum / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
-        cut = ctypes.c_int(gradient_residual is not None)
-        _call("backward_input", x, masked, scale, shift, mean, slope, constant, cut, shape, gradient_x)
+        is_masked = ctypes.c_int(gradient_residual is not None)
+        _call("backward_input", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
         return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None, None
@@ -140,7 +144,7 @@ def _shape(x: Tensor, sub_bands: int) -> _Shape:
 
 
 def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | ctypes.c_int | None) -> None:
-    """Call a function of `fused.cpp` for the kind of values in x; a tensor becomes its address."""
+    """Call the function of `fused.cpp` for the number type of `x`. Tensors are passed by address."""
     values: list[Any] = []
     for argument in (x, *arguments):
         if isinstance(argument, Tensor):
@@ -150,5 +154,5 @@ def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | ctypes.c_int | Non
         else:
             values.append(argument)
     functions = library()
-    assert functions is not None  # `supports` has asked
+    assert functions is not None  # `supports` has checked this
     functions[f"{name}_{DTYPES[x.dtype]}"](*values)

@@ -12,11 +12,15 @@ def initialize(
     residual_additions: int,
     generator: torch.Generator | None = None,
 ) -> None:
-    """Draw every convolution's weights anew.
+    """Draw the initial weights of every convolution, in place.
 
-    "kaiming": He et al. 2015, normal, fan-in. "zero_residual": CP-ResNet's; then in a block the first
-    convolution is N(0, sqrt(2 / (k k out)) L^-0.5) with L = `residual_additions` on the way through (shared
-    passes counted), the second 0, the shortcut N(0, sqrt(2 / out)), and the last 1x1 convolution 0.
+    Args:
+        network: a network whose layers are named as in `scenelet.nn.blocks`.
+        init: "kaiming" draws from a normal distribution with fan-in (He et al., 2015). "zero_residual" is CP-ResNet's
+            scheme. In each block the first convolution is N(0, sqrt(2 / (k k out)) L^-0.5), the second is 0, and the
+            shortcut is N(0, sqrt(2 / out)). The last 1x1 convolution of the network is 0.
+        residual_additions: L, the count of residual additions from input to output; each shared pass counts.
+        generator: the source of the weights.
     """
     for name, module in network.named_modules():
         if not isinstance(module, nn.Conv2d):

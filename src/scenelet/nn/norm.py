@@ -1,4 +1,4 @@
-"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow it."""
+"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow."""
 
 from typing import Literal
 
@@ -11,9 +11,18 @@ from scenelet.nn.sync_norm import sync_norm
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """`BatchNorm2d`; then the residual, where one is given, is added, and ReLU applied, where `relu`.
+    """Batch normalization as `torch.nn.BatchNorm2d`, optionally followed by a residual addition and ReLU.
 
-    Shape: (batch, channels, frequency, time), and the same for the residual -> the same.
+    Args:
+        channels: channels of the input.
+        relu: apply ReLU at the end.
+        eps, momentum: as in `torch.nn.BatchNorm2d`.
+
+    Shape: (batch, channels, frequency, time) -> the same; an optional residual has the same shape.
+
+    >>> norm = BatchNorm(2, relu=True)
+    >>> norm(torch.randn(4, 2, 3, 5)).min().item()
+    0.0
     """
 
     running_mean: Tensor
@@ -25,7 +34,7 @@ class BatchNorm(nn.BatchNorm2d):
         self.synchronized = False  # see `scenelet.nn.sync_norm`
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """(batch, channels, frequency, time) -> the same shape, normalized."""
+        """Normalize (batch, channels, frequency, time), and add `residual` if it is given."""
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         statistics = self.running_mean[None], self.running_var[None]
@@ -33,25 +42,37 @@ class BatchNorm(nn.BatchNorm2d):
         return _norm_add_relu(self, x, residual, statistics, affine)
 
     def extra_repr(self) -> str:
-        """Shown by `print(network)`."""
+        """Return the text that `print(network)` shows."""
         return f"{self.num_features}, relu={self.relu}"
 
 
 class SubSpectralNorm(nn.Module):
-    """Split frequency into S contiguous equal sub-bands; each (channel, sub-band) has its own statistics.
+    """Normalization per channel and sub-band of frequency (Chang et al., 2021).
 
-    For sub-band s and channel c, over batch, the sub-band's frequencies and time:
+    Frequency is split into S contiguous equal sub-bands. Each channel c and sub-band s has its own statistics over the
+    batch, the frequencies of the sub-band, and time:
 
         y = (x - mean[s, c]) / sqrt(var[s, c] + eps) * weight + bias
 
-    `affine="all"` has one scale and shift per channel for all sub-bands (2C parameters: the paper,
-    section 2.2), `affine="sub"` one per channel and sub-band (2CS). S=1 equals `BatchNorm2d`. Then the
-    residual, where one is given, is added, and ReLU applied, where `relu`.
+    A residual addition and ReLU may follow. With S = 1 the layer equals `BatchNorm`.
 
-    Shape: (batch, channels, frequency, time), and the same for the residual -> the same.
+    Args:
+        channels: C, the channels of the input.
+        sub_bands: S.
+        affine: "all" has one scale and shift per channel for all sub-bands (2C parameters, section 2.2 of the paper).
+            "sub" has one per channel and sub-band (2CS parameters).
+        eps, momentum: as in `torch.nn.BatchNorm2d`.
+        relu: apply ReLU at the end.
+
+    Shape: (batch, channels, frequency, time) -> the same; an optional residual has the same shape.
 
     Raises:
-        UsageError: in `forward`, when frequency does not divide by `sub_bands`.
+        UsageError: `affine` is invalid; or, in `forward`, `sub_bands` does not divide the frequency axis.
+
+    >>> norm = SubSpectralNorm(channels=1, sub_bands=2)
+    >>> x = torch.tensor([1.0, 3.0, 10.0, 30.0]).view(1, 1, 4, 1)
+    >>> norm(x).flatten().round().tolist()
+    [-1.0, 1.0, -1.0, 1.0]
     """
 
     running_mean: Tensor
@@ -68,11 +89,11 @@ class SubSpectralNorm(nn.Module):
     ) -> None:
         super().__init__()
         if affine not in ("all", "sub"):
-            raise UsageError(f"affine is {affine!r}; it is 'all' or 'sub'")
+            raise UsageError(f"affine is {affine!r}; it must be 'all' or 'sub'")
         self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
         self.eps, self.momentum = eps, momentum
         self.synchronized = False  # see `scenelet.nn.sync_norm`
-        self.layer = "SubSpectralNorm"  # a network puts the layer's name here, for the error below
+        self.layer = "SubSpectralNorm"  # a network sets the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
         self.weight = nn.Parameter(torch.ones(rows, channels))
         self.bias = nn.Parameter(torch.zeros(rows, channels))
@@ -80,7 +101,7 @@ class SubSpectralNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(sub_bands, channels))
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """(batch, channels, frequency, time) -> the same shape, normalized."""
+        """Normalize (batch, channels, frequency, time), and add `residual` if it is given."""
         if x.shape[2] % self.sub_bands:
             raise UsageError(
                 f"{self.layer}: {x.shape[2]} frequencies do not split into {self.sub_bands} equal sub-bands;"
@@ -90,7 +111,7 @@ class SubSpectralNorm(nn.Module):
         return _norm_add_relu(self, x, residual, statistics, affine)
 
     def extra_repr(self) -> str:
-        """Shown by `print(network)`."""
+        """Return the text that `print(network)` shows."""
         return f"{self.channels}, sub_bands={self.sub_bands}, affine={self.affine!r}, relu={self.relu}"
 
 
@@ -100,7 +121,14 @@ Pair = tuple[Tensor, Tensor]
 def _norm_add_relu(
     norm: BatchNorm | SubSpectralNorm, x: Tensor, residual: Tensor | None, statistics: Pair, affine: Pair
 ) -> Tensor:
-    """`statistics`: running mean and variance (S, channels), `affine`: weight and bias (S or 1, channels)."""
+    """Apply the fastest implementation.
+
+    Args:
+        norm: the layer, for its settings.
+        x, residual: (batch, channels, frequency, time).
+        statistics: running mean and variance, (S, channels) each.
+        affine: weight and bias, (S, channels) or (1, channels) each.
+    """
     momentum = 0.1 if norm.momentum is None else norm.momentum
     joint = norm.training and norm.synchronized
     if norm.relu and fused.supports(x, residual, norm.weight, joint):
@@ -117,11 +145,11 @@ def _norm_add_relu(
 def _sub_band_norm(
     x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor, training: bool, momentum: float, eps: float
 ) -> Tensor:
-    """Sub-bands become channels, so that one native batch norm does the work."""
+    """Normalize sub-bands by one native batch norm, to which sub-bands appear as channels."""
     sub_bands, (batch, channels, frequency, time) = len(mean), x.shape
     if sub_bands == 1:
         return nn.functional.batch_norm(x, mean[0], var[0], weight[0], bias[0], training, momentum, eps)
-    # Written on the (batch, frequency, time, channels) view, the moves keep channels-last memory channels-last.
+    # Reshaping the (batch, frequency, time, channels) view keeps channels-last memory channels-last.
     split = (batch, sub_bands, frequency // sub_bands, time, channels)
     bands = x.permute(0, 2, 3, 1).reshape(split).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
     wide_weight, wide_bias = (values.expand(sub_bands, -1).reshape(-1) for values in (weight, bias))

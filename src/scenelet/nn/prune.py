@@ -1,4 +1,4 @@
-"""Global L1 pruning of convolution weights (the paper, section 5.1)."""
+"""Global L1 pruning of convolution weights (section 5.1 of the paper)."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,36 +7,50 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 
-MIN_DENSITY = 0.05  # a layer with a smaller share of kept weights is warned about
-BUDGET_STEPS = 12  # bisections: the sparsity is found to 1 / 4096
-MAX_SPARSITY = 0.999  # what a budget may prune at most
+MIN_DENSITY = 0.05  # `compress` warns about a layer with a smaller fraction of kept weights
+BISECTION_STEPS = 12  # they find the sparsity to 1 / 4096
+MAX_SPARSITY = 0.999  # of a network that must fit a number of bytes
 
 
 def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Parameter name -> weights of every convolution, each once however often it is used."""
+    """Return the weights of every convolution by parameter name. A shared convolution occurs once."""
     return {
         f"{name}.weight": module.weight for name, module in network.named_modules() if isinstance(module, nn.Conv2d)
     }
 
 
 def gradual_sparsity(epoch: int, ramp: int, sparsity: float) -> float:
-    """Sparsity in an epoch (from 0) of a pruning that reaches `sparsity` in epoch `ramp - 1`.
+    """Return the sparsity s (1 - (1 - (epoch + 1) / ramp)^3) in an epoch of gradual pruning (Zhu and Gupta, 2017).
 
-    s (1 - (1 - (epoch + 1) / ramp)^3): much at first, while little is missed (Zhu and Gupta 2017).
+    The sparsity grows fastest in the first epochs, when the network loses least.
+
+    Args:
+        epoch: the epoch, from 0.
+        ramp: the count of epochs after which the sparsity is reached.
+        sparsity: s, the final sparsity.
+
+    >>> [round(gradual_sparsity(epoch, 4, 0.8), 3) for epoch in range(5)]
+    [0.463, 0.7, 0.788, 0.8, 0.8]
     """
     return sparsity * (1 - max(0.0, 1 - (epoch + 1) / ramp) ** 3)
 
 
 def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
-    """Parameter name -> 0/1 mask: the `round(sparsity * n)` smallest of all n weights are 0; {} without convolutions.
+    """Return 0/1 masks by parameter name, which prune the `round(sparsity * n)` smallest of all n weights.
 
-    One threshold for all layers, as `torch.nn.utils.prune.global_unstructured` with L1.
+    All layers share one threshold, as in `torch.nn.utils.prune.global_unstructured` with L1. Without convolutions the
+    result is empty.
 
     Raises:
         UsageError: `sparsity` is not in [0, 1).
+
+    >>> network = nn.Conv2d(1, 4, 1, bias=False)
+    >>> network.weight.data = torch.tensor([0.1, -2.0, 0.3, -0.2]).view(4, 1, 1, 1)
+    >>> global_l1_masks(nn.Sequential(network), 0.5)["0.weight"].flatten().tolist()
+    [0.0, 1.0, 1.0, 0.0]
     """
     if not 0 <= sparsity < 1:
-        raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1: it is a share, 0.6 for 60 %")
+        raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1: it is a fraction, 0.6 for 60 %")
     weights = convolution_weights(network)
     if not weights:
         return {}
@@ -58,34 +72,47 @@ def apply_masks(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
 
 
 def nearly_empty_layers(masks: Mapping[str, Tensor]) -> dict[str, float]:
-    """Layers of which less than `MIN_DENSITY` is left, with the share that is."""
+    """Return the kept fraction of each layer that keeps less than `MIN_DENSITY` of its weights, by layer name."""
     densities = {name.removesuffix(".weight"): float(mask.mean()) for name, mask in masks.items()}
     return {name: density for name, density in densities.items() if density < MIN_DENSITY}
 
 
 def check_budget_reachable(size: Callable[[float], int], max_bytes: int) -> None:
-    """Check that a file `size(sparsity)` can be within `max_bytes` bytes.
+    """Check that a network can be pruned until its file has at most `max_bytes` bytes.
+
+    Args:
+        size: returns the bytes of the file at a sparsity.
+        max_bytes: the limit.
 
     Raises:
         UsageError: even the sparsest file is too large.
     """
     if (smallest := size(MAX_SPARSITY)) > max_bytes:
         raise UsageError(
-            f"a budget of {max_bytes:,} bytes is out of reach: all but pruned away the file takes {smallest:,} bytes"
+            f"{max_bytes:,} bytes are out of reach: even with {100 * MAX_SPARSITY:g} % of the weights pruned the"
+            f" file takes {smallest:,} bytes"
         )
 
 
-def sparsity_for_bytes(size: Callable[[float], int], max_bytes: int, least: float = 0.0) -> float:
-    """The smallest sparsity, not below `least`, whose file `size(sparsity)` is within `max_bytes` bytes.
+def sparsity_for_bytes(size: Callable[[float], int], max_bytes: int, min_sparsity: float = 0.0) -> float:
+    """Return the smallest sparsity whose file has at most `max_bytes` bytes, found by bisection.
+
+    Args:
+        size: returns the bytes of the file at a sparsity.
+        max_bytes: the limit.
+        min_sparsity: the smallest sparsity that may be returned.
 
     Raises:
         UsageError: as `check_budget_reachable`.
+
+    >>> round(sparsity_for_bytes(lambda sparsity: int(1000 * (1 - sparsity)), 250), 2)
+    0.75
     """
-    if size(least) <= max_bytes:
-        return least
+    if size(min_sparsity) <= max_bytes:
+        return min_sparsity
     check_budget_reachable(size, max_bytes)
-    low, high = least, MAX_SPARSITY
-    for _ in range(BUDGET_STEPS):
+    low, high = min_sparsity, MAX_SPARSITY
+    for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if size(middle) <= max_bytes else (middle, high)
     return high

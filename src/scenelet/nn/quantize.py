@@ -1,4 +1,4 @@
-"""Convolution and dense weights as whole numbers times a power of two for each output channel."""
+"""Quantization of convolution and dense weights to integers times a power of two per output channel."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -10,37 +10,41 @@ from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 
 WeightFormat = Literal["fp16", "fp32", "int8", "int4"]
 LEVELS: dict[WeightFormat, int] = {"int8": 127, "int4": 7}
-"""Format of whole numbers -> the largest of them; the least is minus that (symmetric)."""
-MIN_SCALE = 2.0**-100  # of a channel's largest weight, so that a channel of zeros has a step too
+"""Mapping from an integer format to its largest value. The formats are symmetric, so the smallest is the negative."""
+MIN_SCALE = 2.0**-100  # replaces the largest weight of a channel of zeros, which needs a step too
 
 
 @torch.no_grad()
 def quantize(weight: Tensor, levels: int) -> Tensor:
-    """Weight (out, ...) -> the nearest q * step[out] with whole q from -levels to levels.
+    """Round weights (out, ...) to the nearest q * step[out] with integers q from -levels to levels.
 
-    The step is a power of two, so the product is exact in every floating-point format, and a chip without one
-    shifts. It is the smallest that holds the channel's largest weight, or half of that where clipping the largest
-    costs less than it gains: the one with the smaller sum of squared errors.
+    Each step is a power of two. The product is then exact in every floating-point format, and a chip without floating
+    point can shift. The step is the smallest that can represent the channel's largest weight, or half of it, which
+    clips the largest weights. The one with the smaller sum of squared errors is used.
+
+    >>> quantize(torch.tensor([[0.26, -1.0, 0.5]]), 7).tolist()
+    [[0.25, -1.0, 0.5]]
     """
     rows = weight.flatten(1)
     largest = rows.abs().amax(1, keepdim=True).clamp_min(MIN_SCALE)
     step = torch.exp2(torch.ceil(torch.log2(largest / levels)))
-    holding, clipping = (_on_grid(rows, one, levels) for one in (step, step / 2))
-    errors = [(one - rows).square().sum(1, keepdim=True) for one in (holding, clipping)]
-    return torch.where(errors[1] < errors[0], clipping, holding).view_as(weight)
+    exact, clipped = (_round_to_step(rows, size, levels) for size in (step, step / 2))
+    errors = [(rounded - rows).square().sum(1, keepdim=True) for rounded in (exact, clipped)]
+    return torch.where(errors[1] < errors[0], clipped, exact).view_as(weight)
 
 
 def quantizer(dtype: WeightFormat) -> Callable[[Tensor], Tensor] | None:
-    """`quantize` for a format of whole numbers; None for the others, which are rounded when they are stored."""
+    """Return `quantize` for an integer format, and None for a floating-point format."""
     levels = LEVELS.get(dtype)
     return None if levels is None else lambda weight: quantize(weight, levels)
 
 
 @torch.no_grad()
 def round_network(network: nn.Module, dtype: WeightFormat) -> None:
-    """Put the weights of convolutions and dense layers on their grid, in place; floating-point formats have none.
+    """Round a network to an integer format, in place. Floating-point formats change nothing.
 
-    Biases and norms too become what a file holds, so that the network computes with just the numbers that are stored.
+    Weights of convolutions and dense layers are quantized. Biases and norms are rounded as a file stores them, so the
+    network computes with exactly the stored numbers.
     """
     if (round_to_grid := quantizer(dtype)) is None:
         return
@@ -54,9 +58,9 @@ def round_network(network: nn.Module, dtype: WeightFormat) -> None:
 
 
 def _round_norm(norm: BatchNorm | SubSpectralNorm) -> None:
-    """Move the statistics so that scale and shift, which a file holds in fp16, are exactly that.
+    """Change the statistics so that scale and shift are exact in fp16, in which a file stores them.
 
-    scale = weight / sqrt(var + eps), shift = bias - mean * scale; each (channel, sub-band) has its own statistics.
+    scale = weight / sqrt(var + eps), shift = bias - mean * scale, per channel and sub-band.
     """
     weight, bias = norm.weight.double(), norm.bias.double()
     scale = weight / torch.sqrt(norm.running_var.double() + norm.eps)
@@ -68,5 +72,5 @@ def _round_norm(norm: BatchNorm | SubSpectralNorm) -> None:
     norm.running_mean.copy_(torch.where(fits, (bias - stored_shift) / divisor, norm.running_mean.double()))
 
 
-def _on_grid(rows: Tensor, step: Tensor, levels: int) -> Tensor:
+def _round_to_step(rows: Tensor, step: Tensor, levels: int) -> Tensor:
     return torch.clamp(torch.round(rows / step), -levels, levels) * step

@@ -1,4 +1,4 @@
-"""Networks by name."""
+"""Registry of networks by name."""
 
 import inspect
 from collections.abc import Callable
@@ -13,7 +13,11 @@ Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 
 def register_model(name: str) -> Callable[[Builder], Builder]:
-    """Decorator: make a network, or a function that builds one, known under a name; a name is taken once."""
+    """Return a decorator that registers a network, or a function that builds one, under a name.
+
+    Raises:
+        ValueError: the name is registered already.
+    """
 
     def register(builder: Builder) -> Builder:
         if name in _BUILDERS:
@@ -25,21 +29,40 @@ def register_model(name: str) -> Callable[[Builder], Builder]:
 
 
 def list_models() -> list[str]:
-    """The names that `create_model` knows."""
+    """Return the names of all networks.
+
+    >>> list_models()
+    ['bc_resnet', 'cp_resnet', 'dcase2020_baseline', 'shared_resnet']
+    """
     return sorted(_BUILDERS)
 
 
 def create_model(name: str, **settings: Any) -> nn.Module:
-    """Build a network, e.g. `create_model("shared_resnet", num_classes=3, in_channels=2)`.
+    """Build a network with fresh weights.
+
+    Args:
+        name: one of `list_models()`.
+        settings: the arguments of the network's class, for example `num_classes` and `in_channels`.
 
     Raises:
         UsageError: no network has this name.
+
+    >>> network = create_model("shared_resnet", num_classes=3, in_channels=2, width=8)
+    >>> sum(p.numel() for p in network.parameters())
+    10726
     """
     return _builder(name)(**settings)
 
 
 def model_settings(name: str) -> set[str]:
-    """The settings that a network takes. Raises as `create_model`."""
+    """Return the names of the settings that a network accepts.
+
+    Raises:
+        UsageError: as `create_model`.
+
+    >>> "rho" in model_settings("cp_resnet")
+    True
+    """
     return set(inspect.signature(_builder(name)).parameters)
 
 

@@ -1,4 +1,4 @@
-"""Shared-ResNet: the network of Table 1 in Chang et al., QTI submission to DCASE 2020 Task 1B."""
+"""Shared-ResNet (Table 1 in Chang et al., QTI submission to DCASE 2020 Task 1B)."""
 
 import functools
 from collections.abc import Sequence
@@ -17,16 +17,29 @@ RESIDUAL_BLOCKS = 6
 
 @register_model("shared_resnet")
 class SharedResNet(nn.Module):
-    """Table 1, row by row. 603,668 parameters for 10 classes, 601,862 for 3 (stereo, width 64).
+    """Shared-ResNet: residual blocks with SubSpectralNorm, the last of which share their convolutions.
 
-    The stem's padding is its stride, so that 256 bands become 128, 64, 32, 16 and always split into equal
-    sub-bands; the other conventions are those of CP-ResNet (Koutini et al., EUSIPCO 2019). Initial
-    weights are drawn from `generator`, see `initialize`.
+    It has 603,668 parameters for 10 classes and 601,862 for 3 (stereo, width 64). The stem's padding equals its stride,
+    so 256 bands become 128, 64, 32, 16 and always split into equal sub-bands. All other conventions are those of
+    CP-ResNet (Koutini et al., EUSIPCO 2019).
 
-    `stem_stride` is the stem's stride in frequency and time, 2 and 2 in the table; its kernel is twice that and one
-    long. With longer ones the stem, which is cheap, reads finer features, and the rest costs what coarse ones would.
+    Args:
+        num_classes: the count of classes.
+        in_channels: 1 for mono, 2 for stereo.
+        width: channels of the first blocks. The last blocks have twice and four times as many.
+        sub_bands, affine: settings of `SubSpectralNorm`.
+        repeats: passes of each shared block.
+        shared: if False, every pass has its own convolutions.
+        stem_stride: the stem's stride in frequency and time, (2, 2) in the table. Its kernel is twice the stride plus
+            1. With a longer stride the cheap stem reads finer features, while the other layers cost the same.
+        init: the initial weights, see `scenelet.nn.init.initialize`.
+        generator: the source of the initial weights.
 
     Shape: (batch, in_channels, frequency, time) -> logits (batch, num_classes).
+
+    >>> network = SharedResNet(num_classes=3, width=8)
+    >>> network(torch.zeros(1, 2, 256, 32)).shape
+    torch.Size([1, 3])
     """
 
     def __init__(
@@ -68,8 +81,8 @@ class SharedResNet(nn.Module):
         initialize(self, init, self.residual_additions, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-mel (batch, in_channels, frequency, time) -> logits (batch, num_classes)."""
-        x = self.stem(x)  # (B, c, F/2, T/2), at stride 2; so all that follow
+        """Map log-mel (batch, in_channels, frequency, time) to logits (batch, num_classes)."""
+        x = self.stem(x)  # (B, c, F/2, T/2) at stride 2, which all following shapes assume
         x = self.pool1(self.rb1(x))  # (B, c, F/4, T/4)
         x = self.pool2(self.rb2(x))  # (B, c, F/8, T/8)
         x = self.pool3(self.rb4(self.rb3(x)))  # (B, c, F/16, T/16)

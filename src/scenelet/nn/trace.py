@@ -1,4 +1,4 @@
-"""A trained network -> the node list and arrays of a model file, by `torch.fx`."""
+"""Export of a network to the nodes and arrays of a model file, by `torch.fx`."""
 
 import operator
 from typing import Any, cast
@@ -22,22 +22,28 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
-    """Nodes from "log_mel" to "probabilities", and the arrays they name.
+    """Return the nodes of a network, from "log_mel" to "probabilities", and their arrays by name.
 
-    Norms become one scale and shift per channel and sub-band: scale = weight / sqrt(var + eps),
-    shift = bias - mean * scale. A convolution used several times is stored once.
+    A norm becomes one scale and shift per channel and sub-band: scale = weight / sqrt(var + eps), shift = bias - mean *
+    scale. A convolution that is used several times is stored once.
 
     Raises:
-        TypeError: the network uses a module or function that has no node.
+        TypeError: the network uses a module or a function that has no equivalent node.
+
+    >>> from scenelet.nn import create_model
+    >>> network = StandardizedNetwork(create_model("cp_resnet", num_classes=2, width=4), *torch.ones(2, 64))
+    >>> nodes, arrays = trace(network.eval())
+    >>> [node.op for node in nodes[:4]], arrays["stem.0.weight"].shape
+    (['ScaleShift', 'Conv', 'ScaleShift', 'Relu'], (4, 2, 5, 5))
     """
     arrays: Arrays = {}
     nodes: list[Node] = [ScaleShift(input="log_mel", output="x", scale="standardize.scale", shift="standardize.shift")]
-    scale = 1.0 / network.deviation.double()
+    scale = 1.0 / network.std.double()
     arrays["standardize.scale"] = _array(scale[:, None])
     arrays["standardize.shift"] = _array((-network.mean.double() * scale)[:, None])
     inner = network.network
     graph = _Tracer().trace(inner)
-    names: dict[fx.Node, str] = {}  # identity layers have no node: their output goes by the input's name
+    names: dict[fx.Node, str] = {}  # an identity layer has no node, so its output has the name of its input
     for step in graph.nodes:
         if step.op == "placeholder":
             names[step] = "x"
@@ -60,7 +66,7 @@ def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
             nodes.append(Add(inputs=(left, right), output=step.name))
             names[step] = step.name
         else:
-            raise TypeError(f"{step.op} {step.target} has no node in a model file")
+            raise TypeError(f"{step.op} {step.target} has no equivalent node in a model file")
     return tuple(nodes), arrays
 
 
@@ -71,7 +77,7 @@ class _Tracer(fx.Tracer):
 
 
 def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
-    """The nodes of one layer; puts its arrays, named after the layer, into `arrays`."""
+    """Return the nodes of one layer, and add its arrays, named after the layer, to `arrays`."""
     edges: dict[str, Any] = {"input": source, "output": output}
     if isinstance(module, nn.Conv2d):
         return _conv_nodes(module, name, source, output, arrays)
@@ -90,30 +96,30 @@ def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays
         return [Silu(**edges)]
     if isinstance(module, nn.Flatten) and module.start_dim == 1:
         return [FlattenNode(**edges)]
-    raise TypeError(f"layer {name} ({type(module).__name__}) has no node in a model file")
+    raise TypeError(f"layer {name} ({type(module).__name__}) has no equivalent node in a model file")
 
 
 def _conv_nodes(module: nn.Conv2d, name: str, source: str, output: str, arrays: Arrays) -> list[Node]:
-    """A convolution, and its bias as a shift of each channel."""
+    """Return the nodes of a convolution. Its bias becomes a shift per channel."""
     arrays[f"{name}.weight"] = _array(module.weight)
     padding = cast(tuple[int, int], module.padding)
     settings: dict[str, Any] = {"stride": module.stride, "padding": padding, "groups": module.groups}
     settings["dilation"] = module.dilation
-    weighed = output if module.bias is None else f"{output}.conv"
-    nodes: list[Node] = [Conv(input=source, output=weighed, weight=f"{name}.weight", **settings)]
+    product = output if module.bias is None else f"{output}.conv"
+    nodes: list[Node] = [Conv(input=source, output=product, weight=f"{name}.weight", **settings)]
     if module.bias is not None:
         arrays[f"{name}.one"], arrays[f"{name}.bias"] = (
             np.ones((1, module.out_channels), np.float32),
             _array(module.bias[None]),
         )
-        nodes.append(ScaleShift(input=weighed, output=output, scale=f"{name}.one", shift=f"{name}.bias"))
+        nodes.append(ScaleShift(input=product, output=output, scale=f"{name}.one", shift=f"{name}.bias"))
     return nodes
 
 
 def _norm_nodes(
     norm: BatchNorm | SubSpectralNorm, name: str, source: str, residual: str | None, output: str, arrays: Arrays
 ) -> list[Node]:
-    """Norm, and the residual addition and ReLU that it does as well; each but the last writes `output.what`."""
+    """Return the nodes of a norm with its residual addition and ReLU. All but the last write `OUTPUT.STEP`."""
     arrays[f"{name}.scale"], arrays[f"{name}.shift"] = _scale_shift(norm)
     last = "relu" if norm.relu else "norm" if residual is None else "add"
     outputs = {step: output if step == last else f"{output}.{step}" for step in ("norm", "add", "relu")}
@@ -128,7 +134,7 @@ def _norm_nodes(
 
 
 def _scale_shift(norm: BatchNorm | SubSpectralNorm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(sub_bands, channels) each."""
+    """Return scale and shift of a norm, (sub_bands, channels) each."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)

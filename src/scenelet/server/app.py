@@ -1,4 +1,4 @@
-"""A model as an application: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, the page at `/`."""
+"""Web application of a model: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, and the page at `/`."""
 
 import re
 from collections.abc import AsyncIterator
@@ -14,15 +14,15 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
 from scenelet.server.admission import AdmissionControl
-from scenelet.server.auth import POLICY, Access, AccessPolicy
+from scenelet.server.auth import CONTENT_SECURITY_POLICY, AccessControl, AccessPolicy
 from scenelet.server.limits import ServerLimits
 from scenelet.server.prediction import FairScheduler, predict_uploads
-from scenelet.server.schemas import Answers, Health, Model, Refusal
-from scenelet.server.uploads import uploads
+from scenelet.server.schemas import ErrorResponse, Health, ModelInfo, PredictResponse
+from scenelet.server.uploads import read_uploads
 from scenelet.server.websocket import stream
 from scenelet.utils import html as pages
 
-FILES = {
+REQUEST_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -36,22 +36,22 @@ FILES = {
         },
     }
 }
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "The body is damaged, or holds no recording or too many"},
-    401: {"model": Refusal, "description": "The service wants its token"},
-    403: {"model": Refusal, "description": "The service is not known by this name, or another's page asks"},
-    408: {"model": Refusal, "description": "The request came too slowly"},
-    413: {"model": Refusal, "description": "The request is too large"},
-    415: {"model": Refusal, "description": "The body is not multipart/form-data"},
-    422: {"model": Answers, "description": "No recording of the request can be answered; each says why"},
-    429: {"model": Refusal, "description": "Too many requests are under way; try again after Retry-After seconds"},
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "The body is damaged, or holds no recording or too many"},
+    401: {"model": ErrorResponse, "description": "The token is missing or wrong"},
+    403: {"model": ErrorResponse, "description": "Unknown host name, or a request from a page of another origin"},
+    408: {"model": ErrorResponse, "description": "The client sent its request too slowly"},
+    413: {"model": ErrorResponse, "description": "The request is too large"},
+    415: {"model": ErrorResponse, "description": "The body is not multipart/form-data"},
+    422: {"model": PredictResponse, "description": "None of the recordings could be classified; each has an error"},
+    429: {"model": ErrorResponse, "description": "Too many active requests; try again after Retry-After seconds"},
 }
-ABOUT = """Recordings in, the probabilities of a model's labels out.
+DESCRIPTION = """Classify recordings: upload audio files and get the probabilities of the model's labels.
 
-Live sound goes through the WebSocket `/stream?sample_rate=48000&channels=1&format=f32&hop=1`: send samples as bytes of
-whole frames (`s16`, `s24`, `s32` or `f32`, little-endian, the channels in turn), and get a JSON message of type
-`moment` each hop, with the window's `probabilities`, the `smoothed` ones, and a `label`, null where unsure. The text
-`end` asks for what is still due."""
+For live audio use the WebSocket `/stream?sample_rate=48000&channels=1&format=f32&hop=1`. Send whole frames of samples
+as bytes (`s16`, `s24`, `s32` or `f32`, little-endian, channels interleaved). The service sends one JSON message of type
+`prediction` per hop with the window's `probabilities`, the `smoothed` probabilities and a `label`, which is null when
+the model is unsure. Send the text `end` to get the remaining predictions."""
 
 
 def create_app(
@@ -59,45 +59,52 @@ def create_app(
     name: str,
     limits: ServerLimits | None = None,
     disk_bytes: int = 0,
-    allowed: AccessPolicy | None = None,
+    policy: AccessPolicy | None = None,
 ) -> FastAPI:
-    """The service, to be run by `scenelet.server.run`; in one process, whose threads share the work.
+    """Build the web application; `scenelet.server.run.serve` runs it.
 
-    Another ASGI server would leave slow and silent connections to themselves.
+    The application runs in one process, whose threads share the work. Other ASGI servers than that of
+    `scenelet.server.run` do not close slow and idle connections.
 
     Args:
-        classifier: the model; as many recordings are worked on at once as it has threads.
-        name: what the model is called.
-        limits: what is taken; None: the defaults.
-        allowed: whom it answers; None: who calls it `localhost` or by an address in numbers.
-        disk_bytes: of the model's file, for `/model`.
+        classifier: the model. The service works on as many recordings at once as the classifier has callers.
+        name: name of the model in responses.
+        limits: limits of the service; None uses the defaults.
+        disk_bytes: size of the model file, which `/model` reports.
+        policy: access policy; None accepts requests to `localhost` and IP addresses.
+
+    Examples:
+        >>> from scenelet import load
+        >>> create_app(load("esc10"), "esc10").title
+        'scenelet: esc10'
     """
-    bounds = limits or ServerLimits()
-    turns = FairScheduler(classifier.threads)
-    about = _about(classifier, name, bounds, disk_bytes)
-    page = pages.render("scenelet.server", "page.html", model=about.model_dump(), name=name)
+    limits = limits or ServerLimits()
+    scheduler = FairScheduler(classifier.callers)
+    model_info = _model_info(classifier, name, limits, disk_bytes)
+    page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), name=name)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        turns.end()
+        scheduler.shutdown()
 
     app: FastAPI = FastAPIOffline(
         title=f"scenelet: {name}",
         version=__version__,
-        description=ABOUT,
+        description=DESCRIPTION,
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.add_middleware(AdmissionControl, limits=bounds)
-    app.add_middleware(Access, allowed=allowed or AccessPolicy(), limits=bounds)  # in front of the gate
+    app.add_middleware(AdmissionControl, limits=limits)
+    app.add_middleware(AccessControl, policy=policy or AccessPolicy(), limits=limits)  # runs before admission control
 
     @app.get("/", include_in_schema=False)
     async def home(request: Request) -> HTMLResponse:
         host = request.headers.get("host", "")
-        # older browsers do not take a WebSocket to the same host for "self"
-        own = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-:\[\]]+", host) else ""
-        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY + own, "Cache-Control": "no-store"})
+        # in older browsers 'self' does not cover a WebSocket to the same host
+        sockets = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-:\[\]]+", host) else ""
+        policy_header = CONTENT_SECURITY_POLICY + sockets
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy_header, "Cache-Control": "no-store"})
 
     @app.get("/capture.js", include_in_schema=False)
     async def capture() -> Response:
@@ -106,43 +113,45 @@ def create_app(
 
     @app.get("/health", response_model=Health)
     async def health(request: Request) -> dict[str, Any]:
-        """That the service lives, and how many requests are under way."""
-        under_way = request.scope["scenelet.gate"].under_way
-        busy = {"under_way": under_way, "clients": bounds.max_clients}
-        return {"status": "ok", "model": name, "version": __version__, **busy}
+        """Report that the service is running, and how many requests are active."""
+        active = request.scope["scenelet.admission"].active_requests
+        load = {"active_requests": active, "max_clients": limits.max_clients}
+        return {"status": "ok", "model": name, "version": __version__, **load}
 
     @app.get("/model")
-    async def model() -> Model:
-        """Labels, what the model hears, sizes, where it comes from, and this service's limits."""
-        return about
+    async def model() -> ModelInfo:
+        """Describe the model: labels, input, sizes, origin, and the limits of this service."""
+        return model_info
 
-    @app.post("/predict", response_model=Answers, responses=REFUSALS, openapi_extra=FILES)
+    @app.post("/predict", response_model=PredictResponse, responses=ERROR_RESPONSES, openapi_extra=REQUEST_BODY)
     async def predict(
         request: Request,
-        picture: Annotated[bool, Query(description="also the first window's log-mel, as a picture")] = False,
+        spectrogram: Annotated[bool, Query(description="also return the log-mel of the first window")] = False,
     ) -> JSONResponse:
-        """Classify recordings: WAV, FLAC, Ogg or MP3, mono or stereo, one or several in a request.
+        """Classify one or several recordings: WAV, FLAC, Ogg or MP3, mono or stereo.
 
-        A recording that cannot be read has an `error` in its place, beside the others' answers.
+        If a recording cannot be read, its result holds an `error`. The other recordings are still classified.
         """
-        files = await uploads(request, bounds)
-        results = await predict_uploads(classifier, turns, files, bounds.max_duration, picture, request.is_disconnected)
+        uploads = await read_uploads(request, limits)
+        is_disconnected = request.is_disconnected
+        max_seconds = limits.max_seconds
+        results = await predict_uploads(classifier, scheduler, uploads, max_seconds, spectrogram, is_disconnected)
         status = 200 if any("error" not in result for result in results) else 422
         return JSONResponse({"model": name, "results": results}, status)
 
     @app.websocket("/stream")
     async def live(socket: WebSocket) -> None:
-        await stream(socket, classifier, turns)
+        await stream(socket, classifier, scheduler)
 
     return app
 
 
-def _about(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: int) -> Model:
+def _model_info(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: int) -> ModelInfo:
     model = classifier.model
-    return Model(
+    return ModelInfo(
         name=name,
         labels=list(model.labels),
-        seconds=model.window.seconds,
+        window_seconds=model.window.seconds,
         sample_rate=model.features.sample_rate,
         channels=model.features.channels,
         fmax_hz=model.features.top_hz,
@@ -153,5 +162,9 @@ def _about(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: 
         provenance=model.provenance,
         results=model.results,
         licenses=model.licenses,
-        limits={"max_body": limits.max_body, "max_seconds": limits.max_duration, "clients": limits.max_clients},
+        limits={
+            "max_body_bytes": limits.max_body_bytes,
+            "max_seconds": limits.max_seconds,
+            "max_clients": limits.max_clients,
+        },
     )

@@ -1,4 +1,4 @@
-"""Who may use a service: by which names it is called, from which pages, and with which token."""
+"""Access policy: allowed host names, allowed origins, and the token."""
 
 import hashlib
 import hmac
@@ -16,159 +16,170 @@ from scenelet.errors import UsageError, escape_unprintable
 from scenelet.server.limits import ServerLimits, error_response, read_body, refuse_request
 from scenelet.utils import html as pages
 
-MIN_TOKEN_CHARACTERS = 16  # characters
-LOGIN_BYTES = 4096
-OPEN = ("http", "GET", "/health")  # a watchdog needs no secret, and need not know the name
-COOKIE = "scenelet"
-WANTS_TOKEN = "this service wants its token: send the header 'Authorization: Bearer TOKEN', or open its page"  # noqa: S105 - no secret
-POLICY = (
+MIN_TOKEN_CHARACTERS = 16
+MAX_LOGIN_BYTES = 4096
+MAX_HOST_CHARACTERS = 100  # of a host name that an error quotes
+HEALTH_CHECK = ("http", "GET", "/health")  # monitoring needs neither the token nor the host name
+COOKIE_NAME = "scenelet"
+TOKEN_REQUIRED = "this service requires a token; send the header 'Authorization: Bearer TOKEN', or open its page"  # noqa: S105 - no secret
+CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; base-uri 'none';"
     " img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; form-action 'self';"
     " connect-src 'self'"
 )
-"""The browser itself sees to it that the page talks with nobody else."""
+"""Header with which the browser keeps the page from contacting other servers."""
 
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """Whom a service answers.
+    """Conditions that a request must meet.
 
     Attributes:
-        names: by which it may be called, beside `localhost` and addresses in numbers; None: any.
-        token: what a request has to bring; None: nothing.
+        host_names: allowed in the Host header, in addition to `localhost` and IP addresses; None allows any.
+        token: secret that every request except the health check must send; None requires nothing.
     """
 
-    names: frozenset[str] | None = frozenset()
+    host_names: frozenset[str] | None = frozenset()
     token: str | None = None
 
 
-def access_policy(host: str, allowed: Iterable[str] = (), token: str | None = None) -> AccessPolicy:
-    """Whom a service that listens at `host` answers.
+def make_access_policy(host: str, allowed_hosts: Iterable[str] = (), token: str | None = None) -> AccessPolicy:
+    """Choose the access policy for a service that listens on `host`.
 
-    A page's own name can be pointed at this machine (DNS rebinding), and would then be taken for the service's page. So
-    a service for this machine alone answers to no name that it was not told; one for all machines answers to any,
-    until it is told some.
+    An attacker can point a domain at this machine (DNS rebinding), so that a browser takes the attacker's page for the
+    service's own. A service on a loopback address therefore accepts only host names that it was given. A service that
+    other machines can reach accepts any name unless `allowed_hosts` lists some.
 
     Args:
-        host: where it listens.
-        allowed: names that it may be called by.
-        token: what a request has to bring; None: nothing.
+        host: address that the service listens on.
+        allowed_hosts: host names by which clients may address it.
+        token: secret that requests must send; None requires nothing.
 
     Raises:
-        UsageError: a token that can be guessed, or that no header can carry; a name that is none.
+        UsageError: the token is too short or not printable ASCII; an invalid host name.
+
+    Examples:
+        >>> sorted(make_access_policy("127.0.0.1", ["Example.org"]).host_names)
+        ['127.0.0.1', 'example.org']
+        >>> make_access_policy("0.0.0.0").host_names is None
+        True
     """
     if token is not None and not re.fullmatch(rf"[!-~]{{{MIN_TOKEN_CHARACTERS},}}", token):
         raise UsageError(
-            f"the token: give at least {MIN_TOKEN_CHARACTERS} signs, of those that a header can carry: ASCII letters, digits and"
-            " punctuation, without spaces"
+            f"the token is too short or not printable ASCII; use at least {MIN_TOKEN_CHARACTERS} ASCII letters, digits"
+            " and punctuation marks, without spaces"
         )
-    names = {name.lower() for name in allowed}
-    for name in sorted(names):
+    host_names = {name.lower() for name in allowed_hosts}
+    for name in sorted(host_names):
         if not re.fullmatch(r"[a-z0-9._-]+", name) and not _is_address(name):
             raise UsageError(
-                f"--allow-host {escape_unprintable(name)}: nobody can ask for it by that; give a name alone, as in"
+                f"--allow-host {escape_unprintable(name)}: not a host name; give the name only, e.g."
                 " --allow-host example.org, without http://, port or path"
             )
-    if not names and not _is_local(host):
+    if not host_names and not _is_loopback(host):
         return AccessPolicy(None, token)
-    return AccessPolicy(frozenset(names | {host.lower()}), token)
+    return AccessPolicy(frozenset(host_names | {host.lower()}), token)
 
 
-class Access:
-    """ASGI middleware: refuses requests to another name, from another's page, or without the token."""
+class AccessControl:
+    """ASGI middleware that refuses unknown host names, pages of other origins, and requests without the token."""
 
-    def __init__(self, app: ASGIApp, allowed: AccessPolicy, limits: ServerLimits) -> None:
-        self.app, self.names, self.drained = app, allowed.names, limits.max_body
-        self._token = None if allowed.token is None else allowed.token.encode()
-        # what the browser keeps is not the token itself
-        self._pass = hmac.new(self._token or b"", b"scenelet page", hashlib.sha256).hexdigest()
+    def __init__(self, app: ASGIApp, policy: AccessPolicy, limits: ServerLimits) -> None:
+        self.app, self.host_names, self.drain_bytes = app, policy.host_names, limits.max_body_bytes
+        self._token = None if policy.token is None else policy.token.encode()
+        # the browser stores a value that is derived from the token, not the token itself
+        self._cookie = hmac.new(self._token or b"", b"scenelet page", hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or one WebSocket."""
-        asked = scope["type"], scope.get("method"), scope.get("path")
-        if scope["type"] == "lifespan" or asked == OPEN:
+        """Pass on or refuse one request or WebSocket."""
+        target = scope["type"], scope.get("method"), scope.get("path")
+        if scope["type"] == "lifespan" or target == HEALTH_CHECK:
             await self.app(scope, receive, send)
-        elif detail := self._misled(scope):
-            await refuse_request(error_response(403, detail), scope, receive, send, self.drained)
+        elif detail := self._find_host_error(scope):
+            await refuse_request(error_response(403, detail), scope, receive, send, self.drain_bytes)
         elif self._token is None or self._has_token(scope):
             await self.app(scope, receive, send)
-        elif asked == ("http", "POST", "/token"):
-            sent = await read_body(receive, LOGIN_BYTES, kept=LOGIN_BYTES)
-            await self._log_in(sent, scope)(scope, receive, send)
+        elif target == ("http", "POST", "/token"):
+            body = await read_body(receive, MAX_LOGIN_BYTES, keep_bytes=MAX_LOGIN_BYTES)
+            await self._log_in(body, scope)(scope, receive, send)
         else:
-            await refuse_request(_asks_for_token(scope), scope, receive, send, self.drained)
+            await refuse_request(_token_required(scope), scope, receive, send, self.drain_bytes)
 
-    def _misled(self, scope: Scope) -> str | None:
-        """What is wrong with the name it was called by, or with the page that calls."""
+    def _find_host_error(self, scope: Scope) -> str | None:
+        """Check the Host and Origin headers; return what is wrong, or None."""
         hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        name = _name(hosts[0]) if len(hosts) == 1 else ""
+        name = _host_name(hosts[0]) if len(hosts) == 1 else ""
         if not name:
-            return "the request does not say whom it is for: send one header 'Host'"
-        if self.names is not None and name not in self.names and not _is_address(name):
-            shown = escape_unprintable(name)[:100]
-            return f"this service is not known as {shown}; if it should be, start it with --allow-host {shown}"
+            return "the request has no valid Host header; send exactly one"
+        if self.host_names is not None and name not in self.host_names and not _is_address(name):
+            shown = escape_unprintable(name)[:MAX_HOST_CHARACTERS]
+            return f"unknown host name {shown}; to allow it, start the service with --allow-host {shown}"
         origin = _header(scope, b"origin")
-        if origin is not None and _origin(origin.lower()) != hosts[0]:
-            return "a page of another address may not use this service"
+        if origin is not None and _origin_host(origin.lower()) != hosts[0]:
+            return "pages of another origin may not use this service; open its own page"
         return None
 
     def _has_token(self, scope: Scope) -> bool:
         assert self._token is not None
-        kind, _, sent = (_header(scope, b"authorization") or "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), self._token):
+        scheme, _, token = (_header(scope, b"authorization") or "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token):
             return True
-        kept = HTTPConnection(scope).cookies.get(COOKIE)
-        return kept is not None and hmac.compare_digest(kept.encode(), self._pass.encode())
+        cookie = HTTPConnection(scope).cookies.get(COOKIE_NAME)
+        return cookie is not None and hmac.compare_digest(cookie.encode(), self._cookie.encode())
 
-    def _log_in(self, sent: bytes, scope: Scope) -> Response:
-        """What the page that asks for the token sends, a form, -> a cookie that this page's scripts cannot read."""
+    def _log_in(self, body: bytes, scope: Scope) -> Response:
+        """Answer the login form: set a cookie that the page's scripts cannot read, or show the form again."""
         assert self._token is not None
         try:
-            given = parse_qs(sent, max_num_fields=4).get(b"token", [b""])[0]
+            token = parse_qs(body, max_num_fields=4).get(b"token", [b""])[0]
         except ValueError:
-            given = b""
-        if not hmac.compare_digest(given, self._token):
-            return _login_page("That is not the token.")
-        answered = RedirectResponse("./", 303)
+            token = b""
+        if not hmac.compare_digest(token, self._token):
+            return _login_page("Wrong token.")
+        response = RedirectResponse("./", 303)
         secure = scope["scheme"] == "https"
-        answered.set_cookie(COOKIE, self._pass, httponly=True, samesite="strict", secure=secure)
-        return answered
+        response.set_cookie(COOKIE_NAME, self._cookie, httponly=True, samesite="strict", secure=secure)
+        return response
 
 
-def _asks_for_token(scope: Scope) -> Response:
-    """A page for people, a sentence for programs."""
+def _token_required(scope: Scope) -> Response:
+    """Ask for the token: with the login page in a browser, with JSON elsewhere."""
     if scope["type"] == "http" and scope["method"] == "GET" and "text/html" in (_header(scope, b"accept") or ""):
         return _login_page("")
-    return error_response(401, WANTS_TOKEN, {"WWW-Authenticate": "Bearer"})
+    return error_response(401, TOKEN_REQUIRED, {"WWW-Authenticate": "Bearer"})
 
 
-def _login_page(fault: str) -> Response:
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "WWW-Authenticate": "Bearer"}
-    return HTMLResponse(pages.render("scenelet.server", "token.html", fault=fault), 401, headers)
+def _login_page(error: str) -> Response:
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cache-Control": "no-store",
+        "WWW-Authenticate": "Bearer",
+    }
+    return HTMLResponse(pages.render("scenelet.server", "token.html", error=error), 401, headers)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for known, value in scope["headers"] if known == name), None)
 
 
-def _name(host: str) -> str:
-    """The name in `name:port`; empty where there is none."""
+def _host_name(host: str) -> str:
+    """Return the name in `name:port`, or an empty text."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
 
 
-def _origin(value: str) -> str:
-    """`http://name:port` -> `name:port`; empty for a page that has no address."""
+def _origin_host(origin: str) -> str:
+    """Return `name:port` of `http://name:port`, or an empty text for a page without an address."""
     try:
-        return urlsplit(value).netloc
+        return urlsplit(origin).netloc
     except ValueError:
         return ""
 
 
 def _is_address(name: str) -> bool:
-    """Whether a name is one that nobody else can own."""
+    """Tell whether a host name is `localhost` or an IP address, which no attacker can register."""
     if name == "localhost":
         return True
     try:
@@ -178,8 +189,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_local(host: str) -> bool:
-    """Whether what listens there is reached from this machine alone."""
+def _is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a service that listens on `host`."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""A request's recordings -> their answers: how much of them is worked on, and by whom."""
+"""Fair scheduling of the recordings in all requests, and their predictions."""
 
 import asyncio
 import base64
@@ -10,30 +10,34 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from scenelet.audio.display import levels, shown_range
 from scenelet.audio.io import UNKNOWN_FRAMES, info
-from scenelet.audio.log_mel import levels, shown_range
-from scenelet.audio.windows import windows_of_file
+from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
-from scenelet.inference.classifier import Classifier, Probabilities, mean_probabilities
+from scenelet.inference.classifier import Classifier, Probabilities
 from scenelet.server.uploads import Upload
 
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-HEADERS = 4  # of recordings in a turn
-WINDOWS = 2  # of a recording in a turn
-MAX_SAMPLE_RATE = 192_000  # Hz; from here on a recording's length counts by its samples
+MAX_SAMPLE_RATE = 192_000
+"""Hz. A recording with a higher rate counts as longer, in proportion to its number of samples."""
 
 
 class FairScheduler:
-    """The threads of a service, of which whoever waits longest has the next; each turn is short.
+    """Threads that requests share: each one holds a thread for a short turn, and the longest waiting one is next.
+
+    Take a turn with `async with scheduler`, and call `run` within it.
 
     Args:
-        threads: how many there are.
+        threads: number of threads.
+        headers_per_turn: recordings whose headers are read in one turn.
+        windows_per_turn: windows of a recording that are predicted in one turn.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, headers_per_turn: int = 4, windows_per_turn: int = 2) -> None:
         self.threads = threads
+        self.headers_per_turn, self.windows_per_turn = headers_per_turn, windows_per_turn
         self._free = asyncio.Semaphore(threads)
         self._pool = ThreadPoolExecutor(threads, "scenelet-serve")
 
@@ -43,122 +47,149 @@ class FairScheduler:
     async def __aexit__(self, *_: object) -> None:
         self._free.release()
 
-    async def run(self, function: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
-        """What the function gives, called by one of the threads; within a turn: `async with turns`."""
-        call = functools.partial(function, *given, **named)
+    async def run(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Call the function in one of the threads and return its result."""
+        call = functools.partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    def end(self) -> None:
-        """Take no more; waits for the turns under way."""
+    def shutdown(self) -> None:
+        """Wait for the current turns, and drop all others."""
         self._pool.shutdown(cancel_futures=True)
 
 
 async def predict_uploads(
     classifier: Classifier,
-    turns: FairScheduler,
-    files: Sequence[Upload],
-    max_duration: float,
-    picture: bool,
-    gone: Callable[[], Awaitable[bool]],
+    scheduler: FairScheduler,
+    uploads: Sequence[Upload],
+    max_seconds: float,
+    with_spectrogram: bool,
+    is_disconnected: Callable[[], Awaitable[bool]],
 ) -> list[dict[str, Any]]:
-    """An `Answer` for each recording, without what does not apply; none where the client has gone at once.
+    """Classify the recordings of one request.
 
-    A request has a thread for each of its recordings, and gives it back after every few windows: others wait too.
+    The request uses one thread per recording, and gives it up after every few windows so that other requests progress.
 
     Args:
         classifier: the model.
-        turns: the threads.
-        files: the recordings.
-        max_seconds: of one, and of all of them together.
-        picture: also the log-mel of each one's first window.
-        gone: whether there is nobody left to be answered.
-    """
-    shares: list[float | str] = []
-    heads = _shares(files, max_duration)
-    while len(shares) < len(files):
-        async with turns:
-            if await gone():
-                return []
-            shares += await turns.run(lambda: list(itertools.islice(heads, HEADERS)))
-    mine = asyncio.Semaphore(turns.threads)
+        scheduler: the threads.
+        uploads: the recordings.
+        max_seconds: maximum length of one recording, and of all of them together.
+        with_spectrogram: whether to add the log-mel of each recording's first window.
+        is_disconnected: tells whether the client has disconnected, so that the work can stop.
 
-    async def one(file: Upload, share: float | str) -> dict[str, Any]:
-        if isinstance(share, str):
-            return {"file": file.name, "error": share}
-        async with mine:
-            rows: list[Probabilities] = []
-            work = _rows(classifier, file, share)
-            drawn = {}
-            try:
-                while True:
-                    async with turns:
-                        if await gone():
-                            break
-                        some = await turns.run(lambda: list(itertools.islice(work, WINDOWS)))
-                    rows += some
-                    if len(some) < WINDOWS:
-                        break
-                if picture and rows:
-                    async with turns:
-                        drawn = {"picture": await turns.run(_picture, classifier, file)}
-            except AudioError as error:
-                return {"file": file.name, "error": str(error)}
-        return {"file": file.name, **(_answer(classifier, np.stack(rows)) if rows else {}), **drawn}
+    Returns:
+        One `scenelet.server.schemas.RecordingResult` per recording, as a dictionary without the fields that do not
+        apply. The list is empty if the client disconnected before the headers were read.
+    """
+    limits: list[float | str] = []
+    remaining_limits = readable_seconds(uploads, max_seconds)
+    while len(limits) < len(uploads):
+        async with scheduler:
+            if await is_disconnected():
+                return []
+            limits += await scheduler.run(lambda: list(itertools.islice(remaining_limits, scheduler.headers_per_turn)))
+    request_threads = asyncio.Semaphore(scheduler.threads)
+
+    async def predict_one(upload: Upload, limit: float | str) -> dict[str, Any]:
+        if isinstance(limit, str):
+            return {"file": upload.name, "error": limit}
+        try:
+            async with request_threads:
+                result = await _predict_one(classifier, scheduler, upload, limit, with_spectrogram, is_disconnected)
+        except AudioError as error:
+            result = {"error": str(error)}
+        return {"file": upload.name, **result}
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(file, share)) for file, share in zip(files, shares, strict=True)]
-    except ExceptionGroup as faults:
-        raise faults.exceptions[0] from None
+            tasks = [group.create_task(predict_one(*pair)) for pair in zip(uploads, limits, strict=True)]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
-def _rows(classifier: Classifier, file: Upload, max_duration: float) -> Iterator[Probabilities]:
-    """The probabilities of each window, as `Classifier.predict` finds them."""
-    features, window = classifier.model.features, classifier.model.window
-    for cut in windows_of_file(file, features.sample_rate, features.channels, window, 1, max_duration):
-        yield classifier.predict_window(cut, alone=True)
+async def _predict_one(
+    classifier: Classifier,
+    scheduler: FairScheduler,
+    upload: Upload,
+    max_seconds: float,
+    with_spectrogram: bool,
+    is_disconnected: Callable[[], Awaitable[bool]],
+) -> dict[str, Any]:
+    """Classify one recording in short turns; stop early if the client disconnects."""
+    rows: list[Probabilities] = []
+    windows = _predict_windows(classifier, upload, max_seconds)
+    while True:
+        async with scheduler:
+            if await is_disconnected():
+                break
+            batch = await scheduler.run(lambda: list(itertools.islice(windows, scheduler.windows_per_turn)))
+        rows += batch
+        if len(batch) < scheduler.windows_per_turn:
+            break
+    if not rows:
+        return {}
+    result = _summarize(classifier, np.stack(rows))
+    if with_spectrogram:
+        async with scheduler:
+            result["spectrogram"] = await scheduler.run(_spectrogram, classifier, upload)
+    return result
 
 
-def _shares(files: Sequence[Upload], max_duration: float) -> Iterator[float | str]:
-    """For each recording the seconds of it that may be read, or why it is not read at all.
+def readable_seconds(uploads: Sequence[Upload], max_seconds: float) -> Iterator[float | str]:
+    """Divide the maximum length of a request among its recordings.
 
-    It goes by what the headers say: libsndfile never reads more than that, so one that lies is read in part.
+    The lengths come from the headers. A wrong header does no harm, since libsndfile never reads more than it states.
+
+    Yields:
+        For each recording the number of seconds that may be read, or the error if it must not be read.
+
+    Examples:
+        >>> list(readable_seconds([Upload("empty.wav", b"")], 600.0))
+        ['empty.wav: the file is empty; copy or record it again']
     """
-    left = max_duration
-    for file in files:
+    remaining = max_seconds
+    for upload in uploads:
         try:
-            head = info(file)
+            header = info(upload)
         except AudioError as error:
             yield str(error)
             continue
-        weight = max(1.0, head.sample_rate / MAX_SAMPLE_RATE)
-        endless = head.frames >= UNKNOWN_FRAMES
-        takes = left if endless else min(head.seconds * weight, max_duration)
-        if left <= 0 or takes > left:
-            yield f"{file.name}: the request's recordings are together longer than {max_duration:g} s; send fewer"
+        weight = max(1.0, header.sample_rate / MAX_SAMPLE_RATE)
+        is_unknown = header.frames >= UNKNOWN_FRAMES
+        needed = remaining if is_unknown else min(header.seconds * weight, max_seconds)
+        if remaining <= 0 or needed > remaining:
+            yield f"{upload.name}: the request's recordings are together longer than {max_seconds:g} s; send fewer"
             continue
-        left -= takes
-        yield (takes if endless else max_duration) / weight
+        remaining -= needed
+        yield (needed if is_unknown else max_seconds) / weight
 
 
-def _answer(classifier: Classifier, windows: Probabilities) -> dict[str, Any]:
-    """What the windows (n, classes) of a recording say together."""
-    mean = mean_probabilities(windows)
-    top = int(mean.argmax())
+def _predict_windows(classifier: Classifier, upload: Upload, max_seconds: float) -> Iterator[Probabilities]:
+    """Yield the probabilities of each window, the same numbers as `Classifier.predict`."""
+    model = classifier.model
+    for cut in windows(upload, model.features, model.window, max_seconds=max_seconds):
+        yield classifier.predict_window(cut)
+
+
+def _summarize(classifier: Classifier, rows: Probabilities) -> dict[str, Any]:
+    """Combine the probabilities of the windows of a recording, (n, classes)."""
+    prediction = classifier.combine_windows(rows)
     return {
-        "label": classifier.labels[top],
-        "unsure": float(mean[top]) < classifier.threshold,
-        "probabilities": dict(zip(classifier.labels, mean.tolist(), strict=True)),
-        "windows": len(windows),
-        "window_probabilities": windows.tolist(),
+        "label": prediction.label,
+        "unsure": prediction.unsure,
+        "probabilities": prediction.probabilities,
+        "windows": len(rows),
+        "window_probabilities": rows.tolist(),
     }
 
 
-def _picture(classifier: Classifier, file: Upload) -> dict[str, Any]:
-    """One `Picture`: the mean of the channels."""
-    log_mel = next(classifier.log_mel_windows(file, alone=True)).mean(axis=0)
-    drawn = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
-    coded = base64.b64encode(drawn.tobytes()).decode()
+def _spectrogram(classifier: Classifier, upload: Upload) -> dict[str, Any]:
+    """Return the first window as a `scenelet.server.schemas.Spectrogram`, averaged over the channels."""
+    log_mel = next(classifier.log_mel_windows(upload)).mean(axis=0)
+    image = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
+    encoded = base64.b64encode(image.tobytes()).decode()
     bands, frames = log_mel.shape
-    return {"levels": coded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}
+    return {"levels": encoded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}

@@ -1,4 +1,8 @@
-"""Connections: bounds for clients that say nothing, say it slowly, or do not listen, which uvicorn itself has not."""
+"""Connection handling: limits that uvicorn lacks, for clients that are idle, slow, or do not read.
+
+The two protocol classes extend uvicorn's, and use attributes that uvicorn does not document. A test checks that these
+attributes exist.
+"""
 
 import asyncio
 import os
@@ -10,207 +14,211 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-HEAD_BYTES = 64_000  # of a request's head
-HEAD_SECONDS = 10.0  # until it is there
-PIPELINED = 8  # requests that may be sent before the first is answered
-READ_BYTES = 32_000  # of a WebSocket: of tiny frames, more would be worked on for long
-PINGS = 100  # between two looks
-MESSAGES = 2000  # of a WebSocket that wait, and pieces of one message
-NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-NOTHING_KEPT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # the system's `linger`
-TICK = 1.0  # seconds between two looks at a connection
+from scenelet.server.limits import ServerLimits
+
+MAX_HEADER_BYTES = 64_000
+MAX_PIPELINED_REQUESTS = 8  # sent before the first is answered
+WEBSOCKET_READ_BYTES = 32_000  # more of tiny frames would occupy the event loop for long
+MAX_PINGS_PER_CHECK = 100
+MAX_QUEUED_MESSAGES = 2000  # of a WebSocket, and fragments of one message
+BAD_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+DISCARD_UNSENT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # struct linger: enabled, 0 s
+INVALID_TEXT, POLICY_VIOLATION = 1007, 1008
+"""WebSocket close codes."""
 
 
 class ConnectionTable:
-    """Who is connected; where too many are, who has been longest without a request goes.
+    """Limits and idle connections that all connections of a service share.
 
     Args:
-        most: connections at once.
-        patience: seconds in which a client has to go on reading.
-        body_bytes: that a request may take on the wire.
+        max_connections: if more are open, the one that has been idle longest is closed.
+        limits: limits of the service.
     """
 
-    def __init__(self, most: int, client_timeout: float, body_bytes: int) -> None:
-        self.most, self.client_timeout, self.body_bytes = most, client_timeout, body_bytes
-        self.waiting: dict[_Http, None] = {}
+    def __init__(self, max_connections: int, limits: ServerLimits) -> None:
+        self.max_connections, self.limits = max_connections, limits
+        self.max_request_bytes = 2 * limits.max_body_bytes  # on the wire, with the overhead of chunks
+        self.idle: dict[_LimitedHttp, None] = {}
+        """Connections that wait for a request's header, in the order in which they became idle."""
 
 
-class _Watched(asyncio.Protocol):
-    """What HTTP and WebSockets share: a client that does not read is cut off."""
+class _MonitoredConnection(asyncio.Protocol):
+    """Base of both protocols: disconnects a client that does not read its responses."""
 
-    door: ConnectionTable
+    table: ConnectionTable
     transport: asyncio.Transport
 
-    def watch(self) -> None:
-        """Look at the connection now and then, until it is lost."""
-        self._stuck: float | None = None  # since when nothing can be written
-        self._full = False
-        self._tick = self._clock().call_later(TICK, self._look)
+    def start_checks(self) -> None:
+        """Check the connection at intervals until it is lost."""
+        self._blocked_since: float | None = None
+        self._write_buffer_full = False
+        self._timer = self._loop().call_later(self.table.limits.check_seconds, self._check)
 
-    def _look(self) -> None:
-        now = self._clock().time()
-        # a transport that closes waits for all to be read, without end
-        if not (self._full or self.transport.is_closing()):
-            self._stuck = None
-        elif self._stuck is None:
-            self._stuck = now
-        elif now - self._stuck > self.door.client_timeout:
-            self.cut()
-        self.look(now)
-        self._tick = self._clock().call_later(TICK, self._look)
+    def _check(self) -> None:
+        now = self._loop().time()
+        # a closing transport waits without a limit until the client has read everything
+        if not (self._write_buffer_full or self.transport.is_closing()):
+            self._blocked_since = None
+        elif self._blocked_since is None:
+            self._blocked_since = now
+        elif now - self._blocked_since > self.table.limits.client_timeout_seconds:
+            self.disconnect()
+        self.check(now)
+        self._timer = self._loop().call_later(self.table.limits.check_seconds, self._check)
 
-    def cut(self) -> None:
-        """End the connection, with all that was not read: the system would keep it for whoever reads nothing."""
+    def disconnect(self) -> None:
+        """Close the connection and discard unsent data, which the system would otherwise keep."""
         link = self.transport.get_extra_info("socket")
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NOTHING_KEPT)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, DISCARD_UNSENT)
         self.transport.abort()
 
-    def look(self, now: float) -> None:
-        """What else there is to be looked at."""
+    def check(self, now: float) -> None:
+        """Check what is specific to the protocol."""
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._full = True
+        self._write_buffer_full = True
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._full = False
+        self._write_buffer_full = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._tick.cancel()
+        self._timer.cancel()
         super().connection_lost(exc)
 
-    def _clock(self) -> asyncio.AbstractEventLoop:
+    def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
 
-class _Http(_Watched, HttpToolsProtocol):
-    """uvicorn's HTTP, with a time for a request's head, and bounds of what is kept of it."""
+class _LimitedHttp(_MonitoredConnection, HttpToolsProtocol):
+    """uvicorn's HTTP protocol with a timeout for the header, and limits on sizes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._in_head, self._got = True, 0
-        self.watch()
-        self._wait()
-        if len(self.connections) > self.door.most:
-            oldest = next(iter(self.door.waiting))
-            oldest._has_come()
+        self._in_header, self._received_bytes = True, 0
+        self.start_checks()
+        self._set_idle()
+        if len(self.connections) > self.table.max_connections:
+            oldest = next(iter(self.table.idle))
+            oldest._set_busy()
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._has_come()
+        self._set_busy()
         super().connection_lost(exc)
 
-    def look(self, now: float) -> None:
-        if self._since is not None and now - self._since > HEAD_SECONDS:
+    def check(self, now: float) -> None:
+        if self._idle_since is not None and now - self._idle_since > self.table.limits.header_timeout_seconds:
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._got += len(data)
+        self._received_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_head and self._got > HEAD_BYTES:
-            self.send_400_response("The head of the request is too large.")
-        elif self._got > self.door.body_bytes and self.cycle is not None and not self.cycle.response_complete:
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if self._in_header and self._received_bytes > MAX_HEADER_BYTES:
+            self.send_400_response("The header of the request is too large.")
+        elif self._received_bytes > self.table.max_request_bytes and is_answering:
             self.transport.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # not what comes after a body in pieces, which nobody reads
+        if self._in_header:  # trailers of a chunked body are ignored
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._in_head, self._got = False, 0
-        self._has_come()
-        if len(self.pipeline) > PIPELINED:
-            raise ValueError("too many requests before the first is answered")  # answered with 400
+        self._in_header, self._received_bytes = False, 0
+        self._set_busy()
+        if len(self.pipeline) > MAX_PIPELINED_REQUESTS:
+            raise ValueError("too many requests before the first is answered")  # uvicorn answers with 400
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_head, self._got = True, 0
+        self._in_header, self._received_bytes = True, 0
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete:
-            self._wait()
+            self._set_idle()
 
     def handle_websocket_upgrade(self) -> None:
-        self._tick.cancel()
+        self._timer.cancel()
         super().handle_websocket_upgrade()
 
-    def _wait(self) -> None:
-        """For a request's head."""
-        self._since: float | None = self._clock().time()
-        self.door.waiting[self] = None
+    def _set_idle(self) -> None:
+        """Start the timeout for a request's header."""
+        self._idle_since: float | None = self._loop().time()
+        self.table.idle[self] = None
 
-    def _has_come(self) -> None:
-        self._since = None
-        self.door.waiting.pop(self, None)
+    def _set_busy(self) -> None:
+        self._idle_since = None
+        self.table.idle.pop(self, None)
 
 
-class _Socket(_Watched, WebSocketsSansIOProtocol):
-    """uvicorn's WebSockets, with bounds of what waits to be worked on, and to be read."""
+class _LimitedWebSocket(_MonitoredConnection, WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol with limits on queued messages, fragments and pings."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._pings = 0
-        if hasattr(transport, "max_size"):  # asyncio's, of what is read in one go; others wait meanwhile
-            transport.max_size = READ_BYTES
-        self.watch()
+        if hasattr(transport, "max_size"):  # asyncio's limit for one read; other connections wait meanwhile
+            transport.max_size = WEBSOCKET_READ_BYTES
+        self.start_checks()
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         self._pings = 0
 
     def handle_ping(self) -> None:
         self._pings += 1
-        if self._pings <= PINGS:
+        if self._pings <= MAX_PINGS_PER_CHECK:
             super().handle_ping()
-        else:  # what answers them waits for nobody to read it
-            self.cut()
+        else:  # uvicorn queues a pong for each ping, even if the client reads none
+            self.disconnect()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self.handshake_initiated:  # the whole head came, and is none
-            self.transport.write(NO_HANDSHAKE)
+        if not self.handshake_initiated:  # the header is complete but invalid
+            self.transport.write(BAD_HANDSHAKE)
             self.transport.close()
 
     def handle_cont(self, event: Any) -> None:
         if self.close_sent:
             return
         super().handle_cont(event)
-        if len(self.frames) > MESSAGES:
-            self._end(1008, "a message in too many pieces")
+        if len(self.frames) > MAX_QUEUED_MESSAGES:
+            self._close(POLICY_VIOLATION, "a message in too many fragments")
 
     def send_receive_event_to_app(self) -> None:
         if self.close_sent:
             self.frames = []
-        elif self.queue.qsize() >= MESSAGES:
-            self._end(1008, "too many small messages; send more samples in each")
-        elif self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
-            self._end(1007, "text that is no UTF-8")
+        elif self.queue.qsize() >= MAX_QUEUED_MESSAGES:
+            self._close(POLICY_VIOLATION, "too many small messages; send more samples in each")
+        elif self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self._close(INVALID_TEXT, "text that is not UTF-8")
         else:
             super().send_receive_event_to_app()
 
     async def send(self, message: Any) -> None:
         await self.writable.wait()
-        if self.close_sent and self.handshake_complete:  # by this side, while the application was at work
+        if self.close_sent and self.handshake_complete:  # closed by the service while the application was working
             raise ClientDisconnected
         await super().send(message)
 
     def handle_parser_exception(self) -> None:
-        if self.conn.close_sent is None:  # a handshake that is none
+        if self.conn.close_sent is None:  # an invalid handshake
             self.transport.abort()
         else:
             super().handle_parser_exception()
 
-    def _end(self, code: int, reason: str) -> None:
+    def _close(self, code: int, reason: str) -> None:
         self.frames = []
         self.conn.send_close(code, reason)
         self.handle_parser_exception()
 
 
-def _is_text(data: bytes) -> bool:
+def _is_utf8(data: bytes) -> bool:
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -218,7 +226,13 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def protocol_classes(door: ConnectionTable) -> tuple[type[_Http], type[_Socket]]:
-    """The two protocols of a service, whose connections share a door."""
-    shared: dict[str, Any] = {"door": door}
-    return type("Http", (_Http,), shared), type("Socket", (_Socket,), shared)
+def protocol_classes(table: ConnectionTable) -> tuple[type[HttpToolsProtocol], type[WebSocketsSansIOProtocol]]:
+    """Return the HTTP and the WebSocket protocol of a service, whose connections share a table.
+
+    Examples:
+        >>> http, websocket = protocol_classes(ConnectionTable(100, ServerLimits()))
+        >>> issubclass(http, HttpToolsProtocol), issubclass(websocket, WebSocketsSansIOProtocol)
+        (True, True)
+    """
+    attributes: dict[str, Any] = {"table": table}
+    return type("Http", (_LimitedHttp,), attributes), type("WebSocket", (_LimitedWebSocket,), attributes)

@@ -1,12 +1,12 @@
-"""What the service answers, as the OpenAPI page describes it."""
+"""Responses of the service, as its OpenAPI page describes them."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 
-class Picture(BaseModel):
-    """A window as the network sees it: its log-mel, one byte a band and frame."""
+class Spectrogram(BaseModel):
+    """Log-mel of one window as the network sees it, one byte per band and frame."""
 
     levels: str = Field(description="base64 of (bands, frames) bytes, lowest band first; 255 is the loudest")
     bands: int
@@ -14,43 +14,43 @@ class Picture(BaseModel):
     seconds: float = Field(description="length of the window")
 
 
-class Answer(BaseModel):
-    """One recording: its probabilities, or what is wrong with it."""
+class RecordingResult(BaseModel):
+    """Prediction for one recording, or the error that prevented it."""
 
-    file: str = Field(description="the name it was sent under")
-    label: str | None = Field(None, description="the most probable one")
-    unsure: bool | None = Field(None, description="its probability is below the model's threshold")
+    file: str = Field(description="file name from the request")
+    label: str | None = Field(None, description="most probable label")
+    unsure: bool | None = Field(None, description="true if its probability is below the model's threshold")
     probabilities: dict[str, float] | None = None
-    windows: int | None = Field(None, description="how many the recording was cut into")
-    window_probabilities: list[list[float]] | None = Field(None, description="of each, in the model's order")
-    picture: Picture | None = Field(None, description="of the first window, where it was asked for")
+    windows: int | None = Field(None, description="number of windows that the recording was cut into")
+    window_probabilities: list[list[float]] | None = Field(None, description="per window, in the order of the labels")
+    spectrogram: Spectrogram | None = Field(None, description="of the first window, if the request asked for it")
     error: str | None = None
 
 
-class Answers(BaseModel):
-    """One answer for each recording, in their order."""
+class PredictResponse(BaseModel):
+    """One result per recording, in the order of the request."""
 
     model: str
-    results: list[Answer]
+    results: list[RecordingResult]
 
 
 class Health(BaseModel):
-    """That the service lives, and how busy it is."""
+    """State of the service and its load."""
 
     status: str
     model: str
     version: str
-    under_way: int
-    clients: int
+    active_requests: int
+    max_clients: int
 
 
-class Model(BaseModel):
-    """What the service's model is."""
+class ModelInfo(BaseModel):
+    """Description of the model, and the limits of the service."""
 
     name: str
     labels: list[str]
-    seconds: float = Field(description="length of a window")
-    sample_rate: int = Field(description="Hz that it hears; recordings of any rate are taken")
+    window_seconds: float = Field(description="length of a window")
+    sample_rate: int = Field(description="the model's rate in Hz; recordings are resampled to it")
     channels: str
     fmax_hz: float
     threshold: float
@@ -63,7 +63,7 @@ class Model(BaseModel):
     limits: dict[str, float]
 
 
-class Refusal(BaseModel):
-    """Why a request was not taken."""
+class ErrorResponse(BaseModel):
+    """Reason why a request was refused."""
 
     detail: str

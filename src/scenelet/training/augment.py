@@ -1,7 +1,8 @@
-"""What is changed in one clip of a training batch, by itself: its label stays as it is.
+"""Augmentations: random changes of single clips of a training batch that leave the labels as they are.
 
-A move is called `move(x, rng)` with x (batch, channel, frequency, time), log-mel in dB, and a
-`numpy.random.Generator`; it returns a new x. Each sample is moved by its own draw.
+An augmentation is called as `augmentation(x, rng)`. `x` has the shape (batch, channel, frequency, time) and holds
+log-mel values in dB; `rng` is a `numpy.random.Generator`. It returns a new tensor. Each sample gets a random draw of
+its own.
 """
 
 from collections.abc import Callable
@@ -15,44 +16,50 @@ from scenelet.config import AugmentConfig
 
 Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
 
-FILTER_KNOTS = (3, 7)  # at least, and below: how many points a random filter's curve goes through
+MIN_FILTER_KNOTS, MAX_FILTER_KNOTS = 3, 6
 
 
 @dataclass(frozen=True)
 class TimeRoll:
-    """Shift circularly by up to `frames` either way."""
+    """Circular shift in time by up to `frames` frames in either direction.
+
+    >>> x = torch.arange(5.0).reshape(1, 1, 1, 5)
+    >>> TimeRoll(2)(x, np.random.default_rng(0)).flatten().tolist()
+    [3.0, 4.0, 0.0, 1.0, 2.0]
+    """
 
     frames: int
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> the same shape."""
+        """Return shifted copies of `x`, with the same shape."""
         shifts = torch.from_numpy(rng.integers(-self.frames, self.frames + 1, size=len(x)))
         return _take_frames(x, (torch.arange(x.shape[3]) - shifts[:, None]) % x.shape[3])
 
 
 @dataclass(frozen=True)
 class TimeStretch:
-    """Play at a speed drawn from [1 - most, 1 + most]; the window stays as long, what it lacks is taken from its start.
+    """Change of speed by a factor drawn from [1 - max_change, 1 + max_change].
 
-    The nearest frame is taken for each instant: an average of two would smooth noise, and a network would hear it.
+    The window keeps its length: frames that are missing at its end are taken from its start. Each output frame is a
+    copy of the nearest input frame, because an average of two frames would smooth noise.
     """
 
-    most: float
+    max_change: float
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> the same shape."""
-        speeds = torch.from_numpy(rng.uniform(1 - self.most, 1 + self.most, size=len(x)))
+        """Return stretched copies of `x`, with the same shape."""
+        speeds = torch.from_numpy(rng.uniform(1 - self.max_change, 1 + self.max_change, size=len(x)))
         return _take_frames(x, (torch.arange(x.shape[3]) * speeds[:, None]).round().long() % x.shape[3])
 
 
 @dataclass(frozen=True)
 class Crop:
-    """Keep `frames` neighbouring frames from a random place; the window's end is followed by its start."""
+    """Random run of `frames` neighboring frames. The start of the window follows its end."""
 
     frames: int
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> (batch, channel, frequency, frames), or x where it is no longer."""
+        """Return crops of the shape (batch, channel, frequency, frames), or `x` itself if it is not longer."""
         time = x.shape[3]
         if time <= self.frames:
             return x
@@ -62,12 +69,12 @@ class Crop:
 
 @dataclass(frozen=True)
 class FrequencyShift:
-    """Shift by up to `bands` mel bands up or down; the band at the edge is repeated."""
+    """Shift by up to `bands` mel bands up or down. The band at the edge is repeated."""
 
     bands: int
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> the same shape."""
+        """Return shifted copies of `x`, with the same shape."""
         shifts = torch.from_numpy(rng.integers(-self.bands, self.bands + 1, size=len(x)))
         source = (torch.arange(x.shape[2]) - shifts[:, None]).clamp(0, x.shape[2] - 1)
         return x.gather(2, source[:, None, :, None].expand(x.shape))
@@ -75,30 +82,31 @@ class FrequencyShift:
 
 @dataclass(frozen=True)
 class RandomGain:
-    """Add a gain drawn from [-db, db] to every band."""
+    """Gain drawn from [-db, db] and added to every band."""
 
     db: float
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> the same shape."""
+        """Return copies of `x` with the gain added, with the same shape."""
         return x + x.new_tensor(rng.uniform(-self.db, self.db, size=(len(x), 1, 1, 1)))
 
 
 @dataclass(frozen=True)
 class FilterAugment:
-    """Add a curve over frequency: gains from [-db, db] at a few random bands, straight lines between them.
+    """Random frequency response, like that of another microphone or room.
 
-    As in FilterAugment (Nam, Kim and Park 2022), its linear type: other microphones, other rooms.
+    Gains from [-db, db] are drawn at a few random bands and joined by straight lines. This is the linear type of
+    FilterAugment (Nam, Kim and Park 2022).
     """
 
     db: float
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> the same shape."""
+        """Return copies of `x` with the response added, with the same shape."""
         bands = x.shape[2]
         curves = np.empty((len(x), bands))
         for curve in curves:
-            inner = rng.uniform(0, bands - 1, size=rng.integers(*FILTER_KNOTS) - 2)
+            inner = rng.uniform(0, bands - 1, size=rng.integers(MIN_FILTER_KNOTS, MAX_FILTER_KNOTS + 1) - 2)
             knots = np.sort(np.concatenate([[0, bands - 1], inner]))
             curve[:] = np.interp(np.arange(bands), knots, rng.uniform(-self.db, self.db, size=len(knots)))
         return x + x.new_tensor(curves[:, None, :, None])
@@ -106,18 +114,19 @@ class FilterAugment:
 
 @dataclass(frozen=True)
 class SpecAugmentMask:
-    """Put the sample's mean in place of up to `widest` neighbouring bands (axis 2) or frames (axis 3).
+    """Mask of up to `max_width` neighboring bands (`axis` 2) or frames (`axis` 3).
 
-    As in SpecAugment (Park et al. 2019); the width is drawn from 0 to `widest`, then the place.
+    The masked values become the mean of the sample. The width is drawn from 0 to `max_width`, then the position, as in
+    SpecAugment (Park et al. 2019).
     """
 
     axis: int
-    widest: int
+    max_width: int
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """(batch, channel, frequency, time) -> the same shape."""
+        """Return masked copies of `x`, with the same shape."""
         length = x.shape[self.axis]
-        width = rng.integers(min(self.widest, length) + 1, size=(len(x), 1))
+        width = rng.integers(min(self.max_width, length) + 1, size=(len(x), 1))
         first = rng.integers(length - width + 1)
         index = np.arange(length)
         masked = torch.from_numpy((index >= first) & (index < first + width))
@@ -126,8 +135,12 @@ class SpecAugmentMask:
 
 
 def build_augmentations(config: AugmentConfig) -> list[Augmentation]:
-    """The moves that the settings describe, in the order in which they are made."""
-    chosen: list[tuple[float, Augmentation]] = [
+    """Build the augmentations that the settings enable, in the order in which they are applied.
+
+    >>> build_augmentations(AugmentConfig(time_roll=10, gain_db=6))
+    [TimeRoll(frames=10), RandomGain(db=6.0)]
+    """
+    candidates: list[tuple[float, Augmentation]] = [
         (config.time_roll, TimeRoll(config.time_roll)),
         (config.time_stretch, TimeStretch(config.time_stretch)),
         (config.crop_frames, Crop(config.crop_frames)),
@@ -137,9 +150,9 @@ def build_augmentations(config: AugmentConfig) -> list[Augmentation]:
         (config.frequency_mask, SpecAugmentMask(2, config.frequency_mask)),
         (config.time_mask, SpecAugmentMask(3, config.time_mask)),
     ]
-    return [move for amount, move in chosen if amount]
+    return [augmentation for amount, augmentation in candidates if amount]
 
 
 def _take_frames(x: Tensor, source: Tensor) -> Tensor:
-    """x with the frames `source` (batch, frames) in place of its own."""
+    """Return `x` with the frames whose indices are in `source` (batch, frames)."""
     return x.gather(3, source[:, None, None].expand(*x.shape[:3], source.shape[1]))

@@ -1,32 +1,30 @@
-"""Training batches of one epoch, and probabilities of clips: where features meet the network."""
+"""Batches of one training epoch, drawn from labelled features."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.inference.classifier import mean_probabilities
-from scenelet.training.augment import Augmentation
-from scenelet.training.mixing import Mixer
+from scenelet.training.augment import Augmentation, build_augmentations
+from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
-
-EVALUATION_BATCH = 32
 
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """Features of some clips with their classes.
+    """Features of clips, with their classes.
 
     Attributes:
-        features: of the clips, in their order.
+        features: features of the clips.
         targets: (clips,) class indices.
-        classes: how many classes there are.
-        names: of the clips, to be named in errors; none where nobody knows them.
+        classes: number of classes.
+        names: names of the clips for error messages; empty if they are not known.
     """
 
     features: ClipFeatures
@@ -38,38 +36,48 @@ class LabelledFeatures:
         return len(self.targets)
 
     def class_counts(self) -> list[int]:
-        """Clips of each class."""
+        """Return the number of clips of each class."""
         return [int(count) for count in np.bincount(self.targets, minlength=self.classes)]
 
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
-    """(clips,) index of each clip's label in `labels`."""
-    rank = {label: index for index, label in enumerate(labels)}
-    return np.array([rank[clip.label] for clip in clips], np.int64)
+    """Return the index (clips,) of each clip's label in `labels`."""
+    index_of = {label: index for index, label in enumerate(labels)}
+    return np.array([index_of[clip.label] for clip in clips], np.int64)
 
 
 class EpochBatches:
-    """The batches of one epoch; all its randomness comes from (seed, epoch).
+    """Batches of one epoch. All of its randomness comes from (seed, epoch).
 
-    Each clip appears once, with one of its windows drawn at random. A last batch of a single clip
-    is left out: batch normalization needs two. So is one of fewer clips than there are devices.
+    Each clip appears once, with one of its windows drawn at random. The last batch is left out if it has fewer clips
+    than there are devices, or a single clip, because batch normalization needs two.
 
-    Yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Several devices each get a
-    share of the batch, neighbouring clips, after all of it was drawn, moved and mixed: the shares of a batch are the
-    batch that one device gets.
+    The iterator yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Every device draws,
+    augments and mixes the complete batch and then takes its slice of it, so the result does not depend on the number of
+    devices.
+
+    Args:
+        clips: training clips.
+        batch_size: clips of a batch, on all devices together.
+        augmentations: applied to each batch, in this order.
+        mixer: applied to each batch after the augmentations.
+        seed: seed of the run.
+        epoch: epoch, from 0.
+        rank: process whose slice of each batch is returned.
     """
 
     def __init__(
         self,
         clips: LabelledFeatures,
         batch_size: int,
-        moves: Iterable[Augmentation],
+        augmentations: Iterable[Augmentation],
         mixer: Mixer,
         seed: int,
         epoch: int,
         rank: Rank = SINGLE,
     ) -> None:
-        self.clips, self.batch_size, self.moves, self.mixer = clips, batch_size, tuple(moves), mixer
+        self.clips, self.batch_size = clips, batch_size
+        self.augmentations, self.mixer = tuple(augmentations), mixer
         self.seed, self.epoch, self.rank = seed, epoch, rank
 
     def __len__(self) -> int:
@@ -77,21 +85,22 @@ class EpochBatches:
         return full + (rest >= max(2, self.rank.world_size))
 
     def weight(self, index: int) -> float:
-        """What the mean loss over this device's share of batch `index` counts: n_share devices / n_batch.
+        """Return the factor for the mean loss of this device's slice of batch `index`.
 
-        The mean over the devices of the losses, so weighted, is the mean over the batch, also where shares differ.
+        It is (clips of the slice) x (devices) / (clips of the batch). With it, the mean of the losses over the devices
+        is the mean over the batch, even if the slices differ in length.
         """
-        whole = min(self.batch_size, len(self.clips) - index * self.batch_size)
-        share = self.rank.share(whole)
-        return float((share.stop - share.start) * self.rank.world_size / whole)
+        count = min(self.batch_size, len(self.clips) - index * self.batch_size)
+        part = self.rank.slice_of(count)
+        return float((part.stop - part.start) * self.rank.world_size / count)
 
     def dropout_seed(self) -> int:
-        """For the network's dropout in this epoch; drawn apart from what the batches draw, another on each device."""
+        """Return the seed of dropout in this epoch; it differs between devices and is independent of the batches."""
         own = [self.rank.rank] if self.rank.is_worker else []
         return int(np.random.default_rng([self.seed, self.epoch, 1, *own]).integers(1 << 31))
 
     def names(self, index: int) -> tuple[str, ...]:
-        """The clips of batch `index`, as all devices together get it."""
+        """Return the names of the clips of batch `index`, on all devices together."""
         order = self._rng().permutation(len(self.clips))
         batch = order[index * self.batch_size : (index + 1) * self.batch_size]
         return tuple(self.clips.names[clip] for clip in batch) if self.clips.names else ()
@@ -103,40 +112,44 @@ class EpochBatches:
         rng = self._rng()
         features = self.clips.features
         order = rng.permutation(len(self.clips))
-        rows = features.first + rng.integers(features.count)
+        rows = features.first + rng.integers(features.count)  # one window of each clip
         one_hot = torch.eye(self.clips.classes)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = order[start : start + self.batch_size]
-            x = _load(features, rows[batch])
-            for move in self.moves:
-                x = move(x, rng)
+            x = load_windows(features, rows[batch])
+            for augmentation in self.augmentations:
+                x = augmentation(x, rng)
             x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
-            share = self.rank.share(len(x))
-            yield x[share], y[share]
+            part = self.rank.slice_of(len(x))
+            yield x[part], y[part]
 
 
-def _load(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:
-    """(n,) rows -> (n, channels, n_mels, frames) float32; PyTorch widens fp16 many times faster than NumPy."""
-    return torch.from_numpy(features.values[rows]).float()
+def epoch_batches(
+    clips: LabelledFeatures, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
+) -> Callable[[int], EpochBatches]:
+    """Return a function that gives the training batches of an epoch.
+
+    Batches are mixed in the first `mixing.epoch_fraction` of the epochs of `config.schedule`.
+
+    Args:
+        clips: training clips.
+        config: settings of the run.
+        first_epoch: number that is added to each epoch. Fine-tuning starts at the end of training, so that it draws
+            other batches, and mixes them only if training mixed to its end.
+        rank: process whose slice of each batch is returned.
+    """
+    augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
+    always = config.mixing.epoch_fraction == 1
+    mixed_epochs = round(config.mixing.epoch_fraction * config.schedule.epochs)
+
+    def batches(epoch: int) -> EpochBatches:
+        number = first_epoch + epoch
+        own = mixer if always or number < mixed_epochs else NO_MIXING
+        return EpochBatches(clips, config.schedule.batch_size, augmentations, own, config.seed, number, rank)
+
+    return batches
 
 
-@torch.no_grad()
-def clip_probabilities(network: nn.Module, features: ClipFeatures) -> NDArray[np.float32]:
-    """(clips, classes): the mean over each clip's windows of the softmax of the logits, in float32."""
-    was_training = network.training
-    device = next(network.parameters()).device
-    network.eval()
-    parts = []
-    rows = features.rows()
-    with torch.autocast(device.type, enabled=False):
-        for start in range(0, len(rows), EVALUATION_BATCH):
-            x = _load(features, rows[start : start + EVALUATION_BATCH]).to(device)
-            parts.append(network(x).softmax(1).cpu().numpy())
-    network.train(was_training)
-    return mean_over_windows(np.concatenate(parts), features.count)
-
-
-def mean_over_windows(windows: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(windows, classes), clip by clip, with `count` windows each -> (clips, classes)."""
-    ends = np.cumsum(count)
-    return np.stack([mean_probabilities(windows[end - n : end]) for end, n in zip(ends, count, strict=True)])
+def load_windows(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:
+    """Return the windows `rows` (n,) as a float32 tensor (n, channels, n_mels, frames)."""
+    return torch.from_numpy(features.values[rows]).float()  # PyTorch converts fp16 much faster than NumPy

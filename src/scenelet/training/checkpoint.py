@@ -1,79 +1,128 @@
-"""What `torch.save` wrote, read as data: weights and checkpoints, whose shapes are checked before they are used."""
+"""Checkpoints and weights: written completely or not at all, read as data, and checked before they are used."""
 
+import io
 import math
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from scenelet.errors import RunError
+from scenelet.utils.files import make_folder, replace_file
 
-NEEDED = {"epoch", "global_step", "state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks", "history"}
-"""What a training is gone on with."""
-MEND = "delete it and go on with --resume, or train again"
+REQUIRED_KEYS = {
+    "epoch",
+    "global_step",
+    "state_dict",
+    "loops",
+    "optimizer_states",
+    "lr_schedulers",
+    "callbacks",
+    "history",
+}
+"""Keys that a checkpoint needs so that training can resume."""
+FIX = "delete it and resume with --resume, or train again"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The dictionary that a file holds. Nothing in it is executed, and it takes no more memory than the file has bytes.
+    """Read the dictionary that `torch.save` wrote.
+
+    Nothing in the file is executed, and loading takes no more memory than the file has bytes.
 
     Raises:
-        RunError: cannot be read, damaged, or no file that `torch.save` writes.
+        RunError: the file cannot be read, is damaged, or was not written by `torch.save`.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise RunError(f"{path}: damaged (it is compressed); {MEND}")
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:  # one record listed again and again
-            raise RunError(f"{path}: damaged (it lists more than it holds); {MEND}")
-        found = torch.load(path, map_location="cpu", weights_only=True)
+            raise RunError(f"{path}: damaged (it is compressed); {FIX}")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:  # the same bytes are listed repeatedly
+            raise RunError(f"{path}: damaged (it lists more than it holds); {FIX}")
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except RunError:
         raise
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or type(error).__name__})") from None
-    except Exception as error:  # PyTorch's reader lets through whatever its parts raise
-        raise RunError(f"{path}: damaged ({type(error).__name__}); {MEND}") from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise RunError(f"{path}: damaged (no named values); {MEND}")
-    return found
+    except Exception as error:  # PyTorch passes on the errors of all libraries that it uses
+        raise RunError(f"{path}: damaged ({type(error).__name__}); {FIX}") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise RunError(f"{path}: damaged (no named values); {FIX}")
+    return content
 
 
 def check_state_dict(path: Path, state: Any, expected: Mapping[str, Tensor]) -> None:
-    """Check that the weights that a file holds are such as a network has: their names, shapes, types, and finite.
+    """Check that the weights `state` from a file match a network: names, shapes, types, and finite values.
 
     Raises:
-        RunError: they are of another network, or damaged.
+        RunError: the weights belong to another network, or are damaged.
     """
     if not isinstance(state, dict) or state.keys() != expected.keys():
-        raise RunError(f"{path}: does not hold the weights of this run's network; {MEND}")
-    for name, own in expected.items():
-        its = state[name]
-        if not isinstance(its, Tensor) or its.layout is not own.layout or its.dtype is not own.dtype:
-            raise RunError(f"{path}: damaged ({name} is of another type); {MEND}")
-        if its.shape != own.shape or its.device.type != "cpu":
-            raise RunError(f"{path}: its {name} has the shape {tuple(its.shape)}, not {tuple(own.shape)}; {MEND}")
-        if not bool(torch.isfinite(its).all()):
-            raise RunError(f"{path}: its {name} holds numbers that are not finite; {MEND}")
+        raise RunError(f"{path}: does not hold the weights of this run's network; {FIX}")
+    for name, wanted in expected.items():
+        found = state[name]
+        if not isinstance(found, Tensor) or found.layout is not wanted.layout or found.dtype is not wanted.dtype:
+            raise RunError(f"{path}: damaged ({name} has another type); {FIX}")
+        if found.shape != wanted.shape or found.device.type != "cpu":
+            raise RunError(f"{path}: its {name} has the shape {tuple(found.shape)}, not {tuple(wanted.shape)}; {FIX}")
+        if not bool(torch.isfinite(found).all()):
+            raise RunError(f"{path}: its {name} holds numbers that are not finite; {FIX}")
 
 
 def check_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
-    """Check a checkpoint before it is gone on with: its weights, and the notes of its epochs.
+    """Check a checkpoint before training resumes from it: its keys, its weights and its history.
 
     Raises:
         RunError: as `read_checkpoint` and `check_state_dict`.
     """
-    found = read_checkpoint(path)
-    missing = NEEDED - found.keys()
-    if missing:  # Lightning would go on without some of them, and end elsewhere
-        raise RunError(f"{path}: damaged (it has no {min(missing)}); {MEND}")
-    check_state_dict(path, found["state_dict"], expected)
-    history = found["history"]
+    checkpoint = read_checkpoint(path)
+    missing = REQUIRED_KEYS - checkpoint.keys()
+    if missing:  # without some of them, Lightning would resume and end with other weights
+        raise RunError(f"{path}: damaged (it has no {min(missing)}); {FIX}")
+    check_state_dict(path, checkpoint["state_dict"], expected)
+    history = checkpoint["history"]
     rows = history if isinstance(history, list) and history else [None]
     for row in rows:
         if not isinstance(row, dict) or not {"epoch", "rate", "loss", "seconds"} <= row.keys():
-            raise RunError(f"{path}: damaged (the notes of its epochs); {MEND}")
+            raise RunError(f"{path}: damaged (its history of epochs); {FIX}")
         if not all(isinstance(value, int | float) and math.isfinite(value) for value in row.values()):
-            raise RunError(f"{path}: damaged (the notes of its epochs); {MEND}")
+            raise RunError(f"{path}: damaged (its history of epochs); {FIX}")
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning plugin that writes a checkpoint completely or not at all.
+
+    Lightning itself writes into the temporary folder of the system. If that is on another disk, it then copies the file
+    in pieces, and a killed process leaves an incomplete checkpoint behind.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Replace the file at `path` in one step."""
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
+        make_folder(Path(path).parent)
+        replace_file(Path(path), data.getvalue())
+
+    def load_checkpoint(self, path: Any, *options: Any, **named: Any) -> dict[str, Any]:
+        """Read the checkpoint, with the paths that it stores changed to its present folder.
+
+        Without the change, a run whose folder was moved would lose its best epoch.
+        """
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, *options, **named)
+        folder = os.path.realpath(Path(path).parent)
+        for state in checkpoint["callbacks"].values():
+            if "best_model_path" in state:
+                for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                    state[key] = _moved(state[key], folder)
+                state["best_k_models"] = {_moved(name, folder): s for name, s in state["best_k_models"].items()}
+                state["dirpath"] = folder
+        return checkpoint
+
+
+def _moved(path: str, folder: str) -> str:
+    return os.path.join(folder, os.path.basename(path)) if path else path

@@ -1,66 +1,84 @@
-"""From a run's record of its data to the features of its training, validation and test sides."""
+"""Data set of a run: a clip table, its split, and the features of the training, validation and test subsets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from scenelet.config import RunConfig
+from scenelet.config.run_folder import DataRecord
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
 from scenelet.data.load import load_table
 from scenelet.data.splits import Split, make_split, split_groups
 from scenelet.errors import UsageError
-from scenelet.evaluation.metrics import classification_report
-from scenelet.inference.classifier import Classifier
-from scenelet.training.batches import LabelledFeatures, class_indices, clip_probabilities, mean_over_windows
-from scenelet.training.run_record import DataRecord
+from scenelet.training.batches import LabelledFeatures, class_indices
 from scenelet.utils.console import print_message
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The features of a data set's sides; validation and test are None when empty."""
+    """Features and labels of a data set. A subset is None if the split leaves it empty.
 
-    source: DataRecord
+    Attributes:
+        table: the clips.
+        split: the clips of each subset.
+        train, validation, test: their features and labels.
+    """
+
+    table: ClipTable
     split: Split
-    labels: tuple[str, ...]
     train: LabelledFeatures
     validation: LabelledFeatures | None
     test: LabelledFeatures | None
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, sorted."""
+        return self.table.labels
+
+    @property
+    def record(self) -> DataRecord:
+        """Record of the data for `run.json`."""
+        table = self.table
+        assert table.path is not None  # `load_table` sets it
+        return DataRecord(
+            path=table.path.resolve(),
+            audio_dir=None if table.audio_dir is None else table.audio_dir.resolve(),
+            tau_3_class=table.tau_3_class,
+            description=table.describe(),
+            synthetic=table.synthetic,
+            license=table.license,
+        )
+
     def held_out(self) -> Iterator[tuple[str, LabelledFeatures]]:
-        """The sides that are not trained on, by name."""
+        """Yield the name and the clips of each subset that is not trained on."""
         for name, clips in (("validation", self.validation), ("test", self.test)):
             if clips is not None:
                 yield name, clips
 
     def band_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and deviation (n_mels,) of the training side."""
+        """Return mean and standard deviation (n_mels,) of the training clips, dB."""
         return band_statistics(self.train.features)
 
 
-def load_dataset(source: DataRecord, config: RunConfig, cache_dir: Path | None, talk: bool = True) -> Dataset:
-    """Recognize the data, split it, and load its features, computing what is not cached.
+def load_dataset(table: ClipTable, config: RunConfig, cache_dir: Path | None = None, verbose: bool = True) -> Dataset:
+    """Split a clip table and load its features. Features that are not cached yet are computed.
 
     Args:
-        source: where the recordings lie.
+        table: the clips, see `scenelet.data.load.load_table`.
         config: features, window and split.
-        cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
-        talk: say what was recognized, and what about the split flatters a result.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        verbose: print a description of the data, and warnings about the split.
 
     Raises:
-        SceneletError: as `load_table`, `make_split` and `load_features`.
+        SceneletError: as `make_split` and `load_features`.
     """
-    audio_dir = None if source.audio_dir is None else Path(source.audio_dir)
-    table = load_table(Path(source.path), audio_dir, source.tau_3_class)
     split = make_split(table, config.split)
-    if talk:
-        _say_what_was_found(table, split, config)
+    if verbose:
+        _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
     features = load_features(clips, table.root, config.features, config.window, cache_dir)
     targets = class_indices(clips, table.labels)
@@ -68,70 +86,71 @@ def load_dataset(source: DataRecord, config: RunConfig, cache_dir: Path | None, 
     def part(start: int, count: int) -> LabelledFeatures | None:
         if count == 0:
             return None
-        chosen = slice(start, start + count)
-        some = ClipFeatures(features.values, features.first[chosen], features.count[chosen])
-        return LabelledFeatures(some, targets[chosen], len(table.labels), tuple(clip.name for clip in clips[chosen]))
+        rows = slice(start, start + count)
+        values = ClipFeatures(features.values, features.first[rows], features.count[rows])
+        return LabelledFeatures(values, targets[rows], len(table.labels), tuple(clip.name for clip in clips[rows]))
 
     train = part(0, len(split.train))
     assert train is not None  # make_split refuses a class without training clips
     validation = part(len(split.train), len(split.validation))
     test = part(len(split.train) + len(split.validation), len(split.test))
-    seen = source.model_copy(
-        update={"description": table.describe(), "synthetic": table.synthetic, "license": table.license}
-    )
-    return Dataset(seen, split, table.labels, train, validation, test)
+    return Dataset(table, split, train, validation, test)
 
 
-def _say_what_was_found(table: ClipTable, split: Split, config: RunConfig) -> None:
-    print_message(table.describe())
-    print_message(split.description)
-    shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
-    if shared:
-        print_message(
-            f"warning: {len(shared)} groups are in training and in test, so the test is easier than new places are"
-        )
-    if len(table.groups) == len(table.clips) and (split.validation or split.test):
-        print_message(
-            "warning: no groups are given; several clips of one place may lie on both sides, and flatter the test"
-        )
-    if config.split.fold is None and config.split.city is None and len(table.folds) > 1:
-        print_message("warning: the data's folds are not used; --fold holds one out")
+def load_recorded_table(record: DataRecord) -> ClipTable:
+    """Load the clip table that a run was trained on.
+
+    Raises:
+        SceneletError: as `scenelet.data.load.load_table`.
+    """
+    return load_table(record.path, record.audio_dir, record.tau_3_class)
 
 
 def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
-    """The same data with a validation side of whole groups of the training side, near `fraction` of each class's clips.
+    """Move complete groups from the training subset to a new validation subset.
+
+    Args:
+        dataset: data without validation clips.
+        fraction: fraction of each class's training clips to move, as near as the groups allow.
+        seed: random seed.
 
     Raises:
-        UsageError: the training side has too few groups.
+        UsageError: the training subset has too few groups.
     """
-    kept, cut = split_groups(dataset.split.train, fraction, [seed, 3], every_class=False)
-    if not cut or len({clip.label for clip in kept}) < len(dataset.labels):
+    remaining, held_out = split_groups(dataset.split.train, fraction, [seed, 3], every_class=False)
+    if not held_out or len({clip.label for clip in remaining}) < len(dataset.labels):
         raise UsageError(
-            "the training side has too few recordings to choose a number format by; name one (--dtype int8, or"
+            "there are too few training recordings to choose a number format by; name one (--dtype int8, or"
             ' prune.dtype = "int8")'
         )
-    place = {clip.name: index for index, clip in enumerate(dataset.split.train)}
+    row = {clip.name: index for index, clip in enumerate(dataset.split.train)}
 
     def part(clips: Sequence[Clip]) -> LabelledFeatures:
-        return subset(dataset.train, np.array([place[clip.name] for clip in clips]))
+        return subset(dataset.train, np.array([row[clip.name] for clip in clips]))
 
-    split = replace(dataset.split, train=kept, validation=cut)
-    return replace(dataset, split=split, train=part(kept), validation=part(cut))
+    split = replace(dataset.split, train=remaining, validation=held_out)
+    return replace(dataset, split=split, train=part(remaining), validation=part(held_out))
 
 
 def subset(clips: LabelledFeatures, rows: NDArray[np.integer]) -> LabelledFeatures:
-    """Those at the places `rows`, in their order."""
+    """Select clips by their row numbers, in that order."""
     features = ClipFeatures(clips.features.values, clips.features.first[rows], clips.features.count[rows])
     names = tuple(clips.names[row] for row in rows) if clips.names else ()
     return LabelledFeatures(features, clips.targets[rows], clips.classes, names)
 
 
-def evaluate_network(network: nn.Module, clips: LabelledFeatures, labels: tuple[str, ...]) -> dict[str, Any]:
-    """Accuracies, log loss and confusion of the PyTorch network on some clips."""
-    return classification_report(clips.targets, clip_probabilities(network, clips.features), labels)
-
-
-def file_probabilities(classifier: Classifier, features: ClipFeatures) -> NDArray[np.float32]:
-    """(clips, classes): what a model file says of clips, from their cached features (fp16)."""
-    windows = [classifier.probabilities(features.load(np.array([row]))) for row in features.rows()]
-    return mean_over_windows(np.concatenate(windows), features.count)
+def _print_description(table: ClipTable, split: Split, config: RunConfig) -> None:
+    print_message(table.describe())
+    print_message(split.description)
+    shared = {clip.group for clip in split.train} & {clip.group for clip in split.test}
+    if shared:
+        print_message(
+            f"warning: {len(shared)} groups are in training and in test, so the test is easier than new locations are"
+        )
+    if len(table.groups) == len(table.clips) and (split.validation or split.test):
+        print_message(
+            "warning: the data names no groups; clips of one location may be in training and in test, and flatter the"
+            " accuracy"
+        )
+    if config.split.fold is None and config.split.city is None and len(table.folds) > 1:
+        print_message("warning: the data's folds are not used; --fold holds one out")

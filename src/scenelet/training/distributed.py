@@ -1,4 +1,7 @@
-"""Several processes, one device each, that train one network: how they start, what they exchange, how they end."""
+"""Distributed training: several processes with one device each train one network.
+
+This module decides how they start, what they exchange, and how they end.
+"""
 
 import contextlib
 import datetime
@@ -25,22 +28,22 @@ from torch import Tensor, distributed, nn
 from scenelet.config import TrainerConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.training.batches import clip_probabilities
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.ranks import Rank
 
-TIMEOUT_S = datetime.timedelta(minutes=30)
-"""How long a process waits for the others, who may be computing features, before it fails."""
-WORKER_EXIT_DELAY_S = 2.0
-"""Seconds that a follower leaves the first process to say what went wrong: launchers end all when one has failed."""
-WORKER_SHUTDOWN_S = 30.0
-"""Seconds that the first process leaves its followers to end."""
+TIMEOUT_MINUTES = 30
+"""Maximum wait for the other processes, which may still compute features."""
+WORKER_EXIT_DELAY_SECONDS = 2.0
+"""Delay of a failed worker's exit, so that the first process can print its error before the launcher ends it."""
+WORKER_SHUTDOWN_SECONDS = 30.0
+"""Time that the first process gives its workers to end."""
 
 
 def check_devices(trainer: TrainerConfig) -> None:
-    """Check that this machine has the devices, each node by itself.
+    """Check that this machine has the devices of one node.
 
     Raises:
-        UsageError: more than there are GPUs, or several where Apple's one GPU computes.
+        UsageError: there are fewer GPUs than devices, or several devices are set for Apple's only GPU.
     """
     if trainer.world_size == 1:
         return
@@ -56,7 +59,7 @@ def check_devices(trainer: TrainerConfig) -> None:
 
 
 def lightning_options(trainer: TrainerConfig, rank: Rank) -> dict[str, Any]:
-    """What `lightning.Trainer` is told of the devices."""
+    """Return the arguments of `lightning.Trainer` that describe the devices."""
     if rank.is_single:
         return {"devices": 1}
     on_gpu = torch.cuda.is_available()
@@ -66,7 +69,7 @@ def lightning_options(trainer: TrainerConfig, rank: Rank) -> dict[str, Any]:
         "num_nodes": trainer.num_nodes,
         "strategy": DDPStrategy(
             process_group_backend="nccl" if on_gpu else "gloo",
-            timeout=TIMEOUT_S,
+            timeout=datetime.timedelta(minutes=TIMEOUT_MINUTES),
             broadcast_buffers=False,
             find_unused_parameters=False,
         ),
@@ -85,87 +88,91 @@ def _environment(rank: Rank) -> ClusterEnvironment:
 
 @contextlib.contextmanager
 def process_group(trainer: lightning.Trainer, rank: Rank) -> Iterator[None]:
-    """Around a training: all processes end when one fails, the first says why, and what was set is put back.
+    """Run a training in this context: if one process fails, all end, and the first one reports the error.
+
+    Afterwards, the environment variables and the number of threads are as before.
 
     Raises:
-        RunError: in the first process, when another one has ended.
-        SystemExit: in the others, when the training failed, with the error's exit code.
+        RunError: another process has ended, and this is the first one.
+        SystemExit: training failed, and this process is a worker; the exit code is that of the error.
     """
     if rank.is_single:
         yield
         return
-    before, threads = dict(os.environ), torch.get_num_threads()
+    environment, threads = dict(os.environ), torch.get_num_threads()
     try:
         yield
-    except SceneletError as error:  # all of them fail alike
+    except SceneletError as error:  # all processes fail with the same error
         if not rank.is_worker:
             raise
-        time.sleep(WORKER_EXIT_DELAY_S)
+        time.sleep(WORKER_EXIT_DELAY_SECONDS)
         raise SystemExit(error.exit_code) from None
     except RuntimeError as error:
-        if not _is_of_the_connection(error):
+        if not _is_connection_error(error):
             raise
         if rank.is_worker:
-            time.sleep(WORKER_EXIT_DELAY_S)
+            time.sleep(WORKER_EXIT_DELAY_SECONDS)
             raise SystemExit(1) from None
         raise RunError(
-            "the process of another device has ended, or cannot be reached; see what it said, and go on with --resume"
+            "the process of another device has ended or cannot be reached; see its messages, and resume with --resume"
         ) from None
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
-        _end_followers(trainer)
+        _end_workers(trainer)
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(environment)
         torch.set_num_threads(threads)
 
 
 class ExitOnSigterm(Callback):
-    """A process that is told to end does: Lightning's own handler waits for the others, who wait for this one."""
+    """Lightning callback that ends the process on SIGTERM.
+
+    Lightning's own handler waits for the other processes, which in turn wait for this one.
+    """
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """After Lightning has set its handler; it puts back what was there before."""
+        """Set the handler after Lightning has set its own; Lightning restores the earlier one at the end."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._end)
+            signal.signal(signal.SIGTERM, self._exit)
 
     @staticmethod
-    def _end(*_: object) -> None:
+    def _exit(*_: object) -> None:
         raise SystemExit(128 + signal.SIGTERM)
 
 
-def _is_of_the_connection(error: RuntimeError) -> bool:
-    # Gloo's errors have no type of their own, but the place in its source
+def _is_connection_error(error: RuntimeError) -> bool:
+    # Gloo's errors have no type of their own, but their text names its source file
     return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
 
 
-def _end_followers(trainer: lightning.Trainer) -> None:
-    """Wait for the processes that this one started, and end those that do not end by themselves."""
+def _end_workers(trainer: lightning.Trainer) -> None:
+    """Wait for the processes that this one started, and kill those that do not end."""
     processes: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
-    until = time.monotonic() + WORKER_SHUTDOWN_S
+    deadline = time.monotonic() + WORKER_SHUTDOWN_SECONDS
     for process in processes:
         try:
-            process.wait(max(0.1, until - time.monotonic()))
+            process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    processes.clear()  # Lightning looks after these, and would end this process for one that failed
+    processes.clear()  # Lightning watches these processes, and would end this one if one of them failed
 
 
 def all_reduce_mean(values: Tensor) -> Tensor:
-    """The mean over all processes of each value, the same in all of them."""
+    """Return the mean of each value over all processes; the result is the same in all of them."""
     total = values.clone()
     distributed.all_reduce(total)
     return total / distributed.get_world_size()
 
 
 def gather_probabilities(network: nn.Module, features: ClipFeatures, rank: Rank) -> NDArray[np.float32]:
-    """(clips, classes) as `clip_probabilities`, of which each process computes its share and gets all."""
+    """Return `clip_probabilities` (clips, classes); each process computes a slice, and all get the complete result."""
     if rank.is_single:
         return clip_probabilities(network, features)
-    share, own = rank.share(len(features)), None
-    if share.stop > share.start:
-        some = ClipFeatures(features.values, features.first[share], features.count[share])
-        own = clip_probabilities(network, some)
-    every: list[NDArray[np.float32] | None] = [None] * rank.world_size
-    distributed.all_gather_object(every, own)
-    return np.concatenate([part for part in every if part is not None])
+    part, own = rank.slice_of(len(features)), None
+    if part.stop > part.start:
+        own = clip_probabilities(network, ClipFeatures(features.values, features.first[part], features.count[part]))
+    gathered: list[NDArray[np.float32] | None] = [None] * rank.world_size
+    distributed.all_gather_object(gathered, own)
+    return np.concatenate([rows for rows in gathered if rows is not None])

@@ -1,4 +1,4 @@
-"""A training whose numbers are no longer finite: which batch did it, as an error and as a file of the run folder."""
+"""Divergence: a training whose numbers are no longer finite, as an error and as a file of the run folder."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,19 +8,19 @@ from scenelet.errors import RunError
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import first_few
 
-FILE = "diverged.json"
+DIVERGENCE_FILE = "diverged.json"
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where a training diverged.
+    """Batch in which a training diverged.
 
     Attributes:
-        epoch, batch: both from 1.
-        batches: how many the epoch has.
-        rate: the learning rate of the batch's step.
-        losses: of the epoch's batches before it, finite all.
-        clips: the names of the batch's clips.
+        epoch, batch: numbers of the epoch and of the batch, from 1.
+        batches: number of batches of the epoch.
+        rate: learning rate of the batch's step.
+        losses: losses of the earlier batches of the epoch; all are finite.
+        clips: names of the clips of the batch.
     """
 
     epoch: int
@@ -32,25 +32,25 @@ class Divergence:
 
 
 class DivergedError(RunError):
-    """Loss or weights are not finite; `divergence` says since when."""
+    """Error of a training whose loss or weights are not finite. `divergence` names the batch."""
 
     def __init__(self, divergence: Divergence) -> None:
-        where = f"epoch {divergence.epoch}, batch {divergence.batch} of {divergence.batches}"
+        location = f"epoch {divergence.epoch}, batch {divergence.batch} of {divergence.batches}"
         clips = f" with {first_few(divergence.clips)}" if divergence.clips else ""
         super().__init__(
-            f"{where}: training diverged{clips}; lower schedule.learning_rate, or in fine-tuning prune.learning_rate, and listen to these"
-            " clips if it does so again"
+            f"{location}: training diverged{clips}; lower schedule.learning_rate (prune.learning_rate in fine-tuning);"
+            " if it diverges again, check these clips"
         )
         self.divergence = divergence
 
 
-def write(folder: Path, divergence: Divergence) -> Path:
-    """Write what is known into the folder of the run; returns the file's path.
+def write_divergence(folder: Path, divergence: Divergence) -> Path:
+    """Write `diverged.json` into a run folder and return its path.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     make_folder(folder)
-    path = folder / FILE
+    path = folder / DIVERGENCE_FILE
     replace_file(path, json.dumps(asdict(divergence), indent=2) + "\n")
     return path

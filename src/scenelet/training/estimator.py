@@ -1,4 +1,4 @@
-"""A scikit-learn classifier of recordings, over the same `train` and `compress` that the command line runs."""
+"""A scikit-learn classifier of recordings. It runs the same `train` and `compress` as the command line."""
 
 import contextlib
 import os
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import check_folder_is_new
+from scenelet.data.load import load_table
 from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import AudioError, UsageError
 from scenelet.export.model_card import model_card
@@ -31,27 +32,32 @@ from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.text import first_few
 
 Paths = Iterable[str | os.PathLike[str]]
-MODEL = "model.scn"  # in the run folder
+MODEL = "model.scn"
+"""Name of the model file in the run folder."""
 
 
 class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Train on recordings, compress, predict.
+    """scikit-learn classifier of recordings: it trains a network, compresses it, and predicts with the result.
 
-    The same clips, settings and seed give the same model, byte for byte on one machine's CPU, in whatever order the
-    clips are given.
+    The same clips, settings and seed give the same model, byte for byte on one machine's CPU. The order of the
+    clips does not matter.
 
     Args:
-        recipe: a name of `scenelet.config.recipes.list_recipes()`, or the path of a `.toml` file.
-        settings: on top of the recipe, as `scenelet train --set`: `{"schedule.epochs": 30}`.
-        sparsity, budget, dtype: as in `scenelet.training.compression.compress.compress`; budget in bytes; None: the recipe's.
-        run: a folder for the run, which is kept; None: a temporary one. It must be new or empty.
-        verbose: talk and show bars on stderr, as the command line does.
-        random_state: the seed of training, or a RandomState to draw it from; None: that of the settings, so the
-            same each time.
+        recipe: name of a recipe (`scenelet.config.recipes.list_recipes()`), or the path of a `.toml` file.
+        settings: changes to the recipe, as for `scenelet train --set`: `{"schedule.epochs": 30}`.
+        sparsity, max_bytes, dtype: as for `scenelet.training.compression.compress.compress`; None: the recipe's.
+        run: new or empty folder in which the run is stored; None: a temporary folder.
+        verbose: print messages and show progress on stderr, as the command line does.
+        random_state: seed of training, or a `RandomState` to draw it from; None: the seed of the settings, which is the
+            same every time.
 
     Attributes:
         classes_: (n_classes,) the classes, sorted.
-        classifier_: the `scenelet.Classifier` of the compressed model; its labels are the classes as text.
+        classifier_: `scenelet.Classifier` of the compressed model; its labels are the classes as text.
+
+    >>> classifier = SceneClassifier("low_complexity", settings={"schedule.epochs": 30}, dtype="int8")
+    >>> classifier.fit(paths, labels).predict(["new.wav"])  # doctest: +SKIP
+    array(['park'], dtype='<U7')
     """
 
     def __init__(
@@ -76,71 +82,67 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.random_state = random_state
 
     def fit(self, X: Paths, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Train on all of the recordings, and compress.
+        """Train on all recordings, and compress.
 
-        None is held out for a test; a validation share is, where the settings ask for one or a budget needs it.
+        No test split is held out. A validation split is, if the settings ask for one or a byte limit needs it.
 
         Args:
             X: (n,) paths.
-            y: (n,) labels: text, whole numbers or booleans.
-            groups: (n,) what was recorded together, which a validation share never parts; None: each alone.
+            y: (n,) labels: text, integers or booleans.
+            groups: (n,) group of each recording, for example its location. A group is never divided between training
+                and validation. None: each recording is a group.
 
         Raises:
-            UsageError: settings that are none, another length of y, or fewer than two classes. It is a ValueError.
-            AudioError: recordings that do not exist or cannot be read.
+            UsageError: invalid settings, another length of y, or fewer than two classes. It is a ValueError.
+            AudioError: recordings do not exist or cannot be read.
             SceneletError: as `scenelet.training.train.train` and `scenelet.training.compression.compress.compress`.
         """
-        classes, labels = _classes(y)
-        paths = _paths(X)
+        classes, labels = _check_labels(y)
+        paths = _check_paths(X)
         if len(labels) != len(paths):
             raise UsageError(f"X has {len(paths)} recordings and y {len(labels)} labels; give a label for each")
-        of_clips = None if groups is None else list(np.asarray(groups, dtype=object).ravel())
-        if of_clips is not None and any(group is None or group != group for group in of_clips):
-            raise UsageError("groups holds None or nan, which would be one group; give every recording's, or none")
-        named = None if of_clips is None else [str(group) for group in of_clips]
-        if named is not None and len(named) != len(paths):
-            raise UsageError(f"X has {len(paths)} recordings and groups {len(named)}; give a group for each, or none")
-        absent = [str(path) for path in paths if not path.is_file()]
-        if absent:
-            raise AudioError(f"{len(absent)} of {len(paths)} recordings do not exist ({first_few(absent)})")
+        group_names = None if groups is None else _check_groups(groups, len(paths))
+        missing = [str(path) for path in paths if not path.is_file()]
+        if missing:
+            raise AudioError(f"{len(missing)} of {len(paths)} recordings do not exist ({first_few(missing)})")
         config = self._config()
-        # layers draw first weights that are not used from PyTorch's own generator; the caller's draws stay as they were
+        # layers draw unused initial weights from PyTorch's global generator, whose state belongs to the caller
         with quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
-            audio_dir = write_clip_csv(folder, paths, labels, named)
-            train(folder / CLIPS, folder, config, recipe=os.fspath(self.recipe), audio_dir=audio_dir, talk=self.verbose)
+            audio_dir = write_clip_csv(folder, paths, labels, group_names)
+            table = load_table(folder / CLIPS, audio_dir)
+            train(table, folder, config, recipe=os.fspath(self.recipe), verbose=self.verbose)
             compress(folder, folder / MODEL)
             self.classifier_ = Classifier(modelfile.read_model(folder / MODEL))
         self.classes_ = classes
         return self
 
     def predict_proba(self, X: Paths) -> NDArray[np.float32]:
-        """Paths (n,) -> (n, n_classes), columns as in `classes_`, rows that sum to 1.
+        """Predict the probabilities (n, n_classes) of recordings, given as (n,) paths.
+
+        The columns are sorted as `classes_`, and each row sums to 1.
 
         Raises:
-            NotFittedError: before `train`.
-            AudioError: a recording that cannot be read.
+            NotFittedError: the classifier is not fitted.
+            AudioError: a recording cannot be read.
         """
         check_is_fitted(self, "classifier_")
-        rows = []
-        for answer in self.classifier_.predict_many(_paths(X)):
-            if isinstance(answer, AudioError):
-                raise answer
-            rows.append([answer.probabilities[str(one)] for one in self.classes_])
-        return np.array(rows, np.float32)
+        names = [str(label) for label in self.classes_]
+        predictions = self.classifier_.predict_many(_check_paths(X))
+        return np.array([[found.probabilities[name] for name in names] for found in predictions], np.float32)
 
     def predict(self, X: Paths) -> NDArray[Any]:
-        """Paths (n,) -> (n,), the most probable of `classes_` each. Raises as `predict_proba`."""
+        """Predict the most probable class (n,) of each recording. Raises the errors of `predict_proba`."""
         probabilities = self.predict_proba(X)
         labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return labels
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as `NAME.scn`, and its card beside it as `NAME.md`; `scenelet.load` reads the model.
+        """Write the model as `NAME.scn` and its model card as `NAME.md`. `scenelet.load` reads the model.
 
         Raises:
-            NotFittedError: before `train`.
-            UsageError: another ending.
-            OutputError: they cannot be written.
+            NotFittedError: the classifier is not fitted.
+            UsageError: the name does not end in `.scn`.
+            OutputError: the files cannot be written.
         """
         check_is_fitted(self, "classifier_")
         out, model = Path(path), self.classifier_.model
@@ -151,7 +153,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         replace_files({out: file, out.with_suffix(".md"): model_card(model, out.stem, len(file))})
 
     def __sklearn_tags__(self) -> Tags:
-        """Of scikit-learn: what goes in are texts, one a recording, and not a table of numbers."""
+        """Tell scikit-learn that X is a list of texts, the paths, and not a matrix of numbers."""
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array = tags.input_tags.string = True
         tags.input_tags.two_d_array = False
@@ -165,7 +167,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         settings, state = dict(self.settings or {}), self.random_state
         if state is not None:
             if "seed" in settings:
-                raise UsageError("random_state and settings['seed'] both say the seed; leave one out")
+                raise UsageError("random_state and settings['seed'] both set the seed; leave one out")
             settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else state
         config = load_recipe(os.fspath(self.recipe), settings)
         check_one_device(config, "SceneClassifier")
@@ -174,41 +176,53 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
-        """The run folder."""
+        """Yield the run folder."""
         if self.run is None:
             with tempfile.TemporaryDirectory(prefix="scenelet-") as folder:
                 yield Path(folder)
             return
         run = Path(self.run)
-        check_folder_is_new(run, "choose another run, or None to keep none")
+        check_folder_is_new(run, "choose another run, or None for a temporary one")
         make_folder(run)
         yield run
 
 
-def _paths(recordings: Paths) -> list[Path]:
+def _check_paths(recordings: Paths) -> list[Path]:
     if isinstance(recordings, str | bytes | os.PathLike):
         raise UsageError(f"X is one path ({os.fsdecode(recordings)}); give a list of paths")
     if getattr(recordings, "ndim", 1) != 1:
-        raise UsageError("X has more than one dimension; give the paths of recordings, one after the other")
+        raise UsageError("X has more than one dimension; give a list of paths")
     try:
-        paths = [Path(one) for one in recordings]
+        paths = [Path(recording) for recording in recordings]
     except TypeError as error:
-        raise UsageError(f"X holds something else than paths ({error}); give the paths of recordings") from None
+        raise UsageError(f"X holds something other than paths ({error}); give the paths of recordings") from None
     if not paths:
-        raise UsageError("X is empty; give the path of a recording at least")
+        raise UsageError("X is empty; give the path of at least one recording")
     return paths
 
 
-def _classes(y: ArrayLike) -> tuple[NDArray[Any], list[str]]:
-    """The classes, sorted as scikit-learn does, and each clip's as text."""
+def _check_labels(y: ArrayLike) -> tuple[NDArray[Any], list[str]]:
+    """Return the classes, sorted as scikit-learn does, and the label of each clip as text."""
     try:
-        given = column_or_1d(y, warn=True)
-        assert_all_finite(given, input_name="y")
-        check_classification_targets(given)
-        classes = np.unique(given)
+        labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        classes = np.unique(labels)
     except (TypeError, ValueError) as error:
         raise UsageError(f"y cannot be used as labels ({error})") from None
     if len(classes) < 2:
-        held = f"the class {classes[0]!s} alone" if len(classes) else "no class"
-        raise UsageError(f"y holds {held}; a classifier needs two classes or more")
-    return classes, [str(one) for one in given]
+        found = f"only the class {classes[0]!s}" if len(classes) else "no class"
+        raise UsageError(f"y holds {found}; a classifier needs two classes or more")
+    return classes, [str(label) for label in labels]
+
+
+def _check_groups(groups: ArrayLike, clips: int) -> list[str]:
+    """Return the group of each clip as text."""
+    values = list(np.asarray(groups, dtype=object).ravel())
+    if any(value is None or value != value for value in values):
+        raise UsageError(
+            "groups holds None or nan, which would form a group; give a group for every recording, or none"
+        )
+    if len(values) != clips:
+        raise UsageError(f"X has {clips} recordings and groups {len(values)}; give a group for each, or none")
+    return [str(value) for value in values]

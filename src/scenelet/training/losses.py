@@ -1,4 +1,4 @@
-"""Losses over soft labels: cross-entropy, and the class-balanced focal loss of the paper's Eq. 2."""
+"""Losses over soft labels: cross-entropy, and the class-balanced focal loss of Eq. 2 of the paper."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,25 +12,35 @@ from scenelet.errors import UsageError
 
 
 class ClassBalancedFocalLoss(nn.Module):
-    """Mean over the batch of sum_k y_k w_k f(z, k), with w_k = (1 - beta) / (1 - beta^n_k).
+    """Class-balanced focal loss: the mean over the batch of sum_k y_k w_k f(z, k).
 
-    Eq. 2 of the paper, after Cui et al. 2019 (weights) and Lin et al. 2017 (focal term):
+    The class weights are w_k = (1 - beta) / (1 - beta^n_k). This is Eq. 2 of the paper, after Cui et al. 2019 (weights)
+    and Lin et al. 2017 (focal term):
 
-    - form="sigmoid": f = -sum_i (1 - p_i)^gamma log p_i, with p_i = sigmoid(z_i) for i = k and
+    - activation="sigmoid": f = -sum_i (1 - p_i)^gamma log p_i, with p_i = sigmoid(z_i) for i = k and
       sigmoid(-z_i) otherwise.
-    - form="softmax": f = -(1 - p_k)^gamma log p_k; with beta = gamma = 0 this is cross-entropy.
+    - activation="softmax": f = -(1 - p_k)^gamma log p_k; with beta = gamma = 0 this is cross-entropy.
 
     Shape: logits (batch, classes); targets (batch, classes) label weights, or (batch,) class indices.
 
     Args:
-        class_counts: n_k, the training clips of each class.
-        beta: in [0, 1); 0 weighs all classes alike.
-        gamma: focus on what is not yet learnt; 0 is none.
-        form: see above.
-        normalize: scale the weights to sum to the number of classes, instead of raw Eq. 2.
+        class_counts: number of training clips of each class, n_k.
+        beta: balance, in [0, 1); 0 weighs all classes alike.
+        gamma: focus on badly classified clips, 0 or more; 0 turns it off.
+        activation: sigmoid or softmax, see above.
+        normalize: scale the weights so that they sum to the number of classes, instead of raw Eq. 2.
 
     Raises:
         UsageError: a class has no training clip, or beta or gamma is out of range.
+
+    >>> loss = ClassBalancedFocalLoss([10, 1000], beta=0.99, gamma=1.0, normalize=True)
+    >>> [round(weight, 2) for weight in loss.weights.tolist()]  # the rare class counts more
+    [1.83, 0.17]
+    >>> logits = torch.tensor([[2.0, -1.0]])
+    >>> round(loss(logits, torch.tensor([[1.0, 0.0]])).item(), 3)  # a soft label
+    0.181
+    >>> round(loss(logits, torch.tensor([1])).item(), 3)  # a class index
+    0.495
     """
 
     weights: Tensor
@@ -40,17 +50,17 @@ class ClassBalancedFocalLoss(nn.Module):
         class_counts: Sequence[int],
         beta: float,
         gamma: float,
-        form: Literal["sigmoid", "softmax"] = "sigmoid",
+        activation: Literal["sigmoid", "softmax"] = "sigmoid",
         normalize: bool = False,
     ) -> None:
         super().__init__()
         if min(class_counts) < 1:
             raise UsageError(f"class {list(class_counts).index(min(class_counts))} has no training clip to weigh")
         if not 0 <= beta < 1 or gamma < 0:
-            raise UsageError(f"beta {beta:g} must lie in [0, 1) and gamma {gamma:g} not below 0")
-        if form not in ("sigmoid", "softmax"):
-            raise UsageError(f"form is {form!r}; it is 'sigmoid' or 'softmax'")
-        self.gamma, self.form = gamma, form
+            raise UsageError(f"beta {beta:g} must lie in [0, 1) and gamma {gamma:g} must not be negative")
+        if activation not in ("sigmoid", "softmax"):
+            raise UsageError(f"activation is {activation!r}; it must be 'sigmoid' or 'softmax'")
+        self.gamma, self.activation = gamma, activation
         counts = torch.tensor(class_counts, dtype=torch.float64)
         weights = (1 - beta) / (1 - beta**counts)
         if normalize:
@@ -58,23 +68,29 @@ class ClassBalancedFocalLoss(nn.Module):
         self.register_buffer("weights", weights.float())
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """(batch, classes) logits and label weights or indices -> scalar."""
+        """Return the loss, a scalar, for logits and label weights or class indices."""
         if targets.ndim == 1:
             targets = functional.one_hot(targets, logits.shape[1]).to(logits.dtype)
-        if self.form == "softmax":
-            per_class = -torch.exp(self.gamma * _log_others(logits)) * functional.log_softmax(logits, dim=1)
+        if self.activation == "softmax":
+            per_class = -torch.exp(self.gamma * _log_one_minus_softmax(logits)) * functional.log_softmax(logits, dim=1)
         else:
             hit, miss = self._focal(logits), self._focal(-logits)
             per_class = hit + miss.sum(1, keepdim=True) - miss
         return (targets * self.weights.to(logits.dtype) * per_class).sum(1).mean()
 
     def _focal(self, z: Tensor) -> Tensor:
-        """-(1 - p)^gamma log p for p = sigmoid(z); 1 - p is sigmoid(-z), exact also where p is near 1."""
+        """Return -(1 - p)^gamma log p for p = sigmoid(z).
+
+        1 - p is computed as sigmoid(-z), which is exact even if p is close to 1.
+        """
         return -torch.exp(self.gamma * functional.logsigmoid(-z)) * functional.logsigmoid(z)
 
 
-def _log_others(logits: Tensor) -> Tensor:
-    """log(1 - p_k), p the softmax: from the other classes' logits, so that its gradient is finite at p_k = 1."""
+def _log_one_minus_softmax(logits: Tensor) -> Tensor:
+    """Return log(1 - p_k) for p = softmax(logits).
+
+    It is computed from the logits of the other classes, so that its gradient is finite at p_k = 1.
+    """
     others = logits[:, None, :].masked_fill(
         torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device), -torch.inf
     )
@@ -82,7 +98,11 @@ def _log_others(logits: Tensor) -> Tensor:
 
 
 def build_loss(config: LossConfig, class_counts: Sequence[int]) -> nn.Module:
-    """The loss that the settings describe."""
+    """Build the loss that the settings describe; `class_counts` are the training clips of each class.
+
+    >>> build_loss(LossConfig(label_smoothing=0.1), [8, 8])
+    CrossEntropyLoss()
+    """
     if config.name == "cross_entropy":
         return nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
     return ClassBalancedFocalLoss(class_counts, config.beta, config.gamma, config.activation, config.normalize_weights)

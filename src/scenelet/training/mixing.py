@@ -1,8 +1,8 @@
-"""Batch mixers: two clips become one, and their labels with them.
+"""Mixers: combine pairs of clips of a training batch, and their labels.
 
-A mixer is called `mixer(x, y, rng)` with x (batch, channel, frequency, time), y (batch, classes)
-of label weights, NumPy arrays or tensors, and a `numpy.random.Generator`; it returns new (x, y)
-of the same kind. Sample i is mixed with sample `order[i]` of a random permutation.
+A mixer is called as `mixer(x, y, rng)`. `x` has the shape (batch, channel, frequency, time) and `y`, the label weights,
+(batch, classes). Both are NumPy arrays or both are tensors; `rng` is a `numpy.random.Generator`. The mixer returns new
+(x, y) of the same kind. Sample i is mixed with sample `order[i]` of a random permutation.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,17 +19,29 @@ Mixer = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
 
 
 class FreqMix:
-    """Keep a band of frequencies of one clip, take the rest from another (the paper, section 3.1).
+    """Mixer that keeps a band of frequencies of one clip and takes the rest from another (the paper, section 3.1).
 
-    lam ~ Beta(alpha, alpha), r_f = F lam, r_y ~ U(0, F). The kept band is, by `position`:
-    "center": [r_y - r_f/2, r_y + r_f/2) clipped to [0, F); "start": [r_y, r_y + r_f) clipped;
-    "wrap": [r_y, r_y + r_f) modulo F. The label's weight is always the share of bands really kept.
+    With F frequencies, it draws lam ~ Beta(alpha, alpha) and r_y ~ U(0, F), and sets r_f = F lam. `position` defines
+    the band that is kept:
+
+    - "center": [r_y - r_f/2, r_y + r_f/2), clipped to [0, F);
+    - "start": [r_y, r_y + r_f), clipped to [0, F);
+    - "wrap": [r_y, r_y + r_f) modulo F.
+
+    The weight of the label is the fraction of bands that is kept after clipping.
 
     Args:
-        alpha: of the Beta distribution; 1 is uniform.
-        position: where the band lies.
-        bands: how many bands a mask has; each has its own r_y and a width of r_f / bands.
-        per_sample: draw a mask for each sample, not one for the batch.
+        alpha: parameter of the Beta distribution; 1 is the uniform distribution.
+        position: position of the band, see above.
+        bands: number of bands in a mask; each has its own r_y and a width of r_f / bands.
+        per_sample: draw a mask for each sample instead of one for the batch.
+
+    >>> x = np.stack([np.zeros((1, 4, 2)), np.ones((1, 4, 2))])  # two clips of four bands
+    >>> mixed, labels = FreqMix()(x, np.eye(2), np.random.default_rng(3))
+    >>> mixed[:, 0, :, 0].tolist()  # each clip keeps its bands 1 to 3
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]]
+    >>> labels.tolist()
+    [[0.75, 0.25], [0.25, 0.75]]
     """
 
     def __init__(
@@ -42,7 +54,7 @@ class FreqMix:
         self.alpha, self.position, self.bands, self.per_sample = alpha, position, bands, per_sample
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        """(x, y) -> x_hat = M x_A + (1 - M) x_B, y_hat = mean(M) y_A + (1 - mean(M)) y_B."""
+        """Return M x_A + (1 - M) x_B and mean(M) y_A + (1 - mean(M)) y_B for the mask M."""
         batch, _, frequencies, _ = x.shape
         order = rng.permutation(batch)
         masks = np.zeros((batch if self.per_sample else 1, frequencies), bool)
@@ -53,30 +65,52 @@ class FreqMix:
         return _blend(x, y, order, masks[:, None, :, None], masks.mean(axis=1))
 
 
-def band_mask(frequencies: int, place: float, width: float, position: Position) -> NDArray[np.bool_]:
-    """(frequencies,) True where a band's index lies in the interval that FreqMix keeps."""
+def band_mask(frequencies: int, location: float, width: float, position: Position) -> NDArray[np.bool_]:
+    """Return a mask (frequencies,) that is True inside the band that `FreqMix` keeps.
+
+    Args:
+        frequencies: number of bands F.
+        location: r_y of `FreqMix`, from 0 to F.
+        width: width of the kept band, from 0 to F.
+        position: meaning of `location`, see `FreqMix`.
+
+    >>> band_mask(6, 1.0, 3.0, "start").astype(int).tolist()
+    [0, 1, 1, 1, 0, 0]
+    >>> band_mask(6, 5.0, 3.0, "wrap").astype(int).tolist()
+    [1, 1, 0, 0, 0, 1]
+    """
     index = np.arange(frequencies)
     if position == "wrap":
-        kept: NDArray[np.bool_] = (index - place) % frequencies < width
-        return kept
-    low = place - width / 2 if position == "center" else place
+        inside: NDArray[np.bool_] = (index - location) % frequencies < width
+        return inside
+    low = location - width / 2 if position == "center" else location
     return (index >= low) & (index < low + width)
 
 
 class Mixup:
-    """x_hat = lam x_A + (1 - lam) x_B with lam ~ Beta(alpha, alpha) per sample (Zhang et al. 2018).
+    """Mixer that returns weighted means: x = lam x_A + (1 - lam) x_B with lam ~ Beta(alpha, alpha) for each sample.
 
-    `domain="power"` adds the powers in place of their decibels, as the air does, each clip first brought to its peak's
-    level: x_hat = p + 10 log10(lam 10^((x_A - p_A) / 10) + (1 - lam) 10^((x_B - p_B) / 10)) with p_A, p_B the
-    clips' maxima and p = lam p_A + (1 - lam) p_B. It is near to mixing waveforms (between-class learning,
-    Tokozume et al. 2018).
+    This is mixup (Zhang et al. 2018). `domain="power"` adds powers instead of decibels, as air does, after scaling both
+    clips to the same peak level:
+
+    x = p + 10 log10(lam 10^((x_A - p_A) / 10) + (1 - lam) 10^((x_B - p_B) / 10))
+
+    p_A and p_B are the maxima of the clips, and p = lam p_A + (1 - lam) p_B. This is close to mixing waveforms
+    (between-class learning, Tokozume et al. 2018).
+
+    >>> x = np.stack([np.full((1, 1, 1), -20.0), np.full((1, 1, 1), -40.0)])
+    >>> mixed, labels = Mixup(alpha=1.0)(x, np.eye(2), np.random.default_rng(3))
+    >>> labels.round(2).tolist()
+    [[0.86, 0.14], [0.53, 0.47]]
+    >>> mixed.flatten().round(1).tolist()
+    [-22.8, -29.5]
     """
 
     def __init__(self, alpha: float = 0.3, domain: Literal["decibels", "power"] = "decibels") -> None:
         self.alpha, self.domain = alpha, domain
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        """(x, y) -> mixed (x, y)."""
+        """Return the mixed (x, y)."""
         order = rng.permutation(len(x))
         lam = rng.beta(self.alpha, self.alpha, size=len(x))
         if self.domain == "decibels":
@@ -90,17 +124,24 @@ class Mixup:
 
 
 class CutMix:
-    """Paste a box in time and frequency of another clip (Yun et al. 2019).
+    """Mixer that pastes a box in time and frequency of another clip (Yun et al. 2019).
 
-    The box's area is 1 - lam with lam ~ Beta(alpha, alpha), its center uniform, clipped to the
-    edges; the label's weight is the area really kept. One box per batch.
+    The box covers the fraction 1 - lam of the area, with lam ~ Beta(alpha, alpha). Its center is uniform and the box is
+    clipped at the edges. The weight of the label is the area that is kept. A batch has one box.
+
+    >>> x = np.stack([np.zeros((1, 3, 4)), np.ones((1, 3, 4))])
+    >>> mixed, labels = CutMix()(x, np.eye(2), np.random.default_rng(4))
+    >>> mixed[0, 0].tolist()
+    [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
+    >>> labels[0].tolist()
+    [0.5, 0.5]
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        """(x, y) -> mixed (x, y)."""
+        """Return the mixed (x, y)."""
         frequencies, frames = x.shape[2:]
         order = rng.permutation(len(x))
         side = np.sqrt(1 - rng.beta(self.alpha, self.alpha))
@@ -111,24 +152,24 @@ class CutMix:
 
 
 class RandomChoice:
-    """One of several mixers, drawn with equal chances for each batch."""
+    """Mixer that applies one of several mixers, drawn with equal probability for each batch."""
 
     def __init__(self, mixers: Sequence[Mixer]) -> None:
         self.mixers = list(mixers)
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        """(x, y) -> mixed (x, y)."""
+        """Return the mixed (x, y)."""
         return self.mixers[rng.integers(len(self.mixers))](x, y, rng)
 
 
 class Compose:
-    """Several mixers, one after the other; none at all leaves the batch as it is."""
+    """Mixer that applies several mixers one after the other. Without any, the batch stays as it is."""
 
     def __init__(self, mixers: Sequence[Mixer]) -> None:
         self.mixers = list(mixers)
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        """(x, y) -> mixed (x, y)."""
+        """Return the mixed (x, y)."""
         for mixer in self.mixers:
             x, y = mixer(x, y, rng)
         return x, y
@@ -138,7 +179,12 @@ NO_MIXING = Compose([])
 
 
 def build_mixer(config: MixingConfig) -> Mixer:
-    """The mixer that the settings describe."""
+    """Build the mixer that the settings describe.
+
+    >>> mixer = build_mixer(MixingConfig(combine="all", cutmix=True))
+    >>> [type(part).__name__ for part in mixer.mixers]
+    ['FreqMix', 'Mixup', 'CutMix']
+    """
     mixers: list[Mixer] = []
     if config.freqmix:
         mixers.append(
@@ -153,11 +199,17 @@ def build_mixer(config: MixingConfig) -> Mixer:
     return RandomChoice(mixers) if config.combine == "one_of" else Compose(mixers)
 
 
-def _blend(x: Any, y: Any, order: NDArray[np.int64], kept: NDArray[Any], share: NDArray[Any]) -> tuple[Any, Any]:
-    """kept x + (1 - kept) x[order], and the same for labels with weight `share` (batch,) or (1,)."""
-    kept_x, share_y = _like(x, kept), _like(y, share[:, None])
-    return kept_x * x + (1 - kept_x) * x[order], share_y * y + (1 - share_y) * y[order]
+def _blend(
+    x: Any, y: Any, order: NDArray[np.int64], weight: NDArray[Any], label_weight: NDArray[Any]
+) -> tuple[Any, Any]:
+    """Blend each sample with the sample `order` names: weight x + (1 - weight) x[order], and the labels alike.
+
+    `weight` broadcasts against x; `label_weight` has the shape (batch,) or (1,).
+    """
+    weight_x, weight_y = _like(x, weight), _like(y, label_weight[:, None])
+    return weight_x * x + (1 - weight_x) * x[order], weight_y * y + (1 - weight_y) * y[order]
 
 
 def _like(x: Any, values: NDArray[Any]) -> Any:
+    """Return `values` as an array or tensor of the type of `x`."""
     return values.astype(x.dtype) if isinstance(x, np.ndarray) else x.new_tensor(values)

@@ -1,26 +1,15 @@
-"""What can be refused before PyTorch is loaded, which takes seconds: asked by the commands, and by the verbs again."""
+"""Checks of arguments before PyTorch is loaded, which takes seconds. Commands and library functions both run them."""
 
 from pathlib import Path
 
-from scenelet.config import RunConfig, SplitConfig
+from scenelet.config import RunConfig
 from scenelet.config.run_folder import check_run_exists
-from scenelet.data.load import load_table
-from scenelet.data.splits import make_split
 from scenelet.errors import UsageError
 from scenelet.training.ranks import Rank, find_rank
 
 
-def check_split(data: Path, audio_dir: Path | None, tau_3_class: bool, split: SplitConfig) -> None:
-    """Check that the recordings can be found and split.
-
-    Raises:
-        SceneletError: as `load_table` and `make_split`.
-    """
-    make_split(load_table(data, audio_dir, tau_3_class), split)
-
-
-def check_batch_shares(config: RunConfig) -> Rank:
-    """Check that each device gets clips of every batch; gives the place of this process among those that train.
+def check_batch_size(config: RunConfig) -> Rank:
+    """Check that each device gets clips of every batch, and return the rank of this process.
 
     Raises:
         UsageError: there are more devices than clips in a batch, or as `scenelet.training.ranks.find_rank`.
@@ -29,30 +18,30 @@ def check_batch_shares(config: RunConfig) -> Rank:
     if trainer.world_size > batch:
         raise UsageError(
             f"trainer.devices x trainer.num_nodes is {trainer.world_size}, and schedule.batch_size {batch} leaves some"
-            " without a clip; raise it, or take fewer devices"
+            " without a clip; raise it, or use fewer devices"
         )
     return find_rank(trainer.devices, trainer.num_nodes)
 
 
-def check_one_device(config: RunConfig, what: str) -> None:
-    """Check that several devices are not asked of `what`, which trains on one.
+def check_one_device(config: RunConfig, caller: str) -> None:
+    """Check that the settings ask for one device; `caller` names what cannot use several.
 
     Raises:
-        UsageError: they are.
+        UsageError: the settings ask for several devices.
     """
     if config.trainer.world_size > 1:
         raise UsageError(
-            f"{what} trains on one device, and trainer.devices x trainer.num_nodes is {config.trainer.world_size}; set"
-            " both to 1, or use `scenelet train`"
+            f"{caller} trains on one device, and trainer.devices x trainer.num_nodes is {config.trainer.world_size};"
+            " set both to 1, or use `scenelet train`"
         )
 
 
 def check_compress_arguments(run: Path, out: Path, sparsity: float | None, max_bytes: int | None) -> None:
-    """Check what `compress` is asked for.
+    """Check the arguments of `compress`.
 
     Raises:
-        UsageError: a sparsity and a budget, or no name of a model file.
-        RunError: no such run.
+        UsageError: both a sparsity and a budget are given, or `out` is not the name of a model file.
+        RunError: the run does not exist.
     """
     if sparsity is not None and max_bytes is not None:
         raise UsageError("give a sparsity or a budget, not both")

@@ -1,4 +1,4 @@
-"""Which of a training's processes this one is: told by the variables that whoever started it has set."""
+"""Rank of this process in a distributed training, read from the environment variables of its launcher."""
 
 import os
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Literal
 
 from scenelet.errors import UsageError
 
-Launcher = Literal["own", "torchrun", "slurm"]
-MEETING = ("MASTER_ADDR", "MASTER_PORT")
+Launcher = Literal["lightning", "torchrun", "slurm"]
+RENDEZVOUS_VARIABLES = ("MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -16,27 +16,32 @@ class Rank:
     """One process of a training, which has one device.
 
     Attributes:
-        rank: which one, from 0; the first talks and writes, the others follow it.
-        world_size: how many there are, on all nodes.
-        launcher: who starts them: the first one of each node (own), torchrun, or SLURM's srun.
+        rank: index of this process, from 0. Process 0 prints messages and writes files, the others are workers.
+        world_size: number of processes on all nodes.
+        launcher: program that starts the processes: Lightning from the first process of each node, torchrun, or
+            SLURM's srun.
     """
 
     rank: int = 0
     world_size: int = 1
-    launcher: Launcher = "own"
+    launcher: Launcher = "lightning"
 
     @property
     def is_worker(self) -> bool:
-        """Whether another process talks and writes."""
+        """True if another process prints messages and writes files."""
         return self.rank > 0
 
     @property
     def is_single(self) -> bool:
-        """Whether there are no others."""
+        """True if there are no other processes."""
         return self.world_size == 1
 
-    def share(self, count: int) -> slice:
-        """This process's part of `count` things: neighbours; parts differ by one thing at most."""
+    def slice_of(self, count: int) -> slice:
+        """Return this process's slice of `count` items. The lengths of the slices differ by 1 at most.
+
+        >>> [Rank(rank, world_size=3).slice_of(8) for rank in range(3)]
+        [slice(0, 2, None), slice(2, 5, None), slice(5, 8, None)]
+        """
         return slice(self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size)
 
 
@@ -44,38 +49,47 @@ SINGLE = Rank()
 
 
 def find_rank(devices: int, num_nodes: int, environment: Mapping[str, str] = os.environ) -> Rank:
-    """The place of this process in a training on `devices` devices on each of `num_nodes` machines.
+    """Find the rank of this process in a training with `devices` devices on each of `num_nodes` machines.
 
     Raises:
-        UsageError: torchrun or SLURM started another number of processes, or nothing says where several machines meet.
+        UsageError: torchrun or SLURM started another number of processes, or the variables that are needed to connect
+            several machines are not set.
+
+    >>> find_rank(devices=1, num_nodes=1, environment={}).is_single
+    True
     """
-    world_size = devices * num_nodes
     if "TORCHELASTIC_RUN_ID" in environment:
-        started = _number(environment, "WORLD_SIZE", 1)
-        _check_world_size("torchrun", started, devices, num_nodes)
-        return Rank(_number(environment, "RANK", 0), world_size, "torchrun")
-    if world_size == 1:
+        _check_world_size("torchrun", _integer(environment, "WORLD_SIZE", 1), devices, num_nodes)
+        return Rank(_integer(environment, "RANK", 0), devices * num_nodes, "torchrun")
+    if devices * num_nodes == 1:
         return SINGLE
-    tasks = _number(environment, "SLURM_NTASKS", 1)
-    if "SLURM_STEP_ID" in environment and tasks > 1:
-        _check_world_size("SLURM's srun", tasks, devices, num_nodes)
-        nodes = _number(environment, "SLURM_NNODES", num_nodes)
-        if nodes != num_nodes:
-            raise UsageError(f"trainer.num_nodes is {num_nodes}, and SLURM has {nodes} nodes; make them the same")
-        tasks_of_a_node = _number(environment, "SLURM_NTASKS_PER_NODE", 0)
-        if tasks_of_a_node != devices:
-            raise UsageError(
-                f"trainer.devices is {devices}, and SLURM was not told to start as many tasks on each node; do so with"
-                f" --ntasks-per-node={devices}"
-            )
-        return Rank(_number(environment, "SLURM_PROCID", 0), world_size, "slurm")
-    local, node = _number(environment, "LOCAL_RANK", 0), _number(environment, "NODE_RANK", 0)
-    needed = [*(("NODE_RANK",) if num_nodes > 1 else ()), *MEETING]
+    # an interactive SLURM shell has a step of one task, and an allocation outside of srun has no step
+    if "SLURM_STEP_ID" in environment and _integer(environment, "SLURM_NTASKS", 1) > 1:
+        return _slurm_rank(devices, num_nodes, environment)
+    return _lightning_rank(devices, num_nodes, environment)
+
+
+def _slurm_rank(devices: int, num_nodes: int, environment: Mapping[str, str]) -> Rank:
+    _check_world_size("SLURM's srun", _integer(environment, "SLURM_NTASKS", 1), devices, num_nodes)
+    nodes = _integer(environment, "SLURM_NNODES", num_nodes)
+    if nodes != num_nodes:
+        raise UsageError(f"trainer.num_nodes is {num_nodes}, and SLURM has {nodes} nodes; make them the same")
+    if _integer(environment, "SLURM_NTASKS_PER_NODE", 0) != devices:
+        raise UsageError(
+            f"trainer.devices is {devices}, and SLURM does not start that many tasks on each node; start them with"
+            f" --ntasks-per-node={devices}"
+        )
+    return Rank(_integer(environment, "SLURM_PROCID", 0), devices * num_nodes, "slurm")
+
+
+def _lightning_rank(devices: int, num_nodes: int, environment: Mapping[str, str]) -> Rank:
+    local, node = _integer(environment, "LOCAL_RANK", 0), _integer(environment, "NODE_RANK", 0)
+    needed = [*(("NODE_RANK",) if num_nodes > 1 else ()), *RENDEZVOUS_VARIABLES]
     missing = [name for name in needed if name not in environment]
     if missing and num_nodes > 1:
         raise UsageError(
             f"trainer.num_nodes is {num_nodes}, and {', '.join(missing)} is not set; start the command on each machine"
-            " with torchrun or srun, or with NODE_RANK (0, 1, ...), MASTER_ADDR and MASTER_PORT (of the first) set"
+            " with torchrun or srun, or set NODE_RANK (0, 1, ...), MASTER_ADDR and MASTER_PORT (of the first machine)"
         )
     if missing and "LOCAL_RANK" in environment:
         raise UsageError(f"LOCAL_RANK is set, and {', '.join(missing)} is not; unset it, or set them all")
@@ -84,7 +98,7 @@ def find_rank(devices: int, num_nodes: int, environment: Mapping[str, str] = os.
             f"LOCAL_RANK is {local} and NODE_RANK {node}, beyond trainer.devices = {devices} and trainer.num_nodes ="
             f" {num_nodes}; count both from 0"
         )
-    return Rank(node * devices + local, world_size)
+    return Rank(node * devices + local, devices * num_nodes)
 
 
 def _check_world_size(launcher: str, started: int, devices: int, num_nodes: int) -> None:
@@ -95,8 +109,8 @@ def _check_world_size(launcher: str, started: int, devices: int, num_nodes: int)
         )
 
 
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
     value = environment.get(name, str(default))
     if not value.isdecimal():
-        raise UsageError(f"the variable {name} is {value!r}; it is a whole number from 0, set it or unset it")
+        raise UsageError(f"the variable {name} is {value!r}; set it to an integer of 0 or more, or unset it")
     return int(value)

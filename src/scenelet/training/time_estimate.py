@@ -1,8 +1,9 @@
-"""How long a training will take, from a few real steps on a copy of the network."""
+"""Estimate of the training time, from a few real steps on a copy of the network."""
 
 import copy
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,74 +13,101 @@ from torch import nn
 
 from scenelet.config import RunConfig
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.batches import EVALUATION_BATCH, LabelledFeatures, clip_probabilities
-from scenelet.training.loop import Precision, takes_bf16
+from scenelet.training.batches import LabelledFeatures
+from scenelet.training.loop import Precision, uses_bf16
 from scenelet.training.module import SceneModule
+from scenelet.training.probabilities import BATCH_WINDOWS, clip_probabilities
 from scenelet.utils.console import is_quiet, print_message, spinner
 from scenelet.utils.process import keep_freed_memory
 from scenelet.utils.text import duration, pluralize
 
-FEW_STEPS = 100
-"""A training of fewer steps is not worth an estimate."""
-SECONDS, STEPS = 1.0, 2
-"""The steps that are timed: until these seconds are over, and so many at least."""
+Clock = Callable[[], float]
+"""Function that returns a time in seconds."""
+
+MIN_TRAINING_STEPS = 100
+"""Number of steps below which a training is too short for an estimate."""
+MIN_TIMED_SECONDS, MIN_TIMED_STEPS = 1.0, 2
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Seconds of an epoch, with its validation, and of an epoch of the fine-tuning that comes after."""
+class TimeEstimate:
+    """Seconds of one epoch of training, with its validation, and of one epoch of the fine-tuning in `compress`."""
 
     epoch: float
-    tuning_epoch: float
+    finetuning_epoch: float
 
 
-def print_time_estimate(module: SceneModule, config: RunConfig) -> None:
-    """One line on what the training will cost; nothing of a short one, nor on a GPU, which is not measured."""
+def print_time_estimate(
+    module: SceneModule, config: RunConfig, min_steps: int = MIN_TRAINING_STEPS, clock: Clock = time.perf_counter
+) -> None:
+    """Print a line with the expected time of training and fine-tuning.
+
+    Nothing is printed for trainings of fewer than `min_steps` steps and on GPUs, which are not timed.
+    """
     steps = len(module.batches(0)) * config.schedule.epochs
-    if is_quiet() or steps < FEW_STEPS or torch.cuda.is_available() or torch.backends.mps.is_available():
+    if is_quiet() or steps < min_steps or torch.cuda.is_available() or torch.backends.mps.is_available():
         return
     with spinner("Timing a few steps"):
-        found = estimate(module, config)
+        found = estimate_time(module, config, clock)
+    print_message(format_estimate(found, config))
+
+
+def format_estimate(found: TimeEstimate, config: RunConfig) -> str:
+    """Return the line of `print_time_estimate`.
+
+    >>> config = RunConfig.model_validate({"schedule": {"epochs": 2}, "prune": {"epochs": 30}})
+    >>> format_estimate(TimeEstimate(4.1, 3.9), config)
+    'an epoch takes about 4.1 s: 2 epochs in about 8.2 s, and the 30 of `scenelet compress` in about 2 min'
+    """
     epochs = config.schedule.epochs
     line = f"an epoch takes about {duration(found.epoch)}: {pluralize(epochs, 'epoch')} in about"
     line += f" {duration(epochs * found.epoch)}"
+    # with a byte limit, the number of fine-tunings is not known
     if config.prune.epochs and config.prune.max_bytes is None and not config.prune.changes_nothing:
-        tuning = duration(config.prune.epochs * found.tuning_epoch)
-        line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {tuning}"
-    print_message(line)
+        finetuning = duration(config.prune.epochs * found.finetuning_epoch)
+        line += f", and the {config.prune.epochs:,} of `scenelet compress` in about {finetuning}"
+    return line
 
 
-def estimate(module: SceneModule, config: RunConfig) -> Estimate:
-    """From real steps of `module` on a copy of its network; the module, and what it will draw, stay as they are."""
+def estimate_time(module: SceneModule, config: RunConfig, clock: Clock = time.perf_counter) -> TimeEstimate:
+    """Time real steps of `module` on a copy of its network. The module and its random numbers do not change."""
     steps = len(module.batches(0))
-    step = tuning_step = seconds_per_step(module, config.precision, module.teacher)
-    if config.prune.self_distillation or module.teacher is not None:  # another teacher, or none
-        whole = copy.deepcopy(module.network).eval()
-        teacher = (whole, config.prune.self_distillation) if config.prune.self_distillation else None
-        tuning_step = seconds_per_step(module, config.precision, teacher)
-    validation = 0.0 if module.validation is None else _seconds_of_validation(module, module.validation)
-    return Estimate(steps * step + validation, steps * tuning_step)
+    step = finetuning_step = seconds_per_step(module, config.precision, module.teacher, clock)
+    if config.prune.self_distillation or module.teacher is not None:  # fine-tuning has another teacher, or none
+        network = copy.deepcopy(module.network).eval()
+        teacher = (network, config.prune.self_distillation) if config.prune.self_distillation else None
+        finetuning_step = seconds_per_step(module, config.precision, teacher, clock)
+    validation = 0.0 if module.validation is None else validation_seconds(module.network, module.validation, clock)
+    return TimeEstimate(steps * step + validation, steps * finetuning_step)
 
 
-def seconds_per_step(module: SceneModule, precision: Precision, teacher: tuple[nn.Module, float] | None) -> float:
-    """The mean of a few training steps; a first one, which compiles and takes memory, is made before."""
+def seconds_per_step(
+    module: SceneModule,
+    precision: Precision,
+    teacher: tuple[nn.Module, float] | None,
+    clock: Clock = time.perf_counter,
+) -> float:
+    """Return the mean time of a few training steps.
+
+    The first step, which compiles code and allocates memory, is not counted.
+    """
     keep_freed_memory()
     trial = SceneModule(
         copy.deepcopy(module.network),
         module.loss,
         module.schedule,
         module.batches,
-        masks=module.masks_of,
+        masks=module.make_masks,
         quantize=module.quantize,
         teacher=teacher,
     ).train()
-    chosen: Any = trial.configure_optimizers()
-    optimizer, scheduler = chosen["optimizer"], chosen["lr_scheduler"]["scheduler"]
+    configured: Any = trial.configure_optimizers()
+    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     trial.on_train_epoch_start()
-    every = itertools.chain.from_iterable(map(module.batches, range(module.schedule.epochs)))
-    taken, before = list[float](), time.perf_counter()
-    for batch in every:
-        with torch.autocast("cpu", torch.bfloat16, enabled=takes_bf16(precision), cache_enabled=False):
+    batches = itertools.chain.from_iterable(map(module.batches, range(module.schedule.epochs)))
+    seconds, before = list[float](), clock()
+    for batch in batches:
+        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16(precision), cache_enabled=False):
             loss = trial.training_step(batch, 0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -87,20 +115,28 @@ def seconds_per_step(module: SceneModule, precision: Precision, teacher: tuple[n
         optimizer.step()
         scheduler.step()
         trial.on_train_batch_end()
-        now = time.perf_counter()
-        taken.append(now - before)
+        now = clock()
+        seconds.append(now - before)
         before = now
-        if len(taken) > STEPS and sum(taken[1:]) >= SECONDS:
+        if len(seconds) > MIN_TIMED_STEPS and sum(seconds[1:]) >= MIN_TIMED_SECONDS:
             break
-    return sum(taken[1:]) / len(taken[1:])
+    return sum(seconds[1:]) / len(seconds[1:])
 
 
-def _seconds_of_validation(module: SceneModule, clips: LabelledFeatures) -> float:
-    """From a batch of its windows; a first time is not counted."""
+def validation_seconds(
+    network: nn.Module,
+    clips: LabelledFeatures,
+    clock: Clock = time.perf_counter,
+    max_windows: int = BATCH_WINDOWS,
+) -> float:
+    """Extrapolate the time of validation from its first `max_windows` windows.
+
+    They are computed twice, and the second time counts.
+    """
     rows = clips.features.rows()
-    some = rows[:EVALUATION_BATCH]
-    features = ClipFeatures(clips.features.values, some, np.ones_like(some))
-    clip_probabilities(module.network, features)
-    started = time.perf_counter()
-    clip_probabilities(module.network, features)
-    return (time.perf_counter() - started) / len(some) * len(rows)
+    timed = rows[:max_windows]
+    features = ClipFeatures(clips.features.values, timed, np.ones_like(timed))
+    clip_probabilities(network, features)
+    started = clock()
+    clip_probabilities(network, features)
+    return (clock() - started) / len(timed) * len(rows)

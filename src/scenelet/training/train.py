@@ -1,241 +1,231 @@
-"""Train a network on labelled recordings, into a run folder."""
+"""Train a network on labelled recordings into a run folder: `scenelet train`."""
 
 import contextlib
-import functools
-from collections.abc import Callable
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from scenelet.config import RunConfig, TrainerConfig, setting_keys
-from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, is_begun
+from scenelet.config import RunConfig, TrainerConfig
+from scenelet.config.run_folder import (
+    RECORD,
+    RunRecord,
+    check_same_split,
+    is_begun,
+    versions,
+    write_metrics,
+    write_record,
+)
+from scenelet.data.clips import ClipTable
 from scenelet.data.load import load_table
-from scenelet.errors import ModelFileError, RunError, UsageError
-from scenelet.model import file as modelfile
+from scenelet.data.splits import split_table
+from scenelet.errors import ModelFileError, UsageError
+from scenelet.model.file import check_model
 from scenelet.nn import model_settings
 from scenelet.nn.convert import to_scene_model
-from scenelet.training import run_record as runs
-from scenelet.training.augment import build_augmentations
-from scenelet.training.batches import EpochBatches
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.batches import epoch_batches
+from scenelet.training.curves import plot_curves
 from scenelet.training.data_warnings import print_data_warnings
-from scenelet.training.dataset import Dataset, evaluate_network, load_dataset
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.distributed import check_devices
 from scenelet.training.loop import has_checkpoint, run_trainer
 from scenelet.training.losses import build_loss
-from scenelet.training.mixing import NO_MIXING, build_mixer
+from scenelet.training.measure import evaluate_network
 from scenelet.training.module import SceneModule
-from scenelet.training.preflight import check_batch_shares
-from scenelet.training.ranks import SINGLE, Rank, find_rank
+from scenelet.training.network import build_network, save_weights
+from scenelet.training.preflight import check_batch_size
+from scenelet.training.ranks import Rank, find_rank
+from scenelet.training.run_settings import resolve_devices, resolve_settings
 from scenelet.training.teacher import Teacher, load_teacher
 from scenelet.training.time_estimate import print_time_estimate
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, spinner
-from scenelet.utils.files import file_lock
+from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize
+
+NO_LIMITS = NetworkLimits()
 
 
 def train(
-    data: Path,
-    out: Path,
+    data: str | os.PathLike[str] | ClipTable | Dataset,
+    out: str | os.PathLike[str],
     config: RunConfig | None,
     *,
     recipe: str = "",
-    audio_dir: Path | None = None,
-    tau_3_class: bool = False,
     resume: bool = False,
     teacher: Path | None = None,
-    limits: NetworkLimits | None = None,
+    limits: NetworkLimits = NO_LIMITS,
+    trainer: TrainerConfig | None = None,
     cache_dir: Path | None = None,
     description: str = "Training",
-    talk: bool = True,
-    trainer: TrainerConfig | None = None,
+    verbose: bool = True,
 ) -> dict[str, Any]:
-    """Train on `data` into the run folder `out`; returns what `metrics.json` holds.
+    """Train on `data` into the run folder `out`.
 
-    On several devices each has a process that comes here; the first talks, writes and returns so, the others return {}
-    when training is done. See docs/devices.md.
+    With several devices, each device has a process that calls this function. The first process prints, writes and
+    returns the metrics; the others return {} when training is done. See docs/devices.md.
 
     Args:
-        data: a TAU root, a class-per-folder tree, or a CSV/TSV.
-        out: the run folder; must be new unless `resume`, or hold nothing but the CSV `data`.
-        config: the settings; None only with `resume`, which then takes the run's own. A resumed run must have the
-            same, but for `trainer`.
-        recipe: what the settings are called, for the record.
-        audio_dir: where a CSV's files lie, when not beside it.
-        tau_3_class: map the ten TAU scenes to indoor, outdoor, transportation.
-        resume: go on from the run's last finished epoch; the end is the same as undisturbed.
-        teacher: a finished run folder, whose network gives `config.distillation` of each label; None: the labels alone, or
-            with `resume` the teacher that the run has.
-        limits: on what the network costs; its width and depth are found, see `scenelet.training.width_search`. They
-            become settings of the run.
-        cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
-        description: shown beside the progress bar.
-        talk: say what was recognized and how the epochs go; the bar shows in any case.
-        trainer: where `config` is None, on what to go on: those of its settings that were set replace the run's.
+        data: a path that `scenelet.data.load.load_table` takes, its table, or a data set loaded with `config`.
+        out: the run folder. It must be new or empty unless `resume` is set; it may hold the CSV `data`.
+        config: the settings. None takes the settings of the run that is resumed. A resumed run must have the same
+            settings, except for `trainer`.
+        recipe: name of the recipe, for the record.
+        resume: continue after the last finished epoch. The result is the same as without the interruption.
+        teacher: folder of a finished run. Its network gives `config.distillation` of each label. None trains on the
+            labels only, or resumes with the run's own teacher.
+        limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
+        trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        description: text next to the progress bar.
+        verbose: print what was found in the data, and a line per epoch if there is no progress bar.
+
+    Returns:
+        The content of `metrics.json`: results on the validation and test clips, the minutes, the history.
 
     Raises:
-        SceneletError: data, settings or run folder cannot be used.
-        SystemExit: in a process that follows another one, when training failed.
+        SceneletError: the data, the settings or the run folder cannot be used.
+        SystemExit: training failed; raised in the processes other than the first.
     """
-    devices = _devices(out, config, trainer)
+    out = Path(out)
+    devices = resolve_devices(out, config, trainer)
     rank = find_rank(devices.devices, devices.num_nodes)
     check_devices(devices)
-    talk = talk and not rank.is_worker
-    with contextlib.ExitStack() as until_the_end:
-        until_the_end.enter_context(quiet(rank.is_worker))
-        if limits is not None and limits != NetworkLimits() and config is None:
-            raise UsageError("--max-macs and --max-bytes choose the network of a new run; leave them out to resume one")
-        if config is not None and limits is not None and limits != NetworkLimits():
-            config = _within(config, limits, load_table(data, audio_dir, tau_3_class).labels, talk)
-        given, config = config, _settings(data, out, config, resume, rank)
-        config = config.model_copy(update={"trainer": devices})
-        check_batch_shares(config)
-        if talk and resume and not is_begun(out):
-            print_message(f"{out}: holds no run yet, so one is begun")
-        source = runs.DataRecord(
-            path=str(data.resolve()),
-            audio_dir=None if audio_dir is None else str(audio_dir.resolve()),
-            tau_3_class=tau_3_class,
-        )
-        dataset = load_dataset(source, config, cache_dir, talk)
-        mean, deviation = dataset.band_statistics()
-        network = runs.build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
-        # what a model file cannot hold is better known before training than after
-        try:
-            modelfile.check_model(to_scene_model(network, dataset.labels, config.features, config.window))
-        except ModelFileError as error:
-            raise UsageError(
-                f"what these settings describe fits no model file: {error}; change network, features or window"
-            ) from None
-        taught = load_teacher(out, teacher, config, dataset) if teacher is not None or resume else None
-        if len(dataset.train) < devices.world_size:
-            raise UsageError(
-                f"{data}: {len(dataset.train)} clips to train on are fewer than the {devices.world_size} devices; lower"
-                " trainer.devices or trainer.num_nodes"
-            )
+    verbose = verbose and not rank.is_worker
+    with contextlib.ExitStack() as until_done:
+        until_done.enter_context(quiet(rank.is_worker))
+        table = _clip_table(data)
+        if limits != NO_LIMITS:
+            config = _search_network(config, limits, table.labels, verbose)
+        settings = resolve_settings(out, config, resume, devices, rank, table.path)
+        check_batch_size(settings)
+        if verbose and resume and not is_begun(out):
+            print_message(f"{out}: holds no run yet, so a new run is started")
+
+        dataset = data if isinstance(data, Dataset) else load_dataset(table, settings, cache_dir, verbose)
+        _check_clips_per_device(dataset, devices)
+        network = _initial_network(settings, dataset)
+        distilled_from = load_teacher(out, teacher, settings, dataset) if teacher is not None or resume else None
         if not rank.is_worker:
-            busy = f"{out}: another training is at work there; wait for its end, or choose another --out"
-            until_the_end.enter_context(file_lock(out / ".lock", busy))
-            _settings(data, out, given, resume, rank)  # since then another training may have begun there, and ended
-            _begin(out, config, recipe, dataset, taught)
-            if talk:
-                print_data_warnings(out, source, dataset.split, config.window.seconds, cache_dir)
-        loss = build_loss(config.loss, dataset.train.class_counts())
-        module = SceneModule(
-            network,
-            loss,
-            config.schedule,
-            epoch_batches(dataset, config, rank=rank),
-            dataset.validation,
-            teacher=None if taught is None else (taught.network, config.distillation),
-            rank=rank,
-            sync_norms=devices.sync_batchnorm,
-        )
-        parameters = sum(p.numel() for p in network.parameters())
-        if talk:
-            epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
-            by = "" if taught is None else f", taught by {taught.record['run']}"
-            on = "" if rank.is_single else f", on {rank.world_size} devices"
-            print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{by}{on}")
-            if rank.is_single and not (resume and has_checkpoint(out)):
-                print_time_estimate(module, config)
-        run_trainer(
-            module, config.precision, out, resume, config.checkpoint == "validation", description, talk, devices
-        )
-        if rank.is_worker:
-            return {}
-        minutes = sum(row["seconds"] for row in module.history) / 60
+            busy = f"{out}: another process is training there; wait for it to finish, or choose another --out"
+            until_done.enter_context(file_lock(out / ".lock", busy))
+            # another process may have started and finished a run there in the meantime
+            resolve_settings(out, config, resume, devices, rank, table.path)
+            _begin_run(out, settings, recipe, dataset, distilled_from)
+            if verbose:
+                print_data_warnings(out, table, dataset.split, settings.window.seconds, cache_dir)
 
-        with spinner("Measuring"):
-            metrics: dict[str, Any] = {
-                side: evaluate_network(network, clips, dataset.labels) for side, clips in dataset.held_out()
-            }
-        metrics |= {"minutes": minutes, "synthetic": dataset.source.synthetic, "history": module.history}
-        runs.save_weights(out, network)
-        runs.plot_curves(out, module.history)
-        runs.write_metrics(out, metrics)
-        return metrics
+        module = _build_module(network, settings, dataset, distilled_from, rank)
+        if verbose:
+            _print_plan(module, settings, dataset, distilled_from, estimate=not (resume and has_checkpoint(out)))
+        best = settings.checkpoint == "validation"
+        run_trainer(module, settings.precision, out, resume, best, description, verbose, devices)
+        return {} if rank.is_worker else _finish_run(out, network, module, dataset)
 
 
-def _within(config: RunConfig, limits: NetworkLimits, labels: tuple[str, ...], talk: bool) -> RunConfig:
-    """The settings with a network that is within the limits."""
+def _clip_table(data: str | os.PathLike[str] | ClipTable | Dataset) -> ClipTable:
+    if isinstance(data, Dataset):
+        return data.table
+    return data if isinstance(data, ClipTable) else load_table(Path(data))
+
+
+def _search_network(
+    config: RunConfig | None, limits: NetworkLimits, labels: tuple[str, ...], verbose: bool
+) -> RunConfig:
+    """Return the settings with the widest network within the limits."""
+    if config is None:
+        raise UsageError("--max-macs and --max-bytes choose the network of a new run; leave them out to resume one")
     with spinner("Finding width and depth"):
         config, costs = search_width(config, labels, limits)
-    if talk:
-        chosen = {"width": config.network.width} | {
+    if verbose:
+        sizes = {"width": config.network.width} | {
             name: getattr(config.network, name) for name in DEPTHS if name in model_settings(config.network.name)
         }
-        found = ", ".join(f"{name} {value}" for name, value in chosen.items())
-        size = f"{costs.macs_per_second:,} multiply-accumulates a second"
-        print_message(f"found: {found}; {size}, {costs.parameter_bytes:,} bytes of parameters")
+        found = ", ".join(f"{name} {value}" for name, value in sizes.items())
+        print_message(
+            f"found: {found}; {costs.macs_per_second:,} multiply-accumulates per second of audio,"
+            f" {costs.parameter_bytes:,} bytes of parameters"
+        )
     return config
 
 
-def epoch_batches(
-    dataset: Dataset, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
-) -> Callable[[int], EpochBatches]:
-    """Epoch -> its batches, the first `mixing.epoch_fraction` of the schedule's epochs mixed.
-
-    `first_epoch` is added to an epoch, so that fine-tuning goes on where training ended: it draws anew, and is
-    mixed only where training was to its end. `rank` is whose shares of the batches they are.
-    """
-    moves, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
-    whole = config.mixing.epoch_fraction == 1
-    mixed_epochs = round(config.mixing.epoch_fraction * config.schedule.epochs)
-
-    def batches(epoch: int) -> EpochBatches:
-        own = mixer if whole or first_epoch + epoch < mixed_epochs else NO_MIXING
-        return EpochBatches(
-            dataset.train, config.schedule.batch_size, moves, own, config.seed, first_epoch + epoch, rank
+def _check_clips_per_device(dataset: Dataset, devices: TrainerConfig) -> None:
+    if len(dataset.train) < devices.world_size:
+        raise UsageError(
+            f"{dataset.record.path}: {len(dataset.train)} training clips are fewer than the {devices.world_size}"
+            " devices; lower trainer.devices or trainer.num_nodes"
         )
 
-    return batches
+
+def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork:
+    """Build the network and check that a model file can hold it, so that an error comes before the training."""
+    mean, deviation = dataset.band_statistics()
+    network = build_network(config, len(dataset.labels), torch.from_numpy(mean), torch.from_numpy(deviation))
+    try:
+        check_model(to_scene_model(network, dataset.labels, config.features, config.window))
+    except ModelFileError as error:
+        raise UsageError(
+            f"the network of these settings fits no model file: {error}; change network, features or window"
+        ) from None
+    return network
 
 
-def _devices(out: Path, config: RunConfig | None, changes: TrainerConfig | None) -> TrainerConfig:
-    """What to train on: what the settings say, or the run's own settings with changes on top."""
-    if config is not None:
-        return config.trainer
-    own = runs.read_record(out).config.trainer if is_begun(out) else TrainerConfig()
-    return own if changes is None else own.model_copy(update=changes.model_dump(exclude_unset=True))
-
-
-def _settings(data: Path, out: Path, config: RunConfig | None, resume: bool, rank: Rank) -> RunConfig:
-    """The settings to train with; refuses to write over a run, or to resume one with other settings."""
-    if resume and is_begun(out):
-        stored = runs.read_record(out).config
-        if config is not None and config.model_copy(update={"trainer": stored.trainer}) != stored:
-            keys = (key for key in setting_keys() if not key.startswith("trainer."))
-            first = next(key for key in keys if _value(config, key) != _value(stored, key))
-            values = f"{first} was {_value(stored, first)!r} and is now {_value(config, first)!r}"
-            raise RunError(
-                f"{out}: was begun with other settings ({values}); resume it with the same ones, or with none"
-            )
-        return stored
-    if config is None:
-        raise RunError(f"{out}: holds no run to resume; start it without --resume")
-    if not rank.is_worker:
-        check_folder_is_new(out, "choose another --out" if resume else RESUME_HINT, beside=data)
-    return config
-
-
-def _value(config: RunConfig, key: str) -> Any:
-    return functools.reduce(getattr, key.split("."), config)
-
-
-def _begin(out: Path, config: RunConfig, recipe: str, dataset: Dataset, taught: Teacher | None) -> None:
-    """Write the run's record, or check that a resumed run still sees the same clips."""
-    record = runs.RunRecord(
+def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teacher: Teacher | None) -> None:
+    """Write the run's record. If the run is resumed, check that it still sees the same clips."""
+    split_csv = split_table(dataset.split)
+    if (out / RECORD).exists():
+        check_same_split(out, split_csv, dataset.record.path)
+        return
+    record = RunRecord(
         config=config,
         recipe=recipe,
-        data=dataset.source,
+        data=dataset.record,
         labels=dataset.labels,
         train_counts=tuple(dataset.train.class_counts()),
-        versions=runs.versions(),
-        teacher=None if taught is None else taught.record,
+        versions=versions(),
+        teacher=None if teacher is None else teacher.record,
     )
-    if not (out / runs.RECORD).exists():
-        runs.write_record(out, record, dataset.split)
-        return
-    runs.check_same_split(out, dataset.split, dataset.source.path)
+    write_record(out, record, split_csv)
+
+
+def _build_module(
+    network: StandardizedNetwork, config: RunConfig, dataset: Dataset, teacher: Teacher | None, rank: Rank
+) -> SceneModule:
+    return SceneModule(
+        network,
+        build_loss(config.loss, dataset.train.class_counts()),
+        config.schedule,
+        epoch_batches(dataset.train, config, rank=rank),
+        dataset.validation,
+        teacher=None if teacher is None else (teacher.network, config.distillation),
+        rank=rank,
+        sync_norms=config.trainer.sync_batchnorm,
+    )
+
+
+def _print_plan(
+    module: SceneModule, config: RunConfig, dataset: Dataset, teacher: Teacher | None, estimate: bool
+) -> None:
+    parameters = sum(p.numel() for p in module.network.parameters())
+    epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
+    distilled = "" if teacher is None else f", distilled from {teacher.record['run']}"
+    devices = "" if module.rank.is_single else f", on {module.rank.world_size} devices"
+    print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{distilled}{devices}")
+    if estimate and module.rank.is_single:
+        print_time_estimate(module, config)
+
+
+def _finish_run(out: Path, network: StandardizedNetwork, module: SceneModule, dataset: Dataset) -> dict[str, Any]:
+    """Measure the trained network and write weights, curves and metrics."""
+    with spinner("Measuring"):
+        metrics: dict[str, Any] = {
+            name: evaluate_network(network, clips, dataset.labels) for name, clips in dataset.held_out()
+        }
+    minutes = sum(row["seconds"] for row in module.history) / 60
+    metrics |= {"minutes": minutes, "synthetic": dataset.table.synthetic, "history": module.history}
+    save_weights(out, network)
+    plot_curves(out, module.history)
+    write_metrics(out, metrics)
+    return metrics

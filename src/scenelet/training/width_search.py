@@ -1,8 +1,6 @@
-"""A limit on arithmetic and on parameters -> the network's width and depth."""
+"""Search for the widest network within limits on arithmetic and on parameters."""
 
 import dataclasses
-
-import torch
 
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
@@ -11,24 +9,24 @@ from scenelet.model.sizes import sizes
 from scenelet.nn import model_settings
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
-from scenelet.training.run_record import build_network
+from scenelet.training.network import build_blank_network
 
 DEPTHS = ("repeats", "blocks")
-"""What a network's depth is called, where it can be chosen."""
-MIN_WIDTH = {"bc_resnet": 8}
-"""Widths below which fewer layers are tried: of `bc_resnet` the paper's smallest, else `DEFAULT_MIN_WIDTH`."""
+"""Settings of networks that hold their depth."""
+MIN_WIDTHS = {"bc_resnet": 8}
+"""Widths below which a network gets fewer layers; for `bc_resnet`, the smallest width of its paper."""
 DEFAULT_MIN_WIDTH = 16
 MAX_WIDTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkLimits:
-    """What a network may cost.
+    """Limits on the costs of a network.
 
     Attributes:
-        macs_per_second: multiply-accumulates for a second of sound; None: no limit.
-        parameter_bytes: all parameters, zeros included, as DCASE counts them since 2022; None: no limit. Weights
-            count by the format in which they are stored.
+        macs_per_second: multiply-accumulates per second of sound; None: no limit.
+        parameter_bytes: bytes of all parameters, zeros included, as DCASE has counted them since 2022; None: no limit.
+            Weights count in the format in which they are stored.
     """
 
     macs_per_second: int | None = None
@@ -36,81 +34,106 @@ class NetworkLimits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Costs:
-    """What a network costs; see `NetworkLimits`."""
+class NetworkCosts:
+    """Costs of a network.
+
+    Attributes:
+        macs_per_second: multiply-accumulates per second of sound.
+        parameter_bytes: bytes of all parameters, counted as in `NetworkLimits`.
+        parameters: number of parameters.
+    """
 
     macs_per_second: int
     parameter_bytes: int
     parameters: int
 
     def within(self, limits: NetworkLimits) -> bool:
-        """Whether both limits are kept."""
+        """Return True if both limits are met.
+
+        >>> NetworkCosts(30_000_000, 120_000, 60_000).within(NetworkLimits(parameter_bytes=128_000))
+        True
+        """
         return (limits.macs_per_second is None or self.macs_per_second <= limits.macs_per_second) and (
             limits.parameter_bytes is None or self.parameter_bytes <= limits.parameter_bytes
         )
 
 
-def search_width(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits) -> tuple[RunConfig, Costs]:
-    """The settings with the widest network that is within the limits, as deep as the settings say.
+def search_width(
+    config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits, max_width: int = MAX_WIDTH
+) -> tuple[RunConfig, NetworkCosts]:
+    """Find the widest network within the limits.
 
-    Where it would be narrower than `MIN_WIDTH` says it is made shallower, step by step, and the widest of these is
-    taken. Everything else, features included, stays as it is.
+    The network keeps its depth unless it would be narrower than `MIN_WIDTHS` allows. Then its depth is reduced step by
+    step, and the widest of the networks that were tried is used. All other settings stay as they are.
+
+    Args:
+        config: settings whose network is searched.
+        labels: class labels.
+        limits: limits on the costs.
+        max_width: largest width to try.
+
+    Returns:
+        The settings with the network found, and its costs.
 
     Raises:
-        UsageError: the network has no width to choose, or even the narrowest is too large.
+        UsageError: the network has no width to choose, or even the narrowest one exceeds the limits.
     """
-    taken = model_settings(config.network.name)
-    if "width" not in taken:
-        raise UsageError(
-            f"--max-macs, --max-bytes: the network {config.network.name} has one size; choose another network.name"
-        )
-    depth = next((name for name in DEPTHS if name in taken), None)
-    deepest = getattr(config.network, depth) if depth else 1
-    narrow = MIN_WIDTH.get(config.network.name, DEFAULT_MIN_WIDTH)
-    best: tuple[RunConfig, Costs] | None = None
-    for steps in range(deepest, 0, -1):
-        changed = config if depth is None else _with(config, **{depth: steps})
-        found = _widest(changed, labels, limits)
+    name = config.network.name
+    available = model_settings(name)
+    if "width" not in available:
+        raise UsageError(f"--max-macs, --max-bytes: the network {name} has one size; choose another network.name")
+    depth = next((setting for setting in DEPTHS if setting in available), None)
+    max_depth = getattr(config.network, depth) if depth else 1
+    min_width = MIN_WIDTHS.get(name, DEFAULT_MIN_WIDTH)
+    best: tuple[RunConfig, NetworkCosts] | None = None
+    for layers in range(max_depth, 0, -1):
+        candidate = config if depth is None else _with_network(config, **{depth: layers})
+        found = _widest(candidate, labels, limits, max_width)
         if found is not None and (best is None or found[0].network.width > best[0].network.width):
             best = found
-        if best is not None and best[0].network.width >= narrow:
+        if best is not None and best[0].network.width >= min_width:
             break
     if best is None:
-        least = costs(_with(config, width=1, **({depth: 1} if depth else {})), labels)
-        raise UsageError(
-            f"--max-macs, --max-bytes: even the narrowest {config.network.name} takes {least.macs_per_second:,}"
-            f" multiply-accumulates a second and {least.parameter_bytes:,} bytes of parameters; allow more, or take"
-            " coarser features"
-        )
+        smallest = _with_network(config, width=1, **({depth: 1} if depth else {}))
+        raise UsageError(_too_large(name, network_costs(smallest, labels)))
     return best
 
 
-def costs(config: RunConfig, labels: tuple[str, ...]) -> Costs:
-    """Of the network that these settings describe, untrained."""
-    bands = torch.ones(config.features.n_mels)
-    network = build_network(config, len(labels), bands, bands)
+def network_costs(config: RunConfig, labels: tuple[str, ...]) -> NetworkCosts:
+    """Compute the costs of the network that the settings describe. It need not be trained."""
+    network = build_blank_network(config, len(labels))
     dtype: WeightFormat = "fp16" if config.prune.dtype == "auto" else config.prune.dtype
     round_network(network, dtype)
     model = to_scene_model(network, labels, config.features, config.window, None, dtype)
-    multiplied = macs(model.nodes, model.array_shapes, model.input_shape)
-    return Costs(
-        macs_per_second=round(multiplied / config.window.seconds),
+    macs_per_window = macs(model.nodes, model.array_shapes, model.input_shape)
+    return NetworkCosts(
+        macs_per_second=round(macs_per_window / config.window.seconds),
         parameter_bytes=sizes(model, 0)["dcase2022"],
         parameters=model.counts.parameters,
     )
 
 
-def _widest(config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits) -> tuple[RunConfig, Costs] | None:
-    """By bisection: a wider network costs more of both."""
-    low, high = 0, MAX_WIDTH + 1
+def _widest(
+    config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits, max_width: int
+) -> tuple[RunConfig, NetworkCosts] | None:
+    """Find the largest width within the limits by bisection, as both costs grow with the width."""
+    low, high = 0, max_width + 1
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if costs(_with(config, width=middle), labels).within(limits) else (low, middle)
+        fits = network_costs(_with_network(config, width=middle), labels).within(limits)
+        low, high = (middle, high) if fits else (low, middle)
     if low == 0:
         return None
-    found = _with(config, width=low)
-    return found, costs(found, labels)
+    found = _with_network(config, width=low)
+    return found, network_costs(found, labels)
 
 
-def _with(config: RunConfig, **changes: int) -> RunConfig:
+def _too_large(name: str, smallest: NetworkCosts) -> str:
+    return (
+        f"--max-macs, --max-bytes: even the narrowest {name} takes {smallest.macs_per_second:,} multiply-accumulates"
+        f" per second and {smallest.parameter_bytes:,} bytes of parameters; raise the limits, or use coarser features"
+    )
+
+
+def _with_network(config: RunConfig, **changes: int) -> RunConfig:
     return config.model_copy(update={"network": config.network.model_copy(update=changes)})

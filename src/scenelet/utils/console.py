@@ -1,11 +1,12 @@
-"""Talk to the user on stderr; stdout is for results."""
+"""Messages, progress bars and spinners on stderr. Results go to stdout."""
 
 import contextlib
 import contextvars
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from scenelet.utils.text import duration
@@ -15,20 +16,44 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Item = TypeVar("Item")
-FIRST_SECONDS, LINE_SECONDS = 2.0, 30.0
-"""Until the first plain line of progress, and between two of them, where there is no terminal for a bar."""
-BEAT_SECONDS = 0.5
-"""Between two looks at whether a line is due, while an item is waited for."""
-LONG_SECONDS = 300.0
-"""Of sound: in a longer recording progress is told by what of it was read."""
+MIN_LONG_SECONDS = 300.0
+"""Duration from which a recording reports its own progress while it is read."""
+
+
+@dataclass(frozen=True)
+class LineTiming:
+    """Times at which plain progress lines are printed. They replace bars if stderr is not a terminal.
+
+    Attributes:
+        first_seconds: time until the first line.
+        interval_seconds: minimum time between two lines.
+        poll_seconds: time between two checks whether a line is due.
+        clock: a clock that never goes back, in seconds.
+    """
+
+    first_seconds: float = 2.0
+    interval_seconds: float = 30.0
+    poll_seconds: float = 0.5
+    clock: Callable[[], float] = time.monotonic
+
+
+DEFAULT_TIMING = LineTiming()
 
 _quiet = contextvars.ContextVar("scenelet_quiet", default=False)
-_steps: contextvars.ContextVar["_Steps | None"] = contextvars.ContextVar("scenelet_steps", default=None)
+
+# `track` waits for an item, and the file reader below it knows how much of a long recording it has read. No function in
+# between needs a parameter for that: `track` stores its state here, and `report_progress` looks it up. A context
+# variable has a value of its own in each thread and task, so readers in other threads find none.
+_waiting: contextvars.ContextVar["TrackedItems | None"] = contextvars.ContextVar("scenelet_waiting", default=None)
 
 
 @contextlib.contextmanager
 def quiet(wanted: bool = True) -> Iterator[None]:
-    """No talk and no bars within, in this thread or task alone; what went wrong is still said (`print_warning`)."""
+    """Suppress messages and progress bars in this thread or task. Warnings are still shown.
+
+    >>> with quiet():
+    ...     print_message("this is not printed")
+    """
     token = _quiet.set(_quiet.get() or wanted)
     try:
         yield
@@ -37,141 +62,149 @@ def quiet(wanted: bool = True) -> Iterator[None]:
 
 
 def is_quiet() -> bool:
-    """Whether this is within `quiet`."""
+    """Return whether `quiet` is active."""
     return _quiet.get()
 
 
 @functools.cache
 def stderr() -> "Console":
-    """The one console for talk."""
+    """Return the console that all messages and bars share."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
 
 def print_message(message: str) -> None:
-    """One line of talk."""
+    """Print one line on stderr, unless `quiet` is active."""
     if not is_quiet():
         print_warning(message)
 
 
 def print_warning(message: str) -> None:
-    """One line that is said within `quiet` too: what went wrong while the rest goes on."""
+    """Print one line on stderr, even if `quiet` is active: something failed, and the command continues."""
     stderr().print(message, markup=False, soft_wrap=True)
 
 
 def shows_progress() -> bool:
-    """Whether bars show: on a terminal, and not within `quiet`."""
+    """Return whether bars are shown: stderr is a terminal, and `quiet` is not active."""
     return not is_quiet() and stderr().is_terminal
 
 
 def progress_bar() -> "Progress":
-    """A bar with what is done, time spent and time left; it shows only where `shows_progress`."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    """Return a bar with the number of finished items, the time spent and the time left.
 
-    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    return Progress(*columns, *times, console=stderr(), transient=True, disable=not shows_progress())
+    The bar is disabled unless `shows_progress`.
+    """
+    import rich.progress as rich
+
+    columns = ("[progress.description]{task.description}", rich.BarColumn(), rich.MofNCompleteColumn())
+    times = (rich.TimeElapsedColumn(), rich.TextColumn("left"), rich.TimeRemainingColumn())
+    note = rich.TextColumn("{task.fields[note]}")
+    return rich.Progress(*columns, *times, note, console=stderr(), transient=True, disable=not shows_progress())
 
 
-def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """Yield the items under a progress bar; without a terminal, with a plain line now and then.
+def track(
+    items: Iterable[Item], description: str, total: int, timing: LineTiming = DEFAULT_TIMING
+) -> Generator[Item, None, None]:
+    """Yield the items and show a progress bar, or plain progress lines if stderr is not a terminal.
 
-    While an item is waited for that reads a long recording in this thread, its seconds show too: see `report_progress`.
+    The progress within an item is shown too, if the item reads a long recording in this thread: see `report_progress`.
+
+    >>> with quiet():
+    ...     list(track("abc", "Reading", 3))
+    ['a', 'b', 'c']
     """
     iterator = iter(items)
     with progress_bar() as bar:
-        steps = _Steps(bar, description, total)
-        with _heartbeat(steps.speak):
+        tracked = TrackedItems(bar, description, total, timing)
+        with _heartbeat(tracked.print_line_if_due, timing.poll_seconds):
             while True:
-                token = _steps.set(steps)
+                token = _waiting.set(tracked)
                 try:
                     item = next(iterator)
                 except StopIteration:
                     return
                 finally:
-                    _steps.reset(token)
+                    _waiting.reset(token)
                 yield item
-                steps.advance()
+                tracked.advance()
 
 
-def report_progress(seconds: float, of: float) -> None:
-    """Tell how much of a recording was read, s; it shows where `track` waits for it in this thread."""
-    steps = _steps.get()
-    if steps is not None and of > LONG_SECONDS:
-        steps.report_progress(seconds, of)
+def report_progress(seconds: float, total_seconds: float) -> None:
+    """Report how much of a recording has been read. It is shown if `track` waits for this recording in this thread."""
+    tracked = _waiting.get()
+    if tracked is not None and total_seconds > MIN_LONG_SECONDS:
+        tracked.set_fraction(seconds, total_seconds)
 
 
-class _Steps:
-    """How far `track` is: items, and the sound of the one that it waits for; as a bar, or as lines."""
+class TrackedItems:
+    """Progress of `track`: the finished items and the fraction of the current one, as a bar or as lines."""
 
-    def __init__(self, bar: "Progress", description: str, total: int) -> None:
+    def __init__(self, bar: "Progress", description: str, total: int, timing: LineTiming = DEFAULT_TIMING) -> None:
         self.bar, self.description, self.total = bar, description, total
         self.task = bar.add_task(description, total=total, note="")
-        self.started, self.lines = time.monotonic(), RateLimiter(FIRST_SECONDS)
-        self.done, self.part, self.note = 0, 0.0, ""
+        self.clock, self.lines = timing.clock, RateLimiter(timing.first_seconds, timing.interval_seconds, timing.clock)
+        self.started = self.clock()
+        self.done, self.fraction, self.note = 0, 0.0, ""
 
     def advance(self) -> None:
-        self.done, self.part, self.note = self.done + 1, 0.0, ""
+        """Count one more finished item."""
+        self.done, self.fraction, self.note = self.done + 1, 0.0, ""
         self.bar.update(self.task, completed=self.done, note="")
         if self.done < self.total:
-            self.speak()
+            self.print_line_if_due()
 
-    def report_progress(self, seconds: float, of: float) -> None:
-        self.part, self.note = min(seconds / of, 1.0), f"{duration(seconds)} of {duration(of)} of sound"
-        self.bar.update(self.task, completed=self.done + self.part, note=self.note)
+    def set_fraction(self, seconds: float, total_seconds: float) -> None:
+        """Show how much of the current item's sound has been read."""
+        self.fraction = min(seconds / total_seconds, 1.0)
+        self.note = f"{duration(seconds)} of {duration(total_seconds)} of sound"
+        self.bar.update(self.task, completed=self.done + self.fraction, note=self.note)
 
-    def speak(self) -> None:
-        """A plain line, where one is due."""
+    def print_line_if_due(self) -> None:
+        """Print a plain line, if no bar is shown and a line is due."""
         if not self.bar.disable or not self.lines.due():
             return
-        spent, done = time.monotonic() - self.started, self.done + self.part
+        spent, done = self.clock() - self.started, self.done + self.fraction
         when = f"about {duration(spent / done * (self.total - done))} left" if done else f"{duration(spent)} so far"
         note = f"{self.note}, " if self.note else ""
         print_message(f"{self.description}: {self.done:,} of {self.total:,}, {note}{when}")
 
 
 @contextlib.contextmanager
-def spinner(description: str) -> Iterator[None]:
-    """A spinner and the time spent, around one piece of work of unknown length; without a terminal, lines of it.
+def spinner(description: str, timing: LineTiming = DEFAULT_TIMING) -> Iterator[None]:
+    """Show a spinner and the time spent during the block, or plain lines if stderr is not a terminal.
 
-    Neither bars nor lines of talk may come from within.
+    The block must not print messages or show bars.
     """
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), "[progress.description]{task.description}", TimeElapsedColumn())
-    started, lines = time.monotonic(), RateLimiter(FIRST_SECONDS)
+    started = timing.clock()
+    lines = RateLimiter(timing.first_seconds, timing.interval_seconds, timing.clock)
 
-    def speak() -> None:
+    def print_line_if_due() -> None:
         if lines.due():
-            print_message(f"{description}: {duration(time.monotonic() - started)} so far")
+            print_message(f"{description}: {duration(timing.clock() - started)} so far")
 
     with (
         Progress(*columns, console=stderr(), transient=True, disable=not shows_progress()) as progress,
-        _heartbeat(speak),
+        _heartbeat(print_line_if_due, timing.poll_seconds),
     ):
         progress.add_task(description, total=None)
         yield
 
 
 @contextlib.contextmanager
-def _heartbeat(speak: Callable[[], None]) -> Iterator[None]:
-    """Call `speak` again and again from a thread, where there are lines in place of a bar."""
+def _heartbeat(action: Callable[[], None], poll_seconds: float) -> Iterator[None]:
+    """Call `action` every `poll_seconds` from a thread during the block, if lines are printed instead of a bar."""
     if shows_progress() or is_quiet():
         yield
         return
     ended = threading.Event()
 
     def beat() -> None:
-        while not ended.wait(BEAT_SECONDS):
-            speak()
+        while not ended.wait(poll_seconds):
+            action()
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(beat,), daemon=True)
     thread.start()
@@ -183,16 +216,37 @@ def _heartbeat(speak: Callable[[], None]) -> Iterator[None]:
 
 
 class RateLimiter:
-    """Whether another plain line of progress is due: each `LINE_SECONDS` one, the first after `first` seconds."""
+    """Limit on how often something happens, shared by several threads.
 
-    def __init__(self, first: float = LINE_SECONDS) -> None:
-        self._next = time.monotonic() + first
-        self._one = threading.Lock()
+    Args:
+        first_seconds: time until it is due for the first time.
+        interval_seconds: minimum time until it is due again.
+        clock: a clock that never goes back, in seconds.
+
+    >>> now = [0.0]
+    >>> limiter = RateLimiter(first_seconds=2, interval_seconds=30, clock=lambda: now[0])
+    >>> for now[0] in (1, 2, 3, 32):
+    ...     print(now[0], limiter.due())
+    1 False
+    2 True
+    3 False
+    32 True
+    """
+
+    def __init__(
+        self,
+        first_seconds: float = DEFAULT_TIMING.interval_seconds,
+        interval_seconds: float = DEFAULT_TIMING.interval_seconds,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._interval_seconds, self._clock = interval_seconds, clock
+        self._next = clock() + first_seconds
+        self._lock = threading.Lock()
 
     def due(self) -> bool:
-        """True at most once in `LINE_SECONDS`, whichever thread asks."""
-        with self._one:
-            if time.monotonic() < self._next:
+        """Return True at most once per interval, whichever thread asks."""
+        with self._lock:
+            if self._clock() < self._next:
                 return False
-            self._next = time.monotonic() + LINE_SECONDS
+            self._next = self._clock() + self._interval_seconds
             return True

@@ -1,4 +1,4 @@
-"""Files that are seen whole or not at all, locks, tables as text, and where the cache is."""
+"""Files: atomic writes, folder search, CSV text, and the cache folder."""
 
 import contextlib
 import csv
@@ -10,193 +10,205 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from scenelet.errors import BusyError, OutputError
+from scenelet.errors import OutputError
 
 STALE_SECONDS = 86_400
-"""Nobody writes one file or makes one folder for a day: what is temporary and of that age is a dead process's."""
+"""Age from which a temporary file or folder belongs to a process that died. No single write takes a day."""
 
 
 def replace_file(path: Path, data: bytes | str) -> None:
-    """Write `data` under a temporary name beside `path`, then move it there.
+    """Write a file atomically: write `data` to a temporary file next to `path`, then rename it.
+
+    Args:
+        path: the file to create or replace.
+        data: its content; text is encoded as UTF-8.
 
     Raises:
-        OutputError: it cannot be written; what was at `path` is untouched.
+        OutputError: the file cannot be written. An existing file is then unchanged.
     """
     replace_files({path: data})
 
 
 def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()) -> None:
-    """Write files that belong together: all are whole under temporary names before the first gets its own.
+    """Write files that belong together: all temporary files are complete before the first one is renamed.
 
-    Where there are several, the last, by which people find the others, is away while these change: so where it is
-    there, all are of one writing, whoever is killed.
+    The last file acts as the index. It is hidden while the others are replaced. So if it exists, all files come from
+    the same write, even after a crash.
 
     Args:
-        files: path -> what it is to hold.
-        remove: files of a writing before that this one does not have.
+        files: the content of each file, by path.
+        remove: files of an earlier write that this write does not have.
 
     Raises:
-        OutputError: one cannot be written, or not get its name; what was there is there again.
+        OutputError: a file cannot be written or renamed. The earlier files are then restored.
     """
     for path in files:
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; give the name of the file to write")
-    path = last = list(files)[-1]
+    path = index = list(files)[-1]
     partial = {path: partial_path(path) for path in files}
     try:
         try:
             for path, data in files.items():
                 partial[path].write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
                 fsync_file(partial[path])
-            former = [] if len(files) == 1 else [last, *(path for path in files if path != last)]
-            with _aside([*former, *remove], files):
+            earlier = [] if len(files) == 1 else [index, *(path for path in files if path != index)]
+            with _hidden([*earlier, *remove], files):
                 for path in files:
                     os.replace(partial[path], path)
             for folder in {path.parent for path in files}:
                 fsync_dir(folder)
         finally:
-            for each in partial.values():
-                each.unlink(missing_ok=True)
+            for temporary in partial.values():
+                temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
 
 
 @contextlib.contextmanager
-def _aside(former: Sequence[Path], files: Iterable[Path]) -> Iterator[None]:
-    """Hide files while others take their places; where that fails, put them back, and these away."""
+def _hidden(earlier: Sequence[Path], files: Iterable[Path]) -> Iterator[None]:
+    """Hide earlier files while the block puts new ones in their place, then delete them.
+
+    If the block fails, delete the new files and restore the earlier ones.
+    """
     hidden: dict[Path, Path] = {}
     all_hidden = False
     try:
-        for path in former:
+        for path in earlier:
             if path.exists():
-                place = path.with_name(f".{path.name}.{os.getpid()}.former.part")
-                os.replace(path, place)
-                hidden[path] = place
+                hidden_path = path.with_name(f".{path.name}.{os.getpid()}.former.part")
+                os.replace(path, hidden_path)
+                hidden[path] = hidden_path
         all_hidden = True
         yield
     except OSError:
-        if former and all_hidden:
+        if earlier and all_hidden:
             for path in files:
                 path.unlink(missing_ok=True)
-        for path, place in reversed(hidden.items()):
-            os.replace(place, path)
+        for path, hidden_path in reversed(hidden.items()):
+            os.replace(hidden_path, path)
         raise
-    for place in hidden.values():
-        place.unlink(missing_ok=True)
+    for hidden_path in hidden.values():
+        hidden_path.unlink(missing_ok=True)
 
 
 def fsync_file(path: Path) -> None:
-    """Wait until a file's bytes are on the disk: with a name, and without them, a power cut must not leave it."""
+    """Wait until a file's bytes are on disk. Otherwise a power cut could leave an empty file with a valid name."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
 def fsync_dir(folder: Path) -> None:
-    """Wait until a folder's names are on the disk, where the system can: what was said to be done then is."""
+    """Wait until a folder's entries are on disk, if the system supports it."""
     if os.name != "posix":
         return
-    with contextlib.suppress(OSError):  # some network drives cannot, and a folder may be hidden from its writer
-        place = os.open(folder, os.O_RDONLY)
+    with contextlib.suppress(OSError):  # some network drives do not support it, and the folder may be unreadable
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(place)
+            os.fsync(descriptor)
         finally:
-            os.close(place)
+            os.close(descriptor)
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file or folder is made before it gets its name; what the dead left of the same goes away."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with contextlib.suppress(OSError):  # another one was faster
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    """Return the temporary path for `path`, and delete stale ones.
+
+    >>> partial_path(Path("models/rain.scn")).name  # doctest: +ELLIPSIS
+    '.rain.scn...part'
+    """
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):  # another process may have deleted it
+            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
-@contextlib.contextmanager
-def file_lock(lock: Path, busy: str = "") -> Iterator[None]:
-    """Hold a lock file for this process; its death gives it back, the file stays.
-
-    Args:
-        lock: the file; it is made, and the folder that it lies in.
-        busy: what is said where another process holds it; empty: its end is waited for.
-
-    Raises:
-        BusyError: another process holds it.
-        OutputError: it cannot be written.
-    """
-    import filelock
-
-    make_folder(lock.parent)
-    held = filelock.FileLock(lock, timeout=0 if busy else -1)
-    try:
-        held.acquire()
-    except filelock.Timeout:
-        raise BusyError(busy) from None
-    except OSError as error:
-        raise OutputError(f"{lock.parent}: cannot be written ({error.strerror}); choose another place") from None
-    try:
-        yield
-    finally:
-        held.release()
-
-
 def cache_folder() -> Path:
-    """Where what can be computed again is kept: `$SCENELET_CACHE`, or `.cache/scenelet` in the user's home."""
+    """Return the folder for data that can be computed again: `$SCENELET_CACHE`, or `~/.cache/scenelet`."""
     return Path(os.environ.get("SCENELET_CACHE") or Path.home() / ".cache" / "scenelet")
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, if they are not there, and see that it can be written.
+    """Create a folder and its parents if they are missing, and check that it is writable.
 
     Raises:
-        OutputError: it cannot be made, or not be written.
+        OutputError: the folder cannot be created or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another place") from None
-    if not os.access(path, os.W_OK):  # before hours of work whose result would be lost
-        raise OutputError(f"{path}: the folder cannot be written; choose another place")
+        raise OutputError(f"{path}: the folder cannot be made ({error.strerror}); choose another path") from None
+    if not os.access(path, os.W_OK):  # checked before hours of work whose result would be lost
+        raise OutputError(f"{path}: the folder cannot be written; choose another path")
 
 
 def walk_files(
-    folder: Path, extensions: tuple[str, ...] = (), passed_over: Callable[[Path, str], None] = lambda path, why: None
+    folder: Path,
+    extensions: tuple[str, ...] = (),
+    on_skip: Callable[[Path, str], None] = lambda path, reason: None,
+    on_error: Callable[[OSError], None] | None = None,
 ) -> list[Path]:
-    """Every file in a folder and those below it, sorted; what is hidden is passed over, and virtual environments.
+    """List the files in a folder and its subfolders, sorted.
+
+    Hidden files, hidden folders and virtual environments are skipped without a report. Links to folders are followed,
+    but no folder is searched twice, so cycles end. Real folders are searched before links.
 
     Args:
-        folder: where to look.
-        extensions: of the files that are meant, in lower case; none: all.
-        passed_over: told of what is not hidden and has such a name but is no file, of links to folders, which could
-            lead in a circle, and of folders that cannot be read; and why.
+        folder: the folder to search.
+        extensions: lower-case extensions of the files to list; empty: all files.
+        on_skip: called with a path and a reason for an entry that has such a name but is not a file, for a link to a
+            folder that is searched already, and for a folder that cannot be read.
+        on_error: called in place of `on_skip` for a folder that cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("b.wav", "a.WAV", ".hidden.wav", "notes.txt"):
+    ...         (Path(folder) / name).touch()
+    ...     [path.name for path in walk_files(Path(folder), (".wav",))]
+    ['a.WAV', 'b.wav']
     """
     found: list[Path] = []
-
-    def closed(error: OSError) -> None:
-        passed_over(Path(error.filename), f"cannot be read ({error.strerror})")
-
-    for place, folders, names in os.walk(folder, onerror=closed):
-        if "pyvenv.cfg" in names:
-            folders.clear()
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(place, name) for name in folders):
-            if path.is_symlink():
-                passed_over(path, "a link to a folder")
-        for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
-            if extensions and path.suffix.lower() not in extensions:
-                continue
-            if os.path.isfile(path):
-                found.append(path)
+    searched: set[tuple[int, int]] = set()
+    folders: list[Path] = [folder]
+    links: list[Path] = []
+    while folders or links:
+        current = folders.pop() if folders else links.pop(0)
+        try:
+            status = current.stat()
+            with os.scandir(current) as entries:
+                paths = sorted(Path(entry.path) for entry in entries if not entry.name.startswith("."))
+        except OSError as error:
+            if on_error is None:
+                on_skip(current, f"cannot be read ({error.strerror})")
             else:
-                passed_over(path, "a link that leads to no file" if path.is_symlink() else "not a file")
+                on_error(error)
+            continue
+        identity = status.st_dev, status.st_ino
+        if identity in searched:
+            on_skip(current, "a link to a folder that is searched already")
+            continue
+        searched.add(identity)
+        if (current / "pyvenv.cfg").exists():
+            continue
+        for path in paths:
+            if os.path.isdir(path):
+                (links if path.is_symlink() else folders).append(path)
+            elif not extensions or path.suffix.lower() in extensions:
+                if os.path.isfile(path):
+                    found.append(path)
+                else:
+                    on_skip(path, "a link that leads to no file" if path.is_symlink() else "not a file")
     return sorted(found)
 
 
-def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A header and rows as CSV, lines ending in a newline alone."""
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    r"""Return a header and rows as CSV text, with lines that end in a newline only.
+
+    >>> csv_text(["filename", "label"], [["a.wav", "rain, wind"]])
+    'filename,label\na.wav,"rain, wind"\n'
+    """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(head)
+    table.writerow(header)
     table.writerows(rows)
     return text.getvalue()

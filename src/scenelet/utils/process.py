@@ -1,25 +1,32 @@
-"""Settings of the whole process: a command makes them, a library leaves them to its user."""
+"""Process-wide settings. Only commands change them; the library never does."""
 
 import ctypes
 import sys
 
 SWITCH_SECONDS = 0.0005
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8  # glibc's malloc.h
-_LARGE, _KEPT, _ARENAS = 4 << 20, 64 << 20, 2
+"""Maximum time that a thread waits for the interpreter while another one runs."""
+
+# options of `mallopt`, from glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
+_MMAP_BYTES, _TRIM_BYTES, _MAX_MAPPINGS, _MAX_ARENAS = 4 << 20, 64 << 20, 65536, 2
 
 
 def tune() -> None:
     """Prepare this process for many short pieces of work in several threads.
 
-    A thread that comes back from NumPy and finds the interpreter taken waits 5 ms before it asks for it,
-    which is longer than the features of 10 s take.
+    By default a thread that returns from NumPy waits up to 5 ms for the interpreter. The features of 10 s of sound take
+    less time than that.
     """
     keep_freed_memory()
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def peak_memory() -> int:
-    """The most that this process has had in memory so far, bytes; 0 where the system does not say (Windows)."""
+    """Return the maximum memory that this process has used so far, in bytes; 0 on Windows, where it is unknown.
+
+    >>> peak_memory() > 1_000_000
+    True
+    """
     try:
         import resource
     except ImportError:
@@ -28,7 +35,10 @@ def peak_memory() -> int:
 
 
 def open_files(wanted: int) -> int:
-    """How many files and sockets this process may have open: as many as wanted, where the system gives them."""
+    """Raise the limit of open files and sockets to `wanted`, as far as the system allows, and return the limit.
+
+    A limit above `wanted` is not lowered; the function then returns `wanted`.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -45,28 +55,33 @@ def open_files(wanted: int) -> int:
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep large freed blocks for the next ones; returns whether it could.
+    """Tell glibc to reuse large freed blocks; return whether it could.
 
-    By default a block of tens of megabytes, an activation of a training step, goes back to the system at
-    once, and its successor is handed out page by page, each zeroed anew. Holds for
-    the whole process, whose memory then stays at its peak. Elsewhere than on glibc nothing changes.
+    By default glibc returns a freed block of tens of megabytes, e.g. an activation of a training step, to the system.
+    The next block then costs a page fault per page, and the system zeroes each page. The process keeps its peak memory.
+    Other C libraries are not changed.
     """
     return _set({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1})
 
 
 def give_back_memory() -> bool:
-    """Undo `keep_freed_memory` for blocks of megabytes, for a process that runs on and on; returns whether it could.
+    """Undo `keep_freed_memory` for blocks of megabytes, in a long-running process; return whether it could.
 
-    What others send is large, of all sizes, and lives in turns; kept, it would leave holes that the next does not fit
-    into. What is computed with is smaller, and still kept.
+    Requests to a server are large and of all sizes. Kept blocks would leave holes that the next request does not fit
+    into. Smaller blocks, which hold intermediate results, are still reused.
     """
     return _set(
-        {_M_MMAP_MAX: 65536, _M_MMAP_THRESHOLD: _LARGE, _M_TRIM_THRESHOLD: _KEPT, _M_ARENA_MAX: _ARENAS},
+        {
+            _M_MMAP_MAX: _MAX_MAPPINGS,
+            _M_MMAP_THRESHOLD: _MMAP_BYTES,
+            _M_TRIM_THRESHOLD: _TRIM_BYTES,
+            _M_ARENA_MAX: _MAX_ARENAS,
+        }
     )
 
 
 def _set(options: dict[int, int]) -> bool:
-    """glibc's options of its allocator."""
+    """Set options of glibc's allocator."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # musl, macOS; Windows

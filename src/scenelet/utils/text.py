@@ -1,12 +1,17 @@
-"""Numbers as people say them: "14 min", "1 epoch"; and texts of strangers that fit into a line."""
+"""Numbers and lists as short English text."""
 
 from collections.abc import Iterable
 
 FIRST_FEW = 3
+"""Number of names that `first_few` lists."""
 
 
 def duration(seconds: float) -> str:
-    """Seconds -> "4.1 s", "45 s", "14 min" or "2 h 05 min"."""
+    """Return a duration as text, with a unit that suits its length.
+
+    >>> duration(4.12), duration(45), duration(840), duration(7500)
+    ('4.1 s', '45 s', '14 min', '2 h 05 min')
+    """
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     if round(seconds) < 100:
@@ -18,12 +23,20 @@ def duration(seconds: float) -> str:
 
 
 def pluralize(number: int, noun: str) -> str:
-    """`(2, "epoch")` -> "2 epochs"; the noun takes an s."""
+    """Return the number with its noun; the plural takes an "s".
+
+    >>> pluralize(1, "epoch"), pluralize(1200, "epoch")
+    ('1 epoch', '1,200 epochs')
+    """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def first_few(names: Iterable[str]) -> str:
-    """`"a, b, c and 5 more"`."""
+    """Return the first three names, and the number of others.
+
+    >>> first_few(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
     listed = list(names)
     more = f" and {len(listed) - FIRST_FEW:,} more" if len(listed) > FIRST_FEW else ""
     return ", ".join(listed[:FIRST_FEW]) + more

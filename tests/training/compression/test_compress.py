@@ -1,24 +1,28 @@
-"""What `compress` says of what it did; that its file fits is in `test_shrink.py`."""
+"""Messages of `compress` about layers that pruning nearly empties."""
+
+from pathlib import Path
 
 import pytest
 
-from scenelet.training.compression.compress import _warn_of_empty_layers
+from scenelet.config.recipes import load_recipe
+from scenelet.training.compression.compress import compress
+from scenelet.training.train import train
 
 
-@pytest.mark.parametrize(
-    ("densities", "named"),
-    [
-        ({"a": 0.02}, "a (2.0 % left);"),
-        ({"a": 0.04, "b": 0.0, "c": 0.03, "d": 0.012}, "b (0.0 % left), d (1.2 % left), c (3.0 % left) and 1 more;"),
-    ],
-)
-def test_empty_layers_are_warned_of_once(
-    densities: dict[str, float], named: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("sparsity", "warned"), [(0.995, True), (0.3, False)])
+def test_compress_nearly_empty_layers_warns_once(
+    sparsity: float,
+    warned: bool,
+    tone_set: Path,
+    tiny_settings: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _warn_of_empty_layers(densities)
-    assert capsys.readouterr().err.startswith(f"warning: nearly pruned away: {named}")
-
-
-def test_nothing_is_said_where_every_layer_has_weights_left(capsys: pytest.CaptureFixture[str]) -> None:
-    _warn_of_empty_layers({})
-    assert capsys.readouterr().err == ""
+    settings = [*tiny_settings, "schedule.epochs=1", "prune.epochs=0", 'split.fold="1"']
+    train(tone_set, tmp_path / "run", load_recipe("paper_short", settings), cache_dir=tmp_path / "cache")
+    capsys.readouterr()
+    compress(tmp_path / "run", tmp_path / "m.scn", sparsity=sparsity, cache_dir=tmp_path / "cache")
+    lines = [line for line in capsys.readouterr().err.splitlines() if "nearly empty" in line]
+    assert len(lines) == warned
+    if warned:
+        assert "% left)" in lines[0]

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from scenelet.config import RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.nn import prune
 from scenelet.nn.quantize import quantize, round_network
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
 from scenelet.training.compression.finetune import masks_by_epoch, prune_and_finetune
-from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.dataset import Dataset, load_dataset, load_recorded_table
 from scenelet.training.module import Masks, SceneModule
+from scenelet.training.network import load_network
 from scenelet.training.train import train
 
 SETTINGS = [
@@ -34,8 +35,8 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[R
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     record = runs.read_record(tmp_path / "run")
-    dataset = load_dataset(record.data, config, tmp_path / "cache", talk=False)
-    return config, runs.load_network(tmp_path / "run", record), dataset
+    dataset = load_dataset(load_recorded_table(record.data), config, tmp_path / "cache", verbose=False)
+    return config, load_network(tmp_path / "run", record), dataset
 
 
 @pytest.mark.parametrize("how", ["plain", "gradual, int4"])
@@ -44,14 +45,14 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
 ) -> None:
     config, whole, dataset = trained
     if how != "plain":
-        changes = {"gradual": 0.75, "dtype": "int4"}
+        changes = {"ramp_fraction": 0.75, "dtype": "int4"}
         config = config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
     masks: Masks = {}
 
     def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
         nonlocal masks
         network = copy.deepcopy(whole)
-        masks, _ = prune_and_finetune(network, dataset, config, folder, talk=False)
+        masks, _ = prune_and_finetune(network, dataset, config, folder, verbose=False)
         round_network(network, "fp16" if how == "plain" else "int4")
         return dict(network.state_dict())
 
@@ -91,7 +92,7 @@ def test_a_long_average_of_training_is_not_one_of_fine_tuning(
     def tuned(*settings: str) -> dict[str, torch.Tensor]:
         network = copy.deepcopy(whole)
         changed = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *settings])
-        prune_and_finetune(network, dataset, changed, talk=False)
+        prune_and_finetune(network, dataset, changed, verbose=False)
         return dict(network.state_dict())
 
     last = tuned("prune.ema_epochs=0", "schedule.ema_epochs=0")
@@ -105,7 +106,7 @@ def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset],
 ) -> None:
     config, whole, _ = trained
-    settings = config.prune.model_copy(update={"sparsity": 0.8, "gradual": 0.5, "epochs": 8})
+    settings = config.prune.model_copy(update={"sparsity": 0.8, "ramp_fraction": 0.5, "epochs": 8})
     masks_of = masks_by_epoch(whole, settings)
     network, shares = copy.deepcopy(whole), []
     for epoch in range(8):
@@ -124,7 +125,7 @@ def test_without_epochs_it_is_only_pruned(trained: tuple[RunConfig, Standardized
     config, whole, dataset = trained
     settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
     network = copy.deepcopy(whole)
-    masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}), talk=False)
+    masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}), verbose=False)
     assert minutes == 0
     for name, mask in masks.items():
         assert torch.equal(network.get_parameter(name), whole.get_parameter(name) * mask)

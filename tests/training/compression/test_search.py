@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from scenelet.config import PruneConfig, RunConfig
+from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import RunError, UsageError
 from scenelet.evaluation.metrics import classification_report
@@ -18,13 +19,14 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training import run_record as runs
-from scenelet.training.batches import clip_probabilities
 from scenelet.training.compression import search as shrinking
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
-from scenelet.training.dataset import Dataset, file_probabilities, hold_out_validation, load_dataset
+from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, load_recorded_table
+from scenelet.training.measure import file_probabilities
 from scenelet.training.module import Masks
+from scenelet.training.network import load_network
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
 
 SETTINGS = ["schedule.epochs=2", "prune.epochs=2", 'split.fold="1"', "network.width=16"]
@@ -38,27 +40,27 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.T
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
     train(tone_set, folder / "run", config, cache_dir=folder / "cache")
     record = runs.read_record(folder / "run")
-    dataset = load_dataset(record.data, config, folder / "cache", talk=False)
+    dataset = load_dataset(load_recorded_table(record.data), config, folder / "cache", verbose=False)
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         assert settings.dtype != "auto"
         model = to_scene_model(network, dataset.labels, config.features, config.window, masks, settings.dtype)
         return len(modelfile.encode_model(model))
 
-    return folder, config, runs.load_network(folder / "run", record), dataset, size
+    return folder, config, load_network(folder / "run", record), dataset, size
 
 
 def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
     return config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
 
 
-@pytest.mark.parametrize("budget", [14_000, 20_000, 40_000])
+@pytest.mark.parametrize("max_bytes", [14_000, 20_000, 40_000])
 def test_the_file_fits_and_little_is_left_over(trained: Trained, max_bytes: int) -> None:
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
         small = copy.deepcopy(network)
         shrunk = compress_network(
-            small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size, talk=False
+            small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size, verbose=False
         )
         assert shrunk.settings.dtype == dtype
         taken = size(small, shrunk.masks, shrunk.settings)
@@ -82,7 +84,7 @@ def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, m
 
     monkeypatch.setattr(shrinking, "evaluate_network", made_up)
     settings, trials = search_format(
-        network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size, talk=False
+        network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size, verbose=False
     )
     assert [trial.dtype for trial in trials] == ["fp16", "int8", "int4"]
     assert trials[0].sparsity > trials[1].sparsity > trials[2].sparsity > 0
@@ -95,7 +97,7 @@ def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, m
 def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) -> None:
     _, config, network, dataset, size = trained
     settings, trials = search_format(
-        network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size, talk=False
+        network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size, verbose=False
     )
     assert (settings.dtype, settings.sparsity) == ("fp16", 0)
     assert [(trial.dtype, trial.log_loss) for trial in trials] == [("fp16", None)]
@@ -103,8 +105,8 @@ def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) 
 
 def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None:
     folder, config, network, dataset, size = trained
-    with pytest.raises(UsageError, match="a budget of 900 bytes is out of reach"):
-        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, talk=False)
+    with pytest.raises(UsageError, match="900 bytes are out of reach"):
+        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, verbose=False)
     with pytest.raises(UsageError, match="out of reach"):
         compress(folder / "run", tmp_path / "m.scn", max_bytes=900, cache_dir=folder / "cache")
     assert list(tmp_path.iterdir()) == []
@@ -120,16 +122,16 @@ def grown(size: Size, by: int, after: int) -> Size:
 def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Trained, dtype: str) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype=dtype)
-    before, _ = search_format(network, dataset, asked, size, talk=False)
+    before, _ = search_format(network, dataset, asked, size, verbose=False)
     looks = itertools.count(1)
 
-    def pluralize(*what: Any) -> int:
+    def size_that_grows(*what: Any) -> int:
         next(looks)
         return size(*what)
 
-    search_format(network, dataset, asked, pluralize, talk=False)
+    search_format(network, dataset, asked, size_that_grows, verbose=False)
     small = copy.deepcopy(network)
-    shrunk = compress_network(small, dataset, asked, grown(size, 1_000, next(looks)), talk=False)
+    shrunk = compress_network(small, dataset, asked, grown(size, 1_000, next(looks)), verbose=False)
     assert shrunk.settings.sparsity > before.sparsity
     assert 12_000 < size(small, shrunk.masks, shrunk.settings) <= 13_000
     smallest = copy.deepcopy(small)
@@ -146,9 +148,9 @@ def test_what_was_chosen_is_not_chosen_again_where_the_fine_tuning_goes_on(
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
     folder = tmp_path / "tuning"
-    undisturbed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, talk=False)
+    undisturbed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, verbose=False)
     monkeypatch.setattr(shrinking, "search_format", lambda *_: pytest.fail("chosen again"))
-    resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, talk=False)
+    resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, verbose=False)
     assert resumed.settings == undisturbed.settings
     assert resumed.trials == undisturbed.trials
     assert all(torch.equal(mask, undisturbed.masks[name]) for name, mask in resumed.masks.items())
@@ -166,20 +168,20 @@ def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pyte
 
     monkeypatch.setattr(shrinking, "prune_and_finetune", diverges)
     failing = {"fp16", "int4"}
-    settings, trials = search_format(network, dataset, asked, size, talk=False)
+    settings, trials = search_format(network, dataset, asked, size, verbose=False)
     assert settings.dtype == "int8"
     assert [trial.log_loss == math.inf for trial in trials] == [True, False, True]
     failing = {*FORMATS}
-    with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.rate"):
-        search_format(network, dataset, asked, size, talk=False)
+    with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.learning_rate"):
+        search_format(network, dataset, asked, size, verbose=False)
 
 
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a share, 0\.6 for 60 %$"),
-        ({"gradual": 2.0}, r"^--ramp 2\.0: give a share"),
-        ({"dtype": "auto"}, "dtype 'auto' needs a budget"),
+        ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a fraction, 0\.6 for 60 %$"),
+        ({"ramp": 2.0}, r"^--ramp 2\.0: give a fraction"),
+        ({"dtype": "auto"}, "dtype 'auto' needs max_bytes"),
     ],
 )
 def test_a_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match: str, tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ def test_a_recipes_own_budget_is_fine_tuned_to(tone_set: Path, tiny_settings: li
     made = modelfile.read_model(tmp_path / "m.scn").provenance
     assert made["fine_tuning_epochs"] == 2
     assert made["prune"]["sparsity"] == result["sparsity"] > 0
-    assert made["prune"]["budget"] == 14_000
+    assert made["prune"]["max_bytes"] == 14_000
 
 
 def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> None:
@@ -227,7 +229,7 @@ def test_the_compressed_file_answers_as_the_network_in_training(trained: Trained
     assert model.provenance["dtype"] == dtype
     assert set(model.encodings.values()) == {"masked_int8", "fp16", "fp32"}
     shrunk = copy.deepcopy(network)
-    compress_network(shrunk, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, talk=False)
+    compress_network(shrunk, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, verbose=False)
     assert dataset.test is not None
     from_file = file_probabilities(Classifier(model), dataset.test.features)
     in_torch = clip_probabilities(shrunk, dataset.test.features)

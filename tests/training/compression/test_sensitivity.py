@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
 from scenelet.nn import prune
 from scenelet.nn.blocks import GlobalMeanPool, conv
 from scenelet.nn.norm import BatchNorm
@@ -17,10 +18,9 @@ from scenelet.nn.quantize import quantize
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import sensitivity
 from scenelet.training.compression.compress import compress
-from scenelet.training.compression.sensitivity import layer_losses
-from scenelet.training.compression.sensitivity_report import LayerLoss, write_sensitivity
-from scenelet.training.dataset import Dataset, evaluate_network, load_dataset
-from scenelet.training.run_record import DataRecord
+from scenelet.training.compression.sensitivity import LayerLoss, layer_losses, write_sensitivity
+from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.measure import evaluate_network
 from scenelet.training.train import train
 
 CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "int4"]
@@ -29,7 +29,7 @@ CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "
 @pytest.fixture(scope="module")
 def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
     config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
-    return load_dataset(DataRecord(path=str(tone_set)), config, None, talk=False)
+    return load_dataset(load_table(tone_set), config, None, verbose=False)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_one_row_for_each_layer_and_change_and_one_for_the_whole(
 ) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     whole, *changed = layer_losses(network, dataset)
-    assert whole == LayerLoss("whole", "", 0, log_loss(network, dataset))
+    assert whole == LayerLoss("none", "", 0, log_loss(network, dataset))
     layers = {
         name.removeprefix("network.").removesuffix(".weight"): weight.numel()
         for name, weight in prune.convolution_weights(network).items()
@@ -119,15 +119,14 @@ def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
         return {"log_loss": 0.0}
 
     monkeypatch.setattr(sensitivity, "evaluate_network", look)
-    monkeypatch.setattr(sensitivity, "CLIPS", 3)
-    layer_losses(network, dataset)
-    layer_losses(network, replace(dataset, validation=None))
+    layer_losses(network, dataset, max_clips=3)
+    layer_losses(network, replace(dataset, validation=None), max_clips=3)
     for one, clips in ((seen[0], dataset.validation), (seen[-1], dataset.train)):
         first = clips.features.first
         assert one == [first[0], first[round((len(first) - 1) / 2)], first[-1]]
 
 
-LOSSES = [LayerLoss("whole", "", 0, 0.5)] + [
+LOSSES = [LayerLoss("none", "", 0, 0.5)] + [
     LayerLoss(layer, change, weights, loss)
     for layer, weights, losses in (("stem.0", 200, (0.5, 0.49)), ("rb1.conv1", 3_000, (0.8, 7.25)))
     for change, loss in zip(("50 % pruned", "int4"), losses, strict=True)
@@ -163,7 +162,7 @@ def test_compress_measures_before_it_prunes(
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
     changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
-    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), talk=False)
+    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), verbose=False)
     for name, wanted in (("with", True), ("without", False)):
         compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=wanted)
     assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [

@@ -89,7 +89,7 @@ class _Pass:
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.is_dual_mono = channels == 2
         self.spectrum = LongSpectrum(rate)
-        self.windower = WindowSplitter(rate, texture.FRONT_END.sample_rate, "mono", texture.WINDOW)
+        self.windower = WindowSplitter(rate, texture.FRONT_END, texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
         self.telephone = soxr.ResampleStream(rate, fingerprint.SAMPLE_RATE, 1, dtype="float32")
         self.beginning: list[NDArray[np.float32]] = []

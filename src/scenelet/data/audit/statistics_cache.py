@@ -1,72 +1,71 @@
-"""Measures of recordings, kept beside the feature cache, so that training need not read again what `check` has read.
+"""Statistics cache: the statistics of recordings, so that training does not read what `check` has read.
 
-One file for each data root, a line of JSON for each recording; the last line of a recording counts. A recording is its
-name, size and time of change, as in the feature cache. What cannot be kept costs time, and nothing else.
+There is one file per data root, with one JSON line per recording; the last line of a recording counts. If the cache
+cannot be used, the statistics are computed again.
 """
 
 import base64
 import contextlib
 import hashlib
-import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.data.audit.statistics import RecordingStats, Refused, recording_stats_or_error
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import identity
+from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
-from scenelet.utils.files import cache_folder, file_lock, replace_file
+from scenelet.utils.files import cache_folder
+from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
-FORMAT = 2  # raise it when the same recording is measured otherwise
+FORMAT = 3
+"""Version of the statistics. Raise it when the same recording no longer gives the same statistics."""
 ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
+"""Attributes that are stored as Base64, with their types."""
 
 
 def all_recording_stats(
     clips: Sequence[Clip], root: Path, cache_dir: Path | None = None, workers: int | None = None, again: bool = False
 ) -> Iterator[RecordingStats | Refused]:
-    """Yield what each clip measures, in their order; what was measured now is kept.
+    """Yield the statistics of each clip, in order, and cache what is computed.
 
     Args:
         clips: the clips.
-        root: of the data.
-        cache_dir: where it is kept; None: `scenelet.utils.files.cache_folder()`.
-        workers: processes; None: one a processor.
-        again: read every recording, whatever is kept.
+        root: the data's root.
+        cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
+        workers: the number of processes; None: one per CPU.
+        again: read every recording, even if its statistics are cached.
     """
     name = hashlib.sha256(f"{FORMAT} {root.resolve()}".encode(errors="surrogateescape")).hexdigest()[:16]
-    path = (cache_dir or cache_folder()) / f"measures-{name}.jsonl"
-    names = [_identity(clip) for clip in clips]
-    with _locked(path) as writable:
-        kept = {} if again else _read(path, set(names))
-        missing = [clip.path for clip, own in zip(clips, names, strict=True) if own not in kept]
-        new = map_processes(recording_stats_or_error, missing, workers)
-        lines = _Lines(path) if writable and missing else None
-        try:
-            for own in names:
-                result = kept.pop(own, None)
-                if result is None:
-                    measured = next(new)
-                    if lines is not None and own and isinstance(measured, RecordingStats):
-                        lines.add(json.dumps([own, _plain(measured)]) + "\n")
-                    yield measured
-                else:
-                    yield result
-        finally:
-            if lines is not None:
-                lines.close()
-        if lines is not None and again:
-            _drop_former(path)
+    path = (cache_dir or cache_folder()) / f"statistics-{name}.jsonl"
+    versions = [_file_version_or_empty(clip) for clip in clips]
+    with _try_lock(path) as writable:
+        lines = JsonLines(path)
+        cached = {} if again else _read(lines, set(versions))
+        missing = [clip.path for clip, version in zip(clips, versions, strict=True) if version not in cached]
+        computed = map_processes(recording_stats_or_error, missing, workers)
+        for version in versions:
+            if (result := cached.pop(version, None)) is not None:
+                yield result
+                continue
+            new = next(computed)
+            if writable and version and isinstance(new, RecordingStats):
+                try:
+                    lines.append([[version, _to_json(new)]])
+                except OSError:  # e.g. the disk is full
+                    writable = False
+            yield new
+        if writable and again:
+            _drop_outdated(lines)
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Whether measures can be kept: not where the folder cannot be written, or is in use."""
+def _try_lock(path: Path) -> Iterator[bool]:
+    """Hold the cache's lock during the block, and yield True if the cache can be written."""
     with contextlib.ExitStack() as held:
         writable = True
         try:
@@ -76,69 +75,42 @@ def _locked(path: Path) -> Iterator[bool]:
         yield writable
 
 
-class _Lines:
-    """Appends lines, until one cannot be written."""
-
-    def __init__(self, path: Path) -> None:
-        self._file: TextIO | None = None
-        with contextlib.suppress(OSError):
-            if path.exists():  # a last line that was cut must not join the next one
-                data = path.read_bytes()
-                os.truncate(path, data.rfind(b"\n") + 1)
-            self._file = path.open("a", encoding="ascii", newline="\n")
-
-    def add(self, line: str) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.write(line)
-            self._file.flush()
-        except OSError:
-            self.close()
-
-    def close(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-        self._file = None
-
-
-def _drop_former(path: Path) -> None:
-    """Leave the last line of each recording alone."""
-    last: dict[str, bytes] = {}
+def _drop_outdated(lines: JsonLines) -> None:
+    """Keep only the last valid line of each recording."""
+    last: dict[str, Any] = {}
     with contextlib.suppress(OSError, OutputError):
-        for line in path.read_bytes().splitlines(keepends=True):
-            with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
-                own, _ = json.loads(line)
-                last[own.rsplit("|", 2)[0]] = line
-        replace_file(path, b"".join(last.values()))
+        for value, _ in lines.read():
+            match value:
+                case [str(version), _]:
+                    last[version.rsplit("|", 2)[0]] = value
+        lines.replace(last.values())
 
 
-def _read(path: Path, wanted: set[str]) -> dict[str, RecordingStats]:
-    kept: dict[str, RecordingStats] = {}
-    with contextlib.suppress(OSError), path.open("rb") as lines:  # there are none yet
-        for line in lines:
-            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):  # damaged: measured again
-                own, values = json.loads(line)
-                if own in wanted:
-                    kept[own] = _measured(values)
-    return kept
+def _read(lines: JsonLines, wanted: set[str]) -> dict[str, RecordingStats]:
+    cached: dict[str, RecordingStats] = {}
+    with contextlib.suppress(OSError):
+        for value, _ in lines.read():
+            match value:
+                case [str(version), dict(values)] if version in wanted:
+                    with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged line is computed again
+                        cached[version] = _from_json(values)
+    return cached
 
 
-def _plain(measured: RecordingStats) -> dict[str, Any]:
-    arrays = {key: base64.b64encode(getattr(measured, key).astype(kind).tobytes()) for key, kind in ARRAYS.items()}
-    return vars(measured) | {key: value.decode() for key, value in arrays.items()}
+def _to_json(stats: RecordingStats) -> dict[str, Any]:
+    arrays = {key: base64.b64encode(getattr(stats, key).astype(kind).tobytes()) for key, kind in ARRAYS.items()}
+    return vars(stats) | {key: value.decode() for key, value in arrays.items()}
 
 
-def _measured(values: dict[str, Any]) -> RecordingStats:
+def _from_json(values: dict[str, Any]) -> RecordingStats:
     arrays: dict[str, NDArray[Any]] = {
         key: np.frombuffer(base64.b64decode(values[key]), kind) for key, kind in ARRAYS.items()
     }
     return RecordingStats(**(values | arrays | {"constant": tuple(values["constant"])}))
 
 
-def _identity(clip: Clip) -> str:
+def _file_version_or_empty(clip: Clip) -> str:
     try:
-        return identity(clip)
+        return file_version(clip)
     except AudioError:
-        return ""  # not there, which measuring it will say
+        return ""  # the file is missing, which computing its statistics reports

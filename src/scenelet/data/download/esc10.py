@@ -1,9 +1,9 @@
-"""ESC-10, taken out of the public repository of ESC-50: its facts, its files, and what is checked.
+"""ESC-10, taken from the public repository of ESC-50: its files, and what is checked.
 
-Checked: each recording can be decoded to its end and is 5 s of mono at 44.1 kHz; there are 400 clips,
-40 in each of 10 classes and 80 in each of 5 folds; no original recording lies in two folds. Not
-checked: that the samples are the published ones. No checksums are published for single recordings, so
-this rests on the server (https) and on the commit, whose content cannot change.
+Checked: each recording can be decoded to its end and is 5 s of mono at 44.1 kHz; there are 400 clips, 40 in each of
+10 classes and 80 in each of 5 folds; no original recording is in two folds. Not checked: that the samples are the
+published ones, because no checksums of single recordings are published. The protection against other samples is the
+server's certificate (https) and the commit in the address, whose content cannot change.
 """
 
 import re
@@ -34,7 +34,7 @@ WAV_BYTES = 44 + 2 * FRAMES
 
 
 class Esc10Clip(NamedTuple):
-    """One clip; `group` is the original recording that it was cut from."""
+    """A clip of ESC-10; `group` is the original recording that it was cut from."""
 
     filename: str
     label: str
@@ -48,92 +48,106 @@ class Esc10:
     """ESC-10 in a folder: `audio/*.wav` and `meta.csv`, which is written last.
 
     Attributes:
-        root: the folder.
-        downloads: where the repository's table lies meanwhile.
+        root: folder of the set.
+        downloads: folder for the repository's table until the set is complete.
         base: address of the repository's files.
-        keep: leave that table there.
+        keep_table: whether that table stays in `downloads`.
+        terms: license and citation.
     """
 
     root: Path
     downloads: Path
     base: str = REPOSITORY
-    keep: bool = False
+    keep_table: bool = False
     terms: str = TERMS
 
-    def finished(self) -> bool:
-        """Whether it has been fetched."""
+    def is_complete(self) -> bool:
+        """Check whether the set is fetched."""
         return (self.root / "meta.csv").is_file()
 
     def bytes_left(self) -> int:
-        """Bytes to download."""
+        """Count the bytes to download."""
         return WAV_BYTES * max(CLIPS - len(list(self.root.glob("audio/*.wav"))), 0)
 
     def disk_needed(self) -> int:
-        """Bytes that the disk must have free."""
+        """Count the bytes that must be free on the disk."""
         return self.bytes_left()
 
-    def run(self, get: Callable[[RemoteFile], None]) -> None:
-        """Fetch what is missing. Raises DataError for what the module's first lines say is checked."""
-        table = RemoteFile(f"{self.base}/{TABLE}", self.downloads / Path(TABLE).name, None, _table_flaw)
+    def download(self, get: Callable[[RemoteFile], None]) -> None:
+        """Download the missing files.
+
+        Raises:
+            DataError: a file fails a check that the module's docstring lists, or as `http.download`.
+        """
+        table = RemoteFile(f"{self.base}/{TABLE}", self.downloads / Path(TABLE).name, None, _table_fault)
         get(table)
         clips = esc10_clips(table.path)
         for clip in clips:
             address = f"{self.base}/audio/{clip.filename}"
-            get(RemoteFile(address, self.root / "audio" / clip.filename, None, recording_flaw))
-        if not self.keep:
-            table.path.unlink()  # before the set is finished: nobody would come back for it
+            get(RemoteFile(address, self.root / "audio" / clip.filename, None, recording_fault))
+        if not self.keep_table:
+            table.path.unlink()  # before `meta.csv` exists, since no later call looks at `downloads`
         replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
 
     def check(self) -> None:
-        """Raise DataError when the folder is not the whole set."""
+        """Check that the folder is the complete set.
+
+        Raises:
+            DataError: it is not.
+        """
         meta = self.root / "meta.csv"
         rows = read_rows(meta, Esc10Clip._fields)
         clips = [Esc10Clip(*(row.values[name] for name in Esc10Clip._fields)) for row in rows]
-        flaw = counts_flaw(clips)
+        fault = counts_fault(clips)
         for path in (self.root / "audio" / clip.filename for clip in clips):
-            flaw = flaw or (f"{path.name}: {found}" if (found := recording_flaw(path)) else "")
-        if flaw:
-            raise DataError(f"{meta}: not the published set, since {flaw}; delete this table and run the command again")
+            fault = fault or (f"{path.name}: {found}" if (found := recording_fault(path)) else "")
+        if fault:
+            raise DataError(f"{meta}: not the published set ({fault}); delete this table and run the command again")
 
 
 def esc10_clips(table: Path) -> list[Esc10Clip]:
-    """The clips of ESC-10 in the repository's table, by name.
+    """Read the clips of ESC-10 from the repository's table, sorted by name.
 
     Raises:
-        DataError: not its form, or other counts than the published ones.
+        DataError: the table has another form, or other counts than the published ones.
     """
     clips = []
     for line, values in read_rows(table, ("filename", "fold", "category", "esc10", "src_file")):
         if values["esc10"] == "True":
-            # The name becomes a path, so it must be no more than a name.
+            # the name becomes part of a path, so it must not contain one
             if not re.fullmatch(r"[\w-]+\.wav", values["filename"], re.ASCII):
                 raise DataError(
                     f"{table}, line {line}: {values['filename']!r} is not the name of a recording of ESC-50"
                 )
             clips.append(Esc10Clip(values["filename"], values["category"], values["fold"], values["src_file"]))
-    if flaw := counts_flaw(clips):
-        raise DataError(f"{table}: is not ESC-50's table, since {flaw}")
+    if fault := counts_fault(clips):
+        raise DataError(f"{table}: not the table of ESC-50 ({fault})")
     return sorted(clips)
 
 
-def counts_flaw(clips: list[Esc10Clip]) -> str:
-    """What is wrong with the numbers of clips, classes, folds and groups; empty: nothing."""
+def counts_fault(clips: list[Esc10Clip]) -> str:
+    """Say what is wrong with the numbers of clips, classes, folds and groups; an empty string if they are right.
+
+    Example:
+        >>> counts_fault([Esc10Clip("1-1-A-0.wav", "dog", "1", "1")])
+        'it lists 1 clips of ESC-10, not 400 different ones'
+    """
     labels, folds = Counter(clip.label for clip in clips), Counter(clip.fold for clip in clips)
     if len({clip.filename for clip in clips}) != CLIPS:
         return f"it lists {len(clips)} clips of ESC-10, not {CLIPS} different ones"
     if len(labels) != CLASSES or set(labels.values()) != {CLIPS // CLASSES}:
-        return f"it has not {CLIPS // CLASSES} clips in each of {CLASSES} classes, but {dict(labels)}"
+        return f"it must have {CLIPS // CLASSES} clips in each of {CLASSES} classes, and has {dict(labels)}"
     if len(folds) != FOLDS or set(folds.values()) != {CLIPS // FOLDS}:
-        return f"it has not {CLIPS // FOLDS} clips in each of {FOLDS} folds, but {dict(folds)}"
-    places = defaultdict(set)
+        return f"it must have {CLIPS // FOLDS} clips in each of {FOLDS} folds, and has {dict(folds)}"
+    group_folds = defaultdict(set)
     for clip in clips:
-        places[clip.group].add(clip.fold)
-    torn = first_few(sorted(group for group, where in places.items() if len(where) > 1))
-    return f"the original recording {torn} lies in two folds" if torn else ""
+        group_folds[clip.group].add(clip.fold)
+    divided = first_few(sorted(group for group, folds_of_group in group_folds.items() if len(folds_of_group) > 1))
+    return f"the original recording {divided} is in two folds" if divided else ""
 
 
-def recording_flaw(path: Path) -> str:
-    """What is wrong with a recording; empty: nothing."""
+def recording_fault(path: Path) -> str:
+    """Say what is wrong with a recording; an empty string if it is right."""
     import soundfile
 
     try:
@@ -146,7 +160,7 @@ def recording_flaw(path: Path) -> str:
     return ""
 
 
-def _table_flaw(path: Path) -> str:
+def _table_fault(path: Path) -> str:
     try:
         esc10_clips(path)
     except DataError as error:

@@ -1,6 +1,6 @@
-"""Download files over HTTP: a cut connection or a killed run goes on where it stopped, and nothing unchecked is kept.
+"""Download files over HTTP. Interrupted downloads resume, and no unchecked file is kept.
 
-A file grows as `NAME.part` beside its place and is moved there when it is whole and right.
+A file grows as `NAME.part` in the folder of its destination. It gets its name when it is complete and checked.
 """
 
 import hashlib
@@ -20,18 +20,16 @@ from scenelet.utils.files import fsync_file, make_folder
 if TYPE_CHECKING:
     import requests
 
-WAITS = (1.0, 4.0, 15.0)
-"""Seconds before each further attempt that follows one without progress; after the last we give up."""
+RETRY_WAIT_SECONDS = (1.0, 4.0, 15.0)
+"""Wait before each retry that follows an attempt without progress. After the last one `download` gives up."""
 
-TIMEOUTS = (20.0, 60.0)
-"""Seconds to wait for a connection, and for the next bytes."""
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 20.0, 60.0
+CHUNK_BYTES = 1 << 18
+MAX_WRONG_DOWNLOADS = 2
+"""Number of complete but wrong downloads of a file after which `download` gives up."""
 
-CHUNK = 1 << 18  # bytes
-MAX_UNKNOWN_BYTES = 10_000_000  # bytes that are taken of a file whose size nobody has published
-MAX_WRONG_DOWNLOADS = 2  # times that a whole file may be wrong
-
-Show = Callable[[int], None]
-"""Is told how many bytes of a file are there; fewer than before when it starts over."""
+Progress = Callable[[int], None]
+"""Called with the number of bytes that are on disk. The number falls when a download starts over."""
 
 
 @dataclass(frozen=True)
@@ -39,185 +37,195 @@ class RemoteFile:
     """A file to download.
 
     Attributes:
-        url: where it is, http or https.
-        path: where it goes.
-        size: bytes; None: not published. Then it is never taken up half-way, since nothing would
-            show that two halves are of one file.
-        flaw: what is wrong with the file at a path, as the end of a sentence; empty: nothing.
+        url: http or https address.
+        path: destination.
+        size: published size in bytes; None: not published. Then a download never resumes, since nothing would show
+            that two parts belong to the same file.
+        find_fault: says what is wrong with the file at a path, as a clause; an empty string if the file is right.
+        max_bytes: maximum size of a file whose size is not published.
     """
 
     url: str
     path: Path
     size: int | None
-    flaw: Callable[[Path], str]
+    find_fault: Callable[[Path], str]
+    max_bytes: int = 10_000_000
 
     @property
-    def part(self) -> Path:
-        """Where it grows."""
+    def partial(self) -> Path:
+        """Path under which the file grows."""
         return self.path.with_name(self.path.name + ".part")
 
     @property
-    def there(self) -> int:
-        """Bytes of it that need not be downloaded again."""
-        place = self.path if self.path.is_file() else self.part
-        return min(_length(place), self.size) if self.size is not None else 0
+    def bytes_on_disk(self) -> int:
+        """Bytes that need not be downloaded again."""
+        path = self.path if self.path.is_file() else self.partial
+        return min(_file_size(path), self.size) if self.size is not None else 0
 
 
-def size_and_md5(size: int, md5: str) -> Callable[[Path], str]:
-    """A `flaw` for files of which the bytes and the md5 are published."""
+def check_size_and_md5(size: int, md5: str) -> Callable[[Path], str]:
+    """Make the `find_fault` of a file whose size in bytes and md5 are published."""
 
-    def flaw(path: Path) -> str:
+    def find_fault(path: Path) -> str:
         if path.stat().st_size != size:
             return f"it has {path.stat().st_size:,} bytes, not {size:,}"
         with path.open("rb") as file:
-            # The publisher chose md5; it guards against accidents, and a strict OpenSSL wants to hear that.
+            # The publisher chose md5. It detects accidents only, which `usedforsecurity` tells a strict OpenSSL.
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         return "" if found == md5.lower() else f"its md5 is {found}, not {md5.lower()}"
 
-    return flaw
+    return find_fault
 
 
 def open_session() -> "requests.Session":
-    """Connections that are kept open from file to file; use it in a `with`."""
+    """Open a session that keeps connections from file to file; use it in a `with` statement."""
     import requests
 
     session = requests.Session()
-    # Compressed on its way, a file would have other bytes and another length than those published.
+    # with compression in transit, a file would have another size than the published one
     session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"scenelet/{__version__}"})
     return session
 
 
-def download(session: "requests.Session", remote: RemoteFile, show: Show, waits: Sequence[float] = WAITS) -> None:
-    """Bring a file to its place, whole and without flaw; nothing is transferred when it is there already.
+def download(
+    session: "requests.Session",
+    remote: RemoteFile,
+    progress: Progress,
+    wait_seconds: Sequence[float] = RETRY_WAIT_SECONDS,
+) -> None:
+    """Download a file, complete and without fault. Nothing is transferred if it exists already.
 
-    Cut connections and answers 408, 429 and 5xx are tried again for as long as each attempt, or one
-    of the `len(waits)` after it, gets further than any before. What a server sends beyond the
-    file's size is not written.
+    Interrupted connections and the answers 408, 429 and 5xx are tried again, as long as one of `len(wait_seconds)`
+    retries gets further than all attempts before. Bytes beyond the published size are never written.
 
     Args:
-        session: of `open_session`.
+        session: result of `open_session`.
         remote: the file.
-        show: is told the progress.
-        waits: seconds, as `WAITS`.
+        progress: called with the number of bytes on disk.
+        wait_seconds: waits before retries, as `RETRY_WAIT_SECONDS`.
 
     Raises:
-        DataError: the server has no such file, the connection was lost too often (the part is kept
-            for the next call), or its file was wrong twice (what came of it is deleted).
-        OutputError: it cannot be written.
+        DataError: the server has no such file, the connection was lost too often (the partial file is kept for the
+            next call), or the file was wrong twice (it is deleted).
+        OutputError: the file cannot be written.
     """
     make_folder(remote.path.parent)
     try:
         if remote.path.is_file():
-            if not remote.flaw(remote.path):
+            if not remote.find_fault(remote.path):
                 return
             remote.path.unlink()
         for _ in range(MAX_WRONG_DOWNLOADS):
             try:
-                _receive(session, remote, show, waits)
+                _receive(session, remote, progress, wait_seconds)
             except _WrongFileError as error:
-                flaw = str(error)
+                fault = str(error)
                 continue
-            flaw = remote.flaw(remote.part)
-            if not flaw:
-                fsync_file(remote.part)
-                os.replace(remote.part, remote.path)
+            fault = remote.find_fault(remote.partial)
+            if not fault:
+                fsync_file(remote.partial)
+                os.replace(remote.partial, remote.path)
                 return
-            remote.part.unlink()
+            remote.partial.unlink()
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{remote.path}: cannot be written ({reason}); mend that and run the command again") from None
-    raise DataError(f"{remote.url}: wrong twice, since {flaw}; try again later, or another --mirror")
+        raise OutputError(f"{remote.path}: cannot be written ({reason}); fix that and run the command again") from None
+    raise DataError(f"{remote.url}: wrong after two downloads: {fault}; try again later, or use another --mirror")
 
 
-class _CutError(Exception):
+class _TransferError(Exception):
     """The transfer stopped before its end and may be tried again."""
 
 
 class _WrongFileError(Exception):
-    """What the server has is not the published file, or a page that is there instead of it."""
+    """The server has another file than the published one, or sends a page in its place."""
 
 
-def _receive(session: "requests.Session", remote: RemoteFile, show: Show, waits: Sequence[float]) -> None:
-    furthest = _length(remote.part)
+def _receive(
+    session: "requests.Session", remote: RemoteFile, progress: Progress, wait_seconds: Sequence[float]
+) -> None:
+    """Request the file until the partial file is complete."""
+    furthest = _file_size(remote.partial)
     failures = 0
     while True:
         try:
-            _request(session, remote, show)
+            _request(session, remote, progress)
             return
-        except _CutError as cut:
-            # Only getting further than ever counts: a server without ranges can send the same bytes for ever.
-            reached = _length(remote.part)
+        except _TransferError as error:
+            # Only new bytes count as progress. A server without ranges can send the same first bytes forever.
+            reached = _file_size(remote.partial)
             if reached > furthest:
                 furthest, failures = reached, 0
-            if failures == len(waits):
-                again = "it goes on where it stopped" if remote.size is not None else "whole files are kept"
-                raise DataError(f"{remote.url}: {cut}; run the command again, {again}") from None
-            time.sleep(waits[failures])
+            if failures == len(wait_seconds):
+                hint = "it resumes where it stopped" if remote.size is not None else "complete files are kept"
+                raise DataError(f"{remote.url}: {error}; run the command again, {hint}") from None
+            time.sleep(wait_seconds[failures])
             failures += 1
 
 
-def _request(session: "requests.Session", remote: RemoteFile, show: Show) -> None:
-    """Ask once for what is missing and write it."""
+def _request(session: "requests.Session", remote: RemoteFile, progress: Progress) -> None:
+    """Request the missing bytes once and write them."""
     import requests
     from urllib3.exceptions import HTTPError
 
-    part, size = remote.part, remote.size
-    have = _length(part) if size is not None else 0
-    if size is not None and have > size:
-        have = 0
-    show(have)
-    if size is not None and have == size:
+    partial, size = remote.partial, remote.size
+    written = _file_size(partial) if size is not None else 0
+    if size is not None and written > size:
+        written = 0
+    progress(written)
+    if size is not None and written == size:
         return
-    wanted = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Range": f"bytes={written}-"} if written else {}
+    timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     try:
-        with session.get(remote.url, headers=wanted, stream=True, timeout=TIMEOUTS) as response:
-            have = _begin(response, remote, have)
-            limit = MAX_UNKNOWN_BYTES if size is None else size
-            with part.open("ab" if have else "wb") as file:
-                # read1 gives what has come, and does not hold it back until a chunk is full
-                while chunk := response.raw.read1(CHUNK):
-                    file.write(chunk[: limit - have])
-                    if len(chunk) > limit - have:
-                        part.unlink()
-                        raise _WrongFileError(f"it goes on after {limit:,} bytes")
-                    have += len(chunk)
-                    show(have)
+        with session.get(remote.url, headers=headers, stream=True, timeout=timeouts) as response:
+            written = _first_byte(response, remote, written)
+            limit = remote.max_bytes if size is None else size
+            with partial.open("ab" if written else "wb") as file:
+                # `read1` returns the bytes that have arrived, and does not wait for a full chunk
+                while chunk := response.raw.read1(CHUNK_BYTES):
+                    file.write(chunk[: limit - written])
+                    if len(chunk) > limit - written:
+                        partial.unlink()
+                        raise _WrongFileError(f"it has more than {limit:,} bytes")
+                    written += len(chunk)
+                    progress(written)
     except (requests.RequestException, HTTPError) as error:
-        raise _CutError(_reason(error)) from None
-    if size is not None and have < size:
-        raise _CutError(f"the server stopped after {have:,} of {size:,} bytes")
+        raise _TransferError(_reason(error)) from None
+    if size is not None and written < size:
+        raise _TransferError(f"the server stopped after {written:,} of {size:,} bytes")
 
 
-def _begin(response: "requests.Response", remote: RemoteFile, have: int) -> int:
-    """At which byte an answer begins: `have`, or 0 for the whole file."""
+def _first_byte(response: "requests.Response", remote: RemoteFile, requested: int) -> int:
+    """Find the byte at which a response begins: `requested`, or 0 for the complete file."""
     status = response.status_code
-    if status == 206 and have:
+    if status == 206 and requested:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-        if found and int(found[1]) == have:
-            _require_size(remote, found[2])
-            return have
+        if found and int(found[1]) == requested:
+            _check_announced_size(remote, found[2])
+            return requested
     elif status == 200:
-        _require_size(remote, response.headers.get("Content-Length", "*"))
+        _check_announced_size(remote, response.headers.get("Content-Length", "*"))
         return 0
-    if status in (206, 416):  # not the range that we asked for: the next attempt wants all of it
-        remote.part.unlink(missing_ok=True)
-        raise _CutError("the server answered with another range than asked for")
+    if status in (206, 416):  # not the requested range: the next attempt requests the complete file
+        remote.partial.unlink(missing_ok=True)
+        raise _TransferError("the server answered with another range than requested")
     if status in (408, 429) or status >= 500:
-        raise _CutError(f"the server answered {status} {response.reason}")
+        raise _TransferError(f"the server answered {status} {response.reason}")
     raise DataError(f"{remote.url}: the server answered {status} {response.reason}; check the address or --mirror")
 
 
-def _require_size(remote: RemoteFile, announced: str) -> None:
+def _check_announced_size(remote: RemoteFile, announced: str) -> None:
     if remote.size is not None and announced.isdecimal() and int(announced) != remote.size:
-        raise _WrongFileError(f"the server's has {int(announced):,} bytes, not {remote.size:,}")
+        raise _WrongFileError(f"the server's file has {int(announced):,} bytes, not {remote.size:,}")
 
 
-def _length(path: Path) -> int:
+def _file_size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
 def _reason(error: Exception) -> str:
-    """A library's exception in a few words."""
+    """Describe a library's exception in a few words."""
     import requests
     from urllib3.exceptions import ReadTimeoutError
 
@@ -227,4 +235,4 @@ def _reason(error: Exception) -> str:
         return "the server does not answer"
     if isinstance(error, requests.ConnectionError):
         return f"there is no connection to {urlsplit(getattr(error.request, 'url', None) or '').netloc or 'the server'}"
-    return "the connection was cut"
+    return "the connection was interrupted"

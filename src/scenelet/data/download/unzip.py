@@ -1,4 +1,4 @@
-"""Unpack a zip archive into a root folder, a whole file at a time, and never outside it."""
+"""Unpack a zip archive into a folder: only complete files, and never outside the folder."""
 
 import os
 import shutil
@@ -10,60 +10,77 @@ from pathlib import Path, PurePosixPath
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.files import make_folder
 
-CHUNK = 1 << 20  # bytes
+CHUNK_BYTES = 1 << 20
 
 
 def unzip(archive: Path, root: Path) -> None:
-    """Write every file of a zip archive below `root`; files that are there are replaced.
+    """Write every file of a zip archive below `root`; existing files are replaced.
 
-    The first folder in the archive may be `root.name` itself, or be left out. A file appears under
-    its name only when it is whole and its checksum is right. Nothing is written when any entry is refused.
-    When it returns, all are on the disk, where the system can.
+    The first folder in the archive may be `root.name` itself, or be left out. A file gets its name only when it is
+    complete and its checksum is right. If any entry is refused, nothing is written. When the function returns, all
+    files are flushed to disk, if the system can do so.
 
     Raises:
-        DataError: not a zip archive, damaged, or an entry that would lie outside the root, or that is
+        DataError: not a zip archive; a damaged one; an entry that would lie outside the root; or an entry that is
             not a plain file.
-        OutputError: no space, or it cannot be written.
+        OutputError: the disk is full, or a file cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     archive = Path(folder) / "data.zip"
+        ...     with zipfile.ZipFile(archive, "w") as file:
+        ...         file.writestr("data/readme.txt", "hello")
+        ...     unzip(archive, Path(folder) / "data")
+        ...     (Path(folder) / "data" / "readme.txt").read_text()
+        'hello'
     """
     partial = root / ".unpacking.part"
     try:
         with zipfile.ZipFile(archive) as zipped:
-            places = {entry: _place(archive, entry, root) for entry in zipped.infolist()}
-            files = {entry: place for entry, place in places.items() if not entry.is_dir()}
+            paths = {entry: _destination(archive, entry, root) for entry in zipped.infolist()}
+            files = {entry: path for entry, path in paths.items() if not entry.is_dir()}
             make_folder(root)
             check_disk_space(root, sum(entry.file_size for entry in files))
             try:
-                for entry, place in files.items():
-                    place.parent.mkdir(parents=True, exist_ok=True)
+                for entry, path in files.items():
+                    path.parent.mkdir(parents=True, exist_ok=True)
                     with zipped.open(entry) as source, partial.open("wb") as file:
-                        shutil.copyfileobj(source, file, CHUNK)
-                    os.replace(partial, place)
+                        shutil.copyfileobj(source, file, CHUNK_BYTES)
+                    os.replace(partial, path)
             finally:
                 partial.unlink(missing_ok=True)
             if hasattr(os, "sync"):
-                os.sync()  # thousands of files: one by one it would take minutes
+                os.sync()  # one call, since flushing thousands of files one by one takes minutes
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{archive}: not a whole zip archive ({error}); delete it and fetch it again") from None
+        raise DataError(f"{archive}: not a complete zip archive ({error}); delete it and fetch it again") from None
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{root}: {archive.name} cannot be unpacked there ({reason}); mend that and go on") from None
-
-
-def check_disk_space(folder: Path, needed: int) -> None:
-    """Raise OutputError when the disk of `folder`, which need not exist yet, has fewer than `needed` bytes free."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(there).free
-    if free < needed:
         raise OutputError(
-            f"{folder}: needs {needed / 1e9:,.1f} GB and its disk has {free / 1e9:,.1f} GB free;"
-            " make room, or choose another place"
+            f"{root}: {archive.name} cannot be unpacked there ({reason}); fix that and run the command again"
+        ) from None
+
+
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
+    """Check that the disk of `folder` has this much free space; the folder need not exist yet.
+
+    Raises:
+        OutputError: the free space is too small.
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free_bytes = shutil.disk_usage(existing).free
+    if free_bytes < needed_bytes:
+        raise OutputError(
+            f"{folder}: needs {needed_bytes / 1e9:,.1f} GB and its disk has {free_bytes / 1e9:,.1f} GB free;"
+            " free some space, or choose another folder"
         )
 
 
-def _place(archive: Path, entry: zipfile.ZipInfo, root: Path) -> Path:
+def _destination(archive: Path, entry: zipfile.ZipInfo, root: Path) -> Path:
+    """Compute where an entry is written, and refuse an unsafe one."""
     name = entry.filename
     parts = PurePosixPath(name).parts
-    # A backslash or a colon is harmless here, and a way out of the folder on Windows.
+    # backslash and colon are harmless on this system, but lead out of the folder on Windows
     if not parts or ".." in parts or name.startswith("/") or "\\" in name or ":" in name:
         raise DataError(f"{archive}: its entry {name!r} would lie outside {root}; do not use this archive")
     kind = stat.S_IFMT(entry.external_attr >> 16)

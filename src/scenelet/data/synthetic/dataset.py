@@ -1,4 +1,4 @@
-"""Made (synthetic) recordings in three classes, for the demo and for tests that need no download."""
+"""A data set of synthetic recordings in three classes, for the demo and for tests that need no download."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from scenelet.data.synthetic.scenes import LOCATIONS
+from scenelet.data.synthetic.scenes import SCENE_TYPES
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 from scenelet.errors import DataError, UsageError
 from scenelet.utils.console import track
@@ -18,98 +18,125 @@ from scenelet.utils.files import partial_path
 
 TABLE_NAME = "scenes.csv"
 README_NAME = "README.txt"
-RECIPE = 1  # raise it when the same seed no longer gives the same samples
+GENERATOR_VERSION = 1
+"""Version of the generator. Raise it when the same seed no longer gives the same samples."""
 
 
 def write_synthetic_dataset(
     out: Path,
     seed: int,
-    clips_per_place: int = 6,
-    train_places: int = 12,
-    test_places: int = 4,
+    clips_per_location: int = 6,
+    train_locations: int = 12,
+    test_locations: int = 4,
     seconds: float = 4.0,
     workers: int | None = None,
 ) -> Path:
-    """Write made recordings (stereo, 48 kHz, 16-bit FLAC) and `scenes.csv`; returns the folder.
+    """Write synthetic recordings (stereo, 48 kHz, 16-bit FLAC) and their table, `scenes.csv`.
 
-    Each class has `train_places` + `test_places` places, which are the groups of the table; a place
-    lies on one side of the split only. The folder appears when it is complete, and one that was
-    made with the same settings is used again.
+    Each class has `train_locations` + `test_locations` locations, which are the groups of the table. The clips of
+    a location all belong to the same split. The folder appears when it is complete. A folder that was written
+    earlier with the same settings is kept as it is.
 
     Args:
-        out: the folder to make.
-        seed: not negative; the same seed gives the same samples, whatever `workers` is.
-        clips_per_place: recordings of each place.
-        train_places: places of each class with split "train".
-        test_places: places of each class with split "test".
-        seconds: length of each recording.
-        workers: threads; None takes one per core.
+        out: folder to write.
+        seed: random seed, not negative. The same seed gives the same samples for any number of `workers`.
+        clips_per_location: number of recordings per location.
+        train_locations: number of locations per class in the split "train".
+        test_locations: number of locations per class in the split "test".
+        seconds: length of each recording in seconds.
+        workers: number of threads; None: one per core.
+
+    Returns:
+        The folder `out`.
 
     Raises:
-        UsageError: a setting out of range.
+        UsageError: a setting is out of range.
         DataError: `out` holds something else.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     scenes = write_synthetic_dataset(Path(folder) / "scenes", 0, 1, 1, 1, seconds=0.5, workers=1)
+        ...     sorted(path.name for path in scenes.rglob("*-00.flac"))
+        ['indoor-00-00.flac', 'indoor-01-00.flac', 'outdoor-00-00.flac', ... 'transportation-01-00.flac']
     """
     workers = workers or os.cpu_count() or 1
-    if seed < 0 or seconds < 0.5 or min(clips_per_place, train_places, test_places, workers) < 1:
-        raise UsageError("made scenes need a seed of 0 or more, 0.5 s or more, and 1 or more of everything else")
-    rows = _rows(seed, clips_per_place, train_places, test_places)
+    if seed < 0 or seconds < 0.5 or min(clips_per_location, train_locations, test_locations, workers) < 1:
+        raise UsageError("synthetic scenes need a seed of 0 or more, 0.5 s or more, and 1 or more of everything else")
+    rows = _rows(seed, clips_per_location, train_locations, test_locations)
     texts = {README_NAME: _readme(seed, len(rows), seconds), TABLE_NAME: _table(rows)}
     if _is_complete(out, texts):
         return out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: holds something else than these made scenes; name another folder or remove it")
+        raise DataError(f"{out}: holds something else than these synthetic scenes; name another folder or remove it")
 
-    part = partial_path(out)
-    shutil.rmtree(part, ignore_errors=True)
-    keys = _keys(clips_per_place, train_places + test_places)
+    partial = partial_path(out)
+    shutil.rmtree(partial, ignore_errors=True)
+    keys = _keys(clips_per_location, train_locations + test_locations)
 
     def write_clip(row: dict[str, str], key: tuple[str, int, int]) -> None:
         samples = synthetic_clip(seed, *key, seconds)
         pcm = np.round(samples.T * 32767).astype(np.int16)
-        soundfile.write(part / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(partial / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
 
     try:
-        (part / "audio").mkdir(parents=True)
+        (partial / "audio").mkdir(parents=True)
         with ThreadPoolExecutor(workers) as pool:
-            list(track(pool.map(write_clip, rows, keys), "Making scenes", len(rows)))
+            list(track(pool.map(write_clip, rows, keys), "Writing scenes", len(rows)))
         for name, text in texts.items():
-            (part / name).write_text(text, encoding="utf-8", newline="")
+            (partial / name).write_text(text, encoding="utf-8", newline="")
         if out.exists():
-            out.rmdir()  # empty, and not every system replaces a folder by a folder
-        os.replace(part, out)
+            out.rmdir()  # it is empty, and not every system can replace a folder by a folder
+        os.replace(partial, out)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return out
 
 
-def synthetic_clip(seed: int, label: str, place: int, clip: int, seconds: float = 4.0) -> Array:
-    """(2, n) samples of one made recording at 48 kHz, full scale +-1.
+def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: float = 4.0) -> Array:
+    """Render one synthetic recording.
+
+    Args:
+        seed: random seed, not negative.
+        label: indoor, outdoor or transportation.
+        location: index of the location within the class.
+        clip: index of the clip within the location.
+        seconds: length in seconds.
+
+    Returns:
+        Samples (2, n) at 48 kHz, within -1 to 1.
 
     Raises:
-        UsageError: an unknown label.
+        UsageError: the label is unknown.
+
+    Example:
+        >>> synthetic_clip(seed=0, label="outdoor", location=0, clip=0, seconds=0.5).shape
+        (2, 24000)
     """
-    if label not in LOCATIONS:
-        raise UsageError(f"no made scene is called {label!r}; there are {', '.join(LOCATIONS)}")
-    # the last number is 0 for the place and 1, 2, ... for its clips: a stream each
-    key = [seed, list(LOCATIONS).index(label), place]
-    scene = LOCATIONS[label].draw(np.random.default_rng([*key, 0]))
+    if label not in SCENE_TYPES:
+        raise UsageError(f"no synthetic scene has the label {label!r}; there are {', '.join(SCENE_TYPES)}")
+    # the last number of a key is 0 for the location and 1, 2, ... for its clips, so that each has its own stream
+    key = [seed, list(SCENE_TYPES).index(label), location]
+    scene = SCENE_TYPES[label].draw(np.random.default_rng([*key, 0]))
     return scene.render(round(seconds * SAMPLE_RATE), np.random.default_rng([*key, clip + 1]))
 
 
-def _keys(clips: int, places: int) -> list[tuple[str, int, int]]:
-    return [(label, place, clip) for label in LOCATIONS for place in range(places) for clip in range(clips)]
+def _keys(clips: int, locations: int) -> list[tuple[str, int, int]]:
+    """List (label, location, clip) of every recording."""
+    return [(label, location, clip) for label in SCENE_TYPES for location in range(locations) for clip in range(clips)]
 
 
-def _rows(seed: int, clips: int, train_places: int, test_places: int) -> list[dict[str, str]]:
+def _rows(seed: int, clips: int, train_locations: int, test_locations: int) -> list[dict[str, str]]:
     return [
         {
-            "filename": f"audio/{label}-{place:02d}-{clip:02d}.flac",
+            "filename": f"audio/{label}-{location:02d}-{clip:02d}.flac",
             "label": label,
-            "group": f"{label}-{place:02d}",
-            "split": "train" if place < train_places else "test",
-            "source": f"made by scenelet, seed {seed}",
+            "group": f"{label}-{location:02d}",
+            "split": "train" if location < train_locations else "test",
+            "source": f"synthetic (scenelet, seed {seed})",
         }
-        for label, place, clip in _keys(clips, train_places + test_places)
+        for label, location, clip in _keys(clips, train_locations + test_locations)
     ]
 
 
@@ -123,14 +150,15 @@ def _table(rows: list[dict[str, str]]) -> str:
 
 def _readme(seed: int, clips: int, seconds: float) -> str:
     return (
-        "These recordings are synthetic: scenelet computed them, nobody recorded them.\n"
-        "A model trained on them shows that the tools work and says nothing about real places.\n"
-        f"{clips} clips of {seconds:g} s, stereo, {SAMPLE_RATE} Hz, seed {seed}, recipe {RECIPE}.\n"
-        f"{TABLE_NAME}: label is the class, group the made place, split keeps places apart.\n"
+        "These recordings are synthetic: scenelet computed them.\n"
+        "A model trained on them shows that the tools work. It says nothing about real places.\n"
+        f"{clips} clips of {seconds:g} s, stereo, {SAMPLE_RATE} Hz, seed {seed}, generator {GENERATOR_VERSION}.\n"
+        f"{TABLE_NAME}: label is the class, group is the location; each location belongs to one split.\n"
     )
 
 
 def _is_complete(out: Path, texts: dict[str, str]) -> bool:
+    """Check that a folder holds exactly these texts and every recording of the table."""
     for name, text in texts.items():
         path = out / name
         if not path.is_file() or path.read_bytes() != text.encode():

@@ -1,8 +1,7 @@
-"""The made places: what sounds there, how strongly, and the recorder that was used.
+"""The three classes of synthetic locations: which sound sources they have, and how loud these are.
 
-A place is drawn once; each of its clips is rendered with its own draws. Beds, recorders and levels
-come from the same distributions in all classes, so that the average spectrum tells little about
-the class; what tells is how the sound moves in time and frequency.
+A location is drawn once; each of its clips is rendered with draws of its own. Backgrounds, recorders and levels
+have the same distributions in all classes. The class shows in how the sound changes over time and frequency.
 """
 
 from dataclasses import dataclass
@@ -11,59 +10,23 @@ from typing import Self
 import numpy as np
 
 from scenelet.data.synthetic import sounds as syn
+from scenelet.data.synthetic.background import Background, jitter_level
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
-
-OCTAVES_HZ: Array = 31.25 * 2.0 ** np.arange(10.0)
-COLOR_SPREAD_DB = 3.5  # of beds and recorders per octave, from place to place, standard deviation
-CLIP_SPREAD_DB = 3.0  # how far a source's level moves from clip to clip, standard deviation
-
-
-@dataclass(frozen=True)
-class Background:
-    """The broadband sound of a place, and the recorder's mark on all that it hears."""
-
-    spectrum_db: Array  # of the bed, per octave
-    coherence: float
-    color_db: Array  # the recorder's response, per octave
-    floor_db: float  # the recorder's noise below the scene
-    level_db: float  # of the recording, full scale is 0 dB
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """A place's bed and recorder; the class does not matter."""
-        tilt = rng.uniform(-5.5, -1.5) * np.arange(len(OCTAVES_HZ))
-        return cls(
-            spectrum_db=tilt + rng.normal(0.0, COLOR_SPREAD_DB, len(OCTAVES_HZ)),
-            coherence=rng.uniform(0.0, 0.8),
-            color_db=rng.normal(0.0, COLOR_SPREAD_DB, len(OCTAVES_HZ)),
-            floor_db=rng.uniform(-45.0, -22.0),
-            level_db=rng.uniform(-36.0, -22.0),
-        )
-
-    def sound(self, n: int, rng: np.random.Generator) -> Array:
-        """(2, n) the bed, RMS 0 dB."""
-        clip_db = self.spectrum_db + rng.normal(0.0, 1.5, len(OCTAVES_HZ))
-        return syn.noise(n, syn.curve_db(n, OCTAVES_HZ, clip_db), rng, coherence=self.coherence)
-
-    def record(self, scene: Array, rng: np.random.Generator) -> Array:
-        """(2, n) what the recorder writes of the scene (2, n): colored, with its noise, within full scale."""
-        n = scene.shape[1]
-        heard = syn.at_level(syn.filtered(scene, syn.curve_db(n, OCTAVES_HZ, self.color_db)), 0.0)
-        heard += rng.standard_normal(scene.shape, np.float32) * syn.decibels(self.floor_db)
-        heard *= syn.decibels(self.level_db + rng.normal(0.0, 2.0))
-        return heard * min(1.0, 0.95 / float(np.abs(heard).max()))
-
-
-def jitter_level(level_db: float, rng: np.random.Generator) -> float:
-    """A source's level in one clip, dB."""
-    return level_db + rng.normal(0.0, CLIP_SPREAD_DB)
 
 
 @dataclass(frozen=True)
 class Indoor:
-    """A room: voices, steps and clinks through its response, and the hum of mains and ventilation."""
+    """A room with voices, footsteps, clinking objects, and the hum of mains and ventilation.
 
-    bed: Background
+    Attributes:
+        response: impulse response of the room, (2, m).
+        hum_hz, hum_gains, hum_db: fundamental frequency, gain of each harmonic, and level of the hum.
+        pitches_hz, voices_db: pitch of each voice, and level of all.
+        step_hz: footsteps per second.
+        clink_hz, clinks_per_s: modes of the clinking objects, and mean number of clinks per second.
+    """
+
+    background: Background
     response: Array
     hum_hz: float
     hum_gains: Array
@@ -76,9 +39,9 @@ class Indoor:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        """A new room."""
+        """Draw a new room."""
         return cls(
-            bed=Background.draw(rng),
+            background=Background.draw(rng),
             response=syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng),
             hum_hz=float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2])),
             hum_gains=rng.uniform(0.0, 1.0, 6),
@@ -91,7 +54,7 @@ class Indoor:
         )
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
-        """(2, n) one recording of this room."""
+        """Render a clip of n samples, (2, n)."""
         dry = syn.at_level(syn.babble(n, self.pitches_hz, rng), jitter_level(self.voices_db, rng))
         if rng.random() < 0.6:
             dry += syn.at_level(syn.footsteps(n, self.step_hz, rng), jitter_level(-10.0, rng))
@@ -101,32 +64,40 @@ class Indoor:
             syn.add_at(clinks, ring * rng.uniform(0.3, 1.0), int(rng.integers(n)))
         dry += syn.at_level(clinks, jitter_level(-14.0, rng))
         hum = syn.harmonics(np.full(n, self.hum_hz), self.hum_gains)
-        scene = self.bed.sound(n, rng) + syn.convolve(dry, self.response)
+        scene = self.background.sound(n, rng) + syn.convolve(dry, self.response)
         scene += syn.at_level(hum, jitter_level(self.hum_db, rng))
-        return self.bed.record(scene, rng)
+        return self.background.record(scene, rng)
 
 
 @dataclass(frozen=True)
 class Outdoor:
-    """A street or a park: gusts, birds, passing cars, now and then people; nothing reverberates."""
+    """A street or a park with gusts of wind, birds, cars that drive by, and sometimes people; without reverberation.
 
-    bed: Background
+    Attributes:
+        wind_corner_hz, gust_hz, wind_db: corner frequency of the wind noise, gusts per second, and level.
+        song_hz: frequencies between which a bird's syllable sweeps: start and end.
+        syllable_s, vibrato, birds_db: length of a syllable, depth of its vibrato as a fraction, and level.
+        cars_per_clip, cars_db: mean number of cars in a clip, and their level.
+        people: fraction of the clips with people.
+    """
+
+    background: Background
     wind_corner_hz: float
     gust_hz: float
     wind_db: float
-    song_hz: Array  # from, to
+    song_hz: Array
     syllable_s: float
     vibrato: float
     birds_db: float
     cars_per_clip: float
     cars_db: float
-    people: float  # share of clips with somebody
+    people: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        """A new place in the open."""
+        """Draw a new street or park."""
         return cls(
-            bed=Background.draw(rng),
+            background=Background.draw(rng),
             wind_corner_hz=rng.uniform(80, 400),
             gust_hz=rng.uniform(0.5, 1.5),
             wind_db=rng.uniform(-6.0, 4.0),
@@ -140,11 +111,11 @@ class Outdoor:
         )
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
-        """(2, n) one recording of this place."""
+        """Render a clip of n samples, (2, n)."""
         anchors = np.array([20.0, self.wind_corner_hz, self.wind_corner_hz * 16])
         wind = syn.noise(n, syn.curve_db(n, anchors, np.array([0.0, 0.0, -40.0])), rng)
         wind *= syn.decibels(7.0 * syn.smooth_noise(n, self.gust_hz, rng))
-        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.smooth_noise(n, self.gust_hz, rng))
+        scene = self.background.sound(n, rng) * syn.decibels(2.0 * syn.smooth_noise(n, self.gust_hz, rng))
         scene += syn.at_level(wind, jitter_level(self.wind_db, rng))
         scene += syn.at_level(syn.pan(self._song(n, rng), rng.uniform(-1, 1)), jitter_level(self.birds_db, rng))
         for _ in range(rng.poisson(self.cars_per_clip)):
@@ -153,9 +124,10 @@ class Outdoor:
             dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), jitter_level(-8.0, rng))
             dry += syn.at_level(syn.footsteps(n, rng.uniform(1.5, 2.3), rng), jitter_level(-10.0, rng))
             scene += syn.pan(dry, rng.uniform(-1, 1))
-        return self.bed.record(scene, rng)
+        return self.background.record(scene, rng)
 
     def _song(self, n: int, rng: np.random.Generator) -> Array:
+        """Render bird song, (n,): phrases of 2 to 7 syllables."""
         track, time_s = np.zeros(n), rng.uniform(0.0, 1.5)
         while time_s < n / SAMPLE_RATE:
             start_hz, end_hz = self.song_hz * rng.uniform(0.95, 1.05)
@@ -167,32 +139,51 @@ class Outdoor:
         return track
 
     def _car(self, n: int, rng: np.random.Generator) -> Array:
+        """Render the tire noise of a car that drives by, (2, n)."""
         size = n + SAMPLE_RATE
         anchors = rng.uniform(500, 1100) * np.array([1 / 16, 1 / 4, 1.0, 4.0, 16.0])
-        tyres = syn.noise(size, syn.curve_db(size, anchors, np.array([-20.0, -8, 0, -12, -36])), rng, channels=1)[0]
+        tires = syn.noise(size, syn.curve_db(size, anchors, np.array([-20.0, -8, 0, -12, -36])), rng, channels=1)[0]
         speed = rng.uniform(8, 20) * rng.choice([-1, 1])
-        car = syn.drive_by(tyres, speed, rng.uniform(3, 10), rng.uniform(0.0, n / SAMPLE_RATE))
+        car = syn.drive_by(tires, speed, rng.uniform(3, 10), rng.uniform(0.0, n / SAMPLE_RATE))
         return syn.at_level(car, jitter_level(self.cars_db, rng))
+
+
+def rail_joints(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
+    """Render rail joints, (n,): two clicks per joint, one per axle."""
+    track, corner_hz = np.zeros(n), rng.uniform(200, 900)
+    time_s, gap_s = rng.uniform(0.0, 1.0 / rate_hz), 0.18 / rate_hz
+    while time_s < n / SAMPLE_RATE:
+        for click_s in (time_s, time_s + gap_s):
+            syn.add_at(track, syn.impact(corner_hz, 0.06, rng), int(click_s * SAMPLE_RATE))
+        time_s += 1.0 / rate_hz
+    return track
 
 
 @dataclass(frozen=True)
 class Transportation:
-    """Inside a vehicle: engine orders that follow its speed, rumble, rail joints, chimes, passengers."""
+    """The inside of a vehicle, with engine harmonics that follow its speed, rumble, rail joints, chimes, passengers.
 
-    bed: Background
+    Attributes:
+        engine_hz, order_gains, engine_db: fundamental frequency at the mean speed, gain of each harmonic, and level.
+        joints_hz, joints_db: rail joints per second at the mean speed (0 for a road vehicle), and level.
+        chime_hz: frequencies of the two tones of the chime.
+        people: fraction of the clips with talking passengers.
+    """
+
+    background: Background
     engine_hz: float
     order_gains: Array
     engine_db: float
-    joints_hz: float  # 0 on tyres
+    joints_hz: float
     joints_db: float
     chime_hz: Array
-    people: float  # share of clips with somebody talking
+    people: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        """A new vehicle."""
+        """Draw a new vehicle."""
         return cls(
-            bed=Background.draw(rng),
+            background=Background.draw(rng),
             engine_hz=rng.uniform(25, 90),
             order_gains=rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8),
             engine_db=rng.uniform(-4.0, 5.0),
@@ -203,13 +194,13 @@ class Transportation:
         )
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
-        """(2, n) one recording in this vehicle."""
+        """Render a clip of n samples, (2, n)."""
         speed = rng.uniform(0.7, 1.3) * (1.0 + 0.12 * syn.smooth_noise(n, 0.5, rng))
         engine = syn.harmonics(self.engine_hz * speed, self.order_gains)
-        scene = self.bed.sound(n, rng) * syn.decibels(2.0 * syn.smooth_noise(n, 1.0, rng))
+        scene = self.background.sound(n, rng) * syn.decibels(2.0 * syn.smooth_noise(n, 1.0, rng))
         scene += syn.pan(syn.at_level(engine, jitter_level(self.engine_db, rng)), rng.uniform(-0.5, 0.5))
         if self.joints_hz:
-            joints = self._joints(n, self.joints_hz * float(speed.mean()), rng)
+            joints = rail_joints(n, self.joints_hz * float(speed.mean()), rng)
             scene += syn.pan(syn.at_level(joints, jitter_level(self.joints_db, rng)), rng.uniform(-0.5, 0.5))
         if rng.random() < 0.3:
             chime = np.zeros(n)
@@ -220,20 +211,12 @@ class Transportation:
         if rng.random() < self.people:
             dry = syn.at_level(syn.babble(n, rng.uniform(90, 240, 2), rng), jitter_level(-8.0, rng))
             scene += syn.pan(dry, rng.uniform(-1, 1))
-        return self.bed.record(scene, rng)
-
-    def _joints(self, n: int, rate_hz: float, rng: np.random.Generator) -> Array:
-        track, corner_hz = np.zeros(n), rng.uniform(200, 900)
-        time_s, gap_s = rng.uniform(0.0, 1.0 / rate_hz), 0.18 / rate_hz
-        while time_s < n / SAMPLE_RATE:
-            for click_s in (time_s, time_s + gap_s):
-                syn.add_at(track, syn.impact(corner_hz, 0.06, rng), int(click_s * SAMPLE_RATE))
-            time_s += 1.0 / rate_hz
-        return track
+        return self.background.record(scene, rng)
 
 
-LOCATIONS: dict[str, type[Indoor] | type[Outdoor] | type[Transportation]] = {
+SCENE_TYPES: dict[str, type[Indoor] | type[Outdoor] | type[Transportation]] = {
     "indoor": Indoor,
     "outdoor": Outdoor,
     "transportation": Transportation,
 }
+"""Label -> class of its locations."""

@@ -1,1 +1,1 @@
-"""A submission to DCASE 2020 Task 1B: its two files, written and checked."""
+"""Submissions to DCASE 2020 Task 1B: write and validate their two files."""

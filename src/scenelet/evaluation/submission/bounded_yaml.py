@@ -1,74 +1,85 @@
-"""YAML from anywhere -> plain values and what is wrong with it, in bounded time and memory.
+"""Load untrusted YAML in bounded time and memory.
 
-The nodes of the document are looked at before anything is made of them: aliases of aliases could
-stand for more values than memory holds. Only PyYAML's safe loader is used.
+Nested aliases can stand for more values than fit into memory, so the nodes of the document are counted before they are
+converted to values. Only PyYAML's safe loader is used.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from scenelet.evaluation.submission.faults import Fault, shown
+from scenelet.evaluation.submission.faults import Fault, format_value
 
 MAX_NODES = 10_000
-"""Values a document may stand for, aliases counted each time."""
+"""Maximum number of values in a document, where every use of an alias counts."""
 
 
-class _Broken(NamedTuple):
+class _SyntaxError(NamedTuple):
     line: int | None
     reason: str
 
 
 def load_yaml(file: str, text: str) -> tuple[Any, list[Fault]]:
-    """The document's plain values, or None with a fault; keys that stand twice are faults too."""
+    """Load a document.
+
+    Args:
+        file: name of the file, for messages.
+        text: its content.
+
+    Returns:
+        The plain values and the duplicate keys as faults. If the document cannot be loaded, None and the faults.
+
+    >>> load_yaml("a.meta.yaml", "submission: {label: x}")
+    ({'submission': {'label': 'x'}}, [])
+    """
     import yaml
 
-    root = _guarded(lambda: yaml.compose(text, Loader=yaml.SafeLoader))
-    if isinstance(root, _Broken):
+    root = _catch_errors(lambda: yaml.compose(text, Loader=yaml.SafeLoader))
+    if isinstance(root, _SyntaxError):
         return None, [_fault(file, root)]
     if root is None:
         return None, [Fault(file, "", "is empty; it must be YAML with the sections submission, system and results")]
     faults: list[Fault] = []
     count = _count(file, root, {}, faults)
     if count is None or count > MAX_NODES:
-        reason = "an alias stands for what it is part of" if count is None else f"stands for over {MAX_NODES:,} values"
-        return None, [Fault(file, "", f"{reason}; it must be a short file without tricks")]
-    value = _guarded(lambda: yaml.safe_load(text))
-    if isinstance(value, _Broken):
+        reason = "an alias contains itself" if count is None else f"has over {MAX_NODES:,} values"
+        return None, [Fault(file, "", f"{reason}; it must be a short file without nested aliases")]
+    value = _catch_errors(lambda: yaml.safe_load(text))
+    if isinstance(value, _SyntaxError):
         return None, [*faults, _fault(file, value)]
     return value, faults
 
 
-def _guarded(make: Callable[[], Any]) -> Any:
-    """What `make` gives, or how it broke."""
+def _catch_errors(load: Callable[[], Any]) -> Any:
+    """Call `load` and return its result, or the error of PyYAML."""
     import yaml
 
     try:
-        return make()
+        return load()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "a fault of syntax"
-        return _Broken(None if mark is None else mark.line + 1, " ".join(str(reason).split()))
-    # what PyYAML lets through for values such as `!!bool x`, `!!int`, 2020-13-45, or escapes that are no character
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "a syntax error"
+        return _SyntaxError(None if mark is None else mark.line + 1, " ".join(str(reason).split()))
+    # PyYAML raises these for values such as `!!bool x`, `!!int`, 2020-13-45, and for escapes of invalid characters
     except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
-        return _Broken(None, "a value that does not fit its type, or too many levels")
+        return _SyntaxError(None, "a value does not fit its type, or there are too many levels")
 
 
-def _fault(file: str, broken: _Broken) -> Fault:
-    where = "" if broken.line is None else f"line {broken.line}"
-    return Fault(file, where, f"cannot be read ({broken.reason}); it must be plain YAML")
+def _fault(file: str, error: _SyntaxError) -> Fault:
+    where = "" if error.line is None else f"line {error.line}"
+    return Fault(file, where, f"cannot be read ({error.reason}); it must be plain YAML")
 
 
 def _count(file: str, node: Any, known: dict[int, int | None], faults: list[Fault]) -> int | None:
-    """How many values a node stands for; None when it is part of itself.
+    """Count the values of a node; returns None if the node contains itself.
 
-    Each node is looked at once: an anchor stands before its aliases, so these are known by then, and
-    the recursion is no deeper than the text is nested.
+    Each node is visited once, since an anchor comes before its aliases. The recursion is thus as deep as the nesting
+    of the text. Duplicate keys are added to `faults`.
     """
     import yaml
 
     if id(node) in known:
         return known[id(node)]
-    known[id(node)] = None  # stays so for an alias of what is being looked at
+    known[id(node)] = None  # remains for an alias inside of its own anchor
     children: list[Any] = []
     if isinstance(node, yaml.SequenceNode):
         children = node.value
@@ -78,7 +89,7 @@ def _count(file: str, node: Any, known: dict[int, int | None], faults: list[Faul
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in keys:
                 line = f"line {key.start_mark.line + 1}"
-                faults.append(Fault(file, line, f"key {shown(key.value)} is given again; it must stand once"))
+                faults.append(Fault(file, line, f"key {format_value(key.value)} is a duplicate; it must occur once"))
             elif isinstance(key, yaml.ScalarNode):
                 keys.add(key.value)
     total = 1

@@ -1,4 +1,4 @@
-"""What a submission needs and no model file knows: `details.toml`, filled in by its authors."""
+"""Details of a submission that its authors give in `details.toml`, since no model file stores them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from scenelet.config import Settings
 from scenelet.config.recipes import read_toml
 from scenelet.errors import OutputError, UsageError, did_you_mean
-from scenelet.evaluation.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION, URL, key_path
+from scenelet.evaluation.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION_LENGTH, URL, key_path
 from scenelet.utils.files import replace_file
 
 
@@ -26,8 +26,8 @@ def _label(text: str) -> str:
 
 
 def _abbreviation(text: str) -> str:
-    if len(text) > MAX_ABBREVIATION:
-        raise ValueError(f"has {len(text)} characters; {MAX_ABBREVIATION} at most")
+    if len(text) > MAX_ABBREVIATION_LENGTH:
+        raise ValueError(f"has {len(text)} characters; the maximum is {MAX_ABBREVIATION_LENGTH}")
     return text
 
 
@@ -48,11 +48,11 @@ Url = Annotated[Line, AfterValidator(_url)]
 
 
 class _Strict(Settings):
-    model_config = ConfigDict(strict=True)  # "2" is text, not a number
+    model_config = ConfigDict(strict=True)  # the text "2" is not a number
 
 
 class Affiliation(_Strict):
-    """Where an author works."""
+    """Affiliation of an author."""
 
     abbreviation: Line
     institute: Line
@@ -61,7 +61,7 @@ class Affiliation(_Strict):
 
 
 class Author(_Strict):
-    """An author; one of them is the corresponding one."""
+    """Author of the submission. Exactly one is the corresponding author."""
 
     lastname: Line
     firstname: Line
@@ -71,23 +71,23 @@ class Author(_Strict):
 
 
 class ExternalDataset(_Strict):
-    """Data other than the challenge's that the system was made with."""
+    """Data that the system uses in addition to the challenge's."""
 
     name: Line
     url: Url
-    total_audio_length: float = Field(gt=0, description="minutes")
+    total_audio_length: float = Field(gt=0, description="length in minutes")
 
 
 class Details(_Strict):
-    """A whole `details.toml`."""
+    """Content of a `details.toml`."""
 
     label: Annotated[Line, AfterValidator(_label)]
     name: Line
     abbreviation: Annotated[Line, AfterValidator(_abbreviation)]
     authors: list[Author]
     embeddings: Line | None = None
-    data_augmentation: Line | None = Field(None, description="None: as the model file says")
-    ensemble_count: int = Field(1, ge=1, description="systems whose answers are joined")
+    data_augmentation: Line | None = Field(None, description="None: as stored in the model file")
+    ensemble_count: int = Field(1, ge=1, description="number of systems in the ensemble")
     external_data_usage: Line | None = None
     external_datasets: list[ExternalDataset] = Field(default_factory=list)
     source_code: Url | None = None
@@ -96,29 +96,29 @@ class Details(_Strict):
     def _consistent(self) -> "Details":
         marked = sum(author.corresponding for author in self.authors)
         if marked != 1:
-            raise ValueError(f"corresponding = true stands at {marked} authors; mark exactly one")
+            raise ValueError(f"{marked} authors have corresponding = true; mark exactly one")
         if self.external_datasets and self.external_data_usage is None:
-            raise ValueError("external_datasets are listed; say in external_data_usage how they are used")
+            raise ValueError("external_datasets are listed; describe their use in external_data_usage")
         if self.external_data_usage is not None and not self.external_datasets:
             raise ValueError("external_data_usage is given; list the data under external_datasets")
         return self
 
 
 def read_details(path: Path) -> Details:
-    """The checked contents of a details file.
+    """Read and check a details file.
 
     Raises:
-        UsageError: no such file, not TOML, or a key that is missing, unknown or wrong.
+        UsageError: the file cannot be read, is not TOML, or has a missing, unknown or invalid key.
     """
     try:
         values = read_toml(path.read_bytes(), str(path))
     except OSError as error:
-        mend = "scenelet submit details FILE.toml writes an example"
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
+        fix = "scenelet submit details FILE.toml writes an example"
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); {fix}") from None
     try:
         return Details.model_validate(values)
     except ValidationError as error:
-        # a misspelt key is unknown, and missing too: the first says more
+        # a misspelled key is both unknown and missing; the first message is more helpful
         first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         key, reason = key_path(*first["loc"]), first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
@@ -130,13 +130,13 @@ def read_details(path: Path) -> Details:
 
 
 def write_example(path: Path) -> None:
-    """Write an example to fill in.
+    """Write an example of a details file to fill in.
 
     Raises:
-        OutputError: the file exists already, or cannot be written.
+        OutputError: the file exists or cannot be written.
     """
     if path.exists() or path.is_symlink():
-        raise OutputError(f"{path}: exists already and is not written over; give another name")
+        raise OutputError(f"{path}: exists already and is not overwritten; give another name")
     replace_file(path, EXAMPLE)
 
 
@@ -149,23 +149,23 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
 
 EXAMPLE_LABEL = "Lastname_INST_task1b_1"
 EXAMPLE = f"""\
-# What `scenelet submit write` cannot know of a DCASE 2020 Task 1B submission. Fill it in.
-# Lines that begin with # are optional: take the # away where one applies.
+# Details of a DCASE 2020 Task 1B submission, for `scenelet submit write`. Fill them in.
+# Optional keys are commented out. Remove the # of those that apply.
 
-# corresponding author's last name, institute, task1b, and a number from 1 to 4 for each of your submissions
+# Last name of the corresponding author, institute, task1b, and a number from 1 to 4 for each of your submissions
 label = "{EXAMPLE_LABEL}"
-name = "A name for tables that have room"
-abbreviation = "Short"                  # 10 characters at most
+name = "Full name of the system"
+abbreviation = "Short"                  # at most 10 characters
 
 # source_code = "https://example.org/repository"
-# embeddings = "OpenL3"                 # pre-trained ones in use
-# data_augmentation = "mixup, freqmix"  # instead of what the model file says
-# ensemble_count = 1                    # systems whose answers are joined
+# embeddings = "OpenL3"                 # pretrained embeddings
+# data_augmentation = "mixup, freqmix"  # default: as stored in the model file
+# ensemble_count = 1                    # number of systems in the ensemble
 
-# Data other than the challenge's: how it is used (directly, embeddings, pre-trained model), and the list below.
+# Use of data other than the challenge's (directly, embeddings, pre-trained model); list the data at the end.
 # external_data_usage = "pre-trained model"
 
-# In the order in which authors are to be listed; corresponding = true at exactly one.
+# Authors in the order of their listing. Exactly one has corresponding = true.
 [[authors]]
 lastname = "Lastname"
 firstname = "Firstname"
@@ -175,12 +175,12 @@ corresponding = true
 [authors.affiliation]
 abbreviation = "INST"
 institute = "Institute of Examples"
-department = "Department of Acoustics"  # may be left out
+department = "Department of Acoustics"  # optional
 location = "City, Country"
 
 # [[authors]]
 # lastname = "..."
-# and so on
+# ...
 
 # [[external_datasets]]
 # name = "AudioSet"

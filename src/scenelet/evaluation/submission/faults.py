@@ -1,27 +1,36 @@
-"""What a validator finds, as lines that name the file, the place in it, and what must be there."""
+"""Faults of a submission, as one-line messages that name the file, the location, the fault and the fix."""
 
 from dataclasses import dataclass
 
 MAX_SHOWN_CHARACTERS = 60
-"""Characters of a value that a fault shows."""
-MAX_FILE_BYTES = 10**18
+"""Maximum number of characters of a value that a message shows."""
+MAX_SHOWN_INTEGER = 10**18
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`where` is a line ("line 7"), a key ("system.complexity.model_size"), or "" for the whole file."""
+    """A fault of a file.
+
+    Attributes:
+        file: name of the file.
+        where: a line ("line 7"), a key ("system.complexity.model_size"), or "" for the whole file.
+        message: the fault and the fix.
+
+    >>> print(Fault("a.output.csv", "line 7", "is empty; it must be deleted"))
+    a.output.csv, line 7: is empty; it must be deleted
+    """
 
     file: str
     where: str
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}, {self.where}" if self.where else self.file
-        return f"{place}: {self.message}"
+        location = f"{self.file}, {self.where}" if self.where else self.file
+        return f"{location}: {self.message}"
 
 
-def decoded(file: str, data: bytes) -> str | Fault:
-    """UTF-8 text, or the fault that names the line where it is none."""
+def decode_text(file: str, data: bytes) -> str | Fault:
+    """Decode UTF-8 text, or return the fault with the line of the first invalid byte."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -29,15 +38,19 @@ def decoded(file: str, data: bytes) -> str | Fault:
         return Fault(file, f"line {line}", "is not UTF-8; it must be UTF-8 text")
 
 
-def shown(value: object) -> str:
-    """Any value as short text on one line."""
+def format_value(value: object) -> str:
+    """Format any value as a short text on one line.
+
+    >>> format_value("a\\tb"), format_value(None), format_value([1])
+    ("'a\\\\tb'", 'null', 'a list')
+    """
     if isinstance(value, str):
         return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else f"{value[:MAX_SHOWN_CHARACTERS]}...")
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) and abs(value) >= MAX_FILE_BYTES:  # Python refuses to print really long ones
+    if isinstance(value, int) and abs(value) >= MAX_SHOWN_INTEGER:  # Python raises if thousands of digits are printed
         return "a number of more than 18 digits"
     if isinstance(value, int | float):
         return str(value)

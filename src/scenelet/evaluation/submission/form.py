@@ -1,6 +1,6 @@
-"""The two files of a DCASE 2020 Task 1B submission: what the challenge asks of them, and how they are written.
+"""Format of the two files of a DCASE 2020 Task 1B submission.
 
-Facts: the challenge's submission page and its validator, dcase2020_task1_submission_validator.
+Sources: the challenge's submission page and its validator, dcase2020_task1_submission_validator.
 """
 
 import re
@@ -13,26 +13,31 @@ from scenelet.utils.files import make_folder, replace_files
 LABELS = ("indoor", "outdoor", "transportation")
 COLUMNS = ("filename", "scene_label", *LABELS)
 RECORDINGS = 8640
-"""Recordings of the evaluation set, `0.wav` to `8639.wav`: a row each."""
-MAX_ABBREVIATION = 10
-"""Characters."""
+"""Number of recordings in the evaluation set, `0.wav` to `8639.wav`, with one row each."""
+MAX_ABBREVIATION_LENGTH = 10
 MAX_MODEL_BYTES = 500 * 1024
 BYTES_PER_KB = 1024
-"""The challenge's KB, in which `model_size` is given."""
+"""The challenge's KB, the unit of `model_size`."""
 OUTPUT_ENDING, META_ENDING = ".output.csv", ".meta.yaml"
 
 LABEL = re.compile(r"(?:[^\W_]|-)+_(?:[^\W_]|-)+_task1b_[1-4]")
-LABEL_FORM = "<Name>_<Institute>_task1b_<1 to 4>, letters, digits and hyphens between three underscores"
+LABEL_FORM = "<Name>_<Institute>_task1b_<1 to 4>, with letters, digits and hyphens between three underscores"
 EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 URL = re.compile(r"https?://\S+")
 FILENAME = re.compile(r"(0|[1-9][0-9]*)\.wav")
 
 UNITS = 10**9
-"""Probabilities are written as whole numbers of 1 / UNITS."""
+"""Probabilities are written as integer multiples of 1 / UNITS."""
 
 
 class OutputRow(NamedTuple):
-    """A recording's number in the evaluation set, its answer, and label -> probability."""
+    """A row of the system output.
+
+    Attributes:
+        number: number of the recording in the evaluation set.
+        label: the predicted class.
+        probabilities: label -> probability.
+    """
 
     number: int
     label: str
@@ -40,24 +45,28 @@ class OutputRow(NamedTuple):
 
 
 def output_text(rows: Iterable[OutputRow]) -> str:
-    """Rows -> the system output: tab-separated, a header, a line a recording.
+    """Format the system output: tab-separated, with a header and one line per recording.
 
-    Nine decimals, the others' cut off and the rest given to the answer: so a row sums to exactly 1,
-    and an answer that was the most probable one still is.
+    Probabilities have nine decimals. Those of the other classes are rounded down, and the predicted class gets the
+    rest. A row thus sums to exactly 1, and the predicted class remains the most probable one.
+
+    >>> row = OutputRow(7, "outdoor", {"indoor": 0.25, "outdoor": 0.5, "transportation": 0.25})
+    >>> output_text([row]).splitlines()[1].split("\\t")
+    ['7.wav', 'outdoor', '0.250000000', '0.500000000', '0.250000000']
     """
     lines = ["\t".join(COLUMNS)]
     for row in rows:
         total = sum(row.probabilities.values())
         units = {label: int(row.probabilities[label] / total * UNITS) for label in LABELS}
         units[row.label] = UNITS - sum(count for label, count in units.items() if label != row.label)
-        shares = (f"{count // UNITS}.{count % UNITS:09d}" for count in units.values())
-        lines.append("\t".join((f"{row.number}.wav", row.label, *shares)))
+        decimals = (f"{count // UNITS}.{count % UNITS:09d}" for count in units.values())
+        lines.append("\t".join((f"{row.number}.wav", row.label, *decimals)))
     return "\n".join(lines) + "\n"
 
 
 def meta_text(meta: Mapping[str, Any]) -> str:
-    """Sections of plain values -> YAML, in their order."""
-    import yaml  # only here and in the validator: no other command waits for it
+    """Format the meta information as YAML, in the order of its sections."""
+    import yaml  # imported late, since only submissions need it
 
     body: str = yaml.safe_dump(dict(meta), sort_keys=False, allow_unicode=True, default_flow_style=False, width=110)
     return (
@@ -67,10 +76,19 @@ def meta_text(meta: Mapping[str, Any]) -> str:
 
 
 def write_pair(folder: Path, label: str, output: str, meta: str) -> tuple[Path, Path]:
-    """Write `<label>.output.csv` and `<label>.meta.yaml`, both or neither; returns their paths.
+    """Write `<label>.output.csv` and `<label>.meta.yaml`, either both or none.
+
+    Args:
+        folder: the folder to write into; it is created if necessary.
+        label: label of the submission.
+        output: content of the system output.
+        meta: content of the meta information.
+
+    Returns:
+        The two paths.
 
     Raises:
-        OutputError: one cannot be written; what was there before is still there.
+        OutputError: a file cannot be written. Existing files are unchanged.
     """
     make_folder(folder)
     first, second = folder / f"{label}{OUTPUT_ENDING}", folder / f"{label}{META_ENDING}"
@@ -79,7 +97,11 @@ def write_pair(folder: Path, label: str, output: str, meta: str) -> tuple[Path, 
 
 
 def key_path(*parts: str | int) -> str:
-    """`("authors", 1, "email")` -> `"authors #2.email"`: people count from one."""
+    """Format the path of a key; list items are numbered from 1.
+
+    >>> key_path("authors", 1, "email")
+    'authors #2.email'
+    """
     text = ""
     for part in parts:
         text += f" #{part + 1}" if isinstance(part, int) else f".{part}" if text else part

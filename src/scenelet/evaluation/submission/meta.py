@@ -1,4 +1,4 @@
-"""Model, details and evaluation report -> the meta information of a submission."""
+"""The meta information of a submission, from a model, its details and an evaluation report."""
 
 import json
 from pathlib import Path
@@ -10,47 +10,60 @@ from scenelet.config import AugmentConfig, MixingConfig
 from scenelet.errors import DataError
 from scenelet.evaluation.submission.details import Details
 from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
+from scenelet.model.encodings import BYTES
 from scenelet.model.ops import Conv, Linear
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
-from scenelet.model.weights import BYTES
 
 CLIP_SECONDS = 10
-"""Length of the challenge's recordings."""
+"""Length of the challenge's recordings in s."""
 EVALUATE = "scenelet evaluate MODEL DATA --out DIR writes one"
 
 
-class _Figures(BaseModel):
+class _ClassMetrics(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
     accuracy: float = Field(ge=0, le=1)
     log_loss: float = Field(ge=0)
 
 
 class EvaluationReport(BaseModel):
-    """What is needed of `report.json`; it holds more."""
+    """The values of `report.json` that a submission needs."""
 
     model_config = ConfigDict(allow_inf_nan=False)
     macro_accuracy: float = Field(ge=0, le=1)
     log_loss: float = Field(ge=0)
-    per_class: dict[str, _Figures]
+    per_class: dict[str, _ClassMetrics]
     model: str = ""
     split: str = "test"
     synthetic: bool = False
 
-    def doubts(self, model: str) -> list[str]:
-        """Why these may not be the figures that the challenge wants of this model."""
+    def mismatches(self, model: str) -> list[str]:
+        """List the reasons why these may not be the results that the challenge asks for.
+
+        Args:
+            model: the submitted model, as given to `submit`.
+        """
         found = []
         if self.model != model:
-            found.append(f"it measured {self.model}, and this is {model}")
+            found.append(f"it is about the model {self.model}, not {model}")
         if self.split != "test":
-            found.append(f"it measured the split {self.split!r}, not test")
+            found.append(f"it is about the split {self.split!r}, not 'test'")
         if self.synthetic:
-            found.append("it measured made scenes, not the challenge's recordings")
+            found.append("it is about synthetic scenes, not the challenge's recordings")
         return found
 
 
 def meta_information(model: SceneModel, details: Details, report: EvaluationReport | None = None) -> dict[str, Any]:
-    """The sections of `<label>.meta.yaml`; None where something does not apply, or has not been measured."""
+    """Collect the sections of `<label>.meta.yaml`.
+
+    Args:
+        model: the submitted model.
+        details: the details that its authors gave.
+        report: the report of its evaluation; None leaves out the results.
+
+    Returns:
+        The sections, in their order. Values that do not apply, or are unknown, are None.
+    """
     count = details.ensemble_count
     datasets = [dataset.model_dump() for dataset in details.external_datasets]
     return {
@@ -67,7 +80,7 @@ def meta_information(model: SceneModel, details: Details, report: EvaluationRepo
                 "embeddings": details.embeddings,
                 "data_augmentation": details.data_augmentation or data_augmentation(model),
                 "machine_learning_method": machine_learning_method(model),
-                # the challenge asks for null where there is no ensemble
+                # the challenge asks for null if there is no ensemble
                 "ensemble_method_subsystem_count": count if count > 1 else None,
                 "decision_making": decision_making(model),
                 "external_data_usage": details.external_data_usage,
@@ -76,10 +89,10 @@ def meta_information(model: SceneModel, details: Details, report: EvaluationRepo
             "complexity": {
                 "total_parameters": model.counts.parameters,
                 "total_parameters_non_zero": model.counts.parameters_kept,
-                # three decimals tell a single byte above the limit
+                # three decimals are enough to see a single byte above the limit
                 "model_size": round(sizes(model, 0)["dcase2020"] / BYTES_PER_KB, 3),
             },
-            "external_datasets": datasets,  # an empty list: the challenge's validator falls over null
+            "external_datasets": datasets,  # an empty list, since the challenge's validator crashes with null
             "source_code": details.source_code,
         },
         "results": {"development_dataset": _results(report)},
@@ -87,15 +100,15 @@ def meta_information(model: SceneModel, details: Details, report: EvaluationRepo
 
 
 def data_augmentation(model: SceneModel) -> str | None:
-    """What training mixed and moved, if the model file says so; None: nothing, or not known."""
+    """List the augmentations of the training, from the model file; None if there were none, or if they are unknown."""
     try:
         mixing = MixingConfig.model_validate(model.provenance.get("mixing"))
         augment = AugmentConfig.model_validate(model.provenance.get("augment"))
     except ValidationError:
         return None
-    mixed = ("mixup", "freqmix", "cutmix") if mixing.combine != "none" else ()
-    named = [name for name in mixed if getattr(mixing, name)]
-    moves = {
+    mixers = ("mixup", "freqmix", "cutmix") if mixing.combine != "none" else ()
+    used = [name for name in mixers if getattr(mixing, name)]
+    amounts = {
         "time rolling": augment.time_roll,
         "time stretching": augment.time_stretch,
         "cropping": augment.crop_frames,
@@ -105,41 +118,41 @@ def data_augmentation(model: SceneModel) -> str | None:
         "frequency masking": augment.frequency_mask,
         "time masking": augment.time_mask,
     }
-    return ", ".join([*named, *(name for name, amount in moves.items() if amount)]) or None
+    return ", ".join([*used, *(name for name, amount in amounts.items() if amount)]) or None
 
 
 def machine_learning_method(model: SceneModel) -> str:
-    """The challenge's word for the network: residual where something is added, convolutional, or dense."""
+    """Name the type of the network in the challenge's terms: residual, convolutional or dense."""
     ops = {node.op for node in model.nodes}
     return "ResNet" if {"Add", "Conv"} <= ops else "CNN" if "Conv" in ops else "MLP"
 
 
 def decision_making(model: SceneModel) -> str | None:
-    """How a recording's answer comes from its windows'; None where one window holds all of it."""
+    """Name the method that joins a recording's windows; None if one window holds the whole recording."""
     rate = model.features.sample_rate
     return "average" if model.window.count(CLIP_SECONDS * rate, rate) > 1 else None
 
 
 def complexity_management(model: SceneModel) -> str | None:
-    """Pruning, half precision and whole numbers, each only where it is so."""
+    """List the methods that make the model small, as found in its weights."""
     counts = model.counts
-    named = []
+    methods = []
     if counts.conv_kept + counts.linear_kept < counts.conv + counts.linear:
-        named.append("pruning")
+        methods.append("pruning")
     weights = [name for node in model.nodes if isinstance(node, Conv | Linear) for name in node.arrays]
     widths = {BYTES[model.encodings[name]] for name in weights}
     if widths == {2}:
-        named.append("half precision")
+        methods.append("half precision")
     elif "masked_int8" in {model.encodings[name] for name in weights}:
-        named.append("int8 weights")
-    return ", ".join(named) or None
+        methods.append("int8 weights")
+    return ", ".join(methods) or None
 
 
 def read_report(path: Path) -> EvaluationReport:
-    """The checked `report.json` of an evaluation.
+    """Read and check the `report.json` of an evaluation.
 
     Raises:
-        DataError: it cannot be read, is no evaluation report, or is about other or missing classes.
+        DataError: the file cannot be read, is not the report of an evaluation, or is about other classes.
     """
     try:
         report = EvaluationReport.model_validate(json.loads(path.read_bytes()))
@@ -147,27 +160,27 @@ def read_report(path: Path) -> EvaluationReport:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {EVALUATE}") from None
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        what = f"{where} is missing or no figure" if where else "it has no keys"
-        raise DataError(f"{path}: not the report of an evaluation on all classes ({what}); {EVALUATE}") from None
+        reason = f"{where} is missing or invalid" if where else "it has no keys"
+        raise DataError(f"{path}: not the report of an evaluation on all classes ({reason}); {EVALUATE}") from None
     except (ValueError, RecursionError):
         raise DataError(f"{path}: not JSON; {EVALUATE}") from None
     if set(report.per_class) != set(LABELS):
-        found = ", ".join(report.per_class) or "none"
+        found = ", ".join(report.per_class) or "no classes"
         raise DataError(f"{path}: per_class has {found}; it must have {', '.join(LABELS)}; {EVALUATE}")
     return report
 
 
 def _results(report: EvaluationReport | None) -> dict[str, Any]:
-    """Accuracies in percent, overall the mean over classes, and log losses; the challenge allows to leave them out."""
+    """Collect accuracies in percent and log losses; the overall accuracy is the macro average. All may be left out."""
     if report is None:
         return {"overall": None, "class_wise": None}
     return {
-        "overall": _rounded(report.macro_accuracy, report.log_loss),
+        "overall": _round(report.macro_accuracy, report.log_loss),
         "class_wise": {
-            label: _rounded(report.per_class[label].accuracy, report.per_class[label].log_loss) for label in LABELS
+            label: _round(report.per_class[label].accuracy, report.per_class[label].log_loss) for label in LABELS
         },
     }
 
 
-def _rounded(accuracy: float, log_loss: float) -> dict[str, float]:
+def _round(accuracy: float, log_loss: float) -> dict[str, float]:
     return {"accuracy": round(100 * accuracy, 2), "logloss": round(log_loss, 4)}

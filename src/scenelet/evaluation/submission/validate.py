@@ -1,4 +1,4 @@
-"""Find every fault of a DCASE 2020 Task 1B submission, whatever the two files hold."""
+"""Find every fault of a DCASE 2020 Task 1B submission, for any content of the two files."""
 
 from pathlib import Path
 
@@ -10,15 +10,18 @@ from scenelet.evaluation.submission.validate_output import MAX_OUTPUT_BYTES, che
 
 
 def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
-    """The faults of a pair of files, in the order of names, output, meta; empty when there are none.
+    """Find the faults of a pair of files.
 
     Args:
         output: `<label>.output.csv`.
         meta: `<label>.meta.yaml`.
-        partial: fewer rows than recordings are no fault.
+        partial: allow fewer rows than recordings.
+
+    Returns:
+        Faults of the names, then of the output, then of the meta information.
 
     Raises:
-        DataError: a file is not there or cannot be read.
+        DataError: a file cannot be read.
     """
     return check_pair(
         output.name, _read(output, MAX_OUTPUT_BYTES), meta.name, _read(meta, MAX_META_BYTES), partial=partial
@@ -26,7 +29,7 @@ def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
 
 
 def check_pair(output_name: str, output: bytes, meta_name: str, meta: bytes, *, partial: bool = False) -> list[Fault]:
-    """As `check_files`, of names and contents; raises nothing."""
+    """Find the faults of a pair of files by their names and contents; see `check_files`. It raises no errors."""
     output_name, meta_name = escape_unprintable(output_name), escape_unprintable(meta_name)
     faults: list[Fault] = []
     first, second = _label(output_name, OUTPUT_ENDING, faults), _label(meta_name, META_ENDING, faults)
@@ -38,18 +41,18 @@ def check_pair(output_name: str, output: bytes, meta_name: str, meta: bytes, *, 
 
 
 def _label(name: str, ending: str, faults: list[Fault]) -> str | None:
-    """The submission's label in a file name."""
+    """Return the submission's label in a file name; without one, add a fault and return None."""
     label = name.removesuffix(ending)
     if label != name and LABEL.fullmatch(label):
         return label
-    faults.append(Fault(name, "", f"its name must be <label>{ending}, the label {LABEL_FORM}"))
+    faults.append(Fault(name, "", f"its name must be <label>{ending}, where the label is {LABEL_FORM}"))
     return None
 
 
-def _read(path: Path, most: int) -> bytes:
-    """The file, or so much of it that the check sees it is too large."""
+def _read(path: Path, max_bytes: int) -> bytes:
+    """Read a file, or just enough of it to show that it is too large."""
     try:
         with path.open("rb") as file:
-            return file.read(most + 1)
+            return file.read(max_bytes + 1)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a submission's file") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file of a submission") from None

@@ -6,33 +6,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenelet.evaluation.submission.bounded_yaml import load_yaml
-from scenelet.evaluation.submission.faults import Fault, decoded, shown
+from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
 from scenelet.evaluation.submission.form import (
     BYTES_PER_KB,
     EMAIL,
     LABEL,
     LABEL_FORM,
     LABELS,
-    MAX_ABBREVIATION,
+    MAX_ABBREVIATION_LENGTH,
     MAX_MODEL_BYTES,
     URL,
     key_path,
 )
 
-MAX_META_BYTES = 1 << 16  # ten times what twenty authors take
+MAX_META_BYTES = 1 << 16  # ten times the size with twenty authors
 SAMPLING_RATE = re.compile(r"[0-9]+(?:\.[0-9]+)?kHz")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Whether a value fits, and in words what it must be."""
+    """Rule for a value.
+
+    Attributes:
+        fits: True if a value is valid.
+        must: description of a valid value.
+    """
 
     fits: Callable[[Any], bool]
     must: str
 
     @property
     def or_null(self) -> "Rule":
-        """The same, and null where it does not apply."""
+        """Same rule, which also allows null."""
         return Rule(lambda value: value is None or self.fits(value), f"{self.must}, or null")
 
 
@@ -57,19 +62,19 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
 
 
 def _number(low: float, high: float, unit: str = "") -> Rule:
-    """Above or at `low`, at or below `high`; nan is neither."""
-    reach = " up" if high == float("inf") else f" to {high:g}"
+    """Make a rule for finite numbers from `low` to `high`."""
+    upper = " up" if high == float("inf") else f" to {high:g}"
     return Rule(
         lambda value: _is_number(value) and low <= value <= high and value < float("inf"),
-        f"a number from {low:g}{reach}{unit}",
+        f"a number from {low:g}{upper}{unit}",
     )
 
 
-SECTION = Rule(lambda value: True, "a section")  # what is in it is looked at on its own
+SECTION = Rule(lambda value: True, "a section")  # its content has rules of its own
 TEXT = Rule(_is_text, "text")
 TAGS = Rule(_is_tags, "text, or a list of texts")
-COUNT = Rule(_is_count, "a whole number, without quotes")
-FIGURES = {"accuracy": _number(0, 100, " (percent)"), "logloss": _number(0, float("inf"))}
+COUNT = Rule(_is_count, "an integer, without quotes")
+METRICS = {"accuracy": _number(0, 100, " (percent)"), "logloss": _number(0, float("inf"))}
 MAX_KB = MAX_MODEL_BYTES / BYTES_PER_KB
 
 TOP = {"submission": SECTION, "system": SECTION, "results": SECTION}
@@ -77,8 +82,8 @@ SUBMISSION = {
     "label": Rule(_matches(LABEL), LABEL_FORM),
     "name": TEXT,
     "abbreviation": Rule(
-        lambda value: _is_text(value) and len(value) <= MAX_ABBREVIATION,
-        f"text of at most {MAX_ABBREVIATION} characters",
+        lambda value: _is_text(value) and len(value) <= MAX_ABBREVIATION_LENGTH,
+        f"text of at most {MAX_ABBREVIATION_LENGTH} characters",
     ),
     "authors": Rule(lambda value: isinstance(value, list) and bool(value), "a list of at least one author"),
 }
@@ -92,7 +97,7 @@ AFFILIATION = {"abbreviation": TEXT, "institute": TEXT, "department": TEXT.or_nu
 SYSTEM = {
     "description": SECTION,
     "complexity": SECTION,
-    "external_datasets": Rule(lambda value: isinstance(value, list), "a list of data sets, [] where there are none"),
+    "external_datasets": Rule(lambda value: isinstance(value, list), "a list of data sets, or [] if there are none"),
     "source_code": Rule(_matches(URL), "an address that begins with https:// or http://").or_null,
 }
 DESCRIPTION = {
@@ -102,7 +107,7 @@ DESCRIPTION = {
     "data_augmentation": TAGS.or_null,
     "machine_learning_method": TAGS,
     "ensemble_method_subsystem_count": Rule(
-        lambda value: _is_count(value) and value >= 1, "a whole number from 1 up"
+        lambda value: _is_count(value) and value >= 1, "an integer from 1 up"
     ).or_null,
     "decision_making": TAGS.or_null,
     "external_data_usage": TAGS.or_null,
@@ -121,16 +126,19 @@ DATASET = {
 
 
 def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
-    """The faults of a meta information file.
+    """Find the faults of a meta information file.
 
     Args:
-        file: its name.
-        data: its contents.
-        label: the submission's, as the file's name has it; None: the name has none.
+        file: name of the file.
+        data: its content.
+        label: label of the submission in the file's name; None if there is none.
+
+    >>> [fault.message for fault in check_meta("a.meta.yaml", b"just text")]
+    ["is 'just text'; it must be a section with submission, system, results"]
     """
     if len(data) > MAX_META_BYTES:
-        return [Fault(file, "", f"is larger than {MAX_META_BYTES >> 10} KiB; it must be a few")]
-    text = decoded(file, data)
+        return [Fault(file, "", f"is larger than {MAX_META_BYTES >> 10} KiB; it must be a few KiB")]
+    text = decode_text(file, data)
     if isinstance(text, Fault):
         return [text]
     document, faults = load_yaml(file, text)
@@ -148,7 +156,7 @@ def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
 
 
 class _Meta:
-    """Walks through the sections and collects faults."""
+    """Collection of the faults of each section."""
 
     def __init__(self, file: str, faults: list[Fault]) -> None:
         self.file, self.faults = file, faults
@@ -157,78 +165,79 @@ class _Meta:
         self.faults.append(Fault(self.file, key_path(*key), message))
 
     def section(self, value: Any, key: tuple[str | int, ...], rules: Mapping[str, Rule]) -> dict[str, Any]:
-        """Check a section's keys by their rules; returns those whose values fit."""
+        """Check a section's keys by their rules, and return the valid ones."""
         if not isinstance(value, dict):
-            self.fault(key, f"is {shown(value)}; it must be a section with {', '.join(rules)}")
+            self.fault(key, f"is {format_value(value)}; it must be a section with {', '.join(rules)}")
             return {}
-        good = {}
+        valid = {}
         for name, rule in rules.items():
             if name not in value:
                 self.fault((*key, name), f"is missing; it must be {rule.must}")
             elif not rule.fits(value[name]):
-                self.fault((*key, name), f"is {shown(value[name])}; it must be {rule.must}")
+                self.fault((*key, name), f"is {format_value(value[name])}; it must be {rule.must}")
             else:
-                good[name] = value[name]
-        return good
+                valid[name] = value[name]
+        return valid
 
     def submission(self, value: Any, label: str | None) -> None:
-        good = self.section(value, ("submission",), SUBMISSION)
-        if label is not None and good.get("label", label) != label:
-            self.fault(("submission", "label"), f"is {shown(good['label'])}; it must be {label}, as in the file's name")
+        valid = self.section(value, ("submission",), SUBMISSION)
+        if label is not None and valid.get("label", label) != label:
+            self.fault(
+                ("submission", "label"), f"is {format_value(valid['label'])}; it must be {label}, as in the file's name"
+            )
         corresponding = 0
-        for number, author in enumerate(good.get("authors", ())):
+        for number, author in enumerate(valid.get("authors", ())):
             key = ("submission", "authors", number)
-            person = self.section(author, key, AUTHOR)
-            if "affiliation" in person:
-                self.section(person["affiliation"], (*key, "affiliation"), AFFILIATION)
+            valid_author = self.section(author, key, AUTHOR)
+            if "affiliation" in valid_author:
+                self.section(valid_author["affiliation"], (*key, "affiliation"), AFFILIATION)
             mark = author.get("corresponding", False) if isinstance(author, dict) else False
             if not isinstance(mark, bool):
-                self.fault((*key, "corresponding"), f"is {shown(mark)}; it must be true or false")
+                self.fault((*key, "corresponding"), f"is {format_value(mark)}; it must be true or false")
             corresponding += mark is True
-        if "authors" in good and corresponding != 1:
+        if "authors" in valid and corresponding != 1:
             self.fault(
-                ("submission", "authors"), f"{corresponding} are marked as corresponding; it must be exactly one"
+                ("submission", "authors"),
+                f"{corresponding} authors are marked as corresponding; it must be exactly one",
             )
 
     def system(self, value: Any) -> None:
-        good = self.section(value, ("system",), SYSTEM)
+        valid = self.section(value, ("system",), SYSTEM)
         usage: dict[str, Any] = {}
-        if "description" in good:
-            usage = self.section(good["description"], ("system", "description"), DESCRIPTION)
-        if "complexity" in good:
+        if "description" in valid:
+            usage = self.section(valid["description"], ("system", "description"), DESCRIPTION)
+        if "complexity" in valid:
             key = ("system", "complexity")
-            counts = self.section(good["complexity"], key, COMPLEXITY)
-            total, kept = counts.get("total_parameters"), counts.get("total_parameters_non_zero")
-            if total is not None and kept is not None and kept > total:
+            counts = self.section(valid["complexity"], key, COMPLEXITY)
+            total, nonzero = counts.get("total_parameters"), counts.get("total_parameters_non_zero")
+            if total is not None and nonzero is not None and nonzero > total:
                 self.fault(
                     (*key, "total_parameters_non_zero"),
-                    f"is {shown(kept)}; it must be at most total_parameters, {shown(total)}",
+                    f"is {format_value(nonzero)}; it must be at most total_parameters, {format_value(total)}",
                 )
-        if "external_datasets" not in good:
+        if "external_datasets" not in valid:
             return
-        datasets = good["external_datasets"]
+        datasets = valid["external_datasets"]
         for number, dataset in enumerate(datasets):
             self.section(dataset, ("system", "external_datasets", number), DATASET)
         if "external_data_usage" in usage and (usage["external_data_usage"] is None) == bool(datasets):
             if datasets:
                 self.fault(
                     ("system", "description", "external_data_usage"),
-                    "is null; it must say how the external_datasets are used",
+                    "is null; it must describe the use of the external_datasets",
                 )
             else:
-                self.fault(
-                    ("system", "external_datasets"), "lists none; it must list what external_data_usage is about"
-                )
+                self.fault(("system", "external_datasets"), "is empty; it must list the data of external_data_usage")
 
     def results(self, value: Any) -> None:
-        """Figures may be left out, as null; what is there must be whole."""
+        """Check the results. A section may be null, but not incomplete."""
         if "development_dataset" not in self.section(value, ("results",), {"development_dataset": SECTION}):
             return
         key = ("results", "development_dataset")
-        figures = self.section(value["development_dataset"], key, {"overall": SECTION, "class_wise": SECTION})
-        if figures.get("overall") is not None:
-            self.section(figures["overall"], (*key, "overall"), FIGURES)
-        if figures.get("class_wise") is not None:
-            classes = self.section(figures["class_wise"], (*key, "class_wise"), dict.fromkeys(LABELS, SECTION))
+        sections = self.section(value["development_dataset"], key, {"overall": SECTION, "class_wise": SECTION})
+        if sections.get("overall") is not None:
+            self.section(sections["overall"], (*key, "overall"), METRICS)
+        if sections.get("class_wise") is not None:
+            classes = self.section(sections["class_wise"], (*key, "class_wise"), dict.fromkeys(LABELS, SECTION))
             for label, measured in classes.items():
-                self.section(measured, (*key, "class_wise", label), FIGURES)
+                self.section(measured, (*key, "class_wise", label), METRICS)

@@ -5,32 +5,41 @@ import io
 import itertools
 import re
 
-from scenelet.evaluation.submission.faults import Fault, decoded, shown
+from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
 from scenelet.evaluation.submission.form import COLUMNS, FILENAME, LABELS, RECORDINGS
 from scenelet.utils.text import first_few
 
 SUM_TOLERANCE = 1e-3
-"""How far from 1 a row's probabilities may sum: four decimals and up are fine."""
-MAX_OUTPUT_BYTES = 1 << 22  # several times what 8,640 rows take
-MAX_ROWS = 2 * RECORDINGS  # with more, it is another file, and its faults would fill screens
-# float() takes 1_0 and nan too; possessive, since going back over thousands of digits would take minutes
+"""Maximum difference of a row's sum from 1; probabilities of four or more decimals pass."""
+MAX_OUTPUT_BYTES = 1 << 22  # several times the size of 8,640 rows
+MAX_ROWS = 2 * RECORDINGS  # a longer file is a different one, and its faults would fill screens
+# float() would accept 1_0 and nan; possessive, since backtracking over thousands of digits would take minutes
 NUMBER = re.compile(r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 
 
 def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
-    """The faults of a system output; `file` is its name, `partial` allows fewer rows than recordings."""
+    """Find the faults of a system output.
+
+    Args:
+        file: name of the file.
+        data: its content.
+        partial: allow fewer rows than recordings.
+
+    >>> print(*check_output("a.output.csv", b""))  # doctest: +ELLIPSIS
+    a.output.csv, line 1: the file is empty; its header must be filename, ...
+    """
     if len(data) > MAX_OUTPUT_BYTES:
         return [Fault(file, "", f"is larger than {MAX_OUTPUT_BYTES >> 20} MiB; it must have {RECORDINGS:,} short rows")]
-    text = decoded(file, data)
+    text = decode_text(file, data)
     if isinstance(text, Fault):
         return [text]
     faults: list[Fault] = []
     if text.startswith("\ufeff"):
-        faults.append(Fault(file, "line 1", "begins with a byte-order mark; it must be saved without"))
+        faults.append(Fault(file, "line 1", "begins with a byte-order mark; it must be saved without one"))
         text = text[1:]
-    lines, broken = _split(text)
+    lines, error = _split(text)
     if len(lines) > MAX_ROWS:
-        return [*faults, Fault(file, "", f"has {MAX_ROWS:,} rows and more; it must have {RECORDINGS:,}")]
+        return [*faults, Fault(file, "", f"has more than {MAX_ROWS:,} rows; it must have {RECORDINGS:,}")]
     order = _header(file, lines[0][1] if lines else [], faults)
     if order is None:
         return faults
@@ -39,8 +48,8 @@ def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
     seen: dict[str, int] = {}
     for line, fields in lines:
         faults += [Fault(file, f"line {line}", message) for message in _row_faults(line, fields, order, seen)]
-    if broken is not None:
-        line, reason = broken
+    if error is not None:
+        line, reason = error
         faults.append(
             Fault(file, f"line {line}", f"cannot be read ({reason}); it must be a row of {len(COLUMNS)} fields")
         )
@@ -49,7 +58,7 @@ def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
 
 
 def _split(text: str) -> tuple[list[tuple[int, list[str]]], tuple[int, str] | None]:
-    """(line, fields) of each row; and line and reason where reading had to stop."""
+    """Split the text into rows of (line, fields); returns also line and reason of an error that ends the reading."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
     lines: list[tuple[int, list[str]]] = []
     try:
@@ -61,55 +70,55 @@ def _split(text: str) -> tuple[list[tuple[int, list[str]]], tuple[int, str] | No
 
 
 def _header(file: str, header: list[str], faults: list[Fault]) -> tuple[str, ...] | None:
-    """The order of the columns; None when the rows cannot be told apart without it."""
-    must = f"must be {', '.join(COLUMNS)}, with tabs between"
+    """Find the order of the columns; returns None if the rows cannot be read without the header."""
+    must = f"must be {', '.join(COLUMNS)}, separated by tabs"
     if tuple(header) == COLUMNS:
         return COLUMNS
     if not header:
         faults.append(Fault(file, "line 1", f"the file is empty; its header {must}"))
         return None
     if len(header) == 1:
-        faults.append(Fault(file, "line 1", f"has no tab; its delimiter must be a tab, and its header {must}"))
+        faults.append(Fault(file, "line 1", f"has no tab; the delimiter must be a tab, and the header {must}"))
         return None
     if FILENAME.fullmatch(header[0]):
-        faults.append(Fault(file, "line 1", f"there is no header; it {must}"))
+        faults.append(Fault(file, "line 1", f"the header is missing; it {must}"))
         return COLUMNS
-    faults.append(Fault(file, "line 1", f"the header is {shown(', '.join(header))}; it {must}"))
+    faults.append(Fault(file, "line 1", f"the header is {format_value(', '.join(header))}; it {must}"))
     return tuple(header) if sorted(header) == sorted(COLUMNS) else COLUMNS
 
 
 def _row_faults(line: int, fields: list[str], order: tuple[str, ...], seen: dict[str, int]) -> list[str]:
-    """What is wrong with one row; notes its file in `seen`, filename -> line."""
+    """Find the faults of one row, and add its file to `seen`, filename -> line."""
     if fields == [""]:
         return ["is empty; it must be deleted"]
     if len(fields) != len(COLUMNS):
-        return [f"has {len(fields)} fields; it must have {len(COLUMNS)}, with tabs between"]
+        return [f"has {len(fields)} fields; it must have {len(COLUMNS)}, separated by tabs"]
     row = dict(zip(order, fields, strict=True))
     found = []
     name, label = row["filename"], row["scene_label"]
     if not (FILENAME.fullmatch(name) and len(name) <= 8 and int(name[:-4]) < RECORDINGS):
-        found.append(f"filename {shown(name)} is unknown; it must be one of 0.wav to {RECORDINGS - 1}.wav")
+        found.append(f"filename {format_value(name)} is unknown; it must be one of 0.wav to {RECORDINGS - 1}.wav")
     elif name in seen:
-        found.append(f"filename {name} is a duplicate of line {seen[name]}; it must stand in one row")
+        found.append(f"filename {name} is a duplicate of line {seen[name]}; it must occur once")
     else:
         seen[name] = line
     if label not in LABELS:
-        found.append(f"scene_label {shown(label)} is unknown; it must be one of {', '.join(LABELS)}")
-    shares = {}
+        found.append(f"scene_label {format_value(label)} is unknown; it must be one of {', '.join(LABELS)}")
+    probabilities = {}
     for column in LABELS:
         value = float(row[column]) if NUMBER.fullmatch(row[column]) else None
         if value is None:
-            found.append(f"{column} {shown(row[column])} is not a number; it must be one from 0 to 1")
+            found.append(f"{column} {format_value(row[column])} is not a number; it must be a number from 0 to 1")
         elif not 0 <= value <= 1:
-            found.append(f"{column} {shown(row[column])} is out of range; it must be from 0 to 1")
+            found.append(f"{column} {format_value(row[column])} is out of range; it must be from 0 to 1")
         else:
-            shares[column] = value
-    if len(shares) == len(LABELS):
-        total = sum(shares.values())
+            probabilities[column] = value
+    if len(probabilities) == len(LABELS):
+        total = sum(probabilities.values())
         if abs(total - 1) > SUM_TOLERANCE:
             found.append(f"the probabilities sum to {total:.4f}; they must sum to 1 within {SUM_TOLERANCE:g}")
-        best = max(shares, key=shares.__getitem__)
-        if label in shares and shares[label] < shares[best]:
+        best = max(probabilities, key=probabilities.__getitem__)
+        if label in probabilities and probabilities[label] < probabilities[best]:
             found.append(f"scene_label {label} is not the most probable class; it must be {best}")
     return found
 

@@ -1,21 +1,21 @@
-// Draws the spectrograms, and ties each to its player: a click moves the player, the player moves the cursor.
+// Draw the spectrograms and connect each with its player: a click moves the player, and the player moves the cursor.
 for (const canvas of document.querySelectorAll("canvas[data-levels]")) {
   const { levels, bands, frames } = canvas.dataset;
   drawSpectrogram(canvas, bytesOf(levels), Number(bands), Number(frames));
 }
 
-// A plot's numbers: its window begins at `start` s of the recording; what is heard in it begins `first` s later and
-// lasts `sound` s; where that is less than the window, it is repeated to its end.
+// Read a plot's numbers. Its window begins at `start` s of the recording. The sound in it begins `first` s later and
+// lasts `sound` s. If that is shorter than the window, the sound is repeated to the window's end.
 function numbersOf(plot) {
   return Object.fromEntries(Object.entries(plot.dataset).map(([name, text]) => [name, Number(text)]));
 }
 
-// Place on the plot, from 0 to 1, of a time in the window; frame k is the sound around k * frame.
-function placeOf(numbers, time) {
+// Position on the plot, from 0 to 1, of a time in the window; frame k is centered at k * frame.
+function positionOf(numbers, time) {
   return (time / numbers.frame + 0.5) / numbers.frames;
 }
 
-function tie(plot, audio) {
+function connect(plot, audio) {
   const numbers = numbersOf(plot);
   const offset = Number(audio.dataset.start);
   const repeats = Math.ceil(numbers.seconds / numbers.sound - 1e-6);
@@ -30,11 +30,11 @@ function tie(plot, audio) {
   function show() {
     const time = audio.currentTime + offset - numbers.start - numbers.first;
     const begun = audio.currentTime > 0 || !audio.paused;
-    const heard = begun && time >= 0 && time <= numbers.sound;
+    const audible = begun && time >= 0 && time <= numbers.sound;
     cursors.forEach((cursor, k) => {
       const inWindow = time + k * numbers.sound;
-      cursor.hidden = !heard || inWindow > numbers.seconds;
-      cursor.style.left = `${100 * placeOf(numbers, inWindow)}%`;
+      cursor.hidden = !audible || inWindow > numbers.seconds;
+      cursor.style.left = `${100 * positionOf(numbers, inWindow)}%`;
     });
     plot.setAttribute("aria-valuenow", Math.min(Math.max(time, 0), numbers.seconds).toFixed(2));
     plot.setAttribute("aria-valuetext", `${(audio.currentTime + offset).toFixed(2)} seconds of the recording`);
@@ -58,7 +58,7 @@ function tie(plot, audio) {
   plot.addEventListener("keydown", (event) => {
     const step = numbers.seconds / 50;
     const now = audio.currentTime + offset - numbers.start - numbers.first;
-    const moves = {
+    const actions = {
       ArrowLeft: () => moveTo(now - step),
       ArrowDown: () => moveTo(now - step),
       ArrowRight: () => moveTo(now + step),
@@ -67,9 +67,9 @@ function tie(plot, audio) {
       End: () => moveTo(numbers.seconds),
       " ": () => (audio.paused ? audio.play() : audio.pause()),
     };
-    if (moves[event.key]) {
+    if (actions[event.key]) {
       event.preventDefault();
-      moves[event.key]();
+      actions[event.key]();
     }
   });
   audio.addEventListener("play", follow);
@@ -79,10 +79,10 @@ function tie(plot, audio) {
 for (const clip of document.querySelectorAll(".clip")) {
   const audio = clip.querySelector("audio");
   if (!audio) continue;
-  for (const plot of clip.querySelectorAll(".plot[tabindex]")) tie(plot, audio);
-  const complain = () => { clip.querySelector(".silent").hidden = false; };
-  audio.addEventListener("error", complain);
-  if (audio.error) complain(); // it failed while the page was still being read
+  for (const plot of clip.querySelectorAll(".plot[tabindex]")) connect(plot, audio);
+  const showError = () => { clip.querySelector(".silent").hidden = false; };
+  audio.addEventListener("error", showError);
+  if (audio.error) showError(); // the error came before this script ran
   audio.addEventListener("play", () => {
     for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
   });

@@ -1,9 +1,10 @@
-"""Models that come with scenelet: `NAME.scn`, and beside it
+"""Pretrained models. Each consists of these files:
 
-NAME.md                its card
-NAME.predictions.csv   its answer to every clip that it was tested on
-NAME.sources.csv       whose recordings it learnt from
-NAME.example.ogg       one of the clips that it was tested on
+NAME.scn               the model
+NAME.md                its model card
+NAME.predictions.csv   its prediction for every test clip
+NAME.sources.csv       title, author and license of every training recording
+NAME.example.ogg       one of the test clips
 """
 
 from importlib import resources
@@ -11,22 +12,30 @@ from pathlib import Path
 
 
 def list_built_in() -> list[str]:
-    """Names of the models that come with scenelet."""
+    """Return the names of the pretrained models.
+
+    >>> list_built_in()
+    ['esc10']
+    """
     return sorted(path.stem for path in _folder().iterdir() if path.suffix == ".scn")
 
 
 def built_in(name: str) -> Path | None:
-    """The model file of this name, or None."""
+    """Return the file of a pretrained model, or None if no model has this name.
+
+    >>> built_in("esc10").name, built_in("esc11")
+    ('esc10.scn', None)
+    """
     return _folder() / f"{name}.scn" if name in list_built_in() else None
 
 
 def card(model: Path) -> Path | None:
-    """The card of this model file, where it is a built-in one."""
+    """Return the model card of a pretrained model's file, or None for any other file."""
     return model.with_suffix(".md") if model.parent == _folder() else None
 
 
 def example(name: str) -> Path | None:
-    """A recording that this built-in model was tested on, or None as `built_in`."""
+    """Return a test recording of a pretrained model, or None if no model has this name."""
     return None if built_in(name) is None else _folder() / f"{name}.example.ogg"
 
 

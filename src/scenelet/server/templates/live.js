@@ -1,24 +1,24 @@
-// Live: the microphone goes through the WebSocket hop by hop, or is recorded and then classified as a file.
+// Live audio: the page sends the microphone's samples through the WebSocket, or records them and uploads a file.
 
-let session = null; // {stop}: what uses the microphone now
-const showNow = bars(at("now-bars"));
+let session = null; // {stop}: the current use of the microphone
+const showLiveProbabilities = makeBars(byId("now-bars"));
 
-function pressed(button, on, text) {
+function setPressed(button, on, text) {
   button.classList.toggle("on", on);
   button.textContent = text;
 }
 
-// Shows the panel, with what is going on.
+// Opens the panel for live audio with a message.
 function openPanel(text) {
-  at("now").hidden = false;
-  at("now-time").textContent = "";
-  tell(text);
-  showNow(MODEL.labels.map(() => 0));
+  byId("now").hidden = false;
+  byId("now-time").textContent = "";
+  showLiveLabel(text);
+  showLiveProbabilities(MODEL.labels.map(() => 0));
 }
 
-// Only what is new: a screen reader says it.
-function tell(text) {
-  if (at("now-label").textContent !== text) at("now-label").textContent = text;
+// Changes the text only if it is new, since a screen reader reads every change aloud.
+function showLiveLabel(text) {
+  if (byId("now-label").textContent !== text) byId("now-label").textContent = text;
 }
 
 async function listen() {
@@ -30,91 +30,93 @@ async function listen() {
     if (socket && socket.readyState === WebSocket.OPEN) socket.send(block);
   }, () => {
     end();
-    complain("The microphone gives no more sound: connect it again.");
+    showError("The microphone was disconnected: connect it again.");
   });
   address.search = new URLSearchParams({ sample_rate: microphone.sampleRate, channels: CHANNELS, format: "f32" });
   socket = new WebSocket(address);
-  openPanel(`listening: the first answer after ${MODEL.seconds} s`);
-  const picture = moveSpectrogram(at("now-spectrogram"), microphone, MODEL.fmax_hz);
+  openPanel(`listening: first prediction after ${MODEL.window_seconds} s`);
+  const spectrogram = startSpectrogram(byId("now-spectrogram"), microphone, MODEL.fmax_hz);
   end = () => {
-    picture.stop();
+    spectrogram.stop();
     microphone.close();
     socket.onclose = null;
     socket.close();
-    pressed(at("live"), false, "Listen live");
-    at("now").hidden = true;
+    setPressed(byId("live"), false, "Listen live");
+    byId("now").hidden = true;
     session = null;
   };
-  socket.onmessage = (message) => {
-    const heard = JSON.parse(message.data);
-    if (heard.type === "error") {
+  socket.onmessage = (event) => {
+    const message = JSON.parse(event.data);
+    if (message.type === "error") {
       end();
-      complain(heard.message);
+      showError(message.message);
     }
-    if (heard.type !== "moment") return;
-    showNow(heard.smoothed);
-    at("now-time").textContent = `${heard.seconds.toFixed(0)} s`;
-    tell(heard.label === null ? "unsure" : heard.label);
-    if (heard.changed) {
-      const sure = heard.label !== null;
-      const text = sure ? `${heard.label} ${percent(heard.confidence)}` : "unsure";
-      remember(`live, after ${heard.seconds.toFixed(0)} s`)(text, sure ? "good" : "unsure");
+    if (message.type !== "prediction") return;
+    const time = `${message.seconds.toFixed(0)} s`;
+    const isSure = message.label !== null;
+    showLiveProbabilities(message.smoothed);
+    byId("now-time").textContent = time;
+    showLiveLabel(isSure ? message.label : "unsure");
+    if (message.changed) {
+      const text = isSure ? `${message.label} ${percent(message.confidence)}` : "unsure";
+      addToHistory(`live, after ${time}`)(text, isSure ? "good" : "unsure");
     }
   };
   socket.onclose = () => {
     end();
-    complain("The live connection was closed by the service; it may be busy. Try again.");
+    showError("The service closed the live connection; it may be busy. Try again.");
   };
-  pressed(at("live"), true, "Stop listening");
+  setPressed(byId("live"), true, "Stop listening");
   return { stop: end };
 }
 
 async function record() {
   const blocks = [];
-  let samples = 0;
+  let frames = 0;
   let end = () => {};
   const microphone = await openMicrophone(CHANNELS, (block, sampleRate) => {
-    const { max_seconds, max_body } = MODEL.limits; // of a request, with a little beside the samples, which take 2 bytes
-    const most = Math.min(max_seconds * sampleRate, (max_body - 10_000) / (2 * CHANNELS));
-    if (samples + block.length / CHANNELS > most) {
+    const { max_seconds, max_body_bytes } = MODEL.limits;
+    // 2 bytes per sample; 10,000 bytes are left for the rest of the request
+    const maxFrames = Math.min(max_seconds * sampleRate, (max_body_bytes - 10_000) / (2 * CHANNELS));
+    if (frames + block.length / CHANNELS > maxFrames) {
       end();
       return;
     }
     blocks.push(block);
-    samples += block.length / CHANNELS;
-    at("now-time").textContent = `${(samples / sampleRate).toFixed(1)} s`;
+    frames += block.length / CHANNELS;
+    byId("now-time").textContent = `${(frames / sampleRate).toFixed(1)} s`;
   }, () => end());
   openPanel("recording");
-  const picture = moveSpectrogram(at("now-spectrogram"), microphone, MODEL.fmax_hz);
+  const spectrogram = startSpectrogram(byId("now-spectrogram"), microphone, MODEL.fmax_hz);
   end = () => {
-    picture.stop();
+    spectrogram.stop();
     microphone.close();
-    pressed(at("record"), false, "Record");
-    at("now").hidden = true;
+    setPressed(byId("record"), false, "Record");
+    byId("now").hidden = true;
     session = null;
     if (blocks.length) {
-      classify(wavOf(blocks, microphone.sampleRate, CHANNELS), `recording ${new Date().toLocaleTimeString()}.wav`);
+      classify(makeWav(blocks, microphone.sampleRate, CHANNELS), `recording ${new Date().toLocaleTimeString()}.wav`);
     }
   };
-  pressed(at("record"), true, "Stop and classify");
+  setPressed(byId("record"), true, "Stop and classify");
   return { stop: end };
 }
 
 async function toggle(button, start) {
-  const mine = button.classList.contains("on");
+  const isOn = button.classList.contains("on");
   if (session) session.stop();
-  if (mine) return;
-  complain("");
-  at("live").disabled = at("record").disabled = true; // until the microphone is there
+  if (isOn) return;
+  showError("");
+  byId("live").disabled = byId("record").disabled = true; // until the microphone is open
   try {
     session = await start();
   } catch (error) {
-    complain(error.message);
+    showError(error.message);
   } finally {
-    at("live").disabled = at("record").disabled = false;
+    byId("live").disabled = byId("record").disabled = false;
     button.focus();
   }
 }
 
-at("live").addEventListener("click", () => toggle(at("live"), listen));
-at("record").addEventListener("click", () => toggle(at("record"), record));
+byId("live").addEventListener("click", () => toggle(byId("live"), listen));
+byId("record").addEventListener("click", () => toggle(byId("record"), record));

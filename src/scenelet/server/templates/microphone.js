@@ -1,24 +1,24 @@
-// The microphone: blocks of samples, a moving spectrogram, and a WAV of what was recorded.
+// Microphone: blocks of samples, a moving spectrogram, and a WAV file of a recording.
 
-// Opens the microphone. `onBlock` gets Float32Arrays with the channels in turn, and their rate; `onEnd` is called when
-// it is unplugged.
-// Gives {sampleRate, channels, analyser, close}; throws an Error that a person can read.
+// Opens the microphone and returns {sampleRate, channels, analyser, close}.
+// `onBlock` is called with each Float32Array of interleaved samples and the sample rate; `onEnd` is called when the
+// microphone is unplugged. Throws an Error whose message the page shows to the user.
 async function openMicrophone(channels, onBlock, onEnd) {
   if (!navigator.mediaDevices || !window.AudioWorkletNode) {
-    throw new Error("This browser gives no microphone here: open the page on localhost, or over https.");
+    throw new Error("This browser allows no microphone on this page: open it on localhost or over https.");
   }
-  let sound;
+  let media;
   try {
-    const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: channels };
-    sound = await navigator.mediaDevices.getUserMedia({ audio: plain });
+    const constraints = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: channels };
+    media = await navigator.mediaDevices.getUserMedia({ audio: constraints });
   } catch (error) {
-    const refused = error.name === "NotAllowedError";
-    throw new Error(refused ? "The microphone was not allowed: allow it in the address bar, and try again."
-      : `No microphone can be opened (${error.message}): connect one, and try again.`);
+    const isDenied = error.name === "NotAllowedError";
+    throw new Error(isDenied ? "Access to the microphone was denied: allow it in the address bar and try again."
+      : `Cannot open a microphone (${error.message}): connect one and try again.`);
   }
   const context = new AudioContext();
   const close = () => {
-    for (const track of sound.getTracks()) track.stop();
+    for (const track of media.getTracks()) track.stop();
     return context.close();
   };
   try {
@@ -26,16 +26,16 @@ async function openMicrophone(channels, onBlock, onEnd) {
     await context.resume();
   } catch (error) {
     close();
-    throw new Error(`The microphone cannot be listened to (${error.message}): load this page again.`);
+    throw new Error(`Cannot read from the microphone (${error.message}): reload this page.`);
   }
-  const source = context.createMediaStreamSource(sound);
+  const source = context.createMediaStreamSource(media);
   const options = { channelCount: channels, channelCountMode: "explicit", numberOfOutputs: 1 };
   const capture = new AudioWorkletNode(context, "capture", options);
   capture.port.onmessage = (message) => onBlock(message.data, context.sampleRate);
-  for (const track of sound.getTracks()) track.onended = onEnd;
+  for (const track of media.getTracks()) track.onended = onEnd;
   const analyser = new AnalyserNode(context, { fftSize: 2048, smoothingTimeConstant: 0, minDecibels: -110, maxDecibels: -20 });
   source.connect(analyser);
-  // its output is silence; without a way to the loudspeaker no browser would ask it for samples
+  // browsers only run nodes that are connected to the output; this node outputs silence
   source.connect(capture).connect(context.destination);
   const stop = () => {
     capture.port.onmessage = null;
@@ -44,8 +44,8 @@ async function openMicrophone(channels, onBlock, onEnd) {
   return { sampleRate: context.sampleRate, channels, analyser, close: stop };
 }
 
-// Draws a spectrogram that moves from right to left until `stop()` is called.
-function moveSpectrogram(canvas, microphone, topHz) {
+// Draws a spectrogram that moves from right to left, and returns {stop}.
+function startSpectrogram(canvas, microphone, topHz) {
   const context = canvas.getContext("2d");
   const { analyser, sampleRate } = microphone;
   const bins = new Uint8Array(analyser.frequencyBinCount);
@@ -53,9 +53,9 @@ function moveSpectrogram(canvas, microphone, topHz) {
   const mel = (hz) => 2595 * Math.log10(1 + hz / 700);
   const hz = (mels) => 700 * (10 ** (mels / 2595) - 1);
   const top = mel(Math.min(topHz, sampleRate / 2));
-  // the bins of each row, at least one
+  // first and last bin of each row; at least one bin
   const rows = Array.from({ length: canvas.height }, (_, row) => {
-    const binOf = (share) => Math.floor((hz(share * top) / (sampleRate / 2)) * (bins.length - 1));
+    const binOf = (fraction) => Math.floor((hz(fraction * top) / (sampleRate / 2)) * (bins.length - 1));
     const first = binOf(row / canvas.height);
     return [first, Math.max(first, binOf((row + 1) / canvas.height) - 1)];
   });
@@ -77,14 +77,14 @@ function moveSpectrogram(canvas, microphone, topHz) {
   return { stop: () => cancelAnimationFrame(frame) };
 }
 
-// Blocks of samples -> a WAV with 16 bits.
-function wavOf(blocks, sampleRate, channels) {
+// Returns a 16-bit WAV file of blocks of interleaved samples.
+function makeWav(blocks, sampleRate, channels) {
   const count = blocks.reduce((sum, block) => sum + block.length, 0);
   const view = new DataView(new ArrayBuffer(44 + 2 * count));
-  const text = (place, letters) => [...letters].forEach((letter, i) => view.setUint8(place + i, letter.charCodeAt(0)));
-  text(0, "RIFF");
+  const write = (offset, text) => [...text].forEach((letter, i) => view.setUint8(offset + i, letter.charCodeAt(0)));
+  write(0, "RIFF");
   view.setUint32(4, 36 + 2 * count, true);
-  text(8, "WAVEfmt ");
+  write(8, "WAVEfmt ");
   view.setUint32(16, 16, true);
   view.setUint16(20, 1, true);
   view.setUint16(22, channels, true);
@@ -92,13 +92,13 @@ function wavOf(blocks, sampleRate, channels) {
   view.setUint32(28, 2 * channels * sampleRate, true);
   view.setUint16(32, 2 * channels, true);
   view.setUint16(34, 16, true);
-  text(36, "data");
+  write(36, "data");
   view.setUint32(40, 2 * count, true);
-  let place = 44;
+  let offset = 44;
   for (const block of blocks) {
     for (const sample of block) {
-      view.setInt16(place, Math.max(-1, Math.min(1, sample)) * 32767, true);
-      place += 2;
+      view.setInt16(offset, Math.max(-1, Math.min(1, sample)) * 32767, true);
+      offset += 2;
     }
   }
   return new Blob([view.buffer], { type: "audio/wav" });

@@ -1,14 +1,15 @@
-// The page: files go to the service, and its answers into the history.
+// The page: uploads files to the service and lists its predictions in the history.
 
 const MODEL = JSON.parse(document.getElementById("model").textContent);
-const KEPT = 50; // answers in the history
-const TRIES = 5; // of a request that the service is too busy for
-const AT_ONCE = 2; // requests
+const MAX_HISTORY = 50;
+const MAX_ATTEMPTS = 5; // of a request while the service is full
+const PARALLEL_REQUESTS = 2;
+const MAX_RUNS = 12; // of equal labels that are listed as text
 const CHANNELS = MODEL.channels === "mono" ? 1 : 2;
-const at = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const byId = (id) => document.getElementById(id);
+const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
 
-// ---- what is shown
+// ---- display
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
@@ -17,36 +18,36 @@ function make(tag, className, text) {
   return element;
 }
 
-function complain(message) {
-  at("alert").textContent = message;
-  at("alert").hidden = !message;
+function showError(message) {
+  byId("alert").textContent = message;
+  byId("alert").hidden = !message;
 }
 
-// Name, bar and share of each label; gives a function that shows other shares.
-function bars(parent) {
+// Adds a name, a bar and a percentage for each label; returns a function that shows probabilities.
+function makeBars(parent) {
   const rows = MODEL.labels.map((label) => {
-    const [name, bar, share] = [make("span", "name", label), make("div", "bar"), make("span", "number")];
-    parent.append(name, bar, share);
-    return { name, bar, share };
+    const [name, bar, value] = [make("span", "name", label), make("div", "bar"), make("span", "number")];
+    parent.append(name, bar, value);
+    return { name, bar, value };
   });
-  return (shares) => {
-    const top = shares.indexOf(Math.max(...shares));
-    rows.forEach(({ name, bar, share }, i) => {
-      bar.style.setProperty("--share", shares[i]);
-      share.textContent = percent(shares[i]);
+  return (probabilities) => {
+    const top = probabilities.indexOf(Math.max(...probabilities));
+    rows.forEach(({ name, bar, value }, i) => {
+      bar.style.setProperty("--share", probabilities[i]);
+      value.textContent = percent(probabilities[i]);
       name.classList.toggle("first", i === top);
     });
   };
 }
 
-// Takes an answer out of the history, and its recording out of memory.
-function forget(item) {
+// Removes an entry from the history, and its recording from memory.
+function removeFromHistory(item) {
   for (const player of item.querySelectorAll("audio")) URL.revokeObjectURL(player.src);
   item.remove();
 }
 
-// A line in the history; `details` are elements that it unfolds to. Gives what changes its answer.
-function remember(name) {
+// Adds an entry to the history; returns a function that sets its text, its class, and the elements it unfolds to.
+function addToHistory(name) {
   const item = make("li", "card");
   const entry = make("details", "plain"); // nothing to unfold yet
   const line = make("summary");
@@ -54,14 +55,14 @@ function remember(name) {
   line.append(answer, make("span", "name", name), make("span", "soft small number", new Date().toLocaleTimeString()));
   entry.append(line);
   item.append(entry);
-  at("history").prepend(item);
-  while (at("history").children.length > KEPT) forget(at("history").lastElementChild);
-  at("empty").hidden = true;
-  at("clear").hidden = false;
+  byId("history").prepend(item);
+  while (byId("history").children.length > MAX_HISTORY) removeFromHistory(byId("history").lastElementChild);
+  byId("empty").hidden = true;
+  byId("clear").hidden = false;
   return (text, kind, details = []) => {
     answer.textContent = text;
     answer.className = `answer ${kind}`;
-    at("status").textContent = `${name}: ${text}`;
+    byId("status").textContent = `${name}: ${text}`;
     entry.append(...details);
     entry.classList.toggle("plain", details.length === 0);
   };
@@ -70,22 +71,22 @@ function remember(name) {
 // ---- files
 
 async function send(file, name) {
-  const body = new FormData();
-  body.append("files", file, name);
+  const form = new FormData();
+  form.append("files", file, name);
   for (let attempt = 1; ; attempt++) {
-    const response = await fetch("predict?picture=true", { method: "POST", body });
-    if (response.status === 429 && attempt < TRIES) {
+    const response = await fetch("predict?spectrogram=true", { method: "POST", body: form });
+    if (response.status === 429 && attempt < MAX_ATTEMPTS) {
       const wait = Number(response.headers.get("Retry-After")) || 1;
       await new Promise((done) => setTimeout(done, 1000 * wait));
       continue;
     }
-    const answer = await response.json().catch(() => ({})); // a proxy answers with a page of its own
-    if (!answer.results) throw new Error(answer.detail || `the service answered ${response.status}`);
-    return answer.results[0];
+    const body = await response.json().catch(() => ({})); // a proxy may send HTML
+    if (!body.results) throw new Error(body.detail || `the service answered ${response.status}`);
+    return body.results[0];
   }
 }
 
-function playerOf(file) {
+function makePlayer(file) {
   const player = make("audio");
   player.controls = true;
   player.preload = "none";
@@ -93,81 +94,85 @@ function playerOf(file) {
   return player;
 }
 
-// What each window's own answer is, as a strip that a pointer can ask and as words.
-function windowsOf(windows) {
+// Shows the label of each window, as a strip with tooltips and as text.
+function makeWindows(windows) {
   const strip = make("div", "windows");
-  const answers = windows.map((shares) => {
-    const top = Math.max(...shares);
-    const label = MODEL.labels[shares.indexOf(top)];
-    const cell = make("span", "", label);
-    cell.style.setProperty("--share", top);
-    cell.title = `${label} ${percent(top)}`;
-    strip.append(cell);
+  const labels = windows.map((probabilities) => {
+    const top = Math.max(...probabilities);
+    const label = MODEL.labels[probabilities.indexOf(top)];
+    const segment = make("span", "", label);
+    segment.style.setProperty("--probability", top);
+    segment.title = `${label} ${percent(top)}`;
+    strip.append(segment);
     return label;
   });
   const runs = [];
-  for (const label of answers) {
+  for (const label of labels) {
     if (runs.length && runs[runs.length - 1][0] === label) runs[runs.length - 1][1]++;
     else runs.push([label, 1]);
   }
-  const words = runs.slice(0, 12).map(([label, count]) => (count > 1 ? `${label} × ${count}` : label)).join(", ");
-  const more = runs.length > 12 ? ", …" : "";
-  return [make("p", "soft small", `Its ${windows.length} windows, each by itself: ${words}${more}`), strip];
+  const words = runs.slice(0, MAX_RUNS).map(([label, count]) => (count > 1 ? `${label} × ${count}` : label)).join(", ");
+  const more = runs.length > MAX_RUNS ? ", …" : "";
+  return [make("p", "soft small", `Labels of its ${windows.length} windows: ${words}${more}`), strip];
 }
 
 async function classify(file, name) {
-  const show = remember(name);
+  const show = addToHistory(name);
   let result;
   try {
-    if (file.size > MODEL.limits.max_body) {
-      throw new Error(`larger than ${MODEL.limits.max_body.toLocaleString()} bytes, which is what this service takes`);
+    const maxBytes = MODEL.limits.max_body_bytes;
+    if (file.size > maxBytes) {
+      throw new Error(`larger than ${maxBytes.toLocaleString()} bytes, the limit of this service: choose a smaller file`);
     }
     await file.slice(0, 1).arrayBuffer().catch(() => {
-      throw new Error("cannot be read: give a file, not a folder, that is still there");
+      throw new Error("cannot be read: choose an existing file, not a folder");
     });
     result = await send(file, name);
   } catch (error) {
-    show(error instanceof TypeError ? "the service cannot be reached" : error.message, "bad", [playerOf(file)]);
+    const isUnreachable = error instanceof TypeError;
+    const text = isUnreachable ? "the service cannot be reached: check that it is running" : error.message;
+    show(text, "bad", [makePlayer(file)]);
     return;
   }
   if (result.error) {
-    show(result.error.replace(`${name}: `, ""), "bad", [playerOf(file)]);
+    show(result.error.replace(`${name}: `, ""), "bad", [makePlayer(file)]);
     return;
   }
-  const shares = MODEL.labels.map((label) => result.probabilities[label]);
+  const probabilities = MODEL.labels.map((label) => result.probabilities[label]);
   const details = [];
-  if (result.picture) {
+  if (result.spectrogram) {
+    const { levels, bands, frames, seconds } = result.spectrogram;
     const canvas = make("canvas", "spectrogram");
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Spectrogram of the first ${result.picture.seconds} s, as the network sees it`);
-    drawSpectrogram(canvas, bytesOf(result.picture.levels), result.picture.bands, result.picture.frames);
+    canvas.setAttribute("aria-label", `Spectrogram of the first ${seconds} s, as the network sees it`);
+    drawSpectrogram(canvas, bytesOf(levels), bands, frames);
     details.push(canvas);
   }
-  details.push(playerOf(file));
-  if (result.windows > 1) details.push(...windowsOf(result.window_probabilities));
+  details.push(makePlayer(file));
+  if (result.windows > 1) details.push(...makeWindows(result.window_probabilities));
   const list = make("div", "bars");
-  bars(list)(shares);
+  makeBars(list)(probabilities);
   details.push(list);
-  const text = `${result.label} ${percent(Math.max(...shares))}`;
+  const text = `${result.label} ${percent(Math.max(...probabilities))}`;
   show(result.unsure ? `unsure: ${text}` : text, result.unsure ? "unsure" : "good", details);
 }
 
 async function classifyAll(files) {
-  complain("");
-  const waiting = [...files];
+  showError("");
+  const queue = [...files];
   const worker = async () => {
-    while (waiting.length) {
-      const file = waiting.shift();
+    while (queue.length) {
+      const file = queue.shift();
       await classify(file, file.name);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: PARALLEL_REQUESTS }, worker));
 }
 
-at("choose").addEventListener("click", () => at("files").click());
-at("files").addEventListener("change", async () => {
-  await classifyAll(at("files").files);
-  at("files").value = "";
+byId("choose").addEventListener("click", () => byId("files").click());
+byId("files").addEventListener("change", async () => {
+  await classifyAll(byId("files").files);
+  byId("files").value = "";
 });
 for (const kind of ["dragenter", "dragover"]) {
   addEventListener(kind, (event) => {
@@ -183,9 +188,9 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("over");
   classifyAll(event.dataTransfer.files);
 });
-at("clear").addEventListener("click", () => {
-  for (const item of [...at("history").children]) forget(item);
-  at("clear").hidden = true;
-  at("empty").hidden = false;
-  at("choose").focus();
+byId("clear").addEventListener("click", () => {
+  for (const item of [...byId("history").children]) removeFromHistory(item);
+  byId("clear").hidden = true;
+  byId("empty").hidden = false;
+  byId("choose").focus();
 });

@@ -1,9 +1,9 @@
-"""A trained network -> its model file: shrunk, measured, and with what it came from in its head."""
+"""Model file of a trained network: compress the network, measure it, and record where it came from."""
 
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +12,51 @@ from numpy.typing import NDArray
 
 from scenelet import __version__
 from scenelet.config import PruneConfig
+from scenelet.config.run_folder import RunRecord
 from scenelet.data.splits import split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.threshold import Threshold, find_threshold
-from scenelet.model import file as modelfile
+from scenelet.model.file import encode_model, stored_model
 from scenelet.model.scene_model import SceneModel
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.search import Compressed, compress_network
-from scenelet.training.dataset import Dataset, evaluate_network, file_probabilities
+from scenelet.training.dataset import Dataset
+from scenelet.training.measure import evaluate_network, file_probabilities
 from scenelet.training.module import Masks
-from scenelet.training.run_record import RunRecord
 from scenelet.utils.console import spinner
 
-FIGURES = ("clips", "accuracy", "macro_accuracy", "log_loss")
-"""What the head says of each side."""
-THRESHOLD = tuple(field.name for field in fields(Threshold))
-SPARE_BYTES = 64  # of a budget: results are measured last, and their digits may take a little more than made ones
+RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")
+"""Results of each subset that a model file holds."""
+THRESHOLD_KEYS = tuple(field.name for field in fields(Threshold))
+SPARE_BYTES = 64  # the measured results may take a few more bytes than the placeholders of the size estimate
+
+Reports = Mapping[str, Mapping[str, Any]]
+"""Name of a subset and its `scenelet.evaluation.metrics.classification_report`."""
 
 
 @dataclass(frozen=True)
 class BuiltModel:
-    """A model file and what is known of it.
+    """A model file and the results of its network.
 
     Attributes:
-        file: its bytes.
-        shrunk: what was done to the network.
-        answers: by side, what the file says of its clips (clips, classes), by ONNX Runtime from the cached features.
-        unsure: `scenelet.inference.find_threshold.Threshold` as the file holds it, and the side it was found on; none: no such side.
-        dense, compressed: by side, `scenelet.evaluation.metrics.classification_report` of the network before, and of these answers.
+        file: the bytes of the model file.
+        model: its content.
+        compression: how the network was compressed.
+        probabilities: the answers of the file to the clips of each subset, (clips, classes), by ONNX Runtime.
+        threshold: the `scenelet.inference.threshold.Threshold` of the file and its subset; {} without held-out clips.
+        dense: results of the trained network, before compression.
+        compressed: results of the file.
     """
 
     file: bytes
-    compressed_network: Compressed
-    answers: Mapping[str, NDArray[np.float32]]
+    model: SceneModel
+    compression: Compressed
+    probabilities: Mapping[str, NDArray[np.float32]]
     threshold: Mapping[str, Any]
-    dense: Mapping[str, Mapping[str, Any]]
-    compressed: Mapping[str, Mapping[str, Any]]
+    dense: Reports
+    compressed: Reports
 
 
 def build_model(
@@ -58,66 +65,68 @@ def build_model(
     dataset: Dataset,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    talk: bool = True,
+    verbose: bool = True,
 ) -> BuiltModel:
-    """Shrink `network` in place as `record.config.prune` says, and make its file.
+    """Compress `network` in place as `record.config.prune` says, measure it, and encode its model file once.
 
-    Under a budget everything counts that the file holds in the end, its results too.
+    A limit on the bytes includes everything in the file, also the results.
 
     Args:
-        network, sides, folder, description, talk: as `scenelet.training.compression.search.compress_network`.
-        record: of the run that trained it.
+        network, dataset, folder, description, verbose: as `scenelet.training.compression.search.compress_network`.
+        record: the record of the run that trained the network.
 
     Raises:
         SceneletError: as `compress_network`.
     """
     with spinner("Measuring the trained network"):
-        dense = {side: evaluate_network(network, clips, record.labels) for side, clips in dataset.held_out()}
-
-    def file_of(network: StandardizedNetwork, masks: Masks, settings: PruneConfig, results: Mapping[str, Any]) -> bytes:
-        return modelfile.encode_model(_model(network, record, dataset, masks, settings, results))
-
-    numbers = (math.sqrt(count + 0.5) for count in itertools.count())  # of full length, which no coding shortens
-    made_up: dict[str, Any] = {
-        kind: {side: dict(zip(FIGURES, numbers, strict=False)) for side in dense} for kind in ("dense", "compressed")
-    }
-    if dense:
-        made_up["threshold"] = {"side": "validation", **{name: next(numbers) for name in THRESHOLD}}
+        dense = {name: evaluate_network(network, clips, record.labels) for name, clips in dataset.held_out()}
+    placeholders = _placeholder_results(dense)
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
-        return len(file_of(network, masks, settings, made_up)) + SPARE_BYTES
+        model = _scene_model(network, record, dataset, masks, settings)
+        return len(encode_model(replace(model, results=placeholders))) + SPARE_BYTES
 
-    compressed_network = compress_network(network, dataset, record.config, size, folder, description, talk)
-    results = {"dense": _brief(dense)}
-    held = modelfile.decode_model(
-        file_of(network, compressed_network.masks, compressed_network.settings, results), description
-    )
-    classifier = Classifier(held)
+    compression = compress_network(network, dataset, record.config, size, folder, description, verbose)
+    model = stored_model(_scene_model(network, record, dataset, compression.masks, compression.settings))
+    classifier = Classifier(model)
     with spinner("Measuring the file"):
-        answers = {side: file_probabilities(classifier, clips.features) for side, clips in dataset.held_out()}
+        probabilities = {name: file_probabilities(classifier, clips.features) for name, clips in dataset.held_out()}
     compressed = {
-        side: classification_report(clips.targets, answers[side], record.labels) for side, clips in dataset.held_out()
+        name: classification_report(clips.targets, probabilities[name], record.labels)
+        for name, clips in dataset.held_out()
     }
-    threshold = _threshold(dataset, answers)
-    results |= {"compressed": _brief(compressed), **({"threshold": threshold} if threshold else {})}
-    file = file_of(network, compressed_network.masks, compressed_network.settings, results)
-    assert compressed_network.settings.max_bytes is None or len(file) <= compressed_network.settings.max_bytes
-    return BuiltModel(file, compressed_network, answers, threshold, dense, compressed)
+    threshold = _threshold(dataset, probabilities)
+    results: dict[str, Any] = {"dense": _results(dense), "compressed": _results(compressed)}
+    if threshold:
+        results["threshold"] = threshold
+    model = replace(model, results=results)
+    file = encode_model(model)
+    assert compression.settings.max_bytes is None or len(file) <= compression.settings.max_bytes
+    return BuiltModel(file, model, compression, probabilities, threshold, dense, compressed)
 
 
-def _model(
-    network: StandardizedNetwork,
-    record: RunRecord,
-    dataset: Dataset,
-    masks: Masks,
-    settings: PruneConfig,
-    results: Mapping[str, Any],
+def _scene_model(
+    network: StandardizedNetwork, record: RunRecord, dataset: Dataset, masks: Masks, settings: PruneConfig
 ) -> SceneModel:
-    """The network as it is now, which was pruned and rounded by `settings`."""
+    """Convert the network, which was pruned and rounded by `settings`; the results are still missing."""
     assert settings.dtype != "auto"
     config = record.config
+    return to_scene_model(
+        network,
+        record.labels,
+        config.features,
+        config.window,
+        masks,
+        settings.dtype,
+        provenance=_provenance(record, dataset, masks, settings),
+        licenses=(dataset.table.license,) if dataset.table.license else (),
+    )
+
+
+def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: PruneConfig) -> dict[str, Any]:
+    config, table = record.config, dataset.table
     weights = sum(mask.numel() for mask in masks.values())
-    provenance = {
+    return {
         "scenelet": __version__,
         "recipe": record.recipe,
         "network": config.network.model_dump(),
@@ -132,37 +141,44 @@ def _model(
         "schedule": config.schedule.model_dump(),
         "sparsity": 1 - float(sum(mask.sum() for mask in masks.values()) / weights) if weights else 0.0,
         "fine_tuning_epochs": settings.epochs,
-        "data": dataset.source.description,
-        "synthetic": dataset.source.synthetic,
-        "tau_3_class": dataset.source.tau_3_class,
+        "data": table.describe(),
+        "synthetic": table.synthetic,
+        "tau_3_class": table.tau_3_class,
         "split": config.split.model_dump(),
         "split_hash": split_hash(dataset.split),
         "train_cities": sorted({clip.city for clip in dataset.split.train if clip.city is not None}),
         "train_clips": dict(zip(record.labels, record.train_counts, strict=True)),
         "versions": record.versions,
     }
-    hears = (record.labels, config.features, config.window)
-    licenses = (dataset.source.license,) if dataset.source.license else ()
-    return to_scene_model(
-        network, *hears, masks, settings.dtype, provenance=provenance, results=results, licenses=licenses
-    )
-
-
-def _threshold(dataset: Dataset, answers: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
-    """From which probability on a listener gives an answer, found on the first side that was not trained on."""
-    for side, clips in dataset.held_out():
-        return {"side": side, **asdict(find_threshold(clips.targets, answers[side]))}
-    return {}
 
 
 def _teacher(record: RunRecord) -> dict[str, Any] | None:
-    """What a model file says of the network that taught its own; not where that lies on the machine."""
+    """Return what the file says about the teacher, without its path on this machine."""
     if record.teacher is None:
         return None
-    return {"distil": record.config.distillation} | {
+    return {"distillation": record.config.distillation} | {
         key: value for key, value in record.teacher.items() if key != "run"
     }
 
 
-def _brief(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    return {side: {key: figures[key] for key in FIGURES} for side, figures in measured.items()}
+def _placeholder_results(dense: Reports) -> dict[str, Any]:
+    """Return results whose digits no compression shortens, to estimate the size of a file before it is measured."""
+    numbers = (math.sqrt(count + 0.5) for count in itertools.count())
+    results: dict[str, Any] = {
+        kind: {name: dict(zip(RESULT_KEYS, numbers, strict=False)) for name in dense}
+        for kind in ("dense", "compressed")
+    }
+    if dense:
+        results["threshold"] = {"subset": "validation", **{key: next(numbers) for key in THRESHOLD_KEYS}}
+    return results
+
+
+def _results(reports: Reports) -> dict[str, dict[str, float]]:
+    return {name: {key: report[key] for key in RESULT_KEYS} for name, report in reports.items()}
+
+
+def _threshold(dataset: Dataset, probabilities: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """Find the minimum probability of an answer, on the first subset that was not trained on."""
+    for name, clips in dataset.held_out():
+        return {"subset": name, **asdict(find_threshold(clips.targets, probabilities[name]))}
+    return {}

@@ -1,5 +1,6 @@
-"""Prune a trained run, fine-tune it, and write the model file."""
+"""Compress a trained run to a model file: `scenelet compress`."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -7,116 +8,101 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from scenelet.config import PruneConfig
+from scenelet.config.run_folder import check_same_split, read_record
+from scenelet.data.splits import split_table
 from scenelet.errors import UsageError
-from scenelet.model import file as modelfile
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
-from scenelet.training import run_record as runs
 from scenelet.training.compression.build_model import build_model
-from scenelet.training.compression.sensitivity import layer_losses
-from scenelet.training.compression.sensitivity_report import write_sensitivity
-from scenelet.training.dataset import load_dataset
+from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
+from scenelet.training.dataset import Dataset, load_dataset, load_recorded_table
+from scenelet.training.network import load_network
 from scenelet.training.preflight import check_compress_arguments
 from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_file
 
+MAX_LAYERS_PRINTED = 3
+
 
 def compress(
-    run: Path,
-    out: Path,
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
     sparsity: float | None = None,
     max_bytes: int | None = None,
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] | None = None,
     ramp: float | None = None,
     sensitivity: bool = False,
-    data: Path | None = None,
+    data: str | os.PathLike[str] | Dataset | None = None,
     audio_dir: Path | None = None,
     cache_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Prune a run's network, fine-tune it with the mask held, and write it as `.scn`.
+    """Prune the network of a run, fine-tune it with the mask held, and write it as a `.scn` file.
 
     Args:
-        run: a finished run folder.
+        run: folder of a finished run.
         out: the model file.
-        sparsity: share of convolution weights set to zero; None: the recipe's. 0 in a
-            floating-point format stores the network as it is.
-        max_bytes: bytes on disk, everything in the file included; the sparsity that fits is found, and, unless `dtype` is
-            given, the number format that loses least, see `scenelet.training.compression.search.search_format`.
-        dtype: how weights are stored: "fp16", "int8" or "int4" (fine-tuned as such), or "fp32" to store every number
-            exactly, at more than twice the size; "auto" chooses, under a budget. None: "auto" under a budget, else
-            the recipe's.
-        ramp: share of the fine-tuning over which the sparsity grows; 0 prunes all at once. None: the recipe's.
-        sensitivity: also measure what each layer alone loses, as `NAME.sensitivity.csv` and `.png` beside `out`.
-        data, audio_dir: the recordings, if they moved since training.
-        cache_dir: of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        sparsity: fraction of the convolution weights to set to zero; None: as the recipe says. 0 with a
+            floating-point format stores the network unchanged.
+        max_bytes: maximum bytes on disk, with everything in the file. The sparsity is searched; without `dtype`, so
+            is the number format, see `scenelet.training.compression.search.search_format`.
+        dtype: number format of the weights. With "int8" and "int4" the fine-tuning computes with rounded weights.
+            "fp32" stores every number exactly, at more than twice the size. "auto" searches, with `max_bytes`.
+            None: "auto" with `max_bytes`, or else as the recipe says.
+        ramp: fraction of the fine-tuning during which the sparsity grows; 0 prunes at once. None: as the recipe says.
+        sensitivity: also write `NAME.sensitivity.csv` and `.png`: the loss when a single layer is pruned or rounded.
+        data: path of the recordings, if they have moved since training, or the loaded data set of the run.
+        audio_dir: folder of the recordings of a CSV, if `data` is a path.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
 
     Returns:
-        "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of formats), "unsure" (the
-        threshold, see `scenelet.training.compression.build_model`), and by side "dense" (the trained network) and "compressed" (the
-        file, run by ONNX Runtime on the cached features).
+        "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of number formats),
+        "threshold" (see `scenelet.inference.threshold`), and by subset "dense" (results of the trained network) and
+        "compressed" (results of the file, by ONNX Runtime from cached features).
 
     Raises:
-        SceneletError: no such run, moved data, or a budget out of reach; `out` is not touched then.
+        SceneletError: there is no such run, the recordings have changed, or `max_bytes` is too small. `out` is not
+            touched then.
     """
+    run, out = Path(run), Path(out)
     check_compress_arguments(run, out, sparsity, max_bytes)
     make_folder(out.parent)
-    record = runs.read_record(run)
+    record = read_record(run)
     settings = prune_settings(record.config.prune, sparsity, max_bytes, dtype, ramp)
-    config = record.config.model_copy(update={"prune": settings})
-    record = record.model_copy(update={"config": config})
-    network = runs.load_network(run, record)
-    source = record.data
-    if data is not None:
-        moved = None if audio_dir is None else str(audio_dir.resolve())
-        source = source.model_copy(update={"path": str(data.resolve()), "audio_dir": moved})
-    dataset = load_dataset(source, record.config, cache_dir)
-    runs.check_same_split(run, dataset.split, source.path)
-    built = build_model(network, record, dataset)
-    compressed_network = built.compressed_network
-    _warn_of_empty_layers(prune.nearly_empty_layers(compressed_network.masks))
+    record = record.model_copy(update={"config": record.config.model_copy(update={"prune": settings})})
+    network = load_network(run, record)
+    if not isinstance(data, Dataset):
+        moved = {} if data is None else {"path": Path(data), "audio_dir": audio_dir}
+        table = load_recorded_table(record.data.model_copy(update=moved))
+        data = load_dataset(table, record.config, cache_dir)
+    check_same_split(run, split_table(data.split), data.record.path)
+    built = build_model(network, record, data)
+    _print_empty_layers(prune.nearly_empty_layers(built.compression.masks))
     if sensitivity:
-        write_sensitivity(out, layer_losses(runs.load_network(run, record), dataset))
+        write_sensitivity(out, layer_losses(load_network(run, record), data))
     replace_file(out, built.file)
     return {
-        "sparsity": compressed_network.settings.sparsity,
-        "dtype": compressed_network.settings.dtype,
+        "sparsity": built.compression.settings.sparsity,
+        "dtype": built.compression.settings.dtype,
         "bytes": len(built.file),
-        "parts": asdict(file_parts(modelfile.decode_model(built.file, str(out)), built.file)),
-        "trials": [asdict(trial) for trial in compressed_network.trials],
+        "parts": asdict(file_parts(built.model, built.file)),
+        "trials": [asdict(trial) for trial in built.compression.trials],
         "threshold": dict(built.threshold),
         "dense": built.dense,
         "compressed": built.compressed,
     }
 
 
-def _check_prunes(settings: PruneConfig) -> None:
-    """Check that there is something to prune step by step, and that there are steps."""
-    if settings.max_bytes is None and settings.sparsity == 0:
-        raise UsageError("--ramp prunes step by step, and nothing is pruned here; give --sparsity or --max-bytes too")
-    if settings.epochs == 0:
-        raise UsageError("--ramp needs fine-tuning, and this run's prune.epochs is 0; leave it out, or train anew")
-
-
-def _warn_of_empty_layers(densities: dict[str, float]) -> None:
-    """One line, with the emptiest by name."""
-    if densities:
-        emptiest = sorted(densities.items(), key=lambda item: item[1])[:3]
-        named = ", ".join(f"{layer} ({100 * density:.1f} % left)" for layer, density in emptiest)
-        more = f" and {len(densities) - 3} more" if len(densities) > 3 else ""
-        print_message(f"warning: nearly pruned away: {named}{more}; a lower sparsity or another init keeps more")
-
-
 def prune_settings(
     own: PruneConfig, sparsity: float | None, max_bytes: int | None, dtype: str | None, ramp: float | None = None
 ) -> PruneConfig:
-    """The recipe's settings with what the caller of `compress` asks for.
+    """Return the settings of a run, changed by the arguments of `compress`.
 
     Raises:
-        UsageError: a value out of range, or a sparsity and a budget.
+        UsageError: a value is out of range, or both `sparsity` and `max_bytes` are given.
     """
     if sparsity is not None and max_bytes is not None:
-        raise UsageError("give a sparsity or a budget, not both")
+        raise UsageError("give a sparsity or max_bytes, not both")
     changes: dict[str, Any] = {"ramp_fraction": ramp, "dtype": dtype}
     if max_bytes is not None:
         changes |= {"max_bytes": max_bytes, "dtype": dtype or "auto"}
@@ -128,13 +114,41 @@ def prune_settings(
     try:
         settings = PruneConfig.model_validate(own.model_dump() | given)
     except ValidationError as error:
-        fault = error.errors()[0]
-        option = f"--{fault['loc'][0]} {given[str(fault['loc'][0])]}: " if fault["loc"] else "compress: "
-        if fault["loc"] in (("sparsity",), ("ramp_fraction",)):
-            raise UsageError(f"{option}give a share, 0.6 for 60 %") from None
-        raise UsageError(option + fault["msg"].removeprefix("Value error, ")) from None
+        raise _option_error(error, given) from None
     if ramp:
-        _check_prunes(settings)
+        _check_ramp(settings)
     if settings.changes_nothing:
         return settings.model_copy(update={"epochs": 0})
     return settings
+
+
+def _option_error(error: ValidationError, given: dict[str, Any]) -> UsageError:
+    """Return the error that names the option of `scenelet compress` instead of the setting."""
+    fault = error.errors()[0]
+    if not fault["loc"]:
+        return UsageError("compress: " + fault["msg"].removeprefix("Value error, "))
+    key = str(fault["loc"][0])
+    option = f"--{ {'ramp_fraction': 'ramp', 'max_bytes': 'max-bytes'}.get(key, key) } {given[key]}: "
+    if key in ("sparsity", "ramp_fraction"):
+        return UsageError(f"{option}give a fraction, 0.6 for 60 %")
+    return UsageError(option + fault["msg"].removeprefix("Value error, "))
+
+
+def _check_ramp(settings: PruneConfig) -> None:
+    """Check that something is pruned, and that there are epochs to prune in."""
+    if settings.max_bytes is None and settings.sparsity == 0:
+        raise UsageError("--ramp prunes step by step, and nothing is pruned; give --sparsity or --max-bytes too")
+    if settings.epochs == 0:
+        raise UsageError("--ramp needs fine-tuning, and this run has prune.epochs = 0; leave it out, or train again")
+
+
+def _print_empty_layers(densities: dict[str, float]) -> None:
+    """Print one line that names the emptiest layers."""
+    if not densities:
+        return
+    emptiest = sorted(densities.items(), key=lambda item: item[1])[:MAX_LAYERS_PRINTED]
+    named = ", ".join(f"{layer} ({100 * density:.1f} % left)" for layer, density in emptiest)
+    more = f" and {len(densities) - len(emptiest)} more" if len(densities) > len(emptiest) else ""
+    print_message(
+        f"warning: layers that are nearly empty: {named}{more}; a lower sparsity or another network.init keeps more"
+    )

@@ -1,4 +1,4 @@
-"""Prune a trained network and train it on, under its masks and with its weights rounded in every step."""
+"""Fine-tuning: prune a trained network and train it further, with its masks held and its weights rounded."""
 
 import copy
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
 from scenelet.nn import prune
 from scenelet.nn.quantize import quantizer
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.batches import epoch_batches
 from scenelet.training.dataset import Dataset
 from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.module import Masks, SceneModule
-from scenelet.training.train import epoch_batches
 
-SEED_STRIDE = 100_000  # another `prune.seed` draws as epochs do that no training reaches
+SEED_STRIDE = 100_000  # epoch numbers that no training reaches, so that each `prune.seed` draws other batches
 
 
 def prune_and_finetune(
@@ -25,70 +25,76 @@ def prune_and_finetune(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    talk: bool = True,
+    verbose: bool = True,
 ) -> tuple[Masks, float]:
     """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
-    The rate falls linearly (the paper, section 5.1). Where the format is int8 or int4, every step computes with the
-    rounded weights; those that are left at the end are what `scenelet.nn.quantize.round_network` rounds.
-    Without epochs the network is pruned only; with a sparsity of 0 it is trained on all the same. It takes one device,
-    whatever the run was trained on.
+    The learning rate falls linearly (Chang et al. 2020, section 5.1). With int8 or int4, every step computes with the
+    rounded weights, and `scenelet.nn.quantize.round_network` rounds those that remain at the end. Without epochs the
+    network is only pruned. With a sparsity of 0 it is trained without pruning. Fine-tuning uses one device.
 
     Args:
-        network: trained; it teaches itself as it was, where `config.prune.self_distillation` is above 0.
-        sides: the data.
-        config: the run's settings; its section `prune` says what is done. `dtype` is a format, and `max_bytes` is not
-            looked at: see `scenelet.training.compression.search`.
-        folder: for checkpoints; what is found there is gone on from. None writes nothing.
-        description: shown beside the progress bar.
-        talk: as `scenelet.training.loop.run_trainer`.
+        network: the trained network. It is its own teacher if `config.prune.self_distillation` is above 0.
+        dataset: the data.
+        config: the settings of the run; `prune.dtype` is a format. `prune.max_bytes` is ignored here, see
+            `scenelet.training.compression.search`.
+        folder: folder for checkpoints. An interrupted fine-tuning continues from there. None writes nothing.
+        description: text next to the progress bar.
+        verbose: as `scenelet.training.loop.run_trainer`.
 
     Returns:
-        The masks of what is left, and the minutes that the training took.
+        The masks of the remaining weights, and the duration of the training in minutes.
     """
     settings, dtype = config.prune, config.prune.dtype
     assert dtype != "auto"
-    whole = copy.deepcopy(network)
+    unpruned = copy.deepcopy(network)
     masks_of = masks_by_epoch(network, settings)
     if settings.epochs == 0:
         masks = masks_of(network, 0)
         prune.apply_masks(network, masks)
         return masks, 0.0
-    schedule = ScheduleConfig(
-        **config.schedule.model_dump(exclude={"epochs", "name", "learning_rate", "min_learning_rate", "ema_epochs"}),
+    if settings.mixing == "none":
+        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"combine": "none"})})
+    loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
+    first_epoch = config.schedule.epochs + SEED_STRIDE * settings.seed
+    module = SceneModule(
+        network.train(),
+        build_loss(loss, dataset.train.class_counts()),
+        finetuning_schedule(config.schedule, settings),
+        epoch_batches(dataset.train, config, first_epoch),
+        masks=masks_of,
+        quantize=quantizer(dtype),
+        teacher=(unpruned.eval(), settings.self_distillation) if settings.self_distillation else None,
+    )
+    run_trainer(module, config.precision, folder, folder is not None, description=description, verbose=verbose)
+    return module.masks, sum(row["seconds"] for row in module.history) / 60
+
+
+def finetuning_schedule(schedule: ScheduleConfig, settings: PruneConfig) -> ScheduleConfig:
+    """Return the schedule of the fine-tuning: the batch size and optimizer of training, and a linear learning rate."""
+    changed = {"epochs", "name", "learning_rate", "min_learning_rate", "ema_epochs"}
+    return ScheduleConfig(
+        **schedule.model_dump(exclude=changed),
         epochs=settings.epochs,
         name="linear",
         learning_rate=settings.learning_rate,
         min_learning_rate=settings.min_learning_rate,
         ema_epochs=settings.ema_epochs,
     )
-    if settings.mixing == "none":
-        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"combine": "none"})})
-    loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
-    batches = epoch_batches(dataset, config, config.schedule.epochs + SEED_STRIDE * settings.seed)
-    teacher = (whole.eval(), settings.self_distillation) if settings.self_distillation else None
-    module = SceneModule(
-        network.train(),
-        build_loss(loss, dataset.train.class_counts()),
-        schedule,
-        batches,
-        masks=masks_of,
-        quantize=quantizer(dtype),
-        teacher=teacher,
-    )
-    run_trainer(module, config.precision, folder, folder is not None, description=description, talk=talk)
-    return module.masks, sum(row["seconds"] for row in module.history) / 60
 
 
 def masks_by_epoch(network: nn.Module, settings: PruneConfig) -> Callable[[nn.Module, int], Masks]:
-    """The masks to hold in each epoch: those of `network` as it is now, or new ones while more and more is pruned."""
+    """Return a function that gives the masks of an epoch.
+
+    The masks are those of `network` as it is now. While the sparsity still grows, each epoch gets new masks.
+    """
     if settings.ramp_fraction == 0 or settings.epochs == 0:
         masks = prune.global_l1_masks(network, settings.sparsity)
         return lambda _, epoch: masks
-    ramp = max(1, round(settings.ramp_fraction * settings.epochs))
+    ramp_epochs = max(1, round(settings.ramp_fraction * settings.epochs))
 
     def masks_of(current: nn.Module, epoch: int) -> Masks:
-        # after the ramp the same weights are the smallest: those that are 0
-        return prune.global_l1_masks(current, prune.gradual_sparsity(epoch, ramp, settings.sparsity))
+        # after the ramp the same weights stay the smallest, because they are 0
+        return prune.global_l1_masks(current, prune.gradual_sparsity(epoch, ramp_epochs, settings.sparsity))
 
     return masks_of

@@ -1,7 +1,11 @@
-"""What a network loses when one of its layers alone is pruned or rounded."""
+"""Sensitivity of layers: the loss of a network when a single layer is pruned or rounded."""
 
 import copy
+import io
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,25 +15,45 @@ from scenelet.nn import prune
 from scenelet.nn.quantize import LEVELS, quantize
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.batches import LabelledFeatures
-from scenelet.training.compression.sensitivity_report import LayerLoss
-from scenelet.training.dataset import Dataset, evaluate_network, subset
-from scenelet.utils.console import track
+from scenelet.training.dataset import Dataset, subset
+from scenelet.training.measure import evaluate_network
+from scenelet.utils.console import print_message, track
+from scenelet.utils.files import csv_text, replace_files
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.95)
-CLIPS = 100  # as many as tell the layers apart; every layer is measured several times
+MAX_CLIPS = 100  # enough to rank the layers; every layer is measured several times
+UNCHANGED = "none"
 
 
-def layer_losses(network: StandardizedNetwork, dataset: Dataset) -> list[LayerLoss]:
-    """Log loss with one layer changed and all others whole, nothing fine-tuned; the first entry is the whole network's.
+@dataclass(frozen=True)
+class LayerLoss:
+    """Log loss of a network with one changed layer.
 
-    Measured on validation clips, or, where there are none, on training clips; at most `CLIPS`, evenly spread.
+    Attributes:
+        layer: name of the layer; `UNCHANGED` for the unchanged network.
+        change: "80 % pruned", "int8" and so on.
+        weights: number of weights of the layer.
+        log_loss: log loss on the clips that were measured.
     """
-    clips = _spread(dataset.validation or dataset.train)
+
+    layer: str
+    change: str
+    weights: int
+    log_loss: float
+
+
+def layer_losses(network: StandardizedNetwork, dataset: Dataset, max_clips: int = MAX_CLIPS) -> list[LayerLoss]:
+    """Measure the log loss with each layer changed in turn, without fine-tuning. The first entry changes no layer.
+
+    The clips are at most `max_clips` validation clips at equal distances, or training clips if there are no
+    validation clips.
+    """
+    clips = _every_nth(dataset.validation or dataset.train, max_clips)
 
     def log_loss(changed: StandardizedNetwork) -> float:
         return float(evaluate_network(changed, clips, dataset.labels)["log_loss"])
 
-    losses = [LayerLoss("whole", "", 0, log_loss(network))]
+    losses = [LayerLoss(UNCHANGED, "", 0, log_loss(network))]
     pruned = prune.convolution_weights(network)
     weights = pruned | _dense_weights(network)
     for name, weight in track(weights.items(), "Sensitivity of layers", len(weights)):
@@ -42,13 +66,21 @@ def layer_losses(network: StandardizedNetwork, dataset: Dataset) -> list[LayerLo
     return losses
 
 
+def write_sensitivity(model: Path, losses: Sequence[LayerLoss]) -> None:
+    """Write `NAME.sensitivity.csv` and `.png` next to the model file `NAME.scn`."""
+    table, picture = (model.with_suffix(f".sensitivity.{kind}") for kind in ("csv", "png"))
+    text = csv_text([field.name for field in fields(LayerLoss)], map(astuple, losses))
+    replace_files({picture: _plot(losses), table: text})
+    print_message(f"written: {table}, {picture}")
+
+
 def _dense_weights(network: nn.Module) -> dict[str, torch.Tensor]:
-    """They are rounded, but not pruned."""
+    """Return the weights of dense layers, which are rounded but not pruned."""
     return {f"{name}.weight": layer.weight for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
 
 
 def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tuple[str, torch.Tensor]]:
-    """What is done to a layer, and its weights then."""
+    """Yield the name of each change and the changed weights."""
     order = torch.argsort(weight.abs().flatten(), stable=True)
     for sparsity in sparsities:
         pruned = weight.flatten().clone()
@@ -58,5 +90,35 @@ def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tupl
         yield dtype, quantize(weight, levels)
 
 
-def _spread(clips: LabelledFeatures) -> LabelledFeatures:
-    return subset(clips, np.unique(np.linspace(0, len(clips) - 1, CLIPS).round().astype(int)))
+def _every_nth(clips: LabelledFeatures, max_clips: int) -> LabelledFeatures:
+    return subset(clips, np.unique(np.linspace(0, len(clips) - 1, max_clips).round().astype(int)))
+
+
+def _plot(losses: Sequence[LayerLoss]) -> bytes:
+    """Draw a row per layer and a column per change. The color is the increase of the log loss."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    unchanged, *changed = losses
+    layers = list(dict.fromkeys(loss.layer for loss in changed))
+    changes = list(dict.fromkeys(loss.change for loss in changed))
+    increase = {(loss.layer, loss.change): loss.log_loss - unchanged.log_loss for loss in changed}
+    weights = {loss.layer: loss.weights for loss in changed}
+    grid = [[max(increase.get((layer, change), math.nan), 1e-4) for change in changes] for layer in layers]
+    figure = Figure(figsize=(3 + 1.1 * len(changes), 1.6 + 0.3 * len(layers)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(grid, aspect="auto", cmap="magma_r", norm=LogNorm(1e-3, 3, clip=True))
+    axes.set_xticks(range(len(changes)), changes)
+    axes.set_yticks(range(len(layers)), [f"{layer} ({weights[layer]:,})" for layer in layers])
+    for row, layer in enumerate(layers):
+        for column, change in enumerate(changes):
+            if (layer, change) not in increase:  # dense layers are not pruned
+                continue
+            value = increase[layer, change]
+            color = "white" if value > 0.2 else "black"
+            axes.text(column, row, f"{value:+z.3f}", ha="center", va="center", color=color, fontsize=8)
+    axes.set_title(f"increase of the log loss from {unchanged.log_loss:.3f}, one layer changed", fontsize=10)
+    figure.colorbar(image, ax=axes)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
+    return data.getvalue()

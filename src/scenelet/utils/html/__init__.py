@@ -1,6 +1,6 @@
-"""What our HTML pages share: one look in light and dark, the drawing of spectrograms, and templates.
+"""Shared parts of the HTML pages: one style in light and dark, spectrograms on a canvas, and templates.
 
-A page is one file that needs no network: styles and scripts are put into it.
+A page is one file that needs no network: its styles and scripts are inserted into it.
 """
 
 import functools
@@ -13,24 +13,29 @@ from scenelet.errors import escape_unprintable
 
 
 def asset(name: str) -> str:
-    """The text of a file in this folder: a style sheet or a script."""
+    """Return the text of a file in this folder: a style sheet or a script.
+
+    >>> asset("style.css").startswith("/*")
+    True
+    """
     return text(__name__, name)
 
 
 def text(package: str, name: str) -> str:
-    """The text of a file that lies in a package."""
+    """Return the text of a file in a package."""
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def render(package: str, template: str, **values: object) -> str:
-    """A page from a Jinja template, every value escaped; `asset(NAME)` puts a file of this folder into it.
+    """Render a Jinja template as a page. Every value is escaped.
 
-    The filter `escape_unprintable` is that of `scenelet.utils.text`; `{{ value|tojson }}` is safe within a script.
+    A template has the function `asset`, which inserts a file of this folder, and the filter `printable`, which is
+    `scenelet.errors.escape_unprintable`. `{{ value|tojson }}` is safe within a script.
 
     Args:
-        package: where the template lies, in a folder `templates` of it, e.g. "scenelet.evaluation".
-        template: its file name.
-        values: what it names; one that is missing is an error.
+        package: the package that holds the folder `templates`, e.g. "scenelet.evaluation".
+        template: the template's file name.
+        values: the variables of the template. A missing variable is an error.
     """
     return _templates(package).get_template(template).render(values)
 
@@ -45,5 +50,5 @@ def _templates(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = escape_unprintable
-    environment.globals["asset"] = lambda name: Markup(asset(name))  # noqa: S704 - a file of ours
+    environment.globals["asset"] = lambda name: Markup(asset(name))  # noqa: S704 - an asset is not user input
     return environment

@@ -1,0 +1,155 @@
+"""TAU data sets as published on Zenodo: archives that are downloaded, unpacked and deleted one after the other.
+
+Checked: the size and md5 of every archive, the checksum of every file in it, that each recording of the tables
+exists, and the number of segments per class of the official split. An evaluation set has no labels: its archives
+and the files in them are all that is checked.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from scenelet.data.delimited import read_rows
+from scenelet.data.download.http import RemoteFile, check_size_and_md5
+from scenelet.data.download.unzip import unzip
+from scenelet.data.tau import TauSet, load_tau
+from scenelet.errors import DataError
+from scenelet.utils.files import replace_file
+
+UNPACKED_BYTES_PER_BYTE = 1.2
+"""Size of the recordings relative to their archives: 14,400 clips of 2.88 MB in 35.5 GB, plus a margin."""
+
+STATUS_NAME = ".fetched"
+"""File in the root that lists the unpacked archives, one per line. " delete" follows if the archive is still there."""
+DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A published zip archive: its address, size in bytes and md5."""
+
+    url: str
+    size: int
+    md5: str
+
+    @property
+    def name(self) -> str:
+        """File name.
+
+        Example:
+            >>> Archive("https://zenodo.org/record/1/files/set.doc.zip", 3, "900150983cd24fb0d6963f7d28e17f72").name
+            'set.doc.zip'
+        """
+        return self.url.rpartition("/")[2]
+
+
+def tau_archives(name: str) -> tuple[Archive, ...]:
+    """List the archives of a TAU set; the small ones (doc, meta) come first.
+
+    Example:
+        >>> len(tau_archives("TAU-urban-acoustic-scenes-2020-3class-development"))
+        23
+    """
+    with resources.as_file(resources.files(__package__) / "checksums.csv") as path:
+        rows = [row.values for row in read_rows(path, ("dataset", "url", "bytes", "md5"))]
+    return tuple(Archive(row["url"], int(row["bytes"]), row["md5"]) for row in rows if row["dataset"] == name)
+
+
+@dataclass(frozen=True)
+class TauRoot:
+    """A TAU set in a folder.
+
+    Attributes:
+        root: folder of the set, with the set's name.
+        downloads: folder for the archives until they are unpacked.
+        terms: license and citation.
+        archives: archives of the set.
+        facts: published counts to check the set with; None for an evaluation set.
+        mirror: address to take the archives from in place of their own.
+        keep_archives: whether archives stay in `downloads`.
+    """
+
+    root: Path
+    downloads: Path
+    terms: str
+    archives: tuple[Archive, ...]
+    facts: TauSet | None
+    mirror: str | None = None
+    keep_archives: bool = False
+
+    def is_complete(self) -> bool:
+        """Check whether every archive is unpacked, and deleted unless it is to be kept."""
+        return not self._missing() and DELETE not in self._read_status().values()
+
+    def bytes_left(self) -> int:
+        """Count the bytes to download."""
+        return sum(archive.size - self._remote(archive).bytes_on_disk for archive in self._missing())
+
+    def disk_needed(self) -> int:
+        """Count the bytes that must be free on the disk."""
+        sizes = [archive.size for archive in self._missing()]
+        kept = sum(sizes) if self.keep_archives else max(sizes, default=0)
+        on_disk = sum(self._remote(archive).bytes_on_disk for archive in self._missing())
+        return max(int(UNPACKED_BYTES_PER_BYTE * sum(sizes)) + kept - on_disk, 0)
+
+    def download(self, get: Callable[[RemoteFile], None]) -> None:
+        """Download and unpack the missing archives. Raises as `http.download` and `unzip` do."""
+        self._delete_unpacked()
+        for archive in self._missing():
+            remote = self._remote(archive)
+            get(remote)
+            unzip(remote.path, self.root)
+            self._write_status(self._read_status() | {archive.name: "" if self.keep_archives else DELETE})
+            self._delete_unpacked()
+
+    def check(self) -> None:
+        """Check that the folder is the published set.
+
+        Raises:
+            DataError: it is not.
+        """
+        if self.facts is None:
+            return
+        fix = f"delete {self.root / STATUS_NAME} and run the command again to fetch it again"
+        try:
+            clips = load_tau(self.root).clips
+        except DataError as error:
+            raise DataError(f"{self.root}: not the published set ({error}); {fix}") from None
+        for split, published in (("train", self.facts.train), ("test", self.facts.test)):
+            counts = Counter(clip.label for clip in clips if clip.split == split)
+            for label in sorted({*published, *counts}):
+                if counts[label] != published.get(label, 0):
+                    raise DataError(
+                        f"{self.root}: {counts[label]:,} segments of {label} in {split}, and the published set"
+                        f" has {published.get(label, 0):,}; {fix}"
+                    )
+
+    def _missing(self) -> list[Archive]:
+        unpacked = self._read_status()
+        return [archive for archive in self.archives if archive.name not in unpacked]
+
+    def _read_status(self) -> dict[str, str]:
+        """Read the unpacked archives: name -> `DELETE` or an empty string."""
+        status = self.root / STATUS_NAME
+        lines = status.read_text(encoding="utf-8").splitlines() if status.is_file() else []
+        return {name: word for name, _, word in (line.partition(" ") for line in lines) if name}
+
+    def _write_status(self, status: Mapping[str, str]) -> None:
+        lines = (f"{name} {status[name]}".strip() + "\n" for name in sorted(status))
+        replace_file(self.root / STATUS_NAME, "".join(lines))
+
+    def _delete_unpacked(self) -> None:
+        """Delete archives that are unpacked and not to be kept, also those of an interrupted call."""
+        status = self._read_status()
+        unpacked = [archive for archive in self.archives if status.get(archive.name) == DELETE]
+        for archive in unpacked:
+            self._remote(archive).path.unlink(missing_ok=True)
+        if unpacked:
+            self._write_status(dict.fromkeys(status, ""))
+
+    def _remote(self, archive: Archive) -> RemoteFile:
+        url = archive.url if self.mirror is None else f"{self.mirror}/{archive.name}"
+        find_fault = check_size_and_md5(archive.size, archive.md5)
+        return RemoteFile(url, self.downloads / archive.name, archive.size, find_fault)

@@ -1,0 +1,86 @@
+"""Append-only JSON lines: the index of the feature cache and of the statistics cache.
+
+An entry belongs to one version of a clip's file, see `file_version`. A changed file has no entry.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from scenelet.data.clips import Clip
+from scenelet.errors import AudioError
+from scenelet.utils.files import replace_file
+
+
+def file_version(clip: Clip) -> str:
+    """Return a text that changes with the clip's file: its name, size in bytes and modification time.
+
+    Raises:
+        AudioError: the file is missing.
+    """
+    try:
+        status = clip.path.stat()
+    except OSError as error:
+        raise AudioError(f"{clip.path}: is gone ({error.strerror}); was it moved meanwhile?") from None
+    return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
+
+
+class JsonLines:
+    """Append-only file with one JSON value per line.
+
+    A crash can leave a truncated last line, which the next `append` removes. The callers hold a lock.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     lines = JsonLines(Path(folder) / "index.jsonl")
+    ...     lines.append([["a.wav", 0, 3]])
+    ...     lines.append([["b.wav", 3, 2]])
+    ...     [value for value, _ in lines.read()]
+    [['a.wav', 0, 3], ['b.wav', 3, 2]]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Iterator[tuple[Any, int]]:
+        """Yield the value of each line, and the byte at which the line ends. A damaged or truncated line has None."""
+        if not self.path.exists():
+            return
+        end = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                end += len(line)
+                try:
+                    value = json.loads(line) if line.endswith(b"\n") else None
+                except (ValueError, RecursionError):
+                    value = None
+                yield value, end
+
+    def truncate(self, end: int) -> None:
+        """Drop everything from this byte on."""
+        if self.path.exists() and self.path.stat().st_size > end:
+            with self.path.open("r+b") as file:
+                file.truncate(end)
+
+    def append(self, values: Iterable[Any]) -> None:
+        """Append a line per value, and remove a truncated line before them.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with self.path.open("a+b") as file:
+            size = file.tell()
+            file.seek(max(0, size - 1))
+            if size and file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(_encode(values))
+
+    def replace(self, values: Iterable[Any]) -> None:
+        """Replace all lines atomically. Raises OutputError if the file cannot be written."""
+        replace_file(self.path, _encode(values))
+
+
+def _encode(values: Iterable[Any]) -> bytes:
+    return "".join(json.dumps(value) + "\n" for value in values).encode()

@@ -1,0 +1,80 @@
+"""A labeled clip with its predicted probabilities, the unit of every evaluation and comparison."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from scenelet.data.clips import Clip
+
+NotStored = Field(exclude=True)
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """A labeled clip and a model's prediction for it.
+
+    A pydantic model that holds clip predictions reads and writes them as JSON, without `path` and `windows`.
+
+    Attributes:
+        name: the clip's name in its data set.
+        label: the true class.
+        predicted: the most probable class.
+        probabilities: (classes,) probabilities in the order of the model's labels.
+        group: the clip's group; clips of one group were recorded together.
+        city: the city of the recording, if known.
+        fold: the fold of the data's own cross-validation, if any.
+        path: the recording.
+        windows: (windows, classes) probabilities of each window.
+
+    >>> clip = Clip(Path("a.wav"), "a.wav", label="rain", group="garden")
+    >>> prediction = ClipPrediction.from_clip(clip, ["rain", "sea"], [0.4, 0.6])
+    >>> prediction.predicted, prediction.is_correct
+    ('sea', False)
+    """
+
+    name: str
+    label: str
+    predicted: str
+    probabilities: tuple[float, ...]
+    group: str
+    city: str | None = None
+    fold: str | None = None
+    path: Annotated[Path | None, NotStored] = None
+    windows: Annotated[tuple[tuple[float, ...], ...], NotStored] = ()
+
+    @classmethod
+    def from_clip(
+        cls,
+        clip: Clip,
+        labels: Sequence[str],
+        probabilities: Sequence[float],
+        windows: Sequence[Sequence[float]] = (),
+    ) -> "ClipPrediction":
+        """Join a clip with its probabilities; the first of the highest ones gives the predicted class.
+
+        Args:
+            clip: the clip.
+            labels: (classes,) the model's labels.
+            probabilities: (classes,) the clip's probabilities.
+            windows: (windows, classes) probabilities of each window.
+        """
+        best = max(range(len(labels)), key=probabilities.__getitem__)
+        return cls(
+            name=clip.name,
+            label=clip.label,
+            predicted=labels[best],
+            probabilities=tuple(probabilities),
+            group=clip.group,
+            city=clip.city,
+            fold=clip.fold,
+            path=clip.path,
+            windows=tuple(map(tuple, windows)),
+        )
+
+    @property
+    def is_correct(self) -> bool:
+        """True if the predicted class is the clip's label."""
+        return self.predicted == self.label

@@ -1,0 +1,103 @@
+"""Selection of the clips that an evaluation measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scenelet.config import SplitConfig
+from scenelet.data.clips import Clip, ClipTable
+from scenelet.data.splits import make_split, split_hash
+from scenelet.errors import DataError, UsageError
+from scenelet.utils.console import print_message
+
+SUBSETS = ("test", "validation", "train", "all")
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Clips to evaluate.
+
+    Attributes:
+        name: one of `SUBSETS`.
+        clips: the clips.
+        description: one line for people.
+        warning: why the results may be too good; None if there is no reason.
+    """
+
+    name: str
+    clips: tuple[Clip, ...]
+    description: str
+    warning: str | None = None
+
+
+def select_subset(table: ClipTable, name: str | None, fold: str | None, provenance: dict[str, Any]) -> Subset:
+    """Select the clips to evaluate, and print what was selected.
+
+    Args:
+        table: the labeled recordings.
+        name: one of `SUBSETS`. None selects the test subset of the model's own split or of the data's own split, and
+            all clips of any other data.
+        fold: the fold to test on; None: as in training.
+        provenance: the provenance that the model file stores.
+
+    Raises:
+        UsageError: `name` is not one of `SUBSETS`.
+        DataError: the split cannot be made, or the subset is empty.
+    """
+    if name not in (None, *SUBSETS):
+        raise UsageError(f"--split {name}: give one of {', '.join(SUBSETS)}")
+    if name == "all":
+        return Subset("all", table.clips, f"all {len(table.clips):,} clips")
+    trained = {k: v for k, v in provenance.get("split", {}).items() if k in SplitConfig.model_fields}
+    settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold, "city": None})
+    needs_split = name is not None or fold is not None or table.has_split
+    try:
+        split = make_split(table, settings)
+    except DataError:
+        if needs_split:
+            raise
+        return _all_clips(table)
+    is_training_split = split_hash(split) == provenance.get("split_hash")
+    if not is_training_split and not needs_split:
+        return _all_clips(table)
+    warning = None
+    if not is_training_split:
+        warning = "this is not the split that the model was trained with, so it may have seen some clips in training"
+        print_message(f"warning: {warning}")
+    print_message(split.description)
+    name = name or "test"
+    clips: tuple[Clip, ...] = getattr(split, name)
+    if not clips:
+        raise DataError(f"{table.root}: its {name} split is empty; use --split all to measure every clip")
+    return Subset(name, clips, f"{name} split of: {split.description}", warning)
+
+
+def select_unused(table: ClipTable, measured: str, training_cities: Sequence[str]) -> list[Clip]:
+    """Select the clips in no split that were recorded in a city not seen in training.
+
+    Args:
+        table: the labeled recordings.
+        measured: name of the subset that is measured anyway.
+        training_cities: the cities seen in training; empty if unknown.
+
+    Raises:
+        UsageError: there are no such clips, or the training cities are unknown.
+    """
+    if not training_cities:
+        raise UsageError("--include-unused: the model file does not name the cities seen in training; leave it out")
+    if measured == "all":
+        raise UsageError("--include-unused: --split all measures every clip already; leave out one of the two")
+    found = [clip for clip in table.clips if clip.split is None and clip.city not in (None, *training_cities)]
+    if not (table.has_split and found):
+        raise UsageError(
+            f"--include-unused: {table.source} has no unused clip of a city not seen in training; leave it out"
+        )
+    return found
+
+
+def _all_clips(table: ClipTable) -> Subset:
+    description = f"all {len(table.clips):,} clips, since these are not the recordings of the model's training"
+    warning = "if some of these clips were seen in training, the results are too good"
+    print_message(description)
+    print_message(f"warning: {warning}")
+    return Subset("all", table.clips, description, warning)

@@ -1,0 +1,66 @@
+"""A trial: one system of a table, trained with one seed and tested on one held-out part of the data."""
+
+from dataclasses import dataclass
+
+from scenelet.config import RunConfig
+from scenelet.experiments.systems import SystemTable
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training and its test.
+
+    Attributes:
+        system: name of the system.
+        held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
+        seed: seed of the training.
+        config: all settings, including the held-out part and the seed.
+        fine_tuned: prune (or keep all weights) and fine-tune the network after training.
+        teacher: the trial that trains the teacher; None without distillation.
+    """
+
+    system: str
+    held_out: str
+    seed: int
+    config: RunConfig
+    fine_tuned: bool
+    teacher: "Trial | None" = None
+
+    @property
+    def title(self) -> str:
+        """Title for messages, e.g. "N=1, fold 2, seed 0"."""
+        kind = "city" if self.config.split.city else "fold"
+        parts = [self.system, f"{kind} {self.held_out}" if self.held_out else "", f"seed {self.seed}"]
+        return ", ".join(part for part in parts if part)
+
+
+def make_trial(
+    table: SystemTable, name: str, recipe: str, held_out: str = "", seed: int = 0, cities: bool = False
+) -> Trial:
+    """Make a trial of a table's system.
+
+    Args:
+        table: the table of systems.
+        name: name of the system.
+        recipe: name of a recipe, or a TOML file.
+        held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
+        seed: seed of the training.
+        cities: `held_out` is a city.
+
+    Raises:
+        UsageError: as `SystemTable.config`.
+
+    >>> from scenelet.experiments.systems import load_systems
+    >>> trial = make_trial(load_systems("ablation"), "N=1", "comparison", held_out="2", seed=3)
+    >>> trial.title, trial.config.network.repeats, trial.config.split.fold
+    ('N=1, fold 2, seed 3', 1, '2')
+    """
+    system = next(row for row in table.rows if row.name == name)
+    config = table.config(system, recipe)
+    location = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
+    split = config.split.model_copy(update=location)
+    config = config.model_copy(update={"split": split, "seed": seed})
+    teacher = None
+    if system.teacher is not None:
+        teacher = make_trial(table, system.teacher, recipe, held_out, seed, cities)
+    return Trial(name, held_out, seed, config, table.is_fine_tuned(system), teacher)

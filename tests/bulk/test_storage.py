@@ -1,0 +1,81 @@
+"""Paths and URLs, and atomic writes."""
+
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from scenelet.bulk.storage import Folder, join, parent
+from scenelet.errors import OutputError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "joined"),
+    [
+        ("/a/b", "c/d.wav", "/a/b/c/d.wav"),
+        ("/a/b", "/c.wav", "/c.wav"),
+        ("/a/b", "s3://c/d.wav", "s3://c/d.wav"),
+        ("s3://a/b", "c.wav", "s3://a/b/c.wav"),
+        ("s3://a/b/", "/c.wav", "/c.wav"),
+    ],
+)
+def test_join_keeps_absolute_paths_and_urls(base: str, name: str, joined: str) -> None:
+    assert join(base, name) == joined
+
+
+def test_parent_of_http_url_drops_query() -> None:
+    assert parent("https://host/set/all.csv?version=a/b") == "https://host/set"
+    assert parent("s3://bucket/set/what?.csv") == "s3://bucket/set"
+
+
+@pytest.mark.parametrize("path", ["{}/new/folder", "file://{}/new/folder", "memory://storage"])
+def test_folder_reads_what_it_writes(tmp_path: Path, path: str) -> None:
+    folder = Folder(path.format(tmp_path))
+    assert folder.names() == set()
+    folder.write("a.txt", "text")
+    folder.write("sub/b.bin", b"\0")
+    assert (folder.read("a.txt"), folder.read("sub/b.bin")) == (b"text", b"\0")
+    assert folder.exists("a.txt")
+    assert folder.names("sub") == {"b.bin"}
+    folder.remove("a.txt")
+    assert not folder.exists("a.txt")
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be read"):
+        folder.read("a.txt")
+
+
+@pytest.mark.parametrize("path", ["{}", "memory://replace"])
+def test_folder_failed_replace_keeps_former_file(tmp_path: Path, path: str) -> None:
+    folder = Folder(path.format(tmp_path))
+    folder.write("a.txt", "old")
+    with pytest.raises(ZeroDivisionError), folder.replace("a.txt") as temporary:
+        temporary.write_text("new")
+        raise ZeroDivisionError
+    assert folder.read("a.txt") == b"old"
+    assert folder.names() == {"a.txt"}
+
+
+def test_folder_remove_partial_keeps_other_files(tmp_path: Path) -> None:
+    for name in (".a.0123abcd.part", ".hidden", "b.part"):
+        (tmp_path / name).touch()
+    Folder(str(tmp_path)).remove_partial()
+    assert {path.name for path in tmp_path.iterdir()} == {".hidden", "b.part"}
+
+
+def test_folder_store_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each store has its own errors, without a common base."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    folder = Folder("memory://failing")
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "put_file", fail)
+    with pytest.raises(OutputError, match=r"^memory://failing/a: cannot be written \(first line\); choose another"):
+        folder.write("a", b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("", "--out is empty; give a folder or URL"), ("gopher://a/b", "this kind of URL cannot be")]
+)
+def test_folder_invalid_path_raises(path: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Folder(path)

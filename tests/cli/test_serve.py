@@ -1,0 +1,49 @@
+"""`scenelet serve` on the command line: invalid options."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from scenelet.cli import main
+from scenelet.cli.serve import read_token
+from scenelet.errors import UsageError
+
+TOKEN = "correct-horse-battery"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--host", "no.such.host.invalid"], "no.such.host.invalid:8000: cannot listen there"),
+        (["--allow-host", "example.org:8443"], "--allow-host example.org:8443: not a host name; give the name only"),
+        (["--max-body", "large"], "--max-body large: write it as a number of bytes, kB or MB, e.g. 500kB\n"),
+    ],
+)
+def test_serve_invalid_option_exits_with_error(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], error: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["scenelet", "serve", "esc10", *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert f"error: {error}" in capfd.readouterr().err
+
+
+def test_serve_port_in_use_exits_with_error(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("sys.argv", ["scenelet", "serve", "esc10", "--port", str(port)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 2
+    error = f"127.0.0.1:{port}: cannot listen there (Address already in use); choose another --host or --port\n"
+    assert error in capfd.readouterr().err
+
+
+def test_read_token_from_text_or_file(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n")
+    assert (read_token(None), read_token(TOKEN), read_token(f"@{path}")) == (None, TOKEN, TOKEN)
+    with pytest.raises(UsageError, match="none: cannot be read \\(No such file"):
+        read_token(f"@{tmp_path / 'none'}")

@@ -1,0 +1,64 @@
+"""Untrusted YAML: faults in bounded time, whatever the text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.example_submission import META
+from scenelet.evaluation.submission.validate_meta import MAX_META_BYTES, check_meta
+
+NESTED_ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)
+)
+NESTED_MERGES = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "words"),
+    [
+        ("", "", "empty"),
+        ("- a\n- b\n", "", "is a list; it must be a section with submission, system, results"),
+        ("just text", "", "must be a section"),
+        ("a: [1, 2\nb: 3", "line 2", "must be plain YAML"),
+        ("a: !!python/object/apply:os.system [exit]", "line 1", "tag"),
+        ("a: 1\nb: !null", "line 2", "tag"),
+        ("a: 1\n---\nb: 1", "line 2", "must be plain YAML"),
+        ("results: 1\nresults: 2", "line 2", "'results' is a duplicate"),
+        (NESTED_ALIASES, "", "over 10,000 values"),
+        (NESTED_MERGES, "", "over 10,000 values"),
+        ("a: &a [*a]", "", "an alias contains itself"),
+        ("[" * 20_000, "", "too many levels"),
+        (f"a: {'9' * 5000}", "", "does not fit its type"),
+        ("a: 2020-13-45", "", "does not fit its type"),
+        ("a: !!bool x", "", "does not fit its type"),
+        ("a: !!timestamp x", "", "does not fit its type"),
+        ("a: !!int ''", "", "does not fit its type"),
+        ('a: "\\UFFFFFFFF"', "", "does not fit its type"),
+        ("a: \x00", "", "must be plain YAML"),
+        ("#" * (MAX_META_BYTES + 1), "", "larger than 64 KiB"),
+    ],
+)
+def test_check_meta_names_the_fault_of_the_yaml(text: str, where: str, words: str) -> None:
+    faults = check_meta(META, text.encode())
+    assert any(fault.where == where and words in fault.message for fault in faults)
+    assert all("\n" not in str(fault) for fault in faults)
+
+
+SYNTAX = st.text(st.sampled_from(list("ab01:-?[]{},&*!|>'\"%@#.~<= \n\t\\xuU\ufeff\x85é")), max_size=60)
+TAGGED = st.builds(
+    "{}: !!{} {}\n".format,
+    st.sampled_from(["submission", "system", "results", "<<", "="]),
+    st.sampled_from(
+        ["bool", "int", "float", "null", "timestamp", "binary", "set", "omap", "pairs", "map", "seq", "merge"]
+    ),
+    SYNTAX,
+)
+
+
+@given(st.one_of(SYNTAX, TAGGED))
+def test_check_meta_of_arbitrary_yaml_gives_faults(text: str) -> None:
+    faults = check_meta(META, text.encode("utf-8", "surrogatepass"))
+    assert faults
+    assert all(str(fault).isprintable() for fault in faults)

@@ -1,0 +1,104 @@
+"""Details of a submission: the example, and messages for every fault of the file."""
+
+from pathlib import Path
+
+import pytest
+
+from helpers.tiny_model import tiny_model
+from scenelet.errors import OutputError, UsageError
+from scenelet.evaluation.submission.details import EXAMPLE, Details, read_details, write_example
+from scenelet.evaluation.submission.form import meta_text
+from scenelet.evaluation.submission.meta import meta_information
+from scenelet.evaluation.submission.validate_meta import check_meta
+
+NAME = "Lastname_INST_task1b_1"
+
+
+@pytest.fixture
+def details_file(tmp_path: Path) -> Path:
+    path = tmp_path / "details.toml"
+    path.write_text(EXAMPLE)
+    return path
+
+
+def test_write_example_is_valid_and_overwrites_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    write_example(path)
+    assert isinstance(read_details(path), Details)
+    with pytest.raises(OutputError, match="exists already"):
+        write_example(path)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_example(tmp_path / "nowhere" / "d.toml")
+
+
+def test_read_details_knows_the_examples_optional_keys(tmp_path: Path) -> None:
+    more = (
+        'source_code = "https://example.org/repository"\nembeddings = "OpenL3"\nensemble_count = 2\n'
+        'data_augmentation = "mixup, freqmix"\nexternal_data_usage = "pre-trained model"\n'
+    )
+    tail = '[[external_datasets]]\nname = "AudioSet"\nurl = "https://example.org"\ntotal_audio_length = 347980.0\n'
+    for line in (*more.splitlines(), *tail.splitlines()):
+        assert f"# {line.partition(' = ')[0]}" in EXAMPLE
+    path = tmp_path / "d.toml"
+    path.write_text(EXAMPLE.replace("[[authors]]", f"{more}\n[[authors]]", 1) + tail)
+    details = read_details(path)
+    assert (details.ensemble_count, details.external_datasets[0].name) == (2, "AudioSet")
+    meta = meta_text(meta_information(tiny_model(), details))
+    assert check_meta("x", meta.encode(), NAME) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('name = "Full', 'nome = "Full', "'nome'; did you mean 'name'?"),
+        ('email = "', 'emial = "', "'authors #1.emial'; did you mean 'email'?"),
+        ('label = "Lastname_INST_task1b_1"', 'label = "Lastname_INST_task1a_1"', "'label': must be <Name>"),
+        ('label = "Lastname_INST_task1b_1"', "", "'label' is missing"),
+        (
+            'abbreviation = "Short"',
+            'abbreviation = "Far too long"',
+            "'abbreviation': has 12 characters; the maximum is 10",
+        ),
+        ("first.last@example.org", "first.last", "'authors #1.email': must be an address"),
+        ("\ncorresponding = true", "\ncorresponding = false", "0 authors have corresponding = true; mark exactly one"),
+        ("\ncorresponding = true", '\ncorresponding = "yes"', "'authors #1.corresponding'"),
+        ('location = "City, Country"', "", "'authors #1.affiliation.location' is missing"),
+        ('lastname = "Lastname"', 'lastname = " "', "'authors #1.lastname': must be one line of text"),
+        ("# ensemble_count = 1 ", 'ensemble_count = "2" ', "'ensemble_count'"),
+        ("# ensemble_count = 1 ", "ensemble_count = 0 ", "'ensemble_count'"),
+        ('# source_code = "https:', 'source_code = "ftp:', "'source_code': must be an address that begins"),
+        ("# external_data_usage", "external_data_usage", "list the data under external_datasets"),
+        ("[[authors]]", "[[authors", "not valid TOML"),
+    ],
+)
+def test_read_details_names_the_fault(details_file: Path, old: str, new: str, words: str) -> None:
+    assert old in EXAMPLE
+    details_file.write_text(EXAMPLE.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        read_details(details_file)
+    assert str(caught.value).startswith(f"{details_file}: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_read_details_rejects_two_corresponding_authors(details_file: Path) -> None:
+    author = EXAMPLE[EXAMPLE.index("[[authors]]") : EXAMPLE.index("# [[authors]]")]
+    details_file.write_text(EXAMPLE + author)
+    with pytest.raises(UsageError, match="2 authors have corresponding = true"):
+        read_details(details_file)
+
+
+def test_read_details_rejects_data_without_a_usage(details_file: Path) -> None:
+    details_file.write_text(
+        EXAMPLE + '[[external_datasets]]\nname = "A"\nurl = "https://example.org"\ntotal_audio_length = 1\n'
+    )
+    with pytest.raises(UsageError, match="describe their use in external_data_usage"):
+        read_details(details_file)
+
+
+def test_read_details_of_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="scenelet submit details"):
+        read_details(tmp_path / "absent.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        read_details(tmp_path / "binary.toml")

@@ -1,0 +1,192 @@
+"""Validation of the meta information: each fault is named under its key, and any value gives only faults."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.example_submission import AUTHOR, LABEL, META, VALID_META
+from scenelet.evaluation.submission.form import meta_text
+from scenelet.evaluation.submission.validate_meta import check_meta
+
+DATASET = {"name": "D", "url": "https://example.org", "total_audio_length": 60}
+
+
+def test_check_meta_names_the_line_that_is_not_utf8() -> None:
+    assert check_meta(META, b"a: 1\nb: \xff")[0].where == "line 2"
+
+
+def put(*path: Any, value: Any) -> Callable[[dict], None]:
+    def change(meta: dict) -> None:
+        for part in path[:-1]:
+            meta = meta[part]
+        meta[path[-1]] = value
+
+    return change
+
+
+def drop(*path: Any) -> Callable[[dict], None]:
+    def change(meta: dict) -> None:
+        for part in path[:-1]:
+            meta = meta[part]
+        del meta[path[-1]]
+
+    return change
+
+
+def second_author(meta: dict) -> None:
+    meta["submission"]["authors"].append(copy.deepcopy(AUTHOR))
+
+
+def external(usage: str | None, datasets: list | None) -> Callable[[dict], None]:
+    def change(meta: dict) -> None:
+        meta["system"]["description"]["external_data_usage"] = usage
+        meta["system"]["external_datasets"] = datasets
+
+    return change
+
+
+DESCRIPTION, COMPLEXITY = ("system", "description"), ("system", "complexity")
+DEVELOPMENT = ("results", "development_dataset")
+FIRST = ("submission", "authors", 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "words"),
+    [
+        (drop("submission"), "submission", "is missing"),
+        (drop("results"), "results", "is missing"),
+        (put("system", value=[1]), "system", "is a list; it must be a section"),
+        (drop("system", "complexity"), "system.complexity", "is missing"),
+        (drop(*DESCRIPTION, "decision_making"), "system.description.decision_making", "is missing"),
+        (put(*DESCRIPTION, "acoustic_features", value=None), "system.description.acoustic_features", "is null"),
+        (put(*DESCRIPTION, "input_sampling_rate", value=48000), "system.description.input_sampling_rate", "48.0kHz"),
+        (
+            put(*DESCRIPTION, "ensemble_method_subsystem_count", value=1.5),
+            "system.description.ensemble_method_subsystem_count",
+            "an integer",
+        ),
+        (put("submission", "label", value="Chang_QTI_task1b_2"), "submission.label", f"must be {LABEL}"),
+        (put("submission", "label", value="Chang_task1b_1"), "submission.label", "must be <Name>"),
+        (put("submission", "abbreviation", value="Eleven_char"), "submission.abbreviation", "at most 10 characters"),
+        (put("submission", "name", value=3), "submission.name", "is 3; it must be text"),
+        (put("submission", "authors", value=[]), "submission.authors", "at least one"),
+        (put("submission", "authors", value=["Chang"]), "submission.authors #1", "must be a section"),
+        (second_author, "submission.authors", "2 authors are marked as corresponding; it must be exactly one"),
+        (put(*FIRST, "corresponding", value=False), "submission.authors", "0 authors are marked"),
+        (put(*FIRST, "corresponding", value="yes"), "submission.authors #1.corresponding", "true or false"),
+        (put(*FIRST, "email", value="a at b"), "submission.authors #1.email", "must be an address"),
+        (drop(*FIRST, "affiliation", "location"), "submission.authors #1.affiliation.location", "is missing"),
+        (put(*COMPLEXITY, "total_parameters", value="601862"), "system.complexity.total_parameters", "an integer"),
+        (put(*COMPLEXITY, "total_parameters", value=6e5), "system.complexity.total_parameters", "an integer"),
+        (put(*COMPLEXITY, "total_parameters", value=True), "system.complexity.total_parameters", "an integer"),
+        (
+            put(*COMPLEXITY, "total_parameters_non_zero", value=700000),
+            "system.complexity.total_parameters_non_zero",
+            "at most total_parameters, 601862",
+        ),
+        (put(*COMPLEXITY, "model_size", value=500.001), "system.complexity.model_size", "from 0 to 500 (KB of 1024"),
+        (put(*COMPLEXITY, "model_size", value="463.9 KB"), "system.complexity.model_size", "must be a number"),
+        (put("system", "external_datasets", value=None), "system.external_datasets", "[] if there are none"),
+        (put("system", "source_code", value="here"), "system.source_code", "https://"),
+        (external(None, [DATASET]), "system.description.external_data_usage", "must describe the use"),
+        (external("embeddings", []), "system.external_datasets", "must list the data"),
+        (
+            external("embeddings", [{"name": "D", "url": "x"}]),
+            "system.external_datasets #1.total_audio_length",
+            "missing",
+        ),
+        (external("embeddings", [{"name": "D", "url": "x"}]), "system.external_datasets #1.url", "https://"),
+        (put(*DEVELOPMENT, "overall", "accuracy", value=101), "results.development_dataset.overall.accuracy", "to 100"),
+        (
+            put(*DEVELOPMENT, "overall", "logloss", value=float("nan")),
+            "results.development_dataset.overall.logloss",
+            "from 0 up",
+        ),
+        (
+            drop(*DEVELOPMENT, "class_wise", "outdoor"),
+            "results.development_dataset.class_wise.outdoor",
+            "is missing",
+        ),
+        (
+            put(*DEVELOPMENT, "class_wise", "indoor", "logloss", value=-1),
+            "results.development_dataset.class_wise.indoor.logloss",
+            "from 0 up",
+        ),
+        (drop(*DEVELOPMENT, "overall"), "results.development_dataset.overall", "is missing"),
+    ],
+)
+def test_check_meta_names_the_fault(change: Callable[[dict], None], where: str, words: str) -> None:
+    meta = copy.deepcopy(VALID_META)
+    change(meta)
+    faults = check_meta(META, meta_text(meta).encode(), LABEL)
+    assert any(fault.where == where and words in fault.message for fault in faults)
+    assert all("must" in fault.message and "\n" not in str(fault) for fault in faults)
+    assert len(faults) <= 2
+
+
+def test_check_meta_accepts_external_data_with_its_usage() -> None:
+    meta = copy.deepcopy(VALID_META)
+    external("embeddings", [DATASET])(meta)
+    meta["results"]["development_dataset"] = {"overall": None, "class_wise": None}
+    assert check_meta(META, meta_text(meta).encode(), LABEL) == []
+
+
+def test_check_meta_accepts_aliases_and_null_tags() -> None:
+    meta = copy.deepcopy(VALID_META)
+    other = {
+        **copy.deepcopy(AUTHOR),
+        "corresponding": False,
+        "affiliation": meta["submission"]["authors"][0]["affiliation"],
+    }
+    meta["submission"]["authors"].append(other)
+    text = meta_text(meta)
+    assert "*id" in text
+    assert check_meta(META, text.replace("source_code: null", "source_code: !!null").encode(), LABEL) == []
+
+
+def test_check_meta_of_very_long_integers() -> None:
+    text = (
+        meta_text(VALID_META).replace("601862", "0x" + "f" * 9000).replace("logloss: 0.14", "logloss: 0x" + "f" * 9000)
+    )
+    assert check_meta(META, text.encode(), LABEL) == []
+    text = meta_text(VALID_META).replace("463.9", "0x" + "f" * 9000)
+    assert "more than 18 digits" in check_meta(META, text.encode(), LABEL)[0].message
+
+
+PATHS = [
+    ("submission",),
+    ("submission", "authors"),
+    (*FIRST,),
+    (*FIRST, "affiliation"),
+    (*FIRST, "email"),
+    ("system",),
+    (*DESCRIPTION,),
+    (*DESCRIPTION, "embeddings"),
+    (*COMPLEXITY,),
+    (*COMPLEXITY, "model_size"),
+    ("system", "external_datasets"),
+    ("results",),
+    (*DEVELOPMENT,),
+    (*DEVELOPMENT, "overall"),
+    (*DEVELOPMENT, "class_wise", "indoor"),
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.binary(max_size=4) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(PATHS), VALUES)
+def test_check_meta_of_any_value_names_its_key(path: tuple, value: Any) -> None:
+    meta = copy.deepcopy(VALID_META)
+    put(*path, value=value)(meta)
+    faults = check_meta(META, yaml.safe_dump(meta, allow_unicode=True).encode(), LABEL)
+    assert all(fault.where.startswith((path[0], "line")) for fault in faults)
+    assert all(str(fault).isprintable() for fault in faults)

@@ -1,0 +1,49 @@
+"""Selection of the clips to evaluate: the official split's cities, and the clips that it leaves out."""
+
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import SplitConfig
+from scenelet.data.load import load_table
+from scenelet.data.splits import make_split
+from scenelet.data.tau import UNSEEN_CITY
+from scenelet.errors import UsageError
+from scenelet.evaluation.subset import select_unused
+
+
+def test_select_unused_finds_all_other_clips_of_milan(tau: Path) -> None:
+    table = load_table(tau / "TAU-urban-acoustic-scenes-2020-3class-development", require_audio=False)
+    split = make_split(table, SplitConfig())
+    training_cities = sorted({clip.city for clip in split.train if clip.city})
+    assert len(training_cities) == 9
+    assert UNSEEN_CITY not in training_cities
+    unseen = [clip for clip in split.test if clip.city not in training_cities]
+    assert {clip.city for clip in unseen} == {UNSEEN_CITY}
+    assert len(unseen) == 410
+    unused = select_unused(table, "test", training_cities)
+    assert {clip.city for clip in unused} == {UNSEEN_CITY}
+    assert len(unseen) + len(unused) == 1440
+
+
+def test_make_split_by_city_uses_every_other_clip(tau: Path) -> None:
+    table = load_table(tau / "TAU-urban-acoustic-scenes-2019-development", require_audio=False)
+    split = make_split(table, SplitConfig(city=UNSEEN_CITY))
+    assert len(split.test) == 1440
+    assert len(split.train) == 14_400 - 1440
+    assert not {clip.group for clip in split.train} & {clip.group for clip in split.test}
+
+
+@pytest.mark.parametrize(
+    ("measured", "training_cities", "words"),
+    [
+        ("test", ["oslo"], "has no unused clip"),
+        ("test", [], "does not name the cities"),
+        ("all", ["oslo"], "measures every clip already"),
+    ],
+)
+def test_select_unused_without_such_clips_is_an_error(
+    tone_set: Path, measured: str, training_cities: list[str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        select_unused(load_table(tone_set), measured, training_cities)

@@ -1,0 +1,144 @@
+"""The page in a browser: files and microphone, with mouse, keyboard and phone; all requests stay local."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from playwright.sync_api import Browser, Page, expect
+
+from helpers.browser import is_drawn, opened, scrolls_sideways
+from scenelet.model.pretrained import built_in
+
+EXAMPLE = built_in("esc10").with_name("esc10.example.ogg")  # type: ignore[union-attr]
+FIRST_WINDOW_MS = 20_000  # a window takes 5 s, and the machine may be busy
+
+
+@pytest.fixture(scope="module")
+def microphone_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Browser whose microphone plays barking and then noise that gets louder, in a loop."""
+    sound, rate = soundfile.read(EXAMPLE)
+    bark = np.tile(soxr.resample(sound, rate, 48000), 2)
+    noise = np.linspace(0, 0.5, 4 * 48000) * np.random.default_rng(0).standard_normal(4 * 48000).clip(-2, 2)
+    fake = tmp_path_factory.mktemp("microphone") / "dog.wav"
+    soundfile.write(fake, np.concatenate([bark, noise]), 48000, subtype="PCM_16")
+    return launch(
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={fake}",
+    )
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file onto the page."""
+    data = path.read_bytes().hex()
+    transfer = page.evaluate_handle(
+        """([hex, name]) => {
+            const bytes = Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name));
+            return transfer;
+        }""",
+        [data, path.name],
+    )
+    for kind in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("#drop", kind, {"dataTransfer": transfer})
+
+
+def test_page_dropped_file_shows_label(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
+        drop(page, EXAMPLE)
+        expect(page.locator("#history .answer")).to_have_text(re.compile(r"^dog 9\d\.\d %$"))
+        page.locator("#history summary").click()
+        assert is_drawn(page, "#history canvas")
+        load = "a => new Promise((done) => { a.onloadedmetadata = () => done(a.duration); a.load(); })"
+        assert page.locator("#history audio").evaluate(load) > 4
+        expect(page.locator("#history .bars .first")).to_have_text("dog")
+        page.get_by_role("button", name="Clear").click()
+        expect(page.locator("#history li")).to_have_count(0)
+
+
+def test_page_several_files_show_one_entry_each(
+    microphone_browser: Browser, esc10_service: str, tmp_path: Path
+) -> None:
+    quiet = tmp_path / "<b>50% #1.wav"
+    soundfile.write(quiet, np.zeros(44100), 44100)
+    with opened(microphone_browser, esc10_service) as page:
+        page.set_input_files("#files", [EXAMPLE, quiet])
+        expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
+        assert set(page.locator("#history .name:not(.bars *)").all_inner_texts()) == {EXAMPLE.name, quiet.name}
+
+
+def test_page_text_file_shows_error(microphone_browser: Browser, esc10_service: str, tmp_path: Path) -> None:
+    text = tmp_path / "notes.wav"
+    text.write_text("no sound")
+    context = microphone_browser.new_context()
+    page = context.new_page()
+    page.goto(esc10_service)
+    page.set_input_files("#files", text)
+    expect(page.locator("#history .answer.bad")).to_contain_text("not a recording that can be read")
+    context.close()
+
+
+def test_page_listen_live_shows_predictions(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
+        page.get_by_role("button", name="Listen live").click()
+        expect(page.locator("#now-time")).to_have_text(re.compile(r"^\d+ s$"), timeout=FIRST_WINDOW_MS)
+        assert is_drawn(page, "#now-spectrogram")
+        expect(page.locator("#now-label")).to_have_text("dog", timeout=FIRST_WINDOW_MS)
+        before = page.locator("#now-bars .number").all_inner_texts()
+        expect(page.locator("#now-bars .number")).not_to_have_text(before, timeout=FIRST_WINDOW_MS)
+        page.get_by_role("button", name="Stop listening").click()
+        expect(page.get_by_role("button", name="Listen live")).to_be_visible()
+
+
+def test_page_works_with_keyboard(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
+        choosers: list[Any] = []
+        page.on("filechooser", lambda chooser: choosers.append(chooser))
+        for _ in range(3):  # skip the two links
+            page.keyboard.press("Tab")
+        while not choosers:  # playwright does not say when it starts to receive file choosers
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(300)
+        choosers[0].set_files(EXAMPLE)
+        expect(page.locator("#history .answer")).to_have_text(re.compile("^dog"))
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        expect(focused).to_have_text("Record")
+        page.keyboard.press("Space")
+        expect(focused).to_have_text("Stop and classify")
+        expect(page.locator("#now-time")).to_have_text(re.compile(r"^[1-9]\.\d s$"), timeout=FIRST_WINDOW_MS)
+        page.keyboard.press("Space")
+        expect(page.locator("#history li")).to_have_count(2)
+        expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
+        page.keyboard.press("Tab")  # Clear
+        page.keyboard.press("Tab")  # the newest entry
+        page.keyboard.press("Enter")
+        expect(page.locator("#history li:first-child canvas")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_phone(microphone_browser: Browser, esc10_service: str, scheme: str) -> None:
+    with opened(microphone_browser, esc10_service, 375, 740, color_scheme=scheme, has_touch=True) as page:
+        page.set_input_files("#files", EXAMPLE)
+        expect(page.locator("#history .answer")).to_have_text(re.compile("^dog"))
+        page.locator("#history summary").tap()
+        assert not scrolls_sideways(page)
+        for button in page.get_by_role("button").all():
+            if button.is_visible():
+                box = button.bounding_box()
+                assert box is not None
+                assert box["height"] >= 44  # a finger's width
+        light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert light == {"light": "rgb(251, 251, 249)", "dark": "rgb(20, 24, 27)"}[scheme]
+
+
+def test_docs_page_works_offline(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, f"{esc10_service}/docs") as page:
+        expect(page.locator(".opblock-summary-path").get_by_text("/predict")).to_be_visible()

@@ -1,0 +1,200 @@
+"""Clients that are idle, slow, do not read, or are too many: each is disconnected, and others are still served."""
+
+import json
+import logging
+import select
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from helpers.raw_http import (
+    exchange,
+    open_connection,
+    read_all,
+    request_header,
+    upgrade_request,
+    upload_request,
+    websocket_frame,
+)
+from helpers.web_service import active_requests, websocket_url
+from scenelet.server.limits import ServerLimits
+from scenelet.server.protocols import MAX_PIPELINED_REQUESTS
+from scenelet.server.run import LOGGER_NAMES
+
+CHECK_SECONDS = 0.02
+BODY = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nno sound\r\n--b--\r\n'
+
+
+def with_limits(**limits: float) -> pytest.MarkDecorator:
+    """Give the test a service with these limits, which checks its connections often."""
+    limits = {"check_seconds": CHECK_SECONDS, "spare_connections": 20, **limits}
+    return pytest.mark.parametrize("tiny_service", [ServerLimits(**limits)], indirect=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    """Messages that the service writes to stderr."""
+    messages: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(self.format(record))
+
+    collector = Collector(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in LOGGER_NAMES]
+    for logger in loggers:
+        logger.addHandler(collector)
+    yield messages
+    for logger in loggers:
+        logger.removeHandler(collector)
+
+
+def is_serving(address: str) -> bool:
+    response = httpx.post(f"{address}/predict", files={"f": b"no sound"}, timeout=30)
+    return response.status_code == 422
+
+
+@with_limits(header_timeout_seconds=0.1)
+@pytest.mark.parametrize("sent", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nX: y\r\n"])
+def test_http_incomplete_header_is_disconnected(tiny_service: str, sent: bytes) -> None:
+    assert exchange(tiny_service, sent) == b""
+    assert is_serving(tiny_service)
+
+
+@with_limits(header_timeout_seconds=0.3)
+def test_http_body_after_response_is_disconnected(tiny_service: str) -> None:
+    endless = open_connection(tiny_service, request_header(tiny_service, "PUT /health", "Transfer-Encoding: chunked"))
+    assert b" 405 " in send_until_disconnected(endless, b"1\r\nx\r\n")
+
+
+@with_limits(max_clients=1, client_timeout_seconds=0.2)
+def test_http_incomplete_body_times_out(tiny_service: str) -> None:
+    response = exchange(tiny_service, upload_request(tiny_service, BODY)[:-20])
+    assert b" 408 " in response
+    assert b"received too little data in" in response
+    assert is_serving(tiny_service)
+
+
+@with_limits(max_clients=1, full_timeout_seconds=0.0)
+def test_http_slow_client_makes_room_when_full(tiny_service: str) -> None:
+    slow = open_connection(tiny_service, upload_request(tiny_service, BODY)[:-20])
+    while active_requests(tiny_service) == 0:
+        pass
+    assert is_serving(tiny_service)
+    assert b" 408 " in read_all(slow)
+
+
+@with_limits(max_clients=1, header_timeout_seconds=1e9)
+def test_http_too_many_connections_close_the_oldest(tiny_service: str) -> None:
+    connections = [open_connection(tiny_service) for _ in range(30)]  # 1 + 20 are allowed
+    try:
+        assert httpx.get(f"{tiny_service}/health", timeout=30).status_code == 200
+        assert read_all(connections[0]) == b""
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+@with_limits()
+def test_http_large_header_or_pipeline_is_refused(tiny_service: str) -> None:
+    assert b"too large" in exchange(tiny_service, b"GET / HTTP/1.1\r\nX: " + b"x" * 400_000)
+    assert exchange(tiny_service, request_header(tiny_service, "GET /health") * 100).startswith(b"HTTP/1.1 400 ")
+
+
+@with_limits(max_clients=1, client_timeout_seconds=0.2)
+def test_http_client_that_does_not_read_is_disconnected(tiny_service: str) -> None:
+    script = request_header(tiny_service, "GET /static-offline-docs/swagger-ui-bundle.js")
+    blocked = open_connection(tiny_service, script * MAX_PIPELINED_REQUESTS, buffer=4096)  # no buffer holds as much
+    hangup = select.poll()
+    hangup.register(blocked, select.POLLHUP)
+    assert hangup.poll(30_000)
+    blocked.close()
+    assert is_serving(tiny_service)
+
+
+def send_until_disconnected(connection: socket.socket, data: bytes) -> bytes:
+    """Send again and again until the service disconnects; return its response."""
+    response = connection.recv(1 << 16)
+    try:
+        while True:
+            connection.sendall(data)
+            time.sleep(CHECK_SECONDS / 2)
+    except ConnectionError:
+        return response
+    finally:
+        connection.close()
+
+
+def open_websocket(address: str, buffer: int | None = None) -> socket.socket:
+    connection = open_connection(address, upgrade_request(address), buffer)
+    assert b" 101 " in connection.recv(200)  # the service drops frames that arrive earlier
+    return connection
+
+
+@with_limits(max_clients=1, client_timeout_seconds=0.2)
+def test_stream_silent_client_gets_error_and_is_closed(tiny_service: str) -> None:
+    with connect(websocket_url(tiny_service, "stream?sample_rate=8000&hop=0.1")) as client:
+        client.recv()
+        message = json.loads(client.recv())
+        assert message["type"] == "error"
+        assert message["message"].startswith("received too little data in")
+        with pytest.raises(ConnectionClosed, match="1008"):
+            client.recv()
+    assert is_serving(tiny_service)
+
+
+@with_limits()
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (websocket_frame(2, b"12") * 20_000, 1008),
+        (websocket_frame(2, b"", is_last=False) + websocket_frame(0, b"", is_last=False) * 5000, 1008),
+        (websocket_frame(1, b"\xff"), 1007),
+        (websocket_frame(2, bytes(60_000)) + websocket_frame(3, b"x"), 1002),
+    ],
+)
+def test_websocket_malicious_frames_close_with_code(
+    tiny_service: str, errors: list[str], sent: bytes, code: int
+) -> None:
+    client = open_websocket(tiny_service)
+    client.sendall(sent)
+    assert b"\x88" in (response := read_all(client))
+    assert code.to_bytes(2, "big") in response[response.rindex(b"\x88") :]
+    assert is_serving(tiny_service)
+    assert errors == []
+
+
+@with_limits(client_timeout_seconds=1000)
+def test_websocket_pings_without_reading_are_disconnected(tiny_service: str) -> None:
+    blocked, pings = open_websocket(tiny_service, 4096), websocket_frame(9, bytes(100)) * 1000
+    try:
+        for _ in range(1000):
+            blocked.sendall(pings)
+        pytest.fail("100 MB of answers wait for a client that does not read them")
+    except ConnectionError:
+        blocked.close()
+
+
+@with_limits()
+def test_websocket_invalid_handshake_is_refused(tiny_service: str, errors: list[str]) -> None:
+    request = upgrade_request(tiny_service, *["A: b"] * 300)
+    assert exchange(tiny_service, request).startswith(b"HTTP/1.1 400 ")
+    assert errors == []
+
+
+@with_limits(max_body_bytes=1_000_000, max_concurrent_bodies=1)
+def test_http_bodies_are_limited_together(tiny_service: str) -> None:
+    incomplete = upload_request(tiny_service, BODY[:-17] + bytes(800_000))[:-1]
+    first = open_connection(tiny_service, incomplete)
+    while active_requests(tiny_service) == 0:
+        pass
+    second = exchange(tiny_service, incomplete)
+    first.close()
+    assert b" 429 " in second
+    assert b"retry-after: 1" in second
+    assert b"the service is receiving too much data from all clients together" in second

@@ -1,0 +1,44 @@
+"""Checks of arguments that run before PyTorch is loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import RunConfig
+from scenelet.errors import RunError, UsageError
+from scenelet.training.preflight import check_batch_size, check_compress_arguments, check_one_device
+from scenelet.training.ranks import SINGLE, Rank
+
+
+def config_with(devices: int, batch_size: int = 16) -> RunConfig:
+    return RunConfig.model_validate({"trainer": {"devices": devices}, "schedule": {"batch_size": batch_size}})
+
+
+def test_check_batch_size_returns_the_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID", "LOCAL_RANK", "NODE_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert check_batch_size(config_with(1)) == SINGLE
+    assert check_batch_size(config_with(4, batch_size=4)) == Rank(0, 4)
+
+
+def test_check_batch_size_with_too_many_devices_raises() -> None:
+    with pytest.raises(UsageError, match=r"trainer\.num_nodes is 5, and schedule\.batch_size 4 leaves some"):
+        check_batch_size(config_with(5, batch_size=4))
+
+
+def test_check_one_device_with_several_raises() -> None:
+    check_one_device(config_with(1), "the demo")  # must not raise
+    with pytest.raises(UsageError, match="the demo trains on one device"):
+        check_one_device(config_with(2), "the demo")
+
+
+def test_check_compress_arguments_refuses_what_cannot_work(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a sparsity or a budget, not both"):
+        check_compress_arguments(tmp_path, tmp_path / "m.scn", 0.5, 9000)
+    with pytest.raises(UsageError, match=r"m\.onnx: a model file's name ends in \.scn"):
+        check_compress_arguments(tmp_path, tmp_path / "m.onnx", None, None)
+    (tmp_path / "folder.scn").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        check_compress_arguments(tmp_path, tmp_path / "folder.scn", None, None)
+    with pytest.raises(RunError):
+        check_compress_arguments(tmp_path / "absent", tmp_path / "m.scn", None, None)
