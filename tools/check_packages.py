@@ -1,4 +1,4 @@
-"""Do wheel and sdist install in a clean environment, and does each extra alone bring what its commands need?
+"""Check that wheel and sdist install in a clean environment, and that each extra is enough for its commands.
 
     python tools/check_packages.py [--only wheel:serve sdist:none ...]
 
@@ -62,12 +62,12 @@ Command = tuple[int, tuple[str, ...]]
 
 
 def scenelet(*arguments: str, code: int = 0) -> Command:
-    """A command of ours."""
+    """Return a scenelet command."""
     return code, ("-m", "scenelet", *arguments)
 
 
 def script(text: str) -> Command:
-    """A Python script."""
+    """Return a command that runs a Python script."""
     return 0, ("-c", text)
 
 
@@ -137,7 +137,7 @@ def build(scratch: Path) -> dict[str, Path]:
 
 
 def outside(archive: Path) -> str:
-    """What an archive holds and should not."""
+    """Return the files that an archive should not hold; empty if there are none."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as file:
             odd = [name for name in file.namelist() if not name.startswith(ALLOWED)]
@@ -174,7 +174,7 @@ def megabytes(folder: Path) -> float:
 
 
 def environment(folder: Path) -> str:
-    """A new virtual environment's Python."""
+    """Create a virtual environment and return the path of its Python."""
     venv.create(folder, with_pip=True)
     return str(folder / "bin" / "python")
 

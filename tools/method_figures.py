@@ -1,4 +1,4 @@
-"""Draws what docs/method.md shows of the paper's equations, from the code that computes them.
+"""Draw the figures of docs/method.md from the code that computes the paper's equations.
 
     python tools/method_figures.py --out docs/method
 
@@ -41,7 +41,7 @@ def made_log_mel() -> torch.Tensor:
 
 
 def draw_norms(axes: Any, x: torch.Tensor) -> dict[str, Any]:
-    """The mean of each mel band and its deviation, after each norm."""
+    """Draw the mean and standard deviation of each mel band after each norm."""
     norms = {"batch norm": BatchNorm(1), "S = 2": SubSpectralNorm(1, 2), "S = 4": SubSpectralNorm(1, 4)}
     figures: dict[str, Any] = {}
     for axis, (name, norm) in zip(axes, norms.items(), strict=True):
@@ -100,7 +100,7 @@ def draw_mixture(axes: Any, x: torch.Tensor) -> dict[str, float]:
 
 
 def draw_loss(axes: Any) -> dict[str, Any]:
-    """The loss of a clip by its probability, and the weight of a class by its clips."""
+    """Draw the loss of a clip by its probability, and the weight of a class by its number of clips."""
     p = torch.linspace(0.01, 0.99, 99)
     logits, targets = torch.stack([torch.logit(p), torch.zeros_like(p)], dim=1), torch.zeros(1, dtype=torch.long)
     for gamma in (0.0, 1.0, 2.0):
@@ -119,7 +119,7 @@ def draw_loss(axes: Any) -> dict[str, Any]:
 
 
 def draw_pruning(axis: Axes) -> dict[str, Any]:
-    """What is left of each convolution of the built-in model."""
+    """Draw the fraction of each convolution of the built-in model that is left."""
     path = models.built_in("esc10")
     assert path is not None
     model = modelfile.read_model(path)

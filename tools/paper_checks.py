@@ -1,4 +1,4 @@
-"""Does each part of the paper's system do what it says? Pictures and figures for docs/parts.md.
+"""Check that each part of the paper's system has its effect: figures and numbers for docs/parts.md.
 
     scenelet reproduce table3 ESC10 && scenelet reproduce imbalance ESC10
     python tools/paper_checks.py ESC10 --store reproduce --out docs/parts
@@ -83,7 +83,7 @@ def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, fl
 
 
 def _normalize(norm: SubSpectralNorm, x: Tensor) -> Tensor:
-    """The norm alone, without the residual and the ReLU that follow it."""
+    """Apply only the norm, without the residual and the ReLU that follow it."""
     rows = x.shape[2] // norm.sub_bands
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
@@ -92,7 +92,7 @@ def _normalize(norm: SubSpectralNorm, x: Tensor) -> Tensor:
 
 
 def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, float]]]]) -> None:
-    """A row of panels a measure: the network with SSN, the one with batch norm."""
+    """Draw a row of panels for each measure, for the network with SSN and the one with batch norm."""
     labels = {"deviation": "larger / smaller deviation", "mean": "distance of means / deviation"}
     for axes, (measure, label) in zip(rows, labels.items(), strict=True):
         for axis, (title, found) in zip(axes, networks.items(), strict=True):

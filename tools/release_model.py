@@ -117,7 +117,7 @@ def read_sources(data: Path) -> dict[str, Source]:
 def card(
     report: dict[str, Any], dense: float, described: dict[str, Any], sources: list[Source], example: Source
 ) -> str:
-    """The card of the model, from what was measured, and from whose recordings it learnt.
+    """Return the model card, with the results and the sources of the training clips.
 
     Args:
         report: of `scenelet.evaluation.evaluate`, on the test clips.

@@ -1,4 +1,4 @@
-"""The figures of docs/results.md again: lists the commands and how long each took, or runs them.
+"""List the commands that produce the numbers of docs/results.md, with their minutes, or run them.
 
     python tools/results.py                       the commands and their minutes, as measured before
     python tools/results.py ESC10 --out results   runs what is not finished in that folder
@@ -66,7 +66,7 @@ STEPS = (
     ),
     Step("two small networks", "scenelet reproduce benchmarks/tables/bc_resnet.toml {data} --out {out} --fold 1"),
     Step(
-        "other labels and made scenes", "python benchmarks/quality/transfer.py {data} --out {out}/other", shared=False
+        "other labels and made scenes", "python -m benchmarks.quality.transfer {data} --out {out}/other", shared=False
     ),
     Step(
         "best against fast, three classes",
@@ -76,7 +76,8 @@ STEPS = (
     *(
         Step(
             f"best against fast, made scenes {seed}",
-            f"scenelet reproduce benchmarks/tables/transfer.toml {{out}}/other/scenes-{seed} --out {{out}}/other/made-{seed}",
+            f"scenelet reproduce benchmarks/tables/transfer.toml {{out}}/other/scenes-{seed}"
+            f" --out {{out}}/other/made-{seed}",
         )
         for seed in (0, 1)
     ),
@@ -87,7 +88,7 @@ STEPS = (
     Step("ablation", "scenelet reproduce ablation {data} --out {out} --fold 1"),
     Step(
         "made scenes",
-        "python benchmarks/quality/synthetic_scenes.py --seeds 5 --network --json {out}/made_scenes.json",
+        "python -m benchmarks.quality.synthetic_scenes --seeds 5 --network --json {out}/made_scenes.json",
         shared=False,
     ),
 )
@@ -113,7 +114,7 @@ def run(step: Step, data: Path, out: Path) -> None:
 
 
 def listing(minutes: dict[str, float]) -> str:
-    """A Markdown line a step."""
+    """Return a Markdown table with a line for each step."""
     lines = ["| what | command | minutes |", "|---|---|---|"]
     for step in STEPS:
         taken = f"{minutes[step.name]:,.1f}" if step.name in minutes else "not measured"

@@ -65,7 +65,7 @@ def main() -> None:
                 else:
                     opened.goto((options.report / page).resolve().as_uri())
                     opened.wait_for_load_state("networkidle")
-                picture = in_few_colours(opened.screenshot())
+                picture = reduce_colors(opened.screenshot())
             replace_file(options.out / f"{name}.png", picture)
             print(f"{name}.png: {len(picture):,} bytes")
         browser.close()
@@ -73,7 +73,7 @@ def main() -> None:
 
 @contextmanager
 def service() -> Iterator[str]:
-    """The address of the built-in model's service, while it runs."""
+    """Run a service of the built-in model and yield its address."""
     command = [sys.executable, "-m", "scenelet", "serve", "esc10", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
@@ -85,7 +85,7 @@ def service() -> Iterator[str]:
 
 @contextmanager
 def tab(browser: Browser, width: int, height: int, colors: str) -> Iterator[Page]:
-    """An empty page of this size, twice as sharp where it is a phone's."""
+    """Open an empty page of this size, with two pixels per point on a phone."""
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme=colors,  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def tab(browser: Browser, width: int, height: int, colors: str) -> Iterator[Page
 
 
 def show_live(page: Page, address: str, recording: Path) -> None:
-    """A recording in the history, and the microphone heard for some seconds."""
+    """Show a recording in the history and some seconds of the microphone."""
     page.goto(address)
     page.set_input_files("#files", recording)
     expect(page.locator("#history .answer.good")).to_have_count(1, timeout=LONG)
@@ -105,8 +105,8 @@ def show_live(page: Page, address: str, recording: Path) -> None:
     expect(page.locator("#now-time")).to_have_text("8 s", timeout=LONG)
 
 
-def in_few_colours(png: bytes) -> bytes:
-    """A screenshot as a smaller PNG."""
+def reduce_colors(png: bytes) -> bytes:
+    """Reduce the colors of a screenshot and return it as PNG."""
     picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS, kmeans=3, dither=Image.Dither.NONE)
     data = io.BytesIO()
     picture.save(data, "PNG", optimize=True)

@@ -1,1 +1,1 @@
-"""Quality benchmarks: what a model or a check finds in real and synthetic recordings."""
+"""Quality benchmarks: what models and checks find in real and synthetic recordings."""

@@ -1,10 +1,10 @@
-"""Does `scenelet check` find what is wrong? Plants wrong labels and near-duplicates in a copy of ESC-10 and counts.
+"""Count how many planted wrong labels and near-duplicates `scenelet check` finds in a copy of ESC-10.
 
-    python benchmarks/quality/label_error_detection.py ESC10 --out planted.json            seeds 0, 1 and 2
+    python -m benchmarks.quality.label_error_detection ESC10 --out planted.json
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. For each seed the labels of 20 clips of
-folds 2 to 5 are changed to another class, and then 10 altered copies of such clips are put into fold 1, one of each
-kind. Prints a Markdown table, and writes the figures where --out says.
+ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. For each seed (0, 1 and 2 by default), the
+benchmark changes the labels of 20 clips of folds 2 to 5. Then it puts 10 modified copies of such clips into fold 1, one
+of each kind. It prints a Markdown table and writes the numbers to the file `--out`.
 """
 
 import argparse
@@ -32,13 +32,13 @@ HELD_OUT = "1"
 
 
 def with_noise(samples: Samples, rng: np.random.Generator) -> Samples:
-    """White noise 30 dB below the recording's mean power."""
+    """Add white noise 30 dB below the mean power of the recording."""
     rms = np.sqrt(np.mean(samples**2))
     return samples + (rms * 10**-1.5 * rng.standard_normal(samples.shape)).astype(np.float32)
 
 
 def equalized(samples: Samples, rate: int) -> Samples:
-    """Up and down by 4 dB over the octaves."""
+    """Change the level by up to 4 dB, up and down over the octaves."""
     hz = np.maximum(np.fft.rfftfreq(samples.shape[1], 1 / rate), 20.0)
     gain_db = np.interp(np.log2(hz), np.log2([20, 200, 800, 3000, 8000, 20000]), [4, -4, 3, -3, 4, -4])
     spectrum = np.fft.rfft(samples) * 10 ** (gain_db / 20)
@@ -46,17 +46,17 @@ def equalized(samples: Samples, rate: int) -> Samples:
 
 
 def later(samples: Samples, rate: int, seconds: float) -> Samples:
-    """Silence in front."""
+    """Add silence at the start."""
     return np.pad(samples, ((0, 0), (round(seconds * rate), 0)))
 
 
 def write(path: Path, samples: Samples, rate: int) -> None:
-    """As the name says: WAV, MP3 or Ogg."""
+    """Write the format that the file name asks for: WAV, MP3 or Ogg."""
     soundfile.write(path, np.clip(samples.T, -1, 1), rate)
 
 
 def resampled(path: Path, samples: Samples, rate: int, to: int) -> None:
-    """Write it at another rate."""
+    """Write the recording at another sample rate."""
     write(path, soxr.resample(samples.T, rate, to).T, to)
 
 
@@ -79,7 +79,7 @@ KINDS: dict[str, tuple[str, Plant]] = {
 
 
 def checked(folder: Path, rows: list[Row], *options: str) -> list[dict[str, object]]:
-    """The findings of `scenelet check --format json` for a table beside the audio."""
+    """Write the table next to the audio and return the findings of `scenelet check --format json`."""
     replace_file(folder / "meta.csv", csv_text(list(rows[0]), [list(row.values()) for row in rows]))
     command = [sys.executable, "-m", "scenelet", "check", str(folder), "--quiet", "--format", "json", *options]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -90,7 +90,7 @@ def checked(folder: Path, rows: list[Row], *options: str) -> list[dict[str, obje
 
 
 def wrong_labels(folder: Path, rows: list[Row], seed: int) -> dict[str, int]:
-    """How many of the planted labels are among the first candidates: of all clips, and with fold 1 held out."""
+    """Count the planted labels among the first candidates, for all clips and with fold 1 held out."""
     rng = np.random.default_rng(seed)
     labels = sorted({row["label"] for row in rows})
     changed = [dict(row) for row in rows]
@@ -107,7 +107,7 @@ def wrong_labels(folder: Path, rows: list[Row], seed: int) -> dict[str, int]:
 
 
 def near_duplicates(folder: Path, rows: list[Row], seed: int) -> tuple[list[str], int]:
-    """The kinds that were not found across the folds, and how many pairs were named that nobody planted."""
+    """Return the kinds that were not found across the folds, and the number of pairs that were not planted."""
     rng = np.random.default_rng([seed, 1])
     places = [i for i, row in enumerate(rows) if row["fold"] != HELD_OUT]
     extended, pairs = [dict(row) for row in rows], {}
@@ -126,7 +126,7 @@ def near_duplicates(folder: Path, rows: list[Row], seed: int) -> tuple[list[str]
 
 
 def main() -> None:
-    """Plant, check, count."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

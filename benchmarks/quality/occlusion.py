@@ -1,12 +1,12 @@
-"""Does the occlusion map point to what tells the classes apart? Made clips, where only 2 to 4 kHz does.
+"""Check that the occlusion map points to the band that separates the classes of synthetic clips, 2 to 4 kHz.
 
-    python benchmarks/quality/occlusion.py --seed 0 --json occlusion.json
+    python -m benchmarks.quality.occlusion --seed 0 --json occlusion.json
 
-Trains a network on made clips of two classes, compresses it, and asks for 100 clips that it has not heard which of 18
-parts of the bands speaks most for the answer. Three kinds of clips: `level`, where it is loud either from 2 to 2.8 kHz
-or from 2.8 to 4 kHz; `pattern`, where a tone sweeps from 2 to 4 kHz either up or down; and `absence`, where noise from
-2 to 4 kHz is there or is not. What sounds elsewhere (noise, steady or swelling, tones, sweeps) is drawn alike for both
-classes. Needs what training needs.
+It trains a network on synthetic clips of two classes, compresses it, and computes the occlusion map of 100 unseen
+clips with 18 bands. There are three kinds of clips. `level` clips are loud either from 2 to 2.8 kHz or from 2.8 to 4
+kHz. `pattern` clips have a tone that sweeps from 2 to 4 kHz, either up or down. `absence` clips have noise from 2 to
+4 kHz, or none. Sounds in other bands have the same distribution in both classes. The benchmark prints a Markdown
+table, and needs the extra `[train]`.
 """
 
 import argparse
@@ -40,7 +40,7 @@ Signal = NDArray[np.float64]
 
 
 def noise(rng: np.random.Generator, keep: Callable[[Signal], NDArray[np.bool_]], tilt: float = 0.0) -> Signal:
-    """Noise of unit deviation in the frequencies (Hz) that are kept, its power falling by `tilt` dB an octave."""
+    """Return noise with unit standard deviation in selected frequencies; its power falls by `tilt` dB per octave."""
     spectrum = np.fft.rfft(rng.standard_normal(int(RATE * SECONDS)))
     hz = np.fft.rfftfreq(int(RATE * SECONDS), 1 / RATE)
     spectrum *= keep(hz) * np.maximum(hz, 50.0) ** (-tilt / 6.02)
@@ -49,13 +49,13 @@ def noise(rng: np.random.Generator, keep: Callable[[Signal], NDArray[np.bool_]],
 
 
 def swelling(rng: np.random.Generator, per_second: float) -> Signal:
-    """An envelope between 0.1 and 1 that swells so often, at a random phase."""
+    """Return an envelope between 0.1 and 1 that swells `per_second` times per second, with a random phase."""
     t = np.arange(int(RATE * SECONDS)) / RATE
     return 0.55 + 0.45 * np.sin(2 * np.pi * (per_second * t + rng.uniform()))
 
 
 def sweeps(rng: np.random.Generator, low_hz: float, high_hz: float, rising: bool) -> Signal:
-    """A tone that goes through a band two to four times a second, from a random place on."""
+    """Return a tone that sweeps through a band two to four times per second, with a random start."""
     t = np.arange(int(RATE * SECONDS)) / RATE
     place = (rng.uniform(2, 4) * t + rng.uniform()) % 1
     hz = low_hz * (high_hz / low_hz) ** (place if rising else 1 - place)
@@ -63,12 +63,12 @@ def sweeps(rng: np.random.Generator, low_hz: float, high_hz: float, rising: bool
 
 
 def gain(rng: np.random.Generator, low_db: float, high_db: float) -> float:
-    """A random factor between two levels in dB."""
+    """Draw a factor between two levels in dB."""
     return float(10 ** (rng.uniform(low_db, high_db) / 20))
 
 
 def background(rng: np.random.Generator) -> Signal:
-    """What says nothing of the class, outside of the band: noise of any tilt, steady or swelling, tones and sweeps."""
+    """Return sound outside of the band that does not depend on the class: noise, tones and sweeps."""
     t = np.arange(int(RATE * SECONDS)) / RATE
     sound = noise(rng, lambda hz: (hz < LOW_HZ) | (hz > HIGH_HZ), rng.uniform(-3, 6))
     if rng.uniform() < 0.7:
@@ -84,7 +84,7 @@ def background(rng: np.random.Generator) -> Signal:
 
 
 def clip(rng: np.random.Generator, kind: str, label: str) -> Signal:
-    """A clip of a class; classes differ from 2 to 4 kHz and nowhere else."""
+    """Return a clip of a class. Classes differ only from 2 to 4 kHz."""
     if kind == "pattern":
         band = gain(rng, -10, 2) * sweeps(rng, LOW_HZ, HIGH_HZ, rising=label == "a")
     elif kind == "absence":
@@ -95,12 +95,12 @@ def clip(rng: np.random.Generator, kind: str, label: str) -> Signal:
         lower, upper = (loud, quiet) if label == "a" else (quiet, loud)
         band = lower * noise(rng, lambda hz: (hz >= LOW_HZ) & (hz < MIDDLE_HZ)) * swelling(rng, rng.uniform(0.5, 12))
         band += upper * noise(rng, lambda hz: (hz >= MIDDLE_HZ) & (hz <= HIGH_HZ)) * swelling(rng, rng.uniform(0.5, 12))
-    # one gain for all: scaled to its peak, a clip's background would tell how loud the band is
+    # if clips were scaled to their peaks, the background would depend on the level of the band
     return 0.03 * (background(rng) + band)
 
 
 def make_clips(root: Path, kind: str, seed: int, training: int) -> None:
-    """`clips.csv` and its recordings: training and unseen clips, half of each class."""
+    """Write `clips.csv` and its recordings: training and unseen clips, half of each class."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     root.mkdir(parents=True)
     rows = ["filename,label,split,source"]

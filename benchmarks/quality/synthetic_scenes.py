@@ -1,9 +1,9 @@
-"""How hard are the made scenes? Linear baselines on band statistics, and the network, over several data seeds.
+"""Measure how hard the synthetic scenes are: linear baselines on band statistics, and the network, for several seeds.
 
-    python benchmarks/quality/synthetic_scenes.py --seeds 5 --json made_scenes.json [--network]
+    python -m benchmarks.quality.synthetic_scenes --seeds 5 --json made_scenes.json [--network]
 
-Prints a Markdown table of the accuracy on places that are not in training; every figure is about
-synthetic recordings. Needs scikit-learn; with --network also what training needs.
+It prints a Markdown table of the accuracy on locations that are not in training. All numbers are about synthetic
+recordings. It needs the extra `[train]`.
 """
 
 import argparse
@@ -33,7 +33,7 @@ NETWORK = "network"
 def band_statistics(
     scenes: Path, config: FeatureConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.bool_]]:
-    """Mean and deviation over time of each log-mel band (clips, 2 * channels * bands), labels, and which are test."""
+    """Return means and standard deviations of log-mel bands (clips, features), labels, and a mask of test clips."""
     table = load_table(scenes)
     transform = LogMel(config)
     rows = []
@@ -46,14 +46,14 @@ def band_statistics(
 
 
 def linear_accuracy(features: NDArray[np.float32], labels: NDArray[np.str_], test: NDArray[np.bool_]) -> float:
-    """Accuracy on the test clips of logistic regression on standardized features."""
+    """Return the test accuracy of logistic regression on standardized features."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     model.fit(features[~test], labels[~test])
     return float(model.score(features[test], labels[test]))
 
 
 def network_accuracy(scenes: Path, seed: int, recipe: str, work: Path) -> float:
-    """Accuracy on the test clips of the network that a recipe trains, before compression."""
+    """Return the test accuracy of the network of a recipe, before compression."""
     from scenelet.config.recipes import load_recipe
     from scenelet.training.train import train
 
@@ -63,7 +63,7 @@ def network_accuracy(scenes: Path, seed: int, recipe: str, work: Path) -> float:
 
 
 def measure(seed: int, channels: str, recipe: str | None) -> dict[str, float]:
-    """All figures of one data seed; `recipe` None leaves the network out."""
+    """Return all numbers of one data seed; a `recipe` of None leaves the network out."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         scenes = write_synthetic_dataset(Path(folder) / "scenes", seed)
@@ -78,7 +78,7 @@ def measure(seed: int, channels: str, recipe: str | None) -> dict[str, float]:
 
 
 def markdown(results: list[dict[str, float]]) -> str:
-    """One row a seed and the mean, accuracies in per cent."""
+    """Return a Markdown table with a row for each seed and the mean, with accuracies in percent."""
     methods = [name for name in (MEANS, DEVIATIONS, NETWORK) if name in results[0]]
     head = ["data seed", "test clips", *(f"{name}, %" for name in methods), "seconds to make"]
     lines = [" | ".join(head), " | ".join("---" for _ in head)]

@@ -1,16 +1,16 @@
-"""Does the recipe `default`, chosen on the ten classes of ESC-10, carry over to other labels and other recordings?
+"""Prepare data to test if the recipe `default`, chosen on ESC-10, carries over to other labels and recordings.
 
-    python benchmarks/quality/transfer.py ESC10 --out other
+    python -m benchmarks.quality.transfer ESC10 --out other
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. Written are `three.csv`, its clips with
-three labels in place of ten (for `--audio-dir ESC10/audio`), and `scenes-0` and `scenes-1`, made scenes of two seeds.
+ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. It writes `three.csv`, the clips
+with three labels instead of ten (for `--audio-dir ESC10/audio`), and `scenes-0` and `scenes-1`, synthetic scenes of two
+seeds. These commands then compare `default` with `paper_short`:
 
-    scenelet reproduce benchmarks/tables/transfer.toml other/three.csv --audio-dir ESC10/audio --fold 3 --out other/three
-    scenelet reproduce benchmarks/tables/transfer.toml other/scenes-0 --out other/made-0
-    scenelet reproduce benchmarks/tables/transfer.toml other/scenes-1 --out other/made-1
+    scenelet reproduce benchmarks/tables/transfer.toml other/three.csv --audio-dir ESC10/audio --fold 3 --out
+    other/three scenelet reproduce benchmarks/tables/transfer.toml other/scenes-0 --out other/made-0 scenelet
+    reproduce benchmarks/tables/transfer.toml other/scenes-1 --out other/made-1
 
-compare `default` with `paper_short`. Fold 3, with its ten labels, had less say in the recipe than folds 1 and 2
-(`docs/results.md`).
+Fold 3 influenced the choice of the recipe less than folds 1 and 2 (`docs/results.md`).
 """
 
 import argparse
@@ -31,7 +31,7 @@ SEEDS = (0, 1)
 
 
 def regrouped(rows: list[dict[str, str]]) -> str:
-    """Rows of `meta.csv` -> the same clips, folds and groups with three labels, as CSV.
+    """Return the rows of `meta.csv` with three labels instead of ten, as CSV.
 
     Raises:
         DataError: a label that ESC-10 does not have.

@@ -1,1 +1,1 @@
-"""Robustness benchmarks: crashes, full disks, malicious clients, damaged recordings."""
+"""Robustness benchmarks: killed processes, full disks, malicious clients, damaged recordings."""

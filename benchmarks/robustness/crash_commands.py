@@ -1,4 +1,4 @@
-"""What `benchmarks/robustness/crashes.py` kills: five kinds of work on small made data, and what of their results must be alike."""
+"""Five kinds of work on small synthetic data that `benchmarks.robustness.crashes` kills, and their results."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Digests = dict[str, str]
-"""File -> SHA-256 of what must not differ."""
+"""SHA-256 of each result, by file name."""
 
 SETTINGS = (
     "features.sample_rate=8000",
@@ -31,20 +31,20 @@ SETTINGS = (
     "precision=fp32",
 )
 ARCHIVES, MEMBERS, MEMBER_BYTES = 4, 25, 40_000
-PIECE, PAUSE = 1 << 16, 0.02
-"""Bytes that the server sends at once, and seconds between two pieces: a download takes a second or so."""
+BLOCK_BYTES, PAUSE_SECONDS = 1 << 16, 0.02
+"""Size of the blocks that the server sends, and the pause after each; a download takes about a second."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A kind of work.
+    """One kind of work.
 
     Attributes:
-        name: as in the table.
-        command: arguments of `scenelet`, or of `do` where the first begins with "_".
-        again: what is added to them after a kill.
-        results: patterns of the files in `out` that must be alike, seen whole after a kill too.
-        workers: whether other processes do the work.
+        name: name in the table.
+        command: arguments of `scenelet`, or of `run_internal` if the first one begins with "_".
+        again: arguments that are added after a kill.
+        results: patterns of the result files, which must be complete after each kill and equal at the end.
+        workers: True if worker processes do the work.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Work:
 
 
 def works(base: Path, out: Path, url: str) -> list[Work]:
-    """The five, on what `prepare` has made in `base`; they write into `out` alone."""
+    """Return the five kinds of work on the data that `prepare` wrote to `base`. They write only to `out`."""
     scenes, changes = str(base / "scenes"), [word for setting in SETTINGS for word in ("--set", setting)]
     train = ("train", scenes, "--recipe", "demo", *changes, "--out", str(out / "run"))
     run = ("run/run.json", "run/split.csv", "run/model.pt", "run/metrics.json", "run/curves.png")
@@ -76,7 +76,7 @@ def works(base: Path, out: Path, url: str) -> list[Work]:
 
 
 def prepare(base: Path, run: Callable[[list[str]], None]) -> None:
-    """Make scenes, a trained run, its model, a manifest and archives; `run` runs a `scenelet` command."""
+    """Write scenes, a trained run, its model, a manifest and archives; `run` runs a `scenelet` command."""
     from scenelet.data.synthetic.dataset import write_synthetic_dataset
 
     if (base / "scenes.csv").exists():
@@ -95,8 +95,8 @@ def prepare(base: Path, run: Callable[[list[str]], None]) -> None:
     (base / "scenes.csv").write_text("\n".join(["path", *names]) + "\n")
 
 
-def do(words: list[str]) -> None:
-    """What no command does alone: the cache of all clips, and a fetch of archives that nobody has published."""
+def run_internal(words: list[str]) -> None:
+    """Run work that has no command of its own: fill the feature cache, or download archives from this machine."""
     if words[0] == "_cache":
         from scenelet.config import FeatureConfig, WindowConfig
         from scenelet.data.feature_cache import load_features
@@ -119,14 +119,14 @@ def do(words: list[str]) -> None:
 
 
 def digests(work: Work, out: Path) -> Digests:
-    """Of every result that is there under its own name; times are left out of `metrics.json`."""
+    """Return the digests of all results that exist under their final names, without the times in `metrics.json`."""
     paths = {path for pattern in work.results for path in out.glob(pattern) if path.is_file()}
     own = {path for path in paths if not path.name.endswith(".part") and "downloads" not in path.parts}
     return {path.relative_to(out).as_posix(): hashlib.sha256(_content(path)).hexdigest() for path in sorted(own)}
 
 
-def grown(work: Work, path: str) -> bool:
-    """Whether a file grows under its own name, so that half of it is right while its work is under way."""
+def may_be_incomplete(work: Work, path: str) -> bool:
+    """Return True if a file grows under its final name, so that it may be incomplete during the work."""
     return work.name == "feature cache" or path.endswith((".fetched", "run.json"))
 
 
@@ -157,7 +157,7 @@ def _published(url: str, path: Path) -> tuple[str, int, str]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """A slow web server on this machine that knows ranges; gives its address."""
+    """Run a slow web server on this machine that supports ranges; yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -167,17 +167,17 @@ def serving(folder: Path) -> Iterator[str]:
 
         def do_GET(self) -> None:
             body = (folder / self.path.rpartition("/")[2]).read_bytes()
-            asked = self.headers.get("Range", "")
-            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-            self.send_response(206 if asked else 200)
-            if asked:
+            requested = self.headers.get("Range", "")
+            start = int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
+            self.send_response(206 if requested else 200)
+            if requested:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
             try:
-                for place in range(start, len(body), PIECE):
-                    self.wfile.write(body[place : place + PIECE])
-                    time.sleep(PAUSE)
+                for position in range(start, len(body), BLOCK_BYTES):
+                    self.wfile.write(body[position : position + BLOCK_BYTES])
+                    time.sleep(PAUSE_SECONDS)
             except OSError:
                 self.close_connection = True  # the client was killed
 

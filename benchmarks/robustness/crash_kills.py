@@ -1,4 +1,4 @@
-"""How `benchmarks/robustness/crashes.py` kills a command, and what it sees of it: processes, files, the moment."""
+"""Ways in which `benchmarks.robustness.crashes` kills a command, and what it records of each kill."""
 
 import contextlib
 import os
@@ -11,31 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import scenelet
-from benchmarks.robustness import crash_commands as rooms
-
-sys.path.append(str(Path(__file__).parents[2] / "tests"))
-
+from benchmarks.robustness import crash_commands
 from helpers.killed_writer import writes_to
 
-HANGS_SECONDS, ENDS_SECONDS = 300.0, 20.0
-"""Of a command, after which it hangs; of the workers of a killed process, after which they will not end."""
-CHANGES = 20
-"""A kill at a change that is seen from outside is at one of so many first ones."""
-SCRIPT = Path(__file__).with_name("crashes.py")
+COMMAND_TIMEOUT_SECONDS = 300.0
+WORKER_TIMEOUT_SECONDS = 20.0
+"""Time in which the workers of a killed process must end."""
+MAX_CHANGES = 20
+"""Number of file changes, seen from outside, of which one triggers a kill of the kind "write"."""
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
 class Kill:
-    """A kill, and what was seen after it.
+    """One kill, and what was found after it.
 
     Attributes:
-        work, trial, number: which; `number` counts the kills of a trial.
-        how: see `crashes.py`.
-        seconds, undisturbed_seconds: after the command began; what it takes undisturbed.
-        point: what was about to be done, or how many files there were.
-        halves: files under their own names that are not whole.
+        work, trial: names of the work and of the trial.
+        number: number of the kill in its trial, from 1.
+        how: kind of the kill, see `benchmarks.robustness.crashes`.
+        seconds: time from the start of the command to the kill.
+        undisturbed_seconds: time that the command takes without a kill.
+        point: the next file operation, or the number of files at the time of the kill.
+        incomplete: files under their final names that are incomplete.
         left_running: processes that did not end.
-        differences: files of the trial's end that are not those of undisturbed work, at its last kill.
+        differences: files at the end of the trial that differ from those of undisturbed work; set for its last kill.
     """
 
     work: str
@@ -45,29 +45,31 @@ class Kill:
     seconds: float
     undisturbed_seconds: float
     point: str
-    halves: int = 0
+    incomplete: int = 0
     left_running: int = 0
     differences: int = 0
 
 
-class Bench:
-    """Where it happens, and the command's environment."""
+class Workplace:
+    """Folders of the benchmark, and the environment of its commands."""
 
     def __init__(self, base: Path, url: str) -> None:
         self.base, self.out = base, base / "out"
-        self.works = rooms.works(base, self.out, url)
-        package = Path(scenelet.__file__).parent.parent  # the same for the commands, installed or not
-        self.environment = {**os.environ, "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1", "SCENELET_COMPILE": "0"}
-        self.told, self.errors = base / "told.txt", base / "stderr.txt"
+        self.works = crash_commands.works(base, self.out, url)
+        # commands use the package of this process, installed or not, and these modules
+        paths = os.pathsep.join([str(Path(scenelet.__file__).parents[1]), str(ROOT)])
+        self.environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "SCENELET_COMPILE": "0"}
+        self.progress, self.errors = base / "progress.txt", base / "stderr.txt"
 
     def start(self, words: tuple[str, ...], at: int = -1) -> "subprocess.Popen[bytes]":
-        """Begin a command; `at`: the file operation before which it kills itself, 0 counts them only, -1 neither."""
-        own = at >= 0 or words[0].startswith("_")
-        head = [str(SCRIPT), "child", str(at), str(self.out), str(self.told)] if own else ["-m", "scenelet"]
+        """Start a command that kills itself before file operation `at`; 0 only counts operations, -1 does neither."""
+        in_child = at >= 0 or words[0].startswith("_")
+        child = ["benchmarks.robustness.crashes", "child", str(at), str(self.out), str(self.progress)]
+        module = child if in_child else ["scenelet"]
         environment = self.environment | {"SCENELET_CACHE": str(self.out / "cache")}
         with self.errors.open("ab") as errors:
             return subprocess.Popen(
-                [sys.executable, *head, *words],
+                [sys.executable, "-m", *module, *words],
                 env=environment,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -75,17 +77,17 @@ class Bench:
             )
 
     def to_the_end(self, words: tuple[str, ...], at: int = -1) -> float:
-        """Run a command; returns the seconds that it took."""
-        began = time.perf_counter()
-        code = self.start(words, at).wait(HANGS_SECONDS)
+        """Run a command to its end and return the seconds that it took."""
+        started = time.perf_counter()
+        code = self.start(words, at).wait(COMMAND_TIMEOUT_SECONDS)
         if code != 0:
             raise SystemExit(f"{' '.join(words)} ended with {code}: see {self.errors}")
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
 
-def child(at: int, under: str, told: Path, words: list[str]) -> None:
-    """A command that counts its file operations below a folder, and kills itself before one of them."""
-    count, held = 0, open(told, "w")  # noqa: SIM115  # it is written from within the hook
+def child(at: int, under: str, progress: Path, words: list[str]) -> None:
+    """Run a command that counts its file operations below a folder and kills itself before operation `at`."""
+    count, file = 0, open(progress, "w")  # noqa: SIM115  # the hook writes it until the process ends
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal count
@@ -93,16 +95,16 @@ def child(at: int, under: str, told: Path, words: list[str]) -> None:
         if not path:
             return
         count += 1
-        held.seek(0)
-        held.truncate()
-        held.write(f"{count} {event} {os.path.relpath(path, under)}\n")
-        held.flush()
+        file.seek(0)
+        file.truncate()
+        file.write(f"{count} {event} {os.path.relpath(path, under)}\n")
+        file.flush()
         if count == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
     if words[0].startswith("_"):
-        rooms.do(words)
+        crash_commands.run_internal(words)
         return
     from scenelet.cli import main as command
 
@@ -111,7 +113,7 @@ def child(at: int, under: str, told: Path, words: list[str]) -> None:
 
 
 def members(group: int) -> list[int]:
-    """Living processes of a process group."""
+    """Return the running processes of a process group."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -123,7 +125,7 @@ def members(group: int) -> list[int]:
 
 
 def workers(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Its children that work: not the one that tracks what is to be cleaned up."""
+    """Return the worker processes of `process`, without the resource tracker of multiprocessing."""
     found = []
     for pid in members(process.pid):
         with contextlib.suppress(OSError):
@@ -133,24 +135,24 @@ def workers(process: "subprocess.Popen[bytes]") -> list[int]:
 
 
 def snapshot(out: Path) -> list[tuple[str, int]]:
-    """Files and their sizes."""
+    """Return the files of the folder and their sizes in bytes."""
     found = []
-    for place, _, names in os.walk(out):
+    for folder, _, names in os.walk(out):
         for name in names:
             with contextlib.suppress(OSError):
-                found.append((f"{place}/{name}", os.stat(f"{place}/{name}").st_size))
+                found.append((f"{folder}/{name}", os.stat(f"{folder}/{name}").st_size))
     return found
 
 
-def kill(bench: Bench, words: tuple[str, ...], how: str, fraction: float, seconds: float, operations: int) -> Kill:
-    """Begin a command and kill it; `fraction` says when. A kill without a point came too late."""
-    began = time.perf_counter()
-    process = bench.start(words, 1 + int(fraction * operations) if how == "file" else -1)
+def kill(place: Workplace, words: tuple[str, ...], how: str, fraction: float, seconds: float, operations: int) -> Kill:
+    """Start a command and kill it at the time that `fraction` selects. A kill without a `point` came too late."""
+    started = time.perf_counter()
+    process = place.start(words, 1 + int(fraction * operations) if how == "file" else -1)
     point, victim = "", process.pid
     if how == "write":
-        changes, seen = 1 + int(fraction * CHANGES), snapshot(bench.out)
+        changes, seen = 1 + int(fraction * MAX_CHANGES), snapshot(place.out)
         while process.poll() is None and changes:
-            if (now := snapshot(bench.out)) != seen:
+            if (now := snapshot(place.out)) != seen:
                 seen, changes = now, changes - 1
     elif how != "file":
         share = max(0.0, 2 * fraction - 1) if how == "worker" else fraction
@@ -159,21 +161,21 @@ def kill(bench: Bench, words: tuple[str, ...], how: str, fraction: float, second
     while how == "worker" and victim == process.pid and process.poll() is None:
         victim = next(iter(workers(process)), victim)
     if how != "file" and process.poll() is None:
-        point = f"{len(snapshot(bench.out))} files"
+        point = f"{len(snapshot(place.out))} files"
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if how == "group" else os.kill)(victim, signal.SIGKILL)
-    killed = time.perf_counter() - began
-    code = process.wait(HANGS_SECONDS)
+    killed = time.perf_counter() - started
+    code = process.wait(COMMAND_TIMEOUT_SECONDS)
     if how == "file":
-        killed = time.perf_counter() - began
-        point = bench.told.read_text().strip() if code == -signal.SIGKILL else ""
-    left = _still_there(process.pid)
+        killed = time.perf_counter() - started
+        point = place.progress.read_text().strip() if code == -signal.SIGKILL else ""
+    left = _count_left_running(process.pid)
     return Kill("", 0, 0, how, round(killed, 3), round(seconds, 3), "" if code == 0 else point, left_running=left)
 
 
-def _still_there(group: int) -> int:
-    """How many processes do not end by themselves; they are ended then."""
-    until = time.monotonic() + ENDS_SECONDS
+def _count_left_running(group: int) -> int:
+    """Return the number of processes that do not end by themselves, and kill them."""
+    until = time.monotonic() + WORKER_TIMEOUT_SECONDS
     while (left := members(group)) and time.monotonic() < until:
         time.sleep(0.01)
     for pid in left:

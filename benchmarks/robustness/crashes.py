@@ -1,22 +1,23 @@
-"""Kills work at random moments, gives the same command again, and looks whether its end is that of undisturbed work.
+"""Kill commands at random moments, repeat them, and compare their results with those of undisturbed commands.
 
-    python benchmarks/robustness/crashes.py WORKDIR --kills 200 --pairs 20 --seed 0 --out benchmarks/results/crashes.csv
+    python -m benchmarks.robustness.crashes WORKDIR --kills 200 --pairs 20 --seed 0 --out benchmarks/results/crashes.csv
 
-Five kinds of work (`crash_works.py`). Each is done once undisturbed, which says how long it takes, how many file
-operations it needs and what its results are. Then, again and again, it is begun anew, killed one to three times and
-given to the end. All kills are SIGKILL:
+There are five kinds of work (`crash_commands.py`). Each of them first runs undisturbed, which gives its duration, its
+number of file operations, and its results. Each trial then starts the work from the beginning, kills it one to three
+times, and runs it to the end. All kills are SIGKILL:
 
-- time: the process, at a random moment of that time; its workers have to end by themselves;
-- file: the process, from within, before a random one of its file operations (open to write, rename, remove, ...);
-- write: the process, as soon as one of the first changes of its files is seen from outside;
-- group: it and all its workers at once, at a random moment;
-- worker: one of its workers, half of them as soon as it is there, the others at a random moment; the process has to
-  say so and end by itself.
+- time: kill the process at a random time; its workers must end by themselves;
+- file: the process kills itself before a random file operation (open to write, rename, remove, ...);
+- write: kill the process when one of the first changes of its files is seen from outside;
+- group: kill the process and all its workers at a random time;
+- worker: kill one worker, either as soon as it has started or at a random time; the process must report it and end.
 
-After every kill what lies under its own name has to be whole; in the end all has to be alike, byte for byte.
+After every kill, files under their final names must be complete. At the end, all results must be equal, byte for byte.
 
-A pair is the same command twice, begun at once or the second at a random moment of the first: one of them ends well at
-least, and after the command is given once more, all has to be alike too.
+A pair runs the same command twice, at the same time or with the second one started at a random time during the first.
+At least one of them must succeed. After the command has run once more, all results must be equal too.
+
+The benchmark prints one line for each kill, and a Markdown table.
 """
 
 import argparse
@@ -29,98 +30,102 @@ from pathlib import Path
 from typing import Any
 
 import scenelet
-from benchmarks.robustness import crash_commands as rooms
-from benchmarks.robustness.crash_kills import HANGS_SECONDS, Bench, Kill, child, kill
+from benchmarks.robustness import crash_commands
+from benchmarks.robustness.crash_kills import COMMAND_TIMEOUT_SECONDS, Kill, Workplace, child, kill
 from scenelet.utils.files import csv_text, make_folder, replace_file
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Undisturbed work: its seconds, file operations and results."""
+    """Duration in seconds, file operations and results of undisturbed work."""
 
     seconds: float
     operations: int
-    digests: rooms.Digests
+    digests: crash_commands.Digests
 
-    def other(self, there: rooms.Digests) -> int:
-        """Files that are not the same, or on one side only."""
-        return sum(there.get(path) != self.digests.get(path) for path in {*there, *self.digests})
+    def count_differences(self, found: crash_commands.Digests) -> int:
+        """Return the number of files that differ or are missing on one side."""
+        return sum(found.get(path) != self.digests.get(path) for path in {*found, *self.digests})
 
 
-def undisturbed(bench: Bench, work: rooms.Work) -> Reference:
-    """Do it twice: once to see how long it takes, once to count file operations; the results must be alike."""
+def undisturbed(place: Workplace, work: crash_commands.Work) -> Reference:
+    """Run the work twice, to time it and to count its file operations. The results must be equal."""
     found = []
     for at in (-1, 0):
-        begin(bench)
-        seconds = bench.to_the_end(work.command, at)
-        found.append((seconds, rooms.digests(work, bench.out)))
+        begin(place)
+        seconds = place.to_the_end(work.command, at)
+        found.append((seconds, crash_commands.digests(work, place.out)))
     (seconds, first), (_, second) = found
     if not first or first != second:
         raise SystemExit(f"{work.name}: undisturbed work does not give the same twice: {first} {second}")
-    return Reference(seconds, int(bench.told.read_text().split()[0]), first)
+    return Reference(seconds, int(place.told.read_text().split()[0]), first)
 
 
-def begin(bench: Bench) -> None:
-    """Nothing is there."""
-    shutil.rmtree(bench.out, ignore_errors=True)
-    bench.out.mkdir(parents=True)
+def begin(place: Workplace) -> None:
+    """Empty the output folder."""
+    shutil.rmtree(place.out, ignore_errors=True)
+    place.out.mkdir(parents=True)
 
 
-def trial(bench: Bench, work: rooms.Work, reference: Reference, number: int, rng: Any) -> list[Kill]:
-    """Work that is killed one to three times and then given to the end."""
-    begin(bench)
+def trial(place: Workplace, work: crash_commands.Work, reference: Reference, number: int, rng: Any) -> list[Kill]:
+    """Kill the work one to three times, then run it to the end."""
+    begin(place)
     kills: list[Kill] = []
     words = work.command
     for _ in range(int(rng.integers(1, 4))):
         how = str(rng.choice(["time", "file", "write", "group", *(["worker"] if work.workers else [])]))
-        one = kill(bench, words, how, float(rng.random()), reference.seconds, reference.operations)
+        one = kill(place, words, how, float(rng.random()), reference.seconds, reference.operations)
         if not one.point:
             break
         one.work, one.trial, one.number = work.name, number, len(kills) + 1
-        there = rooms.digests(work, bench.out)
-        one.halves = sum(reference.digests.get(p) != d for p, d in there.items() if not rooms.grown(work, p))
+        there = crash_commands.digests(work, place.out)
+        one.incomplete = sum(
+            reference.digests.get(p) != d for p, d in there.items() if not crash_commands.may_be_incomplete(work, p)
+        )
         kills.append(one)
         words = work.command + work.again
     if kills:
-        bench.to_the_end(words)
-        kills[-1].differences = compare(bench, work, reference, f"differs-{number}")
+        place.to_the_end(words)
+        kills[-1].differences = compare(place, work, reference, f"differs-{number}")
     return kills
 
 
-def pair(bench: Bench, work: rooms.Work, reference: Reference, number: int, rng: Any) -> tuple[tuple[int, ...], int]:
-    """The same command twice at once; returns both exit codes and the differences in the end."""
-    begin(bench)
-    first = bench.start(work.command)
-    time.sleep(float(rng.random()) * reference.seconds * (number // len(bench.works) % 2))
-    second = bench.start(work.command)
-    codes = tuple(process.wait(HANGS_SECONDS) for process in (first, second))
-    bench.to_the_end(work.command + work.again)
-    return codes, compare(bench, work, reference, f"pair-differs-{number}")
+def pair(
+    place: Workplace, work: crash_commands.Work, reference: Reference, number: int, rng: Any
+) -> tuple[tuple[int, ...], int]:
+    """Run the same command twice at a time; return both exit codes and the number of differences at the end."""
+    begin(place)
+    first = place.start(work.command)
+    time.sleep(float(rng.random()) * reference.seconds * (number // len(place.works) % 2))
+    second = place.start(work.command)
+    codes = tuple(process.wait(COMMAND_TIMEOUT_SECONDS) for process in (first, second))
+    place.to_the_end(work.command + work.again)
+    return codes, compare(place, work, reference, f"pair-differs-{number}")
 
 
-def compare(bench: Bench, work: rooms.Work, reference: Reference, name: str) -> int:
-    """Files that are not those of undisturbed work; where there are some, all is kept as `name`."""
-    other = reference.other(rooms.digests(work, bench.out))
+def compare(place: Workplace, work: crash_commands.Work, reference: Reference, name: str) -> int:
+    """Return the number of files that differ from undisturbed work; if there are any, copy the output to `name`."""
+    other = reference.count_differences(crash_commands.digests(work, place.out))
     if other:
-        shutil.copytree(bench.out, bench.base / name, dirs_exist_ok=True)
+        shutil.copytree(place.out, place.base / name, dirs_exist_ok=True)
     return other
 
 
 def table(kills: list[Kill]) -> str:
-    """What was found, as Markdown."""
-    head = ["work", "kills", "how", "trials", "half files", "left running", "differences in the end"]
+    """Return the Markdown table of all kills."""
+    head = ["work", "kills", "how", "trials", "incomplete files", "left running", "differences at the end"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in dict.fromkeys(one.work for one in kills):
         own = [one for one in kills if one.work == name]
         how = ", ".join(f"{count} {what}" for what, count in sorted(Counter(one.how for one in own).items()))
         cells = [name, len(own), how, len({one.trial for one in own})]
-        cells += [sum(getattr(one, what) for one in own) for what in ("halves", "left_running", "differences")]
+        cells += [sum(getattr(one, what) for one in own) for what in ("incomplete", "left_running", "differences")]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Kill, compare and write."""
+    """Run the benchmark."""
     if sys.argv[1:2] == ["child"]:
         child(int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), sys.argv[5:])
         return
@@ -131,28 +136,30 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", help="One kind of work alone.")
-    parser.add_argument("--out", type=Path, help="A CSV with a row for each kill.")
+    parser.add_argument("--work", help="Run only this kind of work.")
+    parser.add_argument("--out", type=Path, help="CSV file to write, with a row for each kill.")
     options = parser.parse_args()
     base = options.workdir.resolve()
     make_folder(base / "out")
     print(f"scenelet {scenelet.__version__}, seed {options.seed}")
-    with rooms.serving(base / "archives") as url:
-        bench = Bench(base, url)
-        rooms.prepare(base, lambda words: print(f"made: {words[0]}, {bench.to_the_end(tuple(words)):.1f} s"))
-        chosen = [work for work in bench.works if options.work in (None, work.name)]
-        references = {work.name: undisturbed(bench, work) for work in chosen}
+    with crash_commands.serving(base / "archives") as url:
+        place = Workplace(base, url)
+        crash_commands.prepare(
+            base, lambda words: print(f"prepared: {words[0]}, {place.to_the_end(tuple(words)):.1f} s")
+        )
+        chosen = [work for work in place.works if options.work in (None, work.name)]
+        references = {work.name: undisturbed(place, work) for work in chosen}
         for name, one in references.items():
             print(f"{name}: {one.seconds:.1f} s, {one.operations} file operations, {len(one.digests)} results")
         rng = np.random.default_rng(options.seed)
         for number in range(options.pairs):
             work = chosen[number % len(chosen)]
-            codes, other = pair(bench, work, references[work.name], number, rng)
+            codes, other = pair(place, work, references[work.name], number, rng)
             print(f"pair {number}", work.name, f"exit codes {codes}", f"{other} differences", sep="\t", flush=True)
         kills, number = list[Kill](), 0
         while len(kills) < options.kills:
             work = chosen[number % len(chosen)]
-            found = trial(bench, work, references[work.name], number, rng)
+            found = trial(place, work, references[work.name], number, rng)
             kills, number = kills + found, number + 1
             for one in found:
                 print(*asdict(one).values(), sep="\t", flush=True)

@@ -1,11 +1,13 @@
-"""A disk that is full and a folder that is read-only: is it said in a sentence, and is what was there untouched?
+"""Run commands on a full disk and in a read-only folder: check their errors, and that earlier results stay unchanged.
 
-    python benchmarks/robustness/full_disk.py [--only train compress ...]
+    python -m benchmarks.robustness.full_disk [--only train compress ...]
 
-Linux, as root: every try gets a small file system in memory (tmpfs). Of each command it is measured first what it
-writes; then it runs with room for 0 to 95 % of that, in a place that already has the results of another run. It must
-end with 1 and one sentence, leave the old results byte for byte, and, given room, do its work as if undisturbed. Then
-the same on a file system that can only be read. Prints a Markdown table, and ends with 1 where something was lost.
+This needs Linux and root, because each trial mounts a small file system in memory (tmpfs). The benchmark first measures
+how much each command writes. Then it runs the command with room for 0 to 95 % of that, in a folder that holds the
+results of an earlier run. The command must end with exit code 1 and a one-line error, and the earlier results must stay
+byte for byte. With more room, it must then finish as if undisturbed. The same is tried on a read-only file system.
+
+It prints a Markdown table, and ends with exit code 1 if a check failed.
 """
 
 import argparse
@@ -23,22 +25,22 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-SHARES = (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.95)
-PAGE, ROOMY = 4096, 256 << 20
+FRACTIONS = (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.95)
+PAGE_BYTES, LARGE_BYTES = 4096, 256 << 20
 SCENELET = [sys.executable, "-m", "scenelet"]
 FAST = ("--recipe", "demo", "--set", "schedule.epochs=2", "--set", "prune.epochs=1")
-CHANGING = ("checkpoints", "metrics.json", "curves.png", "run.json", "cache", "inputs.parquet", "report.json")
-"""What holds times of day, durations or versions, and so is compared by being there."""
+VARYING = ("checkpoints", "metrics.json", "curves.png", "run.json", "cache", "inputs.parquet", "report.json")
+"""Files that hold dates, durations or versions; only their existence is compared."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A command that writes.
+    """One command that writes.
 
     Attributes:
-        before: makes the old results, whose place the new ones take; empty: there are none.
-        command: what is tried; `{}` is the small file system.
-        again: how it goes on when there is room; empty: the same command.
+        command: command under test; `{}` stands for the small file system.
+        before: command that writes the earlier results, which the new ones replace; empty: there are none.
+        again: command that finishes the work when there is room; empty: the same command.
     """
 
     command: tuple[str, ...]
@@ -69,7 +71,7 @@ WORKS = {
 
 
 def main() -> int:
-    """Try everything and print."""
+    """Run all trials and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=WORKS)
     options = parser.parse_args()
@@ -80,15 +82,15 @@ def main() -> int:
         wrong = 0
         for name, work in WORKS.items():
             if options.only is None or name in options.only:
-                written, faults = tried(work, inputs)
+                written, faults = run_trials(work, inputs)
                 wrong += len(faults)
-                said = "; ".join(faults) or "nothing"
-                print(f"| {name} | {written:,} | {len(SHARES)} | 1 | {said} |", flush=True)
+                listed = "; ".join(faults) or "nothing"
+                print(f"| {name} | {written:,} | {len(FRACTIONS)} | 1 | {listed} |", flush=True)
     return 1 if wrong else 0
 
 
 def prepare(folder: Path) -> None:
-    """Recordings of two classes, a list of them, a run, a model."""
+    """Write recordings of two classes, a list of them, a run and a model."""
     rng, times = np.random.default_rng(0), np.arange(3 * 16000) / 16000
     rows = []
     for label, hz in (("dog", 300), ("rain", 3000)):
@@ -104,58 +106,64 @@ def prepare(folder: Path) -> None:
     with (folder / "named" / "clips.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("filename", "label"), *((folder / path, label) for path, label in rows)])
     for command in (("train", "data", "--out", "run", *FAST), ("compress", "run", "--out", "m.scn")):
-        code, said = run(command, folder, Path("."))
+        code, printed = run(command, folder, Path("."))
         if code:
-            raise SystemExit(said)
+            raise SystemExit(printed)
 
 
-def tried(work: Work, inputs: Path) -> tuple[int, list[str]]:
-    """Bytes that the command writes in a roomy place, and what went wrong in small ones."""
-    with small(ROOMY) as place:
-        begin(work, inputs, place)
-        old, start = contents(place), used(place)
-        code, said = run(work.command, inputs, place)
+def run_trials(work: Work, inputs: Path) -> tuple[int, list[str]]:
+    """Return the number of bytes that the command writes, and the faults that were found."""
+    with small_disk(LARGE_BYTES) as disk:
+        write_earlier_results(work, inputs, disk)
+        old, start = contents(disk), used(disk)
+        code, printed = run(work.command, inputs, disk)
         if code:
-            return 0, [f"with room: {last(said)}"]
-        expected = contents(place)
-        written = sum((place / name).stat().st_size for name in expected if expected[name] != old.get(name))
-    faults = [fault for share in SHARES for fault in full(work, inputs, share, start + int(share * written), expected)]
-    with small(ROOMY) as place:
-        begin(work, inputs, place)
-        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
-        faults += [f"read-only: {fault}" for fault in refused(work, inputs, place, old)]
+            return 0, [f"with room: {last_line(printed)}"]
+        expected = contents(disk)
+        written = sum((disk / name).stat().st_size for name in expected if expected[name] != old.get(name))
+    faults = [
+        fault
+        for fraction in FRACTIONS
+        for fault in full_disk_faults(work, inputs, fraction, start + int(fraction * written), expected)
+    ]
+    with small_disk(LARGE_BYTES) as disk:
+        write_earlier_results(work, inputs, disk)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        faults += [f"read-only: {fault}" for fault in failure_faults(work, inputs, disk, old)]
     return written, faults
 
 
-def full(work: Work, inputs: Path, share: float, size: int, expected: Mapping[str, str]) -> Iterator[str]:
-    """What goes wrong where there is room for a share of what is written."""
-    with small(ROOMY) as place:
-        begin(work, inputs, place)
-        old = contents(place)
-        resize(place, max(PAGE, used(place), size // PAGE * PAGE))  # a size of 0 would be no limit
-        for fault in refused(work, inputs, place, old, expected):
-            yield f"{share:.0%}: {fault}"
-        resize(place, ROOMY)
-        code, said = run(work.again or work.command, inputs, place)
-        if code:
-            yield f"{share:.0%}, then with room: {last(said)}"
-        elif missed := differences(expected, contents(place)):
-            yield f"{share:.0%}, then with room: {missed}"
-
-
-def refused(
-    work: Work, inputs: Path, place: Path, old: Mapping[str, str], expected: Mapping[str, str] | None = None
+def full_disk_faults(
+    work: Work, inputs: Path, fraction: float, size: int, expected: Mapping[str, str]
 ) -> Iterator[str]:
-    """What is wrong with how a command ends that cannot write; nothing, where it could write what is `expected`."""
-    code, said = run(work.command, inputs, place)
-    if code == 0 and expected is not None and not differences(expected, contents(place)):
+    """Yield the faults of a trial with room for `size` bytes, a fraction of what the command writes."""
+    with small_disk(LARGE_BYTES) as disk:
+        write_earlier_results(work, inputs, disk)
+        old = contents(disk)
+        resize(disk, max(PAGE_BYTES, used(disk), size // PAGE_BYTES * PAGE_BYTES))  # a size of 0 means no limit
+        for fault in failure_faults(work, inputs, disk, old, expected):
+            yield f"{fraction:.0%}: {fault}"
+        resize(disk, LARGE_BYTES)
+        code, printed = run(work.again or work.command, inputs, disk)
+        if code:
+            yield f"{fraction:.0%}, then with room: {last_line(printed)}"
+        elif missed := differences(expected, contents(disk)):
+            yield f"{fraction:.0%}, then with room: {missed}"
+
+
+def failure_faults(
+    work: Work, inputs: Path, disk: Path, old: Mapping[str, str], expected: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Yield the faults of a command that cannot write all; none if it could write the `expected` files."""
+    code, printed = run(work.command, inputs, disk)
+    if code == 0 and expected is not None and not differences(expected, contents(disk)):
         return
-    sentences = [line for line in said.splitlines() if line.startswith("error: ")]
-    if code != 1 or len(sentences) != 1 or "Traceback" in said:
-        yield f"ended with {code} and {last(said)}"
-    elif str(place) not in sentences[0]:
-        yield f"does not name the place: {sentences[0]}"
-    left = contents(place)
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    if code != 1 or len(errors) != 1 or "Traceback" in printed:
+        yield f"ended with {code} and {last_line(printed)}"
+    elif str(disk) not in errors[0]:
+        yield f"does not name the folder: {errors[0]}"
+    left = contents(disk)
     if changed := sorted(name for name in old if left.get(name) != old[name]):
         yield f"changed: {', '.join(changed[:3])}"
     if parts := [name for name in left if name.endswith(".part")]:
@@ -163,44 +171,46 @@ def refused(
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """Names that are not there, are too much, or differ where they should not."""
-    every = {name for name in {*expected, *found} if "logs" not in Path(name).parts}  # a folder an attempt
-    odd = [name for name in every if (name in expected) != (name in found)]
-    odd += [name for name in every - set(odd) if steady(name) and expected[name] != found[name]]
+    """Return the names of files that are missing, unexpected or different; empty if there are none."""
+    names = {
+        name for name in {*expected, *found} if "logs" not in Path(name).parts
+    }  # each attempt has a folder of its own
+    odd = [name for name in names if (name in expected) != (name in found)]
+    odd += [name for name in names - set(odd) if is_reproducible(name) and expected[name] != found[name]]
     return ", ".join(sorted(odd)[:3])
 
 
-def last(said: str) -> str:
-    """Its last line."""
-    return said.splitlines()[-1] if said else "nothing said"
+def last_line(printed: str) -> str:
+    """Return the last line of what a command printed."""
+    return printed.splitlines()[-1] if printed else "no output"
 
 
-def steady(name: str) -> bool:
-    """Whether a file holds the same in every run."""
-    return not any(part in CHANGING for part in Path(name).parts) and not name.endswith(".html")
+def is_reproducible(name: str) -> bool:
+    """Return True if a file has the same content in every run."""
+    return not any(part in VARYING for part in Path(name).parts) and not name.endswith(".html")
 
 
-def begin(work: Work, inputs: Path, place: Path) -> None:
-    """Make the old results."""
+def write_earlier_results(work: Work, inputs: Path, disk: Path) -> None:
+    """Run the command that writes the earlier results."""
     if work.before:
-        code, said = run(work.before, inputs, place)
+        code, printed = run(work.before, inputs, disk)
         if code:
-            raise SystemExit(said)
+            raise SystemExit(printed)
 
 
-def run(command: Sequence[str], folder: Path, place: Path) -> tuple[int, str]:
-    """Exit code and what was said to stderr; the feature cache is in the place too."""
-    # without compiled norms, which each place would build anew
+def run(command: Sequence[str], folder: Path, disk: Path) -> tuple[int, str]:
+    """Return the exit code and the output on stderr. The feature cache is also in the small file system."""
+    # without compiled norms, which each file system would have to build again
     quick = {"OMP_NUM_THREADS": "1", "SCENELET_COMPILE": "0"}
-    environment = {**os.environ, **quick, "SCENELET_CACHE": str(place / "cache")}
-    arguments = [part.replace("{}", str(place)) for part in command]
+    environment = {**os.environ, **quick, "SCENELET_CACHE": str(disk / "cache")}
+    arguments = [part.replace("{}", str(disk)) for part in command]
     done = subprocess.run([*SCENELET, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     return done.returncode, done.stderr.strip() or done.stdout.strip()
 
 
 @contextlib.contextmanager
-def small(size: int) -> Iterator[Path]:
-    """A file system of so many bytes."""
+def small_disk(size: int) -> Iterator[Path]:
+    """Mount a file system of `size` bytes and yield its folder."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "scenelet", folder], check=True)
         try:
@@ -209,21 +219,21 @@ def small(size: int) -> Iterator[Path]:
             subprocess.run(["umount", folder], check=True)
 
 
-def resize(place: Path, size: int) -> None:
-    """Give it another size."""
-    subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
+def resize(disk: Path, size: int) -> None:
+    """Change the size of a file system."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
 
 
-def used(place: Path) -> int:
-    """Bytes that are taken."""
-    state = os.statvfs(place)
+def used(disk: Path) -> int:
+    """Return the number of used bytes of a file system."""
+    state = os.statvfs(disk)
     return (state.f_blocks - state.f_bfree) * state.f_frsize
 
 
-def contents(place: Path) -> dict[str, str]:
-    """Digest of every file, by its name."""
-    files = (path for path in place.rglob("*") if path.is_file())
-    return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def contents(disk: Path) -> dict[str, str]:
+    """Return the digest of every file, by name."""
+    files = (path for path in disk.rglob("*") if path.is_file())
+    return {str(path.relative_to(disk)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Clients of `scenelet serve` that mean no good, for `serve_hostile.py`: each of them is one attempt of a kind."""
+"""Malicious clients of `scenelet serve` for `serve_malicious.py`; each function call is one attempt of a kind."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ CHARSETS = (b"unicode_escape", b"idna", b"utf-7", b"punycode", b"zlib")
 
 @dataclass
 class Target:
-    """The service, and what is thrown at it."""
+    """Service under attack, and the data to send to it."""
 
     port: int
     recording: bytes
@@ -36,28 +36,28 @@ class Target:
     rng: random.Random
 
     def head(self, first: str, *more: str, host: str | None = None) -> bytes:
-        """A request's head."""
+        """Return the header of a request."""
         return "\r\n".join([first + " HTTP/1.1", f"Host: {host or f'127.0.0.1:{self.port}'}", *more, "", ""]).encode()
 
     def post(
         self, body: bytes, kind: str = "multipart/form-data; boundary=b", *more: str, host: str | None = None
     ) -> bytes:
-        """A whole request to `/predict`."""
+        """Return a complete request to `/predict`."""
         told = f"Content-Length: {len(body)}"
         return self.head("POST /predict", f"Content-Type: {kind}", told, "Connection: close", *more, host=host) + body
 
     def form(self, *files: tuple[bytes, bytes]) -> bytes:
-        """A multipart body."""
+        """Return a multipart body."""
         return b"".join(PART % name + data + b"\r\n" for name, data in files) + b"--b--\r\n"
 
     def upgrade(self, query: str = "sample_rate=8000&hop=0.05&format=s16", *more: str) -> bytes:
-        """A WebSocket's handshake."""
+        """Return the handshake of a WebSocket."""
         key = base64.b64encode(self.rng.randbytes(16)).decode()
         fixed = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")
         return self.head(f"GET /stream?{query}", *fixed, *more)
 
     def connect(self) -> socket.socket:
-        """A connection that keeps little of what it is sent."""
+        """Open a connection with a small receive buffer."""
         link = socket.socket()
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         link.connect(("127.0.0.1", self.port))
@@ -66,14 +66,14 @@ class Target:
 
 
 def bomb() -> bytes:
-    """Ten minutes of silence as FLAC."""
+    """Return ten minutes of silence as FLAC."""
     data = io.BytesIO()
     soundfile.write(data, np.zeros(600 * 44100, np.int16), 44100, format="FLAC")
     return data.getvalue()
 
 
 def frame(kind: int, data: bytes, last: bool = True) -> bytes:
-    """A WebSocket's frame, its mask zero."""
+    """Return a WebSocket frame with a mask of zero."""
     size = len(data)
     told = (
         bytes([128 | size])
@@ -86,7 +86,7 @@ def frame(kind: int, data: bytes, last: bool = True) -> bytes:
 
 
 async def say(target: Target, *parts: bytes, pause: float = 0.0, again: bool = False, deaf: bool = False) -> str:
-    """Send, with pauses; -> what came first, or how it ended: a status, "closed", "cut" (reset) or "still there"."""
+    """Send with pauses; return the status of the answer, or "closed", "cut" (reset) or "still there"."""
     loop, link = asyncio.get_running_loop(), target.connect()
     heard = asyncio.create_task(_listen(link)) if not deaf else None
 
@@ -123,7 +123,7 @@ async def say(target: Target, *parts: bytes, pause: float = 0.0, again: bool = F
 
 
 async def _listen(link: socket.socket) -> str:
-    """Read until the service closes; the status of its answer, and the code with which a WebSocket was closed."""
+    """Read until the service closes; return the status of its answer, or the close code of a WebSocket."""
     loop, start, end, how = asyncio.get_running_loop(), b"", b"", "closed"
     try:
         while data := await loop.sock_recv(link, 1 << 16):
@@ -138,7 +138,7 @@ async def _listen(link: socket.socket) -> str:
 
 
 async def leave(target: Target, data: bytes, wait: float) -> str:
-    """Send, and go away without a word."""
+    """Send, then reset the connection."""
     link = target.connect()
     link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
     try:

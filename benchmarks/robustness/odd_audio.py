@@ -1,23 +1,22 @@
-"""Broken and odd recordings: writes them, and runs commands over each.
+"""Write damaged and unusual recordings, and run the commands on each of them.
 
-    python benchmarks/robustness/odd_audio.py OUT
-    python benchmarks/robustness/odd_audio.py OUT --run esc10
-    python benchmarks/robustness/odd_audio.py OUT --long esc10
+    python -m benchmarks.robustness.odd_audio OUT
+    python -m benchmarks.robustness.odd_audio OUT --run esc10
+    python -m benchmarks.robustness.odd_audio OUT --long esc10
 
-OUT gets a folder `odd` with one recording of each kind (`tests/helpers/odd_cases.py`), the same bytes each time. `--run` has
-`scenelet predict` and `listen` read each alone, and `check`, `features`, `predict --out`, `evaluate` and `train` all of
-them, in processes of their own, and compares what is said with what the documentation promises. Recordings cut after
-every byte of their header, and with each byte of it altered (`tests/helpers/odd_recordings.py`), are read in this process, and
-a few of them by `predict`. `--long` is twelve hours of silence, as WAV and as FLAC, and 4 GB of empty chunks, through
-four commands, with and without a terminal, which takes some minutes. Prints a line for each outcome that is not as
-promised, and counts as a Markdown table.
+The benchmark writes one recording of each kind (`tests/helpers/odd_cases.py`) to the folder `OUT/odd`, always with
+the same bytes. With `--run`, `scenelet predict` and `listen` read each of them, and `check`, `features`, `predict
+--out`, `evaluate` and `train` read all of them. Their messages are compared with those that the documentation
+promises. Recordings that are truncated after every byte of their header, and recordings with one changed byte
+(`tests/helpers/odd_recordings.py`), are read in this process, and some of them by `predict`. With `--long`, four
+commands read twelve hours of silence, as WAV and as FLAC, and 4 GB of empty chunks, with and without a terminal. This
+takes some minutes. The benchmark prints a line for each unexpected outcome, and a Markdown table of counts.
 """
 
 import argparse
 import csv
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,14 +24,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.robustness.run_command import LATEST, Counts, run
-from scenelet.audio.io import blocks
-from scenelet.errors import AudioError
-
-sys.path.append(str(Path(__file__).parents[2] / "tests"))
-
+from benchmarks.robustness.run_command import MAX_SILENCE_SECONDS, Counts, run
 from helpers.odd_cases import cases, long_cases
 from helpers.odd_recordings import READ, Case, altered, cuts
+from scenelet.audio.io import blocks
+from scenelet.errors import AudioError
 
 SAMPLED = 997  # one of so many cut or altered recordings is read by a command too
 QUICK = ("--set", "schedule.epochs=1")
@@ -73,7 +69,7 @@ def main() -> None:
 
 
 def in_process(counts: Counts, what: str, out: Path, made: Iterable[tuple[str, bytes]], cut: bool = False) -> None:
-    """Read each in this process; all but samples and our error is a bug, and samples of a cut one too (not of MP3)."""
+    """Read each recording in this process: it must give samples or our error; truncated ones (not MP3) an error."""
     for name, data in made:
         path = out / f"one{Path(name).suffix}"
         path.write_bytes(data)
@@ -86,12 +82,12 @@ def in_process(counts: Counts, what: str, out: Path, made: Iterable[tuple[str, b
             fine = said.startswith(str(path)) and "\n" not in said
         except Exception as error:  # noqa: BLE001 - this is what is looked for
             said, fine, bug = repr(error), False, True
-        counts.add(what, name, fine, said, bug, time.monotonic() - begin > LATEST)
+        counts.add(what, name, fine, said, bug, time.monotonic() - begin > MAX_SILENCE_SECONDS)
         path.unlink()
 
 
 def sample(out: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Some of the cut and altered ones, as files."""
+    """Yield some of the truncated and changed recordings, written to files."""
     folder.mkdir()
     for number, (name, data) in enumerate((*cuts(), *altered())):
         if number % SAMPLED == 0:
@@ -100,7 +96,7 @@ def sample(out: Path, folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def alone(counts: Counts, model: str, folder: Path, case: Case) -> None:
-    """`predict` of one recording, and `listen`."""
+    """Run `predict` and `listen` on one recording."""
     for command in ("predict", "listen"):
         ended = run(command, model, folder / case.name, *(["--format", "json"] if command == "predict" else []))
         good = ended.code == 0 and (command == "listen" or len(json.loads(ended.out)) == 1)
@@ -110,7 +106,7 @@ def alone(counts: Counts, model: str, folder: Path, case: Case) -> None:
 
 
 def together(counts: Counts, model: str, out: Path, folder: Path, listed: list[Case]) -> None:
-    """All in one folder, or in one table with good clips, through the commands that take many."""
+    """Run the commands that take many recordings on all of them, as a folder and as a table."""
     ended = run("predict", model, folder, "--format", "json")
     found = {Path(row["file"]).name for row in json.loads(ended.out)}
     for case in listed:
@@ -141,7 +137,7 @@ def together(counts: Counts, model: str, out: Path, folder: Path, listed: list[C
 
 
 def labelled(counts: Counts, model: str, out: Path, folder: Path, there: list[Case]) -> None:
-    """In a table of labelled clips: `check`, `train` and `evaluate`."""
+    """Run `check`, `train` and `evaluate` on a table of labelled clips."""
     good = good_clips(out / "odd")
     table, rows = out / "clips.csv", [[f"odd/{case.name}", "dog"] for case in there]
     write(table, ["filename", "label"], [*good, *rows])
@@ -168,7 +164,7 @@ def labelled(counts: Counts, model: str, out: Path, folder: Path, there: list[Ca
 
 
 def long_ones(counts: Counts, model: str, out: Path) -> None:
-    """Twelve hours, with and without a terminal."""
+    """Run four commands on recordings of twelve hours, with and without a terminal."""
     folder = out / "long"
     folder.mkdir()
     for label in ("dog", "rain"):
@@ -196,7 +192,7 @@ def long_ones(counts: Counts, model: str, out: Path) -> None:
 
 
 def good_clips(folder: Path) -> list[list[str]]:
-    """Noise as recordings in the folder, other noise in another folder; their rows of a table with two classes."""
+    """Write recordings of noise to the folder, and return their rows of a table with two classes."""
     folder.mkdir(exist_ok=True)
     rng, rows = np.random.default_rng(list(folder.name.encode())), []
     for number in range(12):

@@ -1,4 +1,4 @@
-"""Commands of scenelet in processes of their own: how they ended, and when they spoke; and counts of it."""
+"""Run scenelet commands in processes of their own, record how they ended and when they first printed, and count."""
 
 import os
 import pty
@@ -9,12 +9,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-LATEST = 5.0  # s until a command says something
+MAX_SILENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its code, what it printed, s until its first byte on stderr, and its most memory in MB."""
+    """Result of a command: exit code, output, seconds to the first byte on stderr, seconds in all, and peak MB."""
 
     code: int
     out: str
@@ -25,22 +25,22 @@ class Ended:
 
     @property
     def last(self) -> str:
-        """The last line of talk."""
+        """Last line on stderr."""
         return (self.err.strip().splitlines() or [""])[-1]
 
     @property
     def is_late(self) -> bool:
-        """Whether it said nothing for too long."""
-        return self.first > LATEST
+        """True if it printed nothing for too long."""
+        return self.first > MAX_SILENCE_SECONDS
 
     @property
     def has_traceback(self) -> bool:
-        """Whether a bug came through."""
+        """True if it printed a traceback."""
         return "Traceback" in self.out + self.err
 
 
 class Counts:
-    """Counts outcomes, by what was run."""
+    """Counts of outcomes, by kind of trial."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Counter[str]] = {}
@@ -48,7 +48,7 @@ class Counts:
     def add(
         self, what: str, name: str, as_promised: bool, said: str, traceback: bool = False, late: bool = False
     ) -> None:
-        """Count one outcome; a line for one that is not as it should be."""
+        """Count one outcome, and print a line if it is not as expected."""
         row = self.rows.setdefault(what, Counter())
         row.update(cases=1, promised=as_promised, tracebacks=traceback, late=late)
         if not as_promised or traceback or late:
@@ -59,14 +59,15 @@ class Counts:
         self.add(what, name, as_promised, ended.last, ended.has_traceback, ended.is_late)
 
     def print(self) -> None:
-        """As a Markdown table."""
-        print(f"\n| | cases | as promised | tracebacks | silent for more than {LATEST:g} s |\n|---|---|---|---|---|")
+        """Print the counts as a Markdown table."""
+        print(f"\n| | cases | as promised | tracebacks | silent for more than {MAX_SILENCE_SECONDS:g} s |")
+        print("|---|---|---|---|---|")
         for what, row in self.rows.items():
             print(f"| {what} | {row['cases']:,} | {row['promised']:,} | {row['tracebacks']:,} | {row['late']:,} |")
 
 
 def run(*arguments: object, terminal: bool = False) -> Ended:
-    """A command in a process of its own; its talk goes to a pipe, or to a terminal."""
+    """Run a command in a process of its own, with stderr connected to a pipe or a terminal."""
     reading, writing = pty.openpty() if terminal else os.pipe()
     begin = time.monotonic()
     process = subprocess.Popen(

@@ -1,13 +1,13 @@
-"""`scenelet serve` among hostile clients: are honest ones served rightly, and does the service stay as it is?
+"""Run `scenelet serve` among malicious clients and check the answers to honest ones and the state of the service.
 
-    python benchmarks/robustness/serve_malicious.py MODEL.scn RECORDINGS --minutes 30 --seed 0
+    python -m benchmarks.robustness.serve_malicious MODEL.scn RECORDINGS --minutes 30 --seed 0
 
-Honest clients send recordings one after the other, each over a connection of its own, come again after Retry-After
-where the answer is 429, and compare what they get with `scenelet predict`; another streams a recording live, at the
-speed of sound, and compares each moment with `scenelet.inference.stream` in this process. Beside them are `--each` hostile
-clients of every kind in `hostile.py`, again and again. All clients share this process, and the processors with the
-service. That has its default limits, and a `TMPDIR` of its own, whose time of change says whether a file was ever made
-in it. Prints Markdown tables.
+Honest clients send recordings one after the other, each over a connection of its own, and repeat a request after
+Retry-After if the answer is 429. They compare the answers with `scenelet predict`. Another honest client streams a
+recording live and compares the predictions with `scenelet.inference.stream` in this process. At the same time there
+are `--each` malicious clients of every kind in `malicious_clients.py`. All clients run in this process, on the
+processors of the service. The service has its default limits and a `TMPDIR` of its own; the modification time of that
+folder shows if a file was ever created in it. The benchmark prints Markdown tables.
 """
 
 import argparse
@@ -183,7 +183,7 @@ async def listen(address: str, sound: np.ndarray, rate: int, expected: list[np.n
 
 
 def wait_for_quiet(address: str) -> dict[str, object]:
-    """What `/health` says once nothing is under way, or after a minute."""
+    """Wait until no request is active, at most a minute, and return the answer of `/health`."""
     for _ in range(60):
         health: dict[str, object] = httpx.get(f"{address}/health", timeout=60).json()
         if not health["active_requests"]:
@@ -195,7 +195,7 @@ def wait_for_quiet(address: str) -> dict[str, object]:
 
 def report(tally: Tally, minutes: float) -> None:
     """Everything but what is asked of the service at the end."""
-    print("| hostile client | attempts | what it was answered |\n|---|---|---|")
+    print("| malicious client | attempts | what it was answered |\n|---|---|---|")
     for kind, count in tally.hostile.items():
         print(f"| {kind} | {count.total():,} | {told(count)} |")
     print(f"| all | {sum(count.total() for count in tally.hostile.values()):,} | |")

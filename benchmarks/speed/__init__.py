@@ -1,1 +1,1 @@
-"""What scenelet takes, beside the pipeline people use today and what the machine can do; for `python -m benchmarks.speed`."""
+"""Speed benchmarks: scenelet compared with a usual pipeline of librosa and PyTorch, and with the machine's limits."""

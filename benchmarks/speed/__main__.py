@@ -1,6 +1,14 @@
-"""`python -m benchmarks.speed`."""
+"""Command line of the speed benchmark.
 
+    python -m benchmarks.speed --out docs [--only cold --only long ...]
+
+It measures speed and memory of scenelet, of a usual pipeline of librosa and PyTorch, and the limits of the machine. It
+writes `benchmarks.md` and `speed.json`. It needs librosa, which the extra `[dev]` installs.
+"""
+
+import importlib.util
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +18,17 @@ import typer
 def bench(
     out: Annotated[Path, typer.Option(help="Folder for the page, benchmarks.md.")],
     only: Annotated[list[str] | None, typer.Option(help="Measure this part; may be given several times.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often the two sides take turns.")] = 7,
-    data: Annotated[Path | None, typer.Option(help="Folder for the figures, speed.json; --out by default.")] = None,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Number of rounds in which scenelet and the reference take turns.")
+    ] = 7,
+    data: Annotated[Path | None, typer.Option(help="Folder for the results, speed.json; --out by default.")] = None,
 ) -> None:
-    """Measure speed and memory beside the usual pipeline.
+    """Compare speed and memory with a usual pipeline and with the limits of the machine.
 
-    And beside what the machine can do: leave it alone meanwhile.
+    Run nothing else on the machine during the measurement.
     """
+    if importlib.util.find_spec("librosa") is None:
+        sys.exit('error: the reference pipeline needs librosa; install it with: pip install ".[dev]"')
     from benchmarks.speed.run import bench as measure
 
     words = ["python", "-m", "benchmarks.speed", "--out", str(out)]

@@ -1,17 +1,16 @@
-"""Bulk prediction on real clips: faults, memory and broken files, by the local engine and by Ray.
+"""Test bulk prediction on real clips with the local engine and with Ray: faults, memory and broken files.
 
-    python benchmarks/speed/bulk_engines.py ESC10 --clips 20000 [--only faults --only memory --only broken]
+    python -m benchmarks.speed.bulk_engines ESC10 --clips 20000 [--only faults --only memory --only broken]
 
-Cuts pieces of 1 s out of ESC-10's recordings, as WAV, and has the built-in model predict them by
-`scenelet predict --out`.
+It cuts clips of 1 s from the recordings of ESC-10 and predicts them with the built-in model (`scenelet predict --out`).
 
-- faults: a cluster of two nodes in this machine (`ray.cluster_utils.Cluster`, a processor each). While it works a
-  worker is killed, then the second node removed, then the driver killed and started again. Every part must be the
-  local engine's, byte for byte.
-- memory: the largest worker's peak, for a tenth of the clips and for all.
-- broken: 5 % of the entries cut short, text, empty, a folder, or missing.
+- faults: it starts a cluster of two nodes on this machine (`ray.cluster_utils.Cluster`, one processor each). During the
+  work it kills a worker, removes the second node, and kills and restarts the driver. Every part must equal that of the
+  local engine, byte for byte.
+- memory: it measures the peak memory of the largest worker, for a tenth of the clips and for all.
+- broken: 5 % of the entries are truncated, text, empty, a folder, or missing.
 
-Prints Markdown. Speed: `python -m benchmarks.speed --only bulk`.
+It prints Markdown. For the speed, run `python -m benchmarks.speed --out DIR --only bulk`.
 """
 
 import argparse
@@ -36,7 +35,7 @@ from scenelet.utils.console import print_message
 
 SCENELET = [sys.executable, "-m", "scenelet"]
 PARTS = ("faults", "memory", "broken")
-BROKEN = ("cut short", "text", "empty", "a folder", "missing")
+BROKEN = ("truncated", "text", "empty", "a folder", "missing")
 
 
 def main() -> None:
@@ -75,7 +74,7 @@ def cut(esc10: Path, place: Path, count: int) -> None:
 
 
 def write_manifest(path: Path, names: Sequence[str]) -> None:
-    """A CSV of paths."""
+    """Write a CSV of paths."""
     path.write_text("\n".join(["path", *names]) + "\n")
 
 
@@ -94,7 +93,7 @@ def predict(place: Path, manifest: str, out: str, *options: str, **environment: 
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Its summary, once it has ended with 0."""
+    """Wait for the end of a process and return its summary."""
     text, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"failed with {process.returncode}: {process.args}")
@@ -103,7 +102,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def parts(folder: Path) -> dict[str, bytes]:
-    """Name -> bytes of every part."""
+    """Return the bytes of every part, by name."""
     return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*.parquet"))}
 
 
@@ -176,7 +175,7 @@ def broken(place: Path, options: argparse.Namespace) -> None:
     (place / "broken").mkdir()
     for number, index in enumerate(range(0, len(names), 20)):
         kind, path = BROKEN[number % len(BROKEN)], place / "broken" / f"{number}.wav"
-        if kind == "cut short":
+        if kind == "truncated":
             path.write_bytes((place / names[index]).read_bytes()[:30000])
         elif kind == "text":
             path.write_text("this is no sound\n" * 50)

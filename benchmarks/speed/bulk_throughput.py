@@ -1,4 +1,4 @@
-"""`scenelet predict --out` on many short recordings: Ray beside the local engine, two processors beside one."""
+"""Time `scenelet predict --out` on many short recordings, with Ray and the local engine, on one and all processors."""
 
 import shutil
 import sys
@@ -44,7 +44,7 @@ def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
 
 
 def write_manifest(place: Path, count: int) -> Path:
-    """A second of each recording of the folder, listed again and again."""
+    """Write a second of each recording of the folder, and a manifest that lists them `count` times in all."""
     (place / "seconds").mkdir(exist_ok=True)
     names = []
     for path in sorted((place / inputs.FOLDER).iterdir()):

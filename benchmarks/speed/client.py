@@ -1,4 +1,4 @@
-"""What the two scripts that load `scenelet serve` share: the service as a process, and what it ought to answer."""
+"""Run `scenelet serve` as a process, and compute the answers that it must give, for the benchmarks of the service."""
 
 import json
 import os
@@ -18,7 +18,7 @@ TOLERANCE = 1e-5
 
 
 def offline(model: str, files: Sequence[Path]) -> tuple[dict[str, dict[str, float]], float]:
-    """What `scenelet predict` says, and its processor seconds a file."""
+    """Return the probabilities of `scenelet predict`, and its processor seconds per file."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [*SCENELET, "predict", model, *map(str, files), "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -50,10 +50,10 @@ class Server:
         self.running.wait()
 
     def said(self) -> str:
-        """All that it wrote to stderr so far."""
+        """Return its output on stderr so far."""
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()  # leaves the place where the service writes
 
     def cpu_seconds(self) -> float:
-        """Of all its threads, so far."""
+        """Return the processor seconds of all its threads so far."""
         times = self.process.cpu_times()
         return float(times.user + times.system)

@@ -1,11 +1,11 @@
-"""What exported files answer, on real recordings: the graph that takes samples, and int8 activations.
+"""Compare exported files with the model on real recordings: the ONNX graph of samples, and int8 activations.
 
-    python benchmarks/speed/deploy.py MODEL.scn ESC10 --fold 1
+    python -m benchmarks.speed.deploy MODEL.scn ESC10 --fold 1
 
-For every clip of the fold, brought to the model's rate and cut into windows as `scenelet predict` does (silent ends are
-left to the graph to fill): probabilities of the waveform graph beside `predict`'s. Then accuracy with int8 activations,
-whose ranges come from clips of the other folds, beside that of the file in fp32. Prints a Markdown table; how fast each
-is, `python -m benchmarks.speed --out DIR --only int8 --only waveform` measures.
+Every clip of the fold is resampled and cut into windows as in `scenelet predict`; the graph itself pads silent ends.
+The benchmark compares the probabilities of the waveform graph with those of `predict`. It also compares the accuracy
+with int8 activations, calibrated on the other folds, with that of the fp32 file. It prints a Markdown table. For the
+speed, run `python -m benchmarks.speed --out DIR --only int8 --only waveform`.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main() -> None:
     int8 = run_onnxruntime(int8_bytes(model, calibrate(model, others).ranges), INPUT)
     answers: dict[str, list[NDArray[np.float32]]] = {"predict": [], "waveform": [], "int8": []}
     for clip in track(test, "Measuring", len(test)):
-        answers["predict"].append(np.float32(list(classifier.predict(clip.path).probabilities.values())))
-        unfilled = model.window.model_copy(update={"pad_mode": "zeros"})
-        cuts = audio.windows(clip.path, model.features, unfilled)
+        answers["predict"].append(np.array(list(classifier.predict(clip.path).probabilities.values()), np.float32))
+        settings = clip.path, model.features.sample_rate, model.features.channels
+        cuts = audio.windows_of_file(*settings, model.window.model_copy(update={"pad_mode": "zeros"}))
         answers["waveform"].append(mean_probabilities(np.stack([waveform(cut[None])[0] for cut in cuts])))
-        filled = audio.windows(clip.path, model.features, model.window)
+        filled = audio.windows_of_file(*settings, model.window)
         answers["int8"].append(mean_probabilities(np.stack([int8(features(cut)[None])[0] for cut in filled])))
     targets = [model.labels.index(clip.label) for clip in test]
     print("| run by | clips | macro accuracy, % | log loss | largest difference from `predict` | other labels |")

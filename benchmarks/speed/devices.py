@@ -1,12 +1,12 @@
-"""How far is a training on two devices from the same on one? Prints the table of docs/devices.md.
+"""Compare a training on two devices with the same training on one, and print the table of docs/devices.md.
 
-    python benchmarks/speed/devices.py ESC10 [--steps 50] [--set KEY=VALUE] [--double]
+    python -m benchmarks.speed.devices ESC10 [--steps 50] [--set KEY=VALUE] [--double]
 
-The recipe `paper_short` in fp32, fold 1, with nothing mixed or moved: one process with one thread, against two gloo processes
-with the same batches. The loss of each step is noted by a hook, as the optimizer saw it (on two devices the mean of the
-weighted shares); the weights are those after the last step. As yardsticks, one process with two threads, and one with
-PyTorch's norms in place of the compiled ones. With --double everything is computed in float64, which tells rounding
-from mistakes; --eps is Adam's. Nothing is timed.
+It trains the recipe `paper_short` in fp32 on fold 1 of ESC-10, without mixing and augmentation: in one process with
+one thread, and in two gloo processes with the same batches. A hook records the loss of each step (on two devices, the
+mean of the weighted losses). The weights are those after the last step. For comparison, it also trains in one process
+with two threads, and in one with PyTorch's norms instead of the compiled ones. `--double` computes in float64, which
+separates rounding from errors. `--eps` sets the epsilon of Adam. Nothing is timed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from scenelet.training.train import train
 PLAIN = ["precision=fp32", "mixing.combine=none", "augment.time_roll=0", 'split.fold="1"']
 DOUBLE, EPS = "SCENELET_BENCH_DOUBLE", "SCENELET_BENCH_EPS"
 LOSSES, FINAL = "losses.json", "final.pt"
-TWO, PER_DEVICE = "trainer.devices=2", "trainer.sync_batchnorm=per_device"
+TWO, PER_DEVICE = "trainer.devices=2", "trainer.sync_batchnorm=false"
 
 
 def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | None) -> None:
@@ -39,17 +39,17 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
     end_batch, begin_epoch = SceneModule.on_train_batch_end, SceneModule.on_train_epoch_start
 
     def leave(module: SceneModule) -> None:
-        if not module.place.is_worker:
+        if not module.rank.is_worker:
             (out / LOSSES).write_text(json.dumps(noted))
             torch.save(module.network.state_dict(), out / FINAL)
-        if not module.place.alone:
+        if not module.rank.is_single:
             distributed.barrier()
         os._exit(0)
 
     def on_train_batch_end(self: SceneModule, *arguments: Any) -> None:
         end_batch(self, *arguments)
         loss = self._losses[-1]
-        noted.append(float(loss if self.place.alone else all_reduce_mean(loss)))
+        noted.append(float(loss if self.rank.is_single else all_reduce_mean(loss)))
         if len(noted) == steps:
             leave(self)
 
@@ -67,8 +67,8 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
 def start(
     data: Path, out: Path, changes: list[str], steps: int, threads: int = 1, epochs: int | None = None, **more: str
 ) -> Path:
-    """`work` in processes of its own."""
-    command = [sys.executable, __file__, str(data), "--out", str(out), "--steps", str(steps)]
+    """Run `work` in processes of its own and return `out`."""
+    command = [sys.executable, "-m", "benchmarks.speed.devices", str(data), "--out", str(out), "--steps", str(steps)]
     command += [part for change in changes for part in ("--set", change)]
     command += [] if epochs is None else ["--epochs", str(epochs)]
     ran = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": str(threads)} | more)
@@ -78,13 +78,13 @@ def start(
 
 
 def compute_in_float64() -> None:
-    """What the package asks for in float32 is float64 from here on."""
+    """Make PyTorch compute in float64 where the package asks for float32."""
     torch.set_default_dtype(torch.float64)
     setattr(torch.Tensor, "float", torch.Tensor.double)  # noqa: B010
 
 
 def set_eps(eps: float) -> None:
-    """Of Adam, in place of PyTorch's 1e-8."""
+    """Set the epsilon of Adam, instead of PyTorch's 1e-8."""
     configure = SceneModule.configure_optimizers
 
     def configure_optimizers(self: SceneModule) -> Any:
@@ -97,7 +97,7 @@ def set_eps(eps: float) -> None:
 
 
 def apart(run: Path, reference: Path) -> tuple[float, float, float]:
-    """The largest relative difference of a step's loss, of the first ten and of all; and of the weights at the end.
+    """Return the largest relative difference of the loss in the first ten and in all steps, and that of the weights.
 
     The latter is the distance of all weights over their length.
     """
@@ -111,7 +111,7 @@ def apart(run: Path, reference: Path) -> tuple[float, float, float]:
 
 
 def table(data: Path, changes: list[str], steps: int, folder: Path) -> None:
-    """Compute and print it."""
+    """Train all runs and print the table."""
     reference = start(data, folder / "one", changes, steps)
     moved = folder / "moved"  # an epoch on two devices, one on one, the rest on two
     start(data, moved, [*changes, TWO], steps, epochs=1)
@@ -119,9 +119,9 @@ def table(data: Path, changes: list[str], steps: int, folder: Path) -> None:
     rows = {
         "one process, 2 threads": start(data, folder / "threads", changes, steps, threads=2),
         "one process, PyTorch's norms": start(data, folder / "norms", changes, steps, SCENELET_COMPILE="0"),
-        "two devices, `synchronized`": start(data, folder / "two", [*changes, TWO], steps),
+        "two devices, norms synchronized": start(data, folder / "two", [*changes, TWO], steps),
         "two devices, one, two again, by checkpoints": start(data, moved, [*changes, TWO], steps),
-        "two devices, `per_device`": start(data, folder / "each", [*changes, TWO, PER_DEVICE], steps),
+        "two devices, norms of each device": start(data, folder / "each", [*changes, TWO, PER_DEVICE], steps),
     }
     print(
         f"| against one process with 1 thread, {steps} steps | loss, first 10 steps | loss, all | weights at the end |"

@@ -16,7 +16,7 @@ from benchmarks.speed import inputs
 from scenelet.model import costs
 from scenelet.model import file as modelfile
 from scenelet.model import ops as nodes
-from scenelet.training.loop import native_bf16
+from scenelet.training.loop import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 
 
@@ -39,7 +39,7 @@ def arithmetic() -> dict[str, float]:
     minutes, and is no limit of anything.
     """
     a = torch.randn(4096, 4096)
-    a = a.bfloat16() if native_bf16() else a
+    a = a.bfloat16() if has_native_bf16() else a
     flops = 2 * 4096**3 / best(lambda: a @ a)
     source = torch.randn(64 << 20)
     target = torch.empty_like(source)

@@ -1,4 +1,4 @@
-"""What both sides of a benchmark work on: made recordings, and a model file with a network nobody trained."""
+"""Inputs of the speed benchmarks: synthetic recordings, and a model file with an untrained network."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SHAPE = (2, 256, 431)
 
 
 def settings() -> RunConfig:
-    """The `paper` recipe: stereo, 22,050 Hz, 256 bands, mel bands of decibels, width 64, two sub-bands."""
+    """Return the `paper` recipe: stereo, 22,050 Hz, 256 bands, mel bands of decibels, width 64, two sub-bands."""
     return load_recipe("paper", [])
 
 
@@ -43,7 +43,7 @@ def write_model(place: Path) -> None:
 
 
 def load_weights(place: Path) -> nn.Module:
-    """The network of `model.scn` in PyTorch, behind its standardization."""
+    """Load the network of `model.scn` in PyTorch, with its standardization."""
     blank = torch.ones(settings().features.n_mels)
     network = build_network(settings(), len(LABELS), blank, blank)
     network.load_state_dict(torch.load(place / WEIGHTS, weights_only=True))
@@ -60,7 +60,7 @@ def write_recordings(place: Path) -> None:
 
 
 def write_long(path: Path, minutes: int) -> None:
-    """A recording of so many minutes, like `write_recordings`."""
+    """Write a recording of `minutes`, like those of `write_recordings`."""
     minute = sound(np.random.default_rng(1), 60)
     with soundfile.SoundFile(path, "w", RATE, 2, subtype="PCM_24") as file:
         for _ in range(minutes):
@@ -68,6 +68,6 @@ def write_long(path: Path, minutes: int) -> None:
 
 
 def sound(rng: np.random.Generator, seconds: int) -> np.ndarray:
-    """(samples, 2): noise that falls off towards high frequencies, as places do."""
+    """Return noise (samples, 2) whose power falls towards high frequencies, as in real scenes."""
     white = rng.normal(0, 0.1, (seconds * RATE, 2))
     return np.asarray(white[:] + np.roll(white, 1, axis=0) + np.roll(white, 2, axis=0)) / 3

@@ -1,11 +1,12 @@
-"""What a live answer costs on one core, and whether it is the offline one.
+"""Time live prediction on one core, and compare its probabilities with those of the file.
 
-    python benchmarks/speed/live.py RECORDINGS
+    python -m benchmarks.speed.live RECORDINGS
 
-A network of the paper's size that nobody trained (`shared_resnet`, width 64; stereo, 22,050 Hz, 256 bands, windows of
-10 s) and the built-in model hear the recordings of a folder, joined to a minute, through `scenelet.inference.stream.Stream`: a
-hop of 1 s, blocks of 0.1 s, one thread on one core. Prints milliseconds a hop, everything from samples to
-probabilities in it, and the largest difference from the windows of the same minute as a file. As a Markdown table.
+An untrained network of the paper's size (`shared_resnet`, width 64; stereo, 22,050 Hz, 256 bands, windows of 10 s)
+and the built-in model classify the recordings of a folder, joined to a minute, through
+`scenelet.inference.stream.Stream`: a hop of 1 s, blocks of 0.1 s, one thread on one core. The Markdown table shows
+the milliseconds per hop, from samples to probabilities, and the largest difference from the windows of the same
+minute as a file.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def join(folder: Path, out: Path) -> None:
-    """Recordings of one rate one after the other, to a minute or a little more."""
+    """Join recordings of one sample rate to a minute or a little more."""
     found = sorted(f for f in folder.rglob("*") if f.suffix.lower() in EXTENSIONS)
     first, rate = read(found[0])
     parts, length = [first], first.shape[1]

@@ -1,4 +1,4 @@
-"""What scenelet does for the rows that `reference` does plainly: the parts that its commands run."""
+"""The steps of scenelet that the speed benchmark times; `reference` has the plain versions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from benchmarks.speed import inputs
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.inference.classifier import load
-from scenelet.training.loop import native_bf16
+from scenelet.training.loop import has_native_bf16
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network
@@ -22,7 +22,7 @@ Step = Callable[[], object]
 
 
 def training_step() -> Step:
-    """One step on a batch of 10 as `scenelet train --recipe paper` does it, mixing left out on both sides."""
+    """Build one training step on a batch of 10, as in `scenelet train --recipe paper` but without mixing."""
     config = inputs.settings()
     bands = config.features.n_mels
     network = build_network(config, len(inputs.LABELS), torch.zeros(bands), torch.ones(bands))
@@ -35,7 +35,7 @@ def training_step() -> Step:
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=native_bf16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
             value = module.training_step((x, y), 0)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -44,9 +44,11 @@ def training_step() -> Step:
 
 
 def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
-    """A recording -> decibels of its first window."""
+    """Return a step that computes the log-mel of the first window of a recording."""
     config = inputs.settings()
-    features = config.features.model_copy(update={"order": order, "a_weighting": order == "db_then_mel"})
+    features = config.features.model_copy(
+        update={"log_before_mel": order == "db_then_mel", "a_weighting": order == "db_then_mel"}
+    )
     transform = LogMel(features, cpu_count())
 
     def step() -> NDArray[np.float32]:
@@ -58,7 +60,7 @@ def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
 
 
 def build(row: str, place: Path) -> Step:
-    """The step that a row measures."""
+    """Build the step that a row measures."""
     tune()  # as every command does
     if row in ("training", "training_same"):
         return training_step()

@@ -1,10 +1,10 @@
-"""Where the time of bulk prediction goes, on one thread: reading and decoding, resampling, log-mel, the network.
+"""Time the stages of bulk prediction on one thread: reading and decoding, resampling, log-mel, the network.
 
-    python benchmarks/speed/pipeline_breakdown.py ESC10 [--model esc10] [--rounds 5]
+    python -m benchmarks.speed.pipeline_breakdown ESC10 [--model esc10] [--rounds 5]
 
-Joins ESC-10's recordings to 10 minutes (44.1 kHz, mono), writes them in every format, and times what a worker does
-with each, stage by stage, from the page cache: medians of the rounds. Prints a Markdown table for an hour of sound, and
-what 1 M hours are.
+It joins recordings of ESC-10 to 10 minutes (44.1 kHz, mono), writes them in every format, and times each stage of a
+worker with the files in the page cache. It prints Markdown tables with the medians per hour of sound, and totals for
+1 M hours.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The pipeline people use today, written plainly: librosa's features, CP-ResNet in eager PyTorch, clip after clip.
+"""A usual pipeline, written plainly: librosa's features, CP-ResNet in eager PyTorch, clip after clip.
 
 CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory
 layout, the default allocator, no compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
@@ -49,7 +49,7 @@ class PlainNorm(nn.Module):
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The same network with `PlainNorm` in place of our norms, in the default memory layout."""
+    """Return the same network with `PlainNorm` instead of our norms, in the default memory layout."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, BatchNorm | SubSpectralNorm):
@@ -58,7 +58,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 def log_mel(path: Path, order: str) -> NDArray[np.float32]:
-    """A recording -> decibels (2, 256, frames), in either order of mel and decibels."""
+    """Return the log-mel (2, 256, frames) of a recording in dB, in either order of mel and decibels."""
     samples, _ = librosa.load(path, sr=RATE, mono=False)
     if order == "mel_then_db":
         mel = librosa.feature.melspectrogram(
@@ -91,7 +91,7 @@ def training_step(network: nn.Module) -> Step:
 
 
 def classify(network: nn.Module, path: Path) -> NDArray[np.float32]:
-    """A recording -> probabilities (classes,)."""
+    """Return the probabilities (classes,) of a recording."""
     with torch.inference_mode():
         x = torch.from_numpy(log_mel(path, "db_then_mel"))[None]
         probabilities: NDArray[np.float32] = network(x).softmax(1)[0].numpy()
@@ -105,7 +105,7 @@ def cp_resnet() -> nn.Module:
 
 
 def build(row: str, place: Path) -> Step:
-    """The step that a row measures."""
+    """Build the step that a row measures."""
     if row == "training":
         return training_step(cp_resnet())
     if row == "training_same":

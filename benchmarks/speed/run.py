@@ -158,12 +158,12 @@ def _long(place: Path) -> list[dict[str, float]]:
 
 
 def _scenelet() -> list[str]:
-    """The installed command."""
+    """Return the installed command."""
     return [str(Path(sys.executable).with_name("scenelet"))]
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on."""
+    """Describe the machine and the versions on which the results depend."""
     model = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,12 +1,12 @@
-"""`scenelet serve` under load: is every answer the offline one, and what does one cost beside `scenelet predict`?
+"""Load `scenelet serve` with many clients: compare its answers and processor time with `scenelet predict`.
 
-    python benchmarks/speed/serve.py MODEL.scn RECORDINGS --max-clients 64 --requests 2000
+    python -m benchmarks.speed.serve MODEL.scn RECORDINGS --max-clients 64 --requests 2000
 
-RECORDINGS is a folder; of its files those of about 10 s are sent, or, where there are none, pairs of shorter ones, one
-after the other, as 16-bit WAV. The clients are threads of this process, each with a connection of its own; they
-take their share of the processors, so throughput is that of a machine that does both. Processor time is that of the
-server's process alone, and beside it that of one `scenelet predict` of as many files. At the end a client more than is
-allowed, and a body that is too large. Prints a Markdown table.
+RECORDINGS is a folder. The clients send its files of about 10 s or, if there are none, joined pairs of shorter files as
+16-bit WAV. They are threads of this process, each with a connection of its own. They need processor time too, so the
+throughput is that of a machine that runs both. The processor time is that of the server's process only; it is compared
+with one `scenelet predict` of the same files. At the end, there are more clients than allowed, and a body that is too
+large. The benchmark prints a Markdown table.
 """
 
 import argparse
@@ -42,12 +42,12 @@ def main() -> None:
         print_message(f"{len(files)} recordings of about 10 s, {size / 1e6:.2f} MB each")
         sent = list(itertools.islice(itertools.cycle(files), options.requests))
         expected, predict_seconds = offline(options.model, sent)
-        load(options.model, sent, expected, predict_seconds, options.clients)
+        load(options.model, sent, expected, predict_seconds, options.max_clients)
         over_the_limit(options.model, files[0])
 
 
 def ten_seconds(folder: Path, scratch: Path) -> list[Path]:
-    """Recordings of 9 to 11 s, or pairs of shorter ones."""
+    """Return recordings of 9 to 11 s, or write pairs of shorter ones."""
     found = sorted(f for f in folder.rglob("*") if f.suffix.lower() in EXTENSIONS)
     fitting = [file for file in found if 9 <= info(file).seconds <= 11]
     if fitting:

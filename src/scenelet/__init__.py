@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from scenelet.errors import UsageError as UsageError
     from scenelet.evaluation.evaluate import evaluate as evaluate
     from scenelet.inference.classifier import Classifier as Classifier
-    from scenelet.inference.classifier import Prediction as Prediction
     from scenelet.inference.classifier import load as load
+    from scenelet.inference.prediction import Prediction as Prediction
     from scenelet.inference.stream import Stream as Stream
     from scenelet.training.compression.compress import compress as compress
     from scenelet.training.estimator import SceneClassifier as SceneClassifier
@@ -52,7 +52,7 @@ _MODULES = {
     "MissingExtraError": "scenelet.errors",
     "ModelFileError": "scenelet.errors",
     "OutputError": "scenelet.errors",
-    "Prediction": "scenelet.inference.classifier",
+    "Prediction": "scenelet.inference.prediction",
     "RunError": "scenelet.errors",
     "SceneClassifier": "scenelet.training.estimator",
     "SceneletError": "scenelet.errors",

@@ -43,7 +43,7 @@ def test_predict(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: s
     assert json.loads(out)["inputs"] == 12
     *errors, where = err.splitlines()
     assert [error.startswith("error: ") for error in errors] == 5 * [True]
-    assert where == f"all: {tmp_path / 'out'}/_job/errors.csv; --retry-errors reads them again, once they are mended"
+    assert where == f"all: {tmp_path / 'out'}/_job/errors.csv; when they are fixed, read them with --retry-errors"
     code, out, _ = run(capsys, monkeypatch, *command, "--format", "csv")
     assert out.splitlines()[0].startswith("inputs,windows,errors,parts")
 
@@ -71,8 +71,8 @@ def test_features(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--engine", "ray"], 2, "--engine is for whole archives; give --out DIR too"),
-        (["--workers", "2"], 2, "--workers is for whole archives; give --out DIR too"),
+        (["--engine", "ray"], 2, "--engine is for bulk jobs; give --out DIR too"),
+        (["--workers", "2"], 2, "--workers is for bulk jobs; give --out DIR too"),
         (["more.csv", "--out", "x"], 2, "--out takes one manifest or folder, not 2"),
         (["--out", "x", "--shard-size", "0"], 2, "--shard-size"),
     ],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scenelet.cli.demo import answer_line
-from scenelet.inference.classifier import Prediction
+from scenelet.inference.prediction import Prediction
 
 
 def test_answer_line_shows_the_three_most_probable_classes() -> None:

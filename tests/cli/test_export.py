@@ -53,7 +53,9 @@ def recordings(tmp_path: Path, write_wav: Callable[..., Path]) -> Path:
 
 def differences(out: str) -> dict[str, float]:
     """Runtime -> difference, of every line on stdout."""
-    line = re.compile(r"(.+): probabilities within (\S+) of the model file's, 0 other labels, on \d+ (made )?windows.*")
+    line = re.compile(
+        r"(.+): probabilities within (\S+) of the model file's, 0 other labels, on \d+ (synthetic )?windows.*"
+    )
     found = [line.fullmatch(one) for one in out.splitlines()]
     return {one[1]: float(one[2]) for one in found if one is not None}
 
@@ -72,7 +74,7 @@ def assert_one_sentence(err: str, *words: str) -> None:
             "waveform",
             "waveform (1, 2, 1600)",
             # 2 x 13 frames of 256 log2 256, and of 129 bins x 16 bands
-            ["multiply-accumulates a window: Fourier transforms about 0.05 M, mel bands 0.05 M, network 0.0"],
+            ["multiply-accumulates per window: Fourier transforms about 0.05 M, mel bands 0.05 M, network 0.0"],
         ),
     ],
 )
@@ -163,7 +165,7 @@ def test_an_int8_file_takes_its_ranges_from_recordings(run: Run, model: Path, ma
     assert all(0 < difference < 0.1 for difference in differences(printed).values())
     left_out = f"warning: 1 recordings were left out, the first: {recordings / 'bad.wav'}: not a recording"
     found, warned, written = talk.splitlines()
-    assert found == "ranges of activations from 7 windows of 2 recordings"
+    assert found == "activation ranges from 7 windows of 2 recordings"
     assert warned.startswith(left_out)
     assert written == f"written: {out}, {out.stat().st_size:,} bytes; input log_mel (batch, 2, 16, 13)"
     assert all(f"on 1 windows of {recordings}" in line for line in printed.splitlines())
@@ -193,7 +195,7 @@ def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
     code, printed, _ = run(model, "--out", made / "model.onnx")
     assert code == 0
     assert printed.splitlines() == [
-        "ONNX Runtime: probabilities within 1.23e-07 of the model file's, 1 other labels, on 4 made windows",
+        "ONNX Runtime: probabilities within 1.23e-07 of the model file's, 1 other labels, on 4 synthetic windows",
         "Other: cannot run it (no STFT)",
     ]
 

@@ -139,8 +139,8 @@ def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     seconds, held = 0.2, modelfile.read_model(path)
     cost = macs(held.nodes, held.array_shapes, held.input_shape)
     memory = peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
-    assert f"{cost / seconds / 1e6:,.1f} M for a second of sound, {cost / 1e6:,.1f} M per window of 0.2 s" in out
-    assert f"{memory / 1000:,.1f} kB at most, in fp32" in out
+    assert f"{cost / seconds / 1e6:,.1f} M per second of audio, {cost / 1e6:,.1f} M per window of 0.2 s" in out
+    assert f"{memory / 1000:,.1f} kB maximum, in fp32" in out
     parts = file_parts(held, path.read_bytes())
     share = 100 * (parts.weights / parts.weights_bound - 1)
     assert share > 0  # so small a model's weights cost more than their entropy

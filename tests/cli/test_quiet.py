@@ -41,7 +41,7 @@ def test_errors_are_said_all_the_same(command: Command, model: Path, tmp_path: P
 def test_nothing_is_asked(command: Command, tmp_path: Path) -> None:
     code, _, err = command("fetch", "-q", "esc10", "--out", tmp_path / "data")
     assert code == 2
-    assert err == "error: --quiet asks nothing; read the license without it, or give --accept-license\n"
+    assert err == "error: --quiet asks no questions; run without it to read the license, or give --accept-license\n"
 
 
 def test_a_run_and_its_file(command: Command, train: list[object], tmp_path: Path) -> None:

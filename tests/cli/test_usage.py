@@ -18,7 +18,7 @@ WRONG = {
     "train x --recpie y": "there is no option --recpie; did you mean '--recipe'? (see scenelet train --help)",
     "info esc10 --quite": "there is no option --quite; did you mean '--quiet'? (see scenelet info --help)",
     "train x": "option --out is missing: Run folder to write (see scenelet train --help)",
-    "info": "argument MODEL is missing: Model file, NAME.scn, or the model",
+    "info": "argument MODEL is missing: Model file, NAME.scn, or the built-in model",
     "info esc10 --format jsno": "--format jsno: it is one of table, json; did you mean 'json'?",
     "predict esc10 a.wav --runtime onxruntime": "--runtime onxruntime: it is one of onnxruntime, openvino",
     "compress run --out m.scn --dtype int16": "--dtype int16: it is one of auto, fp16, fp32, int8, int4",

@@ -27,21 +27,21 @@ def _write(root: Path, clips: dict[str, str | None], three: bool = False) -> Pat
     (root / "audio").mkdir(parents=True)
     (root / "evaluation_setup").mkdir()
     meta = ["filename\tscene_label\tidentifier\tsource_label"]
-    sides: dict[str, list[str]] = {"train": ["filename\tscene_label"], "test": ["filename"]}
-    for stem, side in clips.items():
+    splits: dict[str, list[str]] = {"train": ["filename\tscene_label"], "test": ["filename"]}
+    for stem, split in clips.items():
         scene, city, location = stem.split("-")[:3]
         label = THREE_CLASSES[scene] if three else scene
         meta.append(f"audio/{stem}.wav\t{label}\t{city}-{location}\ta")
         (root / f"audio/{stem}.wav").touch()
-        if side is not None:
-            sides[side].append(f"audio/{stem}.wav" + (f"\t{label}" if side == "train" else ""))
+        if split is not None:
+            splits[split].append(f"audio/{stem}.wav" + (f"\t{label}" if split == "train" else ""))
     (root / "meta.csv").write_text("\n".join(meta) + "\n")
-    for side, lines in sides.items():
-        (root / f"evaluation_setup/fold1_{side}.csv").write_text("\n".join(lines) + "\n")
+    for split, lines in splits.items():
+        (root / f"evaluation_setup/fold1_{split}.csv").write_text("\n".join(lines) + "\n")
     return root
 
 
-def test_a_small_root(tmp_path: Path) -> None:
+def test_load_tau_reads_the_official_layout(tmp_path: Path) -> None:
     table = load_table(_write(tmp_path / "tau", CLIPS))
     by_name = {clip.name: clip for clip in table.clips}
     clip = by_name["audio/bus-milan-1103-40499-a.wav"]
@@ -51,7 +51,7 @@ def test_a_small_root(tmp_path: Path) -> None:
     assert table.labels == ("airport", "bus", "park", "tram")
 
 
-def test_scenes_map_to_three_classes(tmp_path: Path) -> None:
+def test_load_tau_maps_scenes_to_three_classes(tmp_path: Path) -> None:
     ten = load_table(_write(tmp_path / "ten", CLIPS), tau_3_class=True)
     three = load_table(_write(tmp_path / "three", CLIPS, three=True))
     assert ten.labels == three.labels == ("indoor", "outdoor", "transportation")
@@ -59,7 +59,7 @@ def test_scenes_map_to_three_classes(tmp_path: Path) -> None:
     assert "mapped to 3 classes" in ten.describe()
 
 
-def test_the_official_split_is_fold_1(tmp_path: Path) -> None:
+def test_load_tau_names_the_official_split_fold_1(tmp_path: Path) -> None:
     table = load_table(_write(tmp_path / "tau", CLIPS, three=True))
     split = make_split(table, SplitConfig(fold="1"))
     assert [clip.split for clip in split.train + split.test] == ["train"] * 3 + ["test"] * 3
@@ -68,12 +68,12 @@ def test_the_official_split_is_fold_1(tmp_path: Path) -> None:
         make_split(table, SplitConfig(fold="2"))
 
 
-def test_a_root_cut_down_to_what_was_downloaded(tmp_path: Path) -> None:
+def test_load_tau_of_a_part_needs_a_shorter_table(tmp_path: Path) -> None:
     root = _write(tmp_path / "tau", CLIPS)
     stems = list(CLIPS)
     for stem in stems[1:4]:
         (root / f"audio/{stem}.wav").unlink()
-    words = r"3 of the 7 recordings in meta.csv are missing \(audio/bus-prague-1102-40498-a.wav, .*\); .*Zenodo.*cut"
+    words = r"3 of the 7 recordings in meta.csv are missing \(audio/bus-prague-1102-40498-a.wav, .*\); .*Zenodo.*remove the missing"
     with pytest.raises(DataError, match=words):
         load_table(root)
     lines = (root / "meta.csv").read_text().splitlines()
@@ -82,7 +82,7 @@ def test_a_root_cut_down_to_what_was_downloaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["disk", "disk/audio"])
-def test_audio_elsewhere(tmp_path: Path, given: str) -> None:
+def test_load_tau_finds_recordings_in_audio_dir(tmp_path: Path, given: str) -> None:
     root = _write(tmp_path / "tau", CLIPS)
     (tmp_path / "disk").mkdir()
     (root / "audio").rename(tmp_path / "disk/audio")
@@ -102,7 +102,7 @@ def test_audio_elsewhere(tmp_path: Path, given: str) -> None:
         ("evaluation_setup/fold1_test.csv", "airport-milan-9-400", "airport-paris-8-366", "is in fold1_train.csv too"),
     ],
 )
-def test_refused(tmp_path: Path, file: str, old: str, new: str, words: str) -> None:
+def test_load_tau_refuses_invalid_tables(tmp_path: Path, file: str, old: str, new: str, words: str) -> None:
     root = _write(tmp_path / "tau", CLIPS)
     text = (root / file).read_text()
     assert old in text
@@ -111,16 +111,16 @@ def test_refused(tmp_path: Path, file: str, old: str, new: str, words: str) -> N
         load_table(root)
 
 
-def test_a_split_list_that_is_missing(tmp_path: Path) -> None:
+def test_load_tau_refuses_a_missing_split_list(tmp_path: Path) -> None:
     root = _write(tmp_path / "tau", CLIPS)
     (root / "evaluation_setup/fold1_test.csv").unlink()
     with pytest.raises(DataError, match=r"fold1_test.csv: no such file; unpack the set's meta archive"):
         load_table(root)
 
 
-def test_facts_agree_with_each_other() -> None:
-    for side in ("train", "test"):
-        ten, three = getattr(facts.TAU_2019, side), getattr(facts.TAU_2020_3CLASS, side)
+def test_facts_of_both_sets_agree() -> None:
+    for split in ("train", "test"):
+        ten, three = getattr(facts.TAU_2019, split), getattr(facts.TAU_2020_3CLASS, split)
         mapped: Counter[str] = Counter()
         for scene, count in ten.items():
             mapped[THREE_CLASSES[scene]] += count
@@ -137,13 +137,15 @@ def test_facts_agree_with_each_other() -> None:
         (facts.TAU_2019, True, facts.TAU_2020_3CLASS),
     ],
 )
-def test_official_tables(tau: Path, official: facts.TauSet, tau_3_class: bool, expected: facts.TauSet) -> None:
+def test_load_tau_of_the_official_tables(
+    tau: Path, official: facts.TauSet, tau_3_class: bool, expected: facts.TauSet
+) -> None:
     table = load_table(tau / official.name, tau_3_class=tau_3_class, require_audio=False)
     split = make_split(table, SplitConfig(fold="1", validation_fraction=0.1, seed=3))
     train = split.train + split.validation
     assert Counter(clip.label for clip in train) == expected.train
     assert Counter(clip.label for clip in split.test) == expected.test
-    groups = [{clip.group for clip in side} for side in (split.train, split.validation, split.test)]
+    groups = [{clip.group for clip in subset} for subset in (split.train, split.validation, split.test)]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 325 + 149
     for label, count in expected.train.items():
         assert sum(clip.label == label for clip in split.validation) == pytest.approx(0.1 * count, abs=8)
@@ -154,6 +156,6 @@ def test_official_tables(tau: Path, official: facts.TauSet, tau_3_class: bool, e
     assert sum(clip.city == facts.UNSEEN_CITY for clip in split.test) == 410
 
 
-def test_official_tables_without_audio(tau: Path) -> None:
+def test_load_tau_of_the_official_tables_without_audio(tau: Path) -> None:
     with pytest.raises(DataError, match=r"14,400 of the 14,400 recordings in meta.csv are missing"):
         load_table(tau / facts.TAU_2020_3CLASS.name)

@@ -1,4 +1,4 @@
-"""A listing comes back from its table as it was given, or is refused."""
+"""Clips that are read back from their table unchanged, or refused."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import DataError
 
 
-def test_the_table_holds_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_clip_csv_is_read_back_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     paths = [Path("data/b/x, y.wav"), tmp_path / "data" / "a" / '"z".wav']
     for path in paths:
@@ -29,8 +29,8 @@ def test_the_table_holds_what_was_given(tmp_path: Path, monkeypatch: pytest.Monk
     assert [clip.group for clip in load_table(tmp_path / "run" / CLIPS, root).clips] == ['a/"z".wav', "b/x, y.wav"]
 
 
-def test_recordings_of_one_folder_are_named_by_it(tmp_path: Path) -> None:
-    """As a table in that folder names them, so that cached features are found again."""
+def test_write_clip_csv_names_files_by_their_folder(tmp_path: Path) -> None:
+    """A table in that folder would use the same names, so cached features are found again."""
     assert write_clip_csv(tmp_path, [tmp_path / "audio" / "a.wav"], ["x"], None) == tmp_path / "audio"
     assert (tmp_path / CLIPS).read_text() == "filename,label,split\na.wav,x,train\n"
 
@@ -38,16 +38,16 @@ def test_recordings_of_one_folder_are_named_by_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "label", "group", "words"),
     [
-        ("a.wav ", "x", "g", r"the filename 'a\.wav ' cannot"),
+        ("a.wav ", "x", "g", r"the filename 'a\.wav ' is not allowed in a table"),
         ("a\\b.wav", "x", "g", "the filename"),
         (os.fsdecode(b"\xff.wav"), "x", "g", "not UTF-8"),
-        ("a.wav", " x", "g", "the label ' x' cannot"),
-        ("a.wav", "", "g", "the label '' cannot"),
+        ("a.wav", " x", "g", "the label ' x' is not allowed"),
+        ("a.wav", "", "g", "the label '' is not allowed"),
         ("a.wav", "x\ny", "g", "the label"),
-        ("a.wav", "x", "", "the group '' cannot"),
+        ("a.wav", "x", "", "the group '' is not allowed"),
     ],
 )
-def test_what_would_not_come_back_is_refused(path: str, label: str, group: str, words: str, tmp_path: Path) -> None:
+def test_write_clip_csv_refuses_ambiguous_texts(path: str, label: str, group: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=words) as caught:
         write_clip_csv(tmp_path, [Path("first.wav"), Path(path)], ["x", label], ["g", group])
     assert "\n" not in str(caught.value)

@@ -110,9 +110,7 @@ def test_calibrate_returns_the_features_of_all_windows(recordings: list[Path]) -
     model = tiny_model()
     found = calibrate(model, recordings)
     expected = [
-        LogMel(model.features)(cut)
-        for path in recordings
-        for cut in windows(path, model.features, model.window)
+        LogMel(model.features)(cut) for path in recordings for cut in windows(path, model.features, model.window)
     ]
     assert len(expected) == 15
     held_out = expected[4::5]

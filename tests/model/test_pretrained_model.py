@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 
 import scenelet
 from scenelet.cli.options import MODEL_HELP
-from scenelet.inference.classifier import Prediction
+from scenelet.inference.prediction import Prediction
 from scenelet.model import pretrained
 from scenelet.model.file import read_model
 from scenelet.model.scene_model import SceneModel

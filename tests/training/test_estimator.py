@@ -171,7 +171,7 @@ def test_predict_names_the_file_that_cannot_be_read(short: SceneClassifier, clip
         (lambda x, y, g: (np.zeros(24), y, g), UsageError, "something other than paths"),
         (lambda x, y, g: ([*x[:-1], "/no/such.wav"], y, g), AudioError, r"1 of 24 recordings .* \(/no/such.wav\)"),
         (lambda x, y, g: ([x[0], *x[:-1]], y, g), DataError, "listed more than once"),
-        (lambda x, y, g: (x, [f" {label}" for label in y], g), DataError, "the label ' low' cannot stand in a table"),
+        (lambda x, y, g: (x, [f" {one}" for one in y], g), DataError, "the label ' low' is not allowed in a table"),
     ],
 )
 def test_fit_with_bad_input_raises_one_line(

@@ -15,6 +15,7 @@ import pyarrow
 from numpy.typing import NDArray
 
 from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import windows
 from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Task, read_job
 from scenelet.bulk.manifest import INPUT_COLUMN
 from scenelet.bulk.parts import BUFFER_BYTES, FIRST_COLUMNS, LAST_COLUMNS, PartWriter, open_parquet, parquet_errors

@@ -1,7 +1,7 @@
-"""The command line: `scenelet COMMAND`. Results go to stdout, talk to stderr.
+"""Command line, `scenelet COMMAND`. Results go to stdout, messages and progress to stderr.
 
-Exit codes: 0 done; 1 the work failed, as with a file that is missing or damaged; 2 wrong usage: an option, a
-setting or a name that there is not; 130 interrupted.
+Exit codes: 0 success; 1 failure, e.g. a missing or damaged file; 2 wrong usage, e.g. an unknown option, setting or
+name; 130 interrupted.
 """
 
 import io
@@ -30,7 +30,7 @@ from scenelet.cli.usage_errors import UsageFault, format_usage_error
 from scenelet.errors import SceneletError, missing_extra
 from scenelet.utils.process import tune
 
-app = App(help="Small models that tell sounds and acoustic scenes apart.")
+app = App(help="Train and run small models that classify sounds and acoustic scenes.")
 COMMANDS: tuple[Command, ...] = (
     demo,
     fetch,
@@ -51,7 +51,7 @@ for command in COMMANDS:
 app.add_typer(submit, name="submit")
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"scenelet {__version__}")
         raise typer.Exit
@@ -60,31 +60,31 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def _scenelet(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version and exit.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one sentence and an exit code, never a traceback."""
+    """Run the command line. A user's mistake ends with a one-line error and an exit code, without a traceback."""
     tune()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show stops nothing
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show must not be an error
     sys.exit(_run())
 
 
 def _run() -> int:
-    """The exit code."""
+    """Run a command and return the exit code."""
     try:
         code: int | None = app(prog_name="scenelet", standalone_mode=False)
     except SceneletError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except UsageFault as fault:
-        asked_nothing = type(fault).__name__ == "NoArgsIsHelpError"
-        print(fault if asked_nothing else f"error: {format_usage_error(fault)}", file=sys.stderr)
+        is_help = type(fault).__name__ == "NoArgsIsHelpError"
+        print(fault if is_help else f"error: {format_usage_error(fault)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130
@@ -94,6 +94,6 @@ def _run() -> int:
             raise
         print(f"error: {missing}", file=sys.stderr)
         return missing.exit_code
-    if code == 130:  # what Typer makes of an interrupt
+    if code == 130:  # Typer turns an interrupt into this exit code
         print("interrupted", file=sys.stderr)
     return code or 0

@@ -1,4 +1,4 @@
-"""What all commands have in common: `--quiet`, and completion of what they take."""
+"""Features of all commands: the option `--quiet`, and completion of arguments."""
 
 import copy
 import functools
@@ -12,18 +12,18 @@ from scenelet.cli.completion import completion
 from scenelet.utils.console import quiet as be_quiet
 
 Command = Callable[..., None]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 
 class App(typer.Typer):
-    """A group of commands, each of which takes `--quiet` and completes its arguments."""
+    """Group of commands that each have `--quiet` and complete their arguments."""
 
     def __init__(self, **options: Any) -> None:
-        # our own errors are one sentence and a bug keeps its traceback
+        # `main` prints our own errors in one line, and a bug keeps its plain traceback
         super().__init__(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Command], Command]:  # type: ignore[override]
-        """As Typer's; the function itself stays as it is, for those who call it."""
+        """Register a function as a command, as Typer does; the function itself is returned unchanged."""
         add = super().command(name, **options)
 
         def register(function: Command) -> Command:
@@ -34,7 +34,7 @@ class App(typer.Typer):
 
 
 def _with_common(function: Command) -> Command:
-    """A command that takes `quiet` too."""
+    """Add the parameter `quiet` to a command."""
     signature = inspect.signature(function, eval_str=True)
     own = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
     parameters = [*(_completed(function.__name__, each) for each in signature.parameters.values()), own]
@@ -50,7 +50,7 @@ def _with_common(function: Command) -> Command:
 
 
 def _completed(command: str, parameter: inspect.Parameter) -> inspect.Parameter:
-    """The same parameter with what completes it; what another command may share is not touched."""
+    """Copy a parameter and add its completion; the original may be shared with another command."""
     infos = getattr(parameter.annotation, "__metadata__", ())
     if not infos:
         return parameter

@@ -7,23 +7,28 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.options import Format
+from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
 from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_message
 from scenelet.utils.text import pluralize
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
-    fold: Annotated[str | None, typer.Option(help="Fold to hold out as test; all folds by default.")] = None,
-    window: Annotated[float, typer.Option(min=0.1, help="Length of the model's window, s.")] = 5.0,
-    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to three.")] = False,
-    max_label_issues: Annotated[int, typer.Option(min=0, help="Doubted labels to list at most, surest first.")] = 40,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor by default.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print the findings.")] = Format.table,
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
+    fold: Annotated[str | None, typer.Option(help="Fold to hold out as test (default: check all folds).")] = None,
+    window: Annotated[float, typer.Option(min=0.1, help="Window length in seconds.")] = 5.0,
+    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
+    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
+    max_label_issues: Annotated[
+        int, typer.Option(min=0, help="Maximum label errors to list, the most probable first.")
+    ] = 40,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Audit recordings before training. Exits with 1 when there are errors."""
+    """Check recordings before training.
+
+    The exit code is 1 if there are errors.
+    """
     from scenelet.config import SplitConfig
     from scenelet.data.audit.audit import audit
     from scenelet.data.audit.findings import Finding

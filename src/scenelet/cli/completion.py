@@ -1,4 +1,4 @@
-"""What the shell offers behind a command, where it is no plain path; nothing heavy is imported for it."""
+"""Shell completion of arguments that are not plain paths. It must not import anything slow."""
 
 import glob
 from collections.abc import Callable
@@ -7,62 +7,62 @@ Completion = Callable[[str], list[str]]
 
 
 def models(incomplete: str) -> list[str]:
-    """The models that come with scenelet, and model files; where none match, the shell offers its paths."""
+    """List built-in models and model files; if none match, the shell completes paths."""
     from scenelet.model.pretrained import list_built_in
 
     return [*list_built_in(), *_files(incomplete, ".scn")]
 
 
 def recipes(incomplete: str) -> list[str]:
-    """Recipes by name, and TOML files."""
+    """List recipe names and TOML files."""
     from scenelet.config.recipes import list_recipes
 
     return [*list_recipes(), *_files(incomplete, ".toml")]
 
 
 def tables(incomplete: str) -> list[str]:
-    """Tables of systems by name, and TOML files."""
+    """List names of tables of systems, and TOML files."""
     from scenelet.experiments.systems import list_tables
 
     return ["table2", *list_tables(), *_files(incomplete, ".toml")]
 
 
 def settings(incomplete: str) -> list[str]:
-    """`KEY=`, of every setting."""
+    """List `KEY=` for every setting."""
     from scenelet.config import setting_keys
 
     return [f"{key}=" for key in setting_keys()]
 
 
 def splits(incomplete: str) -> list[str]:
-    """The sides that can be measured."""
+    """List the splits that `evaluate` accepts."""
     return ["test", "validation", "train", "all"]
 
 
 def data_sets(incomplete: str) -> list[str]:
-    """What `scenelet fetch` knows."""
+    """List the data sets that `fetch` can download."""
     from scenelet.data.download.fetch import DATA_SETS
 
     return list(DATA_SETS)
 
 
-OFFERED: dict[str, Completion] = {
+COMPLETIONS: dict[str, Completion] = {
     "model": models,
     "recipe": recipes,
     "change": settings,
     "split": splits,
     "table": tables,
 }
-"""By a parameter's name, in whichever command."""
-OFFERED_BY: dict[tuple[str, str], Completion | None] = {
+"""Parameter name -> completion, for all commands."""
+COMMAND_COMPLETIONS: dict[tuple[str, str], Completion | None] = {
     ("fetch", "data"): data_sets,
 }
-"""Where a command means something else by it."""
+"""(Command, parameter name) -> completion, for exceptions from `COMPLETIONS`."""
 
 
 def completion(command: str, parameter: str) -> Completion | None:
-    """What completes a command's parameter; None leaves it to the shell, or to the parameter's own choices."""
-    return OFFERED_BY.get((command, parameter), OFFERED.get(parameter))
+    """Find the completion of a parameter; None leaves it to the shell or to the choices of the parameter."""
+    return COMMAND_COMPLETIONS.get((command, parameter), COMPLETIONS.get(parameter))
 
 
 def _files(incomplete: str, suffix: str) -> list[str]:

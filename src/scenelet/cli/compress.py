@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.options import Format, parse_bytes
+from scenelet.cli.options import FORMAT_HELP, Format, parse_bytes
 from scenelet.utils.console import spinner
 
 
@@ -22,26 +22,30 @@ class WeightType(StrEnum):
 
 
 def compress(
-    run: Annotated[Path, typer.Argument(help="Run folder of scenelet train.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of `scenelet train`.")],
     out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
-    sparsity: Annotated[float | None, typer.Option(help="Share of convolution weights to prune.")] = None,
-    max_bytes: Annotated[str | None, typer.Option(help="Bytes on disk to fit, e.g. 500kB (1 kB = 1000 B).")] = None,
+    sparsity: Annotated[float | None, typer.Option(help="Fraction of the convolution weights to prune.")] = None,
+    max_bytes: Annotated[
+        str | None,
+        typer.Option(help="Maximum bytes on disk, e.g. 500kB (1 kB = 1000 B); the sparsity is searched."),
+    ] = None,
     dtype: Annotated[
         WeightType | None,
-        typer.Option(help="How weights are stored; with --max-bytes, auto chooses, and is the default."),
+        typer.Option(help="Number format of the weights (default: fp16; with --max-bytes: auto, the best)."),
     ] = None,
     ramp: Annotated[
-        float | None, typer.Option(help="Prune more and more over this share of the fine-tuning; 0: all at once.")
+        float | None,
+        typer.Option(help="Fraction of the fine-tuning over which the sparsity rises; 0: prune once."),
     ] = None,
     sensitivity: Annotated[
         bool,
-        typer.Option("--sensitivity", help="Also write NAME.sensitivity.csv and .png: what each layer alone loses."),
+        typer.Option("--sensitivity", help="Also write NAME.sensitivity.csv and .png: effect of pruning each layer."),
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="The recordings, if they moved.")] = None,
-    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie, if they moved.")] = None,
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
+    data: Annotated[Path | None, typer.Option(help="New path of the recordings, if they moved.")] = None,
+    audio_dir: Annotated[Path | None, typer.Option(help="New folder of a CSV's recordings, if they moved.")] = None,
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Prune, fine-tune and write the model file."""
+    """Prune and fine-tune a trained run, and write the model file."""
     size = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
 
     from scenelet.training.preflight import check_compress_arguments
@@ -66,12 +70,13 @@ def compress(
         return
     pruned = f"{100 * result['sparsity']:.1f} % of the convolution weights pruned"
     print(f"{out}: {result['bytes']:,} bytes, weights in {result['dtype']}, {pruned}")
-    for side, dense in result["dense"].items():
-        after = result["compressed"][side]
+    for split, dense in result["dense"].items():
+        after = result["compressed"][split]
         print(
-            f"{side}: macro accuracy {100 * dense['macro_accuracy']:.1f} % before,"
+            f"{split}: macro accuracy {100 * dense['macro_accuracy']:.1f} % before,"
             f" {100 * after['macro_accuracy']:.1f} % after"
         )
-    if unsure := result["threshold"]:
-        found = f"{100 * unsure['right']:.1f} % of the answers above it were right, on {unsure['clips']} clips"
-        print(f"unsure below {100 * unsure['below']:.1f} %: {found} of the {unsure['side']} side")
+    if threshold := result["threshold"]:
+        correct = f"{100 * threshold['right']:.1f} % of the answers above it were correct"
+        clips = f"{threshold['clips']} clips of the {threshold['side']} split"
+        print(f"unsure below {100 * threshold['below']:.1f} %: {correct}, on {clips}")

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, Format
+from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, MODEL_HELP, Format
 from scenelet.utils.console import print_message
 
 
 class Audio(StrEnum):
-    """Where the listening page's sound is."""
+    """Audio on the listening page."""
 
     link = "link"
     embed = "embed"
@@ -21,25 +21,27 @@ class Audio(StrEnum):
 
 def evaluate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    data: Annotated[Path, typer.Argument(help="Labelled recordings, as for training.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the report: report.html and its data.")] = None,
-    fold: Annotated[str | None, typer.Option(help="Fold that is the test side; as in training by default.")] = None,
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report: report.html, figures and data.")] = None,
+    fold: Annotated[str | None, typer.Option(help="Fold that is the test split (default: as in training).")] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="test (the default), validation, train or all; all of other recordings than training's."),
+        typer.Option(
+            help="Split to evaluate: test, validation, train or all (default: test, or all for other data sets)."
+        ),
     ] = None,
     include_unused: Annotated[
-        bool, typer.Option("--include-unused", help="Measure unseen cities' clips in no split too.")
+        bool, typer.Option("--include-unused", help="Also evaluate clips of unseen cities that are in no split.")
     ] = False,
-    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Run that the model comes from: its curves in the report.")] = None,
-    examples: Annotated[int, typer.Option(help="Mistakes, and unsure answers, on the listening page; 0: none.")] = 12,
-    audio: Annotated[Audio, typer.Option(help="The page links to recordings, holds up to 30 s each, or none.")] = (
+    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
+    run: Annotated[Path | None, typer.Option(help="Run folder of the model, to add its training curves.")] = None,
+    examples: Annotated[int, typer.Option(help="Errors, and unsure answers, on the listening page; 0: no page.")] = 12,
+    audio: Annotated[Audio, typer.Option(help="Link to recordings, embed up to 30 s of each, or leave audio out.")] = (
         Audio.link
     ),
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Measure a model file on labelled recordings."""
+    """Evaluate a model on labelled recordings and write a report."""
     from rich.console import Console
 
     from scenelet.evaluation.breakdown import city_rows
@@ -65,4 +67,4 @@ def evaluate(
     if out is not None:
         pages = [out / "report.html", *([out / "listening.html"] if examples else [])]
         sizes = [f"{path} ({path.stat().st_size / 1e3:,.0f} kB)" for path in pages]
-        print_message(f"written: {', '.join(sizes)}, and their data and figures beside them")
+        print_message(f"written: {', '.join(sizes)}, and their data and figures in the same folder")

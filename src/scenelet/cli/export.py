@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, Format
+from scenelet.cli.options import FORMAT_HELP, MODEL_HELP, Format
 from scenelet.errors import AudioError, OutputError, UsageError
 from scenelet.utils.console import print_message, print_warning, spinner
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 FORMATS = {".onnx": "ONNX", ".h": "a C header", ".md": "a model card"}
 TOLERANCE = 1e-3
-"""Of a probability: a file in fp32 that is further from its model is not written."""
+"""Maximum difference of a probability between an fp32 ONNX file and its model."""
 
 
 class GraphInput(StrEnum):
-    """What an ONNX file takes."""
+    """Inputs of an ONNX file."""
 
     log_mel = "log-mel"
     waveform = "waveform"
@@ -33,17 +33,17 @@ def export(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     out: Annotated[Path, typer.Option(help="NAME.onnx, NAME.h (C header) or NAME.md (model card).")],
     input: Annotated[
-        GraphInput, typer.Option(help="What an ONNX file takes: log-mel, or one window of samples at the model's rate.")
+        GraphInput, typer.Option(help="ONNX: input of the network, log-mel features or one window of samples.")
     ] = GraphInput.log_mel,
     int8: Annotated[
-        Path | None, typer.Option(help="ONNX with activations in int8, whose ranges come from these recordings.")
+        Path | None, typer.Option(help="ONNX: int8 activations, calibrated on this folder of recordings.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="How to print what was compared.")] = Format.table,
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Write a model as ONNX, as a C header, or its card."""
+    """Convert a model to ONNX or a C header, or write its model card."""
     if out.suffix not in FORMATS:
         known = ", ".join(f"NAME{suffix} ({what})" for suffix, what in FORMATS.items())
-        raise UsageError(f"{out}: the ending says what is written: {known}")
+        raise UsageError(f"{out}: the ending selects the format: {known}")
     if out.suffix != ".onnx" and (int8 is not None or input is not GraphInput.log_mel):
         raise UsageError(f"{out}: --input and --int8 go with ONNX files only; give --out NAME.onnx")
     if int8 is not None and input is not GraphInput.log_mel:
@@ -59,8 +59,8 @@ def export(
         if format is Format.json:
             print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": compared}, indent=2))
         else:
-            for one in compared:
-                print(_line(one))
+            for row in compared:
+                print(_line(row))
         return
     if out.suffix == ".h":
         from scenelet.export.c_header import c_header, constant_bytes
@@ -83,62 +83,66 @@ def export(
 def _onnx(
     classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None
 ) -> list[dict[str, Any]]:
-    """Write an ONNX file; returns how far it is from the model file, in each runtime."""
+    """Write an ONNX file; return its difference from the model file in each runtime."""
     from scenelet.export.onnx_file import compare_runtimes, onnx_bytes
     from scenelet.export.onnx_int8 import int8_bytes
     from scenelet.utils.files import replace_file
 
-    held = classifier.model
+    model = classifier.model
     if recordings is None:
-        exported, what = onnx_bytes(held, graph_input.value), "made windows"
+        exported, what = onnx_bytes(model, graph_input.value), "synthetic windows"
         with spinner("Comparing with the model file"):
             compared = compare_runtimes(exported, classifier, graph_input.value)
     else:
-        heard, what = _heard(held, recordings), f"windows of {recordings}"
+        calibration, what = _calibrate(model, recordings), f"windows of {recordings}"
         with spinner("Rounding, and comparing with the model file"):
-            exported = int8_bytes(held, heard.ranges)
-            compared = compare_runtimes(exported, classifier, graph_input.value, heard.compared)
-    far = max((one.largest_difference for one in compared[:1] if one.largest_difference is not None), default=0.0)
-    if not far <= (TOLERANCE if recordings is None else 1.0):  # nor a NaN
+            exported = int8_bytes(model, calibration.ranges)
+            compared = compare_runtimes(exported, classifier, graph_input.value, calibration.compared)
+    difference = max(
+        (check.largest_difference for check in compared[:1] if check.largest_difference is not None), default=0.0
+    )
+    if not difference <= (TOLERANCE if recordings is None else 1.0):  # also refuses NaN
         raise OutputError(
-            f"{out}: not written: in {compared[0].runtime} its probabilities are {far:.3g} from the model file's;"
+            f"{out}: not written: in {compared[0].runtime} its probabilities differ from the model file's"
+            f" by {difference:.3g};"
             " please report this with the model"
         )
     replace_file(out, exported)
-    shape: tuple[int | str, ...] = ("batch", *held.input_shape)
+    shape: tuple[int | str, ...] = ("batch", *model.input_shape)
     if graph_input is GraphInput.waveform:
-        shape = _samples(held)
+        shape = _waveform_shape(model)
     name = "log_mel" if graph_input is GraphInput.log_mel else "waveform"
     print_message(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
-    return [{**asdict(one), "on": what} for one in compared]
+    return [{**asdict(check), "on": what} for check in compared]
 
 
 def _line(one: dict[str, Any]) -> str:
-    """For people: what a runtime made of the file."""
+    """Format the comparison in one runtime."""
     if one["largest_difference"] is None:
         return f"{one['runtime']}: cannot run it ({one['error']})"
     difference = f"probabilities within {one['largest_difference']:.3g} of the model file's"
     return f"{one['runtime']}: {difference}, {one['other_labels']} other labels, on {one['windows']} {one['on']}"
 
 
-def _heard(model: "SceneModel", recordings: Path) -> "Calibration":
-    """Windows of the user's recordings; says what was found, and what could not be read."""
+def _calibrate(model: "SceneModel", recordings: Path) -> "Calibration":
+    """Compute activation ranges from the user's recordings; print how many were read and which were not."""
     from scenelet.cli.predict import recordings as find
     from scenelet.export.onnx_int8 import calibrate
 
     found = find(recordings)
     if not found:
         raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
-    with spinner("Listening"):
-        heard = calibrate(model, found)
-    print_message(f"ranges of activations from {len(heard.ranges)} windows of {heard.recordings} recordings")
-    if heard.failures:
-        print_warning(f"warning: {len(heard.failures)} recordings were left out, the first: {heard.failures[0]}")
-    return heard
+    with spinner("Calibrating"):
+        calibration = calibrate(model, found)
+    print_message(f"activation ranges from {len(calibration.ranges)} windows of {calibration.recordings} recordings")
+    if calibration.failures:
+        first = calibration.failures[0]
+        print_warning(f"warning: {len(calibration.failures)} recordings were left out, the first: {first}")
+    return calibration
 
 
-def _samples(model: "SceneModel") -> tuple[int, int, int]:
-    """The shape that a waveform graph takes; says what its front end costs."""
+def _waveform_shape(model: "SceneModel") -> tuple[int, int, int]:
+    """Compute the input shape of a waveform graph; print the cost of its front end."""
     from scenelet.inference.onnx_frontend import frontend_macs
     from scenelet.model.costs import macs
 
@@ -146,7 +150,7 @@ def _samples(model: "SceneModel") -> tuple[int, int, int]:
     transforms, bands = (cost / 1e6 for cost in frontend_macs(model.features, samples))
     network = macs(model.nodes, model.array_shapes, model.input_shape) / 1e6
     print_message(
-        f"multiply-accumulates a window: Fourier transforms about {transforms:,.2f} M, mel bands {bands:,.2f} M,"
+        f"multiply-accumulates per window: Fourier transforms about {transforms:,.2f} M, mel bands {bands:,.2f} M,"
         f" network {network:,.2f} M"
     )
     return 1, model.features.n_channels, samples

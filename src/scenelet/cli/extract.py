@@ -4,26 +4,33 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk import check_results_only, print_summary
-from scenelet.cli.options import ENGINE_HELP, RETRY_ERRORS_HELP, SHARD_SIZE_HELP, WORKERS_HELP, Engine, RowFormat
+from scenelet.cli.bulk_job import print_summary, redirect_stdout
+from scenelet.cli.options import (
+    ENGINE_HELP,
+    FORMAT_HELP,
+    RETRY_ERRORS_HELP,
+    SET_HELP,
+    SHARD_SIZE_HELP,
+    WORKERS_HELP,
+    Engine,
+    RowFormat,
+)
 from scenelet.errors import UsageError
 
 
 def extract(
-    manifest: Annotated[str, typer.Argument(help="CSV or Parquet file of paths or URLs, or a folder.")],
+    manifest: Annotated[str, typer.Argument(help="CSV or Parquet list of paths or URLs, or a folder of recordings.")],
     out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
-    model: Annotated[str | None, typer.Option(help="As this model hears: its front end and windows.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="As this recipe says; `default` if not given.")] = None,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="On top of the recipe; may be repeated.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Use the features of this model.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Use the features of this recipe (default: default).")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
     engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.local,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
-    format: Annotated[RowFormat, typer.Option(help="How to print the counts.")] = RowFormat.table,
+    format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
 ) -> None:
-    """Compute the log-mel of every window of an archive."""
+    """Compute the log-mel features of many recordings."""
     from scenelet.bulk.run import extract as compute_all
     from scenelet.config.recipes import load_recipe
 
@@ -39,6 +46,6 @@ def extract(
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
     how = {"workers": workers, "shard_size": shard_size}
-    with check_results_only():
+    with redirect_stdout():
         summary = compute_all(config, window, manifest, out, engine=engine.value, retry_errors=retry_errors, **how)
     print_summary(summary, out, format)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, Format
+from scenelet.cli.options import FORMAT_HELP, MODEL_HELP, Format
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.utils.text import pluralize
 
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 
 
 def info(
-    model: Annotated[str, typer.Argument(help=f"{MODEL_HELP} Or a folder of model files, to compare them.")],
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
-    plot: Annotated[
-        Path | None, typer.Option(help="Of a folder: write a picture of size against accuracy, NAME.png.")
-    ] = None,
+    model: Annotated[str, typer.Argument(help=f"{MODEL_HELP} Or a folder of model files to compare.")],
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    plot: Annotated[Path | None, typer.Option(help="Folder: also plot accuracy over size to NAME.png.")] = None,
 ) -> None:
-    """Describe a model file, or compare those of a folder.
+    """Describe a model, or compare the models in a folder.
 
-    Of a file: parameters, every size, multiply-accumulates, memory, layers, where it comes from.
+    The description lists parameters, sizes, multiply-accumulates, memory, layers and provenance.
     """
     from scenelet.inference.classifier import model_path
     from scenelet.model.pretrained import built_in, card
@@ -45,7 +43,7 @@ def info(
 
 
 def compare(folder: Path, format: Format, plot: Path | None) -> None:
-    """The models of a folder, a row each; what cannot be read is named and passed over."""
+    """Print one row per model of a folder; models that cannot be read are named on stderr and skipped."""
     from dataclasses import asdict
 
     from scenelet.evaluation.size_plot import plot_sizes
@@ -84,7 +82,7 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
 
 
 def print_tables(description: dict[str, Any]) -> None:
-    """For people: what it costs first, then its layers, then where it comes from."""
+    """Print tables: cost and sizes, layers, and provenance."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -95,9 +93,10 @@ def print_tables(description: dict[str, Any]) -> None:
     facts = Table("", "", show_header=False, box=SIMPLE)
     facts.add_row("labels", Text(", ".join(description["labels"])))
     facts.add_row("parameters", f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept")
-    a_second = f"{description['macs_per_second'] / 1e6:,.1f} M for a second of sound"
-    facts.add_row("multiply-accumulates", f"{a_second}, {description['macs'] / 1e6:,.1f} M per window of {seconds:g} s")
-    facts.add_row("activations", f"{description['peak_activation_bytes'] / 1000:,.1f} kB at most, in fp32")
+    per_window = f"{description['macs'] / 1e6:,.1f} M per window"
+    per_second = f"{description['macs_per_second'] / 1e6:,.1f} M per second of audio"
+    facts.add_row("multiply-accumulates", f"{per_second}, {per_window} of {seconds:g} s")
+    facts.add_row("activations", f"{description['peak_activation_bytes'] / 1000:,.1f} kB maximum, in fp32")
     field = description["receptive_field"]
     sees = f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)"
     facts.add_row("receptive field", f"{sees} of {description['features']['n_mels']} bands and {seconds:g} s")
@@ -115,7 +114,7 @@ def print_tables(description: dict[str, Any]) -> None:
 
 
 def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
-    """Bytes by every rule, and where those of the file are."""
+    """Print the size by each rule, and the parts of the file."""
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -130,9 +129,9 @@ def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
     in_file = Table("in the file", "bytes", "", box=SIMPLE)
     bound = "no weights that can be pruned"
     if parts["weights_bound"]:
-        share = 100 * (parts["weights"] / parts["weights_bound"] - 1)
-        where = "above" if share >= 0 else "below"
-        bound = f"{abs(share):.1f} % {where} their order-0 entropy, {parts['weights_bound']:,} bytes"
+        excess = 100 * (parts["weights"] / parts["weights_bound"] - 1)
+        direction = "above" if excess >= 0 else "below"
+        bound = f"{abs(excess):.1f} % {direction} their order-0 entropy, {parts['weights_bound']:,} bytes"
     in_file.add_row("weights", f"{parts['weights']:,}", bound)
     in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardization; weights in fp32")
     in_file.add_row("header", f"{parts['header'] + parts['frame']:,}", "labels, settings, layers, provenance, results")
@@ -140,18 +139,18 @@ def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
 
 
 def _print_layers(console: "Console", description: dict[str, Any]) -> None:
-    """A row a layer; its array is counted at the first layer that uses it.
+    """Print one row per layer; a shared array is counted at the first layer that uses it.
 
-    What is not zero is less than what pruning kept where rounding made zeros, as int8 and int4 do.
+    The number of nonzero weights can be lower than the number that pruning kept, since int8 and int4 round to zero.
     """
     from rich.box import SIMPLE
     from rich.table import Column, Table
     from rich.text import Text
 
     numbers = ("parameters", "not zero", "density", "M MACs")
-    fixed = (Column(head, no_wrap=True) for head in ("op", "output"))
+    fixed = (Column(title, no_wrap=True) for title in ("op", "output"))
     layers = Table(
-        Column("layer", overflow="fold"), *fixed, *(Column(head, justify="right") for head in numbers), box=SIMPLE
+        Column("layer", overflow="fold"), *fixed, *(Column(title, justify="right") for title in numbers), box=SIMPLE
     )
     for layer in description["layers"]:
         parameters, kept, density = f"{layer['parameters']:,}", f"{layer['kept']:,}", ""
@@ -168,5 +167,5 @@ def _print_layers(console: "Console", description: dict[str, Any]) -> None:
 
 
 def plain(value: Any) -> str:
-    """A value of the file as text without control characters that a terminal could obey."""
+    """Format a value of the file without control characters, which a terminal would execute."""
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, Format, Runtime
+from scenelet.cli.options import MODEL_HELP, RUNTIME_HELP, Format, Runtime
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, print_warning, shows_progress, stderr
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from scenelet.audio.capture import LiveAudio
     from scenelet.inference.stream import SmoothedPrediction
 
-BAR = 30  # letters
+BAR_WIDTH = 30
+"""Length of a bar at probability 1, in characters."""
 
 
 class SampleFormat(StrEnum):
-    """`scenelet.audio.pcm.SampleFormat`."""
+    """Number formats of raw samples, as in `scenelet.audio.pcm.SampleFormat`."""
 
     s16 = "s16"
     s24 = "s24"
@@ -34,33 +35,39 @@ class SampleFormat(StrEnum):
 
 def listen(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe; none: the microphone.")] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds from one answer to the next; 1, or a window.")] = None,
-    smoothing: Annotated[float, typer.Option(help="Seconds that the probabilities are averaged over.")] = 2.0,
-    margin: Annotated[float, typer.Option(help="How much more probable another label must be to be told.")] = 0.1,
-    threshold: Annotated[
-        float | None, typer.Option(help="Less probable answers are unsure; the model's own threshold by default.")
+    source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe (default: the microphone).")] = None,
+    hop: Annotated[
+        float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")
     ] = None,
-    format: Annotated[Format, typer.Option(help="A live view, or a JSON line an answer.")] = Format.table,
-    real_time: Annotated[bool, typer.Option("--real-time", help="Play a recording no faster than it sounds.")] = False,
-    sample_rate: Annotated[int | None, typer.Option(help="Hz of raw samples in a pipe, or of the sound card.")] = None,
+    smoothing: Annotated[float, typer.Option(help="Seconds over which probabilities are averaged.")] = 2.0,
+    margin: Annotated[float, typer.Option(help="Lead in probability that a new label needs.")] = 0.1,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Minimum probability of a sure answer (default: the model's)."),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="Live view, or one JSON line per prediction.")] = Format.table,
+    real_time: Annotated[bool, typer.Option("--real-time", help="Read a recording no faster than it plays.")] = False,
+    sample_rate: Annotated[int | None, typer.Option(help="Sample rate of raw samples or the sound card, Hz.")] = None,
     channels: Annotated[
-        int | None, typer.Option(min=1, max=2, help="Of raw samples, 1 by default, or of the sound card.")
+        int | None,
+        typer.Option(
+            min=1, max=2, help="Channels of raw samples (default: 1) or the sound card (default: the model's)."
+        ),
     ] = None,
     sample_format: Annotated[
-        SampleFormat | None, typer.Option(help="Of raw samples, little-endian; s16 by default.")
+        SampleFormat | None, typer.Option(help="Number format of raw samples, little-endian (default: s16).")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Sound card: a number or part of a name.")] = None,
-    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
+    device: Annotated[str | None, typer.Option(help="Sound card: its number or a part of its name.")] = None,
+    runtime: Annotated[Runtime, typer.Option(help=RUNTIME_HELP)] = Runtime.onnxruntime,
 ) -> None:
-    """Listen live: to the microphone, a recording or a pipe."""
+    """Classify live sound from the microphone, a recording or a pipe."""
     from scenelet.audio.capture import pace_in_real_time
     from scenelet.inference.classifier import load
     from scenelet.inference.stream import PredictionSmoother, Stream
 
     classifier = load(model, runtime=runtime.value)
-    least = classifier.threshold if threshold is None else threshold
-    decider = PredictionSmoother(classifier.labels, least, smoothing, margin)
+    minimum = classifier.threshold if threshold is None else threshold
+    smoother = PredictionSmoother(classifier.labels, minimum, smoothing, margin)
     own = 1 if classifier.model.features.channels == "mono" else 2
     _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)
     sound = _open(source, sample_rate, channels, (sample_format or SampleFormat.s16).value, device, own)
@@ -71,8 +78,8 @@ def listen(
 
     def decisions() -> "Iterator[SmoothedPrediction]":
         for block in sound.blocks:
-            yield from map(decider.update, stream.push(block))
-        yield from map(decider.update, stream.finish())
+            yield from map(smoother.update, stream.push(block))
+        yield from map(smoother.update, stream.finish())
 
     try:
         if format is Format.json:
@@ -92,7 +99,7 @@ def _refuse_unused(
     device: str | None,
     real_time: bool,
 ) -> None:
-    """Refuse options that say nothing of the sound that is asked for."""
+    """Refuse options that have no effect on the chosen source."""
     recording = source not in (None, "-")
     wav = source == "-" and sample_rate is None
     unused = {
@@ -105,13 +112,13 @@ def _refuse_unused(
     for option, given in unused.items():
         if given:
             what = "the microphone" if source is None else "a WAV (no --sample-rate)" if wav else source
-            raise UsageError(f"{option}: says nothing of {what}; leave it out")
+            raise UsageError(f"{option}: has no effect on {what}; leave it out")
 
 
 def _open(
     source: str | None, sample_rate: int | None, channels: int | None, sample_format: str, device: str | None, own: int
 ) -> "LiveAudio":
-    """The sound; of a card as many channels as the model's `own`, of raw samples one, unless told."""
+    """Open the source. By default a sound card has the model's channels (`own`), and raw samples have one."""
     from scenelet.audio.capture import from_file, from_microphone, from_pipe, standard_input
     from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, SAMPLE_FORMATS, PcmFormat
 
@@ -128,12 +135,12 @@ def _open(
         )
     if source != "-":
         return from_file(Path(source))
-    chosen = next(one for one in SAMPLE_FORMATS if one == sample_format)
+    chosen = next(known for known in SAMPLE_FORMATS if known == sample_format)
     return from_pipe(standard_input(), None if sample_rate is None else PcmFormat(sample_rate, channels or 1, chosen))
 
 
 def _row(decision: "SmoothedPrediction") -> dict[str, object]:
-    """A JSON line."""
+    """Convert a prediction for JSON."""
     return {
         "seconds": round(decision.seconds, 3),
         "label": decision.label,
@@ -145,12 +152,12 @@ def _row(decision: "SmoothedPrediction") -> dict[str, object]:
 
 
 def _show(decisions: "Iterator[SmoothedPrediction]") -> None:
-    """A live view on a terminal, and a line on stdout each time that the answer changes."""
+    """Show a live view on a terminal, and print a line to stdout when the answer changes."""
     from rich.console import Console
     from rich.live import Live
 
     out = Console(highlight=False)
-    # on one terminal both are drawn by one console, or they would overwrite each other
+    # if both go to the same terminal, the same console must draw both, or they overwrite each other
     drawn_by = out if out.is_terminal else stderr()
     view = Live(console=drawn_by, transient=True, refresh_per_second=8) if shows_progress() else None
     with view or contextlib.nullcontext():
@@ -168,12 +175,17 @@ def _view(decision: "SmoothedPrediction") -> "RenderableType":
 
     title = "unsure" if decision.label is None else decision.label
     rows = Table(box=None, show_header=False, title=f"{_clock(decision.seconds)}  {title}", title_justify="left")
-    for label, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
-        bar = "\u2588" * round(BAR * share)
-        rows.add_row(Text(label), Text(f"{bar:<{BAR}}"), f"{100 * share:5.1f} %")
+    for label, probability in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
+        bar = "\u2588" * round(BAR_WIDTH * probability)
+        rows.add_row(Text(label), Text(f"{bar:<{BAR_WIDTH}}"), f"{100 * probability:5.1f} %")
     return rows
 
 
 def _clock(seconds: float) -> str:
-    """`75` -> `"1:15"`."""
+    """Format seconds as minutes and seconds.
+
+    Example:
+        >>> _clock(75)
+        '1:15'
+    """
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

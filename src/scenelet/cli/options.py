@@ -1,4 +1,4 @@
-"""What arguments of several commands are called on the command line."""
+"""Options and help texts that several commands share."""
 
 import re
 from collections.abc import Mapping
@@ -7,22 +7,28 @@ from enum import StrEnum
 
 from scenelet.errors import UsageError
 
-ENGINE_HELP = "Bulk: processes of this machine, or a Ray cluster (an extra)."
-WORKERS_HELP = "Bulk: processes at once; one a processor by default."
-SHARD_SIZE_HELP = "Bulk: recordings in a Parquet file; up to 256 by default."
-RETRY_ERRORS_HELP = "Bulk: make the Parquet files anew that hold errors."
-MODEL_HELP = "Model file, NAME.scn, or the model that comes with scenelet: esc10."
+MODEL_HELP = "Model file, NAME.scn, or the built-in model: esc10."
+DATA_HELP = "TAU root, folder per class, or CSV/TSV with the columns filename and label."
+AUDIO_DIR_HELP = "Folder of the recordings that a CSV lists (default: the CSV's folder)."
+TAU_3_CLASS_HELP = "Map the ten TAU scenes to indoor, outdoor, transportation."
+SET_HELP = "Change a setting of the recipe; may be repeated."
+FORMAT_HELP = "Output format."
+RUNTIME_HELP = "Library that runs the network; openvino needs an extra."
+ENGINE_HELP = "Bulk: local processes, or a Ray cluster (needs an extra)."
+WORKERS_HELP = "Bulk: number of processes (default: one per core)."
+SHARD_SIZE_HELP = "Bulk: maximum recordings per Parquet file (default: up to 256)."
+RETRY_ERRORS_HELP = "Bulk: read the recordings with errors again."
 
 
 class Format(StrEnum):
-    """For people or for programs."""
+    """Output formats: a table for people, or JSON for programs."""
 
     table = "table"
     json = "json"
 
 
 class RowFormat(StrEnum):
-    """The same, for results with a row a recording."""
+    """Output formats of results with one row per recording."""
 
     table = "table"
     json = "json"
@@ -30,30 +36,39 @@ class RowFormat(StrEnum):
 
 
 class Engine(StrEnum):
-    """Who does bulk work: `scenelet.bulk.engines`."""
+    """Engines of bulk jobs, as in `scenelet.bulk.engines`."""
 
     local = "local"
     ray = "ray"
 
 
 class Runtime(StrEnum):
-    """What runs a network: `scenelet.inference.runtimes`."""
+    """Libraries that run a network, as in `scenelet.inference.runtimes`."""
 
     onnxruntime = "onnxruntime"
     openvino = "openvino"
 
 
 def parse_bytes(option: str, text: str) -> int:
-    """`"500kB"` -> 500000; B, kB and MB, 1 kB = 1000 B.
+    """Parse a size in B, kB or MB; 1 kB is 1000 B.
 
     Raises:
-        UsageError: `text` is no size; `option` is named.
+        UsageError: `text` is not a size; the message names `option`.
+
+    Example:
+        >>> parse_bytes("--max-bytes", "500kB")
+        500000
     """
     return _parse(option, text, {"": 1, "b": 1, "kb": 1000, "mb": 1000**2}, "a number of bytes, kB or MB, e.g. 500kB")
 
 
 def parse_count(option: str, text: str) -> int:
-    """`"30M"` -> 30,000,000; k, M and G. Raises as `parse_bytes`."""
+    """Parse a number with an optional k, M or G. Raises as `parse_bytes`.
+
+    Example:
+        >>> parse_count("--max-macs", "30M")
+        30000000
+    """
     return _parse(
         option, text, {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}, "a number, or one of k, M or G, e.g. 30M"
     )

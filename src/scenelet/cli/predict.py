@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk import check_results_only, print_summary, refuse_bulk_options, require_single_source
+from scenelet.cli.bulk_job import get_single_source, print_summary, redirect_stdout, refuse_bulk_options
 from scenelet.cli.options import (
     ENGINE_HELP,
+    FORMAT_HELP,
     MODEL_HELP,
     RETRY_ERRORS_HELP,
     SHARD_SIZE_HELP,
@@ -24,7 +25,8 @@ from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_warning, track
 
 if TYPE_CHECKING:
-    from scenelet.inference.classifier import Classifier, Prediction
+    from scenelet.inference.classifier import Classifier
+    from scenelet.inference.prediction import Prediction
 
     Results = list[tuple[Path, Prediction]]
 
@@ -33,33 +35,32 @@ def predict(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     paths: Annotated[
         list[str],
-        typer.Argument(help="Recordings, or folders that are searched for them; with --out one manifest of them."),
+        typer.Argument(help="Recordings or folders of recordings; with --out, one CSV, Parquet file or folder."),
     ],
-    format: Annotated[RowFormat, typer.Option(help="How to print the predictions.")] = RowFormat.table,
+    format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
     runtime: Annotated[
-        Runtime, typer.Option(help="What runs the network; openvino is an extra, and faster where it can use bf16.")
+        Runtime, typer.Option(help="Library that runs the network; openvino needs an extra, and is faster with bf16.")
     ] = Runtime.onnxruntime,
-    out: Annotated[
-        str | None, typer.Option(help="Bulk: Parquet into this folder or URL; PATHS is a CSV, Parquet file or folder.")
-    ] = None,
+    out: Annotated[str | None, typer.Option(help="Bulk: write Parquet files to this folder or URL.")] = None,
     engine: Annotated[Engine | None, typer.Option(help=ENGINE_HELP)] = None,
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
 ) -> None:
-    """Tell what recordings are of.
+    """Classify recordings.
 
-    Exits with 1 when some could not be read; with --out these are rows with an error, and the exit code is 0.
+    The exit code is 1 if a recording cannot be read. With --out, such recordings become rows with an error, and the
+    exit code is 0.
     """
     if out is not None:
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
         bulk = {"workers": workers, "shard_size": shard_size}
-        with check_results_only():
+        with redirect_stdout():
             summary = predict_many(
                 model,
-                require_single_source(paths),
+                get_single_source(paths),
                 out,
                 engine=engine.value,
                 runtime=runtime.value,
@@ -80,9 +81,8 @@ def predict(
         found = recordings(path)
         if not found:
             failed = True
-            print_warning(
-                f"error: {escape_unprintable(str(path))}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder"
-            )
+            name = escape_unprintable(str(path))
+            print_warning(f"error: {name}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
         files += found
     predictions = classifier.predict_many(files, errors="return")
     for file, prediction in zip(files, track(predictions, "Predicting", len(files)), strict=True):
@@ -98,14 +98,14 @@ def predict(
 
 
 def recordings(path: Path) -> list[Path]:
-    """The file itself, or every recording in a folder and its subfolders, see `find_recordings`."""
+    """List the recordings of a folder and its subfolders; a file is listed as it is."""
     from scenelet.audio.io import find_recordings
 
     return find_recordings(path) if os.path.isdir(path) else [path]
 
 
 def print_json(results: "Results", classifier: "Classifier") -> None:
-    """A list of `{file, label, unsure, probabilities, windows}`."""
+    """Print a list of `{file, label, unsure, probabilities, windows}`."""
     rows = [
         {
             "file": str(file),
@@ -120,7 +120,7 @@ def print_json(results: "Results", classifier: "Classifier") -> None:
 
 
 def print_csv(results: "Results", classifier: "Classifier") -> None:
-    """`file,label,windows` and a column for each label."""
+    """Print `file,label,windows` and one column per label."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["file", "label", "windows", *classifier.labels])
     for file, prediction in results:
@@ -129,7 +129,7 @@ def print_csv(results: "Results", classifier: "Classifier") -> None:
 
 
 def print_table(results: "Results", classifier: "Classifier") -> None:
-    """A line a recording, for people: the answer and the two next to it, and whether it is unsure."""
+    """Print one line per recording: the three most probable labels, and whether the answer is unsure."""
     names = [escape_unprintable(str(file)) for file, _ in results]
     width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
     for name, (_, prediction) in zip(names, results, strict=True):

@@ -6,45 +6,41 @@ from typing import Annotated, Any
 
 import typer
 
-from scenelet.cli.options import Format
+from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
 from scenelet.utils.console import print_message, spinner
 
 
 def reproduce(
     table: Annotated[
         str,
-        typer.Argument(
-            help="table2, table3, table4, ablation, imbalance, default, sizes, or a table of your own (TOML)."
-        ),
+        typer.Argument(help="Table: table2, table3, table4, ablation, imbalance, default, sizes, or a TOML file."),
     ],
-    data: Annotated[Path, typer.Argument(help="TAU root, class-per-folder tree, or CSV/TSV with filename,label.")],
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
     recipe: Annotated[
         str | None,
-        typer.Option(
-            help="Recipe the rows build on: comparison, paper, or a recipe of your own (TOML); the table's by default."
-        ),
+        typer.Option(help="Base recipe of all rows, e.g. comparison or paper, or a TOML file (default: the table's)."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system on each fold.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of random seeds per system and fold.")] = 1,
     fold: Annotated[
-        list[str] | None, typer.Option(help="Hold out this fold only, or several together: 1+2. May be repeated.")
+        list[str] | None, typer.Option(help="Hold out only this fold, or several together: 1+2; may be repeated.")
     ] = None,
-    cities: Annotated[bool, typer.Option("--cities", help="Hold out one city after the other, no folds.")] = False,
-    reference: Annotated[str | None, typer.Option(help="Row to test the others against.")] = None,
+    cities: Annotated[bool, typer.Option("--cities", help="Hold out each city in turn, in place of folds.")] = False,
+    reference: Annotated[str | None, typer.Option(help="Row that the others are compared with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
-    audio_dir: Annotated[Path | None, typer.Option(help="Where a CSV's files lie.")] = None,
-    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to three.")] = False,
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.table,
+    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
+    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """Compute a table of systems, beside the paper's.
+    """Train and compare the systems of a table, as in the paper.
 
-    Stop it and run it again at will: it goes on where it was.
+    An interrupted comparison resumes when the command is run again.
     """
     if table == "table2":
         _print_counts(data, audio_dir, tau_3_class, format)
         return
     from scenelet.experiments.plan import plan
 
-    asked: dict[str, Any] = {
+    options: dict[str, Any] = {
         "recipe": recipe,
         "folds": fold or (),
         "cities": cities,
@@ -52,15 +48,15 @@ def reproduce(
         "audio_dir": audio_dir,
         "tau_3_class": tau_3_class,
     }
-    plan(table, data, **asked)
+    plan(table, data, **options)
     with spinner("Loading PyTorch"):
         from scenelet.experiments.report import markdown
         from scenelet.experiments.reproduce import reproduce as run
 
     try:
-        compared = run(table, data, out, seeds=seeds, **asked)
+        compared = run(table, data, out, seeds=seeds, **options)
     except KeyboardInterrupt:
-        print_message(f"what is finished is in {out}; the same command goes on from there")
+        print_message(f"finished trials are in {out}; the same command resumes from there")
         raise
     print(json.dumps(compared, indent=2) if format is Format.json else markdown(compared))
     print_message(
@@ -69,7 +65,7 @@ def reproduce(
 
 
 def _print_counts(data: Path, audio_dir: Path | None, tau_3_class: bool, format: Format) -> None:
-    """Table 2 needs no training and no recordings; it is printed and not written."""
+    """Print table 2, which needs neither training nor recordings."""
     from scenelet.data.load import load_table
     from scenelet.experiments.class_counts import class_counts, counts_markdown
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, Runtime, parse_bytes
+from scenelet.cli.options import MODEL_HELP, RUNTIME_HELP, Runtime, parse_bytes
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message
 from scenelet.utils.parallel import cpu_count
@@ -14,27 +14,33 @@ from scenelet.utils.process import give_back_memory
 
 def serve(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    max_body: Annotated[str, typer.Option(help="Largest request, e.g. 50MB.")] = "50MB",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free port.")] = 8000,
+    max_body: Annotated[str, typer.Option(help="Maximum size of a request, e.g. 50MB.")] = "50MB",
     max_duration: Annotated[
-        float, typer.Option(min=1, help="Longest recording, and longest sound of a request.")
+        float, typer.Option(min=1, help="Maximum length of a recording, and of the audio in a request, in seconds.")
     ] = 600.0,
-    max_clients: Annotated[int, typer.Option(min=1, help="Requests and live streams at once; 429 beyond.")] = 64,
+    max_clients: Annotated[
+        int,
+        typer.Option(min=1, help="Maximum concurrent requests and live streams."),
+    ] = 64,
     client_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a client may keep the service waiting.")
+        float, typer.Option(min=1, help="Seconds after which an idle client is disconnected.")
     ] = 30.0,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="A name, without port, that it is called by, as behind a proxy; may be repeated."),
+        typer.Option(help="Host name, without port, that clients may use, e.g. behind a proxy; may be repeated."),
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(envvar="SCENELET_TOKEN", help="Secret for all requests but /health; @FILE reads a file."),
+        typer.Option(
+            envvar="SCENELET_TOKEN",
+            help="Secret that all requests but /health must send; @FILE reads it from a file.",
+        ),
     ] = None,
-    runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = Runtime.onnxruntime,
+    runtime: Annotated[Runtime, typer.Option(help=RUNTIME_HELP)] = Runtime.onnxruntime,
 ) -> None:
-    """Serve a model over HTTP, with a page to try it on."""
+    """Serve a model over HTTP and WebSocket, with a test page."""
     from scenelet.errors import escape_unprintable
     from scenelet.inference.classifier import load, model_path
     from scenelet.server.app import create_app
@@ -60,15 +66,19 @@ def serve(
 
 
 def read_token(given: str | None) -> str | None:
-    """The token itself, where `@FILE` says where it lies.
+    """Return the token; `@FILE` reads it from a file.
 
     Raises:
         UsageError: the file cannot be read.
+
+    Example:
+        >>> read_token("secret")
+        'secret'
     """
     if given is None or not given.startswith("@"):
         return given
     try:
         return Path(given[1:]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "it is not text"
         raise UsageError(f"--token {given}: cannot be read ({reason})") from None

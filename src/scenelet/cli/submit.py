@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.app import App
-from scenelet.cli.options import Format
+from scenelet.cli.options import FORMAT_HELP, Format
 from scenelet.utils.console import print_message
 
 submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
@@ -16,14 +16,14 @@ submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
 
 @submit.command()
 def write(
-    model: Annotated[str, typer.Argument(help="Model file, NAME.scn, of indoor, outdoor, transportation.")],
+    model: Annotated[str, typer.Argument(help="Model file of indoor, outdoor, transportation: NAME.scn.")],
     audio_dir: Annotated[Path, typer.Argument(help="Folder of the evaluation set: 0.wav to 8639.wav.")],
-    details: Annotated[Path, typer.Option(help="Authors and the like; see scenelet submit details.")],
+    details: Annotated[Path, typer.Option(help="TOML file of `scenelet submit details`, filled in.")],
     out: Annotated[Path, typer.Option(help="Folder for LABEL.output.csv and LABEL.meta.yaml.")],
-    report: Annotated[Path | None, typer.Option(help="report.json of scenelet evaluate, for the results.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Take fewer recordings, to try it.")] = False,
+    report: Annotated[Path | None, typer.Option(help="report.json of `scenelet evaluate`, for the results.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept an incomplete evaluation set.")] = False,
 ) -> None:
-    """Predict the evaluation set and write a submission's two files."""
+    """Predict the evaluation set and write the two files of a submission."""
     from scenelet.evaluation.submission.submit import submit as run_submit
 
     output, meta = run_submit(model, audio_dir, details, out, report=report, partial=partial)
@@ -31,7 +31,7 @@ def write(
 
 
 @submit.command()
-def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where to write it.")]) -> None:
+def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="TOML file to write.")]) -> None:
     """Write an example of the details file."""
     from scenelet.evaluation.submission.details import write_example
 
@@ -41,12 +41,15 @@ def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Wher
 
 @submit.command()
 def check(
-    output: Annotated[Path, typer.Argument(help="LABEL.output.csv")],
-    meta: Annotated[Path, typer.Argument(help="LABEL.meta.yaml")],
-    partial: Annotated[bool, typer.Option("--partial", help="Fewer rows are no fault.")] = False,
-    format: Annotated[Format, typer.Option(help="How to print the faults.")] = Format.table,
+    output: Annotated[Path, typer.Argument(help="Predictions: LABEL.output.csv.")],
+    meta: Annotated[Path, typer.Argument(help="Metadata: LABEL.meta.yaml.")],
+    partial: Annotated[bool, typer.Option("--partial", help="Accept missing rows.")] = False,
+    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
-    """List every fault of a submission. Exits with 1 when there are any."""
+    """List the faults of a submission.
+
+    The exit code is 1 if there are any.
+    """
     from scenelet.evaluation.submission.validate import check_files
 
     faults = check_files(output, meta, partial)

@@ -1,4 +1,4 @@
-"""A command line that cannot be understood, as one sentence."""
+"""One-line messages for invalid command lines."""
 
 import os
 import re
@@ -10,17 +10,17 @@ import typer
 from scenelet.errors import did_you_mean
 
 UsageFault: type[Exception] = typer.BadParameter.__mro__[1]
-"""What Typer raises for a command line that it cannot understand; it gives the class no public name."""
+"""Base class of Typer's errors for an invalid command line. Typer gives it no public name."""
 
 
 def format_usage_error(fault: Exception) -> str:
-    """What is wrong, the nearest thing that would be right, and where to read on."""
+    """Say what is wrong, what is closest to it, and which help to read."""
     context: Any = getattr(fault, "ctx", None)
-    where = f" (see {context.command_path} --help)" if context is not None else ""
-    return f"{_what(fault, context)}{where}"
+    see_help = f" (see {context.command_path} --help)" if context is not None else ""
+    return f"{_describe(fault, context)}{see_help}"
 
 
-def _what(fault: Any, context: Any) -> str:
+def _describe(fault: Any, context: Any) -> str:
     parameter: Any = getattr(fault, "param", None)
     message: str = fault.format_message().strip()
     if type(fault).__name__ == "NoSuchOption":

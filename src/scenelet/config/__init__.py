@@ -1,4 +1,10 @@
-"""Settings of a run, recipes, and the files of a run folder."""
+"""Settings of a run, recipes, and the files of a run folder.
+
+- `settings`: all settings (`RunConfig` and its sections), and their checks.
+- `frontend`: the settings that a model file stores (`FeatureConfig`, `WindowConfig`).
+- `recipes`: named sets of settings (`load_recipe`, `list_recipes`).
+- `run_folder`: file names in a run folder.
+"""
 
 from scenelet.config.frontend import FeatureConfig as FeatureConfig
 from scenelet.config.frontend import Settings as Settings

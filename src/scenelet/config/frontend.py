@@ -1,10 +1,10 @@
-"""The settings of what comes before a network, features and windows: a model file carries them."""
+"""Settings of the steps before the network: features and windows. A model file stores them."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MIN_SPAN_HZ = 1.0  # of all mel bands together: in less, the edges of many bands would be one number
+MIN_SPAN_HZ = 1.0  # width of all mel bands together; below it, the edges of several bands round to the same number
 
 
 class Settings(BaseModel):
@@ -14,25 +14,36 @@ class Settings(BaseModel):
 
 
 class FeatureConfig(Settings):
-    """The log-mel front end (`scenelet.audio.log_mel.LogMel`). Stored with the model."""
+    """Log-mel front end (`scenelet.audio.log_mel.LogMel`), stored with the model.
 
-    sample_rate: int = Field(22050, ge=1000, le=384000, description="Hz, after resampling")
-    channels: Literal["mono", "stereo", "mid-side"] = "stereo"
-    n_fft: int = Field(2048, ge=16, le=65536, description="samples of a frame's transform")
-    win_length: int | None = Field(
-        None, ge=16, le=65536, description="samples under the window, in the frame's middle; None: n_fft"
+    Example:
+        >>> FeatureConfig(sample_rate=16000, hop_length=160).n_frames(16000)
+        101
+    """
+
+    sample_rate: int = Field(
+        22050, ge=1000, le=384000, description="sample rate in Hz, to which recordings are resampled"
     )
-    window_function: Literal["hann", "hamming"] = Field("hann", description="the window's shape, periodic")
+    channels: Literal["mono", "stereo", "mid-side"] = Field(
+        "stereo", description="channels of the features; mid-side: sum and difference of left and right"
+    )
+    n_fft: int = Field(2048, ge=16, le=65536, description="samples per Fourier transform")
+    win_length: int | None = Field(
+        None, ge=16, le=65536, description="samples under the window function, in the middle of a frame; None: n_fft"
+    )
+    window_function: Literal["hann", "hamming"] = Field("hann", description="window function, periodic")
     power: Literal[1, 2] = Field(2, description="exponent of the magnitude spectrum, as in librosa; 2: power")
     hop_length: int = Field(512, ge=1, le=65536, description="samples between frames")
-    n_mels: int = Field(256, ge=1, le=1024)
-    fmin_hz: float = Field(0.0, ge=0)
-    fmax_hz: float | None = Field(None, gt=0, description="None: half the sample rate")
-    log_before_mel: bool = Field(
-        False, description="mel bands of decibels (as in the paper), not decibels of mel bands"
+    n_mels: int = Field(256, ge=1, le=1024, description="number of mel bands")
+    fmin_hz: float = Field(0.0, ge=0, description="lower edge of the lowest band, Hz")
+    fmax_hz: float | None = Field(
+        None, gt=0, description="upper edge of the highest band, Hz; None: half the sample rate"
     )
-    a_weighting: bool = Field(False, description="add the A-weighting curve; log_before_mel only")
-    top_db: float = Field(80.0, gt=0, description="clip this far below the channel's maximum, dB")
+    log_before_mel: bool = Field(False, description="take decibels before the mel bands (as in the paper), not after")
+    a_weighting: bool = Field(False, description="add the A-weighting curve; needs log_before_mel")
+    top_db: float = Field(
+        80.0, gt=0, description="range of each channel below its maximum, dB; lower values are clipped"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "FeatureConfig":
@@ -41,7 +52,7 @@ class FeatureConfig(Settings):
         if self.win_length is not None and self.win_length > self.n_fft:
             raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
         if self.top_hz > self.sample_rate / 2:
-            raise ValueError(f"fmax_hz {self.top_hz:g} lies above half the sample rate")
+            raise ValueError(f"fmax_hz {self.top_hz:g} is above half the sample rate")
         if self.fmin_hz + MIN_SPAN_HZ > self.top_hz:
             raise ValueError(f"fmin_hz {self.fmin_hz:g} is not below fmax_hz {self.top_hz:g} by {MIN_SPAN_HZ:g} Hz")
         return self
@@ -53,37 +64,44 @@ class FeatureConfig(Settings):
 
     @property
     def n_channels(self) -> int:
-        """Channels of the feature array: 1 for mono, otherwise 2."""
+        """Number of channels of the features: 1 for mono, otherwise 2."""
         return 1 if self.channels == "mono" else 2
 
     def n_frames(self, samples: int) -> int:
-        """Frames of a centered transform over this many samples."""
+        """Count the frames of a centered transform of this many samples."""
         return 1 + (samples - self.n_fft % 2) // self.hop_length
 
 
 class WindowConfig(Settings):
-    """The one rule by which every recording is cut. Stored with the model."""
+    """Rule that cuts recordings into windows, stored with the model.
 
-    seconds: float = Field(10.0, gt=0, le=600)
-    hop_seconds: float | None = Field(None, gt=0, description="None: the window's own length")
+    Example:
+        >>> WindowConfig(seconds=2.0).count(total=40_000, sample_rate=8000)
+        3
+    """
+
+    seconds: float = Field(10.0, gt=0, le=600, description="length of a window, s")
+    hop_seconds: float | None = Field(
+        None, gt=0, description="time between window starts, s; None: the length of a window"
+    )
     min_last_fraction: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="a last piece shorter than this share of the window is left out: it is encoder padding",
+        description="minimum length of the last window, as a fraction; a shorter rest is encoder padding and dropped",
     )
 
     pad_mode: Literal["zeros", "repeat"] = Field(
-        "zeros", description="what a window's silent ends hold: silence, or the sound between them, repeated"
+        "zeros", description="content of a window's silent ends: zeros, or a repetition of the sound between them"
     )
     silence_threshold_db: float = Field(
-        60.0, gt=0, le=120, description="repeat: silent is what lies this far below the peak"
+        60.0, gt=0, le=120, description="repeat: level below the peak under which samples are silent, dB"
     )
     min_sound_seconds: float = Field(
         0.5,
         gt=0,
         le=600,
-        description="repeat: a shorter sound is repeated with silence around it; a click must not be a tone",
+        description="repeat: minimum length, s, of a repeated unit; a shorter sound is repeated with silence around it",
     )
 
     @model_validator(mode="after")
@@ -93,11 +111,11 @@ class WindowConfig(Settings):
         return self
 
     def samples(self, sample_rate: int) -> int:
-        """Length of a window in samples."""
+        """Compute the length of a window in samples."""
         return max(1, round(self.seconds * sample_rate))
 
     def hop_samples(self, sample_rate: int) -> int:
-        """Distance between window starts in samples."""
+        """Compute the distance between window starts in samples."""
         return max(1, round((self.hop_seconds or self.seconds) * sample_rate))
 
     def min_sound_samples(self, sample_rate: int) -> int:

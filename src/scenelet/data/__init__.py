@@ -1,1 +1,1 @@
-"""Labelled recordings: load, split, cache, audit, download."""
+"""Labelled recordings: load, split, cache, audit, download, synthesize."""

@@ -146,8 +146,8 @@ def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArra
 def read_index(path: Path, rows: int) -> Index:
     """Return the finished clips up to the first invalid line, and remove that line and all later ones from the file.
 
-    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines would be wrong: the next
-    build overwrites their rows.
+    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines must go too, because
+    the next build overwrites their rows.
 
     Args:
         path: the index file.

@@ -1,6 +1,6 @@
-"""The TAU Urban Acoustic Scenes development sets: facts, and the loader of their official layout.
+"""TAU Urban Acoustic Scenes development sets: facts, and a loader for the official layout.
 
-A root holds `meta.csv` (filename, scene_label, identifier, source_label; tab-separated),
+A root folder holds `meta.csv` (filename, scene_label, identifier, source_label; tab-separated),
 `evaluation_setup/fold1_{train,test,evaluate}.csv`, and
 `audio/[scene]-[city]-[location]-[segment]-[device].wav` (10 s, 48 kHz, stereo, 24 bit).
 """
@@ -31,10 +31,10 @@ THREE_CLASSES = {
     "metro": "transportation",
     "tram": "transportation",
 }
-"""Scene -> class of DCASE 2020 Task 1B."""
+"""Class of DCASE 2020 Task 1B, by scene."""
 
 UNSEEN_CITY = "milan"
-"""The one city without training segments: 410 segments in test, 1,030 in no split."""
+"""City without training segments: 410 segments are in test, 1,030 in no split."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,14 @@ class TauSet:
     """Facts of one published set.
 
     Attributes:
-        name: of the folder it unpacks into.
-        doi: of its Zenodo record.
-        train, test: segments per class of the official split (fold 1).
-        unused: segments in no split.
+        name: name of its folder.
+        doi: DOI of its Zenodo record.
+        train, test: number of segments per class in the official split (fold 1).
+        unused: number of segments in no split.
         citation: the paper to cite.
+
+    >>> sum(TAU_2019.train.values()), sum(TAU_2019.test.values())
+    (9185, 4185)
     """
 
     name: str
@@ -96,7 +99,7 @@ TAU_2019 = TauSet(
 
 
 def is_tau_root(folder: Path) -> bool:
-    """Whether a folder has the official layout."""
+    """Return whether a folder has the official layout."""
     return (folder / "meta.csv").is_file() and (folder / "evaluation_setup").is_dir()
 
 
@@ -105,23 +108,22 @@ def load_tau(
 ) -> ClipTable:
     """Read a root in the official layout; fold "1" is the official split.
 
-    Segments that the split leaves out have `split=None`. A root whose `meta.csv` was cut down to
-    the files that are there is fine.
+    Segments in no split have `split=None`. `meta.csv` may list only a part of the set, e.g. the downloaded part.
 
     Args:
         root: the folder with `meta.csv`.
-        audio_dir: the `audio` folder, or the one that holds it; None: `root`.
+        audio_dir: the `audio` folder, or the folder that contains it; None: `root`.
         tau_3_class: map the ten scenes to indoor, outdoor, transportation.
         require_audio: refuse a set whose recordings are missing.
 
     Raises:
-        DataError: recordings are missing, or the tables are not in the official form.
+        DataError: recordings are missing, or the tables do not have the official layout.
     """
     meta = root / "meta.csv"
     rows = read_rows(meta, ("filename", "scene_label", "identifier"))
     labels = {row.values["scene_label"] for row in rows}
     facts = _recognize(meta, labels)
-    sides = _official_split(root)
+    splits = _official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
     clips: dict[str, Clip] = {}
     for line, values in rows:
@@ -138,9 +140,9 @@ def load_tau(
             raise DataError(f"{meta}, line {line}: {name} is listed twice; delete one row")
         path = folder / (name if audio_dir is None else Path(name).name)
         label = THREE_CLASSES.get(scene, scene) if tau_3_class else scene
-        clips[name] = Clip(path, name, label, values["identifier"], "1", sides.get(name), parts[1])
+        clips[name] = Clip(path, name, label, values["identifier"], "1", splits.get(name), parts[1])
     if require_audio:
-        _require_audio(clips, facts, folder)
+        _check_audio(clips, facts, folder)
     mapped = " mapped to 3 classes" if tau_3_class and facts is TAU_2019 else ""
     ordered = tuple(clips[name] for name in sorted(clips))
     return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, license=LICENSE)
@@ -161,23 +163,24 @@ def _year(facts: TauSet) -> str:
 
 
 def _official_split(root: Path) -> dict[str, str]:
-    sides: dict[str, str] = {}
-    for side in ("train", "test"):
-        path = root / "evaluation_setup" / f"fold1_{side}.csv"
+    """Return "train" or "test" for each recording of the official split, by file name."""
+    splits: dict[str, str] = {}
+    for split in ("train", "test"):
+        path = root / "evaluation_setup" / f"fold1_{split}.csv"
         if not path.is_file():
             raise DataError(f"{path}: no such file; unpack the set's meta archive into {root}")
         for line, values in read_rows(path, ("filename",)):
             name = values["filename"]
-            if sides.setdefault(name, side) != side:
+            if splits.setdefault(name, split) != split:
                 raise DataError(f"{path}, line {line}: {name} is in fold1_train.csv too; delete one row")
-    return sides
+    return splits
 
 
-def _require_audio(clips: dict[str, Clip], facts: TauSet, place: Path) -> None:
+def _check_audio(clips: dict[str, Clip], facts: TauSet, folder: Path) -> None:
     missing = [name for name, clip in clips.items() if not os.path.isfile(clip.path)]
     if missing:
         raise DataError(
-            f"{place}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
+            f"{folder}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
             f" ({first_few(missing)}); unpack the audio archives of {facts.name} here, from Zenodo"
-            f" (doi {facts.doi}), or cut meta.csv down to the recordings you have"
+            f" (doi {facts.doi}), or remove the missing recordings from meta.csv"
         )

@@ -1,4 +1,4 @@
-"""Paths and labels that a caller has in memory -> a table of training clips on disk, which `load_table` reads."""
+"""Writer of a table of training clips, which `load_table` reads."""
 
 import os
 from collections.abc import Sequence
@@ -8,43 +8,55 @@ from scenelet.errors import DataError
 from scenelet.utils.files import csv_text, replace_file
 
 CLIPS = "clips.csv"
+"""File name of the table."""
 
 
 def write_clip_csv(folder: Path, paths: Sequence[Path], labels: Sequence[str], groups: Sequence[str] | None) -> Path:
-    """Write `folder / CLIPS`, with every clip on the training side.
+    """Write `folder / CLIPS`, with every clip in the training subset.
 
-    File names are relative to the folder that all recordings share, as they are in a table that lies there. So the
-    features that another training of the same recordings cached are found again.
+    File names are relative to the folder that all recordings share, as in a table stored there. So the feature cache
+    serves later trainings on the same recordings.
 
     Args:
-        folder: for the table; it exists.
-        paths, labels, groups: of each clip; no groups: every clip is its own.
+        folder: the folder of the table, which exists.
+        paths, labels, groups: path, label and group of each clip; None: every clip is its own group.
 
     Returns:
-        The folder that all recordings share: the `audio_dir` that goes with the table.
+        The folder that all recordings share, which is the `audio_dir` of the table.
 
     Raises:
-        DataError: recordings on several drives, or a text that would not come back from the table as it is.
+        DataError: the recordings are on several drives, or a text would change when it is read from the table.
         OutputError: the table cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     print(write_clip_csv(Path(folder), [Path("/data/a.wav"), Path("/data/x/b.wav")], ["rain", "sea"], None))
+    ...     print((Path(folder) / CLIPS).read_text())
+    /data
+    filename,label,split
+    a.wav,rain,train
+    x/b.wav,sea,train
+    <BLANKLINE>
     """
     absolute = [os.path.abspath(path) for path in paths]
     try:
         root = Path(os.path.commonpath([os.path.dirname(path) for path in absolute]))
     except ValueError:
-        raise DataError(f"{absolute[0]}: not all recordings are on its drive; bring them onto one") from None
+        raise DataError(f"{absolute[0]}: not all recordings are on its drive; copy them to one drive") from None
     names = [Path(path).relative_to(root).as_posix() for path in absolute]
     columns = {"filename": names, "label": labels, "split": ["train"] * len(names)}
     if groups is not None:
         columns["group"] = groups
     for column in columns:
-        _require_whole(column, columns[column], unwanted="\\\r\n" if column == "filename" else "\r\n")
+        _check_texts(column, columns[column], unwanted="\\\r\n" if column == "filename" else "\r\n")
     replace_file(folder / CLIPS, csv_text(list(columns), zip(*columns.values(), strict=True)))
     return root
 
 
-def _require_whole(column: str, texts: Sequence[str], unwanted: str) -> None:
+def _check_texts(column: str, texts: Sequence[str], unwanted: str) -> None:
+    """Refuse a text that would change when it is read from the table."""
     for text in texts:
-        decoded = text.encode(errors="replace").decode() == text
-        if not text or text != text.strip() or set(text) & set(unwanted) or not decoded:
-            what = "empty, with blanks at an end, with a line end or a backslash, or not UTF-8"
-            raise DataError(f"the {column} {text!r} cannot stand in a table ({what}); rename it")
+        is_utf8 = text.encode(errors="replace").decode() == text
+        if not text or text != text.strip() or set(text) & set(unwanted) or not is_utf8:
+            reason = "it is empty, has outer blanks, a line end or a backslash, or is not UTF-8"
+            raise DataError(f"the {column} {text!r} is not allowed in a table ({reason}); rename it")

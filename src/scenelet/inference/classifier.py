@@ -4,7 +4,6 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args, overload
 
@@ -12,41 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scenelet.audio.io import AudioSource, Samples, summarize_audio_errors
-from scenelet.audio.log_mel import Features, LogMel
+from scenelet.audio.log_mel import Features
 from scenelet.audio.windows import check_samples, windows, windows_of_array
 from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
-from scenelet.inference.runtimes import Network, RuntimeName, open_network
+from scenelet.inference.pipeline import Pipeline, make_pipeline
+from scenelet.inference.prediction import Prediction, Probabilities, mean_probabilities
+from scenelet.inference.runtimes import RuntimeName
 from scenelet.inference.threshold import MIN_THRESHOLD
 from scenelet.model import file as modelfile
 from scenelet.model.pretrained import built_in, list_built_in
 from scenelet.model.scene_model import SceneModel
 from scenelet.utils.parallel import cpu_count, map_threads
 
-Probabilities = NDArray[np.float32]
 OnError = Literal["raise", "return"]
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """Prediction for one recording.
-
-    Attributes:
-        label: the most probable class.
-        probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`.
-        windows: (n_windows, classes) probabilities per window.
-        unsure: True if the probability of `label` is below the model's threshold.
-
-    >>> from scenelet import load
-    >>> from scenelet.model.pretrained import example
-    >>> prediction = load("esc10").predict(example("esc10"))
-    >>> prediction.label, prediction.unsure, prediction.windows.shape
-    ('dog', False, (1, 10))
-    """
-
-    label: str
-    probabilities: dict[str, float]
-    windows: Probabilities
-    unsure: bool
 
 
 class Classifier:
@@ -81,7 +58,7 @@ class Classifier:
             raise UsageError(f"callers is {callers}; give 1 or more")
         self.model, self.runtime, self.callers = model, runtime, callers
         self.threads = 1 if callers > 1 else threads or cpu_count()
-        self._shared = self._make_pipeline(self.threads, callers)
+        self._shared = make_pipeline(model, runtime, self.threads, callers)
         self._arguments = model, threads, runtime, callers
 
     def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName, int]]:
@@ -223,16 +200,11 @@ class Classifier:
         return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.threshold)
 
     @functools.cached_property
-    def _single(self) -> "_Pipeline":
+    def _single(self) -> Pipeline:
         """Pipeline of a thread that works next to others."""
-        return self._shared if self.threads == 1 else self._make_pipeline(1, callers=self.threads)
-
-    def _make_pipeline(self, threads: int, callers: int) -> "_Pipeline":
-        model = self.model
-        network = open_network(
-            model.nodes, model.arrays, model.input_shape, runtime=self.runtime, threads=threads, callers=callers
-        )
-        return _Pipeline(LogMel(model.features, threads), network)
+        if self.threads == 1:
+            return self._shared
+        return make_pipeline(self.model, self.runtime, threads=1, callers=self.threads)
 
     def _run(self, cuts: Iterator[Samples]) -> Probabilities:
         """Classify windows of samples with all threads: return (n, classes)."""
@@ -256,23 +228,6 @@ class Classifier:
             return
         _ = self._single  # create it once, and not in each thread
         yield from map_threads(_return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
-
-
-class _Pipeline:
-    """Function from the samples of a window (channels, n) to its probabilities (classes,)."""
-
-    def __init__(self, log_mel: LogMel, network: Network) -> None:
-        self.log_mel, self._network = log_mel, network
-
-    def __call__(self, samples: Samples) -> Probabilities:
-        return self.run_network(self.log_mel(samples))
-
-    def run_network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
-        """Classify features (channels, n_mels, frames): return (classes,)."""
-        row: Probabilities = self._network(np.ascontiguousarray(log_mel[None], np.float32))[0]
-        if not np.isfinite(row).all():
-            raise ModelFileError("the model's probabilities are not finite numbers; train or compress it again")
-        return row
 
 
 def load(
@@ -316,16 +271,6 @@ def model_path(model: str | os.PathLike[str]) -> Path:
         return path
     near = did_you_mean(path.name, list_built_in())
     raise ModelFileError(f"{model}: no such file, and no built-in model has this name; give a .scn file{near}")
-
-
-def mean_probabilities(windows: Probabilities) -> Probabilities:
-    """Average the probabilities (n, classes), n >= 1, of windows to a recording's (classes,), which sum to 1.
-
-    >>> mean_probabilities(np.float32([[0.5, 0.5], [1.0, 0.0]]))
-    array([0.75, 0.25], dtype=float32)
-    """
-    mean = windows.mean(axis=0, dtype=np.float64)
-    return np.asarray(mean / mean.sum(), np.float32)
 
 
 def _return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:

@@ -9,7 +9,8 @@ import numpy as np
 from scenelet.audio.io import Samples
 from scenelet.audio.windows import WindowSplitter
 from scenelet.errors import EmptyAudioError, UsageError
-from scenelet.inference.classifier import Classifier, Probabilities
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.prediction import Probabilities
 
 DEFAULT_HOP_SECONDS, MIN_HOP_SECONDS = 1.0, 0.05
 

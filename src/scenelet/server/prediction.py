@@ -14,7 +14,8 @@ from scenelet.audio.display import levels, shown_range
 from scenelet.audio.io import UNKNOWN_FRAMES, info
 from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
-from scenelet.inference.classifier import Classifier, Probabilities
+from scenelet.inference.classifier import Classifier
+from scenelet.inference.prediction import Probabilities
 from scenelet.server.uploads import Upload
 
 Arguments = ParamSpec("Arguments")

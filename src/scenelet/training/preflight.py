@@ -40,11 +40,11 @@ def check_compress_arguments(run: Path, out: Path, sparsity: float | None, max_b
     """Check the arguments of `compress`.
 
     Raises:
-        UsageError: both a sparsity and a budget are given, or `out` is not the name of a model file.
+        UsageError: both a sparsity and a byte limit are given, or `out` is not the name of a model file.
         RunError: the run does not exist.
     """
     if sparsity is not None and max_bytes is not None:
-        raise UsageError("give a sparsity or a budget, not both")
+        raise UsageError("give a sparsity or max_bytes, not both")
     if out.suffix != ".scn":
         raise UsageError(f"{out}: a model file's name ends in .scn")
     if out.is_dir():

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.inference.classifier import mean_probabilities
+from scenelet.inference.prediction import mean_probabilities
 from scenelet.training.batches import load_windows
 
 BATCH_WINDOWS = 32

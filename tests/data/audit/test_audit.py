@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from scenelet.audio import windows as audio
+from scenelet.audio import io as recordings
 from scenelet.data.audit.audit import audit
 from scenelet.data.audit.findings import Finding
 from scenelet.data.audit.statistics import recording_stats
@@ -99,7 +99,7 @@ class TestOneRecording:
         whole = recording_stats(tmp_path / "a.wav")
         assert (whole.seconds, whole.clipped) == (2.5, 0.0)
         assert whole.peak == pytest.approx(0.75, abs=1e-4)
-        monkeypatch.setattr(audio, "BLOCK", 777)
+        monkeypatch.setattr(recordings, "MAX_BLOCK_SECONDS", 1)
         pieces = recording_stats(tmp_path / "a.wav")
         assert (pieces.digest, pieces.peak) == (whole.digest, whole.peak)
 

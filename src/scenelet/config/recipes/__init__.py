@@ -1,4 +1,4 @@
-"""Recipes: whole sets of settings as TOML files, and `--set` on top of them."""
+"""Recipes: complete sets of settings as TOML files, and changes to them (`--set`)."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,50 +11,60 @@ from scenelet.errors import UsageError, did_you_mean
 
 
 def list_recipes() -> list[str]:
-    """Names of the recipes that come with scenelet."""
+    """List the names of the built-in recipes.
+
+    Example:
+        >>> "default" in list_recipes()
+        True
+    """
     files = resources.files(__name__).iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
 def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> RunConfig:
-    """Settings from a built-in recipe or a TOML file, with changes on top.
+    """Load a built-in recipe or a TOML file, and apply changes.
 
     Args:
-        name: a name of `list_recipes()`, or the path of a `.toml` file.
-        changes: e.g. `["schedule.epochs=20", "network.name=shared_resnet"]`; values are TOML, bare
-            words are text. Or, with values as they are, `{"schedule.epochs": 20}`.
+        name: one of `list_recipes()`, or the path of a `.toml` file.
+        changes: list of `KEY=VALUE` strings, whose values are TOML or plain words; or a mapping of keys to values.
 
     Raises:
-        UsageError: unknown recipe or key, bad TOML, or a value out of range.
+        UsageError: the recipe or a key is unknown, the TOML is invalid, or a value is out of range.
+
+    Example:
+        >>> load_recipe("default", ["schedule.epochs=20"]).schedule.epochs
+        20
+        >>> load_recipe("default", {"network.width": 32}).network.width
+        32
     """
     values, changed = read_values(name), dict[str, Any]()
-    for said, key, value in _changes(changes):
+    for source, key, value in _changes(changes):
         if key not in setting_keys():
             same = [known for known in setting_keys() if known.rpartition(".")[2] == key]
             hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, setting_keys())
-            raise UsageError(f"{said}: unknown setting {key!r}{hint}")
-        *rooms, last = key.split(".")
-        place = changed
-        for room in rooms:
-            if not isinstance(values.get(room, {}), dict):
-                raise UsageError(f"recipe {name}: {room!r} is a section with settings of its own, not a value")
-            place = place.setdefault(room, {})
-        place[last] = value
+            raise UsageError(f"{source}: unknown setting {key!r}{hint}")
+        *sections, setting = key.split(".")
+        target = changed
+        for section in sections:
+            if not isinstance(values.get(section, {}), dict):
+                raise UsageError(f"recipe {name}: {section!r} is a section with settings of its own, not a value")
+            target = target.setdefault(section, {})
+        target[setting] = value
     return build_config(merge(values, changed), f"recipe {name}")
 
 
 def read_values(name: str) -> dict[str, Any]:
-    """The nested values of a recipe; one with `base = "NAME"` is written on top of that recipe.
+    """Read the nested values of a recipe. A recipe with `base = "NAME"` changes the recipe of that name.
 
     Raises:
-        UsageError: no such recipe or base, or bad TOML.
+        UsageError: the recipe or its base does not exist, or the TOML is invalid.
     """
     own, base = read_own_part(name)
     return own if base is None else merge(read_values(base), own)
 
 
 def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
-    """What a recipe itself says, and the recipe that it stands on, if any. Raises as `read_values`."""
+    """Read the values in the recipe's own file, and the name of its base, if any. Raises as `read_values`."""
     path = Path(name)
     if name in list_recipes():
         data = resources.files(__name__).joinpath(f"{name}.toml").read_bytes()
@@ -73,10 +83,10 @@ def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
 
 
 def read_toml(data: bytes, source: str) -> dict[str, Any]:
-    """The values of a TOML file.
+    """Parse the content of a TOML file.
 
     Raises:
-        UsageError: not TOML in UTF-8, too many levels, or a number of thousands of digits.
+        UsageError: the content is not TOML in UTF-8, is nested too deeply, or has a number of thousands of digits.
     """
     try:
         return tomllib.loads(data.decode())
@@ -85,23 +95,27 @@ def read_toml(data: bytes, source: str) -> dict[str, Any]:
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values with changes on top: a section's settings one by one, anything else whole.
+    """Apply changes to nested values: setting by setting in a section, anything else as a unit.
 
-    A network of another name has its own defaults: the settings of the one beneath say nothing of it.
+    If the changes name another network, the settings of the old network are dropped.
+
+    Example:
+        >>> merge({"schedule": {"epochs": 5, "batch_size": 16}}, {"schedule": {"epochs": 9}})
+        {'schedule': {'epochs': 9, 'batch_size': 16}}
     """
     merged = dict(values)
     for key, change in changes.items():
-        under = merged.get(key, {})
-        together = isinstance(change, dict) and isinstance(under, dict)
-        if together and key == "network":
-            name = under.get("name", NetworkConfig().name)
-            together = change.get("name", name) == name
-        merged[key] = {**under, **change} if together else change
+        old = merged.get(key, {})
+        combine = isinstance(change, dict) and isinstance(old, dict)
+        if combine and key == "network":
+            name = old.get("name", NetworkConfig().name)
+            combine = change.get("name", name) == name
+        merged[key] = {**old, **change} if combine else change
     return merged
 
 
 def _changes(changes: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """(what the user said, key, value) of each."""
+    """Yield (source for error messages, key, value) of each change."""
     if isinstance(changes, Mapping):
         for key, value in changes.items():
             yield "settings", str(key), value
@@ -113,10 +127,10 @@ def _changes(changes: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, 
         yield f"--set {change}", key, _parse(value, f"--set {change}")
 
 
-def _parse(value: str, said: str) -> Any:
+def _parse(value: str, source: str) -> Any:
     try:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return value
     except (ValueError, RecursionError):
-        raise UsageError(f"{said}: its value is none that a setting takes") from None
+        raise UsageError(f"{source}: not a valid value") from None

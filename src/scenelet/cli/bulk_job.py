@@ -1,4 +1,4 @@
-"""What `scenelet predict --out` and `scenelet extract` say, and what they refuse."""
+"""Checks and output that `predict --out` and `extract`, the bulk jobs, share."""
 
 import contextlib
 import json
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
     from scenelet.bulk.run import JobSummary
 
 
-def require_single_source(paths: Sequence[str]) -> str:
-    """The one manifest of a bulk command."""
+LIST_EXTENSIONS = (".csv", ".tsv", ".parquet", ".pq")
+"""Endings of lists of recordings, without an import of `scenelet.data`, which takes time."""
+
+
+def get_single_source(paths: Sequence[str]) -> str:
+    """Return the only manifest of a bulk job."""
     if len(paths) != 1:
         raise UsageError(f"--out takes one manifest or folder, not {len(paths)}; list the recordings in a CSV")
     return paths[0]
 
 
 def refuse_bulk_options(paths: Sequence[str], **options: object) -> None:
-    """Refuse what goes with --out only."""
-    from scenelet.data.load import PARQUET_EXTENSIONS, TABLE_EXTENSIONS
-
+    """Refuse options and paths that need --out."""
     given = next((name for name, value in options.items() if value is not None), None)
     if given is not None:
-        raise UsageError(f"--{given} is for whole archives; give --out DIR too")
-    tables = TABLE_EXTENSIONS + PARQUET_EXTENSIONS
-    table = next((path for path in paths if path.lower().endswith(tables)), None)
+        raise UsageError(f"--{given} is for bulk jobs; give --out DIR too")
+    table = next((path for path in paths if path.lower().endswith(LIST_EXTENSIONS)), None)
     if table is not None:
         raise UsageError(f"{table}: a list of recordings is read in bulk; give --out DIR too")
     url = next((path for path in paths if "://" in path), None)
@@ -39,20 +40,20 @@ def refuse_bulk_options(paths: Sequence[str], **options: object) -> None:
         raise UsageError(f"{url}: URLs are read in bulk; list them in a CSV with the column url, and give --out DIR")
 
 
-def check_results_only() -> contextlib.AbstractContextManager[object]:
-    """While a job runs: what Ray's machines print goes to stderr, since stdout is for results."""
+def redirect_stdout() -> contextlib.AbstractContextManager[object]:
+    """Send output of Ray's workers to stderr while a job runs, since stdout is for results."""
     return contextlib.redirect_stdout(sys.stderr)
 
 
 def print_summary(summary: "JobSummary", out: str, format: RowFormat) -> None:
-    """The counts to stdout; what was wrong with the first bad inputs to stderr."""
+    """Print the counts to stdout, and the first errors to stderr."""
     for error in summary.first_errors:
         print_warning(f"error: {error}")
     if summary.errors:
         more = summary.errors - len(summary.first_errors)
         listed = f"{out.rstrip('/')}/_job/errors.csv"
         print_warning(
-            f"{f'and {more:,} more' if more else 'all'}: {listed}; --retry-errors reads them again, once they are mended"
+            f"{f'and {more:,} more' if more else 'all'}: {listed}; when they are fixed, read them with --retry-errors"
         )
     about = asdict(summary)
     del about["first_errors"]
@@ -64,4 +65,6 @@ def print_summary(summary: "JobSummary", out: str, format: RowFormat) -> None:
         counts = ("input", "window", "error", "part")
         print(", ".join(pluralize(about[f"{name}s"], name) for name in counts))
     if summary.workers:
-        print_message(f"{pluralize(summary.workers, 'worker')}, each within {summary.peak_bytes / 1e6:,.0f} MB: {out}")
+        print_message(
+            f"{pluralize(summary.workers, 'worker')}, each using at most {summary.peak_bytes / 1e6:,.0f} MB: {out}"
+        )

@@ -1,0 +1,37 @@
+"""Path of one window through a model: samples, log-mel, network, probabilities."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.audio.io import Samples
+from scenelet.audio.log_mel import Features, LogMel
+from scenelet.errors import ModelFileError
+from scenelet.inference.prediction import Probabilities
+from scenelet.inference.runtimes import Network, RuntimeName, open_network
+from scenelet.model.scene_model import SceneModel
+
+
+class Pipeline:
+    """Function from the samples of a window (channels, n) to its probabilities (classes,)."""
+
+    def __init__(self, log_mel: LogMel, network: Network) -> None:
+        self.log_mel, self._network = log_mel, network
+
+    def __call__(self, samples: Samples) -> Probabilities:
+        """Classify the samples (channels, n) of a window: return (classes,)."""
+        return self.run_network(self.log_mel(samples))
+
+    def run_network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
+        """Classify features (channels, n_mels, frames): return (classes,)."""
+        row: Probabilities = self._network(np.ascontiguousarray(log_mel[None], np.float32))[0]
+        if not np.isfinite(row).all():
+            raise ModelFileError("the model's probabilities are not finite numbers; train or compress it again")
+        return row
+
+
+def make_pipeline(model: SceneModel, runtime: RuntimeName, threads: int, callers: int) -> Pipeline:
+    """Make the pipeline of a model, see `scenelet.inference.runtimes.open_network`."""
+    network = open_network(
+        model.nodes, model.arrays, model.input_shape, runtime=runtime, threads=threads, callers=callers
+    )
+    return Pipeline(LogMel(model.features, threads), network)

@@ -1,0 +1,41 @@
+"""Prediction for a recording, and the mean over its windows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Prediction for one recording.
+
+    Attributes:
+        label: the most probable class.
+        probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`.
+        windows: (n_windows, classes) probabilities per window.
+        unsure: True if the probability of `label` is below the model's threshold.
+
+    >>> from scenelet import load
+    >>> from scenelet.model.pretrained import example
+    >>> prediction = load("esc10").predict(example("esc10"))
+    >>> prediction.label, prediction.unsure, prediction.windows.shape
+    ('dog', False, (1, 10))
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    windows: Probabilities
+    unsure: bool
+
+
+def mean_probabilities(windows: Probabilities) -> Probabilities:
+    """Average the probabilities (n, classes), n >= 1, of windows to a recording's (classes,), which sum to 1.
+
+    >>> mean_probabilities(np.float32([[0.5, 0.5], [1.0, 0.0]]))
+    array([0.75, 0.25], dtype=float32)
+    """
+    mean = windows.mean(axis=0, dtype=np.float64)
+    return np.asarray(mean / mean.sum(), np.float32)
