@@ -29,10 +29,10 @@ after another. "The same network" is `shared_resnet` under the same conditions. 
 
 *The floor* is the minimum that the machine needs, measured in the same run. For training it is 3 x 2 x {macs:,}
 operations, for prediction a third of that, at {gflops:.0f} GFLOP/s. This is the machine's fastest product of two
-4096 x 4096 matrices, in bf16 if the processor has it, otherwise in fp32. Reading and features are not included, and ONNX
-Runtime computes in fp32. For log-mel, the floor is the time of libsndfile, soxr (one thread per channel) and SciPy's FFT
-of the frames alone. Norms, residual additions and ReLU move {norms:.0f} MB a clip in a training step in bf16. A copy moves
-{gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, which the floor does not include.
+4096 x 4096 matrices, in bf16 if the processor has it, otherwise in fp32. Reading and features are not included, and
+ONNX Runtime computes in fp32. For log-mel, the floor is the time of libsndfile, soxr (one thread per channel) and
+SciPy's FFT of the frames alone. Norms, residual additions and ReLU move {norms:.0f} MB a clip in a training step in
+bf16. A copy moves {gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, which the floor does not include.
 """
 
 
@@ -164,8 +164,8 @@ def _drift(drift: dict[str, Any]) -> list[str]:
     rows = [
         "## Drift",
         "",
-        f"{drift['steps']} steps of Adam in fp32 at the paper's rate, from one seed on the same batches. The table has the"
-        " distance of all convolution weights at the end, relative to their norm.",
+        f"{drift['steps']} steps of Adam in fp32 at the paper's rate, from one seed on the same batches. The"
+        " table has the distance of all convolution weights at the end, relative to their norm.",
         "",
         "| seed | compiled norms against PyTorch's, same layout | PyTorch's norms, one thread against"
         f" {drift['threads_of_all']} | compiled, channels-last against PyTorch's, default layout |",

@@ -34,8 +34,8 @@ def test_commands_in_console_blocks_parse(page: Path) -> None:
         elif program == "make":
             assert {word for word in arguments if "=" not in word} <= set(TARGETS), words
         elif program == "python" and arguments[0] == "-m":
-            package = pages.ROOT.joinpath(*arguments[1].split("."))
-            assert (package / "__main__.py").is_file(), words
+            module = pages.ROOT.joinpath(*arguments[1].split("."))
+            assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), words
         elif program == "python":
             assert (pages.ROOT / arguments[0]).is_file(), words
         elif program == "pip" and (extras := re.search(r"\[([\w,]+)\]", words[-1])):
