@@ -1,4 +1,4 @@
-"""Costs of models that are just within the reader's bounds: `python fuzz/largest.py KIND`, each in its own process.
+"""Costs of models that are just within the reader's bounds: `python fuzz/largest_models.py KIND`, one process each.
 
 Each model is a file of some kilobytes with weights of zero. The script prints its size, the processor time to read it
 and to classify one window with one thread, and the peak memory, which is about 130 MB without a model.

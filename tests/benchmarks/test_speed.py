@@ -1,4 +1,4 @@
-"""Benchmarks measure the same thing on both sides, and report what was measured; nothing here is timed."""
+"""The speed benchmark: scenelet and the reference compute the same, and the page shows the results."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(aifc|audioop|sunau):Deprecati
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model and two recordings instead of two hundred."""
+    """Write a model and two recordings instead of two hundred, and return their folder."""
     folder = tmp_path_factory.mktemp("benchmarks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "FILES", 2)
@@ -34,12 +34,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("openvino")
-def test_both_sides_compute_the_same(place: Path) -> None:
+def test_ours_and_reference_compute_the_same(place: Path) -> None:
     differences = agreement.largest_differences(place)
     assert set(differences) == {"db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"}
     assert max(differences["db_then_mel"], differences["mel_then_db"]) < 0.02  # decibels, librosa's and our resampling
     probabilities = load(place / inputs.MODEL).predict(place / inputs.CLIP).windows
-    assert probabilities.max() < 0.95  # were one of them 1, the others could not differ
+    assert probabilities.max() < 0.95  # if one of them were 1, the others could not differ
     assert differences["file"] < 1e-4
     assert 0 < differences["file_openvino"] < 0.05
     assert differences["training_same"] < 1e-3
@@ -48,7 +48,7 @@ def test_both_sides_compute_the_same(place: Path) -> None:
 @pytest.mark.parametrize(
     "norm", [BatchNorm(6, relu=True), SubSpectralNorm(6, 3), SubSpectralNorm(6, 2, "sub", relu=True)]
 )
-def test_the_plain_norm_is_the_norm(norm: BatchNorm | SubSpectralNorm) -> None:
+def test_plain_norm_equals_our_norm(norm: BatchNorm | SubSpectralNorm) -> None:
     with torch.no_grad():
         for value in (norm.weight, norm.bias, norm.running_mean):
             value.uniform_(-1, 1)
@@ -59,22 +59,22 @@ def test_the_plain_norm_is_the_norm(norm: BatchNorm | SubSpectralNorm) -> None:
         assert torch.allclose(plain(x, residual), norm(x, residual), atol=1e-5)
 
 
-def test_the_plain_network_has_no_norm_of_ours() -> None:
+def test_plain_network_has_only_plain_norms() -> None:
     network = reference.plain(create_model("shared_resnet", num_classes=3, width=4))
     assert not any(isinstance(module, BatchNorm | SubSpectralNorm) for module in network.modules())
     assert sum(isinstance(module, reference.PlainNorm) for module in network.modules()) == 1 + 2 * 6 + 2 + 2 * 2 * 3 + 1
 
 
 @pytest.mark.parametrize("row", ["db_then_mel", "file", "folder", "training"])
-def test_every_kind_of_step_runs(row: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_returns_steps_that_run(row: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "BATCH", 2)
     monkeypatch.setattr(inputs, "SHAPE", (2, 256, 64))
     for side in (ours, reference):
         side.build(row, place)()
 
 
-def test_a_commands_memory_is_its_own() -> None:
-    held = np.ones(60_000_000)  # half a gigabyte of this process is not the command's
+def test_one_command_measures_only_the_command() -> None:
+    held = np.ones(60_000_000)  # the memory of this process must not count
     small = one_command([sys.executable, "-c", "pass"])
     large = one_command([sys.executable, "-c", "x = bytearray(200_000_000); x[::4096] = x[::4096]"])
     assert held.nbytes > 400e6 > large["bytes"] > 200e6 > small["bytes"]
@@ -82,13 +82,13 @@ def test_a_commands_memory_is_its_own() -> None:
         one_command([sys.executable, "-c", "raise SystemExit('no way')"])
 
 
-def test_an_unknown_part_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_bench_with_an_unknown_part_raises_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'folder'"):
         bench(tmp_path / "out", ["foldr"])
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_says_what_was_measured() -> None:
+def test_markdown_shows_the_results() -> None:
     row = {"name": "file", "title": "a row", "ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "floor": 0.5}
     run = {"seconds": 0.5, "bytes": 2e8}
     found = {
@@ -103,7 +103,7 @@ def test_the_page_says_what_was_measured() -> None:
         },
         "rounds": 3,
         "floors": {"flops": 9e11, "bytes": 5e10, "macs": 2_268_794_880, "norm_bytes": 100_000_000, "libraries": 0.005},
-        "rows": [row, {**row, "name": "int8", "title": "whole numbers"}],
+        "rows": [row, {**row, "name": "int8", "title": "int8 activations"}],
         "differences": dict.fromkeys(("db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"), 1e-5),
         "cold": {"ours": [run], "reference": [run]},
         "long": [{"minutes": 10, **run}],
@@ -120,7 +120,7 @@ def test_the_page_says_what_was_measured() -> None:
     }
     page = markdown(found)
     assert "| a row | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 | 0.5 | 2.00 |" in page  # 2.999 is not 3
-    assert "| whole numbers | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 |\n" in page
+    assert "| int8 activations | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 |\n" in page
     assert "`python -m benchmarks.speed --out docs`" in page
     assert "2,268,794,880" in page
     assert "100 MB a clip" in page
@@ -132,13 +132,13 @@ def test_the_page_says_what_was_measured() -> None:
     assert set(ROWS) < set(PARTS)
 
 
-def test_bulk_is_measured_on_seconds_of_the_recordings(place: Path) -> None:
+def test_bulk_manifest_lists_seconds_of_the_recordings(place: Path) -> None:
     manifest = bulk.write_manifest(place, 5)
     assert manifest.read_text().split() == ["path", *(f"seconds/{k:03}.wav" for k in (0, 1, 0, 1, 0))]
     assert all(info(place / "seconds" / f"{k:03}.wav").seconds == 1 for k in (0, 1))
 
 
-def test_bulk_alone_takes_its_place_in_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_of_bulk_updates_existing_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json").read_text())
     (tmp_path / "speed.json").write_text(json.dumps(page))
     seconds = {"ray": [2.0], "local": [1.0], "ray_alone": [3.0]}
@@ -153,8 +153,8 @@ def test_bulk_alone_takes_its_place_in_what_is_there(tmp_path: Path, monkeypatch
     assert "Ray on 2 processors has 1.50 times" in (tmp_path / "benchmarks.md").read_text()
 
 
-def test_the_norms_bytes_are_those_of_the_passes(place: Path) -> None:
-    """By hand for the widest level, 64 channels of 128 x 216: two norms without a residual and one with."""
+def test_work_counts_the_bytes_of_norm_passes(place: Path) -> None:
+    """The bound is that of the widest level, 64 channels of 128 x 216: two norms without a residual, one with."""
     found = floors.work(place)
     level = 2 * 64 * 128 * 216 * (8 + 8 + 11)
     assert found["macs"] == 2_268_794_880
@@ -162,7 +162,7 @@ def test_the_norms_bytes_are_those_of_the_passes(place: Path) -> None:
 
 
 @pytest.mark.parametrize("row", ["int8", "waveform"])
-def test_exported_files_answer_as_what_they_are_compared_with(row: str, place: Path) -> None:
+def test_exported_files_match_their_reference(row: str, place: Path) -> None:
     found, expected = (np.ravel(side.build(row, place)()) for side in (ours, reference))
     assert found.shape == expected.shape == (3,)
     assert np.abs(found - expected).max() < (0.1 if row == "int8" else 1e-3)

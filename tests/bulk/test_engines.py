@@ -89,6 +89,7 @@ def test_ray_killed_worker_is_replaced(model: str, archive: Archive, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray", "ignore::ResourceWarning")  # Ray's own
 @pytest.mark.usefixtures("ray_cluster")
 def test_ray_only_shard_that_kills_workers_is_missing(model: str, tmp_path: Path) -> None:
     archive = make_archive(tmp_path)
@@ -96,7 +97,7 @@ def test_ray_only_shard_that_kills_workers_is_missing(model: str, tmp_path: Path
     first, *others = archive.valid_names[:12]
     write_manifest(archive.manifest, [first, "clips/deadly.wav", *others])  # in the first task, which has several
     without_retries = functools.partial(engines.run_ray, max_retries=0)
+    out = str(tmp_path / "out")
     with pytest.raises(OutputError, match=r"1 of 13 parts could not be written \(their workers died repeatedly"):
-        out = str(tmp_path / "out")
         run.predict(model, str(archive.manifest), out, engine=without_retries, workers=1, shard_size=1)
     assert [int(name.split("-")[1]) for name in sorted(part_bytes(tmp_path / "out"))] == [0, *range(2, 13)]

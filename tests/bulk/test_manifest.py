@@ -1,6 +1,7 @@
-"""What a manifest may be, and what is said of one that cannot be used."""
+"""Manifests in CSV, Parquet and folders, and the errors of invalid ones."""
 
 import codecs
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from helpers.archives import Archive
+from helpers.stumbling_server import StumblingServer, serve_folder
 from scenelet.bulk.manifest import read_inputs, scan_manifest, write_inputs
 from scenelet.errors import DataError
 
@@ -21,7 +24,7 @@ def quoted(name: str) -> str:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("column", ["path", "URL", " filename", "file"])
-def test_text(tmp_path: Path, delimiter: str, column: str) -> None:
+def test_read_inputs_text_columns_and_delimiters(tmp_path: Path, delimiter: str, column: str) -> None:
     rows = [f"x{delimiter}{quoted(name)}" for name in NAMES]
     text = "\r\n".join([f"other{delimiter}{column}", *rows, "", ""])
     path = tmp_path / "list.csv"
@@ -29,29 +32,29 @@ def test_text(tmp_path: Path, delimiter: str, column: str) -> None:
     assert list(read_inputs(str(path))) == NAMES
 
 
-def test_a_byte_order_mark_is_no_part_of_the_column(tmp_path: Path) -> None:
+def test_read_inputs_ignores_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(codecs.BOM_UTF8 + b"path\na.wav\n")
     assert list(read_inputs(str(path))) == ["a.wav"]
 
 
-def test_the_first_known_column_counts(tmp_path: Path) -> None:
+def test_read_inputs_uses_first_known_column(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("file,path\nwrong,right\n")
     assert list(read_inputs(str(path))) == ["right"]
 
 
 @pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.large_string()])
-def test_parquet(tmp_path: Path, kind: pyarrow.DataType) -> None:
+def test_read_inputs_parquet(tmp_path: Path, kind: pyarrow.DataType) -> None:
     path = tmp_path / "list.parquet"
     parquet.write_table(pyarrow.table({"n": [1] * 5, "url": pyarrow.array(NAMES, kind)}), path)
     assert list(read_inputs(str(path))) == NAMES
 
 
-def test_a_text_that_is_stored_once_and_stands_in_many_rows_is_held_once(tmp_path: Path) -> None:
+def test_read_inputs_repeated_text_is_in_memory_once(tmp_path: Path) -> None:
     path = tmp_path / "list.parquet"
     column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 20_000, pyarrow.int32()), ["x" * 30_000])
-    parquet.write_table(pyarrow.table({"path": column}), path)  # some hundred bytes on disk
+    parquet.write_table(pyarrow.table({"path": column}), path)  # a few hundred bytes on disk
     before = pyarrow.total_allocated_bytes()
     count = 0
     for _ in read_inputs(str(path)):
@@ -59,11 +62,11 @@ def test_a_text_that_is_stored_once_and_stands_in_many_rows_is_held_once(tmp_pat
         count += 1
     assert count == 20_000
     parquet.write_table(pyarrow.table({"path": ["x" * 40_000]}), path)
-    with pytest.raises(DataError, match="row 1: names a recording in over 32,768 characters"):
+    with pytest.raises(DataError, match="row 1: the recording's path has over 32,768 characters"):
         scan_manifest(str(path))
 
 
-def test_parquet_whose_text_is_no_utf_8(tmp_path: Path) -> None:
+def test_scan_manifest_parquet_not_utf8_raises(tmp_path: Path) -> None:
     path = tmp_path / "list.parquet"
     column = pyarrow.array([b"\xff\xfe.wav"], pyarrow.binary()).view(pyarrow.string())
     parquet.write_table(pyarrow.table({"path": column}), path)
@@ -71,14 +74,14 @@ def test_parquet_whose_text_is_no_utf_8(tmp_path: Path) -> None:
         scan_manifest(str(path))
 
 
-def test_parquet_of_a_data_frame(tmp_path: Path) -> None:
+def test_read_inputs_dictionary_column_is_stripped(tmp_path: Path) -> None:
     path = tmp_path / "list.PARQUET"
     column = pyarrow.array([" a.wav", "b.wav", "b.wav"]).dictionary_encode()
     parquet.write_table(pyarrow.table({"Path ": column}), path)
     assert list(read_inputs(str(path))) == ["a.wav", "b.wav", "b.wav"]
 
 
-def test_a_manifest_that_changes_meanwhile(tmp_path: Path) -> None:
+def test_write_inputs_changed_manifest_raises(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("path\na.wav\n")
     found = scan_manifest(str(path))
@@ -87,7 +90,7 @@ def test_a_manifest_that_changes_meanwhile(tmp_path: Path) -> None:
         write_inputs(found, tmp_path / "inputs.parquet", 2)
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_scan_manifest_folder_lists_visible_recordings(tmp_path: Path) -> None:
     for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -96,7 +99,7 @@ def test_folder(tmp_path: Path) -> None:
     assert (found.inputs, found.base) == (2, str(tmp_path))
 
 
-def test_survey_tells_manifests_apart(tmp_path: Path) -> None:
+def test_scan_manifest_digest_depends_on_order(tmp_path: Path) -> None:
     def digest(*names: str) -> str:
         path = tmp_path / "list.csv"
         path.write_text("\n".join(["path", *names]) + "\n")
@@ -112,15 +115,15 @@ def test_survey_tells_manifests_apart(tmp_path: Path) -> None:
     st.lists(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip), min_size=1, max_size=9),
     st.integers(1, 4),
 )
-def test_written_inputs_lie_in_groups(
+def test_write_inputs_one_row_group_per_shard(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], shard_size: int
 ) -> None:
     path = tmp_path_factory.mktemp("inputs") / "inputs.parquet"
     manifest = path.with_name("list.parquet")
     parquet.write_table(pyarrow.table({"path": names}), manifest)
     write_inputs(scan_manifest(str(manifest)), path, shard_size)
-    file = parquet.ParquetFile(path)
-    groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
+    with parquet.ParquetFile(path) as file:
+        groups = [file.read_row_group(k).column(0).to_pylist() for k in range(file.num_row_groups)]
     names = [name.strip() for name in names]
     assert groups == [names[start : start + shard_size] for start in range(0, len(names), shard_size)]
 
@@ -135,11 +138,11 @@ def test_written_inputs_lie_in_groups(
         (b"x,path\n1\n", "line 2: names no recording"),
         (b"path\n\xff\xfe\n", "not a UTF-8 text table"),
         (b"path\na, b.wav\n", "line 2: has 2 fields for 1 columns"),
-        (b'path\na.wav\n"b.wav\nc.wav\n', "is a quote missing"),
+        (b'path\na.wav\n"b.wav\nc.wav\n', "check for a missing quote"),
         (b"path,Path\na,b\n", "has the column 'path' twice"),
     ],
 )
-def test_text_that_cannot_be_used(tmp_path: Path, content: bytes, word: str) -> None:
+def test_scan_manifest_invalid_text_raises(tmp_path: Path, content: bytes, word: str) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=word) as caught:
@@ -147,7 +150,7 @@ def test_text_that_cannot_be_used(tmp_path: Path, content: bytes, word: str) -> 
     assert str(path) in str(caught.value)
 
 
-def test_parquet_that_cannot_be_used(tmp_path: Path) -> None:
+def test_scan_manifest_invalid_parquet_raises(tmp_path: Path) -> None:
     path = tmp_path / "list.parquet"
     for table, word in (
         (pyarrow.table({"path": [1, 2]}), "holds int64, not text"),
@@ -165,3 +168,16 @@ def test_parquet_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="lists no recordings"):
         scan_manifest(str(tmp_path / "bare"))
+
+
+@pytest.fixture(scope="module")
+def server(archive: Archive) -> Iterator[StumblingServer]:
+    with serve_folder(archive.manifest.parent) as running:
+        yield running
+
+
+def test_scan_manifest_behind_http(server: StumblingServer, archive: Archive) -> None:
+    manifest = scan_manifest(f"{server.url}/all.csv?version=a/b")
+    assert (manifest.base, manifest.inputs) == (server.url, len(archive.names))
+    with pytest.raises(DataError, match=r"secret\.csv: cannot be downloaded \(403"):
+        scan_manifest(f"{server.url}/secret.csv")

@@ -1,5 +1,6 @@
 """Paths and URLs, and atomic writes."""
 
+import contextlib
 from pathlib import Path
 
 import fsspec
@@ -47,8 +48,9 @@ def test_folder_reads_what_it_writes(tmp_path: Path, path: str) -> None:
 def test_folder_failed_replace_keeps_former_file(tmp_path: Path, path: str) -> None:
     folder = Folder(path.format(tmp_path))
     folder.write("a.txt", "old")
-    with pytest.raises(ZeroDivisionError), folder.replace("a.txt") as temporary:
-        temporary.write_text("new")
+    replacement = contextlib.ExitStack()
+    replacement.enter_context(folder.replace("a.txt")).write_text("new")
+    with pytest.raises(ZeroDivisionError), replacement:
         raise ZeroDivisionError
     assert folder.read("a.txt") == b"old"
     assert folder.names() == {"a.txt"}

@@ -1,27 +1,39 @@
-"""The rows of a job: what `Classifier.predict` and `LogMel` say; an input that is bad has one that says why."""
+"""Rows of a job: the numbers of `Classifier.predict` and `LogMel`, and one row with the error of an invalid input."""
 
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import soundfile
 from pyarrow import dataset, parquet
 
 import scenelet
-from helpers.archives import Archive, rows_of, write_manifest
+from helpers.archives import Archive, rows_by_input, write_manifest
+from helpers.stumbling_server import serve_folder
 from helpers.tiny_model import FEATURES, WINDOW
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.bulk import run
-from scenelet.bulk import worker as work
+from scenelet.bulk.job import Job, Task, read_job, start_job
+from scenelet.bulk.manifest import scan_manifest
+from scenelet.bulk.parts import BUFFER_BYTES
+from scenelet.bulk.storage import Folder
+from scenelet.bulk.worker import Worker, get_worker, open_input, process_shard
+from scenelet.errors import AudioError, DataError
 
 
-def test_probabilities_are_those_of_predict(model: str, archive: Archive, done: Path) -> None:
-    rows = rows_of(done)
+def start_extraction(manifest: Path, out: Path) -> Job:
+    task = Task(kind="features", features=FEATURES, window=WINDOW)
+    return start_job(Folder(str(out)), task, b"", scan_manifest(str(manifest)), 8)
+
+
+def test_worker_probabilities_same_as_predict(model: str, archive: Archive, finished_job: Path) -> None:
+    rows = rows_by_input(finished_job)
     classifier = scenelet.load(model)
     assert sorted(rows) == list(range(len(archive.names)))
     for index, name in enumerate(archive.names):
-        if name in archive.bad:
+        if name in archive.invalid:
             continue
         expected = classifier.predict(archive.manifest.parent / name).windows
         found = np.array([[row[f"p_{label}"] for label in classifier.labels] for row in rows[index]], np.float32)
@@ -32,40 +44,41 @@ def test_probabilities_are_those_of_predict(model: str, archive: Archive, done: 
             assert row["label"] == classifier.labels[int(expected[number].argmax())]
 
 
-def test_bad_inputs_have_one_row_that_says_why(archive: Archive, done: Path) -> None:
-    rows = rows_of(done)
+def test_worker_invalid_input_has_one_row_with_error(archive: Archive, finished_job: Path) -> None:
+    rows = rows_by_input(finished_job)
     for index, name in enumerate(archive.names):
-        if name in archive.bad:
+        if name in archive.invalid:
             (row,) = rows[index]
             assert row["input"] == name
-            assert archive.bad[name] in row["error"]
+            assert archive.invalid[name] in row["error"]
             assert str(archive.manifest.parent / name) in row["error"]
             assert {value for key, value in row.items() if key not in ("index", "input", "error")} == {None}
 
 
-def test_what_lies_in_the_folder(archive: Archive, done: Path) -> None:
-    assert sorted(path.name.split("-")[1] for path in done.glob("part-*")) == [f"{k:05d}" for k in range(5)]
-    assert {path.name for path in done.iterdir() if not path.name.startswith("part-")} == {"_job"}
-    listed = (done / "_job/errors.csv").read_text().splitlines()
-    assert listed[0] == "index,input,error"
-    places = [(str(archive.names.index(name)), name) for name in archive.bad]
-    assert [tuple(line.split(",")[:2]) for line in listed[1:]] == places
-    schema = dataset.dataset(done).schema  # as any reader of Parquet sees the folder
-    assert schema.names[:5] == ["index", "input", "window", "start_seconds", "label"]
+def test_finished_folder_is_a_parquet_dataset(archive: Archive, finished_job: Path) -> None:
+    assert sorted(path.name.split("-")[1] for path in finished_job.glob("part-*")) == [f"{k:05d}" for k in range(5)]
+    assert {path.name for path in finished_job.iterdir() if not path.name.startswith("part-")} == {"_job"}
+    lines = (finished_job / "_job/errors.csv").read_text().splitlines()
+    assert lines[0] == "index,input,error"
+    expected = [(str(archive.names.index(name)), name) for name in archive.invalid]
+    assert [tuple(line.split(",")[:2]) for line in lines[1:]] == expected
+    assert dataset.dataset(finished_job).schema.names[:5] == ["index", "input", "window", "start_seconds", "label"]
 
 
-@pytest.mark.parametrize("in_memory", [1 << 25, 1000])
-def test_features(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
-    monkeypatch.setattr(work, "IN_MEMORY", in_memory)  # below, one recording's features wait on disk
-    summary = run.extract(FEATURES, WINDOW, str(archive.manifest), str(tmp_path / "out"), workers=1)
-    rows = rows_of(tmp_path / "out")
-    assert (summary.inputs, summary.errors) == (len(archive.names), len(archive.bad))
+@pytest.mark.parametrize("buffer_bytes", [BUFFER_BYTES, 1000])
+def test_worker_features_same_as_log_mel(archive: Archive, tmp_path: Path, buffer_bytes: int) -> None:
+    """With the small buffer, the features of one recording are on disk."""
+    job = start_extraction(archive.manifest, tmp_path / "out")
+    worker = Worker(Folder(str(tmp_path / "out")), job.job_hash, buffer_bytes=buffer_bytes)
+    for shard in range(job.shards):
+        worker.process(shard)
+    rows = rows_by_input(tmp_path / "out")
     assert dataset.dataset(tmp_path / "out").schema.metadata[b"shape"] == b"2x16x13"
     for index, name in enumerate(archive.names):
-        if name in archive.bad:
+        if name in archive.invalid:
             (row,) = rows[index]
             assert row["log_mel"] is None
-            assert archive.bad[name] in row["error"]
+            assert archive.invalid[name] in row["error"]
             continue
         cuts = windows(archive.manifest.parent / name, FEATURES, WINDOW)
         expected = [LogMel(FEATURES)(samples).astype(np.float16) for samples in cuts]
@@ -74,7 +87,12 @@ def test_features(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert np.array_equal(np.array(row["log_mel"], np.float16).reshape(2, 16, 13), log_mel)
 
 
-def test_a_recording_that_breaks_in_the_middle_has_no_windows(model: str, tmp_path: Path, write_wav) -> None:
+def test_extract_counts_inputs_and_errors(archive: Archive, tmp_path: Path) -> None:
+    summary = run.extract(FEATURES, WINDOW, str(archive.manifest), str(tmp_path / "out"), workers=1)
+    assert (summary.inputs, summary.errors) == (len(archive.names), len(archive.invalid))
+
+
+def test_worker_recording_damaged_in_the_middle_has_no_windows(model: str, tmp_path: Path, write_wav) -> None:
     path = write_wav(np.random.default_rng(0).normal(0, 0.1, (2, 16000)), 8000, "long.flac")
     path.write_bytes(path.read_bytes()[:-9000])
     for summary in (
@@ -84,40 +102,80 @@ def test_a_recording_that_breaks_in_the_middle_has_no_windows(model: str, tmp_pa
         assert (summary.inputs, summary.windows, summary.errors) == (1, 0, 1)
 
 
-def test_rows_are_written_as_they_gather(
-    model: str, archive: Archive, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "IN_MEMORY", 5000)
-    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard_size=20)
-    assert rows_of(tmp_path / "out") == rows_of(done)
-    groups = [parquet.ParquetFile(part).num_row_groups for part in (tmp_path / "out").glob("part-*")]
+def test_worker_small_buffer_gives_same_rows(finished_job: Path, tmp_path: Path) -> None:
+    job = read_job(Folder(str(finished_job)))
+    folder = Folder(str(tmp_path / "out"))
+    for name in ("job.json", "inputs.parquet", "model.scn"):
+        folder.write(f"_job/{name}", (finished_job / "_job" / name).read_bytes())
+    worker = Worker(folder, job.job_hash, buffer_bytes=1000)
+    for shard in range(job.shards):
+        worker.process(shard)
+    assert rows_by_input(tmp_path / "out") == rows_by_input(finished_job)
+    groups = [parquet.read_metadata(part).num_row_groups for part in (tmp_path / "out").glob("part-*")]
     assert min(groups) > 5
 
 
-def test_what_the_system_refuses_is_the_inputs_own(model: str, archive: Archive, tmp_path: Path) -> None:
-    good = archive.names[1]
-    write_wave = tmp_path / "slow.wav"
-    soundfile.write(write_wave, np.zeros(100), 1)  # resampled, a second of it would be a hundred thousand times as long
-    names = [str(archive.manifest.parent / good), "x" * 300 + ".wav", "slow.wav"]
-    write_manifest(tmp_path / "list.csv", names)
+def test_worker_system_error_belongs_to_the_input(model: str, archive: Archive, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "slow.wav", np.zeros(100), 1)  # resampling would make it thousands of times longer
+    inputs = [str(archive.manifest.parent / archive.names[1]), "x" * 300 + ".wav", "slow.wav"]
+    write_manifest(tmp_path / "list.csv", inputs)
     summary = run.predict(model, str(tmp_path / "list.csv"), str(tmp_path / "out"), workers=1)
-    rows = rows_of(tmp_path / "out")
+    rows = rows_by_input(tmp_path / "out")
     assert (summary.inputs, summary.errors) == (3, 2)
     assert "File name too long" in rows[1][0]["error"]
     assert "has a sample rate of 1 Hz" in rows[2][0]["error"]
 
 
+def test_worker_unreachable_host_writes_no_part(archive: Archive, tmp_path: Path) -> None:
+    """A row with an error would blame the recording for its host."""
+    with serve_folder(archive.manifest.parent) as server:
+        (tmp_path / "urls.csv").write_text(f"url\n{server.url}/clips/0.wav\n")
+        job = start_extraction(tmp_path / "urls.csv", tmp_path / "out")
+        server.failures = 1_000_000
+        worker = Worker(Folder(str(tmp_path / "out")), job.job_hash, retry_pause_seconds=0.0)
+        with pytest.raises(DataError, match="cannot be reached"):
+            worker.process(0)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"_job"}
+
+
+def test_process_shard_existing_part_is_unchanged(finished_job: Path) -> None:
+    job = read_job(Folder(str(finished_job)))
+    before = {path: path.stat().st_mtime_ns for path in finished_job.glob("part-*")}
+    result = process_shard(str(finished_job), job.job_hash, 2)
+    assert (result["shard"], result["error"]) == (2, "")
+    assert {path: path.stat().st_mtime_ns for path in finished_job.glob("part-*")} == before
+    assert "another job was started" in process_shard(str(finished_job), "0123", 2)["error"]
+
+
+def test_get_worker_loads_model_once_with_one_thread(finished_job: Path) -> None:
+    job = read_job(Folder(str(finished_job)))
+    worker = get_worker(str(finished_job), job.job_hash)
+    assert worker is get_worker(str(finished_job), job.job_hash)
+    assert worker.row_builder.classifier.threads == 1
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_the_runtime_is_the_one_asked_for(
-    model: str, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
-) -> None:
-    made = []
+def test_worker_uses_runtime_of_job(model: str, archive: Archive, tmp_path: Path, runtime: str) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    (tmp_path / "one.csv").write_text(f"path\n{archive.manifest.parent / archive.valid_names[0]}\n")
+    out = tmp_path / "out"
+    summary = run.predict(model, str(tmp_path / "one.csv"), str(out), workers=1, runtime=runtime)
+    assert summary.errors == 0
+    job = read_job(Folder(str(out)))
+    assert Worker(Folder(str(out)), job.job_hash).row_builder.classifier.runtime == runtime
 
-    class Noted(work.Classifier):
-        def __init__(self, *arguments: object, **options: object) -> None:
-            made.append(options)
-            super().__init__(*arguments, threads=1)
 
-    monkeypatch.setattr(work, "Classifier", Noted)
-    run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=1, shard_size=8, runtime=runtime)
-    assert made == [{"threads": 1, "runtime": runtime}]  # once for five parts
+def test_open_input_path_and_file_url_are_the_path(archive: Archive) -> None:
+    path = archive.manifest.parent / archive.names[1]
+    for text in (str(path), f"file://{path}"):
+        with open_input(text) as source:
+            assert source == path
+
+
+def test_open_input_missing_remote_file_is_audio_error() -> None:
+    fsspec.filesystem("memory").pipe_file("/inputs/a.wav", b"RIFF")
+    with open_input("memory://inputs/a.wav") as source:
+        assert source.read() == b"RIFF"
+    with pytest.raises(AudioError, match="no such file"), open_input("memory://inputs/none.wav"):
+        pass

@@ -1,4 +1,4 @@
-"""`scenelet check`: findings on stdout, talk on stderr, 1 when there are errors."""
+"""`scenelet check`: findings on stdout, messages on stderr, exit code 1 if there are errors."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def folds(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "clips.csv"
 
 
-def test_of_sound_data_it_says_only_that_noise_has_no_classes(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_good_data_only_warns_about_labels(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(folds, window=0.1, workers=1)
     out, err = capsys.readouterr()
     (line,) = out.splitlines()
@@ -34,7 +34,7 @@ def test_of_sound_data_it_says_only_that_noise_has_no_classes(folds: Path, capsy
 
 
 @pytest.mark.parametrize("fold", [None, "1"])
-def test_errors_end_in_1_and_json_is_all_of_stdout(
+def test_check_errors_exit_1_and_print_json_only(
     folds: Path, fold: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folds.write_text(folds.read_text().replace("39.wav,y,2,g19", "39.wav,y,2,g0"))
@@ -50,14 +50,14 @@ def test_errors_end_in_1_and_json_is_all_of_stdout(
     assert ("fold 1 held out" in err) is (fold is not None)
 
 
-def test_table_has_a_line_a_finding_and_warnings_end_in_0(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_warnings_exit_0_with_a_line_per_finding(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(folds, window=1.0, workers=1)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 41
     assert lines[0].startswith("warning too short            00.wav: 0.10 s, less than half of the 1 s window; record")
 
 
-def test_a_made_split_is_tried_where_the_data_has_none(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_data_without_split_tries_a_random_one(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folds.write_text("filename,label\n00.wav,x\n02.wav,x\n01.wav,y\n")
     with pytest.raises(typer.Exit) as caught:
         check(folds)
@@ -65,6 +65,6 @@ def test_a_made_split_is_tried_where_the_data_has_none(folds: Path, capsys: pyte
     assert "error   no split             class 'y' has only one clip" in capsys.readouterr().out
 
 
-def test_unknown_fold(folds: Path) -> None:
+def test_check_unknown_fold_lists_the_folds(folds: Path) -> None:
     with pytest.raises(DataError, match="no fold '9'; there are 1 2"):
         check(folds, fold="9")

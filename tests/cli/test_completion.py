@@ -1,4 +1,4 @@
-"""Completion, asked for as a shell asks: words in an environment variable, offers on stdout."""
+"""Completion, requested like a shell: words in an environment variable, offers on stdout."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_names(folder: Path) -> None:
+def test_completion_offers_names(folder: Path) -> None:
     assert offers("scenelet tr", folder) == ["train"]
     assert offers("scenelet predict ", folder) == ["esc10", "mine.scn"]
     assert offers("scenelet predict esc10 mi", folder) == []  # paths are the shell's own
@@ -51,7 +51,7 @@ def test_names(folder: Path) -> None:
     assert offers("scenelet train x --set schedule.ep", folder) == ["schedule.epochs="]
 
 
-def test_keys_and_choices(folder: Path) -> None:
+def test_completion_offers_settings_and_choices(folder: Path) -> None:
     assert offers("scenelet train x --set ", folder) == [f"{key}=" for key in setting_keys()]
     assert offers("scenelet evaluate esc10 x --split t", folder) == ["test", "train"]
     assert offers("scenelet reproduce table", folder) == ["table2", "table3", "table4"]
@@ -59,14 +59,14 @@ def test_keys_and_choices(folder: Path) -> None:
     assert offers("scenelet compress run --max-bytes ", folder) == []
 
 
-def test_data_sets(folder: Path) -> None:
+def test_completion_offers_data_sets(folder: Path) -> None:
     assert offers("scenelet fetch ", folder) == ["esc10", "tau2020-3class", "tau2019"]
 
 
-def test_there_is_a_script_to_install(command: object) -> None:
+def test_show_completion_prints_the_script(command: object) -> None:
     code, out, _ = command("--show-completion", "bash") if callable(command) else (1, "", "")
     assert (code, "_SCENELET_COMPLETE=complete_bash" in out) == (0, True)
 
 
-def test_the_sides_are_those_of_evaluate() -> None:
+def test_splits_are_those_of_evaluate() -> None:
     assert tuple(completion.splits("")) == SPLITS

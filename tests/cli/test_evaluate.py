@@ -31,7 +31,7 @@ def places(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "places"
 
 
-def test_the_report_and_its_data(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
+def test_evaluate_writes_report_and_data(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
     code, out, err = command("evaluate", model, places, "--out", tmp_path / "report", "--format", "json")
     assert code == 0
     assert {path.name for path in (tmp_path / "report").iterdir()} == FIGURES | DATA | OTHERS
@@ -52,7 +52,7 @@ def test_the_report_and_its_data(command: Command, model: Path, places: Path, tm
     assert 'src="../places/indoor/0.2.wav"' in listening
 
 
-def test_the_listening_page_is_as_long_as_asked_for(
+def test_evaluate_examples_limits_the_listening_page(
     command: Command, model: Path, places: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report"
@@ -68,7 +68,7 @@ def test_the_listening_page_is_as_long_as_asked_for(
     assert (code, err.count("--examples -1")) == (2, 1)
 
 
-def test_sound_in_the_page_or_none(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
+def test_evaluate_audio_embed_and_none(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
     command("evaluate", model, places, "--out", tmp_path / "a", "--audio", "embed")
     text = (tmp_path / "a" / "listening.html").read_text()
     assert text.count('src="data:audio/flac;base64,') == 6
@@ -80,7 +80,7 @@ def test_sound_in_the_page_or_none(command: Command, model: Path, places: Path, 
     assert text.count("<canvas") > 6
 
 
-def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
+def test_evaluate_run_adds_training_curves(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     labels = ["indoor", "outdoor", "transportation"]
@@ -104,14 +104,16 @@ def test_curves_of_a_run(command: Command, model: Path, places: Path, tmp_path: 
     assert not (out / "curves.svg").exists()  # the page no longer shows it
 
 
-def test_nothing_is_drawn_without_a_folder(
-    command: Command, model: Path, places: Path, monkeypatch: pytest.MonkeyPatch
+def test_evaluate_without_out_draws_nothing(
+    command: Command, model: Path, places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scenelet.evaluation.evaluate._pages", lambda *_: pytest.fail("drawn for nobody"))
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
     assert command("evaluate", model, places)[0] == 0
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_table_of_hostile_names(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
+def test_evaluate_malicious_names_are_escaped(command: Command, model: Path, places: Path, tmp_path: Path) -> None:
     """What the loaders take ends in pages whose links lead to the recordings."""
     odd = places / "indoor" / '50%41 #1 "<b>".wav'
     (places / "indoor" / "0.2.wav").rename(odd)

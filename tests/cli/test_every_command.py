@@ -1,4 +1,4 @@
-"""What holds for all commands, those to come too: help at once, `--quiet`, lines that fit a terminal."""
+"""Checks of every command: fast help, `--quiet`, lines that fit a terminal."""
 
 import json
 import os
@@ -48,13 +48,13 @@ def helps() -> tuple[dict[str, tuple[int, str]], set[str]]:
     return found, set(modules)
 
 
-def test_the_list_is_whole() -> None:
+def test_commands_are_complete() -> None:
     assert {"demo", "fetch", "check", "train", "compress", "evaluate", "predict", "info", "export"} <= set(COMMANDS)
     assert {"reproduce", "submit write", "submit details", "submit check"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_and_quiet(command: str, helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:
+def test_help_fits_80_columns_and_lists_quiet(command: str, helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:
     code, text = helps[0][command]
     assert (code, text.split("\n")[0].split()[:1]) == (0, ["Usage:"])
     assert "-q, --quiet" in text
@@ -64,6 +64,6 @@ def test_help_and_quiet(command: str, helps: tuple[dict[str, tuple[int, str]], s
     assert "..." not in top.partition("Commands:")[2]  # each says what it does in one line
 
 
-def test_no_help_loads_what_takes_seconds(helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:
+def test_help_imports_nothing_slow(helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:
     assert "typer" in helps[1]
     assert not helps[1] & HEAVY

@@ -1,4 +1,4 @@
-"""`scenelet export`: what it writes, what it says, and that a refused command writes nothing."""
+"""`scenelet export`: its files and messages; a refused command writes nothing."""
 
 import functools
 import os
@@ -32,8 +32,8 @@ def run(command: Run) -> Run:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
-    """An empty folder for what is written."""
+def out_folder(tmp_path: Path) -> Path:
+    """An empty folder for the output."""
     folder = tmp_path / "synthetic"
     folder.mkdir()
     return folder
@@ -78,10 +78,10 @@ def assert_one_sentence(err: str, *words: str) -> None:
         ),
     ],
 )
-def test_an_onnx_file_from_log_mel_or_samples(
-    run: Run, model: Path, made: Path, kind: onnx_file.GraphInput, shape: str, said: list[str]
+def test_export_onnx_from_log_mel_or_waveform(
+    run: Run, model: Path, out_folder: Path, kind: onnx_file.GraphInput, shape: str, said: list[str]
 ) -> None:
-    out = made / "model.onnx"
+    out = out_folder / "model.onnx"
     code, printed, talk = run(model, "--out", out, "--input", kind)
     exported = out.read_bytes()
     assert code == 0
@@ -92,11 +92,11 @@ def test_an_onnx_file_from_log_mel_or_samples(
     assert lines[-1] == f"written: {out}, {len(exported):,} bytes; input {shape}"
     assert len(lines) == len(said) + 1
     assert all(words in talk for words in said)
-    assert list(made.iterdir()) == [out]
+    assert list(out_folder.iterdir()) == [out]
 
 
-def test_a_header_is_written_whole_and_named_by_its_file(run: Run, model: Path, made: Path) -> None:
-    out = made / "my-model.h"
+def test_export_header_is_complete_and_named_by_its_file(run: Run, model: Path, out_folder: Path) -> None:
+    out = out_folder / "my-model.h"
     code, printed, talk = run(model, "--out", out)
     text = out.read_text(encoding="utf-8")
     assert (code, printed) == (0, "")
@@ -109,55 +109,55 @@ def test_a_header_is_written_whole_and_named_by_its_file(run: Run, model: Path, 
         f"its numbers take {numbers:,} bytes in a program, pruned weights included",
         "note: weights in fp16 take four bytes each there; compress with --dtype int8 for one",
     ]
-    assert list(made.iterdir()) == [out]
+    assert list(out_folder.iterdir()) == [out]
 
 
-def test_a_card_is_written_whole_and_counts_the_files_bytes(run: Run, model: Path, made: Path) -> None:
-    out = made / "model.md"
+def test_export_card_is_complete_and_gives_the_file_size(run: Run, model: Path, out_folder: Path) -> None:
+    out = out_folder / "model.md"
     code, printed, talk = run(model, "--out", out)
     assert (code, printed) == (0, "")
     assert out.read_text(encoding="utf-8") == model_card(load(model).model, "model", model.stat().st_size)
     assert f"| disk | {model.stat().st_size:,} |" in out.read_text()
     assert talk == f"written: {out}, {out.stat().st_size:,} bytes\n"
-    assert list(made.iterdir()) == [out]
+    assert list(out_folder.iterdir()) == [out]
 
 
-def test_labels_in_any_script_are_written(run: Run, made: Path, tmp_path: Path) -> None:
+def test_export_labels_in_any_script(run: Run, out_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "métro.scn"
     modelfile.write_model(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
     for suffix in (".h", ".md", ".onnx"):
-        assert run(path, "--out", made / f"métro{suffix}")[0] == 0
-    assert "métro, 地铁, &#91;red]x" in (made / "métro.md").read_text(encoding="utf-8")
+        assert run(path, "--out", out_folder / f"métro{suffix}")[0] == 0
+    assert "métro, 地铁, &#91;red]x" in (out_folder / "métro.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "model", "model.ONNX", "model.onnx.gz", ".onnx"])
-def test_another_ending_is_refused(run: Run, model: Path, made: Path, name: str) -> None:
-    code, printed, err = run(model, "--out", made / name)
+def test_export_unknown_ending_is_refused(run: Run, model: Path, out_folder: Path, name: str) -> None:
+    code, printed, err = run(model, "--out", out_folder / name)
     assert (code, printed) == (2, "")
-    assert_one_sentence(err, str(made / name), "NAME.onnx", "NAME.h", "NAME.md")
-    assert list(made.iterdir()) == []
+    assert_one_sentence(err, str(out_folder / name), "NAME.onnx", "NAME.h", "NAME.md")
+    assert list(out_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", [".h", ".md"])
 @pytest.mark.parametrize("options", [("--input", "waveform"), ("--int8", "recordings")])
-def test_what_is_of_onnx_files_is_refused_for_others(
-    run: Run, model: Path, made: Path, suffix: str, options: tuple[str, str]
+def test_export_onnx_options_are_refused_for_others(
+    run: Run, model: Path, out_folder: Path, suffix: str, options: tuple[str, str]
 ) -> None:
-    code, printed, err = run(model, "--out", made / f"model{suffix}", *options)
+    code, printed, err = run(model, "--out", out_folder / f"model{suffix}", *options)
     assert (code, printed) == (2, "")
     assert_one_sentence(err, "--input", "--int8", "NAME.onnx")
-    assert list(made.iterdir()) == []
+    assert list(out_folder.iterdir()) == []
 
 
-def test_samples_into_int8_are_refused(run: Run, model: Path, made: Path, recordings: Path) -> None:
-    code, printed, err = run(model, "--out", made / "model.onnx", "--int8", recordings, "--input", "waveform")
+def test_export_int8_of_waveform_is_refused(run: Run, model: Path, out_folder: Path, recordings: Path) -> None:
+    code, printed, err = run(model, "--out", out_folder / "model.onnx", "--int8", recordings, "--input", "waveform")
     assert (code, printed) == (2, "")
     assert_one_sentence(err, "--int8", "log-mel")
-    assert list(made.iterdir()) == []
+    assert list(out_folder.iterdir()) == []
 
 
-def test_an_int8_file_takes_its_ranges_from_recordings(run: Run, model: Path, made: Path, recordings: Path) -> None:
-    out = made / "model.onnx"
+def test_export_int8_is_calibrated_on_recordings(run: Run, model: Path, out_folder: Path, recordings: Path) -> None:
+    out = out_folder / "model.onnx"
     code, printed, talk = run(model, "--out", out, "--int8", recordings)
     assert code == 0
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(out).graph.node}
@@ -169,11 +169,13 @@ def test_an_int8_file_takes_its_ranges_from_recordings(run: Run, model: Path, ma
     assert warned.startswith(left_out)
     assert written == f"written: {out}, {out.stat().st_size:,} bytes; input log_mel (batch, 2, 16, 13)"
     assert all(f"on 1 windows of {recordings}" in line for line in printed.splitlines())
-    assert list(made.iterdir()) == [out]
+    assert list(out_folder.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("held", ["nothing", "a text", "a damaged recording", "no folder"])
-def test_int8_without_recordings_is_one_sentence(run: Run, model: Path, made: Path, tmp_path: Path, held: str) -> None:
+def test_export_int8_without_recordings_is_an_error(
+    run: Run, model: Path, out_folder: Path, tmp_path: Path, held: str
+) -> None:
     folder = tmp_path / "given"
     if held != "no folder":
         folder.mkdir()
@@ -181,18 +183,18 @@ def test_int8_without_recordings_is_one_sentence(run: Run, model: Path, made: Pa
         (folder / "notes.txt").write_text("hello")
     if held == "a damaged recording":
         (folder / "a.wav").write_text("hello")
-    code, printed, err = run(model, "--out", made / "model.onnx", "--int8", folder)
+    code, printed, err = run(model, "--out", out_folder / "model.onnx", "--int8", folder)
     assert (code, printed) == (1, "")
     assert_one_sentence(err, str(folder))
-    assert list(made.iterdir()) == []
+    assert list(out_folder.iterdir()) == []
 
 
-def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
-    run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+def test_export_names_a_runtime_that_cannot_run_it(
+    run: Run, model: Path, out_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [RuntimeCheck("ONNX Runtime", 1.23456e-7, 4, 1), RuntimeCheck("Other", None, error="no STFT")]
     monkeypatch.setattr(onnx_file, "compare_runtimes", lambda *_: found)
-    code, printed, _ = run(model, "--out", made / "model.onnx")
+    code, printed, _ = run(model, "--out", out_folder / "model.onnx")
     assert code == 0
     assert printed.splitlines() == [
         "ONNX Runtime: probabilities within 1.23e-07 of the model file's, 1 other labels, on 4 synthetic windows",
@@ -201,40 +203,47 @@ def test_a_runtime_that_cannot_run_it_is_named_with_its_reason(
 
 
 @pytest.mark.parametrize("difference", [0.002, float("nan")])
-def test_a_file_that_answers_otherwise_is_not_written(
-    run: Run, model: Path, made: Path, monkeypatch: pytest.MonkeyPatch, difference: float
+def test_export_different_probabilities_are_not_written(
+    run: Run, model: Path, out_folder: Path, monkeypatch: pytest.MonkeyPatch, difference: float
 ) -> None:
     monkeypatch.setattr(onnx_file, "compare_runtimes", lambda *_: [RuntimeCheck("ONNX Runtime", difference, 4, 0)])
-    code, printed, err = run(model, "--out", made / "model.onnx")
+    code, printed, err = run(model, "--out", out_folder / "model.onnx")
     assert (code, printed) == (1, "")
-    assert_one_sentence(err, str(made / "model.onnx"), "not written", "please report")
-    assert list(made.iterdir()) == []
+    assert_one_sentence(err, str(out_folder / "model.onnx"), "not written", "please report")
+    assert list(out_folder.iterdir()) == []
 
 
-def test_a_name_that_is_no_text_can_be_written(run: Run, model: Path, made: Path) -> None:
-    out = Path(os.fsdecode(os.fsencode(made) + b"/caf\xe9.md"))
+def test_export_name_that_is_not_utf8(run: Run, model: Path, out_folder: Path) -> None:
+    out = Path(os.fsdecode(os.fsencode(out_folder) + b"/caf\xe9.md"))
     code, _, _ = run(model, "--out", out)
     assert code == 0
     assert out.read_text().startswith("# caf\n")
 
 
-def test_a_folder_that_is_not_there_is_made_or_refused(run: Run, model: Path, made: Path) -> None:
-    (made / "file").write_text("mine")
+def test_export_missing_folder_is_created_or_refused(run: Run, model: Path, out_folder: Path) -> None:
+    (out_folder / "file").write_text("mine")
     for name in ("model.onnx", "model.h", "model.md"):
-        assert run(model, "--out", made / "new" / name)[0] == 0
-        assert (made / "new" / name).is_file()
-        code, _, err = run(model, "--out", made / "file" / name)
+        assert run(model, "--out", out_folder / "new" / name)[0] == 0
+        assert (out_folder / "new" / name).is_file()
+        code, _, err = run(model, "--out", out_folder / "file" / name)
         assert code == 1
-        assert_one_sentence(err, str(made / "file"))
-    assert (made / "file").read_text() == "mine"
+        assert_one_sentence(err, str(out_folder / "file"))
+    assert (out_folder / "file").read_text() == "mine"
 
 
-def test_a_window_of_mono_samples_has_one_channel(run: Run, made: Path, tmp_path: Path) -> None:
+def test_export_mono_waveform_has_one_channel(run: Run, out_folder: Path, tmp_path: Path) -> None:
     nodes = tiny_model().nodes
     mono = FeatureConfig(sample_rate=8000, channels="mono", n_fft=256, hop_length=128, n_mels=16)
     arrays = {name: array[:, :1] if name == "v1.weight" else array for name, array in tiny_model().arrays.items()}
     modelfile.write_model(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
-    code, printed, talk = run(tmp_path / "mono.scn", "--out", made / "model.onnx", "--input", "waveform")
+    code, printed, talk = run(tmp_path / "mono.scn", "--out", out_folder / "model.onnx", "--input", "waveform")
     assert code == 0
     assert "input waveform (1, 1, 1600)" in talk
     assert max(differences(printed).values()) < 1e-5
+
+
+def test_export_missing_model_is_an_error(run: Run, out_folder: Path, tmp_path: Path) -> None:
+    for missing in ("unknown", tmp_path / "missing.scn"):
+        code, _, err = run(missing, "--out", out_folder / "x.onnx")
+        assert code == 1
+        assert_one_sentence(err, f"{missing}: no such file")

@@ -1,4 +1,4 @@
-"""`scenelet listen`: a recording, pipes, a sound card that is played, and what is wrong with each."""
+"""`scenelet listen`: a recording, pipes, a simulated sound card, and errors of each."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: False))
 
 
-def test_a_recording_as_json_lines(command: Command, model: Path, noise: Path) -> None:
+def test_listen_recording_as_json_lines(command: Command, model: Path, noise: Path) -> None:
     code, out, err = command("listen", model, noise, "--hop", 0.2, "--format", "json")
     assert code == 0
     assert "the first answer after 0.2 s" in err
@@ -41,7 +41,7 @@ def test_a_recording_as_json_lines(command: Command, model: Path, noise: Path) -
         assert (row["label"] is None) == row["unsure"]
 
 
-def test_pipes_are_heard_as_the_recording(
+def test_listen_pipes_give_the_same_as_the_recording(
     command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ("listen", model, "-", "--hop", 0.1, "--format", "json")
@@ -58,7 +58,7 @@ def test_pipes_are_heard_as_the_recording(
     assert (code, out, "no sound came" in err) == (1, "", True)
 
 
-def test_the_view_tells_each_change_on_stdout(command: Command, model: Path, noise: Path) -> None:
+def test_listen_view_prints_changes_to_stdout(command: Command, model: Path, noise: Path) -> None:
     code, out, _ = command("listen", model, noise, "--hop", 0.2, "--threshold", 0)
     assert code == 0
     assert out.startswith("0:00  ")
@@ -80,7 +80,7 @@ def test_the_view_tells_each_change_on_stdout(command: Command, model: Path, noi
         (["NOISE", "--threshold", "7"], "--threshold 7: give a probability from 0 to 1", 2),
     ],
 )
-def test_mistakes(
+def test_listen_wrong_arguments_are_refused(
     command: Command,
     model: Path,
     noise: Path,
@@ -125,7 +125,9 @@ class Card:
         return Opened()
 
 
-def test_a_sound_card(command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listen_sound_card_that_is_unplugged(
+    command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     samples, _ = soundfile.read(noise, dtype="float32")
     monkeypatch.setitem(sys.modules, "sounddevice", Card(samples))  # type: ignore[arg-type]
     monkeypatch.setattr("scenelet.audio.capture.UNPLUGGED_SECONDS", 0.01)
@@ -139,9 +141,7 @@ def test_a_sound_card(command: Command, model: Path, noise: Path, monkeypatch: p
     assert "`python -m sounddevice` lists the devices for --device" in err
 
 
-def test_without_the_extra_the_exact_command_is_told(
-    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_listen_without_extra_names_the_command(command: Command, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     code, _, err = command("listen", model)
     assert code == 1

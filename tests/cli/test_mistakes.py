@@ -1,4 +1,4 @@
-"""A user's mistake ends in one sentence on stderr and an exit code; nothing is left half-written."""
+"""A user's mistake ends with a one-line error and an exit code; no partial file is left."""
 
 import sys
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def bad_recordings(folder: Path, recording: Path) -> dict[Path, str]:
     return {text: "not a recording", empty: "empty", cut: "truncated", folder / "absent.wav": "no such file"}
 
 
-def test_bad_recordings_in_predict(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
+def test_predict_bad_recordings(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
     for path, words in bad_recordings(tmp_path, recording).items():
         code, line = run("predict", model, path)
         assert code == 1
@@ -54,7 +54,7 @@ def test_bad_recordings_in_predict(run: Run, model: Path, tmp_path: Path, record
     assert "no recordings" in line
 
 
-def test_bad_recordings_in_training(
+def test_train_bad_recordings(
     run: Run, tone_set: Path, tmp_path: Path, recording: Path, tiny_settings: list[str]
 ) -> None:
     bad = bad_recordings(tmp_path, recording)
@@ -72,7 +72,7 @@ def test_bad_recordings_in_training(
         assert not (tmp_path / "run").exists()
 
 
-def test_bad_tables(run: Run, tone_set: Path, tmp_path: Path) -> None:
+def test_train_bad_tables(run: Run, tone_set: Path, tmp_path: Path) -> None:
     text = tone_set.read_text()
     single = "\n".join([*(line for line in text.splitlines() if ",low," not in line), "low0.wav,low,1,x"])
     cases = {
@@ -95,7 +95,7 @@ def test_bad_tables(run: Run, tone_set: Path, tmp_path: Path) -> None:
     assert "absent.csv" in line
 
 
-def test_wrong_settings(run: Run, tone_set: Path, tmp_path: Path) -> None:
+def test_train_wrong_settings(run: Run, tone_set: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for setting, words in {
         "schedule.epoch=3": "did you mean 'schedule.epochs'",
@@ -113,7 +113,7 @@ def test_wrong_settings(run: Run, tone_set: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_an_existing_folder_is_not_written_over(run: Run, tone_set: Path, tmp_path: Path) -> None:
+def test_train_existing_folder_is_not_overwritten(run: Run, tone_set: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")
     code, line = run("train", tone_set, "--out", tmp_path / "run")
@@ -121,13 +121,13 @@ def test_an_existing_folder_is_not_written_over(run: Run, tone_set: Path, tmp_pa
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
-def test_compress_wants_a_run(run: Run, tmp_path: Path) -> None:
+def test_compress_needs_a_run(run: Run, tmp_path: Path) -> None:
     code, line = run("compress", tmp_path, "--out", tmp_path / "m.scn")
     assert (code, "not a run folder" in line) == (1, True)
     assert not (tmp_path / "m.scn").exists()
 
 
-def test_damaged_models(run: Run, model: Path, recording: Path, tmp_path: Path) -> None:
+def test_damaged_models_are_refused(run: Run, model: Path, recording: Path, tmp_path: Path) -> None:
     data = model.read_bytes()
     altered = bytearray(data)
     altered[len(data) // 2] ^= 1
@@ -152,7 +152,7 @@ def test_damaged_models(run: Run, model: Path, recording: Path, tmp_path: Path) 
             assert (code, line.startswith(f"error: {absent}: no such file")) == (1, True)
 
 
-def test_good_recordings_still_work(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
+def test_predict_good_recordings(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
     assert run("predict", model, recording)[0] == 0
     samples, rate = soundfile.read(recording)
     soundfile.write(tmp_path / "name with spaces é.flac", samples, rate)

@@ -1,4 +1,4 @@
-"""Odd names and odd things in folders, through the commands: one sentence a fault, nothing passed over in silence."""
+"""Odd names and odd files in folders: one line per fault, and no file is skipped silently."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("format", ["table", "json", "csv"])
-def test_predict_of_a_folder(command: Command, model: Path, folder: Path, format: str) -> None:
+def test_predict_folder_with_odd_names(command: Command, model: Path, folder: Path, format: str) -> None:
     code, out, err = command("predict", model, folder, "--format", format)
     lines = err.splitlines()
     assert code == 1
@@ -42,14 +42,14 @@ def test_predict_of_a_folder(command: Command, model: Path, folder: Path, format
         assert "\ufffd" not in out  # a byte that is no UTF-8 is escaped as in JSON: the file is found again
 
 
-def test_what_is_no_file_is_told_at_once(command: Command, model: Path, folder: Path) -> None:
+def test_predict_not_a_file_is_an_error(command: Command, model: Path, folder: Path) -> None:
     for case in cases():
         if case.kind == "what is no file":
             code, _, err = command("predict", model, folder / case.name)
             assert (code, err.splitlines()[0][:7], case.says in err) == (1, "error: ", True)
 
 
-def test_a_name_that_begins_with_a_dash(
+def test_predict_name_that_begins_with_a_dash(
     command: Command, model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
@@ -59,7 +59,7 @@ def test_a_name_that_begins_with_a_dash(
         assert command("predict", model, *given)[0] == 0
 
 
-def test_bulk_says_what_it_passes_over_once(command: Command, model: Path, folder: Path, tmp_path: Path) -> None:
+def test_predict_out_names_skipped_files_once(command: Command, model: Path, folder: Path, tmp_path: Path) -> None:
     code, _, err = command("predict", model, folder, "--out", tmp_path / "refused")
     assert (code, "its name is not UTF-8, and cannot stand in a table; rename it" in err) == (1, True)
     (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
@@ -69,7 +69,7 @@ def test_bulk_says_what_it_passes_over_once(command: Command, model: Path, folde
     assert "bad\\nname.wav: the file is empty" in err
 
 
-def test_check_and_evaluate_name_each(command: Command, model: Path, tmp_path: Path) -> None:
+def test_check_and_evaluate_name_unreadable_files(command: Command, model: Path, tmp_path: Path) -> None:
     for name, label in {"a\n1.wav": "indoor", "b.wav": "outdoor", "c\nd.wav": "indoor", "e.wav": "outdoor"}.items():
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / label / name).write_bytes(wav() if name < "c" else b"")

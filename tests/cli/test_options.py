@@ -20,19 +20,19 @@ from scenelet.errors import UsageError
         ("0", 0),
     ],
 )
-def test_bytes(text: str, size: int) -> None:
+def test_parse_bytes_knows_its_units(text: str, size: int) -> None:
     assert parse_bytes("--max-bytes", text) == size
 
 
 @pytest.mark.parametrize(
     ("text", "count"), [("30M", 30_000_000), ("30m", 30_000_000), ("1.5G", 1_500_000_000), ("250k", 250_000), ("7", 7)]
 )
-def test_counts(text: str, count: int) -> None:
+def test_parse_count_knows_its_units(text: str, count: int) -> None:
     assert parse_count("--max-macs", text) == count
 
 
 @pytest.mark.parametrize(("text", "count"), [("2.01k", 2_010), ("1.001M", 1_001_000), ("8.2k", 8_200)])
-def test_a_decimal_is_not_rounded_down_by_its_binary_form(text: str, count: int) -> None:
+def test_parse_count_decimals_are_exact(text: str, count: int) -> None:
     """1000 times the number nearest to 2.01 is a little less than 2010."""
     assert parse_count("--max-macs", text) == count
 
@@ -41,14 +41,14 @@ def test_a_decimal_is_not_rounded_down_by_its_binary_form(text: str, count: int)
 @pytest.mark.parametrize(
     "text", ["", "many", "-3", "1e6", "3 kB each", "30MiB", "kB", "1.", ".5k", "inf", "nan", "3,5k"]
 )
-def test_nonsense_is_refused_and_the_option_named(parse: Callable[[str, str], int], text: str) -> None:
+def test_parse_invalid_text_names_the_option(parse: Callable[[str, str], int], text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse("--limit", text)
     assert str(caught.value).startswith(f"--limit {text}: write it as ")
     assert "\n" not in str(caught.value)
 
 
-def test_each_has_its_own_units() -> None:
+def test_parse_refuses_units_of_the_other() -> None:
     with pytest.raises(UsageError, match="kB or MB"):
         parse_bytes("--max-bytes", "30M")
     with pytest.raises(UsageError, match="k, M or G"):

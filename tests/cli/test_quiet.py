@@ -17,7 +17,9 @@ def train(tone_set: Path, tiny_settings: list[str]) -> list[object]:
     return ["train", tone_set, "--fold", "1", *changes]
 
 
-def test_the_same_results_and_no_talk(command: Command, model: Path, tone_set: Path, tmp_path: Path) -> None:
+def test_quiet_prints_the_same_results_and_no_messages(
+    command: Command, model: Path, tone_set: Path, tmp_path: Path
+) -> None:
     recording = tone_set.parent / "low0.wav"
     for line in (
         ("check", tone_set, "--fold", "1", "--format", "json"),
@@ -31,20 +33,20 @@ def test_the_same_results_and_no_talk(command: Command, model: Path, tone_set: P
         assert said[1] != ""
 
 
-def test_errors_are_said_all_the_same(command: Command, model: Path, tmp_path: Path) -> None:
+def test_quiet_still_prints_errors(command: Command, model: Path, tmp_path: Path) -> None:
     code, out, err = command("predict", "-q", model, tmp_path / "nix.wav", "--format", "json")
     assert (code, json.loads(out)) == (1, [])
     assert err.startswith(f"error: {tmp_path / 'nix.wav'}")
     assert command("info", "-q", tmp_path / "nix.scn")[2].startswith("error: ")
 
 
-def test_nothing_is_asked(command: Command, tmp_path: Path) -> None:
+def test_quiet_fetch_asks_nothing(command: Command, tmp_path: Path) -> None:
     code, _, err = command("fetch", "-q", "esc10", "--out", tmp_path / "data")
     assert code == 2
     assert err == "error: --quiet asks no questions; run without it to read the license, or give --accept-license\n"
 
 
-def test_a_run_and_its_file(command: Command, train: list[object], tmp_path: Path) -> None:
+def test_quiet_train_and_compress_print_json(command: Command, train: list[object], tmp_path: Path) -> None:
     run, file = tmp_path / "run", tmp_path / "m.scn"
     code, out, err = command(*train, "--out", run, "-q", "--format", "json")
     assert (code, err) == (0, "")
@@ -60,7 +62,7 @@ def test_a_run_and_its_file(command: Command, train: list[object], tmp_path: Pat
     assert "this run's prune.epochs is 0" in command("compress", run, "--out", file, "--ramp", "0.5")[2]
 
 
-def test_a_run_to_resume_that_is_none(command: Command, train: list[object], tmp_path: Path) -> None:
+def test_train_resume_without_a_run_begins_one(command: Command, train: list[object], tmp_path: Path) -> None:
     code, out, err = command(*train, "--out", tmp_path / "run", "--resume")
     assert code == 0
     assert f"{tmp_path / 'run'}: holds no run yet, so one is begun" in err.splitlines()
@@ -69,7 +71,7 @@ def test_a_run_to_resume_that_is_none(command: Command, train: list[object], tmp
     assert "is begun" not in command(*train, "--out", tmp_path / "run", "--resume")[2]
 
 
-def test_a_run_that_was_killed_before_it_began(
+def test_train_resume_of_an_empty_run_uses_the_recipe(
     command: Command, tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same command with --resume begins it as it would have begun; later it takes the run's own settings."""

@@ -57,7 +57,7 @@ def report(tmp_path: Path, model: Path) -> Path:
     return path
 
 
-def test_what_is_written_passes_the_check(
+def test_submit_write_passes_its_own_check(
     run: Run, model: Path, folder: Path, details: Path, report: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "sub" / "mission"
@@ -85,7 +85,7 @@ def test_what_is_written_passes_the_check(
     assert faults[0] == {"file": output.name, "where": "", "message": "has 4 rows; it must have 8,640"}
 
 
-def test_without_a_report_the_results_are_left_out(
+def test_submit_write_without_report_omits_results(
     run: Run, model: Path, folder: Path, details: Path, tmp_path: Path
 ) -> None:
     code, _, talk = run("write", model, folder, "--details", details, "--out", tmp_path / "out", "--partial")
@@ -95,7 +95,7 @@ def test_without_a_report_the_results_are_left_out(
     assert meta["results"]["development_dataset"] == {"overall": None, "class_wise": None}
 
 
-def test_the_order_of_a_models_labels_is_its_own(
+def test_submit_write_respects_the_order_of_labels(
     run: Run, folder: Path, details: Path, tmp_path: Path, model: Path
 ) -> None:
     turned = tmp_path / "turned.scn"
@@ -117,7 +117,9 @@ def refused(run: Run, out: Path, *arguments: object) -> str:
     return last
 
 
-def test_folders_that_are_no_evaluation_set(run: Run, model: Path, folder: Path, details: Path, tmp_path: Path) -> None:
+def test_submit_write_other_folders_are_refused(
+    run: Run, model: Path, folder: Path, details: Path, tmp_path: Path
+) -> None:
     out, told = tmp_path / "out", ("--details", details)
     line = refused(run, out, model, folder, *told)
     assert f"{folder}: has 4 of the 8,640 recordings, without 1.wav, 3.wav, 4.wav and 8,633 more" in line
@@ -137,7 +139,7 @@ def test_folders_that_are_no_evaluation_set(run: Run, model: Path, folder: Path,
     assert "3.wav" in refused(run, out, model, folder, *told, "--partial")
 
 
-def test_models_that_cannot_be_submitted(run: Run, folder: Path, details: Path, tmp_path: Path) -> None:
+def test_submit_write_other_models_are_refused(run: Run, folder: Path, details: Path, tmp_path: Path) -> None:
     path, rest = tmp_path / "m.scn", ("--details", details, "--partial")
     modelfile.write_model(changed(tiny_model(), labels=("rain", "sea", "wind")), path)
     line = refused(run, tmp_path / "out", path, folder, *rest)
@@ -150,7 +152,9 @@ def test_models_that_cannot_be_submitted(run: Run, folder: Path, details: Path, 
     assert "585.938" in line
 
 
-def test_other_mistakes(run: Run, model: Path, folder: Path, details: Path, report: Path, tmp_path: Path) -> None:
+def test_submit_missing_files_are_refused(
+    run: Run, model: Path, folder: Path, details: Path, report: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     assert "absent.toml" in refused(run, out, model, folder, "--details", tmp_path / "absent.toml", "--partial")
     rest = (model, folder, "--details", details, "--partial", "--report")
@@ -163,7 +167,7 @@ def test_other_mistakes(run: Run, model: Path, folder: Path, details: Path, repo
     assert (code, "absent.csv: cannot be read" in talk) == (1, True)
 
 
-def test_details_are_written_once(run: Run, tmp_path: Path) -> None:
+def test_submit_details_does_not_overwrite(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     assert run("details", path)[:2] == (0, "")
     assert path.read_text() == EXAMPLE
@@ -173,7 +177,7 @@ def test_details_are_written_once(run: Run, tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-def test_check_prints_a_fault_a_line(run: Run, tmp_path: Path) -> None:
+def test_submit_check_prints_a_line_per_fault(run: Run, tmp_path: Path) -> None:
     output, meta = tmp_path / f"{LABEL}.output.csv", tmp_path / f"{LABEL}.meta.yaml"
     output.write_bytes(b"\xff")
     meta.write_text("- a list")
@@ -183,7 +187,8 @@ def test_check_prints_a_fault_a_line(run: Run, tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in lines] == [f"{output.name}, line 1", meta.name]
 
 
-def test_other_commands_do_not_load_yaml() -> None:
-    script = "import sys, scenelet.evaluation.submission.submit, scenelet.evaluation.submission.validate; print('yaml' in sys.modules)"
+def test_submit_modules_import_yaml_late() -> None:
+    package = "scenelet.evaluation.submission"
+    script = f"import sys, {package}.submit, {package}.validate; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -24,14 +24,16 @@ class WeightType(StrEnum):
 def compress(
     run: Annotated[Path, typer.Argument(help="Run folder of `scenelet train`.")],
     out: Annotated[Path, typer.Option(help="Model file to write, NAME.scn.")],
-    sparsity: Annotated[float | None, typer.Option(help="Fraction of the convolution weights to prune.")] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="Fraction of the convolution weights to prune (default: the recipe's).")
+    ] = None,
     max_bytes: Annotated[
         str | None,
         typer.Option(help="Maximum bytes on disk, e.g. 500kB (1 kB = 1000 B); the sparsity is searched."),
     ] = None,
     dtype: Annotated[
         WeightType | None,
-        typer.Option(help="Number format of the weights (default: fp16; with --max-bytes: auto, the best)."),
+        typer.Option(help="Number format of the weights (default: the recipe's; with --max-bytes: auto, the best)."),
     ] = None,
     ramp: Annotated[
         float | None,

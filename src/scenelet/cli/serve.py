@@ -25,7 +25,7 @@ def serve(
         typer.Option(min=1, help="Maximum concurrent requests and live streams."),
     ] = 64,
     client_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds after which an idle client is disconnected.")
+        float, typer.Option(min=1, help="Seconds that the service waits for a slow or idle client.")
     ] = 30.0,
     allow_host: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""`scenelet info FOLDER`: models beside each other, and a picture of size against accuracy."""
+"""`scenelet info FOLDER`: a comparison of models, and a plot of accuracy over size."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any
     return found
 
 
-def test_each_model_is_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_folder_has_a_row_per_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found, held = rows(folder, capsys), tiny_model()
     assert [row["name"] for row in found] == ["a", "b", "deep/c"]
     assert [(row["accuracy"], row["subset"]) for row in found] == [(0.75, "test"), (0.625, "validation"), (None, "")]
@@ -55,7 +55,7 @@ def test_each_model_is_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -
         assert row["macs_per_second"] == round(macs(held.nodes, held.array_shapes, held.input_shape) / 0.2)
 
 
-def test_a_table_says_what_each_was_measured_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_folder_table_names_the_split(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info(str(folder))
     head, *lines = capsys.readouterr().out.splitlines()
     assert re.split(r"\s{2,}", head) == ["model", "disk, kB", "2022 rule, kB", "M MAC/s", "accuracy, %"]
@@ -65,14 +65,14 @@ def test_a_table_says_what_each_was_measured_on(folder: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("results", [{"compressed": 3}, {"compressed": {"test": {"macro_accuracy": "much"}}}])
-def test_results_that_are_none_are_not_known(
+def test_info_folder_invalid_results_are_unknown(
     folder: Path, results: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     modelfile.write_model(changed(tiny_model(), results=results), folder / "a.scn")
     assert rows(folder, capsys)[0]["accuracy"] is None
 
 
-def test_what_cannot_be_read_is_named_and_passed_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_folder_names_unreadable_models(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "broken.scn").write_bytes((folder / "a.scn").read_bytes()[:-5])
     (folder / "d.scn").mkdir()
     with quiet():
@@ -89,9 +89,7 @@ def test_what_cannot_be_read_is_named_and_passed_over(folder: Path, capsys: pyte
         info(str(folder / "d.scn"))
 
 
-def test_hidden_folders_and_virtual_environments_are_passed_over(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_folder_skips_hidden_and_environment_folders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = rows(folder, capsys)
     for place in (".cache", "env/lib/site-packages", "models/.tried"):
         (folder / place).mkdir(parents=True)
@@ -103,7 +101,7 @@ def test_hidden_folders_and_virtual_environments_are_passed_over(
     assert len(rows(folder, capsys)) == len(before) + 1
 
 
-def test_a_picture_is_written_whole_and_says_what_it_leaves_out(
+def test_info_plot_is_written_and_says_what_is_left_out(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plot = tmp_path / "sizes.png"
@@ -123,9 +121,7 @@ def test_a_picture_is_written_whole_and_says_what_it_leaves_out(
 
 
 @pytest.mark.parametrize("bytes_", [(280_000, 320_000), (3_000, 7_000), (495_000, 495_001), (50_000, 2_000_000)])
-def test_a_picture_has_numbers_on_its_axis_whatever_the_sizes(
-    bytes_: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info_plot_has_numbers_on_its_axis(bytes_: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
     drawn = []

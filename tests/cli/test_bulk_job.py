@@ -33,7 +33,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *wo
     return int(ended.value.code or 0), out, err
 
 
-def test_predict(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+def test_predict_out_prints_counts_and_errors(
+    capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str
+) -> None:
     command = ["predict", model, str(archive.manifest), "--out", str(tmp_path / "out"), "--workers", "1"]
     code, out, err = run(capsys, monkeypatch, *command)
     assert code == 0  # bad recordings are results too
@@ -48,7 +50,7 @@ def test_predict(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: s
     assert out.splitlines()[0].startswith("inputs,windows,errors,parts")
 
 
-def test_many_errors_are_counted(capsys, monkeypatch, tmp_path: Path, model: str) -> None:
+def test_predict_out_many_errors_are_counted(capsys, monkeypatch, tmp_path: Path, model: str) -> None:
     (tmp_path / "list.csv").write_text("path\n" + "".join(f"{k}.wav\n" for k in range(1200)))
     out = tmp_path / "out"
     code, _, err = run(capsys, monkeypatch, "predict", model, str(tmp_path / "list.csv"), "--out", str(out))
@@ -57,7 +59,9 @@ def test_many_errors_are_counted(capsys, monkeypatch, tmp_path: Path, model: str
     assert len((out / "_job/errors.csv").read_text().splitlines()) == 1201
 
 
-def test_features(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+def test_extract_writes_features_of_model_or_recipe(
+    capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str
+) -> None:
     words = ["extract", str(archive.manifest), "--workers", "1", "--out"]
     code, out, _ = run(capsys, monkeypatch, *words, str(tmp_path / "a"), "--model", model)
     assert (code, out) == (0, "12 inputs, 19 windows, 5 errors, 12 parts\n")
@@ -77,7 +81,9 @@ def test_features(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: 
         (["--out", "x", "--shard-size", "0"], 2, "--shard-size"),
     ],
 )
-def test_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str, words, code, said) -> None:
+def test_predict_out_wrong_options_are_refused(
+    capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str, words, code, said
+) -> None:
     monkeypatch.chdir(tmp_path)
     ended, out, err = run(capsys, monkeypatch, "predict", model, str(archive.manifest), *words)
     assert (ended, out) == (code, "")
@@ -85,7 +91,7 @@ def test_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: 
     assert not list(tmp_path.iterdir())
 
 
-def test_more_mistakes(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
+def test_bulk_jobs_wrong_sources_are_refused(capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, monkeypatch, "predict", model, "s3://a/b.wav")
     assert code == 2

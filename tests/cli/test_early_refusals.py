@@ -1,4 +1,4 @@
-"""What is wrong with a command is said before PyTorch is loaded, which takes seconds."""
+"""Commands refuse wrong arguments before they load PyTorch, which takes seconds."""
 
 import sys
 from collections.abc import Callable
@@ -10,14 +10,14 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def no_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever loads what loads PyTorch fails, and not with an error of ours."""
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the import of modules that load PyTorch fail, with an error that is not ours."""
     for module in ("training.train", "training.compression.compress", "experiments.reproduce", "experiments.demo"):
         monkeypatch.setitem(sys.modules, f"scenelet.{module}", None)
 
 
-@pytest.mark.usefixtures("no_verbs")
-def test_refused_at_once(command: Command, tone_set: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_training")
+def test_commands_refuse_before_pytorch_is_loaded(command: Command, tone_set: Path, tmp_path: Path) -> None:
     run, model, full = tmp_path / "run", tmp_path / "m.scn", tmp_path / "full"
     full.mkdir()
     many = full / "many.toml"

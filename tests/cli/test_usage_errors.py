@@ -1,4 +1,4 @@
-"""A command line that cannot be understood: one sentence, the nearest thing that would be right, exit code 2."""
+"""Invalid command lines end with a one-line error, a suggestion, and exit code 2."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_one_sentence_and_what_was_meant(command: Command, line: str) -> None:
+def test_wrong_usage_suggests_what_was_meant(command: Command, line: str) -> None:
     code, out, err = command(*line.split())
     assert (code, out) == (2, "")
     (sentence,) = err.splitlines()
@@ -39,14 +39,14 @@ def test_one_sentence_and_what_was_meant(command: Command, line: str) -> None:
     assert WRONG[line] in sentence
 
 
-def test_nothing_asked_is_help(command: Command) -> None:
+def test_no_arguments_prints_help(command: Command) -> None:
     code, out, err = command()
     assert code == 2
     assert "Commands:" in out + err
     assert "error" not in err
 
 
-def test_version(command: Command) -> None:
+def test_version_is_printed(command: Command) -> None:
     assert command("--version") == (0, f"scenelet {__version__}\n", "")
     run = subprocess.run([sys.executable, "-m", "scenelet", "--version"], capture_output=True, text=True, check=True)
     assert run.stdout == f"scenelet {__version__}\n"
@@ -64,19 +64,19 @@ def test_version(command: Command) -> None:
         ("openvino", "openvino"),
     ],
 )
-def test_what_is_missing_is_installed_by(module: str, extra: str) -> None:
+def test_missing_extra_names_the_extra(module: str, extra: str) -> None:
     hint = str(missing_extra(ModuleNotFoundError(f"No module named {module!r}", name=module)))
     assert hint.startswith(f"this needs {module.partition('.')[0]}; ")
     assert f'pip install "scenelet[{extra}]"' in hint
 
 
-def test_what_names_no_module_is_looked_for_in_the_sentence() -> None:
+def test_missing_extra_finds_the_module_in_the_message() -> None:
     lightning = ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available. Try one.")
     assert "scenelet[train]" in str(missing_extra(lightning))
     assert missing_extra(ModuleNotFoundError("No module named 'scenelet.nix'", name="scenelet.nix")) is None
 
 
-def test_a_missing_extra_is_one_sentence(command: Command, monkeypatch: pytest.MonkeyPatch, tone_set: Path) -> None:
+def test_train_without_torch_names_the_extra(command: Command, monkeypatch: pytest.MonkeyPatch, tone_set: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "scenelet.training.train", raising=False)
     code, out, err = command("train", tone_set, "--out", tone_set.parent / "nix", "--fold", "1")

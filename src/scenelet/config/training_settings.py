@@ -1,0 +1,122 @@
+"""Settings of the network and of its training: mixing, augmentation, loss and schedule."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from scenelet.config.frontend import Settings
+
+Stride = Annotated[int, Field(ge=1, le=32)]
+
+
+class NetworkConfig(Settings):
+    """The network and its size; `scenelet.nn.list_models()` lists the networks."""
+
+    name: str = Field("shared_resnet", description="name of the network")
+    width: int = Field(64, ge=1, description="base number of channels")
+    sub_bands: int = Field(2, ge=1, description="sub-bands of each SubSpectralNorm")
+    affine: Literal["all", "sub"] = Field(
+        "all", description="all: one scale and shift per channel in SubSpectralNorm; sub: one per channel and sub-band"
+    )
+    repeats: int = Field(3, ge=1, description="shared_resnet: applications of each shared block")
+    shared: bool = Field(True, description="shared_resnet: repeated blocks share their convolution weights")
+    stem_stride: tuple[Stride, Stride] = Field(
+        (2, 2), description="shared_resnet: stride of the stem in frequency and time; its kernel grows with the stride"
+    )
+    rho: int = Field(5, ge=4, le=7, description="cp_resnet: limit of the receptive field; larger values see more")
+    blocks: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description="bc_resnet: blocks of each of the first two stages; the other stages have twice as many",
+    )
+    init: Literal["kaiming", "zero_residual"] = Field(
+        "kaiming", description="initial weights; zero_residual: also start each residual branch at zero"
+    )
+
+
+class MixingConfig(Settings):
+    """Mixing of the clips in a training batch."""
+
+    combine: Literal["none", "one_of", "all"] = Field(
+        "one_of", description="one_of: draw one mixer per batch; all: apply one after the other"
+    )
+    freqmix: bool = Field(True, description="exchange a range of mel bands between two clips")
+    freqmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the mixing fraction")
+    freqmix_position: Literal["center", "start", "wrap"] = Field(
+        "center",
+        description="drawn position: center or start of the range; wrap: start of a cyclic range",
+    )
+    freqmix_bands: int = Field(1, ge=1, description="number of exchanged ranges")
+    freqmix_per_sample: bool = Field(False, description="draw the bands for each sample, not once per batch")
+    mixup: bool = Field(True, description="add two clips with weights")
+    mixup_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
+    mixup_domain: Literal["decibels", "power"] = Field(
+        "decibels",
+        description="domain of the sum; power: add the powers of both sounds, as if both were played equally loud",
+    )
+    cutmix: bool = Field(False, description="exchange a rectangle of bands and frames between two clips")
+    cutmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the rectangle's area")
+    epoch_fraction: float = Field(1.0, ge=0, le=1, description="fraction of the epochs that mix; the last ones do not")
+
+
+class AugmentConfig(Settings):
+    """Augmentation of each clip in a training batch."""
+
+    time_roll: int = Field(50, ge=0, description="maximum circular shift in frames, either way")
+    time_stretch: float = Field(0.0, ge=0, lt=1, description="maximum change of speed, as a fraction")
+    crop_frames: int = Field(0, ge=0, description="train on this many neighboring frames of a window; 0: on all")
+    frequency_shift: int = Field(0, ge=0, description="maximum shift in mel bands, up or down")
+    gain_db: float = Field(0.0, ge=0, le=60, description="maximum gain in dB, either way")
+    filter_augment_db: float = Field(
+        0.0, ge=0, le=60, description="maximum of a gain in dB that varies over frequency, either way"
+    )
+    frequency_mask: int = Field(0, ge=0, description="maximum number of neighboring mel bands that are masked")
+    time_mask: int = Field(0, ge=0, description="maximum number of neighboring frames that are masked")
+
+
+class LossConfig(Settings):
+    """Cross-entropy, or the class-balanced focal loss of the paper's Eq. 2."""
+
+    name: Literal["cross_entropy", "class_balanced_focal"] = Field("cross_entropy", description="name of the loss")
+    beta: float = Field(0.999, ge=0, lt=1, description="class_balanced_focal: weight of rare classes; 0: equal weights")
+    gamma: float = Field(1.0, ge=0, description="class_balanced_focal: focus on clips with a high loss; 0: no focus")
+    activation: Literal["sigmoid", "softmax"] = Field(
+        "sigmoid", description="class_balanced_focal: function that turns logits into probabilities"
+    )
+    normalize_weights: bool = Field(
+        False, description="class_balanced_focal: scale the class weights so that they sum to the number of classes"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="cross_entropy: fraction of each label that is spread over all classes"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LossConfig":
+        if self.label_smoothing and self.name != "cross_entropy":
+            raise ValueError("label_smoothing needs name = 'cross_entropy'")
+        return self
+
+
+class ScheduleConfig(Settings):
+    """Epochs, batch size, optimizer and learning rate of training."""
+
+    epochs: int = Field(100, ge=1, description="number of epochs")
+    batch_size: int = Field(16, ge=2, description="clips per batch")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay of the optimizer")
+    name: Literal["hold_decay_hold", "one_cycle", "linear"] = Field(
+        "one_cycle", description="course of the learning rate over the epochs"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="maximum learning rate")
+    min_learning_rate: float = Field(1e-6, gt=0, description="learning rate at the end")
+    hold_epochs: int = Field(50, ge=0, description="hold_decay_hold: first epochs, at `learning_rate`")
+    decay_epochs: int = Field(200, ge=1, description="hold_decay_hold: epochs of exponential decay")
+    warmup_fraction: float = Field(
+        0.3, gt=0, lt=1, description="one_cycle: fraction of the steps in which the rate rises"
+    )
+    ema_epochs: float = Field(
+        0.0,
+        ge=0,
+        description="epochs over which weights are averaged (at most a quarter of all); 0: use the last weights",
+    )

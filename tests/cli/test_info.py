@@ -1,0 +1,83 @@
+"""`scenelet info` of a model file, as JSON and as tables."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers.tiny_model import changed, tiny_model
+from scenelet.cli.info import info
+from scenelet.cli.options import Format
+from scenelet.errors import ModelFileError
+from scenelet.model import file as modelfile
+from scenelet.model.costs import macs, peak_activation_bytes
+from scenelet.model.scene_model import TrainingCounts
+from scenelet.model.sizes import file_parts, sizes
+
+
+def info_json(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
+    info(str(path), Format.json)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = tiny_model()
+    held.arrays["v2.shift"][0, 0] = 0  # a norm's zero is a parameter like any other
+    modelfile.write_model(held, model)
+    found = info_json(model, capsys)
+    assert found["parameters"] == held.counts.parameters
+    assert found["parameters_kept"] == held.counts.parameters_kept
+    assert found["bytes"] == sizes(held, model.stat().st_size)
+    assert found["labels"] == list(held.labels)
+    assert found["window"]["seconds"] == 0.2
+    assert found["macs_per_second"] == round(found["macs"] / 0.2)
+    assert found["peak_activation_bytes"] == peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
+    parts = found["file_parts"]
+    assert sum(parts[name] for name in ("weights", "others", "header", "frame")) == model.stat().st_size
+    assert found["provenance"] == held.provenance
+    layers = found["layers"]
+    assert [layer["name"] for layer in layers] == [node.output for node in held.nodes]
+    assert found["macs"] == sum(layer["macs"] for layer in layers)
+    convolutions = [layer for layer in layers if layer["op"] == "Conv"]
+    assert sum(layer["parameters"] for layer in convolutions) == held.counts.conv
+    assert sum(layer["kept"] for layer in convolutions) == held.counts.conv_kept
+    assert [layer["shared_with"] for layer in convolutions] == [None, None, convolutions[1]["name"], None]
+    assert convolutions[0]["macs"] == 4 * 8 * 7 * 2 * 5 * 5
+    assert all(layer["kept"] == layer["parameters"] for layer in layers if layer["op"] == "ScaleShift")
+
+
+def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    counts = TrainingCounts(conv=593_792, conv_kept=237_517, batch_norm=6_790, sub_spectral_norm=1_280)
+    modelfile.write_model(changed(tiny_model(), counts=counts), path)
+    info(str(path))
+    out = " ".join(capsys.readouterr().out.split())  # in a terminal of any width
+    for text in ("601,862, of which 245,587 kept", "491.17 kB", "463.90 KiB", "466.40 KiB", "1,203.72 kB", "500 KiB"):
+        assert text in out
+    seconds, held = 0.2, modelfile.read_model(path)
+    cost = macs(held.nodes, held.array_shapes, held.input_shape)
+    memory = peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
+    assert f"{cost / seconds / 1e6:,.1f} M per second of audio, {cost / 1e6:,.1f} M per window of 0.2 s" in out
+    assert f"{memory / 1000:,.1f} kB maximum, in fp32" in out
+    parts = file_parts(held, path.read_bytes())
+    share = 100 * (parts.weights / parts.weights_bound - 1)
+    assert share > 0  # so small a model's weights cost more than their entropy
+    assert f"{share:.1f} % above their order-0 entropy, {parts.weights_bound:,} bytes" in out
+    assert f"{path.stat().st_size / 1000:.2f} kB" in out
+
+
+def test_info_labels_and_provenance_are_not_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"), provenance={"[b]": "\x1b[2J"})
+    modelfile.write_model(bracketed, path)
+    info(str(path))
+    out = capsys.readouterr().out
+    assert "[red]in" in out
+    assert "[b]: " in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("model", ["unknown", "missing.scn"])
+def test_info_missing_model_is_an_error(tmp_path: Path, model: str) -> None:
+    with pytest.raises(ModelFileError):
+        info(str(tmp_path / model) if "." in model else model)

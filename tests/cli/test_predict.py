@@ -1,0 +1,89 @@
+"""`scenelet predict`: results on stdout, messages on stderr, exit codes."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+
+from helpers.tiny_model import changed, tiny_model
+from scenelet.cli.options import RowFormat
+from scenelet.cli.predict import predict
+from scenelet.errors import ModelFileError
+from scenelet.inference.classifier import load
+from scenelet.model import file as modelfile
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Two recordings, one in a subfolder, and a text."""
+    root = tmp_path / "recordings"
+    (root / "sub").mkdir(parents=True)
+    soundfile.write(root / "sub" / "a.FLAC", rng.uniform(-0.5, 0.5, 4000), 8000, format="FLAC")
+    soundfile.write(root / "b.wav", rng.uniform(-0.1, 0.1, (1000, 2)), 8000)
+    (root / "notes.txt").write_text("not a recording")
+    return root
+
+
+def test_predict_folder_as_json(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(str(model), [str(folder)], RowFormat.json)
+    out, err = capsys.readouterr()
+    rows = json.loads(out)
+    assert err == ""
+    assert [row["file"] for row in rows] == [str(folder / "b.wav"), str(folder / "sub" / "a.FLAC")]
+    assert [row["windows"] for row in rows] == [1, 3]
+    expected = load(model).predict(folder / "b.wav")
+    assert rows[0]["probabilities"] == expected.probabilities
+    assert rows[0]["label"] == expected.label
+
+
+def test_predict_as_csv_and_table(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(str(model), [str(folder / "b.wav")], RowFormat.csv)
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["file", "label", "windows", "indoor", "outdoor", "transportation"]
+    assert row[0] == str(folder / "b.wav")
+    assert sum(map(float, row[3:])) == pytest.approx(1, abs=1e-5)
+    predict(str(model), [str(folder / "b.wav")])
+    out = capsys.readouterr().out
+    assert row[1] in out
+    assert "transportation" in out
+
+
+def test_predict_bad_file_does_not_stop_the_others(
+    model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = folder / "sub" / "none"
+    empty.mkdir()
+    with pytest.raises(typer.Exit) as caught:
+        predict(
+            str(model),
+            [str(folder / "notes.txt"), str(folder / "no.wav"), str(empty), str(folder / "b.wav")],
+            RowFormat.json,
+        )
+    assert caught.value.exit_code == 1
+    out, err = capsys.readouterr()
+    assert [row["file"] for row in json.loads(out)] == [str(folder / "b.wav")]
+    lines = err.splitlines()
+    assert len(lines) == 3
+    named = {line.split(":")[1].strip() for line in lines}
+    assert named == {str(folder / "notes.txt"), str(folder / "no.wav"), str(empty)}
+
+
+def test_predict_labels_are_not_markup(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"))
+    modelfile.write_model(bracketed, path)
+    predict(str(path), [str(folder / "b.wav")])
+    out = capsys.readouterr().out
+    assert "[red]in" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("model", ["unknown", "missing.scn"])
+def test_predict_missing_model_is_an_error(tmp_path: Path, model: str) -> None:
+    with pytest.raises(ModelFileError):
+        predict(str(tmp_path / model) if "." in model else model, [str(tmp_path)])
