@@ -35,7 +35,7 @@ class _Page(HTMLParser):
 
 
 def loaded_from_elsewhere(text: str, style: bool = False) -> list[str]:
-    """Return what a page, or with `style` a style sheet, loads from other hosts. Links that a reader clicks do not count."""
+    """Return what a page, or with `style` a style sheet, loads from other hosts. Clickable links do not count."""
     if style:
         return [f"style {address}" for address in IN_STYLE.findall(text)]
     page = _Page()
