@@ -80,5 +80,5 @@ def compress(
         )
     if threshold := result["threshold"]:
         correct = f"{100 * threshold['right']:.1f} % of the answers above it were correct"
-        clips = f"{threshold['clips']} clips of the {threshold['side']} split"
+        clips = f"{threshold['clips']} clips of the {threshold['subset']} split"
         print(f"unsure below {100 * threshold['below']:.1f} %: {correct}, on {clips}")
