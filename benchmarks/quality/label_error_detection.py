@@ -118,8 +118,8 @@ def near_duplicates(folder: Path, rows: list[Row], seed: int) -> tuple[list[str]
         pairs[kind] = {name, rows[i]["filename"]}
         extended.append(dict(rows[i]) | {"filename": name, "fold": HELD_OUT, "group": name})
     found = checked(folder, extended)
-    across = [set(f["clips"]) for f in found if f["kind"] == "near duplicate across sides"]  # type: ignore[call-overload]
-    same = [f for f in found if f["kind"] == "duplicate" and "sides" in str(f["message"])]
+    across = [set(f["clips"]) for f in found if f["kind"] == "near duplicate across subsets"]  # type: ignore[call-overload]
+    same = [f for f in found if f["kind"] == "duplicate" and f["severity"] == "error"]
     across += [set(f["clips"]) for f in same]  # type: ignore[call-overload]
     missed = [kind for kind, pair in pairs.items() if not any(pair <= clips for clips in across)]
     return missed, sum(not any(pair <= clips for pair in pairs.values()) for clips in across)

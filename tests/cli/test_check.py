@@ -28,7 +28,7 @@ def test_check_good_data_only_warns_about_labels(folds: Path, capsys: pytest.Cap
     check(folds, window=0.1, workers=1)
     out, err = capsys.readouterr()
     (line,) = out.splitlines()
-    assert line.startswith("warning labels not compared  whether labels are right cannot be told: a small classifier")
+    assert line.startswith("warning labels not compared  labels cannot be compared: a small classifier")
     assert "CSV clips.csv: 40 clips, 2 classes, 20 groups, folds 1 2" in err
     assert "40 clips: 0 errors, 1 warning" in err
 

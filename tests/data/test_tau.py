@@ -73,7 +73,7 @@ def test_load_tau_of_a_part_needs_a_shorter_table(tmp_path: Path) -> None:
     stems = list(CLIPS)
     for stem in stems[1:4]:
         (root / f"audio/{stem}.wav").unlink()
-    words = r"3 of the 7 recordings in meta.csv are missing \(audio/bus-prague-1102-40498-a.wav, .*\); .*Zenodo.*remove the missing"
+    words = r"3 of the 7 recordings in meta.csv are missing \(audio/bus-prague-1102-40498-a.wav, .*Zenodo.*remove the"
     with pytest.raises(DataError, match=words):
         load_table(root)
     lines = (root / "meta.csv").read_text().splitlines()

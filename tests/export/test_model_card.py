@@ -194,13 +194,13 @@ def test_model_card_escapes_every_text_of_a_model(where: str, text: str, escaped
 
 
 def test_model_card_states_the_threshold() -> None:
-    threshold = {"subset": "test", "below": 0.7769, "right": 0.958, "kept": 0.9, "clips": 1200}
+    threshold = {"subset": "test", "probability": 0.7769, "accuracy": 0.958, "coverage": 0.9, "clips": 1200}
     lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
     expected = "A prediction with less than 77.7 % counts as unsure: 95.8 % of the predictions above it were correct,"
     assert lines[-1] == f"{expected} on 1,200 held-out clips."
 
 
-@pytest.mark.parametrize("threshold", [{"below": "x", "right": 1, "kept": 1, "clips": 1}, [0.5], {"below": 0.5}])
+@pytest.mark.parametrize("threshold", [{"probability": "x", "accuracy": 1, "coverage": 1, "clips": 1}, [0.5], {"probability": 0.5}])
 def test_model_card_omits_an_invalid_threshold(threshold: Any) -> None:
     lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
     assert lines == part(lines_of(tiny_model()), "## Limits")

@@ -147,7 +147,7 @@ def test_classifier_with_callers_has_one_thread_per_call(threads: int, callers: 
 
 @pytest.mark.parametrize(("below", "unsure"), [(0.0, False), (1.0, True)])
 def test_combine_windows_is_unsure_below_threshold(below: float, unsure: bool) -> None:
-    classifier = Classifier(changed(tiny_model(), results={"threshold": {"below": below}}), threads=1)
+    classifier = Classifier(changed(tiny_model(), results={"threshold": {"probability": below}}), threads=1)
     assert classifier.combine_windows(np.float32([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])).unsure == unsure
 
 
@@ -155,9 +155,9 @@ def test_combine_windows_is_unsure_below_threshold(below: float, unsure: bool) -
     ("stored", "below"),
     [
         ({}, 0.5),
-        ({"threshold": {"below": 0.7}}, 0.7),
-        ({"threshold": {"below": "x"}}, 0.5),
-        ({"threshold": {"below": 2}}, 0.5),
+        ({"threshold": {"probability": 0.7}}, 0.7),
+        ({"threshold": {"probability": "x"}}, 0.5),
+        ({"threshold": {"probability": 2}}, 0.5),
     ],
 )
 def test_threshold_is_read_from_the_model(stored: dict[str, object], below: float) -> None:

@@ -16,7 +16,7 @@ def two_classes(*clips: tuple[float, bool]) -> Threshold:
 
 def test_find_threshold_is_lowest_with_target_accuracy() -> None:
     assert two_classes((0.9, True), (0.8, True), (0.7, True), (0.6, False)) == Threshold(0.7, 1.0, 0.75, 4)
-    assert two_classes((0.9, True), (0.6, True)).below == 0.6
+    assert two_classes((0.9, True), (0.6, True)).probability == 0.6
     assert two_classes((0.9, True), (0.51, True)) == Threshold(0.51, 1.0, 1.0, 2)
 
 
@@ -39,11 +39,11 @@ def test_find_threshold_matches_its_definition(clips: list[tuple[float, bool]]) 
     rows = np.array([(top, (1 - top) / 2, (1 - top) / 2) for top, _ in clips])
     true = [0 if right else 1 for _, right in clips]
     found = find_threshold(true, rows)
-    sure = [right for top, right in clips if top >= found.below]
-    assert found.below >= MIN_THRESHOLD
-    assert found.kept == pytest.approx(len(sure) / len(clips))
+    sure = [right for top, right in clips if top >= found.probability]
+    assert found.probability >= MIN_THRESHOLD
+    assert found.coverage == pytest.approx(len(sure) / len(clips))
     if sure:
-        assert found.right == pytest.approx(np.mean(sure))
-    for lower in {top for top, _ in clips if MIN_THRESHOLD <= top < found.below}:
+        assert found.accuracy == pytest.approx(np.mean(sure))
+    for lower in {top for top, _ in clips if MIN_THRESHOLD <= top < found.probability}:
         more = [right for top, right in clips if top >= lower]
         assert np.mean(more) < TARGET_ACCURACY

@@ -79,6 +79,6 @@ def compress(
             f" {100 * after['macro_accuracy']:.1f} % after"
         )
     if threshold := result["threshold"]:
-        correct = f"{100 * threshold['right']:.1f} % of the answers above it were correct"
+        correct = f"{100 * threshold['accuracy']:.1f} % of the answers above it were correct"
         clips = f"{threshold['clips']} clips of the {threshold['subset']} split"
-        print(f"unsure below {100 * threshold['below']:.1f} %: {correct}, on {clips}")
+        print(f"unsure below {100 * threshold['probability']:.1f} %: {correct}, on {clips}")

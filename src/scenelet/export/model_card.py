@@ -46,7 +46,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
     >>> from scenelet.model.pretrained import built_in
     >>> card = model_card(read_model(built_in("esc10")), "esc10", 495_879)
     >>> card.splitlines()[2]
-    'A sound classifier of 495,879 bytes, made with scenelet 0.1.0.'
+    'A sound classifier of 495,883 bytes, made with scenelet 0.1.0.'
     """
     provenance = model.provenance
     features, seconds = model.features, model.window.seconds
@@ -120,9 +120,9 @@ def _threshold(model: SceneModel) -> list[str]:
     """Return a line on the threshold that the file stores, if it is valid."""
     try:
         found = Threshold(**{field.name: model.results["threshold"][field.name] for field in fields(Threshold)})
-        below = f"{100 * found.below:.1f} %"
+        below = f"{100 * found.probability:.1f} %"
         correct = (
-            f"{100 * found.right:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
+            f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
         )
     except (KeyError, TypeError, ValueError):  # a file from another source may hold anything here
         return []

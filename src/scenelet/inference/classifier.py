@@ -74,8 +74,8 @@ class Classifier:
     def threshold(self) -> float:
         """Minimum probability of a sure answer, as `compress` found it, or 0.5; see `scenelet.inference.threshold`."""
         stored = self.model.results.get("threshold")
-        below = stored.get("below") if isinstance(stored, dict) else None
-        return float(below) if isinstance(below, int | float) and 0 <= below <= 1 else MIN_THRESHOLD
+        found = stored.get("probability") if isinstance(stored, dict) else None
+        return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else MIN_THRESHOLD
 
     def predict(self, recording: AudioSource) -> Prediction:
         """Classify a recording in constant memory: cut it into windows and average their probabilities.

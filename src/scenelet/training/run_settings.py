@@ -7,6 +7,7 @@ from typing import Any
 from scenelet.config import RunConfig, TrainerConfig, setting_keys
 from scenelet.config.run_folder import RESUME_HINT, check_folder_is_new, is_begun, read_record
 from scenelet.errors import RunError
+from scenelet.training.preflight import check_batch_size
 from scenelet.training.ranks import Rank
 
 
@@ -39,6 +40,7 @@ def resolve_settings(
 
     Raises:
         RunError: `out` holds something else, or a run with other settings.
+        UsageError: a batch has fewer clips than there are devices.
     """
     if resume and is_begun(out):
         stored = read_record(out).config
@@ -49,7 +51,9 @@ def resolve_settings(
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
     elif not rank.is_worker:
         check_folder_is_new(out, "choose another --out" if resume else RESUME_HINT, ignore=data)
-    return config.model_copy(update={"trainer": devices})
+    config = config.model_copy(update={"trainer": devices})
+    check_batch_size(config)
+    return config
 
 
 def _check_same_settings(out: Path, config: RunConfig, stored: RunConfig) -> None:

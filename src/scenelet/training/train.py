@@ -35,7 +35,6 @@ from scenelet.training.losses import build_loss
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network, save_weights
-from scenelet.training.preflight import check_batch_size
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
 from scenelet.training.teacher import Teacher, load_teacher
@@ -46,6 +45,7 @@ from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize
 
 NO_LIMITS = NetworkLimits()
+BUSY = "another process is training there; wait for it to finish, or choose another --out"
 
 
 def train(
@@ -62,20 +62,15 @@ def train(
     description: str = "Training",
     verbose: bool = True,
 ) -> dict[str, Any]:
-    """Train on `data` into the run folder `out`.
-
-    With several devices, each device has a process that calls this function. The first process prints, writes and
-    returns the metrics; the others return {} when training is done. See docs/devices.md.
+    """Train on `data` into the run folder `out`. With several devices, each device has a process that calls this.
 
     Args:
         data: a path that `scenelet.data.load.load_table` takes, its table, or a data set loaded with `config`.
         out: the run folder. It must be new or empty unless `resume` is set; it may hold the CSV `data`.
-        config: the settings. None takes the settings of the run that is resumed. A resumed run must have the same
-            settings, except for `trainer`.
+        config: the settings; None: those of the run that is resumed. Only `trainer` may differ from them.
         recipe: name of the recipe, for the record.
         resume: continue after the last finished epoch. The result is the same as without the interruption.
-        teacher: folder of a finished run. Its network gives `config.distillation` of each label. None trains on the
-            labels only, or resumes with the run's own teacher.
+        teacher: folder of a finished run, which gives `config.distillation` of each label; None: the resumed run's.
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
         cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
@@ -83,11 +78,10 @@ def train(
         verbose: print what was found in the data, and a line per epoch if there is no progress bar.
 
     Returns:
-        The content of `metrics.json`: results on the validation and test clips, the minutes, the history.
+        The content of `metrics.json`; {} in the processes other than the first.
 
     Raises:
-        SceneletError: the data, the settings or the run folder cannot be used.
-        SystemExit: training failed; raised in the processes other than the first.
+        SceneletError: the data, the settings or the run folder cannot be used. Other processes raise SystemExit.
     """
     out = Path(out)
     devices = resolve_devices(out, config, trainer)
@@ -100,26 +94,17 @@ def train(
         if limits != NO_LIMITS:
             config = _search_network(config, limits, table.labels, verbose)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
-        check_batch_size(settings)
-        if verbose and resume and not is_begun(out):
-            print_message(f"{out}: holds no run yet, so a new run is started")
-
-        dataset = data if isinstance(data, Dataset) else load_dataset(table, settings, cache_dir, verbose)
-        _check_clips_per_device(dataset, devices)
+        dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume, cache_dir, verbose)
         network = _initial_network(settings, dataset)
-        distilled_from = load_teacher(out, teacher, settings, dataset) if teacher is not None or resume else None
+        source = load_teacher(out, teacher, settings, dataset) if teacher is not None or resume else None
         if not rank.is_worker:
-            busy = f"{out}: another process is training there; wait for it to finish, or choose another --out"
-            until_done.enter_context(file_lock(out / ".lock", busy))
+            until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
             # another process may have started and finished a run there in the meantime
             resolve_settings(out, config, resume, devices, rank, table.path)
-            _begin_run(out, settings, recipe, dataset, distilled_from)
-            if verbose:
-                print_data_warnings(out, table, dataset.split, settings.window.seconds, cache_dir)
-
-        module = _build_module(network, settings, dataset, distilled_from, rank)
+            _begin_run(out, settings, recipe, dataset, source, cache_dir, verbose)
+        module = _build_module(network, settings, dataset, source, rank)
         if verbose:
-            _print_plan(module, settings, dataset, distilled_from, estimate=not (resume and has_checkpoint(out)))
+            _print_plan(module, settings, dataset, source, estimate=not (resume and has_checkpoint(out)))
         best = settings.checkpoint == "validation"
         run_trainer(module, settings.precision, out, resume, best, description, verbose, devices)
         return {} if rank.is_worker else _finish_run(out, network, module, dataset)
@@ -151,12 +136,19 @@ def _search_network(
     return config
 
 
-def _check_clips_per_device(dataset: Dataset, devices: TrainerConfig) -> None:
-    if len(dataset.train) < devices.world_size:
+def _load_dataset(
+    table: ClipTable, config: RunConfig, out: Path, resume: bool, cache_dir: Path | None, verbose: bool
+) -> Dataset:
+    if verbose and resume and not is_begun(out):
+        print_message(f"{out}: holds no run yet, so a new run is started")
+    dataset = load_dataset(table, config, cache_dir, verbose)
+    devices = config.trainer.world_size
+    if len(dataset.train) < devices:
         raise UsageError(
-            f"{dataset.record.path}: {len(dataset.train)} training clips are fewer than the {devices.world_size}"
-            " devices; lower trainer.devices or trainer.num_nodes"
+            f"{table.path}: {len(dataset.train)} training clips are fewer than the {devices} devices;"
+            " lower trainer.devices or trainer.num_nodes"
         )
+    return dataset
 
 
 def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork:
@@ -172,22 +164,32 @@ def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork
     return network
 
 
-def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teacher: Teacher | None) -> None:
-    """Write the run's record. If the run is resumed, check that it still sees the same clips."""
+def _begin_run(
+    out: Path,
+    config: RunConfig,
+    recipe: str,
+    dataset: Dataset,
+    teacher: Teacher | None,
+    cache_dir: Path | None,
+    verbose: bool,
+) -> None:
+    """Write the run's record and warnings. If the run is resumed, check that it still sees the same clips."""
     split_csv = split_table(dataset.split)
     if (out / RECORD).exists():
         check_same_split(out, split_csv, dataset.record.path)
-        return
-    record = RunRecord(
-        config=config,
-        recipe=recipe,
-        data=dataset.record,
-        labels=dataset.labels,
-        train_counts=tuple(dataset.train.class_counts()),
-        versions=versions(),
-        teacher=None if teacher is None else teacher.record,
-    )
-    write_record(out, record, split_csv)
+    else:
+        record = RunRecord(
+            config=config,
+            recipe=recipe,
+            data=dataset.record,
+            labels=dataset.labels,
+            train_counts=tuple(dataset.train.class_counts()),
+            versions=versions(),
+            teacher=None if teacher is None else teacher.record,
+        )
+        write_record(out, record, split_csv)
+    if verbose:
+        print_data_warnings(out, dataset.table, dataset.split, config.window.seconds, cache_dir)
 
 
 def _build_module(

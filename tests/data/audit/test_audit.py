@@ -66,7 +66,7 @@ class TestOneRecording:
         soundfile.write(tmp_path / "a.wav", noise(), RATE)
         (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-100])
         (finding,) = _of_clip(tmp_path / "a.wav")
-        assert (finding.severity, finding.kind) == ("error", "cut short")
+        assert (finding.severity, finding.kind) == ("error", "truncated")
         assert "100 of 16000 bytes" in finding.message
 
     @pytest.mark.parametrize(("peak", "silent"), [(0.0, True), (0.99e-4, True), (1.01e-4, False)])
@@ -144,14 +144,14 @@ class TestDuplicates:
         a, b, d, e = table.clips
         finding = self._only(table, Split((a, d), (), (b, e), ""))
         assert finding.severity == "error"
-        assert "on the sides train and test" in finding.message
+        assert "in train and test" in finding.message
         assert self._only(table, Split((a, b, d), (), (e,), "")).severity == "warning"
 
     def test_on_two_folds(self, root: Path) -> None:
         clips = tuple(Clip(root / f"{n}.wav", f"{n}.wav", "x", n, fold) for n, fold in (("a", "1"), ("b", "2")))
         finding = self._only(ClipTable(root, "test", clips))
         assert finding.severity == "error"
-        assert "fold 1 and fold 2" in finding.message
+        assert "in fold 1 and fold 2" in finding.message
 
     def test_silence_is_not_a_duplicate(self, tmp_path: Path) -> None:
         for name in ("a.wav", "b.wav"):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import soxr
 
-from scenelet.data.audit.bandwidth import LongSpectrum, apparent_rate
+from scenelet.data.audit.bandwidth import MeanSpectrum, apparent_rate
 
 
 def _top(samples: np.ndarray, rate: int) -> float | None:
-    spectrum = LongSpectrum(rate)
+    spectrum = MeanSpectrum(rate)
     for block in np.array_split(samples, 3):
         spectrum.push(block.astype(np.float32)[None])
-    return spectrum.top_hz()
+    return spectrum.cutoff_hz()
 
 
 def _in_16_bits(samples: np.ndarray) -> np.ndarray:

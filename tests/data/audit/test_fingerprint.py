@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from scenelet.data.audit import fingerprint as module
-from scenelet.data.audit.fingerprint import HOP, SAMPLE_RATE, audio_fingerprint, find_matches
+from scenelet.data.audit.fingerprint import HOP_SAMPLES, SAMPLE_RATE, audio_fingerprint, find_matches
 
 
 @pytest.fixture
@@ -44,17 +44,17 @@ def test_a_changed_copy_is_found_and_nothing_else(
     }[kind]()
     codes = [audio_fingerprint(sound.astype(np.float32)) for sound in (*sounds, copy)]
     (found,) = find_matches(codes)
-    assert (found.one, found.other) == (2, 6)
+    assert (found.first, found.second) == (2, 6)
     assert found.differing < 0.25
     shift = {"cut": -3333, "later": 4567}.get(kind, 0) / SAMPLE_RATE
-    assert found.later == pytest.approx(shift, abs=0.05 if kind == "MP3" else HOP / SAMPLE_RATE)
+    assert found.delay_seconds == pytest.approx(shift, abs=0.05 if kind == "MP3" else HOP_SAMPLES / SAMPLE_RATE)
     assert found.seconds > 2.0
 
 
 def test_codes_of_a_copy_are_the_same_and_of_silence_nought(sounds: list[np.ndarray]) -> None:
     padded = np.pad(sounds[0], (0, 2 * SAMPLE_RATE))
     codes = audio_fingerprint(padded)
-    assert len(codes) == 1 + (len(padded) - module.FRAME) // HOP - 1
+    assert len(codes) == 1 + (len(padded) - module.FRAME_SAMPLES) // HOP_SAMPLES - 1
     assert np.all(codes[-100:] == 0)
     (same,) = find_matches([audio_fingerprint(sounds[0]), codes])
     assert same.differing < 0.01
@@ -63,10 +63,12 @@ def test_codes_of_a_copy_are_the_same_and_of_silence_nought(sounds: list[np.ndar
 def test_codes_are_signs_of_differences(rng: np.random.Generator) -> None:
     """The definition, frame by frame, of Haitsma and Kalker."""
     samples = rng.standard_normal(4000).astype(np.float32)
-    edges = np.round(module.BANDS_HZ * module.FRAME / SAMPLE_RATE).astype(int)
+    edges = np.round(module.BANDS_HZ * module.FRAME_SAMPLES / SAMPLE_RATE).astype(int)
 
     def energy(frame: int) -> np.ndarray:
-        cut = samples[frame * HOP : frame * HOP + module.FRAME] * np.hanning(module.FRAME)
+        cut = samples[frame * HOP_SAMPLES : frame * HOP_SAMPLES + module.FRAME_SAMPLES] * np.hanning(
+            module.FRAME_SAMPLES
+        )
         power = np.abs(np.fft.rfft(cut)) ** 2
         return np.array([power[low:high].sum() for low, high in itertools.pairwise(edges)])
 

@@ -1,4 +1,4 @@
-"""What is wrong with recordings by themselves, and which trait of the recording tells the class."""
+"""Findings about single recordings, and about traits of recordings that reveal the class."""
 
 import functools
 from collections import Counter, defaultdict
@@ -13,26 +13,37 @@ from scenelet.data.audit.statistics import RecordingStats
 from scenelet.data.clips import Clip
 from scenelet.utils.text import first_few, pluralize
 
-SILENT_DBFS = -80.0  # a peak of 3 steps of 16 bits: dither, not sound
-MAX_CLIPPED_FRACTION = 0.001  # of the samples of all channels at full scale
-MIN_LENGTH_FRACTION = 0.5  # of a window; the rest would be zeros
-OFFSET, OFFSET_SECONDS = 0.01, 0.5  # of full scale; the mean of less sound is not near 0 by itself
-TELLING, OTHERWISE = 0.8, 0.2  # a trait of so many clips of a class, and of at most so many others, tells the class
-MIN_TRAIT_CLIPS = 5
+SILENT_DBFS = -80.0
+"""Peak below which a recording is silent: 3 steps of 16 bits, which is dither."""
+MAX_CLIPPED_FRACTION = 0.001
+"""Maximum fraction of samples at full scale, over all channels."""
+MIN_LENGTH_FRACTION = 0.5
+"""Minimum length as a fraction of a window. The rest of the window is padding."""
+MAX_OFFSET = 0.01
+"""Maximum mean sample; full scale is 1."""
+MIN_OFFSET_SECONDS = 0.5
+"""Minimum duration for a finding about the mean. The mean of shorter sounds is not near 0."""
+MIN_CLASS_FRACTION, MAX_OTHER_FRACTION, MIN_TRAIT_CLIPS = 0.8, 0.2, 5
+"""A trait reveals a class if at least this fraction and number of its clips have it, and at most this fraction of the
+other clips."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with some clips.
+    """Fault of some clips.
 
     Attributes:
-        severity: "error": training would stop, or its results would be false; "warning": worth a look.
-        kind: "unreadable", "empty", "cut short", "silent", "clipped", "too short", "constant", "dual mono", "offset",
-            "band-limited", "tells the class", "duplicate", "near duplicate", "near duplicate across sides", "label",
-            "more labels", "labels not compared", "shared group", "no split", "few clips" or "imbalance".
-        clips: their names.
+        severity: "error" if training would stop or its results would be wrong; "warning" if the user should check it.
+        kind: "unreadable", "empty", "truncated", "silent", "clipped", "too short", "constant", "dual mono", "offset",
+            "band-limited", "reveals the class", "duplicate", "near duplicate", "near duplicate across subsets",
+            "label", "more labels", "labels not compared", "shared group", "no split", "few clips" or "imbalance".
+        clips: names of the clips.
         message: one sentence.
-        score: of a "label", how sure it is that it is wrong, 0.5 (undecided) to 1.
+        score: for the kind "label", the confidence that the label is wrong, from 0.5 (undecided) to 1.
+
+    >>> finding = warning("silent", ("a.wav",), "a.wav: silent, it holds only zeros; remove it")
+    >>> finding.severity, finding.kind
+    ('warning', 'silent')
     """
 
     severity: Literal["error", "warning"]
@@ -45,103 +56,108 @@ class Finding:
 warning = functools.partial(Finding, "warning")
 
 
-def sound_findings(clip: Clip, sound: RecordingStats, window_seconds: float) -> Iterator[Finding]:
-    """What is wrong with one recording."""
-    if is_silent(sound):
-        level = f"peaks at {20 * np.log10(sound.peak):.0f} dBFS" if sound.peak > 0 else "holds only zeros"
+def recording_findings(clip: Clip, stats: RecordingStats, window_seconds: float) -> Iterator[Finding]:
+    """Yield the findings about one recording."""
+    if is_silent(stats):
+        level = f"peaks at {20 * np.log10(stats.peak):.0f} dBFS" if stats.peak > 0 else "holds only zeros"
         yield warning(
             "silent",
             (clip.name,),
-            f"{clip.name}: silent, it {level} (limit {SILENT_DBFS:g} dBFS); take it out, or record it again",
+            f"{clip.name}: silent, it {level} (limit {SILENT_DBFS:g} dBFS); remove it, or record it again",
         )
-    elif sound.constant:
-        which = "it" if len(sound.constant) == sound.channels else f"its {('left', 'right')[sound.constant[0]]} channel"
+    elif stats.constant:
+        channel = (
+            "it" if len(stats.constant) == stats.channels else f"its {('left', 'right')[stats.constant[0]]} channel"
+        )
         yield warning(
             "constant",
             (clip.name,),
-            f"{clip.name}: {which} holds one value throughout; look for a loose plug, and export it as mono",
+            f"{clip.name}: {channel} holds only one value; check for a loose plug, and export it as mono",
         )
-    if sound.clipped > MAX_CLIPPED_FRACTION:
+    if stats.clipped > MAX_CLIPPED_FRACTION:
         yield warning(
             "clipped",
             (clip.name,),
-            f"{clip.name}: clipped, {100 * sound.clipped:.2f} % of its samples are at full scale"
+            f"{clip.name}: clipped, {100 * stats.clipped:.2f} % of its samples are at full scale"
             f" (limit {100 * MAX_CLIPPED_FRACTION:g} %); record it again with less gain",
         )
-    if sound.seconds < MIN_LENGTH_FRACTION * window_seconds:
+    if stats.seconds < MIN_LENGTH_FRACTION * window_seconds:
         yield warning(
             "too short",
             (clip.name,),
-            f"{clip.name}: {sound.seconds:.2f} s, less than half of the {window_seconds:g} s window;"
+            f"{clip.name}: {stats.seconds:.2f} s, less than half of the {window_seconds:g} s window;"
             " record longer, or train with shorter windows",
         )
-    if abs(sound.offset) > OFFSET and sound.seconds >= OFFSET_SECONDS and not sound.constant:
+    if abs(stats.offset) > MAX_OFFSET and stats.seconds >= MIN_OFFSET_SECONDS and not stats.constant:
         yield warning(
             "offset",
             (clip.name,),
-            f"{clip.name}: its mean is {sound.offset:+.3f} of full scale (limit {OFFSET:g}); take out the DC offset"
-            " with a high-pass of 20 Hz",
+            f"{clip.name}: its mean is {stats.offset:+.3f} of full scale (limit {MAX_OFFSET:g}); remove the DC offset"
+            " with a high-pass filter at 20 Hz",
         )
 
 
-def trait_findings(measured: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
-    """What many recordings have in common that should not be, and what tells their class."""
-    is_dual_mono = [clip.name for clip, sound in measured.items() if sound.is_dual_mono and not is_silent(sound)]
-    if is_dual_mono:
+def trait_findings(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
+    """Yield the findings about traits of several recordings."""
+    dual_mono = [clip.name for clip, stats in all_stats.items() if stats.is_dual_mono and not is_silent(stats)]
+    if dual_mono:
         yield warning(
             "dual mono",
-            tuple(is_dual_mono),
-            f"{pluralize(len(is_dual_mono), 'clip')} ({first_few(is_dual_mono)}): both channels hold the same; train on mono, and if"
-            " they should be stereo, look at how they were exported",
+            tuple(dual_mono),
+            f"{pluralize(len(dual_mono), 'clip')} ({first_few(dual_mono)}): both channels are equal; train on mono,"
+            " and if they should be stereo, check how they were exported",
         )
     limited: dict[int, list[str]] = defaultdict(list)
-    for clip, sound in measured.items():
-        if sound.top_hz is not None:
-            limited[apparent_rate(sound.top_hz)].append(clip.name)
+    for clip, stats in all_stats.items():
+        if stats.cutoff_hz is not None:
+            limited[apparent_rate(stats.cutoff_hz)].append(clip.name)
     for rate, names in sorted(limited.items()):
         yield warning(
             "band-limited",
             tuple(names),
-            f"{pluralize(len(names), 'clip')} ({first_few(names)}): nothing is heard above about {rate / 2000:.1f} kHz,"
-            f" as in sound that was made at {rate} Hz or cut by a codec; find the originals, or resample all clips to"
+            f"{pluralize(len(names), 'clip')} ({first_few(names)}): no sound above about {rate / 2000:.1f} kHz,"
+            f" as if recorded at {rate} Hz or limited by a codec; find the originals, or resample all clips to"
             f" {rate} Hz",
         )
-    yield from _telling(measured)
+    yield from _revealing_traits(all_stats)
 
 
-def is_silent(sound: RecordingStats) -> bool:
-    """Whether nothing was recorded."""
-    return sound.peak < 10 ** (SILENT_DBFS / 20)
+def is_silent(stats: RecordingStats) -> bool:
+    """Return whether a recording holds no sound."""
+    return stats.peak < 10 ** (SILENT_DBFS / 20)
 
 
-def _telling(measured: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
-    """Traits of the recording, not of the sound, by which a network can tell a class."""
-    sizes = Counter(clip.label for clip in measured)
-    told: set[str] = set()
+def _revealing_traits(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
+    """Yield traits of files, not of sounds, from which a network could learn the class."""
+    sizes = Counter(clip.label for clip in all_stats)
+    reported: set[str] = set()
     for kind in ("rate", "format", "channels", "band"):
         traits: dict[str, list[Clip]] = defaultdict(list)
-        for clip, sound in measured.items():
-            traits[_trait(kind, clip, sound)].append(clip)
+        for clip, stats in all_stats.items():
+            traits[_trait(kind, clip, stats)].append(clip)
         traits.pop("", None)
         for trait, clips in sorted(traits.items()):
             for label, count in sorted(Counter(clip.label for clip in clips).items()):
-                others, rest = len(clips) - count, len(measured) - sizes[label]
-                tells = count >= MIN_TRAIT_CLIPS and count >= TELLING * sizes[label] and others <= OTHERWISE * rest
-                if rest and tells and not (kind in told and len(sizes) == 2):  # of two classes, the other has the rest
-                    told.add(kind)
+                others, rest = len(clips) - count, len(all_stats) - sizes[label]
+                is_common = count >= MIN_TRAIT_CLIPS and count >= MIN_CLASS_FRACTION * sizes[label]
+                is_mirrored = kind in reported and len(sizes) == 2  # of two classes, the other one has the rest
+                if rest and is_common and others <= MAX_OTHER_FRACTION * rest and not is_mirrored:
+                    reported.add(kind)
                     yield warning(
-                        "tells the class",
+                        "reveals the class",
                         tuple(clip.name for clip in clips if clip.label == label),
                         f"{count} of {sizes[label]} clips of class {label!r} {trait}, and {others} of the {rest}"
-                        " others; a network learns that in place of the sound: record or convert all classes alike",
+                        " others; a network would learn that instead of the sound: record or convert all classes alike",
                     )
 
 
-def _trait(kind: str, clip: Clip, sound: RecordingStats) -> str:
+def _trait(kind: str, clip: Clip, stats: RecordingStats) -> str:
     if kind == "rate":
-        return f"have a sample rate of {sound.sample_rate} Hz"
+        return f"have a sample rate of {stats.sample_rate} Hz"
     if kind == "format":
         return f"are {clip.path.suffix.lower().removeprefix('.')} files"
     if kind == "channels":
-        return "are mono" if sound.channels == 1 else "hold the same twice" if sound.is_dual_mono else "are stereo"
-    return "" if sound.top_hz is None else f"hold nothing above about {apparent_rate(sound.top_hz) / 2000:.1f} kHz"
+        return "are mono" if stats.channels == 1 else "have equal channels" if stats.is_dual_mono else "are stereo"
+    return (
+        "" if stats.cutoff_hz is None else f"hold no sound above about {apparent_rate(stats.cutoff_hz) / 2000:.1f} kHz"
+    )

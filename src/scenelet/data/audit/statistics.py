@@ -1,4 +1,4 @@
-"""What one pass over a recording's samples tells about it, in constant memory."""
+"""Statistics of one recording, computed in one pass and in constant memory."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,28 +12,29 @@ from numpy.typing import NDArray
 from scenelet.audio.io import blocks
 from scenelet.audio.windows import WindowSplitter, arrange_channels
 from scenelet.data.audit import fingerprint, texture
-from scenelet.data.audit.bandwidth import LongSpectrum
+from scenelet.data.audit.bandwidth import MeanSpectrum
 from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError
 
 FULL_SCALE = 0.999
+"""Absolute value from which a sample counts as clipped."""
 
 
 @dataclass(frozen=True)
 class RecordingStats:
-    """What one pass over a recording's samples tells.
+    """Statistics of one recording.
 
     Attributes:
         seconds: duration.
-        sample_rate: Hz.
-        peak: largest absolute sample, full scale is 1.
-        clipped: share of samples at full scale.
-        digest: of the decoded samples and their rate, whatever the container.
-        offset: the mean sample of the channel where it is largest, with its sign.
-        constant: the channels that hold one value throughout, from 0.
+        sample_rate: sample rate, Hz.
+        peak: maximum absolute sample; full scale is 1.
+        clipped: fraction of samples at full scale.
+        digest: hash of the decoded samples, their channels and rate; it does not depend on the file format.
+        offset: mean sample of the channel whose mean is farthest from 0.
+        constant: indices of the channels whose samples are all equal.
         channels: 1 or 2.
-        twins: both channels hold the same.
-        top_hz: where the sound ends abruptly, well below half the sample rate; None: it does not.
-        texture: (`scenelet.data.audit.texture.LENGTH`,), the mean over its windows.
+        is_dual_mono: both channels are equal.
+        cutoff_hz: frequency at which the sound ends abruptly, far below half the sample rate; None: it does not end so.
+        texture: mean texture of its windows, (`scenelet.data.audit.texture.LENGTH`,).
         fingerprint: `scenelet.data.audit.fingerprint.audio_fingerprint` of its first seconds.
     """
 
@@ -46,92 +47,96 @@ class RecordingStats:
     constant: tuple[int, ...]
     channels: int
     is_dual_mono: bool
-    top_hz: float | None
+    cutoff_hz: float | None
     texture: NDArray[np.float32]
     fingerprint: NDArray[np.uint32]
 
 
 Refused = tuple[str, str]
-"""(kind, message) of a recording that cannot be read."""
+"""Kind and message of the error of a recording that cannot be read."""
 
 
 def recording_stats_or_error(path: Path) -> RecordingStats | Refused:
-    """`recording_stats`, or what is wrong with the recording."""
+    """Return the `recording_stats`, or the error of a recording that cannot be read."""
     try:
         return recording_stats(path)
     except EmptyAudioError as error:
         return "empty", str(error)
     except TruncatedAudioError as error:
-        return "cut short", str(error)
+        return "truncated", str(error)
     except AudioError as error:
         return "unreadable", str(error)
 
 
 def recording_stats(path: Path) -> RecordingStats:
-    """Measure one recording in constant memory. Raises AudioError as `scenelet.audio.io.blocks`."""
-    passes = blocks(path)
-    samples, rate = next(passes)  # a recording without samples is refused
-    pass_ = _Pass(len(samples), rate)
-    pass_.push(samples)
-    for samples, _ in passes:
-        pass_.push(samples)
-    return pass_.finish()
+    """Compute the statistics of one recording in constant memory.
+
+    Raises:
+        AudioError: as `scenelet.audio.io.blocks`.
+    """
+    remaining = blocks(path)
+    samples, rate = next(remaining)  # a recording without samples is refused
+    statistics = _RunningStats(len(samples), rate)
+    statistics.push(samples)
+    for samples, _ in remaining:
+        statistics.push(samples)
+    return statistics.finish()
 
 
-class _Pass:
-    """Blocks (channels, n) in, what they measure out."""
+class _RunningStats:
+    """Statistics of blocks (channels, n), updated block by block."""
 
     def __init__(self, channels: int, rate: int) -> None:
         self.channels, self.rate = channels, rate
         self.digest = hashlib.blake2b(f"{channels} channels at {rate} Hz".encode(), digest_size=16)
-        self.count, self.full, self.peak = 0, 0, 0.0
+        self.count, self.full_scale, self.peak = 0, 0, 0.0
         self.total = np.zeros(channels)
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.is_dual_mono = channels == 2
-        self.spectrum = LongSpectrum(rate)
-        self.windower = WindowSplitter(rate, texture.FRONT_END, texture.WINDOW)
+        self.spectrum = MeanSpectrum(rate)
+        self.splitter = WindowSplitter(rate, texture.FEATURES, texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
-        self.telephone = soxr.ResampleStream(rate, fingerprint.SAMPLE_RATE, 1, dtype="float32")
-        self.beginning: list[NDArray[np.float32]] = []
+        self.resampler = soxr.ResampleStream(rate, fingerprint.SAMPLE_RATE, 1, dtype="float32")
+        self.start: list[NDArray[np.float32]] = []
 
     def push(self, samples: NDArray[np.float32]) -> None:
-        loudness = np.abs(samples)
-        self.full += int(np.count_nonzero(loudness >= FULL_SCALE))
-        self.peak = max(self.peak, float(loudness.max()))
-        self.digest.update(samples.T.tobytes())  # interleaved, so that block borders do not matter
+        levels = np.abs(samples)
+        self.full_scale += int(np.count_nonzero(levels >= FULL_SCALE))
+        self.peak = max(self.peak, float(levels.max()))
+        self.digest.update(samples.T.tobytes())  # interleaved, so that the block size does not matter
         self.total += samples.sum(axis=1, dtype=np.float64)
         self.low = np.minimum(self.low, samples.min(axis=1))
         self.high = np.maximum(self.high, samples.max(axis=1))
         self.is_dual_mono = self.is_dual_mono and np.array_equal(samples[0], samples[-1])
         self.spectrum.push(samples)
-        self._listen(self.windower.push(samples))
-        left = round(fingerprint.MAX_SECONDS * self.rate) - self.count
-        if left > 0:
-            mono = arrange_channels(samples, "mono")[0, :left]
-            self.beginning.append(self.telephone.resample_chunk(np.ascontiguousarray(mono)))
+        self._add_textures(self.splitter.push(samples))
+        remaining = round(fingerprint.MAX_SECONDS * self.rate) - self.count
+        if remaining > 0:
+            mono = arrange_channels(samples, "mono")[0, :remaining]
+            self.start.append(self.resampler.resample_chunk(np.ascontiguousarray(mono)))
         self.count += samples.shape[1]
 
     def finish(self) -> RecordingStats:
-        self._listen(self.windower.finish())
-        self.beginning.append(self.telephone.resample_chunk(np.zeros(0, np.float32), last=True))
+        self._add_textures(self.splitter.finish())
+        self.start.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         means = self.total / self.count
         constant = np.flatnonzero(self.low == self.high)
         return RecordingStats(
             seconds=self.count / self.rate,
             sample_rate=self.rate,
             peak=self.peak,
-            clipped=self.full / (self.count * self.channels),
+            clipped=self.full_scale / (self.count * self.channels),
             digest=self.digest.hexdigest(),
             offset=float(means[np.argmax(np.abs(means))]),
             constant=tuple(int(channel) for channel in constant),
             channels=self.channels,
             is_dual_mono=self.is_dual_mono,
-            top_hz=self.spectrum.top_hz(),
+            cutoff_hz=self.spectrum.cutoff_hz(),
             texture=(self.textures / self.windows).astype(np.float32),
-            fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.beginning)),
+            fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.start)),
         )
 
-    def _listen(self, windows: Iterator[NDArray[np.float32]]) -> None:
+    def _add_textures(self, windows: Iterator[NDArray[np.float32]]) -> None:
         for window in windows:
             self.textures += texture.texture(window)
             self.windows += 1

@@ -1,7 +1,8 @@
-"""What a recording sounds like, as a few hundred numbers: means, deviations, modulations and correlations of its bands.
+"""Sound texture: a few hundred statistics of a window's log-mel bands.
 
-After McDermott and Simoncelli, Sound texture perception via statistics of the auditory periphery (2011), on log-mel
-bands. They do not depend on loudness, nor on when in the recording something happens.
+The statistics are means, standard deviations, modulations and correlations of bands, after McDermott and Simoncelli,
+Sound texture perception via statistics of the auditory periphery (2011). They depend neither on loudness nor on
+the time at which a sound occurs.
 """
 
 import functools
@@ -15,20 +16,27 @@ from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig, WindowConfig
 
 Texture = NDArray[np.float32]
-"""(`LENGTH`,)"""
+"""Statistics of one window: (`LENGTH`,)."""
 
-FRONT_END = FeatureConfig(sample_rate=22050, channels="mono", n_fft=1024, hop_length=512, n_mels=64)
+FEATURES = FeatureConfig(sample_rate=22050, channels="mono", n_fft=1024, hop_length=512, n_mels=64)
 WINDOW = WindowConfig(seconds=5.0, pad_mode="repeat")
-GROUPED = 16  # bands of the modulations, each of four mel bands
-RATES = 8  # of modulation, from one in a window to half the frame rate
-CEPSTRA = 20  # whose correlations are taken
-PARTS = (64, 64, 64, GROUPED * RATES, CEPSTRA * (CEPSTRA - 1) // 2)
-"""How many numbers are of each kind: means, deviations, deviations of the change, modulations, correlations."""
-LENGTH = sum(PARTS)
+GROUPED_BANDS = 16
+"""Number of bands of the modulations, each of four mel bands."""
+MODULATION_RATES = 8
+"""Number of modulation rates, from one cycle per window to half the frame rate."""
+CEPSTRA = 20
+"""Number of cepstral coefficients whose correlations are used."""
+KIND_LENGTHS = (64, 64, 64, GROUPED_BANDS * MODULATION_RATES, CEPSTRA * (CEPSTRA - 1) // 2)
+"""Length of each kind: means, standard deviations, standard deviations of the change, modulations, correlations."""
+LENGTH = sum(KIND_LENGTHS)
 
 
 def texture(samples: NDArray[np.float32]) -> Texture:
-    """A window (1, n) at the front end's rate -> its texture."""
+    """Compute the texture (`LENGTH`,) of a window (1, n) at the sample rate of `FEATURES`.
+
+    >>> texture(np.zeros((1, 5 * FEATURES.sample_rate), np.float32)).shape
+    (510,)
+    """
     bands = _log_mel()(samples)[0].astype(np.float64)  # (64, frames)
     mean = bands.mean(axis=1)
     parts = [mean - mean.mean(), bands.std(axis=1), np.diff(bands, axis=1).std(axis=1)]
@@ -37,18 +45,18 @@ def texture(samples: NDArray[np.float32]) -> Texture:
 
 
 def _modulations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log power of each grouped band at each rate of change."""
+    """Compute the log power of each grouped band at each modulation rate: (bands * rates,)."""
     frames = bands.shape[1]
-    grouped = bands.reshape(GROUPED, -1, frames).mean(axis=1)
+    grouped = bands.reshape(GROUPED_BANDS, -1, frames).mean(axis=1)
     spectrum = fft.rfft((grouped - grouped.mean(axis=1, keepdims=True)) * np.hanning(frames))
     power = np.abs(spectrum) ** 2
-    edges = np.round(np.geomspace(1, power.shape[1] - 1, RATES + 1)).astype(int)
+    edges = np.round(np.geomspace(1, power.shape[1] - 1, MODULATION_RATES + 1)).astype(int)
     by_rate = [power[:, low:high].mean(axis=1) for low, high in itertools.pairwise(edges)]
     return np.log10(np.stack(by_rate, axis=1) + 1e-3).ravel()
 
 
 def _correlations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each two of the first cepstra, over time."""
+    """Compute the correlation over time of each pair of the first cepstral coefficients: (pairs,)."""
     cepstra = fft.dct(bands, axis=0, norm="ortho")[:CEPSTRA]
     cepstra -= cepstra.mean(axis=1, keepdims=True)
     size = np.sqrt((cepstra**2).sum(axis=1)) + 1e-6
@@ -58,4 +66,4 @@ def _correlations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @functools.cache
 def _log_mel() -> LogMel:
-    return LogMel(FRONT_END)
+    return LogMel(FEATURES)

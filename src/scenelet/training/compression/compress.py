@@ -8,12 +8,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from scenelet.config import PruneConfig
-from scenelet.config.run_folder import check_same_split, read_record
+from scenelet.config.run_folder import RunRecord, check_same_split, read_record
 from scenelet.data.splits import split_table
 from scenelet.errors import UsageError
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
-from scenelet.training.compression.build_model import build_model
+from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
 from scenelet.training.dataset import Dataset, load_dataset, load_recorded_table
 from scenelet.training.network import load_network
@@ -71,16 +71,25 @@ def compress(
     settings = prune_settings(record.config.prune, sparsity, max_bytes, dtype, ramp)
     record = record.model_copy(update={"config": record.config.model_copy(update={"prune": settings})})
     network = load_network(run, record)
-    if not isinstance(data, Dataset):
-        moved = {} if data is None else {"path": Path(data), "audio_dir": audio_dir}
-        table = load_recorded_table(record.data.model_copy(update=moved))
-        data = load_dataset(table, record.config, cache_dir)
-    check_same_split(run, split_table(data.split), data.record.path)
-    built = build_model(network, record, data)
+    dataset = data if isinstance(data, Dataset) else _load_dataset(record, data, audio_dir, cache_dir)
+    check_same_split(run, split_table(dataset.split), dataset.record.path)
+    built = build_model(network, record, dataset)
     _print_empty_layers(prune.nearly_empty_layers(built.compression.masks))
     if sensitivity:
-        write_sensitivity(out, layer_losses(load_network(run, record), data))
+        write_sensitivity(out, layer_losses(load_network(run, record), dataset))
     replace_file(out, built.file)
+    return _summary(built)
+
+
+def _load_dataset(
+    record: RunRecord, data: str | os.PathLike[str] | None, audio_dir: Path | None, cache_dir: Path | None
+) -> Dataset:
+    moved = {} if data is None else {"path": Path(data), "audio_dir": audio_dir}
+    table = load_recorded_table(record.data.model_copy(update=moved))
+    return load_dataset(table, record.config, cache_dir, verbose=False)  # `train` has printed its description
+
+
+def _summary(built: BuiltModel) -> dict[str, Any]:
     return {
         "sparsity": built.compression.settings.sparsity,
         "dtype": built.compression.settings.dtype,
