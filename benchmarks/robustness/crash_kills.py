@@ -144,7 +144,9 @@ def snapshot(out: Path) -> list[tuple[str, int]]:
     return found
 
 
-def kill(workplace: Workplace, words: tuple[str, ...], how: str, fraction: float, seconds: float, operations: int) -> Kill:
+def kill(
+    workplace: Workplace, words: tuple[str, ...], how: str, fraction: float, seconds: float, operations: int
+) -> Kill:
     """Start a command and kill it at the time that `fraction` selects. A kill without a `point` came too late."""
     started = time.perf_counter()
     process = workplace.start(words, 1 + int(fraction * operations) if how == "file" else -1)
@@ -155,9 +157,9 @@ def kill(workplace: Workplace, words: tuple[str, ...], how: str, fraction: float
             if (now := snapshot(workplace.out)) != seen:
                 seen, changes = now, changes - 1
     elif how != "file":
-        share = max(0.0, 2 * fraction - 1) if how == "worker" else fraction
+        fraction = max(0.0, 2 * fraction - 1) if how == "worker" else fraction
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(share * seconds)
+            process.wait(fraction * seconds)
     while how == "worker" and victim == process.pid and process.poll() is None:
         victim = next(iter(workers(process)), victim)
     if how != "file" and process.poll() is None:
