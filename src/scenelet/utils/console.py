@@ -41,8 +41,7 @@ DEFAULT_TIMING = LineTiming()
 
 _quiet = contextvars.ContextVar("scenelet_quiet", default=False)
 
-# `track` stores its state here while it waits for an item, and the reader of a long recording reports to it through
-# `report_progress`. Readers in other threads find nothing, since each thread has its own value.
+# `track` stores its state here while it waits, and `report_progress` looks it up. Each thread has its own value.
 _waiting: contextvars.ContextVar["TrackedItems | None"] = contextvars.ContextVar("scenelet_waiting", default=None)
 
 
