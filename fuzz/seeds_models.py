@@ -2,7 +2,7 @@
 
 from helpers.tiny_model import changed, model_of, random_network, tiny_model
 from scenelet.config import WindowConfig
-from scenelet.model import file as modelfile
+from scenelet.model.file import encode_model
 
 
 def _models() -> list[bytes]:
@@ -10,7 +10,7 @@ def _models() -> list[bytes]:
     dense, tiny = random_network(1, dense=True), tiny_model()
     repeated = changed(tiny, window=WindowConfig(seconds=0.2, hop_seconds=0.1, pad_mode="repeat"))
     encoded = [tiny, repeated, model_of(random_network(2)), model_of(dense, dict.fromkeys(dense.arrays, "fp16"))]
-    return [modelfile.encode_model(model) for model in encoded]
+    return [encode_model(model) for model in encoded]
 
 
 SEEDS = {

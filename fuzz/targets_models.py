@@ -7,8 +7,8 @@ from scenelet.export.c_header import c_header
 from scenelet.export.model_card import model_card
 from scenelet.export.onnx_file import onnx_bytes, synthetic_windows
 from scenelet.inference.classifier import Classifier
-from scenelet.model import file as modelfile
 from scenelet.model.costs import macs
+from scenelet.model.file import decode_model
 from scenelet.model.summary import describe
 
 FRAME = ("not a scenelet model", "truncated", "its checksum", "is empty", "format version", "larger than the")
@@ -21,7 +21,7 @@ def scn(data: bytes) -> str:
     """Read a file. For one file in eight, by its last byte, also build a description and a model card."""
 
     def use() -> None:
-        model = modelfile.decode_model(data, "x.scn")
+        model = decode_model(data, "x.scn")
         if data[-1] % 8 == 0:
             description = describe(SCRATCH.file("x.scn", data))
             json.dumps(description, allow_nan=False).encode()
@@ -34,7 +34,7 @@ def model(data: bytes) -> str:
     """Load a model, run it on a window, and export it."""
 
     def use() -> None:
-        loaded = modelfile.decode_model(data, "x.scn")
+        loaded = decode_model(data, "x.scn")
         features, window = loaded.features, loaded.window
         cost = macs(loaded.nodes, loaded.array_shapes, loaded.input_shape)
         if max(cost, features.n_frames(window.samples(features.sample_rate)) * features.n_fft) > MAX_OPERATIONS:

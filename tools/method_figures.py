@@ -21,8 +21,8 @@ from scenelet.config import FeatureConfig
 from scenelet.data.synthetic.dataset import synthetic_clip
 from scenelet.data.synthetic.scenes import SCENE_TYPES
 from scenelet.data.synthetic.sounds import SAMPLE_RATE
-from scenelet.model import file as modelfile
-from scenelet.model import pretrained as models
+from scenelet.model import pretrained
+from scenelet.model.file import read_model
 from scenelet.model.ops import Conv
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.training.losses import ClassBalancedFocalLoss
@@ -120,9 +120,9 @@ def draw_loss(axes: Any) -> dict[str, Any]:
 
 def draw_pruning(axis: Axes) -> dict[str, Any]:
     """Draw the fraction of each convolution of the built-in model that is left."""
-    path = models.built_in("esc10")
+    path = pretrained.built_in("esc10")
     assert path is not None
-    model = modelfile.read_model(path)
+    model = read_model(path)
     names = list(dict.fromkeys(node.weight for node in model.nodes if isinstance(node, Conv)))
     kept = {name: float((model.arrays[name] != 0).mean()) for name in names}
     axis.bar(range(len(names)), [100 * kept[name] for name in names], color=BLUE)

@@ -28,7 +28,7 @@ from scenelet.data.splits import make_split
 from scenelet.errors import SceneletError
 from scenelet.evaluation.bootstrap import interval_text
 from scenelet.evaluation.evaluate import evaluate
-from scenelet.model import file as modelfile
+from scenelet.model.file import read_model, write_model
 from scenelet.model.summary import describe
 from scenelet.training.compression.compress import compress
 from scenelet.training.train import train
@@ -176,8 +176,8 @@ def ship(data: Path, out: Path) -> list[Path]:
         raise SystemExit(f"{data}: not ESC-10 as its author published it; {EXAMPLE} is not in fold {FOLD}")
     train(data, run, config, recipe=RECIPE, resume=run.exists())
     dense = compress(run, model)["dense"]["test"]["macro_accuracy"]
-    held = modelfile.read_model(model)
-    modelfile.write_model(replace(held, licenses=[*held.licenses, ATTRIBUTION]), model)
+    held = read_model(model)
+    write_model(replace(held, licenses=[*held.licenses, ATTRIBUTION]), model)
     if model.stat().st_size > LARGEST:
         raise SystemExit(f"{model}: has {model.stat().st_size:,} bytes, more than {LARGEST:,}")
     report = evaluate(str(model), data, out / "report")

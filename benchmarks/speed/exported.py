@@ -7,13 +7,13 @@ from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime, synthetic_win
 from scenelet.export.onnx_int8 import int8_bytes
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_frontend import WAVEFORM
-from scenelet.model import file as modelfile
+from scenelet.model.file import read_model
 from scenelet.model.ops import INPUT
 
 
 def ours(row: str, path: Path) -> Callable[[], object]:
     """int8: log-mel by the file with int8 activations. waveform: samples by the graph with the front end."""
-    model = modelfile.read_model(path)
+    model = read_model(path)
     if row == "int8":
         x = synthetic_windows(model, "log-mel")[0]
         run = run_onnxruntime(int8_bytes(model, [x]), INPUT)
@@ -25,7 +25,7 @@ def ours(row: str, path: Path) -> Callable[[], object]:
 
 def reference(row: str, path: Path) -> Callable[[], object]:
     """int8: the same log-mel by the file in fp32. waveform: the same samples by `Classifier`."""
-    model = modelfile.read_model(path)
+    model = read_model(path)
     if row == "int8":
         x = synthetic_windows(model, "log-mel")[0]
         run = run_onnxruntime(onnx_bytes(model, "log-mel"), INPUT)

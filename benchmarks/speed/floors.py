@@ -14,7 +14,7 @@ from scipy import fft
 
 from benchmarks.speed import inputs
 from scenelet.model import costs, ops
-from scenelet.model import file as modelfile
+from scenelet.model.file import read_model
 from scenelet.model.shapes import shapes
 from scenelet.training.loop import has_native_bf16
 from scenelet.utils.parallel import cpu_count
@@ -52,7 +52,7 @@ NORM_PASSES, RESIDUAL_PASSES = 3 + 5, 4 + 7
 
 def work(folder: Path) -> dict[str, int]:
     """Count for one clip the multiply-accumulates, and the bytes that norms move in a training step in bf16."""
-    model = modelfile.read_model(folder / inputs.MODEL)
+    model = read_model(folder / inputs.MODEL)
     arguments = model.nodes, model.array_shapes, model.input_shape
     known = shapes(*arguments)
     added = {name for node in model.nodes if isinstance(node, ops.Add) for name in node.reads}

@@ -9,7 +9,7 @@ from torch import nn
 
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.training.network import build_network
@@ -25,7 +25,7 @@ def settings() -> RunConfig:
     return load_recipe("paper", [])
 
 
-def write_model(folder: Path) -> None:
+def write_benchmark_model(folder: Path) -> None:
     """Write `model.scn`, and its weights for PyTorch. The norm statistics come from a batch of noise."""
     config = settings()
     bands = config.features.n_mels
@@ -41,7 +41,7 @@ def write_model(folder: Path) -> None:
     with torch.no_grad():
         network.train()(torch.randn(2, *SHAPE, generator=generator) * torch.linspace(0.5, 1.5, SHAPE[1])[:, None])
     network.eval()
-    modelfile.write_model(to_scene_model(network, LABELS, config.features, config.window, dtype="fp32"), folder / MODEL)
+    write_model(to_scene_model(network, LABELS, config.features, config.window, dtype="fp32"), folder / MODEL)
     torch.save(network.state_dict(), folder / WEIGHTS)
 
 

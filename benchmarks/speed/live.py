@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.speed.inputs import MODEL, write_model
+from benchmarks.speed.inputs import MODEL, write_benchmark_model
 from scenelet.audio import windows as audio
 from scenelet.audio.io import EXTENSIONS, read
 from scenelet.inference.classifier import Classifier, load
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         minute = Path(scratch) / "minute.wav"
         join(options.recordings, minute)
-        write_model(Path(scratch))
+        write_benchmark_model(Path(scratch))
         print("| model | window, s | hops | ms a hop: median (95 %) | largest difference from the file |")
         print("|---|---|---|---|---|")
         for name, path in (("of the paper's size, untrained", str(Path(scratch) / MODEL)), ("esc10", "esc10")):

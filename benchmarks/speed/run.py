@@ -80,7 +80,7 @@ def bench(
         folder = Path(scratch)
         print_message("making recordings and a model")
         inputs.write_recordings(folder)
-        inputs.write_model(folder)
+        inputs.write_benchmark_model(folder)
         found["floors"] = floors.arithmetic() | floors.work(folder) | {"libraries": floors.libraries(folder)}
         found["differences"] = agreement.largest_differences(folder)
         found["rows"] = []

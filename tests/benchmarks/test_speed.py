@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "FILES", 2)
         inputs.write_recordings(folder)
-    inputs.write_model(folder)
+    inputs.write_benchmark_model(folder)
     return folder
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from helpers.archives import Archive, make_archive
 from helpers.tiny_model import tiny_model
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Path of a tiny model file."""
     path = tmp_path_factory.mktemp("model") / "tiny.scn"
-    modelfile.write_model(tiny_model(), path)
+    write_model(tiny_model(), path)
     return str(path)
 
 
@@ -23,7 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Path of another model file with the same labels and features."""
     path = tmp_path_factory.mktemp("model") / "other.scn"
-    modelfile.write_model(tiny_model(seed=1), path)
+    write_model(tiny_model(seed=1), path)
     return path
 
 

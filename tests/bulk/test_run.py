@@ -19,7 +19,7 @@ from scenelet.bulk import engines, run
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import ShardResult
 from scenelet.errors import OutputError
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 
 def test_predict_two_processes_same_parts(model: str, archive: Archive, finished_job: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_predict_replaced_model_in_job_raises(model: str, archive: Archive, fini
     out = tmp_path / "out"
     shutil.copytree(finished_job, out)
     next(out.glob("part-00001*")).unlink()
-    modelfile.write_model(tiny_model(seed=1), out / "_job" / "model.scn")
+    write_model(tiny_model(seed=1), out / "_job" / "model.scn")
     with pytest.raises(OutputError, match=r"model\.scn: is not the model that the job was started with"):
         run.predict(model, str(archive.manifest), str(out), workers=1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.tiny_model import tiny_model
 from scenelet.cli import main
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 
 @pytest.fixture
@@ -29,5 +29,5 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "model.scn"
-    modelfile.write_model(tiny_model(), path)
+    write_model(tiny_model(), path)
     return path

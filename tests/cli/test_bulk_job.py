@@ -10,7 +10,7 @@ from pyarrow import dataset
 from helpers.archives import Archive, make_archive
 from helpers.tiny_model import tiny_model
 from scenelet.cli import main
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "tiny.scn"
-    modelfile.write_model(tiny_model(), path)
+    write_model(tiny_model(), path)
     return str(path)
 
 

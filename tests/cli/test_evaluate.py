@@ -12,7 +12,7 @@ import soundfile
 
 from helpers.tiny_model import changed, tiny_model
 from scenelet.inference.classifier import load
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 Command = Callable[..., tuple[int, str, str]]
 FIGURES = {"confusion.svg", "classes.svg", "reliability.svg"}
@@ -88,7 +88,7 @@ def test_evaluate_run_adds_training_curves(command: Command, model: Path, places
     (run / "run.json").write_text(json.dumps({"labels": labels, "recipe": "low_complexity", "config": settings}))
     (run / "split.csv").write_text("a.wav")
     own = {"recipe": "low_complexity", "seed": 0, "split_hash": hashlib.sha256(b"a.wav").hexdigest()[:16]}
-    modelfile.write_model(changed(tiny_model(), provenance=own), model)
+    write_model(changed(tiny_model(), provenance=own), model)
     epochs = [{"epoch": k, "loss": 3.0 / k, "rate": 1e-3, "seconds": 1.0} for k in (1, 2, 3)]
     (run / "metrics.json").write_text(json.dumps({"history": epochs}))
     out = tmp_path / "report"

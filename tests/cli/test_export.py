@@ -18,7 +18,7 @@ from scenelet.export.c_header import c_header
 from scenelet.export.model_card import model_card
 from scenelet.export.onnx_file import RuntimeCheck, onnx_bytes
 from scenelet.inference.classifier import load
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 RUNTIMES = ["ONNX Runtime", *(["OpenVINO"] if find_spec("openvino") else [])]
 
@@ -124,7 +124,7 @@ def test_export_card_is_complete_and_gives_the_file_size(run: Run, model: Path, 
 
 def test_export_labels_in_any_script(run: Run, out_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "métro.scn"
-    modelfile.write_model(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
+    write_model(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
     for suffix in (".h", ".md", ".onnx"):
         assert run(path, "--out", out_folder / f"métro{suffix}")[0] == 0
     assert "métro, 地铁, &#91;red]x" in (out_folder / "métro.md").read_text(encoding="utf-8")
@@ -235,7 +235,7 @@ def test_export_mono_waveform_has_one_channel(run: Run, out_folder: Path, tmp_pa
     nodes = tiny_model().nodes
     mono = FeatureConfig(sample_rate=8000, channels="mono", n_fft=256, hop_length=128, n_mels=16)
     arrays = {name: array[:, :1] if name == "v1.weight" else array for name, array in tiny_model().arrays.items()}
-    modelfile.write_model(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
+    write_model(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
     code, printed, talk = run(tmp_path / "mono.scn", "--out", out_folder / "model.onnx", "--input", "waveform")
     assert code == 0
     assert "input waveform (1, 1, 1600)" in talk

@@ -9,8 +9,8 @@ from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.info import info
 from scenelet.cli.options import Format
 from scenelet.errors import ModelFileError
-from scenelet.model import file as modelfile
 from scenelet.model.costs import macs, peak_activation_bytes
+from scenelet.model.file import read_model, write_model
 from scenelet.model.scene_model import TrainingCounts
 from scenelet.model.sizes import file_parts, sizes
 
@@ -23,7 +23,7 @@ def info_json(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
 def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = tiny_model()
     held.arrays["v2.shift"][0, 0] = 0  # a norm's zero is a parameter like any other
-    modelfile.write_model(held, model)
+    write_model(held, model)
     found = info_json(model, capsys)
     assert found["parameters"] == held.counts.parameters
     assert found["parameters_kept"] == held.counts.parameters_kept
@@ -49,12 +49,12 @@ def test_info_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.scn"
     counts = TrainingCounts(conv=593_792, conv_kept=237_517, batch_norm=6_790, sub_spectral_norm=1_280)
-    modelfile.write_model(changed(tiny_model(), counts=counts), path)
+    write_model(changed(tiny_model(), counts=counts), path)
     info(str(path))
     out = " ".join(capsys.readouterr().out.split())  # in a terminal of any width
     for text in ("601,862, of which 245,587 kept", "491.17 kB", "463.90 KiB", "466.40 KiB", "1,203.72 kB", "500 KiB"):
         assert text in out
-    seconds, held = 0.2, modelfile.read_model(path)
+    seconds, held = 0.2, read_model(path)
     cost = macs(held.nodes, held.array_shapes, held.input_shape)
     memory = peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
     assert f"{cost / seconds / 1e6:,.1f} M per second of audio, {cost / 1e6:,.1f} M per window of 0.2 s" in out
@@ -69,7 +69,7 @@ def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_info_labels_and_provenance_are_not_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.scn"
     bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"), provenance={"[b]": "\x1b[2J"})
-    modelfile.write_model(bracketed, path)
+    write_model(bracketed, path)
     info(str(path))
     out = capsys.readouterr().out
     assert "[red]in" in out

@@ -13,8 +13,8 @@ from scenelet.cli.info import info
 from scenelet.cli.options import Format
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.evaluation.size_plot import plot_sizes
-from scenelet.model import file as modelfile
 from scenelet.model.costs import macs
+from scenelet.model.file import write_model
 from scenelet.model.sizes import sizes
 from scenelet.model.summary import ModelSummary
 from scenelet.utils.console import quiet
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
         "b": {"compressed": {"validation": FIGURES | {"macro_accuracy": 0.625}}},
         "deep/c": {},
     }.items():
-        modelfile.write_model(changed(tiny_model(), results=results), root / f"{name}.scn")
+        write_model(changed(tiny_model(), results=results), root / f"{name}.scn")
     return root
 
 
@@ -68,7 +68,7 @@ def test_info_folder_table_names_the_split(folder: Path, capsys: pytest.CaptureF
 def test_info_folder_invalid_results_are_unknown(
     folder: Path, results: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    modelfile.write_model(changed(tiny_model(), results=results), folder / "a.scn")
+    write_model(changed(tiny_model(), results=results), folder / "a.scn")
     assert rows(folder, capsys)[0]["accuracy"] is None
 
 

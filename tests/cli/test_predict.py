@@ -15,7 +15,7 @@ from scenelet.cli.options import RowFormat
 from scenelet.cli.predict import predict
 from scenelet.errors import ModelFileError
 from scenelet.inference.classifier import load
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_predict_bad_file_does_not_stop_the_others(
 def test_predict_labels_are_not_markup(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.scn"
     bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"))
-    modelfile.write_model(bracketed, path)
+    write_model(bracketed, path)
     predict(str(path), [str(folder / "b.wav")])
     out = capsys.readouterr().out
     assert "[red]in" in out

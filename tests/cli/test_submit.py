@@ -16,7 +16,7 @@ from helpers.tiny_model import changed, tiny_model
 from scenelet.evaluation.submission.details import EXAMPLE
 from scenelet.evaluation.submission.form import LABELS
 from scenelet.inference.classifier import load
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 from scenelet.model.scene_model import TrainingCounts
 
 LABEL = "Lastname_INST_task1b_1"
@@ -99,7 +99,7 @@ def test_submit_write_respects_the_order_of_labels(
     run: Run, folder: Path, details: Path, tmp_path: Path, model: Path
 ) -> None:
     turned = tmp_path / "turned.scn"
-    modelfile.write_model(changed(tiny_model(), labels=("transportation", "indoor", "outdoor")), turned)
+    write_model(changed(tiny_model(), labels=("transportation", "indoor", "outdoor")), turned)
     for path, out in ((model, "a"), (turned, "b")):
         assert run("write", path, folder, "--details", details, "--out", tmp_path / out, "--partial")[0] == 0
     rows = [(tmp_path / out / f"{LABEL}.output.csv").read_text().splitlines()[1].split("\t")[2:] for out in "ab"]
@@ -141,11 +141,11 @@ def test_submit_write_other_folders_are_refused(
 
 def test_submit_write_other_models_are_refused(run: Run, folder: Path, details: Path, tmp_path: Path) -> None:
     path, rest = tmp_path / "m.scn", ("--details", details, "--partial")
-    modelfile.write_model(changed(tiny_model(), labels=("rain", "sea", "wind")), path)
+    write_model(changed(tiny_model(), labels=("rain", "sea", "wind")), path)
     line = refused(run, tmp_path / "out", path, folder, *rest)
     assert "its labels are rain, sea, wind" in line
     assert "indoor, outdoor, transportation" in line
-    modelfile.write_model(changed(tiny_model(), counts=TrainingCounts(conv=400_000, conv_kept=300_000)), path)
+    write_model(changed(tiny_model(), counts=TrainingCounts(conv=400_000, conv_kept=300_000)), path)
     (folder / "0.wav").write_text("no sound")  # what can be known before the hours of predicting is said before
     line = refused(run, tmp_path / "out", path, folder, *rest)
     assert "system.complexity.model_size" in line

@@ -13,7 +13,7 @@ import soundfile
 from helpers.doc_pages import ROOT
 from scenelet.cli import main
 from scenelet.config import RunConfig, recipes
-from scenelet.model import pretrained as models
+from scenelet.model import pretrained
 from scenelet.training import estimator
 
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))  # what the site is built with
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def examples(folder: Path) -> Path:
     """Copy the built-in model and its recording into the folder, under the names that the pages use."""
-    model, recording = models.built_in("esc10"), models.example("esc10")
+    model, recording = pretrained.built_in("esc10"), pretrained.example("esc10")
     assert model is not None
     assert recording is not None
     shutil.copy(model, folder / "model.scn")

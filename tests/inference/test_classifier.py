@@ -18,7 +18,7 @@ from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, ModelFileError, UsageError
 from scenelet.inference.classifier import Classifier, load
 from scenelet.inference.prediction import mean_probabilities
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 from scenelet.model.pretrained import model_path
 
 RATE = 8000
@@ -249,7 +249,7 @@ def test_pickle_counts_cores_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch)
 
 def test_load_takes_str_and_path(tmp_path: Path) -> None:
     path = tmp_path / "model.scn"
-    modelfile.write_model(tiny_model(), path)
+    write_model(tiny_model(), path)
     assert scenelet.load(path).labels == tiny_model().labels
     assert load(str(path), threads=1).model.provenance["recipe"] == "low_complexity"
     assert load(path, callers=2).callers == 2
@@ -257,7 +257,7 @@ def test_load_takes_str_and_path(tmp_path: Path) -> None:
 
 def test_load_prefers_existing_file_to_built_in_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    modelfile.write_model(tiny_model(), tmp_path / "m.scn")
+    write_model(tiny_model(), tmp_path / "m.scn")
     (tmp_path / "m.scn").rename("esc10")
     assert load("esc10").labels == tiny_model().labels
 

@@ -16,14 +16,14 @@ from helpers.raw_http import open_connection, request_header
 from helpers.tiny_model import tiny_model
 from helpers.web_service import active_requests
 from scenelet.errors import UsageError
-from scenelet.model import file as modelfile
+from scenelet.model.file import write_model
 from scenelet.server.run import EscapingFormatter, bind
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_serve_runs_until_signal(tmp_path: Path, stop: signal.Signals) -> None:
-    modelfile.write_model(tiny_model(), tmp_path / "street.scn")
+    write_model(tiny_model(), tmp_path / "street.scn")
     command = "serve", str(tmp_path / "street.scn"), "--port", "0"
     with start_scenelet(*command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

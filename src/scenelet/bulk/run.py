@@ -15,7 +15,7 @@ from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.runtimes import RuntimeName, check_runtime
-from scenelet.model import file as modelfile
+from scenelet.model.file import decode_model, read_bytes
 from scenelet.model.pretrained import model_path
 from scenelet.utils.console import print_message, track
 from scenelet.utils.locks import file_lock
@@ -81,8 +81,8 @@ def predict(
         >>> summary = predict("esc10", "archive.csv", "results")  # doctest: +SKIP
     """
     check_runtime(runtime)
-    data = modelfile.read_bytes(model_path(model))
-    decoded = modelfile.decode_model(data, str(model))
+    data = read_bytes(model_path(model))
+    decoded = decode_model(data, str(model))
     task = Task(
         kind="predict",
         features=decoded.features,

@@ -31,7 +31,7 @@ from scenelet.bulk.remote import (
 from scenelet.bulk.storage import Folder, join
 from scenelet.errors import AudioError, OutputError, SceneletError
 from scenelet.inference.classifier import Classifier
-from scenelet.model import file as modelfile
+from scenelet.model.file import decode_model
 from scenelet.model.scene_model import input_shape
 from scenelet.utils.process import peak_memory
 
@@ -181,7 +181,7 @@ def make_row_builder(task: Task, folder: Folder, buffer_bytes: int) -> "_Probabi
     data, path = folder.read(MODEL_FILE), folder.path_of(MODEL_FILE)
     if hashlib.sha256(data).hexdigest() != task.model:
         raise OutputError(f"{path}: is not the model that the job was started with; choose another folder")
-    model = modelfile.decode_model(data, path)
+    model = decode_model(data, path)
     return _ProbabilityRows(Classifier(model, threads=1, runtime=task.runtime))
 
 

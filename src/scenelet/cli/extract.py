@@ -37,10 +37,10 @@ def extract(
     if model is not None and (recipe is not None or change):
         raise UsageError("give --model, or --recipe and --set, not both")
     if model is not None:
-        from scenelet.model import file as modelfile
+        from scenelet.model.file import read_model
         from scenelet.model.pretrained import model_path
 
-        read = modelfile.read_model(model_path(model))
+        read = read_model(model_path(model))
         config, window = read.features, read.window
     else:
         settings = load_recipe(recipe or "default", change or [])

@@ -17,7 +17,7 @@ from scenelet.inference.pipeline import Pipeline, make_pipeline
 from scenelet.inference.prediction import Prediction, Probabilities, mean_probabilities, raise_at_end, return_error
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.inference.threshold import MIN_THRESHOLD
-from scenelet.model import file as modelfile
+from scenelet.model.file import read_model
 from scenelet.model.pretrained import model_path
 from scenelet.model.scene_model import SceneModel
 from scenelet.utils.parallel import cpu_count, map_threads
@@ -245,4 +245,4 @@ def load(
     >>> scenelet.load("esc10").labels[0]
     'chainsaw'
     """
-    return Classifier(modelfile.read_model(model_path(model)), threads, runtime, callers)
+    return Classifier(read_model(model_path(model)), threads, runtime, callers)

@@ -23,7 +23,7 @@ from scenelet.data.write_csv import CLIPS, write_clip_csv
 from scenelet.errors import AudioError, UsageError
 from scenelet.export.model_card import model_card
 from scenelet.inference.classifier import Classifier
-from scenelet.model import file as modelfile
+from scenelet.model.file import encode_model, read_model
 from scenelet.training.compression.compress import compress, prune_settings
 from scenelet.training.preflight import check_one_device
 from scenelet.training.train import train
@@ -112,7 +112,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             table = load_table(folder / CLIPS, audio_dir)
             train(table, folder, config, recipe=os.fspath(self.recipe), verbose=self.verbose)
             compress(folder, folder / MODEL)
-            self.classifier_ = Classifier(modelfile.read_model(folder / MODEL))
+            self.classifier_ = Classifier(read_model(folder / MODEL))
         self.classes_ = classes
         return self
 
@@ -149,7 +149,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if out.suffix != ".scn":
             raise UsageError(f"{out}: a model file's name ends in .scn")
         make_folder(out.parent)
-        file = modelfile.encode_model(model)
+        file = encode_model(model)
         replace_files({out: file, out.with_suffix(".md"): model_card(model, out.stem, len(file))})
 
     def __sklearn_tags__(self) -> Tags:
