@@ -10,7 +10,7 @@ import pytest
 from scenelet.cli import completion
 from scenelet.config import setting_keys
 from scenelet.config.recipes import list_recipes
-from scenelet.evaluation.evaluate import SPLITS
+from scenelet.evaluation.subset import SUBSETS
 
 SCRIPT = """
 import sys
@@ -25,11 +25,11 @@ HEAVY = {"torch", "onnxruntime", "onnx", "scipy", "lightning", "matplotlib"}
 
 
 def offers(line: str, folder: Path) -> list[str]:
-    """What bash is offered at the end of a line, in a folder."""
+    """Return what bash offers at the end of a line, in a folder."""
     words = line.split(" ")
-    asked = {"_SCENELET_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    request = {"_SCENELET_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=os.environ | asked, cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT], env=os.environ | request, cwd=folder, capture_output=True, text=True, check=True
     )
     assert "typer" in done.stderr.split()
     assert not set(done.stderr.split()) & HEAVY
@@ -68,5 +68,5 @@ def test_show_completion_prints_the_script(command: object) -> None:
     assert (code, "_SCENELET_COMPLETE=complete_bash" in out) == (0, True)
 
 
-def test_splits_are_those_of_evaluate() -> None:
-    assert tuple(completion.splits("")) == SPLITS
+def test_completion_offers_the_subsets_of_evaluate() -> None:
+    assert tuple(completion.splits("")) == SUBSETS

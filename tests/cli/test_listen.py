@@ -70,7 +70,7 @@ def test_listen_view_prints_changes_to_stdout(command: Command, model: Path, noi
     [
         (["nothing.wav"], "nothing.wav: no such file", 1),
         (["-"], "standard input: not a WAV; for raw samples give --sample-rate", 1),
-        (["-", "--sample-rate", "10"], "--sample-rate 10: give the sample rate", 2),
+        (["-", "--sample-rate", "10"], "--sample-rate 10: give the samples' rate in Hz", 2),
         (["-", "--device", "1"], "--device: has no effect on a WAV (no --sample-rate); leave it out", 2),
         (["-", "--channels", "1"], "--channels: has no effect on a WAV (no --sample-rate); leave it out", 2),
         (["NOISE", "--sample-rate", "8000"], "noise.wav; leave it out", 2),

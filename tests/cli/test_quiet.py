@@ -28,9 +28,9 @@ def test_quiet_prints_the_same_results_and_no_messages(
         ("export", model, "--out", tmp_path / "m.onnx"),
         ("export", model, "--out", tmp_path / "m.h", "--format", "json"),
     ):
-        said, quiet = command(*line), command(*line, "--quiet")
-        assert quiet == (said[0], said[1], "")
-        assert said[1] != ""
+        normal, quiet = command(*line), command(*line, "--quiet")
+        assert quiet == (normal[0], normal[1], "")
+        assert normal[1] != ""
 
 
 def test_quiet_still_prints_errors(command: Command, model: Path, tmp_path: Path) -> None:
@@ -50,36 +50,36 @@ def test_quiet_train_and_compress_print_json(command: Command, train: list[objec
     run, file = tmp_path / "run", tmp_path / "m.scn"
     code, out, err = command(*train, "--out", run, "-q", "--format", "json")
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert told.pop("run") == str(run)
-    assert told == json.loads((run / "metrics.json").read_text())
+    metrics = json.loads(out)
+    assert metrics.pop("run") == str(run)
+    assert metrics == json.loads((run / "metrics.json").read_text())
     code, out, err = command("compress", run, "--out", file, "-q", "--format", "json")
     assert (code, err) == (0, "")
     assert json.loads(out)["bytes"] == file.stat().st_size
     code, out, err = command("compress", run, "--out", file, "--sparsity", "0", "--ramp", "0.5")
     assert (code, out) == (2, "")
-    assert "--ramp prunes step by step, and nothing is pruned here" in err
-    assert "this run's prune.epochs is 0" in command("compress", run, "--out", file, "--ramp", "0.5")[2]
+    assert "--ramp prunes step by step, and nothing is pruned; give --sparsity" in err
+    assert "this run has prune.epochs = 0" in command("compress", run, "--out", file, "--ramp", "0.5")[2]
 
 
-def test_train_resume_without_a_run_begins_one(command: Command, train: list[object], tmp_path: Path) -> None:
+def test_train_resume_without_a_run_starts_one(command: Command, train: list[object], tmp_path: Path) -> None:
     code, out, err = command(*train, "--out", tmp_path / "run", "--resume")
     assert code == 0
-    assert f"{tmp_path / 'run'}: holds no run yet, so one is begun" in err.splitlines()
+    assert f"{tmp_path / 'run'}: holds no run yet, so a new run is started" in err.splitlines()
     assert "1 epoch of 16 clips" in err
     assert out.startswith("test: macro accuracy")
-    assert "is begun" not in command(*train, "--out", tmp_path / "run", "--resume")[2]
+    assert "a new run is started" not in command(*train, "--out", tmp_path / "run", "--resume")[2]
 
 
 def test_train_resume_of_an_empty_run_uses_the_recipe(
     command: Command, tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same command with --resume begins it as it would have begun; later it takes the run's own settings."""
-    run, begun = tmp_path / "run", list[object]()
-    (run).mkdir()
+    """Without a run, --resume starts one from the recipe; with a run, it takes the settings of the run."""
+    run, configs = tmp_path / "run", list[object]()
+    run.mkdir()
     (run / ".lock").touch()
-    monkeypatch.setattr("scenelet.training.train.train", lambda data, out, config, **_: begun.append(config) or {})
+    monkeypatch.setattr("scenelet.training.train.train", lambda data, out, config, **_: configs.append(config) or {})
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
     (run / "run.json").touch()
     assert command("train", tone_set, "--out", run, "--resume")[0] == 0
-    assert begun == [load_recipe("default", []), None]
+    assert configs == [load_recipe("default", []), None]
