@@ -2,10 +2,10 @@
 
     python tools/check_packages.py [--only wheel:serve sdist:none ...]
 
-Builds both from this folder, looks through what is in them, and for each extra makes a virtual environment, installs
-the archive with that extra and the versions of `constraints.txt`, and runs what the extra is for, in an empty folder.
-Without any extra, what needs one must say so in a sentence. Ends with 1 where something failed. Prints a Markdown
-table.
+The script builds both from this folder and checks their contents. For each extra it creates a virtual environment,
+installs the archive with that extra and the versions of `constraints.txt`, and runs the extra's commands in an empty
+folder. A command whose extra is missing must end with a one-line error. The script prints a Markdown table, and exits
+with 1 if something failed.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ALLOWED = ("scenelet/", "scenelet-")  # what a wheel unpacks into site-packages
+ALLOWED = ("scenelet/", "scenelet-")  # folders of a wheel in site-packages
 LEFT_OUT = {"dev"}  # what `make test` installs
 
 MAKE = """
@@ -104,13 +104,13 @@ ALWAYS = [
 
 
 def main() -> int:
-    """Build, look, install, run."""
+    """Build, check and install the archives, and run the commands."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", metavar="KIND:EXTRA", help="e.g. wheel:serve; all by default")
     options = parser.parse_args()
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     if set(declared) - LEFT_OUT != set(WORK) - {"none"}:
-        raise SystemExit(f"the extras are {', '.join(declared)}; say here what each is for")
+        raise SystemExit(f"the extras are {', '.join(declared)}; add the commands of each to WORK")
     faults = 0
     with tempfile.TemporaryDirectory() as scratch:
         archives = build(Path(scratch))
@@ -128,7 +128,7 @@ def main() -> int:
 
 
 def build(scratch: Path) -> dict[str, Path]:
-    """Wheel and sdist, in an environment of their own; the wheel is made from the sdist."""
+    """Build the sdist, and the wheel from it, in a new environment."""
     python = environment(scratch / "builder")
     run([python, "-m", "pip", "install", "--quiet", "build"], scratch)
     run([python, "-m", "build", "--outdir", str(scratch / "dist"), str(ROOT)], scratch)
@@ -149,27 +149,27 @@ def outside(archive: Path) -> str:
 
 
 def tried(archive: Path, extra: str, folder: Path) -> tuple[float, str]:
-    """MB of an environment with the archive and an extra; and what failed in it, or nothing."""
+    """Return the MB of an environment with the archive and an extra, and the failure in it or an empty string."""
     python = environment(folder)
     wanted = str(archive) if extra == "none" else f"{archive}[{extra}]"
     try:
         constraints = ["--constraint", str(ROOT / "constraints.txt")]
         run([python, "-m", "pip", "install", "--quiet", *constraints, wanted], folder)
         run([python, "-m", "pip", "check"], folder)
-        place = folder / "work"
-        place.mkdir()
+        work = folder / "work"
+        work.mkdir()
         for code, arguments in (*ALWAYS, *WORK[extra]):
-            run([python, *arguments], place, code)
+            run([python, *arguments], work, code)
         return megabytes(folder), ""
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or "").strip().splitlines()
-        return megabytes(folder), f"{' '.join(error.cmd[1:5])[:60]}: {error.returncode}, {said[-1] if said else ''}"
+        lines = (error.stderr or "").strip().splitlines()
+        return megabytes(folder), f"{' '.join(error.cmd[1:5])[:60]}: {error.returncode}, {lines[-1] if lines else ''}"
     finally:
         shutil.rmtree(folder)
 
 
 def megabytes(folder: Path) -> float:
-    """Of all files below a folder."""
+    """Return the MB of all files below a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*")) / 1e6
 
 
@@ -180,10 +180,10 @@ def environment(folder: Path) -> str:
 
 
 def run(command: Sequence[str], folder: Path, code: int = 0) -> str:
-    """Run it there, without what this process's environment adds to Python; its output.
+    """Run a command in `folder` without the PYTHON variables of this process, and return its output.
 
     Raises:
-        CalledProcessError: it ended otherwise than with `code`, or with a traceback.
+        CalledProcessError: its exit code is not `code`, or it printed a traceback.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=1800)
@@ -192,8 +192,8 @@ def run(command: Sequence[str], folder: Path, code: int = 0) -> str:
     return done.stdout
 
 
-def _tracebacks(said: str) -> Iterator[str]:
-    return (line for line in said.splitlines() if line.startswith("Traceback"))
+def _tracebacks(text: str) -> Iterator[str]:
+    return (line for line in text.splitlines() if line.startswith("Traceback"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python tools/method_figures.py --out docs/method
 
-Writes norm.png, freqmix.png, loss.png and pruning.png into the folder, and the figures of the text into
+The script writes norm.png, freqmix.png, loss.png and pruning.png into the folder, and the numbers of the text into
 benchmarks/results/method_figures.json. The files are the same on every run.
 """
 
@@ -33,8 +33,8 @@ POSITIONS: tuple[Position, ...] = ("center", "start", "wrap")
 DRAWS, BANDS = 20_000, 64
 
 
-def made_log_mel() -> torch.Tensor:
-    """(clips, 1, 64, frames) log-mel of made scenes: two places of each class."""
+def synthetic_log_mel() -> torch.Tensor:
+    """Return the log-mel (clips, 1, 64, frames) of synthetic scenes: two locations of each class."""
     features = LogMel(FeatureConfig(sample_rate=SAMPLE_RATE, channels="mono", n_mels=BANDS, hop_length=1024))
     clips = [synthetic_clip(0, label, location, 0, 2.0) for label in SCENE_TYPES for location in range(2)]
     return torch.from_numpy(np.stack([features(clip.mean(0, keepdims=True).astype(np.float32)) for clip in clips]))
@@ -85,7 +85,7 @@ def draw_positions(axes: Any) -> dict[str, Any]:
 
 
 def draw_mixture(axes: Any, x: torch.Tensor) -> dict[str, float]:
-    """Two made scenes and their mixture."""
+    """Draw two synthetic scenes and their mixture."""
     pair, labels = x[[0, 2]], torch.eye(2)
     for seed in range(100):  # the first draw of which a picture shows something
         mixed, y = FreqMix()(pair, labels, np.random.default_rng(seed))
@@ -126,15 +126,15 @@ def draw_pruning(axis: Axes) -> dict[str, Any]:
     names = list(dict.fromkeys(node.weight for node in model.nodes if isinstance(node, Conv)))
     kept = {name: float((model.arrays[name] != 0).mean()) for name in names}
     axis.bar(range(len(names)), [100 * kept[name] for name in names], color=BLUE)
-    for place, name in enumerate(names):
-        axis.text(place, 100 * kept[name] + 1, f"{model.arrays[name].size:,}", ha="center", fontsize=7, rotation=60)
-    whole = sum(model.arrays[name].size for name in names)
+    for index, name in enumerate(names):
+        axis.text(index, 100 * kept[name] + 1, f"{model.arrays[name].size:,}", ha="center", fontsize=7, rotation=60)
+    total = sum(model.arrays[name].size for name in names)
     left = sum(int((model.arrays[name] != 0).sum()) for name in names)
-    axis.axhline(100 * left / whole, color=ORANGE, linestyle="--", label=f"all: {100 * left / whole:.1f} % kept")
+    axis.axhline(100 * left / total, color=ORANGE, linestyle="--", label=f"all: {100 * left / total:.1f} % kept")
     axis.set(title="esc10: kept of each convolution, and its weights", ylabel="kept, %", ylim=(0, 115))
     axis.set_xticks(range(len(names)), [name.removesuffix(".weight") for name in names], rotation=60, ha="right")
     axis.legend(loc="upper right")
-    return {"kept": left, "of": whole, "least": _rounded(min(kept.values())), "most": _rounded(max(kept.values()))}
+    return {"kept": left, "of": total, "least": _rounded(min(kept.values())), "most": _rounded(max(kept.values()))}
 
 
 def _rounded(value: Any) -> float:
@@ -149,7 +149,7 @@ def main() -> None:
     options = parser.parse_args()
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
-    x = made_log_mel()
+    x = synthetic_log_mel()
     figures: dict[str, Any] = {}
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -40,28 +40,28 @@ WITHOUT = "Shared-ResNet(N=3) + FreqMix"
 
 
 def sub_band_statistics(x: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(batch, channels, frequency, time) -> means and deviations (2, channels) of the lower and the upper bands."""
+    """Return means and standard deviations (2, channels) of the lower and upper bands of (batch, channels, F, T)."""
     halves = [half.transpose(0, 1).flatten(1) for half in x.double().chunk(2, dim=2)]
     return torch.stack([h.mean(1) for h in halves]).numpy(), torch.stack([h.std(1) for h in halves]).numpy()
 
 
 def unevenness(x: Tensor, live: NDArray[np.bool_]) -> dict[str, float]:
-    """How the two halves of the bands differ, over the channels that are not silent.
+    """Measure how the two halves of the bands differ, over the channels that are not silent.
 
     Returns:
-        "deviation": the geometric mean of how many times larger the larger deviation is; "mean": the mean
-        distance of the two means, in units of the channel's own deviation.
+        "deviation": the geometric mean of the ratio of the larger to the smaller standard deviation. "mean": the mean
+        distance of the two means, in units of the channel's standard deviation.
     """
     means, deviations = (values[:, live] for values in sub_band_statistics(x))
-    whole = x.double().transpose(0, 1).flatten(1).std(1).numpy()[live]
+    overall = x.double().transpose(0, 1).flatten(1).std(1).numpy()[live]
     return {
         "deviation": float(np.exp(np.abs(np.log(deviations[0] / deviations[1])).mean())),
-        "mean": float((np.abs(means[0] - means[1]) / whole).mean()),
+        "mean": float((np.abs(means[0] - means[1]) / overall).mean()),
     }
 
 
-def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, float]]]:
-    """Layer -> unevenness before and after it, over the test clips."""
+def look_at_norms(run: Path, dataset: Dataset) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the unevenness before and after each norm, by layer, over the test clips."""
     network = load_network(run, runs.read_record(run))
     seen: dict[str, dict[str, dict[str, float]]] = {}
 
@@ -76,9 +76,9 @@ def look_at_norms(run: Path, sides: Dataset) -> dict[str, dict[str, dict[str, fl
     for name, module in network.network.named_modules():
         if isinstance(module, SubSpectralNorm):
             module.register_forward_hook(hook(name, module))
-    assert sides.test is not None
+    assert dataset.test is not None
     with torch.no_grad():
-        network(torch.from_numpy(sides.test.features.load(sides.test.features.rows())))
+        network(torch.from_numpy(dataset.test.features.load(dataset.test.features.rows())))
     return seen
 
 
@@ -96,18 +96,18 @@ def draw_norms(rows: Any, networks: dict[str, dict[str, dict[str, dict[str, floa
     labels = {"deviation": "larger / smaller deviation", "mean": "distance of means / deviation"}
     for axes, (measure, label) in zip(rows, labels.items(), strict=True):
         for axis, (title, found) in zip(axes, networks.items(), strict=True):
-            place = np.arange(len(found))
+            positions = np.arange(len(found))
             for offset, when, color in ((-0.2, "before", GREY), (0.2, "after", LOW)):
                 heights = [entry[when][measure] for entry in found.values()]
-                axis.bar(place + offset, heights, 0.4, label=when, color=color)
-            axis.set_ylim(bottom=1 if measure == "deviation" else 0)  # what even bands have
-            axis.set_xticks(place, [name.split(".")[0] for name in found])
+                axis.bar(positions + offset, heights, 0.4, label=when, color=color)
+            axis.set_ylim(bottom=1 if measure == "deviation" else 0)  # the value of equal bands
+            axis.set_xticks(positions, [name.split(".")[0] for name in found])
             axis.set(title=title, ylabel=label)
             axis.legend()
 
 
 def parameters() -> dict[int, dict[str, int]]:
-    """N -> parameters with and without sharing (10 classes, stereo)."""
+    """Count the parameters with and without sharing for each N (10 classes, stereo)."""
     return {
         repeats: {
             name: sum(
@@ -129,12 +129,12 @@ def draw_parameters(axis: Axes, counts: dict[int, dict[str, int]]) -> None:
     axis.legend()
 
 
-def draw_freqmix(axes: Any, sides: Dataset) -> dict[str, Any]:
-    """Two training clips and the clip that FreqMix makes of them."""
-    clips = sides.split.train
+def draw_freqmix(axes: Any, dataset: Dataset) -> dict[str, Any]:
+    """Draw two training clips and the clip that FreqMix makes of them."""
+    clips = dataset.split.train
     first = next(i for i, clip in enumerate(clips) if clip.label == "rain")
     second = next(i for i, clip in enumerate(clips) if clip.label == "rooster")
-    x = torch.from_numpy(sides.train.features.load(sides.train.features.first[[first, second]]))
+    x = torch.from_numpy(dataset.train.features.load(dataset.train.features.first[[first, second]]))
     y = torch.eye(2)
     for seed in range(1000):  # the first draw whose band lies in the middle, so that a picture shows it
         mixed, label = FreqMix()(x, y, np.random.default_rng(seed))
@@ -144,7 +144,7 @@ def draw_freqmix(axes: Any, sides: Dataset) -> dict[str, Any]:
     else:
         raise RuntimeError("no such draw")
     share = float(label[0, 0])
-    assert abs(share - float(kept.float().mean())) < 1e-6  # the label is the share of bands really kept
+    assert abs(share - float(kept.float().mean())) < 1e-6  # the label is the fraction of bands that are kept
     titles = (clips[first].label, clips[second].label, f"{100 * share:.1f} % rain, {100 * (1 - share):.1f} % rooster")
     for axis, spectrogram, title in zip(axes, (x[0, 0], x[1, 0], mixed[0, 0]), titles, strict=True):
         axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", vmin=-60, vmax=20)
@@ -201,12 +201,12 @@ def main() -> None:
         "SubSpectral norm, S=2": make_trial(table3, WITH_SSN, BUDGET, FOLD),
         "batch norm": make_trial(table3, WITHOUT, BUDGET, FOLD),
     }
-    sides = load_dataset(table, trials["batch norm"].config, None, verbose=False)
+    dataset = load_dataset(table, trials["batch norm"].config, None, verbose=False)
     uneven = make_split(table, make_trial(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    figures["norms"] = {title: look_at_norms(store.run_folder(trial), sides) for title, trial in trials.items()}
+    figures["norms"] = {title: look_at_norms(store.run_folder(trial), dataset) for title, trial in trials.items()}
     draw_norms(figure.subplots(2, 2, sharey="row"), figures["norms"])
     figure.savefig(options.out / "norm.png", dpi=90)
 
@@ -216,7 +216,7 @@ def main() -> None:
     figure.savefig(options.out / "sharing.png", dpi=90)
 
     figure = Figure(figsize=(10, 3), layout="constrained")
-    figures["freqmix"] = draw_freqmix(figure.subplots(1, 3), sides)
+    figures["freqmix"] = draw_freqmix(figure.subplots(1, 3), dataset)
     figure.savefig(options.out / "freqmix.png", dpi=90)
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")

@@ -1,18 +1,18 @@
-"""The model that comes with scenelet: trained on folds 2 to 5 of ESC-10, tested on fold 1, with its card.
+"""Train the built-in model on folds 2 to 5 of ESC-10, test it on fold 1, and write its card.
 
     python tools/release_model.py ESC10 --out ship
     python tools/release_model.py ESC10 --out ship --install
 
-ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license; the last two say whose each recording is,
-and under which terms) and `audio/`. It is what these commands do:
+ESC10 is a folder with `meta.csv` (filename,label,fold,group,source,license; the last two are the author and the terms
+of each recording) and `audio/`. The script does the same as these commands:
 
     scenelet train ESC10 --recipe default --fold 1 --out OUT/run
     scenelet compress OUT/run --out OUT/esc10.scn
     scenelet evaluate OUT/esc10.scn ESC10 --out OUT/report
 
-and beside the model go `esc10.md`, its card, `esc10.predictions.csv`, its answer to every test clip,
-`esc10.sources.csv`, whose recordings it learnt from, and a test clip to try it on. `--install` puts these five into
-the package.
+It also writes `esc10.md` (the model card), `esc10.predictions.csv` (the prediction for each test clip),
+`esc10.sources.csv` (the authors of the training recordings) and a test clip as an example. `--install` copies these
+five files into the package.
 """
 
 import argparse
@@ -92,7 +92,7 @@ SAMPLING = """Sampling Plus 1.0, whose terms exclude advertising, applies to: {n
 
 @dataclass(frozen=True)
 class Source:
-    """Whose a clip is: file name, "clip derived from TITLE (ADDRESS) by AUTHOR", and the short name of its terms."""
+    """Origin of a clip: file name, "clip derived from TITLE (ADDRESS) by AUTHOR", and the short name of its terms."""
 
     filename: str
     source: str
@@ -100,18 +100,18 @@ class Source:
 
 
 def read_sources(data: Path) -> dict[str, Source]:
-    """File name -> whose it is.
+    """Read the origin of each clip by file name.
 
     Raises:
-        DataError: the table does not say.
-        SystemExit: it names terms that are not known here.
+        DataError: the table lacks these columns.
+        SystemExit: it names unknown terms.
     """
     rows = read_rows(data / "meta.csv", ("filename", "source", "license"))
     sources = [Source(row.values["filename"], row.values["source"], row.values["license"]) for row in rows]
-    unknown = sorted({one.license for one in sources} - set(TERMS))
+    unknown = sorted({source.license for source in sources} - set(TERMS))
     if unknown:
         raise SystemExit(f"{data / 'meta.csv'}: terms unknown here: {', '.join(unknown)}; add their address to TERMS")
-    return {one.filename: one for one in sources}
+    return {source.filename: source for source in sources}
 
 
 def card(
@@ -132,8 +132,8 @@ def card(
         wrong = [f"{other} {n}" for other, n in zip(report["labels"], row, strict=True) if n and other != label]
         right = row[report["labels"].index(label)]
         rows.append(f"| {label} | {sum(row)} | {right} | {', '.join(wrong)} |")
-    counts = Counter(one.license for one in sources).most_common()
-    sampled = [f"{one.filename}, {one.source}" for one in sources if one.license == "CC-Sampling+"]
+    counts = Counter(source.license for source in sources).most_common()
+    sampled = [f"{source.filename}, {source.source}" for source in sources if source.license == "CC-Sampling+"]
     return CARD.format(
         labels=", ".join(report["labels"]),
         bytes=described["bytes"]["disk"],
@@ -160,11 +160,11 @@ def card(
 
 
 def ship(data: Path, out: Path) -> list[Path]:
-    """Train, compress, evaluate; returns the five files.
+    """Train, compress and evaluate the model, and return the five files.
 
     Raises:
         SceneletError: as the commands.
-        SystemExit: the data does not say what is needed, or the file is too large.
+        SystemExit: the data is not ESC-10 with its sources, or the file is too large.
     """
     config = load_recipe(RECIPE, [f'split.fold="{FOLD}"'])
     run, model = out / "run", out / f"{NAME}.scn"
@@ -176,13 +176,13 @@ def ship(data: Path, out: Path) -> list[Path]:
         raise SystemExit(f"{data}: not ESC-10 as its author published it; {EXAMPLE} is not in fold {FOLD}")
     train(data, run, config, recipe=RECIPE, resume=run.exists())
     dense = compress(run, model)["dense"]["test"]["macro_accuracy"]
-    held = read_model(model)
-    write_model(replace(held, licenses=[*held.licenses, ATTRIBUTION]), model)
+    content = read_model(model)
+    write_model(replace(content, licenses=[*content.licenses, ATTRIBUTION]), model)
     if model.stat().st_size > LARGEST:
         raise SystemExit(f"{model}: has {model.stat().st_size:,} bytes, more than {LARGEST:,}")
     report = evaluate(str(model), data, out / "report")
     own = [sources[clip.name] for clip in split.train]
-    rows = ([one.filename, one.source, one.license, TERMS[one.license]] for one in own)
+    rows = ([source.filename, source.source, source.license, TERMS[source.license]] for source in own)
     files = {
         "predictions.csv": (out / "report" / "predictions.csv").read_bytes(),
         "sources.csv": csv_text(["filename", "source", "license", "terms"], rows),

@@ -1,13 +1,12 @@
 """List the commands that produce the numbers of docs/results.md, with their minutes, or run them.
 
     python tools/results.py                       the commands and their minutes, as measured before
-    python tools/results.py ESC10 --out results   runs what is not finished in that folder
+    python tools/results.py ESC10 --out results   run the unfinished ones in that folder
     python tools/results.py ESC10 --out results --only "the best recipe"
 
 ESC10 is a folder with `meta.csv` (filename,label,fold,group; and source,license for the model that comes with
-scenelet) and `audio/`. Trainings run as one process a core, each
-with one thread, which takes less time in all than one process with every core. Stopped and started again, it goes on
-where it was, and the minutes add up (`times.json` in the folder).
+scenelet) and `audio/`. Trainings run as one process per core with one thread each, which takes less time than one
+process on all cores. When the script is interrupted and repeated, it resumes, and the minutes in `times.json` add up.
 """
 
 import argparse
@@ -40,7 +39,7 @@ SEARCH = {
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and whether several processes may share its work."""
+    """Command, and whether several processes may share its work."""
 
     name: str
     command: str

@@ -42,7 +42,7 @@ AT = (1, 5, 10, 15, 20, 25, 30)  # minutes
 
 @dataclass
 class Tally:
-    """What is counted, and the service's memory (minute, MB), open files and threads over time."""
+    """Counts of outcomes, and the service's memory (minute, MB), open files and threads over time."""
 
     honest: Counter[str] = field(default_factory=Counter)
     live: Counter[str] = field(default_factory=Counter)
@@ -195,14 +195,14 @@ def wait_for_quiet(address: str) -> dict[str, object]:
 
 def report(tally: Tally, minutes: float) -> None:
     """Print the table, except for the rows that are asked of the service at the end."""
-    print("| malicious client | attempts | what it was answered |\n|---|---|---|")
+    print("| malicious client | attempts | answers |\n|---|---|---|")
     for kind, count in tally.hostile.items():
         print(f"| {kind} | {count.total():,} | {format_counts(count)} |")
     print(f"| all | {sum(count.total() for count in tally.hostile.values()):,} | |")
     print("\n| | |\n|---|---|")
     print(f"| honest recordings: outcomes | {format_counts(tally.honest)} |")
     print(
-        f"| seconds an honest recording, median, 99 %, most | "
+        f"| seconds per honest recording: median, 99 %, maximum | "
         f"{', '.join(f'{np.quantile(tally.seconds, q):.2f}' for q in (0.5, 0.99, 1))} |"
     )
     print(f"| honest live streams of 10 s: outcomes | {format_counts(tally.live)} |")
@@ -210,12 +210,12 @@ def report(tally: Tally, minutes: float) -> None:
     for minute in (m for m in AT if m <= minutes):
         print(f"| memory (RSS) at minute {minute}, MB | {sizes[np.abs(times - minute).argmin()]:.0f} |")
     late = times >= minutes / 2
-    print(f"| memory, most, MB | {sizes.max():.0f} |")
-    print(f"| slope of memory in the second half, MB a minute | {np.polyfit(times[late], sizes[late], 1)[0]:+.2f} |")
+    print(f"| peak memory, MB | {sizes.max():.0f} |")
+    print(f"| slope of memory in the second half, MB per minute | {np.polyfit(times[late], sizes[late], 1)[0]:+.2f} |")
 
 
 def format_counts(count: Counter[str]) -> str:
-    """`200: 5, cut: 1`."""
+    """Write counts as in `200: 5, cut: 1`."""
     return ", ".join(f"{outcome}: {number:,}" for outcome, number in sorted(count.items())) or "none"
 
 

@@ -41,9 +41,9 @@ def largest_differences(folder: Path) -> dict[str, float]:
 def drift() -> dict[str, Any]:
     """Measure how far trainings of 200 steps in fp32 with the same seed and batches diverge, for three seeds.
 
-    `paper_short`: with the compiled norms against without them, all else the same. `threads`: without them, on one
-    thread against all. `layout`: the fast path against the plain network in the default memory layout, where
-    the convolutions sum in another order too. Each is the distance of all weights in the end, relative to their length.
+    `fast` compares compiled norms with PyTorch's. `threads` compares one thread with all, without compiled norms.
+    `layout` compares the fast path with the plain network in the default memory layout, where the convolutions also sum
+    in another order. Each number is the distance of all final weights, relative to their length.
     """
     found: dict[str, Any] = {"steps": STEPS, "threads_of_all": torch.get_num_threads(), "seeds": []}
     for seed in DRIFT_SEEDS:

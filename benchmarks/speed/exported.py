@@ -12,7 +12,7 @@ from scenelet.model.ops import INPUT
 
 
 def ours(row: str, path: Path) -> Callable[[], object]:
-    """int8: log-mel by the file with int8 activations. waveform: samples by the graph with the front end."""
+    """Build the step of an exported file: with int8 activations ("int8") or with the front end ("waveform")."""
     model = read_model(path)
     if row == "int8":
         x = synthetic_windows(model, "log-mel")[0]
@@ -24,7 +24,7 @@ def ours(row: str, path: Path) -> Callable[[], object]:
 
 
 def reference(row: str, path: Path) -> Callable[[], object]:
-    """int8: the same log-mel by the file in fp32. waveform: the same samples by `Classifier`."""
+    """Build the step to compare with: the fp32 file ("int8") or `Classifier` ("waveform"), on the same input."""
     model = read_model(path)
     if row == "int8":
         x = synthetic_windows(model, "log-mel")[0]

@@ -1,4 +1,4 @@
-"""The steps of scenelet that the speed benchmark times; `reference` has the plain versions."""
+"""Steps of scenelet that the speed benchmark times; `reference` has the plain versions."""
 
 from collections.abc import Callable
 from pathlib import Path

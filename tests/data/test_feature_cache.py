@@ -234,7 +234,8 @@ def test_load_features_caches_the_readable_recordings(clips: list[Clip], cache: 
 
 def test_load_features_refuses_a_missing_recording(clips: list[Clip], cache: Path) -> None:
     clips[9].path.unlink()
-    with pytest.raises(AudioError, match=r"9\.wav: is gone \(No such file or directory\); was it moved meanwhile"):
+    message = r"9\.wav: no longer exists \(No such file or directory\); was it moved during the run"
+    with pytest.raises(AudioError, match=message):
         load(clips, cache)
 
 

@@ -56,7 +56,7 @@ def test_replace_writes_all_lines(lines: JsonLines) -> None:
 
 def test_file_version_changes_with_size_and_time(tmp_path: Path) -> None:
     clip = Clip(tmp_path / "a.wav", "a.wav", "x", "a.wav")
-    with pytest.raises(AudioError, match=r"a\.wav: is gone \(No such file or directory\)"):
+    with pytest.raises(AudioError, match=r"a\.wav: no longer exists \(No such file or directory\)"):
         file_version(clip)
     versions = []
     for content, seconds in ((b"1", 1), (b"2", 1), (b"12", 1), (b"12", 2)):

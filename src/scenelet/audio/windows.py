@@ -76,8 +76,8 @@ def arrange_channels(samples: Samples, layout: ChannelLayout) -> Samples:
 def repeat_sound(window: Samples, silence_threshold_db: float, min_samples: int) -> Samples:
     """Fill the silent ends of a window (channels, n) by repeating the sound between them.
 
-    A short sound in a long window is mostly padding otherwise. How much padding there is tells a network more about
-    how the clips were cut than about the sound.
+    Otherwise a short sound in a long window is mostly padding. The amount of padding depends more on how the clips were
+    cut than on the sound.
 
     Args:
         window: samples.

@@ -76,7 +76,7 @@ class Worker:
     Args:
         folder: folder of the job.
         job_hash: the job's `job_hash`.
-        buffer_bytes: approximate size of rows, and of one recording's features, that are kept in memory.
+        buffer_bytes: approximate size of rows, and of one recording's features, that are held in memory.
         retry_pause_seconds: first pause before a download is tried again.
 
     Raises:

@@ -15,7 +15,7 @@ class Clip:
         path: path of the recording.
         name: path relative to the data's root, with forward slashes; unique in its table.
         label: the class.
-        group: name shared by recordings that were made together, e.g. at one location. A split never divides a group.
+        group: name shared by recordings that belong together, e.g. at one location. A split never divides a group.
         fold: fold of the data's own cross-validation, or None.
         split: "train", "validation" or "test" in the data's own split; None if the clip is in none of them.
         city: city of the recording, if it is known.

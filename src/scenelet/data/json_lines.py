@@ -22,7 +22,7 @@ def file_version(clip: Clip) -> str:
     try:
         status = clip.path.stat()
     except OSError as error:
-        raise AudioError(f"{clip.path}: is gone ({error.strerror}); was it moved meanwhile?") from None
+        raise AudioError(f"{clip.path}: no longer exists ({error.strerror}); was it moved during the run?") from None
     return f"{clip.name}|{status.st_size}|{status.st_mtime_ns}"
 
 

@@ -64,7 +64,7 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
       and its own split (TAU), the fold's name stands for that split. Clips without a fold are left out.
     - If `config.city` is set, this city is the test subset, and all other cities are for training.
     - If the data has its own split, it is used unchanged. Clips without a split are left out.
-    - Otherwise `config.test_fraction` of each class becomes the test subset, in whole groups.
+    - Otherwise `config.test_fraction` of each class becomes the test subset. Groups are not divided.
 
     Validation comes from the data's own split. If that has none, `config.validation_fraction` of each class's training
     clips becomes the validation subset, in whole groups and as closely as the groups allow. If `config.imbalance` is

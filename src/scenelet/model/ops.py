@@ -115,19 +115,19 @@ class MaxPool(_OneInput):
 
 
 class FrequencyMeanPool(_OneInput):
-    """Mean over frequency: (channels, frequency, time) -> (channels, 1, time)."""
+    """Mean over frequency. The output has the shape (channels, 1, time)."""
 
     op: Literal["FrequencyMeanPool"] = "FrequencyMeanPool"
 
 
 class GlobalMeanPool(_OneInput):
-    """Mean over frequency and time: (channels, frequency, time) -> (channels,)."""
+    """Mean over frequency and time. The output has the shape (channels,)."""
 
     op: Literal["GlobalMeanPool"] = "GlobalMeanPool"
 
 
 class Flatten(_OneInput):
-    """Reshape (channels, frequency, time) -> (channels * frequency * time,), in which time varies fastest."""
+    """Reshape to (channels * frequency * time,), in which time varies fastest."""
 
     op: Literal["Flatten"] = "Flatten"
 

@@ -92,7 +92,7 @@ class SharedResidualBlock(nn.Module):
 
 
 class FrequencyMeanPool(nn.Module):
-    """Mean over frequency: (batch, channels, frequency, time) -> (batch, channels, 1, time)."""
+    """Mean of (batch, channels, frequency, time) over frequency, with the shape (batch, channels, 1, time)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channels, frequency, time) to (batch, channels, 1, time)."""
@@ -100,7 +100,7 @@ class FrequencyMeanPool(nn.Module):
 
 
 class GlobalMeanPool(nn.Module):
-    """Mean over frequency and time: (batch, channels, frequency, time) -> (batch, channels)."""
+    """Mean of (batch, channels, frequency, time) over frequency and time, with the shape (batch, channels)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channels, frequency, time) to (batch, channels)."""

@@ -78,7 +78,7 @@ async def predict_uploads(
         uploads: the recordings.
         max_seconds: maximum length of one recording, and of all of them together.
         with_spectrogram: whether to add the log-mel of each recording's first window.
-        is_disconnected: tells whether the client has disconnected, so that the work can stop.
+        is_disconnected: returns whether the client has disconnected, so that the work can stop.
 
     Returns:
         One `scenelet.server.schemas.RecordingResult` per recording, as a dictionary without the fields that do not

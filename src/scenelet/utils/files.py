@@ -158,7 +158,7 @@ def walk_files(
         extensions: lower-case extensions of the files to list; empty: all files.
         on_skip: called with a path and a reason for an entry that has such a name but is not a file, for a link to a
             folder that is searched already, and for a folder that cannot be read.
-        on_error: called in place of `on_skip` for a folder that cannot be read.
+        on_error: called instead of `on_skip` for a folder that cannot be read.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:

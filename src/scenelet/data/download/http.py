@@ -41,7 +41,7 @@ class RemoteFile:
         path: destination.
         size: published size in bytes; None: not published. Then a download never resumes, since nothing would show
             that two parts belong to the same file.
-        find_fault: says what is wrong with the file at a path, as a clause; an empty string if the file is right.
+        find_fault: describes the fault of the file at a path as a clause, or returns an empty string if it has none.
         max_bytes: maximum size of a file whose size is not published.
     """
 
@@ -70,7 +70,7 @@ def check_size_and_md5(size: int, md5: str) -> Callable[[Path], str]:
         if path.stat().st_size != size:
             return f"it has {path.stat().st_size:,} bytes, not {size:,}"
         with path.open("rb") as file:
-            # The publisher chose md5. It detects accidents only, which `usedforsecurity` tells a strict OpenSSL.
+            # The publisher chose md5. It detects accidents only; a strict OpenSSL refuses it without `usedforsecurity`.
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         return "" if found == md5.lower() else f"its md5 is {found}, not {md5.lower()}"
 
@@ -138,7 +138,7 @@ class _TransferError(Exception):
 
 
 class _WrongFileError(Exception):
-    """The server has another file than the published one, or sends a page in its place."""
+    """The server has another file than the published one, or sends a page instead."""
 
 
 def _receive(

@@ -67,7 +67,7 @@ class TauRoot:
         terms: license and citation.
         archives: archives of the set.
         facts: published counts to check the set with; None for an evaluation set.
-        mirror: address to take the archives from in place of their own.
+        mirror: address to take the archives from instead of the published one.
         keep_archives: whether archives stay in `downloads`.
     """
 
@@ -131,7 +131,7 @@ class TauRoot:
         return [archive for archive in self.archives if archive.name not in unpacked]
 
     def _read_status(self) -> dict[str, str]:
-        """Read the unpacked archives: name -> `DELETE` or an empty string."""
+        """Read the record of unpacked archives: `DELETE` or an empty string for each name."""
         status = self.root / STATUS_NAME
         lines = status.read_text(encoding="utf-8").splitlines() if status.is_file() else []
         return {name: word for name, _, word in (line.partition(" ") for line in lines) if name}

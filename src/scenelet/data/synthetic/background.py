@@ -1,6 +1,6 @@
 """The background of a synthetic recording: broadband noise of the location, and the response of the recorder.
 
-All classes draw both from the same distributions. The average spectrum therefore tells little about the class.
+All classes draw both from the same distributions. The average spectrum therefore says little about the class.
 """
 
 from dataclasses import dataclass

@@ -88,7 +88,7 @@ def _header(file: str, header: list[str], faults: list[Fault]) -> tuple[str, ...
 
 
 def _row_faults(line: int, fields: list[str], order: tuple[str, ...], seen: dict[str, int]) -> list[str]:
-    """Find the faults of one row, and add its file to `seen`, filename -> line."""
+    """Find the faults of one row, and store the line of its file in `seen`."""
     if fields == [""]:
         return ["is empty; it must be deleted"]
     if len(fields) != len(COLUMNS):

@@ -108,7 +108,7 @@ def search_format(
     "auto"). If a format needs no pruning, coarser formats are not tried. If several formats remain, each is
     fine-tuned for a fifth of the epochs, and the smallest log loss on validation clips wins. Without a validation
     subset, a fifth of the training clips is held out for the trials. The trained network has already seen these
-    clips, so their log loss tells which format loses least, not which accuracy it will reach.
+    clips, so their log loss ranks the formats but does not predict the accuracy.
 
     Args:
         network: the trained network; it is not changed.
