@@ -190,18 +190,6 @@ def test_compress_wrong_option_is_named(trained: Trained, wrong: dict[str, Any],
     assert list(tmp_path.iterdir()) == []
 
 
-def test_compress_max_bytes_of_the_recipe_is_met(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
-    max_bytes = ["prune.max_bytes=14000", "prune.dtype=fp16", "prune.sparsity=0"]
-    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *max_bytes])
-    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
-    result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
-    assert result["bytes"] == (tmp_path / "m.scn").stat().st_size <= 14_000
-    provenance = modelfile.read_model(tmp_path / "m.scn").provenance
-    assert provenance["fine_tuning_epochs"] == 2
-    assert provenance["prune"]["sparsity"] == result["sparsity"] > 0
-    assert provenance["prune"]["max_bytes"] == 14_000
-
-
 def test_hold_out_validation_splits_between_groups(trained: Trained) -> None:
     *_, dataset, _ = trained
     held_out = hold_out_validation(dataset, 0.3, seed=0)
@@ -239,13 +227,3 @@ def test_compress_file_gives_the_probabilities_of_the_network(trained: Trained, 
         result["compressed"]["test"]["log_loss"]
         == classification_report(dataset.test.targets, from_file, dataset.labels)["log_loss"]
     )
-
-
-def test_compress_int8_recipe_without_pruning_is_fine_tuned(
-    tone_set: Path, tiny_settings: list[str], tmp_path: Path
-) -> None:
-    config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "prune.sparsity=0", "prune.dtype=int8"])
-    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
-    result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
-    assert (result["dtype"], result["sparsity"]) == ("int8", 0)
-    assert modelfile.read_model(tmp_path / "m.scn").provenance["fine_tuning_epochs"] == 2
