@@ -15,15 +15,15 @@ HEAVY = {"torch", "lightning", "onnxruntime", "onnx", "matplotlib", "scipy", "fa
 PRINT_HELPS = """
 import contextlib, io, json, sys
 from scenelet.cli import main
-found = {}
+helps = {}
 for command in json.loads(sys.argv[1]):
     sys.argv = ["scenelet", *command.split(), "--help"]
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:
             main()
         except SystemExit as end:
-            found[command] = [end.code, out.getvalue()]
-print(json.dumps([found, sorted({name.partition(".")[0] for name in sys.modules})]))
+            helps[command] = [end.code, out.getvalue()]
+print(json.dumps([helps, sorted({name.partition(".")[0] for name in sys.modules})]))
 """
 
 

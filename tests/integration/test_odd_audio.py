@@ -1,5 +1,6 @@
 """Broken and odd recordings: each is read or gives its one-line error, and no call hangs."""
 
+import contextlib
 import itertools
 import os
 import tempfile
@@ -64,7 +65,7 @@ def test_blocks_truncated_or_altered_file_gives_one_error(
 ) -> None:
     """Each fault raises an error of scenelet, and no truncated WAV, FLAC or Ogg is read as a complete file."""
     for name, data in itertools.islice(variants(), 0, None, step):
-        path = tmp_path / Path(name).with_stem("one").name
+        path = tmp_path / Path(name).with_stem("variant").name
         path.write_bytes(data)
         error = error_of(path)
         assert error == "" or (error.startswith(str(path)) and error.isprintable()), name
@@ -89,7 +90,7 @@ def test_blocks_endless_chunks_end_after_few_reads(tmp_path: Path, monkeypatch: 
         with open_audio(recording) as file:
             yield Counted(file)
 
-    monkeypatch.setattr(recordings, "open_audio", recordings.contextlib.contextmanager(counting))
+    monkeypatch.setattr(recordings, "open_audio", contextlib.contextmanager(counting))
     assert "not a recording that can be read" in error_of(path)
 
 

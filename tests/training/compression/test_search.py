@@ -176,17 +176,17 @@ def test_search_format_diverged_format_is_not_taken(trained: Trained, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("wrong", "match"),
+    ("options", "match"),
     [
         ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a fraction, 0\.6 for 60 %$"),
         ({"ramp": 2.0}, r"^--ramp 2\.0: give a fraction"),
         ({"dtype": "auto"}, "dtype 'auto' needs max_bytes"),
     ],
 )
-def test_compress_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match: str, tmp_path: Path) -> None:
+def test_compress_wrong_option_is_named(trained: Trained, options: dict[str, Any], match: str, tmp_path: Path) -> None:
     folder, *_ = trained
     with pytest.raises(UsageError, match=match):
-        compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache", **wrong)
+        compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache", **options)
     assert list(tmp_path.iterdir()) == []
 
 
