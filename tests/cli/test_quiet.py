@@ -23,7 +23,7 @@ def test_quiet_prints_the_same_results_and_no_messages(
 ) -> None:
     recording = tone_set.parent / "low0.wav"
     for arguments in (
-        ("check", tone_set, "--fold", "1", "--format", "json"),
+        ("check", tone_set, "--fold", "1", "--workers", 1, "--format", "json"),
         ("info", model, "--format", "json"),
         ("predict", model, recording),
         ("export", model, "--out", tmp_path / "m.onnx"),
