@@ -1,4 +1,4 @@
-"""Checks of every command: fast help, `--quiet`, lines that fit a terminal."""
+"""Checks of every command: light help, `--quiet`, and lines that fit a terminal."""
 
 import json
 import os
@@ -12,43 +12,43 @@ import typer
 from scenelet.cli import app
 
 HEAVY = {"torch", "lightning", "onnxruntime", "onnx", "matplotlib", "scipy", "fastapi", "sounddevice"}
-ASK = """
+PRINT_HELPS = """
 import contextlib, io, json, sys
 from scenelet.cli import main
-found = {}
+helps = {}
 for command in json.loads(sys.argv[1]):
     sys.argv = ["scenelet", *command.split(), "--help"]
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:
             main()
         except SystemExit as end:
-            found[command] = [end.code, out.getvalue()]
-print(json.dumps([found, sorted({name.partition(".")[0] for name in sys.modules})]))
+            helps[command] = [end.code, out.getvalue()]
+print(json.dumps([helps, sorted({name.partition(".")[0] for name in sys.modules})]))
 """
 
 
-def names(group: Any, before: str = "") -> list[str]:
-    """Every command, with those of its groups: "train", "submit write"."""
-    found = []
+def command_names(group: Any, prefix: str = "") -> list[str]:
+    """List all commands, also those of subgroups: "train", "submit write"."""
+    names = []
     for name, command in group.commands.items():
-        path = f"{before} {name}".strip()
-        found += names(command, path) if hasattr(command, "commands") else [path]
-    return found
+        path = f"{prefix} {name}".strip()
+        names += command_names(command, path) if hasattr(command, "commands") else [path]
+    return names
 
 
-COMMANDS = names(typer.main.get_command(app))
+COMMANDS = command_names(typer.main.get_command(app))
 
 
 @pytest.fixture(scope="module")
 def helps() -> tuple[dict[str, tuple[int, str]], set[str]]:
-    """Command -> exit code and text of its help, in 80 columns, and all that was imported for them."""
-    arguments = [sys.executable, "-c", ASK, json.dumps(["", *COMMANDS])]
+    """Print every help in 80 columns; return exit code and text by command, and the imported packages."""
+    arguments = [sys.executable, "-c", PRINT_HELPS, json.dumps(["", *COMMANDS])]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "80"})
-    found, modules = json.loads(done.stdout)
-    return found, set(modules)
+    helps, modules = json.loads(done.stdout)
+    return helps, set(modules)
 
 
-def test_commands_are_complete() -> None:
+def test_app_has_all_documented_commands() -> None:
     assert {"demo", "fetch", "check", "train", "compress", "evaluate", "predict", "info", "export"} <= set(COMMANDS)
     assert {"reproduce", "submit write", "submit details", "submit check"} <= set(COMMANDS)
 
@@ -58,12 +58,12 @@ def test_help_fits_80_columns_and_lists_quiet(command: str, helps: tuple[dict[st
     code, text = helps[0][command]
     assert (code, text.split("\n")[0].split()[:1]) == (0, ["Usage:"])
     assert "-q, --quiet" in text
-    assert "--no-" not in text  # a flag has no opposite that nobody needs
+    assert "--no-" not in text  # no flag has a needless opposite
     assert max(map(len, text.splitlines())) <= 80
     top = helps[0][""][1] if " " not in command else ""
-    assert "..." not in top.partition("Commands:")[2]  # each says what it does in one line
+    assert "..." not in top.partition("Commands:")[2]  # the summary of each command fits one line
 
 
-def test_help_imports_nothing_slow(helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:
+def test_help_loads_no_heavy_package(helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:
     assert "typer" in helps[1]
     assert not helps[1] & HEAVY

@@ -14,7 +14,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line; gives the exit code and the last line on stderr."""
+    """Return a function that runs the command line and gives the exit code and the last line on stderr."""
 
     def call(*arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["scenelet", *map(str, arguments)])
@@ -34,14 +34,14 @@ def recording(tone_set: Path) -> Path:
 
 
 def bad_recordings(folder: Path, recording: Path) -> dict[Path, str]:
-    text, empty, cut = folder / "text.wav", folder / "empty.wav", folder / "cut.wav"
+    text, empty, truncated = folder / "text.wav", folder / "zero.wav", folder / "half.wav"  # no word of an error
     text.write_text("hello\n" * 99)
     empty.touch()
-    cut.write_bytes(recording.read_bytes()[:3000])
-    return {text: "not a recording", empty: "empty", cut: "truncated", folder / "absent.wav": "no such file"}
+    truncated.write_bytes(recording.read_bytes()[:3000])
+    return {text: "not a recording", empty: "empty", truncated: "truncated", folder / "absent.wav": "no such file"}
 
 
-def test_predict_bad_recordings(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
+def test_predict_bad_recordings_are_one_line_errors(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
     for path, words in bad_recordings(tmp_path, recording).items():
         code, line = run("predict", model, path)
         assert code == 1
@@ -54,7 +54,7 @@ def test_predict_bad_recordings(run: Run, model: Path, tmp_path: Path, recording
     assert "no recordings" in line
 
 
-def test_train_bad_recordings(
+def test_train_bad_recordings_are_one_line_errors(
     run: Run, tone_set: Path, tmp_path: Path, recording: Path, tiny_settings: list[str]
 ) -> None:
     bad = bad_recordings(tmp_path, recording)
@@ -72,7 +72,7 @@ def test_train_bad_recordings(
         assert not (tmp_path / "run").exists()
 
 
-def test_train_bad_tables(run: Run, tone_set: Path, tmp_path: Path) -> None:
+def test_train_bad_tables_are_one_line_errors(run: Run, tone_set: Path, tmp_path: Path) -> None:
     text = tone_set.read_text()
     single = "\n".join([*(line for line in text.splitlines() if ",low," not in line), "low0.wav,low,1,x"])
     cases = {
@@ -95,7 +95,7 @@ def test_train_bad_tables(run: Run, tone_set: Path, tmp_path: Path) -> None:
     assert "absent.csv" in line
 
 
-def test_train_wrong_settings(run: Run, tone_set: Path, tmp_path: Path) -> None:
+def test_train_wrong_settings_are_one_line_errors(run: Run, tone_set: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for setting, words in {
         "schedule.epoch=3": "did you mean 'schedule.epochs'",
@@ -121,21 +121,21 @@ def test_train_existing_folder_is_not_overwritten(run: Run, tone_set: Path, tmp_
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
-def test_compress_needs_a_run(run: Run, tmp_path: Path) -> None:
+def test_compress_without_a_run_is_an_error(run: Run, tmp_path: Path) -> None:
     code, line = run("compress", tmp_path, "--out", tmp_path / "m.scn")
     assert (code, "not a run folder" in line) == (1, True)
     assert not (tmp_path / "m.scn").exists()
 
 
-def test_damaged_models_are_refused(run: Run, model: Path, recording: Path, tmp_path: Path) -> None:
+def test_predict_info_export_damaged_models_are_errors(run: Run, model: Path, recording: Path, tmp_path: Path) -> None:
     data = model.read_bytes()
     altered = bytearray(data)
     altered[len(data) // 2] ^= 1
-    cases = {
-        "cut.scn": (data[: len(data) // 2], "truncated"),
-        "altered.scn": (bytes(altered), "altered"),
+    cases = {  # no name holds a word of its error
+        "half.scn": (data[: len(data) // 2], "truncated"),
+        "flipped.scn": (bytes(altered), "altered"),
         "text.scn": (b"hello", "not a scenelet model"),
-        "empty.scn": (b"", "empty"),
+        "zero.scn": (b"", "empty"),
     }
     for name, (content, words) in cases.items():
         path = tmp_path / name
@@ -152,7 +152,7 @@ def test_damaged_models_are_refused(run: Run, model: Path, recording: Path, tmp_
             assert (code, line.startswith(f"error: {absent}: no such file")) == (1, True)
 
 
-def test_predict_good_recordings(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
+def test_predict_good_recordings_exit_0(run: Run, model: Path, tmp_path: Path, recording: Path) -> None:
     assert run("predict", model, recording)[0] == 0
     samples, rate = soundfile.read(recording)
     soundfile.write(tmp_path / "name with spaces é.flac", samples, rate)

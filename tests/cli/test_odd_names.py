@@ -16,7 +16,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Names of all kinds, and what is no file."""
+    """Write recordings with unusual names, and special files such as pipes."""
     (tmp_path / "odd").mkdir()
     for case in cases():
         if case.kind in ("names of any kind", "what is no file"):
@@ -39,7 +39,7 @@ def test_predict_folder_with_odd_names(command: Command, model: Path, folder: Pa
         assert f"{folder}/two\nlines.wav" in [row["file"] for row in json.loads(out)]
     else:
         assert f"{folder}/two\nlines.wav" in [row["file"] for row in csv.DictReader(out.splitlines(keepends=True))]
-        assert "\ufffd" not in out  # a byte that is no UTF-8 is escaped as in JSON: the file is found again
+        assert "\ufffd" not in out  # a byte outside UTF-8 is escaped as in JSON, so that the path stays usable
 
 
 def test_predict_not_a_file_is_an_error(command: Command, model: Path, folder: Path) -> None:
@@ -61,7 +61,7 @@ def test_predict_name_that_begins_with_a_dash(
 
 def test_predict_out_names_skipped_files_once(command: Command, model: Path, folder: Path, tmp_path: Path) -> None:
     code, _, err = command("predict", model, folder, "--out", tmp_path / "refused")
-    assert (code, "its name is not UTF-8, and cannot stand in a table; rename it" in err) == (1, True)
+    assert (code, "its name is not UTF-8, as a table requires; rename it" in err) == (1, True)
     (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
     code, _, err = command("predict", model, folder, "--out", tmp_path / "results", "--workers", 1)
     assert code == 0

@@ -1,4 +1,4 @@
-"""`--quiet` and `--format json`: results on stdout, errors on stderr, and nothing else there."""
+"""`--quiet` and `--format json`: only results on stdout, and only errors on stderr."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,8 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def train(tone_set: Path, tiny_settings: list[str]) -> list[object]:
-    changes = [part for one in (*tiny_settings, "schedule.epochs=1", "prune.epochs=0") for part in ("--set", one)]
+    settings = (*tiny_settings, "schedule.epochs=1", "prune.epochs=0")
+    changes = [part for setting in settings for part in ("--set", setting)]
     return ["train", tone_set, "--fold", "1", *changes]
 
 
@@ -21,26 +22,26 @@ def test_quiet_prints_the_same_results_and_no_messages(
     command: Command, model: Path, tone_set: Path, tmp_path: Path
 ) -> None:
     recording = tone_set.parent / "low0.wav"
-    for line in (
-        ("check", tone_set, "--fold", "1", "--format", "json"),
+    for arguments in (
+        ("check", tone_set, "--fold", "1", "--workers", 1, "--format", "json"),
         ("info", model, "--format", "json"),
         ("predict", model, recording),
         ("export", model, "--out", tmp_path / "m.onnx"),
         ("export", model, "--out", tmp_path / "m.h", "--format", "json"),
     ):
-        normal, quiet = command(*line), command(*line, "--quiet")
+        normal, quiet = command(*arguments), command(*arguments, "--quiet")
         assert quiet == (normal[0], normal[1], "")
         assert normal[1] != ""
 
 
 def test_quiet_still_prints_errors(command: Command, model: Path, tmp_path: Path) -> None:
-    code, out, err = command("predict", "-q", model, tmp_path / "nix.wav", "--format", "json")
+    code, out, err = command("predict", "-q", model, tmp_path / "absent.wav", "--format", "json")
     assert (code, json.loads(out)) == (1, [])
-    assert err.startswith(f"error: {tmp_path / 'nix.wav'}")
-    assert command("info", "-q", tmp_path / "nix.scn")[2].startswith("error: ")
+    assert err.startswith(f"error: {tmp_path / 'absent.wav'}")
+    assert command("info", "-q", tmp_path / "absent.scn")[2].startswith("error: ")
 
 
-def test_quiet_fetch_asks_nothing(command: Command, tmp_path: Path) -> None:
+def test_quiet_fetch_without_accept_license_is_an_error(command: Command, tmp_path: Path) -> None:
     code, _, err = command("fetch", "-q", "esc10", "--out", tmp_path / "data")
     assert code == 2
     assert err == "error: --quiet asks no questions; run without it to read the license, or give --accept-license\n"
@@ -74,7 +75,7 @@ def test_train_resume_without_a_run_starts_one(command: Command, train: list[obj
 def test_train_resume_of_an_empty_run_uses_the_recipe(
     command: Command, tone_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a run, --resume starts one from the recipe; with a run, it takes the settings of the run."""
+    """Resume an empty folder with the settings of the recipe, and a run with its own settings."""
     run, configs = tmp_path / "run", list[object]()
     run.mkdir()
     (run / ".lock").touch()

@@ -175,22 +175,22 @@ def test_fetch_killed_is_completed_by_the_next_call(tmp_path: Path) -> None:
 
 
 def test_start_job_killed_keeps_the_inputs_of_its_own_job(tmp_path: Path) -> None:
-    """Kill a second job that replaces a first one without finished parts, then start the first one again."""
-    for name in ("one", "two"):
+    """Kill a second job that replaces a first job without finished parts, then start the first job."""
+    for name in ("first", "second"):
         (tmp_path / f"{name}.csv").write_text(f"path\n{name}.wav\n")
-    manifests = {name: scan_manifest(str(tmp_path / f"{name}.csv")) for name in ("one", "two")}
+    manifests = {name: scan_manifest(str(tmp_path / f"{name}.csv")) for name in ("first", "second")}
     task = Task(kind="features", features=Features(), window=WINDOW)
     out = tmp_path / "out"
 
     def start(name: str) -> Job:
         return start_job(Folder(str(out)), task, b"", manifests[name], None)
 
-    start("one")
+    start("first")
     inputs = (out / INPUTS_FILE).read_bytes()
-    for moment in deaths(lambda: start("two"), out):
-        start("one")
+    for moment in deaths(lambda: start("second"), out):
+        start("first")
         assert (out / INPUTS_FILE).read_bytes() == inputs, moment
-        assert Job.model_validate_json((out / RECORD_FILE).read_bytes()).digest == manifests["one"].digest
+        assert Job.model_validate_json((out / RECORD_FILE).read_bytes()).digest == manifests["first"].digest
     assert moment > 5
 
 

@@ -49,7 +49,7 @@ def compressed(trained: tuple[Path, dict[str, Any]]) -> tuple[Path, dict[str, An
     return folder / "m.scn", compress(folder / "run", folder / "m.scn", cache_dir=folder / "cache")
 
 
-def test_a_run_learns_and_remembers(trained: tuple[Path, dict[str, Any]]) -> None:
+def test_train_tone_set_learns_and_writes_the_run_folder(trained: tuple[Path, dict[str, Any]]) -> None:
     folder, metrics = trained
     run = folder / "run"
     assert metrics["test"]["macro_accuracy"] >= 0.75
@@ -59,15 +59,15 @@ def test_a_run_learns_and_remembers(trained: tuple[Path, dict[str, Any]]) -> Non
     assert record.labels == ("high", "low")
     assert record.train_counts == (8, 8)
     assert record.versions["scenelet"] == scenelet.__version__
-    sides = [row["split"] for row in csv.DictReader((run / "split.csv").read_text().splitlines())]
-    assert (sides.count("train"), sides.count("test")) == (16, 8)
+    splits = [row["split"] for row in csv.DictReader((run / "split.csv").read_text().splitlines())]
+    assert (splits.count("train"), splits.count("test")) == (16, 8)
     for name in ("curves.png", "model.pt", "logs/csv/version_0/metrics.csv", "checkpoints/last.ckpt"):
         assert (run / name).stat().st_size > 0
     assert list((run / "logs" / "tensorboard").rglob("events*"))
     assert not list(run.rglob("*partial*"))
 
 
-def test_the_file_is_smaller_and_still_right(
+def test_compress_trained_run_gives_a_small_accurate_file(
     trained: tuple[Path, dict[str, Any]], compressed: tuple[Path, dict[str, Any]]
 ) -> None:
     path, result = compressed
@@ -77,11 +77,13 @@ def test_the_file_is_smaller_and_still_right(
     model = scenelet.load(path).model
     assert model.provenance["recipe"] == "paper_short"
     assert model.results["compressed"]["test"]["clips"] == 8
-    kept = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
-    assert kept <= model.counts.conv_kept == round(model.counts.conv * 0.4)
+    nonzero = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
+    assert nonzero <= model.counts.conv_kept == round(model.counts.conv * 0.4)
 
 
-def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+def test_predict_gives_the_predictions_of_evaluate(
+    compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
     path, result = compressed
     report = evaluate(str(path), tone_set, tmp_path / "report")
     assert report["clips"] == 8
@@ -95,12 +97,12 @@ def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set:
         assert prediction.probabilities[row["label"]] == pytest.approx(float(row[row["label"]]), abs=1e-6)
 
 
-def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+def test_evaluate_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
     path, _ = compressed
     assert evaluate(str(path), tone_set, split="all")["clips"] == 24
     lines = tone_set.read_text().splitlines()
     names = [line.split(",")[:2] for line in lines[1:] if "low" in line or "high1" in line]
-    others = tmp_path / "others.csv"  # other recordings, without folds: all of them are measured
+    others = tmp_path / "others.csv"  # other recordings, without folds: `evaluate` measures all of them
     others.write_text("filename,label\n" + "\n".join(",".join(name) for name in names) + "\n")
     report = evaluate(str(path), others, audio_dir=tone_set.parent)
     assert (report["clips"], report["split"]) == (len(names), "all")
@@ -115,7 +117,7 @@ def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set:
         evaluate(str(path), strange, audio_dir=tone_set.parent)
 
 
-def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
+def test_compress_max_bytes_limits_the_file_size(trained: tuple[Path, Any]) -> None:
     folder, _ = trained
     result = compress(folder / "run", folder / "small.scn", max_bytes=9_000, cache_dir=folder / "cache")
     assert (folder / "small.scn").stat().st_size == result["bytes"] <= 9_000
@@ -124,13 +126,13 @@ def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
     assert not (folder / "none.scn").exists()
 
 
-def test_sparsity_zero_stores_the_network_as_it_is(trained: tuple[Path, Any]) -> None:
+def test_compress_sparsity_zero_keeps_the_log_loss(trained: tuple[Path, Any]) -> None:
     folder, metrics = trained
     result = compress(folder / "run", folder / "dense.scn", sparsity=0.0, cache_dir=folder / "cache")
     assert result["compressed"]["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=2e-3)
 
 
-def test_same_seed_same_weights_and_bytes(
+def test_train_same_seed_gives_same_weights_and_file(
     trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, _ = trained
@@ -141,13 +143,14 @@ def test_same_seed_same_weights_and_bytes(
         recipe="paper_short",
         cache_dir=tmp_path / "c",
     )
-    first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
-    assert all(torch.equal(first[name], again[name]) for name in first)
+    first, second = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
+    assert all(torch.equal(first[name], second[name]) for name in first)
     compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "c")
     assert (tmp_path / "m.scn").read_bytes() == compressed[0].read_bytes()
 
 
-def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
+@pytest.mark.slow
+def test_train_killed_in_third_epoch_resumes_bit_for_bit(
     trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, metrics = trained
@@ -159,20 +162,20 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
         "from scenelet.config import RunConfig\n"
         "from scenelet.training.batches import EpochBatches\n"
         "from scenelet.training.train import train\n"
-        "whole = EpochBatches.__iter__\n"
-        "def cut(self):\n"
-        "    for i, batch in enumerate(whole(self)):\n"
+        "original_iter = EpochBatches.__iter__\n"
+        "def killed_iter(self):\n"
+        "    for i, batch in enumerate(original_iter(self)):\n"
         "        if self.epoch == 2 and i == 2:\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
         "        yield batch\n"
-        "EpochBatches.__iter__ = cut\n"
+        "EpochBatches.__iter__ = killed_iter\n"
         "if __name__ == '__main__':\n"
         "    config = RunConfig.model_validate_json(sys.argv[3])\n"
         "    train(Path(sys.argv[1]), Path(sys.argv[2]), config, recipe='paper_short')\n"
     )
     run = tmp_path / "run"
     command = [sys.executable, str(script), str(tone_set), str(run), config.model_dump_json()]
-    with (tmp_path / "stderr.txt").open("w") as stderr:  # not a pipe: children of the killed process would hold it
+    with (tmp_path / "stderr.txt").open("w") as stderr:  # a file: children of the killed process would keep a pipe open
         killed = subprocess.run(command, stderr=stderr, timeout=120)
     assert killed.returncode == -9, (tmp_path / "stderr.txt").read_text()
     assert not (run / "model.pt").exists()
@@ -181,14 +184,16 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
     with pytest.raises(RunError, match="--resume"):
         train(tone_set, run, config, recipe="paper_short")
     resumed = train(tone_set, run, None, resume=True)
-    first, again = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
-    assert all(torch.equal(first[name], again[name]) for name in first)
+    uninterrupted, after = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
+    assert all(torch.equal(uninterrupted[name], after[name]) for name in uninterrupted)
     assert resumed["test"] == metrics["test"]
     losses = [[row["loss"] for row in m["history"]] for m in (metrics, resumed)]
     assert losses[0] == losses[1]
 
 
-def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+def test_train_resume_with_other_settings_is_an_error(
+    trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
     folder, _ = trained
     config = runs.read_record(folder / "run").config.model_copy(update={"seed": 9})
     with pytest.raises(RunError, match="other settings"):
@@ -197,7 +202,7 @@ def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path
         train(tone_set, tmp_path / "new", None, resume=True)
 
 
-def test_recordings_that_changed_since_training_are_refused(
+def test_compress_and_resume_refuse_changed_recordings(
     trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, _ = trained
@@ -212,10 +217,10 @@ def test_recordings_that_changed_since_training_are_refused(
     assert not (tmp_path / "m.scn").exists()
 
 
-def test_what_a_file_cannot_hold_is_said_before_training(
+def test_train_impossible_settings_fail_before_training(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
-    # the last one has more parameters than a file may
+    # the last setting gives more parameters than a model file may hold
     for setting in ("features.n_mels=30", "window.seconds=0.1", "network.sub_bands=32", "network.width=512"):
         with pytest.raises(SceneletError) as caught:
             train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *SETTINGS, setting]))
@@ -223,7 +228,7 @@ def test_what_a_file_cannot_hold_is_said_before_training(
         assert not (tmp_path / "run").exists()
 
 
-def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tuple[Path, Any], tmp_path: Path) -> None:
+def test_compress_bad_output_path_fails_before_fine_tuning(trained: tuple[Path, Any], tmp_path: Path) -> None:
     folder, _ = trained
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
@@ -232,20 +237,22 @@ def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tupl
         compress(folder / "run", tmp_path / "m.onnx")
 
 
-def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_train_divergence_names_the_clips(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="training diverged"):
         train(
             tone_set,
             tmp_path / "run",
             load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.learning_rate=1e30"]),
         )
-    named = json.loads((tmp_path / "run" / "diverged.json").read_text())["clips"]
+    clips = json.loads((tmp_path / "run" / "diverged.json").read_text())["clips"]
     rows = csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines())
-    assert named
-    assert set(named) <= {row["filename"] for row in rows if row["split"] == "train"}
+    assert clips
+    assert set(clips) <= {row["filename"] for row in rows if row["split"] == "train"}
 
 
-def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_train_checkpoint_validation_takes_the_best_epoch(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
     changes = [
         *tiny_settings,
         *SETTINGS,
@@ -257,7 +264,9 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
     best = max(row["validation_macro_accuracy"] for row in metrics["history"])
     assert metrics["validation"]["macro_accuracy"] == best
     rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
-    groups = {side: {row["group"] for row in rows if row["split"] == side} for side in ("train", "validation", "test")}
+    groups = {
+        split: {row["group"] for row in rows if row["split"] == split} for split in ("train", "validation", "test")
+    }
     assert groups["validation"]
     assert not groups["validation"] & groups["train"]
 
@@ -272,7 +281,7 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
         ),
     ],
 )
-def test_a_crop_that_the_network_cannot_take(
+def test_train_crop_too_small_for_the_network_is_an_error(
     changes: list[str], words: str, tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *changes])
@@ -281,39 +290,39 @@ def test_a_crop_that_the_network_cannot_take(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_last_epochs_and_what_follows_them_are_not_mixed(
-    trained: tuple[Path, Any], tiny_settings: list[str]
-) -> None:
+def test_epoch_batches_last_epochs_are_not_mixed(trained: tuple[Path, Any], tiny_settings: list[str]) -> None:
     folder, _ = trained
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
-    sides = load_dataset(
+    dataset = load_dataset(
         load_recorded_table(runs.read_record(folder / "run").data), config, folder / "cache", verbose=False
     )
 
-    def mixed(until: float, epoch: int, first: int = 0) -> bool:
-        mixing = config.mixing.model_copy(update={"epoch_fraction": until})
-        batches = epoch_batches(sides.train, config.model_copy(update={"mixing": mixing}), first)(epoch)
+    def any_mixed(epoch_fraction: float, epoch: int, first: int = 0) -> bool:
+        mixing = config.mixing.model_copy(update={"epoch_fraction": epoch_fraction})
+        batches = epoch_batches(dataset.train, config.model_copy(update={"mixing": mixing}), first)(epoch)
         return any(float(y.max(1).values.min()) < 1 for _, y in batches)
 
-    assert [mixed(0.5, epoch) for epoch in range(4)] == [True, True, False, False]
-    assert [mixed(1.0, epoch) for epoch in (0, 3)] == [True, True]
-    assert (mixed(0.5, 0, first=4), mixed(1.0, 0, first=4)) == (False, True)  # fine-tuning
+    assert [any_mixed(0.5, epoch) for epoch in range(4)] == [True, True, False, False]
+    assert [any_mixed(1.0, epoch) for epoch in (0, 3)] == [True, True]
+    assert (any_mixed(0.5, 0, first=4), any_mixed(1.0, 0, first=4)) == (False, True)  # fine-tuning
 
 
-def test_the_teacher_is_the_network_before_it_was_pruned(
+def test_compress_self_distillation_teacher_is_not_pruned(
     trained: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = trained
-    seen = []
+    zero_fractions = []
 
-    def look(module: SceneModule, *_: Any, **__: Any) -> None:
+    def record_zeros(module: SceneModule, *_: Any, **__: Any) -> None:
         module.on_train_epoch_start()
         assert module.teacher is not None
         networks = (module.network, module.teacher[0])
-        seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in module.masks for n in networks])
+        zero_fractions.extend(
+            [float((network.state_dict()[name] == 0).float().mean()) for name in module.masks] for network in networks
+        )
 
-    monkeypatch.setattr("scenelet.training.compression.finetune.run_trainer", look)
+    monkeypatch.setattr("scenelet.training.compression.finetune.run_trainer", record_zeros)
     compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
-    (shares,) = seen
-    assert max(shares[::2]) > 0.3
-    assert max(shares[1::2]) < 0.01
+    student, teacher = zero_fractions
+    assert max(student) > 0.3
+    assert max(teacher) < 0.01

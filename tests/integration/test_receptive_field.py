@@ -11,10 +11,10 @@ from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 
 
-def gradient_field(network: nn.Module, head: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the rows and columns of the input that influence the center of the map that enters `head`."""
+def gradient_field(network: nn.Module, pool: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows and columns of the input that influence the center of the map that enters `pool`."""
     maps: list[torch.Tensor] = []
-    head.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
+    pool.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
     for parameter in network.parameters():
         nn.init.constant_(parameter, 0.1)  # positive weights: nothing cancels, and every ReLU is open
     x = torch.rand(1, 1, *size, dtype=torch.float64, requires_grad=True)
@@ -42,15 +42,15 @@ def average_pools(network: nn.Module) -> nn.Module:
         ("shared_resnet", {"width": 2, "repeats": 1, "sub_bands": 1}),
     ],
 )
-def test_receptive_field_equals_the_gradients_field(name: str, settings: dict[str, int]) -> None:
+def test_receptive_field_equals_the_field_of_the_gradients(name: str, settings: dict[str, int]) -> None:
     network = create_model(name, num_classes=2, in_channels=1, **settings)
     nodes, arrays = trace(StandardizedNetwork(network, torch.zeros(512), torch.ones(512)))
     field = receptive_field(nodes, {key: array.shape for key, array in arrays.items()}, (1, 512, 512))
-    head = next(module for module in network.modules() if isinstance(module, GlobalMeanPool))
-    assert field == gradient_field(average_pools(network), head, (512, 512))
+    pool = next(module for module in network.modules() if isinstance(module, GlobalMeanPool))
+    assert field == gradient_field(average_pools(network), pool, (512, 512))
 
 
-def test_receptive_field_of_the_baseline_is_not_square() -> None:
+def test_receptive_field_baseline_is_not_square() -> None:
     network = create_model("dcase2020_baseline", num_classes=3)
     nodes, arrays = trace(StandardizedNetwork(network, torch.zeros(40), torch.ones(40)))
     bands, frames = receptive_field(nodes, {key: array.shape for key, array in arrays.items()}, (1, 40, 501))

@@ -1,4 +1,4 @@
-"""Fine-tuning: cut off, it ends as if it had not been; masks, rounding and an average of its own."""
+"""Fine-tuning of pruned networks: resume after an interruption, masks, rounding and its own average."""
 
 import copy
 from pathlib import Path
@@ -29,103 +29,106 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture
-def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[RunConfig, StandardizedNetwork, Dataset]:
-    """A network before it is pruned, its settings and its data."""
+@pytest.fixture(scope="module")
+def trained(
+    tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunConfig, StandardizedNetwork, Dataset]:
+    """Train a network; return its settings, the network before pruning, and its data."""
+    folder = tmp_path_factory.mktemp("trained")
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
-    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
-    record = runs.read_record(tmp_path / "run")
-    dataset = load_dataset(load_recorded_table(record.data), config, tmp_path / "cache", verbose=False)
-    return config, load_network(tmp_path / "run", record), dataset
+    train(tone_set, folder / "run", config, cache_dir=folder / "cache")
+    record = runs.read_record(folder / "run")
+    dataset = load_dataset(load_recorded_table(record.data), config, folder / "cache", verbose=False)
+    return config, load_network(folder / "run", record), dataset
 
 
-@pytest.mark.parametrize("how", ["plain", "gradual, int4"])
-def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
-    how: str, trained: tuple[RunConfig, StandardizedNetwork, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["plain", "gradual, int4"])
+def test_prune_and_finetune_interrupted_resumes_bit_for_bit(
+    mode: str, trained: tuple[RunConfig, StandardizedNetwork, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, whole, dataset = trained
-    if how != "plain":
+    config, dense, dataset = trained
+    if mode != "plain":
         changes = {"ramp_fraction": 0.75, "dtype": "int4"}
         config = config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
     masks: Masks = {}
 
-    def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
+    def finetune(folder: Path | None) -> dict[str, torch.Tensor]:
         nonlocal masks
-        network = copy.deepcopy(whole)
+        network = copy.deepcopy(dense)
         masks, _ = prune_and_finetune(network, dataset, config, folder, verbose=False)
-        round_network(network, "fp16" if how == "plain" else "int4")
+        round_network(network, "fp16" if mode == "plain" else "int4")
         return dict(network.state_dict())
 
-    undisturbed = tuned(None)
-    begin, begun = SceneModule.on_train_epoch_start, []
+    uninterrupted = finetune(None)
+    start_epoch, epochs = SceneModule.on_train_epoch_start, []
 
-    def cut_once(self: SceneModule) -> None:
-        begun.append(self.current_epoch)
-        if len(begun) == 3:
+    def interrupt_third_epoch(self: SceneModule) -> None:
+        epochs.append(self.current_epoch)
+        if len(epochs) == 3:
             raise ConnectionAbortedError
-        begin(self)
+        start_epoch(self)
 
-    monkeypatch.setattr(SceneModule, "on_train_epoch_start", cut_once)
+    monkeypatch.setattr(SceneModule, "on_train_epoch_start", interrupt_third_epoch)
     with pytest.raises(ConnectionAbortedError):
-        tuned(tmp_path / "tuning")
-    resumed = tuned(tmp_path / "tuning")
-    assert begun == [0, 1, 2, 2, 3]
-    assert all(torch.equal(resumed[name], value) for name, value in undisturbed.items())
-    after_the_end = tuned(tmp_path / "tuning")  # killed after its last checkpoint, before anything was made of it
-    assert begun == [0, 1, 2, 2, 3]
-    assert all(torch.equal(after_the_end[name], value) for name, value in undisturbed.items())
-    before = whole.state_dict()
+        finetune(tmp_path / "tuning")
+    resumed = finetune(tmp_path / "tuning")
+    assert epochs == [0, 1, 2, 2, 3]
+    assert all(torch.equal(resumed[name], value) for name, value in uninterrupted.items())
+    after_last_checkpoint = finetune(tmp_path / "tuning")  # as after a kill between last checkpoint and model file
+    assert epochs == [0, 1, 2, 2, 3]
+    assert all(torch.equal(after_last_checkpoint[name], value) for name, value in uninterrupted.items())
+    before = dense.state_dict()
     assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
     assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
-    kept = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-    assert kept == pytest.approx(0.5, abs=1e-3)
+    density = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+    assert density == pytest.approx(0.5, abs=1e-3)
     on_grid = all(torch.equal(resumed[name], quantize(resumed[name], 7)) for name in masks)
-    assert on_grid == (how != "plain")
+    assert on_grid == (mode != "plain")
 
 
-def test_a_long_average_of_training_is_not_one_of_fine_tuning(
+def test_prune_and_finetune_ignores_the_average_of_training(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset], tiny_settings: list[str]
 ) -> None:
-    """Fine-tuning has an average of its own, and training's does not reach it."""
-    _, whole, dataset = trained
+    """Fine-tune with averages of different lengths: only `prune.ema_epochs` has an effect."""
+    _, dense, dataset = trained
 
-    def tuned(*settings: str) -> dict[str, torch.Tensor]:
-        network = copy.deepcopy(whole)
-        changed = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *settings])
-        prune_and_finetune(network, dataset, changed, verbose=False)
+    def finetune(*settings: str) -> dict[str, torch.Tensor]:
+        network = copy.deepcopy(dense)
+        config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *settings])
+        prune_and_finetune(network, dataset, config, verbose=False)
         return dict(network.state_dict())
 
-    last = tuned("prune.ema_epochs=0", "schedule.ema_epochs=0")
-    also_last = tuned("prune.ema_epochs=0", "schedule.ema_epochs=40")
-    averaged = tuned("prune.ema_epochs=40", "schedule.ema_epochs=0")
+    last = finetune("prune.ema_epochs=0", "schedule.ema_epochs=0")
+    also_last = finetune("prune.ema_epochs=0", "schedule.ema_epochs=40")
+    averaged = finetune("prune.ema_epochs=40", "schedule.ema_epochs=0")
     assert all(torch.equal(also_last[name], value) for name, value in last.items())
     assert any(not torch.equal(averaged[name], value) for name, value in last.items())
 
 
-def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(
+def test_masks_by_epoch_ramp_rises_to_the_sparsity_and_stays(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset],
 ) -> None:
-    config, whole, _ = trained
+    config, dense, _ = trained
     settings = config.prune.model_copy(update={"sparsity": 0.8, "ramp_fraction": 0.5, "epochs": 8})
-    masks_of = masks_by_epoch(whole, settings)
-    network, shares = copy.deepcopy(whole), []
+    masks_of = masks_by_epoch(dense, settings)
+    network, sparsities = copy.deepcopy(dense), []
     for epoch in range(8):
         masks = masks_of(network, epoch)
         prune.apply_masks(network, masks)
-        left = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-        shares.append(1 - left)
+        density = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+        sparsities.append(1 - density)
     expected = [0.8 * (1 - (1 - step / 4) ** 3) for step in (1, 2, 3, 4)]
-    assert shares[:4] == pytest.approx(expected, abs=1e-3)
-    assert shares[4:] == pytest.approx([0.8] * 4, abs=1e-3)
+    assert sparsities[:4] == pytest.approx(expected, abs=1e-3)
+    assert sparsities[4:] == pytest.approx([0.8] * 4, abs=1e-3)
     before = {name: mask.clone() for name, mask in masks.items()}
     assert all(torch.equal(mask, before[name]) for name, mask in masks_of(network, 7).items())
 
 
-def test_without_epochs_it_is_only_pruned(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:
-    config, whole, dataset = trained
+def test_prune_and_finetune_zero_epochs_only_prunes(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:
+    config, dense, dataset = trained
     settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
-    network = copy.deepcopy(whole)
+    network = copy.deepcopy(dense)
     masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}), verbose=False)
     assert minutes == 0
     for name, mask in masks.items():
-        assert torch.equal(network.get_parameter(name), whole.get_parameter(name) * mask)
+        assert torch.equal(network.get_parameter(name), dense.get_parameter(name) * mask)

@@ -1,4 +1,4 @@
-"""What a network loses when one layer alone is changed: the measurements, the table and the picture."""
+"""Losses of a network after a change of a single layer: the measurements, the table and the plot."""
 
 import csv
 from collections import OrderedDict
@@ -34,7 +34,7 @@ def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
 
 @pytest.fixture
 def network(dataset: Dataset) -> StandardizedNetwork:
-    """Untrained, with the statistics of what it sees: two convolutions and a dense layer."""
+    """Build an untrained network of two convolutions and a dense layer, with the batch statistics of the data."""
     generator = torch.Generator().manual_seed(0)
     layers = nn.Sequential(
         OrderedDict(
@@ -49,11 +49,11 @@ def network(dataset: Dataset) -> StandardizedNetwork:
     for layer in (layers.stem, layers.second, layers.dense):
         nn.init.normal_(layer.weight, generator=generator)
     layers.norm1.momentum = layers.norm2.momentum = 1.0
-    mean, deviation = dataset.band_statistics()
-    whole = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(deviation))
+    mean, std = dataset.band_statistics()
+    network = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(std))
     clips = dataset.train.features
-    whole.train()(torch.from_numpy(clips.load(clips.rows())).float())
-    return whole.eval()
+    network.train()(torch.from_numpy(clips.load(clips.rows())).float())
+    return network.eval()
 
 
 def log_loss(network: StandardizedNetwork, dataset: Dataset) -> float:
@@ -61,69 +61,65 @@ def log_loss(network: StandardizedNetwork, dataset: Dataset) -> float:
     return float(evaluate_network(network, dataset.validation, dataset.labels)["log_loss"])
 
 
-def test_one_row_for_each_layer_and_change_and_one_for_the_whole(
-    network: StandardizedNetwork, dataset: Dataset
-) -> None:
+def test_layer_losses_has_a_row_per_layer_and_change(network: StandardizedNetwork, dataset: Dataset) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    whole, *changed = layer_losses(network, dataset)
-    assert whole == LayerLoss("none", "", 0, log_loss(network, dataset))
+    unchanged, *changed = layer_losses(network, dataset)
+    assert unchanged == LayerLoss("none", "", 0, log_loss(network, dataset))
     layers = {
         name.removeprefix("network.").removesuffix(".weight"): weight.numel()
         for name, weight in prune.convolution_weights(network).items()
     }
     expected = [(layer, change, weights) for layer, weights in layers.items() for change in CHANGES]
-    expected += [("dense", change, 8 * 2) for change in ("int8", "int4")]  # rounded, but not pruned
-    assert [(one.layer, one.change, one.weights) for one in changed] == expected
+    expected += [("dense", change, 8 * 2) for change in ("int8", "int4")]  # dense layers are rounded, but not pruned
+    assert [(row.layer, row.change, row.weights) for row in changed] == expected
     assert list(layers.values()) == [6 * 9, 8 * 6 * 9]
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    assert len({one.log_loss for one in changed}) > len(changed) // 2  # each is another network
+    assert len({row.log_loss for row in changed}) > len(changed) // 2  # every row is of another network
 
 
-def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(
-    network: StandardizedNetwork, dataset: Dataset
-) -> None:
-    found = {(one.layer, one.change): one.log_loss for one in layer_losses(network, dataset)}
+def test_layer_losses_row_is_the_loss_of_the_changed_network(network: StandardizedNetwork, dataset: Dataset) -> None:
+    found = {(row.layer, row.change): row.log_loss for row in layer_losses(network, dataset)}
     weight = network.get_parameter("network.second.weight").detach()
-    whole = weight.clone()
+    original = weight.clone()
 
-    def changed_to(values: torch.Tensor) -> float:
+    def loss_with(values: torch.Tensor) -> float:
         weight.copy_(values)
         loss = log_loss(network, dataset)
-        weight.copy_(whole)
+        weight.copy_(original)
         return loss
 
-    largest = whole.abs() > whole.abs().flatten().sort().values[round(0.8 * whole.numel()) - 1]
-    assert int((~largest).sum()) == round(0.8 * whole.numel())
-    assert found["second", "80 % pruned"] == changed_to(whole * largest)
-    assert found["second", "int4"] == changed_to(quantize(whole, 7))
+    largest = original.abs() > original.abs().flatten().sort().values[round(0.8 * original.numel()) - 1]
+    assert int((~largest).sum()) == round(0.8 * original.numel())
+    assert found["second", "80 % pruned"] == loss_with(original * largest)
+    assert found["second", "int4"] == loss_with(quantize(original, 7))
     assert len({found["second", change] for change in ("80 % pruned", "int4", "int8")}) == 3
 
 
-def test_pruning_nothing_loses_nothing(
+def test_layer_losses_zero_pruning_keeps_the_loss(
     network: StandardizedNetwork, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.0,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
-    whole, *changed = layer_losses(network, dataset)
-    assert {one.change for one in changed} == {"0 % pruned"}
-    assert {one.log_loss for one in changed} == {whole.log_loss}
+    unchanged, *changed = layer_losses(network, dataset)
+    assert {row.change for row in changed} == {"0 % pruned"}
+    assert {row.log_loss for row in changed} == {unchanged.log_loss}
 
 
-def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
+def test_layer_losses_max_clips_are_evenly_spread(
     network: StandardizedNetwork, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[list[int]] = []
+    measured: list[list[int]] = []
 
-    def look(_: object, clips: object, __: object) -> dict[str, float]:
-        seen.append(clips.features.first.tolist())
+    def record_clips(_: object, clips: object, __: object) -> dict[str, float]:
+        measured.append(clips.features.first.tolist())
         return {"log_loss": 0.0}
 
-    monkeypatch.setattr(sensitivity, "evaluate_network", look)
+    monkeypatch.setattr(sensitivity, "evaluate_network", record_clips)
     layer_losses(network, dataset, max_clips=3)
     layer_losses(network, replace(dataset, validation=None), max_clips=3)
-    for one, clips in ((seen[0], dataset.validation), (seen[-1], dataset.train)):
+    for rows, clips in ((measured[0], dataset.validation), (measured[-1], dataset.train)):
         first = clips.features.first
-        assert one == [first[0], first[round((len(first) - 1) / 2)], first[-1]]
+        assert rows == [first[0], first[round((len(first) - 1) / 2)], first[-1]]
 
 
 LOSSES = [LayerLoss("none", "", 0, 0.5)] + [
@@ -133,42 +129,42 @@ LOSSES = [LayerLoss("none", "", 0, 0.5)] + [
 ]
 
 
-def test_a_table_and_a_picture_are_written_beside_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_write_sensitivity_writes_files_next_to_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sensitivity(tmp_path / "my.model.scn", LOSSES)
-    table, picture = (tmp_path / f"my.model.sensitivity.{kind}" for kind in ("csv", "png"))
-    assert {*tmp_path.iterdir()} == {table, picture}
+    table, plot = (tmp_path / f"my.model.sensitivity.{kind}" for kind in ("csv", "png"))
+    assert {*tmp_path.iterdir()} == {table, plot}
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(row["layer"], row["change"], int(row["weights"]), float(row["log_loss"])) for row in rows] == [
-        (one.layer, one.change, one.weights, one.log_loss) for one in LOSSES
+        (loss.layer, loss.change, loss.weights, loss.log_loss) for loss in LOSSES
     ]
-    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert plot.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     err = capsys.readouterr().err
     assert table.name in err
-    assert picture.name in err
+    assert plot.name in err
 
 
-def test_the_same_losses_give_the_same_picture(tmp_path: Path) -> None:
-    def picture(name: str, losses: list[LayerLoss]) -> bytes:
+def test_write_sensitivity_same_losses_give_the_same_plot(tmp_path: Path) -> None:
+    def plot(name: str, losses: list[LayerLoss]) -> bytes:
         write_sensitivity(tmp_path / f"{name}.scn", losses)
         return (tmp_path / f"{name}.sensitivity.png").read_bytes()
 
     worse = [*LOSSES[:-1], LayerLoss("rb1.conv1", "int4", 3_000, 0.6)]
-    assert picture("one", LOSSES) == picture("again", LOSSES) != picture("worse", worse)
+    assert plot("first", LOSSES) == plot("second", LOSSES) != plot("worse", worse)
 
 
-def test_compress_measures_before_it_prunes(
+def test_compress_sensitivity_is_of_the_unpruned_network(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
     changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
     metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), verbose=False)
-    for name, wanted in (("with", True), ("without", False)):
-        compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=wanted)
+    for name, sensitivity_option in (("with", True), ("without", False)):
+        compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=sensitivity_option)
     assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [
         "with.sensitivity.csv",
         "with.sensitivity.png",
     ]
-    whole, *changed = csv.DictReader((tmp_path / "with.sensitivity.csv").read_text().splitlines())
-    assert float(whole["log_loss"]) == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
+    unchanged, *changed = csv.DictReader((tmp_path / "with.sensitivity.csv").read_text().splitlines())
+    assert float(unchanged["log_loss"]) == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
     assert {row["change"] for row in changed} == {"50 % pruned"}
