@@ -21,7 +21,7 @@ test-all: test slow
 
 # Speed and memory next to the usual pipeline, into docs/. Leave the machine alone meanwhile.
 bench: $(DEV)
-	$(BIN)/python -m benchmarks.speed --out docs
+	$(BIN)/python -m benchmarks.speed --out docs --data benchmarks/results
 
 # Lists the commands behind docs/results.md and their minutes. With ESC10=FOLDER it runs them, into results/.
 results: $(DEV)

@@ -1,4 +1,4 @@
-"""Settings of the documentation site: `make docs` builds it into docs/_build/html, without a network."""
+"""Settings of the documentation site, which `make docs` builds into docs/_build/html without a network."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCE = str(HERE.parent / "src")
-# What is documented, and what the notebook runs, is the code beside these pages, whatever is installed.
+# Document and run the code of this clone, even if another version is installed.
 sys.path[:0] = [SOURCE, str(HERE / "_ext")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
 
@@ -19,7 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "commands",  # these five are ours, in docs/_ext
+    "commands",  # this and the next four are in docs/_ext
     "links",
     "mathml",
     "offline",
@@ -41,7 +41,7 @@ myst_heading_anchors = 4
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300  # s a cell, on a busy machine
+nb_execution_timeout = 300  # seconds per cell, on a busy machine
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"

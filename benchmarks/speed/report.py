@@ -1,16 +1,16 @@
-"""What was measured -> Markdown."""
+"""The page `benchmarks.md`, written from the measurements."""
 
 import statistics
 from dataclasses import dataclass
 from typing import Any
 
 EXPORTED = ("int8", "waveform")
-"""Rows that compare exported files with what scenelet runs itself, and not with the pipeline people use."""
+"""Rows that compare exported files with scenelet itself, not with the usual pipeline."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row: milliseconds per clip of every round, and the floor."""
+    """A row: milliseconds per clip of every round, and the floor."""
 
     name: str
     title: str
@@ -20,25 +20,24 @@ class Result:
 
 
 EXPLAINED = """
-Both sides take turns in one run, each in a process of its own; a figure is the median over the rounds, in
-brackets the fastest and the slowest round. *Ours* is what the commands run. *The reference* is the pipeline
-people use today, written plainly: librosa (load, STFT, decibels, A-weighting, mel; it makes the mel matrix for each
-file, as its `melspectrogram` does), CP-ResNet (width 64, rho 5) in
-eager PyTorch, fp32, default memory layout, one clip after another; "the same network" is `shared_resnet` under the
-same conditions. Recordings are 10 s of noise, stereo, 48 kHz, 24 bit; the network is `shared_resnet`, width 64, two
-sub-bands, three classes, (2, 256, 431).
+Both sides alternate in one run, each in its own process. A figure is the median over the rounds, with the fastest
+and the slowest round in brackets. *Ours* is what the commands run. *The reference* is the usual pipeline, written
+plainly: librosa (load, STFT, decibels, A-weighting, mel; it computes the mel matrix for each file, as its
+`melspectrogram` does) and CP-ResNet (width 64, rho 5) in eager PyTorch, fp32, with the default memory layout, one clip
+after another. "The same network" is `shared_resnet` under the same conditions. Recordings are 10 s of noise, stereo,
+48 kHz, 24 bit. The network is `shared_resnet`, width 64, two sub-bands, three classes, (2, 256, 431).
 
-*The floor* is what the machine needs at best, measured in the same run: for training 3 x 2 x {macs:,} operations, for
-prediction a third of it, at the {gflops:.0f} GFLOP/s of its fastest product of two 4096 x 4096 matrices (in bf16
-where the processor has it, else in fp32; reading and features come on top, and ONNX Runtime computes in fp32); for
-log-mel what libsndfile, soxr (a channel a thread)
-and SciPy's FFT of the frames take alone. Norms, residual additions and ReLU move {norms:.0f} MB a clip in a training
-step in bf16; a copy moves {gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, which the floor of the table does not have.
+*The floor* is the minimum that the machine needs, measured in the same run. For training it is 3 x 2 x {macs:,}
+operations, for prediction a third of that, at {gflops:.0f} GFLOP/s. This is the machine's fastest product of two
+4096 x 4096 matrices, in bf16 if the processor has it, otherwise in fp32. Reading and features are not included, and
+ONNX Runtime computes in fp32. For log-mel, the floor is the time of libsndfile, soxr (one thread per channel) and
+SciPy's FFT of the frames alone. Norms, residual additions and ReLU move {norms:.0f} MB a clip in a training step in
+bf16. A copy moves {gbytes:.1f} GB/s, so they need {norm_ms:.1f} ms, which the floor does not include.
 """
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """`benchmarks.md`."""
+    """Return the text of `benchmarks.md`."""
     machine = found["machine"]
     lines = [
         "# Benchmarks",
@@ -76,10 +75,10 @@ def _machine(machine: dict[str, Any]) -> str:
 
 
 def _exported(rows: list[dict[str, Any]]) -> list[str]:
-    """Files of `scenelet export` beside what they are exported from."""
+    """Compare files of `scenelet export` with their source."""
     if not rows:
         return []
-    lines = ["## Exported files", "", "The same network and window, by ONNX Runtime with all its threads.", ""]
+    lines = ["## Exported files", "", "The same network and window, in ONNX Runtime with all its threads.", ""]
     lines += ["| ms per window | the file | what it is compared with | ratio |", "|---|---|---|---|"]
     for row in rows:
         ratio = statistics.median(row["reference"]) / statistics.median(row["ours"])
@@ -100,7 +99,7 @@ def _spread(values: list[float]) -> str:
 
 
 def _down(value: float) -> str:
-    """Two digits, never rounded up."""
+    """Format with two digits, rounded down."""
     return f"{int(value * 100) / 100:.2f}"
 
 
@@ -128,7 +127,7 @@ def _cold(cold: dict[str, list[dict[str, float]]]) -> list[str]:
 
 def _long(runs: list[dict[str, float]]) -> list[str]:
     rows = ["## Long recordings", "", "`scenelet predict`, stereo, 48 kHz, 24 bit.", ""]
-    rows += ["| minutes | seconds | seconds a minute | peak memory, MB |", "|---|---|---|---|"]
+    rows += ["| minutes | seconds | seconds per minute | peak memory, MB |", "|---|---|---|---|"]
     for run in runs:
         each = run["seconds"] / run["minutes"]
         rows.append(f"| {run['minutes']} | {run['seconds']:.1f} | {each:.3f} | {run['bytes'] / 1e6:.0f} |")
@@ -144,10 +143,10 @@ def _bulk(bulk: dict[str, Any]) -> list[str]:
         "## Bulk prediction",
         "",
         f"`scenelet predict {bulk['model']} MANIFEST --out DIR` on {count:,} inputs of 1 s (mono, 48 kHz, 16 bit); the"
-        " whole command, starting up included (Ray's cluster too)."
+        " whole command, including its start (and that of Ray's cluster)."
         f" By `{bulk['command']}` on {_machine(bulk['machine'])}.",
         "",
-        "| engine, workers | seconds | of them before the first part is there, and after the last | inputs a second |",
+        "| engine, workers | seconds | before the first part and after the last | inputs per second |",
         "|---|---|---|---|",
         *(
             f"| {names[way]} | {_spread(values)} | {_spread(bulk['around'][way])} | {int(count / middle[way])} |"
@@ -165,8 +164,8 @@ def _drift(drift: dict[str, Any]) -> list[str]:
     rows = [
         "## Drift",
         "",
-        f"{drift['steps']} steps of Adam in fp32 at the paper's rate, from one seed on the same batches; the"
-        " distance of all convolution weights at the end, relative to their length.",
+        f"{drift['steps']} steps of Adam in fp32 at the paper's rate, from one seed on the same batches. The"
+        " table has the distance of all convolution weights at the end, relative to their norm.",
         "",
         "| seed | compiled norms against PyTorch's, same layout | PyTorch's norms, one thread against"
         f" {drift['threads_of_all']} | compiled, channels-last against PyTorch's, default layout |",

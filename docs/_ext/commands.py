@@ -1,4 +1,4 @@
-"""Directives that write the reference of commands and of settings from the code itself, so that it never lags."""
+"""Directives that generate the reference of commands and settings from the code."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,9 +13,9 @@ from scenelet.config import RunConfig, Settings
 
 
 def all_commands() -> Iterator[tuple[str, Any]]:
-    """`(words, command)` of the command line, "submit write" for a command of a group.
+    """Yield `(words, command)` of each command; a command of a group has two words, such as "submit write".
 
-    A command is click's, or that of the click which comes within newer versions of typer.
+    The command is a click command. Newer versions of typer include their own click.
     """
     yield from _below(typer.main.get_command(cli), "")
 
@@ -29,10 +29,10 @@ def _below(command: Any, words: str) -> Iterator[tuple[str, Any]]:
 
 
 class Commands(SphinxDirective):
-    """`{commands}`: a section for each command, from what `--help` says."""
+    """The directive `{commands}`: a section per command with the content of `--help`."""
 
     def run(self) -> list[nodes.Node]:
-        """Called by Sphinx."""
+        """Run the directive; Sphinx calls this."""
         return [self._section(words, command) for words, command in all_commands()]
 
     def _section(self, words: str, command: Any) -> nodes.section:
@@ -59,18 +59,18 @@ class Commands(SphinxDirective):
 
 
 class SettingsTable(SphinxDirective):
-    """`{settings}`: every setting that `--set` and recipe files know, with its default."""
+    """The directive `{settings}`: every setting of `--set` and recipe files, with its default."""
 
     def run(self) -> list[nodes.Node]:
-        """Called by Sphinx."""
+        """Run the directive; Sphinx calls this."""
         sections: list[nodes.Node] = []
-        alone = [(name, field) for name, field in RunConfig.model_fields.items() if not _is_room(field)]
+        top_level = [(name, field) for name, field in RunConfig.model_fields.items() if not _is_section(field)]
         for name, field in RunConfig.model_fields.items():
-            if _is_room(field):
-                room = type(field.default)
-                inner = [(f"{name}.{key}", one) for key, one in room.model_fields.items()]
-                sections.append(self._section(name, (room.__doc__ or "").strip(), inner))
-        return [*sections, self._section("the run", "Settings in no section.", alone)]
+            if _is_section(field):
+                section = type(field.default)
+                inner = [(f"{name}.{key}", one) for key, one in section.model_fields.items()]
+                sections.append(self._section(name, (section.__doc__ or "").strip(), inner))
+        return [*sections, self._section("the run", "Settings in no section.", top_level)]
 
     def _section(self, name: str, text: str, fields: list[tuple[str, Any]]) -> nodes.section:
         section = nodes.section(ids=[nodes.make_id(f"settings-{name}")], names=[f"settings {name}"])
@@ -87,7 +87,7 @@ class SettingsTable(SphinxDirective):
 
 
 def shown(value: object) -> str:
-    """A default as a recipe file would have it."""
+    """Format a default as in a recipe file."""
     if value is None:
         return "(none)"
     if isinstance(value, bool):
@@ -95,7 +95,7 @@ def shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(list(value) if isinstance(value, tuple) else value)
 
 
-def _is_room(field: Any) -> bool:
+def _is_section(field: Any) -> bool:
     return isinstance(field.default, Settings)
 
 
@@ -105,7 +105,7 @@ def _choices(annotation: Any) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register with Sphinx."""
     app.add_directive("commands", Commands)
     app.add_directive("settings", SettingsTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

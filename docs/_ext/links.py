@@ -1,6 +1,7 @@
-"""Links that leave docs/: written as a code host wants them, and led to where the site has the same thing.
+"""Redirect links that leave docs/, which are written for a code host, to the site's own pages.
 
-A file becomes a download, which MyST does by itself; a Markdown file, its page; a folder, its name.
+A link to a Markdown file becomes a link to its page, and a link to a folder becomes its name. MyST itself turns a link
+to another file into a download.
 """
 
 import re
@@ -13,7 +14,7 @@ OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+)\)")
 
 
 def led(text: str, folder: Path) -> str:
-    """The Markdown of a page in `folder`, with its links out of it."""
+    """Return the Markdown of a page in `folder` with its outside links redirected."""
 
     def lead(match: re.Match[str]) -> str:
         name, target = match.groups()
@@ -25,11 +26,11 @@ def led(text: str, folder: Path) -> str:
 
 
 def read(app: Sphinx, _: str, content: list[str]) -> None:
-    """Called by Sphinx with the text of a page."""
+    """Redirect the links of a page; Sphinx calls this with its text."""
     content[0] = led(content[0], Path(app.srcdir))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register with Sphinx."""
     app.connect("source-read", read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

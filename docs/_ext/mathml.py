@@ -1,4 +1,4 @@
-"""Equations as MathML, which browsers draw themselves: no script, no fonts, no other host."""
+"""Equations as MathML, which browsers draw without scripts, fonts or other hosts."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ logger = logging.getLogger(__name__)
 
 
 def visit_inline(translator: Any, node: nodes.math) -> None:
-    """An equation within a sentence."""
+    """Write an inline equation."""
     translator.body.append(drawn(node, as_block=False))
     raise nodes.SkipNode
 
 
 def visit_block(translator: Any, node: nodes.math_block) -> None:
-    """An equation on a line of its own."""
+    """Write a block equation."""
     translator.body.append(f'<div class="math">{drawn(node, as_block=True)}</div>')
     raise nodes.SkipNode
 
 
 def drawn(node: nodes.Element, as_block: bool) -> str:
-    """The equation as MathML; a warning, which ends the build, for what docutils cannot read."""
+    """Return the equation as MathML. If docutils cannot read it, log a warning, which fails the build."""
     try:
         return str(tex2mathml(node.astext(), as_block=as_block))
     except MathError as error:
@@ -33,6 +33,6 @@ def drawn(node: nodes.Element, as_block: bool) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register with Sphinx."""
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""A finished site asks no other host for anything; a page that would fails the build."""
+"""A check that the finished site loads nothing from other hosts; otherwise the build fails."""
 
 import re
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 LOADS = {"src", "srcset", "data", "poster", "action", "background"}
-"""Attributes whose address a browser asks for by itself, whatever the tag; of <link> it is href."""
+"""Attributes whose address a browser loads for any tag; for <link> it is href."""
 NEVER_LOADED = {"canonical", "alternate", "author", "license", "next", "prev", "search", "index"}
-"""What a <link> may be that no browser fetches for a page."""
+"""Types of <link> that a browser does not load."""
 ELSEWHERE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 IN_STYLE = re.compile(r"""(?:url\(\s*|@import\s+)["']?\s*((?:https?:)?//[^"')\s]+)""", re.IGNORECASE)
 
 
 class _Page(HTMLParser):
-    """Collects the addresses that a page loads from other hosts."""
+    """Parser that collects the addresses that a page loads from other hosts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Called by the parser."""
+        """Collect the addresses of a tag; the parser calls this."""
         values = {name: value or "" for name, value in attrs}
         asked = [values[name] for name in LOADS & set(values)]
         if tag == "link" and not set(values.get("rel", "").lower().split()) & NEVER_LOADED:
@@ -35,7 +35,7 @@ class _Page(HTMLParser):
 
 
 def loaded_from_elsewhere(text: str, style: bool = False) -> list[str]:
-    """What a page, or with `style` a style sheet, would ask other hosts for; links that a reader follows are none."""
+    """Return what a page, or with `style` a style sheet, loads from other hosts. Clickable links do not count."""
     if style:
         return [f"style {address}" for address in IN_STYLE.findall(text)]
     page = _Page()
@@ -45,7 +45,7 @@ def loaded_from_elsewhere(text: str, style: bool = False) -> list[str]:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """`page: address` of everything that the site in `folder` loads from elsewhere."""
+    """Yield `page: address` for everything that the site in `folder` loads from other hosts."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".html", ".css", ".svg"):
             text = path.read_text(encoding="utf-8")
@@ -54,14 +54,14 @@ def faults(folder: Path) -> Iterator[str]:
 
 
 def check(app: Sphinx, exception: Exception | None) -> None:
-    """Called by Sphinx when all is written."""
+    """Check the finished site; Sphinx calls this."""
     if exception is None and app.builder.format == "html":
         for fault in faults(Path(app.outdir)):
-            logger.warning("the site would ask another host: %s", fault)
+            logger.warning("the site loads from another host: %s", fault)
             app.statuscode = 1
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register with Sphinx."""
     app.connect("build-finished", check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Types of arrays in signatures under the names that the code gives them, and not written out."""
+"""Short names of array types in signatures, as the code writes them."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ ARRAY = re.compile(r"[\w.~]*ndarray\[[\w.~]*tuple\[[\w.~]*Any, \.\.\.\], [\w.~]*
 
 
 def short(text: str | None) -> str | None:
-    """A signature, or what is returned, with `ArrayLike` and `NDArray[...]`."""
+    """Shorten a signature or return type to `ArrayLike` and `NDArray[...]`."""
     if text is None:
         return None
     return ARRAY.sub(r"NDArray[\1]", ARRAY_LIKE.sub("ArrayLike", text))
@@ -19,11 +19,11 @@ def short(text: str | None) -> str | None:
 def process(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Called by autodoc with what it would write."""
+    """Shorten a signature; autodoc calls this with its text."""
     return short(signature), short(returns)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register with Sphinx."""
     app.connect("autodoc-process-signature", process)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,7 @@
 """`scenelet check`: findings on stdout, messages on stderr, exit code 1 if there are errors."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import soundfile
 import typer
 
+from helpers.data_sets import mislabeled_scenes
+from scenelet.cli import main
 from scenelet.cli.check import check
 from scenelet.cli.options import Format
 from scenelet.errors import DataError
@@ -68,3 +71,17 @@ def test_check_data_without_split_tries_a_random_one(folds: Path, capsys: pytest
 def test_check_unknown_fold_lists_the_folds(folds: Path) -> None:
     with pytest.raises(DataError, match="no fold '9'; there are 1 2"):
         check(folds, fold="9")
+
+
+def test_check_max_label_issues_limits_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scenes = str(mislabeled_scenes(tmp_path))
+    command = ["scenelet", "check", scenes, "--max-label-issues", "1", "--format", "json", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    findings = json.loads(capfd.readouterr().out)["findings"]
+    (doubted,) = (finding for finding in findings if finding["kind"] == "label")
+    assert 0.75 <= doubted["score"] <= 1

@@ -24,7 +24,11 @@ def test_commands_refuse_before_pytorch_is_loaded(command: Command, tone_set: Pa
     many.write_text('base = "comparison"\ntrainer.devices = 2\n')
     (full / "thesis.txt").touch()
     cases = [
-        (("train", tone_set, "--out", full), 1, "exists already; choose another --out, or resume the run with --resume"),
+        (
+            ("train", tone_set, "--out", full),
+            1,
+            "exists already; choose another --out, or resume the run with --resume",
+        ),
         (("train", tmp_path / "nix", "--out", run), 1, "nix: no such file or folder"),
         (("train", tone_set, "--out", run, "--fold", "11"), 1, "no fold '11'; there are 1 2 3"),
         (("train", tone_set, "--out", run, "--recipe", "defualt"), 2, "did you mean 'default'?"),

@@ -1,4 +1,4 @@
-"""The pages, and a folder with what their examples name: a model, recordings, exported files."""
+"""Fixtures for the documentation tests: a folder with the model and recordings that the examples name."""
 
 import shutil
 import sys
@@ -21,14 +21,14 @@ sys.path.insert(0, str(ROOT / "docs" / "_ext"))  # what the site is built with
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that the examples run in."""
+    """Change to an empty folder, in which the examples run."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def examples(folder: Path) -> Path:
-    """The folder, with the built-in model as model.scn and the recording that it comes with, under the pages' names."""
+    """Copy the built-in model and its recording into the folder, under the names that the pages use."""
     model, recording = models.built_in("esc10"), models.example("esc10")
     assert model is not None
     assert recording is not None
@@ -43,12 +43,12 @@ def examples(folder: Path) -> Path:
 
 @pytest.fixture
 def recordings(folder: Path) -> Path:
-    """`recordings/`, a folder for each class and place: tones in noise that a tiny network learns at once."""
+    """Write `recordings/<class>/<group>/`: tones in noise that a tiny network learns at once."""
     rng = np.random.default_rng(7)
     t = np.arange(4800) / 8000
-    for label, place, hz in (("rain", "balcony", 300), ("sea", "beach", 2500)):
+    for label, location, hz in (("rain", "balcony", 300), ("sea", "beach", 2500)):
         for number in range(5):
-            group = folder / "recordings" / label / f"{place}{number}"
+            group = folder / "recordings" / label / f"{location}{number}"
             group.mkdir(parents=True)
             for clip in range(2):
                 sound = 0.3 * np.sin(2 * np.pi * (hz + 20 * number) * t) + 0.02 * rng.standard_normal(len(t))
@@ -58,7 +58,7 @@ def recordings(folder: Path) -> Path:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
-    """Run `scenelet ARGUMENTS` to a good end, and give what it printed."""
+    """Return a function that runs `scenelet ARGUMENTS`, requires success, and returns stdout."""
 
     def call(arguments: list[str]) -> str:
         monkeypatch.setattr(sys, "argv", ["scenelet", *arguments])
@@ -73,17 +73,17 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tiny_settings: list[str]) -> None:
-    """Recipes, on the command line and of an estimator, with a network that is trained in a second."""
+    """Make every recipe train a network of a second, on the command line and in the estimator."""
     original = recipes.load_recipe
-    # a gain needs decibels of power, which not every recipe has
+    # gain_db needs decibels of power, which not every recipe has
     small = [setting for setting in tiny_settings if not setting.startswith("augment.gain_db")]
     tiny = [*small, "schedule.epochs=2", "prune.epochs=1"]
 
     def load(name: str, changes: Any = ()) -> RunConfig:
-        asked = (
+        requested = (
             list(changes) if not isinstance(changes, Mapping) else [f"{key}={value}" for key, value in changes.items()]
         )
-        return original(name, [*asked, *tiny])
+        return original(name, [*requested, *tiny])
 
     monkeypatch.setattr(recipes, "load_recipe", load)
     monkeypatch.setattr(estimator, "load_recipe", load)

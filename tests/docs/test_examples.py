@@ -1,4 +1,4 @@
-"""Every Python block of README and the pages runs, one after the other, in a folder with what they name."""
+"""Tests of the Python blocks in README and the pages: each page's blocks run in sequence, with the files they name."""
 
 import functools
 from pathlib import Path
@@ -17,14 +17,14 @@ WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(enc
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_python_blocks_run(
+def test_python_blocks_in_sequence_run(
     page: Path, examples: Path, recordings: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = functools.partial(
+    small = functools.partial(
         scenes.write_synthetic_dataset, clips_per_location=1, train_locations=2, test_locations=1, seconds=0.5
     )
-    monkeypatch.setattr(scenes, "write_synthetic_dataset", few)  # as many as the page says take too long
-    if page.name == "deploy.md":  # what its commands export
+    monkeypatch.setattr(scenes, "write_synthetic_dataset", small)  # the page's 288 recordings take too long
+    if page.name == "deploy.md":  # the files that its commands export
         model = load("model.scn").model
         (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
         (examples / "waveform.onnx").write_bytes(onnx_bytes(model, "waveform"))
@@ -40,9 +40,7 @@ def test_python_blocks_run(
         block.evaluate()
 
 
-def test_the_reader_by_hand_is_short_and_prints_what_the_page_shows(
-    examples: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_hand_written_reader_prints_what_the_page_shows(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = pages.ROOT / "docs" / "model_file.md"
     for block in Sybil([PythonCodeBlockParser()]).parse(page).examples():
         block.evaluate()

@@ -1,4 +1,4 @@
-"""Every command, option, argument, setting, extra and file that README and the pages name is there."""
+"""Tests that every command, option, setting, extra and file named in README and the pages exists."""
 
 import re
 import tomllib
@@ -14,8 +14,8 @@ from scenelet.config import setting_keys
 COMMANDS: dict[str, Any] = dict(all_commands())
 OPTIONS = {words: {o for p in command.params for o in p.opts} for words, command in COMMANDS.items()}
 PROJECT = tomllib.loads((pages.ROOT / "pyproject.toml").read_text())["project"]
-TARGETS = re.findall(r"^(\w+):", (pages.ROOT / "Makefile").read_text(), re.MULTILINE)
-ROOMS = {key.partition(".")[0] for key in setting_keys() if "." in key}
+TARGETS = re.findall(r"^([\w-]+):", (pages.ROOT / "Makefile").read_text(), re.MULTILINE)
+SECTIONS = {key.partition(".")[0] for key in setting_keys() if "." in key}
 
 GLOBAL = {"--version", "--install-completion", "--show-completion"}
 FILES = (".csv", ".json", ".png", ".py", ".toml")
@@ -23,19 +23,19 @@ ALL = [*pages.PAGES, pages.NOTEBOOK]
 
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
-def test_commands_in_blocks_are_understood(page: Path) -> None:
+def test_commands_in_console_blocks_parse(page: Path) -> None:
     for words in pages.commands(pages.sentences(page)):
         program, *arguments = words
         if program == "scenelet":
             name, rest = command_of(arguments)
             assert name in COMMANDS, f"scenelet {' '.join(arguments)}: no such command"
-            COMMANDS[name].make_context(name, list(rest))  # parses them, or raises what a user would be told
+            COMMANDS[name].make_context(name, list(rest))  # raises the usage error that a user would see
             assert unknown_settings(rest) == []
         elif program == "make":
             assert {word for word in arguments if "=" not in word} <= set(TARGETS), words
         elif program == "python" and arguments[0] == "-m":
-            package = pages.ROOT.joinpath(*arguments[1].split("."))
-            assert (package / "__main__.py").is_file(), words
+            module = pages.ROOT.joinpath(*arguments[1].split("."))
+            assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), words
         elif program == "python":
             assert (pages.ROOT / arguments[0]).is_file(), words
         elif program == "pip" and (extras := re.search(r"\[([\w,]+)\]", words[-1])):
@@ -43,14 +43,14 @@ def test_commands_in_blocks_are_understood(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
-def test_names_in_sentences_are_known(page: Path) -> None:
+def test_names_in_sentences_exist(page: Path) -> None:
     for words in pages.named(pages.sentences(page)):
-        of_scenelet = words[1:] if words[0] == "scenelet" else words
-        name, rest = command_of(of_scenelet)
+        inner = words[1:] if words[0] == "scenelet" else words
+        name, rest = command_of(inner)
         options = {word for word in rest if re.fullmatch(r"--[a-z][a-z0-9-]+", word)}
         if name in COMMANDS:
             extra = OPTIONS[name] | {"--help"}
-            assert options <= extra, f"scenelet {name} has not {options - extra}"
+            assert options <= extra, f"scenelet {name} does not have {options - extra}"
         elif words[0] == "scenelet" and len(words) > 1 and not words[1].isupper() and words[1] not in GLOBAL:
             assert words[1] in {whole.split()[0] for whole in COMMANDS}, " ".join(words)
         elif words[0].startswith("--"):
@@ -60,7 +60,7 @@ def test_names_in_sentences_are_known(page: Path) -> None:
 
 
 def command_of(words: list[str]) -> tuple[str, list[str]]:
-    """`(command, the words behind it)`; a command of a group has two words."""
+    """Split words into the command and its arguments; a command of a group has two words."""
     whole = " ".join(words[:2])
     if whole in COMMANDS:
         return whole, words[2:]
@@ -68,14 +68,14 @@ def command_of(words: list[str]) -> tuple[str, list[str]]:
 
 
 def unknown_settings(words: list[str]) -> list[str]:
-    """Dotted words of a settings room (`prune.epochs`) that are no setting."""
+    """Return dotted words of a settings section, such as `prune.epochs`, that are not settings."""
     dotted = [re.match(r"([a-z]+)\.([a-z_0-9]+)(=|$)", word) for word in words]
-    keys = [f"{match[1]}.{match[2]}" for match in dotted if match and match[1] in ROOMS]
+    keys = [f"{match[1]}.{match[2]}" for match in dotted if match and match[1] in SECTIONS]
     return [key for key in keys if key not in setting_keys() and not key.endswith(FILES)]
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
-def test_links_to_files_lead_somewhere(page: Path) -> None:
+def test_links_to_files_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", pages.BLOCK.sub("", page.read_text(encoding="utf-8"))):
         if not re.match(r"https?://|#", target):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"

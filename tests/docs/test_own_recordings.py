@@ -1,6 +1,6 @@
-"""The commands of the quick start and of the page on own recordings, line by line, on made recordings.
+"""Tests that run the commands of the quick start and of the page on own recordings, on synthetic recordings.
 
-The lines are the pages' own; only what the recipes say is made small, by the fixture `low_complexity`.
+The command lines are the pages' own. The fixture `tiny` makes the recipes small.
 """
 
 import json
@@ -11,21 +11,21 @@ from helpers import doc_pages as pages
 
 NOT_RUN = {
     ("pip",): "would change the environment of the tests",
-    ("make", "demo"): "scenelet demo in an environment of its own",
+    ("make", "demo"): "runs scenelet demo in its own environment",
     ("scenelet", "demo"): "tests/experiments/test_demo.py runs it, on fewer scenes",
-    ("scenelet", "serve"): "goes on until it is stopped",
+    ("scenelet", "serve"): "runs until it is interrupted",
 }
-MICROPHONE = ["scenelet", "listen", "model.scn"]  # a machine that tests has none
+MICROPHONE = ["scenelet", "listen", "model.scn"]  # a test machine has no microphone
 
 
 def to_run(page: str) -> list[list[str]]:
-    """The page's commands without those that are not run."""
+    """Return the page's commands without those in NOT_RUN."""
     found = pages.commands((pages.ROOT / "docs" / page).read_text(encoding="utf-8"))
     run = [words for words in found if not any(tuple(words[: len(start)]) == start for start in NOT_RUN)]
     return [words for words in run if words != MICROPHONE]
 
 
-def test_the_quick_start_runs(examples: Path, run: Callable[[list[str]], str]) -> None:
+def test_quick_start_commands_run(examples: Path, run: Callable[[list[str]], str]) -> None:
     lines = to_run("quickstart.md")
     printed = [run(words[1:]) for words in lines]
     assert [words[1] for words in lines] == ["predict", "predict", "info"]
@@ -34,7 +34,7 @@ def test_the_quick_start_runs(examples: Path, run: Callable[[list[str]], str]) -
     assert "275,953 kept" in printed[2]
 
 
-def test_from_recordings_to_a_prediction(
+def test_own_recordings_commands_run(
     examples: Path, recordings: Path, tiny: None, run: Callable[[list[str]], str]
 ) -> None:
     (examples / "model.scn").unlink()  # the page makes one
@@ -49,11 +49,11 @@ def test_from_recordings_to_a_prediction(
     assert "macro accuracy" in printed[1][1]
 
 
-def test_what_is_not_run_is_on_a_page() -> None:
+def test_commands_not_run_are_on_a_page() -> None:
     words = [
         w
         for page in ("quickstart.md", "own_recordings.md")
         for w in pages.commands((pages.ROOT / "docs" / page).read_text())
     ]
     for start in NOT_RUN:
-        assert any(tuple(line[: len(start)]) == start for line in words), f"{start} is on neither page any more"
+        assert any(tuple(line[: len(start)]) == start for line in words), f"{start} is no longer on either page"

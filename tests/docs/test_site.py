@@ -1,4 +1,4 @@
-"""What the site is built with: pages that ask no other host, equations, links, and the references."""
+"""Tests of the site's extensions: no request to other hosts, equations, links and references."""
 
 import json
 import re
@@ -34,7 +34,7 @@ EQUATION = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+)\$", re.DOTALL)
         "<style>p { background: url( 'https://cdn.example/x.png' ) }</style>",
     ],
 )
-def test_what_asks_another_host_is_found(page: str) -> None:
+def test_loaded_from_elsewhere_other_host_is_found(page: str) -> None:
     assert any("cdn.example" in found for found in loaded_from_elsewhere(page))
 
 
@@ -47,28 +47,28 @@ def test_what_asks_another_host_is_found(page: str) -> None:
         '<svg xmlns="http://www.w3.org/2000/svg"></svg>',
     ],
 )
-def test_what_asks_nobody_passes(page: str) -> None:
+def test_loaded_from_elsewhere_own_host_passes(page: str) -> None:
     assert loaded_from_elsewhere(page) == []
 
 
-def test_style_sheets_are_looked_into(tmp_path: Path) -> None:
+def test_faults_style_sheet_is_checked(tmp_path: Path) -> None:
     (tmp_path / "a.css").write_text("p { background: url(https://cdn.example/x.png) }")
     (tmp_path / "b.css").write_text("/* https://example.org */ p { background: url(x.png) }")
     assert list(faults(tmp_path)) == ["a.css: style https://cdn.example/x.png"]
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
-def test_equations_can_be_drawn(page: Path) -> None:
+def test_equations_of_a_page_become_mathml(page: Path) -> None:
     text = re.sub(r"`[^`\n]+`", "", pages.BLOCK.sub("", page.read_text(encoding="utf-8")))
     for block, inline in EQUATION.findall(text):
         assert tex2mathml(block or inline, as_block=bool(block)).startswith("<math")
 
 
-def test_the_method_has_its_equations() -> None:
+def test_method_page_has_equations() -> None:
     assert len(EQUATION.findall((pages.ROOT / "docs" / "method.md").read_text(encoding="utf-8"))) > 30
 
 
-def test_links_out_of_the_docs_are_led_to_what_the_site_has() -> None:
+def test_led_link_out_of_docs_stays_on_the_site() -> None:
     folder = pages.ROOT / "docs"
     assert led("see [its card](../src/scenelet/model/pretrained/esc10.md).", folder) == "see [its card](esc10.md)."
     assert (
@@ -80,13 +80,13 @@ def test_links_out_of_the_docs_are_led_to_what_the_site_has() -> None:
     )
 
 
-def test_every_command_is_in_the_reference() -> None:
+def test_all_commands_have_help() -> None:
     words = [words for words, _ in all_commands()]
     assert {"train", "predict", "submit write"} <= set(words)
     assert all(command.help for _, command in all_commands())
 
 
-def test_defaults_are_shown_as_recipes_have_them() -> None:
+def test_shown_default_is_written_as_in_toml() -> None:
     assert [shown(value) for value in (None, True, "one_of", (2, 2), 0.5)] == [
         "(none)",
         "true",
@@ -96,7 +96,7 @@ def test_defaults_are_shown_as_recipes_have_them() -> None:
     ]
 
 
-def test_arrays_in_signatures_have_short_names() -> None:
+def test_short_array_types_get_short_names() -> None:
     written = stringify_signature(signature(confusion_matrix), unqualified_typehints=True)
     assert short(written) == "(targets: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[~numpy.int64]"
     assert short("(label: str, windows: ndarray[tuple[Any, ...], dtype[float32]])") == (
@@ -104,7 +104,7 @@ def test_arrays_in_signatures_have_short_names() -> None:
     )
 
 
-def test_the_notebook_is_kept_without_its_outputs() -> None:
+def test_notebook_has_no_outputs() -> None:
     cells = json.loads(pages.NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert code

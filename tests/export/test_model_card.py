@@ -200,7 +200,9 @@ def test_model_card_states_the_threshold() -> None:
     assert lines[-1] == f"{expected} on 1,200 held-out clips."
 
 
-@pytest.mark.parametrize("threshold", [{"probability": "x", "accuracy": 1, "coverage": 1, "clips": 1}, [0.5], {"probability": 0.5}])
+@pytest.mark.parametrize(
+    "threshold", [{"probability": "x", "accuracy": 1, "coverage": 1, "clips": 1}, [0.5], {"probability": 0.5}]
+)
 def test_model_card_omits_an_invalid_threshold(threshold: Any) -> None:
     lines = part(lines_of(changed(tiny_model(), results={"threshold": threshold})), "## Limits")
     assert lines == part(lines_of(tiny_model()), "## Limits")

@@ -1,5 +1,6 @@
-"""Small copies of the public data sets, to publish on a server of this machine."""
+"""Small data sets: synthetic scenes with wrong labels, and copies of the public sets to publish on a local server."""
 
+import csv
 import hashlib
 import io
 import zipfile
@@ -13,6 +14,7 @@ from scenelet.data.download import fetch as fetch_module
 from scenelet.data.download.fetch import dataset_parts
 from scenelet.data.download.fetch import fetch as fetch_parts
 from scenelet.data.download.zenodo import Archive
+from scenelet.data.synthetic.dataset import write_synthetic_dataset
 from scenelet.data.tau import TAU_2019
 
 NAME = TAU_2019.name
@@ -27,6 +29,19 @@ SPLITS = {
 """Recording of the small TAU set -> its split."""
 FACTS = replace(TAU_2019, train={"park": 2, "bus": 1}, test={"park": 1, "bus": 1}, unused=1)
 NO_WAITS = (0.0, 0.0)
+
+
+def mislabeled_scenes(root: Path) -> Path:
+    """Write 36 synthetic scenes of three classes with two wrong labels. The name of a file holds its true label."""
+    folder = write_synthetic_dataset(root / "scenes", 3, 1, 10, 2, 1.0, workers=1)
+    rows = list(csv.DictReader((folder / "scenes.csv").read_text().splitlines()))
+    labels = sorted({row["label"] for row in rows})
+    for index in (4, 15):
+        rows[index]["label"] = labels[(labels.index(rows[index]["label"]) + 1) % 3]
+    columns = ("filename", "label", "group", "split")
+    lines = [",".join(columns), *(",".join(row[column] for column in columns) for row in rows)]
+    (folder / "scenes.csv").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 def zip_bytes(files: dict[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What the tests of the documentation read of it: pages, commands in their blocks, names in their sentences."""
+"""Readers of the documentation for its tests: pages, commands in console blocks, code in sentences."""
 
 import json
 import re
@@ -13,7 +13,7 @@ NAMED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of each command in the console blocks of a page, without comments."""
+    """Return the words of each command in a page's console blocks, without comments."""
     lines = [
         line[2:]
         for kind, block in BLOCK.findall(text)
@@ -25,12 +25,12 @@ def commands(text: str) -> list[list[str]]:
 
 
 def named(text: str) -> list[list[str]]:
-    """The words of each piece of code in the sentences of a page."""
+    """Return the words of each piece of code in a page's sentences."""
     return [code.split() for code in NAMED.findall(BLOCK.sub("", text))]
 
 
 def sentences(page: Path) -> str:
-    """The Markdown of a page, or of a notebook's cells."""
+    """Return the Markdown of a page or of a notebook's cells."""
     text = page.read_text(encoding="utf-8")
     if page.suffix != ".ipynb":
         return text

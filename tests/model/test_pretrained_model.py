@@ -103,7 +103,7 @@ def test_load_predicts_the_example_as_stored(name: str) -> None:
 
 
 def test_load_predicts_every_test_clip_as_stored(name: str, esc10: Path) -> None:
-    predictions = rows(name, "predictions.csv")
-    predictions = scenelet.load(name).predict_many([esc10 / "audio" / row["filename"] for row in predictions])
-    for prediction, row in zip(predictions, predictions, strict=True):
+    stored = rows(name, "predictions.csv")
+    predictions = scenelet.load(name).predict_many([esc10 / "audio" / row["filename"] for row in stored])
+    for prediction, row in zip(predictions, stored, strict=True):
         assert_close(prediction, row)

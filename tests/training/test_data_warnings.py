@@ -9,7 +9,7 @@ import soundfile
 
 from scenelet.config.recipes import load_recipe
 from scenelet.config.run_folder import WARNINGS
-from scenelet.data.audit import statistics_cache as kept
+from scenelet.data.audit import statistics
 from scenelet.data.audit.findings import Finding
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
@@ -42,7 +42,7 @@ def test_training_says_and_keeps_what_is_wrong(
     def refuse(path: Path) -> None:
         raise AssertionError(f"{path} is measured again")
 
-    monkeypatch.setattr(kept, "recording_stats_or_error", refuse)
+    monkeypatch.setattr(statistics, "recording_stats", refuse)
     table = load_table(tmp_path / "tones.csv")
     split = make_split(table, config.split)
     for expected in (True, False):  # a run that was warned, as a resumed one, is not warned again

@@ -127,8 +127,8 @@ def test_example_of_the_page_runs(
     (tmp_path / "tiny.toml").write_text("".join(f"{key} = {value!r}\n" for key, value in tiny.items()))
     monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
-    assert '"paper_short"' in code
-    code = code.replace('"paper_short"', '"tiny.toml"').replace('"schedule.epochs": 50', '"schedule.epochs": 1')
+    assert '"default"' in code
+    code = code.replace('"default"', '"tiny.toml"').replace('"schedule.epochs": 50', '"schedule.epochs": 1')
     exec(compile(code, str(PAGE), "exec"), {"__name__": "__main__"})
     assert (tmp_path / "rooms.scn").stat().st_size > 0
     assert (tmp_path / "rooms.md").read_text().startswith("# rooms")

@@ -1,7 +1,7 @@
 """Clip tables: the recordings of a data set and the known facts about each."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
@@ -43,7 +43,8 @@ class ClipTable:
         clips: all clips, including those in no split.
         synthetic: all recordings are synthetic.
         license: terms of the data's license, if they are known.
-        path, audio_dir, tau_3_class: the arguments of `scenelet.data.load.load_table`, to load the table again.
+        path, audio_dir, tau_3_class: the arguments of `scenelet.data.load.load_table`, to load the table again;
+            tables compare equal without them.
 
     >>> clips = [Clip(Path(name), name, name[0], group=name) for name in ("a1", "a2", "b1")]
     >>> table = ClipTable(Path(), "CSV clips.csv", tuple(clips))
@@ -58,9 +59,9 @@ class ClipTable:
     clips: tuple[Clip, ...]
     synthetic: bool = False
     license: str = ""
-    path: Path | None = None
-    audio_dir: Path | None = None
-    tau_3_class: bool = False
+    path: Path | None = field(default=None, compare=False)
+    audio_dir: Path | None = field(default=None, compare=False)
+    tau_3_class: bool = field(default=False, compare=False)
 
     @property
     def labels(self) -> tuple[str, ...]:

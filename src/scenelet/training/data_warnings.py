@@ -27,7 +27,7 @@ def print_data_warnings(
     """
     if (out / WARNINGS).is_file():
         return
-    findings = audit(table, window_seconds, split, held_out=True, again=False, cache_dir=cache_dir)
+    findings = audit(table, window_seconds, split, held_out=True, refresh=False, cache_dir=cache_dir)
     replace_file(out / WARNINGS, json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     for line in warning_lines(findings, str(table.path)):
         print_message(line)

@@ -1,4 +1,6 @@
-"""Where sound ends: noise made at a rate, brought to another."""
+"""Cutoff detection: noise that was resampled from a lower rate, and sounds without a cutoff."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,37 +8,51 @@ import soxr
 
 from scenelet.data.audit.bandwidth import MeanSpectrum, apparent_rate
 
+RATE = 44100
+SAMPLES = 88200
 
-def _top(samples: np.ndarray, rate: int) -> float | None:
-    spectrum = MeanSpectrum(rate)
+
+def _cutoff_hz(samples: np.ndarray) -> float | None:
+    spectrum = MeanSpectrum(RATE)
     for block in np.array_split(samples, 3):
         spectrum.push(block.astype(np.float32)[None])
     return spectrum.cutoff_hz()
 
 
-def _in_16_bits(samples: np.ndarray) -> np.ndarray:
+def _round_to_16_bits(samples: np.ndarray) -> np.ndarray:
     return np.round(samples * 32767) / 32767
 
 
-@pytest.mark.parametrize("made_at", [8000, 11025, 16000, 22050])
-def test_the_rate_it_was_made_at_is_seen(rng: np.random.Generator, made_at: int) -> None:
-    noise = 0.1 * rng.standard_normal(2 * made_at)
-    top = _top(_in_16_bits(soxr.resample(noise, made_at, 44100)), 44100)
-    assert top is not None
-    assert 0.94 * made_at / 2 < top < 1.02 * made_at / 2
-    assert apparent_rate(top) == made_at
+def _filter(noise: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    return np.fft.irfft(np.fft.rfft(noise) * gains)
 
 
-def test_what_is_not_cut_is_left_alone(rng: np.random.Generator) -> None:
-    noise = 0.1 * rng.standard_normal(88200)
-    assert _top(_in_16_bits(noise), 44100) is None
-    quiet = 1e-4 * rng.standard_normal(88200)
-    assert _top(_in_16_bits(quiet), 44100) is None
-    spectrum = np.fft.rfft(noise)
-    falling = np.fft.irfft(spectrum * 10 ** (-60 / 20 * np.linspace(0, 1, len(spectrum))))  # 60 dB, gradually
-    assert _top(_in_16_bits(falling), 44100) is None
-    like_mp3 = np.fft.irfft(spectrum * (np.fft.rfftfreq(88200, 1 / 44100) < 16000))
-    assert _top(_in_16_bits(like_mp3), 44100) is None
-    assert _top(_in_16_bits(0.5 * np.sin(np.arange(88200) * 0.3)), 44100) is None  # a line is no edge
-    assert _top(np.zeros(88200), 44100) is None
-    assert _top(noise[:100], 44100) is None
+@pytest.mark.parametrize("recorded_at", [8000, 11025, 16000, 22050])
+def test_cutoff_hz_upsampled_noise_gives_its_rate(rng: np.random.Generator, recorded_at: int) -> None:
+    noise = 0.1 * rng.standard_normal(2 * recorded_at)
+    cutoff = _cutoff_hz(_round_to_16_bits(soxr.resample(noise, recorded_at, RATE)))
+    assert cutoff is not None
+    assert 0.94 * recorded_at / 2 < cutoff < 1.02 * recorded_at / 2
+    assert apparent_rate(cutoff) == recorded_at
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda noise: noise, id="full band"),
+        pytest.param(lambda noise: 1e-3 * noise, id="quiet"),
+        pytest.param(lambda noise: _filter(noise, 10 ** (-3 * np.linspace(0, 1, SAMPLES // 2 + 1))), id="falls 60 dB"),
+        pytest.param(lambda noise: _filter(noise, np.fft.rfftfreq(SAMPLES, 1 / RATE) < 16000), id="MP3"),
+        pytest.param(lambda noise: 0.5 * np.sin(np.arange(SAMPLES) * 0.3), id="tone"),
+    ],
+)
+def test_cutoff_hz_no_abrupt_end_gives_none(
+    rng: np.random.Generator, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    noise = 0.1 * rng.standard_normal(SAMPLES)
+    assert _cutoff_hz(_round_to_16_bits(change(noise))) is None
+
+
+def test_cutoff_hz_silent_or_short_sound_gives_none(rng: np.random.Generator) -> None:
+    assert _cutoff_hz(np.zeros(SAMPLES)) is None
+    assert _cutoff_hz(0.1 * rng.standard_normal(100)) is None

@@ -1,4 +1,4 @@
-"""Fingerprints of noise: kept through what happens to copies, unlike any other noise."""
+"""Fingerprints: similar for altered copies of a sound, different for other sounds."""
 
 import io
 import itertools
@@ -14,7 +14,7 @@ from scenelet.data.audit.fingerprint import HOP_SAMPLES, SAMPLE_RATE, audio_fing
 
 @pytest.fixture
 def sounds(rng: np.random.Generator) -> list[np.ndarray]:
-    """Six noises of 3 s whose loudness wanders."""
+    """Six noises of 3 s whose loudness varies."""
     n = 3 * SAMPLE_RATE
     loudness = [np.interp(np.arange(n), np.linspace(0, n, 16), rng.uniform(0.3, 1, 16)) for _ in range(6)]
     return [(0.2 * rng.standard_normal(n) * curve).astype(np.float32) for curve in loudness]
@@ -28,8 +28,8 @@ def _as_mp3(samples: np.ndarray) -> np.ndarray:
     return soxr.resample(decoded, rate, SAMPLE_RATE)
 
 
-@pytest.mark.parametrize("kind", ["gain", "noise", "cut", "later", "equalized", "MP3"])
-def test_a_changed_copy_is_found_and_nothing_else(
+@pytest.mark.parametrize("kind", ["gain", "noise", "trimmed", "delayed", "equalized", "MP3"])
+def test_find_matches_altered_copy_is_the_only_match(
     sounds: list[np.ndarray], rng: np.random.Generator, kind: str
 ) -> None:
     original = sounds[2]
@@ -37,31 +37,31 @@ def test_a_changed_copy_is_found_and_nothing_else(
     copy = {
         "gain": lambda: 0.1 * original,
         "noise": lambda: original + 10**-1.5 * original.std() * rng.standard_normal(n),
-        "cut": lambda: original[3333:],
-        "later": lambda: np.pad(original, (4567, 0)),
+        "trimmed": lambda: original[3333:],
+        "delayed": lambda: np.pad(original, (4567, 0)),
         "equalized": lambda: np.fft.irfft(np.fft.rfft(original) * np.linspace(2, 0.5, n // 2 + 1), n),
         "MP3": lambda: _as_mp3(original),
     }[kind]()
     codes = [audio_fingerprint(sound.astype(np.float32)) for sound in (*sounds, copy)]
-    (found,) = find_matches(codes)
-    assert (found.first, found.second) == (2, 6)
-    assert found.differing < 0.25
-    shift = {"cut": -3333, "later": 4567}.get(kind, 0) / SAMPLE_RATE
-    assert found.delay_seconds == pytest.approx(shift, abs=0.05 if kind == "MP3" else HOP_SAMPLES / SAMPLE_RATE)
-    assert found.seconds > 2.0
+    (match,) = find_matches(codes)
+    assert (match.first, match.second) == (2, 6)
+    assert match.differing < 0.25
+    delay = {"trimmed": -3333, "delayed": 4567}.get(kind, 0) / SAMPLE_RATE
+    assert match.delay_seconds == pytest.approx(delay, abs=0.05 if kind == "MP3" else HOP_SAMPLES / SAMPLE_RATE)
+    assert match.seconds > 2.0
 
 
-def test_codes_of_a_copy_are_the_same_and_of_silence_nought(sounds: list[np.ndarray]) -> None:
+def test_audio_fingerprint_padding_gives_codes_of_zero(sounds: list[np.ndarray]) -> None:
     padded = np.pad(sounds[0], (0, 2 * SAMPLE_RATE))
     codes = audio_fingerprint(padded)
     assert len(codes) == 1 + (len(padded) - module.FRAME_SAMPLES) // HOP_SAMPLES - 1
     assert np.all(codes[-100:] == 0)
-    (same,) = find_matches([audio_fingerprint(sounds[0]), codes])
-    assert same.differing < 0.01
+    (match,) = find_matches([audio_fingerprint(sounds[0]), codes])
+    assert match.differing < 0.01
 
 
-def test_codes_are_signs_of_differences(rng: np.random.Generator) -> None:
-    """The definition, frame by frame, of Haitsma and Kalker."""
+def test_audio_fingerprint_bits_follow_haitsma_and_kalker(rng: np.random.Generator) -> None:
+    """Bit m is the sign of the change over time of the energy difference between bands m + 1 and m."""
     samples = rng.standard_normal(4000).astype(np.float32)
     edges = np.round(module.BANDS_HZ * module.FRAME_SAMPLES / SAMPLE_RATE).astype(int)
 
@@ -77,20 +77,20 @@ def test_codes_are_signs_of_differences(rng: np.random.Generator) -> None:
     assert f"{audio_fingerprint(samples)[4]:032b}" == "".join("01"[int(bit)] for bit in bits)
 
 
-def test_what_is_far_quieter_is_left_out(sounds: list[np.ndarray], rng: np.random.Generator) -> None:
+def test_audio_fingerprint_quiet_frames_give_codes_of_zero(sounds: list[np.ndarray], rng: np.random.Generator) -> None:
     faint = 10 ** (-40 / 20) * sounds[0].std() * rng.standard_normal(2 * SAMPLE_RATE)
     assert np.all(audio_fingerprint(np.concatenate([sounds[0], faint]).astype(np.float32))[-100:] == 0)
 
 
-def test_one_equal_code_is_no_shared_sound(rng: np.random.Generator) -> None:
-    one, other = rng.integers(1, 2**32, (2, 200), dtype=np.uint32)
-    other[70] = one[50]
-    assert find_matches([one, other]) == []
-    other[40:90] = one[20:70]  # a quarter of it
-    assert find_matches([one[20:70], other]) != []
+def test_find_matches_one_equal_code_is_no_match(rng: np.random.Generator) -> None:
+    first, second = rng.integers(1, 2**32, (2, 200), dtype=np.uint32)
+    second[70] = first[50]
+    assert find_matches([first, second]) == []
+    second[40:90] = first[20:70]
+    assert find_matches([first[20:70], second]) != []
 
 
-def test_short_or_silent_ones_have_nothing_in_common() -> None:
+def test_find_matches_short_or_silent_sounds_have_none() -> None:
     short, silent = np.zeros(100, np.float32), np.zeros(2 * SAMPLE_RATE, np.float32)
     assert find_matches([audio_fingerprint(short), audio_fingerprint(silent), audio_fingerprint(silent)]) == []
     assert find_matches([]) == []

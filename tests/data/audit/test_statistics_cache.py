@@ -1,123 +1,136 @@
-"""Measures that are kept: the same as new ones, read again only when asked, and never in the way."""
+"""Statistics cache: equal to new statistics, read again only if needed, and never a reason to fail."""
 
 import errno
-import io
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 
-from scenelet.data.audit import statistics_cache as kept
-from scenelet.data.audit.statistics import RecordingStats, recording_stats
+from scenelet.data.audit.statistics import RecordingStats, StatsError, recording_stats, recording_stats_or_error
 from scenelet.data.audit.statistics_cache import all_recording_stats
 from scenelet.data.clips import Clip
+from scenelet.data.json_lines import JsonLines
+
+Result = RecordingStats | StatsError
+Reader = Callable[..., tuple[list[Result], list[str]]]
 
 
 @pytest.fixture
-def clips(tmp_path: Path, rng: np.random.Generator) -> list[Clip]:
-    (tmp_path / "data").mkdir()
-    for name in ("a.wav", "b.wav", "c.wav"):
-        soundfile.write(tmp_path / "data" / name, 0.1 * rng.standard_normal((4000, 2)), 8000)
-    (tmp_path / "data" / "bad.wav").write_bytes(b"")
-    names = ("a.wav", "b.wav", "bad.wav", "c.wav")
-    return [Clip(tmp_path / "data" / name, name, "x", name) for name in names]
+def clips(tmp_path: Path, make_clip: Callable[..., Clip], rng: np.random.Generator) -> list[Clip]:
+    """Three recordings, and an empty file before the last one."""
+    a, b, c = (make_clip(name, samples=0.1 * rng.standard_normal((4000, 2))) for name in ("a.wav", "b.wav", "c.wav"))
+    (tmp_path / "bad.wav").write_bytes(b"")
+    return [a, b, Clip(tmp_path / "bad.wav", "bad.wav", "x", "bad.wav"), c]
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the recordings that are read."""
-    names: list[str] = []
-    original = kept.recording_stats_or_error
+def read(tmp_path: Path) -> Reader:
+    """Function that returns the statistics of clips, and the names of the recordings that it read for them."""
 
-    def count(path: Path) -> object:
-        names.append(path.name)
-        return original(path)
+    def statistics(clips: list[Clip], refresh: bool = False) -> tuple[list[Result], list[str]]:
+        names: list[str] = []
 
-    monkeypatch.setattr(kept, "recording_stats_or_error", count)
-    return names
+        def read_stats(path: Path) -> Result:
+            names.append(path.name)
+            return recording_stats_or_error(path)
 
+        results = all_recording_stats(clips, tmp_path, tmp_path / "cache", 1, refresh, read_stats)
+        return list(results), names
 
-def _all(clips: list[Clip], tmp_path: Path, again: bool = False) -> list[object]:
-    return list(all_recording_stats(clips, tmp_path / "data", tmp_path / "cache", 1, again))
-
-
-def _same(one: object, other: object) -> bool:
-    if not isinstance(one, RecordingStats) or not isinstance(other, RecordingStats):
-        return one == other
-    return all(np.array_equal(value, getattr(other, key)) for key, value in vars(one).items())
+    return statistics
 
 
-def test_kept_measures_are_the_measured_ones(clips: list[Clip], tmp_path: Path, measured: list[str]) -> None:
-    first, second = _all(clips, tmp_path), _all(clips, tmp_path)
-    assert measured == ["a.wav", "b.wav", "bad.wav", "c.wav", "bad.wav"]  # what cannot be read is tried again
-    assert all(_same(one, other) for one, other in zip(first, second, strict=True))
-    assert _same(second[0], recording_stats(clips[0].path))
-    assert first[2] == ("empty", second[2][1])  # type: ignore[index]
-    _all(clips, tmp_path, again=True)
-    assert measured[5:] == ["a.wav", "b.wav", "bad.wav", "c.wav"]
+def _cache_file(tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "cache").glob("*.jsonl")
+    return path
 
 
-def test_an_altered_file_and_a_cut_line_are_measured_again(
-    clips: list[Clip], tmp_path: Path, measured: list[str]
-) -> None:
-    first = _all(clips, tmp_path)
+def _is_equal(first: Result, second: Result) -> bool:
+    if not isinstance(first, RecordingStats) or not isinstance(second, RecordingStats):
+        return first == second
+    return all(np.array_equal(value, getattr(second, key)) for key, value in vars(first).items())
+
+
+def _all_equal(first: list[Result], second: list[Result]) -> bool:
+    return all(_is_equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_all_recording_stats_cached_are_equal_to_new(clips: list[Clip], read: Reader) -> None:
+    new, read_first = read(clips)
+    cached, read_second = read(clips)
+    assert read_first == ["a.wav", "b.wav", "bad.wav", "c.wav"]
+    assert read_second == ["bad.wav"]  # an error is not cached
+    assert _all_equal(new, cached)
+    assert _is_equal(cached[0], recording_stats(clips[0].path))
+    assert cached[2] == recording_stats_or_error(clips[2].path)
+
+
+def test_all_recording_stats_refresh_reads_everything(clips: list[Clip], read: Reader) -> None:
+    read(clips)
+    assert read(clips, refresh=True)[1] == ["a.wav", "b.wav", "bad.wav", "c.wav"]
+
+
+def test_all_recording_stats_changed_file_is_read_again(clips: list[Clip], tmp_path: Path, read: Reader) -> None:
+    new, _ = read(clips)
     os.utime(clips[0].path, ns=(1, 1))
-    (path,) = (tmp_path / "cache").glob("*.jsonl")
-    path.write_bytes(path.read_bytes()[:-20])
-    measured.clear()
-    assert all(_same(one, other) for one, other in zip(first, _all(clips, tmp_path), strict=True))
-    assert measured == ["a.wav", "bad.wav", "c.wav"]
-    measured.clear()
-    _all(clips, tmp_path)
-    assert measured == ["bad.wav"]
+    path = _cache_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:-20])  # the line of c.wav is truncated
+    again, names = read(clips)
+    assert names == ["a.wav", "bad.wav", "c.wav"]
+    assert _all_equal(new, again)
+    assert read(clips)[1] == ["bad.wav"]
 
 
-def test_a_damaged_line_costs_its_own_recording(clips: list[Clip], tmp_path: Path, measured: list[str]) -> None:
-    _all(clips, tmp_path)
-    (path,) = (tmp_path / "cache").glob("*.jsonl")
+@pytest.mark.parametrize("damage", [b"\xff\n", b"[1, 2]\n", b'["x"]\n', b"[" * 5000 + b"\n"])
+def test_all_recording_stats_damaged_line_is_read_again(
+    clips: list[Clip], tmp_path: Path, read: Reader, damage: bytes
+) -> None:
+    read(clips)
+    path = _cache_file(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
-    for damage in (b"\xff\n", b"[1, 2]\n", b'["x"]\n', b"[" * 5000 + b"\n"):
-        path.write_bytes(lines[0] + damage + lines[2])
-        measured.clear()
-        _all(clips, tmp_path)
-        assert measured == ["b.wav", "bad.wav"]
-    _all(clips, tmp_path, again=True)
+    path.write_bytes(lines[0] + damage + lines[2])
+    assert read(clips)[1] == ["b.wav", "bad.wav"]
+    read(clips, refresh=True)
     assert len(path.read_bytes().splitlines()) == 3
 
 
-def test_a_look_at_some_keeps_the_measures_of_the_others(
-    clips: list[Clip], tmp_path: Path, measured: list[str]
+def test_all_recording_stats_refresh_of_some_keeps_others(clips: list[Clip], read: Reader) -> None:
+    read(clips)
+    read(clips[:1], refresh=True)
+    assert read(clips)[1] == ["bad.wav"]
+
+
+def test_all_recording_stats_interrupted_keeps_the_cache(clips: list[Clip], tmp_path: Path, read: Reader) -> None:
+    read(clips)
+    results: Any = all_recording_stats(clips, tmp_path, tmp_path / "cache", 1, refresh=True)
+    next(results)
+    results.close()
+    assert read(clips)[1] == ["bad.wav"]
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_all_recording_stats_full_disk_yields_everything(
+    clips: list[Clip], tmp_path: Path, read: Reader, monkeypatch: pytest.MonkeyPatch, refresh: bool
 ) -> None:
-    _all(clips, tmp_path)
-    _all(clips[:1], tmp_path, again=True)
-    cut = all_recording_stats(clips, tmp_path / "data", tmp_path / "cache", 1, True)
-    next(cut)
-    cut.close()  # type: ignore[attr-defined]  # an interrupt
-    measured.clear()
-    _all(clips, tmp_path)
-    assert measured == ["bad.wav"]
+    expected = [recording_stats_or_error(clip.path) for clip in clips]
 
-
-class Full(io.StringIO):
-    """A file on a disk that is full."""
-
-    def write(self, text: str) -> int:
+    def append(lines: JsonLines, values: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-
-def test_a_full_disk_costs_nothing_but_time(
-    clips: list[Clip], tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = Path.open
-    monkeypatch.setattr(Path, "open", lambda path, mode="r", **k: Full() if mode == "a" else original(path, mode, **k))
-    for again in (False, True):
-        assert [type(result) for result in _all(clips, tmp_path, again)].count(RecordingStats) == 3
+    monkeypatch.setattr(JsonLines, "append", append)
+    results, _ = read(clips, refresh)
+    assert _all_equal(results, expected)
+    monkeypatch.undo()
+    assert not list((tmp_path / "cache").glob("*.jsonl"))
+    assert read(clips)[1] == ["a.wav", "b.wav", "bad.wav", "c.wav"]
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
-    clips: list[Clip], tmp_path: Path, measured: list[str]
+def test_all_recording_stats_unwritable_cache_yields_everything(
+    clips: list[Clip], tmp_path: Path, read: Reader
 ) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
-    assert [type(result) for result in _all(clips, tmp_path)].count(RecordingStats) == 3
+    results, _ = read(clips)
+    assert [type(result) for result in results].count(RecordingStats) == 3

@@ -1,1 +1,1 @@
-"""Checks of labelled recordings: what `scenelet check` reports."""
+"""Checks of labelled recordings, reported by `scenelet check`."""

@@ -1,4 +1,4 @@
-"""Audit of recordings before training: faults that would spoil the result."""
+"""Audit of recordings before training. It finds faults that would spoil the result."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,55 +31,57 @@ def audit(
     *,
     max_label_issues: int = MAX_LABEL_ISSUES,
     held_out: bool = False,
-    again: bool = True,
+    refresh: bool = True,
     cache_dir: Path | None = None,
 ) -> list[Finding]:
-    """Compute the statistics of every clip and report faults; errors first, then in the order of clip names.
+    """Compute the statistics of every clip and report faults, errors first.
 
     Args:
         table: the clips.
         window_seconds: length of the model's window, s.
-        split: the split to check for shared groups; None: the data's own folds and split.
+        split: the split, which is checked for shared groups and duplicates; None: the data's own folds and split.
         workers: the number of processes; None: one per CPU.
         max_label_issues: maximum number of doubted labels that are listed.
         held_out: ignore the split's test clips in the search for label errors.
-        again: read every recording, even if its statistics are cached.
+        refresh: read every recording, even if its statistics are cached.
         cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
     """
     findings = [*_class_findings(table), *_group_findings(_subsets(table, split))]
-    measured: dict[Clip, RecordingStats] = {}
-    results = all_recording_stats(table.clips, table.root, cache_dir, workers, again)
+    all_stats: dict[Clip, RecordingStats] = {}
+    results = all_recording_stats(table.clips, table.root, cache_dir, workers, refresh)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
         if isinstance(result, RecordingStats):
-            measured[clip] = result
+            all_stats[clip] = result
             findings += recording_findings(clip, result, window_seconds)
         else:
             findings.append(Finding("error", result[0], (clip.name,), result[1]))
-    findings += trait_findings(measured)
-    findings += _duplicate_findings(measured, split)
-    findings += _near_duplicate_findings(measured, split)
+    findings += trait_findings(all_stats)
+    findings += _duplicate_findings(all_stats, split)
+    findings += _near_duplicate_findings(all_stats, split)
     seen = None if split is None or not held_out else {*split.train, *split.validation}
-    findings += _label_findings(measured, seen, max_label_issues)
+    findings += _label_findings(all_stats, seen, max_label_issues)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
-def _label_findings(measured: Mapping[Clip, RecordingStats], seen: set[Clip] | None, most: int) -> Iterator[Finding]:
-    """Yield labels that the other clips contradict, the most confident first."""
-    clips = [clip for clip, sound in measured.items() if (seen is None or clip in seen) and not is_silent(sound)]
-    found = find_label_issues(clips, [measured[clip].texture for clip in clips])
+def _label_findings(
+    all_stats: Mapping[Clip, RecordingStats], seen: set[Clip] | None, max_label_issues: int
+) -> Iterator[Finding]:
+    """Yield labels that the other clips contradict, the highest score first. Clips that are not `seen` are ignored."""
+    clips = [clip for clip, stats in all_stats.items() if (seen is None or clip in seen) and not is_silent(stats)]
+    found = find_label_issues(clips, [all_stats[clip].texture for clip in clips])
     if isinstance(found, str):
         yield warning("labels not compared", (), f"labels cannot be compared: {found}; listen to some clips")
         return
     if rare := rare_classes(clips):
-        few = ", ".join(f"{label!r} ({size})" for label, size in rare.items())
+        counts = ", ".join(f"{label!r} ({size})" for label, size in rare.items())
         yield warning(
             "labels not compared",
             tuple(clip.name for clip in clips if clip.label in rare),
-            f"too rare to compare labels: {few}; at least {MIN_CLIPS} clips of {MIN_GROUPS} groups are needed:"
+            f"too rare to compare labels: {counts}; at least {MIN_CLIPS} clips of {MIN_GROUPS} groups are needed:"
             " listen to them, or record more",
         )
     doubted = [issue for issue in found if issue.score >= MIN_SCORE]
-    for issue in doubted[:most]:
+    for issue in doubted[:max_label_issues]:
         name, label = issue.clip.name, issue.clip.label
         yield warning(
             "label",
@@ -88,35 +90,36 @@ def _label_findings(measured: Mapping[Clip, RecordingStats], seen: set[Clip] | N
             f" ({100 * issue.score:.0f} % sure); listen to it, then relabel it, drop it or keep it",
             issue.score,
         )
-    if more := len(doubted[most:]):
+    if more := len(doubted[max_label_issues:]):
         yield warning(
             "more labels",
-            tuple(issue.clip.name for issue in doubted[most:]),
+            tuple(issue.clip.name for issue in doubted[max_label_issues:]),
             f"{pluralize(more, 'more label')} doubted; `scenelet check --max-label-issues {len(doubted)}` lists all",
         )
 
 
-def _near_duplicate_findings(measured: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
+def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
     """Yield clips that share sound although their samples differ. Clips that are linked by matches are one finding."""
-    clips = [clip for clip, sound in measured.items() if not is_silent(sound)]
-    pairs = find_matches([measured[clip].fingerprint for clip in clips])
-    together = list(range(len(clips)))  # clip -> the first one that it shares sound with
+    clips = [clip for clip, stats in all_stats.items() if not is_silent(stats)]
+    pairs = find_matches([all_stats[clip].fingerprint for clip in clips])
+    parents = list(range(len(clips)))  # clip -> an earlier clip that is linked to it, or itself
 
-    def first(index: int) -> int:
-        while together[index] != index:
-            index = together[index]
+    def root(index: int) -> int:
+        while parents[index] != index:
+            index = parents[index]
         return index
 
-    near = [pair for pair in pairs if measured[clips[pair.first]].digest != measured[clips[pair.second]].digest]
+    near = [pair for pair in pairs if all_stats[clips[pair.first]].digest != all_stats[clips[pair.second]].digest]
     for pair in near:
-        one, other = sorted((first(pair.first), first(pair.second)))
-        together[other] = one
-    families = defaultdict(list)
+        earlier, later = sorted((root(pair.first), root(pair.second)))
+        parents[later] = earlier
+    clusters = defaultdict(list)
     for pair in near:
-        families[first(pair.first)].append(pair)
-    for family in families.values():
-        members = [clips[index] for index in sorted({index for pair in family for index in (pair.first, pair.second)})]
-        closest = min(family, key=lambda pair: pair.differing)
+        clusters[root(pair.first)].append(pair)
+    for cluster in clusters.values():
+        indices = sorted({index for pair in cluster for index in (pair.first, pair.second)})
+        members = [clips[index] for index in indices]
+        closest = min(cluster, key=lambda pair: pair.differing)
         names = tuple(clip.name for clip in members)
         text = (
             f"{first_few(names)}: nearly the same recording ({closest.seconds:.1f} s,"
@@ -131,13 +134,13 @@ def _near_duplicate_findings(measured: Mapping[Clip, RecordingStats], split: Spl
             yield warning("near duplicate", names, f"{text}; keep one, or give them one group")
 
 
-def _duplicate_findings(measured: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
-    """Yield clips with equal samples. They are an error if their labels differ or if they are in several subsets."""
-    same: dict[str, list[Clip]] = defaultdict(list)
-    for clip, sound in measured.items():
-        if sound.peak > 0:  # files of zeros are reported as silent
-            same[sound.digest].append(clip)
-    for clips in same.values():
+def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
+    """Yield clips with equal samples: an error if their labels differ or if they are in several subsets."""
+    by_digest: dict[str, list[Clip]] = defaultdict(list)
+    for clip, stats in all_stats.items():
+        if stats.peak > 0:  # files of zeros are reported as silent
+            by_digest[stats.digest].append(clip)
+    for clips in by_digest.values():
         if len(clips) < 2:
             continue
         names = tuple(clip.name for clip in clips)
@@ -171,15 +174,15 @@ def _subsets(table: ClipTable, split: Split | None) -> dict[str, Sequence[Clip]]
 
 
 def _group_findings(subsets: Mapping[str, Sequence[Clip]]) -> Iterator[Finding]:
-    for (one, ones), (other, others) in combinations(subsets.items(), 2):
-        shared = sorted({clip.group for clip in ones} & {clip.group for clip in others})
+    for (first, first_clips), (second, second_clips) in combinations(subsets.items(), 2):
+        shared = sorted({clip.group for clip in first_clips} & {clip.group for clip in second_clips})
         if shared:
-            names = tuple(sorted(clip.name for clip in (*ones, *others) if clip.group in set(shared)))
+            names = tuple(sorted(clip.name for clip in (*first_clips, *second_clips) if clip.group in set(shared)))
             yield Finding(
                 "error",
                 "shared group",
                 names,
-                f"{pluralize(len(shared), 'group')} ({first_few(shared)}) in {one} and in {other};"
+                f"{pluralize(len(shared), 'group')} ({first_few(shared)}) in {first} and in {second};"
                 " the model would be tested on what it has seen in training: put each group in one subset",
             )
 

@@ -11,8 +11,9 @@ FRAME_SAMPLES = 4096
 MIN_FALL_DB = 25.0
 """Minimum fall of the level at the cutoff. Natural sound decays gradually."""
 BELOW = (0.6, 0.97)
-"""Range below a cutoff, as fractions of its frequency, whose level is compared with everything above `ABOVE`."""
+"""Range below a cutoff, as fractions of its frequency. Its level is compared with the level above the cutoff."""
 ABOVE = 1.08
+"""Start of the range above a cutoff, as a fraction of its frequency."""
 MAX_CUTOFF_FRACTION = 0.66
 """Maximum cutoff as a fraction of half the sample rate. MP3 cuts at 16 kHz on purpose, which is inaudible."""
 MIN_CUTOFF_HZ = 1500.0

@@ -20,12 +20,12 @@ MAX_CLIPPED_FRACTION = 0.001
 MIN_LENGTH_FRACTION = 0.5
 """Minimum length as a fraction of a window. The rest of the window is padding."""
 MAX_OFFSET = 0.01
-"""Maximum mean sample; full scale is 1."""
+"""Maximum absolute mean of the samples; full scale is 1."""
 MIN_OFFSET_SECONDS = 0.5
 """Minimum duration for a finding about the mean. The mean of shorter sounds is not near 0."""
 MIN_CLASS_FRACTION, MAX_OTHER_FRACTION, MIN_TRAIT_CLIPS = 0.8, 0.2, 5
-"""A trait reveals a class if at least this fraction and number of its clips have it, and at most this fraction of the
-other clips."""
+"""Limits for a trait that reveals a class: minimum fraction of the class's clips, maximum fraction of the other clips,
+and minimum number of the class's clips."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ def trait_findings(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding
 
 
 def is_silent(stats: RecordingStats) -> bool:
-    """Return whether a recording holds no sound."""
+    """Return True if the peak of a recording is below `SILENT_DBFS`."""
     return stats.peak < 10 ** (SILENT_DBFS / 20)
 
 
 def _revealing_traits(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
-    """Yield traits of files, not of sounds, from which a network could learn the class."""
+    """Yield traits of files from which a network could learn the class, in place of the sound."""
     sizes = Counter(clip.label for clip in all_stats)
     reported: set[str] = set()
     for kind in ("rate", "format", "channels", "band"):

@@ -37,7 +37,7 @@ CHANCE = 0.5
 """Fraction of bits that differ between unrelated sounds."""
 MAX_DIFFERING = 0.32
 """Maximum fraction of bits that may differ, if there are many frames."""
-MIN_DEVIATIONS = 4.5
+MIN_Z_SCORE = 4.5
 """Minimum distance from chance in standard deviations, if there are few frames."""
 INDEPENDENT_BITS = 0.6 * 32
 """Number of independent bits in a frame. Frames at a distance of `FRAME_SAMPLES` are independent."""
@@ -74,12 +74,12 @@ def audio_fingerprint(samples: NDArray[np.float32]) -> Codes:
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[::HOP_SAMPLES]
     window = np.hanning(FRAME_SAMPLES).astype(np.float32)
     edges = np.round(BANDS_HZ * FRAME_SAMPLES / SAMPLE_RATE).astype(int)
-    parts = []
+    energies = []
     for start in range(0, len(frames), BATCH_FRAMES):
         spectrum = fft.rfft(frames[start : start + BATCH_FRAMES] * window)
         power = spectrum.real**2 + spectrum.imag**2
-        parts.append(np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1))
-    energy = np.concatenate(parts).astype(np.float64)  # (frames, 33)
+        energies.append(np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1))
+    energy = np.concatenate(energies).astype(np.float64)  # (frames, 33)
     slope = np.diff(energy, axis=1)
     bits = np.diff(slope, axis=0) > 0
     codes: Codes = np.packbits(bits, axis=1).view(">u4")[:, 0].astype(np.uint32)
@@ -113,8 +113,8 @@ def _compare(first: Codes, second: Codes, offset: int) -> tuple[float, int, int,
     """Compare two recordings at one offset.
 
     Returns:
-        How far the differing fraction is above its limit, the number of frames audible in both, the offset, and the
-        differing fraction.
+        The excess of the differing fraction over its limit, the number of frames audible in both, the offset, and
+        the differing fraction.
     """
     a, b = first[max(0, -offset) :], second[max(0, offset) :]
     n = min(len(a), len(b))
@@ -124,12 +124,12 @@ def _compare(first: Codes, second: Codes, offset: int) -> tuple[float, int, int,
         return CHANCE, frames, offset, CHANCE
     differing = int(np.bitwise_count(a[:n][both] ^ b[:n][both]).sum()) / (32 * frames)
     independent = INDEPENDENT_BITS * (1 + frames * HOP_SAMPLES / FRAME_SAMPLES)
-    limit = min(MAX_DIFFERING, CHANCE - MIN_DEVIATIONS * CHANCE / np.sqrt(independent))
-    return differing - limit, frames, offset, differing
+    max_differing = min(MAX_DIFFERING, CHANCE - MIN_Z_SCORE * CHANCE / np.sqrt(independent))
+    return differing - max_differing, frames, offset, differing
 
 
 def _candidate_pairs(recordings: Sequence[Codes]) -> list[tuple[int, int, list[int]]]:
-    """Return pairs of recordings with an equal code, and their offsets, those with the most equal codes first."""
+    """Return pairs of recordings with an equal code, and the offsets to try, most equal codes first."""
     lengths = [len(codes) for codes in recordings]
     if sum(lengths) == 0:
         return []

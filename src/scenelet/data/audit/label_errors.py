@@ -1,7 +1,7 @@
 """Label errors: labels that a small classifier, trained on the other recordings, contradicts.
 
 A multinomial logistic regression is trained on the textures of all folds but one, and predicts that fold. Clips are
-ranked by how much less likely their label is than another class (self-confidence; Northcutt, Jiang and Chuang,
+ranked by the odds of another class against their label (self-confidence; Northcutt, Jiang and Chuang,
 Confident learning: estimating uncertainty in dataset labels, 2021). The paper's thresholds per class are not used: on
 ESC-10 they hide about a fifth of the planted errors.
 """
@@ -43,19 +43,19 @@ class LabelIssue:
         clip: the clip.
         sounds_like: the most likely of the other labels.
         probability: probability of that label, 0 to 1.
-        own: probability of the clip's own label.
-        score: probability / (probability + own); 0.5 is undecided.
+        label_probability: probability of the clip's label.
+        score: probability / (probability + label_probability); 0.5 is undecided.
     """
 
     clip: Clip
     sounds_like: str
     probability: float
-    own: float
+    label_probability: float
 
     @property
     def score(self) -> float:
         """Confidence that the label is wrong, 0 to 1."""
-        return self.probability / (self.probability + self.own)
+        return self.probability / (self.probability + self.label_probability)
 
 
 def find_label_issues(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]) -> list[LabelIssue] | str:
@@ -75,8 +75,8 @@ def find_label_issues(clips: Sequence[Clip], textures: Sequence[NDArray[np.float
     labels = sorted({clip.label for clip in clips})
     targets = np.array([labels.index(clip.label) for clip in clips])
     probabilities = held_out_probabilities(np.stack(textures), targets, assign_folds(clips))
-    right = probabilities.argmax(axis=1) == targets
-    accuracy = float(np.mean([right[targets == k].mean() for k in range(len(labels))]))
+    is_correct = probabilities.argmax(axis=1) == targets
+    accuracy = float(np.mean([is_correct[targets == k].mean() for k in range(len(labels))]))
     chance = 1 / len(labels)
     if accuracy < chance + MIN_SKILL * (1 - chance):
         return f"a small classifier confuses the classes too often ({100 * accuracy:.0f} % of held-out clips are right)"
@@ -104,38 +104,47 @@ def assign_folds(clips: Sequence[Clip]) -> NDArray[np.int64]:
 
     Otherwise groups are distributed over `N_FOLDS` folds, class by class.
     """
-    part_of: dict[str, int] = {}
+    fold_of: dict[str, int] = {}
     folds = sorted({clip.fold or "" for clip in clips})
-    whole = len({(clip.group, clip.fold) for clip in clips}) == len({clip.group for clip in clips})
-    if len(folds) > 2 and "" not in folds and whole:
-        part_of = {clip.group: folds.index(clip.fold or "") for clip in clips}
+    no_group_divided = len({(clip.group, clip.fold) for clip in clips}) == len({clip.group for clip in clips})
+    if len(folds) > 2 and "" not in folds and no_group_divided:
+        fold_of = {clip.group: folds.index(clip.fold or "") for clip in clips}
     else:
         sizes = Counter((clip.label, clip.group) for clip in clips)
-        filled = np.zeros((len({clip.label for clip in clips}), N_FOLDS), int)
+        fold_sizes = np.zeros((len({clip.label for clip in clips}), N_FOLDS), int)
         rows = {label: row for row, label in enumerate(sorted({clip.label for clip in clips}))}
         for (label, group), size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
-            part = part_of.setdefault(group, int(np.argmin(filled[rows[label]])))
-            filled[rows[label], part] += size
-    return np.array([part_of[clip.group] for clip in clips])
+            fold = fold_of.setdefault(group, int(np.argmin(fold_sizes[rows[label]])))
+            fold_sizes[rows[label], fold] += size
+    return np.array([fold_of[clip.group] for clip in clips])
 
 
 def held_out_probabilities(
-    textures: NDArray[np.float32], targets: NDArray[np.int64], parts: NDArray[np.int64]
+    textures: NDArray[np.float32], targets: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> Numbers:
-    """Predict each clip by a classifier that was trained without the clip's fold: (clips, classes)."""
+    """Predict each clip by a classifier that was trained without the clip's fold.
+
+    Args:
+        textures: (clips, `scenelet.data.audit.texture.LENGTH`).
+        targets: class of each clip, (clips,).
+        folds: fold of each clip, (clips,).
+
+    Returns:
+        Probabilities (clips, classes).
+    """
     classes = int(targets.max()) + 1
     probabilities = np.zeros((len(targets), classes))
-    for part in np.unique(parts):
-        held = parts == part
-        mean, scale = _scaling(textures[~held])
-        weights = fit_logistic((textures[~held] - mean) / scale, targets[~held], classes)
-        scores = _add_ones((textures[held] - mean) / scale) @ weights
-        probabilities[held] = np.exp(log_softmax(scores, axis=1))
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        mean, scale = _scaling(textures[~held_out])
+        weights = fit_logistic((textures[~held_out] - mean) / scale, targets[~held_out], classes)
+        scores = _add_ones((textures[held_out] - mean) / scale) @ weights
+        probabilities[held_out] = np.exp(log_softmax(scores, axis=1))
     return probabilities
 
 
 def _scaling(textures: NDArray[np.float32]) -> tuple[Numbers, Numbers]:
-    """Return mean and scale of each statistic, so that each kind weighs the same regardless of its length."""
+    """Return mean and scale of each statistic. With this scale, each kind has the same weight, whatever its length."""
     kinds = np.sqrt(np.repeat(KIND_LENGTHS, KIND_LENGTHS))
     return textures.mean(axis=0, dtype=np.float64), (textures.std(axis=0, dtype=np.float64) + 1e-6) * kinds
 
@@ -143,27 +152,27 @@ def _scaling(textures: NDArray[np.float32]) -> tuple[Numbers, Numbers]:
 def fit_logistic(
     x: Numbers, targets: NDArray[np.int64], classes: int, steps: int = STEPS, max_product_terms: int = MAX_PRODUCT_TERMS
 ) -> Numbers:
-    """Fit a penalized multinomial logistic regression: weights (features + 1, classes); the last row holds the offsets.
+    """Fit a penalized multinomial logistic regression: weights (features + 1, classes), offsets in the last row.
 
-    L-BFGS minimizes the sum of log losses, in which every class weighs the same, plus `PENALTY` / 2 times the sum of
-    the squared weights. Offsets are not penalized.
+    L-BFGS minimizes the sum of log losses plus `PENALTY` / 2 times the sum of the squared weights. Every class has the
+    same weight in the loss. Offsets are not penalized.
     """
     x = _add_ones(x)
-    wanted = np.eye(classes)[targets]
-    counts = wanted.sum(axis=0)
+    one_hot = np.eye(classes)[targets]
+    counts = one_hot.sum(axis=0)
     weight = (len(x) / np.count_nonzero(counts) / np.maximum(counts, 1))[targets][:, None]
     penalty = np.full((x.shape[1], 1), PENALTY)
     penalty[-1] = 0.0
     rows = max(1, max_product_terms // (x.shape[1] * classes))
-    parts = [slice(start, start + rows) for start in range(0, len(x), rows)]
+    batches = [slice(start, start + rows) for start in range(0, len(x), rows)]
 
     def loss(flat: Numbers) -> tuple[float, Numbers]:
         weights = flat.reshape(x.shape[1], classes)
         total, gradient = 0.5 * float((penalty * weights**2).sum()), penalty * weights
-        for part in parts:
-            logs = log_softmax(x[part] @ weights, axis=1)
-            total -= float((weight[part] * logs * wanted[part]).sum())
-            gradient += x[part].T @ (weight[part] * (np.exp(logs) - wanted[part]))
+        for batch in batches:
+            logs = log_softmax(x[batch] @ weights, axis=1)
+            total -= float((weight[batch] * logs * one_hot[batch]).sum())
+            gradient += x[batch].T @ (weight[batch] * (np.exp(logs) - one_hot[batch]))
         return total, gradient.ravel()
 
     result = minimize(loss, np.zeros(x.shape[1] * classes), jac=True, method="L-BFGS-B", options={"maxiter": steps})

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from scenelet.audio.io import blocks
+from scenelet.audio.io import BLOCK_FRAMES, blocks
 from scenelet.audio.windows import WindowSplitter, arrange_channels
 from scenelet.data.audit import fingerprint, texture
 from scenelet.data.audit.bandwidth import MeanSpectrum
@@ -33,7 +33,7 @@ class RecordingStats:
         constant: indices of the channels whose samples are all equal.
         channels: 1 or 2.
         is_dual_mono: both channels are equal.
-        cutoff_hz: frequency at which the sound ends abruptly, far below half the sample rate; None: it does not end so.
+        cutoff_hz: frequency at which the sound ends abruptly, far below half the sample rate; None: no such frequency.
         texture: mean texture of its windows, (`scenelet.data.audit.texture.LENGTH`,).
         fingerprint: `scenelet.data.audit.fingerprint.audio_fingerprint` of its first seconds.
     """
@@ -52,11 +52,11 @@ class RecordingStats:
     fingerprint: NDArray[np.uint32]
 
 
-Refused = tuple[str, str]
-"""Kind and message of the error of a recording that cannot be read."""
+StatsError = tuple[str, str]
+"""Error of a recording that cannot be read: the kind of the finding, and the message."""
 
 
-def recording_stats_or_error(path: Path) -> RecordingStats | Refused:
+def recording_stats_or_error(path: Path) -> RecordingStats | StatsError:
     """Return the `recording_stats`, or the error of a recording that cannot be read."""
     try:
         return recording_stats(path)
@@ -68,14 +68,23 @@ def recording_stats_or_error(path: Path) -> RecordingStats | Refused:
         return "unreadable", str(error)
 
 
-def recording_stats(path: Path) -> RecordingStats:
+def recording_stats(path: Path, block_frames: int = BLOCK_FRAMES) -> RecordingStats:
     """Compute the statistics of one recording in constant memory.
+
+    Args:
+        path: the recording.
+        block_frames: maximum samples per channel that are read at once. The digest and the peak do not depend on it.
 
     Raises:
         AudioError: as `scenelet.audio.io.blocks`.
+
+    >>> from scenelet.model.pretrained import example
+    >>> stats = recording_stats(example("esc10"))
+    >>> round(stats.seconds, 3), stats.sample_rate, stats.channels, round(stats.peak, 1)
+    (5.001, 44100, 1, 1.0)
     """
-    remaining = blocks(path)
-    samples, rate = next(remaining)  # a recording without samples is refused
+    remaining = blocks(path, block_frames=block_frames)
+    samples, rate = next(remaining)  # `blocks` refuses a recording without samples
     statistics = _RunningStats(len(samples), rate)
     statistics.push(samples)
     for samples, _ in remaining:
@@ -89,7 +98,7 @@ class _RunningStats:
     def __init__(self, channels: int, rate: int) -> None:
         self.channels, self.rate = channels, rate
         self.digest = hashlib.blake2b(f"{channels} channels at {rate} Hz".encode(), digest_size=16)
-        self.count, self.full_scale, self.peak = 0, 0, 0.0
+        self.count, self.clipped, self.peak = 0, 0, 0.0
         self.total = np.zeros(channels)
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.is_dual_mono = channels == 2
@@ -97,11 +106,11 @@ class _RunningStats:
         self.splitter = WindowSplitter(rate, texture.FEATURES, texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
         self.resampler = soxr.ResampleStream(rate, fingerprint.SAMPLE_RATE, 1, dtype="float32")
-        self.start: list[NDArray[np.float32]] = []
+        self.mono_start: list[NDArray[np.float32]] = []
 
     def push(self, samples: NDArray[np.float32]) -> None:
         levels = np.abs(samples)
-        self.full_scale += int(np.count_nonzero(levels >= FULL_SCALE))
+        self.clipped += int(np.count_nonzero(levels >= FULL_SCALE))
         self.peak = max(self.peak, float(levels.max()))
         self.digest.update(samples.T.tobytes())  # interleaved, so that the block size does not matter
         self.total += samples.sum(axis=1, dtype=np.float64)
@@ -113,19 +122,19 @@ class _RunningStats:
         remaining = round(fingerprint.MAX_SECONDS * self.rate) - self.count
         if remaining > 0:
             mono = arrange_channels(samples, "mono")[0, :remaining]
-            self.start.append(self.resampler.resample_chunk(np.ascontiguousarray(mono)))
+            self.mono_start.append(self.resampler.resample_chunk(np.ascontiguousarray(mono)))
         self.count += samples.shape[1]
 
     def finish(self) -> RecordingStats:
         self._add_textures(self.splitter.finish())
-        self.start.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        self.mono_start.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         means = self.total / self.count
         constant = np.flatnonzero(self.low == self.high)
         return RecordingStats(
             seconds=self.count / self.rate,
             sample_rate=self.rate,
             peak=self.peak,
-            clipped=self.full_scale / (self.count * self.channels),
+            clipped=self.clipped / (self.count * self.channels),
             digest=self.digest.hexdigest(),
             offset=float(means[np.argmax(np.abs(means))]),
             constant=tuple(int(channel) for channel in constant),
@@ -133,7 +142,7 @@ class _RunningStats:
             is_dual_mono=self.is_dual_mono,
             cutoff_hz=self.spectrum.cutoff_hz(),
             texture=(self.textures / self.windows).astype(np.float32),
-            fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.start)),
+            fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.mono_start)),
         )
 
     def _add_textures(self, windows: Iterator[NDArray[np.float32]]) -> None:

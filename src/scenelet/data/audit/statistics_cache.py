@@ -7,14 +7,14 @@ cannot be used, the statistics are computed again.
 import base64
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.data.audit.statistics import RecordingStats, Refused, recording_stats_or_error
+from scenelet.data.audit.statistics import RecordingStats, StatsError, recording_stats_or_error
 from scenelet.data.clips import Clip
 from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
@@ -29,8 +29,13 @@ ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 
 
 def all_recording_stats(
-    clips: Sequence[Clip], root: Path, cache_dir: Path | None = None, workers: int | None = None, again: bool = False
-) -> Iterator[RecordingStats | Refused]:
+    clips: Sequence[Clip],
+    root: Path,
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+    refresh: bool = False,
+    read_stats: Callable[[Path], RecordingStats | StatsError] = recording_stats_or_error,
+) -> Iterator[RecordingStats | StatsError]:
     """Yield the statistics of each clip, in order, and cache what is computed.
 
     Args:
@@ -38,16 +43,17 @@ def all_recording_stats(
         root: the data's root.
         cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
         workers: the number of processes; None: one per CPU.
-        again: read every recording, even if its statistics are cached.
+        refresh: read every recording, even if its statistics are cached.
+        read_stats: the function that computes the statistics of a recording that is not cached.
     """
     name = hashlib.sha256(f"{FORMAT} {root.resolve()}".encode(errors="surrogateescape")).hexdigest()[:16]
     path = (cache_dir or cache_folder()) / f"statistics-{name}.jsonl"
     versions = [_file_version_or_empty(clip) for clip in clips]
     with _try_lock(path) as writable:
         lines = JsonLines(path)
-        cached = {} if again else _read(lines, set(versions))
+        cached = {} if refresh else _read(lines, set(versions))
         missing = [clip.path for clip, version in zip(clips, versions, strict=True) if version not in cached]
-        computed = map_processes(recording_stats_or_error, missing, workers)
+        computed = map_processes(read_stats, missing, workers)
         for version in versions:
             if (result := cached.pop(version, None)) is not None:
                 yield result
@@ -56,20 +62,20 @@ def all_recording_stats(
             if writable and version and isinstance(new, RecordingStats):
                 try:
                     lines.append([[version, _to_json(new)]])
-                except OSError:  # e.g. the disk is full
+                except OSError:  # for example, the disk is full
                     writable = False
             yield new
-        if writable and again:
+        if writable and refresh:
             _drop_outdated(lines)
 
 
 @contextlib.contextmanager
 def _try_lock(path: Path) -> Iterator[bool]:
     """Hold the cache's lock during the block, and yield True if the cache can be written."""
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         writable = True
         try:
-            held.enter_context(file_lock(path.with_suffix(".lock"), f"{path}: is in use"))
+            stack.enter_context(file_lock(path.with_suffix(".lock"), f"{path}: is in use"))
         except OutputError:
             writable = False
         yield writable
@@ -113,4 +119,4 @@ def _file_version_or_empty(clip: Clip) -> str:
     try:
         return file_version(clip)
     except AudioError:
-        return ""  # the file is missing, which computing its statistics reports
+        return ""  # the file is missing; `read_stats` reports that

@@ -39,9 +39,9 @@ def texture(samples: NDArray[np.float32]) -> Texture:
     """
     bands = _log_mel()(samples)[0].astype(np.float64)  # (64, frames)
     mean = bands.mean(axis=1)
-    parts = [mean - mean.mean(), bands.std(axis=1), np.diff(bands, axis=1).std(axis=1)]
-    parts += [_modulations(bands), _correlations(bands)]
-    return np.concatenate(parts).astype(np.float32)
+    statistics = [mean - mean.mean(), bands.std(axis=1), np.diff(bands, axis=1).std(axis=1)]
+    statistics += [_modulations(bands), _correlations(bands)]
+    return np.concatenate(statistics).astype(np.float32)
 
 
 def _modulations(bands: NDArray[np.float64]) -> NDArray[np.float64]:

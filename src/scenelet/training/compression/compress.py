@@ -85,7 +85,8 @@ def _load_dataset(
     record: RunRecord, data: str | os.PathLike[str] | None, audio_dir: Path | None, cache_dir: Path | None
 ) -> Dataset:
     moved = {} if data is None else {"path": Path(data), "audio_dir": audio_dir}
-    return load_dataset(load_recorded_table(record.data.model_copy(update=moved)), record.config, cache_dir)
+    table = load_recorded_table(record.data.model_copy(update=moved))
+    return load_dataset(table, record.config, cache_dir, verbose=False)  # `train` has printed its description
 
 
 def _summary(built: BuiltModel) -> dict[str, Any]:

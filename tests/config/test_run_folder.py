@@ -1,0 +1,100 @@
+"""Files and records of a run folder."""
+
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import RunConfig
+from scenelet.config.run_folder import (
+    METRICS,
+    RECORD,
+    SPLIT,
+    DataRecord,
+    RunRecord,
+    check_folder_is_new,
+    check_run_exists,
+    check_same_split,
+    is_begun,
+    read_metrics,
+    read_record,
+    write_metrics,
+    write_record,
+)
+from scenelet.errors import RunError
+
+RECORDED = RunRecord(
+    config=RunConfig(seed=3),
+    recipe="default",
+    data=DataRecord(path=Path("recordings")),
+    labels=("rain", "sea"),
+    train_counts=(4, 5),
+    versions={"python": "3"},
+)
+SPLIT_CSV = "filename,label,group,split\na.wav,rain,a,train\n"
+
+
+def test_read_record_returns_what_write_record_wrote(tmp_path: Path) -> None:
+    write_record(tmp_path / "run", RECORDED, SPLIT_CSV)
+    assert is_begun(tmp_path / "run")
+    assert read_record(tmp_path / "run") == RECORDED
+    assert (tmp_path / "run" / SPLIT).read_text() == SPLIT_CSV
+    check_same_split(tmp_path / "run", SPLIT_CSV, Path("recordings"))
+
+
+def test_write_record_refuses_a_different_split(tmp_path: Path) -> None:
+    (tmp_path / SPLIT).write_text("another split")
+    with pytest.raises(RunError, match=r"split\.csv: exists without a run and lists another split"):
+        write_record(tmp_path, RECORDED, SPLIT_CSV)
+    assert not is_begun(tmp_path)
+
+
+def test_check_same_split_of_other_clips_raises(tmp_path: Path) -> None:
+    write_record(tmp_path, RECORDED, SPLIT_CSV)
+    with pytest.raises(RunError, match=r"the recordings in data are not those that split\.csv lists; put them back"):
+        check_same_split(tmp_path, SPLIT_CSV + "b.wav,sea,b,train\n", Path("data"))
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"config": {}}', '{"teacher": {}}'])
+def test_read_record_of_damaged_file_names_it(damage: str, tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text(damage)
+    with pytest.raises(RunError, match=r"run\.json: damaged \(.*\); train again into a new folder"):
+        read_record(tmp_path)
+
+
+def test_record_with_teacher_without_run_is_damaged(tmp_path: Path) -> None:
+    write_record(tmp_path, RECORDED.model_copy(update={"teacher": {"recipe": "default"}}), SPLIT_CSV)
+    with pytest.raises(RunError, match="its teacher has no run"):
+        read_record(tmp_path)
+
+
+def test_check_run_exists_without_record_raises(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"not a run folder \(no run\.json\)"):
+        check_run_exists(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", RECORD])
+def test_check_folder_is_new_with_other_files_raises(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(RunError, match=r"exists already; try this"):
+        check_folder_is_new(tmp_path, "try this")
+
+
+def test_check_folder_is_new_ignores_leftovers_and_data(tmp_path: Path) -> None:
+    check_folder_is_new(tmp_path / "absent")
+    for name in (".lock", SPLIT, "clips.csv"):
+        (tmp_path / name).touch()
+    check_folder_is_new(tmp_path, ignore=tmp_path / "clips.csv")
+    with pytest.raises(RunError):
+        check_folder_is_new(tmp_path)
+
+
+def test_read_metrics_returns_what_write_metrics_wrote(tmp_path: Path) -> None:
+    write_metrics(tmp_path, {"minutes": 1.5, "test": {"accuracy": 0.5}})
+    assert read_metrics(tmp_path) == {"minutes": 1.5, "test": {"accuracy": 0.5}}
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"minutes": "x"}', '{"minutes": null}', "[" * 100_000])
+def test_read_metrics_of_damaged_file_names_it(damage: str, tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_text(damage)
+    with pytest.raises(RunError, match=r"metrics\.json: damaged; delete the folder"):
+        read_metrics(tmp_path)

@@ -1,0 +1,84 @@
+"""Data set of a run: its subsets, its record, held-out validation clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scenelet.config import RunConfig
+from scenelet.config.recipes import load_recipe
+from scenelet.data.load import load_table
+from scenelet.errors import UsageError
+from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, load_recorded_table, subset
+
+
+@pytest.fixture(scope="module")
+def config(tiny_settings: list[str]) -> RunConfig:
+    return load_recipe("paper_short", [*tiny_settings, "split.fold=1", "split.validation_fraction=0.3"])
+
+
+@pytest.fixture(scope="module")
+def dataset(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return load_dataset(load_table(tone_set), config, tmp_path_factory.mktemp("cache"), verbose=False)
+
+
+def test_load_dataset_gives_each_subset_its_clips(dataset: Dataset) -> None:
+    assert dataset.labels == ("high", "low")
+    held_out = dict(dataset.held_out())
+    assert list(held_out) == ["validation", "test"]
+    for name, clips in (("train", dataset.train), *held_out.items()):
+        split = getattr(dataset.split, name)
+        assert clips.names == tuple(clip.name for clip in split)
+        assert [dataset.labels[target] for target in clips.targets] == [clip.label for clip in split]
+
+
+def test_record_loads_the_same_table_again(dataset: Dataset, tone_set: Path) -> None:
+    record = dataset.record
+    assert record.path == tone_set.resolve()
+    assert (record.synthetic, record.tau_3_class, record.audio_dir) == (False, False, None)
+    assert load_recorded_table(record) == dataset.table
+
+
+def test_load_dataset_warns_of_shared_groups_and_unused_folds(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_dataset(load_table(tone_set), load_recipe("paper_short", [*tiny_settings, "split.fold=1"]), tmp_path)
+    assert "groups are in training and in test" in capsys.readouterr().err
+    load_dataset(load_table(tone_set), load_recipe("paper_short", tiny_settings), tmp_path)
+    assert "the data's folds are not used; --fold holds one out" in capsys.readouterr().err
+
+
+def test_subset_selects_rows_in_the_order_given(dataset: Dataset) -> None:
+    clips = subset(dataset.train, np.array([2, 0]))
+    assert clips.names == (dataset.train.names[2], dataset.train.names[0])
+    np.testing.assert_array_equal(clips.targets, dataset.train.targets[[2, 0]])
+    np.testing.assert_array_equal(clips.features.load(clips.features.first)[0], first_window(dataset, 2))
+
+
+def first_window(dataset: Dataset, row: int) -> np.ndarray:
+    features = dataset.train.features
+    return features.load(features.first[row : row + 1])[0]
+
+
+def test_hold_out_validation_moves_complete_groups(dataset: Dataset) -> None:
+    changed = hold_out_validation(dataset, 0.3, seed=0)
+    assert changed.validation is not None
+    groups = [{clip.group for clip in clips} for clips in (changed.split.train, changed.split.validation)]
+    assert groups[1]
+    assert not groups[0] & groups[1]
+    assert set(changed.train.names) | set(changed.validation.names) == set(dataset.train.names)
+
+
+def test_hold_out_validation_of_too_few_groups_raises(dataset: Dataset) -> None:
+    few = [next(i for i, t in enumerate(dataset.train.targets) if t == label) for label in (0, 1)]
+    split = dataset.split
+    train = tuple(split.train[row] for row in few)
+    small = Dataset(
+        dataset.table,
+        type(split)(train, split.validation, split.test, split.description),
+        subset(dataset.train, np.array(few)),
+        dataset.validation,
+        dataset.test,
+    )
+    with pytest.raises(UsageError, match="too few training recordings to choose a number format by"):
+        hold_out_validation(small, 0.5, seed=0)
