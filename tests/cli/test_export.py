@@ -67,7 +67,7 @@ def assert_one_sentence(err: str, *words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "said"),
+    ("kind", "shape", "expected"),
     [
         ("log-mel", "log_mel (batch, 2, 16, 13)", []),
         (
@@ -79,32 +79,32 @@ def assert_one_sentence(err: str, *words: str) -> None:
     ],
 )
 def test_export_onnx_from_log_mel_or_waveform(
-    run: Run, model: Path, out_folder: Path, kind: onnx_file.GraphInput, shape: str, said: list[str]
+    run: Run, model: Path, out_folder: Path, kind: onnx_file.GraphInput, shape: str, expected: list[str]
 ) -> None:
     out = out_folder / "model.onnx"
-    code, printed, talk = run(model, "--out", out, "--input", kind)
+    code, printed, messages = run(model, "--out", out, "--input", kind)
     exported = out.read_bytes()
     assert code == 0
     assert exported == onnx_bytes(load(model).model, kind)
     assert list(differences(printed)) == RUNTIMES
     assert max(differences(printed).values()) < 1e-5
-    lines = talk.splitlines()
+    lines = messages.splitlines()
     assert lines[-1] == f"written: {out}, {len(exported):,} bytes; input {shape}"
-    assert len(lines) == len(said) + 1
-    assert all(words in talk for words in said)
+    assert len(lines) == len(expected) + 1
+    assert all(words in messages for words in expected)
     assert list(out_folder.iterdir()) == [out]
 
 
 def test_export_header_is_complete_and_named_by_its_file(run: Run, model: Path, out_folder: Path) -> None:
     out = out_folder / "my-model.h"
-    code, printed, talk = run(model, "--out", out)
+    code, printed, messages = run(model, "--out", out)
     text = out.read_text(encoding="utf-8")
     assert (code, printed) == (0, "")
     assert text == c_header(load(model).model, "my-model")
     assert text.endswith("#endif\n")
     held = load(model).model
     numbers = 4 * sum(array.size for array in held.arrays.values())
-    assert talk.splitlines() == [
+    assert messages.splitlines() == [
         f"written: {out}, {out.stat().st_size:,} bytes",
         f"its numbers take {numbers:,} bytes in a program, pruned weights included",
         "note: weights in fp16 take four bytes each there; compress with --dtype int8 for one",
@@ -114,11 +114,11 @@ def test_export_header_is_complete_and_named_by_its_file(run: Run, model: Path, 
 
 def test_export_card_is_complete_and_gives_the_file_size(run: Run, model: Path, out_folder: Path) -> None:
     out = out_folder / "model.md"
-    code, printed, talk = run(model, "--out", out)
+    code, printed, messages = run(model, "--out", out)
     assert (code, printed) == (0, "")
     assert out.read_text(encoding="utf-8") == model_card(load(model).model, "model", model.stat().st_size)
     assert f"| disk | {model.stat().st_size:,} |" in out.read_text()
-    assert talk == f"written: {out}, {out.stat().st_size:,} bytes\n"
+    assert messages == f"written: {out}, {out.stat().st_size:,} bytes\n"
     assert list(out_folder.iterdir()) == [out]
 
 
@@ -158,13 +158,13 @@ def test_export_int8_of_waveform_is_refused(run: Run, model: Path, out_folder: P
 
 def test_export_int8_is_calibrated_on_recordings(run: Run, model: Path, out_folder: Path, recordings: Path) -> None:
     out = out_folder / "model.onnx"
-    code, printed, talk = run(model, "--out", out, "--int8", recordings)
+    code, printed, messages = run(model, "--out", out, "--int8", recordings)
     assert code == 0
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(out).graph.node}
     assert list(differences(printed)) == RUNTIMES
     assert all(0 < difference < 0.1 for difference in differences(printed).values())
     left_out = f"warning: 1 recordings were left out, the first: {recordings / 'bad.wav'}: not a recording"
-    found, warned, written = talk.splitlines()
+    found, warned, written = messages.splitlines()
     assert found == "activation ranges from 7 windows of 2 recordings"
     assert warned.startswith(left_out)
     assert written == f"written: {out}, {out.stat().st_size:,} bytes; input log_mel (batch, 2, 16, 13)"
@@ -236,9 +236,9 @@ def test_export_mono_waveform_has_one_channel(run: Run, out_folder: Path, tmp_pa
     mono = FeatureConfig(sample_rate=8000, channels="mono", n_fft=256, hop_length=128, n_mels=16)
     arrays = {name: array[:, :1] if name == "v1.weight" else array for name, array in tiny_model().arrays.items()}
     modelfile.write_model(changed(tiny_model(), features=mono, nodes=nodes, arrays=arrays), tmp_path / "mono.scn")
-    code, printed, talk = run(tmp_path / "mono.scn", "--out", out_folder / "model.onnx", "--input", "waveform")
+    code, printed, messages = run(tmp_path / "mono.scn", "--out", out_folder / "model.onnx", "--input", "waveform")
     assert code == 0
-    assert "input waveform (1, 1, 1600)" in talk
+    assert "input waveform (1, 1, 1600)" in messages
     assert max(differences(printed).values()) < 1e-5
 
 

@@ -62,10 +62,10 @@ def test_submit_write_passes_its_own_check(
 ) -> None:
     out = tmp_path / "sub" / "mission"
     write = ("write", model, folder, "--details", details, "--out", out)
-    code, printed, talk = run(*write, "--report", report, "--partial")
+    code, printed, messages = run(*write, "--report", report, "--partial")
     assert (code, printed) == (0, "")
-    assert "only 4 of 8,640 recordings" in talk
-    assert "data_augmentation is null" in talk
+    assert "only 4 of 8,640 recordings" in messages
+    assert "data_augmentation is null" in messages
     output, meta = out / f"{LABEL}.output.csv", out / f"{LABEL}.meta.yaml"
     assert sorted(out.iterdir()) == [meta, output]
     assert run("check", output, meta, "--partial")[:2] == (0, "no faults\n")
@@ -88,9 +88,9 @@ def test_submit_write_passes_its_own_check(
 def test_submit_write_without_report_omits_results(
     run: Run, model: Path, folder: Path, details: Path, tmp_path: Path
 ) -> None:
-    code, _, talk = run("write", model, folder, "--details", details, "--out", tmp_path / "out", "--partial")
+    code, _, messages = run("write", model, folder, "--details", details, "--out", tmp_path / "out", "--partial")
     assert code == 0
-    assert "scenelet evaluate MODEL DATA --out DIR" in talk
+    assert "scenelet evaluate MODEL DATA --out DIR" in messages
     meta = yaml.safe_load((tmp_path / "out" / f"{LABEL}.meta.yaml").read_text())
     assert meta["results"]["development_dataset"] == {"overall": None, "class_wise": None}
 
@@ -108,11 +108,11 @@ def test_submit_write_respects_the_order_of_labels(
 
 def refused(run: Run, out: Path, *arguments: object) -> str:
     """The one sentence in which it ends, with nothing written."""
-    code, printed, talk = run("write", *arguments, "--out", out)
+    code, printed, messages = run("write", *arguments, "--out", out)
     assert code in (1, 2)
     assert printed == ""
     assert not out.exists() or not list(out.iterdir())
-    last = talk.strip().splitlines()[-1]
+    last = messages.strip().splitlines()[-1]
     assert last.startswith("error: ")
     return last
 
@@ -120,23 +120,25 @@ def refused(run: Run, out: Path, *arguments: object) -> str:
 def test_submit_write_other_folders_are_refused(
     run: Run, model: Path, folder: Path, details: Path, tmp_path: Path
 ) -> None:
-    out, told = tmp_path / "out", ("--details", details)
-    line = refused(run, out, model, folder, *told)
+    out, with_details = tmp_path / "out", ("--details", details)
+    line = refused(run, out, model, folder, *with_details)
     assert f"{folder}: has 4 of the 8,640 recordings, without 1.wav, 3.wav, 4.wav and 8,633 more" in line
     assert "--partial" in line
-    assert "no such folder" in refused(run, out, model, tmp_path / "absent", *told)
+    assert "no such folder" in refused(run, out, model, tmp_path / "absent", *with_details)
     (tmp_path / "none").mkdir()
-    assert "has 0 of" in refused(run, out, model, tmp_path / "none", *told, "--partial")
+    assert "has 0 of" in refused(run, out, model, tmp_path / "none", *with_details, "--partial")
     sound = (folder / "0.wav").read_bytes()
     for name in ("8640.wav", "01.wav", "tram.wav", "٣.wav"):
         (folder / name).write_bytes(sound)
-        assert f"{name}: not a name of the evaluation set" in refused(run, out, model, folder, *told, "--partial")
+        assert f"{name}: not a name of the evaluation set" in refused(
+            run, out, model, folder, *with_details, "--partial"
+        )
         (folder / name).unlink()
     (folder / "2.wav").write_bytes(sound)
-    assert "2.flac has the same number" in refused(run, out, model, folder, *told, "--partial")
+    assert "2.flac has the same number" in refused(run, out, model, folder, *with_details, "--partial")
     (folder / "2.wav").unlink()
     (folder / "3.wav").write_text("no sound")
-    assert "3.wav" in refused(run, out, model, folder, *told, "--partial")
+    assert "3.wav" in refused(run, out, model, folder, *with_details, "--partial")
 
 
 def test_submit_write_other_models_are_refused(run: Run, folder: Path, details: Path, tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_submit_write_other_models_are_refused(run: Run, folder: Path, details: 
     assert "its labels are rain, sea, wind" in line
     assert "indoor, outdoor, transportation" in line
     modelfile.write_model(changed(tiny_model(), counts=TrainingCounts(conv=400_000, conv_kept=300_000)), path)
-    (folder / "0.wav").write_text("no sound")  # what can be known before the hours of predicting is said before
+    (folder / "0.wav").write_text("no sound")  # the model is checked before the recordings are read
     line = refused(run, tmp_path / "out", path, folder, *rest)
     assert "system.complexity.model_size" in line
     assert "585.938" in line
@@ -163,8 +165,8 @@ def test_submit_missing_files_are_refused(
     assert "macro_accuracy" in refused(run, out, *rest, report)
     (tmp_path / "file").write_text("")
     assert run("write", model, folder, "--details", details, "--partial", "--out", tmp_path / "file")[0] == 1
-    code, _, talk = run("check", tmp_path / "absent.csv", tmp_path / "absent.yaml")
-    assert (code, "absent.csv: cannot be read" in talk) == (1, True)
+    code, _, messages = run("check", tmp_path / "absent.csv", tmp_path / "absent.yaml")
+    assert (code, "absent.csv: cannot be read" in messages) == (1, True)
 
 
 def test_submit_details_does_not_overwrite(run: Run, tmp_path: Path) -> None:
@@ -172,8 +174,8 @@ def test_submit_details_does_not_overwrite(run: Run, tmp_path: Path) -> None:
     assert run("details", path)[:2] == (0, "")
     assert path.read_text() == EXAMPLE
     path.write_text("mine")
-    code, _, talk = run("details", path)
-    assert (code, "exists already" in talk) == (1, True)
+    code, _, messages = run("details", path)
+    assert (code, "exists already" in messages) == (1, True)
     assert path.read_text() == "mine"
 
 
@@ -181,8 +183,8 @@ def test_submit_check_prints_a_line_per_fault(run: Run, tmp_path: Path) -> None:
     output, meta = tmp_path / f"{LABEL}.output.csv", tmp_path / f"{LABEL}.meta.yaml"
     output.write_bytes(b"\xff")
     meta.write_text("- a list")
-    code, printed, talk = run("check", output, meta)
-    assert (code, talk) == (1, "")
+    code, printed, messages = run("check", output, meta)
+    assert (code, messages) == (1, "")
     lines = printed.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"{output.name}, line 1", meta.name]
 

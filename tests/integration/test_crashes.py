@@ -1,4 +1,4 @@
-"""Every writer dies at every moment: what has its name is whole, and the same call again makes the rest."""
+"""Every writer is killed at every moment: each named file is complete, and the same call then writes the rest."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ from scenelet.training.compression.compress import replace_file as write_model
 from scenelet.training.network import build_network, save_weights
 from scenelet.utils.files import STALE_SECONDS, replace_file
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the dying are forked")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed process is a fork")
 LABELS = ("indoor", "outdoor", "transportation")
 SOUND = FeatureConfig(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, channels="mono")
 WINDOW = WindowConfig(seconds=0.25)
@@ -47,19 +47,19 @@ WINDOW = WindowConfig(seconds=0.25)
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is on the disk and what is not, nobody can see here; a process still dies before each `fsync`."""
+    """Skip `fsync`, whose effect no test can see; a process is still killed before each call."""
     for name in ("fsync", "sync"):
         monkeypatch.setattr(os, name, lambda *_: None)
 
 
 def clips(folder: Path, count: int) -> list[Clip]:
     rng = np.random.default_rng(0)
-    made = []
+    found = []
     for i in range(count):
         path = folder / f"{i}.wav"
         soundfile.write(path, rng.uniform(-0.5, 0.5, 2000 * (1 + i % 2)), 8000)
-        made.append(Clip(path, path.name, "x", path.name))
-    return made
+        found.append(Clip(path, path.name, "x", path.name))
+    return found
 
 
 def zipped(names: Sequence[str]) -> bytes:
@@ -70,7 +70,7 @@ def zipped(names: Sequence[str]) -> bytes:
     return data.getvalue()
 
 
-def test_a_file_is_the_old_or_the_new(tmp_path: Path) -> None:
+def test_replace_file_killed_leaves_old_or_new_file(tmp_path: Path) -> None:
     path = tmp_path / "m.scn"
     old, new = (modelfile.encode_model(tiny_model(seed)) for seed in (0, 1))
     path.write_bytes(old)
@@ -84,7 +84,7 @@ def test_a_file_is_the_old_or_the_new(tmp_path: Path) -> None:
     assert seen == {True, False}
 
 
-def test_what_the_dead_left_goes_in_time(tmp_path: Path) -> None:
+def test_replace_file_removes_only_stale_parts(tmp_path: Path) -> None:
     path = tmp_path / "m.scn"
     for _ in deaths(lambda: replace_file(path, b"new"), tmp_path):
         pass
@@ -92,11 +92,11 @@ def test_what_the_dead_left_goes_in_time(tmp_path: Path) -> None:
     assert len(left) > 1
     os.utime(left[0], (1, 1))
     replace_file(path, b"newer")
-    assert sorted(tmp_path.glob(".m.scn.*.part")) == left[1:]  # another may still be at work on these
+    assert sorted(tmp_path.glob(".m.scn.*.part")) == left[1:]  # another process may still write these
     assert os.stat(left[1]).st_mtime + STALE_SECONDS > os.stat(path).st_mtime
 
 
-def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
+def test_save_checkpoint_killed_leaves_old_or_new_checkpoint(tmp_path: Path) -> None:
     path, store = tmp_path / "checkpoints" / "last.ckpt", AtomicCheckpointIO()
     store.save_checkpoint({"epoch": 1}, path)
     for _ in deaths(lambda: store.save_checkpoint({"epoch": 2}, path), tmp_path):
@@ -105,11 +105,11 @@ def test_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
     assert torch.load(path, weights_only=True)["epoch"] == 2
 
 
-def test_the_feature_cache(tmp_path: Path) -> None:
-    made = clips(tmp_path, 5)
+def test_load_features_killed_gives_the_same_cache_later(tmp_path: Path) -> None:
+    recordings = clips(tmp_path, 5)
 
-    def build(where: str) -> cache.ClipFeatures:
-        return cache.load_features(made, tmp_path, SOUND, WINDOW, tmp_path / where, workers=1, batch_clips=2)
+    def build(name: str) -> cache.ClipFeatures:
+        return cache.load_features(recordings, tmp_path, SOUND, WINDOW, tmp_path / name, workers=1, batch_clips=2)
 
     whole = build("whole")
     for moment in deaths(lambda: build("cut"), tmp_path / "cut"):
@@ -123,8 +123,8 @@ def test_the_feature_cache(tmp_path: Path) -> None:
     assert moment > 8
 
 
-def test_a_report_is_of_one_evaluation(tmp_path: Path) -> None:
-    """The second one has no page to listen to, and another answer to each clip."""
+def test_write_report_killed_never_mixes_two_evaluations(tmp_path: Path) -> None:
+    """The second report has no listening page, and another prediction for each clip."""
     results = [make_predictions(LABELS, 12, seed) for seed in (0, 1)]
     reports = [make_report(each, LABELS) for each in results]
     pages = [{"report.html": "first", "listening.html": "first"}, {"report.html": "second", "classes.svg": "second"}]
@@ -151,7 +151,7 @@ def test_a_report_is_of_one_evaluation(tmp_path: Path) -> None:
     assert False in shown
 
 
-def test_a_fetch_goes_on(tmp_path: Path) -> None:
+def test_fetch_killed_resumes_to_the_same_files(tmp_path: Path) -> None:
     with serve() as server:
         server.files |= {"a.zip": zipped(["Set/a1.wav", "Set/audio/a2.wav"]), "b.zip": zipped(["Set/b.wav"])}
         facts = [(name, len(data), hashlib.md5(data).hexdigest()) for name, data in server.files.items()]
@@ -173,8 +173,8 @@ def test_a_fetch_goes_on(tmp_path: Path) -> None:
             shutil.rmtree(cut)
 
 
-def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
-    """One that was begun over another, which had no part yet, and was killed; then the first again."""
+def test_start_job_killed_keeps_the_inputs_of_one_job(tmp_path: Path) -> None:
+    """A second job replaces one that has no part yet and is killed; then the first is started again."""
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text(f"path\n{name}.wav\n")
     listed = {name: scan_manifest(str(tmp_path / f"{name}.csv")) for name in ("one", "two")}
@@ -193,8 +193,10 @@ def test_a_bulk_job_never_has_the_inputs_of_another(tmp_path: Path) -> None:
     assert moment > 5
 
 
-def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
-    """What training writes there beside checkpoints, in its order."""
+def test_write_record_killed_resumes_to_the_same_folder(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    """Training writes these files, apart from checkpoints, in this order."""
     config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"'])
     split = make_split(load_table(tone_set), config.split)
     data = runs.DataRecord(path=tone_set)
@@ -222,7 +224,7 @@ def test_a_run_folder(tone_set: Path, tiny_settings: list[str], tmp_path: Path) 
     assert moment > 15
 
 
-def test_a_run_folder_that_was_hardly_begun_is_new(tmp_path: Path) -> None:
+def test_check_folder_is_new_accepts_a_killed_start(tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
     (tmp_path / ".run.json.1.part").touch()
     (tmp_path / "split.csv").touch()

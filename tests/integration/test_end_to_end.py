@@ -49,7 +49,7 @@ def compressed(trained: tuple[Path, dict[str, Any]]) -> tuple[Path, dict[str, An
     return folder / "m.scn", compress(folder / "run", folder / "m.scn", cache_dir=folder / "cache")
 
 
-def test_a_run_learns_and_remembers(trained: tuple[Path, dict[str, Any]]) -> None:
+def test_train_learns_and_writes_its_run_folder(trained: tuple[Path, dict[str, Any]]) -> None:
     folder, metrics = trained
     run = folder / "run"
     assert metrics["test"]["macro_accuracy"] >= 0.75
@@ -59,15 +59,15 @@ def test_a_run_learns_and_remembers(trained: tuple[Path, dict[str, Any]]) -> Non
     assert record.labels == ("high", "low")
     assert record.train_counts == (8, 8)
     assert record.versions["scenelet"] == scenelet.__version__
-    sides = [row["split"] for row in csv.DictReader((run / "split.csv").read_text().splitlines())]
-    assert (sides.count("train"), sides.count("test")) == (16, 8)
+    subsets = [row["split"] for row in csv.DictReader((run / "split.csv").read_text().splitlines())]
+    assert (subsets.count("train"), subsets.count("test")) == (16, 8)
     for name in ("curves.png", "model.pt", "logs/csv/version_0/metrics.csv", "checkpoints/last.ckpt"):
         assert (run / name).stat().st_size > 0
     assert list((run / "logs" / "tensorboard").rglob("events*"))
     assert not list(run.rglob("*partial*"))
 
 
-def test_the_file_is_smaller_and_still_right(
+def test_compress_makes_a_small_file_with_its_results(
     trained: tuple[Path, dict[str, Any]], compressed: tuple[Path, dict[str, Any]]
 ) -> None:
     path, result = compressed
@@ -77,11 +77,11 @@ def test_the_file_is_smaller_and_still_right(
     model = scenelet.load(path).model
     assert model.provenance["recipe"] == "paper_short"
     assert model.results["compressed"]["test"]["clips"] == 8
-    kept = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
-    assert kept <= model.counts.conv_kept == round(model.counts.conv * 0.4)
+    nonzero = sum(np.count_nonzero(model.arrays[n]) for n, e in model.encodings.items() if e == "masked_fp16")
+    assert nonzero <= model.counts.conv_kept == round(model.counts.conv * 0.4)
 
 
-def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+def test_predict_agrees_with_evaluate(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
     path, result = compressed
     report = evaluate(str(path), tone_set, tmp_path / "report")
     assert report["clips"] == 8
@@ -95,7 +95,9 @@ def test_predict_gives_evaluates_answers(compressed: tuple[Path, Any], tone_set:
         assert prediction.probabilities[row["label"]] == pytest.approx(float(row[row["label"]]), abs=1e-6)
 
 
-def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+def test_evaluate_other_subsets_and_unknown_labels(
+    compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
+) -> None:
     path, _ = compressed
     assert evaluate(str(path), tone_set, split="all")["clips"] == 24
     lines = tone_set.read_text().splitlines()
@@ -115,7 +117,7 @@ def test_other_splits_and_unknown_labels(compressed: tuple[Path, Any], tone_set:
         evaluate(str(path), strange, audio_dir=tone_set.parent)
 
 
-def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
+def test_compress_max_bytes_holds_for_the_file_on_disk(trained: tuple[Path, Any]) -> None:
     folder, _ = trained
     result = compress(folder / "run", folder / "small.scn", max_bytes=9_000, cache_dir=folder / "cache")
     assert (folder / "small.scn").stat().st_size == result["bytes"] <= 9_000
@@ -124,13 +126,13 @@ def test_budget_is_met_by_the_file_on_disk(trained: tuple[Path, Any]) -> None:
     assert not (folder / "none.scn").exists()
 
 
-def test_sparsity_zero_stores_the_network_as_it_is(trained: tuple[Path, Any]) -> None:
+def test_compress_without_pruning_keeps_the_log_loss(trained: tuple[Path, Any]) -> None:
     folder, metrics = trained
     result = compress(folder / "run", folder / "dense.scn", sparsity=0.0, cache_dir=folder / "cache")
     assert result["compressed"]["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=2e-3)
 
 
-def test_same_seed_same_weights_and_bytes(
+def test_train_same_seed_gives_the_same_weights_and_file(
     trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, _ = trained
@@ -147,7 +149,7 @@ def test_same_seed_same_weights_and_bytes(
     assert (tmp_path / "m.scn").read_bytes() == compressed[0].read_bytes()
 
 
-def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
+def test_train_killed_in_an_epoch_resumes_bit_identically(
     trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, metrics = trained
@@ -188,7 +190,7 @@ def test_a_run_killed_in_its_third_epoch_resumes_bit_for_bit(
     assert losses[0] == losses[1]
 
 
-def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
+def test_train_resume_with_other_settings_is_refused(trained: tuple[Path, Any], tone_set: Path, tmp_path: Path) -> None:
     folder, _ = trained
     config = runs.read_record(folder / "run").config.model_copy(update={"seed": 9})
     with pytest.raises(RunError, match="other settings"):
@@ -197,7 +199,7 @@ def test_resume_refuses_other_settings(trained: tuple[Path, Any], tone_set: Path
         train(tone_set, tmp_path / "new", None, resume=True)
 
 
-def test_recordings_that_changed_since_training_are_refused(
+def test_compress_and_resume_refuse_changed_recordings(
     trained: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:
     folder, _ = trained
@@ -212,7 +214,7 @@ def test_recordings_that_changed_since_training_are_refused(
     assert not (tmp_path / "m.scn").exists()
 
 
-def test_what_a_file_cannot_hold_is_said_before_training(
+def test_train_network_that_no_file_can_hold_is_refused(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
     # the last one has more parameters than a file may
@@ -223,7 +225,7 @@ def test_what_a_file_cannot_hold_is_said_before_training(
         assert not (tmp_path / "run").exists()
 
 
-def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tuple[Path, Any], tmp_path: Path) -> None:
+def test_compress_unwritable_path_is_refused(trained: tuple[Path, Any], tmp_path: Path) -> None:
     folder, _ = trained
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
@@ -232,7 +234,7 @@ def test_a_place_that_cannot_be_written_is_said_before_fine_tuning(trained: tupl
         compress(folder / "run", tmp_path / "m.onnx")
 
 
-def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_train_diverged_names_the_clips(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="training diverged"):
         train(
             tone_set,
@@ -245,7 +247,7 @@ def test_divergence_is_one_sentence(tone_set: Path, tiny_settings: list[str], tm
     assert set(named) <= {row["filename"] for row in rows if row["split"] == "train"}
 
 
-def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_train_keeps_the_epoch_best_on_validation(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     changes = [
         *tiny_settings,
         *SETTINGS,
@@ -257,7 +259,7 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
     best = max(row["validation_macro_accuracy"] for row in metrics["history"])
     assert metrics["validation"]["macro_accuracy"] == best
     rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
-    groups = {side: {row["group"] for row in rows if row["split"] == side} for side in ("train", "validation", "test")}
+    groups = {name: {row["group"] for row in rows if row["split"] == name} for name in ("train", "validation", "test")}
     assert groups["validation"]
     assert not groups["validation"] & groups["train"]
 
@@ -272,7 +274,7 @@ def test_validation_selects_the_epoch(tone_set: Path, tiny_settings: list[str], 
         ),
     ],
 )
-def test_a_crop_that_the_network_cannot_take(
+def test_train_crop_that_does_not_fit_is_refused(
     changes: list[str], words: str, tone_set: Path, tiny_settings: list[str], tmp_path: Path
 ) -> None:
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *changes])
@@ -281,18 +283,16 @@ def test_a_crop_that_the_network_cannot_take(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_last_epochs_and_what_follows_them_are_not_mixed(
-    trained: tuple[Path, Any], tiny_settings: list[str]
-) -> None:
+def test_epoch_batches_last_epochs_are_not_mixed(trained: tuple[Path, Any], tiny_settings: list[str]) -> None:
     folder, _ = trained
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
-    sides = load_dataset(
+    dataset = load_dataset(
         load_recorded_table(runs.read_record(folder / "run").data), config, folder / "cache", verbose=False
     )
 
     def mixed(until: float, epoch: int, first: int = 0) -> bool:
         mixing = config.mixing.model_copy(update={"epoch_fraction": until})
-        batches = epoch_batches(sides.train, config.model_copy(update={"mixing": mixing}), first)(epoch)
+        batches = epoch_batches(dataset.train, config.model_copy(update={"mixing": mixing}), first)(epoch)
         return any(float(y.max(1).values.min()) < 1 for _, y in batches)
 
     assert [mixed(0.5, epoch) for epoch in range(4)] == [True, True, False, False]
@@ -300,20 +300,20 @@ def test_the_last_epochs_and_what_follows_them_are_not_mixed(
     assert (mixed(0.5, 0, first=4), mixed(1.0, 0, first=4)) == (False, True)  # fine-tuning
 
 
-def test_the_teacher_is_the_network_before_it_was_pruned(
+def test_compress_teacher_is_the_network_before_pruning(
     trained: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = trained
     seen = []
 
-    def look(module: SceneModule, *_: Any, **__: Any) -> None:
+    def record_zeros(module: SceneModule, *_: Any, **__: Any) -> None:
         module.on_train_epoch_start()
         assert module.teacher is not None
         networks = (module.network, module.teacher[0])
         seen.append([float((n.state_dict()[name] == 0).float().mean()) for name in module.masks for n in networks])
 
-    monkeypatch.setattr("scenelet.training.compression.finetune.run_trainer", look)
+    monkeypatch.setattr("scenelet.training.compression.finetune.run_trainer", record_zeros)
     compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
-    (shares,) = seen
-    assert max(shares[::2]) > 0.3
-    assert max(shares[1::2]) < 0.01
+    (zeros,) = seen
+    assert max(zeros[::2]) > 0.3
+    assert max(zeros[1::2]) < 0.01

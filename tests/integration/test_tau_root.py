@@ -1,4 +1,4 @@
-"""A root in the official TAU layout, from real recordings: trained, evaluated, predicted."""
+"""A data set of real recordings in the official TAU layout: training, evaluation, prediction."""
 
 import csv
 from pathlib import Path
@@ -12,32 +12,32 @@ from scenelet.training.compression.compress import compress
 from scenelet.training.train import train
 
 TEST_IDENTIFIERS = ("paris-9", "vienna-87", "london-149", "helsinki-92")
-UNUSED_IDENTIFIERS = ("vienna-201",)  # like the rest of Milan in the published sets: in no split
+UNUSED_IDENTIFIERS = ("vienna-201",)  # in no split, like most of Milan in the published sets
 
 
 def lay_out(clips: Path, root: Path) -> None:
-    """24-bit WAV under audio/, meta.csv, evaluation_setup/fold1_*.csv: tab-separated, as published."""
+    """Write 24-bit WAVs to audio/, and the tables meta.csv and evaluation_setup/fold1_*.csv, as published."""
     rows = list(csv.DictReader((clips / "clips.csv").read_text().splitlines()))
     (root / "audio").mkdir(parents=True)
     (root / "evaluation_setup").mkdir()
     meta = ["filename\tscene_label\tidentifier\tsource_label"]
-    sides: dict[bool, list[str]] = {True: [], False: []}
+    split_rows: dict[bool, list[str]] = {True: [], False: []}
     for row in rows:
         name = "audio/" + row["filename"].replace(".flac", ".wav")
         samples, rate = soundfile.read(clips / row["filename"], dtype="int32")
         soundfile.write(root / name, samples, rate, subtype="PCM_24")
         meta.append(f"{name}\t{row['scene_label']}\t{row['identifier']}\ta")
         if row["identifier"] not in UNUSED_IDENTIFIERS:
-            sides[row["identifier"] in TEST_IDENTIFIERS].append(f"{name}\t{row['scene_label']}")
+            split_rows[row["identifier"] in TEST_IDENTIFIERS].append(f"{name}\t{row['scene_label']}")
     (root / "meta.csv").write_text("\n".join(meta) + "\n")
-    head = "filename\tscene_label"
-    for name, side in (("train", False), ("evaluate", True)):
-        (root / "evaluation_setup" / f"fold1_{name}.csv").write_text("\n".join([head, *sides[side]]) + "\n")
-    names = [line.split("\t")[0] for line in sides[True]]
+    header = "filename\tscene_label"
+    for name, is_test in (("train", False), ("evaluate", True)):
+        (root / "evaluation_setup" / f"fold1_{name}.csv").write_text("\n".join([header, *split_rows[is_test]]) + "\n")
+    names = [line.split("\t")[0] for line in split_rows[True]]
     (root / "evaluation_setup" / "fold1_test.csv").write_text("\n".join(["filename", *names]) + "\n")
 
 
-def test_a_root_of_real_clips_goes_all_the_way(tau: Path, tmp_path: Path) -> None:
+def test_tau_root_is_trained_evaluated_and_predicted(tau: Path, tmp_path: Path) -> None:
     root = tmp_path / "TAU-urban-acoustic-scenes-2020-3class-development"
     lay_out(tau / "clips", root)
     config = load_recipe("paper", ["schedule.epochs=1", "network.width=8", "prune.epochs=1"])

@@ -1,4 +1,4 @@
-"""Two processes on one run folder or one report: one of them is refused in a sentence, or both are right."""
+"""Two processes on one run folder or one report: one is refused with an error, or both succeed."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import OutputError, RunError
 from scenelet.evaluation.report import write_report
-from scenelet.training import train as room
+from scenelet.training import train as train_module
 from scenelet.training.train import train
 from scenelet.utils.locks import file_lock
 
@@ -25,31 +25,31 @@ def config(tiny_settings: list[str]) -> RunConfig:
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_second_training_is_refused(tone_set: Path, config: RunConfig, tmp_path: Path, resume: bool) -> None:
+def test_train_in_a_locked_folder_is_refused(tone_set: Path, config: RunConfig, tmp_path: Path, resume: bool) -> None:
     run = tmp_path / "run"
     with file_lock(run / ".lock"), pytest.raises(OutputError, match="another process is training there"):
         train(tone_set, run, config, resume=resume)
     assert tree(run) == {}
 
 
-def test_a_training_that_ended_while_this_one_prepared(
+def test_train_refuses_a_run_that_finished_meanwhile(
     tone_set: Path, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, prepare = tmp_path / "run", room.load_dataset
+    run, prepare = tmp_path / "run", train_module.load_dataset
 
-    def slowly(*arguments: Any) -> Any:
-        sides = prepare(*arguments)
+    def load_slowly(*arguments: Any) -> Any:
+        dataset = prepare(*arguments)
         run.mkdir()
         (run / "run.json").write_text("of the other")
-        return sides
+        return dataset
 
-    monkeypatch.setattr(room, "load_dataset", slowly)
+    monkeypatch.setattr(train_module, "load_dataset", load_slowly)
     with pytest.raises(RunError, match="exists already"):
         train(tone_set, run, config)
     assert tree(run) == {"run.json": b"of the other"}
 
 
-def test_nothing_is_written_over_where_a_run_begins(tone_set: Path, config: RunConfig, tmp_path: Path) -> None:
+def test_train_overwrites_nothing_in_its_folder(tone_set: Path, config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("mine")
     with pytest.raises(RunError, match=r"split\.csv"):
         train(tone_set, tmp_path, config, resume=True)
@@ -60,7 +60,7 @@ def test_nothing_is_written_over_where_a_run_begins(tone_set: Path, config: RunC
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the other process is forked")
-def test_two_reports_at_once_are_one_of_them(tmp_path: Path) -> None:
+def test_write_report_twice_at_once_leaves_one_report(tmp_path: Path) -> None:
     results = [make_predictions(LABELS, 12, seed) for seed in (0, 1)]
     reports = [make_report(each, LABELS) for each in results]
 

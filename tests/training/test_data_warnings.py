@@ -1,4 +1,4 @@
-"""What training says of its recordings, and what it keeps of that."""
+"""Warnings of training about its recordings, printed once and stored in the run folder."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from scenelet.training.train import train
 from scenelet.utils import parallel
 
 
-def test_training_says_and_keeps_what_is_wrong(
+def test_train_prints_and_stores_data_warnings_once(
     tone_set: Path,
     tmp_path: Path,
     tiny_settings: list[str],
@@ -30,12 +30,12 @@ def test_training_says_and_keeps_what_is_wrong(
     samples, rate = soundfile.read(tmp_path / "low3.wav")
     (tmp_path / "low3.wav").unlink()
     soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
-    monkeypatch.setattr(parallel, "MIN_PROCESS_ITEMS", 100)  # processes take longer to start than this takes
+    monkeypatch.setattr(parallel, "MIN_PROCESS_ITEMS", 100)  # starting processes takes longer than the work
     config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     train(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
-    talk = capfd.readouterr().err
-    assert "1 offset" in talk
-    assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in talk
+    messages = capfd.readouterr().err
+    assert "1 offset" in messages
+    assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in messages
     (offset,) = (f for f in json.loads((tmp_path / "run" / WARNINGS).read_text()) if f["kind"] == "offset")
     assert offset["clips"] == ["low3.wav"]
 
@@ -45,13 +45,13 @@ def test_training_says_and_keeps_what_is_wrong(
     monkeypatch.setattr(statistics, "recording_stats", refuse)
     table = load_table(tmp_path / "tones.csv")
     split = make_split(table, config.split)
-    for expected in (True, False):  # a run that was warned, as a resumed one, is not warned again
+    for expected in (True, False):  # a run with stored warnings, such as a resumed one, prints none
         print_data_warnings(tmp_path, table, split, 0.6, tmp_path / "cache")
         assert ("1 offset" in capfd.readouterr().err) == expected
     assert (tmp_path / WARNINGS).read_bytes() == (tmp_path / "run" / WARNINGS).read_bytes()
 
 
-def test_a_few_lines() -> None:
+def test_warning_lines_shows_few_findings_per_kind() -> None:
     findings = [Finding("warning", "label", (f"{i}.wav",), f"{i}.wav: doubted") for i in range(9)]
     lines = warning_lines([Finding("warning", "silent", ("s.wav",), "s.wav: silent"), *findings], "DATA")
     assert lines[0] == "warning: 1 silent, 9 label; `scenelet check DATA` lists them"

@@ -1,4 +1,4 @@
-"""Fine-tuning: cut off, it ends as if it had not been; masks, rounding and an average of its own."""
+"""Fine-tuning: exact resumption after an interruption, masks, rounding, and its own weight average."""
 
 import copy
 from pathlib import Path
@@ -40,7 +40,7 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[R
 
 
 @pytest.mark.parametrize("how", ["plain", "gradual, int4"])
-def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
+def test_finetune_interrupted_resumes_bit_identically(
     how: str, trained: tuple[RunConfig, StandardizedNetwork, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, whole, dataset = trained
@@ -57,36 +57,36 @@ def test_a_distilled_and_averaged_fine_tuning_goes_on_where_it_was_cut(
         return dict(network.state_dict())
 
     undisturbed = tuned(None)
-    begin, begun = SceneModule.on_train_epoch_start, []
+    start_epoch, started = SceneModule.on_train_epoch_start, []
 
-    def cut_once(self: SceneModule) -> None:
-        begun.append(self.current_epoch)
-        if len(begun) == 3:
+    def interrupt_once(self: SceneModule) -> None:
+        started.append(self.current_epoch)
+        if len(started) == 3:
             raise ConnectionAbortedError
-        begin(self)
+        start_epoch(self)
 
-    monkeypatch.setattr(SceneModule, "on_train_epoch_start", cut_once)
+    monkeypatch.setattr(SceneModule, "on_train_epoch_start", interrupt_once)
     with pytest.raises(ConnectionAbortedError):
         tuned(tmp_path / "tuning")
     resumed = tuned(tmp_path / "tuning")
-    assert begun == [0, 1, 2, 2, 3]
+    assert started == [0, 1, 2, 2, 3]
     assert all(torch.equal(resumed[name], value) for name, value in undisturbed.items())
-    after_the_end = tuned(tmp_path / "tuning")  # killed after its last checkpoint, before anything was made of it
-    assert begun == [0, 1, 2, 2, 3]
+    after_the_end = tuned(tmp_path / "tuning")  # as if killed after its last checkpoint
+    assert started == [0, 1, 2, 2, 3]
     assert all(torch.equal(after_the_end[name], value) for name, value in undisturbed.items())
     before = whole.state_dict()
     assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
     assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
-    kept = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-    assert kept == pytest.approx(0.5, abs=1e-3)
+    density = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+    assert density == pytest.approx(0.5, abs=1e-3)
     on_grid = all(torch.equal(resumed[name], quantize(resumed[name], 7)) for name in masks)
     assert on_grid == (how != "plain")
 
 
-def test_a_long_average_of_training_is_not_one_of_fine_tuning(
+def test_finetune_average_ignores_the_one_of_training(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset], tiny_settings: list[str]
 ) -> None:
-    """Fine-tuning has an average of its own, and training's does not reach it."""
+    """The settings of the average of training have no effect on fine-tuning."""
     _, whole, dataset = trained
 
     def tuned(*settings: str) -> dict[str, torch.Tensor]:
@@ -102,26 +102,26 @@ def test_a_long_average_of_training_is_not_one_of_fine_tuning(
     assert any(not torch.equal(averaged[name], value) for name, value in last.items())
 
 
-def test_a_gradual_pruning_rises_to_its_sparsity_and_stays(
+def test_masks_by_epoch_sparsity_rises_and_then_stays(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset],
 ) -> None:
     config, whole, _ = trained
     settings = config.prune.model_copy(update={"sparsity": 0.8, "ramp_fraction": 0.5, "epochs": 8})
     masks_of = masks_by_epoch(whole, settings)
-    network, shares = copy.deepcopy(whole), []
+    network, sparsities = copy.deepcopy(whole), []
     for epoch in range(8):
         masks = masks_of(network, epoch)
         prune.apply_masks(network, masks)
         left = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-        shares.append(1 - left)
+        sparsities.append(1 - left)
     expected = [0.8 * (1 - (1 - step / 4) ** 3) for step in (1, 2, 3, 4)]
-    assert shares[:4] == pytest.approx(expected, abs=1e-3)
-    assert shares[4:] == pytest.approx([0.8] * 4, abs=1e-3)
+    assert sparsities[:4] == pytest.approx(expected, abs=1e-3)
+    assert sparsities[4:] == pytest.approx([0.8] * 4, abs=1e-3)
     before = {name: mask.clone() for name, mask in masks.items()}
     assert all(torch.equal(mask, before[name]) for name, mask in masks_of(network, 7).items())
 
 
-def test_without_epochs_it_is_only_pruned(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:
+def test_finetune_without_epochs_only_prunes(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:
     config, whole, dataset = trained
     settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
     network = copy.deepcopy(whole)

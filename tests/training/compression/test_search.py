@@ -1,4 +1,4 @@
-"""A budget of bytes: the file fits it, and of the formats that fit the one that loses least is taken."""
+"""A limit on bytes: the file respects it, and the format of lowest log loss is chosen among those that fit."""
 
 import copy
 import itertools
@@ -19,7 +19,7 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression import search as shrinking
+from scenelet.training.compression import search
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
 from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, load_recorded_table
@@ -36,7 +36,7 @@ Trained = tuple[Path, RunConfig, StandardizedNetwork, Dataset, Size]
 @pytest.fixture(scope="module")
 def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A run folder, its settings, network and data, and the size of its file."""
-    folder = tmp_path_factory.mktemp("shrink")
+    folder = tmp_path_factory.mktemp("compress")
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
     train(tone_set, folder / "run", config, cache_dir=folder / "cache")
     record = runs.read_record(folder / "run")
@@ -55,34 +55,34 @@ def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize("max_bytes", [14_000, 20_000, 40_000])
-def test_the_file_fits_and_little_is_left_over(trained: Trained, max_bytes: int) -> None:
+def test_compress_network_nearly_fills_max_bytes(trained: Trained, max_bytes: int) -> None:
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
         small = copy.deepcopy(network)
-        shrunk = compress_network(
+        compressed = compress_network(
             small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size, verbose=False
         )
-        assert shrunk.settings.dtype == dtype
-        taken = size(small, shrunk.masks, shrunk.settings)
+        assert compressed.settings.dtype == dtype
+        taken = size(small, compressed.masks, compressed.settings)
         assert taken <= max_bytes
-        assert shrunk.settings.sparsity == 0 or taken > 0.95 * max_bytes
-        zeros = sum(int((small.get_parameter(name) == 0).sum()) for name in shrunk.masks)
-        total = sum(mask.numel() for mask in shrunk.masks.values())
-        assert zeros / total >= shrunk.settings.sparsity - 1e-3
+        assert compressed.settings.sparsity == 0 or taken > 0.95 * max_bytes
+        zeros = sum(int((small.get_parameter(name) == 0).sum()) for name in compressed.masks)
+        total = sum(mask.numel() for mask in compressed.masks.values())
+        assert zeros / total >= compressed.settings.sparsity - 1e-3
 
 
-def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_format_takes_the_lowest_validation_log_loss(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, config, network, dataset, size = trained
     before = {name: value.clone() for name, value in network.state_dict().items()}
     losses = {"fp16": 0.9, "int8": 0.2, "int4": 0.5}
-    looked_at = []
+    measured = []
 
-    def made_up(trial: Any, clips: Any, labels: Any) -> dict[str, float]:
-        looked_at.append(clips)
-        dtype = list(losses)[len(looked_at) - 1]
+    def invented_loss(trial: Any, clips: Any, labels: Any) -> dict[str, float]:
+        measured.append(clips)
+        dtype = list(losses)[len(measured) - 1]
         return {"log_loss": losses[dtype]}
 
-    monkeypatch.setattr(shrinking, "evaluate_network", made_up)
+    monkeypatch.setattr(search, "evaluate_network", invented_loss)
     settings, trials = search_format(
         network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size, verbose=False
     )
@@ -90,11 +90,11 @@ def test_the_format_of_least_log_loss_on_validation_is_taken(trained: Trained, m
     assert trials[0].sparsity > trials[1].sparsity > trials[2].sparsity > 0
     assert (settings.dtype, settings.sparsity) == ("int8", trials[1].sparsity)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert {id(clips) for clips in looked_at} == {id(looked_at[0])}
-    assert len(looked_at[0]) < len(dataset.train)
+    assert {id(clips) for clips in measured} == {id(measured[0])}
+    assert len(measured[0]) < len(dataset.train)
 
 
-def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) -> None:
+def test_search_format_stops_at_a_format_that_fits_unpruned(trained: Trained) -> None:
     _, config, network, dataset, size = trained
     settings, trials = search_format(
         network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size, verbose=False
@@ -103,7 +103,7 @@ def test_a_format_that_fits_whole_makes_coarser_ones_needless(trained: Trained) 
     assert [(trial.dtype, trial.log_loss) for trial in trials] == [("fp16", None)]
 
 
-def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None:
+def test_search_format_max_bytes_out_of_reach_is_an_error(trained: Trained, tmp_path: Path) -> None:
     folder, config, network, dataset, size = trained
     with pytest.raises(UsageError, match="900 bytes are out of reach"):
         search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, verbose=False)
@@ -113,60 +113,64 @@ def test_a_budget_out_of_reach_says_so(trained: Trained, tmp_path: Path) -> None
 
 
 def grown(size: Size, by: int, after: int) -> Size:
-    """As `size` says, and `by` bytes more from the `after`th call on: as if fine-tuned weights took more room."""
+    """Add `by` bytes to `size` from call number `after` on, as if fine-tuned weights took more bytes."""
     calls = itertools.count(1)
     return lambda *what: size(*what) + (by if next(calls) >= after else 0)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
-def test_a_file_that_grew_in_fine_tuning_is_pruned_until_it_fits(trained: Trained, dtype: str) -> None:
+def test_compress_network_prunes_again_if_the_file_grew(trained: Trained, dtype: str) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype=dtype)
     before, _ = search_format(network, dataset, asked, size, verbose=False)
-    looks = itertools.count(1)
+    calls = itertools.count(1)
 
     def size_that_grows(*what: Any) -> int:
-        next(looks)
+        next(calls)
         return size(*what)
 
     search_format(network, dataset, asked, size_that_grows, verbose=False)
     small = copy.deepcopy(network)
-    shrunk = compress_network(small, dataset, asked, grown(size, 1_000, next(looks)), verbose=False)
-    assert shrunk.settings.sparsity > before.sparsity
-    assert 12_000 < size(small, shrunk.masks, shrunk.settings) <= 13_000
+    compressed = compress_network(small, dataset, asked, grown(size, 1_000, next(calls)), verbose=False)
+    assert compressed.settings.sparsity > before.sparsity
+    assert 12_000 < size(small, compressed.masks, compressed.settings) <= 13_000
     smallest = copy.deepcopy(small)
-    assert shrunk.masks.keys() == prune_and_round(smallest, shrunk.settings).keys()  # all is on its grid already
-    kept = sum(float(mask.sum()) for mask in shrunk.masks.values()) / sum(m.numel() for m in shrunk.masks.values())
-    assert kept == pytest.approx(1 - shrunk.settings.sparsity, abs=1e-3)
-    for name, mask in shrunk.masks.items():
+    assert (
+        compressed.masks.keys() == prune_and_round(smallest, compressed.settings).keys()
+    )  # every weight is on its grid already
+    density = sum(float(mask.sum()) for mask in compressed.masks.values()) / sum(
+        m.numel() for m in compressed.masks.values()
+    )
+    assert density == pytest.approx(1 - compressed.settings.sparsity, abs=1e-3)
+    for name, mask in compressed.masks.items():
         assert torch.equal(small.get_parameter(name), small.get_parameter(name) * mask)
 
 
-def test_what_was_chosen_is_not_chosen_again_where_the_fine_tuning_goes_on(
+def test_compress_network_resumed_does_not_search_again(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
     folder = tmp_path / "tuning"
     undisturbed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, verbose=False)
-    monkeypatch.setattr(shrinking, "search_format", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(search, "search_format", lambda *_: pytest.fail("chosen again"))
     resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, verbose=False)
     assert resumed.settings == undisturbed.settings
     assert resumed.trials == undisturbed.trials
     assert all(torch.equal(mask, undisturbed.masks[name]) for name, mask in resumed.masks.items())
 
 
-def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_format_skips_a_format_that_diverges(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
-    tune = shrinking.prune_and_finetune
+    tune = search.prune_and_finetune
 
     def diverges(network: Any, dataset: Any, config: RunConfig, **options: Any) -> Any:
         if config.prune.dtype in failing:
             raise RunError("epoch 1: training diverged")
         return tune(network, dataset, config, **options)
 
-    monkeypatch.setattr(shrinking, "prune_and_finetune", diverges)
+    monkeypatch.setattr(search, "prune_and_finetune", diverges)
     failing = {"fp16", "int4"}
     settings, trials = search_format(network, dataset, asked, size, verbose=False)
     assert settings.dtype == "int8"
@@ -184,26 +188,26 @@ def test_a_format_that_diverges_is_not_taken(trained: Trained, monkeypatch: pyte
         ({"dtype": "auto"}, "dtype 'auto' needs max_bytes"),
     ],
 )
-def test_a_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match: str, tmp_path: Path) -> None:
+def test_compress_wrong_option_is_named(trained: Trained, wrong: dict[str, Any], match: str, tmp_path: Path) -> None:
     folder, *_ = trained
     with pytest.raises(UsageError, match=match):
         compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache", **wrong)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_recipes_own_budget_is_fine_tuned_to(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_compress_respects_max_bytes_of_the_recipe(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     max_bytes = ["prune.max_bytes=14000", "prune.dtype=fp16", "prune.sparsity=0"]
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *max_bytes])
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")
     assert result["bytes"] == (tmp_path / "m.scn").stat().st_size <= 14_000
-    made = modelfile.read_model(tmp_path / "m.scn").provenance
-    assert made["fine_tuning_epochs"] == 2
-    assert made["prune"]["sparsity"] == result["sparsity"] > 0
-    assert made["prune"]["max_bytes"] == 14_000
+    provenance = modelfile.read_model(tmp_path / "m.scn").provenance
+    assert provenance["fine_tuning_epochs"] == 2
+    assert provenance["prune"]["sparsity"] == result["sparsity"] > 0
+    assert provenance["prune"]["max_bytes"] == 14_000
 
 
-def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> None:
+def test_hold_out_validation_keeps_groups_together(trained: Trained) -> None:
     *_, dataset, _ = trained
     cut = hold_out_validation(dataset, 0.3, seed=0)
     assert cut.validation is not None
@@ -213,26 +217,26 @@ def test_validation_is_cut_from_training_in_whole_groups(trained: Trained) -> No
     assert not groups[0] & groups[1]
     assert len(cut.train) + len(cut.validation) == len(dataset.train)
     assert cut.split.test == dataset.split.test
-    place = [clip.name for clip in dataset.split.train]
+    order = [clip.name for clip in dataset.split.train]
     for clips, side in ((cut.split.train, cut.train), (cut.split.validation, cut.validation)):
-        rows = [place.index(clip.name) for clip in clips]
+        rows = [order.index(clip.name) for clip in clips]
         assert side.features.first.tolist() == dataset.train.features.first[rows].tolist()
         assert side.targets.tolist() == dataset.train.targets[rows].tolist()
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
-def test_the_compressed_file_answers_as_the_network_in_training(trained: Trained, dtype: str, tmp_path: Path) -> None:
+def test_compress_file_agrees_with_the_network(trained: Trained, dtype: str, tmp_path: Path) -> None:
     folder, config, network, dataset, _ = trained
     result = compress(folder / "run", tmp_path / "m.scn", sparsity=0.3, dtype=dtype, cache_dir=folder / "cache")
     assert (result["dtype"], result["sparsity"]) == (dtype, 0.3)
     model = modelfile.read_model(tmp_path / "m.scn")
     assert model.provenance["dtype"] == dtype
     assert set(model.encodings.values()) == {"masked_int8", "fp16", "fp32"}
-    shrunk = copy.deepcopy(network)
-    compress_network(shrunk, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, verbose=False)
+    compressed = copy.deepcopy(network)
+    compress_network(compressed, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, verbose=False)
     assert dataset.test is not None
     from_file = file_probabilities(Classifier(model), dataset.test.features)
-    in_torch = clip_probabilities(shrunk, dataset.test.features)
+    in_torch = clip_probabilities(compressed, dataset.test.features)
     assert np.abs(from_file - in_torch).max() < 1e-5
     assert (from_file.argmax(1) == in_torch.argmax(1)).all()
     assert (
@@ -241,9 +245,7 @@ def test_the_compressed_file_answers_as_the_network_in_training(trained: Trained
     )
 
 
-def test_a_run_whose_recipe_says_int8_and_no_pruning_is_tuned_as_such(
-    tone_set: Path, tiny_settings: list[str], tmp_path: Path
-) -> None:
+def test_compress_int8_without_pruning_is_fine_tuned(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "prune.sparsity=0", "prune.dtype=int8"])
     train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
     result = compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""What a network loses when one layer alone is changed: the measurements, the table and the picture."""
+"""Sensitivity: the loss when a single layer is changed, as a table and as a plot."""
 
 import csv
 from collections import OrderedDict
@@ -34,7 +34,7 @@ def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
 
 @pytest.fixture
 def network(dataset: Dataset) -> StandardizedNetwork:
-    """Untrained, with the statistics of what it sees: two convolutions and a dense layer."""
+    """Untrained network of two convolutions and a dense layer, with the statistics of the training clips."""
     generator = torch.Generator().manual_seed(0)
     layers = nn.Sequential(
         OrderedDict(
@@ -49,8 +49,8 @@ def network(dataset: Dataset) -> StandardizedNetwork:
     for layer in (layers.stem, layers.second, layers.dense):
         nn.init.normal_(layer.weight, generator=generator)
     layers.norm1.momentum = layers.norm2.momentum = 1.0
-    mean, deviation = dataset.band_statistics()
-    whole = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(deviation))
+    mean, std = dataset.band_statistics()
+    whole = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(std))
     clips = dataset.train.features
     whole.train()(torch.from_numpy(clips.load(clips.rows())).float())
     return whole.eval()
@@ -61,9 +61,7 @@ def log_loss(network: StandardizedNetwork, dataset: Dataset) -> float:
     return float(evaluate_network(network, dataset.validation, dataset.labels)["log_loss"])
 
 
-def test_one_row_for_each_layer_and_change_and_one_for_the_whole(
-    network: StandardizedNetwork, dataset: Dataset
-) -> None:
+def test_layer_losses_has_a_row_per_layer_and_change(network: StandardizedNetwork, dataset: Dataset) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     whole, *changed = layer_losses(network, dataset)
     assert whole == LayerLoss("none", "", 0, log_loss(network, dataset))
@@ -79,9 +77,7 @@ def test_one_row_for_each_layer_and_change_and_one_for_the_whole(
     assert len({one.log_loss for one in changed}) > len(changed) // 2  # each is another network
 
 
-def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(
-    network: StandardizedNetwork, dataset: Dataset
-) -> None:
+def test_layer_losses_changes_one_layer_at_a_time(network: StandardizedNetwork, dataset: Dataset) -> None:
     found = {(one.layer, one.change): one.log_loss for one in layer_losses(network, dataset)}
     weight = network.get_parameter("network.second.weight").detach()
     whole = weight.clone()
@@ -99,7 +95,7 @@ def test_a_row_is_the_loss_of_the_network_with_that_layer_changed(
     assert len({found["second", change] for change in ("80 % pruned", "int4", "int8")}) == 3
 
 
-def test_pruning_nothing_loses_nothing(
+def test_layer_losses_pruning_nothing_loses_nothing(
     network: StandardizedNetwork, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.0,))
@@ -109,16 +105,16 @@ def test_pruning_nothing_loses_nothing(
     assert {one.log_loss for one in changed} == {whole.log_loss}
 
 
-def test_clips_are_those_of_validation_or_else_of_training_evenly_spread(
+def test_layer_losses_spreads_its_clips_over_one_subset(
     network: StandardizedNetwork, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
 
-    def look(_: object, clips: object, __: object) -> dict[str, float]:
+    def record_clips(_: object, clips: object, __: object) -> dict[str, float]:
         seen.append(clips.features.first.tolist())
         return {"log_loss": 0.0}
 
-    monkeypatch.setattr(sensitivity, "evaluate_network", look)
+    monkeypatch.setattr(sensitivity, "evaluate_network", record_clips)
     layer_losses(network, dataset, max_clips=3)
     layer_losses(network, replace(dataset, validation=None), max_clips=3)
     for one, clips in ((seen[0], dataset.validation), (seen[-1], dataset.train)):
@@ -133,30 +129,30 @@ LOSSES = [LayerLoss("none", "", 0, 0.5)] + [
 ]
 
 
-def test_a_table_and_a_picture_are_written_beside_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_write_sensitivity_writes_table_and_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sensitivity(tmp_path / "my.model.scn", LOSSES)
-    table, picture = (tmp_path / f"my.model.sensitivity.{kind}" for kind in ("csv", "png"))
-    assert {*tmp_path.iterdir()} == {table, picture}
+    table, plot = (tmp_path / f"my.model.sensitivity.{kind}" for kind in ("csv", "png"))
+    assert {*tmp_path.iterdir()} == {table, plot}
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(row["layer"], row["change"], int(row["weights"]), float(row["log_loss"])) for row in rows] == [
         (one.layer, one.change, one.weights, one.log_loss) for one in LOSSES
     ]
-    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert plot.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     err = capsys.readouterr().err
     assert table.name in err
-    assert picture.name in err
+    assert plot.name in err
 
 
-def test_the_same_losses_give_the_same_picture(tmp_path: Path) -> None:
-    def picture(name: str, losses: list[LayerLoss]) -> bytes:
+def test_write_sensitivity_same_losses_give_the_same_plot(tmp_path: Path) -> None:
+    def plot(name: str, losses: list[LayerLoss]) -> bytes:
         write_sensitivity(tmp_path / f"{name}.scn", losses)
         return (tmp_path / f"{name}.sensitivity.png").read_bytes()
 
     worse = [*LOSSES[:-1], LayerLoss("rb1.conv1", "int4", 3_000, 0.6)]
-    assert picture("one", LOSSES) == picture("again", LOSSES) != picture("worse", worse)
+    assert plot("one", LOSSES) == plot("again", LOSSES) != plot("worse", worse)
 
 
-def test_compress_measures_before_it_prunes(
+def test_compress_measures_sensitivity_before_pruning(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
