@@ -58,10 +58,10 @@ def test_help_fits_80_columns_and_lists_quiet(command: str, helps: tuple[dict[st
     code, text = helps[0][command]
     assert (code, text.split("\n")[0].split()[:1]) == (0, ["Usage:"])
     assert "-q, --quiet" in text
-    assert "--no-" not in text  # a flag has no opposite that nobody needs
+    assert "--no-" not in text  # a flag has no opposite
     assert max(map(len, text.splitlines())) <= 80
     top = helps[0][""][1] if " " not in command else ""
-    assert "..." not in top.partition("Commands:")[2]  # each says what it does in one line
+    assert "..." not in top.partition("Commands:")[2]  # each description fits its line
 
 
 def test_help_imports_nothing_slow(helps: tuple[dict[str, tuple[int, str]], set[str]]) -> None:

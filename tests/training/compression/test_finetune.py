@@ -43,7 +43,7 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> tuple[R
 def test_finetune_interrupted_resumes_bit_identically(
     how: str, trained: tuple[RunConfig, StandardizedNetwork, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, whole, dataset = trained
+    config, trained_network, dataset = trained
     if how != "plain":
         changes = {"ramp_fraction": 0.75, "dtype": "int4"}
         config = config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
@@ -51,7 +51,7 @@ def test_finetune_interrupted_resumes_bit_identically(
 
     def tuned(folder: Path | None) -> dict[str, torch.Tensor]:
         nonlocal masks
-        network = copy.deepcopy(whole)
+        network = copy.deepcopy(trained_network)
         masks, _ = prune_and_finetune(network, dataset, config, folder, verbose=False)
         round_network(network, "fp16" if how == "plain" else "int4")
         return dict(network.state_dict())
@@ -74,7 +74,7 @@ def test_finetune_interrupted_resumes_bit_identically(
     after_the_end = tuned(tmp_path / "tuning")  # as if killed after its last checkpoint
     assert started == [0, 1, 2, 2, 3]
     assert all(torch.equal(after_the_end[name], value) for name, value in undisturbed.items())
-    before = whole.state_dict()
+    before = trained_network.state_dict()
     assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
     assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
     density = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
@@ -87,10 +87,10 @@ def test_finetune_average_ignores_the_one_of_training(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset], tiny_settings: list[str]
 ) -> None:
     """The settings of the average of training have no effect on fine-tuning."""
-    _, whole, dataset = trained
+    _, trained_network, dataset = trained
 
     def tuned(*settings: str) -> dict[str, torch.Tensor]:
-        network = copy.deepcopy(whole)
+        network = copy.deepcopy(trained_network)
         changed = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *settings])
         prune_and_finetune(network, dataset, changed, verbose=False)
         return dict(network.state_dict())
@@ -105,10 +105,10 @@ def test_finetune_average_ignores_the_one_of_training(
 def test_masks_by_epoch_sparsity_rises_and_then_stays(
     trained: tuple[RunConfig, StandardizedNetwork, Dataset],
 ) -> None:
-    config, whole, _ = trained
+    config, trained_network, _ = trained
     settings = config.prune.model_copy(update={"sparsity": 0.8, "ramp_fraction": 0.5, "epochs": 8})
-    masks_of = masks_by_epoch(whole, settings)
-    network, sparsities = copy.deepcopy(whole), []
+    masks_of = masks_by_epoch(trained_network, settings)
+    network, sparsities = copy.deepcopy(trained_network), []
     for epoch in range(8):
         masks = masks_of(network, epoch)
         prune.apply_masks(network, masks)
@@ -122,10 +122,10 @@ def test_masks_by_epoch_sparsity_rises_and_then_stays(
 
 
 def test_finetune_without_epochs_only_prunes(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:
-    config, whole, dataset = trained
+    config, trained_network, dataset = trained
     settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
-    network = copy.deepcopy(whole)
+    network = copy.deepcopy(trained_network)
     masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}), verbose=False)
     assert minutes == 0
     for name, mask in masks.items():
-        assert torch.equal(network.get_parameter(name), whole.get_parameter(name) * mask)
+        assert torch.equal(network.get_parameter(name), trained_network.get_parameter(name) * mask)

@@ -50,10 +50,10 @@ def network(dataset: Dataset) -> StandardizedNetwork:
         nn.init.normal_(layer.weight, generator=generator)
     layers.norm1.momentum = layers.norm2.momentum = 1.0
     mean, std = dataset.band_statistics()
-    whole = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(std))
+    unchanged = StandardizedNetwork(layers, torch.from_numpy(mean), torch.from_numpy(std))
     clips = dataset.train.features
-    whole.train()(torch.from_numpy(clips.load(clips.rows())).float())
-    return whole.eval()
+    unchanged.train()(torch.from_numpy(clips.load(clips.rows())).float())
+    return unchanged.eval()
 
 
 def log_loss(network: StandardizedNetwork, dataset: Dataset) -> float:
@@ -63,8 +63,8 @@ def log_loss(network: StandardizedNetwork, dataset: Dataset) -> float:
 
 def test_layer_losses_has_a_row_per_layer_and_change(network: StandardizedNetwork, dataset: Dataset) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    whole, *changed = layer_losses(network, dataset)
-    assert whole == LayerLoss("none", "", 0, log_loss(network, dataset))
+    unchanged, *changed = layer_losses(network, dataset)
+    assert unchanged == LayerLoss("none", "", 0, log_loss(network, dataset))
     layers = {
         name.removeprefix("network.").removesuffix(".weight"): weight.numel()
         for name, weight in prune.convolution_weights(network).items()
@@ -80,18 +80,18 @@ def test_layer_losses_has_a_row_per_layer_and_change(network: StandardizedNetwor
 def test_layer_losses_changes_one_layer_at_a_time(network: StandardizedNetwork, dataset: Dataset) -> None:
     found = {(one.layer, one.change): one.log_loss for one in layer_losses(network, dataset)}
     weight = network.get_parameter("network.second.weight").detach()
-    whole = weight.clone()
+    unchanged = weight.clone()
 
     def changed_to(values: torch.Tensor) -> float:
         weight.copy_(values)
         loss = log_loss(network, dataset)
-        weight.copy_(whole)
+        weight.copy_(unchanged)
         return loss
 
-    largest = whole.abs() > whole.abs().flatten().sort().values[round(0.8 * whole.numel()) - 1]
-    assert int((~largest).sum()) == round(0.8 * whole.numel())
-    assert found["second", "80 % pruned"] == changed_to(whole * largest)
-    assert found["second", "int4"] == changed_to(quantize(whole, 7))
+    largest = unchanged.abs() > unchanged.abs().flatten().sort().values[round(0.8 * unchanged.numel()) - 1]
+    assert int((~largest).sum()) == round(0.8 * unchanged.numel())
+    assert found["second", "80 % pruned"] == changed_to(unchanged * largest)
+    assert found["second", "int4"] == changed_to(quantize(unchanged, 7))
     assert len({found["second", change] for change in ("80 % pruned", "int4", "int8")}) == 3
 
 
@@ -100,9 +100,9 @@ def test_layer_losses_pruning_nothing_loses_nothing(
 ) -> None:
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.0,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
-    whole, *changed = layer_losses(network, dataset)
+    unchanged, *changed = layer_losses(network, dataset)
     assert {one.change for one in changed} == {"0 % pruned"}
-    assert {one.log_loss for one in changed} == {whole.log_loss}
+    assert {one.log_loss for one in changed} == {unchanged.log_loss}
 
 
 def test_layer_losses_spreads_its_clips_over_one_subset(
@@ -165,6 +165,6 @@ def test_compress_measures_sensitivity_before_pruning(
         "with.sensitivity.csv",
         "with.sensitivity.png",
     ]
-    whole, *changed = csv.DictReader((tmp_path / "with.sensitivity.csv").read_text().splitlines())
-    assert float(whole["log_loss"]) == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
+    unchanged, *changed = csv.DictReader((tmp_path / "with.sensitivity.csv").read_text().splitlines())
+    assert float(unchanged["log_loss"]) == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
     assert {row["change"] for row in changed} == {"50 % pruned"}
