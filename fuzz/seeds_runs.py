@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from fuzz.targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
 from scenelet.config import PruneConfig
-from scenelet.training.compression.search import FormatTrial
+from scenelet.training.compression.choice import FormatTrial
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:

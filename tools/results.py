@@ -106,11 +106,10 @@ def run(step: Step, data: Path, out: Path) -> None:
     jobs = cpu_count() if step.shared else 1
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} if jobs > 1 else None
     print_message(f"{step.name}: {command}")
-    quiet = {"env": environment, "cwd": ROOT, "stdout": subprocess.DEVNULL}
-    processes = [subprocess.Popen(words, **quiet) for _ in range(jobs)]
+    processes = [subprocess.Popen(words, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(jobs)]
     codes = [process.wait() for process in processes]
     if any(codes):
-        raise SystemExit(f"{step.name}: failed, see above; the same command goes on from there")
+        raise SystemExit(f"{step.name}: failed, see above; repeat the command to continue")
 
 
 def listing(minutes: dict[str, float]) -> str:

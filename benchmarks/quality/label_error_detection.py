@@ -134,8 +134,8 @@ def main() -> None:
     options = parser.parse_args()
     results = []
     for seed in options.seeds:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
             shutil.copytree(options.data / "audio", folder / "audio")
             with (options.data / "meta.csv").open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))

@@ -57,8 +57,8 @@ def swelling(rng: np.random.Generator, per_second: float) -> Signal:
 def sweeps(rng: np.random.Generator, low_hz: float, high_hz: float, rising: bool) -> Signal:
     """Return a tone that sweeps through a band two to four times per second, with a random start."""
     t = np.arange(int(RATE * SECONDS)) / RATE
-    place = (rng.uniform(2, 4) * t + rng.uniform()) % 1
-    hz = low_hz * (high_hz / low_hz) ** (place if rising else 1 - place)
+    position = (rng.uniform(2, 4) * t + rng.uniform()) % 1
+    hz = low_hz * (high_hz / low_hz) ** (position if rising else 1 - position)
     return np.sin(2 * np.pi * np.cumsum(hz) / RATE)
 
 

@@ -144,31 +144,33 @@ def snapshot(out: Path) -> list[tuple[str, int]]:
     return found
 
 
-def kill(place: Workplace, words: tuple[str, ...], how: str, fraction: float, seconds: float, operations: int) -> Kill:
+def kill(
+    workplace: Workplace, words: tuple[str, ...], how: str, fraction: float, seconds: float, operations: int
+) -> Kill:
     """Start a command and kill it at the time that `fraction` selects. A kill without a `point` came too late."""
     started = time.perf_counter()
-    process = place.start(words, 1 + int(fraction * operations) if how == "file" else -1)
+    process = workplace.start(words, 1 + int(fraction * operations) if how == "file" else -1)
     point, victim = "", process.pid
     if how == "write":
-        changes, seen = 1 + int(fraction * MAX_CHANGES), snapshot(place.out)
+        changes, seen = 1 + int(fraction * MAX_CHANGES), snapshot(workplace.out)
         while process.poll() is None and changes:
-            if (now := snapshot(place.out)) != seen:
+            if (now := snapshot(workplace.out)) != seen:
                 seen, changes = now, changes - 1
     elif how != "file":
-        share = max(0.0, 2 * fraction - 1) if how == "worker" else fraction
+        fraction = max(0.0, 2 * fraction - 1) if how == "worker" else fraction
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(share * seconds)
+            process.wait(fraction * seconds)
     while how == "worker" and victim == process.pid and process.poll() is None:
         victim = next(iter(workers(process)), victim)
     if how != "file" and process.poll() is None:
-        point = f"{len(snapshot(place.out))} files"
+        point = f"{len(snapshot(workplace.out))} files"
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if how == "group" else os.kill)(victim, signal.SIGKILL)
     killed = time.perf_counter() - started
     code = process.wait(COMMAND_TIMEOUT_SECONDS)
     if how == "file":
         killed = time.perf_counter() - started
-        point = place.progress.read_text().strip() if code == -signal.SIGKILL else ""
+        point = workplace.progress.read_text().strip() if code == -signal.SIGKILL else ""
     left = _count_left_running(process.pid)
     return Kill("", 0, 0, how, round(killed, 3), round(seconds, 3), "" if code == 0 else point, left_running=left)
 

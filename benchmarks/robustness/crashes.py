@@ -48,66 +48,66 @@ class Reference:
         return sum(found.get(path) != self.digests.get(path) for path in {*found, *self.digests})
 
 
-def undisturbed(place: Workplace, work: crash_commands.Work) -> Reference:
+def undisturbed(workplace: Workplace, work: crash_commands.Work) -> Reference:
     """Run the work twice, to time it and to count its file operations. The results must be equal."""
     found = []
     for at in (-1, 0):
-        begin(place)
-        seconds = place.to_the_end(work.command, at)
-        found.append((seconds, crash_commands.digests(work, place.out)))
+        begin(workplace)
+        seconds = workplace.to_the_end(work.command, at)
+        found.append((seconds, crash_commands.digests(work, workplace.out)))
     (seconds, first), (_, second) = found
     if not first or first != second:
         raise SystemExit(f"{work.name}: undisturbed work does not give the same twice: {first} {second}")
-    return Reference(seconds, int(place.told.read_text().split()[0]), first)
+    return Reference(seconds, int(workplace.progress.read_text().split()[0]), first)
 
 
-def begin(place: Workplace) -> None:
+def begin(workplace: Workplace) -> None:
     """Empty the output folder."""
-    shutil.rmtree(place.out, ignore_errors=True)
-    place.out.mkdir(parents=True)
+    shutil.rmtree(workplace.out, ignore_errors=True)
+    workplace.out.mkdir(parents=True)
 
 
-def trial(place: Workplace, work: crash_commands.Work, reference: Reference, number: int, rng: Any) -> list[Kill]:
+def trial(workplace: Workplace, work: crash_commands.Work, reference: Reference, number: int, rng: Any) -> list[Kill]:
     """Kill the work one to three times, then run it to the end."""
-    begin(place)
+    begin(workplace)
     kills: list[Kill] = []
     words = work.command
     for _ in range(int(rng.integers(1, 4))):
         how = str(rng.choice(["time", "file", "write", "group", *(["worker"] if work.workers else [])]))
-        one = kill(place, words, how, float(rng.random()), reference.seconds, reference.operations)
+        one = kill(workplace, words, how, float(rng.random()), reference.seconds, reference.operations)
         if not one.point:
             break
         one.work, one.trial, one.number = work.name, number, len(kills) + 1
-        there = crash_commands.digests(work, place.out)
+        there = crash_commands.digests(work, workplace.out)
         one.incomplete = sum(
             reference.digests.get(p) != d for p, d in there.items() if not crash_commands.may_be_incomplete(work, p)
         )
         kills.append(one)
         words = work.command + work.again
     if kills:
-        place.to_the_end(words)
-        kills[-1].differences = compare(place, work, reference, f"differs-{number}")
+        workplace.to_the_end(words)
+        kills[-1].differences = compare(workplace, work, reference, f"differs-{number}")
     return kills
 
 
 def pair(
-    place: Workplace, work: crash_commands.Work, reference: Reference, number: int, rng: Any
+    workplace: Workplace, work: crash_commands.Work, reference: Reference, number: int, rng: Any
 ) -> tuple[tuple[int, ...], int]:
     """Run the same command twice at a time; return both exit codes and the number of differences at the end."""
-    begin(place)
-    first = place.start(work.command)
-    time.sleep(float(rng.random()) * reference.seconds * (number // len(place.works) % 2))
-    second = place.start(work.command)
+    begin(workplace)
+    first = workplace.start(work.command)
+    time.sleep(float(rng.random()) * reference.seconds * (number // len(workplace.works) % 2))
+    second = workplace.start(work.command)
     codes = tuple(process.wait(COMMAND_TIMEOUT_SECONDS) for process in (first, second))
-    place.to_the_end(work.command + work.again)
-    return codes, compare(place, work, reference, f"pair-differs-{number}")
+    workplace.to_the_end(work.command + work.again)
+    return codes, compare(workplace, work, reference, f"pair-differs-{number}")
 
 
-def compare(place: Workplace, work: crash_commands.Work, reference: Reference, name: str) -> int:
+def compare(workplace: Workplace, work: crash_commands.Work, reference: Reference, name: str) -> int:
     """Return the number of files that differ from undisturbed work; if there are any, copy the output to `name`."""
-    other = reference.count_differences(crash_commands.digests(work, place.out))
+    other = reference.count_differences(crash_commands.digests(work, workplace.out))
     if other:
-        shutil.copytree(place.out, place.base / name, dirs_exist_ok=True)
+        shutil.copytree(workplace.out, workplace.base / name, dirs_exist_ok=True)
     return other
 
 
@@ -143,23 +143,23 @@ def main() -> None:
     make_folder(base / "out")
     print(f"scenelet {scenelet.__version__}, seed {options.seed}")
     with crash_commands.serving(base / "archives") as url:
-        place = Workplace(base, url)
+        workplace = Workplace(base, url)
         crash_commands.prepare(
-            base, lambda words: print(f"prepared: {words[0]}, {place.to_the_end(tuple(words)):.1f} s")
+            base, lambda words: print(f"prepared: {words[0]}, {workplace.to_the_end(tuple(words)):.1f} s")
         )
-        chosen = [work for work in place.works if options.work in (None, work.name)]
-        references = {work.name: undisturbed(place, work) for work in chosen}
+        chosen = [work for work in workplace.works if options.work in (None, work.name)]
+        references = {work.name: undisturbed(workplace, work) for work in chosen}
         for name, one in references.items():
             print(f"{name}: {one.seconds:.1f} s, {one.operations} file operations, {len(one.digests)} results")
         rng = np.random.default_rng(options.seed)
         for number in range(options.pairs):
             work = chosen[number % len(chosen)]
-            codes, other = pair(place, work, references[work.name], number, rng)
+            codes, other = pair(workplace, work, references[work.name], number, rng)
             print(f"pair {number}", work.name, f"exit codes {codes}", f"{other} differences", sep="\t", flush=True)
         kills, number = list[Kill](), 0
         while len(kills) < options.kills:
             work = chosen[number % len(chosen)]
-            found = trial(place, work, references[work.name], number, rng)
+            found = trial(workplace, work, references[work.name], number, rng)
             kills, number = kills + found, number + 1
             for one in found:
                 print(*asdict(one).values(), sep="\t", flush=True)

@@ -43,8 +43,8 @@ class Target:
         self, body: bytes, kind: str = "multipart/form-data; boundary=b", *more: str, host: str | None = None
     ) -> bytes:
         """Return a complete request to `/predict`."""
-        told = f"Content-Length: {len(body)}"
-        return self.head("POST /predict", f"Content-Type: {kind}", told, "Connection: close", *more, host=host) + body
+        length = f"Content-Length: {len(body)}"
+        return self.head("POST /predict", f"Content-Type: {kind}", length, "Connection: close", *more, host=host) + body
 
     def form(self, *files: tuple[bytes, bytes]) -> bytes:
         """Return a multipart body."""
@@ -75,20 +75,20 @@ def bomb() -> bytes:
 def frame(kind: int, data: bytes, last: bool = True) -> bytes:
     """Return a WebSocket frame with a mask of zero."""
     size = len(data)
-    told = (
+    length = (
         bytes([128 | size])
         if size < 126
         else struct.pack(">BH", 254, size)
         if size < 1 << 16
         else struct.pack(">BQ", 255, size)
     )
-    return bytes([last << 7 | kind]) + told + bytes(4) + data
+    return bytes([last << 7 | kind]) + length + bytes(4) + data
 
 
 async def say(target: Target, *parts: bytes, pause: float = 0.0, again: bool = False, deaf: bool = False) -> str:
     """Send with pauses; return the status of the answer, or "closed", "cut" (reset) or "still there"."""
     loop, link = asyncio.get_running_loop(), target.connect()
-    heard = asyncio.create_task(_listen(link)) if not deaf else None
+    listener = asyncio.create_task(_listen(link)) if not deaf else None
 
     async def speak() -> None:
         while True:
@@ -102,10 +102,10 @@ async def say(target: Target, *parts: bytes, pause: float = 0.0, again: bool = F
         async with asyncio.timeout(PATIENCE):
             speaking = asyncio.create_task(speak())
             try:
-                if heard is not None:
-                    return await heard
+                if listener is not None:
+                    return await listener
                 await speaking
-                while True:  # says no more and reads nothing, until it is cut off
+                while True:  # send almost nothing and read nothing until the server closes the connection
                     await asyncio.sleep(1)
                     await loop.sock_sendall(link, b"\0")
             finally:
@@ -116,9 +116,9 @@ async def say(target: Target, *parts: bytes, pause: float = 0.0, again: bool = F
     except OSError:
         return "cut"
     finally:
-        if heard is not None:
-            heard.cancel()
-            await asyncio.gather(heard, return_exceptions=True)
+        if listener is not None:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
         link.close()
 
 
@@ -159,15 +159,15 @@ def _spoilt(t: Target) -> bytes:
 
 
 def _damaged(t: Target) -> bytes:
-    whole = t.form((b"a.ogg", t.recording[:20_000]))
+    form = t.form((b"a.ogg", t.recording[:20_000]))
     return t.rng.choice(
         (
-            t.post(whole, "multipart/form-data"),
-            t.post(whole, "multipart/form-data; boundary=" + 300 * "b"),
+            t.post(form, "multipart/form-data"),
+            t.post(form, "multipart/form-data; boundary=" + 300 * "b"),
             t.post((PART % b"a" + b"x\r\n") * 20_000),
             t.post(b'--b\r\nContent-Disposition: form-data; name="f"\r\n\r\nx\r\n' * 20_000),
             t.post(PART % (b"n" * 3_000_000)),
-            t.post(whole[: t.rng.randrange(len(whole))]),
+            t.post(form[: t.rng.randrange(len(form))]),
             t.post(
                 t.form((t.rng.choice(NAMES), b"x")),
                 f"multipart/form-data; boundary=b; charset={t.rng.choice(CHARSETS).decode()}",

@@ -46,13 +46,13 @@ class Counts:
         self.rows: dict[str, Counter[str]] = {}
 
     def add(
-        self, what: str, name: str, as_promised: bool, said: str, traceback: bool = False, late: bool = False
+        self, what: str, name: str, as_promised: bool, message: str, traceback: bool = False, late: bool = False
     ) -> None:
         """Count one outcome, and print a line if it is not as expected."""
         row = self.rows.setdefault(what, Counter())
         row.update(cases=1, promised=as_promised, tracebacks=traceback, late=late)
         if not as_promised or traceback or late:
-            print(f"{what}: {name!r}: {said}", flush=True)
+            print(f"{what}: {name!r}: {message}", flush=True)
 
     def add_run(self, what: str, name: str, as_promised: bool, ended: Ended) -> None:
         """Count how a command ended."""
@@ -79,22 +79,22 @@ def run(*arguments: object, terminal: bool = False) -> Ended:
     os.close(writing)
     assert process.stdout is not None
     parts: dict[int, list[bytes]] = {reading: [], process.stdout.fileno(): []}
-    first, open_ones = None, set(parts)
-    while open_ones:
-        for one in select.select(list(open_ones), [], [])[0]:
+    first, open_files = None, set(parts)
+    while open_files:
+        for file in select.select(list(open_files), [], [])[0]:
             try:
-                data = os.read(one, 1 << 16)
-            except OSError:  # how a terminal ends
+                data = os.read(file, 1 << 16)
+            except OSError:  # a terminal ends with an error
                 data = b""
             if not data:
-                open_ones.remove(one)
+                open_files.remove(file)
                 continue
             first = first or time.monotonic() - begin
-            parts[one].append(data)
+            parts[file].append(data)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - begin
-    out, err = (b"".join(parts[one]).decode(errors="replace") for one in (process.stdout.fileno(), reading))
+    out, err = (b"".join(parts[file]).decode(errors="replace") for file in (process.stdout.fileno(), reading))
     process.stdout.close()
     os.close(reading)
     return Ended(process.returncode, out, err, first or seconds, seconds, used.ru_maxrss * 1024 / 1e6)

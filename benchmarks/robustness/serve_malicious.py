@@ -85,12 +85,12 @@ def main() -> None:
         )
         print(f"| active requests when all have gone | {health['active_requests']} |")
         print(f"| temporary files that were made | {made} |")
-        said = server.said().splitlines()[1:]
+        lines = server.log().splitlines()[1:]
         print(
-            f"| lines on stderr after the first; with a traceback | {len(said)}; "
-            f"{sum('Traceback' in line for line in said)} |"
+            f"| lines on stderr after the first; with a traceback | {len(lines)}; "
+            f"{sum('Traceback' in line for line in lines)} |"
         )
-        print_message("\n".join(said[:40]))
+        print_message("\n".join(lines[:40]))
 
 
 async def run(
@@ -124,7 +124,7 @@ async def run(
                 tally.threads.append(server.process.num_threads())
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    live = await asyncio.to_thread(heard, options.model, files[0])
+    live = await asyncio.to_thread(expected_stream, options.model, files[0])
     work = [again(honest(rng.randrange(1 << 30)), tally.honest) for _ in range(options.honest)]
     work.append(again(lambda: listen(address, *live), tally.live))
     for kind in hostile.KINDS:
@@ -152,12 +152,12 @@ async def ask(address: str, file: Path, data: bytes, expected: dict[str, float],
         return "right" if all(abs(found[label] - p) <= TOLERANCE for label, p in expected.items()) else "wrong"
 
 
-def heard(model: str, file: Path) -> tuple[np.ndarray, int, list[np.ndarray]]:
+def expected_stream(model: str, file: Path) -> tuple[np.ndarray, int, list[np.ndarray]]:
     """Ten seconds of mono sound, their rate, and what they are live."""
     sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
     sound = np.resize(sound[:, :1].T, (1, 10 * rate))
     stream = Stream(load(model, threads=1), rate)
-    return sound, rate, [moment.probabilities for part in (stream.push(sound), stream.finish()) for moment in part]
+    return sound, rate, [window.probabilities for part in (stream.push(sound), stream.finish()) for window in part]
 
 
 async def listen(address: str, sound: np.ndarray, rate: int, expected: list[np.ndarray]) -> str:
@@ -170,15 +170,15 @@ async def listen(address: str, sound: np.ndarray, rate: int, expected: list[np.n
                 await socket.send(sound[0, start : start + rate // 10].tobytes())
                 await asyncio.sleep(0.1)
             await socket.send("end")
-            told = [json.loads(message) async for message in socket]
+            messages = [json.loads(message) async for message in socket]
     except InvalidStatus as error:
         await asyncio.sleep(1)
         return f"{error.response.status_code}, and asked again"
     except (OSError, WebSocketException) as error:
         return f"lost: {type(error).__name__} {getattr(error, 'rcvd', '')}"
-    rows = [message["probabilities"] for message in told if message["type"] == "prediction"]
-    if told[-1]["type"] != "end" or len(rows) != len(expected):
-        return f"lost: {told[-1].get('message', 'moments')}"
+    rows = [message["probabilities"] for message in messages if message["type"] == "prediction"]
+    if messages[-1]["type"] != "end" or len(rows) != len(expected):
+        return f"lost: {messages[-1].get('message', 'windows')}"
     return "right" if np.allclose(rows, expected, rtol=0, atol=TOLERANCE) else "wrong"
 
 
@@ -194,18 +194,18 @@ def wait_for_quiet(address: str) -> dict[str, object]:
 
 
 def report(tally: Tally, minutes: float) -> None:
-    """Everything but what is asked of the service at the end."""
+    """Print the table, except for the rows that are asked of the service at the end."""
     print("| malicious client | attempts | what it was answered |\n|---|---|---|")
     for kind, count in tally.hostile.items():
-        print(f"| {kind} | {count.total():,} | {told(count)} |")
+        print(f"| {kind} | {count.total():,} | {format_counts(count)} |")
     print(f"| all | {sum(count.total() for count in tally.hostile.values()):,} | |")
     print("\n| | |\n|---|---|")
-    print(f"| honest recordings: outcomes | {told(tally.honest)} |")
+    print(f"| honest recordings: outcomes | {format_counts(tally.honest)} |")
     print(
         f"| seconds an honest recording, median, 99 %, most | "
         f"{', '.join(f'{np.quantile(tally.seconds, q):.2f}' for q in (0.5, 0.99, 1))} |"
     )
-    print(f"| honest live streams of 10 s: outcomes | {told(tally.live)} |")
+    print(f"| honest live streams of 10 s: outcomes | {format_counts(tally.live)} |")
     times, sizes = np.array(tally.memory).T
     for minute in (m for m in AT if m <= minutes):
         print(f"| memory (RSS) at minute {minute}, MB | {sizes[np.abs(times - minute).argmin()]:.0f} |")
@@ -214,7 +214,7 @@ def report(tally: Tally, minutes: float) -> None:
     print(f"| slope of memory in the second half, MB a minute | {np.polyfit(times[late], sizes[late], 1)[0]:+.2f} |")
 
 
-def told(count: Counter[str]) -> str:
+def format_counts(count: Counter[str]) -> str:
     """`200: 5, cut: 1`."""
     return ", ".join(f"{outcome}: {number:,}" for outcome, number in sorted(count.items())) or "none"
 

@@ -1,4 +1,4 @@
-"""That both sides compute the same: features, probabilities, logits, and where 200 training steps lead."""
+"""Check that both sides compute the same features, probabilities and logits, and compare 200 training steps."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -19,27 +19,27 @@ from scenelet.nn.blocks import to_channels_last
 STEPS, DRIFT_SHAPE, DRIFT_SEEDS = 200, (2, 64, 65), (0, 1, 2)
 
 
-def largest_differences(place: Path) -> dict[str, float]:
-    """Largest difference between ours and the plain reference, of the same thing, by row."""
-    clip = place / inputs.CLIP
+def largest_differences(folder: Path) -> dict[str, float]:
+    """Return the largest difference between our results and the plain reference, by row."""
+    clip = folder / inputs.CLIP
     found = {}
     for order in ("db_then_mel", "mel_then_db"):
         found[order] = float(np.abs(ours.log_mel(clip, order)() - reference.log_mel(clip, order)).max())
-    same = reference.plain(inputs.load_weights(place))
+    same = reference.plain(inputs.load_weights(folder))
     expected = reference.classify(same, clip)
     for runtime in ("onnxruntime", "openvino"):
-        prediction = load(place / inputs.MODEL, runtime=runtime).predict(clip)
+        prediction = load(folder / inputs.MODEL, runtime=runtime).predict(clip)
         key = "file" if runtime == "onnxruntime" else "file_openvino"
         found[key] = float(np.abs(prediction.windows[0] - expected).max())
     x = torch.randn(4, *inputs.SHAPE, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        fast = inputs.load_weights(place).train()(x)
+        fast = inputs.load_weights(folder).train()(x)
         found["training_same"] = float((fast - same.train()(x)).abs().max())
     return found
 
 
 def drift() -> dict[str, Any]:
-    """How far 200 steps in fp32 part from each other, from one seed and on the same batches; three seeds.
+    """Measure how far trainings of 200 steps in fp32 with the same seed and batches diverge, for three seeds.
 
     `paper_short`: with the compiled norms against without them, all else the same. `threads`: without them, on one
     thread against all. `layout`: the fast path against the plain network in the default memory layout, where
@@ -68,7 +68,7 @@ def _without_compiler() -> Iterator[None]:
 
 
 def _trained(prepare: Callable[[nn.Module], nn.Module], seed: int, threads: int | None = None) -> Tensor:
-    """All convolution weights after 200 steps of Adam, at the paper's rate, on noise with random labels."""
+    """Return all convolution weights after 200 steps of Adam at the paper's rate, on noise with random labels."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
@@ -91,5 +91,5 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 def has_compiler() -> bool:
-    """Whether the norms are compiled here; without a compiler there is nothing to compare."""
+    """Return whether the norms are compiled. Without a compiler there is nothing to compare."""
     return compiled.library() is not None

@@ -39,25 +39,25 @@ BROKEN = ("truncated", "text", "empty", "a folder", "missing")
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the chosen measurements and print their results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("esc10", type=Path)
     parser.add_argument("--clips", type=int, default=20000)
     parser.add_argument("--only", action="append", choices=PARTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scenelet-bulk-") as scratch:
-        place = Path(scratch)
+        folder = Path(scratch)
         print_message(f"cutting {options.clips:,} clips")
-        cut(options.esc10, place, options.clips)
+        cut(options.esc10, folder, options.clips)
         measures = {"faults": faults, "memory": memory, "broken": broken}
         for part in options.only or PARTS:
             print(f"\n## {part}\n", flush=True)
-            measures[part](place, options)
+            measures[part](folder, options)
 
 
-def cut(esc10: Path, place: Path, count: int) -> None:
-    """Write `clips/` and `clips.csv`: pieces of 1 s that begin at every 80 ms or so of the recordings."""
-    (place / "clips").mkdir()
+def cut(esc10: Path, folder: Path, count: int) -> None:
+    """Write `clips/` and `clips.csv`: pieces of 1 s that begin about every 80 ms in the recordings."""
+    (folder / "clips").mkdir()
     files = sorted((esc10 / "audio").iterdir())
     each = -(-count // len(files))
     names = []
@@ -66,11 +66,11 @@ def cut(esc10: Path, place: Path, count: int) -> None:
         for index in range(each):
             start = index * max(0, len(samples) - rate) // max(1, each - 1)
             name = f"clips/{file.stem}-{index:03d}.wav"
-            soundfile.write(place / name, samples[start : start + rate], rate, subtype="PCM_16")
+            soundfile.write(folder / name, samples[start : start + rate], rate, subtype="PCM_16")
             names.append(name)
-    names.sort(key=lambda name: name.rpartition("-")[2])  # neighbours are of different recordings
-    write_manifest(place / "clips.csv", names[:count])
-    write_manifest(place / "some.csv", names[: count // 10])
+    names.sort(key=lambda name: name.rpartition("-")[2])  # neighbors come from different recordings
+    write_manifest(folder / "clips.csv", names[:count])
+    write_manifest(folder / "some.csv", names[: count // 10])
 
 
 def write_manifest(path: Path, names: Sequence[str]) -> None:
@@ -78,9 +78,9 @@ def write_manifest(path: Path, names: Sequence[str]) -> None:
     path.write_text("\n".join(["path", *names]) + "\n")
 
 
-def predict(place: Path, manifest: str, out: str, *options: str, **environment: str) -> subprocess.Popen[str]:
+def predict(folder: Path, manifest: str, out: str, *options: str, **environment: str) -> subprocess.Popen[str]:
     """Start `scenelet predict`."""
-    command = [*SCENELET, "predict", "esc10", str(place / manifest), "--out", str(place / out), "--format", "json"]
+    command = [*SCENELET, "predict", "esc10", str(folder / manifest), "--out", str(folder / out), "--format", "json"]
     environ = {**os.environ, **environment}
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -106,28 +106,28 @@ def parts(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*.parquet"))}
 
 
-def faults(place: Path, options: argparse.Namespace) -> None:
+def faults(folder: Path, options: argparse.Namespace) -> None:
     """Kill a worker, remove a node, kill the driver."""
     from ray.cluster_utils import Cluster
 
     print_message("local engine")
-    finished(predict(place, "clips.csv", "local"))
-    expected = parts(place / "local")
+    finished(predict(folder, "clips.csv", "local"))
+    expected = parts(folder / "local")
     small = {"num_cpus": 1, "object_store_memory": 100_000_000}
     cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     second = cluster.add_node(**small)
     arguments = ("clips.csv", "faults", "--engine", "ray")
-    driver = predict(place, *arguments, RAY_ADDRESS=cluster.address)
+    driver = predict(folder, *arguments, RAY_ADDRESS=cluster.address)
     started = time.monotonic()
 
     def done(share: float) -> None:
-        while len(parts(place / "faults")) < share * len(expected):
+        while len(parts(folder / "faults")) < share * len(expected):
             if driver.poll() is not None:
                 raise SystemExit(f"the driver ended too early, with {driver.returncode}")
             time.sleep(0.05)
 
     def note(what: str) -> None:
-        count = len(parts(place / "faults"))
+        count = len(parts(folder / "faults"))
         print(f"- {time.monotonic() - started:.0f} s, {count} of {len(expected)} parts: {what}", flush=True)
 
     done(0.15)
@@ -142,15 +142,15 @@ def faults(place: Path, options: argparse.Namespace) -> None:
     driver.kill()
     driver.wait()
     note("killed the driver")
-    # two nodes of one machine have one address: until the head knows that the second is dead, a driver may ask it
+    # both nodes have the same address: a driver may ask the dead one until the head node has noticed
     time.sleep(30)
     note("waited 30 s, and started the driver again")
-    summary = finished(predict(place, *arguments, RAY_ADDRESS=cluster.address))
+    summary = finished(predict(folder, *arguments, RAY_ADDRESS=cluster.address))
     note(f"it is done: {summary['inputs']:,} inputs, {summary['errors']} errors")
     cluster.shutdown()
-    found = parts(place / "faults")
+    found = parts(folder / "faults")
     same = found == expected
-    rows = dataset.dataset(place / "faults").to_table(columns=["index"]).column("index").to_pylist()
+    rows = dataset.dataset(folder / "faults").to_table(columns=["index"]).column("index").to_pylist()
     times = Counter(Counter(rows).values())
     each = "; ".join(f"{count:,} inputs {n} times" for n, count in sorted(times.items()))
     print(f"- {each}; {len(set(range(options.clips)) - set(rows))} missing")
@@ -159,24 +159,24 @@ def faults(place: Path, options: argparse.Namespace) -> None:
         raise SystemExit("not the same")
 
 
-def memory(place: Path, options: argparse.Namespace) -> None:
-    """Peak memory of a worker."""
+def memory(folder: Path, options: argparse.Namespace) -> None:
+    """Measure the peak memory of a worker."""
     for engine in ("local", "ray"):
         for manifest, count in (("some.csv", options.clips // 10), ("clips.csv", options.clips)):
             out = f"memory-{engine}-{count}"
-            summary = finished(predict(place, manifest, out, "--engine", engine, "--shard-size", "250"))
+            summary = finished(predict(folder, manifest, out, "--engine", engine, "--shard-size", "250"))
             print(f"- {engine}, {count:,} files: {summary['peak_bytes'] / 1e6:.1f} MB, {summary['workers']} workers")
 
 
-def broken(place: Path, options: argparse.Namespace) -> None:
-    """5 % of the entries are no recordings."""
-    names = [row["path"] for row in csv.DictReader((place / "clips.csv").open())]
+def broken(folder: Path, options: argparse.Namespace) -> None:
+    """Predict a manifest in which 5 % of the entries are not recordings."""
+    names = [row["path"] for row in csv.DictReader((folder / "clips.csv").open())]
     wrong: dict[str, str] = {}
-    (place / "broken").mkdir()
+    (folder / "broken").mkdir()
     for number, index in enumerate(range(0, len(names), 20)):
-        kind, path = BROKEN[number % len(BROKEN)], place / "broken" / f"{number}.wav"
+        kind, path = BROKEN[number % len(BROKEN)], folder / "broken" / f"{number}.wav"
         if kind == "truncated":
-            path.write_bytes((place / names[index]).read_bytes()[:30000])
+            path.write_bytes((folder / names[index]).read_bytes()[:30000])
         elif kind == "text":
             path.write_text("this is no sound\n" * 50)
         elif kind == "empty":
@@ -185,10 +185,10 @@ def broken(place: Path, options: argparse.Namespace) -> None:
             path.mkdir()
         names[index] = f"broken/{path.name}"
         wrong[names[index]] = kind
-    write_manifest(place / "broken.csv", names)
+    write_manifest(folder / "broken.csv", names)
     for engine in ("local", "ray"):
-        summary = finished(predict(place, "broken.csv", f"broken-{engine}", "--engine", engine))
-        table = dataset.dataset(place / f"broken-{engine}").to_table(columns=["index", "input", "label", "error"])
+        summary = finished(predict(folder, "broken.csv", f"broken-{engine}", "--engine", engine))
+        table = dataset.dataset(folder / f"broken-{engine}").to_table(columns=["index", "input", "label", "error"])
         rows = table.to_pylist()
         bad = {row["input"] for row in rows if row["error"] is not None}
         right = (
@@ -196,7 +196,7 @@ def broken(place: Path, options: argparse.Namespace) -> None:
             and bad == set(wrong)
             and all((r["error"] is None) != (r["label"] is None) for r in rows)
         )
-        listed = len((place / f"broken-{engine}" / "_job" / "errors.csv").read_text().splitlines()) - 1
+        listed = len((folder / f"broken-{engine}" / "_job" / "errors.csv").read_text().splitlines()) - 1
         print(
             f"- {engine}: exit code 0, {summary['windows']:,} windows, {summary['errors']:,} errors,"
             f" {listed:,} in errors.csv;"
@@ -205,7 +205,7 @@ def broken(place: Path, options: argparse.Namespace) -> None:
         if engine == "local":
             for kind in BROKEN:
                 example = next(row for row in rows if wrong.get(row["input"]) == kind)
-                print(f"  - {kind}: `{example['error'].replace(str(place) + '/', '')}`")
+                print(f"  - {kind}: `{example['error'].replace(str(folder) + '/', '')}`")
 
 
 if __name__ == "__main__":

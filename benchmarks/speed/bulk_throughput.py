@@ -18,18 +18,18 @@ MODEL = "esc10"
 ROUNDS = 3
 
 
-def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
-    """Wall seconds of whole commands, starting up included, in turn; `place` is `inputs.write_recordings`'s.
+def measure(folder: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
+    """Measure the wall seconds of complete commands in turn; `inputs.write_recordings` wrote `folder`.
 
     `around`: those of them before the first part is there, or after the last.
     """
-    manifest = write_manifest(place, count)
+    manifest = write_manifest(folder, count)
     ways = {"ray": ("ray", cpu_count()), "local": ("local", cpu_count()), "ray_alone": ("ray", 1)}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     around: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(min(rounds, ROUNDS)):
         for way, (engine, workers) in ways.items():
-            out = place / "bulk"
+            out = folder / "bulk"
             time.sleep(PAUSE)
             command = [str(Path(sys.executable).with_name("scenelet")), "predict", MODEL, str(manifest), "--quiet"]
             how = ["--out", str(out), "--engine", engine, "--workers", str(workers)]
@@ -43,14 +43,14 @@ def measure(place: Path, rounds: int, count: int = INPUTS) -> dict[str, Any]:
     return {"model": MODEL, "inputs": count, "cores": cpu_count(), "seconds": seconds, "around": around}
 
 
-def write_manifest(place: Path, count: int) -> Path:
+def write_manifest(folder: Path, count: int) -> Path:
     """Write a second of each recording of the folder, and a manifest that lists them `count` times in all."""
-    (place / "seconds").mkdir(exist_ok=True)
+    (folder / "seconds").mkdir(exist_ok=True)
     names = []
-    for path in sorted((place / inputs.FOLDER).iterdir()):
+    for path in sorted((folder / inputs.FOLDER).iterdir()):
         samples, rate = soundfile.read(path, frames=SECONDS * inputs.RATE)
         names.append(f"seconds/{path.name}")
-        soundfile.write(place / names[-1], samples[:, 0], rate, subtype="PCM_16")
-    manifest = place / "bulk.csv"
+        soundfile.write(folder / names[-1], samples[:, 0], rate, subtype="PCM_16")
+    manifest = folder / "bulk.csv"
     manifest.write_text("\n".join(["path", *(names[k % len(names)] for k in range(count))]) + "\n")
     return manifest

@@ -28,7 +28,7 @@ def offline(model: str, files: Sequence[Path]) -> tuple[dict[str, dict[str, floa
 
 
 class Server:
-    """`scenelet serve` on a free port, while the block runs; `TMPDIR` is a folder for it alone, if one is given."""
+    """Run `scenelet serve` on a free port during the block, with its own `TMPDIR` if one is given."""
 
     def __init__(self, model: str, *options: str, scratch: Path | None = None) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  a pipe that nobody reads would stop it
@@ -38,9 +38,9 @@ class Server:
         self.process = psutil.Process(self.running.pid)
 
     def __enter__(self) -> "Server":
-        while (found := re.search(r"http://[^\s:]+:\d+", self.said())) is None:
+        while (found := re.search(r"http://[^\s:]+:\d+", self.log())) is None:
             if self.running.poll() is not None:
-                raise SystemExit(self.said())
+                raise SystemExit(self.log())
             time.sleep(0.05)
         self.address = found[0]
         return self
@@ -49,9 +49,9 @@ class Server:
         self.running.terminate()
         self.running.wait()
 
-    def said(self) -> str:
+    def log(self) -> str:
         """Return its output on stderr so far."""
-        return os.pread(self._log.fileno(), 1 << 24, 0).decode()  # leaves the place where the service writes
+        return os.pread(self._log.fileno(), 1 << 24, 0).decode()  # keeps the service's write position
 
     def cpu_seconds(self) -> float:
         """Return the processor seconds of all its threads so far."""

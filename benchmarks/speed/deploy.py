@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio import windows as audio
 from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import windows
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, SceneletError
 from scenelet.evaluation.metrics import classification_report
 from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.export.onnx_int8 import calibrate, int8_bytes
-from scenelet.inference.classifier import Classifier, mean_probabilities
+from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_frontend import WAVEFORM
-from scenelet.model import file as modelfile
+from scenelet.inference.prediction import mean_probabilities
+from scenelet.model.file import read_model
 from scenelet.model.ops import INPUT
 from scenelet.utils.console import track
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--fold", required=True)
     options = parser.parse_args()
-    model = modelfile.read_model(options.model)
+    model = read_model(options.model)
     classifier, features = Classifier(model), LogMel(model.features)
     clips = load_table(options.data).clips
     test = [clip for clip in clips if clip.fold == options.fold]
@@ -49,11 +50,11 @@ def main() -> None:
     answers: dict[str, list[NDArray[np.float32]]] = {"predict": [], "waveform": [], "int8": []}
     for clip in track(test, "Measuring", len(test)):
         answers["predict"].append(np.array(list(classifier.predict(clip.path).probabilities.values()), np.float32))
-        settings = clip.path, model.features.sample_rate, model.features.channels
-        cuts = audio.windows_of_file(*settings, model.window.model_copy(update={"pad_mode": "zeros"}))
-        answers["waveform"].append(mean_probabilities(np.stack([waveform(cut[None])[0] for cut in cuts])))
-        filled = audio.windows_of_file(*settings, model.window)
-        answers["int8"].append(mean_probabilities(np.stack([int8(features(cut)[None])[0] for cut in filled])))
+        zero_padded = model.window.model_copy(update={"pad_mode": "zeros"})
+        rows = [waveform(window[None])[0] for window in windows(clip.path, model.features, zero_padded)]
+        answers["waveform"].append(mean_probabilities(np.stack(rows)))
+        rows = [int8(features(window)[None])[0] for window in windows(clip.path, model.features, model.window)]
+        answers["int8"].append(mean_probabilities(np.stack(rows)))
     targets = [model.labels.index(clip.label) for clip in test]
     print("| run by | clips | macro accuracy, % | log loss | largest difference from `predict` | other labels |")
     print("|---|---|---|---|---|---|")

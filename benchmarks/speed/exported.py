@@ -1,4 +1,4 @@
-"""Files of `scenelet export`, beside what they are exported from: one window, ONNX Runtime with all its threads."""
+"""Steps of exported files and of the model they come from: one window, ONNX Runtime with all its threads."""
 
 from collections.abc import Callable
 from pathlib import Path

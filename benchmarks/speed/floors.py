@@ -1,4 +1,4 @@
-"""What the machine can do at best, measured in the same run: arithmetic, memory, and the libraries' own work."""
+"""Limits of the machine, measured in the same run: arithmetic, memory, and the work of the libraries."""
 
 import math
 import time
@@ -13,15 +13,15 @@ import torch
 from scipy import fft
 
 from benchmarks.speed import inputs
-from scenelet.model import costs
+from scenelet.model import costs, ops
 from scenelet.model import file as modelfile
-from scenelet.model import ops as nodes
+from scenelet.model.shapes import shapes
 from scenelet.training.loop import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 
 
 def best(step: Callable[[], object], repeats: int = 7) -> float:
-    """Seconds of the fastest of some calls, after one that warms up."""
+    """Return the seconds of the fastest of some calls, after one to warm up."""
     step()
     return min(_seconds(step) for _ in range(repeats))
 
@@ -33,7 +33,7 @@ def _seconds(step: Callable[[], object]) -> float:
 
 
 def arithmetic() -> dict[str, float]:
-    """FLOP/s of a 4096 x 4096 x 4096 matrix product, and bytes/s of a copy that fits no cache.
+    """Measure the FLOP/s of a 4096 x 4096 x 4096 matrix product, and the bytes/s of a copy larger than the caches.
 
     The product is in bf16 where the processor multiplies it, else in fp32: without such an instruction bf16 takes
     minutes, and is no limit of anything.
@@ -47,26 +47,26 @@ def arithmetic() -> dict[str, float]:
 
 
 NORM_PASSES, RESIDUAL_PASSES = 3 + 5, 4 + 7
-"""Passes over its values that a norm with its ReLU makes, forward and backward; and with a residual."""
+"""Number of passes over the values of a norm with ReLU, forward and backward, without and with a residual."""
 
 
-def work(place: Path) -> dict[str, int]:
-    """Of the network, for one clip: multiply-accumulates, and the bytes that norms move in a training step in bf16."""
-    model = modelfile.read_model(place / inputs.MODEL)
+def work(folder: Path) -> dict[str, int]:
+    """Count for one clip the multiply-accumulates, and the bytes that norms move in a training step in bf16."""
+    model = modelfile.read_model(folder / inputs.MODEL)
     arguments = model.nodes, model.array_shapes, model.input_shape
-    known = nodes.shapes(*arguments)
-    added = {name for node in model.nodes if isinstance(node, nodes.Add) for name in node.reads}
+    known = shapes(*arguments)
+    added = {name for node in model.nodes if isinstance(node, ops.Add) for name in node.reads}
     moved = 0
     for node in model.nodes[1:]:  # the first one standardizes the input
-        if isinstance(node, nodes.ScaleShift):
+        if isinstance(node, ops.ScaleShift):
             passes = RESIDUAL_PASSES if node.output in added else NORM_PASSES
             moved += 2 * math.prod(known[node.output]) * passes
     return {"macs": costs.macs(*arguments), "norm_bytes": moved}
 
 
-def libraries(place: Path) -> float:
-    """Seconds that libsndfile, soxr (a channel a thread) and the FFT of every frame (SciPy, all threads) take alone."""
-    path = place / inputs.CLIP
+def libraries(folder: Path) -> float:
+    """Time only libsndfile, soxr (one thread per channel) and the FFT of every frame (SciPy, all threads)."""
+    path = folder / inputs.CLIP
     rate = inputs.settings().features.sample_rate
     samples, source_rate = soundfile.read(path, dtype="float32")
     channels = [np.ascontiguousarray(channel) for channel in samples.T]

@@ -25,11 +25,14 @@ def settings() -> RunConfig:
     return load_recipe("paper", [])
 
 
-def write_model(place: Path) -> None:
-    """`model.scn`, and the same network's weights for PyTorch; norm statistics are those of a batch of noise."""
+def write_model(folder: Path) -> None:
+    """Write `model.scn`, and its weights for PyTorch. The norm statistics come from a batch of noise."""
     config = settings()
     bands = config.features.n_mels
-    mean, deviation = torch.linspace(-0.5, 0.5, bands), torch.linspace(0.8, 1.2, bands)  # the recordings' own are near
+    mean, deviation = (
+        torch.linspace(-0.5, 0.5, bands),
+        torch.linspace(0.8, 1.2, bands),
+    )  # near those of the recordings
     network = build_network(config, len(LABELS), mean, deviation)
     generator = torch.Generator().manual_seed(1)
     for module in network.modules():
@@ -38,25 +41,25 @@ def write_model(place: Path) -> None:
     with torch.no_grad():
         network.train()(torch.randn(2, *SHAPE, generator=generator) * torch.linspace(0.5, 1.5, SHAPE[1])[:, None])
     network.eval()
-    modelfile.write_model(to_scene_model(network, LABELS, config.features, config.window, dtype="fp32"), place / MODEL)
-    torch.save(network.state_dict(), place / WEIGHTS)
+    modelfile.write_model(to_scene_model(network, LABELS, config.features, config.window, dtype="fp32"), folder / MODEL)
+    torch.save(network.state_dict(), folder / WEIGHTS)
 
 
-def load_weights(place: Path) -> nn.Module:
+def load_weights(folder: Path) -> nn.Module:
     """Load the network of `model.scn` in PyTorch, with its standardization."""
     blank = torch.ones(settings().features.n_mels)
     network = build_network(settings(), len(LABELS), blank, blank)
-    network.load_state_dict(torch.load(place / WEIGHTS, weights_only=True))
+    network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
     return network.eval()
 
 
-def write_recordings(place: Path) -> None:
-    """`clip.wav` and the 200 of `clips`: 10 s of colored noise, stereo, 48 kHz, 24 bit, all different."""
-    (place / FOLDER).mkdir(exist_ok=True)
+def write_recordings(folder: Path) -> None:
+    """Write `clip.wav` and the 200 files of `clips`: 10 s of colored noise, stereo, 48 kHz, 24 bit, all different."""
+    (folder / FOLDER).mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     for index in range(FILES):
-        soundfile.write(place / FOLDER / f"{index:03}.wav", sound(rng, SECONDS), RATE, subtype="PCM_24")
-    soundfile.write(place / CLIP, sound(rng, SECONDS), RATE, subtype="PCM_24")
+        soundfile.write(folder / FOLDER / f"{index:03}.wav", sound(rng, SECONDS), RATE, subtype="PCM_24")
+    soundfile.write(folder / CLIP, sound(rng, SECONDS), RATE, subtype="PCM_24")
 
 
 def write_long(path: Path, minutes: int) -> None:

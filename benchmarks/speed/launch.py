@@ -1,6 +1,7 @@
-"""Runs a command to its end and prints its wall seconds and peak memory; started as a file, it stays small.
+"""Run a command to its end and print its wall seconds and peak memory.
 
-Linux counts the memory of the process that starts a command towards that command's peak.
+Linux counts the memory of the process that starts a command towards the peak of the command. This file is therefore
+run as a script, in a process that imports little.
 """
 
 import json

@@ -59,20 +59,20 @@ def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
     return step
 
 
-def build(row: str, place: Path) -> Step:
+def build(row: str, folder: Path) -> Step:
     """Build the step that a row measures."""
     tune()  # as every command does
     if row in ("training", "training_same"):
         return training_step()
     if row in ("db_then_mel", "mel_then_db"):
-        return log_mel(place / inputs.CLIP, row)
+        return log_mel(folder / inputs.CLIP, row)
     if row in ("int8", "waveform"):
         from benchmarks.speed import exported
 
-        return exported.ours(row, place / inputs.MODEL)
-    classifier = load(place / inputs.MODEL, runtime="openvino" if row.endswith("openvino") else "onnxruntime")
+        return exported.ours(row, folder / inputs.MODEL)
+    classifier = load(folder / inputs.MODEL, runtime="openvino" if row.endswith("openvino") else "onnxruntime")
     if row.startswith("file"):
-        return lambda: classifier.predict(place / inputs.CLIP)
+        return lambda: classifier.predict(folder / inputs.CLIP)
     assert row.startswith("folder"), row
-    files = sorted((place / inputs.FOLDER).iterdir())
+    files = sorted((folder / inputs.FOLDER).iterdir())
     return lambda: list(classifier.predict_many(files))

@@ -46,7 +46,7 @@ def main() -> None:
             taken.append(time.perf_counter() - started)
         return statistics.median(taken) * 60 / MINUTES
 
-    print("| seconds for an hour of sound | GB | read, decode | resample, cut | log-mel | network | all |")
+    print("| seconds per hour of sound | GB | read, decode | resample, cut | log-mel | network | all |")
     print("|---|---|---|---|---|---|---|")
     sums = []
     with tempfile.TemporaryDirectory(prefix="scenelet-stages-") as scratch:
@@ -58,18 +58,18 @@ def main() -> None:
                 return list(windows(path, features, window))
 
             cuts = cut()
-            mels = [log_mel(one) for one in cuts]
+            mels = [log_mel(samples) for samples in cuts]
             reading = median(lambda path=path: [None for _ in blocks(path)])
             cutting = median(cut) - reading
-            hearing = median(lambda cuts=cuts: [log_mel(one) for one in cuts])
+            transforming = median(lambda cuts=cuts: [log_mel(samples) for samples in cuts])
             network = median(lambda mels=mels: classifier.probabilities(np.stack(mels)))
-            whole = median(lambda path=path: classifier.predict(path))
+            total = median(lambda path=path: classifier.predict(path))
             gigabytes = path.stat().st_size * 60 / MINUTES / 1e9
-            stages = " | ".join(f"{seconds:.2f}" for seconds in (reading, cutting, hearing, network, whole))
+            stages = " | ".join(f"{seconds:.2f}" for seconds in (reading, cutting, transforming, network, total))
             print(f"| {name} | {gigabytes:.3f} | {stages} |")
-            hours, terabytes = HOURS * whole / 3600, HOURS * gigabytes / 1000
-            sums.append(f"| {name} | {hours:,.0f} | {terabytes:,.0f} | {1000 * gigabytes / whole:,.0f} |")
-    print(f"\n| {HOURS:,} hours | core-hours | TB | MB a second and core |\n|---|---|---|---|")
+            hours, terabytes = HOURS * total / 3600, HOURS * gigabytes / 1000
+            sums.append(f"| {name} | {hours:,.0f} | {terabytes:,.0f} | {1000 * gigabytes / total:,.0f} |")
+    print(f"\n| {HOURS:,} hours | core-hours | TB | MB per second and core |\n|---|---|---|---|")
     print("\n".join(sums))
 
 

@@ -1,4 +1,4 @@
-"""A usual pipeline, written plainly: librosa's features, CP-ResNet in eager PyTorch, clip after clip.
+"""Reference pipeline in plain code: librosa's features, CP-ResNet in eager PyTorch, one clip after another.
 
 CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory
 layout, the default allocator, no compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
@@ -26,7 +26,7 @@ Step = Callable[[], object]
 
 
 class PlainNorm(nn.Module):
-    """What a `BatchNorm` or `SubSpectralNorm` of ours does, as separate layers; sub-bands as a view of the channels."""
+    """Norm and ReLU of our `BatchNorm` or `SubSpectralNorm` as separate layers; sub-bands as a view of channels."""
 
     def __init__(self, norm: BatchNorm | SubSpectralNorm) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class PlainNorm(nn.Module):
                 getattr(self.norm, name).copy_(value.t().flatten())
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """(batch, channels, frequency, time) -> the same shape."""
+        """Normalize (batch, channels, frequency, time)."""
         batch, channels, frequency, time = x.shape
         split = x.reshape(batch, channels * self.sub_bands, frequency // self.sub_bands, time)
         y = self.norm(split).reshape(x.shape)
@@ -70,13 +70,13 @@ def log_mel(path: Path, order: str) -> NDArray[np.float32]:
     channels = []
     for channel in samples:
         power = np.abs(librosa.stft(channel, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")) ** 2
-        with np.errstate(divide="ignore"):  # the weight of 0 Hz
+        with np.errstate(divide="ignore"):  # the weight of 0 Hz is -inf dB
             channels.append(matrix @ librosa.perceptual_weighting(power, frequencies, top_db=80.0))
     return np.stack(channels).astype(np.float32)
 
 
 def training_step(network: nn.Module) -> Step:
-    """One step on a batch of 10: forward, cross-entropy, backward, Adam."""
+    """Build one step on a batch of 10: forward, cross-entropy, backward, Adam."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(inputs.BATCH, *inputs.SHAPE, generator=generator)
     y = torch.randint(len(inputs.LABELS), (inputs.BATCH,), generator=generator)
@@ -99,35 +99,35 @@ def classify(network: nn.Module, path: Path) -> NDArray[np.float32]:
 
 
 def cp_resnet() -> nn.Module:
-    """CP-ResNet for three classes, plain."""
+    """Create a plain CP-ResNet for three classes."""
     network = create_model("cp_resnet", num_classes=3, generator=torch.Generator().manual_seed(0))
     return plain(network).eval()
 
 
-def build(row: str, place: Path) -> Step:
+def build(row: str, folder: Path) -> Step:
     """Build the step that a row measures."""
     if row == "training":
         return training_step(cp_resnet())
     if row == "training_same":
-        return training_step(plain(load_inner(place)))
+        return training_step(plain(load_inner(folder)))
     if row in ("db_then_mel", "mel_then_db"):
-        return lambda: log_mel(place / inputs.CLIP, row)
+        return lambda: log_mel(folder / inputs.CLIP, row)
     if row in ("int8", "waveform"):
         from benchmarks.speed import exported
 
-        tune()  # both sides are scenelet's, whose commands do
-        return exported.reference(row, place / inputs.MODEL)
+        tune()  # both sides are scenelet, whose commands do this
+        return exported.reference(row, folder / inputs.MODEL)
     network = cp_resnet()
     if row.startswith("file"):
-        return lambda: classify(network, place / inputs.CLIP)
+        return lambda: classify(network, folder / inputs.CLIP)
     assert row.startswith("folder"), row
-    files = sorted((place / inputs.FOLDER).iterdir())
+    files = sorted((folder / inputs.FOLDER).iterdir())
     return lambda: [classify(network, file) for file in files]
 
 
-def load_inner(place: Path) -> nn.Module:
-    """`shared_resnet` of `model.scn` without its standardization."""
-    inner = inputs.load_weights(place).network
+def load_inner(folder: Path) -> nn.Module:
+    """Load `shared_resnet` of `model.scn` without its standardization."""
+    inner = inputs.load_weights(folder).network
     assert isinstance(inner, nn.Module)
     return inner
 

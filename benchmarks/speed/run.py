@@ -1,4 +1,4 @@
-"""Measures everything and writes `benchmarks.md` and `speed.json`."""
+"""Measure everything and write `benchmarks.md` and `speed.json`."""
 
 import json
 import os
@@ -26,7 +26,7 @@ PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "open
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured: `clips` in one run, `runs` in each of the rounds."""
+    """Measurement: `clips` in one run, `runs` in each of the rounds."""
 
     title: str
     clips: int
@@ -55,7 +55,7 @@ def bench(
 
     Args:
         out: folder for `benchmarks.md`.
-        only: parts of `PARTS`; empty: all of them. Bulk work alone takes its place in the files that are there.
+        only: parts of `PARTS`; empty: all of them. With "bulk" only, its section replaces that of the existing files.
         rounds: how often the two sides take turns.
         command: for the record.
         data: folder for `speed.json`; None: `out`.
@@ -74,56 +74,56 @@ def bench(
     make_folder(out)
     make_folder(data)
     if tuple(only) == ("bulk",) and (data / RESULTS).is_file():
-        return _again(out, data, rounds, command)
+        return _update_bulk(out, data, rounds, command)
     found: dict[str, Any] = {"command": command, "machine": machine(), "rounds": rounds}
     with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
-        place = Path(scratch)
+        folder = Path(scratch)
         print_message("making recordings and a model")
-        inputs.write_recordings(place)
-        inputs.write_model(place)
-        found["floors"] = floors.arithmetic() | floors.work(place) | {"libraries": floors.libraries(place)}
-        found["differences"] = agreement.largest_differences(place)
+        inputs.write_recordings(folder)
+        inputs.write_model(folder)
+        found["floors"] = floors.arithmetic() | floors.work(folder) | {"libraries": floors.libraries(folder)}
+        found["differences"] = agreement.largest_differences(folder)
         found["rows"] = []
         for name in (name for name in ROWS if name in chosen):
             print_message(ROWS[name].title)
-            found["rows"].append(asdict(_row(name, place, rounds, found["floors"])))
+            found["rows"].append(asdict(_row(name, folder, rounds, found["floors"])))
         if "cold" in chosen:
             print_message("cold start")
-            found["cold"] = _cold(place, rounds)
+            found["cold"] = _cold(folder, rounds)
         if "long" in chosen:
             print_message("long recordings")
-            found["long"] = _long(place)
+            found["long"] = _long(folder)
         if "bulk" in chosen:
             print_message("bulk prediction")
-            found["bulk"] = _bulk(place, rounds, command)
+            found["bulk"] = _bulk(folder, rounds, command)
         if "drift" in chosen:
             print_message("200 training steps, for three seeds")
             found["drift"] = agreement.drift()
-    return _written(out, data, found)
+    return _write(out, data, found)
 
 
-def _again(out: Path, data: Path, rounds: int, command: str) -> dict[str, Any]:
-    """Bulk work alone, into what was measured before: its section says on which machine."""
+def _update_bulk(out: Path, data: Path, rounds: int, command: str) -> dict[str, Any]:
+    """Measure bulk work only, and replace its section, which names the machine, in the existing results."""
     found: dict[str, Any] = json.loads((data / RESULTS).read_text())
     with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
         inputs.write_recordings(Path(scratch))
         found["bulk"] = _bulk(Path(scratch), rounds, command)
-    return _written(out, data, found)
+    return _write(out, data, found)
 
 
-def _bulk(place: Path, rounds: int, command: str) -> dict[str, Any]:
-    return {"command": command, "machine": machine(), **bulk.measure(place, rounds)}
+def _bulk(folder: Path, rounds: int, command: str) -> dict[str, Any]:
+    return {"command": command, "machine": machine(), **bulk.measure(folder, rounds)}
 
 
-def _written(out: Path, data: Path, found: dict[str, Any]) -> dict[str, Any]:
+def _write(out: Path, data: Path, found: dict[str, Any]) -> dict[str, Any]:
     replace_files({data / RESULTS: json.dumps(found, indent=2) + "\n", out / "benchmarks.md": markdown(found)})
     return found
 
 
-def _row(name: str, place: Path, rounds: int, limits: dict[str, float]) -> Result:
+def _row(name: str, folder: Path, rounds: int, limits: dict[str, float]) -> Result:
     row = ROWS[name]
     rounds = min(rounds, 3) if row.clips == inputs.FILES else rounds
-    seconds = in_turn(name, place, rounds, row.runs)
+    seconds = in_turn(name, folder, rounds, row.runs)
     arithmetic = 2 * limits["macs"] / limits["flops"]
     if name.startswith("training"):
         floor = 3 * arithmetic
@@ -135,23 +135,23 @@ def _row(name: str, place: Path, rounds: int, limits: dict[str, float]) -> Resul
     return Result(name, row.title, per_clip["ours"], per_clip["reference"], 1000 * floor)
 
 
-def _cold(place: Path, rounds: int) -> dict[str, Any]:
-    clip = str(place / inputs.CLIP)
+def _cold(folder: Path, rounds: int) -> dict[str, Any]:
+    clip = str(folder / inputs.CLIP)
     commands = {
-        "ours": [*_scenelet(), "predict", str(place / inputs.MODEL), clip],
+        "ours": [*_scenelet(), "predict", str(folder / inputs.MODEL), clip],
         "reference": [sys.executable, "-m", "benchmarks.speed.reference", clip],
     }
     return commands_in_turn(commands, rounds)
 
 
-def _long(place: Path) -> list[dict[str, float]]:
-    """`predict` on 10 and 60 minutes of stereo at 48 kHz."""
+def _long(folder: Path) -> list[dict[str, float]]:
+    """Measure `predict` on 10 and 60 minutes of stereo at 48 kHz."""
     rows = []
     for minutes in (10, 60):
-        path = place / f"{minutes}.wav"
+        path = folder / f"{minutes}.wav"
         inputs.write_long(path, minutes)
         rows.append(
-            {"minutes": minutes, **one_command([*_scenelet(), "predict", str(place / inputs.MODEL), str(path)])}
+            {"minutes": minutes, **one_command([*_scenelet(), "predict", str(folder / inputs.MODEL), str(path)])}
         )
         path.unlink()
     return rows

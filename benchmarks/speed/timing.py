@@ -1,4 +1,4 @@
-"""Two sides measured in turn, and whole commands with their memory."""
+"""Timing of two sides in turn, and of complete commands with their memory."""
 
 import json
 import statistics
@@ -11,20 +11,20 @@ from pathlib import Path
 from scenelet.errors import SceneletError
 
 PAUSE = 0.2
-"""Seconds of quiet before a measurement: threads of the one before stop waiting for work."""
+"""Pause before a measurement, in which threads of the previous one stop waiting for work."""
 
 
 class Side:
-    """A worker process that measures one side of one row."""
+    """Worker process that measures one side of one row."""
 
-    def __init__(self, side: str, row: str, place: Path) -> None:
+    def __init__(self, side: str, row: str, folder: Path) -> None:
         self._name = f"{side}, {row}"
-        command = [sys.executable, "-m", "benchmarks.speed.worker", side, row, str(place)]
+        command = [sys.executable, "-m", "benchmarks.speed.worker", side, row, str(folder)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._answer("ready")
 
     def measure(self, runs: int) -> list[float]:
-        """Seconds of each of so many runs."""
+        """Return the seconds of each run."""
         time.sleep(PAUSE)
         assert self._process.stdin is not None
         self._process.stdin.write(f"{runs}\n")
@@ -46,9 +46,9 @@ class Side:
         return line
 
 
-def in_turn(row: str, place: Path, rounds: int, runs: int) -> dict[str, list[float]]:
-    """Seconds of ours and of the reference: A B A B, `rounds` times; of each round's runs the median."""
-    sides = {name: Side(name, row, place) for name in ("ours", "reference")}
+def in_turn(row: str, folder: Path, rounds: int, runs: int) -> dict[str, list[float]]:
+    """Time ours and the reference alternately. Return the median of each round's runs in seconds."""
+    sides = {name: Side(name, row, folder) for name in ("ours", "reference")}
     found: dict[str, list[float]] = {name: [] for name in sides}
     try:
         for _ in range(rounds):
@@ -61,7 +61,7 @@ def in_turn(row: str, place: Path, rounds: int, runs: int) -> dict[str, list[flo
 
 
 def commands_in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Wall seconds and peak bytes of each command, started cold, in turn."""
+    """Measure wall seconds and peak bytes of each command in turn, each in a new process."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
@@ -71,7 +71,7 @@ def commands_in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict
 
 
 def one_command(command: Sequence[str]) -> dict[str, float]:
-    """Run a command to its end: `{seconds, bytes}`.
+    """Run a command to its end and return `{seconds, bytes}`.
 
     Raises:
         SceneletError: it failed.

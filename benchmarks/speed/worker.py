@@ -1,7 +1,7 @@
-"""One side of a benchmark in a process of its own, so that neither sees the other's memory, threads or settings.
+"""Run one side of a benchmark in its own process, with its own memory, threads and settings.
 
-`python -m benchmarks.speed.worker SIDE ROW PLACE` builds the row's step, runs it twice to warm up, and then, for
-every line it reads, runs it as often as the line says and answers with the seconds of each run.
+`python -m benchmarks.speed.worker SIDE ROW FOLDER` builds the step of the row and runs it twice to warm up. Each line
+of its input is a number of runs. The worker runs the step that often, and prints the seconds of each run.
 """
 
 import importlib
@@ -12,9 +12,9 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Serve until the input ends."""
-    side, row, place = sys.argv[1:]
-    step = importlib.import_module(f"benchmarks.speed.{side}").build(row, Path(place))
+    """Answer each line until the input ends."""
+    side, row, folder = sys.argv[1:]
+    step = importlib.import_module(f"benchmarks.speed.{side}").build(row, Path(folder))
     for _ in range(2):
         step()
     print("ready", flush=True)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(aifc|audioop|sunau):Deprecati
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a model and two recordings instead of two hundred, and return their folder."""
     folder = tmp_path_factory.mktemp("benchmarks")
     with pytest.MonkeyPatch.context() as patch:
@@ -34,11 +34,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("openvino")
-def test_ours_and_reference_compute_the_same(place: Path) -> None:
-    differences = agreement.largest_differences(place)
+def test_ours_and_reference_compute_the_same(folder: Path) -> None:
+    differences = agreement.largest_differences(folder)
     assert set(differences) == {"db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"}
     assert max(differences["db_then_mel"], differences["mel_then_db"]) < 0.02  # decibels, librosa's and our resampling
-    probabilities = load(place / inputs.MODEL).predict(place / inputs.CLIP).windows
+    probabilities = load(folder / inputs.MODEL).predict(folder / inputs.CLIP).windows
     assert probabilities.max() < 0.95  # if one of them were 1, the others could not differ
     assert differences["file"] < 1e-4
     assert 0 < differences["file_openvino"] < 0.05
@@ -66,11 +66,11 @@ def test_plain_network_has_only_plain_norms() -> None:
 
 
 @pytest.mark.parametrize("row", ["db_then_mel", "file", "folder", "training"])
-def test_build_returns_steps_that_run(row: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_returns_steps_that_run(row: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "BATCH", 2)
     monkeypatch.setattr(inputs, "SHAPE", (2, 256, 64))
     for side in (ours, reference):
-        side.build(row, place)()
+        side.build(row, folder)()
 
 
 def test_one_command_measures_only_the_command() -> None:
@@ -132,10 +132,10 @@ def test_markdown_shows_the_results() -> None:
     assert set(ROWS) < set(PARTS)
 
 
-def test_bulk_manifest_lists_seconds_of_the_recordings(place: Path) -> None:
-    manifest = bulk.write_manifest(place, 5)
+def test_bulk_manifest_lists_seconds_of_the_recordings(folder: Path) -> None:
+    manifest = bulk.write_manifest(folder, 5)
     assert manifest.read_text().split() == ["path", *(f"seconds/{k:03}.wav" for k in (0, 1, 0, 1, 0))]
-    assert all(info(place / "seconds" / f"{k:03}.wav").seconds == 1 for k in (0, 1))
+    assert all(info(folder / "seconds" / f"{k:03}.wav").seconds == 1 for k in (0, 1))
 
 
 def test_bench_of_bulk_updates_existing_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,16 +153,16 @@ def test_bench_of_bulk_updates_existing_results(tmp_path: Path, monkeypatch: pyt
     assert "Ray on 2 processors has 1.50 times" in (tmp_path / "benchmarks.md").read_text()
 
 
-def test_work_counts_the_bytes_of_norm_passes(place: Path) -> None:
+def test_work_counts_the_bytes_of_norm_passes(folder: Path) -> None:
     """The bound is that of the widest level, 64 channels of 128 x 216: two norms without a residual, one with."""
-    found = floors.work(place)
+    found = floors.work(folder)
     level = 2 * 64 * 128 * 216 * (8 + 8 + 11)
     assert found["macs"] == 2_268_794_880
     assert level < found["norm_bytes"] < 1.6 * level
 
 
 @pytest.mark.parametrize("row", ["int8", "waveform"])
-def test_exported_files_match_their_reference(row: str, place: Path) -> None:
-    found, expected = (np.ravel(side.build(row, place)()) for side in (ours, reference))
+def test_exported_files_match_their_reference(row: str, folder: Path) -> None:
+    found, expected = (np.ravel(side.build(row, folder)()) for side in (ours, reference))
     assert found.shape == expected.shape == (3,)
     assert np.abs(found - expected).max() < (0.1 if row == "int8" else 1e-3)

@@ -16,9 +16,10 @@ from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows_of_array
 from scenelet.config import WindowConfig
 from scenelet.errors import AudioError, ModelFileError, UsageError
-from scenelet.inference.classifier import Classifier, load, model_path
+from scenelet.inference.classifier import Classifier, load
 from scenelet.inference.prediction import mean_probabilities
 from scenelet.model import file as modelfile
+from scenelet.model.pretrained import model_path
 
 RATE = 8000
 

@@ -16,7 +16,7 @@ from scenelet.inference.classifier import Classifier
 from scenelet.inference.runtimes import make_session
 from scenelet.model.costs import macs
 from scenelet.model.file import decode_model, encode_model, read_model, write_model
-from scenelet.model.ops import shapes
+from scenelet.model.shapes import shapes
 from scenelet.nn import create_model, prune
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.norm import SubSpectralNorm

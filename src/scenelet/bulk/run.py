@@ -14,9 +14,9 @@ from scenelet.bulk.parts import ERROR_COLUMNS, PartSummary, summarize_part
 from scenelet.bulk.storage import Folder
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import OutputError
-from scenelet.inference.classifier import model_path
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model import file as modelfile
+from scenelet.model.pretrained import model_path
 from scenelet.utils.console import print_message, track
 from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize

@@ -49,7 +49,8 @@ def export(
     if int8 is not None and input is not GraphInput.log_mel:
         raise UsageError("--int8 goes with --input log-mel: a front end in int8 would lose the quiet bands")
 
-    from scenelet.inference.classifier import load, model_path
+    from scenelet.inference.classifier import load
+    from scenelet.model.pretrained import model_path
     from scenelet.utils.files import make_folder, replace_file
 
     classifier = load(model)

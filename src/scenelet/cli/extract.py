@@ -37,8 +37,8 @@ def extract(
     if model is not None and (recipe is not None or change):
         raise UsageError("give --model, or --recipe and --set, not both")
     if model is not None:
-        from scenelet.inference.classifier import model_path
         from scenelet.model import file as modelfile
+        from scenelet.model.pretrained import model_path
 
         read = modelfile.read_model(model_path(model))
         config, window = read.features, read.window

@@ -23,8 +23,7 @@ def info(
 
     The description lists parameters, sizes, multiply-accumulates, memory, layers and provenance.
     """
-    from scenelet.inference.classifier import model_path
-    from scenelet.model.pretrained import built_in, card
+    from scenelet.model.pretrained import built_in, card, model_path
     from scenelet.model.summary import describe
 
     if Path(model).is_dir() and built_in(model) is None:

@@ -42,7 +42,8 @@ def serve(
 ) -> None:
     """Serve a model over HTTP and WebSocket, with a test page."""
     from scenelet.errors import escape_unprintable
-    from scenelet.inference.classifier import load, model_path
+    from scenelet.inference.classifier import load
+    from scenelet.model.pretrained import model_path
     from scenelet.server.app import create_app
     from scenelet.server.auth import make_access_policy
     from scenelet.server.limits import ServerLimits

@@ -123,7 +123,7 @@ class WindowConfig(Settings):
         return max(1, round(self.min_sound_seconds * sample_rate))
 
     def count(self, total: int, sample_rate: int) -> int:
-        """How many windows a recording of `total` samples has; at least one."""
+        """Return the number of windows of a recording of `total` samples, 1 or more."""
         rest = total - self.samples(sample_rate)
         if rest <= 0:
             return 1

@@ -18,7 +18,8 @@ from scenelet.evaluation.metrics import reliability
 from scenelet.evaluation.report import LISTENING, REPORT, write_report
 from scenelet.evaluation.report_page import PageContent, figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused
-from scenelet.inference.classifier import Classifier, load, model_path
+from scenelet.inference.classifier import Classifier, load
+from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
 from scenelet.utils.console import print_message, track
 from scenelet.utils.files import make_folder

@@ -55,7 +55,7 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
             "waveform" (1, channels, n), one window of samples at the model's rate.
 
     Raises:
-        ModelFileError: as `scenelet.model.ops.shapes`.
+        ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     frontend = FrontendGraph(model.features, model.window) if graph_input == "waveform" else None
     metadata = metadata_of(model)

@@ -3,23 +3,22 @@
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scenelet.audio.io import AudioSource, Samples, summarize_audio_errors
+from scenelet.audio.io import AudioSource, Samples
 from scenelet.audio.log_mel import Features
 from scenelet.audio.windows import check_samples, windows, windows_of_array
-from scenelet.errors import AudioError, ModelFileError, UsageError, did_you_mean
+from scenelet.errors import AudioError, UsageError
 from scenelet.inference.pipeline import Pipeline, make_pipeline
-from scenelet.inference.prediction import Prediction, Probabilities, mean_probabilities
+from scenelet.inference.prediction import Prediction, Probabilities, mean_probabilities, raise_at_end, return_error
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.inference.threshold import MIN_THRESHOLD
 from scenelet.model import file as modelfile
-from scenelet.model.pretrained import built_in, list_built_in
+from scenelet.model.pretrained import model_path
 from scenelet.model.scene_model import SceneModel
 from scenelet.utils.parallel import cpu_count, map_threads
 
@@ -129,8 +128,8 @@ class Classifier:
         """
         if errors not in get_args(OnError):
             raise UsageError(f"errors is {errors!r}; give 'raise' or 'return'")
-        found = self._predict_each(recordings)
-        return found if errors == "return" else _raise_at_end(found)
+        results = self._predict_each(recordings)
+        return results if errors == "return" else raise_at_end(results)
 
     def predict_proba(self, samples: ArrayLike, sample_rate: int) -> Probabilities:
         """Classify samples (channels, n): return probabilities (classes,) that sum to 1.
@@ -163,8 +162,8 @@ class Classifier:
         >>> [log_mel.shape for log_mel in load("esc10").log_mel_windows(example("esc10"))]
         [(1, 64, 216)]
         """
-        for cut in windows(recording, self.model.features, self.model.window, self.threads):
-            yield self._shared.log_mel(cut)
+        cuts = windows(recording, self.model.features, self.model.window, self.threads)
+        yield from map(self._shared.log_mel, cuts)
 
     def probabilities(self, log_mel: NDArray[np.floating]) -> Probabilities:
         """Run the network on the features of windows (n, channels, n_mels, frames): return (n, classes).
@@ -209,10 +208,8 @@ class Classifier:
     def _run(self, cuts: Iterator[Samples]) -> Probabilities:
         """Classify windows of samples with all threads: return (n, classes)."""
         first, *more = itertools.islice(cuts, 2)
-        if not more:
-            return self._shared(first)[None]
         rest = itertools.chain([first], more, cuts)
-        if self.threads == 1:
+        if not more or self.threads == 1:
             return np.stack([self._shared(cut) for cut in rest])
         return np.stack(list(map_threads(self._single, rest, self.threads)))
 
@@ -224,10 +221,10 @@ class Classifier:
         iterator = iter(recordings)
         first = list(itertools.islice(iterator, 2))
         if len(first) < 2 or self.threads == 1:
-            yield from map(_return_error(self.predict), itertools.chain(first, iterator))
+            yield from map(return_error(self.predict), itertools.chain(first, iterator))
             return
         _ = self._single  # create it once, and not in each thread
-        yield from map_threads(_return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
+        yield from map_threads(return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
 
 
 def load(
@@ -249,50 +246,3 @@ def load(
     'chainsaw'
     """
     return Classifier(modelfile.read_model(model_path(model)), threads, runtime, callers)
-
-
-def model_path(model: str | os.PathLike[str]) -> Path:
-    """Find the file of a model that is given by its path or by a built-in name, as `load` does.
-
-    Raises:
-        ModelFileError: neither a path nor the name of a built-in model.
-
-    >>> model_path("esc10").name
-    'esc10.scn'
-    """
-    path = Path(model)
-    # reading what looks like a path will raise the error that fits
-    if path.is_file() or path.suffix != "" or path.name != os.fspath(model):
-        return path
-    found = built_in(path.name)
-    if found is not None:
-        return found
-    if path.exists():
-        return path
-    near = did_you_mean(path.name, list_built_in())
-    raise ModelFileError(f"{model}: no such file, and no built-in model has this name; give a .scn file{near}")
-
-
-def _return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:
-    """Make a function that returns AudioErrors instead of raising them."""
-
-    def predict_or_error(recording: AudioSource) -> Prediction | AudioError:
-        try:
-            return predict(recording)
-        except AudioError as error:
-            return error
-
-    return predict_or_error
-
-
-def _raise_at_end(results: Iterable[Prediction | AudioError]) -> Iterator[Prediction]:
-    """Yield predictions up to the first error, and raise the summary of all errors at the end."""
-    errors, total = [], 0
-    for result in results:
-        total += 1
-        if isinstance(result, AudioError):
-            errors.append(result)
-        elif not errors:
-            yield result
-    if errors:
-        raise summarize_audio_errors(errors, total)

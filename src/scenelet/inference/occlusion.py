@@ -85,9 +85,8 @@ def occlusion_map(
         raise ValueError(f"label_index is {label_index}, of {len(classifier.labels)} labels")
     if bands < 1 or moments < 1:
         raise ValueError(f"bands is {bands} and moments {moments}; give 1 or more")
-    model = classifier.model
+    model, means = classifier.model, mean_levels(classifier.model, log_mel)
     unchanged = log_odds(classifier.probabilities(log_mel[None])[0], label_index)
-    means = mean_levels(model, log_mel)
     rows, frames = _edges(log_mel.shape[1], bands), _edges(log_mel.shape[2], moments)
 
     def decrease(band: slice, moment: slice) -> float:
@@ -97,8 +96,6 @@ def occlusion_map(
 
     everything = slice(None)
     decreases = [decrease(band, moment) for band in _slices(rows) for moment in _slices(frames)] if grid else None
-    features = model.features
-    times = (frames - 0.5) * features.hop_length / features.sample_rate
     return OcclusionMap(
         log_odds=unchanged,
         by_band=np.array([decrease(band, everything) for band in _slices(rows)]),
@@ -106,9 +103,15 @@ def occlusion_map(
         grid=None if decreases is None else np.reshape(decreases, (len(rows) - 1, len(frames) - 1)),
         rows=rows,
         frames=frames,
-        edges_hz=row_to_hz(features, rows - 0.5),
-        edges_seconds=np.clip(times, 0.0, model.window.seconds),
+        edges_hz=row_to_hz(model.features, rows - 0.5),
+        edges_seconds=_edge_seconds(model, frames),
     )
+
+
+def _edge_seconds(model: SceneModel, frames: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Return the times in seconds at which parts begin and end that are given in frames."""
+    times = (frames - 0.5) * model.features.hop_length / model.features.sample_rate
+    return np.clip(times, 0.0, model.window.seconds)
 
 
 def mean_levels(model: SceneModel, log_mel: Features) -> Features:

@@ -28,8 +28,8 @@ from scenelet.model.ops import (
     Shape,
     Silu,
     Softmax,
-    shapes,
 )
+from scenelet.model.shapes import shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -60,7 +60,7 @@ def to_onnx(
         front: front end to put before the network, so that the graph takes samples.
 
     Raises:
-        ModelFileError: as `scenelet.model.ops.shapes`.
+        ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     import onnx
 
@@ -88,7 +88,7 @@ def without_weights(
         nodes, arrays, input_shape: as `to_onnx`.
 
     Raises:
-        ModelFileError: as `scenelet.model.ops.shapes`.
+        ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     import onnx
 

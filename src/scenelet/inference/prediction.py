@@ -1,9 +1,13 @@
-"""Prediction for a recording, and the mean over its windows."""
+"""Prediction for a recording, the mean over its windows, and the treatment of unreadable recordings."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scenelet.audio.io import AudioSource, summarize_audio_errors
+from scenelet.errors import AudioError
 
 Probabilities = NDArray[np.float32]
 
@@ -39,3 +43,28 @@ def mean_probabilities(windows: Probabilities) -> Probabilities:
     """
     mean = windows.mean(axis=0, dtype=np.float64)
     return np.asarray(mean / mean.sum(), np.float32)
+
+
+def return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:
+    """Make a function that returns AudioErrors instead of raising them."""
+
+    def predict_or_error(recording: AudioSource) -> Prediction | AudioError:
+        try:
+            return predict(recording)
+        except AudioError as error:
+            return error
+
+    return predict_or_error
+
+
+def raise_at_end(results: Iterable[Prediction | AudioError]) -> Iterator[Prediction]:
+    """Yield predictions up to the first error, and raise the summary of all errors at the end."""
+    errors, total = [], 0
+    for result in results:
+        total += 1
+        if isinstance(result, AudioError):
+            errors.append(result)
+        elif not errors:
+            yield result
+    if errors:
+        raise summarize_audio_errors(errors, total)

@@ -69,7 +69,7 @@ def make_session(
         threads: number of threads for one operation. None starts one per core.
 
     Raises:
-        ModelFileError: as `scenelet.model.ops.shapes`.
+        ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     onnxruntime = import_runtime("onnxruntime")
     graph, weights = without_weights(nodes, arrays, input_shape)

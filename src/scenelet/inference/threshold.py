@@ -33,8 +33,8 @@ class Threshold:
 def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
     """Find the lowest threshold from `MIN_THRESHOLD` on with which `TARGET_ACCURACY` of the sure answers are right.
 
-    If no threshold that keeps `MIN_COVERAGE` of the clips reaches the target, the most accurate of these is returned. The
-    clips must not be training clips. The threshold holds for similar sounds only: no threshold on a classifier's
+    If no threshold that keeps `MIN_COVERAGE` of the clips reaches the target, the most accurate of these is returned.
+    The clips must not be training clips. The threshold holds for similar sounds only: no threshold on a classifier's
     probabilities detects sounds of other kinds reliably.
 
     Args:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from scenelet.model.ops import INPUT, Conv, Linear, MaxPool, Node, Shape, shapes
+from scenelet.model.ops import INPUT, Conv, Linear, MaxPool, Node, Shape
+from scenelet.model.shapes import shapes
 
 IN_PLACE_OPS = ("ScaleShift", "Relu", "Silu", "Add")
 """Operations that can overwrite an input with their output."""
@@ -19,7 +20,7 @@ def layer_macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_s
         input_shape: (channels, n_mels, frames) of one window's log-mel.
 
     Raises:
-        ModelFileError: as `scenelet.model.ops.shapes`.
+        ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     return _layer_macs(nodes, array_shapes, shapes(nodes, array_shapes, input_shape))
 
@@ -45,7 +46,7 @@ def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], va
     Args:
         nodes: the network.
         array_shapes: the shape of each array.
-        value_shapes: the result of `scenelet.model.ops.shapes` for these nodes.
+        value_shapes: the result of `scenelet.model.shapes.shapes` for these nodes.
     """
     total = sum(_layer_macs(nodes, array_shapes, value_shapes))
     for node in nodes:
@@ -103,7 +104,7 @@ def peak_activation_bytes(nodes: Sequence[Node], array_shapes: Mapping[str, Shap
         nodes, array_shapes, input_shape: as in `layer_macs`.
 
     Raises:
-        ModelFileError: as `scenelet.model.ops.shapes`.
+        ModelFileError: as `scenelet.model.shapes.shapes`.
     """
     return ACTIVATION_BYTES * peak_activation_size(nodes, shapes(nodes, array_shapes, input_shape))
 
@@ -113,7 +114,7 @@ def peak_activation_size(nodes: Sequence[Node], value_shapes: Mapping[str, Shape
 
     Args:
         nodes: the network.
-        value_shapes: the result of `scenelet.model.ops.shapes` for these nodes.
+        value_shapes: the result of `scenelet.model.shapes.shapes` for these nodes.
     """
     size = {name: math.prod(shape) for name, shape in value_shapes.items()}
     last_reader = {name: index for index, node in enumerate(nodes) for name in node.reads}

@@ -10,8 +10,9 @@ from scenelet.config import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.model.costs import operation_count, peak_activation_size, receptive_field
 from scenelet.model.encodings import Encoding
-from scenelet.model.ops import INPUT, MAX_VALUES, OUTPUT, Name, Node, Shape, shapes
+from scenelet.model.ops import INPUT, MAX_VALUES, OUTPUT, Name, Node, Shape
 from scenelet.model.scene_model import TrainingCounts, input_shape
+from scenelet.model.shapes import shapes
 
 MAX_FILE_BYTES = 1 << 26
 MAX_HEADER_BYTES = 1 << 21

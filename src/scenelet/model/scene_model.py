@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from scenelet.config import FeatureConfig, Settings, WindowConfig
-from scenelet.model import ops
 from scenelet.model.encodings import Encoding
 from scenelet.model.ops import Node, Shape
+from scenelet.model.shapes import shapes
 
 MAX_COUNT = 1 << 40
 """Maximum count of parameters. A count times a number of bytes is then still easy to print and to read."""
@@ -91,9 +91,9 @@ class SceneModel:
         """Return the shape of every value of the network by name, and check the network.
 
         Raises:
-            ModelFileError: as `scenelet.model.ops.shapes`.
+            ModelFileError: as `scenelet.model.shapes.shapes`.
         """
-        return ops.shapes(self.nodes, self.array_shapes, self.input_shape)
+        return shapes(self.nodes, self.array_shapes, self.input_shape)
 
 
 def input_shape(features: FeatureConfig, window: WindowConfig) -> Shape:

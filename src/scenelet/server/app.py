@@ -98,6 +98,14 @@ def create_app(
     app.add_middleware(AdmissionControl, limits=limits)
     app.add_middleware(AccessControl, policy=policy or AccessPolicy(), limits=limits)  # runs before admission control
 
+    _add_page(app, page)
+    _add_api(app, classifier, model_info, limits, scheduler)
+    return app
+
+
+def _add_page(app: FastAPI, page: str) -> None:
+    """Add the page and the script that it loads."""
+
     @app.get("/", include_in_schema=False)
     async def home(request: Request) -> HTMLResponse:
         host = request.headers.get("host", "")
@@ -110,6 +118,13 @@ def create_app(
     async def capture() -> Response:
         text = pages.text("scenelet.server", "capture.js")
         return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-store"})
+
+
+def _add_api(
+    app: FastAPI, classifier: Classifier, model_info: ModelInfo, limits: ServerLimits, scheduler: FairScheduler
+) -> None:
+    """Add the routes that programs use."""
+    name = model_info.name
 
     @app.get("/health", response_model=Health)
     async def health(request: Request) -> dict[str, Any]:
@@ -142,8 +157,6 @@ def create_app(
     @app.websocket("/stream")
     async def live(socket: WebSocket) -> None:
         await stream(socket, classifier, scheduler)
-
-    return app
 
 
 def _model_info(classifier: Classifier, name: str, limits: ServerLimits, disk_bytes: int) -> ModelInfo:

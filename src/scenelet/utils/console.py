@@ -41,9 +41,7 @@ DEFAULT_TIMING = LineTiming()
 
 _quiet = contextvars.ContextVar("scenelet_quiet", default=False)
 
-# `track` waits for an item, and the file reader below it knows how much of a long recording it has read. No function in
-# between needs a parameter for that: `track` stores its state here, and `report_progress` looks it up. A context
-# variable has a value of its own in each thread and task, so readers in other threads find none.
+# `track` stores its state here while it waits, and `report_progress` looks it up. Each thread has its own value.
 _waiting: contextvars.ContextVar["TrackedItems | None"] = contextvars.ContextVar("scenelet_waiting", default=None)
 
 
@@ -97,10 +95,11 @@ def progress_bar() -> "Progress":
     """
     import rich.progress as rich
 
-    columns = ("[progress.description]{task.description}", rich.BarColumn(), rich.MofNCompleteColumn())
+    items = ("[progress.description]{task.description}", rich.BarColumn(), rich.MofNCompleteColumn())
     times = (rich.TimeElapsedColumn(), rich.TextColumn("left"), rich.TimeRemainingColumn())
-    note = rich.TextColumn("{task.fields[note]}")
-    return rich.Progress(*columns, *times, note, console=stderr(), transient=True, disable=not shows_progress())
+    return rich.Progress(
+        *items, *times, "{task.fields[note]}", console=stderr(), transient=True, disable=not shows_progress()
+    )
 
 
 def track(
@@ -143,8 +142,8 @@ class TrackedItems:
     def __init__(self, bar: "Progress", description: str, total: int, timing: LineTiming = DEFAULT_TIMING) -> None:
         self.bar, self.description, self.total = bar, description, total
         self.task = bar.add_task(description, total=total, note="")
-        self.clock, self.lines = timing.clock, RateLimiter(timing.first_seconds, timing.interval_seconds, timing.clock)
-        self.started = self.clock()
+        self.lines = RateLimiter(timing.first_seconds, timing.interval_seconds, timing.clock)
+        self.clock, self.started = timing.clock, timing.clock()
         self.done, self.fraction, self.note = 0, 0.0, ""
 
     def advance(self) -> None:
@@ -179,8 +178,7 @@ def spinner(description: str, timing: LineTiming = DEFAULT_TIMING) -> Iterator[N
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), "[progress.description]{task.description}", TimeElapsedColumn())
-    started = timing.clock()
-    lines = RateLimiter(timing.first_seconds, timing.interval_seconds, timing.clock)
+    started, lines = timing.clock(), RateLimiter(timing.first_seconds, timing.interval_seconds, timing.clock)
 
     def print_line_if_due() -> None:
         if lines.due():

@@ -70,20 +70,11 @@ def write_synthetic_dataset(
         return out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: holds something else than these synthetic scenes; name another folder or remove it")
-
+    keys = _keys(clips_per_location, train_locations + test_locations)
     partial = partial_path(out)
     shutil.rmtree(partial, ignore_errors=True)
-    keys = _keys(clips_per_location, train_locations + test_locations)
-
-    def write_clip(row: dict[str, str], key: tuple[str, int, int]) -> None:
-        samples = synthetic_clip(seed, *key, seconds)
-        pcm = np.round(samples.T * 32767).astype(np.int16)
-        soundfile.write(partial / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
-
     try:
-        (partial / "audio").mkdir(parents=True)
-        with ThreadPoolExecutor(workers) as pool:
-            list(track(pool.map(write_clip, rows, keys), "Writing scenes", len(rows)))
+        _write_clips(partial, rows, keys, seed, seconds, workers)
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8", newline="")
         if out.exists():
@@ -92,6 +83,21 @@ def write_synthetic_dataset(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out
+
+
+def _write_clips(
+    folder: Path, rows: list[dict[str, str]], keys: list[tuple[str, int, int]], seed: int, seconds: float, workers: int
+) -> None:
+    """Write the recordings of a table; `keys` has the (label, location, clip) of each row."""
+
+    def write_clip(row: dict[str, str], key: tuple[str, int, int]) -> None:
+        samples = synthetic_clip(seed, *key, seconds)
+        pcm = np.round(samples.T * 32767).astype(np.int16)
+        soundfile.write(folder / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
+
+    (folder / "audio").mkdir(parents=True)
+    with ThreadPoolExecutor(workers) as pool:
+        list(track(pool.map(write_clip, rows, keys), "Writing scenes", len(rows)))
 
 
 def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: float = 4.0) -> Array:

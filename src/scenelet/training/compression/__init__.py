@@ -1,1 +1,1 @@
-"""From a trained network to a small file: pruning, fine-tuning, tracing to nodes. Needs PyTorch."""
+"""Compression: from a trained run to a `.scn` file. Needs PyTorch."""

@@ -1,13 +1,10 @@
 """Compression of a trained network: to a given sparsity, or to a maximum number of bytes on disk."""
 
 import copy
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import TypeAdapter
 
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.errors import RunError, UsageError
@@ -16,12 +13,12 @@ from scenelet.nn import prune
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression.choice import FormatTrial, load_choice, save_choice
 from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.dataset import Dataset, hold_out_validation
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import Masks
 from scenelet.utils.console import print_message, spinner
-from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import pluralize
 
 Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
@@ -30,24 +27,6 @@ FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
 """Number formats to try, from the finest to the coarsest."""
 TRIAL_EPOCH_FRACTION = 0.2  # of the fine-tuning epochs, for the trial of each format
 TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no validation clips
-CHOICE = "choice.json"
-
-
-@dataclass(frozen=True)
-class FormatTrial:
-    """Trial of a number format: pruned to the sparsity that fits, and fine-tuned for a few epochs.
-
-    Attributes:
-        dtype: the number format.
-        sparsity: the smallest sparsity whose file fits.
-        log_loss: log loss on validation clips; None if there was only one format, infinite if fine-tuning diverged.
-        minutes: duration of the fine-tuning.
-    """
-
-    dtype: WeightFormat
-    sparsity: float
-    log_loss: float | None
-    minutes: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +75,7 @@ def compress_network(
     if max_bytes is not None:
         settings, trials = load_choice(folder) or search_format(network, dataset, config, size, verbose)
         if folder is not None:
-            _save_choice(folder, settings, trials)
+            save_choice(folder, settings, trials)
     assert settings.dtype != "auto"
     config = config.model_copy(update={"prune": settings})
     masks, minutes = prune_and_finetune(network, dataset, config, folder, description, verbose)
@@ -183,28 +162,6 @@ def check_max_bytes(network: StandardizedNetwork, labels: tuple[str, ...], confi
     settings = config.prune.model_copy(update={"dtype": dtype})
     assert settings.max_bytes is not None
     prune.check_budget_reachable(_size_at(network, settings, size), settings.max_bytes)
-
-
-def load_choice(folder: Path | None) -> tuple[PruneConfig, tuple[FormatTrial, ...]] | None:
-    """Load the choice of an interrupted compression; None if there is none.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    if folder is None or not (folder / CHOICE).is_file():
-        return None
-    try:
-        choice = json.loads((folder / CHOICE).read_bytes())
-        trials = TypeAdapter(tuple[FormatTrial, ...]).validate_python(choice["trials"])
-        return PruneConfig.model_validate(choice["settings"]), trials
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
-
-
-def _save_choice(folder: Path, settings: PruneConfig, trials: tuple[FormatTrial, ...]) -> None:
-    make_folder(folder)
-    choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
-    replace_file(folder / CHOICE, json.dumps(choice) + "\n")
 
 
 def _fitting_formats(
