@@ -73,7 +73,7 @@ def test_extract_writes_features_of_model_or_recipe(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (["--engine", "ray"], 2, "--engine is for bulk jobs; give --out DIR too"),
         (["--workers", "2"], 2, "--workers is for bulk jobs; give --out DIR too"),
@@ -82,12 +82,12 @@ def test_extract_writes_features_of_model_or_recipe(
     ],
 )
 def test_predict_out_wrong_options_are_refused(
-    capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str, words, code, said
+    capsys, monkeypatch, tmp_path: Path, archive: Archive, model: str, words, code, message
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ended, out, err = run(capsys, monkeypatch, "predict", model, str(archive.manifest), *words)
     assert (ended, out) == (code, "")
-    assert said in err
+    assert message in err
     assert not list(tmp_path.iterdir())
 
 

@@ -91,9 +91,9 @@ def test_info_folder_names_unreadable_models(folder: Path, capsys: pytest.Captur
 
 def test_info_folder_skips_hidden_and_environment_folders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = rows(folder, capsys)
-    for place in (".cache", "env/lib/site-packages", "models/.tried"):
-        (folder / place).mkdir(parents=True)
-        shutil.copy(folder / "a.scn", folder / place / "copy.scn")
+    for name in (".cache", "env/lib/site-packages", "models/.tried"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(folder / "a.scn", folder / name / "copy.scn")
     shutil.copy(folder / "a.scn", folder / ".hidden.scn")
     (folder / "env" / "pyvenv.cfg").touch()
     assert rows(folder, capsys) == before
@@ -131,7 +131,7 @@ def test_info_plot_has_numbers_on_its_axis(bytes_: tuple[int, int], monkeypatch:
         (axes,) = self.axes
         low, high = axes.get_xlim()
         ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
-        drawn.extend(text.get_text() for place, text in ticks if low <= place <= high and text.get_text())
+        drawn.extend(text.get_text() for tick, text in ticks if low <= tick <= high and text.get_text())
 
     monkeypatch.setattr(Figure, "savefig", keep)
     plot_sizes([ModelSummary(f"a$\\foo$ {size}", size, size, 1, 0.5, "test") for size in bytes_])

@@ -1,4 +1,4 @@
-"""One odd recording of each kind, and what is said of it: `cases`; the kinds are rows of the documentation's table."""
+"""Odd recordings of each kind, with their error messages. The kinds are rows of the documentation's table."""
 
 import os
 import socket
@@ -189,7 +189,7 @@ def _no_files() -> Iterator[Case]:
 
 
 def _socket(path: Path) -> None:
-    """Bound by a short name: a socket's path has about a hundred bytes of room."""
+    """Bind a socket by a short name: its path may have about a hundred bytes."""
     with socket.socket(socket.AF_UNIX) as one:
         before = os.open(".", os.O_RDONLY)
         try:
@@ -201,13 +201,13 @@ def _socket(path: Path) -> None:
 
 
 def no_right(path: Path) -> None:
-    """A recording that its owner may not read; root may."""
+    """Write a recording that its owner may not read; root may."""
     path.write_bytes(wav())
     path.chmod(0)
 
 
 def long_cases() -> Iterator[Case]:
-    """What is small on the disk and has no end for a reader."""
+    """Yield files that are small on the disk and very long for a reader."""
     kind = "hours of silence in a small file"
     yield Case(kind, "twelve hours.wav", READ, _sparse(fmt(rate=44100), 2 * 44100 * 3600 * HOURS))
     yield Case(kind, "twelve hours.flac", READ, _silent_flac)

@@ -1,4 +1,4 @@
-"""Broken and odd recordings, made alike each time: for the tests, and for `benchmarks/robustness/odd_audio.py`."""
+"""Broken and odd recordings with fixed bytes, for the tests and `benchmarks/robustness/odd_audio.py`."""
 
 import functools
 import io
@@ -20,13 +20,13 @@ UNREADABLE = "not a recording that can be read"
 
 @dataclass(frozen=True)
 class Case:
-    """An odd thing in a file's place.
+    """An odd file, or something else under the path of a file.
 
     Attributes:
-        kind: what is odd, as the row of the table in the documentation is called.
-        name: of the file.
-        says: a part of the sentence that it gets; `READ`: it is read.
-        make: writes it to a path.
+        kind: name of the row in the documentation's table.
+        name: name of the file.
+        says: a part of the error message; `READ`: the file is read.
+        make: function that writes the file to a path.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Case:
 
 
 def whole(data: bytes) -> Make:
-    """A maker of these bytes."""
+    """Return a function that writes these bytes to a path."""
     return lambda path: _write(path, data)
 
 
@@ -46,48 +46,48 @@ def _write(path: Path, data: bytes) -> None:
 
 @functools.cache
 def noise(frames: int = 800, channels: int = 1) -> np.ndarray:
-    """(frames, channels) float64, within +-0.5."""
+    """Return random samples (frames, channels), float64, within +-0.5."""
     return np.random.default_rng(frames + channels).uniform(-0.5, 0.5, (frames, channels))
 
 
 def chunk(name: bytes, data: bytes, length: int | None = None) -> bytes:
-    """A RIFF chunk; `length` is what it says of itself."""
+    """Return a RIFF chunk. `length` replaces the length in its header."""
     return name + struct.pack("<I", len(data) if length is None else length) + data + b"\0" * (len(data) % 2)
 
 
 def fmt(
     kind: int = PCM, channels: int = 1, rate: int = RATE, bits: int = 16, align: int | None = None, more: bytes = b""
 ) -> bytes:
-    """A WAV's format chunk."""
+    """Return the format chunk of a WAV."""
     align = channels * ((bits + 7) // 8) if align is None else align
     return chunk(b"fmt ", struct.pack("<HHIIHH", kind, channels, rate, rate * align & 0xFFFFFFFF, align, bits) + more)
 
 
 def riff(*chunks: bytes, length: int | None = None) -> bytes:
-    """A WAV of these chunks."""
+    """Return a WAV of these chunks."""
     body = b"WAVE" + b"".join(chunks)
     return b"RIFF" + struct.pack("<I", len(body) if length is None else length) + body
 
 
 def pcm(bits: int = 16, channels: int = 1, frames: int = 800) -> bytes:
-    """Noise as little-endian whole numbers."""
+    """Return noise as little-endian integers."""
     values = (noise(frames, channels) * 2**31).astype("<i4")
     return values.view(np.uint8).reshape(frames, channels, 4)[:, :, 4 - bits // 8 :].tobytes()
 
 
 def wav(bits: int = 16, channels: int = 1, rate: int = RATE, frames: int = 800) -> bytes:
-    """A whole WAV of noise."""
+    """Return a complete WAV of noise."""
     return riff(fmt(PCM, channels, rate, bits), chunk(b"data", pcm(bits, channels, frames)))
 
 
 def extensible(bits: int = 24, channels: int = 2, frames: int = 800) -> bytes:
-    """A whole WAV whose format is in the longer form."""
+    """Return a complete WAV with an extensible format chunk."""
     more = struct.pack("<HHI", 22, bits, 3) + struct.pack("<H", PCM) + GUID_TAIL
     return riff(fmt(EXTENSIBLE, channels, RATE, bits, more=more), chunk(b"data", pcm(bits, channels, frames)))
 
 
 def rf64(frames: int = 800) -> bytes:
-    """A whole RF64: a WAV with lengths of 64 bits."""
+    """Return a complete RF64: a WAV with lengths of 64 bits."""
     data = pcm(16, 1, frames)
     sizes = chunk(b"ds64", struct.pack("<QQQI", 4 + 36 + 24 + 8 + len(data), len(data), frames, 0))
     return b"RF64" + b"\xff" * 4 + b"WAVE" + sizes + fmt() + chunk(b"data", data, 0xFFFFFFFF)
@@ -95,7 +95,7 @@ def rf64(frames: int = 800) -> bytes:
 
 @functools.cache
 def coded(format: str, subtype: str | None = None, frames: int = 8000, channels: int = 1, rate: int = RATE) -> bytes:
-    """What libsndfile writes; an Ogg stream gets a number that is the same each time."""
+    """Return a file that libsndfile writes. The serial number of an Ogg stream is fixed."""
     file = io.BytesIO()
     soundfile.write(file, noise(frames, channels), rate, format=format, subtype=subtype)
     return _same_serial(file.getvalue()) if format == "OGG" else file.getvalue()
@@ -150,13 +150,13 @@ HEADER = {".wav": 120, ".flac": 130, ".ogg": 4500, ".mp3": 600}
 
 
 def cut_points(name: str, data: bytes) -> list[int]:
-    """After how many bytes a file is cut: each byte of its header, and some on."""
+    """Return the lengths to which a file is cut: each byte of its header, and some later ones."""
     header = min(HEADER[Path(name).suffix], len(data))
     return [*range(header), *range(header, len(data), max(1, len(data) // 40)), len(data) - 1]
 
 
 def cuts() -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every recording of `WHOLE`, cut at each of its `cut_points`."""
+    """Yield (name, bytes) of every recording of `WHOLE`, cut at each of its `cut_points`."""
     for name, make in WHOLE.items():
         data = make()
         for end in cut_points(name, data):
@@ -164,11 +164,11 @@ def cuts() -> Iterator[tuple[str, bytes]]:
 
 
 def altered() -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every recording of `WHOLE`, each byte of its header set to 0, 255 and its opposite."""
+    """Yield (name, bytes) of every recording of `WHOLE`, each byte of its header set to 0, 255 and its opposite."""
     for name, make in WHOLE.items():
         data = make()
-        for place in range(min(HEADER[Path(name).suffix], len(data))):
-            for value in sorted({0, 255, data[place] ^ 255, data[place] ^ 1} - {data[place]}):
+        for offset in range(min(HEADER[Path(name).suffix], len(data))):
+            for value in sorted({0, 255, data[offset] ^ 255, data[offset] ^ 1} - {data[offset]}):
                 changed = bytearray(data)
-                changed[place] = value
-                yield f"byte-{place:04d}-{value:03d}-{name}", bytes(changed)
+                changed[offset] = value
+                yield f"byte-{offset:04d}-{value:03d}-{name}", bytes(changed)

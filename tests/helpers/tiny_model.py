@@ -53,7 +53,8 @@ class Builder:
     def _name(self) -> str:
         return f"v{len(self.nodes)}"
 
-    def _push(self, node: Node) -> str:
+    def push(self, node: Node) -> str:
+        """Add a node whose output the next node takes."""
         self.nodes.append(node)
         self.value = node.output
         self.shapes[node.output] = self.shape
@@ -64,7 +65,7 @@ class Builder:
         name, columns = self._name(), self.shape[0] if channels is None else channels
         self.arrays[f"{name}.scale"] = self.rng.uniform(-1.5, 1.5, (sub_bands, columns)).astype(np.float32)
         self.arrays[f"{name}.shift"] = self.rng.normal(0, 1, (sub_bands, columns)).astype(np.float32)
-        return self._push(ScaleShift(input=self.value, output=name, scale=f"{name}.scale", shift=f"{name}.shift"))
+        return self.push(ScaleShift(input=self.value, output=name, scale=f"{name}.scale", shift=f"{name}.shift"))
 
     def conv(
         self, out: int, kernel=(3, 3), stride=(1, 1), padding=None, groups: int = 1, weight: str = "", dilation=(1, 1)
@@ -82,41 +83,41 @@ class Builder:
         axes = zip(self.shape[1:], spans, stride, padding, strict=True)
         self.shape = (out, *((n + 2 * p - span) // s + 1 for n, span, s, p in axes))
         settings = {"stride": stride, "padding": padding, "groups": groups, "dilation": dilation}
-        return self._push(Conv(input=self.value, output=name, weight=weight, **settings))
+        return self.push(Conv(input=self.value, output=name, weight=weight, **settings))
 
     def relu(self) -> str:
-        return self._push(Relu(input=self.value, output=self._name()))
+        return self.push(Relu(input=self.value, output=self._name()))
 
     def silu(self) -> str:
-        return self._push(Silu(input=self.value, output=self._name()))
+        return self.push(Silu(input=self.value, output=self._name()))
 
     def add(self, other: str, swapped: bool = False) -> str:
         """Add two values; the result has the shape of the larger one."""
         self.shape = max(self.shape, self.shapes[other])
         inputs = (other, self.value) if swapped else (self.value, other)
-        return self._push(Add(inputs=inputs, output=self._name()))
+        return self.push(Add(inputs=inputs, output=self._name()))
 
     def frequency_mean_pool(self) -> str:
         self.shape = (self.shape[0], 1, self.shape[2])
-        return self._push(FrequencyMeanPool(input=self.value, output=self._name()))
+        return self.push(FrequencyMeanPool(input=self.value, output=self._name()))
 
     def max_pool(self, kernel=(2, 2), stride=(2, 2)) -> str:
         axes = zip(self.shape[1:], kernel, stride, strict=True)
         self.shape = (self.shape[0], *((n - k) // s + 1 for n, k, s in axes))
-        return self._push(MaxPool(input=self.value, output=self._name(), kernel=kernel, stride=stride))
+        return self.push(MaxPool(input=self.value, output=self._name(), kernel=kernel, stride=stride))
 
     def head(self, classes: int, dense: bool) -> None:
         if dense:
-            self._push(Flatten(input=self.value, output=self._name()))
+            self.push(Flatten(input=self.value, output=self._name()))
             width = int(np.prod(self.shape))
             self.arrays["dense.weight"] = self.rng.normal(0, width**-0.5, (classes, width)).astype(np.float32)
             self.arrays["dense.bias"] = self.rng.normal(0, 1, classes).astype(np.float32)
-            self._push(Linear(input=self.value, output=self._name(), weight="dense.weight", bias="dense.bias"))
+            self.push(Linear(input=self.value, output=self._name(), weight="dense.weight", bias="dense.bias"))
         else:
             self.conv(classes, (1, 1))
             self.scale_shift(1)
-            self._push(GlobalMeanPool(input=self.value, output=self._name()))
-        self._push(Softmax(input=self.value, output=OUTPUT))
+            self.push(GlobalMeanPool(input=self.value, output=self._name()))
+        self.push(Softmax(input=self.value, output=OUTPUT))
 
 
 def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:

@@ -19,11 +19,11 @@ def linear_classifier(weights: np.ndarray) -> Classifier:
     net.scale_shift(MELS, channels=1)
     net.arrays["v0.scale"] = (1 / STD).astype(np.float32)[:, None]
     net.arrays["v0.shift"] = (-MEAN / STD).astype(np.float32)[:, None]
-    net._push(Flatten(input=net.value, output="flat"))
+    net.push(Flatten(input=net.value, output="flat"))
     net.arrays["dense"] = np.stack([weights.ravel(), np.zeros(weights.size)]).astype(np.float32)
     net.arrays["bias"] = np.float32([0.25, 0])
-    net._push(Linear(input="flat", output="logits", weight="dense", bias="bias"))
-    net._push(Softmax(input="logits", output=OUTPUT))
+    net.push(Linear(input="flat", output="logits", weight="dense", bias="bias"))
+    net.push(Softmax(input="logits", output=OUTPUT))
     return Classifier(changed(model_of(net), labels=("a", "b")), threads=1)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import scenelet
 from helpers.tiny_model import changed, tiny_model
 from scenelet.model import file as modelfile
 
@@ -36,6 +37,27 @@ def test_predict_loads_no_training_package(tmp_path: Path, tone_set: Path) -> No
     # loading these takes longer than the prediction itself
     assert not used & {"scipy.signal", "scipy.stats", "scipy.sparse", "librosa", "openvino"}
     assert not used & TRAINING
+
+
+def test_load_and_predict_load_no_training_package() -> None:
+    code = """
+import scenelet
+from scenelet.model.pretrained import example
+assert scenelet.load("esc10").predict(example("esc10")).label == "dog"
+"""
+    used = loaded_by(code)
+    assert "onnxruntime" in used
+    assert not used & TRAINING
+
+
+def test_dir_of_scenelet_offers_every_public_name() -> None:
+    assert set(scenelet.__all__) <= set(dir(scenelet))
+
+
+@pytest.mark.parametrize("name", scenelet.__all__)
+def test_every_public_name_can_be_loaded(name: str) -> None:
+    value = getattr(scenelet, name)
+    assert name == "__version__" or value.__name__ == name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="on Windows, ONNX Runtime writes nothing to the home folder")

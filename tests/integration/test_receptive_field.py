@@ -1,4 +1,4 @@
-"""The receptive field of `scenelet.model.costs`, compared with the one that gradients find."""
+"""The receptive field of `scenelet.model.costs`, compared with the field that gradients show."""
 
 import pytest
 import torch

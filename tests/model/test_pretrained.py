@@ -18,7 +18,7 @@ def places_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     write_model(tiny_model(), folder / "places.scn")
     (folder / "places.md").write_text("# places\n")
-    monkeypatch.setattr(pretrained, "_folder", lambda: folder)
+    monkeypatch.setattr("importlib.resources.files", lambda package: folder)
     monkeypatch.chdir(tmp_path)
     return folder / "places.scn"
 

@@ -1,0 +1,26 @@
+"""`scenelet compress`: the lines that it prints."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from scenelet.model.file import read_model
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def test_compress_prints_size_accuracies_and_threshold(
+    command: Command, tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "m.scn"
+    settings = [*tiny_settings, "schedule.epochs=1", "prune.epochs=0"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert command("train", tone_set, "--out", run, "--fold", "1", *options)[0] == 0
+    code, printed, _ = command("compress", run, "--out", out, "--sparsity", "0.5", "--dtype", "int8")
+    assert code == 0
+    size, accuracies, threshold = printed.splitlines()
+    assert size.startswith(f"{out}: {out.stat().st_size:,} bytes, weights in int8, 50.")
+    assert re.fullmatch(r"test: macro accuracy \d+\.\d % before, \d+\.\d % after", accuracies)
+    stored = read_model(out).results["threshold"]
+    assert threshold.startswith("unsure below ")
+    assert threshold.endswith(f"on {stored['clips']} clips of the test split")
