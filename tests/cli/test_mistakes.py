@@ -134,7 +134,7 @@ def test_predict_info_export_damaged_models_are_errors(run: Run, model: Path, re
     cases = {  # no name holds a word of its error
         "half.scn": (data[: len(data) // 2], "truncated"),
         "flipped.scn": (bytes(altered), "altered"),
-        "text.scn": (b"hello", "not a scenelet model"),
+        "text.scn": (b"hello", "not a model file"),
         "zero.scn": (b"", "empty"),
     }
     for name, (content, words) in cases.items():

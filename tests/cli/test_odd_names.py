@@ -61,7 +61,7 @@ def test_predict_name_that_begins_with_a_dash(
 
 def test_predict_out_names_skipped_files_once(command: Command, model: Path, folder: Path, tmp_path: Path) -> None:
     code, _, err = command("predict", model, folder, "--out", tmp_path / "refused")
-    assert (code, "its name is not UTF-8, as a table requires; rename it" in err) == (1, True)
+    assert (code, "its name is not valid UTF-8; rename the file" in err) == (1, True)
     (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
     code, _, err = command("predict", model, folder, "--out", tmp_path / "results", "--workers", 1)
     assert code == 0

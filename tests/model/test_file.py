@@ -318,7 +318,7 @@ def test_read_model_refuses_other_files_and_names_them(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "missing.scn", "no such file"),
         (tmp_path, "is a folder"),
-        (text, "not a scenelet model"),
+        (text, "not a model file"),
         (text / "below.scn", "cannot be read"),
     ):
         with pytest.raises(ModelFileError, match=message) as caught:

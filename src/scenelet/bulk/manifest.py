@@ -144,7 +144,7 @@ def _read_folder(folder: Path) -> Iterator[str]:
     for file in find_recordings(folder):
         name = file.relative_to(folder).as_posix()
         if name.encode(errors="replace").decode() != name:
-            raise DataError(f"{os.fsencode(file)!r}: its name is not UTF-8, as a table requires; rename it")
+            raise DataError(f"{os.fsencode(file)!r}: its name is not valid UTF-8; rename the file")
         yield name
 
 

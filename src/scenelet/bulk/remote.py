@@ -90,7 +90,9 @@ def _raise_if_permanent(url: str, error: Exception) -> None:
             f"{url}: this kind of URL cannot be read ({reason}); use e.g. s3:// or https://"
         ) from None
     if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
-        raise OutputError(f"{tempfile.gettempdir()}: no space for a copy of {url} ({reason}); free some") from None
+        raise OutputError(
+            f"{tempfile.gettempdir()}: no space for a copy of {url} ({reason}); delete some files"
+        ) from None
     if getattr(error, "status", None) == 401 or any(word in str(error) for word in CREDENTIAL_ERRORS):
         raise DataError(
             f"{url}: the host rejects the credentials ({reason}); set valid ones and run the same command again"

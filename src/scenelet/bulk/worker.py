@@ -48,7 +48,7 @@ class ShardResult(TypedDict):
 
 
 def process_shard(folder: str, job_hash: str, shard: int) -> ShardResult:
-    """Write the part of a shard unless it exists.
+    """Write the Parquet file of a shard, or do nothing if it exists.
 
     Args:
         folder: path or URL of the job's folder.
@@ -98,7 +98,7 @@ class Worker:
         self.row_builder = make_row_builder(self.job.task, folder, buffer_bytes)
 
     def process(self, shard: int) -> None:
-        """Write the part of a shard unless it exists.
+        """Write the Parquet file of a shard, or do nothing if it exists.
 
         Raises:
             SceneletError: the part cannot be written, or a recording's host cannot be reached.
@@ -139,7 +139,9 @@ class Worker:
         except OSError as error:
             reason = error_reason(error)
             if error.errno in LOCAL_ERRNOS:
-                raise OutputError(f"{tempfile.gettempdir()}: no space to work in ({reason}); free some") from None
+                raise OutputError(
+                    f"{tempfile.gettempdir()}: no space to work in ({reason}); delete some files"
+                ) from None
             part.add({**columns, "error": f"{path}: cannot be read ({reason})"})
 
 

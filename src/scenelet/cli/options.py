@@ -8,7 +8,7 @@ from enum import StrEnum
 from scenelet.errors import UsageError
 
 MODEL_HELP = "Model file, NAME.scn, or the built-in model: esc10."
-DATA_HELP = "TAU root, folder per class, or CSV/TSV with the columns filename and label."
+DATA_HELP = "Folder with one subfolder per class, CSV/TSV with filename and label, or folder of a TAU data set."
 AUDIO_DIR_HELP = "Folder of the recordings that a CSV lists (default: the CSV's folder)."
 TAU_3_CLASS_HELP = "Map the ten TAU scenes to indoor, outdoor, transportation."
 SET_HELP = "Change a setting of the recipe; may be repeated."

@@ -17,7 +17,7 @@ TABLE_EXTENSIONS = (".csv", ".tsv")
 PARQUET_EXTENSIONS = (".parquet", ".pq")
 SPLIT_FOLDERS = {*SPLITS, "training", "val", "valid", "testing", "dev", "eval", "evaluation"}
 """Folder names that probably mean the subsets of a split, not classes."""
-HELP = "give a TAU root, a folder with one subfolder per class, or a CSV/TSV with the columns filename and label"
+HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 
 
 def load_table(

@@ -211,7 +211,7 @@ def _check_container(data: bytes, source: str) -> tuple[int, int]:
     if not data:
         raise ModelFileError(f"{source}: the file is empty; {_FIX}")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        raise ModelFileError(f"{source}: not a scenelet model; `scenelet compress` writes them")
+        raise ModelFileError(f"{source}: not a model file; give a .scn file, as `scenelet compress` writes it")
     if len(data) > MAX_FILE_BYTES:
         raise ModelFileError(f"{source}: larger than the maximum of {MAX_FILE_BYTES} bytes; {_FIX}")
     if len(data) < _START.size + _CHECKSUM_BYTES:

@@ -207,7 +207,7 @@ class TestLabels:
         scores = [finding.score or 0 for finding in doubted]
         assert scores == sorted(scores, reverse=True)
         assert min(scores) >= 0.75
-        assert "to the others" in doubted[0].message
+        assert "a classifier of the other clips answers" in doubted[0].message
 
     def test_audit_max_label_issues_limits_the_list(self, scenes: ClipTable) -> None:
         findings = audit(scenes, 1.0, workers=1, max_label_issues=1, refresh=False)

@@ -86,8 +86,8 @@ def _label_findings(
         yield warning(
             "label",
             (name,),
-            f"{name}: labelled {label!r}, sounds like {issue.sounds_like!r} to the others"
-            f" ({100 * issue.score:.0f} % sure); listen to it, then relabel it, drop it or keep it",
+            f"{name}: labelled {label!r}, but a classifier of the other clips answers {issue.sounds_like!r}"
+            f" ({100 * issue.score:.0f} %); listen, then correct the label, remove the clip or keep it",
             issue.score,
         )
     if more := len(doubted[max_label_issues:]):
@@ -122,8 +122,8 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Sp
         closest = min(cluster, key=lambda pair: pair.differing)
         names = tuple(clip.name for clip in members)
         text = (
-            f"{first_few(names)}: nearly the same recording ({closest.seconds:.1f} s,"
-            f" {100 * closest.differing:.0f} % of the fingerprint's bits differ)"
+            f"{first_few(names)}: nearly the same recording ({closest.seconds:.1f} s alike,"
+            f" {100 * closest.differing:.0f} % of the audio fingerprint differs)"
         )
         labels = sorted({clip.label for clip in members})
         text += f" under the labels {', '.join(labels)}" if len(labels) > 1 else ""
