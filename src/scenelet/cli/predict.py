@@ -124,8 +124,8 @@ def print_csv(results: "Results", classifier: "Classifier") -> None:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["file", "label", "windows", *classifier.labels])
     for file, prediction in results:
-        shares = (f"{p:.6f}" for p in prediction.probabilities.values())
-        rows.writerow([str(file), prediction.label, len(prediction.windows), *shares])
+        probabilities = (f"{p:.6f}" for p in prediction.probabilities.values())
+        rows.writerow([str(file), prediction.label, len(prediction.windows), *probabilities])
 
 
 def print_table(results: "Results", classifier: "Classifier") -> None:
@@ -133,7 +133,7 @@ def print_table(results: "Results", classifier: "Classifier") -> None:
     names = [escape_unprintable(str(file)) for file, _ in results]
     width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
     for name, (_, prediction) in zip(names, results, strict=True):
-        (label, share), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        (label, probability), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         then = ", ".join(f"{other} {100 * p:.1f} %" for other, p in others[:2])
         unsure = "   (unsure)" if prediction.unsure else ""
-        print(f"{name:<{width}}  {label:<{label_width}}  {100 * share:5.1f} %   {then}{unsure}")
+        print(f"{name:<{width}}  {label:<{label_width}}  {100 * probability:5.1f} %   {then}{unsure}")

@@ -191,14 +191,14 @@ def _build(
             unlisted.clear()
 
         try:
-            for version, windows in _compute(missing, features, window, workers):
-                if isinstance(windows, AudioError):
-                    faults.append(windows)
+            for version, result in _compute(missing, features, window, workers):
+                if isinstance(result, AudioError):
+                    faults.append(result)
                     continue
-                rows.write(windows.data)
-                unlisted.append((version, next_row, len(windows)))
-                index[version] = next_row, len(windows)
-                next_row += len(windows)
+                rows.write(result.data)
+                unlisted.append((version, next_row, len(result)))
+                index[version] = next_row, len(result)
+                next_row += len(result)
                 if len(unlisted) == batch_clips:
                     list_clips()
         finally:  # an interrupt or a bug must not lose finished clips
@@ -231,11 +231,11 @@ def _log_mel(features: FeatureConfig) -> LogMel:
     return LogMel(features)
 
 
-def _check_unchanged(windows: Windows, clip: Clip, version: str) -> Windows | AudioError:
+def _check_unchanged(rows: Windows, clip: Clip, version: str) -> Windows | AudioError:
     """Return the windows, or an error if the clip's file changed while they were computed."""
     try:
         if file_version(clip) == version:
-            return windows
+            return rows
     except AudioError as error:
         return error
     return AudioError(f"{clip.path}: changed while it was read; run the same command again")
