@@ -63,7 +63,9 @@ def test_completion_offers_data_sets(folder: Path) -> None:
     assert offers("scenelet fetch ", folder) == ["esc10", "tau2020-3class", "tau2019"]
 
 
-def test_show_completion_prints_the_script(command: object) -> None:
+def test_show_completion_prints_the_script(command: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Typer would look for the caller's shell, and a test must not depend on it
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     code, out, _ = command("--show-completion", "bash") if callable(command) else (1, "", "")
     assert (code, "_SCENELET_COMPLETE=complete_bash" in out) == (0, True)
 
