@@ -53,6 +53,7 @@ def test_predict_writes_only_missing_parts(model: str, archive: Archive, finishe
     assert (summary.inputs, summary.workers) == (len(archive.names), 0)
 
 
+@pytest.mark.slow
 def test_predict_resumes_after_kill(model: str, archive: Archive, finished_job: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = "predict", model, str(archive.manifest), "--out", str(out), "--workers", "2", "--shard-size", "2"

@@ -56,6 +56,7 @@ def test_class_mean_weighs_classes_equally() -> None:
     assert class_mean(hits, targets, list("abcdef"), np.random.default_rng(0)).value == 0.75
 
 
+@pytest.mark.slow
 def test_clip_mean_interval_has_its_nominal_coverage() -> None:
     """The true accuracy of 70 % lies in 95 % of the intervals, for 60 groups of 5 equal clips."""
     rng, covered = np.random.default_rng(5), 0
@@ -102,6 +103,7 @@ def test_paired_test_of_equal_and_of_opposite_systems() -> None:
     assert apart.p < 0.001
 
 
+@pytest.mark.slow
 def test_paired_test_has_its_nominal_false_positive_rate() -> None:
     rng = np.random.default_rng(11)
     groups = np.repeat(np.arange(30).astype(str), 3).tolist()

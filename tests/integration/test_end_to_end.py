@@ -132,6 +132,7 @@ def test_compress_sparsity_zero_keeps_the_log_loss(trained: tuple[Path, Any]) ->
     assert result["compressed"]["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=2e-3)
 
 
+@pytest.mark.slow
 def test_train_same_seed_gives_same_weights_and_file(
     trained: tuple[Path, Any], compressed: tuple[Path, Any], tone_set: Path, tmp_path: Path
 ) -> None:

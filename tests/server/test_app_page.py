@@ -84,6 +84,7 @@ def test_page_text_file_shows_error(microphone_browser: Browser, esc10_service: 
     context.close()
 
 
+@pytest.mark.slow
 def test_page_listen_live_shows_predictions(microphone_browser: Browser, esc10_service: str) -> None:
     with opened(microphone_browser, esc10_service) as page:
         page.get_by_role("button", name="Listen live").click()

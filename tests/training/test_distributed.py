@@ -53,6 +53,7 @@ def test_estimator_with_several_devices_raises(tone_set: Path) -> None:
         SceneClassifier(settings={"trainer.devices": 2}).fit(clips, [clip.name[:3] for clip in clips])
 
 
+@pytest.mark.slow
 def test_gather_probabilities_gives_every_process_all_clips(tmp_path: Path) -> None:
     found = spawn(gathered_validation, 3, tmp_path)
     for count in (2, 5):  # of two clips on three devices, one device has none

@@ -17,6 +17,8 @@ from scenelet.training.compression.compress import compress
 from scenelet.training.module import SceneModule
 from scenelet.training.train import train
 
+pytestmark = pytest.mark.slow  # each test trains in two processes
+
 WEIGHT_TOLERANCE = 2e-5
 """Maximum distance of all weights and statistics, relative to their norm, as fp32 sums have another order."""
 HISTORY_TOLERANCES = {

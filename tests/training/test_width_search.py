@@ -165,6 +165,7 @@ def test_low_complexity_recipe_is_the_result_for_dcase_limits() -> None:
     assert measured.parameter_bytes <= 128_000
 
 
+@pytest.mark.slow
 def test_train_with_limits_stores_the_network_found(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
     limits = NetworkLimits(parameter_bytes=4_000)

@@ -55,6 +55,7 @@ def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize("max_bytes", [14_000, 20_000, 40_000])
+@pytest.mark.slow
 def test_compress_network_max_bytes_is_nearly_used_up(trained: Trained, max_bytes: int) -> None:
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
@@ -155,6 +156,7 @@ def test_compress_network_resumed_keeps_the_chosen_format(
     assert all(torch.equal(mask, first.masks[name]) for name, mask in resumed.masks.items())
 
 
+@pytest.mark.slow
 def test_search_format_diverged_format_is_not_taken(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
