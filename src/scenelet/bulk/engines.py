@@ -27,7 +27,7 @@ With `workers` None it uses all processors.
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 MAX_RETRIES = 3
-"""How often Ray restarts a task whose worker or node has died."""
+"""Number of times that Ray restarts a task whose worker or node has died."""
 MAX_TASK_SHARDS = 16
 """Shards per Ray task; more would leave some processors idle at the end, fewer would add pauses between tasks."""
 MAX_TASKS = 4000
