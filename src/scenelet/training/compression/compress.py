@@ -17,7 +17,7 @@ from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
 from scenelet.training.dataset import Dataset, load_dataset, load_recorded_table
 from scenelet.training.network import load_network
-from scenelet.training.preflight import check_compress_arguments
+from scenelet.training.preflight import check_compress_arguments, check_one_target
 from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_file
 
@@ -110,8 +110,7 @@ def prune_settings(
     Raises:
         UsageError: a value is out of range, or both `sparsity` and `max_bytes` are given.
     """
-    if sparsity is not None and max_bytes is not None:
-        raise UsageError("give a sparsity or max_bytes, not both")
+    check_one_target(sparsity, max_bytes)
     changes: dict[str, Any] = {"ramp_fraction": ramp, "dtype": dtype}
     if max_bytes is not None:
         changes |= {"max_bytes": max_bytes, "dtype": dtype or "auto"}
