@@ -33,8 +33,22 @@ def run_python(folder: Path, script: str, *arguments: str) -> subprocess.Complet
     """Run a script from a file in `folder`. A script that hangs is killed after minutes, and the test fails."""
     path = folder / "script.py"
     path.write_text(script)
-    command = [sys.executable, str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, cwd=folder, check=False)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = start_python(str(path), *arguments, cwd=folder, start_new_session=True, **pipes)
+    try:
+        out, err = process.communicate(timeout=HANG_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill_group(process)
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def kill_group(process: subprocess.Popen[Any]) -> None:
+    """Kill a process that leads a session, and the processes that it started."""
+    if os.name == "posix":
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def _restore_interrupts() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.processes import run_python
 from scenelet.nn import cpp_build
 from scenelet.nn.cpp_build import COMPILERS, build, library
 from scenelet.nn.norm import BatchNorm
@@ -87,3 +88,26 @@ def test_build_replaces_a_library_that_others_can_write(tmp_path: Path) -> None:
     assert build("c++", tmp_path).read_bytes() == b"planted"  # by this user
     built.chmod(0o777)
     assert build("c++", tmp_path).read_bytes() == content
+
+
+FORKED = """
+import os
+import torch
+import scenelet.nn
+
+torch.set_num_threads(2)
+weights = torch.ones(2000, 2000)
+print(float((weights * weights).sum()))  # starts OpenMP's threads
+child = os.fork()
+if child == 0:
+    print(float((weights * weights).sum()))
+else:
+    print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
+def test_pytorch_works_in_a_process_forked_after_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    done = run_python(tmp_path, FORKED)
+    assert done.stdout.split() == ["4000000.0", "4000000.0", "0"], done.stderr

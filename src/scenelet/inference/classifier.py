@@ -1,6 +1,5 @@
 """Classification of recordings and arrays with a `.scn` model, without PyTorch."""
 
-import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,7 @@ from scenelet.audio.io import AudioSource, Samples
 from scenelet.audio.log_mel import Features
 from scenelet.audio.windows import check_samples, windows, windows_of_array
 from scenelet.errors import AudioError, UsageError
-from scenelet.inference.pipeline import Pipeline, make_pipeline
+from scenelet.inference.pipeline import make_pipeline
 from scenelet.inference.prediction import Prediction, Probabilities, mean_probabilities, raise_at_end, return_error
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.inference.threshold import MIN_THRESHOLD
@@ -58,6 +57,9 @@ class Classifier:
         self.model, self.runtime, self.callers = model, runtime, callers
         self.threads = 1 if callers > 1 else threads or cpu_count()
         self._shared = make_pipeline(model, runtime, self.threads, callers)
+        self._single = self._shared  # for a thread that works next to others
+        if self.threads > 1:
+            self._single = make_pipeline(model, runtime, threads=1, callers=self.threads, at_once=False)
         self._arguments = model, threads, runtime, callers
 
     def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName, int]]:
@@ -198,13 +200,6 @@ class Classifier:
         probabilities = dict(zip(self.labels, mean.tolist(), strict=True))
         return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.threshold)
 
-    @functools.cached_property
-    def _single(self) -> Pipeline:
-        """Pipeline of a thread that works next to others."""
-        if self.threads == 1:
-            return self._shared
-        return make_pipeline(self.model, self.runtime, threads=1, callers=self.threads)
-
     def _run(self, cuts: Iterator[Samples]) -> Probabilities:
         """Classify windows of samples with all threads: return (n, classes)."""
         first, *more = itertools.islice(cuts, 2)
@@ -223,7 +218,6 @@ class Classifier:
         if len(first) < 2 or self.threads == 1:
             yield from map(return_error(self.predict), itertools.chain(first, iterator))
             return
-        _ = self._single  # create it once, and not in each thread
         yield from map_threads(return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
 
 

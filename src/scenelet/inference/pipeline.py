@@ -29,9 +29,11 @@ class Pipeline:
         return row
 
 
-def make_pipeline(model: SceneModel, runtime: RuntimeName, threads: int, callers: int) -> Pipeline:
+def make_pipeline(
+    model: SceneModel, runtime: RuntimeName, threads: int, callers: int, at_once: bool = True
+) -> Pipeline:
     """Make the pipeline of a model, see `scenelet.inference.runtimes.open_network`."""
     network = open_network(
-        model.nodes, model.arrays, model.input_shape, runtime=runtime, threads=threads, callers=callers
+        model.nodes, model.arrays, model.input_shape, runtime=runtime, threads=threads, callers=callers, at_once=at_once
     )
     return Pipeline(LogMel(model.features, threads), network)

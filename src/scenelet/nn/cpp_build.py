@@ -22,6 +22,10 @@ COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
 
+if hasattr(os, "register_at_fork"):
+    # A forked process inherits OpenMP's pool without its threads. With one thread, neither PyTorch nor the library uses it.
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
+
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
