@@ -16,14 +16,17 @@ from scenelet.errors import OutputError
 from scenelet.utils.cache import cache_folder, exposed, make_cache_folder
 from scenelet.utils.console import print_warning
 from scenelet.utils.files import fsync_file
+from scenelet.utils.parallel import cpu_count
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
 
+# PyTorch counts the CPUs of the machine, also where a container may use only some of their time
+torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
 if hasattr(os, "register_at_fork"):
-    # A forked process inherits OpenMP's pool without its threads. With one thread, neither PyTorch nor the library uses it.
+    # A forked process inherits the pool of OpenMP without its threads. One thread needs no pool.
     os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
