@@ -105,3 +105,12 @@ def test_predict_table_begins_with_the_answer(tmp_path: Path, folder: Path, caps
 def test_predict_pipe_names_listen(model: Path) -> None:
     with pytest.raises(UsageError, match=r"`scenelet listen .* -` reads a pipe"):
         predict(str(model), ["-"])
+
+
+def test_predict_of_a_long_recording_names_listen(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for windows, noted in ((12, False), (13, True)):
+        soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, windows * 1600), 8000)
+        predict(str(model), [str(tmp_path / "a.wav")])
+        assert ("note: 1 recording of more than 12 windows" in capsys.readouterr().err) == noted

@@ -22,13 +22,18 @@ from scenelet.cli.options import (
     Runtime,
 )
 from scenelet.errors import UsageError, escape_unprintable
-from scenelet.utils.console import print_warning, track
+from scenelet.utils.console import print_message, print_warning, track
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from scenelet.inference.classifier import Classifier
     from scenelet.inference.prediction import Prediction
 
     Results = list[tuple[Path, Prediction]]
+
+
+MANY_WINDOWS = 12
+"""Number of windows above which a recording probably holds more than one kind of sound: a minute of 5 s windows."""
 
 
 def predict(
@@ -95,6 +100,12 @@ def predict(
             results.append((file, prediction))
     printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
     printers[format](results, classifier)
+    long = sum(len(prediction.windows) > MANY_WINDOWS for _, prediction in results)
+    if long:
+        print_message(
+            f"note: {pluralize(long, 'recording')} of more than {MANY_WINDOWS} windows; one answer may not fit."
+            f" `scenelet listen {model} FILE` prints when each answer begins and ends"
+        )
     if failed:
         raise typer.Exit(1)
 
