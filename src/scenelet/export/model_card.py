@@ -1,15 +1,14 @@
 """Model card in Markdown, generated from a model file."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Literal
 
 from scenelet import __version__
-from scenelet.inference.threshold import Threshold
+from scenelet.inference.threshold import stored_threshold
 from scenelet.model.costs import macs, peak_activation_bytes
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
-from scenelet.model.summary import stored_results
+from scenelet.model.summary import stored_metrics
 
 ESCAPES = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
 """Replacements of characters that begin a table cell, a tag, a link or an image."""
@@ -118,22 +117,20 @@ def _size(model: SceneModel, disk_bytes: int) -> list[str]:
 
 def _threshold(model: SceneModel) -> list[str]:
     """Return a line on the threshold that the file stores, if it is valid."""
-    try:
-        found = Threshold(**{field.name: model.results["threshold"][field.name] for field in fields(Threshold)})
-        below = f"{100 * found.probability:.1f} %"
-        correct = (
-            f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
-        )
-    except (KeyError, TypeError, ValueError):  # a file from another source may hold anything here
+    found = stored_threshold(model.results)
+    if found is None:
         return []
-    return [f"A prediction with less than {below} counts as unsure: {correct}."]
+    correct = (
+        f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
+    )
+    return [f"A prediction with less than {100 * found.probability:.1f} % counts as unsure: {correct}."]
 
 
 def _results(model: SceneModel) -> list[str]:
     """Return a table row per subset for the file, and for the network before compression."""
     rows = []
     for kind, description in RESULT_KINDS.items():
-        for subset, stored in stored_results(model, kind).items():
+        for subset, stored in stored_metrics(model.results, kind).items():
             metrics = f"{100 * stored.macro_accuracy:.2f} | {stored.log_loss:.3f}"
             rows.append(f"| {description}, {_text(subset)} | {stored.clips:,} | {metrics} |")
     if not rows:
