@@ -53,13 +53,12 @@ def stored_threshold(results: Mapping[str, Any]) -> Threshold | None:
     """
     try:
         stored = results["threshold"]
-        found = Threshold(
-            *(float(stored[name]) for name in ("probability", "accuracy", "coverage")), clips=int(stored["clips"])
-        )
+        probability, accuracy, coverage = (float(stored[name]) for name in ("probability", "accuracy", "coverage"))
+        clips = int(stored["clips"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    is_valid = all(0 <= value <= 1 for value in (found.probability, found.accuracy, found.coverage))
-    return found if is_valid and found.clips > 0 else None
+    is_valid = all(0 <= value <= 1 for value in (probability, accuracy, coverage)) and clips > 0
+    return Threshold(probability, accuracy, coverage, clips) if is_valid else None
 
 
 def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
