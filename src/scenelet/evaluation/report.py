@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
@@ -133,16 +133,16 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
 
 def _class_table(report: Mapping[str, Any]) -> Table:
     labels = list(report["per_class"])
-    table = Table("label", "clips", "accuracy", "precision", "F1", "mistaken for", box=SIMPLE)
+    table = Table("label", "clips", Column("accuracy", no_wrap=True), "precision", "mistaken for", box=SIMPLE)
     for label, row in zip(labels, report["confusion"], strict=True):
         own = report["per_class"][label]
         if own["clips"] == 0:
-            table.add_row(Text(label), "0", "", "", "", "")
+            table.add_row(Text(label), "0", "", "", "")
             continue
         mistaken = ", ".join(f"{other} {count}" for other, count in most_confused(label, labels, row))
         precision = "" if own["precision"] is None else f"{100 * own['precision']:.1f} %"
         accuracy = _percent(own["interval"])
-        table.add_row(Text(label), f"{own['clips']:,}", accuracy, precision, f"{own['f1']:.3f}", Text(mistaken))
+        table.add_row(Text(label), f"{own['clips']:,}", accuracy, precision, Text(mistaken))
     return table
 
 
