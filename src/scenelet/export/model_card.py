@@ -1,5 +1,6 @@
 """Model card in Markdown, generated from a model file."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,8 +11,10 @@ from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
 from scenelet.model.summary import stored_metrics
 
-ESCAPES = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
-"""Replacements of characters that begin a table cell, a tag, a link or an image."""
+ESCAPES = {c: "&lt;" if c == "<" else f"&#{ord(c)};" for c in "|<[!`~#*\\"}
+"""Replacements of characters that have a meaning in Markdown: of tables, tags, links, images, code and headings."""
+BLOCK_START = re.compile(r"^[-+=>]|(?<=^\d)[.)](?= )|(?<=^\d\d)[.)](?= )")
+"""Characters that begin a list, a quotation or a line under a heading if a line begins with them."""
 RESULT_KINDS: dict[Literal["compressed", "dense"], str] = {"compressed": "the file", "dense": "before compression"}
 PROVENANCE_ENTRIES = {
     "recipe": "Recipe",
@@ -168,6 +171,7 @@ def _format(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return the value as one line of Markdown text that begins no table cell, tag, link or image."""
+    """Return the value as one line of Markdown text, which stays text wherever it stands."""
     text = " ".join(str(value).split())
-    return "".join(ESCAPES.get(c, c) for c in text if c.isprintable())
+    escaped = "".join(ESCAPES.get(c, c) for c in text if c.isprintable())
+    return BLOCK_START.sub(lambda found: f"&#{ord(found[0])};", escaped)
