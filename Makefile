@@ -8,7 +8,9 @@ DOCS = $(VENV)/.docs
 CODE = src tests fuzz benchmarks tools docs/conf.py docs/_ext docs/walkthrough.ipynb
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-all slow bench results fuzz docs audit package chromium lint types imports unit format clean
+LOWEST = $(VENV)/lowest
+
+.PHONY: demo test test-all test-lowest slow bench results fuzz docs audit package chromium lint types imports unit format clean
 
 # Synthetic scenes: train, compress, evaluate, predict. Installs only what training needs.
 demo: $(TRAIN)
@@ -19,6 +21,13 @@ test: lint types imports unit
 
 # Also the slow tests. CI runs this.
 test-all: test slow
+
+# The quick tests with the lowest versions that pyproject.toml allows, in an environment of their own. CI runs this.
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tools/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt --editable ".[dev]"
+	$(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not slow"
 
 # Speed and memory next to the usual pipeline, into docs/. Leave the machine alone meanwhile.
 bench: $(DEV)
