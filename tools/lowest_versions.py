@@ -6,11 +6,12 @@ The tools of development and the packages of the documentation are left out: use
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 NOT_FOR_USERS = ("dev", "docs")
 
 
-def lowest_versions(project: dict[str, list[str]]) -> list[str]:
+def lowest_versions(project: dict[str, Any]) -> list[str]:
     """Return `NAME==VERSION` for each dependency `NAME>=VERSION`.
 
     Args:
