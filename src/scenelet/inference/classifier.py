@@ -35,7 +35,8 @@ class Classifier:
     """Loaded model, which classifies recordings and samples.
 
     All threads work together on a single window. Several windows, or several recordings, are distributed over the
-    threads, which takes less time in total. The probabilities are the same.
+    threads, which takes less time in total. The probabilities are the same. A forked process can use a classifier that
+    its parent has loaded.
 
     Args:
         model: the content of a `.scn` file.

@@ -68,9 +68,8 @@ def _thread_pool() -> concurrent.futures.ThreadPoolExecutor:
 # Without psutil and `pgrep`, loky kills a process without looking for its children. Ours have none.
 warnings.filterwarnings("ignore", "Failed to kill subprocesses on this platform", UserWarning)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        after_in_child=_thread_pool.cache_clear
-    )  # a forked process inherits the pool without its threads
+    # a forked process inherits the pool without its threads
+    os.register_at_fork(after_in_child=_thread_pool.cache_clear)
 
 
 def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
