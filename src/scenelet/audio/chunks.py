@@ -77,8 +77,10 @@ def walk_chunks(file: BinaryIO, form: Form, offset: int, file_size: int) -> Iter
     """Yield the chunks of a seekable file from an offset on, until one ends behind the file's end."""
     head_bytes = form.name_bytes + form.size_bytes
     for _ in range(MAX_CHUNKS):
+        if offset > file_size:
+            return
         file.seek(offset)
-        head = read_fully(file, head_bytes + 1)
+        head = read_fully(file, head_bytes)
         if len(head) < head_bytes:
             return
         size = int.from_bytes(head[form.name_bytes : head_bytes], form.order)
@@ -88,12 +90,10 @@ def walk_chunks(file: BinaryIO, form: Form, offset: int, file_size: int) -> Iter
         yield Chunk(head[:4], offset + head_bytes, size)
         end = offset + head_bytes + size
         offset = end + -end % form.alignment
-        if offset > end and form.alignment == 2:  # some writers forget the byte that makes the size even
+        if end < offset <= file_size and form.alignment == 2:  # some writers forget the byte that makes the size even
             file.seek(end)
             if bytes(read_fully(file, 4)) in (form.sound, *form.kept):
                 offset = end
-        if offset > file_size:
-            return
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.decoder_process import Piece, SoundReader, error_reason, receive_message, send_message
+from scenelet.audio.decoder_process import Piece, ReadAt, SoundReader, error_reason, receive_message, send_message
 from scenelet.errors import AudioError
 
 START_SECONDS = 4.0
@@ -56,15 +56,25 @@ class DecodedFile:
 
 
 class _LocalFile(DecodedFile):
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], name: str) -> None:
+    def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
         try:
-            self._reader = SoundReader(file.fileno(), pieces)
+            self._reader = SoundReader(reader_at(file), pieces)
         except soundfile.LibsndfileError as error:
             raise DecoderRefusedError(error_reason(error)) from None
         super().__init__(self._reader.header)
 
     def _read(self, frames: int) -> tuple[bytearray, str]:
         return self._reader.read(frames)
+
+
+def reader_at(file: BinaryIO) -> ReadAt:
+    """Return the function that reads an open file at an offset."""
+
+    def read_at(size: int, offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    return read_at
 
 
 class DecoderRefusedError(Exception):
@@ -106,10 +116,10 @@ class Decoder:
             DecoderRefusedError: the decoder does not know the format, or its header is damaged.
             AudioError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
         """
+        if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
+            yield _LocalFile(file, pieces)  # no descriptors can be sent, or no Python can be started
+            return
         with _descriptor_of(file) as opened:
-            if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
-                yield _LocalFile(opened, pieces, name)  # no descriptors can be sent, or no Python can be started
-                return
             with self._lock:
                 child = self._idle.pop() if self._idle else None
             child = child or _Child(name)

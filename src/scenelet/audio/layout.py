@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from scenelet.audio.chunks import ByteOrder, SoundChunk, find_sound, sound_end
+from scenelet.audio.decoder import reader_at
 from scenelet.audio.decoder_process import Piece, PiecewiseFile
 from scenelet.audio.flac import FlacStream
 from scenelet.audio.formats import Format, recognize, unreadable
@@ -89,12 +90,8 @@ def _au_layout(file: BinaryIO, name: str) -> Layout:
 
 
 def _flac_layout(file: BinaryIO, format: Format, ranges: list[tuple[int, int]], name: str) -> Layout:
-    def read_at(size: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(size)
-
     pieces: list[Piece] = [*ranges]
-    stream = FlacStream(PiecewiseFile(read_at, pieces))
+    stream = FlacStream(PiecewiseFile(reader_at(file), pieces))
     if not stream.is_valid:
         raise unreadable(name, "it is FLAC, but its header is damaged")
     samples = stream.count_samples()

@@ -62,7 +62,7 @@ def read_pages(file: BinaryIO, start: int, name: str) -> OggPages:
             raise TruncatedAudioError(f"{name}: its last page is incomplete; the file is truncated, copy it again")
         payloads.append((payload, end))
         offset = end
-    if gaps > MAX_GAPS or headers - len(payloads) > MAX_GAPS:
+    if not payloads or gaps > MAX_GAPS or headers - len(payloads) > MAX_GAPS:
         raise AudioError(f"{name}: its Ogg pages do not follow each other; the file is damaged, export it again")
     return OggPages(_codec(file, payloads[0]), payloads)
 
