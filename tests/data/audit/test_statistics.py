@@ -55,4 +55,4 @@ def test_recording_stats_or_error_missing_bytes_is_truncated(
     result = recording_stats_or_error(path)
     assert isinstance(result, tuple)
     assert result[0] == "truncated"
-    assert "100 of 16000 bytes" in result[1]
+    assert "2000 of 16000 bytes" in result[1]
