@@ -136,8 +136,12 @@ def test_find_sound_of_truncated_aiff_and_caf_raises(
     assert "0 bytes of sound, but" in find(bytes(zeroed), container).note
 
 
-def test_find_sound_of_truncated_w64_raises() -> None:
+def test_find_sound_of_truncated_or_streamed_w64() -> None:
     data = written("W64")
+    for unknown in (2**63 - 1, 2**64 - 1):
+        position = data.index(b"data") + 16
+        streamed = data[:position] + unknown.to_bytes(8, "little") + data[position + 8 :]
+        assert np.array_equal(read(io.BytesIO(streamed))[0], read(io.BytesIO(data))[0])
     assert find(data, "W64").note == ""
     with pytest.raises(TruncatedAudioError):
         find(data[:-40_000], "W64")

@@ -23,7 +23,7 @@ MAX_KEPT_BYTES = 16 << 20
 USUAL_CHUNKS = (b"LIST", b"JUNK", b"bext", b"iXML", b"cue ", b"guan", b"wamd", b"PEAK")
 UNKNOWN_BYTES = 0x7FFFF000
 """Writers to a pipe do not know the length of the sound. They state this one or a larger one."""
-STREAM_BYTES = (256**8 - 1, 256**8 - 25)  # CAF and W64 whose writer did not know the length
+UNKNOWN_LONG_BYTES = 1 << 62  # the same for lengths of 64 bits
 SIZE_IN_DS64 = 0xFFFFFFFF  # the 32-bit size of an RF64's sound; its "ds64" chunk has the real one
 MISSING_SECONDS, MISSING_FRACTION, MAX_MISSING_FRACTION = 0.1, 0.01, 0.1
 """Sound that may be missing at the end: the larger of a duration and a fraction, but never more than the last."""
@@ -217,7 +217,7 @@ def sound_end(
     """
     file_size = file.seek(0, os.SEEK_END)
     available = file_size - start
-    if stated in STREAM_BYTES or (UNKNOWN_BYTES <= stated <= SIZE_IN_DS64 and stated > available):
+    if stated >= UNKNOWN_LONG_BYTES or (UNKNOWN_BYTES <= stated <= SIZE_IN_DS64 and stated > available):
         return file_size, ""
     if stated > available:
         if stated - available <= allowed_missing(stated, bytes_per_second):
