@@ -142,7 +142,7 @@ class SoundReader:
 
 def error_reason(error: soundfile.LibsndfileError) -> str:
     """Return libsndfile's message without its prefix and full stop."""
-    return str(error.error_string).strip().rstrip(".").strip()
+    return str(error.error_string).removeprefix("Error : ").strip().rstrip(".")
 
 
 def send_message(connection: socket.socket, message: dict[str, Any], data: bytes | bytearray = b"") -> None:
