@@ -103,7 +103,7 @@ class Sound:
         try:
             return self._decoding.enter_context(DECODER.open(self._data, pieces, self.name))
         except DecoderRefusedError as error:
-            raise unreadable(self.name, f"it is {self._layout.format}, but {error}") from None
+            raise unreadable(self.name, f"it is {self._layout.format}; libsndfile: {error}") from None
 
     def _header_fault(self) -> AudioError | None:
         file, name = self.file, self.name
