@@ -121,12 +121,23 @@ def test_read_after_crash_raises_and_the_next_file_is_read(decoder: Decoder, fla
     assert len(decode(decoder, io.BytesIO(flac), len(flac))) == 30_000
 
 
+def test_open_left_early_keeps_the_child_and_an_ended_one_is_replaced(decoder: Decoder, flac: bytes) -> None:
+    with decoder.open(io.BytesIO(flac), [(0, len(flac))], "a.flac") as opened:
+        opened.read(100)
+    first = only_child(decoder)
+    first.kill()
+    first.wait()
+    assert np.array_equal(decode(decoder, io.BytesIO(flac), len(flac)), expected(flac))
+    assert only_child(decoder) is not first
+
+
 def test_read_from_silent_child_raises(decoder: Decoder, flac: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     decode(decoder, io.BytesIO(flac), len(flac))
-    monkeypatch.setattr(decoders, "SILENT_SECONDS", 0.1)
     child = decoder._idle[0]
+    assert child.connection.gettimeout() == decoders.SILENT_SECONDS
+    monkeypatch.setattr(decoders, "SILENT_SECONDS", 0.1)
     with decoder.open(io.BytesIO(flac), [(0, len(flac))], "a.flac") as opened:
-        child.connection.settimeout(0.1)
+        child.connection.settimeout(0.1)  # not before: a busy machine takes longer to open a file
         child.process.send_signal(signal.SIGSTOP)
         with pytest.raises(AudioError, match=r"a\.flac: decoding gave nothing for 0\.1 s"):
             opened.read(1000)

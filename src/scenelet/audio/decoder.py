@@ -11,14 +11,14 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.decoder_process import Piece, ReadAt, SoundReader, error_reason, receive_message, send_message
+from scenelet.audio.decoder_process import Piece, SoundReader, error_reason, reader_at, receive_message, send_message
 from scenelet.errors import AudioError, DecoderError
 
 START_SECONDS = 4.0
@@ -27,6 +27,10 @@ SECONDS_PER_SECOND = 0.1
 """Further processor time for each second of sound. The slowest codec, Opus, takes 0.005 on an ordinary machine."""
 SILENT_SECONDS = 60.0
 """Time without an answer after which a decoder is ended whatever it does. A file system may not answer either."""
+
+
+class DecoderRefusedError(Exception):
+    """The decoder cannot read a recording. The text is its reason."""
 
 
 class DecodedFile:
@@ -39,46 +43,18 @@ class DecodedFile:
         format, subtype: libsndfile's names of the format.
     """
 
-    def __init__(self, header: dict[str, Any]) -> None:
+    def __init__(self, header: dict[str, Any], read: Callable[[int], tuple[bytearray, str]]) -> None:
         self.sample_rate: int = header["sample_rate"]
         self.channels: int = header["channels"]
         self.frames: int = header["frames"]
         self.format: str = header["format"]
         self.subtype: str = header["subtype"]
+        self._read = read
 
     def read(self, frames: int) -> tuple[NDArray[np.float32], str]:
         """Read up to `frames` frames: return them (frames, channels), and the decoder's complaint or an empty text."""
         decoded, fault = self._read(frames)
         return np.frombuffer(decoded, np.float32).reshape(-1, self.channels), fault
-
-    def _read(self, frames: int) -> tuple[bytearray, str]:
-        raise NotImplementedError
-
-
-class _LocalFile(DecodedFile):
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
-        try:
-            self._reader = SoundReader(reader_at(file), pieces)
-        except soundfile.LibsndfileError as error:
-            raise DecoderRefusedError(error_reason(error)) from None
-        super().__init__(self._reader.header)
-
-    def _read(self, frames: int) -> tuple[bytearray, str]:
-        return self._reader.read(frames)
-
-
-def reader_at(file: BinaryIO) -> ReadAt:
-    """Return the function that reads an open file at an offset."""
-
-    def read_at(size: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(size)
-
-    return read_at
-
-
-class DecoderRefusedError(Exception):
-    """The decoder cannot read a recording. The text is its reason."""
 
 
 class Decoder:
@@ -117,18 +93,16 @@ class Decoder:
             DecoderError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
         """
         if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
-            yield _LocalFile(file, pieces)  # no descriptors can be sent, or no Python can be started
+            yield _open_here(file, pieces)  # no descriptors can be sent, or no Python can be started
             return
-        with _descriptor_of(file) as opened:
-            with self._lock:
-                child = self._idle.pop() if self._idle else None
-            child = child or _Child(name)
+        with _with_descriptor(file) as opened:
+            child = self._take_idle() or _Child(name)
             try:
                 yield child.open_file(self, opened, pieces, name)
-                child.finish_file()
             finally:
+                child.close_file()
                 with self._lock:
-                    keep = child.is_ready and len(self._idle) < self.max_idle
+                    keep = child.is_alive and len(self._idle) < self.max_idle
                     if keep:
                         self._idle.append(child)
                 if not keep:
@@ -136,10 +110,18 @@ class Decoder:
 
     def close(self) -> None:
         """End the idle children."""
-        with self._lock:
-            children, self._idle = self._idle, []
-        for child in children:
+        while child := self._take_idle():
             child.end()
+
+    def _take_idle(self) -> "_Child | None":
+        """Return an idle child, and forget those that something else has ended."""
+        with self._lock:
+            while self._idle:
+                child = self._idle.pop()
+                if child.process.poll() is None:
+                    return child
+                child.end()
+        return None
 
     def _forget(self) -> None:
         """Leave the children to the process that this one was forked from."""
@@ -155,8 +137,7 @@ class _Child:
     def __init__(self, name: str) -> None:
         self.connection, other = socket.socketpair()
         self.connection.settimeout(SILENT_SECONDS)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-        self.is_ready = True
+        self.is_alive, self._has_file = True, False
         try:
             with other:
                 self.process = subprocess.Popen(
@@ -164,7 +145,7 @@ class _Child:
                     stdin=other.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,  # libmpg123 prints there
-                    env=environment,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
                     start_new_session=True,  # Ctrl-C ends the parent, which then ends this one
                 )
         except OSError as error:
@@ -172,32 +153,46 @@ class _Child:
             raise AudioError(f"{name}: no process can be started to decode it ({error.strerror}); end others") from None
 
     def open_file(self, limits: Decoder, file: BinaryIO, pieces: Sequence[Piece], name: str) -> DecodedFile:
-        self.is_ready = False
-        texts = [piece for piece in pieces if isinstance(piece, bytes)]
+        limit, rate = limits.start_seconds, limits.seconds_per_second
         request = {
-            "start_seconds": limits.start_seconds,
-            "seconds_per_second": limits.seconds_per_second,
-            "pieces": [len(piece) if isinstance(piece, bytes) else piece for piece in pieces],
+            "start_seconds": limit,
+            "seconds_per_second": rate,
+            "pieces": [piece.hex() if isinstance(piece, bytes) else piece for piece in pieces],
         }
-        with self.explained(name, limits.start_seconds):
+        with self._errors_named(name, limit):
             socket.send_fds(self.connection, [b"\0"], [file.fileno()])
-            send_message(self.connection, request, b"".join(texts))
+            send_message(self.connection, request)
             header, _ = receive_message(self.connection)
         if "fault" in header:
-            self.is_ready = True
             raise DecoderRefusedError(header["fault"])
-        return _RemoteFile(self, header, limits, name)
+        self._has_file = True
 
-    def finish_file(self) -> None:
-        with contextlib.suppress(OSError):
-            send_message(self.connection, {"frames": 0})
-            self.is_ready = True
+        def read(frames: int) -> tuple[bytearray, str]:
+            nonlocal limit
+            limit += rate * frames / max(1, header["sample_rate"])
+            with self._errors_named(name, limit):
+                send_message(self.connection, {"frames": frames})
+                answer, decoded = receive_message(self.connection)
+            return decoded, answer["fault"]
+
+        return DecodedFile(header, read)
+
+    def close_file(self) -> None:
+        if self._has_file and self.is_alive:
+            try:
+                send_message(self.connection, {"frames": 0})
+            except OSError:
+                self.is_alive = False
+        self._has_file = False
 
     @contextlib.contextmanager
-    def explained(self, name: str, limit_seconds: float) -> Iterator[None]:
+    def _errors_named(self, name: str, limit_seconds: float) -> Iterator[None]:
         """Turn a dead or silent child into a DecoderError."""
         try:
+            self.is_alive = False
             yield
+            self.is_alive = True
+            return
         except TimeoutError:
             self.process.kill()
             took = f"decoding gave nothing for {SILENT_SECONDS:g} s"
@@ -207,8 +202,6 @@ class _Child:
                 took = f"decoding took longer than {limit_seconds:.1f} s of processor time"
             else:
                 took = f"the decoder crashed ({status})"
-        else:
-            return
         raise DecoderError(f"{name}: {took}; the file is damaged, export it again")
 
     def end(self) -> None:
@@ -217,44 +210,29 @@ class _Child:
         self.process.wait()
 
 
-class _RemoteFile(DecodedFile):
-    def __init__(self, child: _Child, header: dict[str, Any], limits: Decoder, name: str) -> None:
-        super().__init__(header)
-        self._child, self._limits, self._name = child, limits, name
-        self._asked = 0
-
-    def _read(self, frames: int) -> tuple[bytearray, str]:
-        self._asked += frames
-        seconds = self._asked / max(1, self.sample_rate)
-        limit = self._limits.start_seconds + self._limits.seconds_per_second * seconds
-        with self._child.explained(self._name, limit):
-            send_message(self._child.connection, {"frames": frames})
-            message, decoded = receive_message(self._child.connection)
-        return decoded, message["fault"]
+def _open_here(file: BinaryIO, pieces: Sequence[Piece]) -> DecodedFile:
+    """Open a recording in this process."""
+    try:
+        reader = SoundReader(reader_at(file), pieces)
+    except soundfile.LibsndfileError as error:
+        raise DecoderRefusedError(error_reason(error)) from None
+    return DecodedFile(reader.header, reader.read)
 
 
 @contextlib.contextmanager
-def _descriptor_of(file: BinaryIO) -> Iterator[BinaryIO]:
+def _with_descriptor(file: BinaryIO) -> Iterator[BinaryIO]:
     """Yield the file if the system has it open, otherwise a temporary copy."""
     try:
         file.fileno()
     except (OSError, AttributeError):
-        with _temporary_file() as copy:
+        on_disk = not hasattr(os, "memfd_create")
+        with tempfile.TemporaryFile() if on_disk else os.fdopen(os.memfd_create("recording"), "w+b") as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
-            yield copy
+            yield cast(BinaryIO, copy)
     else:
         yield file
-
-
-def _temporary_file() -> BinaryIO:
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("recording"), "w+b")
-    return cast(BinaryIO, tempfile.TemporaryFile())
-
-
-_decoders: "weakref.WeakSet[Decoder]" = weakref.WeakSet()
 
 
 def _forget_all() -> None:
@@ -262,6 +240,7 @@ def _forget_all() -> None:
         decoder._forget()
 
 
+_decoders: "weakref.WeakSet[Decoder]" = weakref.WeakSet()
 DECODER = Decoder()
 """The decoder that `scenelet.audio.io` uses."""
 atexit.register(DECODER.close)

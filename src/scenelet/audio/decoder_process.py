@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import soundfile
 
@@ -22,6 +22,16 @@ Piece: TypeAlias = bytes | tuple[int, int]
 """A part of what the decoder sees: bytes, or the first and one past the last byte of a range of the file."""
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """A function that reads a number of bytes of a file at an offset."""
+
+
+def reader_at(file: BinaryIO) -> ReadAt:
+    """Return the function that reads an open file at an offset."""
+
+    def read_at(size: int, offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    return read_at
 
 
 class PiecewiseFile(io.RawIOBase):
@@ -196,16 +206,9 @@ def main() -> None:
 
 def _serve_recording(connection: socket.socket, descriptor: int) -> None:
     """Open a recording and send its blocks until the parent wants no more."""
-    request, data = receive_message(connection)
+    request, _ = receive_message(connection)
     start_seconds, rate = request["start_seconds"], request["seconds_per_second"]
-    offset = 0
-    pieces: list[Piece] = []
-    for size in request["pieces"]:
-        if isinstance(size, int):
-            pieces.append(bytes(data[offset : offset + size]))
-            offset += size
-        else:
-            pieces.append((size[0], size[1]))
+    pieces = [bytes.fromhex(piece) if isinstance(piece, str) else tuple(piece) for piece in request["pieces"]]
     signal.setitimer(signal.ITIMER_PROF, start_seconds)
     try:
         reader = SoundReader(functools.partial(os.pread, descriptor), pieces)

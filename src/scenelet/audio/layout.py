@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from scenelet.audio.chunks import ByteOrder, SoundChunk, find_sound, sound_end
-from scenelet.audio.decoder import reader_at
-from scenelet.audio.decoder_process import Piece, PiecewiseFile
+from scenelet.audio.chunks import ByteOrder, SoundChunk, find_sound
+from scenelet.audio.decoder_process import Piece, PiecewiseFile, reader_at
 from scenelet.audio.flac import FlacStream
 from scenelet.audio.formats import Format, recognize, unreadable
+from scenelet.audio.lengths import sound_end
 from scenelet.audio.ogg import CODECS, FLAC_MAPPING_BYTES, read_pages
 from scenelet.audio.pcm import PcmFormat
 from scenelet.audio.wav import ENCODINGS, encoding, parse_format

@@ -7,11 +7,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.chunks import allowed_missing
 from scenelet.audio.decoder import DECODER, DecodedFile, DecoderRefusedError
 from scenelet.audio.decoder_process import Piece
 from scenelet.audio.formats import unreadable
 from scenelet.audio.layout import find_layout
+from scenelet.audio.lengths import allowed_missing
 from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from scenelet.audio.wav import PcmFile
 from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError

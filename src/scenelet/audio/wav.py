@@ -9,7 +9,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.chunks import MAX_CHUNKS, UNKNOWN_BYTES, ByteOrder, SoundChunk
+from scenelet.audio.chunks import MAX_CHUNKS, ByteOrder, SoundChunk
+from scenelet.audio.lengths import SIZE_IN_DS64, UNKNOWN_BYTES
 from scenelet.audio.pcm import (
     MAX_CHANNELS,
     MAX_SAMPLE_RATE,
@@ -24,7 +25,6 @@ from scenelet.errors import AudioError
 MAX_SKIPPED_BYTES = 1 << 20
 """Bytes of chunks that are read from a pipe in search of the sound."""
 MAX_BODY_BYTES = 64  # "fmt " and "ds64" are shorter
-SIZE_IN_DS64 = 0xFFFFFFFF  # the 32-bit size of an RF64's sound; its "ds64" chunk has the real one
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags
 ENCODINGS = (PCM, 2, FLOAT, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, 0x55)
 """Format tags of what libsndfile decodes: PCM, ADPCM, float, A-law, mu-law, G.723, GSM, NMS, G.721 and MP3."""

@@ -66,9 +66,9 @@ def arrange_channels(samples: Samples, layout: ChannelLayout) -> Samples:
     >>> arrange_channels(np.float32([[1.0], [0.5]]), "mid-side").tolist()
     [[0.75], [0.25]]
     """
-    if isinstance(layout, int) and layout <= len(samples):
-        return samples[layout - 1 : layout]
-    if layout == "mono" or isinstance(layout, int):
+    if isinstance(layout, int):
+        return samples[layout - 1 : layout] if layout <= len(samples) else arrange_channels(samples, "mono")
+    if layout == "mono":
         return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) > 1 else samples
     both = samples[:2] if len(samples) > 1 else np.repeat(samples, 2, axis=0)
     if layout == "stereo":
@@ -130,12 +130,8 @@ class WindowSplitter:
     """
 
     def __init__(self, source_rate: int, features: FeatureConfig, window: WindowConfig, threads: int = 1) -> None:
-        self.sample_rate, self.layout, self.window, self.threads = (
-            features.sample_rate,
-            features.channels,
-            window,
-            threads,
-        )
+        self.sample_rate, self.layout = features.sample_rate, features.channels
+        self.window, self.threads = window, threads
         self.length = window.samples(self.sample_rate)
         self.hop = window.hop_samples(self.sample_rate)
         self._resamplers = (
