@@ -174,3 +174,39 @@ def test_summarize_audio_errors_quotes_the_first_three() -> None:
     assert summary.startswith("4 of 1,000 recordings cannot be read")
     assert "(3) c.wav: empty" in summary
     assert "d.wav" not in summary
+
+
+def test_find_recordings_says_what_it_passes_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("a.wav", "b.AIFF", "deep/c.opus", "d.m4a", "deep/e.M4A", "f.wv", ".g.m4a", "notes.txt", "t.csv"):
+        (tmp_path / name).touch()
+    found = recordings.find_recordings(tmp_path)
+    assert [path.name for path in found] == ["a.wav", "b.AIFF", "c.opus"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{tmp_path}: 3 recordings passed over (2 .m4a, 1 .wv), convert them; only WAV, FLAC, Ogg")
+    (tmp_path / "d.m4a").unlink()
+    assert recordings.search_folder(tmp_path)[1] == {".m4a": 1, ".wv": 1}
+
+
+def test_find_recordings_without_others_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.wav", "notes.txt", ".DS_Store", "labels.csv"):
+        (tmp_path / name).touch()
+    assert len(recordings.find_recordings(tmp_path)) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_blocks_print_each_note_once_and_not_too_many(
+    tmp_path: Path, write_wav: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "_printed", set())
+    data = bytearray(write_wav(np.zeros((1, 8000), np.float32), 8000, subtype="PCM_16").read_bytes())
+    size = data.index(b"data") + 4
+    data[size : size + 4] = bytes(4)
+    paths = [tmp_path / f"{number}.wav" for number in range(30)]
+    for path in (*paths, *paths):
+        path.write_bytes(data)
+        assert recordings.read(path)[0].shape == (1, 8000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{paths[0]}: its header states 0 bytes of sound, but 16,000 are there and used"
+    assert len(lines) == recordings.MAX_PRINTED_NOTES + 1
+    assert lines[-1] == "more recordings have odd headers; `scenelet check` lists all"
