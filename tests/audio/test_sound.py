@@ -1,13 +1,11 @@
 """Tests of compressed recordings that are read in several blocks or are damaged."""
 
 import io
-import struct
 
 import numpy as np
 import pytest
 import soundfile
 
-from helpers.odd_recordings import chunk, riff
 from scenelet.audio.io import blocks
 from scenelet.errors import AudioError
 
@@ -50,17 +48,3 @@ def test_blocks_of_damaged_ogg_give_the_rest_and_say_so(vorbis: bytes) -> None:
 def test_blocks_of_ogg_damaged_by_more_than_half_raise(vorbis: bytes) -> None:
     with pytest.raises(AudioError, match=r"damaged, only \d\.\d s of 10\.0 s can be decoded"):
         list(blocks(io.BytesIO(without(vorbis, 0.2, 0.9))))
-
-
-def test_read_mp3_in_wav_whose_length_is_an_estimate() -> None:
-    """The header states 0.1 s more than there is, as ffmpeg writes it, and there is no chunk with the exact length."""
-    file = io.BytesIO()
-    soundfile.write(file, 0.1 * np.random.default_rng(0).standard_normal(44100), 44100, format="MP3")
-    mp3 = file.getvalue()
-    bytes_per_second = int(len(mp3) / 1.1)
-    fmt = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 44100, bytes_per_second, 1, 0, 12, 1, 2, 417, 1, 1393)
-    data = riff(chunk(b"fmt ", fmt), chunk(b"data", mp3))
-    notes: list[str] = []
-    (block,) = (block for block, _ in blocks(io.BytesIO(data), on_note=notes.append))
-    assert 44100 <= block.shape[1] < 48_000
-    assert notes == []

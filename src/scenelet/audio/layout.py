@@ -1,17 +1,18 @@
 """What a decoder may see of a recording: its format by content, and pieces whose lengths are right."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from scenelet.audio.chunks import ByteOrder, SoundChunk, find_sound
 from scenelet.audio.decoder_process import Piece, PiecewiseFile, reader_at
 from scenelet.audio.flac import FlacStream
 from scenelet.audio.formats import Format, recognize, unreadable
-from scenelet.audio.lengths import sound_end
+from scenelet.audio.lengths import allowed_missing, sound_end
+from scenelet.audio.mpeg import MpegLength, measure
 from scenelet.audio.ogg import CODECS, FLAC_MAPPING_BYTES, read_pages
 from scenelet.audio.pcm import PcmFormat
-from scenelet.audio.wav import ENCODINGS, encoding, parse_format
+from scenelet.audio.wav import ENCODINGS, MP3, encoding, parse_format
 from scenelet.errors import EmptyAudioError
 
 
@@ -26,6 +27,7 @@ class Layout:
         pcm: layout of the samples if the decoder is not needed.
         notes: what is odd about the file.
         flac: the FLAC stream, for FLAC and Ogg FLAC.
+        mpeg: the length of an MP3 stream.
     """
 
     format: Format
@@ -34,6 +36,7 @@ class Layout:
     pcm: PcmFormat | None = None
     notes: list[str] = field(default_factory=list)
     flac: FlacStream | None = None
+    mpeg: MpegLength | None = None
 
 
 def find_layout(file: BinaryIO, name: str) -> Layout:
@@ -64,7 +67,7 @@ def find_layout(file: BinaryIO, name: str) -> Layout:
             (first, end), *others = pages.payloads
             return _flac_layout(file, format, [(first + FLAC_MAPPING_BYTES, end), *others], name)
         return Layout(format, [(start, size)])
-    return _au_layout(file, name) if format == "AU" else Layout(format, [(start, size)])
+    return _au_layout(file, name) if format == "AU" else _mpeg_layout(file, start, size, [])
 
 
 def _chunk_layout(file: BinaryIO, format: Format, start: int, name: str) -> Layout:
@@ -77,6 +80,8 @@ def _chunk_layout(file: BinaryIO, format: Format, start: int, name: str) -> Layo
         body, order = sound.kept[b"fmt "], sound.form.order
         if encoding(body, order) not in ENCODINGS:
             raise unreadable(name, f"it is {format} with the encoding {encoding(body, order):#06x}")
+        if encoding(body, order) == MP3 and sound.end > sound.start:
+            return replace(_mpeg_layout(file, sound.start, sound.end, notes), pieces=sound.pieces())
         pcm = parse_format(body) if order == "little" else None
     return Layout(format, sound.pieces(), sound, pcm, notes)
 
@@ -92,6 +97,16 @@ def _au_layout(file: BinaryIO, name: str) -> Layout:
     end, note = sound_end(file, name, start, stated, 0, False)
     pieces: list[Piece] = [head[:8] + min(end - start, 0xFFFFFFFF).to_bytes(4, order), (12, end)]
     return Layout("AU", pieces, notes=[note] if note else [])
+
+
+def _mpeg_layout(file: BinaryIO, start: int, end: int, notes: list[str]) -> Layout:
+    length = measure(reader_at(file), start, end)
+    if length is not None and length.stated_samples:
+        stated, rate = length.stated_samples, length.sample_rate
+        if abs(stated - length.samples) > allowed_missing(stated, rate):
+            text = f"its header states {stated / rate:.1f} s, but {length.samples / rate:.1f} s are there"
+            notes = [*notes, text]
+    return Layout("MPEG", [(start, end)], notes=notes, mpeg=length)
 
 
 def _flac_layout(file: BinaryIO, format: Format, ranges: list[tuple[int, int]], name: str) -> Layout:

@@ -17,6 +17,8 @@ from scenelet.audio.wav import PcmFile
 from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError
 
 UNKNOWN_FRAMES = 1 << 40  # libsndfile states at least so many if the header does not have the length
+MAX_PADDING_SAMPLES = 4608
+"""Samples at both ends of an MP3 that are no part of the sound. Its decoder leaves them out."""
 MAX_FAULTS = 16
 """Damaged places behind which decoding continues."""
 
@@ -40,6 +42,10 @@ class Sound:
         self._layout = find_layout(data, name)
         self._decoding = contextlib.ExitStack()
         self.file = self._open(self._layout.pieces)
+        mpeg = self._layout.mpeg
+        if mpeg is not None and self.file.frames + MAX_PADDING_SAMPLES < mpeg.samples:
+            self._decoding.close()
+            self.file = self._open(mpeg.pieces)
         self._total = self.file.frames
         self._count, self._skipped = 0, 0
         self._faults: list[str] = []
@@ -84,7 +90,7 @@ class Sound:
         if self._count + self._skipped >= self._total and not self._faults:
             lengths = f"its header states {stated / rate:.1f} s, but {self._total / rate:.1f} s are there"
             return notes if stated == self._total else [*notes, lengths]
-        if self._length_is_estimate() and not self._faults:
+        if self._layout.format == "MPEG" and not self._faults:  # its length is an estimate
             return notes
         # an Ogg that ends within a page is refused before, so frames are missing in between
         is_damaged = self._skipped > 0 or self._layout.format == "Ogg" or (flac is None and bool(self._faults))
@@ -136,7 +142,3 @@ class Sound:
         self._decoding.close()
         self.file = self._open(pieces)
         return True
-
-    def _length_is_estimate(self) -> bool:
-        """Tell whether libsndfile can only estimate the length from the header."""
-        return self._layout.format == "MPEG" or self.file.subtype.startswith("MPEG")

@@ -26,7 +26,8 @@ MAX_SKIPPED_BYTES = 1 << 20
 """Bytes of chunks that are read from a pipe in search of the sound."""
 MAX_BODY_BYTES = 64  # "fmt " and "ds64" are shorter
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags
-ENCODINGS = (PCM, 2, FLOAT, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, 0x55)
+MP3 = 0x55
+ENCODINGS = (PCM, 2, FLOAT, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, MP3)
 """Format tags of what libsndfile decodes: PCM, ADPCM, float, A-law, mu-law, G.723, GSM, NMS, G.721 and MP3."""
 SAMPLE_FORMATS: dict[tuple[int, int], SampleFormat] = {
     (PCM, 16): "s16",
