@@ -83,3 +83,9 @@ def test_blocks_of_mp3_in_wav_reach_the_end(mp3: bytes, fact: list[bytes]) -> No
         count, notes = decoded(riff(chunk(b"fmt ", fmt), *fact, chunk(b"data", stream)))
         assert 9.9 * RATE < count < 10.2 * RATE
         assert notes == []
+
+
+@pytest.mark.parametrize("size", [4, 30, 48, 63, 64, 100, 500])
+def test_measure_of_a_few_bytes_finds_no_frames(mp3: bytes, size: int) -> None:
+    length = measure(reader_at(io.BytesIO(mp3[:size])), 0, size)
+    assert length is None or length.samples in (0, 1152)

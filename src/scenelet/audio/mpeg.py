@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from scenelet.audio.decoder_process import Piece, ReadAt
 
 READ_BYTES = 1 << 20
+MIN_BYTES = 64  # the header with the length lies within
 KBITS = {  # by version (1, or 2 and 2.5) and layer
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -104,13 +105,13 @@ def measure(read_at: ReadAt, start: int, end: int) -> MpegLength | None:
     """
     head = read_at(2048, start)
     first = parse_frame(head[:4])
-    if first is None or first.layer != 3 or head[36:40] == b"VBRI":
+    if first is None or first.layer != 3 or len(head) < MIN_BYTES or head[36:40] == b"VBRI":
         return None
     counted, at = count_frames(read_at, start, end), first.xing_offset
     if head[at : at + 4] in (b"Xing", b"Info"):
         if not head[at + 7] & 1:  # it does not have the number
             return None
-        counted -= 1
+        counted = max(0, counted - 1)
         stated = int.from_bytes(head[at + 8 : at + 12], "big") * first.samples
         pieces: list[Piece] = [head[: at + 8] + counted.to_bytes(4, "big"), (start + at + 12, end)]
         return MpegLength(stated, counted * first.samples, first.sample_rate, pieces)
