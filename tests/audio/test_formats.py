@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS, recognize
+from scenelet.audio.formats import EXTENSIONS, MAX_TAGS, UNREADABLE_EXTENSIONS, recognize
 from scenelet.errors import AudioError
 
 
@@ -40,6 +40,11 @@ def test_recognize_skips_id3_tags_and_zeros_behind_them(gap: int) -> None:
     tag = b"ID3\x03\0\0\0\0\x02\x0a" + b"\xff" * 266  # its size has seven bits in each byte
     data = tag + tag + bytes(gap) + encoded("MP3")
     assert recognize(io.BytesIO(data), "a") == ("MPEG", 2 * 276 + gap)
+
+
+def test_recognize_gives_up_at_many_tags() -> None:
+    with pytest.raises(AudioError, match="not recognized"):
+        recognize(io.BytesIO(b"ID3\x03\0\0\0\0\0\0" * (MAX_TAGS + 1) + encoded("MP3")), "a")
 
 
 @pytest.mark.parametrize("format", ["SVX", "SDS", "VOC", "MAT5", "IRCAM", "PAF", "NIST", "AVR", "HTK", "WVE", "XI"])

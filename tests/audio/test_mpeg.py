@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from helpers.odd_recordings import chunk, riff
+from scenelet.audio import mpeg
 from scenelet.audio.decoder_process import reader_at
 from scenelet.audio.io import blocks
 from scenelet.audio.mpeg import count_frames, measure, parse_frame
@@ -89,3 +90,13 @@ def test_blocks_of_mp3_in_wav_reach_the_end(mp3: bytes, fact: list[bytes]) -> No
 def test_measure_of_a_few_bytes_finds_no_frames(mp3: bytes, size: int) -> None:
     length = measure(reader_at(io.BytesIO(mp3[:size])), 0, size)
     assert length is None or length.samples in (0, 1152)
+
+
+def test_count_frames_of_malicious_stream_gives_up(mp3: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """These loops run in Python, in the service too."""
+    monkeypatch.setattr(mpeg, "MAX_SEARCHES", 100)
+    monkeypatch.setattr(mpeg, "MAX_FRAMES", 200)
+    frames = without_header(mp3)
+    garbage = frames[:1000] + b"\xff\xeb\x90\x00" * 1000  # of no MPEG version
+    assert count_frames(reader_at(io.BytesIO(garbage + frames)), 0, len(garbage + frames)) < 10
+    assert measure(reader_at(io.BytesIO(frames)), 0, len(frames)) is None

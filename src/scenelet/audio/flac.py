@@ -12,6 +12,8 @@ TAIL_BYTES = (1 << 16, 1 << 20)
 """Bytes at the end in which the last frame begins. The second number is for files of many channels."""
 SEARCH_BYTES = 1 << 20
 MAX_HEADER_BYTES = 16
+MAX_CANDIDATES = 200_000
+"""Places that are examined in search of frames. A malicious file could have many more."""
 FRAME_START = re.compile(rb"\xff[\xf8\xf9][\x10-\xff][\x00-\xaf]", re.DOTALL)
 BLOCK_SIZES = {1: 192, 2: 576, 3: 1152, 4: 2304, 5: 4608, **{code: 256 << (code - 8) for code in range(8, 16)}}
 SAMPLE_BITS = {1: 8, 2: 12, 4: 16, 5: 20, 6: 24, 7: 32}
@@ -30,7 +32,7 @@ class FlacStream:
     """
 
     def __init__(self, stream: PiecewiseFile) -> None:
-        self._stream = stream
+        self._stream, self._candidates = stream, 0
         stream.seek(0)
         self._head = bytes(stream.read(HEAD_BYTES) or b"")
         self.is_valid = len(self._head) == HEAD_BYTES and self._head[:4] == b"fLaC" and self._head[4] & 127 == 0
@@ -86,6 +88,9 @@ class FlacStream:
 
     def _parse_frame(self, data: bytes) -> tuple[int, int] | None:
         """Return the first and one past the last sample of a frame, or None if the bytes are not a frame's header."""
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            return None
         fixed_size = int.from_bytes(self._head[8:10], "big")
         bits = ((self._head[20] & 1) << 4 | self._head[21] >> 4) + 1
         if len(data) < 6 or data[3] & 1 or SAMPLE_BITS.get(data[3] >> 1 & 7, bits) != bits:
@@ -110,7 +115,14 @@ class FlacStream:
 def _crc8(data: bytes) -> int:
     crc = 0
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc << 1 ^ (0x107 if crc & 128 else 0)
+        crc = CRC8[crc ^ byte]
     return crc
+
+
+def _crc8_of_byte(crc: int) -> int:
+    for _ in range(8):
+        crc = crc << 1 ^ (0x107 if crc & 128 else 0)
+    return crc
+
+
+CRC8 = [_crc8_of_byte(byte) for byte in range(256)]

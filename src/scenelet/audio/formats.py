@@ -16,6 +16,8 @@ EXTENSIONS = tuple(f".{name}" for name in _READABLE.split())
 UNREADABLE_EXTENSIONS = tuple(f".{name}" for name in _UNREADABLE.split())
 """Lower-case extensions of recordings that cannot be read."""
 
+MAX_TAGS = 16
+"""ID3 tags before the sound."""
 MAX_GAP_BYTES = 1 << 20
 """Zeros that may lie between an ID3 tag and the sound."""
 W64_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -54,7 +56,10 @@ def recognize(file: BinaryIO, name: str) -> tuple[Format, int]:
         AudioError: the format is not one of those that can be read.
     """
     offset = 0
-    while (head := _read_at(file, offset, 10))[:3] == b"ID3":
+    for _ in range(MAX_TAGS):
+        head = _read_at(file, offset, 10)
+        if head[:3] != b"ID3":
+            break
         size = sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
         offset += 10 + size + (10 if len(head) > 5 and head[5] & 16 else 0)
     if offset:

@@ -3,12 +3,16 @@
 libsndfile stops after the length that the header states. Without one it estimates the length by the first frames.
 """
 
+import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scenelet.audio.decoder_process import Piece, ReadAt
 
 READ_BYTES = 1 << 20
+MAX_FRAMES, MAX_SEARCHES = 1_000_000, 10_000
+"""Frames, which are 7 h, and places without a frame that are counted. A malicious file could have many more."""
 MIN_BYTES = 64  # the header with the length lies within
 KBITS = {  # by version (1, or 2 and 2.5) and layer
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -19,6 +23,7 @@ KBITS = {  # by version (1, or 2 and 2.5) and layer
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 SAMPLE_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+FRAME_START = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]", re.DOTALL)
 XING_KBITS_INDEX = 9  # of the frame that we add; the smallest frames would have no room for the number
 
 
@@ -54,14 +59,14 @@ def parse_frame(head: bytes) -> Frame | None:
 
 def count_frames(read_at: ReadAt, start: int, end: int) -> int:
     """Count the frames in a range of a file. What is no frame is passed over."""
-    return sum(1 for _ in _frames(read_at, start, end))
+    return sum(1 for _ in itertools.islice(_frames(read_at, start, end), MAX_FRAMES))
 
 
 def _frames(read_at: ReadAt, start: int, end: int) -> Iterator[Frame]:
     """Yield the frames that lie completely in a range of a file."""
     data, offset = b"", start  # `data` begins at `offset`
-    position = 0
-    while offset + position < end:
+    position, searches = 0, 0
+    while offset + position < end and searches < MAX_SEARCHES:
         if position + 4 > len(data):
             offset, position = offset + position, 0
             data = read_at(min(READ_BYTES, end - offset), offset)
@@ -74,8 +79,9 @@ def _frames(read_at: ReadAt, start: int, end: int) -> Iterator[Frame]:
             position += frame.size
             yield frame
             continue
-        found = data.find(b"\xff", position + 1)
-        position = found if found >= 0 else len(data)
+        searches += 1
+        found = FRAME_START.search(data, position + 1)
+        position = found.start() if found else len(data)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ def measure(read_at: ReadAt, start: int, end: int) -> MpegLength | None:
     if first is None or first.layer != 3 or len(head) < MIN_BYTES or head[36:40] == b"VBRI":
         return None
     counted, at = count_frames(read_at, start, end), first.xing_offset
+    if counted == MAX_FRAMES:
+        return None
     if head[at : at + 4] in (b"Xing", b"Info"):
         if not head[at + 7] & 1:  # it does not have the number
             return None

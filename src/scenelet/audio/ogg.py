@@ -12,6 +12,8 @@ MAX_GAPS = 16
 
 At each one the decoder searches for the next page and checks its sum, which takes 4 s for a megabyte of such headers.
 """
+MAX_SMALL_PAGES, MIN_PAGE_BYTES = 10_000, 40
+"""Pages that may be smaller than this on average. An empty page has 27 bytes, and a malicious file has many."""
 SEARCH_BYTES = 1 << 20
 FLAC_MAPPING = b"\x7fFLAC"
 FLAC_MAPPING_BYTES = 9  # before the FLAC stream in the first packet
@@ -61,6 +63,9 @@ def read_pages(file: BinaryIO, start: int, name: str) -> OggPages:
         if len(head) < HEADER_BYTES or end > size:
             raise TruncatedAudioError(f"{name}: its last page is incomplete; the file is truncated, copy it again")
         payloads.append((payload, end))
+        if len(payloads) > MAX_SMALL_PAGES + (end - start) // MIN_PAGE_BYTES:
+            gaps = MAX_GAPS + 1
+            break
         offset = end
     if not payloads or gaps > MAX_GAPS or headers - len(payloads) > MAX_GAPS:
         raise AudioError(f"{name}: its Ogg pages do not follow each other; the file is damaged, export it again")
