@@ -61,11 +61,13 @@ def test_read_compressed_format_keeps_tone(tmp_path: Path, extension: str) -> No
 def test_info_error_calls_open_file_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "complete.wav"
     soundfile.write(path, np.zeros((50_000, 2)), 16000)
-    truncated = io.BytesIO(path.read_bytes()[:-10])
-    with pytest.raises(TruncatedAudioError, match="the recording: 10 of 200000 bytes"):
+    truncated = io.BytesIO(path.read_bytes()[:-50_000])
+    with pytest.raises(
+        TruncatedAudioError, match=r"the recording: 50000 of 200000 bytes of sound are missing \(2.3 s of"
+    ):
         recordings.info(truncated)
     truncated.name = "street.wav"
-    with pytest.raises(TruncatedAudioError, match=r"^street.wav: 10 of"):
+    with pytest.raises(TruncatedAudioError, match=r"^street.wav: 50000 of"):
         recordings.info(truncated)
 
 
@@ -109,7 +111,7 @@ def test_blocks_error_names_file_in_one_line(tmp_path: Path, write_wav: Write, r
         tmp_path / "empty.wav": "empty",
         text: "not a recording",
         truncated: "the file is truncated",
-        write_wav(np.zeros((3, 100), np.float32), 8000, "many.wav"): "3 channels",
+        write_wav(np.zeros((65, 100), np.float32), 8000, "many.wav"): "65 channels",
         write_wav(np.full((1, 100), np.nan, np.float32), 8000, "nan.wav"): "not finite",
         write_wav(np.zeros((1, 0), np.float32), 8000, "none.wav"): "no samples",
     }
@@ -130,14 +132,14 @@ def test_read_wav_of_unknown_size_reaches_end(write_wav: Write, size: int) -> No
     assert recordings.read(path)[0].shape == (1, 300000)
 
 
-def test_read_flac_of_unknown_length_nearly_reaches_end(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_read_flac_of_unknown_length_reaches_end(tmp_path: Path, rng: np.random.Generator) -> None:
     path = tmp_path / "piped.flac"
     soundfile.write(path, rng.uniform(-0.5, 0.5, 300000), 44100)
     data = bytearray(path.read_bytes())
     data[21] &= 0xF0  # the 36 bits of STREAMINFO for the number of samples; 0 means unknown
     data[22:26] = bytes(4)
     path.write_bytes(data)
-    assert 300000 - 256 < recordings.read(path)[0].shape[1] <= 300000
+    assert recordings.read(path)[0].shape[1] == 300000
 
 
 def test_blocks_unreadable_file_raises(write_wav: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,3 +174,39 @@ def test_summarize_audio_errors_quotes_the_first_three() -> None:
     assert summary.startswith("4 of 1,000 recordings cannot be read")
     assert "(3) c.wav: empty" in summary
     assert "d.wav" not in summary
+
+
+def test_find_recordings_says_what_it_passes_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("a.wav", "b.AIFF", "deep/c.opus", "d.m4a", "deep/e.M4A", "f.wv", ".g.m4a", "notes.txt", "t.csv"):
+        (tmp_path / name).touch()
+    found = recordings.find_recordings(tmp_path)
+    assert [path.name for path in found] == ["a.wav", "b.AIFF", "c.opus"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{tmp_path}: 3 recordings passed over (2 .m4a, 1 .wv), convert them; only WAV, FLAC, Ogg")
+    (tmp_path / "d.m4a").unlink()
+    assert recordings.search_folder(tmp_path)[1] == {".m4a": 1, ".wv": 1}
+
+
+def test_find_recordings_without_others_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.wav", "notes.txt", ".DS_Store", "labels.csv"):
+        (tmp_path / name).touch()
+    assert len(recordings.find_recordings(tmp_path)) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_blocks_print_each_note_once_and_not_too_many(
+    tmp_path: Path, write_wav: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "_printed", set())
+    data = bytearray(write_wav(np.zeros((1, 8000), np.float32), 8000, subtype="PCM_16").read_bytes())
+    size = data.index(b"data") + 4
+    data[size : size + 4] = bytes(4)
+    paths = [tmp_path / f"{number}.wav" for number in range(30)]
+    for path in (*paths, *paths):
+        path.write_bytes(data)
+        assert recordings.read(path)[0].shape == (1, 8000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{paths[0]}: its header states 0 bytes of sound, but 16,000 are there and used"
+    assert len(lines) == recordings.MAX_PRINTED_NOTES + 1
+    assert lines[-1] == "more recordings have odd headers; `scenelet check` lists all"

@@ -4,20 +4,20 @@ Blocks of samples go into a `WindowSplitter` and windows come out. The resampler
 not depend on the size of the blocks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import soxr
 from numpy.typing import ArrayLike
 
-from scenelet.audio.io import BLOCK_FRAMES, AudioSource, Samples, blocks
+from scenelet.audio.io import BLOCK_FRAMES, AudioSource, Samples, blocks, print_note
 from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, find_invalid_samples
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError, UsageError
 from scenelet.utils.parallel import parallel_map
 
-ChannelLayout = Literal["mono", "stereo", "mid-side"]
+ChannelLayout = Literal["mono", "stereo", "mid-side"] | int
 NoSound = Literal["silence", "too short"]
 """Reason why a recording has no class."""
 SILENT_DBFS = -80.0
@@ -27,7 +27,7 @@ MIN_SECONDS = 0.1
 
 
 def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
-    """Convert a caller's samples to (1 or 2, n) float32.
+    """Convert a caller's samples to (channels, n) float32.
 
     Args:
         samples: floating point with full scale +-1, (channels, n) or (n,) for mono.
@@ -64,17 +64,20 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
 
 
 def arrange_channels(samples: Samples, layout: ChannelLayout) -> Samples:
-    """Convert samples (1 or 2, n) to (1, n) for mono, and to (2, n) for the other layouts.
+    """Convert samples (channels, n) to (1, n) for mono or one channel, and to (2, n) for the other layouts.
 
-    Mono is the mean of the channels. A mono recording fills both channels of a stereo model. Mid-side is
+    Mono is the mean of all channels. A number is that channel, or the mean if the recording has no such channel. The
+    other layouts use the first two channels. A mono recording fills both channels of a stereo model. Mid-side is
     (left + right) / 2 and (left - right) / 2.
 
     >>> arrange_channels(np.float32([[1.0], [0.5]]), "mid-side").tolist()
     [[0.75], [0.25]]
     """
+    if isinstance(layout, int):
+        return samples[layout - 1 : layout] if layout <= len(samples) else arrange_channels(samples, "mono")
     if layout == "mono":
-        return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) == 2 else samples
-    both = samples if len(samples) == 2 else np.repeat(samples, 2, axis=0)
+        return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) > 1 else samples
+    both = samples[:2] if len(samples) > 1 else np.repeat(samples, 2, axis=0)
     if layout == "stereo":
         return both
     return np.stack([both[0] + both[1], both[0] - both[1]]) * np.float32(0.5)
@@ -150,12 +153,8 @@ class WindowSplitter:
     """
 
     def __init__(self, source_rate: int, features: FeatureConfig, window: WindowConfig, threads: int = 1) -> None:
-        self.sample_rate, self.layout, self.window, self.threads = (
-            features.sample_rate,
-            features.channels,
-            window,
-            threads,
-        )
+        self.sample_rate, self.layout = features.sample_rate, features.channels
+        self.window, self.threads = window, threads
         self.length = window.samples(self.sample_rate)
         self.hop = window.hop_samples(self.sample_rate)
         self._resamplers = (
@@ -285,6 +284,7 @@ def windows(
     window: WindowConfig,
     threads: int = 1,
     max_seconds: float | None = None,
+    on_note: Callable[[str], None] = print_note,
 ) -> Windows:
     """Cut a recording into windows.
 
@@ -292,6 +292,7 @@ def windows(
         recording: a path or an open binary file.
         features, window, threads: as `Windows`.
         max_seconds: maximum length of the recording.
+        on_note: called with what is odd about the recording, as in `scenelet.audio.io.blocks`.
 
     Raises:
         AudioError: as `scenelet.audio.io.blocks`, while the windows are read.
@@ -301,7 +302,7 @@ def windows(
     >>> [cut.shape for cut in windows(example("esc10"), features, window)]
     [(1, 44100), (1, 44100), (1, 44100)]
     """
-    return Windows(blocks(recording, max_seconds), features, window, threads)
+    return Windows(blocks(recording, max_seconds, on_note=on_note), features, window, threads)
 
 
 def windows_of_array(

@@ -1,0 +1,144 @@
+"""The samples of one open recording: decoded as far as possible, with what is odd about them."""
+
+import contextlib
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.audio.decoder import DECODER, DecodedFile, DecoderRefusedError
+from scenelet.audio.decoder_process import Piece
+from scenelet.audio.formats import unreadable
+from scenelet.audio.layout import find_layout
+from scenelet.audio.lengths import allowed_missing
+from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from scenelet.audio.wav import PcmFile
+from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError
+
+UNKNOWN_FRAMES = 1 << 40  # libsndfile states at least so many if the header does not have the length
+MAX_PADDING_SAMPLES = 4608
+"""Samples at both ends of an MP3 that are no part of the sound. Its decoder leaves them out."""
+MAX_FAULTS = 16
+"""Damaged places behind which decoding continues."""
+
+
+class Sound:
+    """Reader of an open recording.
+
+    Args:
+        data: the open file.
+        name: what errors call it.
+
+    Attributes:
+        file: its header, and the reader of its samples.
+
+    Raises:
+        AudioError: as `scenelet.audio.io.info`.
+    """
+
+    def __init__(self, data: BinaryIO, name: str) -> None:
+        self.name, self._data = name, data
+        self._layout = find_layout(data, name)
+        self._decoding = contextlib.ExitStack()
+        self.file = self._open(self._layout.pieces)
+        mpeg = self._layout.mpeg
+        if mpeg is not None and self.file.frames + MAX_PADDING_SAMPLES < mpeg.samples:
+            self._decoding.close()
+            self.file = self._open(mpeg.pieces)
+        self._total = self.file.frames
+        self._count, self._skipped = 0, 0
+        self._faults: list[str] = []
+        self._is_over = False
+        if fault := self._header_fault():
+            self._decoding.close()
+            raise fault
+
+    def __enter__(self) -> "Sound":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._decoding.close()
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """Read up to `frames` frames (frames, channels), and no frames at the end of what can be decoded."""
+        block: NDArray[np.float32] = np.zeros((0, self.file.channels), np.float32)
+        while not self._is_over and not len(block):
+            block, fault = self.file.read(frames)
+            self._count += len(block)
+            if fault:
+                self._is_over = not self._decode_on(fault)
+            elif not len(block):
+                self._is_over = True
+        return block
+
+    def finish(self) -> list[str]:
+        """Return what is odd about a recording that was read to its end.
+
+        Raises:
+            EmptyAudioError: there were no samples.
+            AudioError: more of it cannot be decoded than `allowed_missing`.
+        """
+        notes, flac, rate = self._layout.notes, self._layout.flac, self.file.sample_rate
+        if self._count == 0:
+            raise AudioError(f"{self.name}: {self._faults[0]}; export it again") if self._faults else self._empty()
+        if self._total >= UNKNOWN_FRAMES:
+            return notes
+        stated = (flac.stated_samples if flac else 0) or self._total
+        if self._count + self._skipped >= self._total and not self._faults:
+            lengths = f"its header states {stated / rate:.1f} s, but {self._total / rate:.1f} s are there"
+            return notes if stated == self._total else [*notes, lengths]
+        if self._layout.format == "MPEG" and not self._faults:  # its length is an estimate
+            return notes
+        # an Ogg that ends within a page is refused before, so frames are missing in between
+        is_damaged = self._skipped > 0 or self._layout.format == "Ogg" or (flac is None and bool(self._faults))
+        allowed = allowed_missing(stated, rate, flac.block_frames if flac else 0)
+        missing, times = stated - self._count, f"{self._count / rate:.1f} s of {stated / rate:.1f} s"
+        if missing <= allowed or (is_damaged and 2 * self._count >= stated):
+            where = self._faults[0] if self._faults else "damaged" if is_damaged else "ends early"
+            return [*notes, f"{where}; {missing / rate:.2f} s of {stated / rate:.1f} s are missing"]
+        if is_damaged:
+            raise AudioError(f"{self.name}: damaged, only {times} can be decoded; export it again")
+        raise TruncatedAudioError(f"{self.name}: ends after {times}; the file is truncated, copy it again")
+
+    def _open(self, pieces: list[Piece]) -> DecodedFile | PcmFile:
+        if self._layout.pcm and self._layout.sound:
+            return PcmFile(self._data, self._layout.sound, self._layout.pcm)
+        try:
+            return self._decoding.enter_context(DECODER.open(self._data, pieces, self.name))
+        except DecoderRefusedError as error:
+            raise unreadable(self.name, f"it is {self._layout.format}; libsndfile: {error}") from None
+
+    def _header_fault(self) -> AudioError | None:
+        file, name = self.file, self.name
+        if file.frames == 0:
+            return self._empty()
+        if file.channels > MAX_CHANNELS:
+            return AudioError(f"{name}: has {file.channels} channels, more than {MAX_CHANNELS}; export fewer")
+        if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
+            size = "low" if file.sample_rate < MIN_SAMPLE_RATE else "high"
+            return AudioError(
+                f"{name}: has a sample rate of {file.sample_rate} Hz, too {size} for sound; is its header damaged?"
+            )
+        return None
+
+    def _empty(self) -> AudioError:
+        return EmptyAudioError(f"{self.name}: holds no samples; record or export it again")
+
+    def _decode_on(self, fault: str) -> bool:
+        """Continue behind a damaged frame, and return whether there is anything."""
+        position = self._count + self._skipped
+        self._faults.append(f"damaged after {position / self.file.sample_rate:.1f} s ({fault})")
+        stream = self._layout.flac
+        if stream is None or len(self._faults) > MAX_FAULTS:
+            return False
+        found = stream.pieces_after(position, self._total)
+        if found is None:
+            return False
+        pieces, first = found
+        self._skipped += first - position
+        self._decoding.close()
+        self.file = self._open(pieces)
+        return True
