@@ -33,6 +33,8 @@ class RecordingStats:
         constant: indices of the channels whose samples are all equal.
         channels: 1 or 2.
         is_dual_mono: both channels are equal.
+        mono_power: power of the mean of the channels, as a fraction of the channels' mean power; 1 for mono, 0.5 for
+            unrelated channels, 0 if the channels cancel out.
         cutoff_hz: frequency at which the sound ends abruptly, far below half the sample rate; None: no such frequency.
         texture: mean texture of its windows, (`scenelet.data.audit.texture.LENGTH`,).
         fingerprint: `scenelet.data.audit.fingerprint.audio_fingerprint` of its first seconds.
@@ -47,6 +49,7 @@ class RecordingStats:
     constant: tuple[int, ...]
     channels: int
     is_dual_mono: bool
+    mono_power: float
     cutoff_hz: float | None
     texture: NDArray[np.float32]
     fingerprint: NDArray[np.uint32]
@@ -102,6 +105,7 @@ class _RunningStats:
         self.total = np.zeros(channels)
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.is_dual_mono = channels == 2
+        self.power, self.mono_power = 0.0, 0.0
         self.spectrum = MeanSpectrum(rate)
         self.splitter = WindowSplitter(rate, texture.FEATURES, texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
@@ -117,6 +121,8 @@ class _RunningStats:
         self.low = np.minimum(self.low, samples.min(axis=1))
         self.high = np.maximum(self.high, samples.max(axis=1))
         self.is_dual_mono = self.is_dual_mono and np.array_equal(samples[0], samples[-1])
+        self.power += float(np.square(samples).mean(axis=0).sum(dtype=np.float64))
+        self.mono_power += float(np.square(samples.mean(axis=0)).sum(dtype=np.float64))
         self.spectrum.push(samples)
         self._add_textures(self.splitter.push(samples))
         remaining = round(fingerprint.MAX_SECONDS * self.rate) - self.count
@@ -140,6 +146,7 @@ class _RunningStats:
             constant=tuple(int(channel) for channel in constant),
             channels=self.channels,
             is_dual_mono=self.is_dual_mono,
+            mono_power=self.mono_power / self.power if self.power > 0 else 1.0,
             cutoff_hz=self.spectrum.cutoff_hz(),
             texture=(self.textures / self.windows).astype(np.float32),
             fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.mono_start)),

@@ -22,7 +22,7 @@ from scenelet.utils.files import cache_folder
 from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
-FORMAT = 3
+FORMAT = 4
 """Version of the statistics. Raise it when the same recording no longer gives the same statistics."""
 ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 """Attributes that are stored as Base64, with their types."""
