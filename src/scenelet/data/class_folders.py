@@ -23,7 +23,7 @@ from scenelet.errors import DataError
 from scenelet.utils.files import walk_files
 from scenelet.utils.text import first_few, pluralize
 
-FOLD_FOLDER = re.compile(r"fold[ _-]?(\w+)", re.IGNORECASE)
+FOLD_FOLDER = re.compile(r"fold[ _-]?([^\W_]+)", re.IGNORECASE)
 HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 JUNK_FOLDERS = ("__MACOSX",)
 MAX_DEPTH_HINT = 8

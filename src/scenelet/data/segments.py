@@ -33,9 +33,7 @@ def is_segment_list(head: Sequence[Sequence[str]]) -> bool:
     >>> is_segment_list([["0.100000", "0.500000", "dog"]]), is_segment_list([["filename", "label"]])
     (True, False)
     """
-    if not head:
-        return False
-    first = head[0]
+    first = head[0] if head else []
     is_raven = "Begin Time (s)" in first and "End Time (s)" in first
     is_audacity = len(first) in (2, 3) and None not in map(_seconds, first[:2])
     return " ".join(first).startswith(AUDIOSET_MARK) or is_raven or is_audacity

@@ -67,14 +67,14 @@ def table_fault(path: Path) -> str | None:
     Raises:
         DataError: the file is not a table.
     """
-    head = read_head(path)
-    columns = [column_name(field) for field in head[0]] if head else []
+    head = read_head(path) or [[]]
+    columns = [column_name(field) for field in head[0]]
     if is_segment_list(head):
         return f"labels parts of recordings; {ADVICE}"
     has_file, has_label = (not set(names).isdisjoint(columns) for names in (FILE_COLUMNS, LABEL_COLUMNS))
     if has_file and has_label:
         return None
-    if any(field.lower().endswith(EXTENSIONS) for field in head[0] if head):
+    if any(field.lower().endswith(EXTENSIONS) for field in head[0]):
         return NO_HEADER
     if has_file and len(head) > 1 and len(columns) > 2 and _is_one_hot(head):
         return ONE_HOT
@@ -84,8 +84,8 @@ def table_fault(path: Path) -> str | None:
 
 def lists_recordings(path: Path) -> bool:
     """Return True if a table seems to list recordings, or parts of them."""
-    head = read_head(path)
-    columns = {column_name(field) for field in head[0]} if head else set()
+    head = read_head(path) or [[]]
+    columns = {column_name(field) for field in head[0]}
     is_file_name = any(field.strip().lower().endswith(EXTENSIONS) for line in head for field in line)
     return is_file_name or is_segment_list(head) or not columns.isdisjoint(FILE_COLUMNS)
 
