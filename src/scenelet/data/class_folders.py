@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from scenelet.audio.io import EXTENSIONS, find_recordings
+from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
 from scenelet.data.clips import Clip, ClipTable, subsets_of_names
 from scenelet.data.delimited import TABLE_EXTENSIONS
 from scenelet.data.labels import check_alike_labels, normalize
@@ -40,9 +41,18 @@ def load_class_folders(root: Path) -> ClipTable:
     Raises:
         DataError: there are no recordings or no classes, or a table would be passed over.
     """
-    recordings = [path.relative_to(root).parts for path in find_recordings(root, on_error=_refuse)]
+    paths, passed_over = search_folder(root, on_error=_refuse)
+    recordings = [path.relative_to(root).parts for path in paths]
+    passed = [describe_passed_over(passed_over)] if passed_over else []
     if not recordings:
-        raise DataError(f"{root}: holds no recordings and no table of clips{_contents(root)}; {HELP}")
+        contents = f" ({passed[0]})" if passed else _contents(root)
+        raise DataError(f"{root}: holds no recordings and no table of clips{contents}; {HELP}")
+    table = _load_tree(root, recordings)
+    return replace(table, notes=(*passed, *table.notes))
+
+
+def _load_tree(root: Path, recordings: Sequence[Parts]) -> ClipTable:
+    """Recognize classes, or classes below the folders of a split or of folds."""
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
     if tops and all(FOLD_FOLDER.fullmatch(top) for top in tops):
         return _load_folds(root, recordings)

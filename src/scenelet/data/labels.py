@@ -57,9 +57,9 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     joint = [label for label, found in parts.items() if len(found) > 1]
     uses = Counter(part for found in parts.values() for part in found)
     shared = [label for label in joint if any(uses[part] > 1 for part in parts[label])]
-    lists = shared or [label for label in joint if column == "labels" or LIST.search(label)]
+    lists = shared or [label for label in parts if LIST.search(label) or (column == "labels" and label in joint)]
     if lists:
-        count = sum(label in set(joint) for label in labels)
+        count = sum(label in {*joint, *lists} for label in labels)
         raise DataError(
             f"{path}, line {lines[labels.index(lists[0])]}: {lists[0]!r} is several labels"
             f" ({pluralize(count, 'such row')}); a clip has one class: keep one label per row"

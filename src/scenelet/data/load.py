@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scenelet.audio.io import EXTENSIONS, find_recordings
+from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
 from scenelet.data.class_folders import HELP, load_class_folders
 from scenelet.data.clips import Clip, ClipTable, subsets_of_names
 from scenelet.data.tables import find_table, list_entries, load_clip_rows
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, escape_unprintable
-from scenelet.utils.console import print_message, quiet
+from scenelet.utils.console import print_message
+from scenelet.utils.files import walk_files
 from scenelet.utils.text import first_few, pluralize
 
 
@@ -127,10 +128,8 @@ def _load_subset_tables(root: Path, require_audio: bool) -> ClipTable | None:
 def _unlisted(folder: Path, table: ClipTable) -> Sequence[str]:
     """Return a note about the recordings in a folder that its table does not list."""
     listed = {os.path.abspath(clip.path) for clip in table.clips}
-    with quiet():  # what cannot be searched is no recording of the table
-        unlisted = [
-            str(path.relative_to(folder)) for path in find_recordings(folder) if os.path.abspath(path) not in listed
-        ]
+    paths = walk_files(folder, (*EXTENSIONS, *UNREADABLE_EXTENSIONS))
+    unlisted = [str(path.relative_to(folder)) for path in paths if os.path.abspath(path) not in listed]
     if not unlisted:
         return []
     return [

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from scenelet.audio.io import EXTENSIONS
+from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
 from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable
 from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, column_name, read_head, read_rows
 from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, check_single_labels, normalize
@@ -14,6 +14,7 @@ from scenelet.data.segments import ADVICE, check_no_segments, is_segment_list
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.text import first_few
 
+AUDIO_EXTENSIONS = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
 OTHER_TABLES = (".xlsx", ".xls", ".ods", ".jsonl", ".json", ".txt")
 """Extensions of files that often hold labels and are not read."""
 GROUP_COLUMNS = ("group", "src_file", "fsid", "identifier")
@@ -69,12 +70,12 @@ def table_fault(path: Path) -> str | None:
     """
     head = read_head(path) or [[]]
     columns = [column_name(field) for field in head[0]]
-    if is_segment_list(head):
-        return f"labels parts of recordings; {ADVICE}"
     has_file, has_label = (not set(names).isdisjoint(columns) for names in (FILE_COLUMNS, LABEL_COLUMNS))
     if has_file and has_label:
         return None
-    if any(field.lower().endswith(EXTENSIONS) for field in head[0]):
+    if is_segment_list(head):
+        return f"labels parts of recordings; {ADVICE}"
+    if any(field.lower().endswith(AUDIO_EXTENSIONS) for field in head[0]):
         return NO_HEADER
     if has_file and len(head) > 1 and len(columns) > 2 and _is_one_hot(head):
         return ONE_HOT
@@ -86,7 +87,7 @@ def lists_recordings(path: Path) -> bool:
     """Return True if a table seems to list recordings, or parts of them."""
     head = read_head(path) or [[]]
     columns = {column_name(field) for field in head[0]}
-    is_file_name = any(field.strip().lower().endswith(EXTENSIONS) for line in head for field in line)
+    is_file_name = any(field.strip().lower().endswith(AUDIO_EXTENSIONS) for line in head for field in line)
     return is_file_name or is_segment_list(head) or not columns.isdisjoint(FILE_COLUMNS)
 
 

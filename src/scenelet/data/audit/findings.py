@@ -37,10 +37,10 @@ class Finding:
 
     Attributes:
         severity: "error" if training would stop or its results would be wrong; "warning" if the user should check it.
-        kind: "missing", "unreadable", "empty", "truncated", "silent", "clipped", "too short", "constant", "dual mono",
-            "antiphase", "offset", "band-limited", "reveals the class", "duplicate", "near duplicate",
-            "near duplicate across subsets", "label", "more labels", "labels not compared", "shared group", "no split",
-            "few clips" or "imbalance".
+        kind: of a recording, "missing", "unreadable", "empty", "truncated", "odd header", "silent", "clipped",
+            "constant" or "offset"; of several, "too short", "dual mono", "antiphase", "band-limited", "duplicate",
+            "near duplicate" or "near duplicate across subsets"; of labels and groups, "label", "more labels",
+            "labels not compared", "reveals the class", "shared group", "no split", "few clips" or "imbalance".
         clips: names of the clips.
         message: one sentence.
         score: for the kind "label", the confidence that the label is wrong, from 0.5 (undecided) to 1.
@@ -83,6 +83,8 @@ def background_note(labels: Sequence[str]) -> str:
 
 def recording_findings(clip: Clip, stats: RecordingStats) -> Iterator[Finding]:
     """Yield the findings about one recording."""
+    for note in stats.notes:
+        yield warning("odd header", (clip.name,), note)
     if is_silent(stats):
         level = f"peaks at {20 * np.log10(stats.peak):.0f} dBFS" if stats.peak > 0 else "holds only zeros"
         yield warning(
@@ -91,9 +93,8 @@ def recording_findings(clip: Clip, stats: RecordingStats) -> Iterator[Finding]:
             f"{clip.name}: silent, it {level} (limit {SILENT_DBFS:g} dBFS); remove it, or record it again",
         )
     elif stats.constant:
-        channel = (
-            "it" if len(stats.constant) == stats.channels else f"its {('left', 'right')[stats.constant[0]]} channel"
-        )
+        names = ("left", "right") if stats.channels == 2 else [f"{number}." for number in range(1, stats.channels + 1)]
+        channel = "it" if len(stats.constant) == stats.channels else f"its {names[stats.constant[0]]} channel"
         yield warning(
             "constant",
             (clip.name,),
@@ -203,6 +204,8 @@ def _trait(kind: str, clip: Clip, stats: RecordingStats) -> str:
     if kind == "format":
         return f"are {clip.path.suffix.lower().removeprefix('.')} files"
     if kind == "channels":
+        if stats.channels > 2:
+            return f"have {stats.channels} channels"
         return "are mono" if stats.channels == 1 else "have equal channels" if stats.is_dual_mono else "are stereo"
     return (
         "" if stats.cutoff_hz is None else f"hold no sound above about {apparent_rate(stats.cutoff_hz) / 2000:.1f} kHz"

@@ -112,7 +112,7 @@ def _from_json(values: dict[str, Any]) -> RecordingStats:
     arrays: dict[str, NDArray[Any]] = {
         key: np.frombuffer(base64.b64decode(values[key]), kind) for key, kind in ARRAYS.items()
     }
-    return RecordingStats(**(values | arrays | {"constant": tuple(values["constant"])}))
+    return RecordingStats(**(values | arrays | {key: tuple(values[key]) for key in ("constant", "notes")}))
 
 
 def _file_version_or_empty(clip: Clip) -> str:
