@@ -35,12 +35,18 @@ class TestLoadClassFolders:
             (["a.wav", "b.wav"], r"2 recordings in no class folder \(a.wav, b.wav\)"),
             (["x/a.wav", "y/b.wav", "c.wav"], r"1 recording in no class folder"),
             (["x/a.wav", "x/b.wav"], "every clip has the label 'x'"),
-            (["training/x.1.wav", "testing/y.1.wav"], "testing, training are subsets of a split, not classes, without"),
+            (
+                ["training/x.1.wav", "testing/y.1.wav"],
+                r"its folders \(testing, training\) are parts of a split, not classes, and hold no class",
+            ),
             (
                 ["data/v1/x/a.wav", "data/v1/y/b.wav"],
                 r"holds recordings only in data/v1, with the folders x, y; .* give",
             ),
-            (["fold1/a.wav", "fold2/b.wav"], "its folders are folds, not classes, and 2 recordings in no class folder"),
+            (
+                ["fold1/a.wav", "fold2/b.wav"],
+                r"its folders \(fold1, fold2\) are parts of a fold, not classes, and hold no class folders",
+            ),
             (["Dog/a.wav", "dog/b.wav"], r"the labels 'Dog' \(1 clip\) and 'dog' \(1 clip\) look alike"),
         ],
     )
@@ -103,7 +109,7 @@ class TestLoadClassFolders:
         root = touch("x/a.wav", "y/b.wav", "y/c.txt")
         (root / "x" / "a.txt").write_text("0.5\t1.0\tbark\n")
         load_table(root)
-        assert "1 file with labels of segments not used (x/a.txt)" in capsys.readouterr().err
+        assert "1 file of labels not used (x/a.txt)" in capsys.readouterr().err
 
 
 class TestFoldersOfASplit:
@@ -123,7 +129,7 @@ class TestFoldersOfASplit:
     def test_training_folder_alone_is_split_at_random(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
         table = load_table(touch("train/x/a.wav", "train/y/b.wav"))
         assert (table.labels, table.has_split) == (("x", "y"), False)
-        assert "holds only train, so test clips are chosen at random" in capsys.readouterr().err
+        assert "only train has classes, so test clips are chosen at random" in capsys.readouterr().err
 
     def test_development_and_evaluation_are_training_and_test(self, touch: Touch) -> None:
         table = load_table(touch("dev/x/a.wav", "dev/y/b.wav", "eval/x/c.wav", "eval/y/d.wav"))
@@ -137,3 +143,22 @@ class TestFoldersOfASplit:
     def test_fold_folders_become_folds(self, touch: Touch) -> None:
         table = load_table(touch("fold1/x/a.wav", "fold1/y/b.wav", "Fold_2/x/c.wav", "Fold_2/y/d.wav"))
         assert (table.labels, table.folds) == (("x", "y"), ("1", "2"))
+
+    def test_other_folders_next_to_folds_are_counted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("fold1/x/a.wav", "fold2/y/b.wav", "extra/z/c.wav", "fold2/d.wav")
+        assert load_table(root).labels == ("x", "y")
+        messages = capsys.readouterr().err
+        assert f"1 recording of {root / 'extra'} not used" in messages
+        assert f"1 recording of {root / 'fold2'} not used" in messages
+
+    def test_unlabelled_test_folder_is_no_split(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("train/x/a.wav", "train/y/b.wav", "test/1.wav", "test/2.wav")
+        assert not load_table(root).has_split
+        messages = capsys.readouterr().err
+        assert f"2 recordings of {root / 'test'} not used" in messages
+        assert "only train has classes, so test clips are chosen at random" in messages
+
+    def test_common_folders_below_the_classes_are_named(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("siteA/dog/1.wav", "siteA/rain/2.wav", "siteB/dog/3.wav", "siteB/rain/4.wav")
+        assert load_table(root).labels == ("siteA", "siteB")
+        assert "the classes are siteA, siteB; their common folders (dog, rain) are groups" in capsys.readouterr().err

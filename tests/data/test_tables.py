@@ -109,7 +109,7 @@ class TestLoadTableOfCsv:
             ("filename,label\na.wav,x,1\nb.wav,y\n", r"line 2: has 3 fields where the header has 2"),
             ("filename,label\n,x\nb.wav,y\n", r"line 2: the filename is empty"),
             ("filename,label\na.wav,x\nb.wav,\n", r"line 3: b.wav has no label"),
-            (GOOD + "./a.wav,y\n", "a.wav: listed more than once; keep one row"),
+            (GOOD + "./a.wav,y\n", "a.wav: listed more than once; keep one row each, with one class"),
             ("filename,label\na.wav,x\nb.wav,x\n", r"every clip has the label 'x'"),
             (
                 "filename,label,split\na.wav,x,trian\nb.wav,y,test\n",
@@ -237,3 +237,13 @@ class TestFindTable:
         (root / "sites.csv").write_text("site,lat\nA,48\n")
         assert load_table(root).labels == ("x", "y")
         assert "2 table or metadata files not used (sites.csv, labels.xlsx)" in capsys.readouterr().err
+
+    def test_text_file_of_labels_is_never_passed_over(self, touch: Touch) -> None:
+        root = touch("monday/a.wav", "tuesday/b.wav", "readme.txt")
+        (root / "readme.txt").write_text("We recorded monday/a.wav first.\n")
+        assert load_table(root).labels == ("monday", "tuesday")
+        (root / "meta.txt").write_text("monday/a.wav\tdog\ntuesday/b.wav\train\n")
+        with pytest.raises(DataError, match=r"meta.txt: its first line is not a header"):
+            load_table(root)
+        (root / "meta.txt").write_text("filename\tlabel\nmonday/a.wav\tdog\ntuesday/b.wav\train\n")
+        assert load_table(root).labels == ("dog", "rain")

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
 from scenelet.data.clips import Clip, ClipTable, subsets_of_names
@@ -13,7 +14,7 @@ from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
     OTHER_TABLES,
     find_table,
-    is_segment_file,
+    is_label_text,
     is_table,
     list_entries,
     list_tables,
@@ -24,7 +25,7 @@ from scenelet.errors import DataError
 from scenelet.utils.files import walk_files
 from scenelet.utils.text import first_few, pluralize
 
-FOLD_FOLDER = re.compile(r"fold[ _-]?([^\W_]+)", re.IGNORECASE)
+FOLD_FOLDER = re.compile(r"fold[ _-]?(\d+)", re.IGNORECASE)
 HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 JUNK_FOLDERS = ("__MACOSX",)
 MAX_DEPTH_HINT = 8
@@ -54,68 +55,71 @@ def load_class_folders(root: Path) -> ClipTable:
 def _load_tree(root: Path, recordings: Sequence[Parts]) -> ClipTable:
     """Recognize classes, or classes below the folders of a split or of folds."""
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
-    if tops and all(FOLD_FOLDER.fullmatch(top) for top in tops):
-        return _load_folds(root, recordings)
+    folds = {top: match[1] for top in tops if (match := FOLD_FOLDER.fullmatch(top))}
     subsets = subsets_of_names(tops)
-    if tops and (len(set(subsets.values())) > 1 or len(subsets) == len(tops)):
-        return _load_subsets(root, recordings, subsets)
+    if len(folds) > 1 or (folds and len(folds) == len(tops)):
+        return _load_parts(root, recordings, folds, "fold")
+    if len(set(subsets.values())) > 1 or (subsets and len(subsets) == len(tops)):
+        return _load_parts(root, recordings, subsets, "split")
     loose = [parts[0] for parts in recordings if len(parts) == 1]
     if loose:
-        raise _loose_error(root, loose)
+        raise DataError(
+            f"{root}: {pluralize(len(loose), 'recording')} in no class folder ({first_few(loose)}){_contents(root)};"
+            f" {_table_hint(root, 'move each into the folder of its class')}"
+        )
+    if len(tops) == 1:
+        _check_depth(root, recordings)
     notes = _leftovers(root, recordings, 0)
     notes += [
         f"{root / top} is taken as a class; give this folder itself if it holds one folder per class" for top in subsets
     ]
-    clips = [_clip(root, parts, 0) for parts in recordings]
-    if len({clip.label for clip in clips}) == 1:
-        _check_depth(root, recordings)
-    return _table(root, "folder per class", clips, notes)
+    below = [{parts[1] for parts in recordings if parts[0] == top and len(parts) > 2} for top in tops]
+    common = sorted(set.intersection(*below))
+    if len(tops) > 1 and len(common) > 1:
+        notes.append(f"the classes are {first_few(tops)}; their common folders ({first_few(common)}) are groups")
+    return _table(root, "folder per class", [_clip(root, parts, 0) for parts in recordings], notes)
 
 
-def _load_folds(root: Path, recordings: Sequence[Parts]) -> ClipTable:
-    """List the clips of `fold1/class/clip.wav`."""
-    loose = ["/".join(parts) for parts in recordings if len(parts) < 3]
-    if loose:
-        raise DataError(
-            f"{root}: its folders are folds, not classes, and {pluralize(len(loose), 'recording')} in no class folder"
-            f" ({first_few(loose)}); {_table_hint(root)}"
-        )
-    names = {parts[0]: FOLD_FOLDER.fullmatch(parts[0]) for parts in recordings}
-    clips = [_clip(root, parts, 1, fold=match[1]) for parts in recordings if (match := names[parts[0]])]
-    return _table(root, "folder per class in folds of", clips, _leftovers(root, recordings, 1))
+def _load_parts(
+    root: Path, recordings: Sequence[Parts], names: Mapping[str, str], kind: Literal["fold", "split"]
+) -> ClipTable:
+    """List the clips of `train/class/clip.wav` or `fold1/class/clip.wav`. Other recordings are counted.
 
-
-def _load_subsets(root: Path, recordings: Sequence[Parts], subsets: dict[str, str]) -> ClipTable:
-    """List the clips of `train/class/clip.wav`. Other folders are passed over."""
-    is_split = len(set(subsets.values())) > 1
+    Args:
+        root: the folder of the tree.
+        recordings: the recordings found.
+        names: subset or fold of each folder that names one.
+        kind: the kind of the folders.
+    """
     clips: list[Clip] = []
     unused: Counter[str] = Counter()
     for parts in recordings:
-        if parts[0] in subsets and len(parts) > 2:
-            clips.append(_clip(root, parts, 1, split=subsets[parts[0]] if is_split else None))
+        if parts[0] in names and len(parts) > 2:
+            clip, name = _clip(root, parts, 1), names[parts[0]]
+            clips.append(replace(clip, fold=name) if kind == "fold" else replace(clip, split=name))
         else:
             unused[parts[0] if len(parts) > 1 else "."] += 1
-    folders = ", ".join(sorted(subsets))
+    folders = first_few(sorted(names))
     if not clips:
         raise DataError(
-            f"{root}: {folders} {'are subsets' if len(subsets) > 1 else 'is a subset'} of a split, not classes,"
-            f" without class folders; {_table_hint(root)}"
+            f"{root}: its folders ({folders}) are parts of a {kind}, not classes, and hold no class folders;"
+            f" {_table_hint(root)}"
         )
     notes = [
-        f"{pluralize(count, 'recording')} of {root / name} not used, in no class folder of {folders}"
-        for name, count in sorted(unused.items())
+        f"{pluralize(count, 'recording')} of {root / top} not used, in no class folder of {folders}"
+        for top, count in sorted(unused.items())
     ]
-    if not is_split:
-        notes.append(f"{root}: holds only {folders}, so test clips are chosen at random")
-    notes += _leftovers(root, recordings, 1)
-    return _table(root, f"folder per class in {folders} of", clips, notes)
+    if kind == "split" and len({clip.split for clip in clips}) == 1:
+        notes.append(f"{root}: only {clips[0].name.partition('/')[0]} has classes, so test clips are chosen at random")
+        clips = [replace(clip, split=None) for clip in clips]
+    return _table(root, f"folder per class in {folders} of", clips, [*notes, *_leftovers(root, recordings, 1)])
 
 
-def _clip(root: Path, parts: Parts, level: int, fold: str | None = None, split: str | None = None) -> Clip:
+def _clip(root: Path, parts: Parts, level: int) -> Clip:
     """Return the clip of a recording whose class folder is the part at `level`."""
     name, deeper = "/".join(parts), parts[level + 1 : -1]
     group = normalize(deeper[0]) if deeper else name
-    return Clip(root / name, name, normalize(parts[level]), group, fold, split)
+    return Clip(root / name, name, normalize(parts[level]), group)
 
 
 def _table(root: Path, layout: str, clips: Sequence[Clip], notes: Sequence[str]) -> ClipTable:
@@ -138,13 +142,6 @@ def _check_depth(root: Path, recordings: Sequence[Parts]) -> None:
             f"{root}: holds recordings only in {inner.relative_to(root)}, with the folders {first_few(below)};"
             f" if these are the classes, give {inner}"
         )
-
-
-def _loose_error(root: Path, loose: Sequence[str]) -> DataError:
-    return DataError(
-        f"{root}: {pluralize(len(loose), 'recording')} in no class folder ({first_few(loose)}){_contents(root)};"
-        f" {_table_hint(root, 'move each into the folder of its class')}"
-    )
 
 
 def _table_hint(root: Path, other: str = "write a CSV with the columns filename, label and split or fold") -> str:
@@ -174,16 +171,17 @@ def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]
     Raises:
         DataError: a table in a subfolder lists recordings.
     """
-    segments = [path for path in walk_files(root, (".txt",)) if is_segment_file(path)]
-    tables = [path for path in walk_files(root, (*TABLE_EXTENSIONS, ".gz")) if is_table(path)]
+    files = walk_files(root, (".txt", ".gz", *TABLE_EXTENSIONS, *OTHER_TABLES))
+    segments = [path for path in files if path.suffix.lower() == ".txt" and is_label_text(path)]
+    tables = [path for path in files if is_table(path)]
     for path in tables:
         if path.parent != root and lists_recordings(path):
             raise DataError(
                 f"{path}: lists recordings, but folder names would be the classes; give this table or move it elsewhere"
             )
-    others = walk_files(root, [extension for extension in OTHER_TABLES if extension != ".txt"])
+    others = [path for path in files if path.suffix.lower() in OTHER_TABLES]
     found = {
-        f"{pluralize(len(segments), 'file')} with labels of segments not used": segments,
+        f"{pluralize(len(segments), 'file')} of labels not used": segments,
         f"{pluralize(len(tables) + len(others), 'table or metadata file')} not used": [*tables, *others],
         "no recordings in the folders": _empty_folders(root, recordings, level),
     }

@@ -15,7 +15,7 @@ from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.text import first_few
 
 AUDIO_EXTENSIONS = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
-OTHER_TABLES = (".xlsx", ".xls", ".ods", ".jsonl", ".json", ".txt")
+OTHER_TABLES = (".xlsx", ".xls", ".ods", ".jsonl", ".json")
 """Extensions of files that often hold labels and are not read."""
 GROUP_COLUMNS = ("group", "src_file", "fsid", "identifier")
 """Accepted names of the column of groups: ours, and those of ESC-50, UrbanSound8K and TAU."""
@@ -51,10 +51,10 @@ def find_table(folder: Path) -> Path | None:
 
 
 def list_tables(folder: Path) -> list[Path]:
-    """List the tables in a folder that can be read, sorted, and text files that mark segments."""
+    """List the tables in a folder that can be read, sorted, and the text files that label recordings."""
     paths = [path for path in list_entries(folder) if path.is_file()]
     tables = [path for path in paths if is_table(path)]
-    return tables + [path for path in paths if path.suffix.lower() == ".txt" and is_segment_file(path)]
+    return tables + [path for path in paths if path.suffix.lower() == ".txt" and is_label_text(path)]
 
 
 def is_table(path: Path) -> bool:
@@ -106,7 +106,7 @@ def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> C
         notes.append(check_no_segments(path, rows, recordings, names))
     repeated = [name for name, count in Counter(located.names.get(name, name) for name in names).items() if count > 1]
     if repeated:
-        raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each")
+        raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each, with one class")
     if located.error is not None and require_audio:
         raise located.error
     labels = [_label(path, label_columns[0], row, name) for row, name in zip(rows, names, strict=True)]
@@ -140,10 +140,12 @@ def _is_metadata(path: Path) -> bool:
     return METADATA_FOLDER.fullmatch(path.name) is not None
 
 
-def is_segment_file(path: Path) -> bool:
-    """Return True for a file that labels parts of recordings, as Audacity and Raven write it."""
+def is_label_text(path: Path) -> bool:
+    """Return True for a text file that labels recordings, or parts of them as those of Audacity and Raven."""
     try:
-        return is_segment_list(read_head(path))
+        head = read_head(path)
+        lists_files = all(line[0].lower().endswith(AUDIO_EXTENSIONS) for line in head)
+        return bool(head) and (lists_files or is_segment_list(head) or table_fault(path) is None)
     except DataError:
         return False  # other text
 
