@@ -37,7 +37,7 @@ class TestLoadClassFolders:
             (["x/a.wav", "x/b.wav"], "every clip has the label 'x'"),
             (
                 ["training/x.1.wav", "testing/y.1.wav"],
-                r"its folders \(testing, training\) are parts of a split, not classes, and hold no class",
+                r"its folders \(testing, training\) are subsets of a split, not classes, and hold no class",
             ),
             (
                 ["data/v1/x/a.wav", "data/v1/y/b.wav"],
@@ -45,7 +45,7 @@ class TestLoadClassFolders:
             ),
             (
                 ["fold1/a.wav", "fold2/b.wav"],
-                r"its folders \(fold1, fold2\) are parts of a fold, not classes, and hold no class folders",
+                r"its folders \(fold1, fold2\) are folds, not classes, and hold no class folders",
             ),
             (["Dog/a.wav", "dog/b.wav"], r"the labels 'Dog' \(1 clip\) and 'dog' \(1 clip\) look alike"),
         ],
@@ -97,6 +97,15 @@ class TestLoadClassFolders:
         (root / "thunder").mkdir()
         assert load_table(root).labels == ("x", "y")
         assert "no recordings in the folders (thunder, wind)" in capsys.readouterr().err
+
+    def test_recordings_of_other_formats_are_counted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("x/a.aiff", "y/b.opus", "y/c.m4a", "z/d.m4a", "z/e.WMA")
+        assert load_table(root).labels == ("x", "y")
+        messages = capsys.readouterr().err
+        assert "3 recordings passed over (2 .m4a, 1 .wma)" in messages
+        assert "no recordings in the folders (z)" in messages
+        with pytest.raises(DataError, match=r"holds no recordings and no table of clips \(2 recordings passed over"):
+            load_table(root / "z")
 
     def test_labels_are_in_one_unicode_form(self, touch: Touch) -> None:
         names = unicodedata.normalize("NFC", "Käuzchen"), unicodedata.normalize("NFD", "Käuzchen")

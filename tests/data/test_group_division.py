@@ -63,3 +63,11 @@ def test_hold_out_groups_that_share_the_last_training_clips_are_refused() -> Non
         DataError, match=r"has only clips in groups with the only training clips of other classes \(g, h"
     ):
         hold_out_groups(tuple(clips), 0.4, 0)
+
+
+def test_hold_out_groups_with_every_class_in_each_of_two_groups() -> None:
+    names = [f"{label}/{place}/{i}" for label in "abc" for place in ("home", "park") for i in "12"]
+    clips = tuple(Clip(Path(name), name, name[0], name.split("/")[1]) for name in names)
+    train, test = hold_out_groups(clips, 0.2, 0)
+    assert {clip.label for clip in train} == {clip.label for clip in test} == set("abc")
+    assert len(train) == len(test) == 6

@@ -54,7 +54,7 @@ class TestPublicLayouts:
                 ("fold1/1-1.wav", "dog_bark", "1", "1"),
                 ("fold2/2-0.wav", "car_horn", "2", "2"),
             ]
-        with pytest.raises(DataError, match=f"are parts of a fold, not classes, .*give the table {table}"):
+        with pytest.raises(DataError, match=f"are folds, not classes, .*give the table {table}"):
             load_table(root / "audio")
 
     def test_esc50_reads_folds_and_sources(self, touch: Touch) -> None:

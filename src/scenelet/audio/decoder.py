@@ -18,8 +18,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.decoder_process import Piece, SoundReader, error_reason, receive_message, send_message
-from scenelet.errors import AudioError
+from scenelet.audio.decoder_process import Piece, ReadAt, SoundReader, error_reason, receive_message, send_message
+from scenelet.errors import AudioError, DecoderError
 
 START_SECONDS = 4.0
 """Processor time that a recording may take in any case. It covers a block that is decoded before it is counted."""
@@ -56,15 +56,25 @@ class DecodedFile:
 
 
 class _LocalFile(DecodedFile):
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], name: str) -> None:
+    def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
         try:
-            self._reader = SoundReader(file.fileno(), pieces)
+            self._reader = SoundReader(reader_at(file), pieces)
         except soundfile.LibsndfileError as error:
             raise DecoderRefusedError(error_reason(error)) from None
         super().__init__(self._reader.header)
 
     def _read(self, frames: int) -> tuple[bytearray, str]:
         return self._reader.read(frames)
+
+
+def reader_at(file: BinaryIO) -> ReadAt:
+    """Return the function that reads an open file at an offset."""
+
+    def read_at(size: int, offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    return read_at
 
 
 class DecoderRefusedError(Exception):
@@ -104,12 +114,12 @@ class Decoder:
 
         Raises:
             DecoderRefusedError: the decoder does not know the format, or its header is damaged.
-            AudioError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
+            DecoderError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
         """
+        if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
+            yield _LocalFile(file, pieces)  # no descriptors can be sent, or no Python can be started
+            return
         with _descriptor_of(file) as opened:
-            if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
-                yield _LocalFile(opened, pieces, name)  # no descriptors can be sent, or no Python can be started
-                return
             with self._lock:
                 child = self._idle.pop() if self._idle else None
             child = child or _Child(name)
@@ -185,7 +195,7 @@ class _Child:
 
     @contextlib.contextmanager
     def explained(self, name: str, limit_seconds: float) -> Iterator[None]:
-        """Turn a dead or silent child into an AudioError."""
+        """Turn a dead or silent child into a DecoderError."""
         try:
             yield
         except TimeoutError:
@@ -199,7 +209,7 @@ class _Child:
                 took = f"the decoder crashed ({status})"
         else:
             return
-        raise AudioError(f"{name}: {took}; the file is damaged, export it again")
+        raise DecoderError(f"{name}: {took}; the file is damaged, export it again")
 
     def end(self) -> None:
         self.connection.close()

@@ -20,17 +20,19 @@ import soundfile
 
 Piece: TypeAlias = bytes | tuple[int, int]
 """A part of what the decoder sees: bytes, or the first and one past the last byte of a range of the file."""
+ReadAt: TypeAlias = Callable[[int, int], bytes]
+"""A function that reads a number of bytes of a file at an offset."""
 
 
 class PiecewiseFile(io.RawIOBase):
     """Read-only file that consists of pieces, some of them ranges of an open file.
 
     Args:
-        read_at: function that reads a number of bytes of the open file at an offset.
+        read_at: reader of the file.
         pieces: what is read, in this order.
     """
 
-    def __init__(self, read_at: Callable[[int, int], bytes], pieces: Sequence[Piece]) -> None:
+    def __init__(self, read_at: ReadAt, pieces: Sequence[Piece]) -> None:
         self._read_at, self._pieces = read_at, pieces
         lengths = [len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces]
         self._ends = list(itertools.accumulate(lengths))
@@ -101,15 +103,15 @@ class SoundReader:
     """Reader of a recording by libsndfile.
 
     Args:
-        descriptor: of the open file.
-        pieces: what the decoder sees of it.
+        read_at: reader of the file.
+        pieces: what the decoder sees of the file.
 
     Raises:
         soundfile.LibsndfileError: libsndfile cannot read this.
     """
 
-    def __init__(self, descriptor: int, pieces: Sequence[Piece]) -> None:
-        self._file = _SequentialFile(PiecewiseFile(functools.partial(os.pread, descriptor), pieces))
+    def __init__(self, read_at: ReadAt, pieces: Sequence[Piece]) -> None:
+        self._file = _SequentialFile(PiecewiseFile(read_at, pieces))
         self._left = self._file.frames
         self.header = {
             "sample_rate": self._file.samplerate,
@@ -121,17 +123,17 @@ class SoundReader:
 
     def read(self, frames: int) -> tuple[bytearray, str]:
         """Read up to `frames` frames as float32, and return them with the decoder's complaint or an empty text."""
+        frame_bytes = 4 * self._file.channels
         # libsndfile does not say how much it has decoded before a fault. No decoded sample has only ones as bits.
-        decoded = bytearray(b"\xff") * (4 * self._file.channels * min(frames, self._left))
+        decoded = bytearray(b"\xff") * (frame_bytes * min(frames, self._left))
         fault = ""
         try:
-            count = self._file.buffer_read_into(decoded, "float32")
-            decoded = decoded[: 4 * self._file.channels * count]
+            size = frame_bytes * self._file.buffer_read_into(decoded, "float32")
         except soundfile.LibsndfileError as error:
             fault = error_reason(error)
-            decoded = decoded.rstrip(b"\xff")
-        self._left -= len(decoded) // (4 * self._file.channels)
-        return decoded, fault
+            size = len(decoded.rstrip(b"\xff")) // frame_bytes * frame_bytes
+        self._left -= size // frame_bytes
+        return decoded if size == len(decoded) else decoded[:size], fault
 
     def close(self) -> None:
         """Close libsndfile's handle."""
@@ -140,7 +142,7 @@ class SoundReader:
 
 def error_reason(error: soundfile.LibsndfileError) -> str:
     """Return libsndfile's message without its prefix and full stop."""
-    return str(error.error_string).strip().rstrip(".").strip()
+    return str(error.error_string).removeprefix("Error : ").strip().rstrip(".")
 
 
 def send_message(connection: socket.socket, message: dict[str, Any], data: bytes | bytearray = b"") -> None:
@@ -206,7 +208,7 @@ def _serve_recording(connection: socket.socket, descriptor: int) -> None:
             pieces.append((size[0], size[1]))
     signal.setitimer(signal.ITIMER_PROF, start_seconds)
     try:
-        reader = SoundReader(descriptor, pieces)
+        reader = SoundReader(functools.partial(os.pread, descriptor), pieces)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error_reason(error) if isinstance(error, soundfile.LibsndfileError) else str(error.strerror)
         send_message(connection, {"fault": reason})

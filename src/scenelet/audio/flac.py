@@ -8,8 +8,8 @@ from scenelet.audio.decoder_process import Piece, PiecewiseFile
 
 HEAD_BYTES = 42  # "fLaC", the header of the first metadata block, and its content STREAMINFO
 TOTAL_BITS = 36
-TAIL_BYTES = 1 << 20
-"""Bytes at the end in which the last frame begins."""
+TAIL_BYTES = (1 << 16, 1 << 20)
+"""Bytes at the end in which the last frame begins. The second number is for files of many channels."""
 SEARCH_BYTES = 1 << 20
 MAX_HEADER_BYTES = 16
 FRAME_START = re.compile(rb"\xff[\xf8\xf9][\x10-\xff][\x00-\xaf]", re.DOTALL)
@@ -25,6 +25,7 @@ class FlacStream:
 
     Attributes:
         stated_samples: number of samples that the header states, 0 if it states none.
+        block_frames: maximum number of frames in a block.
         is_valid: whether the stream begins with the usual header. Otherwise nothing can be repaired.
     """
 
@@ -33,12 +34,19 @@ class FlacStream:
         stream.seek(0)
         self._head = bytes(stream.read(HEAD_BYTES) or b"")
         self.is_valid = len(self._head) == HEAD_BYTES and self._head[:4] == b"fLaC" and self._head[4] & 127 == 0
+        self.block_frames = int.from_bytes(self._head[10:12], "big")
         self.stated_samples = int.from_bytes(self._head[18:26], "big") & ((1 << TOTAL_BITS) - 1)
 
     def count_samples(self) -> int | None:
         """Return the number of samples up to the end of the last frame, or None if there is no frame near the end."""
         size = self._stream.seek(0, io.SEEK_END)
-        return max((end for _, _, end in self._frames(max(HEAD_BYTES, size - TAIL_BYTES))), default=None)
+        for tail_bytes in TAIL_BYTES:
+            self._stream.seek(max(HEAD_BYTES, size - tail_bytes))
+            tail = self._stream.read(tail_bytes) or b""
+            for match in reversed(list(FRAME_START.finditer(tail))):
+                if frame := self._parse_frame(tail[match.start() : match.start() + MAX_HEADER_BYTES]):
+                    return frame[1]
+        return None
 
     def with_samples(self, samples: int) -> list[Piece]:
         """Return the stream with another number of samples in its header."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from scenelet.audio.chunks import ByteOrder, SoundChunk, find_sound, sound_end
+from scenelet.audio.decoder import reader_at
 from scenelet.audio.decoder_process import Piece, PiecewiseFile
 from scenelet.audio.flac import FlacStream
 from scenelet.audio.formats import Format, recognize, unreadable
 from scenelet.audio.ogg import CODECS, FLAC_MAPPING_BYTES, read_pages
 from scenelet.audio.pcm import PcmFormat
-from scenelet.audio.wav import parse_format
+from scenelet.audio.wav import ENCODINGS, encoding, parse_format
 from scenelet.errors import EmptyAudioError
 
 
@@ -71,7 +72,12 @@ def _chunk_layout(file: BinaryIO, format: Format, start: int, name: str) -> Layo
     if sound is None:
         raise unreadable(name, f"it is {format}, but its header is damaged or it has no sound")
     notes = [sound.note] if sound.note else []
-    pcm = parse_format(sound.kept[b"fmt "]) if format == "WAV" and sound.form.order == "little" else None
+    pcm = None
+    if format in ("WAV", "W64"):
+        body, order = sound.kept[b"fmt "], sound.form.order
+        if encoding(body, order) not in ENCODINGS:
+            raise unreadable(name, f"it is {format} with the encoding {encoding(body, order):#06x}")
+        pcm = parse_format(body) if order == "little" else None
     return Layout(format, sound.pieces(), sound, pcm, notes)
 
 
@@ -89,12 +95,8 @@ def _au_layout(file: BinaryIO, name: str) -> Layout:
 
 
 def _flac_layout(file: BinaryIO, format: Format, ranges: list[tuple[int, int]], name: str) -> Layout:
-    def read_at(size: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(size)
-
     pieces: list[Piece] = [*ranges]
-    stream = FlacStream(PiecewiseFile(read_at, pieces))
+    stream = FlacStream(PiecewiseFile(reader_at(file), pieces))
     if not stream.is_valid:
         raise unreadable(name, "it is FLAC, but its header is damaged")
     samples = stream.count_samples()

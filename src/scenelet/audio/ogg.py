@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from scenelet.errors import AudioError, TruncatedAudioError
 
-CAPTURE_PATTERN = b"OggS\0"
+CAPTURE_PATTERN = b"OggS"
 HEADER_BYTES = 27  # of a page before its segment table, whose length is the last of them
 MAX_GAPS = 16
 """Gaps between pages, or page headers within pages, that a file may have.
@@ -62,7 +62,7 @@ def read_pages(file: BinaryIO, start: int, name: str) -> OggPages:
             raise TruncatedAudioError(f"{name}: its last page is incomplete; the file is truncated, copy it again")
         payloads.append((payload, end))
         offset = end
-    if gaps > MAX_GAPS or headers - len(payloads) > MAX_GAPS:
+    if not payloads or gaps > MAX_GAPS or headers - len(payloads) > MAX_GAPS:
         raise AudioError(f"{name}: its Ogg pages do not follow each other; the file is damaged, export it again")
     return OggPages(_codec(file, payloads[0]), payloads)
 

@@ -75,25 +75,27 @@ class Sound:
             EmptyAudioError: there were no samples.
             AudioError: more of it cannot be decoded than `allowed_missing`.
         """
-        layout, rate = self._layout, self.file.sample_rate
-        if self._count == 0 and not self._faults:
-            raise self._empty()
+        notes, flac, rate = self._layout.notes, self._layout.flac, self.file.sample_rate
+        if self._count == 0:
+            raise AudioError(f"{self.name}: {self._faults[0]}; export it again") if self._faults else self._empty()
         if self._total >= UNKNOWN_FRAMES:
-            return layout.notes
-        stated = (layout.flac.stated_samples if layout.flac else 0) or self._total
-        is_short = self._count < self._total
-        if is_short and (self._faults or not self._length_is_estimate()):
-            missing = stated - self._count
-            times = f"{self._count / rate:.1f} s of {stated / rate:.1f} s"
-            if (self._skipped and 2 * self._count >= stated) or missing <= allowed_missing(stated, rate):
-                where = self._faults[0] if self._faults else "ends early"
-                return [*layout.notes, f"{where}; {missing / rate:.2f} s of {stated / rate:.1f} s are missing"]
-            if self._faults and layout.flac is None:
-                raise AudioError(f"{self.name}: {self._faults[0]} of {stated / rate:.1f} s; export it again")
-            raise TruncatedAudioError(f"{self.name}: ends after {times}; the file is truncated, copy it again")
-        if not is_short and stated != self._total:
-            return [*layout.notes, f"its header states {stated / rate:.1f} s, but {self._total / rate:.1f} s are there"]
-        return layout.notes
+            return notes
+        stated = (flac.stated_samples if flac else 0) or self._total
+        if self._count + self._skipped >= self._total and not self._faults:
+            lengths = f"its header states {stated / rate:.1f} s, but {self._total / rate:.1f} s are there"
+            return notes if stated == self._total else [*notes, lengths]
+        if self._length_is_estimate() and not self._faults:
+            return notes
+        # an Ogg that ends within a page is refused before, so frames are missing in between
+        is_damaged = self._skipped > 0 or self._layout.format == "Ogg" or (flac is None and bool(self._faults))
+        allowed = allowed_missing(stated, rate, flac.block_frames if flac else 0)
+        missing, times = stated - self._count, f"{self._count / rate:.1f} s of {stated / rate:.1f} s"
+        if missing <= allowed or (is_damaged and 2 * self._count >= stated):
+            where = self._faults[0] if self._faults else "damaged" if is_damaged else "ends early"
+            return [*notes, f"{where}; {missing / rate:.2f} s of {stated / rate:.1f} s are missing"]
+        if is_damaged:
+            raise AudioError(f"{self.name}: damaged, only {times} can be decoded; export it again")
+        raise TruncatedAudioError(f"{self.name}: ends after {times}; the file is truncated, copy it again")
 
     def _open(self, pieces: list[Piece]) -> DecodedFile | PcmFile:
         if self._layout.pcm and self._layout.sound:
@@ -101,7 +103,7 @@ class Sound:
         try:
             return self._decoding.enter_context(DECODER.open(self._data, pieces, self.name))
         except DecoderRefusedError as error:
-            raise unreadable(self.name, f"it is {self._layout.format}, but {error}") from None
+            raise unreadable(self.name, f"it is {self._layout.format}; libsndfile: {error}") from None
 
     def _header_fault(self) -> AudioError | None:
         file, name = self.file, self.name

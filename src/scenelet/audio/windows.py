@@ -17,7 +17,7 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError, UsageError
 from scenelet.utils.parallel import parallel_map
 
-ChannelLayout = Literal["mono", "stereo", "mid-side"]
+ChannelLayout = Literal["mono", "stereo", "mid-side"] | int
 
 
 def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
@@ -57,15 +57,18 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
 
 
 def arrange_channels(samples: Samples, layout: ChannelLayout) -> Samples:
-    """Convert samples (channels, n) to (1, n) for mono, and to (2, n) for the other layouts.
+    """Convert samples (channels, n) to (1, n) for mono or one channel, and to (2, n) for the other layouts.
 
-    Mono is the mean of all channels. The other layouts use the first two channels. A mono recording fills both channels
-    of a stereo model. Mid-side is (left + right) / 2 and (left - right) / 2.
+    Mono is the mean of all channels. A number is that channel, or the mean if the recording has no such channel. The
+    other layouts use the first two channels. A mono recording fills both channels of a stereo model. Mid-side is
+    (left + right) / 2 and (left - right) / 2.
 
     >>> arrange_channels(np.float32([[1.0], [0.5]]), "mid-side").tolist()
     [[0.75], [0.25]]
     """
-    if layout == "mono":
+    if isinstance(layout, int) and layout <= len(samples):
+        return samples[layout - 1 : layout]
+    if layout == "mono" or isinstance(layout, int):
         return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) > 1 else samples
     both = samples[:2] if len(samples) > 1 else np.repeat(samples, 2, axis=0)
     if layout == "stereo":

@@ -67,7 +67,7 @@ def scan_manifest(path: str) -> Manifest:
     for _ in counter.count(read_inputs(path)):
         pass
     if counter.inputs == 0:
-        raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3)")
+        raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...)")
     return Manifest(path, base, counter.inputs, counter.digest)
 
 

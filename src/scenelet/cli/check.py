@@ -11,7 +11,7 @@ import typer
 
 from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
 from scenelet.errors import escape_unprintable
-from scenelet.utils.console import print_message
+from scenelet.utils.console import print_message, quiet
 from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
@@ -89,10 +89,13 @@ def _load(data: Path, audio_dir: Path | None, tau_3_class: bool) -> "tuple[ClipT
         return load_table(data, audio_dir, tau_3_class), []
     except MissingAudioError as error:
         missing = set(error.names)
-        table = load_table(data, audio_dir, tau_3_class, require_audio=False)
+        with quiet():
+            table = load_table(data, audio_dir, tau_3_class, require_audio=False)
         present = tuple(clip for clip in table.clips if clip.name not in missing)
         if not present:
             raise
+        for note in table.notes:
+            print_message(f"note: {escape_unprintable(note)}")
         return replace(table, clips=present), [Finding("error", "missing", error.names, str(error))]
 
 

@@ -102,8 +102,8 @@ def _load_parts(
     folders = first_few(sorted(names))
     if not clips:
         raise DataError(
-            f"{root}: its folders ({folders}) are parts of a {kind}, not classes, and hold no class folders;"
-            f" {_table_hint(root)}"
+            f"{root}: its folders ({folders}) are {'folds' if kind == 'fold' else 'subsets of a split'}, not classes,"
+            f" and hold no class folders; {_table_hint(root)}"
         )
     notes = [
         f"{pluralize(count, 'recording')} of {root / top} not used, in no class folder of {folders}"

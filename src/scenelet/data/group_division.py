@@ -62,7 +62,9 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
         if change(group) < -ROUNDING and leaves_training_clips(group):
             test.add(group)
             taken += counts[group]
-    for label in sorted(label for label in totals if not taken[label]):
+    for label in sorted(totals):
+        if taken[label]:
+            continue
         possible = [group for group in counts if label in counts[group] and leaves_training_clips(group)]
         if not possible:
             raise _cannot_divide(label, [group for group in counts if label in counts[group]], totals[label])

@@ -46,7 +46,9 @@ def find_table(folder: Path) -> Path | None:
             return found[0]
         for path, fault in faults.items():
             if fault and lists_recordings(path):
-                raise DataError(f"{path}: {fault}; or move it elsewhere, to take folder names as classes")
+                has_folders = any(entry.is_dir() for entry in list_entries(folder))
+                other = "; or move it elsewhere, to take folder names as classes" if has_folders else ""
+                raise DataError(f"{path}: {fault}{other}")
     return None
 
 
