@@ -98,6 +98,12 @@ class TestLoadClassFolders:
         assert load_table(root).labels == ("x", "y")
         assert "no recordings in the folders (thunder, wind)" in capsys.readouterr().err
 
+    def test_run_in_the_folder_of_the_data_is_no_table(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("x/a.wav", "y/b.wav", "run/metrics.json")
+        (root / "run" / "split.csv").write_text("filename,label,group,split\nx/a.wav,x,x/a.wav,train\n")
+        assert load_table(root).labels == ("x", "y")
+        assert capsys.readouterr().err == "note: no recordings in the folders (run)\n"
+
     def test_recordings_of_other_formats_are_counted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
         root = touch("x/a.aiff", "y/b.opus", "y/c.m4a", "z/d.m4a", "z/e.WMA")
         assert load_table(root).labels == ("x", "y")

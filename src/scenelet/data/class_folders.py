@@ -171,7 +171,14 @@ def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]
     Raises:
         DataError: a table in a subfolder lists recordings.
     """
-    files = walk_files(root, (".txt", ".gz", *TABLE_EXTENSIONS, *OTHER_TABLES))
+    holders = {
+        parts[:depth] for parts in recordings for depth in range(len(parts))
+    }  # reports and runs are not searched
+    files = [
+        path
+        for path in walk_files(root, (".txt", ".gz", *TABLE_EXTENSIONS, *OTHER_TABLES))
+        if path.parent.relative_to(root).parts in holders
+    ]
     segments = [path for path in files if path.suffix.lower() == ".txt" and is_label_text(path)]
     tables = [path for path in files if is_table(path)]
     for path in tables:
