@@ -36,11 +36,8 @@ def load_table(
 
     A table has a column of recordings (`scenelet.data.delimited.FILE_COLUMNS`) and one of classes
     (`scenelet.data.labels.LABEL_COLUMNS`). Further columns are `fold`, `group`, `split` and `city`. The recordings are
-    in `audio_dir`, or else next to the table or in a folder next to it with "audio" in its name. UrbanSound8K's are in
-    the folders of its folds.
-
-    A clip without a group is its own group. The table is `synthetic` if it has a column `source` and every value begins
-    with "synthetic".
+    in `audio_dir`, or else next to the table or in a folder next to it with "audio" in its name. A clip without a group
+    is its own group. The table is `synthetic` if each value of a column `source` begins with "synthetic".
 
     Args:
         path: a folder or a table; "~" is the home folder.
