@@ -79,7 +79,7 @@ def test_train_bad_tables_are_one_line_errors(run: Run, tone_set: Path, tmp_path
         text.replace("label", "scene", 1): "label",
         single: "low",
         "filename,label\n": "no",
-        "": "no column",
+        "": "its columns are none",
     }
     for number, (content, words) in enumerate(cases.items()):
         table = tmp_path / f"table{number}.csv"

@@ -79,7 +79,7 @@ def test_check_and_evaluate_name_unreadable_files(command: Command, model: Path,
     assert (code, len(unreadable)) == (1, 2)
     assert "c\\nd.wav: the file is empty" in out
     assert "pipe.wav: not a file, skipped" in err
-    assert "a\\n1.wav: 0.10 s, less than half" in out
+    assert "a\\n1.wav, outdoor/b.wav): at most 0.10 s, less than half" in out
     code, _, err = command("evaluate", model, tmp_path / "data", "--split", "all")
     last = err.splitlines()[-1]
     assert (code, last[:60]) == (1, "error: 2 of 4 recordings cannot be read, `scenelet check` li")

@@ -24,8 +24,7 @@ from scenelet.bulk.remote import (
     temporary_copy,
 )
 from scenelet.bulk.storage import parent
-from scenelet.data.delimited import DELIMITERS
-from scenelet.data.load import PARQUET_EXTENSIONS
+from scenelet.data.delimited import DELIMITERS, PARQUET_EXTENSIONS
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.console import quiet
 
