@@ -30,6 +30,8 @@ TERMS = (
 CLASSES, FOLDS, CLIPS = 10, 5, 400
 SAMPLE_RATE = 44_100  # Hz
 FRAMES = 5 * SAMPLE_RATE
+FORM = 1, SAMPLE_RATE
+"""Channels and sample rate."""
 WAV_BYTES = 44 + 2 * FRAMES
 
 
@@ -61,6 +63,11 @@ class Esc10:
     keep_table: bool = False
     terms: str = TERMS
 
+    @property
+    def is_mirror(self) -> bool:
+        """True if the files come from a mirror, which the user named and no other host replaces."""
+        return self.base != REPOSITORY
+
     def is_complete(self) -> bool:
         """Check whether the set is fetched."""
         return (self.root / "meta.csv").is_file()
@@ -79,12 +86,19 @@ class Esc10:
         Raises:
             DataError: a file fails a check that the module's docstring lists, or as `http.download`.
         """
-        table = RemoteFile(f"{self.base}/{TABLE}", self.downloads / Path(TABLE).name, None, _table_fault)
+        table = RemoteFile(
+            f"{self.base}/{TABLE}",
+            self.downloads / Path(TABLE).name,
+            None,
+            _table_fault,
+            same_host=self.is_mirror,
+        )
         get(table)
         clips = esc10_clips(table.path)
         for clip in clips:
             address = f"{self.base}/audio/{clip.filename}"
-            get(RemoteFile(address, self.root / "audio" / clip.filename, None, recording_fault))
+            path = self.root / "audio" / clip.filename
+            get(RemoteFile(address, path, None, recording_fault, same_host=self.is_mirror))
         if not self.keep_table:
             table.path.unlink()  # before `meta.csv` exists, since no later call looks at `downloads`
         replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
@@ -151,12 +165,16 @@ def recording_fault(path: Path) -> str:
     import soundfile
 
     try:
-        samples, sample_rate = soundfile.read(path, dtype="int16", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            # the header is a claim: one more frame than expected shows that a recording is longer
+            frames = len(file.read(FRAMES + 1, dtype="int16")) if (file.channels, file.samplerate) == FORM else 0
+            form = file.channels, file.samplerate
     except (soundfile.SoundFileError, OSError):
         return "it cannot be read as a recording"
-    if (samples.shape, sample_rate) != ((FRAMES, 1), SAMPLE_RATE):
-        shape = f"{len(samples):,} frames of {samples.shape[1]} channels at {sample_rate:,} Hz"
-        return f"it has {shape}, not 5 s of mono at 44.1 kHz"
+    if form != FORM:
+        return f"it has {form[0]} channels at {form[1]:,} Hz, not 5 s of mono at 44.1 kHz"
+    if frames != FRAMES:
+        return f"it is {'longer' if frames > FRAMES else 'shorter'} than 5 s, not 5 s of mono at 44.1 kHz"
     return ""
 
 
