@@ -2,7 +2,7 @@
 
 The folder holds one file per shard, `part-00000-HASH.parquet` and so on. A shard is a run of consecutive inputs. The
 subfolder `_job`, which Parquet readers skip because of its name, holds `job.json`, `inputs.parquet` with one row group
-per shard, `model.scn`, and finally `errors.csv`. A part that exists is complete, so an interrupted job can resume. The
+per shard, `model.scn`, and finally `counts.json` with the counts of each part and `errors.csv`. A part that exists is complete, so an interrupted job can resume. The
 name of a part includes the hash of model, settings and inputs, so that parts of two jobs never mix.
 """
 
@@ -19,11 +19,12 @@ from scenelet.config.frontend import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.runtimes import RuntimeName
 
-FORMAT = 1
+FORMAT = 2
 """Version of the results; it increases when the same job no longer gives the same rows."""
 JOB_FOLDER = "_job"
 RECORD_FILE, INPUTS_FILE = f"{JOB_FOLDER}/job.json", f"{JOB_FOLDER}/inputs.parquet"
 MODEL_FILE, ERRORS_FILE = f"{JOB_FOLDER}/model.scn", f"{JOB_FOLDER}/errors.csv"
+COUNTS_FILE = f"{JOB_FOLDER}/counts.json"
 PART_PREFIX = "part-"
 MAX_SHARD_SIZE = 256
 MIN_SHARDS = 16

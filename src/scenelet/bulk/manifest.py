@@ -15,15 +15,8 @@ from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
 from scenelet.bulk.parts import open_parquet
-from scenelet.bulk.remote import (
-    HTTP_SCHEMES,
-    RemoteFileError,
-    error_reason,
-    is_url,
-    strip_file_scheme,
-    temporary_copy,
-)
-from scenelet.bulk.storage import parent
+from scenelet.bulk.remote import HostError, Remote, RemoteFileError, error_reason, is_url, strip_file_scheme
+from scenelet.bulk.storage import parent, without_query
 from scenelet.data.delimited import DELIMITERS
 from scenelet.data.load import PARQUET_EXTENSIONS
 from scenelet.errors import DataError, OutputError
@@ -47,32 +40,40 @@ class Manifest:
         base: folder or URL that relative paths start from.
         inputs: number of recordings.
         digest: SHA-256 of all paths in their order.
+        remote: access to URLs.
     """
 
     path: str
     base: str
     inputs: int
     digest: str
+    remote: Remote
 
 
-def scan_manifest(path: str) -> Manifest:
+def scan_manifest(path: str, remote: Remote | None = None) -> Manifest:
     """Read a manifest once, in constant memory.
+
+    Args:
+        path: path or URL of a CSV, TSV or Parquet file, or a folder. A path may begin with `~`.
+        remote: access to URLs.
 
     Raises:
         DataError: the manifest cannot be read, has no rows, no column of recordings, or a row without a path.
     """
+    remote = remote or Remote()
     path = strip_file_scheme(path)
+    path = path if is_url(path) else os.path.expanduser(path)
     is_folder = not is_url(path) and Path(path).is_dir()
     base = os.path.abspath(path) if is_folder else parent(path)
     counter = _InputCounter()
-    for _ in counter.count(read_inputs(path)):
+    for _ in counter.count(read_inputs(path, remote)):
         pass
     if counter.inputs == 0:
         raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3)")
-    return Manifest(path, base, counter.inputs, counter.digest)
+    return Manifest(path, base, counter.inputs, counter.digest, remote)
 
 
-def read_inputs(path: str) -> Iterator[str]:
+def read_inputs(path: str, remote: Remote) -> Iterator[str]:
     """Yield the path or URL of every recording, as the manifest writes it.
 
     Raises:
@@ -86,15 +87,14 @@ def read_inputs(path: str) -> Iterator[str]:
             raise DataError(f"{path}: is a recording; list it in a CSV, or leave out --out")
         if is_url(path) and path.endswith("/"):
             raise DataError(f"{path}: a folder behind a URL; list its recordings in a CSV or Parquet file")
-        with temporary_copy(path) if is_url(path) else open(path, "rb") as file:
-            name = path.partition("?")[0] if path.startswith(HTTP_SCHEMES) else path
-            if name.lower().endswith(PARQUET_EXTENSIONS):
+        with remote.temporary_copy(path) if is_url(path) else open(path, "rb") as file:
+            if without_query(path).lower().endswith(PARQUET_EXTENSIONS):
                 yield from _read_parquet(path, file)
             else:
                 yield from _read_text(path, file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
-    except RemoteFileError as error:
+    except (RemoteFileError, HostError) as error:
         raise DataError(str(error)) from None
     except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last one for a column's name
         reason = error_reason(error)
@@ -110,7 +110,7 @@ def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
     """
     schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
     counter = _InputCounter()
-    inputs = counter.count(read_inputs(manifest.path))
+    inputs = counter.count(read_inputs(manifest.path, manifest.remote))
     try:
         # `scan_manifest` has already reported the files that are skipped
         with quiet(), parquet.ParquetWriter(path, schema) as writer:

@@ -2,28 +2,36 @@
 
 import contextlib
 import csv
+import functools
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scenelet.bulk.engines import Engine, EngineName, get_engine
-from scenelet.bulk.job import ERRORS_FILE, JOB_FOLDER, Job, Task, check_only_job, start_job
+from scenelet.bulk.job import COUNTS_FILE, ERRORS_FILE, JOB_FOLDER, Job, Task, check_only_job, start_job
 from scenelet.bulk.manifest import scan_manifest
-from scenelet.bulk.parts import ERROR_COLUMNS, PartSummary, summarize_part
+from scenelet.bulk.parts import ERROR_COLUMNS, PartCounts, read_counts, read_errors
+from scenelet.bulk.remote import Remote
 from scenelet.bulk.storage import Folder
+from scenelet.bulk.worker import JobReference, ShardResult, process_shard, sample_inputs
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.errors import OutputError
+from scenelet.errors import DataError, OutputError
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model.file import decode_model, read_bytes
 from scenelet.model.pretrained import model_path
 from scenelet.utils.console import print_message, track
+from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.locks import file_lock
+from scenelet.utils.parallel import map_threads
 from scenelet.utils.text import pluralize
 
 MAX_CONSECUTIVE_FAILURES = 5
 """Failed parts in a row after which a run aborts."""
 MAX_SHOWN_ERRORS = 5
+READ_THREADS = 16
+"""Parts that are read at a time, since each one costs a store's answer time."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ def predict(
     shard_size: int | None = None,
     runtime: RuntimeName = "onnxruntime",
     retry_errors: bool = False,
+    protocols: Sequence[str] = (),
 ) -> JobSummary:
     """Classify every window of every recording in a manifest; write Parquet files to the folder `out`.
 
@@ -73,9 +82,11 @@ def predict(
         shard_size: inputs per part; None uses the interrupted job's, or one that depends on the number of inputs.
         runtime: runtime of the network.
         retry_errors: whether to repeat the parts that contain errors.
+        protocols: protocols of fsspec that URLs may have besides `scenelet.bulk.remote.PROTOCOLS`.
 
     Raises:
-        SceneletError: the model, the manifest or the folder cannot be used, or some parts could not be written.
+        SceneletError: the model, the manifest or the folder cannot be used, some parts could not be written, or some
+            recordings could not be read because of their hosts.
 
     Examples:
         >>> summary = predict("esc10", "archive.csv", "results")  # doctest: +SKIP
@@ -91,7 +102,7 @@ def predict(
         model=hashlib.sha256(data).hexdigest(),
         runtime=runtime,
     )
-    return _run(task, data, manifest, out, engine, workers, shard_size, retry_errors)
+    return _run(task, data, manifest, out, engine, workers, shard_size, retry_errors, protocols)
 
 
 def extract(
@@ -104,23 +115,24 @@ def extract(
     workers: int | None = None,
     shard_size: int | None = None,
     retry_errors: bool = False,
+    protocols: Sequence[str] = (),
 ) -> JobSummary:
     """Write the log-mel of every window of every recording in fp16.
 
     Args:
         features: settings of the log-mel.
         window: settings of the windows.
-        manifest, out, engine, workers, shard_size, retry_errors: as for `predict`.
+        manifest, out, engine, workers, shard_size, retry_errors, protocols: as for `predict`.
 
     Raises:
-        SceneletError: the manifest or the folder cannot be used, or some parts could not be written.
+        SceneletError: as for `predict`.
 
     Examples:
         >>> model = scenelet.load("esc10").model  # doctest: +SKIP
         >>> summary = extract(model.features, model.window, "archive.csv", "features")  # doctest: +SKIP
     """
     task = Task(kind="features", features=features, window=window)
-    return _run(task, b"", manifest, out, engine, workers, shard_size, retry_errors)
+    return _run(task, b"", manifest, out, engine, workers, shard_size, retry_errors, protocols)
 
 
 def _run(
@@ -132,41 +144,88 @@ def _run(
     workers: int | None,
     shard_size: int | None,
     retry_errors: bool,
+    protocols: Sequence[str],
 ) -> JobSummary:
     run_engine = get_engine(engine) if isinstance(engine, str) else engine
-    folder = Folder(out)
-    manifest = scan_manifest(manifest_path)
+    remote = Remote(tuple(protocols))
+    folder = Folder(out, remote)
+    manifest = scan_manifest(manifest_path, remote)
     check_only_job(folder)
     with job_lock(folder):
         job = start_job(folder, task, model, manifest, shard_size)
         for subfolder in ("", JOB_FOLDER):
             folder.remove_partial(subfolder)
-        if retry_errors:
-            _remove_parts_with_errors(job, folder)
-        pending = job.pending_shards(folder)
+        progress = Progress(_take_counts(job, folder))
+        for shard, counts in list(progress.counts.items()):
+            if counts.host_errors or (retry_errors and counts.errors):
+                folder.remove(job.part_name(shard))
+                del progress.counts[shard]
+        pending = [shard for shard in range(job.shards) if shard not in progress.counts]
         done = job.shards - len(pending)
         if done and pending:
             print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
-        peaks: dict[str, int] = {}
-        error = _process_shards(job, folder, run_engine, pending, workers, peaks) if pending else ""
-        _check_all_done(job, folder, error)
-        return _summarize(job, folder, peaks)
+        if pending:
+            probes = () if engine == "local" else sample_inputs(job, folder)
+            reference = JobReference(folder.path, job.job_hash, remote.protocols, probes)
+            results = run_engine(functools.partial(process_shard, reference), pending, workers)
+            with contextlib.closing(results):
+                progress.follow(track(results, job.task.kind.capitalize(), len(pending)))
+            _remove_useless_parts(job, folder, progress)
+        folder.write(COUNTS_FILE, json.dumps(progress.counts))
+        _check_all_done(job, folder, progress)
+        summary = _summarize(job, folder, progress)
+    if progress.host_errors:
+        raise DataError(
+            f"{folder.path}: {progress.describe_hosts()}; fix that and run the same command again, which reads them"
+        )
+    return summary
 
 
-def _process_shards(
-    job: Job, folder: Folder, run_engine: Engine, shards: list[int], workers: int | None, peaks: dict[str, int]
-) -> str:
-    """Process the shards; store each worker's peak memory in `peaks`, and return the last error or an empty text."""
-    last_error, consecutive_failures = "", 0
-    results = run_engine(folder.path, job.job_hash, shards, workers)
-    with contextlib.closing(results):
-        for result in track(results, job.task.kind.capitalize(), len(shards)):
-            peaks[result["worker"]] = max(result["peak_bytes"], peaks.get(result["worker"], 0))
-            last_error = result["error"] or last_error
-            consecutive_failures = consecutive_failures + 1 if result["error"] else 0
-            if consecutive_failures == MAX_CONSECUTIVE_FAILURES:
-                break
-    return last_error
+@dataclass
+class Progress:
+    """Parts that exist, and what happened in this run.
+
+    Attributes:
+        counts: counts of each part, by its number.
+        peaks: peak memory of each worker in bytes.
+        host_errors: for each host that failed, the number of recordings and the reason.
+        useless: parts of this run in which every recording failed because of its host.
+        useful: number of other parts of this run.
+        error: the last error of a part.
+    """
+
+    counts: dict[int, PartCounts]
+    peaks: dict[str, int] = field(default_factory=dict)
+    host_errors: dict[str, tuple[int, str]] = field(default_factory=dict)
+    useless: list[int] = field(default_factory=list)
+    useful: int = 0
+    error: str = ""
+
+    def follow(self, results: Iterator[ShardResult]) -> None:
+        """Add up results until the end, or until some parts in a row have failed."""
+        failures = 0
+        for result in results:
+            if result.worker:
+                self.peaks[result.worker] = max(result.peak_bytes, self.peaks.get(result.worker, 0))
+            for host, (count, reason) in result.host_errors.items():
+                self.host_errors[host] = count + self.host_errors.get(host, (0, ""))[0], reason
+            counts = result.counts
+            if counts is not None:
+                self.counts[result.shard] = counts
+            is_useless = counts is not None and counts.host_errors == counts.inputs
+            if is_useless:
+                self.useless.append(result.shard)
+            self.useful += not (result.error or is_useless)
+            self.error = result.error or self.error
+            failures = failures + 1 if result.error or is_useless else 0
+            if failures == MAX_CONSECUTIVE_FAILURES:
+                return
+
+    def describe_hosts(self) -> str:
+        """Describe the hosts that failed in one sentence."""
+        hosts = [f"{pluralize(count, 'recording')} of {host}: {why}" for host, (count, why) in self.host_errors.items()]
+        more = f"; and of {len(hosts) - MAX_SHOWN_ERRORS:,} more hosts" if len(hosts) > MAX_SHOWN_ERRORS else ""
+        return f"could not read {'; '.join(hosts[:MAX_SHOWN_ERRORS])}{more}"
 
 
 @contextlib.contextmanager
@@ -186,49 +245,68 @@ def job_lock(folder: Folder) -> Iterator[None]:
         yield
 
 
-def _check_all_done(job: Job, folder: Folder, error: str) -> None:
+def _take_counts(job: Job, folder: Folder) -> dict[int, PartCounts]:
+    """Return the counts of all parts that exist, and delete their list, which is written again at the end of the run.
+
+    Parts that the list of the last run lacks are opened, for example if that run was killed.
+    """
+    existing, listed = folder.names(), dict[str, list[int]]()
+    with contextlib.suppress(OutputError, ValueError):
+        listed = json.loads(folder.read(COUNTS_FILE)) if folder.exists(COUNTS_FILE) else {}
+    if listed:
+        folder.remove(COUNTS_FILE)
+    shards = [shard for shard in range(job.shards) if job.part_name(shard) in existing]
+    counts = {shard: PartCounts(*listed[str(shard)]) for shard in shards if str(shard) in listed}
+
+    def read(shard: int) -> PartCounts:
+        with folder.open(job.part_name(shard)) as file:
+            return read_counts(folder.path_of(job.part_name(shard)), file)
+
+    missing = [shard for shard in shards if shard not in counts]
+    return counts | dict(zip(missing, map_threads(read, missing, READ_THREADS), strict=True))
+
+
+def _remove_useless_parts(job: Job, folder: Folder, progress: Progress) -> None:
+    """Remove parts without any result if no part of this run has one: their hosts failed as a whole."""
+    if progress.useful:
+        return
+    for shard in progress.useless:
+        folder.remove(job.part_name(shard))
+        del progress.counts[shard]
+
+
+def _check_all_done(job: Job, folder: Folder, progress: Progress) -> None:
     missing = len(job.pending_shards(folder))
     if missing:
-        reason = error or "their workers died repeatedly; check that there is enough memory"
+        hosts = progress.describe_hosts() if progress.host_errors else ""
+        reason = progress.error or hosts or "their workers died repeatedly; check that there is enough memory"
         raise OutputError(
             f"{folder.path}: {missing:,} of {pluralize(job.shards, 'part')} could not be written ({reason});"
             " run the same command again to resume"
         )
 
 
-def summarize_shard(job: Job, folder: Folder, shard: int) -> PartSummary:
-    """Read the counts and errors of a shard's part.
+def _summarize(job: Job, folder: Folder, progress: Progress) -> JobSummary:
+    """Add up the counts of all parts, and list their errors in `errors.csv`."""
+    # a part that another command wrote during this run is not counted yet
+    counts = progress.counts if len(progress.counts) == job.shards else _take_counts(job, folder)
+    with_errors = [shard for shard in range(job.shards) if counts[shard].errors]
 
-    Raises:
-        OutputError: the part cannot be read, or is damaged.
-    """
-    name = job.part_name(shard)
-    with folder.open(name) as file:
-        return summarize_part(folder.path_of(name), file)
+    def read(shard: int) -> list[tuple[int, str, str]]:
+        with folder.open(job.part_name(shard)) as file:
+            return read_errors(folder.path_of(job.part_name(shard)), file)
 
-
-def _remove_parts_with_errors(job: Job, folder: Folder) -> None:
-    pending = set(job.pending_shards(folder))
-    for shard in range(job.shards):
-        if shard not in pending and summarize_shard(job, folder, shard).errors:
-            folder.remove(job.part_name(shard))
-
-
-def _summarize(job: Job, folder: Folder, peaks: dict[str, int]) -> JobSummary:
-    """Count the rows of all parts, including those of earlier runs, and list the errors in `errors.csv`."""
-    inputs = rows = errors = 0
     first_errors: list[str] = []
     with folder.replace(ERRORS_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(ERROR_COLUMNS)
-        for shard in range(job.shards):
-            part = summarize_shard(job, folder, shard)
+        for errors in map_threads(read, with_errors, READ_THREADS):
             with folder.translate_errors(folder.path_of(ERRORS_FILE), "written"):
-                table.writerows(part.errors)
+                table.writerows(map(safe_row, errors))
                 file.flush()
-            inputs, rows, errors = inputs + part.inputs, rows + part.rows, errors + len(part.errors)
-            first_errors += [error for *_, error in part.errors[: MAX_SHOWN_ERRORS - len(first_errors)]]
+            first_errors += [error for *_, error in errors[: MAX_SHOWN_ERRORS - len(first_errors)]]
+    inputs, rows, errors_, _ = (sum(column) for column in zip(*counts.values(), strict=True))
     if inputs != job.inputs:
         raise OutputError(f"{folder.path}: holds {inputs:,} of {job.inputs:,} inputs; choose another folder")
-    peak_bytes = max(peaks.values(), default=0)
-    return JobSummary(inputs, rows - errors, errors, job.shards, len(peaks), peak_bytes, tuple(first_errors))
+    peak_bytes, workers = max(progress.peaks.values(), default=0), len(progress.peaks)
+    return JobSummary(inputs, rows - errors_, errors_, job.shards, workers, peak_bytes, tuple(first_errors))

@@ -7,10 +7,17 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
-import fsspec
-
-from scenelet.bulk.remote import HTTP_SCHEMES, error_reason, is_url, strip_file_scheme
+from scenelet.bulk.remote import (
+    HTTP_PROTOCOLS,
+    Remote,
+    RemoteFileError,
+    error_reason,
+    is_url,
+    protocol,
+    strip_file_scheme,
+)
 from scenelet.errors import OutputError, SceneletError, UsageError
 from scenelet.utils.files import fsync_dir, fsync_file
 
@@ -20,57 +27,73 @@ PARTIAL_SUFFIX = ".part"
 def join(base: str, name: str) -> str:
     """Append a relative name to the folder or URL `base`; return an absolute path or URL unchanged.
 
+    The name is that of a file, so characters with a meaning in HTTP addresses are escaped.
+
     Examples:
         >>> join("s3://bucket/set", "a.wav"), join("/set", "/clips/a.wav")
         ('s3://bucket/set/a.wav', '/clips/a.wav')
+        >>> join("https://example.org/set", "50% #1?.wav")
+        'https://example.org/set/50%25%20%231%3F.wav'
     """
     if is_url(name) or os.path.isabs(name):
         return name
-    return f"{base.rstrip('/')}/{name}" if is_url(base) else os.path.join(base, name)
+    if not is_url(base):
+        return os.path.join(base, name)
+    return f"{base.rstrip('/')}/{quote(name) if protocol(base) in HTTP_PROTOCOLS else name}"
 
 
 def parent(path: str) -> str:
     """Return the folder that contains a file.
 
     Examples:
-        >>> parent("s3://bucket/set/a.wav"), parent("/set/a.wav")
-        ('s3://bucket/set', '/set')
+        >>> parent("s3://bucket/set/a.wav"), parent("/set/a.wav"), parent("https://host/set/a.csv?key=b/c#d/e")
+        ('s3://bucket/set', '/set', 'https://host/set')
     """
     if not is_url(path):
         return os.path.dirname(os.path.abspath(path))
-    path = path.partition("?")[0] if path.startswith(HTTP_SCHEMES) else path
-    return path.rpartition("/")[0]
+    return without_query(path).rpartition("/")[0]
+
+
+def without_query(path: str) -> str:
+    """Return an HTTP address without its query and fragment; return every other path or URL unchanged.
+
+    Examples:
+        >>> without_query("https://host/a.csv?key=b#c"), without_query("s3://bucket/what?.csv")
+        ('https://host/a.csv', 's3://bucket/what?.csv')
+    """
+    return path.partition("#")[0].partition("?")[0] if is_url(path) and protocol(path) in HTTP_PROTOCOLS else path
 
 
 class Folder:
     """Folder for results, on disk or behind a URL.
 
     Args:
-        path: path or URL of the folder.
+        path: path or URL of the folder. A path may begin with `~`.
+        remote: access to URLs.
 
     Raises:
         UsageError: the path is empty, or this kind of URL cannot be written.
 
     Examples:
-        >>> folder = Folder("memory://example")
+        >>> folder = Folder("memory://example", Remote(("memory",)))
         >>> folder.write("a.txt", "text")
         >>> folder.names(), folder.read("a.txt")
         ({'a.txt'}, b'text')
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, remote: Remote | None = None) -> None:
         path = strip_file_scheme(path)
         if not path:
             raise UsageError("--out is empty; give a folder or URL")
-        self.path = path.rstrip("/") if is_url(path) else os.path.abspath(path)
+        self.path = path.rstrip("/") if is_url(path) else os.path.abspath(os.path.expanduser(path))
         self._remote: Any = None
         if is_url(path):
+            if protocol(path) in HTTP_PROTOCOLS:
+                raise UsageError(f"{path}: an HTTP address cannot be written; use e.g. s3:// or a folder")
             try:
-                self._remote = fsspec.core.url_to_fs(self.path)[0]
-            except (ValueError, ImportError) as error:
-                reason = error_reason(error)
-                message = f"{path}: this kind of URL cannot be written ({reason}); use e.g. s3:// or a folder"
-                raise UsageError(message) from None
+                self._remote = (remote or Remote()).filesystem(self.path)[0]
+            except RemoteFileError as error:
+                raise UsageError(f"--out {error}") from None
 
     @property
     def is_remote(self) -> bool:
