@@ -4,7 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+HANG_SECONDS = 240
+"""Time after which a child process is taken to hang. Its work takes seconds, on an idle machine."""
 
 
 def start_python(*arguments: str, **options: Any) -> subprocess.Popen[Any]:
@@ -23,6 +27,14 @@ def start_python(*arguments: str, **options: Any) -> subprocess.Popen[Any]:
 def start_scenelet(*arguments: str, **options: Any) -> subprocess.Popen[Any]:
     """Start the command `scenelet` like `start_python`."""
     return start_python("-m", "scenelet", *arguments, **options)
+
+
+def run_python(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script from a file in `folder`. A script that hangs is killed after minutes, and the test fails."""
+    path = folder / "script.py"
+    path.write_text(script)
+    command = [sys.executable, str(path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, cwd=folder, check=False)
 
 
 def _restore_interrupts() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 """First characters of a cell that spreadsheets run as a formula, as OWASP lists them."""
 
 
