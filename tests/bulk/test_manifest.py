@@ -179,5 +179,7 @@ def server(archive: Archive) -> Iterator[StumblingServer]:
 def test_scan_manifest_behind_http(server: StumblingServer, archive: Archive) -> None:
     manifest = scan_manifest(f"{server.url}/all.csv?version=a/b")
     assert (manifest.base, manifest.inputs) == (server.url, len(archive.names))
-    with pytest.raises(DataError, match=r"secret\.csv: cannot be downloaded \(403"):
+    with pytest.raises(
+        DataError, match=r"secret\.csv: access is denied \(the server answered 403 Forbidden\); check the network"
+    ):
         scan_manifest(f"{server.url}/secret.csv")

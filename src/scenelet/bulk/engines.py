@@ -32,9 +32,7 @@ OBJECT_STORE_BYTES = 100_000_000
 """Size of the object store of a local cluster, which holds results."""
 
 
-def run_local(
-    process: ProcessShard, shards: Sequence[int], workers: int | None
-) -> Generator[ShardResult, None, None]:
+def run_local(process: ProcessShard, shards: Sequence[int], workers: int | None) -> Generator[ShardResult, None, None]:
     """Process shards in processes of this machine; with one worker or one shard, in this process.
 
     Raises:
@@ -72,7 +70,7 @@ def run_ray(
     running: dict[Any, int] = {}
     try:
         while True:
-            limit = workers or TASKS_PER_PROCESSOR * int(ray.cluster_resources().get("CPU", 1))
+            limit = workers or TASKS_PER_PROCESSOR * int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
             for shard in itertools.islice(remaining, max(1, limit) - len(running)):
                 running[task.remote(shard)] = shard
             if not running:

@@ -2,8 +2,9 @@
 
 The folder holds one file per shard, `part-00000-HASH.parquet` and so on. A shard is a run of consecutive inputs. The
 subfolder `_job`, which Parquet readers skip because of its name, holds `job.json`, `inputs.parquet` with one row group
-per shard, `model.scn`, and finally `counts.json` with the counts of each part and `errors.csv`. A part that exists is complete, so an interrupted job can resume. The
-name of a part includes the hash of model, settings and inputs, so that parts of two jobs never mix.
+per shard, `model.scn`, and finally `counts.json` with the counts of each part and `errors.csv`. A part that exists is
+complete, so an interrupted job can resume. The name of a part includes the hash of model, settings and inputs, so that
+parts of two jobs never mix.
 """
 
 import hashlib

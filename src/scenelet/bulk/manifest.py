@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
 from scenelet.bulk.parts import open_parquet
-from scenelet.bulk.remote import HostError, Remote, RemoteFileError, error_reason, is_url, strip_file_scheme
+from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError, error_reason, is_url, strip_file_scheme
 from scenelet.bulk.storage import parent, without_query
 from scenelet.data.delimited import DELIMITERS
 from scenelet.data.load import PARQUET_EXTENSIONS
@@ -50,7 +50,7 @@ class Manifest:
     remote: Remote
 
 
-def scan_manifest(path: str, remote: Remote | None = None) -> Manifest:
+def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
     """Read a manifest once, in constant memory.
 
     Args:
@@ -60,7 +60,6 @@ def scan_manifest(path: str, remote: Remote | None = None) -> Manifest:
     Raises:
         DataError: the manifest cannot be read, has no rows, no column of recordings, or a row without a path.
     """
-    remote = remote or Remote()
     path = strip_file_scheme(path)
     path = path if is_url(path) else os.path.expanduser(path)
     is_folder = not is_url(path) and Path(path).is_dir()
@@ -73,7 +72,7 @@ def scan_manifest(path: str, remote: Remote | None = None) -> Manifest:
     return Manifest(path, base, counter.inputs, counter.digest, remote)
 
 
-def read_inputs(path: str, remote: Remote) -> Iterator[str]:
+def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
     """Yield the path or URL of every recording, as the manifest writes it.
 
     Raises:
@@ -94,8 +93,10 @@ def read_inputs(path: str, remote: Remote) -> Iterator[str]:
                 yield from _read_text(path, file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
-    except (RemoteFileError, HostError) as error:
+    except RemoteFileError as error:
         raise DataError(str(error)) from None
+    except HostError as error:
+        raise DataError(f"{error}; check the network and the credentials, and run the same command again") from None
     except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last one for a column's name
         reason = error_reason(error)
         raise DataError(f"{path}: cannot be read ({reason}); give a CSV or Parquet file of recordings") from None

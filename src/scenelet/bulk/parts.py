@@ -13,6 +13,8 @@ from scenelet.errors import OutputError
 
 BUFFER_BYTES = 1 << 25
 """Bytes of rows that are buffered before they are written."""
+ARRAY_BYTES = 500
+"""Approximate memory of an array besides its values."""
 ERROR_COLUMNS = ["index", "input", "error"]
 """Columns of `errors.csv`."""
 FIRST_COLUMNS = [
@@ -95,7 +97,7 @@ class PartWriter:
         for table in tables:
             rows += table.num_rows
             self._tables.append(table)
-            self._bytes += table.nbytes
+            self._bytes += table.nbytes + ARRAY_BYTES * table.num_columns
             if self._bytes >= self.buffer_bytes:
                 self._flush()
         self.counts = PartCounts(inputs + 1, rows, errors + error, host_errors + host_error)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.callbacks import Callback
@@ -171,6 +170,10 @@ class Remote:
         filesystem.get_file(path, str(target), callback=_SizeLimit(url, limit))
         if not target.is_file():
             raise RemoteFileError(f"{url}: not a file; give the URL of a file")
+
+
+PLAIN = Remote()
+"""Access with the usual protocols only."""
 
 
 class _SizeLimit(Callback):  # type: ignore[misc]  # fsspec has no types

@@ -81,7 +81,9 @@ class ProbabilityRows:
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
 
     @contextlib.contextmanager
-    def tables(self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable) -> Iterator[list[pyarrow.Table]]:
+    def tables(
+        self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable
+    ) -> Iterator[list[pyarrow.Table]]:
         """Yield the rows of a recording after all of it has been read; raises AudioError.
 
         Args:
@@ -131,7 +133,7 @@ class FeatureRows:
         while data := buffer.read(2 * size * rows_at_once):
             values: NDArray[np.float16] = np.frombuffer(data, np.float16)
             count = len(values) // size
-            offsets = np.arange(0, len(values) + 1, size, np.int32)
+            offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
             log_mel = pyarrow.ListArray.from_arrays(offsets, pyarrow.array(values))
             yield make(count, {**columns, **self.cutter.times(first, count), "log_mel": log_mel})
             first += count

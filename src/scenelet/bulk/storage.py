@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from scenelet.bulk.remote import (
     HTTP_PROTOCOLS,
+    PLAIN,
     Remote,
     RemoteFileError,
     error_reason,
@@ -81,7 +82,7 @@ class Folder:
         ({'a.txt'}, b'text')
     """
 
-    def __init__(self, path: str, remote: Remote | None = None) -> None:
+    def __init__(self, path: str, remote: Remote = PLAIN) -> None:
         path = strip_file_scheme(path)
         if not path:
             raise UsageError("--out is empty; give a folder or URL")
@@ -91,7 +92,7 @@ class Folder:
             if protocol(path) in HTTP_PROTOCOLS:
                 raise UsageError(f"{path}: an HTTP address cannot be written; use e.g. s3:// or a folder")
             try:
-                self._remote = (remote or Remote()).filesystem(self.path)[0]
+                self._remote = remote.filesystem(self.path)[0]
             except RemoteFileError as error:
                 raise UsageError(f"--out {error}") from None
 

@@ -225,7 +225,9 @@ class Worker:
         except Exception as error:  # noqa: BLE001  a stranger writes the row and the recording; the others go on
             if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
                 reason = error_reason(error)
-                raise OutputError(f"{tempfile.gettempdir()}: no space to work in ({reason}); delete some files") from None
+                raise OutputError(
+                    f"{tempfile.gettempdir()}: no space to work in ({reason}); delete some files"
+                ) from None
             kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
             message, is_host_error = f"{path}: cannot be read ({kind}{error_reason(error)})", False
         # the class makes any text printable and short

@@ -14,6 +14,7 @@ from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
     MODEL_HELP,
+    PROTOCOL_HELP,
     RETRY_ERRORS_HELP,
     SHARD_SIZE_HELP,
     WORKERS_HELP,
@@ -46,6 +47,7 @@ def predict(
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
+    protocol: Annotated[list[str] | None, typer.Option(help=PROTOCOL_HELP)] = None,
 ) -> None:
     """Classify recordings.
 
@@ -56,7 +58,6 @@ def predict(
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
-        bulk = {"workers": workers, "shard_size": shard_size}
         with redirect_stdout():
             summary = predict_many(
                 model,
@@ -64,12 +65,15 @@ def predict(
                 out,
                 engine=engine.value,
                 runtime=runtime.value,
+                workers=workers,
+                shard_size=shard_size,
                 retry_errors=retry_errors,
-                **bulk,
+                protocols=protocol or (),
             )
         print_summary(summary, out, format)
         return
-    refuse_bulk_options(paths, engine=engine, workers=workers, shard_size=shard_size, retry_errors=retry_errors or None)
+    only_bulk = {"engine": engine, "workers": workers, "shard_size": shard_size, "protocol": protocol}
+    refuse_bulk_options(paths, **only_bulk, retry_errors=retry_errors or None)
     from scenelet.errors import AudioError
     from scenelet.inference.classifier import load
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-"""First characters of a cell that spreadsheets run as a formula, as OWASP lists them."""
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""First characters of a cell that spreadsheets run as a formula, as OWASP lists them, also full-width ones."""
 
 
 def safe_row(cells: Iterable[object]) -> list[object]:
