@@ -12,6 +12,7 @@ import typer
 
 from scenelet import __version__
 from scenelet.cli.app import App, Command
+from scenelet.cli.cache import cache
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
@@ -45,6 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     info,
     export,
     reproduce,
+    cache,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
-from scenelet.utils.files import csv_text, replace_files
-from scenelet.utils.locks import file_lock
+from scenelet.utils.files import csv_text, make_folder, replace_files
 
 REPORT, LISTENING = "report.html", "listening.html"
 OPTIONAL_FILES = {LISTENING, "curves.svg", "predictions_unused.csv"}
@@ -37,7 +36,7 @@ def write_report(
     from the same evaluation, even after a crash. Optional files of an earlier report are deleted.
 
     Args:
-        folder: the folder to write into; it exists.
+        folder: the folder to write into.
         report: the content of `report.json`.
         predictions: the evaluated clips, for `predictions.csv` and `predictions.json`.
         labels: (classes,) the model's labels.
@@ -56,11 +55,11 @@ def write_report(
     files |= dict(pages or {}) | {"report.json": json.dumps(report, indent=2) + "\n"}
     if REPORT in files:
         files[REPORT] = files.pop(REPORT)  # the last file is the index
-    with file_lock(folder / ".report.lock"):
-        replace_files(
-            {folder / name: text for name, text in files.items()},
-            remove=[folder / name for name in OPTIONAL_FILES - set(files)],
-        )
+    make_folder(folder)
+    replace_files(
+        {folder / name: text for name, text in files.items()},
+        remove=[folder / name for name in OPTIONAL_FILES - set(files)],
+    )
 
 
 def _predictions_json(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:

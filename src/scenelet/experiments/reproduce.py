@@ -54,7 +54,7 @@ def reproduce(
         cities: hold out one city after the other instead.
         reference: name of the system that the others are tested against; None: the table's own.
         audio_dir, tau_3_class: as in `scenelet.data.load.load_table`.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.cache.cache_folder()`.
 
     Returns:
         The content of the JSON file; see `scenelet.experiments.comparison.compare`.

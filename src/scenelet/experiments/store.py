@@ -44,7 +44,7 @@ class Store:
     Args:
         folder: the store.
         table: the recordings.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.cache.cache_folder()`.
     """
 
     def __init__(self, folder: Path, table: ClipTable, cache_dir: Path | None = None) -> None:

@@ -70,7 +70,7 @@ def load_dataset(table: ClipTable, config: RunConfig, cache_dir: Path | None = N
     Args:
         table: the clips, see `scenelet.data.load.load_table`.
         config: features, window and split.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.cache.cache_folder()`.
         verbose: print a description of the data, and warnings about the split.
 
     Raises:

@@ -22,7 +22,6 @@ from scenelet.training.divergence import DIVERGENCE_FILE, DivergedError, write_d
 from scenelet.training.module import SceneModule
 from scenelet.training.progress import TrainingProgress
 from scenelet.utils.console import print_message
-from scenelet.utils.process import keep_freed_memory
 
 Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
@@ -60,7 +59,6 @@ def run_trainer(
     """
     rank = module.rank
     check_devices(trainer)
-    keep_freed_memory()
     if verbose and not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
         print_message("note: no working C++ compiler (g++, clang++) was found; training is slower without one")
     started = _StartObserver()

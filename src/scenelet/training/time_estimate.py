@@ -18,7 +18,6 @@ from scenelet.training.loop import Precision, uses_bf16
 from scenelet.training.module import SceneModule
 from scenelet.training.probabilities import BATCH_WINDOWS, clip_probabilities
 from scenelet.utils.console import is_quiet, print_message, spinner
-from scenelet.utils.process import keep_freed_memory
 from scenelet.utils.text import duration, pluralize
 
 Clock = Callable[[], float]
@@ -91,7 +90,6 @@ def seconds_per_step(
 
     The first step, which compiles code and allocates memory, is not counted.
     """
-    keep_freed_memory()
     trial = SceneModule(
         copy.deepcopy(module.network),
         module.loss,

@@ -73,7 +73,7 @@ def train(
         teacher: folder of a finished run, which gives `config.distillation` of each label; None: the resumed run's.
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.cache.cache_folder()`.
         description: text next to the progress bar.
         verbose: print what was found in the data, and a line per epoch if there is no progress bar.
 

@@ -44,7 +44,7 @@ def audit(
         max_label_issues: maximum number of doubted labels that are listed.
         held_out: ignore the split's test clips in the search for label errors.
         refresh: read every recording, even if its statistics are cached.
-        cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
+        cache_dir: the cache folder; None: `scenelet.utils.cache.cache_folder()`.
     """
     findings = [*_class_findings(table), *_group_findings(_subsets(table, split))]
     all_stats: dict[Clip, RecordingStats] = {}

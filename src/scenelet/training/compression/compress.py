@@ -53,7 +53,7 @@ def compress(
         sensitivity: also write `NAME.sensitivity.csv` and `.png`: the loss when a single layer is pruned or rounded.
         data: path of the recordings, if they have moved since training, or the loaded data set of the run.
         audio_dir: folder of the recordings of a CSV, if `data` is a path.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        cache_dir: folder of the feature cache; None: `scenelet.utils.cache.cache_folder()`.
 
     Returns:
         "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of number formats),
