@@ -24,7 +24,7 @@ FIRST_COLUMNS = [
     pyarrow.field("start_seconds", pyarrow.float64()),
     pyarrow.field("end_seconds", pyarrow.float64()),
 ]
-LAST_COLUMNS = [pyarrow.field("error", pyarrow.string())]
+LAST_COLUMNS = [pyarrow.field("note", pyarrow.string()), pyarrow.field("error", pyarrow.string())]
 
 
 class PartCounts(NamedTuple):

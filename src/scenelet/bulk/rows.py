@@ -40,6 +40,7 @@ class WindowCutter:
         self.hop_seconds = window.hop_samples(features.sample_rate) / features.sample_rate
         self.window_seconds = window.samples(features.sample_rate) / features.sample_rate
         self.seconds = 0.0
+        self.notes = list[str]()
 
     def cut(self, source: Path | BinaryIO) -> Iterator[Samples]:
         """Yield the windows (channels, length) of a recording as `scenelet.audio.windows.windows` does.
@@ -48,8 +49,8 @@ class WindowCutter:
             AudioError: the recording cannot be read.
         """
         splitter: WindowSplitter | None = None
-        frames = 0
-        for samples, rate in blocks(source):
+        frames, self.notes = 0, []
+        for samples, rate in blocks(source, on_note=self.notes.append):
             splitter = splitter or WindowSplitter(rate, self.features, self.window)
             frames += samples.shape[1]
             self.seconds = frames / rate
@@ -57,12 +58,13 @@ class WindowCutter:
         assert splitter is not None  # `blocks` refuses a recording without samples
         yield from splitter.finish()
 
-    def times(self, first: int, count: int) -> dict[str, Any]:
-        """Return columns with the number, start and end of some windows of the recording that was cut last."""
+    def columns(self, first: int, count: int) -> dict[str, Any]:
+        """Return columns with the number, start and end of some windows, and notes, of the recording cut last."""
         numbers = np.arange(first, first + count)
         starts = numbers * self.hop_seconds
         ends = np.minimum(starts + self.window_seconds, self.seconds)
-        return {"window": numbers, "start_seconds": starts, "end_seconds": ends}
+        note = "; ".join(self.notes) or None
+        return {"window": numbers, "start_seconds": starts, "end_seconds": ends, "note": note}
 
 
 class ProbabilityRows:
@@ -95,7 +97,7 @@ class ProbabilityRows:
         top = windows.argmax(axis=1)
         probabilities = {f"p_{label}": windows[:, k] for k, label in enumerate(self.classifier.labels)}
         answers = {"label": self.labels.take(top), "unsure": windows.max(axis=1) < self.classifier.threshold}
-        times = self.cutter.times(0, len(windows))
+        times = self.cutter.columns(0, len(windows))
         yield [make(len(windows), {**columns, **times, **answers, **probabilities})]
 
 
@@ -135,7 +137,7 @@ class FeatureRows:
             count = len(values) // size
             offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
             log_mel = pyarrow.ListArray.from_arrays(offsets, pyarrow.array(values))
-            yield make(count, {**columns, **self.cutter.times(first, count), "log_mel": log_mel})
+            yield make(count, {**columns, **self.cutter.columns(first, count), "log_mel": log_mel})
             first += count
 
 
