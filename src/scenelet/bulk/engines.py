@@ -54,7 +54,6 @@ def run_ray(
         OutputError: Ray itself fails.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     is_connected = ray.is_initialized()

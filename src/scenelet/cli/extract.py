@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import print_summary, redirect_stdout
+from scenelet.cli.bulk_job import print_summary, discard_stdout
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
@@ -47,7 +47,7 @@ def extract(
     else:
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
-    with redirect_stdout():
+    with discard_stdout():
         summary = compute_all(
             config,
             window,

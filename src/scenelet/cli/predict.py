@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import get_single_source, print_summary, redirect_stdout, refuse_bulk_options
+from scenelet.cli.bulk_job import get_single_source, print_summary, discard_stdout, refuse_bulk_options
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
@@ -58,7 +58,7 @@ def predict(
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
-        with redirect_stdout():
+        with discard_stdout():
             summary = predict_many(
                 model,
                 get_single_source(paths),
