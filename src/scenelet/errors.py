@@ -61,6 +61,14 @@ class DataError(SceneletError):
     """A data set, its table or its split cannot be used."""
 
 
+class MissingAudioError(DataError):
+    """Recordings that a table lists do not exist. `names` are their names."""
+
+    def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.names = names
+
+
 class ModelFileError(SceneletError):
     """A file is not a `.scn` file, is damaged, or needs a newer version of scenelet."""
 

@@ -53,11 +53,42 @@ def test_check_errors_exit_1_and_print_json_only(
     assert ("fold 1 held out" in err) is (fold is not None)
 
 
-def test_check_warnings_exit_0_with_a_line_per_finding(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_short_clips_are_one_line(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(folds, window=1.0, workers=1)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 41
-    assert lines[0].startswith("warning too short            00.wav: 0.10 s, less than half of the 1 s window; record")
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "too short            40 clips (00.wav, 01.wav, 02.wav and 37 more): at most 0.10 s, less than" in out
+    assert err.count("no class is named like background or other") == 1
+
+
+def test_check_kind_of_many_recordings_is_cut(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(25):
+        soundfile.write(folds.parent / f"{number:02d}.wav", np.zeros(800), 8000)
+    check(folds, window=0.1, workers=1)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "warning silent" in line]
+    assert len(lines) == 21
+    assert lines[-1].endswith("and 5 more clips; --format json lists all")
+    check(folds, window=0.1, workers=1, format=Format.json)
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert sum(finding["kind"] == "silent" for finding in findings) == 25
+
+
+def test_check_missing_recording_does_not_end_the_check(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folds.parent / "07.wav").unlink()
+    with pytest.raises(typer.Exit) as caught:
+        check(folds, window=1.0, workers=1)
+    assert caught.value.exit_code == 1
+    out = capsys.readouterr().out
+    assert "error   missing" in out
+    assert "1 of 40 files do not exist (07.wav)" in out
+    assert "too short            39 clips" in out
+
+
+def test_check_no_recording_exists_ends_the_check(folds: Path) -> None:
+    for path in folds.parent.glob("*.wav"):
+        path.unlink()
+    with pytest.raises(DataError, match="40 of 40 files do not exist"):
+        check(folds)
 
 
 def test_check_data_without_split_tries_a_random_one(folds: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from scenelet.data import tau as facts
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
 from scenelet.data.tau import THREE_CLASSES
-from scenelet.errors import DataError
+from scenelet.errors import DataError, MissingAudioError
 
 CLIPS = {
     "airport-paris-8-366-a": "train",
@@ -116,6 +116,59 @@ def test_load_tau_refuses_a_missing_split_list(tmp_path: Path) -> None:
     (root / "evaluation_setup/fold1_test.csv").unlink()
     with pytest.raises(DataError, match=r"fold1_test.csv: no such file; unpack the set's meta archive"):
         load_table(root)
+
+
+MOBILE = {
+    **dict.fromkeys(("airport-paris-8-366-a", "airport-paris-8-366-b", "airport-paris-8-366-s1"), "train"),
+    "park-london-96-2689-a": "train",
+    "airport-milan-9-400-c": "test",
+    "park-lyon-97-2690-s4": "test",
+}
+
+
+def test_load_tau_2020_mobile_by_its_simulated_devices(tmp_path: Path) -> None:
+    root = _write(tmp_path / "tau", MOBILE)
+    assert load_table(root).source == "TAU root tau (2020 Mobile)"
+    (root / "audio/airport-paris-8-366-a.wav").unlink()
+    words = (
+        r"audio archives of TAU-urban-acoustic-scenes-2020-mobile-development here, .*\(doi 10.5281/zenodo.3819968\)"
+    )
+    with pytest.raises(MissingAudioError, match=words) as caught:
+        load_table(root)
+    assert caught.value.names == ("audio/airport-paris-8-366-a.wav",)
+
+
+def test_load_tau_2022_mobile_keeps_slices_and_devices_together(tmp_path: Path) -> None:
+    slices = {
+        f"{stem[: stem.rindex('-')]}-{i}{stem[stem.rindex('-') :]}": s for stem, s in MOBILE.items() for i in "012"
+    }
+    root = _write(tmp_path / "tau", slices)
+    table = load_table(root)
+    assert table.source == "TAU root tau (2022 Mobile)"
+    by_group = Counter(clip.group for clip in table.clips)
+    assert by_group == {"paris-8": 9, "london-96": 3, "milan-9": 3, "lyon-97": 3}
+    split = make_split(table, SplitConfig(fold="1"))
+    assert (len(split.train), len(split.test)) == (12, 6)
+    (root / "audio/park-lyon-97-2690-2-s4.wav").unlink()
+    words = (
+        r"audio archives of TAU-urban-acoustic-scenes-2022-mobile-development here, .*\(doi 10.5281/zenodo.6337421\)"
+    )
+    with pytest.raises(MissingAudioError, match=words):
+        load_table(root)
+
+
+@pytest.mark.parametrize(
+    ("folder", "edition"), [("tau", "Mobile"), ("TAU-urban-acoustic-scenes-2020-mobile-development", "2020 Mobile")]
+)
+def test_load_tau_mobile_part_is_named_by_its_folder(tmp_path: Path, folder: str, edition: str) -> None:
+    """Without simulated devices, several sets are possible, so that no archive is named."""
+    stems = {stem: split for stem, split in MOBILE.items() if stem[-2] != "s"}
+    root = _write(tmp_path / folder, stems)
+    assert load_table(root).source == f"TAU root {folder} ({edition})"
+    (root / "audio/park-london-96-2689-a.wav").unlink()
+    with pytest.raises(MissingAudioError) as caught:
+        load_table(root)
+    assert ("Zenodo" in str(caught.value)) == (edition != "Mobile")
 
 
 def test_facts_of_both_sets_agree() -> None:

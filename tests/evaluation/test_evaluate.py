@@ -49,6 +49,13 @@ def test_evaluate_of_other_data_measures_every_clip(model: str, tone_set: Path, 
     assert "if some of these clips were seen in training" in report["warning"]
 
 
+def test_evaluate_of_one_class_is_allowed(model: str, tone_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("filename,label\nlow0.wav,other\nlow1.wav,other\n")
+    report = evaluate(model, tmp_path / "other.csv", audio_dir=tone_set.parent)
+    assert report["clips"] == report["per_class"]["other"]["clips"] == 2
+    assert report["per_class"]["low"]["clips"] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [

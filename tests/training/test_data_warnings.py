@@ -35,6 +35,7 @@ def test_train_offset_recording_is_printed_and_stored_once(
     train(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
     messages = capfd.readouterr().err
     assert "1 offset" in messages
+    assert messages.count("no class is named like background or other") == 1
     assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in messages
     (offset,) = (f for f in json.loads((tmp_path / "run" / WARNINGS).read_text()) if f["kind"] == "offset")
     assert offset["clips"] == ["low3.wav"]

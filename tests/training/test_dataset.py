@@ -48,6 +48,19 @@ def test_load_dataset_warns_of_shared_groups_and_unused_folds(
     assert "the data's folds are not used; --fold holds one out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_load_dataset_warns_of_missing_groups_only_if_none_are_named(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], named: bool
+) -> None:
+    """A location with one clip is a group of one clip."""
+    rows = [row.split(",") for row in tone_set.read_text().splitlines()]
+    lines = [",".join([row[0], row[1], f"place{i}"] if named else row[:2]) for i, row in enumerate(rows[1:])]
+    table = tmp_path / "tones.csv"
+    table.write_text("\n".join(["filename,label,group" if named else "filename,label", *lines]) + "\n")
+    load_dataset(load_table(table, tone_set.parent), load_recipe("paper_short", tiny_settings), tmp_path)
+    assert ("the data names no groups" in capsys.readouterr().err) is not named
+
+
 def test_subset_selects_rows_in_the_order_given(dataset: Dataset) -> None:
     clips = subset(dataset.train, np.array([2, 0]))
     assert clips.names == (dataset.train.names[2], dataset.train.names[0])

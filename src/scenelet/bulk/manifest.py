@@ -1,14 +1,16 @@
 """Manifest: the list of recordings of a job, from a CSV or Parquet file of paths or URLs, or from a folder."""
 
 import csv
+import gzip
 import hashlib
 import io
 import itertools
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pyarrow
 from pyarrow import parquet
@@ -17,13 +19,13 @@ from scenelet.audio.io import EXTENSIONS, find_recordings
 from scenelet.bulk.parts import open_parquet
 from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError, error_reason, is_url, strip_file_scheme
 from scenelet.bulk.storage import parent, without_query
-from scenelet.data.delimited import DELIMITERS
-from scenelet.data.load import PARQUET_EXTENSIONS
+from scenelet.data.delimited import EXCEL_MARK, FILE_COLUMNS, PARQUET_EXTENSIONS, column_name, find_delimiter
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.console import quiet
 
-COLUMN_NAMES = ("path", "url", "filename", "file")
+COLUMN_NAMES = tuple(dict.fromkeys(("path", "url", *FILE_COLUMNS)))
 """Possible names of the column of recordings; the first one that is present is used."""
+GZIP_START = b"\x1f\x8b"
 COLUMN_HELP = f"name the column of recordings {', '.join(COLUMN_NAMES[:-1])} or {COLUMN_NAMES[-1]}"
 BATCH_ROWS = 1 << 14
 MAX_PATH_CHARACTERS = 1 << 15
@@ -89,15 +91,17 @@ def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
         with remote.temporary_copy(path) if is_url(path) else open(path, "rb") as file:
             if without_query(path).lower().endswith(PARQUET_EXTENSIONS):
                 yield from _read_parquet(path, file)
-            else:
-                yield from _read_text(path, file)
+                return
+            is_packed = file.read(2) == GZIP_START
+            file.seek(0)
+            yield from _read_text(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
     except RemoteFileError as error:
         raise DataError(str(error)) from None
     except HostError as error:
         raise DataError(f"{error}; check the network and the credentials, and run the same command again") from None
-    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last one for a column's name
+    except (OSError, EOFError, zlib.error, pyarrow.ArrowException, UnicodeDecodeError) as error:  # of a column's name
         reason = error_reason(error)
         raise DataError(f"{path}: cannot be read ({reason}); give a CSV or Parquet file of recordings") from None
 
@@ -117,7 +121,7 @@ def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
         with quiet(), parquet.ParquetWriter(path, schema) as writer:
             while group := list(itertools.islice(inputs, shard_size)):
                 writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
-    except OSError as error:  # `read_inputs` reports errors of the manifest itself
+    except (OSError, pyarrow.ArrowException) as error:  # `read_inputs` reports errors of the manifest itself
         raise OutputError(f"{path.parent}: cannot be written ({error_reason(error)}); choose another folder") from None
     if (counter.inputs, counter.digest) != (manifest.inputs, manifest.digest):
         raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
@@ -178,12 +182,17 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         header = text.readline()
-        delimiter = max(DELIMITERS, key=header.count)
-        names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
+        if header.lower().startswith(EXCEL_MARK):
+            header, delimiter = text.readline(), header[len(EXCEL_MARK) :][:1]
+        else:
+            delimiter = find_delimiter(header)
+        names = next(_csv_reader([header], delimiter), [])
         column = _find_column(path, names)
-        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        rows = _csv_reader(text, delimiter)
         for fields in rows:
-            if not fields:
+            while len(fields) > len(names) and not fields[-1].strip():
+                fields.pop()  # Excel ends rows with delimiters if another row was longer
+            if not any(field.strip() for field in fields):
                 continue
             line = f"{path}, line {rows.line_num + 1}"
             if len(fields) > len(names):
@@ -194,15 +203,19 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
             yield fields[column].strip()
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
-    except csv.Error as error:
+    except (csv.Error, TypeError) as error:  # the latter for a delimiter that is none
         raise DataError(f"{path}: not a valid CSV table ({error}); check for a missing quote") from None
     finally:
         text.detach()
 
 
+def _csv_reader(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+
+
 def _find_column(path: str, names: list[str]) -> int:
     """Return the index of the column of recordings."""
-    known = [name.strip().lower() for name in names]
+    known = [column_name(name) for name in names]
     column = next((name for name in COLUMN_NAMES if name in known), None)
     if column is None:
         listed = ", ".join(names[:8]).strip() or "none"

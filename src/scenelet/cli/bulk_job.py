@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scenelet.bulk.run import JobSummary
 
 
-LIST_EXTENSIONS = (".csv", ".tsv", ".parquet", ".pq")
+LIST_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 """Endings of lists of recordings, without an import of `scenelet.data`, which takes time."""
 
 

@@ -1,9 +1,11 @@
 """`scenelet check`."""
 
 import json
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +13,13 @@ from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_C
 from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_message
 from scenelet.utils.text import pluralize
+
+if TYPE_CHECKING:
+    from scenelet.data.audit.findings import Finding
+    from scenelet.data.clips import ClipTable
+
+MAX_LINES = 20
+"""Maximum number of lines about findings of one kind."""
 
 
 def check(
@@ -31,15 +40,16 @@ def check(
     """
     from scenelet.config import SplitConfig
     from scenelet.data.audit.audit import audit
-    from scenelet.data.audit.findings import Finding
-    from scenelet.data.load import load_table
+    from scenelet.data.audit.findings import Finding, background_note
     from scenelet.data.splits import make_split
     from scenelet.errors import DataError
 
-    table = load_table(data, audio_dir, tau_3_class)
+    table, findings = _load(data, audio_dir, tau_3_class)
+    notes = [note for note in (*table.notes, background_note(table.labels)) if note]
     print_message(table.describe())
+    for note in notes[len(table.notes) :]:  # `load_table` has printed the others
+        print_message(f"note: {note}")
     split = None
-    findings = []
     if fold is not None or len(table.folds) < 2:
         try:
             split = make_split(table, SplitConfig(fold=fold))
@@ -57,14 +67,45 @@ def check(
             "classes": table.counts(),
             "errors": errors,
             "warnings": len(findings) - errors,
+            "notes": notes,
             "findings": [asdict(finding) for finding in findings],
         }
         print(json.dumps(report, indent=2))
     else:
-        width = max((len(finding.kind) for finding in findings), default=0) + 2
-        for finding in findings:
-            print(f"{finding.severity:<8}{finding.kind:<{width}}{escape_unprintable(finding.message)}")
+        _print_findings(findings)
     warnings = pluralize(len(findings) - errors, "warning")
     print_message(f"{pluralize(len(table.clips), 'clip')}: {pluralize(errors, 'error')}, {warnings}")
     if errors:
         raise typer.Exit(1)
+
+
+def _load(data: Path, audio_dir: Path | None, tau_3_class: bool) -> "tuple[ClipTable, list[Finding]]":
+    """Load the clips, and return missing recordings as a finding, so that the others are still checked."""
+    from scenelet.data.audit.findings import Finding
+    from scenelet.data.load import load_table
+    from scenelet.errors import MissingAudioError
+
+    try:
+        return load_table(data, audio_dir, tau_3_class), []
+    except MissingAudioError as error:
+        missing = set(error.names)
+        table = load_table(data, audio_dir, tau_3_class, require_audio=False)
+        present = tuple(clip for clip in table.clips if clip.name not in missing)
+        if not present:
+            raise
+        return replace(table, clips=present), [Finding("error", "missing", error.names, str(error))]
+
+
+def _print_findings(findings: "Sequence[Finding]") -> None:
+    """Print a line per finding, and only the first few of a kind that many recordings have."""
+    width = max((len(finding.kind) for finding in findings), default=0) + 2
+    printed: Counter[tuple[str, str]] = Counter()
+    counts = Counter((finding.severity, finding.kind) for finding in findings)
+    for finding in findings:
+        key = finding.severity, finding.kind
+        printed[key] += 1
+        start = f"{finding.severity:<8}{finding.kind:<{width}}"
+        if printed[key] <= MAX_LINES or finding.kind == "label":  # --max-label-issues limits the labels
+            print(f"{start}{escape_unprintable(finding.message)}")
+        elif printed[key] == counts[key]:
+            print(f"{start}and {pluralize(counts[key] - MAX_LINES, 'more clip')}; --format json lists all")

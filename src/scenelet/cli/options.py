@@ -8,8 +8,10 @@ from enum import StrEnum
 from scenelet.errors import UsageError
 
 MODEL_HELP = "Model file, NAME.scn, or the built-in model: esc10."
-DATA_HELP = "Folder with one subfolder per class, CSV/TSV with filename and label, or folder of a TAU data set."
-AUDIO_DIR_HELP = "Folder of the recordings that a CSV lists (default: the CSV's folder)."
+DATA_HELP = "Folder with one subfolder per class, table with filename and label, or folder of a public data set."
+AUDIO_DIR_HELP = (
+    "Folder of the recordings that a table lists (default: the table's, or a folder like audio next to it)."
+)
 TAU_3_CLASS_HELP = "Map the ten TAU scenes to indoor, outdoor, transportation."
 SET_HELP = "Change a setting of the recipe; may be repeated."
 FORMAT_HELP = "Output format."

@@ -1,10 +1,19 @@
 """Clip tables: the recordings of a data set and the known facts about each."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scenelet.utils.text import pluralize
+
 SPLITS = ("train", "validation", "test")
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+"""Subset of each name that tables and folders use for one, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class ClipTable:
         clips: all clips, including those in no split.
         synthetic: all recordings are synthetic.
         license: terms of the data's license, if they are known.
+        notes: what was left out or decided while the table was loaded, one sentence each.
         path, audio_dir, tau_3_class: the arguments of `scenelet.data.load.load_table`, to load the table again;
             tables compare equal without them.
 
@@ -59,6 +69,7 @@ class ClipTable:
     clips: tuple[Clip, ...]
     synthetic: bool = False
     license: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
     path: Path | None = field(default=None, compare=False)
     audio_dir: Path | None = field(default=None, compare=False)
     tau_3_class: bool = field(default=False, compare=False)
@@ -95,9 +106,9 @@ class ClipTable:
     def describe(self) -> str:
         """Describe the table in one line."""
         parts = [
-            f"{len(self.clips):,} clips",
-            f"{len(self.labels)} classes",
-            f"{len(self.groups):,} groups",
+            pluralize(len(self.clips), "clip"),
+            f"{len(self.labels):,} {'class' if len(self.labels) == 1 else 'classes'}",
+            pluralize(len(self.groups), "group"),
         ]
         if self.cities:
             parts.append(f"{len(self.cities)} {'cities' if len(self.cities) > 1 else 'city'}")
@@ -108,6 +119,22 @@ class ClipTable:
             parts.append("split " + " ".join(f"{name} {sizes[name]:,}" for name in (*SPLITS, "none") if sizes[name]))
         synthetic = " (synthetic)" if self.synthetic else ""
         return f"{self.source}: {', '.join(parts)}{synthetic}"
+
+
+def subsets_of_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the subset of each folder name that means one.
+
+    A development set is for training if there is no training set.
+
+    >>> subsets_of_names(["Train", "val", "noise"])
+    {'Train': 'train', 'val': 'validation'}
+    >>> subsets_of_names(["dev", "eval"])
+    {'dev': 'train', 'eval': 'test'}
+    """
+    found = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    if "train" not in found.values():
+        found |= {name: "train" for name in found if name.lower().startswith("dev")}
+    return found
 
 
 def _numbers_first(fold: str) -> tuple[bool, int, str]:

@@ -1,77 +1,38 @@
-"""Reader of delimited text (CSV, TSV), with errors that name the line."""
+"""Reader of tables: delimited text (CSV, TSV, also gzipped) and Parquet, with errors that name the line."""
 
 import csv
+import gzip
 import io
+import itertools
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TextIO, cast
 
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few
 
-DELIMITERS = ",\t;"
+FILE_COLUMNS = ("filename", "file_name", "path", "file_path", "filepath", "file", "fname", "slice_file_name")
+"""Accepted names of the column of recordings; the first one that is present is used."""
+TEXT_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+PARQUET_EXTENSIONS = (".parquet", ".pq")
+TABLE_EXTENSIONS = (*TEXT_EXTENSIONS, *PARQUET_EXTENSIONS)
+DELIMITERS = ",\t;|"
+HEAD_LINES = 20
+EXCEL_MARK = "sep="
+"""Start of the first line of a CSV in which Excel names the delimiter."""
 
 
-class CsvRow(NamedTuple):
+class TableRow(NamedTuple):
     """Row of a table.
 
     Attributes:
         line: number of its line in the file, from 1.
-        values: values without outer blanks, by lower-case column name.
+        values: values without outer blanks, by column name, see `column_name`.
     """
 
     line: int
     values: dict[str, str]
-
-
-def read_rows(path: Path, required: Sequence[str]) -> list[CsvRow]:
-    r"""Read the rows of a table. The delimiter (comma, tab or semicolon) is found in its header.
-
-    A byte-order mark, any line ends, and empty lines at the end are accepted.
-
-    Args:
-        path: the file.
-        required: the columns that the table must have, in lower case.
-
-    Raises:
-        DataError: the file is not UTF-8 text, a column of `required` is missing, the table has no rows, a row is empty,
-            or a row does not fit the header.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "clips.csv"
-    ...     _ = path.write_text("filename;label\na.wav; rain\n")
-    ...     read_rows(path, ["filename", "label"])
-    [CsvRow(line=2, values={'filename': 'a.wav', 'label': 'rain'})]
-    """
-    lines = _parse(path)
-    columns = [name.strip().lower() for name in lines[0].fields] if lines else []
-    absent = [name for name in required if name not in columns]
-    if absent:
-        found = ", ".join(columns) if any(columns) else "no columns"
-        raise DataError(f"{path}: no column {' or '.join(map(repr, absent))} in its first line; it has {found}")
-    repeated = first_few(name for name in dict.fromkeys(columns) if columns.count(name) > 1)
-    if repeated:
-        raise DataError(f"{path}: its header names the column {repeated} twice; rename one")
-    rows = []
-    for line, fields in lines[1:]:
-        if not any(field.strip() for field in fields):
-            raise DataError(f"{path}, line {line}: the row is empty; delete it")
-        if len(fields) != len(columns):
-            raise DataError(
-                f"{path}, line {line}: has {len(fields)} fields where the header has {len(columns)};"
-                " quote fields that hold a delimiter"
-            )
-        rows.append(CsvRow(line, {name: field.strip() for name, field in zip(columns, fields, strict=True)}))
-    if not rows:
-        raise DataError(f"{path}: has a header but no rows; add one per recording")
-    return rows
-
-
-def read_columns(path: Path) -> tuple[str, ...]:
-    """Return the column names in a table's first line, in lower case. Raises DataError if the file is not text."""
-    lines = _parse(path, header_only=True)
-    return tuple(name.strip().lower() for name in lines[0].fields) if lines else ()
 
 
 class _Line(NamedTuple):
@@ -79,20 +40,124 @@ class _Line(NamedTuple):
     fields: list[str]
 
 
-def _parse(path: Path, header_only: bool = False) -> list[_Line]:
+def column_name(text: str) -> str:
+    """Return a column's name in lower case, with underscores for blanks.
+
+    >>> column_name(" File Name")
+    'file_name'
+    """
+    return text.strip().lower().replace(" ", "_")
+
+
+def find_delimiter(header: str) -> str:
+    r"""Return the delimiter of a header line: the most frequent of `DELIMITERS`, or a blank if it has none of them.
+
+    >>> find_delimiter("filename;label, in words;fold"), find_delimiter("filename label")
+    (';', ' ')
+    """
+    delimiter = max(DELIMITERS, key=header.count)
+    return " " if delimiter not in header and " " in header.strip() else delimiter
+
+
+def read_rows(path: Path, required: Sequence[str] = ()) -> list[TableRow]:
+    r"""Read the rows of a table.
+
+    Text may have a byte-order mark, any line ends, blank lines, delimiters at the end of rows, and Excel's first line
+    `sep=;`.
+
+    Args:
+        path: the file.
+        required: the columns that the table must have.
+
+    Raises:
+        DataError: the file is not a table in UTF-8 text or Parquet, a column of `required` is missing, the table has
+            no rows, or a row does not fit the header.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "clips.csv"
+    ...     _ = path.write_text("filename;label\na.wav; rain\n")
+    ...     read_rows(path, ["filename", "label"])
+    [TableRow(line=2, values={'filename': 'a.wav', 'label': 'rain'})]
+    """
+    lines = _read_lines(path)
+    columns = [column_name(field) for field in lines[0].fields] if lines else []
+    absent = [name for name in required if name not in columns]
+    if absent:
+        found = ", ".join(columns) if any(columns) else "no columns"
+        raise DataError(f"{path}: no column {' or '.join(map(repr, absent))} in its first line; it has {found}")
+    repeated = first_few(name for name in dict.fromkeys(columns) if name and columns.count(name) > 1)
+    if repeated:
+        raise DataError(f"{path}: its header names the column {repeated} twice; rename one")
+    rows = []
+    for line, fields in lines[1:]:
+        while len(fields) > len(columns) and not fields[-1].strip():
+            fields.pop()  # Excel ends rows with delimiters if another row was longer
+        if len(fields) != len(columns):
+            raise DataError(
+                f"{path}, line {line}: has {len(fields)} fields where the header has {len(columns)};"
+                " quote fields that hold a delimiter"
+            )
+        named = zip(columns, fields, strict=True)
+        rows.append(TableRow(line, {name: field.strip() for name, field in named if name}))
+    if not rows:
+        raise DataError(f"{path}: has a header but no rows; add one per recording")
+    return rows
+
+
+def read_head(path: Path) -> list[list[str]]:
+    """Return the fields of a table's first lines, header included. Raises DataError as `read_rows`."""
+    return [line.fields for line in _read_lines(path, head_only=True)]
+
+
+def _read_lines(path: Path, head_only: bool = False) -> list[_Line]:
+    """Read the lines that are not blank."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.readline() if header_only else file.read()
+        if path.name.lower().endswith(PARQUET_EXTENSIONS):
+            return _read_parquet(path, head_only)
+        with _open_text(path) as file:
+            text = "".join(itertools.islice(file, HEAD_LINES)) if head_only else file.read()
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    header = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=header.count))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return _split_lines(path, text)
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _split_lines(path: Path, text: str) -> list[_Line]:
+    lines = text.splitlines()
+    skipped = 1 if lines and lines[0].lower().startswith(EXCEL_MARK) else 0
+    header = lines[skipped] if len(lines) > skipped else ""
+    delimiter = lines[0][len(EXCEL_MARK) :][:1] if skipped else find_delimiter(header)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=delimiter == " ")
     try:
-        lines = [_Line(reader.line_num, fields) for fields in reader]
-    except csv.Error as error:
+        parsed = [_Line(reader.line_num, fields) for fields in reader][skipped:]
+    except (csv.Error, TypeError) as error:
         raise DataError(f"{path}, line {reader.line_num}: is not a readable table ({error})") from None
-    while lines and not any(field.strip() for field in lines[-1].fields):
-        lines.pop()
-    return lines
+    return [line for line in parsed if any(field.strip() for field in line.fields)]
+
+
+def _read_parquet(path: Path, head_only: bool) -> list[_Line]:
+    """Read the columns of plain values as text. Missing values are empty."""
+    import pyarrow  # an optional package, which also takes long to import
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = [field.name for field in file.schema_arrow if not pyarrow.types.is_nested(field.type)]
+            rows: list[dict[str, Any]] = []
+            for batch in file.iter_batches(columns=names):
+                rows += batch.to_pylist()
+                if head_only:
+                    break
+    except (pyarrow.ArrowException, ValueError) as error:
+        raise DataError(f"{path}: is not a readable Parquet file ({error}); write it again") from None
+    head = HEAD_LINES - 1 if head_only else None
+    texts = [["" if row[name] is None else str(row[name]) for name in names] for row in rows[:head]]
+    return [_Line(number, fields) for number, fields in enumerate([names, *texts], 1)]

@@ -1,23 +1,19 @@
-"""Loader of labelled recordings: a TAU root, a CSV/TSV, or one folder per class."""
+"""Loader of labelled recordings: tables, folder trees, and public data sets as they are published."""
 
 import os
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from scenelet.audio.io import EXTENSIONS, find_recordings
-from scenelet.data.clips import SPLITS, Clip, ClipTable
-from scenelet.data.delimited import CsvRow, read_columns, read_rows
+from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
+from scenelet.data.class_folders import HELP, load_class_folders
+from scenelet.data.clips import Clip, ClipTable, subsets_of_names
+from scenelet.data.tables import find_table, list_entries, load_clip_rows
 from scenelet.data.tau import is_tau_root, load_tau
-from scenelet.errors import DataError, UsageError, did_you_mean
+from scenelet.errors import DataError, UsageError, escape_unprintable
+from scenelet.utils.console import print_message
+from scenelet.utils.files import walk_files
 from scenelet.utils.text import first_few, pluralize
-
-REQUIRED = ("filename", "label")
-TABLE_EXTENSIONS = (".csv", ".tsv")
-PARQUET_EXTENSIONS = (".parquet", ".pq")
-SPLIT_FOLDERS = {*SPLITS, "training", "val", "valid", "testing", "dev", "eval", "evaluation"}
-"""Folder names that probably mean the subsets of a split, not classes."""
-HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 
 
 def load_table(
@@ -25,24 +21,33 @@ def load_table(
     audio_dir: str | os.PathLike[str] | None = None,
     tau_3_class: bool = False,
     require_audio: bool = True,
+    min_classes: int = 2,
 ) -> ClipTable:
-    """Recognize a data set and list its clips, ordered by name.
+    """Recognize a data set, list its clips ordered by name, and print what is left out.
 
     These layouts are recognized:
 
     - A TAU root: `meta.csv` and `evaluation_setup/`; see `scenelet.data.tau`.
-    - A CSV/TSV with the columns `filename`, `label` and optionally `fold`, `group`, `split`, `city`, or a folder with
-      exactly one such table. The recordings are in `audio_dir`, or else next to the table or in `audio/` next to it.
+    - A table (CSV, TSV, gzipped or not, or Parquet), or a folder with exactly one. ESC-50, UrbanSound8K and BirdCLEF
+      are such folders. A table in a folder like `metadata` of the given folder is found too.
+    - A table in each of the folders `train`, `validation` and `test`.
     - One folder per class: `class/clip.wav`, or `class/group/clip.wav`.
+    - Folders of a split or of folds with one folder per class: `train/class/clip.wav`, `fold1/class/clip.wav`.
+
+    A table has a column of recordings (`scenelet.data.delimited.FILE_COLUMNS`) and one of classes
+    (`scenelet.data.labels.LABEL_COLUMNS`). Further columns are `fold`, `group`, `split` and `city`. The recordings are
+    in `audio_dir`, or else next to the table or in a folder next to it with "audio" in its name. UrbanSound8K's are in
+    the folders of its folds.
 
     A clip without a group is its own group. The table is `synthetic` if it has a column `source` and every value begins
     with "synthetic".
 
     Args:
-        path: a folder or a table.
+        path: a folder or a table; "~" is the home folder.
         audio_dir: the folder with the recordings of a table or TAU root.
         tau_3_class: map the ten TAU scenes to indoor, outdoor, transportation.
         require_audio: refuse tables whose recordings are missing.
+        min_classes: minimum number of classes.
 
     Raises:
         DataError: the layout is not recognized, recordings are missing, or a table is invalid.
@@ -56,8 +61,8 @@ def load_table(
     ...     load_table(folder).counts()
     {'rain': 2, 'sea': 1}
     """
-    path = Path(path)
-    audio_dir = None if audio_dir is None else Path(audio_dir)
+    path = _expand(path)
+    audio_dir = None if audio_dir is None else _expand(audio_dir)
     if not os.path.exists(path):
         raise DataError(f"{path}: no such file or folder; {HELP}")
     if audio_dir is not None and not audio_dir.is_dir():
@@ -66,127 +71,68 @@ def load_table(
         table = load_tau(path, audio_dir, tau_3_class, require_audio)
     elif tau_3_class:
         raise UsageError(f"--tau-3-class maps the scenes of a TAU root, and {path} is not one")
-    elif path.is_file():
-        table = _load_csv(path, audio_dir, require_audio)
-    elif (csv_path := _find_csv(path)) is not None:
-        table = _load_csv(csv_path, audio_dir, require_audio)
-    elif audio_dir is not None:
-        raise UsageError(f"--audio-dir needs a CSV, and {path} was recognized as one folder per class")
     else:
-        table = _load_class_folders(path)
-    if len(table.labels) < 2:
+        table = _load_tables(path, audio_dir, require_audio) or _load_folders(path, audio_dir)
+    if len(table.labels) < min_classes:
         raise DataError(f"{path}: every clip has the label {table.labels[0]!r}; a classifier needs two classes or more")
+    for note in table.notes:
+        print_message(f"note: {escape_unprintable(note)}")
     return replace(table, path=path, audio_dir=audio_dir, tau_3_class=tau_3_class)
 
 
-def _find_csv(folder: Path) -> Path | None:
-    """Return the only table in a folder that has the required columns, or None if there is none."""
-    found = [path for path in _tables(folder) if set(REQUIRED) <= set(read_columns(path))]
-    if len(found) > 1:
-        names = first_few(path.name for path in found)
-        raise DataError(f"{folder}: holds {len(found)} tables of clips ({names}); give the path of the one to use")
-    return found[0] if found else None
+def _expand(path: str | os.PathLike[str]) -> Path:
+    """Return the path with "~" as the home folder, unless there is a file or folder of that name."""
+    return Path(path if os.path.exists(path) else os.path.expanduser(path))
 
 
-def _tables(folder: Path) -> list[Path]:
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); check its permissions") from None
-    return [path for path in paths if path.suffix.lower() in TABLE_EXTENSIONS and path.is_file()]
-
-
-def _load_csv(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTable:
-    if path.suffix.lower() in EXTENSIONS:
-        raise DataError(f"{path}: is one recording; {HELP}")
-    rows = read_rows(path, REQUIRED)
-    names = [_clip_name(path, row) for row in rows]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each")
-    folders = [path.parent, path.parent / "audio"] if audio_dir is None else [audio_dir]
-    root, missing = min(((folder, _missing(folder, names)) for folder in folders), key=lambda found: len(found[1]))
-    if missing and require_audio:
-        searched = " and ".join(map(str, folders))
-        raise DataError(
-            f"{path}: {len(missing):,} of {len(names):,} files do not exist ({first_few(missing)});"
-            f" looked in {searched}; give --audio-dir, or delete their rows"
-        )
-    clips = {name: _clip(path, row, root, name) for row, name in zip(rows, names, strict=True)}
-    sources = [row.values.get("source", "") for row in rows]
-    licenses = sorted({row.values.get("license", "") for row in rows} - {""})
-    kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
-    return ClipTable(
-        root=root,
-        source=f"{kind} {path.name}",
-        clips=tuple(clips[name] for name in sorted(clips)),
-        synthetic=all(source.startswith("synthetic") for source in sources),
-        license=f"Recordings under {', '.join(licenses)}" if licenses else "",
+def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTable | None:
+    """Load a table, the only table in a folder, or those of a split's folders. Return None if there is none."""
+    if path.is_file():
+        if path.suffix.lower() in EXTENSIONS:
+            raise DataError(f"{path}: is one recording; {HELP}")
+        return load_clip_rows(path, audio_dir, require_audio)
+    found = find_table(path)
+    table = (
+        _load_subset_tables(path, require_audio) if found is None else load_clip_rows(found, audio_dir, require_audio)
     )
+    return None if table is None else replace(table, notes=(*table.notes, *_unlisted(path, table)))
 
 
-def _clip_name(path: Path, row: CsvRow) -> str:
-    filename = row.values["filename"]
-    if not filename:
-        raise DataError(f"{path}, line {row.line}: the filename is empty; fill it in or delete the row")
-    return str(PurePosixPath(filename.replace("\\", "/")))
+def _load_folders(path: Path, audio_dir: Path | None) -> ClipTable:
+    if audio_dir is not None:
+        raise UsageError(f"--audio-dir needs a CSV, and {path} was recognized as one folder per class")
+    return load_class_folders(path)
 
 
-def _missing(folder: Path, names: list[str]) -> list[str]:
-    return [name for name in names if not os.path.isfile(folder / name)]
+def _load_subset_tables(root: Path, require_audio: bool) -> ClipTable | None:
+    """Load `train/metadata.csv` and the like. Their folders are the split, if there are several."""
+    folders = {entry.name: entry for entry in list_entries(root) if entry.is_dir()}
+    subsets = subsets_of_names(folders)
+    tables = {name: table for name in subsets if (table := find_table(folders[name])) is not None}
+    if not tables:
+        return None
+    clips: list[Clip] = []
+    notes: list[str] = []
+    for name, path in tables.items():
+        part = load_clip_rows(path, None, require_audio)
+        split = subsets[name] if len(tables) > 1 else None
+        for clip in part.clips:
+            below_root = os.path.relpath(clip.path, root)
+            group = below_root if clip.group == clip.name else clip.group
+            clips.append(replace(clip, name=Path(below_root).as_posix(), group=group, split=split))
+        notes += part.notes
+    names = " and ".join(str(path.relative_to(root)) for path in tables.values())
+    return ClipTable(root, f"tables {names}", tuple(sorted(clips, key=lambda clip: clip.name)), notes=tuple(notes))
 
 
-def _clip(path: Path, row: CsvRow, root: Path, name: str) -> Clip:
-    values = row.values
-    if not values["label"]:
-        raise DataError(f"{path}, line {row.line}: {name} has no label; fill it in or delete the row")
-    split = values.get("split", "").lower() or None
-    if split is not None and split not in SPLITS:
-        raise DataError(
-            f"{path}, line {row.line}: unknown split {values['split']!r}; it is train, validation, test or empty"
-            + did_you_mean(split, SPLITS)
-        )
-    return Clip(
-        path=root / name,
-        name=name,
-        label=values["label"],
-        group=values.get("group") or name,
-        fold=values.get("fold") or None,
-        split=split,
-        city=values.get("city") or None,
-    )
-
-
-def _load_class_folders(root: Path) -> ClipTable:
-    recordings = [path.relative_to(root) for path in find_recordings(root, on_error=_refuse)]
-    if not recordings:
-        tables = [f"{path.name} has the columns {', '.join(read_columns(path)) or '(none)'}" for path in _tables(root)]
-        found = f" ({first_few(tables)})" if tables else ""
-        raise DataError(f"{root}: holds no recordings and no table of clips{found}; {HELP}")
-    loose = [str(path) for path in recordings if len(path.parts) == 1]
-    if loose:
-        raise DataError(
-            f"{root}: {pluralize(len(loose), 'recording')} in no class folder ({first_few(loose)});"
-            " move each into the folder of its class"
-        )
-    labels = {path.parts[0] for path in recordings}
-    if all(label.lower() in SPLIT_FOLDERS for label in labels):
-        raise DataError(
-            f"{root}: its folders {', '.join(sorted(labels))} are subsets of a split, not classes;"
-            " write a CSV with the columns filename, label and split"
-        )
-    clips = [
-        Clip(
-            path=root / path,
-            name=path.as_posix(),
-            label=path.parts[0],
-            group=path.parts[1] if len(path.parts) > 2 else path.as_posix(),
-        )
-        for path in recordings
+def _unlisted(folder: Path, table: ClipTable) -> Sequence[str]:
+    """Return a note about the recordings in a folder that its table does not list."""
+    listed = {os.path.abspath(clip.path) for clip in table.clips}
+    paths = walk_files(folder, (*EXTENSIONS, *UNREADABLE_EXTENSIONS))
+    unlisted = [str(path.relative_to(folder)) for path in paths if os.path.abspath(path) not in listed]
+    if not unlisted:
+        return []
+    return [
+        f"{pluralize(len(unlisted), 'recording')} in {folder} not used, since the table does not list them"
+        f" ({first_few(unlisted)})"
     ]
-    return ClipTable(root, f"folder per class {root.name}", tuple(sorted(clips, key=lambda clip: clip.name)))
-
-
-def _refuse(error: OSError) -> None:
-    """Stop at a folder that cannot be read: a class must not be missing by mistake."""
-    raise DataError(f"{error.filename}: the folder cannot be read ({error.strerror}); check its permissions")

@@ -1,14 +1,15 @@
 """Splits of a clip table into training, validation and test subsets that do not share groups."""
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from scenelet.config import SplitConfig
 from scenelet.data.clips import SPLITS, Clip, ClipTable
+from scenelet.data.group_division import hold_out_groups, split_groups
 from scenelet.data.subset_sum import closest_subset_sum
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.files import csv_text
@@ -47,7 +48,7 @@ def split_hash(split: Split) -> str:
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(name), name, name[0], group=name) for name in ("a1", "a2", "b1", "b2"))
     >>> split_hash(make_split(ClipTable(Path(), "CSV", clips), SplitConfig(test_fraction=0.5)))
-    'dfcdc4e958239296'
+    'b5ae1767b641d0ed'
     """
     return split_csv_hash(split_table(split).encode(errors="surrogateescape"))
 
@@ -64,7 +65,8 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
       and its own split (TAU), the fold's name stands for that split. Clips without a fold are left out.
     - If `config.city` is set, this city is the test subset, and all other cities are for training.
     - If the data has its own split, it is used unchanged. Clips without a split are left out.
-    - Otherwise `config.test_fraction` of each class becomes the test subset. Groups are not divided.
+    - Otherwise about `config.test_fraction` of each class becomes the test subset. Groups are not divided. If groups
+      are added later, most of the others stay in their subset.
 
     Validation comes from the data's own split. If that has none, `config.validation_fraction` of each class's training
     clips becomes the validation subset, in whole groups and as closely as the groups allow. If `config.imbalance` is
@@ -89,13 +91,13 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     elif table.has_split:
         train, test, how = _own_split(clips)
     else:
-        train, test = split_groups(clips, config.test_fraction, [config.seed, 0], every_class=True)
+        train, test = hold_out_groups(clips, config.test_fraction, config.seed)
         how = f"random split, {100 * config.test_fraction:g} % of each class in whole groups, seed {config.seed}"
     validation = _subset(train, "validation")
     if validation:
         train = tuple(clip for clip in train if clip.split != "validation")
     elif config.validation_fraction > 0:
-        train, validation = split_groups(train, config.validation_fraction, [config.seed, 1], every_class=False)
+        train, validation = split_groups(train, config.validation_fraction, [config.seed, 1])
         if not validation:
             raise DataError(
                 f"{table.root}: a validation_fraction of {config.validation_fraction:g} leaves no clip for validation"
@@ -175,7 +177,7 @@ def _subsample_long_tail(table: ClipTable, train: Clips, config: SplitConfig) ->
     for k, label in enumerate(table.labels):
         sizes = Counter(clip.group for clip in train if clip.label == label)
         names = [sorted(sizes)[i] for i in rng.permutation(len(sizes))]
-        fraction = config.imbalance ** (-k / (len(table.labels) - 1))
+        fraction = config.imbalance ** (-k / max(1, len(table.labels) - 1))
         chosen = closest_subset_sum([sizes[name] for name in names], fraction * sizes.total(), min_sum=1)
         groups = {names[i] for i in chosen}
         kept |= {clip.name for clip in train if clip.label == label and clip.group in groups}
@@ -188,52 +190,3 @@ def _check_training_clips(table: ClipTable, train: Iterable[Clip], how: str) -> 
         raise DataError(
             f"{table.root}: class {absent[0]!r} has no training clip ({how}); add recordings, or change the split"
         )
-
-
-def split_groups(clips: Clips, fraction: float, seed: Sequence[int], every_class: bool) -> tuple[Clips, Clips]:
-    """Divide clips in two, in whole groups: the second part holds about `fraction` of each class, but never all.
-
-    Classes with few groups choose first. A group with several classes follows the first class that chooses it.
-
-    Args:
-        clips: the clips, ordered by name.
-        fraction: the fraction of each class's clips for the second part.
-        seed: the seed of the order in which groups are tried.
-        every_class: put at least one group of each class into the second part.
-
-    Returns:
-        The first and the second part.
-
-    Raises:
-        DataError: `every_class` is set and a class has only one group.
-    """
-    rng = np.random.default_rng(seed)
-    sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for clip in clips:
-        sizes[clip.label][clip.group] += 1
-    is_second: dict[str, bool] = {}
-    for label in sorted(sizes, key=lambda label: (len(sizes[label]), label)):
-        groups = sizes[label]
-        if every_class and len(groups) == 1:
-            raise _one_group(label, groups)
-        names = sorted(groups)
-        undecided = [names[i] for i in rng.permutation(len(names)) if names[i] not in is_second]
-        already = sum(groups[name] for name in names if is_second.get(name, False))
-        chosen = closest_subset_sum(
-            [groups[name] for name in undecided],
-            target=fraction * sum(groups.values()) - already,
-            min_sum=1 if every_class and not already else 0,
-            not_all=all(is_second.get(name, True) for name in names),
-        )
-        is_second |= {name: i in chosen for i, name in enumerate(undecided)}
-    first = tuple(clip for clip in clips if not is_second[clip.group])
-    return first, tuple(clip for clip in clips if is_second[clip.group])
-
-
-def _one_group(label: str, groups: dict[str, int]) -> DataError:
-    (group, count), *_ = groups.items()
-    clips = "one clip" if count == 1 else f"clips of one group ({group!r})"
-    return DataError(
-        f"class {label!r} has only {clips}, which cannot be divided between training and test;"
-        " add recordings made elsewhere, or leave the class out"
-    )

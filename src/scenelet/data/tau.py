@@ -2,16 +2,19 @@
 
 A root folder holds `meta.csv` (filename, scene_label, identifier, source_label; tab-separated),
 `evaluation_setup/fold1_{train,test,evaluate}.csv`, and
-`audio/[scene]-[city]-[location]-[segment]-[device].wav` (10 s, 48 kHz, stereo, 24 bit).
+`audio/[scene]-[city]-[location]-[segment]-[device].wav` of 10 s. The 2022 Mobile set has
+`audio/[scene]-[city]-[location]-[segment]-[slice]-[device].wav` of 1 s. The sets 2019 and 2020 3class are stereo and of
+one device; the mobile sets are mono and of several.
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scenelet.data.clips import Clip, ClipTable
-from scenelet.data.delimited import read_rows
-from scenelet.errors import DataError
+from scenelet.data.delimited import TableRow, read_rows
+from scenelet.errors import DataError, MissingAudioError
 from scenelet.utils.text import first_few
 
 LICENSE = (
@@ -44,7 +47,8 @@ class TauSet:
     Attributes:
         name: name of its folder.
         doi: DOI of its Zenodo record.
-        train, test: number of segments per class in the official split (fold 1).
+        edition: short name.
+        train, test: number of segments per class in the official split (fold 1); empty if they are not recorded here.
         unused: number of segments in no split.
         citation: the paper to cite.
 
@@ -54,15 +58,17 @@ class TauSet:
 
     name: str
     doi: str
-    train: dict[str, int]
-    test: dict[str, int]
-    unused: int
-    citation: str
+    edition: str
+    train: dict[str, int] = field(default_factory=dict)
+    test: dict[str, int] = field(default_factory=dict)
+    unused: int = 0
+    citation: str = ""
 
 
 TAU_2020_3CLASS = TauSet(
     name="TAU-urban-acoustic-scenes-2020-3class-development",
     doi="10.5281/zenodo.3670185",
+    edition="2020 3class",
     train={"indoor": 2704, "outdoor": 3757, "transportation": 2724},
     test={"indoor": 1297, "outdoor": 1604, "transportation": 1284},
     unused=1030,
@@ -88,6 +94,7 @@ _TEN_SCENES = (
 TAU_2019 = TauSet(
     name="TAU-urban-acoustic-scenes-2019-development",
     doi="10.5281/zenodo.2589280",
+    edition="2019",
     train={scene: train for scene, train, _ in _TEN_SCENES},
     test={scene: test for scene, _, test in _TEN_SCENES},
     unused=1030,
@@ -96,6 +103,18 @@ TAU_2019 = TauSet(
         " DCASE 2018 Workshop."
     ),
 )
+
+
+TAU_2020_MOBILE = TauSet(
+    name="TAU-urban-acoustic-scenes-2020-mobile-development", doi="10.5281/zenodo.3819968", edition="2020 Mobile"
+)
+TAU_2022_MOBILE = TauSet(
+    name="TAU-urban-acoustic-scenes-2022-mobile-development", doi="10.5281/zenodo.6337421", edition="2022 Mobile"
+)
+UNKNOWN_MOBILE = TauSet(name="the mobile set", doi="", edition="Mobile")
+"""A set of several devices that is none of those above, for example an older one or a part."""
+NAME_PARTS = {5: "scene-city-location-segment-device", 6: "scene-city-location-segment-slice-device"}
+"""Parts of a recording's name, by their number. The sets with slices have six."""
 
 
 def is_tau_root(folder: Path) -> bool:
@@ -108,7 +127,8 @@ def load_tau(
 ) -> ClipTable:
     """Read a root in the official layout; fold "1" is the official split.
 
-    Segments in no split have `split=None`. `meta.csv` may list only a part of the set, e.g. the downloaded part.
+    Segments in no split have `split=None`. `meta.csv` may list only a part of the set, e.g. the downloaded part. All
+    devices and slices of a segment are in one group, that of its location.
 
     Args:
         root: the folder with `meta.csv`.
@@ -121,19 +141,13 @@ def load_tau(
     """
     meta = root / "meta.csv"
     rows = read_rows(meta, ("filename", "scene_label", "identifier"))
-    labels = {row.values["scene_label"] for row in rows}
-    facts = _recognize(meta, labels)
+    names = [_name_parts(meta, row) for row in rows]
+    facts = _recognize(meta, {row.values["scene_label"] for row in rows}, names)
     splits = _official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
     clips: dict[str, Clip] = {}
-    for line, values in rows:
+    for (line, values), parts in zip(rows, names, strict=True):
         name, scene = values["filename"], values["scene_label"]
-        parts = Path(name).stem.split("-")
-        if len(parts) != 5:
-            raise DataError(
-                f"{meta}, line {line}: {name!r} is not named scene-city-location-segment-device.wav;"
-                " use a CSV with filename,label for other recordings"
-            )
         if not values["identifier"]:
             raise DataError(f"{meta}, line {line}: the identifier is empty; it is the recording's location")
         if name in clips:
@@ -143,23 +157,43 @@ def load_tau(
         clips[name] = Clip(path, name, label, values["identifier"], "1", splits.get(name), parts[1])
     if require_audio:
         _check_audio(clips, facts, folder)
-    mapped = " mapped to 3 classes" if tau_3_class and facts is TAU_2019 else ""
+    mapped = " mapped to 3 classes" if tau_3_class and facts is not TAU_2020_3CLASS else ""
     ordered = tuple(clips[name] for name in sorted(clips))
-    return ClipTable(root, f"TAU root {root.name} ({_year(facts)}{mapped})", ordered, license=LICENSE)
+    return ClipTable(root, f"TAU root {root.name} ({facts.edition}{mapped})", ordered, license=LICENSE)
 
 
-def _recognize(meta: Path, labels: set[str]) -> TauSet:
-    for facts in (TAU_2020_3CLASS, TAU_2019):
-        if labels <= set(facts.train):
-            return facts
-    raise DataError(
-        f"{meta}: scene_label {first_few(sorted(labels - set(TAU_2019.train)))} is not one of TAU's;"
-        " use a CSV with filename,label for other recordings"
-    )
+def _name_parts(meta: Path, row: TableRow) -> list[str]:
+    name = row.values["filename"]
+    parts = Path(name).stem.split("-")
+    if len(parts) not in NAME_PARTS:
+        raise DataError(
+            f"{meta}, line {row.line}: {name!r} is not named {NAME_PARTS[5]}.wav;"
+            " use a CSV with filename,label for other recordings"
+        )
+    return parts
 
 
-def _year(facts: TauSet) -> str:
-    return "2020 3class" if facts is TAU_2020_3CLASS else "2019"
+def _recognize(meta: Path, labels: set[str], names: Sequence[Sequence[str]]) -> TauSet:
+    """Return the set, by its classes, the parts of its names and its devices."""
+    unknown = sorted(labels - set(TAU_2019.train))
+    if labels <= set(TAU_2020_3CLASS.train):
+        return TAU_2020_3CLASS
+    if unknown:
+        raise DataError(
+            f"{meta}: scene_label {first_few(unknown)} is not one of TAU's;"
+            " use a CSV with filename,label for other recordings"
+        )
+    if all(len(parts) == len(NAME_PARTS[6].split("-")) for parts in names):
+        return TAU_2022_MOBILE
+    named = [facts for facts in (TAU_2019, TAU_2020_MOBILE) if facts.name == meta.absolute().parent.name]
+    if named:
+        return named[0]
+    devices = {parts[-1] for parts in names}
+    if devices == {"a"}:
+        return TAU_2019
+    if any(device.startswith("s") for device in devices):
+        return TAU_2020_MOBILE  # no other set of five parts has simulated devices
+    return UNKNOWN_MOBILE
 
 
 def _official_split(root: Path) -> dict[str, str]:
@@ -178,9 +212,11 @@ def _official_split(root: Path) -> dict[str, str]:
 
 def _check_audio(clips: dict[str, Clip], facts: TauSet, folder: Path) -> None:
     missing = [name for name, clip in clips.items() if not os.path.isfile(clip.path)]
+    zenodo = f", from Zenodo (doi {facts.doi})" if facts.doi else ""
     if missing:
-        raise DataError(
+        raise MissingAudioError(
             f"{folder}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
-            f" ({first_few(missing)}); unpack the audio archives of {facts.name} here, from Zenodo"
-            f" (doi {facts.doi}), or remove the missing recordings from meta.csv"
+            f" ({first_few(missing)}); unpack the audio archives of {facts.name} here{zenodo},"
+            " or remove the missing recordings from meta.csv",
+            tuple(missing),
         )

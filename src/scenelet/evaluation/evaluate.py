@@ -69,7 +69,8 @@ def evaluate(
         make_folder(out)
     history = find_history(run, classifier.model, model_path(model)) if out is not None else []
     provenance = classifier.model.provenance
-    table = load_table(data, audio_dir, bool(provenance.get("tau_3_class", False)) and is_tau_root(data))
+    tau_3_class = bool(provenance.get("tau_3_class", False)) and is_tau_root(data)
+    table = load_table(data, audio_dir, tau_3_class, min_classes=1)  # one class is enough to count false alarms
     print_message(table.describe())
     subset = select_subset(table, split, fold, provenance)
     training_cities = provenance.get("train_cities", [])

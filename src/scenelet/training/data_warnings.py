@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scenelet.config.run_folder import WARNINGS
 from scenelet.data.audit.audit import audit
-from scenelet.data.audit.findings import Finding
+from scenelet.data.audit.findings import Finding, background_note
 from scenelet.data.clips import ClipTable
 from scenelet.data.splits import Split
 from scenelet.utils.console import print_message
@@ -31,6 +31,8 @@ def print_data_warnings(
     replace_file(out / WARNINGS, json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     for line in warning_lines(findings, str(table.path)):
         print_message(line)
+    if note := background_note(table.labels):
+        print_message(f"note: {note}")
 
 
 def warning_lines(findings: Sequence[Finding], data: str) -> list[str]:

@@ -11,8 +11,9 @@ from scenelet.config import RunConfig
 from scenelet.config.run_folder import DataRecord
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
+from scenelet.data.group_division import split_groups
 from scenelet.data.load import load_table
-from scenelet.data.splits import Split, make_split, split_groups
+from scenelet.data.splits import Split, make_split
 from scenelet.errors import UsageError
 from scenelet.training.batches import LabelledFeatures, class_indices
 from scenelet.utils.console import print_message
@@ -117,7 +118,7 @@ def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset
     Raises:
         UsageError: the training subset has too few groups.
     """
-    remaining, held_out = split_groups(dataset.split.train, fraction, [seed, 3], every_class=False)
+    remaining, held_out = split_groups(dataset.split.train, fraction, [seed, 3])
     if not held_out or len({clip.label for clip in remaining}) < len(dataset.labels):
         raise UsageError(
             "there are too few training recordings to choose a number format by; name one (--dtype int8, or"
@@ -147,7 +148,7 @@ def _print_description(table: ClipTable, split: Split, config: RunConfig) -> Non
         print_message(
             f"warning: {len(shared)} groups are in training and in test, so the test is easier than new locations are"
         )
-    if len(table.groups) == len(table.clips) and (split.validation or split.test):
+    if all(clip.group == clip.name for clip in table.clips) and (split.validation or split.test):
         print_message(
             "warning: the data names no groups; clips of one location may be in training and in test, and flatter the"
             " accuracy"

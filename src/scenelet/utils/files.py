@@ -160,7 +160,7 @@ def make_folder(path: Path) -> None:
 
 def walk_files(
     folder: Path,
-    extensions: tuple[str, ...] = (),
+    extensions: Sequence[str] = (),
     on_skip: Callable[[Path, str], None] = lambda path, reason: None,
     on_error: Callable[[OSError], None] | None = None,
 ) -> list[Path]:

@@ -52,12 +52,13 @@ def audit(
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
         if isinstance(result, RecordingStats):
             all_stats[clip] = result
-            findings += recording_findings(clip, result, window_seconds)
+            findings += recording_findings(clip, result)
         else:
             findings.append(Finding("error", result[0], (clip.name,), result[1]))
-    findings += trait_findings(all_stats)
-    findings += _duplicate_findings(all_stats, split)
-    findings += _near_duplicate_findings(all_stats, split)
+    findings += trait_findings(all_stats, window_seconds)
+    subset = _subset_of_each_clip(table, split)
+    findings += _duplicate_findings(all_stats, subset)
+    findings += _near_duplicate_findings(all_stats, subset)
     seen = None if split is None or not held_out else {*split.train, *split.validation}
     findings += _label_findings(all_stats, seen, max_label_issues)
     return sorted(findings, key=lambda finding: finding.severity)
@@ -98,7 +99,7 @@ def _label_findings(
         )
 
 
-def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
+def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subset: Mapping[Clip, str]) -> Iterator[Finding]:
     """Yield clips that share sound although their samples differ. Clips that are linked by matches are one finding."""
     clips = [clip for clip, stats in all_stats.items() if not is_silent(stats)]
     pairs = find_matches([all_stats[clip].fingerprint for clip in clips])
@@ -127,14 +128,14 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Sp
         )
         labels = sorted({clip.label for clip in members})
         text += f" under the labels {', '.join(labels)}" if len(labels) > 1 else ""
-        if subsets := _subsets_of(members, split):
+        if subsets := _subsets_of(members, subset):
             fix = "keep one, or give them one group"
             yield warning("near duplicate across subsets", names, f"{text} in {' and '.join(subsets)}; {fix}")
         else:
             yield warning("near duplicate", names, f"{text}; keep one, or give them one group")
 
 
-def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Split | None) -> Iterator[Finding]:
+def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subset: Mapping[Clip, str]) -> Iterator[Finding]:
     """Yield clips with equal samples: an error if their labels differ or if they are in several subsets."""
     by_digest: dict[str, list[Clip]] = defaultdict(list)
     for clip, stats in all_stats.items():
@@ -148,20 +149,21 @@ def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], split: Split |
         labels = sorted({clip.label for clip in clips})
         if len(labels) > 1:
             yield Finding("error", "duplicate", names, f"{text} under the labels {', '.join(labels)}; keep one")
-        elif subsets := _subsets_of(clips, split):
+        elif subsets := _subsets_of(clips, subset):
             yield Finding("error", "duplicate", names, f"{text} in {' and '.join(subsets)}; keep one")
         else:
             yield warning("duplicate", names, f"{text} {len(names)} times; keep one")
 
 
-def _subsets_of(clips: Iterable[Clip], split: Split | None) -> list[str]:
+def _subsets_of(clips: Iterable[Clip], subset: Mapping[Clip, str]) -> list[str]:
     """Return the subsets or folds of these clips, if there are several."""
-    if split is not None:
-        subsets = [subset for subset in SPLITS if not set(clips).isdisjoint(getattr(split, subset))]
-    else:
-        folds = sorted({f"fold {clip.fold}" for clip in clips if clip.fold is not None})
-        subsets = folds if len(folds) > 1 else sorted({clip.split for clip in clips if clip.split is not None})
-    return subsets if len(subsets) > 1 else []
+    found = {subset[clip] for clip in clips if clip in subset}
+    names = [*(name for name in SPLITS if name in found), *sorted(found.difference(SPLITS))]
+    return names if len(names) > 1 else []
+
+
+def _subset_of_each_clip(table: ClipTable, split: Split | None) -> dict[Clip, str]:
+    return {clip: name for name, clips in _subsets(table, split).items() for clip in clips}
 
 
 def _subsets(table: ClipTable, split: Split | None) -> dict[str, Sequence[Clip]]:

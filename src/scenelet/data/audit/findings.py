@@ -1,8 +1,9 @@
 """Findings about single recordings, and about traits of recordings that reveal the class."""
 
 import functools
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,8 @@ MAX_OFFSET = 0.01
 """Maximum absolute mean of the samples; full scale is 1."""
 MIN_OFFSET_SECONDS = 0.5
 """Minimum duration for a finding about the mean. The mean of shorter sounds is not near 0."""
+MIN_MONO_POWER = 0.1
+"""Minimum power of the mean of two channels, as a fraction of their power. Less means a correlation below -0.8."""
 MIN_CLASS_FRACTION, MAX_OTHER_FRACTION, MIN_TRAIT_CLIPS = 0.8, 0.2, 5
 """Limits for a trait that reveals a class: minimum fraction of the class's clips, maximum fraction of the other clips,
 and minimum number of the class's clips."""
@@ -34,9 +37,10 @@ class Finding:
 
     Attributes:
         severity: "error" if training would stop or its results would be wrong; "warning" if the user should check it.
-        kind: "unreadable", "empty", "truncated", "silent", "clipped", "too short", "constant", "dual mono", "offset",
-            "band-limited", "reveals the class", "duplicate", "near duplicate", "near duplicate across subsets",
-            "label", "more labels", "labels not compared", "shared group", "no split", "few clips" or "imbalance".
+        kind: of a recording, "missing", "unreadable", "empty", "truncated", "odd header", "silent", "clipped",
+            "constant" or "offset"; of several, "too short", "dual mono", "antiphase", "band-limited", "duplicate",
+            "near duplicate" or "near duplicate across subsets"; of labels and groups, "label", "more labels",
+            "labels not compared", "reveals the class", "shared group", "no split", "few clips" or "imbalance".
         clips: names of the clips.
         message: one sentence.
         score: for the kind "label", the confidence that the label is wrong, from 0.5 (undecided) to 1.
@@ -55,9 +59,32 @@ class Finding:
 
 warning = functools.partial(Finding, "warning")
 
+BACKGROUND_WORDS = {
+    *("background", "other", "others", "else", "rest", "misc", "unknown", "noise", "silence", "silent", "quiet"),
+    *("ambient", "ambience", "none", "nothing", "negative", "empty", "nocall"),
+}
+"""Words in the label of a class for other sounds."""
 
-def recording_findings(clip: Clip, stats: RecordingStats, window_seconds: float) -> Iterator[Finding]:
+
+def background_note(labels: Sequence[str]) -> str:
+    """Return a note if no class seems to be for other sounds, else an empty string.
+
+    >>> background_note(["rain", "Background noise"])
+    ''
+    """
+    words = {word for label in labels for word in re.findall(r"[a-z]+", label.lower())}
+    if words & BACKGROUND_WORDS:
+        return ""
+    return (
+        "no class is named like background or other: the model will answer with one of its classes whatever it hears;"
+        " if it will meet other sounds, record a class of them"
+    )
+
+
+def recording_findings(clip: Clip, stats: RecordingStats) -> Iterator[Finding]:
     """Yield the findings about one recording."""
+    for note in stats.notes:
+        yield warning("odd header", (clip.name,), note)
     if is_silent(stats):
         level = f"peaks at {20 * np.log10(stats.peak):.0f} dBFS" if stats.peak > 0 else "holds only zeros"
         yield warning(
@@ -66,9 +93,8 @@ def recording_findings(clip: Clip, stats: RecordingStats, window_seconds: float)
             f"{clip.name}: silent, it {level} (limit {SILENT_DBFS:g} dBFS); remove it, or record it again",
         )
     elif stats.constant:
-        channel = (
-            "it" if len(stats.constant) == stats.channels else f"its {('left', 'right')[stats.constant[0]]} channel"
-        )
+        names = ("left", "right") if stats.channels == 2 else [f"{number}." for number in range(1, stats.channels + 1)]
+        channel = "it" if len(stats.constant) == stats.channels else f"its {names[stats.constant[0]]} channel"
         yield warning(
             "constant",
             (clip.name,),
@@ -81,13 +107,6 @@ def recording_findings(clip: Clip, stats: RecordingStats, window_seconds: float)
             f"{clip.name}: clipped, {100 * stats.clipped:.2f} % of its samples are at full scale"
             f" (limit {100 * MAX_CLIPPED_FRACTION:g} %); record it again with less gain",
         )
-    if stats.seconds < MIN_LENGTH_FRACTION * window_seconds:
-        yield warning(
-            "too short",
-            (clip.name,),
-            f"{clip.name}: {stats.seconds:.2f} s, less than half of the {window_seconds:g} s window;"
-            " record longer, or train with shorter windows",
-        )
     if abs(stats.offset) > MAX_OFFSET and stats.seconds >= MIN_OFFSET_SECONDS and not stats.constant:
         yield warning(
             "offset",
@@ -97,29 +116,57 @@ def recording_findings(clip: Clip, stats: RecordingStats, window_seconds: float)
         )
 
 
-def trait_findings(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
-    """Yield the findings about traits of several recordings."""
+def trait_findings(all_stats: Mapping[Clip, RecordingStats], window_seconds: float) -> Iterator[Finding]:
+    """Yield the findings about traits of several recordings, one per kind."""
+    short = [clip.name for clip, stats in all_stats.items() if stats.seconds < MIN_LENGTH_FRACTION * window_seconds]
+    if short:
+        longest = max(stats.seconds for clip, stats in all_stats.items() if clip.name in set(short))
+        yield warning(
+            "too short",
+            tuple(short),
+            f"{_few(short)}: at most {longest:.2f} s, less than half of the {window_seconds:g} s window;"
+            " record longer, or train with shorter windows",
+        )
     dual_mono = [clip.name for clip, stats in all_stats.items() if stats.is_dual_mono and not is_silent(stats)]
     if dual_mono:
         yield warning(
             "dual mono",
             tuple(dual_mono),
-            f"{pluralize(len(dual_mono), 'clip')} ({first_few(dual_mono)}): both channels are equal; train on mono,"
+            f"{_few(dual_mono)}: both channels are equal; train on mono,"
             " and if they should be stereo, check how they were exported",
         )
-    limited: dict[int, list[str]] = defaultdict(list)
-    for clip, stats in all_stats.items():
-        if stats.cutoff_hz is not None:
-            limited[apparent_rate(stats.cutoff_hz)].append(clip.name)
-    for rate, names in sorted(limited.items()):
+    antiphase = [clip.name for clip, stats in all_stats.items() if stats.mono_power < MIN_MONO_POWER]
+    if antiphase:
         yield warning(
-            "band-limited",
-            tuple(names),
-            f"{pluralize(len(names), 'clip')} ({first_few(names)}): no sound above about {rate / 2000:.1f} kHz,"
-            f" as if recorded at {rate} Hz or limited by a codec; find the originals, or resample all clips to"
-            f" {rate} Hz",
+            "antiphase",
+            tuple(antiphase),
+            f"{_few(antiphase)}: the channels cancel out in mono, so the model would hear"
+            " almost nothing; invert one channel, or export one channel as mono",
         )
+    yield from _band_limited(all_stats)
     yield from _revealing_traits(all_stats)
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{pluralize(len(names), 'clip')} ({first_few(names)})"
+
+
+def _band_limited(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
+    """Yield one finding with one piece of advice, which depends on how many clips are limited."""
+    rates = {clip: apparent_rate(stats.cutoff_hz) for clip, stats in all_stats.items() if stats.cutoff_hz is not None}
+    if not rates:
+        return
+    names = [clip.name for clip in rates]
+    counts = sorted(Counter(rates.values()).items())
+    limits = ", ".join(f"{rate / 2000:.1f} kHz ({count})" for rate, count in counts)
+    few = len(names) <= MAX_OTHER_FRACTION * len(all_stats)
+    other = "leave these clips out" if few else f"resample all clips to {counts[0][0]} Hz"
+    yield warning(
+        "band-limited",
+        tuple(names),
+        f"{_few(names)}: no sound above about {limits}, as if recorded at a lower rate or limited by a codec;"
+        f" find the originals, or {other}",
+    )
 
 
 def is_silent(stats: RecordingStats) -> bool:
@@ -157,6 +204,8 @@ def _trait(kind: str, clip: Clip, stats: RecordingStats) -> str:
     if kind == "format":
         return f"are {clip.path.suffix.lower().removeprefix('.')} files"
     if kind == "channels":
+        if stats.channels > 2:
+            return f"have {stats.channels} channels"
         return "are mono" if stats.channels == 1 else "have equal channels" if stats.is_dual_mono else "are stereo"
     return (
         "" if stats.cutoff_hz is None else f"hold no sound above about {apparent_rate(stats.cutoff_hz) / 2000:.1f} kHz"

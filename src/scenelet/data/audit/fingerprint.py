@@ -42,7 +42,7 @@ MIN_Z_SCORE = 4.5
 INDEPENDENT_BITS = 0.6 * 32
 """Number of independent bits in a frame. Frames at a distance of `FRAME_SAMPLES` are independent."""
 
-NO_PAIRS = np.zeros((3, 0), np.int32)
+NO_PAIRS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,13 @@ def _candidate_pairs(recordings: Sequence[Codes]) -> list[tuple[int, int, list[i
     if sum(lengths) == 0:
         return []
     codes = np.concatenate(recordings)
+    longest = max(lengths)
     clip = np.repeat(np.arange(len(recordings), dtype=np.int32), lengths)
     frame = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
     order = np.argsort(codes, kind="stable").astype(np.int32)
     order = order[codes[order] != 0]
     codes = codes[order]
-    pairs = []
+    pairs = [NO_PAIRS]
     for step in range(1, MAX_EQUAL_CODES):
         equal = np.flatnonzero(codes[step:] == codes[:-step])
         if len(equal) == 0:
@@ -148,12 +149,15 @@ def _candidate_pairs(recordings: Sequence[Codes]) -> list[tuple[int, int, list[i
         differ = clip[a] != clip[b]
         a, b = a[differ], b[differ]
         # stable sorting keeps the order of recordings among equal codes, so `a` is the earlier one
-        pairs.append(np.stack([clip[a], clip[b], frame[b] - frame[a]]))
-    keys, votes = np.unique(np.concatenate([NO_PAIRS, *pairs], axis=1), axis=1, return_counts=True)
+        # one integer for both clips and the offset, since a search for unique columns is 25 times slower
+        both = clip[a].astype(np.int64) * len(recordings) + clip[b]
+        pairs.append(both * 2 * longest + frame[b] - frame[a] + longest)
+    keys, votes = np.unique(np.concatenate(pairs), return_counts=True)
     if len(votes) == 0:
         return []
-    first, second, offset = keys
-    ranked = np.lexsort((offset, -votes, second, first))
-    starts = np.flatnonzero(np.r_[True, np.any(np.diff(keys[:2, ranked], axis=1) != 0, axis=0)])
+    both, offset = keys // (2 * longest), keys % (2 * longest) - longest
+    first, second = both // len(recordings), both % len(recordings)
+    ranked = np.lexsort((offset, -votes, both))
+    starts = np.flatnonzero(np.r_[True, np.diff(both[ranked]) != 0])
     groups = np.split(ranked, starts[1:])
     return [(int(first[g[0]]), int(second[g[0]]), [int(o) for o in offset[g[:MAX_OFFSETS]]]) for g in groups]

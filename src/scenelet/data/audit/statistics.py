@@ -31,10 +31,13 @@ class RecordingStats:
         digest: hash of the decoded samples, their channels and rate; it does not depend on the file format.
         offset: mean sample of the channel whose mean is farthest from 0.
         constant: indices of the channels whose samples are all equal.
-        channels: 1 or 2.
-        is_dual_mono: both channels are equal.
+        channels: number of channels.
+        is_dual_mono: there are two channels, and they are equal.
+        mono_power: power of the mean of the channels, as a fraction of the channels' mean power; 1 for mono, 0.5 for
+            unrelated channels, 0 if the channels cancel out.
         cutoff_hz: frequency at which the sound ends abruptly, far below half the sample rate; None: no such frequency.
         texture: mean texture of its windows, (`scenelet.data.audit.texture.LENGTH`,).
+        notes: what is odd about the file, one sentence each.
         fingerprint: `scenelet.data.audit.fingerprint.audio_fingerprint` of its first seconds.
     """
 
@@ -47,7 +50,9 @@ class RecordingStats:
     constant: tuple[int, ...]
     channels: int
     is_dual_mono: bool
+    mono_power: float
     cutoff_hz: float | None
+    notes: tuple[str, ...]
     texture: NDArray[np.float32]
     fingerprint: NDArray[np.uint32]
 
@@ -83,13 +88,14 @@ def recording_stats(path: Path, block_frames: int = BLOCK_FRAMES) -> RecordingSt
     >>> round(stats.seconds, 3), stats.sample_rate, stats.channels, round(stats.peak, 1)
     (5.001, 44100, 1, 1.0)
     """
-    remaining = blocks(path, block_frames=block_frames)
+    notes: list[str] = []
+    remaining = blocks(path, block_frames=block_frames, on_note=notes.append)
     samples, rate = next(remaining)  # `blocks` refuses a recording without samples
     statistics = _RunningStats(len(samples), rate)
     statistics.push(samples)
     for samples, _ in remaining:
         statistics.push(samples)
-    return statistics.finish()
+    return statistics.finish(tuple(notes))
 
 
 class _RunningStats:
@@ -102,6 +108,7 @@ class _RunningStats:
         self.total = np.zeros(channels)
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.is_dual_mono = channels == 2
+        self.power, self.mono_power = 0.0, 0.0
         self.spectrum = MeanSpectrum(rate)
         self.splitter = WindowSplitter(rate, texture.FEATURES, texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
@@ -117,6 +124,8 @@ class _RunningStats:
         self.low = np.minimum(self.low, samples.min(axis=1))
         self.high = np.maximum(self.high, samples.max(axis=1))
         self.is_dual_mono = self.is_dual_mono and np.array_equal(samples[0], samples[-1])
+        self.power += float(np.square(samples).mean(axis=0).sum(dtype=np.float64))
+        self.mono_power += float(np.square(samples.mean(axis=0)).sum(dtype=np.float64))
         self.spectrum.push(samples)
         self._add_textures(self.splitter.push(samples))
         remaining = round(fingerprint.MAX_SECONDS * self.rate) - self.count
@@ -125,7 +134,7 @@ class _RunningStats:
             self.mono_start.append(self.resampler.resample_chunk(np.ascontiguousarray(mono)))
         self.count += samples.shape[1]
 
-    def finish(self) -> RecordingStats:
+    def finish(self, notes: tuple[str, ...]) -> RecordingStats:
         self._add_textures(self.splitter.finish())
         self.mono_start.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         means = self.total / self.count
@@ -140,7 +149,9 @@ class _RunningStats:
             constant=tuple(int(channel) for channel in constant),
             channels=self.channels,
             is_dual_mono=self.is_dual_mono,
+            mono_power=self.mono_power / self.power if self.power > 0 else 1.0,
             cutoff_hz=self.spectrum.cutoff_hz(),
+            notes=notes,
             texture=(self.textures / self.windows).astype(np.float32),
             fingerprint=fingerprint.audio_fingerprint(np.concatenate(self.mono_start)),
         )

@@ -22,7 +22,7 @@ from scenelet.utils.cache import cache_folder, make_cache_folder
 from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
-FORMAT = 3
+FORMAT = 4
 """Version of the statistics. Raise it when the same recording no longer gives the same statistics."""
 ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 """Attributes that are stored as Base64, with their types."""
@@ -113,7 +113,7 @@ def _from_json(values: dict[str, Any]) -> RecordingStats:
     arrays: dict[str, NDArray[Any]] = {
         key: np.frombuffer(base64.b64decode(values[key]), kind) for key, kind in ARRAYS.items()
     }
-    return RecordingStats(**(values | arrays | {"constant": tuple(values["constant"])}))
+    return RecordingStats(**(values | arrays | {key: tuple(values[key]) for key in ("constant", "notes")}))
 
 
 def _file_version_or_empty(clip: Clip) -> str:
