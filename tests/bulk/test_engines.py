@@ -61,6 +61,8 @@ def test_ray_killed_worker_is_replaced(model: str, archive: Archive, tmp_path: P
     finally:
         driver.kill()
     assert driver.returncode == 0, err.decode()
+    assert b"Traceback" not in err
+    assert b"raylet" not in err  # Ray reports the death on stdout
     assert parts_before_kill < len(expected)
     assert part_bytes(tmp_path / "ray") == expected
     summary = json.loads(out)

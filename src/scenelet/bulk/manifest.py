@@ -186,7 +186,7 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
             header, delimiter = text.readline(), header[len(EXCEL_MARK) :][:1]
         else:
             delimiter = find_delimiter(header)
-        names = next(_csv_reader([header], delimiter), [])
+        names: list[str] = next(_csv_reader([header], delimiter), [])
         column = _find_column(path, names)
         rows = _csv_reader(text, delimiter)
         for fields in rows:
