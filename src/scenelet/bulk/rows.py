@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scenelet.audio.io import Samples, blocks
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import WindowSplitter
+from scenelet.audio.windows import Windows
 from scenelet.bulk.job import MODEL_FILE, Task
 from scenelet.bulk.parts import FIRST_COLUMNS, LAST_COLUMNS
 from scenelet.bulk.storage import Folder
@@ -42,21 +42,15 @@ class WindowCutter:
         self.seconds = 0.0
         self.notes = list[str]()
 
-    def cut(self, source: Path | BinaryIO) -> Iterator[Samples]:
-        """Yield the windows (channels, length) of a recording as `scenelet.audio.windows.windows` does.
+    def cut(self, source: Path | BinaryIO) -> Windows:
+        """Cut a recording into windows as `scenelet.audio.windows.windows` does; they raise AudioError when they are read."""
+        self.seconds, self.notes = 0.0, []
+        return Windows(self._count_seconds(blocks(source, on_note=self.notes.append)), self.features, self.window)
 
-        Raises:
-            AudioError: the recording cannot be read.
-        """
-        splitter: WindowSplitter | None = None
-        frames, self.notes = 0, []
-        for samples, rate in blocks(source, on_note=self.notes.append):
-            splitter = splitter or WindowSplitter(rate, self.features, self.window)
-            frames += samples.shape[1]
-            self.seconds = frames / rate
-            yield from splitter.push(samples)
-        assert splitter is not None  # `blocks` refuses a recording without samples
-        yield from splitter.finish()
+    def _count_seconds(self, pieces: Iterator[tuple[Samples, int]]) -> Iterator[tuple[Samples, int]]:
+        for samples, rate in pieces:
+            self.seconds += samples.shape[1] / rate
+            yield samples, rate
 
     def columns(self, first: int, count: int) -> dict[str, Any]:
         """Return columns with the number, start and end of some windows, and notes, of the recording cut last."""
@@ -77,7 +71,6 @@ class ProbabilityRows:
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
         self.cutter = WindowCutter(classifier.model.features, classifier.model.window)
-        self.labels = pyarrow.array(classifier.labels, pyarrow.string())
         columns = [pyarrow.field("label", pyarrow.string()), pyarrow.field("unsure", pyarrow.bool_())]
         columns += [pyarrow.field(f"p_{label}", pyarrow.float32()) for label in classifier.labels]
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
@@ -93,10 +86,11 @@ class ProbabilityRows:
             columns: further columns, with one value for all rows.
             make: function that makes a table.
         """
-        windows = np.stack([self.classifier.predict_window(cut) for cut in self.cutter.cut(source)])
-        top = windows.argmax(axis=1)
+        cuts = self.cutter.cut(source)
+        windows = np.stack([self.classifier.predict_window(cut) for cut in cuts])
+        predictions = [self.classifier.combine_windows(window[None], cuts.no_sound) for window in windows]
         probabilities = {f"p_{label}": windows[:, k] for k, label in enumerate(self.classifier.labels)}
-        answers = {"label": self.labels.take(top), "unsure": windows.max(axis=1) < self.classifier.threshold}
+        answers = {name: [getattr(prediction, name) for prediction in predictions] for name in ("label", "unsure")}
         times = self.cutter.columns(0, len(windows))
         yield [make(len(windows), {**columns, **times, **answers, **probabilities})]
 
