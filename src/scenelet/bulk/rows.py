@@ -43,7 +43,7 @@ class WindowCutter:
         self.notes = list[str]()
 
     def cut(self, source: Path | BinaryIO) -> Windows:
-        """Cut a recording into windows as `scenelet.audio.windows.windows` does; they raise AudioError when they are read."""
+        """Cut a recording as `scenelet.audio.windows.windows` does. The windows raise AudioError when they are read."""
         self.seconds, self.notes = 0.0, []
         return Windows(self._count_seconds(blocks(source, on_note=self.notes.append)), self.features, self.window)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import print_summary, discard_stdout
+from scenelet.cli.bulk_job import discard_stdout, print_summary
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,

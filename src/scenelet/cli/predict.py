@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import get_single_source, print_summary, discard_stdout, refuse_bulk_options
+from scenelet.cli.bulk_job import discard_stdout, get_single_source, print_summary, refuse_bulk_options
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
