@@ -10,11 +10,10 @@ import torch
 
 from fuzz.targets import SCRATCH, Target, outcome
 from helpers.tiny_model import changed, tiny_model
-from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_job
+from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_inputs, read_job
 from scenelet.bulk.job import RECORD_FILE as JOB
 from scenelet.bulk.parts import read_counts, read_errors
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import read_inputs
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record

@@ -18,6 +18,7 @@ from helpers.processes import start_scenelet
 from helpers.tiny_model import tiny_model
 from scenelet.bulk import engines, run
 from scenelet.bulk.engines import ProcessShard
+from scenelet.bulk.progress import MAX_CONSECUTIVE_FAILURES
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import ShardResult
 from scenelet.errors import DataError, OutputError
@@ -162,7 +163,7 @@ def test_predict_denied_bucket_is_one_sentence(
             OutputError, match=r"8 of 8 parts .*could not read 25 recordings of memory://bucket: access is"
         ):
             run.predict(model, str(tmp_path / "all.csv"), str(out), **options)
-    assert len(requests) == 3 * run.MAX_CONSECUTIVE_FAILURES
+    assert len(requests) == 3 * MAX_CONSECUTIVE_FAILURES
     assert not part_bytes(out)
     assert run.predict(model, str(tmp_path / "all.csv"), str(out), **options).errors == 0
 
@@ -247,7 +248,7 @@ def test_predict_aborts_after_consecutive_failures(model: str, archive: Archive,
     out = str(tmp_path / "out")
     with pytest.raises(OutputError, match=r"40 of 40 parts could not be written \(the disk is full\)"):
         run.predict(model, str(archive.manifest), out, engine=failing_engine, shard_size=1)
-    assert len(tried) == run.MAX_CONSECUTIVE_FAILURES
+    assert len(tried) == MAX_CONSECUTIVE_FAILURES
 
 
 def test_predict_replaced_model_in_job_raises(model: str, archive: Archive, finished_job: Path, tmp_path: Path) -> None:

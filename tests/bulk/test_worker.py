@@ -18,9 +18,10 @@ from scenelet.bulk import run
 from scenelet.bulk.job import Job, Task, read_job, start_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.parts import BUFFER_BYTES
+from scenelet.bulk.probes import Probe, sample_inputs
 from scenelet.bulk.rows import WindowCutter
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import JobReference, Probe, Worker, get_worker, process_shard, sample_inputs
+from scenelet.bulk.worker import JobReference, Worker, get_worker, process_shard
 from scenelet.errors import DataError
 
 

@@ -9,12 +9,13 @@ parts of two jobs never mix.
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, ValidationError
 
 from scenelet import __version__
-from scenelet.bulk.manifest import Manifest, write_inputs
+from scenelet.bulk.manifest import INPUT_COLUMN, Manifest, write_inputs
+from scenelet.bulk.parts import open_parquet, parquet_errors
 from scenelet.bulk.storage import Folder
 from scenelet.config.frontend import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import OutputError
@@ -154,6 +155,19 @@ def read_job(folder: Folder) -> Job:
     except ValidationError:
         path = folder.path_of(RECORD_FILE)
         raise OutputError(f"{path}: damaged, or of another version; choose another folder") from None
+
+
+def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
+    """Return the inputs of a shard, as the manifest writes them.
+
+    Raises:
+        OutputError: the list of inputs is damaged.
+    """
+    with folder.open(INPUTS_FILE) as file, parquet_errors(folder.path_of(INPUTS_FILE)):
+        texts = open_parquet(file).read_row_group(shard, use_threads=False).column(INPUT_COLUMN).to_pylist()
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+        return cast(list[str], texts)
 
 
 def _describe_change(job: Job, wanted: Job) -> str:

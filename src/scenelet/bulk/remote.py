@@ -16,7 +16,8 @@ import fsspec
 from fsspec.callbacks import Callback
 
 from scenelet.data.download import session
-from scenelet.data.download.session import AnswerError, InterruptedTransferError, TransferError, Web, write_body
+from scenelet.data.download.addresses import AnswerError
+from scenelet.data.download.session import InterruptedTransferError, TransferError, Web, write_body
 from scenelet.errors import OutputError
 
 HTTP_PROTOCOLS = ("http", "https")

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import os
 import socket
 import tempfile
@@ -10,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO
 
-from scenelet.bulk.job import INPUTS_FILE, Job, read_job
-from scenelet.bulk.manifest import INPUT_COLUMN
-from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter, open_parquet, parquet_errors
+from scenelet.bulk.job import Job, read_inputs, read_job
+from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter
+from scenelet.bulk.probes import Probe, check_probes
 from scenelet.bulk.remote import (
     LOCAL_ERRNOS,
     HostError,
@@ -27,20 +26,11 @@ from scenelet.bulk.remote import (
 )
 from scenelet.bulk.rows import make_rows
 from scenelet.bulk.storage import Folder, join
-from scenelet.errors import AudioError, DataError, OutputError, SceneletError
+from scenelet.errors import AudioError, OutputError, SceneletError
 from scenelet.utils.process import peak_memory
 
 MAX_HOST_FAILURES = 3
 """Failures of a host in a row after which a worker does not contact it again for the same part."""
-MAX_PROBES, PROBE_BYTES = 8, 1 << 16
-"""Recordings that every machine must see alike, and the bytes of each that are compared."""
-
-
-class Probe(NamedTuple):
-    """A recording on disk, and the hash of its beginning where the command was started."""
-
-    path: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -126,36 +116,6 @@ def get_worker(reference: JobReference) -> "Worker":
     return Worker(reference)
 
 
-def fingerprint(path: str) -> str:
-    """Return the hash of a file's first bytes, or an empty text if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read(PROBE_BYTES)).hexdigest()
-    except (OSError, ValueError):
-        return ""
-
-
-def sample_inputs(job: Job, folder: Folder) -> tuple[Probe, ...]:
-    """Return some recordings on disk as this machine sees them, spread over the whole job."""
-    shards = sorted({job.shards * k // MAX_PROBES for k in range(MAX_PROBES)})
-    paths = [join(job.base, read_inputs(job, folder, shard)[0]) for shard in shards]
-    probes = (Probe(path, fingerprint(path)) for path in map(strip_file_scheme, paths) if not is_url(path))
-    return tuple(probe for probe in probes if probe.digest)
-
-
-def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
-    """Return the inputs of a shard, as the manifest writes them.
-
-    Raises:
-        OutputError: the list of inputs is damaged.
-    """
-    with folder.open(INPUTS_FILE) as file, parquet_errors(folder.path_of(INPUTS_FILE)):
-        texts = open_parquet(file).read_row_group(shard, use_threads=False).column(INPUT_COLUMN).to_pylist()
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError
-        return cast(list[str], texts)
-
-
 class Worker:
     """Processes shards of one job.
 
@@ -175,13 +135,7 @@ class Worker:
         self.job: Job = read_job(self.folder)
         if self.job.job_hash != reference.job_hash:
             raise OutputError(f"{self.folder.path}: another job was started in it; choose another folder")
-        for probe in reference.probes:
-            if (found := fingerprint(probe.path)) != probe.digest:
-                state = "is another file" if found else "cannot be read"
-                raise DataError(
-                    f"{probe.path}: {state} on the machine {socket.gethostname()}; mount the folder of the recordings"
-                    " at the same path on every machine"
-                )
+        check_probes(reference.probes)
         self.buffer_bytes = buffer_bytes
         self.rows = make_rows(self.job.task, self.folder, buffer_bytes)
         self._hosts_read = set[str]()

@@ -13,7 +13,7 @@ from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
-    from scenelet.bulk.run import JobSummary
+    from scenelet.bulk.progress import JobSummary
 
 
 LIST_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")

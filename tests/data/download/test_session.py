@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from helpers.loopback_server import Answer, Loopback
+from scenelet.data.download.addresses import AnswerError
 from scenelet.data.download.session import (
     MAX_REDIRECTS,
     MAX_RETRY_AFTER_SECONDS,
-    AnswerError,
     BodyTooLargeError,
     InterruptedTransferError,
     TransferError,
@@ -70,6 +70,8 @@ def test_open_long_retry_after_is_refused(server: Loopback, slept: list[float]) 
         "http://[fd00::1]/b",
         "http://2130706433/b",
         "//0.0.0.0:{port}/b",
+        "http://127.0.0.1:{port}\\@sounds.example/b",
+        "http://sounds.example@127.0.0.1:{port}/b",
     ],
 )
 def test_open_redirect_to_inner_host_is_refused(

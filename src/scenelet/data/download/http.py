@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenelet.data.download import session
+from scenelet.data.download.addresses import AnswerError
 from scenelet.data.download.session import (
-    AnswerError,
     BodyTooLargeError,
     InterruptedTransferError,
     TransferError,

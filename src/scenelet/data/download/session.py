@@ -2,23 +2,18 @@
 
 import contextlib
 import http.cookiejar
-import ipaddress
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InvalidHeader, NameResolutionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from scenelet import __version__
+from scenelet.data.download.addresses import AnswerError, Check, CheckedAdapter, refuse_link_local, refuse_private
 from scenelet.utils.console import print_message
 
 MAX_RETRIES = 4
@@ -40,18 +35,6 @@ class TransferError(Exception):
 
 class InterruptedTransferError(TransferError):
     """The transfer of a body stopped before its end."""
-
-
-class AnswerError(Exception):
-    """The server's answer, or the address, is wrong. Another attempt gives the same.
-
-    Attributes:
-        status: HTTP status of the answer; 0 for other errors.
-    """
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class BodyTooLargeError(AnswerError):
@@ -86,12 +69,12 @@ class Web:
         >>> with Web() as web, web.open("http://169.254.169.254/latest/meta-data"):
         ...     pass
         Traceback (most recent call last):
-        scenelet.data.download.session.AnswerError: 169.254.169.254 is a link-local address, which is not contacted
+        scenelet.data.download.addresses.AnswerError: 169.254.169.254 is a link-local address, which is not contacted
     """
 
     def __init__(self) -> None:
-        self.direct = _open_session(_refuse_link_local)
-        self.elsewhere = _open_session(_refuse_private)
+        self.direct = _open_session(refuse_link_local)
+        self.elsewhere = _open_session(refuse_private)
 
     def __enter__(self) -> "Web":
         return self
@@ -202,10 +185,10 @@ def _raise_for_status(response: requests.Response) -> None:
 
 
 def _host(url: str) -> str:
-    """Return the host of an address."""
+    """Return the host of an address, by the parser that also connects: others read `http://a\\@b` in another way."""
     try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
+        return urllib3.util.parse_url(url).host or ""
+    except urllib3.exceptions.LocationParseError:
         raise AnswerError("it is not a valid address") from None
 
 
@@ -225,21 +208,6 @@ def _redirect_target(current: str, location: str, only_host: str | None) -> str:
     return target
 
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Check = Callable[[Address], None]
-"""Function that raises AnswerError for an address that must not be contacted."""
-
-
-def _refuse_link_local(address: Address) -> None:
-    if address.is_link_local:
-        raise AnswerError(f"{address} is a link-local address, which is not contacted")
-
-
-def _refuse_private(address: Address) -> None:
-    if not address.is_global or address.is_multicast:
-        raise AnswerError(f"the server redirects to {address}, an address of a private network")
-
-
 def _open_session(check: Check) -> requests.Session:
     """Open a session whose connections pass `check`."""
     retry = Retry(
@@ -247,44 +215,8 @@ def _open_session(check: Check) -> requests.Session:
     )
     session = requests.Session()
     for prefix in ("http://", "https://"):
-        session.mount(prefix, _CheckedAdapter(check, retry))
+        session.mount(prefix, CheckedAdapter(check, retry))
     # with compression in transit, a file would have another size than the published one
     session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"scenelet/{__version__}"})
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     return session
-
-
-class _CheckedAdapter(HTTPAdapter):
-    """Adapter that checks the addresses of a host before it connects, and the address that it is connected to."""
-
-    def __init__(self, check: Check, retry: Retry) -> None:
-        self.check = check
-        super().__init__(max_retries=retry)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        check = self.check
-
-        def connect(connection: HTTPConnection) -> None:
-            with contextlib.suppress(OSError, UnicodeError):  # urllib3 reports an unknown name
-                for *_, found in socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM):
-                    _check_address(found, check)
-            super(type(connection), connection).connect()
-            assert connection.sock is not None
-            try:
-                _check_address(connection.sock.getpeername(), check)  # the name may resolve to another one by now
-            except AnswerError:
-                connection.close()
-                raise
-
-        plain = type("_Plain", (HTTPConnection,), {"connect": connect})
-        secure = type("_Secure", (HTTPSConnection,), {"connect": connect})
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": type("_PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-            "https": type("_SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
-        }
-
-
-def _check_address(found: tuple[Any, ...], check: Check) -> None:
-    address = ipaddress.ip_address(found[0].partition("%")[0])
-    check(getattr(address, "ipv4_mapped", None) or address)
