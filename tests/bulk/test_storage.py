@@ -1,4 +1,4 @@
-"""Paths and URLs, and atomic writes."""
+"""Folders on disk and in stores, and atomic writes."""
 
 import contextlib
 from pathlib import Path
@@ -7,32 +7,10 @@ import fsspec
 import pytest
 
 from scenelet.bulk.remote import Remote
-from scenelet.bulk.storage import Folder, join, parent
+from scenelet.bulk.storage import Folder
 from scenelet.errors import OutputError, UsageError
 
 MEMORY = Remote(("memory",))
-
-
-@pytest.mark.parametrize(
-    ("base", "name", "joined"),
-    [
-        ("/a/b", "c/d.wav", "/a/b/c/d.wav"),
-        ("/a/b", "/c.wav", "/c.wav"),
-        ("/a/b", "s3://c/d.wav", "s3://c/d.wav"),
-        ("s3://a/b", "c.wav", "s3://a/b/c.wav"),
-        ("s3://a/b/", "/c.wav", "/c.wav"),
-        ("s3://a/b", "c#1?%.wav", "s3://a/b/c#1?%.wav"),
-        ("https://a/b", "c d/#1?%20.wav", "https://a/b/c%20d/%231%3F%2520.wav"),
-        ("HTTP://a/b", "Käuzchen.wav", "HTTP://a/b/K%C3%A4uzchen.wav"),
-    ],
-)
-def test_join_keeps_absolute_paths_and_urls(base: str, name: str, joined: str) -> None:
-    assert join(base, name) == joined
-
-
-def test_parent_of_http_url_drops_query() -> None:
-    assert parent("https://host/set/all.csv?version=a/b") == "https://host/set"
-    assert parent("s3://bucket/set/what?.csv") == "s3://bucket/set"
 
 
 @pytest.mark.parametrize("path", ["{}/new/folder", "file://{}/new/folder", "memory://storage"])
@@ -98,3 +76,15 @@ def test_folder_invalid_path_raises(path: str, words: str) -> None:
 def test_folder_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Folder("~/results").path == str(tmp_path / "results")
+
+
+def test_folder_interrupted_upload_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = Folder("memory://interrupted", MEMORY)
+    with monkeypatch.context() as patch:
+        patch.setattr(fsspec.get_filesystem_class("memory"), "put_file", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            folder.write("a", b"")
+    assert folder.names() == set()

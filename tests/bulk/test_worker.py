@@ -18,7 +18,6 @@ from scenelet.bulk import run
 from scenelet.bulk.job import Job, Task, read_job, start_job
 from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.parts import BUFFER_BYTES
-from scenelet.bulk.probes import Probe, sample_inputs
 from scenelet.bulk.rows import WindowCutter
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import JobReference, Worker, get_worker, process_shard
@@ -238,17 +237,3 @@ def test_worker_end_of_a_short_recording_is_its_own(model: str, tmp_path: Path) 
     soundfile.write(tmp_path / "a.wav", np.ones(2400) / 9, 8000)  # 1.5 windows
     run.predict(model, str(tmp_path), str(tmp_path / "out"), workers=1)
     assert [row["end_seconds"] for row in rows_by_input(tmp_path / "out")[0]] == pytest.approx([0.2, 0.3])
-
-
-def test_worker_on_a_machine_with_other_recordings_refuses(
-    archive: Archive, finished_job: Path, tmp_path: Path
-) -> None:
-    job, folder = read_job(Folder(str(finished_job))), Folder(str(finished_job))
-    probes = sample_inputs(job, folder)
-    assert len(probes) > 1
-    Worker(JobReference(str(finished_job), job.job_hash, probes=probes))
-    elsewhere = Probe(str(tmp_path / "a.wav"), probes[0].digest)
-    for words in ("cannot be read on the machine", "is another file on the machine"):
-        result = process_shard(JobReference(str(finished_job), job.job_hash, probes=(*probes, elsewhere)), 0)
-        assert words in result.error
-        Path(elsewhere.path).write_bytes(b"RIFF")

@@ -17,8 +17,8 @@ from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
 from scenelet.bulk.parts import open_parquet
-from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError, error_reason, is_url, strip_file_scheme
-from scenelet.bulk.storage import parent, without_query
+from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError
+from scenelet.bulk.urls import error_reason, is_url, parent, strip_file_scheme, without_query
 from scenelet.data.delimited import EXCEL_MARK, FILE_COLUMNS, PARQUET_EXTENSIONS, column_name, find_delimiter
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.console import quiet

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow
 from pyarrow import parquet
 
-from scenelet.bulk.remote import error_reason
+from scenelet.bulk.urls import error_reason
 from scenelet.errors import OutputError
 
 BUFFER_BYTES = 1 << 25

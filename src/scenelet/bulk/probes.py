@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from scenelet.bulk.job import Job, read_inputs
-from scenelet.bulk.remote import is_url, strip_file_scheme
-from scenelet.bulk.storage import Folder, join
+from scenelet.bulk.storage import Folder
+from scenelet.bulk.urls import is_url, join, strip_file_scheme
 from scenelet.errors import DataError
 
 MAX_PROBES, PROBE_BYTES = 8, 1 << 16

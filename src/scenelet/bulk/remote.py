@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 import fsspec
 from fsspec.callbacks import Callback
 
+from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, host_of, protocol
 from scenelet.data.download import session
 from scenelet.data.download.addresses import AnswerError
 from scenelet.data.download.session import InterruptedTransferError, TransferError, Web, write_body
 from scenelet.errors import OutputError
 
-HTTP_PROTOCOLS = ("http", "https")
 PROTOCOLS = (*HTTP_PROTOCOLS, "file", "s3", "gs", "gcs", "az", "abfs", "abfss")
 """Protocols that every manifest may name. fsspec knows more, and some of them run code that a URL holds."""
 MAX_DOWNLOAD_BYTES = 1 << 34
@@ -46,46 +46,6 @@ class HostError(Exception):
     def __init__(self, url: str, reason: str, is_denial: bool = False) -> None:
         super().__init__(f"{url}: {reason}")
         self.host, self.reason, self.is_denial = host_of(url), reason, is_denial
-
-
-def is_url(path: str) -> bool:
-    """Tell whether this is a URL rather than a path.
-
-    Examples:
-        >>> is_url("s3://bucket/a.wav"), is_url("clips/a.wav")
-        (True, False)
-    """
-    return "://" in path
-
-
-def protocol(url: str) -> str:
-    """Return the protocol of a URL in lower case.
-
-    Examples:
-        >>> protocol("HTTPS://example.org/a.wav")
-        'https'
-    """
-    return url.partition("://")[0].lower()
-
-
-def host_of(url: str) -> str:
-    """Return the protocol and the host or bucket of a URL, without a password.
-
-    Examples:
-        >>> host_of("https://user:secret@example.org:8000/a.wav"), host_of("s3://bucket/a.wav")
-        ('https://example.org:8000', 's3://bucket')
-    """
-    return f"{protocol(url)}://{url.partition('://')[2].partition('/')[0].rpartition('@')[2]}"
-
-
-def strip_file_scheme(path: str) -> str:
-    """Return the path of a `file://` URL; return every other path or URL unchanged.
-
-    Examples:
-        >>> strip_file_scheme("file:///clips/a.wav"), strip_file_scheme("s3://bucket/a.wav")
-        ('/clips/a.wav', 's3://bucket/a.wav')
-    """
-    return path.partition("://")[2] if is_url(path) and protocol(path) == "file" else path
 
 
 @dataclass(frozen=True)
@@ -242,17 +202,3 @@ def _raise_if_permanent(url: str, error: Exception) -> None:
 def _status(error: Exception) -> Any:
     """Return the HTTP status that a store's error holds, if there is one."""
     return next((found for name in ("status", "status_code", "code") if (found := getattr(error, name, None))), None)
-
-
-def error_reason(error: BaseException) -> str:
-    """Return the message of an error in one line.
-
-    Examples:
-        >>> error_reason(FileNotFoundError(2, "No such file or directory", "a.wav"))
-        'No such file or directory'
-        >>> error_reason(TimeoutError())
-        'TimeoutError'
-    """
-    message = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
-    lines = message.splitlines() or [""]
-    return " ".join(lines[0].split()) or type(error).__name__

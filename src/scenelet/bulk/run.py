@@ -17,7 +17,7 @@ from scenelet.bulk.remote import Remote
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import JobReference, process_shard
 from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.errors import DataError, OutputError
+from scenelet.errors import DataError, OutputError, WorkerError
 from scenelet.inference.runtimes import RuntimeName, check_runtime
 from scenelet.model.file import decode_model, read_bytes
 from scenelet.model.pretrained import model_path
@@ -133,8 +133,11 @@ def _run(
             probes = () if engine == "local" else sample_inputs(job, folder)
             reference = JobReference(folder.path, job.job_hash, remote.protocols, probes)
             results = run_engine(functools.partial(process_shard, reference), pending, workers)
-            with contextlib.closing(results):
-                progress.follow(track(results, task.kind.capitalize(), len(pending)))
+            try:
+                with contextlib.closing(results):
+                    progress.follow(track(results, task.kind.capitalize(), len(pending)))
+            except WorkerError as error:
+                raise WorkerError(f"{folder.path}: {error}") from None
             progress.remove_useless_parts(job, folder)
         folder.write(COUNTS_FILE, json.dumps(progress.counts))
         if missing := len(job.pending_shards(folder)):

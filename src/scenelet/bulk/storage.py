@@ -7,62 +7,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
-from scenelet.bulk.remote import (
-    HTTP_PROTOCOLS,
-    PLAIN,
-    Remote,
-    RemoteFileError,
-    error_reason,
-    is_url,
-    protocol,
-    strip_file_scheme,
-)
+from scenelet.bulk.remote import PLAIN, Remote, RemoteFileError
+from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, is_url, join, protocol, strip_file_scheme
 from scenelet.errors import OutputError, SceneletError, UsageError
 from scenelet.utils.files import fsync_dir, fsync_file
 
 PARTIAL_SUFFIX = ".part"
-
-
-def join(base: str, name: str) -> str:
-    """Append a relative name to the folder or URL `base`; return an absolute path or URL unchanged.
-
-    The name is that of a file, so characters with a meaning in HTTP addresses are escaped.
-
-    Examples:
-        >>> join("s3://bucket/set", "a.wav"), join("/set", "/clips/a.wav")
-        ('s3://bucket/set/a.wav', '/clips/a.wav')
-        >>> join("https://example.org/set", "50% #1?.wav")
-        'https://example.org/set/50%25%20%231%3F.wav'
-    """
-    if is_url(name) or os.path.isabs(name):
-        return name
-    if not is_url(base):
-        return os.path.join(base, name)
-    return f"{base.rstrip('/')}/{quote(name) if protocol(base) in HTTP_PROTOCOLS else name}"
-
-
-def parent(path: str) -> str:
-    """Return the folder that contains a file.
-
-    Examples:
-        >>> parent("s3://bucket/set/a.wav"), parent("/set/a.wav"), parent("https://host/set/a.csv?key=b/c#d/e")
-        ('s3://bucket/set', '/set', 'https://host/set')
-    """
-    if not is_url(path):
-        return os.path.dirname(os.path.abspath(path))
-    return without_query(path).rpartition("/")[0]
-
-
-def without_query(path: str) -> str:
-    """Return an HTTP address without its query and fragment; return every other path or URL unchanged.
-
-    Examples:
-        >>> without_query("https://host/a.csv?key=b#c"), without_query("s3://bucket/what?.csv")
-        ('https://host/a.csv', 's3://bucket/what?.csv')
-    """
-    return path.partition("#")[0].partition("?")[0] if is_url(path) and protocol(path) in HTTP_PROTOCOLS else path
 
 
 class Folder:

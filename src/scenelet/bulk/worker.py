@@ -14,18 +14,10 @@ from typing import Any, BinaryIO
 from scenelet.bulk.job import Job, read_inputs, read_job
 from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter
 from scenelet.bulk.probes import Probe, check_probes
-from scenelet.bulk.remote import (
-    LOCAL_ERRNOS,
-    HostError,
-    Remote,
-    RemoteFileError,
-    error_reason,
-    host_of,
-    is_url,
-    strip_file_scheme,
-)
+from scenelet.bulk.remote import LOCAL_ERRNOS, HostError, Remote, RemoteFileError
 from scenelet.bulk.rows import make_rows
-from scenelet.bulk.storage import Folder, join
+from scenelet.bulk.storage import Folder
+from scenelet.bulk.urls import error_reason, host_of, is_url, join, strip_file_scheme
 from scenelet.errors import AudioError, OutputError, SceneletError
 from scenelet.utils.process import peak_memory
 
