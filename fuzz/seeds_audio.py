@@ -11,6 +11,8 @@ def _sounds() -> list[bytes]:
     samples = np.linspace(-0.5, 0.5, 400).reshape(-1, 2)
     kinds = [("WAV", kind) for kind in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW")]
     kinds += [("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")]
+    kinds += [("OGG", "OPUS"), ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "ALAC_16"), ("W64", "PCM_16")]
+    kinds += [("WAV", "MS_ADPCM"), ("WAV", "PCM_U8")]
     found = []
     for kind, subtype in kinds:
         file = io.BytesIO()

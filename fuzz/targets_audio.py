@@ -2,10 +2,11 @@
 
 import io
 
-from fuzz.targets import Target, outcome
+from fuzz.targets import FindingError, Target, outcome
 from scenelet.audio.io import blocks, info
 from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream
 from scenelet.audio.wav import read_wav_header
+from scenelet.errors import DecoderError
 
 MAX_SECONDS = 60.0
 
@@ -26,17 +27,22 @@ def stream(data: bytes) -> str:
 
 
 def recording(data: bytes) -> str:
-    """Read a recording as `predict` does."""
+    """Read a recording as `predict` does. The decoder's limits must never be needed: it is a finding if they are."""
 
     def read() -> None:
         header = info(io.BytesIO(data))
-        read = 0
-        for block, rate in blocks(io.BytesIO(data), MAX_SECONDS):
+        for block, rate in blocks(io.BytesIO(data), MAX_SECONDS, on_note=notes.append):
             assert rate == header.sample_rate
             assert block.shape[0] == header.channels
-            read += block.shape[1]
 
-    return outcome(read)
+    def guarded() -> None:
+        try:
+            read()
+        except DecoderError as error:
+            raise FindingError(str(error)) from error
+
+    notes: list[str] = []
+    return outcome(guarded)
 
 
 TARGETS: dict[str, Target] = {"stream": stream, "recording": recording}

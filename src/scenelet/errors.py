@@ -57,6 +57,10 @@ class TooLongError(AudioError):
     """A recording is longer than its reader allows."""
 
 
+class DecoderError(AudioError):
+    """The decoder of a recording took too long or crashed."""
+
+
 class DataError(SceneletError):
     """A data set, its table or its split cannot be used."""
 

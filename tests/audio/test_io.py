@@ -61,11 +61,13 @@ def test_read_compressed_format_keeps_tone(tmp_path: Path, extension: str) -> No
 def test_info_error_calls_open_file_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "complete.wav"
     soundfile.write(path, np.zeros((50_000, 2)), 16000)
-    truncated = io.BytesIO(path.read_bytes()[:-10])
-    with pytest.raises(TruncatedAudioError, match="the recording: 10 of 200000 bytes"):
+    truncated = io.BytesIO(path.read_bytes()[:-50_000])
+    with pytest.raises(
+        TruncatedAudioError, match=r"the recording: 50000 of 200000 bytes of sound are missing \(2.3 s of"
+    ):
         recordings.info(truncated)
     truncated.name = "street.wav"
-    with pytest.raises(TruncatedAudioError, match=r"^street.wav: 10 of"):
+    with pytest.raises(TruncatedAudioError, match=r"^street.wav: 50000 of"):
         recordings.info(truncated)
 
 
@@ -109,7 +111,7 @@ def test_blocks_error_names_file_in_one_line(tmp_path: Path, write_wav: Write, r
         tmp_path / "empty.wav": "empty",
         text: "not a recording",
         truncated: "the file is truncated",
-        write_wav(np.zeros((3, 100), np.float32), 8000, "many.wav"): "3 channels",
+        write_wav(np.zeros((65, 100), np.float32), 8000, "many.wav"): "65 channels",
         write_wav(np.full((1, 100), np.nan, np.float32), 8000, "nan.wav"): "not finite",
         write_wav(np.zeros((1, 0), np.float32), 8000, "none.wav"): "no samples",
     }
@@ -130,14 +132,14 @@ def test_read_wav_of_unknown_size_reaches_end(write_wav: Write, size: int) -> No
     assert recordings.read(path)[0].shape == (1, 300000)
 
 
-def test_read_flac_of_unknown_length_nearly_reaches_end(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_read_flac_of_unknown_length_reaches_end(tmp_path: Path, rng: np.random.Generator) -> None:
     path = tmp_path / "piped.flac"
     soundfile.write(path, rng.uniform(-0.5, 0.5, 300000), 44100)
     data = bytearray(path.read_bytes())
     data[21] &= 0xF0  # the 36 bits of STREAMINFO for the number of samples; 0 means unknown
     data[22:26] = bytes(4)
     path.write_bytes(data)
-    assert 300000 - 256 < recordings.read(path)[0].shape[1] <= 300000
+    assert recordings.read(path)[0].shape[1] == 300000
 
 
 def test_blocks_unreadable_file_raises(write_wav: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,7 @@
-"""Tests of the WAV parser for files and pipes, and of the 24-bit reader."""
+"""Tests of the WAV parser for pipes, and of the reader of uncompressed samples."""
 
 import io
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.pipe import Pipe
+from scenelet.audio.layout import find_layout
 from scenelet.audio.pcm import PcmFormat, SampleFormat, read_stream
-from scenelet.audio.wav import MAX_CHUNKS, Wav24Reader, find_data_chunk, read_wav_header
+from scenelet.audio.wav import MAX_CHUNKS, PcmFile, parse_format, read_wav_header
 from scenelet.errors import AudioError
 
 SUBTYPES: dict[SampleFormat, str] = {"s16": "PCM_16", "s24": "PCM_24", "s32": "PCM_32", "f32": "FLOAT"}
@@ -30,29 +30,6 @@ def wav(*chunks: bytes, form: bytes = b"RIFF") -> bytes:
 def rf64(samples: bytes) -> bytes:
     ds64 = chunk(b"ds64", struct.pack("<QQQI", 0, len(samples), 0, 0))
     return wav(ds64, FMT, b"data\xff\xff\xff\xff" + samples, form=b"RF64")
-
-
-@pytest.mark.parametrize("form", [b"RIFF", b"RIFX"])
-def test_find_data_chunk_skips_padded_chunks(form: bytes) -> None:
-    order = ">" if form == b"RIFX" else "<"
-    data = wav(chunk(b"note", b"odd", order), FMT if order == "<" else b"", chunk(b"data", b"1234", order), form=form)
-    assert find_data_chunk(io.BytesIO(data)) == (len(data) - 4, 4)
-
-
-def test_find_data_chunk_reads_rf64_size() -> None:
-    data = rf64(b"123456")
-    assert find_data_chunk(io.BytesIO(data)) == (len(data) - 6, 6)
-
-
-@pytest.mark.parametrize("data", [b"", b"RIFF", b"OggS" + bytes(20), wav(), wav(FMT), bytes(100)])
-def test_find_data_chunk_without_sound_is_none(data: bytes) -> None:
-    assert find_data_chunk(io.BytesIO(data)) is None
-
-
-@pytest.mark.parametrize("count", [MAX_CHUNKS - 1, MAX_CHUNKS])
-def test_find_data_chunk_stops_after_max_chunks(count: int) -> None:
-    data = wav(chunk(b"note", b"") * count, chunk(b"data", b"12"))
-    assert (find_data_chunk(io.BytesIO(data)) is None) == (count == MAX_CHUNKS)
 
 
 @pytest.mark.parametrize("sample_format", list(SUBTYPES))
@@ -100,7 +77,7 @@ def test_read_wav_header_unknown_size_is_none(size: int) -> None:
         (wav(chunk(b"junk", bytes(1 << 20)), chunk(b"junk", bytes(2)), FMT, chunk(b"data", b"12")), "holds no sound"),
         (wav(bytes(8) * MAX_CHUNKS, FMT, chunk(b"data", b"12")), "holds no sound"),
         (wav(FMT[:-2] + b"\x08\x00"), "8 bits"),
-        (wav(FMT.replace(b"\x01\x00\x01\x00", b"\x01\x00\x03\x00")), "3 channels"),
+        (wav(FMT.replace(b"\x01\x00\x01\x00", b"\x01\x00\x41\x00")), "65 channels"),
         (wav(FMT.replace(struct.pack("<I", 8000), struct.pack("<I", 499))), "a sample rate of 499 Hz"),
         (wav(FMT.replace(struct.pack("<I", 8000), struct.pack("<I", 4294967280))), "a sample rate of 4294967280 Hz"),
     ],
@@ -112,35 +89,44 @@ def test_read_wav_header_refuses_invalid_stream(data: bytes, message: str) -> No
 
 @given(
     frames=st.integers(1, 700),
-    channels=st.integers(1, 2),
+    channels=st.integers(1, 3),
     block=st.integers(1, 300),
     seed=st.integers(0, 99),
-    kind=st.sampled_from(["WAV", "WAVEX"]),
+    kind=st.sampled_from(["WAV", "WAVEX", "RF64"]),
+    subtype=st.sampled_from(list(SUBTYPES.values())),
 )
-def test_wav24_reader_agrees_with_libsndfile(frames: int, channels: int, block: int, seed: int, kind: str) -> None:
+def test_pcm_file_agrees_with_libsndfile(
+    frames: int, channels: int, block: int, seed: int, kind: str, subtype: str
+) -> None:
     data = io.BytesIO()
     values = np.random.default_rng(seed).integers(-(2**31), 2**31, (frames, channels)).astype(np.int32)
     values[0] = -(2**31)
-    soundfile.write(data, values, 8000, format=kind, subtype="PCM_24")
+    soundfile.write(data, values, 8000, format=kind, subtype=subtype)
     data.seek(0, io.SEEK_END)
     data.write(b"note\x08\x00\x00\x00ABCDEFGH")  # a chunk behind the sound is not sound
     expected, _ = soundfile.read(io.BytesIO(data.getvalue()), dtype="float32", always_2d=True)
-    found = find_data_chunk(data)
-    assert found is not None
-    with soundfile.SoundFile(io.BytesIO(data.getvalue())) as file:
-        assert Wav24Reader.supports(file)
-        reader = Wav24Reader(data, found[0], file)
-        parts = []
-        while len(part := reader.read(block)):
-            parts.append(part)
+    layout = find_layout(data, "a.wav")
+    assert layout.pcm is not None
+    assert layout.sound is not None
+    reader = PcmFile(data, layout.sound, layout.pcm)
+    assert (reader.frames, reader.channels, reader.subtype) == (frames, channels, subtype)
+    parts = []
+    while len(part := reader.read(block)[0]):
+        parts.append(part)
     samples = np.concatenate(parts)
     assert samples.dtype == np.float32
     np.testing.assert_array_equal(samples, expected)
 
 
-@pytest.mark.parametrize(("suffix", "subtype"), [("wav", "PCM_16"), ("flac", "PCM_24"), ("aiff", "PCM_24")])
-def test_wav24_reader_supports_only_24_bit_wav(tmp_path: Path, suffix: str, subtype: str) -> None:
-    path = tmp_path / f"a.{suffix}"
-    soundfile.write(path, np.zeros(10), 8000, subtype=subtype)
-    with soundfile.SoundFile(path) as file:
-        assert not Wav24Reader.supports(file)
+@pytest.mark.parametrize(("format", "subtype"), [("WAV", "PCM_U8"), ("WAV", "ULAW"), ("AIFF", "PCM_24")])
+def test_find_layout_leaves_other_samples_to_the_decoder(format: str, subtype: str) -> None:
+    data = io.BytesIO()
+    soundfile.write(data, np.zeros(100), 8000, format=format, subtype=subtype)
+    assert find_layout(data, "a.wav").pcm is None
+
+
+def test_parse_format_refuses_contradicting_fields() -> None:
+    body = struct.pack("<HHIIHH", 1, 2, 8000, 32000, 4, 16)
+    assert parse_format(body) == PcmFormat(8000, 2, "s16")
+    assert parse_format(body[:12] + struct.pack("<HH", 3, 16)) is None
+    assert parse_format(body[:12]) is None

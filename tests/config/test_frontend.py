@@ -17,7 +17,7 @@ def test_window_hop_longer_than_the_window_is_refused() -> None:
 
 
 def test_features_channels_and_upper_edge() -> None:
-    assert [FeatureConfig(channels=name).n_channels for name in ("mono", "stereo", "mid-side")] == [1, 2, 2]
+    assert [FeatureConfig(channels=name).n_channels for name in ("mono", 3, "stereo", "mid-side")] == [1, 1, 2, 2]
     assert FeatureConfig(sample_rate=16000).top_hz == 8000
     assert FeatureConfig(sample_rate=16000, fmax_hz=4000).top_hz == 4000
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ import soundfile
 from helpers.odd_cases import cases, long_cases, no_right
 from helpers.odd_recordings import RATE, Case, altered, cuts, noise, wav
 from scenelet.audio import io as recordings
+from scenelet.audio import sound
+from scenelet.audio.layout import Layout
 from scenelet.data.load import load_table
 from scenelet.errors import AudioError, TruncatedAudioError
 from scenelet.utils.files import walk_files
@@ -120,7 +123,13 @@ class TestChangeDuringReading:
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
     def test_read_file_removed_after_opening_is_still_read(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(recordings, "find_data_chunk", lambda file: path.unlink())
+        find_layout = sound.find_layout
+
+        def removing(file: BinaryIO, name: str) -> Layout:
+            path.unlink()
+            return find_layout(file, name)
+
+        monkeypatch.setattr(sound, "find_layout", removing)
         assert recordings.read(path)[0].shape == (1, 5000)
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")

@@ -30,8 +30,8 @@ def flac(samples: np.ndarray, rate: int = 8000) -> bytes:
 
 
 def with_unknown_length(flac: bytes) -> bytes:
-    """Clear the number of samples in the header, as programs do that write to a pipe."""
-    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
+    """Clear the number of samples in the header, and hide the last frame, which states it too."""
+    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:] + bytes(2 << 20)
 
 
 def limits_of(*recordings: bytes) -> list[float | str]:

@@ -16,15 +16,16 @@ from scenelet.errors import TruncatedAudioError
 
 ByteOrder = Literal["big", "little"]
 
-MAX_CHUNKS = 1000
-"""Chunks that are read in search of the sound. A file of zeros looks like endless chunks of eight bytes."""
+MAX_CHUNKS, MAX_EMPTY_CHUNKS = 10_000, 1000
+"""Chunks that are read in search of the sound, and those of zeros. A file of zeros looks like endless such chunks."""
 MAX_KEPT_BYTES = 16 << 20
 """Maximum size of a chunk that is passed to the decoder. The packet table of a long CAF has megabytes."""
+USUAL_CHUNKS = (b"LIST", b"JUNK", b"bext", b"iXML", b"cue ", b"guan", b"wamd", b"PEAK")
 UNKNOWN_BYTES = 0x7FFFF000
 """Writers to a pipe do not know the length of the sound. They state this one or a larger one."""
-STREAM_BYTES = (256**8 - 1, 256**8 - 25)  # CAF and W64 whose writer did not know the length
+UNKNOWN_LONG_BYTES = 1 << 62  # the same for lengths of 64 bits
 SIZE_IN_DS64 = 0xFFFFFFFF  # the 32-bit size of an RF64's sound; its "ds64" chunk has the real one
-MISSING_SECONDS, MISSING_FRACTION, MAX_MISSING_FRACTION = 0.2, 0.01, 0.1
+MISSING_SECONDS, MISSING_FRACTION, MAX_MISSING_FRACTION = 0.1, 0.01, 0.1
 """Sound that may be missing at the end: the larger of a duration and a fraction, but never more than the last."""
 MIN_STATED_FRACTION = 0.01
 """Fraction of the bytes that are there. If a header states less, its recorder died before it wrote the length."""
@@ -75,9 +76,9 @@ class Chunk:
 
 def walk_chunks(file: BinaryIO, form: Form, offset: int, file_size: int) -> Iterator[Chunk]:
     """Yield the chunks of a seekable file from an offset on, until one ends behind the file's end."""
-    head_bytes = form.name_bytes + form.size_bytes
+    head_bytes, empty = form.name_bytes + form.size_bytes, 0
     for _ in range(MAX_CHUNKS):
-        if offset > file_size:
+        if offset > file_size or empty == MAX_EMPTY_CHUNKS:
             return
         file.seek(offset)
         head = read_fully(file, head_bytes)
@@ -87,12 +88,13 @@ def walk_chunks(file: BinaryIO, form: Form, offset: int, file_size: int) -> Iter
         size -= head_bytes if form.size_has_header else 0
         if size < 0:
             return
+        empty += not any(head)
         yield Chunk(head[:4], offset + head_bytes, size)
         end = offset + head_bytes + size
         offset = end + -end % form.alignment
         if end < offset <= file_size and form.alignment == 2:  # some writers forget the byte that makes the size even
             file.seek(end)
-            if bytes(read_fully(file, 4)) in (form.sound, *form.kept):
+            if bytes(read_fully(file, 4)) in (form.sound, *form.kept, *USUAL_CHUNKS):
                 offset = end
 
 
@@ -189,6 +191,8 @@ def find_sound(file: BinaryIO, format: Format, offset: int, name: str) -> SoundC
     )
     rate = int.from_bytes(kept[b"fmt "][8:12], form.order) if b"fmt " in kept else 0
     end, note = sound_end(file, name, sound.start, stated, rate, is_followed)
+    if is_followed and behind is not None and behind.name == form.sound:
+        note = "it has several pieces of sound, and only the first is used"
     return SoundChunk(form, head[: form.header_bytes], kept, sound.start, end, note)
 
 
@@ -213,7 +217,7 @@ def sound_end(
     """
     file_size = file.seek(0, os.SEEK_END)
     available = file_size - start
-    if stated in STREAM_BYTES or (UNKNOWN_BYTES <= stated <= SIZE_IN_DS64 and stated > available):
+    if stated >= UNKNOWN_LONG_BYTES or (UNKNOWN_BYTES <= stated <= SIZE_IN_DS64 and stated > available):
         return file_size, ""
     if stated > available:
         if stated - available <= allowed_missing(stated, bytes_per_second):
@@ -237,7 +241,7 @@ def sound_end(
     return start + stated, ""
 
 
-def allowed_missing(stated: int, per_second: float) -> float:
+def allowed_missing(stated: int, per_second: float, last_block: int = 0) -> float:
     """Return how much sound may be missing at the end of a recording that is used all the same.
 
     No window depends on so little. Recorders state a length that is a few bytes too large, or lose the last block.
@@ -245,9 +249,10 @@ def allowed_missing(stated: int, per_second: float) -> float:
     Args:
         stated: length of the recording, in bytes or frames.
         per_second: such bytes or frames in a second, 0 if this is not known.
+        last_block: frames that are lost if the last block cannot be decoded.
 
     >>> allowed_missing(480_000, 48_000), allowed_missing(480, 48_000)
-    (9600.0, 48.0)
+    (4800.0, 48.0)
     """
-    allowed = max(MISSING_FRACTION * stated, MISSING_SECONDS * per_second)
+    allowed = max(MISSING_FRACTION * stated, MISSING_SECONDS * per_second, last_block)
     return min(allowed, MAX_MISSING_FRACTION * stated)

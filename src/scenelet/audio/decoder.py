@@ -19,7 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from scenelet.audio.decoder_process import Piece, ReadAt, SoundReader, error_reason, receive_message, send_message
-from scenelet.errors import AudioError
+from scenelet.errors import AudioError, DecoderError
 
 START_SECONDS = 4.0
 """Processor time that a recording may take in any case. It covers a block that is decoded before it is counted."""
@@ -114,7 +114,7 @@ class Decoder:
 
         Raises:
             DecoderRefusedError: the decoder does not know the format, or its header is damaged.
-            AudioError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
+            DecoderError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
         """
         if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
             yield _LocalFile(file, pieces)  # no descriptors can be sent, or no Python can be started
@@ -195,7 +195,7 @@ class _Child:
 
     @contextlib.contextmanager
     def explained(self, name: str, limit_seconds: float) -> Iterator[None]:
-        """Turn a dead or silent child into an AudioError."""
+        """Turn a dead or silent child into a DecoderError."""
         try:
             yield
         except TimeoutError:
@@ -209,7 +209,7 @@ class _Child:
                 took = f"the decoder crashed ({status})"
         else:
             return
-        raise AudioError(f"{name}: {took}; the file is damaged, export it again")
+        raise DecoderError(f"{name}: {took}; the file is damaged, export it again")
 
     def end(self) -> None:
         self.connection.close()

@@ -25,6 +25,7 @@ class FlacStream:
 
     Attributes:
         stated_samples: number of samples that the header states, 0 if it states none.
+        block_frames: maximum number of frames in a block.
         is_valid: whether the stream begins with the usual header. Otherwise nothing can be repaired.
     """
 
@@ -33,6 +34,7 @@ class FlacStream:
         stream.seek(0)
         self._head = bytes(stream.read(HEAD_BYTES) or b"")
         self.is_valid = len(self._head) == HEAD_BYTES and self._head[:4] == b"fLaC" and self._head[4] & 127 == 0
+        self.block_frames = int.from_bytes(self._head[10:12], "big")
         self.stated_samples = int.from_bytes(self._head[18:26], "big") & ((1 << TOTAL_BITS) - 1)
 
     def count_samples(self) -> int | None:

@@ -72,7 +72,7 @@ def recognize(file: BinaryIO, name: str) -> tuple[Format, int]:
 
 def unreadable(name: str, reason: str) -> AudioError:
     """Return the error for a file of which nothing can be decoded."""
-    return AudioError(f"{name}: not a recording that can be read ({reason}); {READABLE} can, so convert it to one")
+    return AudioError(f"{name}: not a recording that can be read ({reason}); convert it to one of {READABLE}")
 
 
 def _match(head: bytes) -> Format | None:

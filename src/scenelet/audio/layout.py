@@ -11,7 +11,7 @@ from scenelet.audio.flac import FlacStream
 from scenelet.audio.formats import Format, recognize, unreadable
 from scenelet.audio.ogg import CODECS, FLAC_MAPPING_BYTES, read_pages
 from scenelet.audio.pcm import PcmFormat
-from scenelet.audio.wav import parse_format
+from scenelet.audio.wav import ENCODINGS, encoding, parse_format
 from scenelet.errors import EmptyAudioError
 
 
@@ -72,7 +72,12 @@ def _chunk_layout(file: BinaryIO, format: Format, start: int, name: str) -> Layo
     if sound is None:
         raise unreadable(name, f"it is {format}, but its header is damaged or it has no sound")
     notes = [sound.note] if sound.note else []
-    pcm = parse_format(sound.kept[b"fmt "]) if format == "WAV" and sound.form.order == "little" else None
+    pcm = None
+    if format in ("WAV", "W64"):
+        body, order = sound.kept[b"fmt "], sound.form.order
+        if encoding(body, order) not in ENCODINGS:
+            raise unreadable(name, f"it is {format} with the encoding {encoding(body, order):#06x}")
+        pcm = parse_format(body) if order == "little" else None
     return Layout(format, sound.pieces(), sound, pcm, notes)
 
 

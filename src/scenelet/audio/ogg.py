@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from scenelet.errors import AudioError, TruncatedAudioError
 
-CAPTURE_PATTERN = b"OggS\0"
+CAPTURE_PATTERN = b"OggS"
 HEADER_BYTES = 27  # of a page before its segment table, whose length is the last of them
 MAX_GAPS = 16
 """Gaps between pages, or page headers within pages, that a file may have.

@@ -84,8 +84,9 @@ class Sound:
         is_short = self._count < self._total
         if is_short and (self._faults or not self._length_is_estimate()):
             missing = stated - self._count
+            allowed = allowed_missing(stated, rate, layout.flac.block_frames if layout.flac else 0)
             times = f"{self._count / rate:.1f} s of {stated / rate:.1f} s"
-            if (self._skipped and 2 * self._count >= stated) or missing <= allowed_missing(stated, rate):
+            if (self._skipped and 2 * self._count >= stated) or missing <= allowed:
                 where = self._faults[0] if self._faults else "ends early"
                 return [*layout.notes, f"{where}; {missing / rate:.2f} s of {stated / rate:.1f} s are missing"]
             if self._faults and layout.flac is None:

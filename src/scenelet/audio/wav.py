@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.chunks import MAX_CHUNKS, UNKNOWN_BYTES, SoundChunk
+from scenelet.audio.chunks import MAX_CHUNKS, UNKNOWN_BYTES, ByteOrder, SoundChunk
 from scenelet.audio.pcm import (
     MAX_CHANNELS,
     MAX_SAMPLE_RATE,
@@ -26,6 +26,8 @@ MAX_SKIPPED_BYTES = 1 << 20
 MAX_BODY_BYTES = 64  # "fmt " and "ds64" are shorter
 SIZE_IN_DS64 = 0xFFFFFFFF  # the 32-bit size of an RF64's sound; its "ds64" chunk has the real one
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags
+ENCODINGS = (PCM, 2, FLOAT, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, 0x55)
+"""Format tags of what libsndfile decodes: PCM, ADPCM, float, A-law, mu-law, G.723, GSM, NMS, G.721 and MP3."""
 SAMPLE_FORMATS: dict[tuple[int, int], SampleFormat] = {
     (PCM, 16): "s16",
     (PCM, 24): "s24",
@@ -89,13 +91,18 @@ def _pipe_format(body: bytes) -> PcmFormat:
     return pcm
 
 
+def encoding(body: bytes, order: ByteOrder) -> int:
+    """Return the format tag by the content of a "fmt " chunk. An extensible one has the tag further behind."""
+    tag = int.from_bytes(body[:2], order)
+    return int.from_bytes(body[24:26], order) if tag == EXTENSIBLE and len(body) >= 26 else tag
+
+
 def parse_format(body: bytes) -> PcmFormat | None:
     """Return the layout of the samples by the content of a "fmt " chunk, or None if they are of another kind."""
     if len(body) < 16:
         return None
-    tag, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", body)
-    if tag == EXTENSIBLE and len(body) >= 26:
-        (tag,) = struct.unpack_from("<H", body, 24)
+    _, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", body)
+    tag = encoding(body, "little")
     if (tag, bits) not in SAMPLE_FORMATS or not 1 <= channels <= MAX_CHANNELS:
         return None
     pcm = PcmFormat(rate, channels, SAMPLE_FORMATS[tag, bits])

@@ -70,7 +70,7 @@ def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
     for _ in counter.count(read_inputs(path, remote)):
         pass
     if counter.inputs == 0:
-        raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3)")
+        raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...)")
     return Manifest(path, base, counter.inputs, counter.digest, remote)
 
 

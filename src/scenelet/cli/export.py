@@ -132,7 +132,7 @@ def _calibrate(model: "SceneModel", recordings: Path) -> "Calibration":
 
     found = find(recordings)
     if not found:
-        raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+        raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...); give another folder")
     with spinner("Calibrating"):
         calibration = calibrate(model, found)
     print_message(f"activation ranges from {len(calibration.ranges)} windows of {calibration.recordings} recordings")

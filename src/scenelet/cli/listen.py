@@ -69,7 +69,8 @@ def listen(
     classifier = load(model, runtime=runtime.value)
     minimum = classifier.threshold if threshold is None else threshold
     smoother = PredictionSmoother(classifier.labels, minimum, smoothing, margin)
-    own = 1 if classifier.model.features.channels == "mono" else 2
+    features = classifier.model.features
+    own = features.channels if isinstance(features.channels, int) else features.n_channels
     _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)
     sound = _open(source, sample_rate, channels, (sample_format or SampleFormat.s16).value, device, own)
 

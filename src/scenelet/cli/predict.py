@@ -98,7 +98,7 @@ def predict(
         if not found:
             failed = True
             name = escape_unprintable(str(path))
-            print_warning(f"error: {name}: holds no recordings (WAV, FLAC, Ogg, MP3); give another folder")
+            print_warning(f"error: {name}: holds no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...); give another folder")
         files += found
     predictions = classifier.predict_many(files, errors="return")
     for file, prediction in zip(files, track(predictions, "Predicting", len(files)), strict=True):

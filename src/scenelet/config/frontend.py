@@ -1,6 +1,6 @@
 """Settings of the steps before the network: features and windows. A model file stores them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,8 +24,10 @@ class FeatureConfig(Settings):
     sample_rate: int = Field(
         22050, ge=1000, le=384000, description="sample rate in Hz, to which recordings are resampled"
     )
-    channels: Literal["mono", "stereo", "mid-side"] = Field(
-        "stereo", description="channels of the features; mid-side: sum and difference of left and right"
+    channels: Literal["mono", "stereo", "mid-side"] | Annotated[int, Field(ge=1, le=64, strict=True)] = Field(
+        "stereo",
+        description="channels of the features. mono: mean of all; mid-side: sum and difference of left and right;"
+        " a number: this channel of each recording",
     )
     n_fft: int = Field(2048, ge=16, le=65536, description="samples per Fourier transform")
     win_length: int | None = Field(
@@ -64,8 +66,8 @@ class FeatureConfig(Settings):
 
     @property
     def n_channels(self) -> int:
-        """Number of channels of the features: 1 for mono, otherwise 2."""
-        return 1 if self.channels == "mono" else 2
+        """Number of channels of the features: 2 for stereo and mid-side, otherwise 1."""
+        return 2 if self.channels in ("stereo", "mid-side") else 1
 
     def n_frames(self, samples: int) -> int:
         """Count the frames of a centered transform of this many samples."""

@@ -76,7 +76,7 @@ def _embed(path: Path, begin: float) -> PlayerSource:
     for block, sample_rate in blocks(path):
         rate = sample_rate
         first = round(begin * rate)
-        part = block[:, max(0, first - count) : max(0, first + round(EMBED_SECONDS * rate) - count)]
+        part = block[:2, max(0, first - count) : max(0, first + round(EMBED_SECONDS * rate) - count)]
         count += block.shape[1]
         if part.shape[1]:
             parts.append(part)

@@ -22,7 +22,7 @@ TICK_STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 MIN_TICK_DISTANCE = 0.085  # as a fraction of the height
 MAX_TICKS = 6  # on the time axis
 MIN_BAR_SPACE = 0.02  # below the axis of the bars, as a fraction of the largest bar
-CHANNELS = {"mono": ("",), "stereo": ("left", "right"), "mid-side": ("mid", "side")}
+CHANNELS: dict[str | int, tuple[str, ...]] = {"stereo": ("left", "right"), "mid-side": ("mid", "side")}
 Span = tuple[float, float]
 
 
@@ -63,7 +63,9 @@ def spectrogram_windows(
             "pooled": pooled.shape != log_mel.shape,
             "channels": [
                 {"name": name, "levels": base64.b64encode(channel.tobytes()).decode()}
-                for name, channel in zip(CHANNELS[features.channels], levels(pooled, floor, top), strict=True)
+                for name, channel in zip(
+                    CHANNELS.get(features.channels, ("",)), levels(pooled, floor, top), strict=True
+                )
             ],
             "ticks_hz": ticks_hz(features),
             "ticks_s": _ticks_s(0.0 if repeated else start, window.seconds, frames, features),

@@ -52,6 +52,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
     """
     provenance = model.provenance
     features, seconds = model.features, model.window.seconds
+    channels = f"channel {features.channels}" if isinstance(features.channels, int) else features.channels
     lines = [
         f"# {_text(name)}",
         "",
@@ -60,7 +61,7 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         f"**Labels** ({len(model.labels)}): {', '.join(map(_text, model.labels))}.",
         "",
-        f"**Input**: windows of {seconds:g} s, {features.channels}, {features.sample_rate:,} Hz, as {features.n_mels}"
+        f"**Input**: windows of {seconds:g} s, {channels}, {features.sample_rate:,} Hz, as {features.n_mels}"
         f" log-mel bands every {1000 * features.hop_length / features.sample_rate:.1f} ms.",
         "",
         "## Data",

@@ -122,7 +122,7 @@ def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values
     """
     rng = np.random.default_rng(0)
     features, n = model.features, model.window.samples(model.features.sample_rate)
-    channels = 1 if features.channels == "mono" else 2
+    channels = features.n_channels
     windows: list[Values] = []
     for index in range(SYNTHETIC_WINDOWS):
         sound = rng.normal(0.0, 1.0, (channels, n))

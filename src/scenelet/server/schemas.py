@@ -51,7 +51,7 @@ class ModelInfo(BaseModel):
     labels: list[str]
     window_seconds: float = Field(description="length of a window")
     sample_rate: int = Field(description="the model's rate in Hz; recordings are resampled to it")
-    channels: str
+    channels: str | int
     fmax_hz: float
     threshold: float
     bytes: dict[str, int]
