@@ -17,7 +17,7 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError, UsageError
 from scenelet.utils.parallel import parallel_map
 
-ChannelLayout = Literal["mono", "stereo", "mid-side"]
+ChannelLayout = Literal["mono", "stereo", "mid-side"] | int
 NoSound = Literal["silence", "too short"]
 """Reason why a recording has no class."""
 SILENT_DBFS = -80.0
