@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,7 +19,14 @@ from helpers.archives import Archive, make_archive, part_bytes, write_manifest
 from helpers.processes import start_scenelet
 from scenelet.bulk import engines, run
 from scenelet.bulk.worker import ShardResult
-from scenelet.errors import OutputError, UsageError
+from scenelet.errors import MissingExtraError, OutputError, UsageError
+
+
+def test_get_engine_without_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "scenelet\[ray\]"') as caught:
+        engines.get_engine("ray")
+    assert caught.value.exit_code == 1
 
 
 def test_connect_unreachable_cluster_raises(monkeypatch: pytest.MonkeyPatch) -> None:

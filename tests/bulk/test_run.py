@@ -21,7 +21,7 @@ from scenelet.bulk.engines import ProcessShard
 from scenelet.bulk.progress import MAX_CONSECUTIVE_FAILURES
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import ShardResult
-from scenelet.errors import DataError, OutputError
+from scenelet.errors import DataError, MissingExtraError, OutputError
 from scenelet.model.file import write_model
 
 
@@ -166,6 +166,22 @@ def test_predict_denied_bucket_is_one_sentence(
     assert len(requests) == 3 * MAX_CONSECUTIVE_FAILURES
     assert not part_bytes(out)
     assert run.predict(model, str(tmp_path / "all.csv"), str(out), **options).errors == 0
+
+
+def test_predict_missing_package_is_one_sentence(model: str, archive: Archive, tmp_path: Path) -> None:
+    """fsspec imports the package of a store when it is first needed."""
+    fsspec.register_implementation("absent", "absent_package.Store", errtxt="Install absent_package", clobber=True)
+    good = str(archive.manifest.parent / archive.valid_names[0])
+    write_manifest(tmp_path / "all.csv", [good, "absent://a/1.wav", "absent://a/2.wav"])
+    options = {"workers": 1, "shard_size": 3, "protocols": ["absent"]}
+    with pytest.raises(
+        DataError, match=r"2 recordings of absent://a: a package is missing \(Install absent_package\)"
+    ) as caught:
+        run.predict(model, str(tmp_path / "all.csv"), str(tmp_path / "out"), **options)
+    assert caught.value.exit_code == 1
+    assert rows_by_input(tmp_path / "out")[0][0]["error"] is None
+    with pytest.raises(MissingExtraError, match="--out absent://b: a package is missing"):
+        run.predict(model, str(tmp_path / "all.csv"), "absent://b", **options)
 
 
 def test_predict_denied_recording_is_an_ordinary_error(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal
 
 from scenelet.bulk.worker import ShardResult
-from scenelet.errors import OutputError, UsageError
+from scenelet.errors import OutputError, UsageError, missing_extra
 from scenelet.utils.parallel import map_processes
 from scenelet.utils.process import keep_freed_memory
 
@@ -135,12 +135,15 @@ def get_engine(name: EngineName) -> Engine:
     """Return the engine of this name.
 
     Raises:
-        ModuleNotFoundError: Ray is not installed.
+        MissingExtraError: Ray is not installed.
 
     Examples:
         >>> get_engine("local") is run_local
         True
     """
     if name == "ray":
-        importlib.import_module("ray")
+        try:
+            importlib.import_module("ray")
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) or error from None
     return {"local": run_local, "ray": run_ray}[name]

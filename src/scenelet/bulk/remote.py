@@ -67,7 +67,8 @@ class Remote:
         """Return the fsspec file system of a URL, and its path there.
 
         Raises:
-            RemoteFileError: the protocol is not allowed, or its package is not installed.
+            RemoteFileError: the protocol is not allowed, or unknown.
+            HostError: its package is not installed.
         """
         name = protocol(url)
         if "::" in url:
@@ -78,9 +79,10 @@ class Remote:
             )
         try:
             found: tuple[Any, str] = fsspec.core.url_to_fs(name + url[len(name) :])
-        except (ValueError, ImportError) as error:
-            reason = error_reason(error)
-            raise RemoteFileError(f"{url}: this kind of URL cannot be read ({reason})") from None
+        except ImportError as error:
+            raise HostError(url, f"a package is missing ({error_reason(error)})") from None
+        except ValueError as error:
+            raise RemoteFileError(f"{url}: this kind of URL cannot be read ({error_reason(error)})") from None
         return found
 
     def download(self, url: str, target: Path) -> None:

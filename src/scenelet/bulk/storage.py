@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scenelet.bulk.remote import PLAIN, Remote, RemoteFileError
+from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError
 from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, is_url, join, protocol, strip_file_scheme
-from scenelet.errors import OutputError, SceneletError, UsageError
+from scenelet.errors import MissingExtraError, OutputError, SceneletError, UsageError
 from scenelet.utils.files import fsync_dir, fsync_file
 
 PARTIAL_SUFFIX = ".part"
@@ -25,6 +25,7 @@ class Folder:
 
     Raises:
         UsageError: the path is empty, or this kind of URL cannot be written.
+        MissingExtraError: a package for this kind of URL is not installed.
 
     Examples:
         >>> folder = Folder("memory://example", Remote(("memory",)))
@@ -46,6 +47,8 @@ class Folder:
                 self._remote = remote.filesystem(self.path)[0]
             except RemoteFileError as error:
                 raise UsageError(f"--out {error}") from None
+            except HostError as error:
+                raise MissingExtraError(f"--out {error}") from None
 
     @property
     def is_remote(self) -> bool:
