@@ -1,7 +1,10 @@
 """Rows of a job: the numbers of `Classifier.predict` and `LogMel`, and one row with the error of an invalid input."""
 
 import contextlib
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -11,13 +14,15 @@ from pyarrow import dataset, parquet
 
 import scenelet
 from helpers.archives import Archive, rows_by_input, write_manifest
+from helpers.processes import start_scenelet
 from helpers.tiny_model import FEATURES, WINDOW
+from scenelet.audio import decoder
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.bulk import run
 from scenelet.bulk.job import Job, Task, read_job, start_job
 from scenelet.bulk.manifest import scan_manifest
-from scenelet.bulk.parts import BUFFER_BYTES
+from scenelet.bulk.parts import BUFFER_BYTES, PartWriter
 from scenelet.bulk.rows import WindowCutter
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.worker import JobReference, Worker, get_worker, process_shard
@@ -237,3 +242,41 @@ def test_worker_end_of_a_short_recording_is_its_own(model: str, tmp_path: Path) 
     soundfile.write(tmp_path / "a.wav", np.ones(2400) / 9, 8000)  # 1.5 windows
     run.predict(model, str(tmp_path), str(tmp_path / "out"), workers=1)
     assert [row["end_seconds"] for row in rows_by_input(tmp_path / "out")[0]] == pytest.approx([0.2, 0.3])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems decode in the same process")
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGSTOP, "decoding gave nothing for"), (signal.SIGSEGV, "crashed")]
+)
+def test_worker_decoder_that_hangs_or_crashes_costs_one_row(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, words: str
+) -> None:
+    """The decoder is stopped or killed after the first recording; the third one gets another."""
+    for name in ("a.flac", "b.flac", "c.flac"):
+        soundfile.write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
+    monkeypatch.setattr(decoder, "SILENT_SECONDS", 0.5)
+    process = Worker._process_input
+
+    def strike(worker: Worker, part: PartWriter, index: int, *arguments: Any) -> None:
+        if index == 1:
+            (child,) = decoder.DECODER._idle
+            child.connection.settimeout(0.5)
+            child.process.send_signal(number)
+        process(worker, part, index, *arguments)
+
+    monkeypatch.setattr(Worker, "_process_input", strike)
+    summary = run.predict(model, str(tmp_path), str(tmp_path / "out"), workers=1, shard_size=3)
+    rows = rows_by_input(tmp_path / "out")
+    assert (summary.inputs, summary.errors) == (3, 1)
+    assert words in rows[1][0]["error"]
+
+
+def test_worker_file_that_hangs_libsndfile_is_refused(model: str, archive: Archive, tmp_path: Path) -> None:
+    """The test runs in a process of its own, which is ended if the recording is decoded after all."""
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/endless.wav").write_bytes(b"RIFF\x18\0\0\0WAVELIST\0\0\1\0INFOfact\xf4\xff\xff\xff")
+    soundfile.write(tmp_path / "clips/good.wav", np.ones(8000) / 9, 8000)
+    command = start_scenelet("predict", model, str(tmp_path / "clips"), "--out", str(tmp_path / "out"))
+    assert command.wait(timeout=120) == 0
+    rows = rows_by_input(tmp_path / "out")
+    assert [rows[index][0]["error"] is None for index in (0, 1)] == [False, True]
