@@ -10,11 +10,10 @@ import torch
 
 from fuzz.targets import SCRATCH, Target, outcome
 from helpers.tiny_model import changed, tiny_model
-from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_job
+from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Job, Task, read_inputs, read_job
 from scenelet.bulk.job import RECORD_FILE as JOB
-from scenelet.bulk.run import summarize_shard
+from scenelet.bulk.parts import read_counts, read_errors
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import Worker
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
@@ -170,20 +169,20 @@ def part(data: bytes) -> str:
     """Read a Parquet part in a job's folder, as `predict --out` does."""
     folder, its = job()
     SCRATCH.file(f"job/{its.part_name(0)}", data)
-    return outcome(lambda: summarize_shard(its, folder, 0))
 
+    def read() -> None:
+        for read_part in (read_counts, read_errors):
+            with folder.open(its.part_name(0)) as file:
+                read_part("part", file)
 
-@functools.cache
-def _worker() -> Worker:
-    folder, its = job()
-    return Worker(folder, its.job_hash)
+    return outcome(read)
 
 
 def listed(data: bytes) -> str:
     """Read the copy of the manifest in a job's folder, as a worker does."""
-    worker = _worker()
+    folder, its = job()
     SCRATCH.file(f"job/{INPUTS_FILE}", data)
-    return outcome(lambda: [text.encode() for text in worker.read_inputs(0)])
+    return outcome(lambda: [text.encode() for text in read_inputs(its, folder, 0)])
 
 
 TARGETS: dict[str, Target] = {

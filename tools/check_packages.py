@@ -47,14 +47,15 @@ with subprocess.Popen([sys.executable, "-m", "scenelet", "serve", "esc10", "--po
 FETCH = """
 import functools, http.server, threading
 from pathlib import Path
-from scenelet.data.download.http import RemoteFile, download, open_session
+from scenelet.data.download.http import RemoteFile, download
+from scenelet.data.download.session import Web
 quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), quiet)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_port}/list.csv"
 remote = RemoteFile(url, Path("got.csv"), Path("list.csv").stat().st_size, lambda path: "")
-with open_session() as session:
-    download(session, remote, lambda count: None)
+with Web() as web:
+    download(web, remote, lambda count: None)
 assert Path("got.csv").read_bytes() == Path("list.csv").read_bytes()
 """
 Command = tuple[int, tuple[str, ...]]

@@ -125,11 +125,11 @@ def members(group: int) -> list[int]:
 
 
 def workers(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Return the worker processes of `process`, without the resource tracker of multiprocessing."""
+    """Return the worker processes of `process`, without loky's resource tracker."""
     found = []
     for pid in members(process.pid):
         with contextlib.suppress(OSError):
-            if pid != process.pid and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if pid != process.pid and b"LokyProcess" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
 

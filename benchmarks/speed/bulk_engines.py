@@ -132,7 +132,7 @@ def faults(folder: Path, options: argparse.Namespace) -> None:
 
     done(0.15)
     ours = psutil.Process().children(recursive=True)
-    worker = next(process for process in ours if "ray::MapBatches" in " ".join(process.cmdline()))
+    worker = next(process for process in ours if "ray::task" in " ".join(process.cmdline()))
     worker.send_signal(signal.SIGKILL)
     note(f"killed a worker ({worker.pid})")
     done(0.35)

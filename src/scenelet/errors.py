@@ -115,11 +115,9 @@ EXTRAS = {
     "websockets": "serve",
     "sounddevice": "mic",
     "openvino": "openvino",
-    "aiohttp": "bulk",
     "fsspec": "bulk",
     "pyarrow": "bulk",
     "s3fs": "bulk",
-    "pandas": "ray",
     "ray": "ray",
 }
 """Extra that installs each module, by the module's name."""

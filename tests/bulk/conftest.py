@@ -1,4 +1,4 @@
-"""A model file, an archive, a finished job, an S3 store and a Ray cluster."""
+"""A model file, an archive, a finished job, an S3 store and a Ray cluster; and no waits before retries."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,16 @@ import pytest
 
 from helpers.archives import Archive, make_archive
 from helpers.tiny_model import tiny_model
+from scenelet.data.download import session
 from scenelet.model.file import write_model
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _no_waits() -> Iterator[None]:
+    """Try again at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "BACKOFF_FACTOR", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Manifests in CSV, Parquet and folders, and the errors of invalid ones."""
 
 import codecs
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("column", ["path", "URL", " filename", "file"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("column", ["path", "URL", " filename", "file", "File Name", "slice_file_name"])
 def test_read_inputs_text_columns_and_delimiters(tmp_path: Path, delimiter: str, column: str) -> None:
     rows = [f"x{delimiter}{quoted(name)}" for name in NAMES]
     text = "\r\n".join([f"other{delimiter}{column}", *rows, "", ""])
@@ -36,6 +37,18 @@ def test_read_inputs_ignores_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(codecs.BOM_UTF8 + b"path\na.wav\n")
     assert list(read_inputs(str(path))) == ["a.wav"]
+
+
+def test_read_inputs_forms_of_excel_and_gzip(tmp_path: Path) -> None:
+    """Excel names the delimiter in the first line and ends rows with delimiters."""
+    text = "sep=;\r\nfile;site\r\na.wav;x;;\r\n;\r\n\r\nb.wav;y\r\n".encode("utf-8-sig")
+    (tmp_path / "list.csv").write_bytes(text)
+    (tmp_path / "list.csv.gz").write_bytes(gzip.compress(text))
+    for name in ("list.csv", "list.csv.gz"):
+        assert list(read_inputs(str(tmp_path / name))) == ["a.wav", "b.wav"]
+    (tmp_path / "list.csv.gz").write_bytes(gzip.compress(text)[:-9])
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_inputs(str(tmp_path / "list.csv.gz")))
 
 
 def test_read_inputs_uses_first_known_column(tmp_path: Path) -> None:
@@ -179,5 +192,7 @@ def server(archive: Archive) -> Iterator[StumblingServer]:
 def test_scan_manifest_behind_http(server: StumblingServer, archive: Archive) -> None:
     manifest = scan_manifest(f"{server.url}/all.csv?version=a/b")
     assert (manifest.base, manifest.inputs) == (server.url, len(archive.names))
-    with pytest.raises(DataError, match=r"secret\.csv: cannot be downloaded \(403"):
+    with pytest.raises(
+        DataError, match=r"secret\.csv: access is denied \(the server answered 403 Forbidden\); check the network"
+    ):
         scan_manifest(f"{server.url}/secret.csv")

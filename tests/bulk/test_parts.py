@@ -1,28 +1,34 @@
 """Parquet files of a job: buffering and damage."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from scenelet.bulk.parts import FIRST_COLUMNS, LAST_COLUMNS, PartWriter, summarize_part
+from scenelet.bulk.parts import FIRST_COLUMNS, LAST_COLUMNS, PartCounts, PartWriter, read_counts, read_errors
 from scenelet.errors import OutputError
 
-SCHEMA = pyarrow.schema([*FIRST_COLUMNS, *LAST_COLUMNS], {"inputs": "9"})
+SCHEMA = pyarrow.schema([*FIRST_COLUMNS, *LAST_COLUMNS])
 
 
 def write_part(path: Path, buffer_bytes: int) -> None:
     with PartWriter(path, SCHEMA, buffer_bytes) as part:
         for index in range(9):
-            error = {"error": "bad"} if index == 4 else {"window": 0, "start_seconds": 0.0}
-            part.add({"index": index, "input": f"{index}.wav", **error})
+            columns = {"index": index, "input": f"{index}.wav"}
+            if index == 4:
+                part.add([part.make_table(1, {**columns, "error": "bad"})], error=True, host_error=True)
+            else:
+                times = {"window": [0, 1], "start_seconds": [0.0, 1.0], "end_seconds": [1.0, 2.0]}
+                part.add([part.make_table(2, {**columns, **times})])
 
 
 def test_part_writer_small_buffer_gives_same_rows(tmp_path: Path) -> None:
     write_part(tmp_path / "large", 1 << 20)
-    write_part(tmp_path / "small", 1000)
+    write_part(tmp_path / "small", 4000)
     large, small = (parquet.ParquetFile(tmp_path / name) for name in ("large", "small"))
     assert large.num_row_groups == 1
     assert small.num_row_groups > 3
@@ -42,13 +48,25 @@ def test_part_writer_missing_folder_raises(tmp_path: Path) -> None:
         PartWriter(tmp_path / "none" / "part", SCHEMA)
 
 
-def test_summarize_part_counts_inputs_rows_and_errors(tmp_path: Path) -> None:
+def test_part_writer_error_of_arrow_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow has errors of its own besides those of the system."""
+
+    def fail(*_: object) -> None:
+        raise pyarrow.ArrowCapacityError("array cannot contain more than 2147483646 bytes")
+
+    monkeypatch.setattr(parquet.ParquetWriter, "write_table", fail)
+    with pytest.raises(OutputError, match=r"cannot be written \(array cannot contain"):
+        write_part(tmp_path / "part", 1 << 20)
+
+
+def test_read_counts_and_errors(tmp_path: Path) -> None:
     write_part(tmp_path / "part", 1 << 20)
     with (tmp_path / "part").open("rb") as file:
-        summary = summarize_part("part", file)
-    assert summary == (9, 9, [(4, "4.wav", "bad")])
+        assert read_counts("part", file) == PartCounts(inputs=9, rows=17, errors=1, host_errors=1)
+        assert read_errors("part", file) == [(4, "4.wav", "bad")]
 
 
-def test_summarize_part_damaged_file_raises() -> None:
+@pytest.mark.parametrize("read", [read_counts, read_errors])
+def test_read_damaged_part_raises(read: Callable[[str, BinaryIO], object]) -> None:
     with pytest.raises(OutputError, match="a/part: damaged; delete it"):
-        summarize_part("a/part", io.BytesIO(b"PAR1 no parquet"))
+        read("a/part", io.BytesIO(b"PAR1 no parquet"))

@@ -2,15 +2,21 @@
 
 import errno
 import socket
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from helpers.loopback_server import Answer, serve
 from helpers.stumbling_server import StumblingServer, serve_folder
-from scenelet.bulk.remote import MAX_ATTEMPTS, RemoteFileError, download, temporary_copy
-from scenelet.errors import DataError, OutputError
+from scenelet.bulk import remote as remote_module
+from scenelet.bulk.remote import HostError, Remote, RemoteFileError
+from scenelet.data.download.session import MAX_RETRIES
+from scenelet.errors import OutputError
+
+REMOTE = Remote(("memory",))
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StumblingServer
 def raise_from_store(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Make downloads from `memory://` fail."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "get_file", fail)
@@ -33,35 +39,41 @@ def raise_from_store(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_download_retries_temporary_errors(server: StumblingServer, tmp_path: Path, status: int) -> None:
     url = f"{server.url}/a.wav"
-    server.status, server.failures = status, MAX_ATTEMPTS - 1
-    download(url, tmp_path / "copy", retry_pause_seconds=0.0)
+    server.status, server.failures = status, MAX_RETRIES
+    REMOTE.download(url, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"RIFF"
-    server.failures = MAX_ATTEMPTS
-    with pytest.raises(DataError, match=rf"a\.wav: cannot be reached \({status}"):
-        download(url, tmp_path / "copy", retry_pause_seconds=0.0)
+    server.failures = MAX_RETRIES + 1
+    with pytest.raises(HostError, match=rf"a\.wav: cannot be reached \(the server answered {status}"):
+        REMOTE.download(url, tmp_path / "copy")
 
 
 def test_download_unreachable_host_raises(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(DataError, match=r"cannot be reached .*; run the same command again later"):
-        download(f"http://127.0.0.1:{port}/a.wav", tmp_path / "copy", retry_pause_seconds=0.0)
+    with pytest.raises(HostError, match="cannot be reached"):
+        REMOTE.download(f"http://127.0.0.1:{port}/a.wav", tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [("secret.wav", r"secret\.wav: cannot be downloaded \(403"), ("none.wav", r"none\.wav: no such file")],
+    ("name", "kind", "words"),
+    [
+        ("secret.wav", HostError, r"secret\.wav: access is denied \(the server answered 403"),
+        ("none.wav", RemoteFileError, r"none\.wav: no such file"),
+    ],
 )
-def test_download_refused_file_raises(server: StumblingServer, tmp_path: Path, name: str, words: str) -> None:
-    with pytest.raises(RemoteFileError, match=words):
-        download(f"{server.url}/{name}", tmp_path / "copy")
+def test_download_refused_file_raises(
+    server: StumblingServer, tmp_path: Path, name: str, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        REMOTE.download(f"{server.url}/{name}", tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (PermissionError("The provided token has expired."), DataError, "rejects the credentials"),
-        (PermissionError("Forbidden"), RemoteFileError, "access is denied; check the credentials"),
+        (PermissionError("The provided token has expired."), HostError, "the credentials are rejected"),
+        (PermissionError("Forbidden"), HostError, "access is denied"),
+        (ValueError("Invalid bucket name"), RemoteFileError, "cannot be downloaded .*; check the URL"),
         (OSError(errno.ENOSPC, "No space left on device"), OutputError, "no space for a copy of memory://a.wav"),
     ],
 )
@@ -70,22 +82,82 @@ def test_download_error_of_store_has_its_own_type(
 ) -> None:
     raise_from_store(monkeypatch, error)
     with pytest.raises(kind, match=words):
-        download("memory://a.wav", tmp_path / "copy")
+        REMOTE.download("memory://a.wav", tmp_path / "copy")
 
 
 def test_download_folder_raises(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe_file("/folder/a.wav", b"")
     with pytest.raises(RemoteFileError, match="not a file"):
-        download("memory://folder", tmp_path / "copy")
+        REMOTE.download("memory://folder", tmp_path / "copy")
 
 
-def test_download_unknown_protocol_raises(tmp_path: Path) -> None:
-    with pytest.raises(RemoteFileError, match="this kind of URL cannot be read"):
-        download("gopher://a/b.wav", tmp_path / "copy")
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("gopher://a/b.wav", "the protocol gopher is not allowed"),
+        ("reference://0::data:application/x.json;base64,e30=", "chained URLs are not read"),
+        ("s3://bucket/a.json::reference://b", "chained URLs are not read"),
+        ("file:///a::reference://b", "chained URLs are not read"),
+        ("simplecache::https://127.0.0.1:1/a.wav", "chained URLs are not read"),
+        ("reference://a", "the protocol reference is not allowed"),
+        ("data:text/plain;base64,aa://a", "the protocol data:text/plain;base64,aa is not allowed"),
+        ("ftp://127.0.0.1:1/a.wav", "the protocol ftp is not allowed"),
+        ("github://org:repo@/a.wav", "the protocol github is not allowed"),
+        ("zip://a.wav", "the protocol zip is not allowed"),
+        ("local:///etc/passwd", "the protocol local is not allowed"),
+    ],
+)
+def test_download_protocol_that_is_not_allowed_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    """fsspec is not asked at all."""
+    monkeypatch.setattr(fsspec.core, "url_to_fs", None)
+    with pytest.raises(RemoteFileError, match=words):
+        Remote().download(url, tmp_path / "copy")
+
+
+def test_download_named_protocol_is_allowed(tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe_file("/named/a.wav", b"RIFF")
+    with pytest.raises(RemoteFileError, match=r"the protocol memory is not allowed; .*, or allow it with --protocol"):
+        Remote().download("memory://named/a.wav", tmp_path / "copy")
+    REMOTE.download("MEMORY://named/a.wav", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"RIFF"
+
+
+@pytest.mark.parametrize("store", ["memory", "http"])
+def test_download_large_file_is_refused(
+    server: StumblingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    fsspec.filesystem("memory").pipe_file("/large/a.wav", b"RIFF")
+    monkeypatch.setattr(remote_module, "MAX_DOWNLOAD_BYTES", 3)
+    url = "memory://large/a.wav" if store == "memory" else f"{server.url}/a.wav"
+    with pytest.raises(RemoteFileError, match=r"is larger than 0\.0 GB, the limit for a copy"):
+        REMOTE.download(url, tmp_path / "copy")
+
+
+def test_download_leaves_half_of_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.filesystem("memory").pipe_file("/free/a.wav", bytes(1000))
+    disk = types.SimpleNamespace(free=1998)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: disk)
+    with pytest.raises(RemoteFileError, match="is larger than"):
+        REMOTE.download("memory://free/a.wav", tmp_path / "copy")
+    disk.free = 2000
+    REMOTE.download("memory://free/a.wav", tmp_path / "copy")
+
+
+def test_download_interrupted_transfer_is_tried_again(tmp_path: Path) -> None:
+    with serve() as server:
+        server.files["a.wav"] = bytes(1000)
+        server.answers["a.wav"] = [Answer(cut=10)]
+        REMOTE.download(f"{server.url}/a.wav", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == bytes(1000)
+        server.always["a.wav"] = Answer(cut=10)
+        with pytest.raises(HostError, match="cannot be reached"):
+            REMOTE.download(f"{server.url}/a.wav", tmp_path / "copy")
 
 
 def test_temporary_copy_is_named_by_url_and_deleted() -> None:
     fsspec.filesystem("memory").pipe_file("/copy/a.wav", b"RIFF")
-    with temporary_copy("memory://copy/a.wav") as file:
+    with REMOTE.temporary_copy("memory://copy/a.wav") as file:
         assert (file.read(), file.name) == (b"RIFF", "memory://copy/a.wav")
     assert file.closed

@@ -79,11 +79,11 @@ def test_predict_http_urls_in_manifest(
 @pytest.mark.parametrize(
     ("manifest", "out", "words"),
     [
-        ("gopher://a/b.csv", "out", "this kind of URL cannot be read"),
+        ("gopher://a/b.csv", "out", "the protocol gopher is not allowed"),
         ("s3://archive/folder/", "out", "a folder behind a URL; list its recordings"),
-        ("list.csv", "gopher://a/b", "this kind of URL cannot be written"),
+        ("list.csv", "gopher://a/b", "the protocol gopher is not allowed"),
         ("list.csv", "", "--out is empty"),
-        ("list.csv", "http://127.0.0.1:1/out", "cannot be"),
+        ("list.csv", "http://127.0.0.1:1/out", "an HTTP address cannot be written"),
     ],
 )
 def test_predict_unusable_url_raises_and_writes_nothing(

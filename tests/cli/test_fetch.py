@@ -53,6 +53,8 @@ def test_fetch_without_requests_names_the_extra(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
+    for name in ("fetch", "http", "session"):
+        monkeypatch.delitem(sys.modules, f"scenelet.data.download.{name}", raising=False)
     code, _, err = command("fetch", "esc10", "--out", tmp_path, "--accept-license")
     assert code == 1
     assert 'pip install "scenelet[fetch]"' in err

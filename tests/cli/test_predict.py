@@ -54,6 +54,19 @@ def test_predict_as_csv_and_table(model: Path, folder: Path, capsys: pytest.Capt
     assert "transportation" in out
 
 
+def test_predict_csv_holds_no_formula(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "b.wav").rename("=1+1.wav")
+    path = tmp_path / "model.scn"
+    write_model(changed(tiny_model(), labels=("=1+1", "-a", "x")), path)
+    predict(str(path), ["=1+1.wav"], RowFormat.csv)
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header[-3:] == ["'=1+1", "'-a", "x"]
+    assert row[0] == "'=1+1.wav"
+
+
 def test_predict_bad_file_does_not_stop_the_others(
     model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,8 +2,13 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
+
+from scenelet.data.clips import Clip
+from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.evaluation.report import _predictions_csv
 
 
 def test_predictions_json_holds_every_window(malicious: object) -> None:
@@ -24,3 +29,12 @@ def test_predictions_csv_holds_every_clip(malicious: object) -> None:
         assert (row["label"], row["predicted"]) == (prediction.label, prediction.predicted)
         probabilities = [float(row[label]) for label in malicious.report["labels"]]
         assert probabilities == pytest.approx(prediction.probabilities, abs=1e-6)
+
+
+def test_predictions_csv_holds_no_formula() -> None:
+    """A stranger names the files, groups and labels; a spreadsheet must not run them."""
+    clip = Clip(Path("=1+1.wav"), "=1+1.wav", label="@SUM(A1)", group="+group")
+    prediction = ClipPrediction.from_clip(clip, ["@SUM(A1)", "sea"], [0.4, 0.6])
+    header, row = csv.reader(_predictions_csv([prediction], ["@SUM(A1)", "sea"]).splitlines())
+    assert header[-2:] == ["'@SUM(A1)", "sea"]
+    assert row[:3] == ["'=1+1.wav", "'@SUM(A1)", "'+group"]

@@ -28,7 +28,6 @@ SPLITS = {
 }
 """Recording of the small TAU set -> its split."""
 FACTS = replace(TAU_2019, train={"park": 2, "bus": 1}, test={"park": 1, "bus": 1}, unused=1)
-NO_WAITS = (0.0, 0.0)
 
 
 def mislabeled_scenes(root: Path) -> Path:
@@ -90,9 +89,9 @@ def fetch(
     mirror: str | None = None,
     keep_archives: bool = False,
 ) -> list[Path]:
-    """Fetch a data set without waits between retries; gives the folders."""
+    """Fetch a data set; gives the folders."""
     parts = dataset_parts(name, out, evaluation, mirror, keep_archives)
-    fetch_parts(parts, out, lambda: accept, NO_WAITS)
+    fetch_parts(parts, out, lambda: accept)
     return [part.root for part in parts]
 
 

@@ -21,6 +21,7 @@ class Answer:
         body: content that is sent in place of the requested file.
         cut: number of bytes of the body after which the connection breaks.
         length: whether the length of the body is announced.
+        retry_after: seconds or date that an error's `Retry-After` names.
         shift: bytes by which the range that is sent starts after the requested one.
     """
 
@@ -29,6 +30,7 @@ class Answer:
     body: bytes | None = None
     cut: int | None = None
     length: bool = True
+    retry_after: str | None = None
     shift: int = 0
 
 
@@ -77,6 +79,8 @@ def serve() -> Iterator[Loopback]:
                 self.send_response(answer.status or (302 if answer.location else 404))
                 if answer.location:
                     self.send_header("Location", answer.location)
+                if answer.retry_after is not None:
+                    self.send_header("Retry-After", answer.retry_after)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

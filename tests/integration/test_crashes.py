@@ -159,7 +159,7 @@ def test_fetch_killed_is_completed_by_the_next_call(tmp_path: Path) -> None:
         archives = tuple(Archive(f"{server.url}/{name}", *rest) for name, *rest in facts)
 
         def get(out: Path) -> None:
-            fetch([TauRoot(out / "Set", out / "downloads", "Free.", archives, None)], out, lambda: True, ())
+            fetch([TauRoot(out / "Set", out / "downloads", "Free.", archives, None)], out, lambda: True)
 
         get(tmp_path / "complete")
         complete, killed = tree(tmp_path / "complete"), tmp_path / "killed"

@@ -1,22 +1,24 @@
 """Engines, which distribute the shards of a job: processes of this machine, or Ray tasks on a cluster."""
 
-import functools
+import contextlib
 import importlib
+import itertools
 import logging
 import os
 import socket
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Literal
 
-from scenelet.bulk.worker import ShardResult, process_shard
-from scenelet.errors import UsageError, WorkerError
+from scenelet.bulk.worker import ShardResult
+from scenelet.errors import OutputError, UsageError, missing_extra
 from scenelet.utils.parallel import map_processes
 from scenelet.utils.process import keep_freed_memory
 
 EngineName = Literal["local", "ray"]
-Engine = Callable[[str, str, Sequence[int], int | None], Generator[ShardResult, None, None]]
-"""Function of (job folder, job hash, shards, workers) that yields a result per shard, in any order.
+ProcessShard = Callable[[int], ShardResult]
+"""Function that writes the part of a shard; it can be sent to another process."""
+Engine = Callable[[ProcessShard, Sequence[int], int | None], Generator[ShardResult, None, None]]
+"""Function of (process, shards, workers) that yields a result per shard, in any order.
 
 With `workers` None it uses all processors.
 """
@@ -24,63 +26,62 @@ With `workers` None it uses all processors.
 CONNECT_TIMEOUT_SECONDS = 10.0
 MAX_RETRIES = 3
 """Number of times that Ray restarts a task whose worker or node has died."""
-MAX_TASK_SHARDS = 16
-"""Shards per Ray task; more would leave some processors idle at the end, fewer would add pauses between tasks."""
-MAX_TASKS = 4000
-"""Limit above which tasks get more shards than `MAX_TASK_SHARDS`."""
+TASKS_PER_PROCESSOR = 2
+"""Tasks that are submitted for each processor, so that none waits for the next one."""
 OBJECT_STORE_BYTES = 100_000_000
-"""Size of the object store of a local cluster, which holds shard numbers and results."""
+"""Size of the object store of a local cluster, which holds results."""
 
 
-def run_local(
-    folder: str, job_hash: str, shards: Sequence[int], workers: int | None
-) -> Generator[ShardResult, None, None]:
+def run_local(process: ProcessShard, shards: Sequence[int], workers: int | None) -> Generator[ShardResult, None, None]:
     """Process shards in processes of this machine; with one worker or one shard, in this process.
 
     Raises:
         WorkerError: a worker process has died.
     """
-    process = functools.partial(process_shard, folder, job_hash)
-    try:
-        yield from map_processes(process, shards, workers, keep_freed_memory, in_order=False, min_items=2)
-    except WorkerError as error:
-        raise WorkerError(f"{folder}: {error}") from None
+    yield from map_processes(process, shards, workers, keep_freed_memory, in_order=False, min_items=2)
 
 
 def run_ray(
-    folder: str, job_hash: str, shards: Sequence[int], workers: int | None, max_retries: int = MAX_RETRIES
+    process: ProcessShard, shards: Sequence[int], workers: int | None, max_retries: int = MAX_RETRIES
 ) -> Generator[ShardResult, None, None]:
-    """Process shards as Ray Data tasks, on the cluster at `RAY_ADDRESS` or on a new one on this machine.
+    """Process shards as Ray tasks, on the cluster at `RAY_ADDRESS` or on a new one on this machine.
 
-    A task uses one processor. If a worker or a node dies, Ray restarts its task elsewhere, up to `max_retries` times.
-    The shards of a task that still fails are tried once more, in a task each. A shard that fails again has no result.
-    Ray prints to stdout.
+    A task takes one processor. If a worker or a node dies, Ray restarts its task elsewhere, up to `max_retries` times.
+    After that the shard has an error. Ray prints to stdout.
 
     Raises:
         UsageError: no cluster answers at `RAY_ADDRESS`.
+        OutputError: Ray itself fails.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray.data
+    import ray
 
     is_connected = ray.is_initialized()
     if not is_connected:
         connect(workers)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    before = context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size
-    # a block size of 1 byte yields each result at once
-    context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size = False, -1, 1
+
+    @ray.remote(num_cpus=1, max_retries=max_retries)
+    def task(shard: int) -> ShardResult:
+        keep_freed_memory()
+        return process(shard)
+
+    remaining = iter(shards)
+    running: dict[Any, int] = {}
     try:
-        processors = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
-        remaining = set(shards)
-        run_tasks = functools.partial(_run_tasks, folder, job_hash, workers=workers, max_retries=max_retries)
-        for result in run_tasks(group_shards(shards, processors)):
-            remaining.discard(result["shard"])
-            yield result
-        if len(remaining) < len(shards):
-            yield from run_tasks([[shard] for shard in sorted(remaining)])
+        while True:
+            limit = workers or TASKS_PER_PROCESSOR * int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+            for shard in itertools.islice(remaining, max(1, limit) - len(running)):
+                running[task.remote(shard)] = shard
+            if not running:
+                return
+            (done, *_), _ = ray.wait(list(running))
+            yield _get_result(done, running.pop(done))
+    except ray.exceptions.RayError as error:
+        raise OutputError(f"Ray: {_first_line(error)}; run the same command again to resume") from None
     finally:
-        context.enable_progress_bars, context.max_errored_blocks, context.target_max_block_size = before
+        with contextlib.suppress(ray.exceptions.RayError):
+            for future in running:
+                ray.cancel(future, force=True)
         if not is_connected:
             ray.shutdown()
 
@@ -105,67 +106,44 @@ def connect(workers: int | None) -> None:
         if host and port.isdecimal() and "/" not in host:  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), CONNECT_TIMEOUT_SECONDS).close()
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise UsageError(
-            f"RAY_ADDRESS is {address}: no cluster answers there ({error}); start one, or unset it"
+            f"RAY_ADDRESS is {address}: no cluster answers there ({_first_line(error)}); start one, or unset it"
         ) from None
 
 
-def group_shards(shards: Sequence[int], processors: int) -> list[Sequence[int]]:
-    """Group shards into tasks: large ones first and small ones last, so that all processors finish together.
+def _get_result(future: Any, shard: int) -> ShardResult:
+    """Return the result of a task, or one with the reason why there is none."""
+    import ray
 
-    A task takes half of a processor's fraction of the remaining shards (guided self-scheduling, Polychronopoulos and
-    Kuck 1987).
-
-    Examples:
-        >>> [len(task) for task in group_shards(range(12), processors=2)]
-        [3, 2, 1, 1, 1, 1, 1, 1, 1]
-    """
-    max_size = max(MAX_TASK_SHARDS, -(-len(shards) // MAX_TASKS))
-    tasks, start = list[Sequence[int]](), 0
-    while start < len(shards):
-        size = min(max_size, max(1, (len(shards) - start) // (2 * processors)))
-        tasks.append(shards[start : start + size])
-        start += size
-    return tasks
+    try:
+        result: ShardResult = ray.get(future)
+    except ray.exceptions.RayTaskError as error:  # its text is the traceback of the worker
+        reason = f"a worker failed ({type(error.cause).__name__}: {_first_line(error.cause)})"
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError):
+        reason = "their workers died repeatedly; check that there is enough memory"
+    else:
+        return result
+    return ShardResult(shard, "", 0, error=reason)
 
 
-def _run_tasks(
-    folder: str, job_hash: str, tasks: Sequence[Sequence[int]], workers: int | None, max_retries: int
-) -> Generator[ShardResult, None, None]:
-    if not tasks:
-        return
-    import ray.data
-
-    rows = [{"shards": list(task)} for task in tasks]
-    with warnings.catch_warnings():
-        # The option that limits retries is deprecated. pyproject.toml excludes releases without it.
-        warnings.filterwarnings("ignore", ".*ray_remote_args.*")
-        items = ray.data.from_items(rows, override_num_blocks=len(rows))
-        process = functools.partial(_process_task, folder, job_hash)
-        results = items.map_batches(process, batch_size=1, num_cpus=1, concurrency=workers, max_retries=max_retries)
-    for row in results.iter_rows():
-        yield cast(ShardResult, row)
-
-
-def _process_task(folder: str, job_hash: str, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Process the shards of one task; Ray passes and expects a dictionary of columns."""
-    keep_freed_memory()
-    (shards,) = batch["shards"]
-    for shard in shards:
-        yield {name: [value] for name, value in process_shard(folder, job_hash, int(shard)).items()}
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def get_engine(name: EngineName) -> Engine:
     """Return the engine of this name.
 
     Raises:
-        ModuleNotFoundError: Ray is not installed.
+        MissingExtraError: Ray is not installed.
 
     Examples:
         >>> get_engine("local") is run_local
         True
     """
     if name == "ray":
-        importlib.import_module("ray")
+        try:
+            importlib.import_module("ray")
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) or error from None
     return {"local": run_local, "ray": run_ray}[name]

@@ -2,28 +2,31 @@
 
 The folder holds one file per shard, `part-00000-HASH.parquet` and so on. A shard is a run of consecutive inputs. The
 subfolder `_job`, which Parquet readers skip because of its name, holds `job.json`, `inputs.parquet` with one row group
-per shard, `model.scn`, and finally `errors.csv`. A part that exists is complete, so an interrupted job can resume. The
-name of a part includes the hash of model, settings and inputs, so that parts of two jobs never mix.
+per shard, `model.scn`, and finally `counts.json` with the counts of each part and `errors.csv`. A part that exists is
+complete, so an interrupted job can resume. The name of a part includes the hash of model, settings and inputs, so that
+parts of two jobs never mix.
 """
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, ValidationError
 
 from scenelet import __version__
-from scenelet.bulk.manifest import Manifest, write_inputs
+from scenelet.bulk.manifest import INPUT_COLUMN, Manifest, write_inputs
+from scenelet.bulk.parts import open_parquet, parquet_errors
 from scenelet.bulk.storage import Folder
 from scenelet.config.frontend import FeatureConfig, Settings, WindowConfig
 from scenelet.errors import OutputError
 from scenelet.inference.runtimes import RuntimeName
 
-FORMAT = 1
+FORMAT = 2
 """Version of the results; it increases when the same job no longer gives the same rows."""
 JOB_FOLDER = "_job"
 RECORD_FILE, INPUTS_FILE = f"{JOB_FOLDER}/job.json", f"{JOB_FOLDER}/inputs.parquet"
 MODEL_FILE, ERRORS_FILE = f"{JOB_FOLDER}/model.scn", f"{JOB_FOLDER}/errors.csv"
+COUNTS_FILE = f"{JOB_FOLDER}/counts.json"
 PART_PREFIX = "part-"
 MAX_SHARD_SIZE = 256
 MIN_SHARDS = 16
@@ -152,6 +155,19 @@ def read_job(folder: Folder) -> Job:
     except ValidationError:
         path = folder.path_of(RECORD_FILE)
         raise OutputError(f"{path}: damaged, or of another version; choose another folder") from None
+
+
+def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
+    """Return the inputs of a shard, as the manifest writes them.
+
+    Raises:
+        OutputError: the list of inputs is damaged.
+    """
+    with folder.open(INPUTS_FILE) as file, parquet_errors(folder.path_of(INPUTS_FILE)):
+        texts = open_parquet(file).read_row_group(shard, use_threads=False).column(INPUT_COLUMN).to_pylist()
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+        return cast(list[str], texts)
 
 
 def _describe_change(job: Job, wanted: Job) -> str:

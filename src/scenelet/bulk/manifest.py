@@ -1,35 +1,31 @@
 """Manifest: the list of recordings of a job, from a CSV or Parquet file of paths or URLs, or from a folder."""
 
 import csv
+import gzip
 import hashlib
 import io
 import itertools
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pyarrow
 from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
 from scenelet.bulk.parts import open_parquet
-from scenelet.bulk.remote import (
-    HTTP_SCHEMES,
-    RemoteFileError,
-    error_reason,
-    is_url,
-    strip_file_scheme,
-    temporary_copy,
-)
-from scenelet.bulk.storage import parent
-from scenelet.data.delimited import DELIMITERS, PARQUET_EXTENSIONS
+from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError
+from scenelet.bulk.urls import error_reason, is_url, parent, strip_file_scheme, without_query
+from scenelet.data.delimited import EXCEL_MARK, FILE_COLUMNS, PARQUET_EXTENSIONS, column_name, find_delimiter
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.console import quiet
 
-COLUMN_NAMES = ("path", "url", "filename", "file")
+COLUMN_NAMES = tuple(dict.fromkeys(("path", "url", *FILE_COLUMNS)))
 """Possible names of the column of recordings; the first one that is present is used."""
+GZIP_START = b"\x1f\x8b"
 COLUMN_HELP = f"name the column of recordings {', '.join(COLUMN_NAMES[:-1])} or {COLUMN_NAMES[-1]}"
 BATCH_ROWS = 1 << 14
 MAX_PATH_CHARACTERS = 1 << 15
@@ -46,32 +42,39 @@ class Manifest:
         base: folder or URL that relative paths start from.
         inputs: number of recordings.
         digest: SHA-256 of all paths in their order.
+        remote: access to URLs.
     """
 
     path: str
     base: str
     inputs: int
     digest: str
+    remote: Remote
 
 
-def scan_manifest(path: str) -> Manifest:
+def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
     """Read a manifest once, in constant memory.
+
+    Args:
+        path: path or URL of a CSV, TSV or Parquet file, or a folder. A path may begin with `~`.
+        remote: access to URLs.
 
     Raises:
         DataError: the manifest cannot be read, has no rows, no column of recordings, or a row without a path.
     """
     path = strip_file_scheme(path)
+    path = path if is_url(path) else os.path.expanduser(path)
     is_folder = not is_url(path) and Path(path).is_dir()
     base = os.path.abspath(path) if is_folder else parent(path)
     counter = _InputCounter()
-    for _ in counter.count(read_inputs(path)):
+    for _ in counter.count(read_inputs(path, remote)):
         pass
     if counter.inputs == 0:
         raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...)")
-    return Manifest(path, base, counter.inputs, counter.digest)
+    return Manifest(path, base, counter.inputs, counter.digest, remote)
 
 
-def read_inputs(path: str) -> Iterator[str]:
+def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
     """Yield the path or URL of every recording, as the manifest writes it.
 
     Raises:
@@ -85,17 +88,20 @@ def read_inputs(path: str) -> Iterator[str]:
             raise DataError(f"{path}: is a recording; list it in a CSV, or leave out --out")
         if is_url(path) and path.endswith("/"):
             raise DataError(f"{path}: a folder behind a URL; list its recordings in a CSV or Parquet file")
-        with temporary_copy(path) if is_url(path) else open(path, "rb") as file:
-            name = path.partition("?")[0] if path.startswith(HTTP_SCHEMES) else path
-            if name.lower().endswith(PARQUET_EXTENSIONS):
+        with remote.temporary_copy(path) if is_url(path) else open(path, "rb") as file:
+            if without_query(path).lower().endswith(PARQUET_EXTENSIONS):
                 yield from _read_parquet(path, file)
-            else:
-                yield from _read_text(path, file)
+                return
+            is_packed = file.read(2) == GZIP_START
+            file.seek(0)
+            yield from _read_text(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
     except RemoteFileError as error:
         raise DataError(str(error)) from None
-    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:  # the last one for a column's name
+    except HostError as error:
+        raise DataError(f"{error}; check the network and the credentials, and run the same command again") from None
+    except (OSError, EOFError, zlib.error, pyarrow.ArrowException, UnicodeDecodeError) as error:  # of a column's name
         reason = error_reason(error)
         raise DataError(f"{path}: cannot be read ({reason}); give a CSV or Parquet file of recordings") from None
 
@@ -109,13 +115,13 @@ def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
     """
     schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
     counter = _InputCounter()
-    inputs = counter.count(read_inputs(manifest.path))
+    inputs = counter.count(read_inputs(manifest.path, manifest.remote))
     try:
         # `scan_manifest` has already reported the files that are skipped
         with quiet(), parquet.ParquetWriter(path, schema) as writer:
             while group := list(itertools.islice(inputs, shard_size)):
                 writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
-    except OSError as error:  # `read_inputs` reports errors of the manifest itself
+    except (OSError, pyarrow.ArrowException) as error:  # `read_inputs` reports errors of the manifest itself
         raise OutputError(f"{path.parent}: cannot be written ({error_reason(error)}); choose another folder") from None
     if (counter.inputs, counter.digest) != (manifest.inputs, manifest.digest):
         raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
@@ -176,12 +182,17 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         header = text.readline()
-        delimiter = max(DELIMITERS, key=header.count)
-        names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
+        if header.lower().startswith(EXCEL_MARK):
+            header, delimiter = text.readline(), header[len(EXCEL_MARK) :][:1]
+        else:
+            delimiter = find_delimiter(header)
+        names: list[str] = next(_csv_reader([header], delimiter), [])
         column = _find_column(path, names)
-        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        rows = _csv_reader(text, delimiter)
         for fields in rows:
-            if not fields:
+            while len(fields) > len(names) and not fields[-1].strip():
+                fields.pop()  # Excel ends rows with delimiters if another row was longer
+            if not any(field.strip() for field in fields):
                 continue
             line = f"{path}, line {rows.line_num + 1}"
             if len(fields) > len(names):
@@ -192,15 +203,19 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
             yield fields[column].strip()
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
-    except csv.Error as error:
+    except (csv.Error, TypeError) as error:  # the latter for a delimiter that is none
         raise DataError(f"{path}: not a valid CSV table ({error}); check for a missing quote") from None
     finally:
         text.detach()
 
 
+def _csv_reader(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+
+
 def _find_column(path: str, names: list[str]) -> int:
     """Return the index of the column of recordings."""
-    known = [name.strip().lower() for name in names]
+    known = [column_name(name) for name in names]
     column = next((name for name in COLUMN_NAMES if name in known), None)
     if column is None:
         listed = ", ".join(names[:8]).strip() or "none"

@@ -1,21 +1,20 @@
 """Parquet files of a job: write a part, and read back its counts and errors."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from scenelet.bulk.remote import error_reason
+from scenelet.bulk.urls import error_reason
 from scenelet.errors import OutputError
 
 BUFFER_BYTES = 1 << 25
 """Bytes of rows that are buffered before they are written."""
-VALUE_BYTES = 150
-"""Approximate size of one value in a buffered row."""
+ARRAY_BYTES = 500
+"""Approximate memory of an array besides its values."""
 ERROR_COLUMNS = ["index", "input", "error"]
 """Columns of `errors.csv`."""
 FIRST_COLUMNS = [
@@ -23,8 +22,25 @@ FIRST_COLUMNS = [
     pyarrow.field("input", pyarrow.string(), nullable=False),
     pyarrow.field("window", pyarrow.int32()),
     pyarrow.field("start_seconds", pyarrow.float64()),
+    pyarrow.field("end_seconds", pyarrow.float64()),
 ]
-LAST_COLUMNS = [pyarrow.field("error", pyarrow.string())]
+LAST_COLUMNS = [pyarrow.field("note", pyarrow.string()), pyarrow.field("error", pyarrow.string())]
+
+
+class PartCounts(NamedTuple):
+    """Counts of a part.
+
+    Attributes:
+        inputs: recordings.
+        rows: rows, including one for each error.
+        errors: recordings that could not be read.
+        host_errors: those of them whose host failed, so that another run may read them.
+    """
+
+    inputs: int
+    rows: int
+    errors: int = 0
+    host_errors: int = 0
 
 
 class PartWriter:
@@ -41,7 +57,8 @@ class PartWriter:
 
     def __init__(self, path: Path, schema: pyarrow.Schema, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.path, self.schema, self.buffer_bytes = path, schema, buffer_bytes
-        self._rows: list[dict[str, Any]] = []
+        self.counts = PartCounts(0, 0)
+        self._tables: list[pyarrow.Table] = []
         self._bytes = 0
         with self._translate_errors():
             self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
@@ -53,44 +70,55 @@ class PartWriter:
         try:
             if error[0] is None:
                 self._flush()
+                counts = {name: str(count) for name, count in self.counts._asdict().items()}
+                self._writer.add_key_value_metadata(counts)
         finally:
             with self._translate_errors():
                 self._writer.close()
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Add a row, whose missing columns become null."""
-        self._rows.append(row)
-        array_bytes = sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
-        self._bytes += array_bytes + VALUE_BYTES * len(row)
-        if self._bytes >= self.buffer_bytes:
-            self._flush()
+    def make_table(self, rows: int, columns: dict[str, Any]) -> pyarrow.Table:
+        """Make a table of `rows` rows. A missing column is null, and a single value fills its column.
+
+        Raises:
+            ArrowException, ValueError, TypeError, OverflowError: a value does not fit its column.
+        """
+        arrays = []
+        for field in self.schema:
+            value = columns.get(field.name)
+            if value is None or isinstance(value, str | int | float):
+                arrays.append(pyarrow.repeat(pyarrow.scalar(value, field.type), rows))
+            else:
+                arrays.append(pyarrow.array(value, field.type))
+        return pyarrow.table(arrays, self.schema)
+
+    def add(self, tables: Iterable[pyarrow.Table], error: bool = False, host_error: bool = False) -> None:
+        """Add the rows of one recording, or the one row of its error."""
+        inputs, rows, errors, host_errors = self.counts
+        for table in tables:
+            rows += table.num_rows
+            self._tables.append(table)
+            self._bytes += table.nbytes + ARRAY_BYTES * table.num_columns
+            if self._bytes >= self.buffer_bytes:
+                self._flush()
+        self.counts = PartCounts(inputs + 1, rows, errors + error, host_errors + host_error)
 
     def _flush(self) -> None:
-        columns = [[row.get(field.name) for row in self._rows] for field in self.schema]
-        arrays = [pyarrow.array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
-        with self._translate_errors():
-            self._writer.write_table(pyarrow.table(arrays, self.schema))
-        self._rows, self._bytes = [], 0
+        if self._tables:
+            with self._translate_errors():
+                self._writer.write_table(pyarrow.concat_tables(self._tables).combine_chunks())
+        self._tables, self._bytes = [], 0
 
     @contextlib.contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (OSError, pyarrow.ArrowException) as error:
             reason = error_reason(error)
             raise OutputError(f"{self.path.parent}: cannot be written ({reason}); choose another folder") from None
 
 
-class PartSummary(NamedTuple):
-    """Counts of a part, and the (index, input, error) of each recording that could not be read."""
-
-    inputs: int
-    rows: int
-    errors: list[tuple[int, str, str]]
-
-
-def summarize_part(path: str, file: BinaryIO) -> PartSummary:
-    """Read the counts and errors of a part.
+def read_counts(path: str, file: BinaryIO) -> PartCounts:
+    """Read the counts of a part from the end of its file.
 
     Args:
         path: path of the part in error messages.
@@ -100,12 +128,16 @@ def summarize_part(path: str, file: BinaryIO) -> PartSummary:
         OutputError: the part is damaged.
     """
     with parquet_errors(path):
-        part = open_parquet(file)
-        inputs = int(part.schema_arrow.metadata[b"inputs"])
-        table = part.read(columns=ERROR_COLUMNS, use_threads=False)
+        metadata = open_parquet(file).metadata.metadata
+        return PartCounts(*(int(metadata[name.encode()]) for name in PartCounts._fields))
+
+
+def read_errors(path: str, file: BinaryIO) -> list[tuple[int, str, str]]:
+    """Read the (index, input, error) of each recording in a part that could not be read. Raises as `read_counts`."""
+    with parquet_errors(path):
+        table = open_parquet(file).read(columns=ERROR_COLUMNS, use_threads=False)
         with_error = table.filter(table.column("error").is_valid())
-        columns = (with_error.column(name).to_pylist() for name in ERROR_COLUMNS)
-        return PartSummary(inputs, table.num_rows, list(zip(*columns, strict=True)))
+        return list(zip(*(with_error.column(name).to_pylist() for name in ERROR_COLUMNS), strict=True))
 
 
 def open_parquet(file: BinaryIO, dictionary_columns: Sequence[str] = ()) -> parquet.ParquetFile:

@@ -1,149 +1,206 @@
-"""Files behind URLs: download them completely, and tell permanent errors from temporary ones."""
+"""Files behind URLs: the protocols that are allowed, downloads, and errors of a file or of its host."""
 
+import collections
 import contextlib
 import errno
-import os
+import functools
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
+from fsspec.callbacks import Callback
 
-from scenelet.errors import DataError, OutputError
+from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, host_of, protocol
+from scenelet.data.download import session
+from scenelet.data.download.addresses import AnswerError
+from scenelet.data.download.session import InterruptedTransferError, TransferError, Web, write_body
+from scenelet.errors import OutputError
 
+PROTOCOLS = (*HTTP_PROTOCOLS, "file", "s3", "gs", "gcs", "az", "abfs", "abfss")
+"""Protocols that every manifest may name. fsspec knows more, and some of them run code that a URL holds."""
+MAX_DOWNLOAD_BYTES = 1 << 34
 MAX_ATTEMPTS = 4
-RETRY_PAUSE_SECONDS = 0.5
-"""Pause before the second attempt; it doubles with each further attempt."""
 LOCAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS)
 """System errors of this machine, as opposed to errors of the file that is read."""
 CREDENTIAL_ERRORS = ("expired", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Unable to locate credentials")
-HTTP_SCHEMES = ("http://", "https://")
 
 
 class RemoteFileError(Exception):
-    """The host answered that the file cannot be read. The text is a complete error message."""
+    """The file cannot be read. The text is a complete error message."""
 
 
-def is_url(path: str) -> bool:
-    """Tell whether this is a URL rather than a path.
+class HostError(Exception):
+    """A host cannot be reached or denies access, which says nothing about the file.
 
-    Examples:
-        >>> is_url("s3://bucket/a.wav"), is_url("clips/a.wav")
-        (True, False)
+    Attributes:
+        host: protocol and host or bucket.
+        reason: what is wrong with the host.
+        is_denial: True if the host may deny access to this file only.
     """
-    return "://" in path
+
+    def __init__(self, url: str, reason: str, is_denial: bool = False) -> None:
+        super().__init__(f"{url}: {reason}")
+        self.host, self.reason, self.is_denial = host_of(url), reason, is_denial
 
 
-def strip_file_scheme(path: str) -> str:
-    """Return the path of a `file://` URL; return every other path or URL unchanged.
-
-    Examples:
-        >>> strip_file_scheme("file:///clips/a.wav"), strip_file_scheme("s3://bucket/a.wav")
-        ('/clips/a.wav', 's3://bucket/a.wav')
-    """
-    return str(fsspec.core.url_to_fs(path)[1]) if path.startswith("file://") else path
-
-
-def download(url: str, target: Path, retry_pause_seconds: float = RETRY_PAUSE_SECONDS) -> None:
-    """Download a file in one sequential read, which costs a store the fewest requests.
+@dataclass(frozen=True)
+class Remote:
+    """Access to files behind URLs.
 
     Args:
-        url: any URL that fsspec supports.
-        target: file to write.
-        retry_pause_seconds: pause before the second attempt; it doubles with each further attempt.
+        protocols: protocols that are allowed besides `PROTOCOLS`.
 
-    Raises:
-        RemoteFileError: there is no such file, it may not be read, or the kind of URL is not supported.
-        DataError: the host cannot be reached after some attempts, or rejects the credentials.
-        OutputError: there is no space for the copy.
+    Examples:
+        >>> Remote().filesystem("reference://a::https://example.org/b")
+        Traceback (most recent call last):
+        scenelet.bulk.remote.RemoteFileError: reference://a::https://example.org/b: chained URLs are not read; ...
     """
-    for attempt in range(MAX_ATTEMPTS):
+
+    protocols: tuple[str, ...] = ()
+
+    def filesystem(self, url: str) -> tuple[Any, str]:
+        """Return the fsspec file system of a URL, and its path there.
+
+        Raises:
+            RemoteFileError: the protocol is not allowed, or unknown.
+            HostError: its package is not installed.
+        """
+        name = protocol(url)
+        if "::" in url:
+            raise RemoteFileError(f"{url}: chained URLs are not read; give the URL of the file itself")
+        if name not in (*PROTOCOLS, *self.protocols):
+            raise RemoteFileError(
+                f"{url}: the protocol {name} is not allowed; use e.g. s3:// or https://, or allow it with --protocol"
+            )
         try:
-            filesystem, path = _open_filesystem(url)
-            # `open` would ask for the size first, and report every failure of that as a missing file
-            filesystem.get_file(path, str(target))
-            if not target.is_file():
-                raise RemoteFileError(f"{url}: not a file; give the URL of a file")
-            return
-        except RemoteFileError:
-            raise
-        except Exception as error:  # noqa: BLE001  each file system has its own errors without a common base
-            _raise_if_permanent(url, error)
-            if attempt == MAX_ATTEMPTS - 1:
-                raise DataError(
-                    f"{url}: cannot be reached ({error_reason(error)}); run the same command again later"
-                ) from None
-        time.sleep(retry_pause_seconds * 2**attempt)
+            found: tuple[Any, str] = fsspec.core.url_to_fs(name + url[len(name) :])
+        except ImportError as error:
+            raise HostError(url, f"a package is missing ({error_reason(error)})") from None
+        except ValueError as error:
+            raise RemoteFileError(f"{url}: this kind of URL cannot be read ({error_reason(error)})") from None
+        return found
+
+    def download(self, url: str, target: Path) -> None:
+        """Download a file in one sequential read, which costs a store the fewest requests.
+
+        Args:
+            url: URL of a file.
+            target: file to write.
+
+        Raises:
+            RemoteFileError: there is no such file, its size is too large, or this kind of URL cannot be read.
+            HostError: the host cannot be reached after some attempts, or denies access.
+            OutputError: there is no space for the copy.
+        """
+        limit = min(MAX_DOWNLOAD_BYTES, shutil.disk_usage(target.parent).free // 2)
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                if protocol(url) in HTTP_PROTOCOLS:
+                    _download_http(url, target, limit)
+                else:
+                    self._download_from_store(url, target, limit)
+                return
+            except (RemoteFileError, HostError):
+                raise
+            except Exception as error:  # noqa: BLE001  the stores have their own errors without a common base
+                _raise_if_permanent(url, error)
+                if attempt == MAX_ATTEMPTS - 1:
+                    raise HostError(url, f"cannot be reached ({error_reason(error)})") from None
+            time.sleep(session.BACKOFF_FACTOR * (2**attempt - 0.5))
+
+    @contextlib.contextmanager
+    def temporary_copy(self, url: str) -> Iterator[BinaryIO]:
+        """Open a temporary copy of the file behind a URL; the copy is deleted at the end.
+
+        Raises:
+            RemoteFileError, HostError, OutputError: like `download`.
+        """
+        with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
+            copy = Path(scratch, "copy")
+            self.download(url, copy)
+            with copy.open("rb") as file:
+                file.raw.name = url  # type: ignore[attr-defined]  # error messages show this name
+                yield file
+
+    def _download_from_store(self, url: str, target: Path, limit: int) -> None:
+        filesystem, path = self.filesystem(url)
+        # `open` would ask for the size first, and report every failure of that as a missing file
+        filesystem.get_file(path, str(target), callback=_SizeLimit(url, limit))
+        if not target.is_file():
+            raise RemoteFileError(f"{url}: not a file; give the URL of a file")
+
+
+PLAIN = Remote()
+"""Access with the usual protocols only."""
+
+
+class _SizeLimit(Callback):  # type: ignore[misc]  # fsspec has no types
+    """Callback of a transfer that ends it if the file is too large."""
+
+    def __init__(self, url: str, limit: int) -> None:
+        super().__init__()
+        self.url, self.limit = url, limit
+
+    def call(self, *_: Any, **__: Any) -> None:
+        if max(self.size or 0, self.value) > self.limit:
+            raise _too_large(self.url, self.limit)
+
+
+@functools.cache
+def _web() -> Web:
+    """Return the sessions of this process."""
+    return Web()
+
+
+def _download_http(url: str, target: Path, limit: int) -> None:
+    try:
+        with _web().open(url) as response:
+            collections.deque(write_body(response, target, "wb", limit, decode=True), maxlen=0)
+    except session.BodyTooLargeError:
+        raise _too_large(url, limit) from None
+    except AnswerError as error:
+        if error.status in (404, 410):
+            raise RemoteFileError(f"{url}: no such file") from None
+        if error.status in (401, 403, 407):
+            raise HostError(url, f"access is denied ({error})", is_denial=True) from None
+        raise RemoteFileError(f"{url}: cannot be downloaded ({error}); check the URL") from None
+    except InterruptedTransferError:
+        raise  # `download` tries again
+    except TransferError as error:
+        raise HostError(url, f"cannot be reached ({error})") from None
+
+
+def _too_large(url: str, limit: int) -> RemoteFileError:
+    return RemoteFileError(
+        f"{url}: is larger than {limit / 1e9:,.1f} GB, the limit for a copy in {tempfile.gettempdir()}; cut it, or"
+        " copy it to a disk yourself"
+    )
 
 
 def _raise_if_permanent(url: str, error: Exception) -> None:
-    """Raise the scenelet error for a failure that a new attempt cannot fix; return for all others."""
+    """Raise the error for a failure that a new attempt cannot fix; return for all others."""
     reason = error_reason(error)
     if isinstance(error, FileNotFoundError):
         raise RemoteFileError(f"{url}: no such file") from None
     if isinstance(error, IsADirectoryError):
         raise RemoteFileError(f"{url}: not a file; give the URL of a file") from None
-    if isinstance(error, ValueError | ImportError):  # an unknown protocol, or its package is not installed
-        raise RemoteFileError(
-            f"{url}: this kind of URL cannot be read ({reason}); use e.g. s3:// or https://"
-        ) from None
     if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
         raise OutputError(
             f"{tempfile.gettempdir()}: no space for a copy of {url} ({reason}); delete some files"
         ) from None
-    if getattr(error, "status", None) == 401 or any(word in str(error) for word in CREDENTIAL_ERRORS):
-        raise DataError(
-            f"{url}: the host rejects the credentials ({reason}); set valid ones and run the same command again"
-        ) from None
-    if isinstance(error, PermissionError):
-        raise RemoteFileError(f"{url}: access is denied; check the credentials") from None
-    if _is_client_error(error):
+    if any(word in str(error) for word in CREDENTIAL_ERRORS):
+        raise HostError(url, f"the credentials are rejected ({reason})") from None
+    if isinstance(error, PermissionError) or _status(error) in (401, 403):
+        raise HostError(url, f"access is denied ({reason})", is_denial=True) from None
+    if isinstance(error, ValueError | TypeError):  # an invalid name
         raise RemoteFileError(f"{url}: cannot be downloaded ({reason}); check the URL") from None
 
 
-@contextlib.contextmanager
-def temporary_copy(url: str, retry_pause_seconds: float = RETRY_PAUSE_SECONDS) -> Iterator[BinaryIO]:
-    """Open a temporary copy of the file behind a URL; the copy is deleted at the end.
-
-    Raises:
-        RemoteFileError, DataError, OutputError: like `download`.
-    """
-    with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
-        copy = Path(scratch, "copy")
-        download(url, copy, retry_pause_seconds)
-        with copy.open("rb") as file:
-            file.raw.name = url  # type: ignore[attr-defined]  # error messages show this name
-            yield file
-
-
-def error_reason(error: BaseException) -> str:
-    """Return the message of an error in one line.
-
-    Examples:
-        >>> error_reason(FileNotFoundError(2, "No such file or directory", "a.wav"))
-        'No such file or directory'
-        >>> error_reason(TimeoutError())
-        'TimeoutError'
-    """
-    message = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
-    return " ".join((message or type(error).__name__).split(os.linesep)[0].split())
-
-
-def _open_filesystem(url: str) -> tuple[Any, str]:
-    options: dict[str, Any] = {}
-    if url.startswith(HTTP_SCHEMES):
-        import aiohttp
-
-        # aiohttp's default limits the whole transfer, which a long recording may exceed
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
-        options = {"client_kwargs": {"timeout": timeout}}
-    found: tuple[Any, str] = fsspec.core.url_to_fs(url, **options)
-    return found
-
-
-def _is_client_error(error: Exception) -> bool:
-    """Tell whether a server answered with HTTP 4xx, other than those that ask to try again later."""
-    status = getattr(error, "status", None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 425, 429)
+def _status(error: Exception) -> Any:
+    """Return the HTTP status that a store's error holds, if there is one."""
+    return next((found for name in ("status", "status_code", "code") if (found := getattr(error, name, None))), None)

@@ -8,69 +8,47 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
-
-from scenelet.bulk.remote import HTTP_SCHEMES, error_reason, is_url, strip_file_scheme
-from scenelet.errors import OutputError, SceneletError, UsageError
+from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError
+from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, is_url, join, protocol, strip_file_scheme
+from scenelet.errors import MissingExtraError, OutputError, SceneletError, UsageError
 from scenelet.utils.files import fsync_dir, fsync_file
 
 PARTIAL_SUFFIX = ".part"
-
-
-def join(base: str, name: str) -> str:
-    """Append a relative name to the folder or URL `base`; return an absolute path or URL unchanged.
-
-    Examples:
-        >>> join("s3://bucket/set", "a.wav"), join("/set", "/clips/a.wav")
-        ('s3://bucket/set/a.wav', '/clips/a.wav')
-    """
-    if is_url(name) or os.path.isabs(name):
-        return name
-    return f"{base.rstrip('/')}/{name}" if is_url(base) else os.path.join(base, name)
-
-
-def parent(path: str) -> str:
-    """Return the folder that contains a file.
-
-    Examples:
-        >>> parent("s3://bucket/set/a.wav"), parent("/set/a.wav")
-        ('s3://bucket/set', '/set')
-    """
-    if not is_url(path):
-        return os.path.dirname(os.path.abspath(path))
-    path = path.partition("?")[0] if path.startswith(HTTP_SCHEMES) else path
-    return path.rpartition("/")[0]
 
 
 class Folder:
     """Folder for results, on disk or behind a URL.
 
     Args:
-        path: path or URL of the folder.
+        path: path or URL of the folder. A path may begin with `~`.
+        remote: access to URLs.
 
     Raises:
         UsageError: the path is empty, or this kind of URL cannot be written.
+        MissingExtraError: a package for this kind of URL is not installed.
 
     Examples:
-        >>> folder = Folder("memory://example")
+        >>> folder = Folder("memory://example", Remote(("memory",)))
         >>> folder.write("a.txt", "text")
         >>> folder.names(), folder.read("a.txt")
         ({'a.txt'}, b'text')
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, remote: Remote = PLAIN) -> None:
         path = strip_file_scheme(path)
         if not path:
             raise UsageError("--out is empty; give a folder or URL")
-        self.path = path.rstrip("/") if is_url(path) else os.path.abspath(path)
+        self.path = path.rstrip("/") if is_url(path) else os.path.abspath(os.path.expanduser(path))
         self._remote: Any = None
         if is_url(path):
+            if protocol(path) in HTTP_PROTOCOLS:
+                raise UsageError(f"{path}: an HTTP address cannot be written; use e.g. s3:// or a folder")
             try:
-                self._remote = fsspec.core.url_to_fs(self.path)[0]
-            except (ValueError, ImportError) as error:
-                reason = error_reason(error)
-                message = f"{path}: this kind of URL cannot be written ({reason}); use e.g. s3:// or a folder"
-                raise UsageError(message) from None
+                self._remote = remote.filesystem(self.path)[0]
+            except RemoteFileError as error:
+                raise UsageError(f"--out {error}") from None
+            except HostError as error:
+                raise MissingExtraError(f"--out {error}") from None
 
     @property
     def is_remote(self) -> bool:

@@ -2,237 +2,205 @@
 
 import contextlib
 import functools
-import hashlib
 import os
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict, cast
+from typing import Any, BinaryIO
 
-import numpy as np
-import pyarrow
-from numpy.typing import NDArray
-
-from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows
-from scenelet.bulk.job import INPUTS_FILE, MODEL_FILE, Task, read_job
-from scenelet.bulk.manifest import INPUT_COLUMN
-from scenelet.bulk.parts import BUFFER_BYTES, FIRST_COLUMNS, LAST_COLUMNS, PartWriter, open_parquet, parquet_errors
-from scenelet.bulk.remote import (
-    LOCAL_ERRNOS,
-    RETRY_PAUSE_SECONDS,
-    RemoteFileError,
-    error_reason,
-    is_url,
-    strip_file_scheme,
-    temporary_copy,
-)
-from scenelet.bulk.storage import Folder, join
+from scenelet.bulk.job import Job, read_inputs, read_job
+from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter
+from scenelet.bulk.probes import Probe, check_probes
+from scenelet.bulk.remote import LOCAL_ERRNOS, HostError, Remote, RemoteFileError
+from scenelet.bulk.rows import make_rows
+from scenelet.bulk.storage import Folder
+from scenelet.bulk.urls import error_reason, host_of, is_url, join, strip_file_scheme
 from scenelet.errors import AudioError, OutputError, SceneletError
-from scenelet.inference.classifier import Classifier
-from scenelet.model.file import decode_model
-from scenelet.model.scene_model import input_shape
 from scenelet.utils.process import peak_memory
 
-Array = NDArray[Any]
+MAX_HOST_FAILURES = 3
+"""Failures of a host in a row after which a worker does not contact it again for the same part."""
 
 
-class ShardResult(TypedDict):
-    """Outcome of a shard; `error` is empty if its part was written."""
+@dataclass(frozen=True)
+class JobReference:
+    """What a worker needs to find its job.
+
+    Attributes:
+        folder: path or URL of the job's folder.
+        job_hash: the job's `job_hash`.
+        protocols: protocols that are allowed besides the usual ones.
+        probes: recordings that every machine must see alike.
+    """
+
+    folder: str
+    job_hash: str
+    protocols: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """Outcome of a shard.
+
+    Attributes:
+        shard: its number.
+        worker: machine and process.
+        peak_bytes: peak memory of the process.
+        error: empty if the part was written.
+        counts: counts of the part; None if it was not written, or existed before.
+        host_errors: for each host that failed, the number of recordings and the reason.
+    """
 
     shard: int
     worker: str
     peak_bytes: int
-    error: str
+    error: str = ""
+    counts: PartCounts | None = None
+    host_errors: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def process_shard(folder: str, job_hash: str, shard: int) -> ShardResult:
-    """Write the Parquet file of a shard, or do nothing if it exists.
-
-    Args:
-        folder: path or URL of the job's folder.
-        job_hash: the job's `job_hash`.
-        shard: index of the shard.
-    """
-    error = ""
+def process_shard(reference: JobReference, shard: int) -> ShardResult:
+    """Write the Parquet file of a shard, or do nothing if it exists."""
+    result: dict[str, Any] = {}
     try:
-        get_worker(folder, job_hash).process(shard)
-    except SceneletError as failure:
-        error = str(failure)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
-    return ShardResult(shard=shard, worker=worker, peak_bytes=peak_memory(), error=error)
+        counts, host_errors = get_worker(reference).process(shard)
+        result = {"counts": counts, "host_errors": host_errors}
+    except SceneletError as error:
+        result = {"error": str(error)}
+    return ShardResult(shard, f"{socket.gethostname()}:{os.getpid()}", peak_memory(), **result)
+
+
+class HostFailures:
+    """Failures of hosts in one part.
+
+    Attributes:
+        totals: for each host, the number of recordings and the last reason.
+    """
+
+    def __init__(self) -> None:
+        self.totals: dict[str, tuple[int, str]] = {}
+        self._in_a_row: Counter[str] = Counter()
+
+    def add(self, error: HostError) -> None:
+        """Count a recording whose host failed."""
+        count, _ = self.totals.get(error.host, (0, ""))
+        self.totals[error.host] = count + 1, error.reason
+        self._in_a_row[error.host] += 1
+
+    def check(self, url: str) -> None:
+        """Raise HostError if the host of a URL has failed so often that it is not contacted again."""
+        host = host_of(url)
+        if self._in_a_row[host] >= MAX_HOST_FAILURES:
+            raise HostError(url, self.totals[host][1])
+
+    def reset(self, url: str) -> None:
+        """Note that the host of a URL answers."""
+        self._in_a_row[host_of(url)] = 0
 
 
 @functools.lru_cache(1)
-def get_worker(folder: str, job_hash: str) -> "Worker":
+def get_worker(reference: JobReference) -> "Worker":
     """Return the worker of this process, which loads the model once."""
-    return Worker(Folder(folder), job_hash)
+    return Worker(reference)
 
 
 class Worker:
     """Processes shards of one job.
 
     Args:
-        folder: folder of the job.
-        job_hash: the job's `job_hash`.
+        reference: the job.
         buffer_bytes: approximate size of rows, and of one recording's features, that are held in memory.
-        retry_pause_seconds: first pause before a download is tried again.
 
     Raises:
         OutputError: the job cannot be read, or the folder holds another job.
+        DataError: this machine sees other recordings than the one where the command was started.
         ModelFileError: the job's model cannot be read.
     """
 
-    def __init__(
-        self,
-        folder: Folder,
-        job_hash: str,
-        buffer_bytes: int = BUFFER_BYTES,
-        retry_pause_seconds: float = RETRY_PAUSE_SECONDS,
-    ) -> None:
-        self.folder, self.job = folder, read_job(folder)
-        if self.job.job_hash != job_hash:
-            raise OutputError(f"{folder.path}: another job was started in it; choose another folder")
-        self.buffer_bytes, self.retry_pause_seconds = buffer_bytes, retry_pause_seconds
-        self.row_builder = make_row_builder(self.job.task, folder, buffer_bytes)
+    def __init__(self, reference: JobReference, buffer_bytes: int = BUFFER_BYTES) -> None:
+        self.remote = Remote(reference.protocols)
+        self.folder = Folder(reference.folder, self.remote)
+        self.job: Job = read_job(self.folder)
+        if self.job.job_hash != reference.job_hash:
+            raise OutputError(f"{self.folder.path}: another job was started in it; choose another folder")
+        check_probes(reference.probes)
+        self.buffer_bytes = buffer_bytes
+        self.rows = make_rows(self.job.task, self.folder, buffer_bytes)
+        self._hosts_read = set[str]()
 
-    def process(self, shard: int) -> None:
+    def process(self, shard: int) -> tuple[PartCounts | None, dict[str, tuple[int, str]]]:
         """Write the Parquet file of a shard, or do nothing if it exists.
 
+        Returns:
+            The counts of the part that was written, and for each host that failed the number of recordings and the
+            reason.
+
         Raises:
-            SceneletError: the part cannot be written, or a recording's host cannot be reached.
+            SceneletError: the part cannot be written.
         """
         name = self.job.part_name(shard)
         if self.folder.exists(name):
-            return
-        inputs = self.read_inputs(shard)
-        metadata = {"scenelet": self.job.job_hash, "shard": str(shard), "inputs": str(len(inputs))}
-        schema = self.row_builder.schema.with_metadata({**(self.row_builder.schema.metadata or {}), **metadata})
+            return None, {}
+        failures = HostFailures()
+        metadata = {**(self.rows.schema.metadata or {}), "scenelet": self.job.job_hash, "shard": str(shard)}
+        schema = self.rows.schema.with_metadata(metadata)
         with self.folder.replace(name) as path, PartWriter(path, schema, self.buffer_bytes) as part:
-            for index, text in enumerate(inputs, shard * self.job.shard_size):
-                self._process_input(part, index, text)
+            for index, text in enumerate(read_inputs(self.job, self.folder, shard), shard * self.job.shard_size):
+                self._process_input(part, index, text, failures)
+        return part.counts, failures.totals
 
-    def read_inputs(self, shard: int) -> list[str]:
-        """Return the inputs of a shard, as the manifest writes them.
-
-        Raises:
-            OutputError: the list of inputs is damaged.
-        """
-        with self.folder.open(INPUTS_FILE) as file, parquet_errors(self.folder.path_of(INPUTS_FILE)):
-            texts = open_parquet(file).read_row_group(shard, use_threads=False).column(INPUT_COLUMN).to_pylist()
-            if not all(isinstance(text, str) for text in texts):
-                raise TypeError
-            return cast(list[str], texts)
-
-    def _process_input(self, part: PartWriter, index: int, text: str) -> None:
-        """Add the rows of one input, or one row with its error."""
-        columns = {"index": index, "input": text}
+    def _process_input(self, part: PartWriter, index: int, text: str, failures: HostFailures) -> None:
+        """Add the rows of one input, or one row with its error, whatever the error is."""
         path = join(self.job.base, text)
+        columns = {"index": index, "input": text}
         try:
-            with open_input(path, self.retry_pause_seconds) as source, self.row_builder.rows(source) as rows:
-                for window, row in enumerate(rows):
-                    start = window * self.row_builder.hop_seconds
-                    part.add({**columns, "window": window, "start_seconds": start, **row})
-        except AudioError as error:
-            part.add({**columns, "error": str(error)})
-        except OSError as error:
-            reason = error_reason(error)
-            if error.errno in LOCAL_ERRNOS:
+            with self._open(path, failures) as source, self.rows.tables(source, columns, part.make_table) as tables:
+                part.add(tables)
+            return
+        except HostError as error:
+            failures.add(error)
+            message, is_host_error = str(error), True
+        except (AudioError, RemoteFileError) as error:
+            message, is_host_error = str(error), False
+        except SceneletError:
+            raise
+        except Exception as error:  # noqa: BLE001  a stranger writes the row and the recording; the others go on
+            if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
+                reason = error_reason(error)
                 raise OutputError(
                     f"{tempfile.gettempdir()}: no space to work in ({reason}); delete some files"
                 ) from None
-            part.add({**columns, "error": f"{path}: cannot be read ({reason})"})
-
-
-@contextlib.contextmanager
-def open_input(path: str, retry_pause_seconds: float = RETRY_PAUSE_SECONDS) -> Iterator[Path | BinaryIO]:
-    """Yield a recording in a form that `Classifier.predict` accepts; a URL is downloaded to a temporary copy.
-
-    Raises:
-        AudioError: there is no readable file behind the URL.
-        DataError: the host cannot be reached, so nothing is known about the recording.
-        OutputError: there is no space for the copy.
-
-    Examples:
-        >>> with open_input("clips/a.wav") as source:
-        ...     source.name
-        'a.wav'
-    """
-    path = strip_file_scheme(path)
-    if not is_url(path):
-        yield Path(path)
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(temporary_copy(path, retry_pause_seconds))
-        except RemoteFileError as error:
-            raise AudioError(str(error)) from None
-        yield file
-
-
-def make_row_builder(task: Task, folder: Folder, buffer_bytes: int) -> "_ProbabilityRows | _FeatureRows":
-    """Return the object that computes a task's rows.
-
-    Raises:
-        OutputError: the model in the folder is not the job's model.
-        ModelFileError: the model cannot be read.
-    """
-    if task.kind == "features":
-        return _FeatureRows(task, buffer_bytes)
-    data, path = folder.read(MODEL_FILE), folder.path_of(MODEL_FILE)
-    if hashlib.sha256(data).hexdigest() != task.model:
-        raise OutputError(f"{path}: is not the model that the job was started with; choose another folder")
-    model = decode_model(data, path)
-    return _ProbabilityRows(Classifier(model, threads=1, runtime=task.runtime))
-
-
-class _ProbabilityRows:
-    """Computes the label and probabilities of each window, the same numbers as `Classifier.predict`."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-        rate, window = classifier.model.features.sample_rate, classifier.model.window
-        self.hop_seconds = window.hop_samples(rate) / rate
-        columns = [pyarrow.field("label", pyarrow.string())]
-        columns += [pyarrow.field(f"p_{label}", pyarrow.float32()) for label in classifier.labels]
-        self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
+            kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+            message, is_host_error = f"{path}: cannot be read ({kind}{error_reason(error)})", False
+        # the class makes any text printable and short
+        row = part.make_table(1, {**columns, "error": str(AudioError(message))})
+        part.add([row], error=True, host_error=is_host_error)
 
     @contextlib.contextmanager
-    def rows(self, source: Path | BinaryIO) -> Iterator[Iterator[dict[str, Any]]]:
-        """Yield the rows of a recording after all of it has been read; raises AudioError."""
-        prediction = self.classifier.predict(source)
-        yield (self._row(probabilities) for probabilities in prediction.windows)
+    def _open(self, path: str, failures: HostFailures) -> Iterator[Path | BinaryIO]:
+        """Yield a recording in a form that `blocks` accepts; a URL is downloaded to a temporary copy.
 
-    def _row(self, probabilities: Array) -> dict[str, Any]:
-        labels = self.classifier.labels
-        columns = {f"p_{label}": float(p) for label, p in zip(labels, probabilities, strict=True)}
-        return {"label": labels[int(probabilities.argmax())], **columns}
-
-
-class _FeatureRows:
-    """Computes the log-mel of each window in fp16, as the feature cache stores it."""
-
-    def __init__(self, task: Task, buffer_bytes: int) -> None:
-        self.task, self.log_mel, self.buffer_bytes = task, LogMel(task.features), buffer_bytes
-        rate = task.features.sample_rate
-        self.hop_seconds = task.window.hop_samples(rate) / rate
-        self.shape = input_shape(task.features, task.window)
-        metadata = {"shape": "x".join(map(str, self.shape)), "features": task.features.model_dump_json()}
-        columns = [pyarrow.field("log_mel", pyarrow.list_(pyarrow.float16()))]
-        self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS], metadata)
-
-    @contextlib.contextmanager
-    def rows(self, source: Path | BinaryIO) -> Iterator[Iterator[dict[str, Any]]]:
-        """Yield the rows of a recording after all of it has been read; raises AudioError.
-
-        The features of a long recording are buffered on disk.
+        Raises:
+            RemoteFileError: there is no readable file behind the URL.
+            HostError: the host fails, so nothing is known about the recording.
+            OutputError: there is no space for the copy.
         """
-        with tempfile.SpooledTemporaryFile(self.buffer_bytes, prefix="scenelet-") as buffer:
-            count = 0
-            for samples in windows(source, self.task.features, self.task.window):
-                buffer.write(self.log_mel(samples).astype(np.float16).tobytes())
-                count += 1
-            buffer.seek(0)
-            size = 2 * int(np.prod(self.shape))
-            yield ({"log_mel": np.frombuffer(buffer.read(size), np.float16)} for _ in range(count))
+        path = strip_file_scheme(path)
+        if not is_url(path):
+            yield Path(path)
+            return
+        failures.check(path)
+        with contextlib.ExitStack() as stack:
+            try:
+                source = stack.enter_context(self.remote.temporary_copy(path))
+            except HostError as error:
+                if error.is_denial and error.host in self._hosts_read:  # it denies this file, but not others
+                    raise RemoteFileError(str(error)) from None
+                raise
+            failures.reset(path)
+            self._hosts_read.add(host_of(path))
+            yield source

@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-import sys
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
-    from scenelet.bulk.run import JobSummary
+    from scenelet.bulk.progress import JobSummary
 
 
-LIST_EXTENSIONS = (".csv", ".tsv", ".parquet", ".pq")
+LIST_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 """Endings of lists of recordings, without an import of `scenelet.data`, which takes time."""
 
 
@@ -40,9 +40,11 @@ def refuse_bulk_options(paths: Sequence[str], **options: object) -> None:
         raise UsageError(f"{url}: URLs are read in bulk; list them in a CSV with the column url, and give --out DIR")
 
 
-def redirect_stdout() -> contextlib.AbstractContextManager[object]:
-    """Send output of Ray's workers to stderr while a job runs, since stdout is for results."""
-    return contextlib.redirect_stdout(sys.stderr)
+@contextlib.contextmanager
+def discard_stdout() -> Iterator[None]:
+    """Discard what Ray prints to stdout while a job runs; the job reports the same in its own words."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def print_summary(summary: "JobSummary", out: str, format: RowFormat) -> None:

@@ -41,8 +41,10 @@ def splits(incomplete: str) -> list[str]:
 
 def data_sets(incomplete: str) -> list[str]:
     """List the data sets that `fetch` can download."""
-    from scenelet.data.download.fetch import DATA_SETS
-
+    try:
+        from scenelet.data.download.fetch import DATA_SETS
+    except ModuleNotFoundError:  # without the extra, `fetch` names it
+        return []
     return list(DATA_SETS)
 
 

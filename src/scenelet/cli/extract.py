@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import print_summary, redirect_stdout
+from scenelet.cli.bulk_job import discard_stdout, print_summary
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
+    PROTOCOL_HELP,
     RETRY_ERRORS_HELP,
     SET_HELP,
     SHARD_SIZE_HELP,
@@ -28,6 +29,7 @@ def extract(
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
+    protocol: Annotated[list[str] | None, typer.Option(help=PROTOCOL_HELP)] = None,
     format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
 ) -> None:
     """Compute the log-mel features of many recordings."""
@@ -45,7 +47,16 @@ def extract(
     else:
         settings = load_recipe(recipe or "default", change or [])
         config, window = settings.features, settings.window
-    how = {"workers": workers, "shard_size": shard_size}
-    with redirect_stdout():
-        summary = compute_all(config, window, manifest, out, engine=engine.value, retry_errors=retry_errors, **how)
+    with discard_stdout():
+        summary = compute_all(
+            config,
+            window,
+            manifest,
+            out,
+            engine=engine.value,
+            workers=workers,
+            shard_size=shard_size,
+            retry_errors=retry_errors,
+            protocols=protocol or (),
+        )
     print_summary(summary, out, format)

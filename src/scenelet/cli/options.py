@@ -19,6 +19,7 @@ RUNTIME_HELP = "Library that runs the network; openvino needs an extra."
 ENGINE_HELP = "Bulk: local processes, or a Ray cluster (needs an extra)."
 WORKERS_HELP = "Bulk: number of processes (default: one per core)."
 SHARD_SIZE_HELP = "Bulk: maximum recordings per Parquet file (default: up to 256)."
+PROTOCOL_HELP = "Bulk: allow a further protocol of fsspec in URLs, e.g. hf; may be repeated."
 RETRY_ERRORS_HELP = "Bulk: read the recordings with errors again."
 
 

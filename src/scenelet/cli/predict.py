@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.bulk_job import get_single_source, print_summary, redirect_stdout, refuse_bulk_options
+from scenelet.cli.bulk_job import discard_stdout, get_single_source, print_summary, refuse_bulk_options
 from scenelet.cli.options import (
     ENGINE_HELP,
     FORMAT_HELP,
     MODEL_HELP,
+    PROTOCOL_HELP,
     RETRY_ERRORS_HELP,
     SHARD_SIZE_HELP,
     WORKERS_HELP,
@@ -23,6 +24,7 @@ from scenelet.cli.options import (
 )
 from scenelet.errors import UsageError, escape_unprintable
 from scenelet.utils.console import print_message, print_warning, track
+from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def predict(
     workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
+    protocol: Annotated[list[str] | None, typer.Option(help=PROTOCOL_HELP)] = None,
 ) -> None:
     """Classify recordings.
 
@@ -65,20 +68,22 @@ def predict(
         from scenelet.bulk.run import predict as predict_many
 
         engine = engine or Engine.local
-        bulk = {"workers": workers, "shard_size": shard_size}
-        with redirect_stdout():
+        with discard_stdout():
             summary = predict_many(
                 model,
                 get_single_source(paths),
                 out,
                 engine=engine.value,
                 runtime=runtime.value,
+                workers=workers,
+                shard_size=shard_size,
                 retry_errors=retry_errors,
-                **bulk,
+                protocols=protocol or (),
             )
         print_summary(summary, out, format)
         return
-    refuse_bulk_options(paths, engine=engine, workers=workers, shard_size=shard_size, retry_errors=retry_errors or None)
+    only_bulk = {"engine": engine, "workers": workers, "shard_size": shard_size, "protocol": protocol}
+    refuse_bulk_options(paths, **only_bulk, retry_errors=retry_errors or None)
     from scenelet.errors import AudioError
     from scenelet.inference.classifier import load
 
@@ -149,11 +154,11 @@ def print_json(results: "Results", classifier: "Classifier") -> None:
 def print_csv(results: "Results", classifier: "Classifier") -> None:
     """Print `file,label,unsure,windows` and one column per label."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["file", "label", "unsure", "windows", *classifier.labels])
+    rows.writerow(safe_row(["file", "label", "unsure", "windows", *classifier.labels]))
     for file, prediction in results:
         probabilities = (f"{p:.6f}" for p in prediction.probabilities.values())
         unsure = str(prediction.unsure).lower()
-        rows.writerow([str(file), prediction.label, unsure, len(prediction.windows), *probabilities])
+        rows.writerow(safe_row([str(file), prediction.label, unsure, len(prediction.windows), *probabilities]))
 
 
 def print_table(results: "Results", classifier: "Classifier") -> None:

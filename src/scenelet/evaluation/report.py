@@ -12,6 +12,7 @@ from rich.text import Text
 
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
+from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.files import csv_text, make_folder, replace_files
 
 REPORT, LISTENING = "report.html", "listening.html"
@@ -85,8 +86,10 @@ def _predictions_csv(predictions: Sequence[ClipPrediction], labels: Sequence[str
     rows = []
     for clip in predictions:
         probabilities = (f"{p:.6f}" for p in clip.probabilities)
-        rows.append([clip.name, clip.label, clip.group, clip.city or "", clip.predicted, *probabilities])
-    return csv_text(["filename", "label", "group", "city", "predicted", *labels], rows)
+        rows.append(safe_row([clip.name, clip.label, clip.group, clip.city or "", clip.predicted, *probabilities]))
+    return csv_text(
+        [str(cell) for cell in safe_row(["filename", "label", "group", "city", "predicted", *labels])], rows
+    )
 
 
 def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:

@@ -2,13 +2,16 @@
 
 import csv
 import io
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from helpers.data_sets import fetch, file_names, never
 from helpers.loopback_server import Answer, Loopback
+from scenelet.data.download.esc10 import recording_fault
 from scenelet.data.download.fetch import dataset_parts
 from scenelet.data.download.fetch import fetch as fetch_parts
 from scenelet.data.load import load_table
@@ -119,4 +122,24 @@ def test_fetch_esc10_other_shape_is_refused(
     soundfile.write(other, [[0.0] * channels] * frames, rate, format="WAV")
     server.always[f"audio/{names[0]}"] = Answer(body=other.getvalue())
     with pytest.raises(DataError, match=rf"{names[0]}: .*not 5 s of mono at 44\.1 kHz"):
+        fetch("esc10", tmp_path, mirror=server.url)
+
+
+def test_recording_fault_long_recording_needs_little_memory(tmp_path: Path) -> None:
+    """A FLAC of a quarter of an hour of silence is a few kilobytes in size."""
+    path = tmp_path / "long.flac"
+    with soundfile.SoundFile(path, "w", 44_100, 1) as file:
+        for _ in range(4):
+            file.write(np.zeros(10**7, np.int16))
+    tracemalloc.start()
+    try:
+        assert "longer than 5 s" in recording_fault(path)
+        assert tracemalloc.get_traced_memory()[1] < 1e7
+    finally:
+        tracemalloc.stop()
+
+
+def test_fetch_mirror_that_redirects_elsewhere_is_refused(server: Loopback, tmp_path: Path) -> None:
+    server.always["meta/esc50.csv"] = Answer(location="http://93.184.215.14/meta/esc50.csv")
+    with pytest.raises(DataError, match=r"redirects to another host, 93\.184\.215\.14; check the address or --mirror"):
         fetch("esc10", tmp_path, mirror=server.url)

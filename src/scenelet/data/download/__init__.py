@@ -2,6 +2,7 @@
 
 - `fetch`: from the name of a data set to a checked folder.
 - `esc10`, `zenodo`: the data sets ESC-10 and TAU, each with what is checked.
-- `http`: download a file, with retries and resuming.
+- `http`: download a file, and resume an interrupted download.
+- `session`: retries, redirects, and the hosts that may be contacted; bulk jobs use it too.
 - `unzip`: unpack an archive safely.
 """

@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from scenelet.data.download.esc10 import REPOSITORY, Esc10
-from scenelet.data.download.http import RETRY_WAIT_SECONDS, RemoteFile, download, open_session
+from scenelet.data.download.http import RemoteFile, download
+from scenelet.data.download.session import Web
 from scenelet.data.download.unzip import check_disk_space
 from scenelet.data.download.zenodo import TauRoot, tau_archives
 from scenelet.data.tau import LICENSE, TAU_2019, TAU_2020_3CLASS
 from scenelet.errors import UsageError, did_you_mean
 from scenelet.utils.console import RateLimiter, print_message, progress_bar
 from scenelet.utils.locks import file_lock
-
-if TYPE_CHECKING:
-    import requests
 
 TAU_SETS = {"tau2020-3class": TAU_2020_3CLASS, "tau2019": TAU_2019}
 DATA_SETS = ("esc10", *TAU_SETS)
@@ -67,23 +64,20 @@ def dataset_parts(
     return parts
 
 
-def fetch(
-    parts: Sequence[DataSet], out: Path, accept: Callable[[], bool], wait_seconds: Sequence[float] = RETRY_WAIT_SECONDS
-) -> None:
+def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> None:
     """Fetch the missing files of data sets. An interrupted call resumes where it stopped.
 
     Args:
         parts: result of `dataset_parts`.
         out: folder that the sets' own folders go into.
         accept: asks whether the user accepts the license, which is printed first. Nothing is written before.
-        wait_seconds: waits before retries, as in `http.download`.
 
     Raises:
         UsageError: the license was not accepted.
         DataError: a file cannot be downloaded, or the result is not the published set.
         OutputError: the disk is full, a file cannot be written, or another `fetch` is writing to `out`.
     """
-    with open_session() as session:
+    with Web() as web:
         missing = [part for part in parts if not part.is_complete()]
         if missing:
             total = sum(part.bytes_left() for part in missing)
@@ -94,7 +88,7 @@ def fetch(
                 raise UsageError("the license was not accepted, so nothing was downloaded; --accept-license accepts it")
             # without the lock, two processes would append to the same file
             with file_lock(out / ".fetch.lock", f"{out}: another fetch is writing there; wait until it ends"):
-                _download(session, missing, total, wait_seconds)
+                _download(web, missing, total)
         for part in parts:
             _remove_if_empty(part.downloads)
     for part in parts:
@@ -103,9 +97,7 @@ def fetch(
         print_message(f"{part.root}: {state}")
 
 
-def _download(
-    session: "requests.Session", missing: Sequence[DataSet], total: int, wait_seconds: Sequence[float]
-) -> None:
+def _download(web: Web, missing: Sequence[DataSet], total: int) -> None:
     """Download data sets under one progress bar over all their bytes."""
     lines = RateLimiter()
     with progress_bar() as bar:
@@ -119,7 +111,7 @@ def _download(
                 if bar.disable and lines.due():
                     print_message(f"{remote.path.name}: {before + written / 1e6:,.0f} of {total / 1e6:,.0f} MB")
 
-            download(session, remote, show, wait_seconds)
+            download(web, remote, show)
 
         for part in missing:
             part.download(get)

@@ -7,24 +7,28 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from scenelet import __version__
+from scenelet.data.download import session
+from scenelet.data.download.addresses import AnswerError
+from scenelet.data.download.session import (
+    BodyTooLargeError,
+    InterruptedTransferError,
+    TransferError,
+    Web,
+    write_body,
+)
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.files import fsync_file, make_folder
 
 if TYPE_CHECKING:
     import requests
 
-RETRY_WAIT_SECONDS = (1.0, 4.0, 15.0)
-"""Wait before each retry that follows an attempt without progress. After the last one `download` gives up."""
-
-CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 20.0, 60.0
-CHUNK_BYTES = 1 << 18
+MAX_INTERRUPTIONS = 4
+"""Number of interrupted transfers in a row without progress after which `download` gives up."""
 MAX_WRONG_DOWNLOADS = 2
 """Number of complete but wrong downloads of a file after which `download` gives up."""
 
@@ -43,6 +47,7 @@ class RemoteFile:
             that two parts belong to the same file.
         find_fault: describes the fault of the file at a path as a clause, or returns an empty string if it has none.
         max_bytes: maximum size of a file whose size is not published.
+        same_host: refuse redirects to other hosts.
     """
 
     url: str
@@ -50,6 +55,7 @@ class RemoteFile:
     size: int | None
     find_fault: Callable[[Path], str]
     max_bytes: int = 10_000_000
+    same_host: bool = False
 
     @property
     def partial(self) -> Path:
@@ -77,32 +83,17 @@ def check_size_and_md5(size: int, md5: str) -> Callable[[Path], str]:
     return find_fault
 
 
-def open_session() -> "requests.Session":
-    """Open a session that keeps connections from file to file; use it in a `with` statement."""
-    import requests
-
-    session = requests.Session()
-    # with compression in transit, a file would have another size than the published one
-    session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"scenelet/{__version__}"})
-    return session
-
-
-def download(
-    session: "requests.Session",
-    remote: RemoteFile,
-    progress: Progress,
-    wait_seconds: Sequence[float] = RETRY_WAIT_SECONDS,
-) -> None:
+def download(web: Web, remote: RemoteFile, progress: Progress) -> None:
     """Download a file, complete and without fault. Nothing is transferred if it exists already.
 
-    Interrupted connections and the answers 408, 429 and 5xx are tried again, as long as one of `len(wait_seconds)`
-    retries gets further than all attempts before. Bytes beyond the published size are never written.
+    `Web` tries connections and busy servers again. An interrupted transfer is tried again too, as long as one of
+    `MAX_INTERRUPTIONS` retries gets further than all attempts before. Bytes beyond the published size are never
+    written.
 
     Args:
-        session: result of `open_session`.
+        web: sessions that are kept from file to file.
         remote: the file.
         progress: called with the number of bytes on disk.
-        wait_seconds: waits before retries, as `RETRY_WAIT_SECONDS`.
 
     Raises:
         DataError: the server has no such file, the connection was lost too often (the partial file is kept for the
@@ -117,7 +108,7 @@ def download(
             remote.path.unlink()
         for _ in range(MAX_WRONG_DOWNLOADS):
             try:
-                _receive(session, remote, progress, wait_seconds)
+                _receive(web, remote, progress)
             except _WrongFileError as error:
                 fault = str(error)
                 continue
@@ -133,86 +124,66 @@ def download(
     raise DataError(f"{remote.url}: wrong after two downloads: {fault}; try again later, or use another --mirror")
 
 
-class _TransferError(Exception):
-    """The transfer stopped before its end and may be tried again."""
-
-
 class _WrongFileError(Exception):
     """The server has another file than the published one, or sends a page instead."""
 
 
-def _receive(
-    session: "requests.Session", remote: RemoteFile, progress: Progress, wait_seconds: Sequence[float]
-) -> None:
-    """Request the file until the partial file is complete."""
-    furthest = _file_size(remote.partial)
-    failures = 0
+def _receive(web: Web, remote: RemoteFile, progress: Progress) -> None:
+    """Request the file until the partial file is complete. Only bytes that no attempt reached before are progress."""
+    furthest, interruptions = _file_size(remote.partial), 0
     while True:
         try:
-            _request(session, remote, progress)
+            _request(web, remote, progress)
             return
-        except _TransferError as error:
-            # Only new bytes count as progress. A server without ranges can send the same first bytes forever.
+        except AnswerError as error:
+            raise DataError(f"{remote.url}: {error}; check the address or --mirror") from None
+        except TransferError as error:
             reached = _file_size(remote.partial)
-            if reached > furthest:
-                furthest, failures = reached, 0
-            if failures == len(wait_seconds):
+            interruptions = 1 if reached > furthest else interruptions + 1
+            furthest = max(furthest, reached)
+            # `Web` has already tried again if there was no answer at all
+            if interruptions > MAX_INTERRUPTIONS or not isinstance(error, InterruptedTransferError):
                 hint = "it resumes where it stopped" if remote.size is not None else "complete files are kept"
                 raise DataError(f"{remote.url}: {error}; run the command again, {hint}") from None
-            time.sleep(wait_seconds[failures])
-            failures += 1
+            time.sleep(session.BACKOFF_FACTOR * (interruptions - 1) ** 2)
 
 
-def _request(session: "requests.Session", remote: RemoteFile, progress: Progress) -> None:
+def _request(web: Web, remote: RemoteFile, progress: Progress) -> None:
     """Request the missing bytes once and write them."""
-    import requests
-    from urllib3.exceptions import HTTPError
-
     partial, size = remote.partial, remote.size
-    written = _file_size(partial) if size is not None else 0
-    if size is not None and written > size:
-        written = 0
-    progress(written)
-    if size is not None and written == size:
+    start = _file_size(partial) if size is not None else 0
+    start = 0 if size is not None and start > size else start
+    progress(start)
+    if size is not None and start == size:
         return
-    headers = {"Range": f"bytes={written}-"} if written else {}
-    timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-    try:
-        with session.get(remote.url, headers=headers, stream=True, timeout=timeouts) as response:
-            written = _first_byte(response, remote, written)
-            limit = remote.max_bytes if size is None else size
-            with partial.open("ab" if written else "wb") as file:
-                # `read1` returns the bytes that have arrived, and does not wait for a full chunk
-                while chunk := response.raw.read1(CHUNK_BYTES):
-                    file.write(chunk[: limit - written])
-                    if len(chunk) > limit - written:
-                        partial.unlink()
-                        raise _WrongFileError(f"it has more than {limit:,} bytes")
-                    written += len(chunk)
-                    progress(written)
-    except (requests.RequestException, HTTPError) as error:
-        raise _TransferError(_reason(error)) from None
-    if size is not None and written < size:
-        raise _TransferError(f"the server stopped after {written:,} of {size:,} bytes")
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    limit = remote.max_bytes if size is None else size
+    with web.open(remote.url, headers, same_host=remote.same_host) as response:
+        start = _first_byte(response, remote, start)
+        try:
+            for written in write_body(response, partial, "ab" if start else "wb", limit - start, decode=False):
+                progress(start + written)
+        except BodyTooLargeError:
+            partial.unlink()
+            raise _WrongFileError(f"it has more than {limit:,} bytes") from None
+    if size is not None and _file_size(partial) < size:
+        raise InterruptedTransferError(f"the server stopped after {_file_size(partial):,} of {size:,} bytes")
 
 
 def _first_byte(response: "requests.Response", remote: RemoteFile, requested: int) -> int:
     """Find the byte at which a response begins: `requested`, or 0 for the complete file."""
-    status = response.status_code
-    if status == 206 and requested:
+    if response.status_code == 206 and requested:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
         if found and int(found[1]) == requested:
             _check_announced_size(remote, found[2])
             return requested
-    elif status == 200:
+    elif response.status_code == 200:
         _check_announced_size(remote, response.headers.get("Content-Length", "*"))
         return 0
-    if status in (206, 416):  # not the requested range: the next attempt requests the complete file
+    if response.status_code in (206, 416):  # not the requested range: the next attempt requests the complete file
         remote.partial.unlink(missing_ok=True)
-        raise _TransferError("the server answered with another range than requested")
-    if status in (408, 429) or status >= 500:
-        raise _TransferError(f"the server answered {status} {response.reason}")
-    raise DataError(f"{remote.url}: the server answered {status} {response.reason}; check the address or --mirror")
+        raise InterruptedTransferError("the server answered with another range than requested")
+    raise AnswerError(f"the server answered {response.status_code} {response.reason}")
 
 
 def _check_announced_size(remote: RemoteFile, announced: str) -> None:
@@ -222,17 +193,3 @@ def _check_announced_size(remote: RemoteFile, announced: str) -> None:
 
 def _file_size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _reason(error: Exception) -> str:
-    """Describe a library's exception in a few words."""
-    import requests
-    from urllib3.exceptions import ReadTimeoutError
-
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate is not accepted"
-    if isinstance(error, requests.Timeout | ReadTimeoutError):
-        return "the server does not answer"
-    if isinstance(error, requests.ConnectionError):
-        return f"there is no connection to {urlsplit(getattr(error.request, 'url', None) or '').netloc or 'the server'}"
-    return "the connection was interrupted"

@@ -1,16 +1,24 @@
 """Unpack a zip archive into a folder: only complete files, and never outside the folder."""
 
+import collections
+import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from scenelet.errors import DataError, OutputError
-from scenelet.utils.files import make_folder
+from scenelet.utils.files import fsync_dir, fsync_file, make_folder
+from scenelet.utils.parallel import map_threads
 
 CHUNK_BYTES = 1 << 20
+SYNC_THREADS = 16
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, struct.error)
+"""Errors of `zipfile` for damaged archives. RuntimeError also stands for features that it lacks."""
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 def unzip(archive: Path, root: Path) -> None:
@@ -21,8 +29,8 @@ def unzip(archive: Path, root: Path) -> None:
     files are flushed to disk, if the system can do so.
 
     Raises:
-        DataError: not a zip archive; a damaged one; an entry that would lie outside the root; or an entry that is
-            not a plain file.
+        DataError: not a zip archive; a damaged one; or an entry that would lie outside the root, is not a plain file,
+            is encrypted, or is compressed by a method that Python lacks.
         OutputError: the disk is full, or a file cannot be written.
 
     Example:
@@ -50,11 +58,15 @@ def unzip(archive: Path, root: Path) -> None:
                     os.replace(partial, path)
             finally:
                 partial.unlink(missing_ok=True)
-            if hasattr(os, "sync"):
-                os.sync()  # one call, since flushing thousands of files one by one takes minutes
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        # several files at once, since the disk then writes many of them in one go
+        collections.deque(map_threads(fsync_file, files.values(), SYNC_THREADS), maxlen=0)
+        for folder in {path.parent for path in files.values()}:
+            fsync_dir(folder)
+    except DAMAGE as error:
         raise DataError(f"{archive}: not a complete zip archive ({error}); delete it and fetch it again") from None
     except OSError as error:
+        if error.errno is None:  # bzip2 reports damage like this
+            raise DataError(f"{archive}: not a complete zip archive ({error}); delete it and fetch it again") from None
         reason = error.strerror or error
         raise OutputError(
             f"{root}: {archive.name} cannot be unpacked there ({reason}); fix that and run the command again"
@@ -83,6 +95,13 @@ def _destination(archive: Path, entry: zipfile.ZipInfo, root: Path) -> Path:
     # backslash and colon are harmless on this system, but lead out of the folder on Windows
     if not parts or ".." in parts or name.startswith("/") or "\\" in name or ":" in name:
         raise DataError(f"{archive}: its entry {name!r} would lie outside {root}; do not use this archive")
+    if entry.flag_bits & 1:
+        raise DataError(f"{archive}: its entry {name!r} is encrypted; unpack the archive with its password yourself")
+    if entry.compress_type not in METHODS:
+        raise DataError(
+            f"{archive}: its entry {name!r} is compressed by method {entry.compress_type}, which Python cannot read;"
+            " unpack the archive with another program"
+        )
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise DataError(f"{archive}: its entry {name!r} is a link or a device, not a file; do not use this archive")

@@ -152,4 +152,5 @@ class TauRoot:
     def _remote(self, archive: Archive) -> RemoteFile:
         url = archive.url if self.mirror is None else f"{self.mirror}/{archive.name}"
         find_fault = check_size_and_md5(archive.size, archive.md5)
-        return RemoteFile(url, self.downloads / archive.name, archive.size, find_fault)
+        path, is_mirror = self.downloads / archive.name, self.mirror is not None
+        return RemoteFile(url, path, archive.size, find_fault, same_host=is_mirror)
