@@ -93,7 +93,7 @@ def test_predict_above_limits_has_clear_error(tiny_service: str) -> None:
     assert post(tiny_service, ("fits.wav", wav(1.0, channels=1))).status_code == 200
     many = post(tiny_service, *[(f"{i}.wav", wav(0.2, channels=1)) for i in range(3)])
     assert many.status_code == 400
-    assert "Too many files" in many.json()["detail"]
+    assert many.json()["detail"].startswith("the request has more than 2 recordings")
     assert active_requests(tiny_service) == 0
 
 
@@ -144,6 +144,3 @@ def test_app_pages_describe_model_and_stay_local(esc10_service: str) -> None:
     assert {"/predict", "/health", "/model"} == set(schema["paths"])
     assert "/static-offline-docs/" in httpx.get(f"{esc10_service}/docs").text
     assert "https://" not in httpx.get(f"{esc10_service}/docs").text
-    policy = httpx.get(esc10_service).headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'self'")
-    assert policy.endswith("connect-src 'self' " + " ".join(f"{s}://{esc10_service[7:]}" for s in ("ws", "wss")))

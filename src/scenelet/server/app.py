@@ -1,6 +1,5 @@
 """Web application of a model: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, and the page at `/`."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -14,7 +13,8 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
 from scenelet.server.admission import AdmissionControl
-from scenelet.server.auth import CONTENT_SECURITY_POLICY, AccessControl, AccessPolicy
+from scenelet.server.auth import AccessControl, AccessPolicy
+from scenelet.server.connections import RequestTimer
 from scenelet.server.limits import ServerLimits
 from scenelet.server.prediction import FairScheduler, predict_uploads
 from scenelet.server.schemas import ErrorResponse, Health, ModelInfo, PredictResponse
@@ -45,6 +45,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     415: {"model": ErrorResponse, "description": "The body is not multipart/form-data"},
     422: {"model": PredictResponse, "description": "None of the recordings could be classified; each has an error"},
     429: {"model": ErrorResponse, "description": "Too many active requests; try again after Retry-After seconds"},
+    431: {"model": ErrorResponse, "description": "The request's header is too large"},
 }
 DESCRIPTION = """Classify recordings: upload audio files and get the probabilities of the model's labels.
 
@@ -97,6 +98,7 @@ def create_app(
     )
     app.add_middleware(AdmissionControl, limits=limits)
     app.add_middleware(AccessControl, policy=policy or AccessPolicy(), limits=limits)  # runs before admission control
+    app.add_middleware(RequestTimer)  # runs first
 
     _add_page(app, page)
     _add_api(app, classifier, model_info, limits, scheduler)
@@ -107,12 +109,8 @@ def _add_page(app: FastAPI, page: str) -> None:
     """Add the page and the script that it loads."""
 
     @app.get("/", include_in_schema=False)
-    async def home(request: Request) -> HTMLResponse:
-        host = request.headers.get("host", "")
-        # in older browsers 'self' does not cover a WebSocket to the same host
-        sockets = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-:\[\]]+", host) else ""
-        policy_header = CONTENT_SECURITY_POLICY + sockets
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy_header, "Cache-Control": "no-store"})
+    async def home() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
     @app.get("/capture.js", include_in_schema=False)
     async def capture() -> Response:
