@@ -2,35 +2,35 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.ogg import is_truncated
-from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, find_invalid_samples
-from scenelet.audio.wav import UNKNOWN_BYTES, Wav24Reader, find_data_chunk
-from scenelet.errors import AudioError, EmptyAudioError, TooLongError, TruncatedAudioError, escape_unprintable
+from scenelet.audio.formats import EXTENSIONS as EXTENSIONS
+from scenelet.audio.formats import READABLE, UNREADABLE_EXTENSIONS
+from scenelet.audio.pcm import find_invalid_samples
+from scenelet.audio.sound import UNKNOWN_FRAMES as UNKNOWN_FRAMES
+from scenelet.audio.sound import Sound
+from scenelet.errors import AudioError, TooLongError, escape_unprintable
 from scenelet.utils.console import print_message, report_progress
 from scenelet.utils.files import walk_files
+from scenelet.utils.text import pluralize
 
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO
 """A recording: a path, or an open and seekable binary file. Errors call an open file by its `name`."""
 Samples = NDArray[np.float32]
 """Samples (channels, n); full scale is +-1."""
 
-EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
-FORMATS = "WAV, FLAC, Ogg and MP3"
 BLOCK_FRAMES = 1 << 18
 MAX_BLOCK_SECONDS = 30  # a block of a low sample rate would become very long when it is resampled
-UNKNOWN_FRAMES = 1 << 40  # libsndfile states at least so many if the header does not have the length
-UNKNOWN_LENGTH_BLOCK_FRAMES = 256
+MAX_BLOCK_SAMPLES = 1 << 20  # over all channels
 MAX_LISTED_ERRORS = 3
-ESTIMATED_LENGTH_FORMATS = ("MP3",)  # libsndfile can only estimate the length from their header
+MAX_PRINTED_NOTES = 20
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,43 @@ def info(recording: AudioSource) -> AudioInfo:
     """Read a recording's header.
 
     Raises:
-        AudioError: the file is missing, unreadable, empty or truncated, or has more than two channels.
+        AudioError: the file is missing, unreadable, empty or truncated, or of a format that cannot be read.
 
     >>> from scenelet.model.pretrained import example
     >>> info(example("esc10"))
     AudioInfo(sample_rate=44100, channels=1, frames=220544)
     """
-    with _open(recording) as (file, _):
-        return AudioInfo(file.samplerate, file.channels, file.frames)
+    with open_sound(recording) as sound:
+        return AudioInfo(sound.file.sample_rate, sound.file.channels, sound.file.frames)
+
+
+def print_note(note: str) -> None:
+    """Print what is odd about a recording that can be read, once, and the first `MAX_PRINTED_NOTES` only."""
+    if note in _printed or len(_printed) > MAX_PRINTED_NOTES:
+        return
+    _printed.add(note)
+    if len(_printed) <= MAX_PRINTED_NOTES:
+        print_message(note)
+    else:
+        print_message("more recordings have odd headers; `scenelet check` lists all")
+
+
+_printed: set[str] = set()
 
 
 def blocks(
-    recording: AudioSource, max_seconds: float | None = None, block_frames: int = BLOCK_FRAMES
+    recording: AudioSource,
+    max_seconds: float | None = None,
+    block_frames: int = BLOCK_FRAMES,
+    on_note: Callable[[str], None] = print_note,
 ) -> Iterator[tuple[Samples, int]]:
     """Yield `(samples (channels, n), sample_rate)` until the recording ends.
 
     Args:
         recording: a path or an open binary file.
         max_seconds: maximum length of the sound, whatever the header states.
-        block_frames: maximum n. Recordings of a low sample rate have shorter blocks.
+        block_frames: maximum n. Recordings of a low sample rate or of many channels have shorter blocks.
+        on_note: called with a sentence that names the recording, for each thing that is odd about its file.
 
     Raises:
         AudioError: as `info`, or the sound ends early, or samples are not finite.
@@ -79,35 +97,20 @@ def blocks(
     >>> [(samples.shape, rate) for samples, rate in blocks(example("esc10"))]
     [((1, 220544), 44100)]
     """
-    name = _name(recording)
-    with _open(recording) as (file, reader):
-        read = 0
-        rate, length_unknown = file.samplerate, file.frames >= UNKNOWN_FRAMES
-        # if the length is unknown, the read that meets the end fails and its samples are lost, so each read is short
-        frames = UNKNOWN_LENGTH_BLOCK_FRAMES if length_unknown else min(block_frames, MAX_BLOCK_SECONDS * rate)
-        while True:
-            try:
-                block = reader.read(frames, dtype="float32", always_2d=True)
-            except (soundfile.LibsndfileError, OSError) as error:
-                if length_unknown and read:
-                    break
-                raise AudioError(f"{name}: damaged after {read / rate:.1f} s ({_reason(error)})") from None
-            if len(block) == 0:
-                break
+    with open_sound(recording) as sound:
+        name, rate, total = sound.name, sound.file.sample_rate, sound.file.frames
+        frames = min(block_frames, MAX_BLOCK_SECONDS * rate, MAX_BLOCK_SAMPLES // sound.file.channels)
+        count = 0
+        while len(block := sound.read(frames)):
             if fault := find_invalid_samples(block):
                 raise AudioError(f"{name}: holds {fault}; export it again")
-            read += len(block)
-            if max_seconds is not None and read > max_seconds * rate:
+            count += len(block)
+            if max_seconds is not None and count > max_seconds * rate:
                 raise TooLongError(f"{name}: is longer than {max_seconds:g} s; cut it into shorter recordings")
-            report_progress(read / rate, 0.0 if length_unknown else file.frames / rate)
+            report_progress(count / rate, 0.0 if total >= UNKNOWN_FRAMES else total / rate)
             yield block.T, rate
-        if read == 0:
-            raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
-        if not length_unknown and file.format not in ESTIMATED_LENGTH_FORMATS and read < file.frames:
-            raise TruncatedAudioError(
-                f"{name}: ends after {read / rate:.1f} s of {file.frames / rate:.1f} s;"
-                " the file is truncated, copy it again"
-            )
+        for note in sound.finish():
+            on_note(f"{name}: {note}")
 
 
 def read(recording: AudioSource) -> tuple[Samples, int]:
@@ -126,12 +129,48 @@ def read(recording: AudioSource) -> tuple[Samples, int]:
 
 
 def find_recordings(folder: str | os.PathLike[str], on_error: Callable[[OSError], None] | None = None) -> list[Path]:
-    """List the recordings in a folder and its subfolders, and print what is skipped; see `walk_files`."""
+    """List the recordings in a folder and its subfolders, and print what is left out; see `search_folder`."""
+    paths, passed_over = search_folder(folder, on_error)
+    if passed_over:
+        print_message(f"{escape_unprintable(str(folder))}: {describe_passed_over(passed_over)}")
+    return paths
+
+
+def search_folder(
+    folder: str | os.PathLike[str], on_error: Callable[[OSError], None] | None = None
+) -> tuple[list[Path], Counter[str]]:
+    """List the recordings in a folder and its subfolders, and print what is no file; see `walk_files`.
+
+    Returns:
+        The paths, and the numbers of recordings that cannot be read by their lower-case extensions.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("b.wav", "a.AIFF", "c.m4a", "notes.txt"):
+    ...         (Path(folder) / name).touch()
+    ...     paths, passed_over = search_folder(folder)
+    >>> [path.name for path in paths], dict(passed_over)
+    (['a.AIFF', 'b.wav'], {'.m4a': 1})
+    """
 
     def report(path: Path, reason: str) -> None:
         print_message(f"{escape_unprintable(str(path))}: {reason}, skipped")
 
-    return walk_files(Path(folder), EXTENSIONS, report, on_error)
+    found = walk_files(Path(folder), (*EXTENSIONS, *UNREADABLE_EXTENSIONS), report, on_error)
+    extensions = Counter(path.suffix.lower() for path in found)
+    paths = [path for path in found if path.suffix.lower() in EXTENSIONS]
+    return paths, Counter({extension: extensions[extension] for extension in extensions if extension not in EXTENSIONS})
+
+
+def describe_passed_over(counts: Mapping[str, int]) -> str:
+    """Describe the recordings that `search_folder` has passed over.
+
+    >>> describe_passed_over({".m4a": 8, ".wv": 2})[:70]
+    '10 recordings passed over (8 .m4a, 2 .wv), convert them; only WAV, FLA'
+    """
+    listed = ", ".join(f"{count:,} {extension}" for extension, count in sorted(counts.items()))
+    total = pluralize(sum(counts.values()), "recording")
+    return f"{total} passed over ({listed}), convert them; only {READABLE} can be read"
 
 
 def summarize_audio_errors(errors: Sequence[AudioError], total: int) -> AudioError:
@@ -158,43 +197,25 @@ def open_audio(recording: AudioSource) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _open(recording: AudioSource) -> Iterator[tuple[soundfile.SoundFile, soundfile.SoundFile | Wav24Reader]]:
-    """Yield the recording's header and a reader of its samples.
+def open_sound(recording: AudioSource) -> Iterator[Sound]:
+    """Open a recording for reading.
 
     A path is opened once, so that header and samples come from the same file even if the path is replaced meanwhile.
+
+    Raises:
+        AudioError: as `info`.
     """
-    name = _name(recording)
+    is_path = isinstance(recording, str | os.PathLike)
+    name = escape_unprintable(str(recording if is_path else getattr(recording, "name", "the recording")))
     with contextlib.ExitStack() as stack:
         try:
             if isinstance(recording, str | os.PathLike):
                 _check_is_file(Path(recording), name)
             data = stack.enter_context(open_audio(recording))
-            _check_not_empty_or_truncated_ogg(data, name)
-            start = _find_wav_sound(data, name)
-            file = stack.enter_context(_open_soundfile(recording, data))
-            reader = Wav24Reader(data, start, file) if start is not None and Wav24Reader.supports(file) else file
+            sound = stack.enter_context(Sound(data, name))
         except OSError as error:
             raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
-        except soundfile.LibsndfileError as error:
-            raise AudioError(f"{name}: not a recording that can be read ({_reason(error)}); {FORMATS} can") from None
-        if file.frames == 0:
-            raise EmptyAudioError(f"{name}: holds no samples; record or export it again")
-        if file.channels > 2:
-            raise AudioError(f"{name}: has {file.channels} channels; export it as mono or stereo")
-        if not MIN_SAMPLE_RATE <= file.samplerate <= MAX_SAMPLE_RATE:
-            size = "low" if file.samplerate < MIN_SAMPLE_RATE else "high"
-            raise AudioError(
-                f"{name}: has a sample rate of {file.samplerate} Hz, too {size} for sound; is its header damaged?"
-            )
-        yield file, reader
-
-
-def _open_soundfile(recording: AudioSource, data: BinaryIO) -> soundfile.SoundFile:
-    data.seek(0)
-    if not isinstance(recording, str | os.PathLike):
-        return soundfile.SoundFile(data)
-    # on Windows a file descriptor belongs to one C library, and libsndfile may use another
-    return soundfile.SoundFile(data.fileno() if os.name == "posix" else recording, closefd=False)
+        yield sound
 
 
 def _check_is_file(path: Path, name: str) -> None:
@@ -206,41 +227,3 @@ def _check_is_file(path: Path, name: str) -> None:
     if path.is_symlink():
         raise AudioError(f"{name}: a link that leads to no file; fix or delete it")
     raise AudioError(f"{name}: no such file")
-
-
-def _check_not_empty_or_truncated_ogg(file: BinaryIO, name: str) -> None:
-    """Raise AudioError for an empty file, and for a truncated Ogg, which libsndfile reads without an error."""
-    if file.seek(0, os.SEEK_END) == 0:
-        raise EmptyAudioError(f"{name}: the file is empty; copy or record it again")
-    if is_truncated(file):
-        raise TruncatedAudioError(f"{name}: its last page is incomplete; the file is truncated, copy it again")
-
-
-def _find_wav_sound(file: BinaryIO, name: str) -> int | None:
-    """Return the offset of a WAV's sound, or None for other formats.
-
-    Raises:
-        TruncatedAudioError: bytes of sound are missing. libsndfile reads such a WAV without an error.
-    """
-    found = find_data_chunk(file)
-    if found is None:
-        return None
-    (start, size), file_size = found, file.seek(0, os.SEEK_END)
-    if not UNKNOWN_BYTES <= size <= 0xFFFFFFFF and start + size > file_size:
-        raise TruncatedAudioError(
-            f"{name}: {start + size - file_size} of {size} bytes of sound are missing;"
-            " the file is truncated, copy it again"
-        )
-    return start
-
-
-def _name(recording: AudioSource) -> str:
-    is_path = isinstance(recording, str | os.PathLike)
-    return escape_unprintable(str(recording if is_path else getattr(recording, "name", "the recording")))
-
-
-def _reason(error: Any) -> str:
-    """Return libsndfile's message. It claims that the file does not exist if it does not recognize the format."""
-    if "does not exist" in str(error):
-        return "its format is not recognized"
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -16,6 +16,8 @@ SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
 SAMPLE_BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 500, 768_000
 """Bounds in Hz for files, pipes, arrays and live sound. The minimum is above a rate that is in kHz by mistake."""
+MAX_CHANNELS = 64
+"""Maximum number of channels of files, pipes, arrays and live sound."""
 MAX_LEVEL = 1e6  # times full scale, i.e. 120 dB above it; the squares of larger samples could overflow float32
 
 
@@ -58,19 +60,30 @@ def decode_pcm(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
     """
     if len(data) % pcm.frame_bytes:
         raise AudioError(f"{len(data)} bytes are not a multiple of the frame size, {pcm.frame_bytes} bytes")
+    samples = to_float32(data, pcm)
+    if pcm.sample_format == "f32" and samples.size and (fault := find_invalid_samples(samples)):
+        raise AudioError(f"the sound holds {fault}; leave them out")
+    return np.ascontiguousarray(samples.T)
+
+
+def to_float32(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
+    """Convert complete frames to samples (n, channels) with full scale +-1, whatever their values are.
+
+    >>> to_float32(bytes([0, 64, 0, 192]), PcmFormat(8000, 2, "s16"))
+    array([[ 0.5, -0.5]], dtype=float32)
+    """
     if pcm.sample_format == "f32":
         samples = np.frombuffer(data, "<f4").astype(np.float32)
-        if len(samples) and (fault := find_invalid_samples(samples)):
-            raise AudioError(f"the sound holds {fault}; leave them out")
     elif pcm.sample_format == "s24":
-        # the three bytes are the upper ones of a 32-bit integer
-        padded = np.zeros((len(data) // 3, 4), np.uint8)
-        padded[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        samples = padded.view("<i4")[:, 0].astype(np.float32) * np.float32(2.0**-31)
+        # each three bytes become the upper ones of a 32-bit integer, whose lowest byte is the last of the one before
+        integers = np.ndarray((len(data) // 3,), "<i4", b"\0" + data, strides=(3,)) & -256
+        samples = integers.astype(np.float32)
+        samples *= np.float32(2.0**-31)
     else:
         bits = 8 * SAMPLE_BYTES[pcm.sample_format]
-        samples = np.frombuffer(data, f"<i{bits // 8}").astype(np.float32) * np.float32(2.0 ** (1 - bits))
-    return np.ascontiguousarray(samples.reshape(-1, pcm.channels).T)
+        samples = np.frombuffer(data, f"<i{bits // 8}").astype(np.float32)
+        samples *= np.float32(2.0 ** (1 - bits))
+    return samples.reshape(-1, pcm.channels)
 
 
 def read_stream(

@@ -1,54 +1,37 @@
-"""WAV files: the chunks, for files and for pipes, and a fast reader of 24-bit samples.
+"""WAV files: the header of one that comes from a pipe, and a reader of uncompressed samples.
 
-The 24-bit reader exists because libsndfile is slow at them and the DCASE challenges' recordings have them.
+We read uncompressed WAV files ourselves: NumPy is faster than libsndfile, and it cannot hang.
 """
 
-import os
 import struct
-from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PcmFormat, SampleFormat, read_fully
+from scenelet.audio.chunks import MAX_CHUNKS, UNKNOWN_BYTES, SoundChunk
+from scenelet.audio.pcm import (
+    MAX_CHANNELS,
+    MAX_SAMPLE_RATE,
+    MIN_SAMPLE_RATE,
+    PcmFormat,
+    SampleFormat,
+    read_fully,
+    to_float32,
+)
 from scenelet.errors import AudioError
 
-ByteOrder = Literal["big", "little"]
-
-MAX_CHUNKS = 1000
-"""Chunks that are read in search of the sound. A file of zeros looks like endless chunks of eight bytes."""
 MAX_SKIPPED_BYTES = 1 << 20
 """Bytes of chunks that are read from a pipe in search of the sound."""
-UNKNOWN_BYTES = 0x7FFFF000
-"""Writers to a pipe do not know the length of the sound. They state this one or a larger one."""
-SIZE_IN_DS64 = 0xFFFFFFFF  # the 32-bit size of an RF64's sound; its "ds64" chunk has the real one
 MAX_BODY_BYTES = 64  # "fmt " and "ds64" are shorter
+SIZE_IN_DS64 = 0xFFFFFFFF  # the 32-bit size of an RF64's sound; its "ds64" chunk has the real one
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags
-PIPE_FORMATS: dict[tuple[int, int], SampleFormat] = {
+SAMPLE_FORMATS: dict[tuple[int, int], SampleFormat] = {
     (PCM, 16): "s16",
     (PCM, 24): "s24",
     (PCM, 32): "s32",
     (FLOAT, 32): "f32",
 }
-
-
-def find_data_chunk(file: BinaryIO) -> tuple[int, int] | None:
-    """Find the sound of a seekable WAV file: RIFF, RIFX (big-endian) or RF64 (64-bit sizes).
-
-    Returns:
-        The offset of the sound and its size in bytes as the header states it, or None if the file is not a WAV or
-        has no sound.
-    """
-    file.seek(0)
-    order = _read_byte_order(file)
-    if order is None:
-        return None
-    for name, size, _ in _walk_chunks(file, order, seekable=True):
-        if name == b"data":
-            return file.tell(), size
-    return None
 
 
 def read_wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
@@ -60,110 +43,91 @@ def read_wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
     Raises:
         AudioError: the stream is not a WAV, or its samples are of a kind that only files may have.
     """
-    order = _read_byte_order(stream, empty="nothing came; pipe sound into it")
-    if order != "little":
+    header = read_fully(stream, 12)
+    if not header:
+        raise AudioError("nothing came; pipe sound into it")
+    if header[:4] not in (b"RIFF", b"RF64") or header[8:] != b"WAVE":
         raise AudioError("not a WAV; for raw samples give --sample-rate")
-    pcm = None
-    for name, size, body in _walk_chunks(stream, order, seekable=False):
-        if name == b"fmt ":
-            pcm = _parse_format(body)
-        if name == b"data" and pcm is not None:
+    pcm, skipped, size_in_ds64 = None, 0, SIZE_IN_DS64
+    for _ in range(MAX_CHUNKS):
+        head = read_fully(stream, 8)
+        size = int.from_bytes(head[4:], "little")
+        if len(head) < 8:
+            break
+        if head[:4] == b"data":
+            if pcm is None:
+                break
+            size = size_in_ds64 if size == SIZE_IN_DS64 else size
             return pcm, size if 0 < size < UNKNOWN_BYTES else None
+        body = read_fully(stream, min(size, MAX_BODY_BYTES))
+        if head[:4] == b"ds64" and len(body) >= 16:
+            size_in_ds64 = int.from_bytes(body[8:16], "little")
+        if head[:4] == b"fmt ":
+            pcm = _pipe_format(body)
+        skipped += size
+        if skipped > MAX_SKIPPED_BYTES:
+            break
+        read_fully(stream, size + size % 2 - len(body))  # chunks are padded to an even size
     raise AudioError("the WAV holds no sound; record or export it again")
 
 
-def _read_byte_order(file: BinaryIO, empty: str = "") -> ByteOrder | None:
-    """Read the first twelve bytes. Return None if they are not a WAV's.
-
-    Raises:
-        AudioError: with the message `empty`, if one is given and there are no bytes at all.
-    """
-    header = read_fully(file, 12)
-    if empty and not header:
-        raise AudioError(empty)
-    if header[:4] not in (b"RIFF", b"RIFX", b"RF64") or header[8:] != b"WAVE":
-        return None
-    return "big" if header[:4] == b"RIFX" else "little"
-
-
-def _walk_chunks(file: BinaryIO, order: ByteOrder, seekable: bool) -> Iterator[tuple[bytes, int, bytes]]:
-    """Yield the name, size and first bytes of each chunk. End after "data", with `file` at the first byte of sound."""
-    skipped, size_in_ds64 = 0, SIZE_IN_DS64
-    for _ in range(MAX_CHUNKS):
-        header = read_fully(file, 8)
-        if len(header) < 8:
-            return
-        name, size = header[:4], int.from_bytes(header[4:], order)
-        if name == b"data":
-            yield name, size_in_ds64 if size == SIZE_IN_DS64 else size, b""
-            return
-        body = read_fully(file, min(size, MAX_BODY_BYTES))
-        if name == b"ds64" and len(body) >= 16:
-            size_in_ds64 = int.from_bytes(body[8:16], "little")
-        yield name, size, body
-        rest = size + size % 2 - len(body)  # chunks are padded to an even size
-        if seekable:
-            file.seek(rest, os.SEEK_CUR)
-            continue
-        skipped += size
-        if skipped > MAX_SKIPPED_BYTES:
-            return
-        read_fully(file, rest)
-
-
-def _parse_format(body: bytes) -> PcmFormat:
+def _pipe_format(body: bytes) -> PcmFormat:
     if len(body) < 16:
         raise AudioError("the WAV's header is truncated; record or export it again")
+    pcm = parse_format(body)
     tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-    if tag == EXTENSIBLE and len(body) >= 26:
-        (tag,) = struct.unpack_from("<H", body, 24)
-    if (tag, bits) not in PIPE_FORMATS or not 1 <= channels <= 2:
+    if pcm is None:
         raise AudioError(
-            f"the WAV has {channels} channels, {bits} bits and format tag {tag}; a pipe may have one or two channels of"
-            " 16, 24 or 32 bits or 32-bit floating point"
+            f"the WAV has {channels} channels, {bits} bits and format tag {tag}; a pipe may have up to {MAX_CHANNELS}"
+            " channels of 16, 24 or 32 bits or 32-bit floating point"
         )
     if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
         raise AudioError(
             f"the WAV has a sample rate of {rate} Hz, outside of {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz;"
             " is its header damaged?"
         )
-    return PcmFormat(rate, channels, PIPE_FORMATS[tag, bits])
+    return pcm
 
 
-class Wav24Reader:
-    """Reader of little-endian 24-bit WAV files. It gives the same numbers as libsndfile in less time.
+def parse_format(body: bytes) -> PcmFormat | None:
+    """Return the layout of the samples by the content of a "fmt " chunk, or None if they are of another kind."""
+    if len(body) < 16:
+        return None
+    tag, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", body)
+    if tag == EXTENSIBLE and len(body) >= 26:
+        (tag,) = struct.unpack_from("<H", body, 24)
+    if (tag, bits) not in SAMPLE_FORMATS or not 1 <= channels <= MAX_CHANNELS:
+        return None
+    pcm = PcmFormat(rate, channels, SAMPLE_FORMATS[tag, bits])
+    return pcm if align == pcm.frame_bytes else None
 
-    A sample's three bytes are the upper ones of a 32-bit integer that begins one byte earlier.
+
+class PcmFile:
+    """Reader of a little-endian WAV file of 16, 24 or 32-bit integers or 32-bit floating point.
+
+    It gives the same numbers as libsndfile, in less time. Its attributes are those of
+    `scenelet.audio.decoder.DecodedFile`.
 
     Args:
         data: the open file.
-        start: offset of its sound in bytes.
-        file: the same file as opened by libsndfile, for its format and length.
+        sound: the range of its sound.
+        pcm: the layout of its samples.
     """
 
-    def __init__(self, data: BinaryIO, start: int, file: soundfile.SoundFile) -> None:
-        self._data, self._start = data, start
-        self._channels, self._frames_left = file.channels, file.frames
+    format = "WAV"
 
-    @staticmethod
-    def supports(file: soundfile.SoundFile) -> bool:
-        """Return True if this class can read the file."""
-        return file.format in ("WAV", "WAVEX") and file.subtype == "PCM_24" and file.endian != "BIG"
+    def __init__(self, data: BinaryIO, sound: SoundChunk, pcm: PcmFormat) -> None:
+        self._data, self._pcm, self._position = data, pcm, sound.start
+        self.sample_rate, self.channels = pcm.sample_rate, pcm.channels
+        self.subtype = "FLOAT" if pcm.sample_format == "f32" else f"PCM_{pcm.sample_format[1:]}"
+        self.frames = self._left = (sound.end - sound.start) // pcm.frame_bytes
 
-    def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
-        """Read up to `frames` frames (frames, channels), and no frames at the end of the file.
-
-        `dtype` and `always_2d` exist for the signature of `soundfile.SoundFile.read` and have no effect.
-        """
-        frame_bytes = 3 * self._channels
-        self._data.seek(self._start - 1)
-        stored = np.frombuffer(self._data.read(1 + frame_bytes * min(frames, self._frames_left)), np.uint8)
+    def read(self, frames: int) -> tuple[NDArray[np.float32], str]:
+        """Read up to `frames` frames (frames, channels). The second value is always empty: nothing can be damaged."""
+        self._data.seek(self._position)
+        stored = read_fully(self._data, self._pcm.frame_bytes * min(frames, self._left))
         # if the file became shorter since it was opened, there are fewer bytes, or none
-        count = max(0, len(stored) - 1) // frame_bytes
-        self._start += frame_bytes * count
-        self._frames_left -= count
-        # the lowest byte of each integer belongs to the sample before
-        integers = np.ndarray((count * self._channels,), "<i4", stored, strides=(3,)) & -256
-        samples = integers.astype(np.float32)
-        samples *= np.float32(2.0**-31)
-        return samples.reshape(-1, self._channels)
+        count = len(stored) // self._pcm.frame_bytes
+        self._position += count * self._pcm.frame_bytes
+        self._left -= count
+        return to_float32(stored[: count * self._pcm.frame_bytes], self._pcm), ""

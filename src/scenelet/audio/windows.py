@@ -4,14 +4,14 @@ Blocks of samples go into a `WindowSplitter` and windows come out. The resampler
 not depend on the size of the blocks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import soxr
 from numpy.typing import ArrayLike
 
-from scenelet.audio.io import BLOCK_FRAMES, AudioSource, Samples, blocks
+from scenelet.audio.io import BLOCK_FRAMES, AudioSource, Samples, blocks, print_note
 from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, find_invalid_samples
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError, UsageError
@@ -21,7 +21,7 @@ ChannelLayout = Literal["mono", "stereo", "mid-side"]
 
 
 def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
-    """Convert a caller's samples to (1 or 2, n) float32.
+    """Convert a caller's samples to (channels, n) float32.
 
     Args:
         samples: floating point with full scale +-1, (channels, n) or (n,) for mono.
@@ -57,17 +57,17 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
 
 
 def arrange_channels(samples: Samples, layout: ChannelLayout) -> Samples:
-    """Convert samples (1 or 2, n) to (1, n) for mono, and to (2, n) for the other layouts.
+    """Convert samples (channels, n) to (1, n) for mono, and to (2, n) for the other layouts.
 
-    Mono is the mean of the channels. A mono recording fills both channels of a stereo model. Mid-side is
-    (left + right) / 2 and (left - right) / 2.
+    Mono is the mean of all channels. The other layouts use the first two channels. A mono recording fills both channels
+    of a stereo model. Mid-side is (left + right) / 2 and (left - right) / 2.
 
     >>> arrange_channels(np.float32([[1.0], [0.5]]), "mid-side").tolist()
     [[0.75], [0.25]]
     """
     if layout == "mono":
-        return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) == 2 else samples
-    both = samples if len(samples) == 2 else np.repeat(samples, 2, axis=0)
+        return samples.mean(axis=0, keepdims=True, dtype=np.float32) if len(samples) > 1 else samples
+    both = samples[:2] if len(samples) > 1 else np.repeat(samples, 2, axis=0)
     if layout == "stereo":
         return both
     return np.stack([both[0] + both[1], both[0] - both[1]]) * np.float32(0.5)
@@ -201,6 +201,7 @@ def windows(
     window: WindowConfig,
     threads: int = 1,
     max_seconds: float | None = None,
+    on_note: Callable[[str], None] = print_note,
 ) -> Iterator[Samples]:
     """Yield the windows (channels, length) of a recording in constant memory.
 
@@ -210,6 +211,7 @@ def windows(
         window: length, hop, padding and the rule for the last window.
         threads: number of threads that resample the channels. The windows do not depend on it.
         max_seconds: maximum length of the recording.
+        on_note: called with what is odd about the recording, as in `scenelet.audio.io.blocks`.
 
     Raises:
         AudioError: as `scenelet.audio.io.blocks`.
@@ -220,7 +222,7 @@ def windows(
     [(1, 44100), (1, 44100), (1, 44100)]
     """
     splitter: WindowSplitter | None = None
-    for samples, rate in blocks(recording, max_seconds):
+    for samples, rate in blocks(recording, max_seconds, on_note=on_note):
         if splitter is None:
             splitter = WindowSplitter(rate, features, window, threads)
         yield from splitter.push(samples)
