@@ -90,6 +90,7 @@ class Decoder:
     ) -> None:
         self.start_seconds, self.seconds_per_second, self.max_idle = start_seconds, seconds_per_second, max_idle
         self._idle: list[_Child] = []
+        self._busy: set[_Child] = set()
         self._lock = threading.Lock()
         _decoders.add(self)
 
@@ -113,10 +114,12 @@ class Decoder:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
             child = child or _Child(name)
+            self._busy.add(child)
             try:
                 yield child.open_file(self, opened, pieces, name)
                 child.finish_file()
             finally:
+                self._busy.discard(child)
                 with self._lock:
                     keep = child.is_ready and len(self._idle) < self.max_idle
                     if keep:
@@ -125,9 +128,11 @@ class Decoder:
                     child.end()
 
     def close(self) -> None:
-        """End the idle children."""
+        """End the children. A recording that is being decoded in another thread ends with an error."""
         with self._lock:
             children, self._idle = self._idle, []
+        for child in list(self._busy):
+            child.process.kill()
         for child in children:
             child.end()
 
@@ -136,7 +141,7 @@ class Decoder:
         self._lock = threading.Lock()
         for child in self._idle:
             child.process.returncode = 0
-        self._idle = []
+        self._idle, self._busy = [], set()
 
 
 class _Child:

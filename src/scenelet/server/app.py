@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from scenelet import __version__
+from scenelet.audio.decoder import DECODER
 from scenelet.inference.classifier import Classifier
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
@@ -36,6 +37,7 @@ REQUEST_BODY = {
         },
     }
 }
+DECODER_SECONDS = 2.0  # of processor time for any recording, so that damaged ones do not delay others for long
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The body is damaged, or holds no recording or too many"},
     401: {"model": ErrorResponse, "description": "The token is missing or wrong"},
@@ -81,6 +83,7 @@ def create_app(
     """
     limits = limits or ServerLimits()
     scheduler = FairScheduler(classifier.callers)
+    DECODER.max_idle, DECODER.start_seconds = classifier.callers, DECODER_SECONDS
     model_info = _model_info(classifier, name, limits, disk_bytes)
     page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), name=name)
 
@@ -139,9 +142,9 @@ def _add_api(
     @app.post("/predict", response_model=PredictResponse, responses=ERROR_RESPONSES, openapi_extra=REQUEST_BODY)
     async def predict(
         request: Request,
-        spectrogram: Annotated[bool, Query(description="also return the log-mel of the first window")] = False,
+        spectrogram: Annotated[bool, Query(description="also return the log-mel of each recording")] = False,
     ) -> JSONResponse:
-        """Classify one or several recordings: WAV, FLAC, Ogg or MP3, mono or stereo.
+        """Classify one or several recordings: WAV, FLAC, Ogg, Opus, MP3, AIFF and others.
 
         If a recording cannot be read, its result holds an `error`. The other recordings are still classified.
         """
@@ -163,6 +166,7 @@ def _model_info(classifier: Classifier, name: str, limits: ServerLimits, disk_by
         name=name,
         labels=list(model.labels),
         window_seconds=model.window.seconds,
+        hop_seconds=model.window.hop_seconds or model.window.seconds,
         sample_rate=model.features.sample_rate,
         channels=model.features.channels,
         fmax_hz=model.features.top_hz,

@@ -30,13 +30,6 @@ class Upload(io.BytesIO):
         super().__init__(data)
         self.name = name
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position like a file's `seek`, but treat a negative one as 0.
-
-        A damaged recording can make libsndfile seek before the start, and its callback cannot report an error.
-        """
-        return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
-
 
 class _Form:
     """Files of a multipart body, from the callbacks of python-multipart."""
