@@ -1,6 +1,6 @@
 """Web application of a model: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, and the page at `/`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from scenelet import __version__
 from scenelet.audio.decoder import DECODER
+from scenelet.audio.formats import EXTENSIONS
 from scenelet.inference.classifier import Classifier
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
@@ -37,6 +38,7 @@ REQUEST_BODY = {
         },
     }
 }
+MAX_TITLE_LABELS = 3
 DECODER_SECONDS = 2.0  # of processor time for any recording, so that damaged ones do not delay others for long
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The body is damaged, or holds no recording or too many"},
@@ -85,7 +87,8 @@ def create_app(
     scheduler = FairScheduler(classifier.callers)
     DECODER.max_idle, DECODER.start_seconds = classifier.callers, DECODER_SECONDS
     model_info = _model_info(classifier, name, limits, disk_bytes)
-    page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), name=name)
+    values = {"heading": heading(name, classifier.labels), "extensions": ",".join(EXTENSIONS)}
+    page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), **values)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -106,6 +109,17 @@ def create_app(
     _add_page(app, page)
     _add_api(app, classifier, model_info, limits, scheduler)
     return app
+
+
+def heading(name: str, labels: Sequence[str]) -> str:
+    """Return the title of the page, which names what the model hears.
+
+    Examples:
+        >>> heading("esc10", ["chainsaw", "dog", "rain", "rooster", "sneezing"])
+        'esc10: chainsaw, dog, rain and 2 more'
+    """
+    rest = len(labels) - MAX_TITLE_LABELS
+    return f"{name}: {', '.join(labels[:MAX_TITLE_LABELS])}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def _add_page(app: FastAPI, page: str) -> None:

@@ -11,7 +11,7 @@ import socket
 import struct
 from typing import Any, ClassVar
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
@@ -19,6 +19,7 @@ from scenelet.server.limits import ServerLimits
 
 DISCARD_UNSENT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # struct linger: enabled, 0 s
 MAX_UNREAD_BYTES = 1 << 20  # in addition to what the system holds, while the client goes on sending
+MAX_REQUESTS = 100  # over one connection
 STATE_KEY = "connection"  # of the ASGI state
 
 
@@ -50,9 +51,9 @@ class TimedConnection(asyncio.Protocol):
     def __init__(self, app_state: dict[str, Any], **arguments: Any) -> None:
         self._inner = self.protocol(app_state={**app_state, STATE_KEY: self}, **arguments)
         self._upgraded: TimedConnection | None = app_state.get(STATE_KEY)
-        self._active_requests = 0
+        self.requests = self._active_requests = 0
         self._is_blocked = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the time for the first header."""
@@ -98,6 +99,7 @@ class TimedConnection(asyncio.Protocol):
     def request_started(self) -> None:
         """Note that the header of a request is complete."""
         self._active_requests += 1
+        self.requests += 1
         self._restart_timer()
 
     def request_ended(self) -> None:
@@ -115,10 +117,14 @@ class TimedConnection(asyncio.Protocol):
             return
         limits = self.table.limits
         if self._is_blocked:
-            self._timer = asyncio.get_running_loop().call_later(limits.client_timeout_seconds, self._disconnect)
+            self._timer = asyncio.get_running_loop().call_later(limits.client_timeout_seconds, self._expire)
         elif not self._active_requests:
-            self._timer = asyncio.get_running_loop().call_later(limits.header_timeout_seconds, self._disconnect)
+            self._timer = asyncio.get_running_loop().call_later(limits.header_timeout_seconds, self._expire)
             self.table.idle[self] = None
+
+    def _expire(self) -> None:
+        """Disconnect, unless a request starts that the busy event loop has only just received."""
+        self._timer = asyncio.get_running_loop().call_soon(self._disconnect)
 
     def _forget(self) -> None:
         self.table.open.discard(self)
@@ -134,7 +140,10 @@ class TimedConnection(asyncio.Protocol):
 
 
 class RequestTimer:
-    """ASGI middleware that tells a connection when a request starts and ends. Other servers have no such connection."""
+    """ASGI middleware that tells a connection when a request starts and ends, and closes it after many requests.
+
+    One packet may hold thousands of requests. Servers other than that of `scenelet.server.run` have no such connection.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -146,8 +155,14 @@ class RequestTimer:
             await self.app(scope, receive, send)
             return
         connection.request_started()
+
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, send if connection.requests < MAX_REQUESTS else send_last)
         finally:
             connection.request_ended()
 

@@ -33,6 +33,7 @@ class SpectrogramReader:
         self._features: FeatureConfig = model.features
         self._recording, self._max_seconds = recording, max_seconds
         self._columns = math.ceil(MAX_COLUMNS * PIECE_SECONDS / max(seconds, PIECE_SECONDS))
+        self._edge_frames = math.ceil(model.features.n_fft / 2 / model.features.hop_length)
         self._pieces: list[NDArray[np.float32]] = []
         self._seconds = 0.0
 
@@ -65,6 +66,8 @@ class SpectrogramReader:
 
     def _add(self, log_mel: NDArray[np.float32]) -> None:
         inner = log_mel.mean(axis=0)[:, :-1]  # the last frame is centered on the next piece
+        edge = min(self._edge_frames, inner.shape[1] // 2)  # frames that hold reflected sound
+        inner[:, :edge], inner[:, inner.shape[1] - edge :] = inner[:, [edge]], inner[:, [-edge - 1]]
         self._pieces.append(pool(pool(inner, self._columns).T, MAX_BANDS).T)
 
 
