@@ -57,6 +57,29 @@ def test_predict_example_recording_is_dog(esc10_service: str) -> None:
     assert len(base64.b64decode(spectrogram["levels"])) == spectrogram["bands"] * spectrogram["frames"]
 
 
+def test_predict_spectrogram_covers_long_recording_in_few_bytes(tiny_service: str) -> None:
+    """A recording may last for hours; what is drawn of it stays small, and shows the same time as its player."""
+    samples = np.zeros((8000 * 300, 1))
+    samples[8000 * 200 :] = 0.1 * np.random.default_rng(0).standard_normal((8000 * 100, 1))
+    data = io.BytesIO()
+    soundfile.write(data, samples, 8000, format="FLAC")
+    (result,) = post(tiny_service, ("a.flac", data.getvalue()), params={"spectrogram": True}).json()["results"]
+    drawn = result["spectrogram"]
+    assert drawn["seconds"] == 300
+    assert (drawn["frames"], drawn["bands"] <= 128) == (600, True)
+    image = np.frombuffer(base64.b64decode(drawn["levels"]), np.uint8).reshape(drawn["bands"], -1)
+    assert image[:, :398].max() < image[:, 402:].mean(axis=0).min()
+
+
+def test_predict_odd_recording_has_notes(tiny_service: str) -> None:
+    data = bytearray(wav(1.0))
+    data[40:44] = bytes(4)  # the length of the sound, as a recorder leaves it when it loses power
+    (result,) = post(tiny_service, ("odd.wav", bytes(data))).json()["results"]
+    assert result["label"]
+    assert len(result["notes"]) == 1
+    assert result["notes"][0].startswith("odd.wav: ")
+
+
 def test_predict_bad_recording_has_error_in_its_result(tiny_service: str) -> None:
     name = "<script>\u00e9\U0001f600.wav"
     truncated = wav()[: -len(wav()) // 2]

@@ -138,6 +138,7 @@ def test_connection_timeout_with_request_in_same_turn(has_request: bool) -> None
         class Connection(TimedConnection):
             table = ConnectionTable(10, ServerLimits(header_timeout_seconds=0.0))
             protocol = SilentProtocol  # type: ignore[assignment]
+            read_bytes = 1000
 
         connection, transport = Connection(app_state={}), StoppedTransport()
         connection.connection_made(transport)

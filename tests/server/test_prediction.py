@@ -30,6 +30,13 @@ def flac(samples: np.ndarray, rate: int = 8000) -> bytes:
     return data.getvalue()
 
 
+def wav(seconds: float) -> bytes:
+    """Silence that needs no decoder process."""
+    data = io.BytesIO()
+    soundfile.write(data, np.zeros(round(seconds * 8000), np.int16), 8000, format="WAV")
+    return data.getvalue()
+
+
 def with_unknown_length(flac: bytes) -> bytes:
     """Clear the number of samples in the header, as programs do that write to a pipe."""
     return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
@@ -108,21 +115,40 @@ def test_predict_uploads_stops_when_client_disconnects() -> None:
 
 def test_predict_uploads_short_recording_overtakes_long() -> None:
     async def work() -> bool:
-        scheduler, has_begun = FairScheduler(1), asyncio.Event()
+        scheduler, has_begun, is_overtaken = FairScheduler(1), asyncio.Event(), asyncio.Event()
 
         async def is_disconnected() -> bool:
-            has_begun.set()  # the first turn has begun
-            return False
+            has_begun.set()
+            return is_overtaken.is_set()
 
-        long = asyncio.create_task(predict(scheduler, [Upload("a", silence(100))], is_disconnected))
+        long = asyncio.create_task(predict(scheduler, [Upload("a", wav(600))], is_disconnected))
         await has_begun.wait()
-        await predict(scheduler, [Upload("b", silence(1))])
-        is_overtaken = not long.done()
+        await predict(scheduler, [Upload("b", wav(1))])
+        was_done = long.done()
+        is_overtaken.set()
         await long
         scheduler.shutdown()
-        return is_overtaken
+        return was_done
 
-    assert run_async(work())
+    assert not run_async(work())
+
+
+def test_scheduler_long_recordings_leave_readers_for_short_ones() -> None:
+    async def work() -> None:
+        scheduler, is_over = FairScheduler(1, readers=4), asyncio.Event()
+
+        async def read(seconds: float) -> None:
+            async with scheduler.reading(seconds):
+                await is_over.wait()
+
+        long = [asyncio.create_task(read(600)) for _ in range(10)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60), scheduler.reading(10):
+            is_over.set()
+        await asyncio.gather(*long)
+        scheduler.shutdown()
+
+    run_async(work())
 
 
 class WatchedUpload(Upload):

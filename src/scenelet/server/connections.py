@@ -18,7 +18,8 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from scenelet.server.limits import ServerLimits
 
 DISCARD_UNSENT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # struct linger: enabled, 0 s
-MAX_UNREAD_BYTES = 1 << 20  # in addition to what the system holds, while the client goes on sending
+HTTP_READ_BYTES, WEBSOCKET_READ_BYTES = 64_000, 8_000  # at once; tiny frames take long
+MAX_UNREAD_BYTES = 64_000  # in addition to what the system holds, while the client goes on sending
 MAX_REQUESTS = 100  # over one connection
 STATE_KEY = "connection"  # of the ASGI state
 
@@ -38,7 +39,7 @@ class ConnectionTable:
         """Connections that wait for a request, in the order in which they became idle."""
 
 
-class TimedConnection(asyncio.Protocol):
+class TimedConnection(asyncio.BufferedProtocol, asyncio.Protocol):
     """Protocol that passes all events on to one of uvicorn's protocols, and closes the connection in time.
 
     A connection is idle until the header of a request is complete, and again after its response. It is blocked while
@@ -47,12 +48,14 @@ class TimedConnection(asyncio.Protocol):
 
     table: ClassVar[ConnectionTable]
     protocol: ClassVar[type[H11Protocol | WSProtocol]]
+    read_bytes: ClassVar[int]
 
     def __init__(self, app_state: dict[str, Any], **arguments: Any) -> None:
         self._inner = self.protocol(app_state={**app_state, STATE_KEY: self}, **arguments)
         self._upgraded: TimedConnection | None = app_state.get(STATE_KEY)
         self.requests = self._active_requests = 0
         self._is_blocked = False
+        self._buffer = bytearray(self.read_bytes)
         self._timer: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,6 +75,14 @@ class TimedConnection(asyncio.Protocol):
         """Stop the time."""
         self._forget()
         self._inner.connection_lost(exc)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Return the buffer for the next data. Its size limits how long other connections wait meanwhile."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass on data that is in the buffer."""
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Pass on data, unless the client has left too much unread: each ping of a WebSocket, say, is answered."""
@@ -167,7 +178,7 @@ class RequestTimer:
             connection.request_ended()
 
 
-def connection_classes(connections: ConnectionTable) -> tuple[type[asyncio.Protocol], type[asyncio.Protocol]]:
+def connection_classes(connections: ConnectionTable) -> tuple[type[TimedConnection], type[TimedConnection]]:
     """Return the HTTP and the WebSocket protocol of a service, whose connections share a table.
 
     Examples:
@@ -177,9 +188,9 @@ def connection_classes(connections: ConnectionTable) -> tuple[type[asyncio.Proto
     """
 
     class Http(TimedConnection):
-        table, protocol = connections, H11Protocol
+        table, protocol, read_bytes = connections, H11Protocol, HTTP_READ_BYTES
 
     class WebSocket(TimedConnection):
-        table, protocol = connections, WSProtocol
+        table, protocol, read_bytes = connections, WSProtocol, WEBSOCKET_READ_BYTES
 
     return Http, WebSocket

@@ -14,7 +14,7 @@ from scenelet.inference.stream import PredictionSmoother, Stream, StreamPredicti
 from scenelet.server.prediction import FairScheduler
 
 MAX_DIGITS = 20  # of an integer in the query
-MAX_MESSAGES_PER_SECOND = 500  # per second of sound; a browser's smallest block lasts 1/375 s
+MAX_FIRST_MESSAGES, MAX_MESSAGES_PER_SECOND = 100, 500  # of sound; a browser's smallest block lasts 1/375 s
 NORMAL_CLOSURE, POLICY_VIOLATION = 1000, 1008
 """WebSocket close codes."""
 
@@ -60,7 +60,7 @@ async def _serve(socket: WebSocket, classifier: Classifier, scheduler: FairSched
         if message.get("bytes"):
             messages += 1
             frames += len(message["bytes"]) // pcm.frame_bytes
-            if messages > MAX_MESSAGES_PER_SECOND * (1 + frames / pcm.sample_rate):
+            if messages > MAX_FIRST_MESSAGES + MAX_MESSAGES_PER_SECOND * frames / pcm.sample_rate:
                 raise UsageError("too many small messages; send more samples in each")
             # At a low rate one message may hold minutes, and resampling makes them many times larger.
             for second in _seconds(decode_pcm(message["bytes"], pcm), pcm.sample_rate):
