@@ -16,7 +16,7 @@ from scenelet.audio.io import UNKNOWN_FRAMES, Samples, info
 from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.prediction import Probabilities
+from scenelet.inference.prediction import Prediction, Probabilities
 from scenelet.server.spectrogram import SpectrogramReader
 from scenelet.server.uploads import Upload
 
@@ -171,7 +171,8 @@ class _Request:
             rows += await asyncio.gather(*map(self._predict_window, batch))
         if not rows:
             return {}
-        result = _summarize(self.classifier, np.stack(rows), notes)
+        prediction = self.classifier.combine_windows(np.stack(rows), cuts.no_sound)
+        result = _to_json(prediction) | ({"notes": notes} if notes else {})
         if self.with_spectrogram:
             reader = SpectrogramReader(model, upload, allowance.seconds, allowance.max_seconds)
             async for _ in self._read(reader.read(), PIECES_PER_TURN):
@@ -222,14 +223,11 @@ def readable_seconds(uploads: Sequence[Upload], max_seconds: float) -> Iterator[
         yield Allowance(limit if is_unknown else min(header.seconds, limit), limit)
 
 
-def _summarize(classifier: Classifier, rows: Probabilities, notes: list[str]) -> dict[str, Any]:
-    """Combine the probabilities of the windows of a recording, (n, classes)."""
-    prediction = classifier.combine_windows(rows)
-    result = {
+def _to_json(prediction: Prediction) -> dict[str, Any]:
+    return {
         "label": prediction.label,
         "unsure": prediction.unsure,
         "probabilities": prediction.probabilities,
-        "windows": len(rows),
-        "window_probabilities": rows.tolist(),
+        "windows": len(prediction.windows),
+        "window_probabilities": prediction.windows.tolist(),
     }
-    return result | ({"notes": notes} if notes else {})

@@ -18,7 +18,7 @@ class RecordingResult(BaseModel):
     """Prediction for one recording, or the error that prevented it."""
 
     file: str = Field(description="file name from the request")
-    label: str | None = Field(None, description="most probable label")
+    label: str | None = Field(None, description="most probable label, or `silence` or `too short`")
     unsure: bool | None = Field(None, description="true if its probability is below the model's threshold")
     probabilities: dict[str, float] | None = None
     windows: int | None = Field(None, description="number of windows that the recording was cut into")

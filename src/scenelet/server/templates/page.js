@@ -124,8 +124,9 @@ async function classify(file, name, batch = { isFirst: true }) {
   const list = make("div", "bars");
   makeBars(list)(probabilities);
   details.push(list, ...(result.notes || []).map((note) => make("p", "unsure small", note)));
-  const text = `${result.label} ${percent(Math.max(...probabilities))}`;
-  show(result.unsure ? `unsure: ${text}` : text, result.unsure ? "unsure" : "good", details, batch.isFirst);
+  const hasClass = MODEL.labels.includes(result.label); // otherwise it is silent or too short
+  const text = hasClass ? `${result.label} ${percent(Math.max(...probabilities))}` : result.label;
+  show(hasClass && result.unsure ? `unsure: ${text}` : text, result.unsure ? "unsure" : "good", details, batch.isFirst);
   batch.isFirst = false;
 }
 

@@ -24,8 +24,9 @@ function findRuns(windows, seconds) {
     const rows = windows.slice(first, last);
     const means = MODEL.labels.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
     const probability = Math.max(...means);
-    const label = MODEL.labels[means.indexOf(probability)];
-    const isSure = probability >= MODEL.threshold;
+    const isSilent = means.length > 1 && probability === Math.min(...means);
+    const label = isSilent ? "silence" : MODEL.labels[means.indexOf(probability)];
+    const isSure = isSilent || probability >= MODEL.threshold;
     const end = bin === bins - 1 ? seconds : Math.min(last * hop, seconds);
     const previous = runs[runs.length - 1];
     if (previous && previous.label === label && previous.isSure === isSure) {
@@ -53,7 +54,8 @@ function makeStrip(runs, seconds) {
     part.style.setProperty("--color", colorOf(run.label));
     part.style.flexGrow = Math.max(run.end - run.start, 1e-6);
     const times = `${clock(run.start, seconds)} to ${clock(run.end, seconds)}`;
-    part.title = `${times}: ${run.isSure ? "" : "unsure, "}${run.label} ${percent(run.probability)}`;
+    const share = MODEL.labels.includes(run.label) ? ` ${percent(run.probability)}` : "";
+    part.title = `${times}: ${run.isSure ? "" : "unsure, "}${run.label}${share}`;
     strip.append(part);
   }
   const legend = make("ul", "legend small");
