@@ -6,12 +6,14 @@ documents for protocols, and nothing else of uvicorn's classes.
 """
 
 import asyncio
+import functools
 import os
 import socket
 import struct
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
@@ -20,7 +22,6 @@ from scenelet.server.limits import ServerLimits
 DISCARD_UNSENT = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)  # struct linger: enabled, 0 s
 HTTP_READ_BYTES, WEBSOCKET_READ_BYTES = 64_000, 8_000  # at once; tiny frames take long
 MAX_UNREAD_BYTES = 64_000  # in addition to what the system holds, while the client goes on sending
-MAX_REQUESTS = 100  # over one connection
 STATE_KEY = "connection"  # of the ASGI state
 
 
@@ -44,18 +45,28 @@ class TimedConnection(asyncio.BufferedProtocol, asyncio.Protocol):
 
     A connection is idle until the header of a request is complete, and again after its response. It is blocked while
     the client has not read everything that was sent.
+
+    Args:
+        table: all connections of the service.
+        protocol: class of the protocol.
+        read_bytes: maximum number of bytes that are read at once.
+        app_state: state of the ASGI application.
+        arguments: further arguments that uvicorn gives to the protocol.
     """
 
-    table: ClassVar[ConnectionTable]
-    protocol: ClassVar[type[H11Protocol | WSProtocol]]
-    read_bytes: ClassVar[int]
-
-    def __init__(self, app_state: dict[str, Any], **arguments: Any) -> None:
-        self._inner = self.protocol(app_state={**app_state, STATE_KEY: self}, **arguments)
+    def __init__(
+        self,
+        table: ConnectionTable,
+        protocol: Callable[..., asyncio.Protocol],
+        read_bytes: int,
+        app_state: dict[str, Any],
+        **arguments: Any,
+    ) -> None:
+        self.table = table
+        self._inner = protocol(app_state={**app_state, STATE_KEY: self}, **arguments)
         self._upgraded: TimedConnection | None = app_state.get(STATE_KEY)
-        self.requests = self._active_requests = 0
-        self._is_blocked = False
-        self._buffer = bytearray(self.read_bytes)
+        self._active_requests, self._is_blocked = 0, False
+        self._buffer = bytearray(read_bytes)
         self._timer: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,7 +121,6 @@ class TimedConnection(asyncio.BufferedProtocol, asyncio.Protocol):
     def request_started(self) -> None:
         """Note that the header of a request is complete."""
         self._active_requests += 1
-        self.requests += 1
         self._restart_timer()
 
     def request_ended(self) -> None:
@@ -151,10 +161,7 @@ class TimedConnection(asyncio.BufferedProtocol, asyncio.Protocol):
 
 
 class RequestTimer:
-    """ASGI middleware that tells a connection when a request starts and ends, and closes it after many requests.
-
-    One packet may hold thousands of requests. Servers other than that of `scenelet.server.run` have no such connection.
-    """
+    """ASGI middleware that tells a connection when a request starts and ends. Other servers have no such connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -166,31 +173,19 @@ class RequestTimer:
             await self.app(scope, receive, send)
             return
         connection.request_started()
-
-        async def send_last(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-            await send(message)
-
         try:
-            await self.app(scope, receive, send if connection.requests < MAX_REQUESTS else send_last)
+            await self.app(scope, receive, send)
         finally:
             connection.request_ended()
 
 
-def connection_classes(connections: ConnectionTable) -> tuple[type[TimedConnection], type[TimedConnection]]:
-    """Return the HTTP and the WebSocket protocol of a service, whose connections share a table.
+def connection_protocols(table: ConnectionTable) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the factories of HTTP and WebSocket connections for `uvicorn.Config`.
 
     Examples:
-        >>> http, websocket = connection_classes(ConnectionTable(100, ServerLimits()))
-        >>> http.protocol.__name__, websocket.protocol.__name__
-        ('H11Protocol', 'WSProtocol')
+        >>> http, websocket = connection_protocols(ConnectionTable(100, ServerLimits()))
+        >>> http.func is websocket.func is TimedConnection
+        True
     """
-
-    class Http(TimedConnection):
-        table, protocol, read_bytes = connections, H11Protocol, HTTP_READ_BYTES
-
-    class WebSocket(TimedConnection):
-        table, protocol, read_bytes = connections, WSProtocol, WEBSOCKET_READ_BYTES
-
-    return Http, WebSocket
+    http = functools.partial(TimedConnection, table, H11Protocol, HTTP_READ_BYTES)
+    return http, functools.partial(TimedConnection, table, WSProtocol, WEBSOCKET_READ_BYTES)

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from scenelet.errors import UsageError, escape_unprintable
-from scenelet.server.connections import ConnectionTable, connection_classes
+from scenelet.server.connections import ConnectionTable, connection_protocols
 from scenelet.server.limits import MAX_HEADER_BYTES, ServerLimits
 from scenelet.utils.process import open_files
 
@@ -43,12 +43,12 @@ def make_server(app: FastAPI, limits: ServerLimits | None = None) -> uvicorn.Ser
     limits = limits or ServerLimits()
     wanted = limits.max_clients + limits.spare_connections
     available = max(1, open_files(wanted + OTHER_FILES) - OTHER_FILES)
-    http, websocket = connection_classes(ConnectionTable(min(wanted, available), limits))
+    http, websocket = connection_protocols(ConnectionTable(min(wanted, available), limits))
     config = uvicorn.Config(
         app,
         loop="asyncio",  # uvloop accepts one connection per iteration, which is slow for many short connections
-        http=http,
-        ws=websocket,
+        http=http,  # type: ignore[arg-type]  # uvicorn calls it only
+        ws=websocket,  # type: ignore[arg-type]
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         log_config=LOG_CONFIG,
         access_log=False,
@@ -115,10 +115,14 @@ def bind(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
-        for family, address in addresses:
+        for family, (name, _, *rest) in addresses:
             chosen = sockets[0].getsockname()[1] if sockets else port
+            both = family == socket.AF_INET6 and len(addresses) == 1 and socket.has_dualstack_ipv6()
             try:
-                sockets.append(_listen(family, (address[0], chosen, *address[2:]), only_ipv6=len(addresses) > 1))
+                listening = socket.create_server(
+                    (name, chosen, *rest), family=family, backlog=MAX_PENDING_CONNECTIONS, dualstack_ipv6=both
+                )
+                sockets.append(listening)
             except OSError as error:
                 failure = error
                 if error.errno not in UNAVAILABLE:
@@ -129,22 +133,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
             sockets.pop().close()
     if sockets:
         return sockets
-    if getattr(failure, "errno", None) == errno.EADDRINUSE:
+    code = getattr(failure, "errno", None)
+    if code == errno.EADDRINUSE:
         raise UsageError(f"port {port} of {host} is in use; choose another one with --port, 0 takes any free one")
-    reason = getattr(failure, "strerror", None) or failure
+    reason = os.strerror(code) if code and code in errno.errorcode else getattr(failure, "strerror", None) or failure
     raise UsageError(f"{host}:{port}: cannot listen there ({reason}); choose another --host or --port")
-
-
-def _listen(family: socket.AddressFamily, address: tuple[Any, ...], only_ipv6: bool) -> socket.socket:
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":  # on Windows the option lets two services share a port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and only_ipv6:  # the IPv4 address has a socket of its own
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(address)
-        listening.listen(MAX_PENDING_CONNECTIONS)
-    except OSError:
-        listening.close()
-        raise
-    return listening
