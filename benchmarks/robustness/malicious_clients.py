@@ -176,6 +176,11 @@ def _damaged(t: Target) -> bytes:
     )
 
 
+HANGING = (
+    b"RIFF\x18\0\0\0WAVELIST\0\0\1\0INFOfact\xf4\xff\xff\xff",  # libsndfile 1.2.2 does not return from these two
+    b"FORM\0\0\0F8SVXVHDR\0\0\0\x14" + bytes(12) + b"\x1f\x40\1\0\0\1\0\0BODY\xff\xff\xff\xf0" + bytes(30),
+    b"OggS\0" * 200_000,  # and needs seconds for this one
+)
 CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 KINDS: dict[str, Callable[[Target], Awaitable[str]]] = {
     "says nothing": lambda t: say(t),
@@ -201,6 +206,8 @@ KINDS: dict[str, Callable[[Target], Awaitable[str]]] = {
     "another content type": lambda t: say(t, t.post(b"{}", "application/json")),
     "damaged multipart, names": lambda t: say(t, _damaged(t)),
     "spoilt recordings": lambda t: say(t, t.post(t.form(*[(b"%d.ogg" % i, _spoilt(t)) for i in range(5)]))),
+    "recordings that hang decoders": lambda t: say(t, t.post(t.form((b"a.wav", t.rng.choice(HANGING))))),
+    "leaves a hanging decoder": lambda t: leave(t, t.post(t.form((b"a.wav", t.rng.choice(HANGING)))), 0.1),
     "100 x 10 min of FLAC": lambda t: say(t, t.post(t.form(*[(b"%d.flac" % i, t.bomb) for i in range(100)]))),
     "another's page": lambda t: say(
         t, t.post(t.form((b"a", t.recording)), "multipart/form-data; boundary=b", "Origin: http://evil.example")

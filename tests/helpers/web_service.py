@@ -25,7 +25,7 @@ def run_service(
     classifier: Classifier, name: str, limits: ServerLimits | None = None, policy: AccessPolicy | None = None
 ) -> Iterator[str]:
     """Run a service in a thread; yields its URL."""
-    socket = bind("127.0.0.1", 0)
+    (socket,) = bind("127.0.0.1", 0)
     service: uvicorn.Server = make_server(create_app(classifier, name, limits, policy=policy), limits)
     thread = threading.Thread(target=service.run, args=([socket],))
     thread.start()

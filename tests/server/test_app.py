@@ -57,16 +57,39 @@ def test_predict_example_recording_is_dog(esc10_service: str) -> None:
     assert len(base64.b64decode(spectrogram["levels"])) == spectrogram["bands"] * spectrogram["frames"]
 
 
+def test_predict_spectrogram_covers_long_recording_in_few_bytes(tiny_service: str) -> None:
+    """A recording may last for hours; what is drawn of it stays small, and shows the same time as its player."""
+    samples = np.zeros((8000 * 300, 1))
+    samples[8000 * 200 :] = 0.1 * np.random.default_rng(0).standard_normal((8000 * 100, 1))
+    data = io.BytesIO()
+    soundfile.write(data, samples, 8000, format="FLAC")
+    (result,) = post(tiny_service, ("a.flac", data.getvalue()), params={"spectrogram": True}).json()["results"]
+    drawn = result["spectrogram"]
+    assert drawn["seconds"] == 300
+    assert (drawn["frames"], drawn["bands"] <= 128) == (600, True)
+    image = np.frombuffer(base64.b64decode(drawn["levels"]), np.uint8).reshape(drawn["bands"], -1)
+    assert image[:, :398].max() < image[:, 402:].mean(axis=0).min()
+
+
+def test_predict_odd_recording_has_notes(tiny_service: str) -> None:
+    data = bytearray(wav(1.0))
+    data[40:44] = bytes(4)  # the length of the sound, as a recorder leaves it when it loses power
+    (result,) = post(tiny_service, ("odd.wav", bytes(data))).json()["results"]
+    assert result["label"]
+    assert len(result["notes"]) == 1
+    assert result["notes"][0].startswith("odd.wav: ")
+
+
 def test_predict_bad_recording_has_error_in_its_result(tiny_service: str) -> None:
     name = "<script>\u00e9\U0001f600.wav"
-    truncated = wav()[:-100]
+    truncated = wav()[: -len(wav()) // 2]
     response = post(tiny_service, ("a.wav", wav()), (name, b"no sound"), ("cut.wav", truncated), ("none.wav", b""))
     assert response.status_code == 200
     good, text, cut, empty = response.json()["results"]
     assert good["label"]
     assert text["file"] == name
     assert text["error"].startswith(f"{name}: not a recording that can be read")
-    assert "100 of" in cut["error"]
+    assert "the file is truncated, copy it again" in cut["error"]
     assert empty["error"] == "none.wav: the file is empty; copy or record it again"
     assert post(tiny_service, ("x.wav", b"no sound")).status_code == 422
 
@@ -93,7 +116,7 @@ def test_predict_above_limits_has_clear_error(tiny_service: str) -> None:
     assert post(tiny_service, ("fits.wav", wav(1.0, channels=1))).status_code == 200
     many = post(tiny_service, *[(f"{i}.wav", wav(0.2, channels=1)) for i in range(3)])
     assert many.status_code == 400
-    assert "Too many files" in many.json()["detail"]
+    assert many.json()["detail"].startswith("the request has more than 2 recordings")
     assert active_requests(tiny_service) == 0
 
 
@@ -144,6 +167,3 @@ def test_app_pages_describe_model_and_stay_local(esc10_service: str) -> None:
     assert {"/predict", "/health", "/model"} == set(schema["paths"])
     assert "/static-offline-docs/" in httpx.get(f"{esc10_service}/docs").text
     assert "https://" not in httpx.get(f"{esc10_service}/docs").text
-    policy = httpx.get(esc10_service).headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'self'")
-    assert policy.endswith("connect-src 'self' " + " ".join(f"{s}://{esc10_service[7:]}" for s in ("ws", "wss")))

@@ -53,8 +53,7 @@ def test_page_dropped_file_shows_label(microphone_browser: Browser, esc10_servic
     with opened(microphone_browser, esc10_service) as page:
         drop(page, EXAMPLE)
         expect(page.locator("#history .answer")).to_have_text(re.compile(r"^dog 9\d\.\d %$"))
-        page.locator("#history summary").click()
-        assert is_drawn(page, "#history canvas")
+        assert is_drawn(page, "#history canvas")  # the first card opens
         load = "a => new Promise((done) => { a.onloadedmetadata = () => done(a.duration); a.load(); })"
         assert page.locator("#history audio").evaluate(load) > 4
         expect(page.locator("#history .bars .first")).to_have_text("dog")
@@ -80,8 +79,105 @@ def test_page_text_file_shows_error(microphone_browser: Browser, esc10_service: 
     page = context.new_page()
     page.goto(esc10_service)
     page.set_input_files("#files", text)
-    expect(page.locator("#history .answer.bad")).to_contain_text("not a recording that can be read")
+    expect(page.locator("#history .answer.bad")).to_contain_text("notes.wav: not a recording that can be read")
+    expect(page.locator("#history .answer.bad")).to_contain_text("convert it")
     context.close()
+
+
+def test_page_title_names_sounds(microphone_browser: Browser, esc10_service: str) -> None:
+    with opened(microphone_browser, esc10_service) as page:
+        expect(page).to_have_title("esc10: chainsaw, clock_tick, crackling_fire and 7 more · scenelet")
+        for label in ("chainsaw", "rooster", "sneezing"):
+            expect(page.locator("header")).to_contain_text(label)
+
+
+def test_page_first_of_several_cards_opens(microphone_browser: Browser, esc10_service: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.ogg"
+    copy.write_bytes(EXAMPLE.read_bytes())
+    with opened(microphone_browser, esc10_service) as page:
+        for count in (1, 2):
+            page.set_input_files("#files", [EXAMPLE, copy])
+            expect(page.locator("#history .answer.good")).to_have_count(2 * count)
+            expect(page.locator("#history details[open]")).to_have_count(count)
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recording of a minute: silence, and in its last quarter noise."""
+    path = tmp_path_factory.mktemp("recordings") / "steps.wav"
+    noise = 0.3 * np.random.default_rng(0).standard_normal(60 * 8000).clip(-3, 3)
+    noise[: 45 * 8000] = 0
+    soundfile.write(path, noise, 8000)
+    return path
+
+
+def test_page_spectrogram_shows_whole_recording(microphone_browser: Browser, esc10_service: str, steps: Path) -> None:
+    with opened(microphone_browser, esc10_service) as page:
+        page.set_input_files("#files", steps)
+        canvas = page.locator("#history canvas")
+        brightness = canvas.evaluate(
+            """(canvas) => {
+              const { width, height } = canvas;
+              const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+              return Array.from({ length: width }, (_, x) => {
+                let sum = 0;
+                for (let y = 0; y < height; y++) sum += data[4 * (y * width + x)];
+                return sum / height;
+              });
+            }"""
+        )
+        half = max(brightness) / 2
+        (first,) = [i for i in range(1, len(brightness)) if brightness[i - 1] < half <= brightness[i]]
+        assert first / len(brightness) == pytest.approx(45 / 60, abs=0.01)
+        expect(page.locator("#history .axis")).to_have_text("0:000:150:300:451:00")
+        expect(page.locator("#history figcaption")).to_contain_text("whole recording")
+        track = page.locator("#history .track")
+        box = track.bounding_box()
+        assert box is not None
+        track.click(position={"x": 0.75 * box["width"], "y": 10})
+        position = page.locator("#history audio").evaluate("(player) => player.currentTime")
+        assert position == pytest.approx(45, abs=1)
+
+
+@pytest.mark.parametrize("windows", [1, 60, 119, 12_000])
+def test_page_many_windows_fit_phone(microphone_browser: Browser, esc10_service: str, windows: int) -> None:
+    """The labels alternate, so that neighbors cannot be drawn as one."""
+    with opened(microphone_browser, esc10_service, 390, 844, has_touch=True, is_mobile=True) as page:
+        page.evaluate(
+            """(count) => {
+              const step = Math.max(1, count / 300);
+              const row = (i) => MODEL.labels.map((_, j) => +(j === Math.floor(i / step) % 10));
+              const rows = Array.from({ length: count }, (_, i) => row(i));
+              const probabilities = Object.fromEntries(MODEL.labels.map((label) => [label, 0.1]));
+              const spectrogram = { levels: btoa("\0\xff"), bands: 1, frames: 2, seconds: 5 * count };
+              const result = { label: "dog", unsure: false, probabilities, windows: count, window_probabilities: rows };
+              window.fetch = async () => new Response(JSON.stringify({ results: [{ ...result, spectrogram }] }));
+              return classify(new File(["x"], "long.wav"), "long.wav");
+            }""",
+            windows,
+        )
+        assert not scrolls_sideways(page)
+        strip = page.locator("#history .strip > span")
+        assert strip.count() == (0 if windows == 1 else min(windows, 300))
+        if windows > 1:
+            colors = strip.evaluate_all(
+                "(parts) => parts.slice(0, 8).map((part) => getComputedStyle(part).backgroundColor)"
+            )
+            assert len(set(colors)) == 8
+            legend = page.locator("#history .legend li")
+            assert legend.count() == 9
+            expect(legend.last).to_have_text("2 other labels")
+            card, last = page.locator("#history .card").bounding_box(), strip.last.bounding_box()
+            assert card is not None
+            assert last is not None
+            assert last["x"] + last["width"] <= card["x"] + card["width"]
+
+
+def test_page_keyboard_advice_only_with_keyboard(microphone_browser: Browser, esc10_service: str) -> None:
+    for width, is_mobile in ((1280, False), (390, True)):
+        with opened(microphone_browser, esc10_service, width, 844, has_touch=is_mobile, is_mobile=is_mobile) as page:
+            advice = page.locator("#drop kbd").first
+            expect(advice).to_be_visible(visible=not is_mobile)
 
 
 @pytest.mark.slow
@@ -119,8 +215,10 @@ def test_page_works_with_keyboard(microphone_browser: Browser, esc10_service: st
         expect(page.locator("#history li")).to_have_count(2)
         expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
         page.keyboard.press("Tab")  # Clear
-        page.keyboard.press("Tab")  # the newest entry
-        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")  # the newest entry, which is open
+        for is_open in (False, True):
+            page.keyboard.press("Enter")
+            expect(page.locator("#history li:first-child canvas")).to_be_visible(visible=is_open)
         expect(page.locator("#history li:first-child canvas")).to_be_visible()
 
 
@@ -129,7 +227,6 @@ def test_page_fits_phone(microphone_browser: Browser, esc10_service: str, scheme
     with opened(microphone_browser, esc10_service, 375, 740, color_scheme=scheme, has_touch=True) as page:
         page.set_input_files("#files", EXAMPLE)
         expect(page.locator("#history .answer")).to_have_text(re.compile("^dog"))
-        page.locator("#history summary").tap()
         assert not scrolls_sideways(page)
         for button in page.get_by_role("button").all():
             if button.is_visible():

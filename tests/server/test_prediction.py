@@ -11,9 +11,10 @@ import soundfile
 
 from helpers.tiny_model import tiny_model
 from helpers.web_service import run_async
+from scenelet.audio.io import UNKNOWN_FRAMES, AudioInfo
 from scenelet.inference.classifier import Classifier
 from scenelet.server.limits import ServerLimits
-from scenelet.server.prediction import FairScheduler, predict_uploads, readable_seconds
+from scenelet.server.prediction import Allowance, FairScheduler, predict_uploads, readable_seconds
 from scenelet.server.uploads import Upload
 
 SHORT = pytest.mark.parametrize("tiny_service", [ServerLimits(max_seconds=10)], indirect=True)
@@ -29,13 +30,21 @@ def flac(samples: np.ndarray, rate: int = 8000) -> bytes:
     return data.getvalue()
 
 
+def wav(seconds: float) -> bytes:
+    """Silence that needs no decoder process."""
+    data = io.BytesIO()
+    soundfile.write(data, np.zeros(round(seconds * 8000), np.int16), 8000, format="WAV")
+    return data.getvalue()
+
+
 def with_unknown_length(flac: bytes) -> bytes:
     """Clear the number of samples in the header, and hide the last frame, which states it too."""
     return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:] + bytes(2 << 20)
 
 
 def limits_of(*recordings: bytes) -> list[float | str]:
-    return list(readable_seconds([Upload(f"{i}", data) for i, data in enumerate(recordings)], 10))
+    found = readable_seconds([Upload(f"{i}", data) for i, data in enumerate(recordings)], 10)
+    return [part.max_seconds if isinstance(part, Allowance) else part for part in found]
 
 
 @SHORT
@@ -63,12 +72,17 @@ def test_predict_limits_recording_of_unknown_length(tiny_service: str) -> None:
 def test_readable_seconds_divides_the_limit() -> None:
     assert limits_of(silence(1), silence(8), silence(1)) == [10, 10, 10]
     assert limits_of(silence(6), silence(6), silence(4))[::2] == [10, 10]  # the refused one does not count
-    assert limits_of(silence(4), with_unknown_length(silence(1)), silence(1))[1] == pytest.approx(6)
-    assert isinstance(limits_of(silence(4), with_unknown_length(silence(1)), silence(1))[2], str)
+    assert limits_of(silence(4), with_unknown_length(silence(1)), silence(1)) == [10, 10, 10]
     assert limits_of(b"no sound", silence(1))[1] == 10
     assert limits_of(silence(1, 384_000), silence(1)) == [5, 10]
     assert isinstance(limits_of(silence(6, 384_000), silence(1))[1], str)
     assert len(limits_of(*[silence(0.1)] * 100)) == 100
+
+
+def test_readable_seconds_unknown_length_gets_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = iter([AudioInfo(8000, 1, 32_000), AudioInfo(8000, 1, UNKNOWN_FRAMES), AudioInfo(8000, 1, 8000)])
+    monkeypatch.setattr("scenelet.server.prediction.info", lambda _: next(headers))
+    assert limits_of(b"", b"", b"") == [10, 6, "2: the request's recordings are together longer than 10 s; send fewer"]
 
 
 async def never_disconnected() -> bool:
@@ -90,7 +104,7 @@ def test_predict_uploads_stops_when_client_disconnects() -> None:
         return len(checks) > 3  # the first check comes before the header is read
 
     async def work() -> list[dict[str, object]]:
-        scheduler = FairScheduler(1, windows_per_turn=3)
+        scheduler = FairScheduler(3)
         results = await predict(scheduler, [Upload("long", silence(100))], is_disconnected)
         scheduler.shutdown()
         return results
@@ -101,21 +115,40 @@ def test_predict_uploads_stops_when_client_disconnects() -> None:
 
 def test_predict_uploads_short_recording_overtakes_long() -> None:
     async def work() -> bool:
-        scheduler, has_begun = FairScheduler(1), asyncio.Event()
+        scheduler, has_begun, is_overtaken = FairScheduler(1), asyncio.Event(), asyncio.Event()
 
         async def is_disconnected() -> bool:
-            has_begun.set()  # the first turn has begun
-            return False
+            has_begun.set()
+            return is_overtaken.is_set()
 
-        long = asyncio.create_task(predict(scheduler, [Upload("a", silence(100))], is_disconnected))
+        long = asyncio.create_task(predict(scheduler, [Upload("a", wav(600))], is_disconnected))
         await has_begun.wait()
-        await predict(scheduler, [Upload("b", silence(1))])
-        is_overtaken = not long.done()
+        await predict(scheduler, [Upload("b", wav(1))])
+        was_done = long.done()
+        is_overtaken.set()
         await long
         scheduler.shutdown()
-        return is_overtaken
+        return was_done
 
-    assert run_async(work())
+    assert not run_async(work())
+
+
+def test_scheduler_long_recordings_leave_readers_for_short_ones() -> None:
+    async def work() -> None:
+        scheduler, is_over = FairScheduler(1, readers=4), asyncio.Event()
+
+        async def read(seconds: float) -> None:
+            async with scheduler.reading(seconds):
+                await is_over.wait()
+
+        long = [asyncio.create_task(read(600)) for _ in range(10)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60), scheduler.reading(10):
+            is_over.set()
+        await asyncio.gather(*long)
+        scheduler.shutdown()
+
+    run_async(work())
 
 
 class WatchedUpload(Upload):

@@ -48,10 +48,41 @@ def disconnect_during_upload(address: str) -> None:
 def test_bind_unavailable_address_raises() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: cannot listen there \(Address already in use\)"):
+        with pytest.raises(UsageError, match=rf"port {port} of 127\.0\.0\.1 is in use; choose another one with --port"):
             bind("127.0.0.1", port)
     with pytest.raises(UsageError, match="choose another --host or --port"):
         bind("no.such.host.invalid", 8000)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_bind_name_listens_on_all_addresses(monkeypatch: pytest.MonkeyPatch, order: int) -> None:
+    """Some systems list the IPv6 address of `localhost` first, and clients may try the IPv4 address only."""
+    addresses = [(socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0, 0, 0))] * 2
+    found = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in addresses[::order]]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    sockets = bind("localhost", 0)
+    monkeypatch.undo()
+    try:
+        assert {listening.getsockname()[0] for listening in sockets} == {"127.0.0.1", "::1"}
+        assert len({listening.getsockname()[1] for listening in sockets}) == 1
+        for listening in sockets:
+            socket.create_connection(listening.getsockname()[:2]).close()
+    finally:
+        for listening in sockets:
+            listening.close()
+
+
+def test_bind_skips_addresses_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without IPv6 may list ::1 in its table of hosts."""
+    stream = socket.AF_INET, socket.SOCK_STREAM, 6, ""
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(*stream, ("192.0.2.1", 0)), (*stream, ("127.0.0.1", 0))]
+    )
+    (listening,) = bind("localhost", 0)
+    listening.close()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(*stream, ("192.0.2.1", 0))])
+    with pytest.raises(UsageError, match="localhost:8000: cannot listen there"):
+        bind("localhost", 8000)
 
 
 def test_escaping_formatter_escapes_control_characters() -> None:

@@ -76,6 +76,7 @@ class Decoder:
     ) -> None:
         self.start_seconds, self.seconds_per_second, self.max_idle = start_seconds, seconds_per_second, max_idle
         self._idle: list[_Child] = []
+        self._busy: set[_Child] = set()
         self._lock = threading.Lock()
         _decoders.add(self)
 
@@ -97,9 +98,11 @@ class Decoder:
             return
         with _with_descriptor(file) as opened:
             child = self._take_idle() or _Child(name)
+            self._busy.add(child)
             try:
                 yield child.open_file(self, opened, pieces, name)
             finally:
+                self._busy.discard(child)
                 child.close_file()
                 with self._lock:
                     keep = child.is_alive and len(self._idle) < self.max_idle
@@ -109,7 +112,9 @@ class Decoder:
                     child.end()
 
     def close(self) -> None:
-        """End the idle children."""
+        """End the children. A recording that is being decoded in another thread ends with an error."""
+        for busy in list(self._busy):
+            busy.process.kill()
         while child := self._take_idle():
             child.end()
 
@@ -128,7 +133,7 @@ class Decoder:
         self._lock = threading.Lock()
         for child in self._idle:
             child.process.returncode = 0
-        self._idle = []
+        self._idle, self._busy = [], set()
 
 
 class _Child:

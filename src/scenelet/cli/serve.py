@@ -1,7 +1,9 @@
 """`scenelet serve`."""
 
+import contextlib
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +13,11 @@ from scenelet.utils.console import print_message
 from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import give_back_memory
 
+if TYPE_CHECKING:
+    from scenelet.server.limits import ServerLimits
+
+MIN_BODY_BYTES, MAX_BODY_BYTES = 10_000, 4_000_000_000
+
 
 def serve(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
@@ -18,14 +25,17 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free port.")] = 8000,
     max_body: Annotated[str, typer.Option(help="Maximum size of a request, e.g. 50MB.")] = "50MB",
     max_duration: Annotated[
-        float, typer.Option(min=1, help="Maximum length of a recording, and of the audio in a request, in seconds.")
+        float,
+        typer.Option(
+            min=1, max=86_400, help="Maximum length of a recording, and of the audio in a request, in seconds."
+        ),
     ] = 600.0,
     max_clients: Annotated[
         int,
-        typer.Option(min=1, help="Maximum concurrent requests and live streams."),
+        typer.Option(min=1, max=10_000, help="Maximum concurrent requests and live streams."),
     ] = 64,
     client_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that the service waits for a slow or idle client.")
+        float, typer.Option(min=1, max=3600, help="Seconds that the service waits for a slow or idle client.")
     ] = 30.0,
     allow_host: Annotated[
         list[str] | None,
@@ -46,36 +56,59 @@ def serve(
     from scenelet.model.pretrained import model_path
     from scenelet.server.app import create_app
     from scenelet.server.auth import make_access_policy
-    from scenelet.server.limits import ServerLimits
+    from scenelet.server.run import bind
     from scenelet.server.run import serve as run_service
 
     give_back_memory()
-    largest = parse_bytes("--max-body", max_body)
-    if largest < 1:
-        raise UsageError(f"--max-body {max_body}: give at least one byte")
-    limits = ServerLimits(largest, max_duration, max_clients, client_timeout_seconds=client_timeout)
-    policy = make_access_policy(host, allow_host or (), read_token(token))
-    classifier = load(model, runtime=runtime.value, callers=cpu_count())
-    path = model_path(model)
-    app = create_app(classifier, escape_unprintable(Path(model).stem), limits, path.stat().st_size, policy)
-
-    def ready(address: str) -> None:
+    limits = make_limits(max_body, max_duration, max_clients, client_timeout)
+    secret = read_token(token)
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(listening) for listening in bind(host, port)]
+        addresses = [listening.getsockname()[0] for listening in sockets]
+        policy = make_access_policy(host, addresses, allow_host or (), secret)
+        classifier = load(model, runtime=runtime.value, callers=cpu_count())
+        path = model_path(model)
+        app = create_app(classifier, escape_unprintable(Path(model).stem), limits, path.stat().st_size, policy)
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{sockets[0].getsockname()[1]}"
         asks = "" if policy.token is None else "; it asks for the token"
         print_message(f"serving {escape_unprintable(model)} at {address} (API: {address}/docs){asks}; Ctrl-C stops")
+        run_service(app, sockets, limits)
 
-    run_service(app, host, port, ready, limits)
+
+def make_limits(max_body: str, max_duration: float, max_clients: int, client_timeout: float) -> "ServerLimits":
+    """Check the limits that the user gave.
+
+    Raises:
+        UsageError: a size below `MIN_BODY_BYTES` or above `MAX_BODY_BYTES`.
+
+    Example:
+        >>> make_limits("50MB", 600.0, 64, 30.0).max_body_bytes
+        50000000
+    """
+    from scenelet.server.limits import ServerLimits
+
+    largest = parse_bytes("--max-body", max_body)
+    if not MIN_BODY_BYTES <= largest <= MAX_BODY_BYTES:
+        allowed = f"{MIN_BODY_BYTES // 1000} kB (a short recording) to {MAX_BODY_BYTES // 1000**2} MB"
+        raise UsageError(f"--max-body {max_body}: give a size from {allowed}; up to four bodies are in memory at once")
+    return ServerLimits(largest, max_duration, max_clients, client_timeout_seconds=client_timeout)
 
 
 def read_token(given: str | None) -> str | None:
     """Return the token; `@FILE` reads it from a file.
 
+    Typer treats an empty environment variable as a missing one, which would start the service without a token.
+
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: the file cannot be read, or the environment variable is empty.
 
     Example:
         >>> read_token("secret")
         'secret'
     """
+    if given is None and os.environ.get("SCENELET_TOKEN") == "":
+        raise UsageError("SCENELET_TOKEN is empty; set it to the token, or unset it to serve without a token")
     if given is None or not given.startswith("@"):
         return given
     try:

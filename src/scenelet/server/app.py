@@ -1,7 +1,6 @@
 """Web application of a model: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, and the page at `/`."""
 
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -10,11 +9,14 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from scenelet import __version__
+from scenelet.audio.decoder import DECODER
+from scenelet.audio.formats import EXTENSIONS
 from scenelet.inference.classifier import Classifier
 from scenelet.model.costs import macs
 from scenelet.model.sizes import sizes
 from scenelet.server.admission import AdmissionControl
-from scenelet.server.auth import CONTENT_SECURITY_POLICY, AccessControl, AccessPolicy
+from scenelet.server.auth import AccessControl, AccessPolicy
+from scenelet.server.connections import RequestTimer
 from scenelet.server.limits import ServerLimits
 from scenelet.server.prediction import FairScheduler, predict_uploads
 from scenelet.server.schemas import ErrorResponse, Health, ModelInfo, PredictResponse
@@ -36,6 +38,8 @@ REQUEST_BODY = {
         },
     }
 }
+MAX_TITLE_LABELS = 3
+DECODER_SECONDS = 2.0  # of processor time for any recording, so that damaged ones do not delay others for long
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The body is damaged, or holds no recording or too many"},
     401: {"model": ErrorResponse, "description": "The token is missing or wrong"},
@@ -45,6 +49,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     415: {"model": ErrorResponse, "description": "The body is not multipart/form-data"},
     422: {"model": PredictResponse, "description": "None of the recordings could be classified; each has an error"},
     429: {"model": ErrorResponse, "description": "Too many active requests; try again after Retry-After seconds"},
+    431: {"model": ErrorResponse, "description": "The request's header is too large"},
 }
 DESCRIPTION = """Classify recordings: upload audio files and get the probabilities of the model's labels.
 
@@ -80,8 +85,10 @@ def create_app(
     """
     limits = limits or ServerLimits()
     scheduler = FairScheduler(classifier.callers)
+    DECODER.max_idle, DECODER.start_seconds = classifier.callers, DECODER_SECONDS
     model_info = _model_info(classifier, name, limits, disk_bytes)
-    page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), name=name)
+    values = {"heading": heading(name, classifier.labels), "extensions": ",".join(EXTENSIONS)}
+    page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), **values)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -97,22 +104,30 @@ def create_app(
     )
     app.add_middleware(AdmissionControl, limits=limits)
     app.add_middleware(AccessControl, policy=policy or AccessPolicy(), limits=limits)  # runs before admission control
+    app.add_middleware(RequestTimer)  # runs first
 
     _add_page(app, page)
     _add_api(app, classifier, model_info, limits, scheduler)
     return app
 
 
+def heading(name: str, labels: Sequence[str]) -> str:
+    """Return the title of the page, which names what the model hears.
+
+    Examples:
+        >>> heading("esc10", ["chainsaw", "dog", "rain", "rooster", "sneezing"])
+        'esc10: chainsaw, dog, rain and 2 more'
+    """
+    rest = len(labels) - MAX_TITLE_LABELS
+    return f"{name}: {', '.join(labels[:MAX_TITLE_LABELS])}" + (f" and {rest} more" if rest > 0 else "")
+
+
 def _add_page(app: FastAPI, page: str) -> None:
     """Add the page and the script that it loads."""
 
     @app.get("/", include_in_schema=False)
-    async def home(request: Request) -> HTMLResponse:
-        host = request.headers.get("host", "")
-        # in older browsers 'self' does not cover a WebSocket to the same host
-        sockets = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-:\[\]]+", host) else ""
-        policy_header = CONTENT_SECURITY_POLICY + sockets
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy_header, "Cache-Control": "no-store"})
+    async def home() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
     @app.get("/capture.js", include_in_schema=False)
     async def capture() -> Response:
@@ -141,9 +156,9 @@ def _add_api(
     @app.post("/predict", response_model=PredictResponse, responses=ERROR_RESPONSES, openapi_extra=REQUEST_BODY)
     async def predict(
         request: Request,
-        spectrogram: Annotated[bool, Query(description="also return the log-mel of the first window")] = False,
+        spectrogram: Annotated[bool, Query(description="also return the log-mel of each recording")] = False,
     ) -> JSONResponse:
-        """Classify one or several recordings: WAV, FLAC, Ogg or MP3, mono or stereo.
+        """Classify one or several recordings: WAV, FLAC, Ogg, Opus, MP3, AIFF and others.
 
         If a recording cannot be read, its result holds an `error`. The other recordings are still classified.
         """
@@ -165,6 +180,7 @@ def _model_info(classifier: Classifier, name: str, limits: ServerLimits, disk_by
         name=name,
         labels=list(model.labels),
         window_seconds=model.window.seconds,
+        hop_seconds=model.window.hop_seconds or model.window.seconds,
         sample_rate=model.features.sample_rate,
         channels=model.features.channels,
         fmax_hz=model.features.top_hz,

@@ -10,24 +10,35 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scenelet.errors import UsageError, escape_unprintable
-from scenelet.server.limits import ServerLimits, error_response, read_body, refuse_request
+from scenelet.server.limits import (
+    MAX_HEADER_BYTES,
+    ServerLimits,
+    error_response,
+    header_bytes,
+    read_body,
+    refuse_request,
+)
 from scenelet.utils import html as pages
 
 MIN_TOKEN_CHARACTERS = 16
 MAX_LOGIN_BYTES = 4096
 MAX_HOST_CHARACTERS = 100  # of a host name that an error quotes
 HEALTH_CHECK = ("http", "GET", "/health")  # monitoring needs neither the token nor the host name
-COOKIE_NAME = "scenelet"
+COOKIE_NAME = "scenelet-{port}"  # a browser sends cookies to all ports of a host
 TOKEN_REQUIRED = "this service requires a token; send the header 'Authorization: Bearer TOKEN', or open its page"  # noqa: S105 - no secret
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; base-uri 'none';"
     " img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; form-action 'self';"
     " connect-src 'self'"
 )
-"""Header with which the browser keeps the page from contacting other servers."""
+"""Header with which the browser keeps a page from contacting other servers and from being framed."""
+SECURITY_HEADERS = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,9 @@ class AccessPolicy:
     token: str | None = None
 
 
-def make_access_policy(host: str, allowed_hosts: Iterable[str] = (), token: str | None = None) -> AccessPolicy:
+def make_access_policy(
+    host: str, addresses: Iterable[str], allowed_hosts: Iterable[str] = (), token: str | None = None
+) -> AccessPolicy:
     """Choose the access policy for a service that listens on `host`.
 
     An attacker can point a domain at this machine (DNS rebinding), so that a browser takes the attacker's page for the
@@ -51,7 +64,8 @@ def make_access_policy(host: str, allowed_hosts: Iterable[str] = (), token: str 
     other machines can reach accepts any name unless `allowed_hosts` lists some.
 
     Args:
-        host: address that the service listens on.
+        host: name or address that the service was told to listen on.
+        addresses: IP addresses that `host` stands for.
         allowed_hosts: host names by which clients may address it.
         token: secret that requests must send; None requires nothing.
 
@@ -59,15 +73,15 @@ def make_access_policy(host: str, allowed_hosts: Iterable[str] = (), token: str 
         UsageError: the token is too short or not printable ASCII; an invalid host name.
 
     Examples:
-        >>> sorted(make_access_policy("127.0.0.1", ["Example.org"]).host_names)
-        ['127.0.0.1', 'example.org']
-        >>> make_access_policy("0.0.0.0").host_names is None
+        >>> sorted(make_access_policy("localhost", ["127.0.0.1", "::1"], ["Example.org"]).host_names)
+        ['example.org', 'localhost']
+        >>> make_access_policy("0.0.0.0", ["0.0.0.0"]).host_names is None
         True
     """
     if token is not None and not re.fullmatch(rf"[!-~]{{{MIN_TOKEN_CHARACTERS},}}", token):
         raise UsageError(
-            f"the token is too short or not printable ASCII; use at least {MIN_TOKEN_CHARACTERS} ASCII letters, digits"
-            " and punctuation marks, without spaces"
+            f"the token is empty, too short or not printable ASCII; use at least {MIN_TOKEN_CHARACTERS} ASCII letters,"
+            " digits and punctuation marks, without spaces"
         )
     host_names = {name.lower() for name in allowed_hosts}
     for name in sorted(host_names):
@@ -76,7 +90,7 @@ def make_access_policy(host: str, allowed_hosts: Iterable[str] = (), token: str 
                 f"--allow-host {escape_unprintable(name)}: not a host name; give the name only, e.g."
                 " --allow-host example.org, without http://, port or path"
             )
-    if not host_names and not _is_loopback(host):
+    if not host_names and not any(map(_is_loopback, addresses)):
         return AccessPolicy(None, token)
     return AccessPolicy(frozenset(host_names | {host.lower()}), token)
 
@@ -92,8 +106,15 @@ class AccessControl:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on or refuse one request or WebSocket."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        send = _with_security_headers(send)
         target = scope["type"], scope.get("method"), scope.get("path")
-        if scope["type"] == "lifespan" or target == HEALTH_CHECK:
+        if header_bytes(scope) > MAX_HEADER_BYTES:
+            refusal = error_response(431, f"the request's header is larger than {MAX_HEADER_BYTES:,} bytes; send less")
+            await refuse_request(refusal, scope, receive, send, self.drain_bytes)
+        elif target == HEALTH_CHECK:
             await self.app(scope, receive, send)
         elif detail := self._find_host_error(scope):
             await refuse_request(error_response(403, detail), scope, receive, send, self.drain_bytes)
@@ -124,7 +145,7 @@ class AccessControl:
         scheme, _, token = (_header(scope, b"authorization") or "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token):
             return True
-        cookie = HTTPConnection(scope).cookies.get(COOKIE_NAME)
+        cookie = HTTPConnection(scope).cookies.get(_cookie_name(scope))
         return cookie is not None and hmac.compare_digest(cookie.encode(), self._cookie.encode())
 
     def _log_in(self, body: bytes, scope: Scope) -> Response:
@@ -138,8 +159,24 @@ class AccessControl:
             return _login_page("Wrong token.")
         response = RedirectResponse("./", 303)
         secure = scope["scheme"] == "https"
-        response.set_cookie(COOKIE_NAME, self._cookie, httponly=True, samesite="strict", secure=secure)
+        response.set_cookie(_cookie_name(scope), self._cookie, httponly=True, samesite="strict", secure=secure)
         return response
+
+
+def _with_security_headers(send: Send) -> Send:
+    """Return a `send` that adds the security headers to each response."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS]}
+        await send(message)
+
+    return send_with_headers
+
+
+def _cookie_name(scope: Scope) -> str:
+    """Return a name that differs between the services of one host."""
+    return COOKIE_NAME.format(port=(scope.get("server") or ("", 0))[1])
 
 
 def _token_required(scope: Scope) -> Response:
@@ -150,11 +187,7 @@ def _token_required(scope: Scope) -> Response:
 
 
 def _login_page(error: str) -> Response:
-    headers = {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "Cache-Control": "no-store",
-        "WWW-Authenticate": "Bearer",
-    }
+    headers = {"Cache-Control": "no-store", "WWW-Authenticate": "Bearer"}
     return HTMLResponse(pages.render("scenelet.server", "token.html", error=error), 401, headers)
 
 
@@ -189,9 +222,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a service that listens on `host`."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach a service that listens on an IP address.
+
+    An IPv6 address may have a zone (`::1%lo`), or stand for an IPv4 address (`::ffff:127.0.0.1`).
+    """
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback

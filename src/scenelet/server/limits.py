@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 DRAIN_TIMEOUT_SECONDS = 10.0
+MAX_HEADER_BYTES = 64_000  # of a request, with its first line; 431
 TRY_AGAIN_LATER = 1013
 """WebSocket close code."""
 
@@ -26,7 +27,6 @@ class ServerLimits:
         header_timeout_seconds: time in which a request's header must arrive; the connection is closed.
         max_concurrent_bodies: request bodies of the maximum size that may be in memory at once; 429.
         spare_connections: open connections in addition to `max_clients`; the one that is idle longest is closed.
-        check_seconds: interval between two checks of a connection's timeouts.
 
     Examples:
         >>> limits = ServerLimits(max_body_bytes=1_000_000)
@@ -43,7 +43,6 @@ class ServerLimits:
     header_timeout_seconds: float = 10.0
     max_concurrent_bodies: int = 4
     spare_connections: int = 500
-    check_seconds: float = 1.0
 
     @property
     def max_total_body_bytes(self) -> int:
@@ -94,6 +93,17 @@ async def read_body(receive: Receive, max_bytes: int, keep_bytes: int = 0) -> by
     except TimeoutError:
         pass
     return start
+
+
+def header_bytes(scope: Scope) -> int:
+    """Return the size of a request's path, query and header fields.
+
+    Examples:
+        >>> header_bytes({"raw_path": b"/model", "query_string": b"", "headers": [(b"host", b"a")]})
+        15
+    """
+    fields = sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+    return len(scope.get("raw_path") or b"") + len(scope["query_string"]) + fields
 
 
 def content_length(scope: Scope) -> int:

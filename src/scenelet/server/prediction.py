@@ -1,46 +1,56 @@
 """Fair scheduling of the recordings in all requests, and their predictions."""
 
 import asyncio
-import base64
+import contextlib
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from scenelet.audio.display import levels, shown_range
-from scenelet.audio.io import UNKNOWN_FRAMES, info
+from scenelet.audio.decoder import DECODER
+from scenelet.audio.io import UNKNOWN_FRAMES, Samples, info
 from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.prediction import Probabilities
+from scenelet.inference.prediction import Prediction, Probabilities
+from scenelet.server.spectrogram import SpectrogramReader
 from scenelet.server.uploads import Upload
 
 Arguments = ParamSpec("Arguments")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_SAMPLE_RATE = 192_000
 """Hz. A recording with a higher rate counts as longer, in proportion to its number of samples."""
+READERS = 16
+"""Recordings that are read at once. A damaged one may keep its decoder process (30 MB) busy for seconds."""
+LONG_SECONDS = 60.0
+"""Length from which a recording counts as long. Long ones take at most half of the readers."""
+PIECES_PER_TURN = 8  # of a spectrogram
 
 
 class FairScheduler:
     """Threads that requests share: each one holds a thread for a short turn, and the longest waiting one is next.
 
-    Take a turn with `async with scheduler`, and call `run` within it.
+    A turn of prediction is `async with scheduler` with a call of `run` in it. Recordings are read by further threads,
+    which mostly wait for the decoder: `async with scheduler.reading(seconds)`. So a recording whose decoder hangs
+    delays no prediction.
 
     Args:
-        threads: number of threads.
+        threads: number of threads that predict.
         headers_per_turn: recordings whose headers are read in one turn.
-        windows_per_turn: windows of a recording that are predicted in one turn.
+        readers: recordings that are read at once.
     """
 
-    def __init__(self, threads: int, headers_per_turn: int = 4, windows_per_turn: int = 2) -> None:
-        self.threads = threads
-        self.headers_per_turn, self.windows_per_turn = headers_per_turn, windows_per_turn
-        self._free = asyncio.Semaphore(threads)
-        self._pool = ThreadPoolExecutor(threads, "scenelet-serve")
+    def __init__(self, threads: int, headers_per_turn: int = 4, readers: int = READERS) -> None:
+        self.threads, self.headers_per_turn = threads, headers_per_turn
+        self._free, self._readers = asyncio.Semaphore(threads), asyncio.Semaphore(readers)
+        self._long_readers = asyncio.Semaphore(max(1, readers // 2))
+        self._pool = ThreadPoolExecutor(threads + readers, "scenelet-serve")
 
     async def __aenter__(self) -> None:
         await self._free.acquire()
@@ -48,16 +58,48 @@ class FairScheduler:
     async def __aexit__(self, *_: object) -> None:
         self._free.release()
 
+    @contextlib.asynccontextmanager
+    async def reading(self, seconds: float = 0.0) -> AsyncIterator[None]:
+        """Hold a reader for a recording of this length; several calls of `run` may follow."""
+        async with contextlib.AsyncExitStack() as stack:
+            if seconds > LONG_SECONDS:
+                await stack.enter_async_context(self._long_readers)
+            await stack.enter_async_context(self._readers)
+            yield
+
     async def run(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Call the function in one of the threads and return its result."""
+        """Call the function in one of the threads and return its result.
+
+        If the caller is cancelled, the thread still ends first, so that its turn is not given to another one.
+        """
         call = functools.partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        work = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
 
     def shutdown(self) -> None:
-        """Wait for the current turns, and drop all others."""
-        self._pool.shutdown(cancel_futures=True)
+        """End the decoders and the current turns, and drop all others."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        DECODER.close()
+        self._pool.shutdown()
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Part of a request's maximum length that one recording may use.
+
+    Attributes:
+        seconds: length that its header states, or the maximum if there is none.
+        max_seconds: length at which reading stops.
+    """
+
+    seconds: float
+    max_seconds: float
 
 
 async def predict_uploads(
@@ -70,82 +112,94 @@ async def predict_uploads(
 ) -> list[dict[str, Any]]:
     """Classify the recordings of one request.
 
-    The request uses one thread per recording, and gives it up after every few windows so that other requests progress.
+    The request uses as many threads as there are, and gives each up after a window so that other requests progress.
 
     Args:
         classifier: the model.
         scheduler: the threads.
         uploads: the recordings.
         max_seconds: maximum length of one recording, and of all of them together.
-        with_spectrogram: whether to add the log-mel of each recording's first window.
+        with_spectrogram: whether to add the spectrogram of each recording.
         is_disconnected: returns whether the client has disconnected, so that the work can stop.
 
     Returns:
         One `scenelet.server.schemas.RecordingResult` per recording, as a dictionary without the fields that do not
         apply. The list is empty if the client disconnected before the headers were read.
     """
-    limits: list[float | str] = []
-    remaining_limits = readable_seconds(uploads, max_seconds)
-    while len(limits) < len(uploads):
-        async with scheduler:
+    allowances: list[Allowance | str] = []
+    remaining = readable_seconds(uploads, max_seconds)
+    while len(allowances) < len(uploads):
+        async with scheduler.reading():
             if await is_disconnected():
                 return []
-            limits += await scheduler.run(lambda: list(itertools.islice(remaining_limits, scheduler.headers_per_turn)))
+            allowances += await scheduler.run(lambda: list(itertools.islice(remaining, scheduler.headers_per_turn)))
+    request = _Request(classifier, scheduler, with_spectrogram, is_disconnected)
     request_threads = asyncio.Semaphore(scheduler.threads)
 
-    async def predict_one(upload: Upload, limit: float | str) -> dict[str, Any]:
-        if isinstance(limit, str):
-            return {"file": upload.name, "error": limit}
+    async def predict_one(upload: Upload, allowance: Allowance | str) -> dict[str, Any]:
+        if isinstance(allowance, str):
+            return {"file": upload.name, "error": allowance}
         try:
-            async with request_threads:
-                result = await _predict_one(classifier, scheduler, upload, limit, with_spectrogram, is_disconnected)
+            async with request_threads, scheduler.reading(allowance.seconds):
+                result = await request.predict(upload, allowance)
         except AudioError as error:
             result = {"error": str(error)}
         return {"file": upload.name, **result}
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(predict_one(*pair)) for pair in zip(uploads, limits, strict=True)]
+            tasks = [group.create_task(predict_one(*pair)) for pair in zip(uploads, allowances, strict=True)]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
-async def _predict_one(
-    classifier: Classifier,
-    scheduler: FairScheduler,
-    upload: Upload,
-    max_seconds: float,
-    with_spectrogram: bool,
-    is_disconnected: Callable[[], Awaitable[bool]],
-) -> dict[str, Any]:
-    """Classify one recording in short turns; stop early if the client disconnects."""
-    rows: list[Probabilities] = []
-    windows = _predict_windows(classifier, upload, max_seconds)
-    while True:
-        async with scheduler:
-            if await is_disconnected():
+@dataclass(frozen=True)
+class _Request:
+    """What the recordings of one request share."""
+
+    classifier: Classifier
+    scheduler: FairScheduler
+    with_spectrogram: bool
+    is_disconnected: Callable[[], Awaitable[bool]]
+
+    async def predict(self, upload: Upload, allowance: Allowance) -> dict[str, Any]:
+        """Classify one recording; stop early if the client disconnects."""
+        model, notes, rows = self.classifier.model, list[str](), list[Probabilities]()
+        cuts = windows(upload, model.features, model.window, max_seconds=allowance.max_seconds, on_note=notes.append)
+        async for batch in self._read(cuts, self.scheduler.threads):
+            rows += await asyncio.gather(*map(self._predict_window, batch))
+        if not rows:
+            return {}
+        prediction = self.classifier.combine_windows(np.stack(rows), cuts.no_sound)
+        result = _to_json(prediction) | ({"notes": notes} if notes else {})
+        if self.with_spectrogram:
+            reader = SpectrogramReader(model, upload, allowance.seconds, allowance.max_seconds)
+            async for _ in self._read(reader.read(), PIECES_PER_TURN):
+                pass
+            result["spectrogram"] = await self.scheduler.run(reader.image)
+        return result
+
+    async def _read(self, items: Iterator[Item], count: int) -> AsyncIterator[list[Item]]:
+        """Yield lists of up to `count` items that a thread has read, until the client disconnects."""
+        while not await self.is_disconnected():
+            batch = await self.scheduler.run(lambda: list(itertools.islice(items, count)))
+            yield batch
+            if len(batch) < count:
                 break
-            batch = await scheduler.run(lambda: list(itertools.islice(windows, scheduler.windows_per_turn)))
-        rows += batch
-        if len(batch) < scheduler.windows_per_turn:
-            break
-    if not rows:
-        return {}
-    result = _summarize(classifier, np.stack(rows))
-    if with_spectrogram:
-        async with scheduler:
-            result["spectrogram"] = await scheduler.run(_spectrogram, classifier, upload)
-    return result
+
+    async def _predict_window(self, samples: Samples) -> Probabilities:
+        async with self.scheduler:
+            return await self.scheduler.run(self.classifier.predict_window, samples)
 
 
-def readable_seconds(uploads: Sequence[Upload], max_seconds: float) -> Iterator[float | str]:
+def readable_seconds(uploads: Sequence[Upload], max_seconds: float) -> Iterator[Allowance | str]:
     """Divide the maximum length of a request among its recordings.
 
-    The lengths come from the headers. A wrong header does no harm, since libsndfile never reads more than it states.
+    The lengths come from the headers. A wrong header does no harm, since no more is read than `Allowance.max_seconds`.
 
     Yields:
-        For each recording the number of seconds that may be read, or the error if it must not be read.
+        For each recording its part, or the error if it must not be read.
 
     Examples:
         >>> list(readable_seconds([Upload("empty.wav", b"")], 600.0))
@@ -165,32 +219,15 @@ def readable_seconds(uploads: Sequence[Upload], max_seconds: float) -> Iterator[
             yield f"{upload.name}: the request's recordings are together longer than {max_seconds:g} s; send fewer"
             continue
         remaining -= needed
-        yield (needed if is_unknown else max_seconds) / weight
+        limit = (needed if is_unknown else max_seconds) / weight
+        yield Allowance(limit if is_unknown else min(header.seconds, limit), limit)
 
 
-def _predict_windows(classifier: Classifier, upload: Upload, max_seconds: float) -> Iterator[Probabilities]:
-    """Yield the probabilities of each window, the same numbers as `Classifier.predict`."""
-    model = classifier.model
-    for cut in windows(upload, model.features, model.window, max_seconds=max_seconds):
-        yield classifier.predict_window(cut)
-
-
-def _summarize(classifier: Classifier, rows: Probabilities) -> dict[str, Any]:
-    """Combine the probabilities of the windows of a recording, (n, classes)."""
-    prediction = classifier.combine_windows(rows)
+def _to_json(prediction: Prediction) -> dict[str, Any]:
     return {
         "label": prediction.label,
         "unsure": prediction.unsure,
         "probabilities": prediction.probabilities,
-        "windows": len(rows),
-        "window_probabilities": rows.tolist(),
+        "windows": len(prediction.windows),
+        "window_probabilities": prediction.windows.tolist(),
     }
-
-
-def _spectrogram(classifier: Classifier, upload: Upload) -> dict[str, Any]:
-    """Return the first window as a `scenelet.server.schemas.Spectrogram`, averaged over the channels."""
-    log_mel = next(classifier.log_mel_windows(upload)).mean(axis=0)
-    image = levels(log_mel, *shown_range([log_mel], classifier.model.features.top_db))
-    encoded = base64.b64encode(image.tobytes()).decode()
-    bands, frames = log_mel.shape
-    return {"levels": encoded, "bands": bands, "frames": frames, "seconds": classifier.model.window.seconds}

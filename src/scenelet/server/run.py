@@ -1,52 +1,41 @@
 """Run the service on a socket until it is interrupted."""
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from scenelet.errors import UsageError, escape_unprintable
-from scenelet.server.limits import ServerLimits
-from scenelet.server.protocols import ConnectionTable, protocol_classes
+from scenelet.server.connections import ConnectionTable, connection_protocols
+from scenelet.server.limits import MAX_HEADER_BYTES, ServerLimits
 from scenelet.utils.process import open_files
 
 SHUTDOWN_SECONDS = 5
 MAX_PENDING_CONNECTIONS = 2048
 MAX_MESSAGE_BYTES = 1 << 20  # of a WebSocket
 OTHER_FILES = 100  # that the process has open in addition to its connections
+UNAVAILABLE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # e.g. the IPv6 address of `localhost` without IPv6
 LOGGER_NAMES = ("uvicorn", "asyncio", "python_multipart")
 IGNORED_MESSAGES = ("Cancel %s running task(s)", "ASGI callable returned without completing")
 
 
-def serve(
-    app: FastAPI, host: str, port: int, on_ready: Callable[[str], None], limits: ServerLimits | None = None
-) -> None:
-    """Serve until Ctrl-C or SIGTERM.
+def serve(app: FastAPI, sockets: Sequence[socket.socket], limits: ServerLimits | None = None) -> None:
+    """Serve until Ctrl-C or SIGTERM, and close the sockets.
 
     Args:
         app: result of `scenelet.server.app.create_app`.
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one.
-        on_ready: called with the URL once the service can be reached.
+        sockets: result of `bind`.
         limits: the limits that `app` was created with; None uses the defaults.
-
-    Raises:
-        UsageError: the service cannot listen on the address.
     """
-    listening = bind(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    on_ready(f"http://{shown}:{listening.getsockname()[1]}")
-    try:
-        make_server(app, limits).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass  # uvicorn raises the signal again after it has stopped
-    finally:
-        listening.close()
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
+        make_server(app, limits).run(sockets=list(sockets))
 
 
 def make_server(app: FastAPI, limits: ServerLimits | None = None) -> uvicorn.Server:
@@ -54,12 +43,13 @@ def make_server(app: FastAPI, limits: ServerLimits | None = None) -> uvicorn.Ser
     limits = limits or ServerLimits()
     wanted = limits.max_clients + limits.spare_connections
     available = max(1, open_files(wanted + OTHER_FILES) - OTHER_FILES)
-    http, websocket = protocol_classes(ConnectionTable(min(wanted, available), limits))
+    http, websocket = connection_protocols(ConnectionTable(min(wanted, available), limits))
     config = uvicorn.Config(
         app,
         loop="asyncio",  # uvloop accepts one connection per iteration, which is slow for many short connections
-        http=http,
-        ws=websocket,
+        http=http,  # type: ignore[arg-type]  # uvicorn calls it only
+        ws=websocket,  # type: ignore[arg-type]
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         log_config=LOG_CONFIG,
         access_log=False,
         ws_max_size=MAX_MESSAGE_BYTES,
@@ -104,28 +94,47 @@ LOG_CONFIG: dict[str, Any] = {
 }
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an address.
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on all addresses of a host.
+
+    Args:
+        host: a name, which may have several addresses, or an address.
+        port: port to listen on; 0 takes a free one, the same for all addresses.
 
     Raises:
-        UsageError: the address is invalid or in use.
+        UsageError: the name is unknown, or an address is invalid or its port in use.
 
     Examples:
-        >>> with bind("127.0.0.1", 0) as listening:
-        ...     listening.getsockname()[0]
-        '127.0.0.1'
+        >>> for listening in bind("127.0.0.1", 0):
+        ...     print(listening.getsockname()[0])
+        ...     listening.close()
+        127.0.0.1
     """
-    listening = None
+    sockets: list[socket.socket] = []
+    failure: OSError | UnicodeError | None = None
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-        if os.name == "posix":  # on Windows the option lets two services share a port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(MAX_PENDING_CONNECTIONS)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+        for family, (name, _, *rest) in addresses:
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            both = family == socket.AF_INET6 and len(addresses) == 1 and socket.has_dualstack_ipv6()
+            try:
+                listening = socket.create_server(
+                    (name, chosen, *rest), family=family, backlog=MAX_PENDING_CONNECTIONS, dualstack_ipv6=both
+                )
+                sockets.append(listening)
+            except OSError as error:
+                failure = error
+                if error.errno not in UNAVAILABLE:
+                    raise
     except (OSError, UnicodeError) as error:
-        if listening is not None:
-            listening.close()
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{host}:{port}: cannot listen there ({reason}); choose another --host or --port") from None
-    return listening
+        failure = error
+        while sockets:
+            sockets.pop().close()
+    if sockets:
+        return sockets
+    code = getattr(failure, "errno", None)
+    if code == errno.EADDRINUSE:
+        raise UsageError(f"port {port} of {host} is in use; choose another one with --port, 0 takes any free one")
+    reason = os.strerror(code) if code and code in errno.errorcode else getattr(failure, "strerror", None) or failure
+    raise UsageError(f"{host}:{port}: cannot listen there ({reason}); choose another --host or --port")

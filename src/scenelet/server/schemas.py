@@ -6,24 +6,25 @@ from pydantic import BaseModel, Field
 
 
 class Spectrogram(BaseModel):
-    """Log-mel of one window as the network sees it, one byte per band and frame."""
+    """Log-mel of a recording, one byte per band and frame. Neighboring frames of a long recording are averaged."""
 
     levels: str = Field(description="base64 of (bands, frames) bytes, lowest band first; 255 is the loudest")
     bands: int
     frames: int
-    seconds: float = Field(description="length of the window")
+    seconds: float = Field(description="length of the recording")
 
 
 class RecordingResult(BaseModel):
     """Prediction for one recording, or the error that prevented it."""
 
     file: str = Field(description="file name from the request")
-    label: str | None = Field(None, description="most probable label")
+    label: str | None = Field(None, description="most probable label, or `silence` or `too short`")
     unsure: bool | None = Field(None, description="true if its probability is below the model's threshold")
     probabilities: dict[str, float] | None = None
     windows: int | None = Field(None, description="number of windows that the recording was cut into")
     window_probabilities: list[list[float]] | None = Field(None, description="per window, in the order of the labels")
-    spectrogram: Spectrogram | None = Field(None, description="of the first window, if the request asked for it")
+    spectrogram: Spectrogram | None = Field(None, description="of the recording, if the request asked for it")
+    notes: list[str] | None = Field(None, description="what is odd about the file, one sentence each")
     error: str | None = None
 
 
@@ -50,6 +51,7 @@ class ModelInfo(BaseModel):
     name: str
     labels: list[str]
     window_seconds: float = Field(description="length of a window")
+    hop_seconds: float = Field(description="time between the starts of two windows")
     sample_rate: int = Field(description="the model's rate in Hz; recordings are resampled to it")
     channels: str | int
     fmax_hz: float

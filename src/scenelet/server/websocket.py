@@ -14,6 +14,7 @@ from scenelet.inference.stream import PredictionSmoother, Stream, StreamPredicti
 from scenelet.server.prediction import FairScheduler
 
 MAX_DIGITS = 20  # of an integer in the query
+MAX_FIRST_MESSAGES, MAX_MESSAGES_PER_SECOND = 100, 500  # of sound; a browser's smallest block lasts 1/375 s
 NORMAL_CLOSURE, POLICY_VIOLATION = 1000, 1008
 """WebSocket close codes."""
 
@@ -30,8 +31,7 @@ async def stream(socket: WebSocket, classifier: Classifier, scheduler: FairSched
         try:
             await _serve(socket, classifier, scheduler)
         except SceneletError as error:
-            await _send(socket, "error", message=str(error))
-            await socket.close(POLICY_VIOLATION)
+            await _send(socket, "error", POLICY_VIOLATION, message=str(error))
     except WebSocketDisconnect:
         pass
 
@@ -40,8 +40,8 @@ async def _serve(socket: WebSocket, classifier: Classifier, scheduler: FairSched
     pcm, hop = _parse_query(socket)
     live = Stream(classifier, pcm.sample_rate, hop)
     smoother = PredictionSmoother(classifier.labels, classifier.threshold)
-    lengths = {"window_seconds": live.window_seconds, "hop_seconds": live.hop_seconds}
-    await _send(socket, "ready", labels=classifier.labels, **lengths)
+    window, hop = live.window_seconds, live.hop_seconds
+    await _send(socket, "ready", labels=classifier.labels, window_seconds=window, hop_seconds=hop)
 
     async def send_predictions(predictions: Iterator[StreamPrediction]) -> None:
         # one window per turn, so that other requests progress and a disconnect is noticed
@@ -52,18 +52,22 @@ async def _serve(socket: WebSocket, classifier: Classifier, scheduler: FairSched
                 return
             await _send(socket, "prediction", **_to_json(smoother, prediction))
 
+    messages = frames = 0
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         if message.get("bytes"):
+            messages += 1
+            frames += len(message["bytes"]) // pcm.frame_bytes
+            if messages > MAX_FIRST_MESSAGES + MAX_MESSAGES_PER_SECOND * frames / pcm.sample_rate:
+                raise UsageError("too many small messages; send more samples in each")
             # At a low rate one message may hold minutes, and resampling makes them many times larger.
             for second in _seconds(decode_pcm(message["bytes"], pcm), pcm.sample_rate):
                 await send_predictions(live.push(second))
         elif message.get("text") == "end":
             await send_predictions(live.finish())
-            await _send(socket, "end")
-            await socket.close(NORMAL_CLOSURE)
+            await _send(socket, "end", NORMAL_CLOSURE)
             return
         else:
             raise UsageError('send samples as bytes, or the text "end"')
@@ -87,8 +91,14 @@ def _to_json(smoother: PredictionSmoother, prediction: StreamPrediction) -> dict
     }
 
 
-async def _send(socket: WebSocket, kind: str, **values: Any) -> None:
-    await socket.send_text(json.dumps({"type": kind, **values}))
+async def _send(socket: WebSocket, kind: str, close_code: int | None = None, **values: Any) -> None:
+    """Send a message, and close the connection if there is a code."""
+    try:
+        await socket.send_text(json.dumps({"type": kind, **values}))
+        if close_code is not None:
+            await socket.close(close_code)
+    except RuntimeError as error:  # uvicorn has closed the connection itself, e.g. after a message that is too large
+        raise WebSocketDisconnect from error
 
 
 def _parse_query(socket: WebSocket) -> tuple[PcmFormat, float | None]:

@@ -4,7 +4,6 @@ const MODEL = JSON.parse(document.getElementById("model").textContent);
 const MAX_HISTORY = 50;
 const MAX_ATTEMPTS = 5; // of a request while the service is full
 const PARALLEL_REQUESTS = 2;
-const MAX_RUNS = 12; // of equal labels that are listed as text
 const CHANNELS = MODEL.channels === "mono" ? 1 : 2;
 const byId = (id) => document.getElementById(id);
 const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
@@ -52,19 +51,22 @@ function addToHistory(name) {
   const entry = make("details", "plain"); // nothing to unfold yet
   const line = make("summary");
   const answer = make("span", "answer soft", "…");
-  line.append(answer, make("span", "name", name), make("span", "soft small number", new Date().toLocaleTimeString()));
+  const title = make("span", "name", name);
+  line.append(answer, title, make("span", "soft small number", new Date().toLocaleTimeString()));
   entry.append(line);
   item.append(entry);
   byId("history").prepend(item);
   while (byId("history").children.length > MAX_HISTORY) removeFromHistory(byId("history").lastElementChild);
   byId("empty").hidden = true;
   byId("clear").hidden = false;
-  return (text, kind, details = []) => {
+  return (text, kind, details = [], isOpen = false) => {
+    title.hidden = text.startsWith(name);
     answer.textContent = text;
     answer.className = `answer ${kind}`;
     byId("status").textContent = `${name}: ${text}`;
     entry.append(...details);
     entry.classList.toggle("plain", details.length === 0);
+    entry.open = isOpen;
   };
 }
 
@@ -81,7 +83,7 @@ async function send(file, name) {
       continue;
     }
     const body = await response.json().catch(() => ({})); // a proxy may send HTML
-    if (!body.results) throw new Error(body.detail || `the service answered ${response.status}`);
+    if (!body.results) throw new Error(body.detail || `the service answered ${response.status}; try again later`);
     return body.results[0];
   }
 }
@@ -94,76 +96,48 @@ function makePlayer(file) {
   return player;
 }
 
-// Shows the label of each window, as a strip with tooltips and as text.
-function makeWindows(windows) {
-  const strip = make("div", "windows");
-  const labels = windows.map((probabilities) => {
-    const top = Math.max(...probabilities);
-    const label = MODEL.labels[probabilities.indexOf(top)];
-    const segment = make("span", "", label);
-    segment.style.setProperty("--probability", top);
-    segment.title = `${label} ${percent(top)}`;
-    strip.append(segment);
-    return label;
-  });
-  const runs = [];
-  for (const label of labels) {
-    if (runs.length && runs[runs.length - 1][0] === label) runs[runs.length - 1][1]++;
-    else runs.push([label, 1]);
-  }
-  const words = runs.slice(0, MAX_RUNS).map(([label, count]) => (count > 1 ? `${label} × ${count}` : label)).join(", ");
-  const more = runs.length > MAX_RUNS ? ", …" : "";
-  return [make("p", "soft small", `Labels of its ${windows.length} windows: ${words}${more}`), strip];
-}
-
-async function classify(file, name) {
+// Classifies a file; `batch.isFirst` tells whether its card is the one that opens.
+async function classify(file, name, batch = { isFirst: true }) {
   const show = addToHistory(name);
   let result;
   try {
     const maxBytes = MODEL.limits.max_body_bytes;
     if (file.size > maxBytes) {
-      throw new Error(`larger than ${maxBytes.toLocaleString()} bytes, the limit of this service: choose a smaller file`);
+      throw new Error(`is larger than ${maxBytes.toLocaleString()} bytes, the limit of this service; cut it into shorter recordings`);
     }
     await file.slice(0, 1).arrayBuffer().catch(() => {
-      throw new Error("cannot be read: choose an existing file, not a folder");
+      throw new Error("cannot be read; choose an existing file, not a folder");
     });
     result = await send(file, name);
   } catch (error) {
     const isUnreachable = error instanceof TypeError;
-    const text = isUnreachable ? "the service cannot be reached: check that it is running" : error.message;
-    show(text, "bad", [makePlayer(file)]);
-    return;
+    result = { error: isUnreachable ? "the service cannot be reached; check that it is running, and try again" : error.message };
   }
+  const player = makePlayer(file);
   if (result.error) {
-    show(result.error.replace(`${name}: `, ""), "bad", [makePlayer(file)]);
+    const text = result.error.startsWith(`${name}: `) ? result.error : `${name}: ${result.error}`;
+    show(text, "bad", [player]);
     return;
   }
   const probabilities = MODEL.labels.map((label) => result.probabilities[label]);
-  const details = [];
-  if (result.spectrogram) {
-    const { levels, bands, frames, seconds } = result.spectrogram;
-    const canvas = make("canvas", "spectrogram");
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Spectrogram of the first ${seconds} s, as the network sees it`);
-    drawSpectrogram(canvas, bytesOf(levels), bands, frames);
-    details.push(canvas);
-  }
-  details.push(makePlayer(file));
-  if (result.windows > 1) details.push(...makeWindows(result.window_probabilities));
+  const details = result.spectrogram ? [makeTimeline(result, player), player] : [player];
   const list = make("div", "bars");
   makeBars(list)(probabilities);
-  details.push(list);
-  const text = `${result.label} ${percent(Math.max(...probabilities))}`;
-  show(result.unsure ? `unsure: ${text}` : text, result.unsure ? "unsure" : "good", details);
+  details.push(list, ...(result.notes || []).map((note) => make("p", "unsure small", note)));
+  const hasClass = MODEL.labels.includes(result.label); // otherwise it is silent or too short
+  const text = hasClass ? `${result.label} ${percent(Math.max(...probabilities))}` : result.label;
+  show(hasClass && result.unsure ? `unsure: ${text}` : text, result.unsure ? "unsure" : "good", details, batch.isFirst);
+  batch.isFirst = false;
 }
 
 async function classifyAll(files) {
   showError("");
   const queue = [...files];
+  const batch = { isFirst: true };
   const worker = async () => {
     while (queue.length) {
       const file = queue.shift();
-      await classify(file, file.name);
+      await classify(file, file.name, batch);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_REQUESTS }, worker));
