@@ -210,7 +210,7 @@ def test_compress_and_resume_refuse_changed_recordings(
     changed = tmp_path / "changed.csv"
     changed.write_text(tone_set.read_text().replace("low0.wav,low", "low0.wav,high"))
     for action in (
-        lambda: compress(folder / "run", tmp_path / "m.scn", data=changed, audio_dir=tone_set.parent),
+        lambda: compress(folder / "run", tmp_path / "m.scn", data=load_table(changed, tone_set.parent)),
         lambda: train(load_table(changed, tone_set.parent), folder / "run", None, resume=True),
     ):
         with pytest.raises(RunError, match=r"not those that split\.csv lists"):
