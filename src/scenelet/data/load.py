@@ -77,6 +77,11 @@ def load_table(
     return replace(table, path=path, audio_dir=audio_dir, tau_3_class=tau_3_class)
 
 
+def as_table(data: str | os.PathLike[str] | ClipTable) -> ClipTable:
+    """Return a table as it is, and load the table of a path. Raises the errors of `load_table`."""
+    return data if isinstance(data, ClipTable) else load_table(data)
+
+
 def _expand(path: str | os.PathLike[str]) -> Path:
     """Return the path with "~" as the home folder, unless there is a file or folder of that name."""
     return Path(path if os.path.exists(path) else os.path.expanduser(path))

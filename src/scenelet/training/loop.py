@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
@@ -13,17 +13,16 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.config import TrainerConfig
-from scenelet.errors import RunError, SceneletError
+from scenelet.errors import RunError
 from scenelet.nn import cpp_build
-from scenelet.nn.sync_norm import synchronize
-from scenelet.training.checkpoint import FIX, AtomicCheckpointIO, check_checkpoint, read_checkpoint
-from scenelet.training.distributed import ExitOnSigterm, check_devices, lightning_options, process_group
+from scenelet.training.checkpoint import AtomicCheckpointIO, check_checkpoint, read_checkpoint
+from scenelet.training.distributed import SameDataCheck, check_devices, lightning_options, process_group
 from scenelet.training.divergence import DIVERGENCE_FILE, DivergedError, write_divergence
 from scenelet.training.module import SceneModule
+from scenelet.training.precision import Precision, resolve_precision
 from scenelet.training.progress import TrainingProgress
 from scenelet.utils.console import print_message
 
-Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -37,19 +36,17 @@ def run_trainer(
     resume: bool = False,
     select_best: bool = False,
     description: str = "Training",
-    verbose: bool = True,
     trainer: TrainerConfig = ONE_DEVICE,
 ) -> None:
     """Train `module` in place, for the epochs of its schedule.
 
     Args:
         module: module to train.
-        precision: "auto" uses bf16 if `has_native_bf16`.
+        precision: "auto" uses bf16 if the machine has it, see `scenelet.training.precision`.
         folder: run folder for logs and a checkpoint after every epoch; None writes nothing.
         resume: continue after the last complete epoch of the folder, if there is one.
         select_best: end with the weights of the best epoch on validation (macro accuracy, the earliest on a tie).
         description: label of the progress bar.
-        verbose: if stderr is not a terminal, print a line for every epoch instead of one now and then.
         trainer: number of devices; `module.rank` is the rank of this process. On each machine, the first process starts
             its own command again for the other devices, and all of them call this function.
 
@@ -59,12 +56,12 @@ def run_trainer(
     """
     rank = module.rank
     check_devices(trainer)
-    if verbose and not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
         print_message("note: no working C++ compiler (g++, clang++) was found; training is slower without one")
-    started = _StartObserver()
-    callbacks: list[Callback] = [] if rank.is_single else [ExitOnSigterm()]
-    callbacks += [] if rank.is_worker else [TrainingProgress(description, verbose)]
-    callbacks.append(started)
+    callbacks: list[Callback] = [] if rank.is_worker else [TrainingProgress(description)]
+    if not rank.is_single:
+        clips = module.batches(0).clips
+        callbacks.append(SameDataCheck(clips.names, clips.targets, module.network))
     resume_from: Path | None = None
     if folder is not None:
         callbacks += _checkpoint_callbacks(folder / CHECKPOINTS, select_best)
@@ -76,16 +73,21 @@ def run_trainer(
     with _silence_lightning():
         runner = _lightning_trainer(module, precision, folder, callbacks, trainer)
         try:
-            _fit(runner, module, resume_from, started)
+            with process_group(runner, rank):
+                runner.fit(module, ckpt_path=resume_from, weights_only=True if resume_from else None)
         except DivergedError as error:
             if folder is None or rank.is_worker:
                 raise
             raise RunError(f"{error} ({write_divergence(folder, error.divergence)} lists them)") from None
-        if folder is not None and select_best and not rank.is_worker:
-            best = folder / CHECKPOINTS / BEST
-            check_checkpoint(best, module.state_dict())
-            module.load_state_dict(read_checkpoint(best)["state_dict"])
-        module.use_averaged_weights()
+        except SystemExit:  # Lightning turns an interrupt into it
+            if rank.is_worker:
+                raise
+            raise KeyboardInterrupt from None
+    if folder is not None and select_best and not rank.is_worker:
+        best = folder / CHECKPOINTS / BEST
+        check_checkpoint(best, module.state_dict())
+        module.load_state_dict(read_checkpoint(best)["state_dict"])
+    module.use_averaged_weights()
     module.network.to("cpu").eval()
 
 
@@ -94,30 +96,13 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / CHECKPOINTS / LAST).exists()
 
 
-def uses_bf16(precision: Precision) -> bool:
-    """Return True if a training with this setting computes in bf16 on this machine."""
-    return precision == "bf16" or (precision == "auto" and has_native_bf16())
-
-
-def has_native_bf16() -> bool:
-    """Return True if this machine multiplies bf16 in hardware. Without that, a CPU is slower with bf16."""
-    if torch.backends.mps.is_available():
-        return False  # Lightning trains on the MPS GPU, for which the features of the CPU do not count
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
 def _lightning_trainer(
     module: SceneModule, precision: Precision, folder: Path | None, callbacks: list[Callback], trainer: TrainerConfig
 ) -> lightning.Trainer:
     options = lightning_options(trainer, module.rank)
     return lightning.Trainer(
         max_epochs=module.schedule.epochs,
-        precision="bf16-mixed" if uses_bf16(precision) else "32-true",
+        precision="bf16-mixed" if resolve_precision(precision) == "bf16" else "32-true",
         callbacks=callbacks,
         logger=_loggers(folder / LOGS) if folder is not None else [],
         enable_checkpointing=folder is not None,
@@ -129,25 +114,6 @@ def _lightning_trainer(
         plugins=[*options.pop("plugins", ()), AtomicCheckpointIO()],
         **options,
     )
-
-
-def _fit(runner: lightning.Trainer, module: SceneModule, resume_from: Path | None, started: "_StartObserver") -> None:
-    """Train, and turn errors of Lightning into those of `run_trainer`."""
-    try:
-        synchronize(module.network, module.sync_norms and not module.rank.is_single)
-        with process_group(runner, module.rank):
-            runner.fit(module, ckpt_path=resume_from, weights_only=True if resume_from else None)
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        # errors before the first step of a resumed training come from the checkpoint
-        if resume_from is None or started.value or isinstance(error, SceneletError | torch.cuda.OutOfMemoryError):
-            raise
-        raise RunError(f"{resume_from}: training cannot resume from it ({error}); {FIX}") from error
-    except SystemExit:  # Lightning turns an interrupt into it
-        if module.rank.is_worker:
-            raise
-        raise KeyboardInterrupt from None
-    finally:
-        synchronize(module.network, False)
 
 
 def _checkpoint_callbacks(folder: Path, select_best: bool) -> list[Callback]:
@@ -170,23 +136,14 @@ def _loggers(folder: Path) -> list[Any]:
 @contextlib.contextmanager
 def _silence_lightning() -> Iterator[None]:
     """Suppress Lightning's messages: they are about data loaders, loggers and devices, never about the user's data."""
+    # not undone: `warnings.catch_warnings` would undo what other threads set during the hours of a training
+    warnings.filterwarnings("ignore", module=r"lightning\.")
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-class _StartObserver(Callback):
-    """Lightning callback whose `value` becomes True when training starts."""
-
-    value = False
-
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        self.value = True
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
