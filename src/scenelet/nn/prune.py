@@ -22,22 +22,6 @@ def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def gradual_sparsity(epoch: int, ramp: int, sparsity: float) -> float:
-    """Return the sparsity s (1 - (1 - (epoch + 1) / ramp)^3) in an epoch of gradual pruning (Zhu and Gupta, 2017).
-
-    The sparsity grows fastest in the first epochs, when the network loses least.
-
-    Args:
-        epoch: the epoch, from 0.
-        ramp: the count of epochs after which the sparsity is reached.
-        sparsity: s, the final sparsity.
-
-    >>> [round(gradual_sparsity(epoch, 4, 0.8), 3) for epoch in range(5)]
-    [0.463, 0.7, 0.788, 0.8, 0.8]
-    """
-    return sparsity * (1 - max(0.0, 1 - (epoch + 1) / ramp) ** 3)
-
-
 def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
     """Return `l1_masks` of all convolutions of a network.
 
@@ -50,19 +34,12 @@ def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
 
 
 def l1_masks(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """Return masks by name, False for the `round(sparsity * n)` smallest of all n weights.
+    """Return the mask of each weight by name, False for the `round(sparsity * n)` smallest of all n numbers.
 
     All weights share one threshold, as in `torch.nn.utils.prune.global_unstructured` with L1.
 
-    Args:
-        weights: weights of any shape by name.
-        sparsity: fraction of the weights to prune, in [0, 1).
-
-    Returns:
-        A mask of the shape of each weight.
-
     Raises:
-        UsageError: `sparsity` is out of range.
+        UsageError: `sparsity` is not in [0, 1).
 
     >>> l1_masks({"a": torch.tensor([0.1, -2.0]), "b": torch.tensor([0.3, -0.2])}, 0.5)
     {'a': tensor([False,  True]), 'b': tensor([ True, False])}

@@ -5,7 +5,7 @@ import itertools
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from scenelet.config import ScheduleConfig
@@ -18,24 +18,14 @@ def build_optimizer(
     """Build Adam or AdamW, and a scheduler that sets the learning rate of every step."""
     optimizer_class = torch.optim.Adam if schedule.optimizer == "adam" else torch.optim.AdamW
     # norms and biases have no weight decay
-    decayed = {id(weight) for weight in layer_weights(network)}
-    weights = [p for p in network.parameters() if id(p) in decayed]
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    # `scenelet.nn.stored_weights` renames a weight to "parametrizations.weight.original"
+    weights = [p for layer in layers for name, p in layer.named_parameters() if "weight" in name]
+    decayed = {id(weight) for weight in weights}
     others = [p for p in network.parameters() if id(p) not in decayed]
     groups = [{"params": weights, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = optimizer_class(groups, lr=1.0, fused=True)
     return optimizer, LambdaLR(optimizer, lambda step: learning_rate(schedule, step, steps_per_epoch))
-
-
-def layer_weights(network: nn.Module) -> list[Tensor]:
-    """Return the weights of convolutions and dense layers, as the optimizer changes them.
-
-    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
-    >>> [tuple(weight.shape) for weight in layer_weights(network)]
-    [(4, 1, 3, 3), (2, 4)]
-    """
-    layers = (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear))
-    # a pruned or rounded layer names its weight "parametrizations.weight.original"
-    return [p for layer in layers for name, p in layer.named_parameters() if "weight" in name]
 
 
 class MovingAverage(nn.Module):

@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
-from scenelet.nn.prune import Masks, gradual_sparsity
+from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.stored_weights import add_stored_weights, prune_to, remove_stored_weights
 from scenelet.training.batches import epoch_batches
@@ -79,11 +79,13 @@ def finetuning_schedule(schedule: ScheduleConfig, settings: PruneConfig) -> Sche
 
 
 def sparsity_of_epoch(settings: PruneConfig, epoch: int) -> float:
-    """Return the sparsity of an epoch of the fine-tuning, counted from 0.
+    """Return the sparsity s (1 - (1 - (epoch + 1) / ramp)^3) of an epoch of the fine-tuning, counted from 0.
+
+    It rises over a ramp of epochs, and fastest in the first ones (Zhu and Gupta 2017). s is `settings.sparsity`.
 
     >>> settings = PruneConfig(sparsity=0.8, epochs=4, ramp_fraction=0.5)
     >>> [round(sparsity_of_epoch(settings, epoch), 3) for epoch in range(4)]
     [0.7, 0.8, 0.8, 0.8]
     """
-    ramp_epochs = round(settings.ramp_fraction * settings.epochs) if settings.ramp_fraction else 0
-    return gradual_sparsity(epoch, max(1, ramp_epochs), settings.sparsity)
+    ramp = max(1, round(settings.ramp_fraction * settings.epochs))
+    return settings.sparsity * (1 - max(0.0, 1 - (epoch + 1) / ramp) ** 3)
