@@ -56,18 +56,18 @@ def compress(
 
     from scenelet.config.run_folder import read_record
     from scenelet.training.compression.settings import compress_settings
-    from scenelet.training.preflight import check_compress_arguments
+    from scenelet.training.preflight import check_compress_arguments, load_recorded_table
 
     check_compress_arguments(run, out)
     options: dict[str, Any] = {"sparsity": sparsity, "max_bytes": size, "ramp": ramp}
     options["dtype"] = None if dtype is None else dtype.value
-    compress_settings(read_record(run).config, change or [], **options)
+    record = read_record(run)
+    compress_settings(record.config, change or [], **options)
+    table = load_recorded_table(record.data, data, audio_dir)
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress
 
-    result = run_compress(
-        run, out, settings=change or [], **options, sensitivity=sensitivity, data=data, audio_dir=audio_dir
-    )
+    result = run_compress(run, out, settings=change or [], **options, sensitivity=sensitivity, data=table)
     if format is Format.json:
         print(json.dumps({"model": str(out), **result}, indent=2))
         return

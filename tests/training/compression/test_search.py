@@ -31,9 +31,10 @@ from scenelet.training.compression.search import (
     rounded,
     search_format,
 )
-from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, load_recorded_table
+from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset
 from scenelet.training.measure import file_probabilities
 from scenelet.training.network import load_network
+from scenelet.training.preflight import load_recorded_table
 from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
 
@@ -46,9 +47,9 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.T
     """Train a network; return its folder, settings, network and data, and a function for the size of its file."""
     folder = tmp_path_factory.mktemp("search")
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
-    train(tone_set, folder / "run", config, cache_dir=folder / "cache")
+    train(tone_set, folder / "run", config)
     record = runs.read_record(folder / "run")
-    dataset = load_dataset(load_recorded_table(record.data), config, folder / "cache", verbose=False)
+    dataset = load_dataset(load_recorded_table(record.data), config)
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         assert settings.dtype != "auto"
@@ -67,8 +68,8 @@ def compressed(
 ) -> tuple[StandardizedNetwork, Masks, PruneConfig]:
     """Fine-tune a copy of the network within `prune.max_bytes`. Return it rounded, with its masks and settings."""
     small = copy.deepcopy(network)
-    settings, _ = choose_format(network, dataset, config, size, verbose=False)
-    masks, _ = prune_and_finetune(small, dataset, config.model_copy(update={"prune": settings}), verbose=False)
+    settings, _ = choose_format(network, dataset, config, size)
+    masks, _ = prune_and_finetune(small, dataset, config.model_copy(update={"prune": settings}))
     assert config.prune.max_bytes is not None
     masks, settings = prune_until_fits(small, masks, settings, size, config.prune.max_bytes)
     return rounded(small, settings), masks, settings
@@ -102,9 +103,7 @@ def test_search_format_takes_the_lowest_validation_log_loss(trained: Trained, mo
         return {"log_loss": losses[dtype]}
 
     monkeypatch.setattr(search_module, "evaluate_network", fake_evaluation)
-    settings, trials = search_format(
-        network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size, verbose=False
-    )
+    settings, trials = search_format(network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size)
     assert [trial.dtype for trial in trials] == ["fp16", "int8", "int4"]
     assert trials[0].sparsity > trials[1].sparsity > trials[2].sparsity > 0
     assert (settings.dtype, settings.sparsity) == ("int8", trials[1].sparsity)
@@ -115,9 +114,7 @@ def test_search_format_takes_the_lowest_validation_log_loss(trained: Trained, mo
 
 def test_search_format_unpruned_fp16_that_fits_is_taken(trained: Trained) -> None:
     _, config, network, dataset, size = trained
-    settings, trials = search_format(
-        network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size, verbose=False
-    )
+    settings, trials = search_format(network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size)
     assert (settings.dtype, settings.sparsity) == ("fp16", 0)
     assert [(trial.dtype, trial.log_loss) for trial in trials] == [("fp16", None)]
 
@@ -125,9 +122,9 @@ def test_search_format_unpruned_fp16_that_fits_is_taken(trained: Trained) -> Non
 def test_search_format_and_compress_too_few_bytes_is_an_error(trained: Trained, tmp_path: Path) -> None:
     folder, config, network, dataset, size = trained
     with pytest.raises(UsageError, match="900 bytes are out of reach"):
-        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, verbose=False)
+        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size)
     with pytest.raises(UsageError, match="out of reach"):
-        compress(folder / "run", tmp_path / "m.scn", max_bytes=900, cache_dir=folder / "cache")
+        compress(folder / "run", tmp_path / "m.scn", max_bytes=900)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,11 +149,11 @@ def test_choose_format_resumed_keeps_the_choice(
 ) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
-    first = choose_format(network, dataset, asked, size, tmp_path / "tuning", verbose=False)
+    first = choose_format(network, dataset, asked, size, tmp_path / "tuning")
     monkeypatch.setattr(search_module, "search_format", lambda *_: pytest.fail("the search ran again"))
-    assert choose_format(network, dataset, asked, size, tmp_path / "tuning", verbose=False) == first
+    assert choose_format(network, dataset, asked, size, tmp_path / "tuning") == first
     unlimited = with_prune(config, dtype="int8")
-    assert choose_format(network, dataset, unlimited, size, None, verbose=False) == (unlimited.prune, ())
+    assert choose_format(network, dataset, unlimited, size, None) == (unlimited.prune, ())
 
 
 @pytest.mark.slow
@@ -172,12 +169,12 @@ def test_search_format_diverged_format_is_not_taken(trained: Trained, monkeypatc
 
     monkeypatch.setattr(search_module, "prune_and_finetune", diverge_in_some_formats)
     failing = {"fp16", "int4"}
-    settings, trials = search_format(network, dataset, asked, size, verbose=False)
+    settings, trials = search_format(network, dataset, asked, size)
     assert settings.dtype == "int8"
     assert [trial.log_loss == math.inf for trial in trials] == [True, False, True]
     failing = {*FORMATS}
     with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.learning_rate"):
-        search_format(network, dataset, asked, size, verbose=False)
+        search_format(network, dataset, asked, size)
 
 
 def test_hold_out_validation_splits_between_groups(trained: Trained) -> None:
@@ -201,14 +198,14 @@ def test_hold_out_validation_splits_between_groups(trained: Trained) -> None:
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
 def test_compress_file_gives_the_probabilities_of_the_network(trained: Trained, dtype: str, tmp_path: Path) -> None:
     folder, config, network, dataset, _ = trained
-    result = compress(folder / "run", tmp_path / "m.scn", sparsity=0.3, dtype=dtype, cache_dir=folder / "cache")
+    result = compress(folder / "run", tmp_path / "m.scn", sparsity=0.3, dtype=dtype)
     assert (result["dtype"], result["sparsity"]) == (dtype, 0.3)
     model = modelfile.read_model(tmp_path / "m.scn")
     assert model.provenance["dtype"] == dtype
     assert set(model.encodings.values()) == {"masked_int8", "fp16", "fp32"}
     asked = with_prune(config, sparsity=0.3, dtype=dtype)
     small = copy.deepcopy(network)
-    prune_and_finetune(small, dataset, asked, verbose=False)
+    prune_and_finetune(small, dataset, asked)
     small = rounded(small, asked.prune)
     assert dataset.test is not None
     from_file = file_probabilities(Classifier(model), dataset.test.features)

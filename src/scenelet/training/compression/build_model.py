@@ -84,7 +84,6 @@ def build_model(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    verbose: bool = True,
 ) -> BuiltModel:
     """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
@@ -98,7 +97,6 @@ def build_model(
         folder: folder for checkpoints and the choice of the format. An interrupted compression continues from
             there. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
-        verbose: as `scenelet.training.loop.run_trainer`.
 
     Raises:
         UsageError: no sparsity is enough for `max_bytes`.
@@ -116,9 +114,9 @@ def build_model(
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         return len(encode_model(replace(scene_model(network, masks, settings), results=estimate)))
 
-    settings, trials = choose_format(network, dataset, config, size, folder, verbose)
+    settings, trials = choose_format(network, dataset, config, size, folder)
     config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_finetune(network, dataset, config, folder, description, verbose)
+    masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
     limit = settings.max_bytes
     while True:
         if limit is not None:

@@ -22,7 +22,6 @@ def prune_and_finetune(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    verbose: bool = True,
 ) -> tuple[Masks, float]:
     """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
@@ -37,7 +36,6 @@ def prune_and_finetune(
             `scenelet.training.compression.search`.
         folder: folder for checkpoints. An interrupted fine-tuning continues from there. None writes nothing.
         description: text next to the progress bar.
-        verbose: as `scenelet.training.loop.run_trainer`.
 
     Returns:
         The masks of the remaining weights, and the duration of the training in minutes.
@@ -61,7 +59,7 @@ def prune_and_finetune(
         sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),
         teacher=(unpruned.eval(), settings.self_distillation) if settings.self_distillation else None,
     )
-    run_trainer(module, config.precision, folder, folder is not None, description=description, verbose=verbose)
+    run_trainer(module, config.precision, folder, folder is not None, description=description)
     return remove_stored_weights(network), sum(row["seconds"] for row in module.history) / 60
 
 
