@@ -70,8 +70,7 @@ def compressed(
     small = copy.deepcopy(network)
     settings, _ = choose_format(network, dataset, config, size)
     masks, _ = prune_and_finetune(small, dataset, config.model_copy(update={"prune": settings}))
-    assert config.prune.max_bytes is not None
-    masks, settings = prune_until_fits(small, masks, settings, size, config.prune.max_bytes)
+    masks, settings = prune_until_fits(small, masks, settings, size)
     return rounded(small, settings), masks, settings
 
 
@@ -131,11 +130,13 @@ def test_search_format_and_compress_too_few_bytes_is_an_error(trained: Trained, 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_prune_until_fits_prunes_more_of_a_file_that_is_too_large(trained: Trained, dtype: str) -> None:
     _, config, network, _, size = trained
-    settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": 0.1})
+    settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": 0.1, "max_bytes": 13_000})
     masks, small = prune.global_l1_masks(network, 0.1), copy.deepcopy(network)
     prune.apply_masks(small, masks)
-    assert prune_until_fits(small, masks, settings, size, 10**6) == (masks, settings)
-    masks, found = prune_until_fits(small, masks, settings, size, 13_000)
+    for enough in (None, 10**6):
+        unchanged = settings.model_copy(update={"max_bytes": enough})
+        assert prune_until_fits(small, masks, unchanged, size) == (masks, unchanged)
+    masks, found = prune_until_fits(small, masks, settings, size)
     assert found.sparsity > 0.1
     assert 12_000 < size(rounded(small, found), masks, found) <= 13_000
     density = sum(int(mask.sum()) for mask in masks.values()) / sum(m.numel() for m in masks.values())

@@ -106,21 +106,19 @@ def build_model(
         before = {name: clip_probabilities(network, clips.features) for name, clips in dataset.held_out()}
     dense = _reports(dataset, before)
     # until the file is measured, the results of the trained network stand for those of the file
-    estimate = _results(dense, dense, _threshold(dataset, before))
+    estimate, extra_bytes = _results(dense, dense, _threshold(dataset, before)), 0
 
     def scene_model(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> SceneModel:
         return _scene_model(network, record, dataset, config, masks, settings)
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
-        return len(encode_model(replace(scene_model(network, masks, settings), results=estimate)))
+        return len(encode_model(replace(scene_model(network, masks, settings), results=estimate))) + extra_bytes
 
     settings, trials = choose_format(network, dataset, config, size, folder)
     config = config.model_copy(update={"prune": settings})
     masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
-    limit = settings.max_bytes
     while True:
-        if limit is not None:
-            masks, settings = prune_until_fits(network, masks, settings, size, limit)
+        masks, settings = prune_until_fits(network, masks, settings, size)
         final = rounded(network, settings)
         model = stored_model(scene_model(final, masks, settings))
         with spinner("Measuring the file"):
@@ -128,9 +126,9 @@ def build_model(
         compressed, threshold = _reports(dataset, answers), _threshold(dataset, answers)
         model = replace(model, results=_results(dense, compressed, threshold))
         file = encode_model(model)
-        if limit is None or settings.max_bytes is None or len(file) <= settings.max_bytes:
+        if settings.max_bytes is None or len(file) <= settings.max_bytes:
             break
-        limit -= len(file) - settings.max_bytes  # the digits of the results take more bytes than estimated
+        extra_bytes += len(file) - settings.max_bytes  # the digits of the results are longer than estimated
     network.load_state_dict(final.state_dict())
     compression = Compressed(settings, masks, minutes + sum(trial.minutes for trial in trials), trials)
     return BuiltModel(file, model, compression, answers, threshold, dense, compressed)

@@ -54,18 +54,18 @@ def choose_format(
 
 
 def prune_until_fits(
-    network: StandardizedNetwork, masks: Masks, settings: PruneConfig, size: Size, max_bytes: int
+    network: StandardizedNetwork, masks: Masks, settings: PruneConfig, size: Size
 ) -> tuple[Masks, PruneConfig]:
-    """Prune more of the smallest weights of a fine-tuned network, in place, until its rounded file fits.
+    """Prune more of the smallest weights of a fine-tuned network, in place, until its file fits `settings.max_bytes`.
 
-    Fine-tuned weights may need a few more bytes than those that `search_format` looked at.
+    Fine-tuned weights may need a few more bytes than those that `search_format` looked at. Without a limit, nothing is
+    done.
 
     Args:
         network: the fine-tuned network, not yet rounded.
         masks: its masks.
         settings: the format, and the sparsity of the masks.
         size: gives the size of a network's file.
-        max_bytes: the limit.
 
     Returns:
         The masks and the settings with the new sparsity.
@@ -73,7 +73,8 @@ def prune_until_fits(
     Raises:
         UsageError: no sparsity is enough.
     """
-    if size(rounded(network, settings), masks, settings) <= max_bytes:
+    max_bytes = settings.max_bytes
+    if max_bytes is None or size(rounded(network, settings), masks, settings) <= max_bytes:
         return masks, settings
     sparsity = prune.sparsity_for_bytes(_size_at(network, settings, size), max_bytes, settings.sparsity)
     masks = prune.global_l1_masks(network, sparsity)
