@@ -50,7 +50,7 @@ def compress_settings(
     for key in values:
         if key.partition(".")[0] not in SECTIONS:
             raise UsageError(
-                f"--set {key}: belongs to the trained network; compress changes only {', '.join(SECTIONS)}; train again"
+                f"--set {key}: belongs to the trained network; compress changes only prune, mixing and loss"
             )
     for (key, option), value in zip(OPTIONS.items(), (sparsity, max_bytes, dtype, ramp), strict=True):
         if value is None:
