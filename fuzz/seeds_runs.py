@@ -8,8 +8,9 @@ import pyarrow
 import torch
 from pyarrow import parquet
 
-from fuzz.targets_runs import CHECKPOINT, MEASURED, RUN, STATE, job
+from fuzz.targets_runs import MEASURED, RUN, STATE, job
 from scenelet.config import PruneConfig
+from scenelet.training.checkpoint import encode_checkpoint
 from scenelet.training.compression.choice import FormatTrial
 
 
@@ -37,8 +38,7 @@ def _saved(value: object) -> bytes:
 
 
 def _checkpoints() -> list[bytes]:
-    row = {"epoch": 1, "rate": 0.1, "loss": 0.5, "seconds": 1.5}
-    return [_saved(CHECKPOINT | {"state_dict": STATE, "history": [row]}), _saved(STATE)]
+    return [encode_checkpoint({"state_dict": STATE, "history": []}), _saved(STATE)]
 
 
 def _records() -> list[bytes]:

@@ -43,9 +43,9 @@ def test_commands_refuse_before_pytorch_is_loaded(command: Command, tone_set: Pa
         ),
         (("train", tone_set, "--out", run, "--set", "trainer.num_nodes=2"), 2, "NODE_RANK, MASTER_ADDR, MASTER_PORT"),
         (
-            ("train", tone_set, "--out", run, "--set", "trainer.sync_batchnorm=sync"),
+            ("train", tone_set, "--out", run, "--set", "mixing.mixup=sometimes"),
             2,
-            "trainer.sync_batchnorm': Input should be a valid boolean",
+            "mixing.mixup': Input should be a valid boolean",
         ),
         (("compress", tmp_path, "--out", model), 1, "not a run folder"),
         (("compress", tmp_path, "--out", tmp_path / "m.onnx"), 2, "ends in .scn"),

@@ -27,7 +27,17 @@ def run_reference(norms: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("affine", ["all", "sub"])
 @pytest.mark.parametrize("sub_bands", [1, 2, 3])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_sub_spectral_norm_equals_norms_per_band(affine: str, sub_bands: int, layout: torch.memory_format) -> None:
+@pytest.mark.parametrize("on_gpu", [False, True])  # a GPU's path is PyTorch's SyncBatchNorm, which one process can run
+def test_sub_spectral_norm_equals_norms_per_band(
+    affine: str, sub_bands: int, layout: torch.memory_format, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronized = []
+    if on_gpu:
+        monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+        forward = nn.SyncBatchNorm.forward
+        monkeypatch.setattr(
+            nn.SyncBatchNorm, "forward", lambda self, x: synchronized.append(self.training) or forward(self, x)
+        )
     ours, theirs = SubSpectralNorm(C, sub_bands, affine).double(), reference(sub_bands)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -52,6 +62,7 @@ def test_sub_spectral_norm_equals_norms_per_band(affine: str, sub_bands: int, la
     assert torch.allclose(ours.weight.grad, weights if affine == "sub" else weights.sum(0, keepdim=True))
     assert torch.allclose(ours.running_var, torch.stack([norm.running_var for norm in theirs]))
     assert torch.allclose(ours.running_mean, torch.stack([norm.running_mean for norm in theirs]))
+    assert synchronized == ([True, True, True] if on_gpu else [])
 
 
 def test_sub_spectral_norm_standardizes_each_sub_band() -> None:

@@ -15,32 +15,30 @@ from scenelet.training.estimator import SceneClassifier
 from scenelet.training.train import train
 
 
-def set_gpus(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool = False) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+def set_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
 
 def test_check_devices_with_too_few_gpus_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_gpus(monkeypatch, cuda=2)
+    set_gpus(monkeypatch, 2)
     check_devices(TrainerConfig(devices=2))  # must not raise
     with pytest.raises(UsageError, match=r"trainer\.devices is 4, and this machine has 2 GPUs; lower it"):
         check_devices(TrainerConfig(devices=4))
 
 
-def test_check_devices_with_several_on_mps_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_gpus(monkeypatch, cuda=0, mps=True)
-    check_devices(TrainerConfig())
-    with pytest.raises(UsageError, match=r"MPS.*set it to 1"):
-        check_devices(TrainerConfig(devices=2))
+@pytest.mark.parametrize("trainer", [TrainerConfig(devices=2), TrainerConfig(num_nodes=2)])
+def test_check_devices_without_gpu_refuses_several(trainer: TrainerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_gpus(monkeypatch, 0)
+    check_devices(TrainerConfig())  # must not raise
+    with pytest.raises(UsageError, match=r"count CUDA GPUs, and PyTorch finds none.*set both to 1"):
+        check_devices(trainer)
 
 
-def test_check_devices_without_gpus_accepts_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_gpus(monkeypatch, cuda=0)
-    check_devices(TrainerConfig(devices=16))  # must not raise
-
-
-def test_train_with_more_devices_than_clips_raises(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
+def test_train_with_more_devices_than_clips_raises(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_gpus(monkeypatch, 100)
     config = load_recipe("paper_short", [*tiny_settings, "schedule.batch_size=100", "trainer.devices=60"])
     with pytest.raises(UsageError, match="training clips are fewer than the 60 devices"):
         train(tone_set, tmp_path / "run", config)
@@ -57,9 +55,9 @@ def test_estimator_with_several_devices_raises(tone_set: Path) -> None:
 def test_gather_probabilities_gives_every_process_all_clips(tmp_path: Path) -> None:
     found = spawn(gathered_validation, 3, tmp_path)
     for count in (2, 5):  # of two clips on three devices, one device has none
-        expected, *others = [results[0][str(count)] for results in found]
-        single = found[0][0][f"{count} single"]
+        expected, *others = [results[str(count)] for results in found]
+        single = found[0][f"{count} single"]
         assert expected.shape == (count, 3)
         assert np.allclose(expected, single, atol=1e-6)
         assert all(torch.equal(other, expected) for other in others)
-        assert all(float(results[0]["mean"]) == 1 for results in found)
+        assert all(float(results["mean"]) == 1 for results in found)

@@ -54,8 +54,8 @@ def test_find_rank_reads_launcher_variables(
         (1, 1, TORCHRUN, "torchrun started 4 processes, and trainer.devices x trainer.num_nodes is 1 x 1"),
         (2, 1, TORCHRUN, "torchrun started 4 processes, and trainer.devices x trainer.num_nodes is 2 x 1"),
         (3, 1, SLURM, "SLURM's srun started 4 processes, and trainer.devices x trainer.num_nodes is 3 x 1"),
-        (4, 1, SLURM, "trainer.num_nodes is 1, and SLURM has 2 nodes"),
-        (2, 2, SLURM | {"SLURM_NTASKS_PER_NODE": "3"}, "start them with --ntasks-per-node=2"),
+        (4, 1, SLURM, "srun started 2 processes on each node"),
+        (2, 2, SLURM | {"SLURM_NTASKS_PER_NODE": "3"}, "srun started 3 processes on each node (--ntasks-per-node)"),
     ],
 )
 def test_find_rank_with_unfit_variables_raises(

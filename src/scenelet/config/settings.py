@@ -93,9 +93,8 @@ class PruneConfig(Settings):
 class TrainerConfig(Settings):
     """Devices for training; the batches do not depend on their number."""
 
-    devices: int = Field(1, ge=1, description="GPUs per machine, or processes if the machine has no GPU")
+    devices: int = Field(1, ge=1, description="GPUs per machine; a CPU is one device")
     num_nodes: int = Field(1, ge=1, description="number of machines, each with `devices`")
-    sync_batchnorm: bool = Field(True, description="compute batch-norm statistics over the batch of all devices")
 
     @property
     def world_size(self) -> int:

@@ -12,12 +12,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scenelet.nn.cpp_build import library
-from scenelet.nn.sync_norm import sync_statistics, sync_sums
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
-def supports(x: Tensor, residual: Tensor | None, weight: Tensor, joint: bool = False) -> bool:
+def supports(x: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
     """Return whether `norm_add_relu` supports these inputs: on the CPU, channels-last, in float32 or bfloat16.
 
     The result is False if the library is not compiled. See `norm_add_relu` for the arguments.
@@ -26,7 +25,7 @@ def supports(x: Tensor, residual: Tensor | None, weight: Tensor, joint: bool = F
         x.device.type == "cpu"
         and x.dtype in DTYPES
         and weight.dtype == torch.float32
-        and (joint or x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2])  # a variance needs more than one value
+        and x.shape[0] * x.shape[2] * x.shape[3] > x.shape[2]  # a variance needs more than one value
         and x.is_contiguous(memory_format=torch.channels_last)
         and (residual is None or residual.shape == x.shape)
         and library() is not None
@@ -43,7 +42,6 @@ def norm_add_relu(
     training: bool,
     momentum: float,
     eps: float,
-    joint: bool = False,
 ) -> Tensor:
     """Return relu((x - mean) / sqrt(var + eps) * weight + bias + residual), separately for each sub-band.
 
@@ -55,12 +53,11 @@ def norm_add_relu(
         running_mean, running_var: (S, channels); S divides the frequency axis.
         weight, bias: (S, channels) or (1, channels).
         training, momentum, eps: as in `torch.nn.functional.batch_norm`.
-        joint: in training, use the statistics over all processes; see `scenelet.nn.sync_norm`.
     """
     if residual is not None:
         residual = residual.to(x.dtype, memory_format=torch.channels_last)
     y: Tensor = _NormAddRelu.apply(  # type: ignore[no-untyped-call]
-        x, residual, running_mean, running_var, weight, bias, training, momentum, eps, joint and training
+        x, residual, running_mean, running_var, weight, bias, training, momentum, eps
     )
     return y
 
@@ -90,15 +87,12 @@ class _NormAddRelu(torch.autograd.Function):
         training: bool,
         momentum: float,
         eps: float,
-        joint: bool,
     ) -> Tensor:
         shape = _shape(x, len(running_mean))
         mean, var = running_mean.clone(), running_var.clone()  # (S, channels)
         count = shape.batch * shape.positions
         if training:
             _call("statistics", x, shape, mean, var)
-            if joint:
-                count, mean, var = sync_statistics(count, mean, var)
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(var * (count / (count - 1)), momentum)
         rstd = torch.rsqrt(var + eps)
@@ -107,7 +101,7 @@ class _NormAddRelu(torch.autograd.Function):
         y = torch.empty_like(x)
         _call("forward", x, residual, scale, shift, shape, y)
         ctx.save_for_backward(x, None if residual is None else y, mean, rstd, scale, shift)
-        ctx.training, ctx.shared, ctx.joint, ctx.count = training, len(weight) == 1, joint, count
+        ctx.training, ctx.shared, ctx.count = training, len(weight) == 1, count
         return y
 
     @staticmethod
@@ -123,19 +117,15 @@ class _NormAddRelu(torch.autograd.Function):
         gradient_weight = sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.training:  # the statistics depend on x too
-            bias_sum, weight_sum = gradient_bias, gradient_weight
-            if ctx.joint:
-                total = sync_sums(sums)
-                bias_sum, weight_sum = total[0].float(), total[1].float() * rstd
-            slope = scale * rstd * weight_sum / -ctx.count
-            constant = scale * bias_sum / -ctx.count
+            slope = scale * rstd * gradient_weight / -ctx.count
+            constant = scale * gradient_bias / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
         is_masked = ctypes.c_int(gradient_residual is not None)
         _call("backward_input", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
-        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None, None
+        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None
 
 
 def _shape(x: Tensor, sub_bands: int) -> _Shape:

@@ -1,5 +1,9 @@
-"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow."""
+"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow.
 
+In a training on several GPUs, both use the statistics of the whole batch, as `torch.nn.SyncBatchNorm`.
+"""
+
+import functools
 from typing import Literal
 
 import torch
@@ -7,7 +11,6 @@ from torch import Tensor, nn
 
 from scenelet.errors import UsageError
 from scenelet.nn import fused
-from scenelet.nn.sync_norm import sync_norm
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -34,7 +37,6 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int, relu: bool = False, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(channels, eps, _checked(momentum))
         self.relu = relu
-        self.synchronized = False  # see `scenelet.nn.sync_norm`
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Normalize (batch, channels, frequency, time), and add `residual` if it is given."""
@@ -95,7 +97,6 @@ class SubSpectralNorm(nn.Module):
             raise UsageError(f"affine is {affine!r}; it must be 'all' or 'sub'")
         self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
         self.eps, self.momentum = eps, _checked(momentum)
-        self.synchronized = False  # see `scenelet.nn.sync_norm`
         self.layer = "SubSpectralNorm"  # a network sets the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
         self.weight = nn.Parameter(torch.ones(rows, channels))
@@ -140,13 +141,9 @@ def _norm_add_relu(
     """
     assert norm.momentum is not None
     momentum = norm.momentum
-    joint = norm.training and norm.synchronized
-    if norm.relu and fused.supports(x, residual, norm.weight, joint):
-        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps, joint)
-    if joint:
-        y = sync_norm(x, *statistics, *affine, momentum, norm.eps)
-    else:
-        y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
+    if norm.relu and fused.supports(x, residual, norm.weight):
+        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps)
+    y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
     if residual is not None:
         y = y + residual
     return y.relu() if norm.relu else y
@@ -157,13 +154,29 @@ def _sub_band_norm(
 ) -> Tensor:
     """Normalize sub-bands by one native batch norm, to which sub-bands appear as channels."""
     sub_bands, (batch, channels, frequency, time) = len(mean), x.shape
+    normalize = _sync_batch_norm if training and x.is_cuda else nn.functional.batch_norm
     if sub_bands == 1:
-        return nn.functional.batch_norm(x, mean[0], var[0], weight[0], bias[0], training, momentum, eps)
+        return normalize(x, mean[0], var[0], weight[0], bias[0], training, momentum, eps)
     # Reshaping the (batch, frequency, time, channels) view keeps channels-last memory channels-last.
     split = (batch, sub_bands, frequency // sub_bands, time, channels)
     bands = x.permute(0, 2, 3, 1).reshape(split).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
     wide_weight, wide_bias = (values.expand(sub_bands, -1).reshape(-1) for values in (weight, bias))
-    y = nn.functional.batch_norm(bands, mean.view(-1), var.view(-1), wide_weight, wide_bias, training, momentum, eps)
+    y = normalize(bands, mean.view(-1), var.view(-1), wide_weight, wide_bias, training, momentum, eps)
     rows = (batch, frequency // sub_bands, time, sub_bands, channels)
     joined = y.permute(0, 2, 3, 1).reshape(rows).permute(0, 3, 1, 2, 4)
     return joined.reshape(batch, frequency, time, channels).permute(0, 3, 1, 2)
+
+
+def _sync_batch_norm(
+    x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Normalize as `torch.nn.functional.batch_norm`, by the statistics of all processes if there are several."""
+    values = {"running_mean": mean, "running_var": var, "weight": weight, "bias": bias}
+    y: Tensor = torch.func.functional_call(_layer(len(weight), momentum, eps).train(training), values, (x,))
+    return y
+
+
+@functools.cache
+def _layer(channels: int, momentum: float, eps: float) -> nn.SyncBatchNorm:
+    """Return a layer without values of its own, since PyTorch has no function for this norm."""
+    return nn.SyncBatchNorm(channels, eps, momentum, device="meta")

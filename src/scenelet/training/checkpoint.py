@@ -1,7 +1,7 @@
 """Checkpoints and weights: written completely or not at all, read as data, and checked before they are used."""
 
+import hashlib
 import io
-import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -15,17 +15,6 @@ from torch import Tensor
 from scenelet.errors import RunError
 from scenelet.utils.files import make_folder, replace_file
 
-REQUIRED_KEYS = {
-    "epoch",
-    "global_step",
-    "state_dict",
-    "loops",
-    "optimizer_states",
-    "lr_schedulers",
-    "callbacks",
-    "history",
-}
-"""Keys that a checkpoint needs so that training can resume."""
 FIX = "delete it and resume with --resume, or train again"
 
 
@@ -40,10 +29,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise RunError(f"{path}: damaged (it is compressed); {FIX}")
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:  # the same bytes are listed repeatedly
-            raise RunError(f"{path}: damaged (it lists more than it holds); {FIX}")
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise RunError(f"{path}: damaged (it is compressed); {FIX}")
+            if sum(entry.file_size for entry in entries) > path.stat().st_size:  # the same bytes are listed repeatedly
+                raise RunError(f"{path}: damaged (it lists more than it holds); {FIX}")
+            if (altered := archive.testzip()) is not None:  # PyTorch does not compare the CRCs
+                raise RunError(f"{path}: damaged (its {altered} was altered); {FIX}")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except RunError:
         raise
@@ -75,23 +66,27 @@ def check_state_dict(path: Path, state: Any, expected: Mapping[str, Tensor]) -> 
 
 
 def check_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
-    """Check a checkpoint before training resumes from it: its keys, its weights and its history.
+    """Check a checkpoint before training resumes from it: its weights, and that nothing has changed it since.
+
+    Lightning does not check what it reads. With a part that is missing, it would resume and end with other weights.
 
     Raises:
         RunError: as `read_checkpoint` and `check_state_dict`.
     """
     checkpoint = read_checkpoint(path)
-    missing = REQUIRED_KEYS - checkpoint.keys()
-    if missing:  # without some of them, Lightning would resume and end with other weights
-        raise RunError(f"{path}: damaged (it has no {min(missing)}); {FIX}")
-    check_state_dict(path, checkpoint["state_dict"], expected)
-    history = checkpoint["history"]
-    rows = history if isinstance(history, list) and history else [None]
-    for row in rows:
-        if not isinstance(row, dict) or not {"epoch", "rate", "loss", "seconds"} <= row.keys():
-            raise RunError(f"{path}: damaged (its history of epochs); {FIX}")
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in row.values()):
-            raise RunError(f"{path}: damaged (its history of epochs); {FIX}")
+    with zipfile.ZipFile(path) as archive:
+        if archive.comment != _digest(archive):
+            raise RunError(f"{path}: damaged (it was changed after training wrote it); {FIX}")
+    check_state_dict(path, checkpoint.get("state_dict"), expected)
+
+
+def encode_checkpoint(checkpoint: Mapping[str, Any]) -> bytes:
+    """Return what `torch.save` writes, with a digest in the comment of the ZIP file."""
+    data = io.BytesIO()
+    torch.save(checkpoint, data)
+    with zipfile.ZipFile(data, "a") as archive:
+        archive.comment = _digest(archive)
+    return data.getvalue()
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -103,10 +98,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Replace the file at `path` in one step."""
-        data = io.BytesIO()
-        torch.save(checkpoint, data)
         make_folder(Path(path).parent)
-        replace_file(Path(path), data.getvalue())
+        replace_file(Path(path), encode_checkpoint(checkpoint))
 
     def load_checkpoint(self, path: Any, *options: Any, **named: Any) -> dict[str, Any]:
         """Read the checkpoint, with the paths that it stores changed to its present folder.
@@ -122,6 +115,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 state["best_k_models"] = {_moved(name, folder): s for name, s in state["best_k_models"].items()}
                 state["dirpath"] = folder
         return checkpoint
+
+
+def _digest(archive: zipfile.ZipFile) -> bytes:
+    """Return a digest of the entries. A CRC stands for the content of each; `read_checkpoint` has checked it."""
+    entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
+    return hashlib.sha256(repr(entries).encode()).hexdigest().encode()
 
 
 def _moved(path: str, folder: str) -> str:

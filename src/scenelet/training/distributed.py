@@ -1,16 +1,14 @@
-"""Distributed training: several processes with one device each train one network.
+"""Distributed training: several processes with one GPU each train one network under Lightning's DDP.
 
-This module decides how they start, what they exchange, and how they end.
+This module decides how they start, what they exchange besides gradients, and how they end.
 """
 
 import contextlib
 import datetime
+import functools
+import hashlib
 import os
-import signal
-import subprocess
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning
@@ -29,89 +27,71 @@ from scenelet.config import TrainerConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.training.probabilities import clip_probabilities
-from scenelet.training.ranks import Rank
+from scenelet.training.ranks import Launcher, Rank
 
 TIMEOUT_MINUTES = 30
 """Maximum wait for the other processes, which may still compute features."""
-WORKER_EXIT_DELAY_SECONDS = 2.0
-"""Delay of a failed worker's exit, so that the first process can print its error before the launcher ends it."""
-WORKER_SHUTDOWN_SECONDS = 30.0
-"""Time that the first process gives its workers to end."""
+ENVIRONMENTS: dict[Launcher, Callable[[], ClusterEnvironment]] = {
+    "lightning": LightningEnvironment,
+    "torchrun": TorchElasticEnvironment,
+    "slurm": functools.partial(SLURMEnvironment, auto_requeue=False),
+}
+LAUNCH_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "OMP_NUM_THREADS")
+"""Variables that Lightning sets in the first process when it starts the others."""
 
 
 def check_devices(trainer: TrainerConfig) -> None:
     """Check that this machine has the devices of one node.
 
     Raises:
-        UsageError: there are fewer GPUs than devices, or several devices are set for Apple's only GPU.
+        UsageError: several devices are set, and there are fewer GPUs.
     """
     if trainer.world_size == 1:
         return
-    if not distributed.is_available():
-        raise UsageError("trainer.devices: this PyTorch was built without torch.distributed; set it to 1")
-    if torch.cuda.is_available():
-        if trainer.devices > torch.cuda.device_count():
-            raise UsageError(
-                f"trainer.devices is {trainer.devices}, and this machine has {torch.cuda.device_count()} GPUs; lower it"
-            )
-    elif torch.backends.mps.is_available():
-        raise UsageError("trainer.devices: Apple's GPU (MPS) is one device, and cannot train with others; set it to 1")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus == 0:
+        raise UsageError(
+            "trainer.devices and trainer.num_nodes count CUDA GPUs, and PyTorch finds none on this machine; set both to"
+            " 1: one process uses all cores of a CPU"
+        )
+    if trainer.devices > gpus:
+        raise UsageError(f"trainer.devices is {trainer.devices}, and this machine has {gpus} GPUs; lower it")
 
 
 def lightning_options(trainer: TrainerConfig, rank: Rank) -> dict[str, Any]:
     """Return the arguments of `lightning.Trainer` that describe the devices."""
     if rank.is_single:
         return {"devices": 1}
-    on_gpu = torch.cuda.is_available()
+    timeout = datetime.timedelta(minutes=TIMEOUT_MINUTES)
     return {
-        "accelerator": "gpu" if on_gpu else "cpu",
         "devices": trainer.devices,
         "num_nodes": trainer.num_nodes,
-        "strategy": DDPStrategy(
-            process_group_backend="nccl" if on_gpu else "gloo",
-            timeout=datetime.timedelta(minutes=TIMEOUT_MINUTES),
-            broadcast_buffers=False,
-            find_unused_parameters=False,
-        ),
+        "strategy": DDPStrategy(timeout=timeout, broadcast_buffers=False),
         "use_distributed_sampler": False,
-        "plugins": [_environment(rank)],
+        "plugins": [ENVIRONMENTS[rank.launcher]()],
     }
-
-
-def _environment(rank: Rank) -> ClusterEnvironment:
-    if rank.launcher == "torchrun":
-        return TorchElasticEnvironment()
-    if rank.launcher == "slurm":
-        return SLURMEnvironment(auto_requeue=False)
-    return LightningEnvironment()
 
 
 @contextlib.contextmanager
 def process_group(trainer: lightning.Trainer, rank: Rank) -> Iterator[None]:
     """Run a training in this context: if one process fails, all end, and the first one reports the error.
 
-    Afterwards, the environment variables and the number of threads are as before.
-
     Raises:
         RunError: another process has ended, and this is the first one.
-        SystemExit: training failed, and this process is a worker; the exit code is that of the error.
+        SystemExit: training failed, and this process is a worker.
     """
     if rank.is_single:
         yield
         return
-    environment, threads = dict(os.environ), torch.get_num_threads()
+    variables, threads = {name: os.environ.get(name) for name in LAUNCH_VARIABLES}, torch.get_num_threads()
     try:
         yield
-    except SceneletError as error:  # all processes fail with the same error
-        if not rank.is_worker:
-            raise
-        time.sleep(WORKER_EXIT_DELAY_SECONDS)
-        raise SystemExit(error.exit_code) from None
-    except RuntimeError as error:
-        if not _is_connection_error(error):
-            raise
+    except SceneletError:  # all processes raise it, and the first one reports it
         if rank.is_worker:
-            time.sleep(WORKER_EXIT_DELAY_SECONDS)
+            raise SystemExit(0) from None  # after another code, Lightning would kill the first process
+        raise
+    except distributed.DistError:
+        if rank.is_worker:
             raise SystemExit(1) from None
         raise RunError(
             "the process of another device has ended or cannot be reached; see its messages, and resume with --resume"
@@ -120,43 +100,51 @@ def process_group(trainer: lightning.Trainer, rank: Rank) -> Iterator[None]:
         if distributed.is_initialized():
             distributed.destroy_process_group()
         _end_workers(trainer)
-        os.environ.clear()
-        os.environ.update(environment)
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         torch.set_num_threads(threads)
 
 
-class ExitOnSigterm(Callback):
-    """Lightning callback that ends the process on SIGTERM.
+def _end_workers(trainer: lightning.Trainer) -> None:
+    """End the processes that this one has started. They have nothing left to do."""
+    processes = getattr(trainer.strategy.launcher, "procs", [])
+    started = list(processes)
+    processes.clear()  # Lightning watches this list, and would kill the first process because of the others' ends
+    for process in started:
+        process.kill()
+        process.wait()
 
-    Lightning's own handler waits for the other processes, which in turn wait for this one.
+
+class SameDataCheck(Callback):
+    """Lightning callback that compares the training clips and the initial network of all processes.
+
+    The network holds the mean and the deviation of the clips' features, so other sound has another fingerprint.
+
+    Args:
+        names: names of the training clips.
+        targets: (clips,) class indices.
+        network: the network before training.
     """
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Set the handler after Lightning has set its own; Lightning restores the earlier one at the end."""
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._exit)
+    def __init__(self, names: tuple[str, ...], targets: NDArray[np.int64], network: nn.Module) -> None:
+        digest = hashlib.sha256(repr(names).encode(errors="surrogateescape"))
+        for values in (targets, *(tensor.numpy(force=True) for tensor in network.state_dict().values())):
+            digest.update(values.tobytes())
+        self.fingerprint = digest.hexdigest()
 
-    @staticmethod
-    def _exit(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-
-def _is_connection_error(error: RuntimeError) -> bool:
-    # Gloo's errors have no type of their own, but their text names its source file
-    return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
-
-
-def _end_workers(trainer: lightning.Trainer) -> None:
-    """Wait for the processes that this one started, and kill those that do not end."""
-    processes: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
-    deadline = time.monotonic() + WORKER_SHUTDOWN_SECONDS
-    for process in processes:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    processes.clear()  # Lightning watches these processes, and would end this one if one of them failed
+    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Raise `UsageError` in all processes if their fingerprints differ."""
+        found: list[str] = [""] * trainer.world_size
+        distributed.all_gather_object(found, self.fingerprint)
+        other = next((rank for rank, fingerprint in enumerate(found) if fingerprint != found[0]), None)
+        if other is not None:
+            raise UsageError(
+                f"process {other} of {trainer.world_size} sees other recordings or settings than process 0; give all"
+                " machines the same files under the same paths, and the same command"
+            )
 
 
 def all_reduce_mean(values: Tensor) -> Tensor:

@@ -13,17 +13,15 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from scenelet.config import TrainerConfig
-from scenelet.errors import RunError, SceneletError
+from scenelet.errors import RunError
 from scenelet.nn import cpp_build
-from scenelet.nn.sync_norm import synchronize
-from scenelet.training.checkpoint import FIX, AtomicCheckpointIO, check_checkpoint, read_checkpoint
-from scenelet.training.distributed import ExitOnSigterm, check_devices, lightning_options, process_group
+from scenelet.training.checkpoint import AtomicCheckpointIO, check_checkpoint, read_checkpoint
+from scenelet.training.distributed import SameDataCheck, check_devices, lightning_options, process_group
 from scenelet.training.divergence import DIVERGENCE_FILE, DivergedError, write_divergence
 from scenelet.training.module import SceneModule
 from scenelet.training.precision import Precision, resolve_precision
 from scenelet.training.progress import TrainingProgress
 from scenelet.utils.console import print_message
-from scenelet.utils.process import keep_freed_memory
 
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
@@ -58,13 +56,12 @@ def run_trainer(
     """
     rank = module.rank
     check_devices(trainer)
-    keep_freed_memory()
     if not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
         print_message("note: no working C++ compiler (g++, clang++) was found; training is slower without one")
-    started = _StartObserver()
-    callbacks: list[Callback] = [] if rank.is_single else [ExitOnSigterm()]
-    callbacks += [] if rank.is_worker else [TrainingProgress(description)]
-    callbacks.append(started)
+    callbacks: list[Callback] = [] if rank.is_worker else [TrainingProgress(description)]
+    if not rank.is_single:
+        clips = module.batches(0).clips
+        callbacks.append(SameDataCheck(clips.names, clips.targets, module.network))
     resume_from: Path | None = None
     if folder is not None:
         callbacks += _checkpoint_callbacks(folder / CHECKPOINTS, select_best)
@@ -76,16 +73,21 @@ def run_trainer(
     with _silence_lightning():
         runner = _lightning_trainer(module, precision, folder, callbacks, trainer)
         try:
-            _fit(runner, module, resume_from, started)
+            with process_group(runner, rank):
+                runner.fit(module, ckpt_path=resume_from, weights_only=True if resume_from else None)
         except DivergedError as error:
             if folder is None or rank.is_worker:
                 raise
             raise RunError(f"{error} ({write_divergence(folder, error.divergence)} lists them)") from None
-        if folder is not None and select_best and not rank.is_worker:
-            best = folder / CHECKPOINTS / BEST
-            check_checkpoint(best, module.state_dict())
-            module.load_state_dict(read_checkpoint(best)["state_dict"])
-        module.use_averaged_weights()
+        except SystemExit:  # Lightning turns an interrupt into it
+            if rank.is_worker:
+                raise
+            raise KeyboardInterrupt from None
+    if folder is not None and select_best and not rank.is_worker:
+        best = folder / CHECKPOINTS / BEST
+        check_checkpoint(best, module.state_dict())
+        module.load_state_dict(read_checkpoint(best)["state_dict"])
+    module.use_averaged_weights()
     module.network.to("cpu").eval()
 
 
@@ -114,25 +116,6 @@ def _lightning_trainer(
     )
 
 
-def _fit(runner: lightning.Trainer, module: SceneModule, resume_from: Path | None, started: "_StartObserver") -> None:
-    """Train, and turn errors of Lightning into those of `run_trainer`."""
-    try:
-        synchronize(module.network, module.sync_norms and not module.rank.is_single)
-        with process_group(runner, module.rank):
-            runner.fit(module, ckpt_path=resume_from, weights_only=True if resume_from else None)
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        # errors before the first step of a resumed training come from the checkpoint
-        if resume_from is None or started.value or isinstance(error, SceneletError | torch.cuda.OutOfMemoryError):
-            raise
-        raise RunError(f"{resume_from}: training cannot resume from it ({error}); {FIX}") from error
-    except SystemExit:  # Lightning turns an interrupt into it
-        if module.rank.is_worker:
-            raise
-        raise KeyboardInterrupt from None
-    finally:
-        synchronize(module.network, False)
-
-
 def _checkpoint_callbacks(folder: Path, select_best: bool) -> list[Callback]:
     # "best" comes before "last": if a process is killed between the two, the epoch is repeated
     best = [_checkpoint(folder, "best", monitor="validation_macro_accuracy", mode="max")] if select_best else []
@@ -153,23 +136,14 @@ def _loggers(folder: Path) -> list[Any]:
 @contextlib.contextmanager
 def _silence_lightning() -> Iterator[None]:
     """Suppress Lightning's messages: they are about data loaders, loggers and devices, never about the user's data."""
+    # not undone: `warnings.catch_warnings` would undo what other threads set during the hours of a training
+    warnings.filterwarnings("ignore", module=r"lightning\.")
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-class _StartObserver(Callback):
-    """Lightning callback whose `value` becomes True when training starts."""
-
-    value = False
-
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        self.value = True
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -14,7 +14,6 @@ from scenelet.config import ScheduleConfig
 from scenelet.evaluation.metrics import classification_report
 from scenelet.nn.dropout import reseed
 from scenelet.nn.stored_weights import prune_to
-from scenelet.nn.sync_norm import average_running_statistics
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.distributed import all_reduce_mean, gather_probabilities
 from scenelet.training.divergence import DivergedError, Divergence
@@ -38,8 +37,6 @@ class SceneModule(lightning.LightningModule):
         teacher: teacher network and its fraction of each label: labels are mixed with the teacher's softmax on the same
             batch (Hinton et al. 2015, at temperature 1). None: do not mix.
         rank: rank of this process in a distributed training; `batches` are then its slices.
-        sync_norms: compute batch norm statistics over all processes. Otherwise the running statistics are averaged over
-            the processes at the end of each epoch.
     """
 
     def __init__(
@@ -52,14 +49,13 @@ class SceneModule(lightning.LightningModule):
         sparsity: Callable[[int], float] | None = None,
         teacher: tuple[nn.Module, float] | None = None,
         rank: Rank = SINGLE,
-        sync_norms: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.schedule, self.batches, self.validation = schedule, batches, validation
         self.sparsity = sparsity
         self.teacher = teacher  # in a tuple, so that the network is not a submodule and not in checkpoints
-        self.rank, self.sync_norms = rank, sync_norms
+        self.rank = rank
         self.averaged = moving_average(network, schedule, len(batches(0))) if schedule.ema_epochs else None
         self.history: History = []
         self._losses: list[Tensor] = []
@@ -147,10 +143,6 @@ class SceneModule(lightning.LightningModule):
         # one more value stands for weights that are not finite although all losses are
         checked = torch.cat([losses, losses.new_tensor([0.0 if self._weights_are_finite() else math.nan])])
         if not self.rank.is_single:
-            if not self.sync_norms:
-                average_running_statistics(self.network)
-                if self.averaged is not None:
-                    average_running_statistics(self.averaged)
             # a value that is not finite on one device is not finite in the mean, so all devices stop together
             checked = all_reduce_mean(checked)
             losses = checked[:-1]

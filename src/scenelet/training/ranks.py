@@ -8,7 +8,6 @@ from typing import Literal
 from scenelet.errors import UsageError
 
 Launcher = Literal["lightning", "torchrun", "slurm"]
-RENDEZVOUS_VARIABLES = ("MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -58,59 +57,46 @@ def find_rank(devices: int, num_nodes: int, environment: Mapping[str, str] = os.
     >>> find_rank(devices=1, num_nodes=1, environment={}).is_single
     True
     """
+    world_size = devices * num_nodes
+
+    def number(name: str, default: int = 0) -> int:
+        value = environment.get(name, str(default))
+        if not value.isdecimal():
+            raise UsageError(f"the variable {name} is {value!r}; set it to an integer of 0 or more, or unset it")
+        return int(value)
+
+    def check_started(launcher: str, started: int, expected: int = world_size, where: str = "") -> None:
+        if started != expected:
+            raise UsageError(
+                f"{launcher} started {started} processes{where}, and trainer.devices x trainer.num_nodes is"
+                f" {devices} x {num_nodes}; make them the same"
+            )
+
     if "TORCHELASTIC_RUN_ID" in environment:
-        _check_world_size("torchrun", _integer(environment, "WORLD_SIZE", 1), devices, num_nodes)
-        return Rank(_integer(environment, "RANK", 0), devices * num_nodes, "torchrun")
-    if devices * num_nodes == 1:
+        check_started("torchrun", number("WORLD_SIZE", 1))
+        return Rank(number("RANK"), world_size, "torchrun")
+    if world_size == 1:
         return SINGLE
     # an interactive SLURM shell has a step of one task, and an allocation outside of srun has no step
-    if "SLURM_STEP_ID" in environment and _integer(environment, "SLURM_NTASKS", 1) > 1:
-        return _slurm_rank(devices, num_nodes, environment)
-    return _lightning_rank(devices, num_nodes, environment)
-
-
-def _slurm_rank(devices: int, num_nodes: int, environment: Mapping[str, str]) -> Rank:
-    _check_world_size("SLURM's srun", _integer(environment, "SLURM_NTASKS", 1), devices, num_nodes)
-    nodes = _integer(environment, "SLURM_NNODES", num_nodes)
-    if nodes != num_nodes:
-        raise UsageError(f"trainer.num_nodes is {num_nodes}, and SLURM has {nodes} nodes; make them the same")
-    if _integer(environment, "SLURM_NTASKS_PER_NODE", 0) != devices:
-        raise UsageError(
-            f"trainer.devices is {devices}, and SLURM does not start that many tasks on each node; start them with"
-            f" --ntasks-per-node={devices}"
-        )
-    return Rank(_integer(environment, "SLURM_PROCID", 0), devices * num_nodes, "slurm")
-
-
-def _lightning_rank(devices: int, num_nodes: int, environment: Mapping[str, str]) -> Rank:
-    local, node = _integer(environment, "LOCAL_RANK", 0), _integer(environment, "NODE_RANK", 0)
-    needed = [*(("NODE_RANK",) if num_nodes > 1 else ()), *RENDEZVOUS_VARIABLES]
+    if "SLURM_STEP_ID" in environment and number("SLURM_NTASKS", 1) > 1:
+        check_started("SLURM's srun", number("SLURM_NTASKS"))
+        check_started("SLURM's srun", number("SLURM_NTASKS_PER_NODE"), devices, " on each node (--ntasks-per-node)")
+        return Rank(number("SLURM_PROCID"), world_size, "slurm")
+    is_started = "LOCAL_RANK" in environment
+    needed = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if num_nodes > 1 else ("MASTER_ADDR", "MASTER_PORT")
     missing = [name for name in needed if name not in environment]
-    if missing and num_nodes > 1:
+    if missing and (is_started or num_nodes > 1):
         raise UsageError(
-            f"trainer.num_nodes is {num_nodes}, and {', '.join(missing)} is not set; start the command on each machine"
-            " with torchrun or srun, or set NODE_RANK (0, 1, ...), MASTER_ADDR and MASTER_PORT (of the first machine)"
+            f"LOCAL_RANK is set, and {', '.join(missing)} is not; unset it, or start the command with torchrun or srun"
+            if num_nodes == 1
+            else f"trainer.num_nodes is {num_nodes}, and {', '.join(missing)} is not set; start the command on each"
+            " machine with torchrun or srun, or set NODE_RANK (0, 1, ...), MASTER_ADDR and MASTER_PORT (of the first"
+            " machine)"
         )
-    if missing and "LOCAL_RANK" in environment:
-        raise UsageError(f"LOCAL_RANK is set, and {', '.join(missing)} is not; unset it, or set them all")
+    local, node = number("LOCAL_RANK"), number("NODE_RANK")
     if local >= devices or node >= num_nodes:
         raise UsageError(
             f"LOCAL_RANK is {local} and NODE_RANK {node}, beyond trainer.devices = {devices} and trainer.num_nodes ="
             f" {num_nodes}; count both from 0"
         )
-    return Rank(node * devices + local, devices * num_nodes)
-
-
-def _check_world_size(launcher: str, started: int, devices: int, num_nodes: int) -> None:
-    if started != devices * num_nodes:
-        raise UsageError(
-            f"{launcher} started {started} processes, and trainer.devices x trainer.num_nodes is"
-            f" {devices} x {num_nodes}; make them the same"
-        )
-
-
-def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
-    value = environment.get(name, str(default))
-    if not value.isdecimal():
-        raise UsageError(f"the variable {name} is {value!r}; set it to an integer of 0 or more, or unset it")
-    return int(value)
+    return Rank(node * devices + local, world_size)

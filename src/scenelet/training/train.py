@@ -30,7 +30,7 @@ from scenelet.training.curves import plot_curves
 from scenelet.training.data_warnings import print_data_warnings
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.distributed import check_devices
-from scenelet.training.loop import has_checkpoint, run_trainer
+from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import SceneModule
@@ -39,7 +39,6 @@ from scenelet.training.precision import device_name, resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
 from scenelet.training.teacher import Teacher, load_teacher
-from scenelet.training.time_estimate import print_time_estimate
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, shows_messages, spinner
 from scenelet.utils.locks import file_lock
@@ -99,8 +98,7 @@ def train(
             resolve_settings(out, config, resume, devices, rank, table.path)
             _begin_run(out, settings, recipe, dataset, source)
         module = _build_module(network, settings, dataset, source, rank)
-        if shows_messages():
-            _print_plan(module, settings, dataset, source, estimate=not (resume and has_checkpoint(out)))
+        _print_plan(module, settings, dataset, source)
         best = settings.checkpoint == "validation"
         run_trainer(module, settings.precision, out, resume, best, description, devices)
         return {} if rank.is_worker else _finish_run(out, network, module, dataset)
@@ -178,20 +176,15 @@ def _build_module(
         dataset.validation,
         teacher=None if teacher is None else (teacher.network, config.distillation),
         rank=rank,
-        sync_norms=config.trainer.sync_batchnorm,
     )
 
 
-def _print_plan(
-    module: SceneModule, config: RunConfig, dataset: Dataset, teacher: Teacher | None, estimate: bool
-) -> None:
+def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teacher: Teacher | None) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
     epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
     distilled = "" if teacher is None else f", distilled from {teacher.record['run']}"
     devices = "" if module.rank.is_single else f", on {module.rank.world_size} devices"
     print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{distilled}{devices}")
-    if estimate and module.rank.is_single:
-        print_time_estimate(module, config)
 
 
 def _finish_run(out: Path, network: StandardizedNetwork, module: SceneModule, dataset: Dataset) -> dict[str, Any]:
