@@ -32,8 +32,9 @@ def test_stored_weights_are_seen_by_forward_and_export(dtype: str, levels: int |
     x = torch.randn(2, 2, 64, 40, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.equal(stored(x), plain(x))
-    for name, array in trace(plain)[1].items():
-        assert (trace(stored)[1][name] == array).all()
+    (_, expected), (_, exported) = trace(plain), trace(stored)
+    assert expected.keys() == exported.keys()
+    assert all((exported[name] == array).all() for name, array in expected.items())
 
 
 def test_remove_stored_weights_leaves_pruned_unrounded_weights() -> None:
