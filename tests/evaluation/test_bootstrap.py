@@ -1,4 +1,4 @@
-"""Intervals and the paired test, against SciPy, exhaustive enumeration and the normal distribution, and in simulations."""
+"""Intervals and the paired test: against SciPy, enumeration and the normal distribution, and in simulations."""
 
 import itertools
 from dataclasses import asdict

@@ -10,6 +10,7 @@ from scenelet.evaluation.bootstrap import binomial_half_width, interval_text
 from scenelet.experiments.comparison import SystemResult
 from scenelet.experiments.results import trials_csv
 from scenelet.utils.files import replace_files
+from scenelet.utils.text import pluralize
 
 MAX_SHOWN_CLASSES = 3  # their accuracies fit into a column
 CHECKPOINTS = {"last": "the last epoch", "validation": "the best epoch on validation"}
@@ -110,7 +111,7 @@ def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
     name = row["name"]
     if row["trials"] != row["trials_expected"]:
-        name += f" ({row['trials']} of {row['trials_expected']} trials)"
+        name += f" ({row['trials']} of {pluralize(row['trials_expected'], 'trial')})"
     if "macro_accuracy" not in row:
         return [name, *[""] * 7]
     test = row["against_reference"]
@@ -167,9 +168,9 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     epoch = " or ".join(CHECKPOINTS[checkpoint] for checkpoint in compared["checkpoint"])
     smallest = min(row["groups_of_smallest_class"] for row in measured)
     notes = [
-        f"Each trial: {' or '.join(f'{n:,}' for n in steps)} optimizer steps, weights of {epoch}, {tested},"
+        f"Each trial: {' or '.join(pluralize(n, 'optimizer step') for n in steps)}, weights of {epoch}, {tested},"
         f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}.",
-        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has {smallest} groups. An"
+        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has {pluralize(smallest, 'group')}. An"
         " interval of zero width means that all clips gave the same result; it does not mean certainty.",
         f"p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for multiple tests."
         " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"

@@ -53,6 +53,8 @@ def submit(
     authors_details = read_details(details)
     evaluation = None if report is None else read_report(report)
     classifier = load(model)
+    if evaluation is not None and report is not None:
+        evaluation.check_model(report, model)
     _check_three_classes(model, classifier.labels)
     recordings = evaluation_set(audio_dir, partial)
     meta = meta_text(meta_information(classifier.model, authors_details, evaluation))
@@ -65,7 +67,7 @@ def submit(
     if evaluation is None:
         print_message(f"the results are left out, since --report is not given; {EVALUATE}")
     else:
-        for mismatch in evaluation.mismatches(model):
+        for mismatch in evaluation.mismatches():
             print_message(f"warning: {report}: {mismatch}")
     output = output_text(_predict(classifier, recordings))
     _check_no_faults(check_pair(output_name, output.encode(), meta_name, meta.encode(), partial=partial), out)

@@ -7,7 +7,7 @@ import re
 
 from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
 from scenelet.evaluation.submission.form import COLUMNS, FILENAME, LABELS, RECORDINGS
-from scenelet.utils.text import first_few
+from scenelet.utils.text import first_few, pluralize
 
 SUM_TOLERANCE = 1e-3
 """Maximum difference of a row's sum from 1; probabilities of four or more decimals pass."""
@@ -92,7 +92,7 @@ def _row_faults(line: int, fields: list[str], order: tuple[str, ...], seen: dict
     if fields == [""]:
         return ["is empty; it must be deleted"]
     if len(fields) != len(COLUMNS):
-        return [f"has {len(fields)} fields; it must have {len(COLUMNS)}, separated by tabs"]
+        return [f"has {pluralize(len(fields), 'field')}; it must have {len(COLUMNS)}, separated by tabs"]
     row = dict(zip(order, fields, strict=True))
     found = []
     name, label = row["filename"], row["scene_label"]
@@ -128,7 +128,7 @@ def _count_faults(rows: int, seen: dict[str, int], partial: bool) -> list[str]:
         return [] if rows else [f"has no rows; it must have from 1 to {RECORDINGS:,}"]
     found = []
     if rows != RECORDINGS:
-        found.append(f"has {rows:,} rows; it must have {RECORDINGS:,}")
+        found.append(f"has {pluralize(rows, 'row')}; it must have {RECORDINGS:,}")
     missing = [name for name in (f"{number}.wav" for number in range(RECORDINGS)) if name not in seen]
     if missing:
         found.append(f"has no row for {first_few(missing)}; it must have one for each recording")
