@@ -91,6 +91,11 @@ class WindowConfig(Settings):
         description="minimum length of the last window, as a fraction; a shorter rest is encoder padding and dropped",
     )
 
+    keep_rest: bool = Field(
+        False,
+        description="round a recording's length up, as librosa does, and let its last window keep a rest that is too"
+        " short for another frame",
+    )
     pad_mode: Literal["zeros", "repeat"] = Field(
         "zeros", description="content of a window's silent ends: zeros, or a repetition of the sound between them"
     )

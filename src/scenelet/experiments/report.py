@@ -170,8 +170,9 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     notes = [
         f"Each trial: {' or '.join(pluralize(n, 'optimizer step') for n in steps)}, weights of {epoch}, {tested},"
         f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}.",
-        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has {pluralize(smallest, "group")}."
-        " interval of zero width means that all clips gave the same result; it does not mean certainty.",
+        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has"
+        f" {pluralize(smallest, 'group')}. An interval of zero width means that all clips gave the same result; it does"
+        " not mean certainty.",
         f"p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for multiple tests."
         " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"
         " variation between trainings.",
