@@ -201,7 +201,7 @@ def main() -> None:
         "SubSpectral norm, S=2": make_trial(table3, WITH_SSN, BUDGET, FOLD),
         "batch norm": make_trial(table3, WITHOUT, BUDGET, FOLD),
     }
-    dataset = load_dataset(table, trials["batch norm"].config, None, verbose=False)
+    dataset = load_dataset(table, trials["batch norm"].config)
     uneven = make_split(table, make_trial(imbalance, "cross-entropy", BUDGET, FOLD).config.split)
     figures: dict[str, Any] = {}
 

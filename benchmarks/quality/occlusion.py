@@ -11,6 +11,7 @@ table, and needs the extra `[train]`.
 
 import argparse
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -116,9 +117,10 @@ def measure(kind: str, seed: int, training: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "clips"
         make_clips(root, kind, seed, training)
+        os.environ["SCENELET_CACHE"] = str(Path(folder) / "cache")
         config = load_recipe("demo", [*SETTINGS, f"seed={seed}"])
-        train(root, Path(folder) / "run", config, recipe="demo", cache_dir=Path(folder) / "cache")
-        compressed = compress(Path(folder) / "run", Path(folder) / "m.scn", cache_dir=Path(folder) / "cache")
+        train(root, Path(folder) / "run", config, recipe="demo")
+        compressed = compress(Path(folder) / "run", Path(folder) / "m.scn")
         classifier = load(Path(folder) / "m.scn")
         centers: dict[str, Counter[int]] = {label: Counter() for label in classifier.labels}
         for i in range(training, training + UNSEEN):

@@ -57,8 +57,9 @@ def network_accuracy(scenes: Path, seed: int, recipe: str, work: Path) -> float:
     from scenelet.config.recipes import load_recipe
     from scenelet.training.train import train
 
+    os.environ["SCENELET_CACHE"] = str(work / "cache")
     config = load_recipe(recipe, [f"seed={seed}"])
-    metrics = train(scenes, work / "run", config, recipe=recipe, cache_dir=work / "cache")
+    metrics = train(scenes, work / "run", config, recipe=recipe)
     return float(metrics["test"]["accuracy"])
 
 

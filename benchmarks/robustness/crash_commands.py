@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import sys
 import threading
 import time
@@ -104,7 +105,8 @@ def run_internal(words: list[str]) -> None:
 
         table = load_table(Path(words[1]))
         features = FeatureConfig(sample_rate=22050, n_mels=128, channels="mono")
-        load_features(table.clips, table.root, features, WindowConfig(seconds=2.0), Path(words[2]), workers=2)
+        os.environ["SCENELET_CACHE"] = words[2]
+        load_features(table.clips, table.root, features, WindowConfig(seconds=2.0), workers=2)
         return
     from scenelet.data.download.fetch import fetch
     from scenelet.data.download.zenodo import Archive, TauRoot

@@ -60,7 +60,7 @@ def work(data: Path, out: Path, changes: list[str], steps: int, epochs: int | No
 
     setattr(SceneModule, "on_train_batch_end", on_train_batch_end)  # noqa: B010
     setattr(SceneModule, "on_train_epoch_start", on_train_epoch_start)  # noqa: B010
-    train(data, out, load_recipe("paper_short", [*PLAIN, *changes]), recipe="paper_short", resume=True, verbose=False)
+    train(data, out, load_recipe("paper_short", [*PLAIN, *changes]), recipe="paper_short", resume=True)
     sys.exit(f"{out}: the training has fewer than {steps} steps")
 
 

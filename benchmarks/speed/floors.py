@@ -16,7 +16,7 @@ from benchmarks.speed import inputs
 from scenelet.model import costs, ops
 from scenelet.model.file import read_model
 from scenelet.model.shapes import shapes
-from scenelet.training.loop import has_native_bf16
+from scenelet.training.precision import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 
 

@@ -11,10 +11,10 @@ from benchmarks.speed import inputs
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.inference.classifier import load
-from scenelet.training.loop import has_native_bf16
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network
+from scenelet.training.precision import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 from scenelet.utils.process import tune
 

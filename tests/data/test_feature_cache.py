@@ -43,7 +43,9 @@ def cache(tmp_path: Path) -> Path:
 
 
 def load(clips: list[Clip], cache: Path, workers: int | None = 1) -> ClipFeatures:
-    return load_features(clips, clips[0].path.parent, FEATURES, WINDOW, cache, workers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCENELET_CACHE", str(cache))
+        return load_features(clips, clips[0].path.parent, FEATURES, WINDOW, workers)
 
 
 def expected_windows(clip: Clip) -> np.ndarray:
@@ -176,7 +178,8 @@ def read_or_die(*arguments):
 feature_cache.windows = read_or_die
 root, features = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[3])
 clips = [Clip(path, path.name, "x", path.name) for path in sorted(root.iterdir())]
-feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), Path(sys.argv[2]), 1, batch_clips=2)
+os.environ["SCENELET_CACHE"] = sys.argv[2]
+feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), 1, batch_clips=2)
 """
 
 

@@ -13,8 +13,6 @@ OPTIONS: dict[str, Any] = {
     "folds": (),
     "cities": False,
     "reference": None,
-    "audio_dir": None,
-    "tau_3_class": False,
 }
 
 

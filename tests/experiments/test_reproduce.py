@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scenelet.data.load import load_table
 from scenelet.errors import DataError, UsageError
 from scenelet.experiments.reproduce import reproduce
 
@@ -59,8 +60,7 @@ def test_reproduce_holds_out_one_city_after_the_other(
     table = tmp_path / "cities.csv"
     rows = [f"{line},{('oslo', 'rome')[i // 2 % 2]}" for i, line in enumerate(lines[1:])]
     table.write_text("\n".join([f"{lines[0]},city", *rows]) + "\n")
-    settings = {"recipe": recipe, "audio_dir": tone_set.parent}
-    compared = reproduce(two_systems, table, tmp_path / "out", cities=True, **settings)
+    compared = reproduce(two_systems, load_table(table, tone_set.parent), tmp_path / "out", recipe=recipe, cities=True)
     assert {trial["held_out"] for trial in compared["rows"][0]["by_trial"]} == {"oslo", "rome"}
     assert compared["rows"][0]["clips"] == 24
     assert (tmp_path / "out" / "two-tiny-cities.md").is_file()

@@ -105,11 +105,12 @@ def test_save_checkpoint_killed_leaves_the_old_or_the_new(tmp_path: Path) -> Non
     assert torch.load(path, weights_only=True)["epoch"] == 2
 
 
-def test_load_features_killed_is_completed_by_the_next_call(tmp_path: Path) -> None:
+def test_load_features_killed_is_completed_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = write_clips(tmp_path, 5)
 
     def build(folder: str) -> cache.ClipFeatures:
-        return cache.load_features(clips, tmp_path, SOUND, WINDOW, tmp_path / folder, workers=1, batch_clips=2)
+        monkeypatch.setenv("SCENELET_CACHE", str(tmp_path / folder))
+        return cache.load_features(clips, tmp_path, SOUND, WINDOW, workers=1, batch_clips=2)
 
     complete = build("complete")
     killed = tmp_path / "killed"

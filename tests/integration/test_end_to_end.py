@@ -19,8 +19,9 @@ from scenelet.errors import DataError, OutputError, RunError, SceneletError, Usa
 from scenelet.evaluation.evaluate import evaluate
 from scenelet.training.batches import epoch_batches
 from scenelet.training.compression.compress import compress
-from scenelet.training.dataset import load_dataset, load_recorded_table
+from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
+from scenelet.training.preflight import load_recorded_table
 from scenelet.training.train import train
 
 SETTINGS = [
@@ -39,14 +40,14 @@ def trained(
 ) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("trained")
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
-    metrics = train(tone_set, folder / "run", config, recipe="paper_short", cache_dir=folder / "cache")
+    metrics = train(tone_set, folder / "run", config, recipe="paper_short")
     return folder, metrics
 
 
 @pytest.fixture(scope="module")
 def compressed(trained: tuple[Path, dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
     folder, _ = trained
-    return folder / "m.scn", compress(folder / "run", folder / "m.scn", cache_dir=folder / "cache")
+    return folder / "m.scn", compress(folder / "run", folder / "m.scn")
 
 
 def test_train_tone_set_learns_and_writes_the_run_folder(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -119,16 +120,16 @@ def test_evaluate_other_splits_and_unknown_labels(compressed: tuple[Path, Any], 
 
 def test_compress_max_bytes_limits_the_file_size(trained: tuple[Path, Any]) -> None:
     folder, _ = trained
-    result = compress(folder / "run", folder / "small.scn", max_bytes=9_000, cache_dir=folder / "cache")
+    result = compress(folder / "run", folder / "small.scn", max_bytes=9_000)
     assert (folder / "small.scn").stat().st_size == result["bytes"] <= 9_000
     with pytest.raises(UsageError, match="out of reach"):
-        compress(folder / "run", folder / "none.scn", max_bytes=3_000, cache_dir=folder / "cache")
+        compress(folder / "run", folder / "none.scn", max_bytes=3_000)
     assert not (folder / "none.scn").exists()
 
 
 def test_compress_sparsity_zero_keeps_the_log_loss(trained: tuple[Path, Any]) -> None:
     folder, metrics = trained
-    result = compress(folder / "run", folder / "dense.scn", sparsity=0.0, cache_dir=folder / "cache")
+    result = compress(folder / "run", folder / "dense.scn", sparsity=0.0)
     assert result["compressed"]["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=2e-3)
 
 
@@ -142,11 +143,10 @@ def test_train_same_seed_gives_same_weights_and_file(
         tmp_path / "run",
         runs.read_record(folder / "run").config,
         recipe="paper_short",
-        cache_dir=tmp_path / "c",
     )
     first, second = (torch.load(f / "run" / "model.pt", weights_only=True) for f in (folder, tmp_path))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    compress(tmp_path / "run", tmp_path / "m.scn", cache_dir=tmp_path / "c")
+    compress(tmp_path / "run", tmp_path / "m.scn")
     assert (tmp_path / "m.scn").read_bytes() == compressed[0].read_bytes()
 
 
@@ -210,7 +210,7 @@ def test_compress_and_resume_refuse_changed_recordings(
     changed = tmp_path / "changed.csv"
     changed.write_text(tone_set.read_text().replace("low0.wav,low", "low0.wav,high"))
     for action in (
-        lambda: compress(folder / "run", tmp_path / "m.scn", data=changed, audio_dir=tone_set.parent),
+        lambda: compress(folder / "run", tmp_path / "m.scn", data=load_table(changed, tone_set.parent)),
         lambda: train(load_table(changed, tone_set.parent), folder / "run", None, resume=True),
     ):
         with pytest.raises(RunError, match=r"not those that split\.csv lists"):
@@ -261,7 +261,7 @@ def test_train_checkpoint_validation_takes_the_best_epoch(
         "checkpoint=validation",
         "split.validation_fraction=0.25",
     ]
-    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", changes), cache_dir=tmp_path / "c")
+    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", changes))
     best = max(row["validation_macro_accuracy"] for row in metrics["history"])
     assert metrics["validation"]["macro_accuracy"] == best
     rows = list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines()))
@@ -287,16 +287,14 @@ def test_train_crop_too_small_for_the_network_is_an_error(
 ) -> None:
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *changes])
     with pytest.raises(UsageError, match=words):
-        train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache")
+        train(tone_set, tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
 
 
 def test_epoch_batches_last_epochs_are_not_mixed(trained: tuple[Path, Any], tiny_settings: list[str]) -> None:
     folder, _ = trained
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, "schedule.epochs=4"])
-    dataset = load_dataset(
-        load_recorded_table(runs.read_record(folder / "run").data), config, folder / "cache", verbose=False
-    )
+    dataset = load_dataset(load_recorded_table(runs.read_record(folder / "run").data), config)
 
     def any_mixed(epoch_fraction: float, epoch: int, first: int = 0) -> bool:
         mixing = config.mixing.model_copy(update={"epoch_fraction": epoch_fraction})
@@ -323,7 +321,7 @@ def test_compress_self_distillation_teacher_is_not_pruned(
         )
 
     monkeypatch.setattr("scenelet.training.compression.finetune.run_trainer", record_zeros)
-    compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache")
+    compress(folder / "run", tmp_path / "m.scn")
     student, teacher = zero_fractions
     assert max(student) > 0.3
     assert max(teacher) < 0.01

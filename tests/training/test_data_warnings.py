@@ -32,7 +32,7 @@ def test_train_offset_recording_is_printed_and_stored_once(
     soundfile.write(tmp_path / "low3.wav", samples + 0.2, rate)
     monkeypatch.setattr(parallel, "MIN_PROCESS_ITEMS", 100)  # starting processes takes longer than the work
     config = load_recipe("paper_short", [*tiny_settings, "schedule.epochs=1", 'split.fold="1"'])
-    train(tmp_path / "tones.csv", tmp_path / "run", config, cache_dir=tmp_path / "cache")
+    train(tmp_path / "tones.csv", tmp_path / "run", config)
     messages = capfd.readouterr().err
     assert "1 offset" in messages
     assert f"`scenelet check {tmp_path / 'tones.csv'}` lists them" in messages
@@ -46,7 +46,7 @@ def test_train_offset_recording_is_printed_and_stored_once(
     table = load_table(tmp_path / "tones.csv")
     split = make_split(table, config.split)
     for expected in (True, False):  # a run that has its warnings, such as a resumed one, prints none
-        print_data_warnings(tmp_path, table, split, 0.6, tmp_path / "cache")
+        print_data_warnings(tmp_path, table, split, 0.6)
         assert ("1 offset" in capfd.readouterr().err) == expected
     assert (tmp_path / WARNINGS).read_bytes() == (tmp_path / "run" / WARNINGS).read_bytes()
 

@@ -9,7 +9,8 @@ from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
 from scenelet.errors import UsageError
-from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, load_recorded_table, subset
+from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, subset
+from scenelet.training.preflight import load_recorded_table
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,8 @@ def config(tiny_settings: list[str]) -> RunConfig:
 
 
 @pytest.fixture(scope="module")
-def dataset(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load_dataset(load_table(tone_set), config, tmp_path_factory.mktemp("cache"), verbose=False)
+def dataset(tone_set: Path, config: RunConfig) -> Dataset:
+    return load_dataset(load_table(tone_set), config)
 
 
 def test_load_dataset_gives_each_subset_its_clips(dataset: Dataset) -> None:
@@ -42,9 +43,9 @@ def test_record_loads_the_same_table_again(dataset: Dataset, tone_set: Path) -> 
 def test_load_dataset_warns_of_shared_groups_and_unused_folds(
     tone_set: Path, tiny_settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    load_dataset(load_table(tone_set), load_recipe("paper_short", [*tiny_settings, "split.fold=1"]), tmp_path)
+    load_dataset(load_table(tone_set), load_recipe("paper_short", [*tiny_settings, "split.fold=1"]))
     assert "groups are in training and in test" in capsys.readouterr().err
-    load_dataset(load_table(tone_set), load_recipe("paper_short", tiny_settings), tmp_path)
+    load_dataset(load_table(tone_set), load_recipe("paper_short", tiny_settings))
     assert "the data's folds are not used; --fold holds one out" in capsys.readouterr().err
 
 

@@ -43,7 +43,7 @@ def test_check_devices_without_gpus_accepts_any_number(monkeypatch: pytest.Monke
 def test_train_with_more_devices_than_clips_raises(tone_set: Path, tiny_settings: list[str], tmp_path: Path) -> None:
     config = load_recipe("paper_short", [*tiny_settings, "schedule.batch_size=100", "trainer.devices=60"])
     with pytest.raises(UsageError, match="training clips are fewer than the 60 devices"):
-        train(tone_set, tmp_path / "run", config, verbose=False)
+        train(tone_set, tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
 
 

@@ -82,7 +82,7 @@ def config(settings: list[str]) -> RunConfig:
 @pytest.fixture(scope="module")
 def single_device_run(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("one") / "run"
-    train(tone_set, run, config, recipe="paper_short", verbose=False)
+    train(tone_set, run, config, recipe="paper_short")
     return run
 
 
@@ -90,9 +90,7 @@ def test_train_on_two_devices_equals_one_device(
     tone_set: Path, settings: list[str], config: RunConfig, tmp_path: Path
 ) -> None:
     plain = ["mixing.combine=none", "augment.time_roll=0", "augment.gain_db=0"]
-    train(
-        tone_set, tmp_path / "one", load_recipe("paper_short", [*settings, *plain]), recipe="paper_short", verbose=False
-    )
+    train(tone_set, tmp_path / "one", load_recipe("paper_short", [*settings, *plain]), recipe="paper_short")
     ran = command(
         tone_set, "--out", tmp_path / "two", *options([*settings, *plain, "trainer.devices=2"]), "--format", "json"
     )
@@ -115,7 +113,7 @@ def test_run_of_two_devices_resumes_on_one(
     assert ran.stderr.splitlines()[-1] == "error: cut"
     assert ran.stderr.count("error") == 1
     assert "Traceback" not in ran.stderr
-    train(tone_set, tmp_path / "run", config, resume=True, verbose=False)
+    train(tone_set, tmp_path / "run", config, resume=True)
     check_same_run(tmp_path / "run", single_device_run)
 
 
@@ -126,7 +124,7 @@ def test_run_of_one_device_resumes_on_two(
         patch.setattr(SceneModule, "on_train_epoch_start", SceneModule.on_train_epoch_start)
         interrupted_training.cut_at(2)
         with pytest.raises(interrupted_training.CutError):
-            train(tone_set, tmp_path / "run", config, recipe="paper_short", verbose=False)
+            train(tone_set, tmp_path / "run", config, recipe="paper_short")
     ran = command(tone_set, "--out", tmp_path / "run", "--resume", "--set", "trainer.devices=2")
     assert ran.returncode == 0, ran.stderr
     assert "resuming after epoch 2 of 4" in ran.stderr

@@ -69,7 +69,7 @@ def test_run_trainer_stops_at_the_batch_that_diverges(gradient: bool, poison: in
     with pytest.raises(
         RunError, match=rf"^epoch 1, batch {number} of 5: training diverged with {expected[0]}"
     ) as caught:
-        run_trainer(trained, "fp32", tmp_path, verbose=False)
+        run_trainer(trained, "fp32", tmp_path)
     assert "\n" not in str(caught.value)
     assert str(tmp_path / "diverged.json") in str(caught.value)
     found = json.loads((tmp_path / "diverged.json").read_text())
@@ -82,7 +82,7 @@ def test_run_trainer_stops_at_the_batch_that_diverges(gradient: bool, poison: in
 
 def test_run_trainer_removes_an_old_divergence_file(tmp_path: Path) -> None:
     (tmp_path / "diverged.json").write_text("{}")
-    run_trainer(module(PoisonedNetwork(poison=-1)), "fp32", tmp_path, verbose=False)
+    run_trainer(module(PoisonedNetwork(poison=-1)), "fp32", tmp_path)
     assert not (tmp_path / "diverged.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""Choice of the precision, and of the best epoch, also after the run folder was moved."""
+"""Choice of the best epoch, also after the run folder was moved."""
 
 import shutil
 from pathlib import Path
@@ -13,27 +13,9 @@ from scenelet.data.feature_cache import ClipFeatures
 from scenelet.errors import RunError
 from scenelet.training import module as modules
 from scenelet.training.batches import EpochBatches, LabelledFeatures
-from scenelet.training.loop import has_native_bf16, run_trainer
+from scenelet.training.loop import run_trainer
 from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "native"),
-    [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx2": True, "avx512_bf16": False}, False)],
-)
-def test_has_native_bf16_follows_cpu_capabilities(
-    capabilities: dict[str, bool], native: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert has_native_bf16() is native
-
-
-def test_has_native_bf16_with_old_pytorch_is_false(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert has_native_bf16() is False
 
 
 class ScriptedModule(SceneModule):
@@ -68,12 +50,12 @@ def scripted_module(monkeypatch: pytest.MonkeyPatch, fails_at: int = 4) -> Scrip
 
 def test_run_trainer_in_a_moved_folder_keeps_the_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = scripted_module(monkeypatch)
-    run_trainer(expected, "fp32", tmp_path / "uninterrupted", select_best=True, verbose=False)
+    run_trainer(expected, "fp32", tmp_path / "uninterrupted", select_best=True)
     with pytest.raises(RunError, match="interrupted"):
-        run_trainer(scripted_module(monkeypatch, fails_at=2), "fp32", tmp_path / "run", select_best=True, verbose=False)
+        run_trainer(scripted_module(monkeypatch, fails_at=2), "fp32", tmp_path / "run", select_best=True)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     resumed = scripted_module(monkeypatch)
-    run_trainer(resumed, "fp32", tmp_path / "moved", resume=True, select_best=True, verbose=False)
+    run_trainer(resumed, "fp32", tmp_path / "moved", resume=True, select_best=True)
     assert [row["validation_macro_accuracy"] for row in resumed.history] == list(ScriptedModule.macro_accuracies)
     for name, value in expected.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], value)

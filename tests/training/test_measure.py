@@ -8,16 +8,17 @@ from scenelet.config import RunConfig
 from scenelet.config.run_folder import read_metrics, read_record
 from scenelet.inference.classifier import Classifier
 from scenelet.nn.convert import to_scene_model
-from scenelet.training.dataset import load_dataset, load_recorded_table
+from scenelet.training.dataset import load_dataset
 from scenelet.training.measure import evaluate_network, file_probabilities
 from scenelet.training.network import load_network
+from scenelet.training.preflight import load_recorded_table
 from scenelet.training.probabilities import clip_probabilities
 
 
 def test_evaluate_network_gives_the_metrics_of_the_run(finished_run: tuple[Path, RunConfig]) -> None:
     folder, config = finished_run
     record = read_record(folder)
-    dataset = load_dataset(load_recorded_table(record.data), config, verbose=False)
+    dataset = load_dataset(load_recorded_table(record.data), config)
     assert dataset.test is not None
     report = evaluate_network(load_network(folder, record), dataset.test, record.labels)
     assert report == read_metrics(folder)["test"]
@@ -26,7 +27,7 @@ def test_evaluate_network_gives_the_metrics_of_the_run(finished_run: tuple[Path,
 def test_file_probabilities_are_those_of_the_network(finished_run: tuple[Path, RunConfig]) -> None:
     folder, config = finished_run
     record = read_record(folder)
-    dataset = load_dataset(load_recorded_table(record.data), config, verbose=False)
+    dataset = load_dataset(load_recorded_table(record.data), config)
     network = load_network(folder, record)
     assert dataset.test is not None
     model = to_scene_model(network, record.labels, config.features, config.window, dtype="fp32")

@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from scenelet.config import RunConfig
-from scenelet.errors import RunError, UsageError
-from scenelet.training.preflight import check_batch_size, check_compress_arguments, check_one_device
+from scenelet.config.run_folder import DataRecord
+from scenelet.errors import DataError, RunError, UsageError
+from scenelet.training.preflight import (
+    check_batch_size,
+    check_compress_arguments,
+    check_one_device,
+    load_recorded_table,
+)
 from scenelet.training.ranks import SINGLE, Rank
 
 
@@ -42,3 +48,18 @@ def test_check_compress_arguments_refuses_what_cannot_work(tmp_path: Path) -> No
         check_compress_arguments(tmp_path, tmp_path / "folder.scn", None, None)
     with pytest.raises(RunError):
         check_compress_arguments(tmp_path / "absent", tmp_path / "m.scn", None, None)
+
+
+def test_load_recorded_table_of_moved_data_names_the_options(tone_set: Path, tmp_path: Path) -> None:
+    lines = tone_set.read_text()
+    (tmp_path / "moved.csv").write_text(lines)
+    gone, new = DataRecord(path=tmp_path / "old.csv"), DataRecord(path=tone_set)
+    with pytest.raises(DataError, match=r"old\.csv: .* give their new path with --data"):
+        load_recorded_table(gone)
+    with pytest.raises(DataError, match=r"--data \(and --audio-dir\)"):
+        load_recorded_table(DataRecord(path=tone_set, audio_dir=tmp_path / "gone"))
+    expected = load_recorded_table(new).clips
+    assert load_recorded_table(gone, tone_set).clips == expected
+    assert load_recorded_table(gone, tmp_path / "moved.csv", tone_set.parent).clips == expected
+    # the table has not moved, but its recordings have
+    assert load_recorded_table(DataRecord(path=tmp_path / "moved.csv"), audio_dir=tone_set.parent).clips == expected

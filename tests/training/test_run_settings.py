@@ -48,6 +48,14 @@ def test_resolve_settings_resumes_with_the_stored_settings(run: Path) -> None:
     assert resolve_settings(run, CONFIG, True, TWO, SINGLE, None).seed == 3
 
 
+def test_resolve_settings_resumes_with_the_recorded_precision(run: Path) -> None:
+    path = run / "run.json"
+    path.write_text(path.read_text().replace('"versions": {}', '"versions": {"precision": "bf16"}'))
+    assert CONFIG.precision == "auto"
+    for config in (None, CONFIG):
+        assert resolve_settings(run, config, True, TrainerConfig(), SINGLE, None).precision == "bf16"
+
+
 def test_resolve_settings_with_other_settings_names_the_first(run: Path) -> None:
     changed = CONFIG.model_copy(update={"seed": 4})
     with pytest.raises(RunError, match=r"started with other settings \(seed was 3 and is now 4\)"):

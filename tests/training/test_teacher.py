@@ -13,9 +13,10 @@ from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
 from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.training.dataset import load_dataset, load_recorded_table
+from scenelet.training.dataset import load_dataset
 from scenelet.training.module import SceneModule
 from scenelet.training.network import load_network
+from scenelet.training.preflight import load_recorded_table
 from scenelet.training.teacher import load_teacher
 from scenelet.training.train import train
 
@@ -32,21 +33,21 @@ def teacher(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPath
     """Train a wider network with another seed."""
     run = tmp_path_factory.mktemp("teacher") / "run"
     network = config.network.model_copy(update={"width": 12})
-    train(tone_set, run, config.model_copy(update={"network": network, "seed": 5}), recipe="wide", verbose=False)
+    train(tone_set, run, config.model_copy(update={"network": network, "seed": 5}), recipe="wide")
     return run
 
 
 @pytest.fixture(scope="module")
 def distilled(tone_set: Path, config: RunConfig, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("distilled") / "run"
-    train(tone_set, run, config, teacher=teacher, verbose=False)
+    train(tone_set, run, config, teacher=teacher)
     return run
 
 
 @pytest.fixture(scope="module")
 def plain(tone_set: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("plain") / "run"
-    train(tone_set, run, config, verbose=False)
+    train(tone_set, run, config)
     return run
 
 
@@ -81,7 +82,7 @@ def test_run_record_describes_the_teacher(plain: Path, distilled: Path, teacher:
 def test_teacher_with_fraction_zero_changes_nothing(
     tone_set: Path, config: RunConfig, teacher: Path, plain: Path, tmp_path: Path
 ) -> None:
-    train(tone_set, tmp_path / "run", config.model_copy(update={"distillation": 0.0}), teacher=teacher, verbose=False)
+    train(tone_set, tmp_path / "run", config.model_copy(update={"distillation": 0.0}), teacher=teacher)
     assert same_weights(tmp_path / "run", plain)
     assert runs.read_record(tmp_path / "run").teacher is not None
 
@@ -100,19 +101,19 @@ def test_resumed_run_keeps_its_teacher(
 
     monkeypatch.setattr(SceneModule, "on_train_epoch_start", interrupt_once)
     with pytest.raises(ConnectionAbortedError):
-        train(tone_set, run, config, teacher=teacher, verbose=False)
+        train(tone_set, run, config, teacher=teacher)
     other = tmp_path / "other"
     shutil.copytree(teacher, other)
     torch.save({name: value + 1 for name, value in weights(other).items()}, other / runs.WEIGHTS)
     with pytest.raises(UsageError, match=r"was started with another teacher than .*other is now; resume it with "):
-        train(tone_set, run, None, resume=True, verbose=False, teacher=other)
+        train(tone_set, run, None, resume=True, teacher=other)
     with pytest.raises(RunError, match="has not finished"):
-        train(tone_set, run, None, resume=True, verbose=False, teacher=run)
+        train(tone_set, run, None, resume=True, teacher=run)
     with pytest.raises(RunError, match="has not finished"):
-        train(tone_set, tmp_path / "next", config, teacher=run, verbose=False)
+        train(tone_set, tmp_path / "next", config, teacher=run)
     assert not (tmp_path / "next").exists()
     before = (run / runs.RECORD).read_bytes()
-    train(tone_set, run, None, resume=True, verbose=False)
+    train(tone_set, run, None, resume=True)
     assert epochs == [(0, True), (1, True), (1, True)]
     assert same_weights(run, distilled)
     assert (run / runs.RECORD).read_bytes() == before
@@ -123,10 +124,10 @@ def test_load_teacher_with_changed_weights_raises(
 ) -> None:
     again, run = tmp_path / "again", tmp_path / "run"
     shutil.copytree(teacher, again)
-    train(tone_set, run, config, teacher=again, verbose=False)
+    train(tone_set, run, config, teacher=again)
     torch.save({name: value + 1 for name, value in weights(again).items()}, again / runs.WEIGHTS)
     with pytest.raises(UsageError, match=r"run: was started with another teacher than .*again is now"):
-        train(tone_set, run, None, resume=True, verbose=False)
+        train(tone_set, run, None, resume=True)
 
 
 def test_load_teacher_without_crops_in_a_cropping_run_raises(
@@ -137,7 +138,7 @@ def test_load_teacher_without_crops_in_a_cropping_run_raises(
         ["network.name=dcase2020_baseline", "network.width=64", "network.repeats=3"],
         ["augment.crop_frames=16", "network.sub_bands=1"],
     )
-    train(tone_set, tmp_path / "dense", load_recipe("paper_short", [*settings, *dense]), verbose=False)
+    train(tone_set, tmp_path / "dense", load_recipe("paper_short", [*settings, *dense]))
     with pytest.raises(
         UsageError, match=r"dense: its network dcase2020_baseline takes complete windows only"
     ) as caught:
@@ -146,7 +147,6 @@ def test_load_teacher_without_crops_in_a_cropping_run_raises(
             tmp_path / "run",
             load_recipe("paper_short", [*settings, *cropping]),
             teacher=tmp_path / "dense",
-            verbose=False,
         )
     assert "set augment.crop_frames to 0" in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -154,16 +154,16 @@ def test_load_teacher_without_crops_in_a_cropping_run_raises(
 
 def test_resume_with_a_teacher_that_was_not_there_raises(tone_set: Path, plain: Path, teacher: Path) -> None:
     with pytest.raises(UsageError, match="was started without a teacher"):
-        train(tone_set, plain, None, teacher=teacher, resume=True, verbose=False)
+        train(tone_set, plain, None, teacher=teacher, resume=True)
 
 
 def test_resume_accepts_the_teacher_under_another_path(
     tone_set: Path, teacher: Path, distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(teacher.parent)
-    train(tone_set, distilled, None, teacher=Path("run"), resume=True, verbose=False)  # must not raise
+    train(tone_set, distilled, None, teacher=Path("run"), resume=True)  # must not raise
     shutil.copytree(teacher, tmp_path / "moved")
-    train(tone_set, distilled, None, teacher=tmp_path / "moved", resume=True, verbose=False)
+    train(tone_set, distilled, None, teacher=tmp_path / "moved", resume=True)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_load_teacher_trained_on_held_out_clips_raises(
 ) -> None:
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, change])
     with pytest.raises(UsageError, match=words) as caught:
-        train(tone_set, tmp_path / "run", config, teacher=teacher, verbose=False)
+        train(tone_set, tmp_path / "run", config, teacher=teacher)
     assert str(caught.value).startswith(f"--teacher {teacher}: ")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -194,7 +194,7 @@ def test_load_teacher_trained_on_held_out_clips_raises(
 def test_load_teacher_with_other_features_raises(
     change: str, words: str, config: RunConfig, tiny_settings: list[str], teacher: Path, tmp_path: Path
 ) -> None:
-    dataset = load_dataset(load_recorded_table(runs.read_record(teacher).data), config, None, verbose=False)
+    dataset = load_dataset(load_recorded_table(runs.read_record(teacher).data), config)
     assert load_teacher(tmp_path / "run", teacher, config, dataset) is not None
     with pytest.raises(UsageError, match=words):
         load_teacher(
@@ -208,7 +208,7 @@ def test_load_teacher_with_other_labels_raises(
     table = tmp_path / "renamed.csv"
     table.write_text(tone_set.read_text().replace(",low,", ",deep,"))
     with pytest.raises(UsageError, match="it was trained with different labels"):
-        train(load_table(table, tone_set.parent), tmp_path / "run", config, teacher=teacher, verbose=False)
+        train(load_table(table, tone_set.parent), tmp_path / "run", config, teacher=teacher)
     assert not (tmp_path / "run").exists()
 
 
@@ -220,7 +220,7 @@ def test_load_teacher_with_other_clip_names_raises(
     lines = tone_set.read_text().splitlines()
     (tmp_path / "moved" / "tones.csv").write_text("\n".join([lines[0], *(f"sub/{line}" for line in lines[1:])]) + "\n")
     with pytest.raises(UsageError, match="its clips have other names than these"):
-        train(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher, verbose=False)
+        train(tmp_path / "moved" / "tones.csv", tmp_path / "run", config, teacher=teacher)
 
 
 def without(name: str) -> Callable[[Path], object]:
@@ -244,5 +244,5 @@ def test_load_teacher_from_an_incomplete_run_raises(
     shutil.copytree(teacher, broken)
     damage(broken)
     with pytest.raises(SceneletError, match=words):
-        train(tone_set, tmp_path / "run", config, teacher=broken, verbose=False)
+        train(tone_set, tmp_path / "run", config, teacher=broken)
     assert not (tmp_path / "run").exists()

@@ -55,7 +55,7 @@ def with_prune(config: RunConfig, **changes: object) -> RunConfig:
 
 @pytest.fixture
 def dataset(config: RunConfig, tone_set: Path) -> Dataset:
-    return load_dataset(load_table(tone_set), config, None, verbose=False)
+    return load_dataset(load_table(tone_set), config)
 
 
 def new_module(config: RunConfig, dataset: Dataset) -> SceneModule:
@@ -76,7 +76,7 @@ def test_estimate_time_does_not_change_trained_weights(name: str, config: RunCon
     plain, estimated = new_module(config, dataset), new_module(config, dataset)
     assert estimate_time(estimated, config).epoch > 0
     for module in (plain, estimated):
-        run_trainer(module, "fp32", verbose=False)
+        run_trainer(module, "fp32")
     weights = estimated.network.state_dict()
     assert all(torch.equal(value, weights[key]) for key, value in plain.network.state_dict().items())
 

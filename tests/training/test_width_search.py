@@ -171,10 +171,10 @@ def test_train_with_limits_stores_the_network_found(tone_set: Path, tiny_setting
     limits = NetworkLimits(parameter_bytes=4_000)
     found, measured = search_width(config, ("high", "low"), limits)
     assert found.network.width != config.network.width
-    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits)
+    train(tone_set, tmp_path / "run", config, limits=limits)
     record = runs.read_record(tmp_path / "run")
     assert record.config == found
     network = load_network(tmp_path / "run", record)
     assert sum(p.numel() for p in network.parameters()) == measured.parameters
     # the same limits find the same network again, so the run resumes
-    train(tone_set, tmp_path / "run", config, cache_dir=tmp_path / "cache", limits=limits, resume=True)
+    train(tone_set, tmp_path / "run", config, limits=limits, resume=True)

@@ -13,6 +13,7 @@ from scenelet.utils.console import (
     print_message,
     print_warning,
     progress_bar,
+    progress_only,
     quiet,
     report_progress,
     spinner,
@@ -47,6 +48,14 @@ def test_quiet_hides_messages_and_shows_warnings(capsys: pytest.CaptureFixture[s
             print_message("nested")
     print_message("after")
     assert capsys.readouterr() == ("", "before\nerror: within\nafter\n")
+
+
+def test_progress_only_hides_messages_and_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_only():
+        print_message("hidden")
+        list(track("ab", "Reading", 2, AT_ONCE))
+    print_message("shown")
+    assert capsys.readouterr().err.splitlines() == ["Reading: 1 of 2, about 0.0 s left", "shown"]
 
 
 def test_quiet_ends_when_the_block_fails() -> None:

@@ -50,9 +50,11 @@ def compress(
     """Prune and fine-tune a trained run, and write the model file."""
     size = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
 
-    from scenelet.training.preflight import check_compress_arguments
+    from scenelet.config.run_folder import read_record
+    from scenelet.training.preflight import check_compress_arguments, load_recorded_table
 
     check_compress_arguments(run, out, sparsity, size)
+    table = load_recorded_table(read_record(run).data, data, audio_dir)
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress
 
@@ -64,8 +66,7 @@ def compress(
         dtype=None if dtype is None else dtype.value,
         ramp=ramp,
         sensitivity=sensitivity,
-        data=data,
-        audio_dir=audio_dir,
+        data=table,
     )
     if format is Format.json:
         print(json.dumps({"model": str(out), **result}, indent=2))

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
 from scenelet.utils.console import print_message, spinner
+
+if TYPE_CHECKING:
+    from scenelet.data.clips import ClipTable
 
 
 def reproduce(
@@ -35,8 +38,11 @@ def reproduce(
 
     An interrupted comparison resumes when the command is run again.
     """
+    from scenelet.data.load import load_table
+
+    clips = load_table(data, audio_dir, tau_3_class, require_audio=table != "table2")
     if table == "table2":
-        _print_counts(data, audio_dir, tau_3_class, format)
+        _print_counts(clips, format)
         return
     from scenelet.experiments.plan import plan
 
@@ -45,16 +51,14 @@ def reproduce(
         "folds": fold or (),
         "cities": cities,
         "reference": reference,
-        "audio_dir": audio_dir,
-        "tau_3_class": tau_3_class,
     }
-    plan(table, data, **options)
+    plan(table, clips, **options)
     with spinner("Loading PyTorch"):
         from scenelet.experiments.report import markdown
         from scenelet.experiments.reproduce import reproduce as run
 
     try:
-        compared = run(table, data, out, seeds=seeds, **options)
+        compared = run(table, clips, out, seeds=seeds, **options)
     except KeyboardInterrupt:
         print_message(f"finished trials are in {out}; the same command resumes from there")
         raise
@@ -64,10 +68,9 @@ def reproduce(
     )
 
 
-def _print_counts(data: Path, audio_dir: Path | None, tau_3_class: bool, format: Format) -> None:
+def _print_counts(clips: "ClipTable", format: Format) -> None:
     """Print table 2, which needs neither training nor recordings."""
-    from scenelet.data.load import load_table
     from scenelet.experiments.class_counts import class_counts, counts_markdown
 
-    counts = class_counts(load_table(data, audio_dir, tau_3_class, require_audio=False))
+    counts = class_counts(clips)
     print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))

@@ -5,7 +5,7 @@ split.csv        the subset of each clip: train, validation or test
 checkpoints/     the last finished epoch (and the best one)
 logs/            CSV and TensorBoard
 model.pt         the final weights; they exist once training has finished
-warnings.json    findings of `scenelet check` on the recordings
+warnings.json    findings of `scenelet check` on the recordings; not written with --quiet
 metrics.json     results on the validation and test subsets
 curves.png       loss, learning rate and validation accuracy by epoch
 diverged.json    the batch at which training diverged
@@ -50,7 +50,7 @@ class RunRecord(Settings):
         data: the recordings.
         labels: the classes, sorted.
         train_counts: training clips of each class, in the order of `labels`.
-        versions: see `versions`.
+        versions: see `versions`; also "precision" (fp32 or bf16) and "device" of the training.
         teacher: folder ("run"), recipe and network of the run that this one is distilled from; None: no teacher.
     """
 

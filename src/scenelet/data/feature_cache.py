@@ -79,7 +79,6 @@ def load_features(
     root: Path,
     features: FeatureConfig,
     window: WindowConfig,
-    cache_dir: Path | None = None,
     workers: int | None = None,
     batch_clips: int = BATCH_CLIPS,
 ) -> ClipFeatures:
@@ -88,7 +87,6 @@ def load_features(
     Args:
         clips, root: some clips of a table, and its root.
         features, window: the settings.
-        cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
         workers: the number of processes; None: one per CPU.
         batch_clips: the number of clips that are written at once.
 
@@ -96,7 +94,7 @@ def load_features(
         AudioError: some recordings cannot be read or changed meanwhile. The features of the others stay cached.
         OutputError: the cache cannot be written.
     """
-    folder = (cache_dir or cache_folder()) / _folder_name(root, features, window)
+    folder = cache_folder() / _folder_name(root, features, window)
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     row_bytes = np.dtype(np.float16).itemsize * int(np.prod(shape))
     try:

@@ -79,6 +79,11 @@ def load_table(
     return replace(table, path=path, audio_dir=audio_dir, tau_3_class=tau_3_class)
 
 
+def as_table(data: str | os.PathLike[str] | ClipTable) -> ClipTable:
+    """Return a table as it is, and load the table of a path. Raises the errors of `load_table`."""
+    return data if isinstance(data, ClipTable) else load_table(data)
+
+
 def _find_csv(folder: Path) -> Path | None:
     """Return the only table in a folder that has the required columns, or None if there is none."""
     found = [path for path in _tables(folder) if set(REQUIRED) <= set(read_columns(path))]

@@ -29,6 +29,7 @@ from scenelet.training.measure import file_probabilities
 from scenelet.training.network import load_network
 from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
+from scenelet.utils.console import progress_only
 from scenelet.utils.files import make_folder, replace_file
 
 FULL_PRECISION: WeightFormat = "fp32"
@@ -55,6 +56,7 @@ class _TestedModel:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@progress_only()  # `reproduce` prints one line for each trial
 def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
     """Train, fine-tune and measure a trial, and store its result. An interrupted computation is resumed.
 
@@ -98,7 +100,7 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
 
 
 def _load(store: Store, config: RunConfig) -> Dataset:
-    return load_dataset(store.table, config, store.cache_dir, verbose=False)
+    return load_dataset(store.table, config)
 
 
 def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> None:
@@ -120,9 +122,7 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
             recipe="reproduce",
             resume=True,
             teacher=teacher,
-            cache_dir=store.cache_dir,
             description=description,
-            verbose=False,
         )
     for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
         shutil.rmtree(run / name, ignore_errors=True)
@@ -156,7 +156,7 @@ def _fine_tune(
     config = trial.config.model_copy(update={"prune": _prune_settings(trial.config.prune)})
     record = record.model_copy(update={"config": config})
     folder = store.finetuning_folder(trial)
-    built = build_model(network, record, dataset, folder, f"{description}, fine-tuned", verbose=False)
+    built = build_model(network, record, dataset, folder, f"{description}, fine-tuned")
     path = store.model_path(trial)
     make_folder(path.parent)
     replace_file(path, built.file)

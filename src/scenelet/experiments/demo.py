@@ -25,7 +25,7 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
     An interrupted demo is resumed.
 
     Args:
-        out: folder for `scenes/`, `run/`, `demo.scn`, `report/` and the feature cache.
+        out: folder for `scenes/`, `run/`, `demo.scn` and `report/`.
         seed: seed of the scenes and of the training.
 
     Returns:
@@ -43,11 +43,10 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
     print_message("1/5  Writing synthetic scenes of three classes (indoor, outdoor, transportation)")
     scenes = write_synthetic_dataset(out / "scenes", seed)
     print_message("2/5  Training a small network")
-    cache = out / "cache"
-    train(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", resume=True, cache_dir=cache)
+    train(scenes, out / "run", load_recipe("demo", [f"seed={seed}"]), recipe="demo", resume=True)
     print_message("3/5  Compressing the network to a model file")
     model = out / "demo.scn"
-    compressed = compress(out / "run", model, cache_dir=cache)
+    compressed = compress(out / "run", model)
     print_message("4/5  Evaluating the model file, without PyTorch, on locations not seen in training")
     report = evaluate(str(model), scenes, out / "report")
     clip = _first_test_clip(scenes)

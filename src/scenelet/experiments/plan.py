@@ -1,5 +1,6 @@
 """Checks of the arguments of `reproduce` and `demo`, before PyTorch is loaded and the long work begins."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from scenelet.config import RunConfig
 from scenelet.config.run_folder import check_folder_is_new
 from scenelet.data.clips import ClipTable
-from scenelet.data.load import load_table
+from scenelet.data.load import as_table
 from scenelet.data.splits import FOLDS_TOGETHER, held_out_folds
 from scenelet.errors import DataError, UsageError
 from scenelet.evaluation.report import REPORT
@@ -47,14 +48,12 @@ class Plan:
 
 def plan(
     name: str,
-    data: Path,
+    data: str | os.PathLike[str] | ClipTable,
     *,
     recipe: str | None,
     folds: Sequence[str],
     cities: bool,
     reference: str | None,
-    audio_dir: Path | None,
-    tau_3_class: bool,
 ) -> Plan:
     """Check the arguments of `scenelet.experiments.reproduce.reproduce`; arguments and errors are the same."""
     systems = load_systems(name)
@@ -64,7 +63,7 @@ def plan(
     configs = {row.name: systems.config(row, recipe) for row in systems.rows}
     for config in configs.values():
         check_one_device(config, "reproduce")
-    table = load_table(data, audio_dir, tau_3_class)
+    table = as_table(data)
     return Plan(systems, recipe, configs, table, _held_out(table, folds, cities))
 
 

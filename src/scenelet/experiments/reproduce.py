@@ -1,11 +1,13 @@
 """`scenelet reproduce`: compute all trials of a table of systems. It can be interrupted and resumed."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scenelet.config import RunConfig
+from scenelet.data.clips import ClipTable
 from scenelet.errors import RunError, SceneletError, UsageError
 from scenelet.experiments.comparison import SystemResult, compare, macro_accuracy, summarize_settings
 from scenelet.experiments.comparison_plot import write_plot
@@ -26,7 +28,7 @@ from scenelet.utils.text import duration, pluralize
 
 def reproduce(
     name: str,
-    data: Path,
+    data: str | os.PathLike[str] | ClipTable,
     out: Path,
     *,
     recipe: str | None = None,
@@ -34,9 +36,6 @@ def reproduce(
     folds: Sequence[str] = (),
     cities: bool = False,
     reference: str | None = None,
-    audio_dir: Path | None = None,
-    tau_3_class: bool = False,
-    cache_dir: Path | None = None,
 ) -> dict[str, Any]:
     """Compute the missing trials of a table. Markdown, JSON and CSV are written after each trial, a plot at the end.
 
@@ -46,15 +45,13 @@ def reproduce(
 
     Args:
         name: name of the table, see `scenelet.experiments.systems.list_tables`, or its TOML file.
-        data: labeled recordings.
+        data: labeled recordings: a path that `scenelet.data.load.load_table` takes, or its table.
         out: folder for the results and the store of trials.
         recipe: name of a recipe, or a TOML file; None: the table's default.
         seeds: number of trainings per system and fold, with the seeds 0, 1, ...
         folds: the folds to hold out, one after the other. If empty: each fold of the data, or the data's own split.
         cities: hold out one city after the other instead.
         reference: name of the system that the others are tested against; None: the table's own.
-        audio_dir, tau_3_class: as in `scenelet.data.load.load_table`.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
 
     Returns:
         The content of the JSON file; see `scenelet.experiments.comparison.compare`.
@@ -62,13 +59,12 @@ def reproduce(
     Raises:
         SceneletError: data, table or recipe cannot be used, or a training diverged. Finished trials remain stored.
     """
-    held_out: dict[str, Any] = {"folds": folds, "cities": cities}
-    location: dict[str, Any] = {"audio_dir": audio_dir, "tau_3_class": tau_3_class}
-    planned = plan(name, data, recipe=recipe, reference=reference, **held_out, **location)
+    planned = plan(name, data, recipe=recipe, folds=folds, cities=cities, reference=reference)
     systems, recipe, configs, table = planned.systems, planned.recipe, planned.configs, planned.table
-    description = f"{data.name}: {table.describe()}"
+    assert table.path is not None  # `load_table` sets it
+    description = f"{table.path.name}: {table.describe()}"
     print_message(description)
-    store = Store(out, table, cache_dir)
+    store = Store(out, table)
     trials = _trials(systems, recipe, seeds, planned.held_out, cities)
     _check_systems(systems, configs, table.labels, recipe)
     file_name = _file_name(name, recipe, folds, cities)

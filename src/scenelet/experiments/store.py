@@ -44,11 +44,10 @@ class Store:
     Args:
         folder: the store.
         table: the recordings.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
     """
 
-    def __init__(self, folder: Path, table: ClipTable, cache_dir: Path | None = None) -> None:
-        self.folder, self.table, self.cache_dir = folder, table, cache_dir
+    def __init__(self, folder: Path, table: ClipTable) -> None:
+        self.folder, self.table = folder, table
         self._clips_hash = functools.cache(lambda split: _clips_hash(make_split(table, split)))
 
     def read_result(self, trial: Trial) -> TrialResult | None:

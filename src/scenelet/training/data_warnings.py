@@ -17,9 +17,7 @@ from scenelet.utils.files import replace_file
 MAX_PRINTED = 3
 
 
-def print_data_warnings(
-    out: Path, table: ClipTable, split: Split, window_seconds: float, cache_dir: Path | None
-) -> None:
+def print_data_warnings(out: Path, table: ClipTable, split: Split, window_seconds: float) -> None:
     """Print what `scenelet check` finds and write it to `warnings.json`. Findings do not stop a training.
 
     Statistics of recordings that `scenelet check` or another run has cached are not computed again. A run that has
@@ -27,7 +25,7 @@ def print_data_warnings(
     """
     if (out / WARNINGS).is_file():
         return
-    findings = audit(table, window_seconds, split, held_out=True, refresh=False, cache_dir=cache_dir)
+    findings = audit(table, window_seconds, split, held_out=True, refresh=False)
     replace_file(out / WARNINGS, json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     for line in warning_lines(findings, str(table.path)):
         print_message(line)

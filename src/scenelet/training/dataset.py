@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from scenelet.config import RunConfig
 from scenelet.config.run_folder import DataRecord
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
-from scenelet.data.load import load_table
 from scenelet.data.splits import Split, make_split, split_groups
 from scenelet.errors import UsageError
 from scenelet.training.batches import LabelledFeatures, class_indices
@@ -64,23 +62,20 @@ class Dataset:
         return band_statistics(self.train.features)
 
 
-def load_dataset(table: ClipTable, config: RunConfig, cache_dir: Path | None = None, verbose: bool = True) -> Dataset:
-    """Split a clip table and load its features. Features that are not cached yet are computed.
+def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
+    """Split a clip table, print its description, and load its features, which are computed if they are not cached.
 
     Args:
         table: the clips, see `scenelet.data.load.load_table`.
         config: features, window and split.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
-        verbose: print a description of the data, and warnings about the split.
 
     Raises:
         SceneletError: as `make_split` and `load_features`.
     """
     split = make_split(table, config.split)
-    if verbose:
-        _print_description(table, split, config)
+    _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
-    features = load_features(clips, table.root, config.features, config.window, cache_dir)
+    features = load_features(clips, table.root, config.features, config.window)
     targets = class_indices(clips, table.labels)
 
     def part(start: int, count: int) -> LabelledFeatures | None:
@@ -95,15 +90,6 @@ def load_dataset(table: ClipTable, config: RunConfig, cache_dir: Path | None = N
     validation = part(len(split.train), len(split.validation))
     test = part(len(split.train) + len(split.validation), len(split.test))
     return Dataset(table, split, train, validation, test)
-
-
-def load_recorded_table(record: DataRecord) -> ClipTable:
-    """Load the clip table that a run was trained on.
-
-    Raises:
-        SceneletError: as `scenelet.data.load.load_table`.
-    """
-    return load_table(record.path, record.audio_dir, record.tau_3_class)
 
 
 def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:

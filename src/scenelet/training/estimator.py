@@ -110,7 +110,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         with quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
             audio_dir = write_clip_csv(folder, paths, labels, group_names)
             table = load_table(folder / CLIPS, audio_dir)
-            train(table, folder, config, recipe=os.fspath(self.recipe), verbose=self.verbose)
+            train(table, folder, config, recipe=os.fspath(self.recipe))
             compress(folder, folder / MODEL)
             self.classifier_ = Classifier(read_model(folder / MODEL))
         self.classes_ = classes

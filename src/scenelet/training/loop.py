@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
@@ -20,11 +20,11 @@ from scenelet.training.checkpoint import FIX, AtomicCheckpointIO, check_checkpoi
 from scenelet.training.distributed import ExitOnSigterm, check_devices, lightning_options, process_group
 from scenelet.training.divergence import DIVERGENCE_FILE, DivergedError, write_divergence
 from scenelet.training.module import SceneModule
+from scenelet.training.precision import Precision, resolve_precision
 from scenelet.training.progress import TrainingProgress
 from scenelet.utils.console import print_message
 from scenelet.utils.process import keep_freed_memory
 
-Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -38,19 +38,17 @@ def run_trainer(
     resume: bool = False,
     select_best: bool = False,
     description: str = "Training",
-    verbose: bool = True,
     trainer: TrainerConfig = ONE_DEVICE,
 ) -> None:
     """Train `module` in place, for the epochs of its schedule.
 
     Args:
         module: module to train.
-        precision: "auto" uses bf16 if `has_native_bf16`.
+        precision: "auto" uses bf16 if the machine has it, see `scenelet.training.precision`.
         folder: run folder for logs and a checkpoint after every epoch; None writes nothing.
         resume: continue after the last complete epoch of the folder, if there is one.
         select_best: end with the weights of the best epoch on validation (macro accuracy, the earliest on a tie).
         description: label of the progress bar.
-        verbose: if stderr is not a terminal, print a line for every epoch instead of one now and then.
         trainer: number of devices; `module.rank` is the rank of this process. On each machine, the first process starts
             its own command again for the other devices, and all of them call this function.
 
@@ -61,11 +59,11 @@ def run_trainer(
     rank = module.rank
     check_devices(trainer)
     keep_freed_memory()
-    if verbose and not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
         print_message("note: no working C++ compiler (g++, clang++) was found; training is slower without one")
     started = _StartObserver()
     callbacks: list[Callback] = [] if rank.is_single else [ExitOnSigterm()]
-    callbacks += [] if rank.is_worker else [TrainingProgress(description, verbose)]
+    callbacks += [] if rank.is_worker else [TrainingProgress(description)]
     callbacks.append(started)
     resume_from: Path | None = None
     if folder is not None:
@@ -96,30 +94,13 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / CHECKPOINTS / LAST).exists()
 
 
-def uses_bf16(precision: Precision) -> bool:
-    """Return True if a training with this setting computes in bf16 on this machine."""
-    return precision == "bf16" or (precision == "auto" and has_native_bf16())
-
-
-def has_native_bf16() -> bool:
-    """Return True if this machine multiplies bf16 in hardware. Without that, a CPU is slower with bf16."""
-    if torch.backends.mps.is_available():
-        return False  # Lightning trains on the MPS GPU, for which the features of the CPU do not count
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
 def _lightning_trainer(
     module: SceneModule, precision: Precision, folder: Path | None, callbacks: list[Callback], trainer: TrainerConfig
 ) -> lightning.Trainer:
     options = lightning_options(trainer, module.rank)
     return lightning.Trainer(
         max_epochs=module.schedule.epochs,
-        precision="bf16-mixed" if uses_bf16(precision) else "32-true",
+        precision="bf16-mixed" if resolve_precision(precision) == "bf16" else "32-true",
         callbacks=callbacks,
         logger=_loggers(folder / LOGS) if folder is not None else [],
         enable_checkpointing=folder is not None,

@@ -1,10 +1,13 @@
-"""Checks of arguments before PyTorch is loaded, which takes seconds. Commands and library functions both run them."""
+"""Checks of arguments before PyTorch is loaded, which takes seconds, and of the data of a run."""
 
+import os
 from pathlib import Path
 
 from scenelet.config import RunConfig
-from scenelet.config.run_folder import check_run_exists
-from scenelet.errors import UsageError
+from scenelet.config.run_folder import DataRecord, check_run_exists
+from scenelet.data.clips import ClipTable
+from scenelet.data.load import load_table
+from scenelet.errors import DataError, UsageError
 from scenelet.training.ranks import Rank, find_rank
 
 
@@ -59,3 +62,29 @@ def check_compress_arguments(run: Path, out: Path, sparsity: float | None, max_b
     if out.is_dir():
         raise UsageError(f"{out}: is a folder; give the name of the file to write")
     check_run_exists(run)
+
+
+def load_recorded_table(
+    record: DataRecord, path: str | os.PathLike[str] | None = None, audio_dir: Path | None = None
+) -> ClipTable:
+    """Load the clip table that a run was trained on.
+
+    Args:
+        record: the recorded data.
+        path: new path of the data, if it has moved.
+        audio_dir: new folder of the recordings that a CSV lists, if they have moved.
+
+    Raises:
+        DataError: the data is not where the record says.
+        SceneletError: as `scenelet.data.load.load_table`.
+    """
+    if path is not None:
+        return load_table(path, audio_dir, record.tau_3_class)
+    folder = record.audio_dir if audio_dir is None else audio_dir
+    for missing in (record.path, *([] if folder is None else [folder])):
+        if not missing.exists():
+            raise DataError(
+                f"{missing}: the recordings of this run were there, and are not now; give their new path with --data"
+                " (and --audio-dir)"
+            )
+    return load_table(record.path, folder, record.tau_3_class)

@@ -6,7 +6,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from scenelet.training.module import SceneModule
-from scenelet.utils.console import RateLimiter, print_message, progress_bar
+from scenelet.utils.console import RateLimiter, print_message, print_progress, progress_bar, shows_messages
 
 
 class TrainingProgress(Callback):
@@ -14,16 +14,15 @@ class TrainingProgress(Callback):
 
     Args:
         description: label of the bar.
-        verbose: if stderr is not a terminal, print a line for every epoch instead of one now and then.
     """
 
-    def __init__(self, description: str, verbose: bool) -> None:
-        self.bar, self.description, self.verbose = progress_bar(), description, verbose
+    def __init__(self, description: str) -> None:
+        self.bar, self.description = progress_bar(), description
         self.limiter = RateLimiter()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Show the bar, which is partly filled if training resumes."""
-        if trainer.current_epoch and self.verbose:
+        if trainer.current_epoch:
             print_message(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         total = (trainer.max_epochs or 0) * trainer.num_training_batches
         self.task = self.bar.add_task(self.description, total=total, completed=trainer.global_step, note="")
@@ -50,8 +49,8 @@ class TrainingProgress(Callback):
         if "validation_macro_accuracy" in row:
             note += f"  validation {100 * row['validation_macro_accuracy']:.1f} %"
         self.bar.update(self.task, note=note)
-        if self.bar.disable and (self.verbose or self.limiter.due()):
-            print_message(f"{self.description}: {note}")
+        if self.bar.disable and (shows_messages() or self.limiter.due()):
+            print_progress(f"{self.description}: {note}")
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Remove the bar."""
@@ -60,6 +59,6 @@ class TrainingProgress(Callback):
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, error: BaseException) -> None:
         """Remove the bar and, after an interrupt, print how to resume."""
         self.bar.stop()
-        if isinstance(error, KeyboardInterrupt) and self.verbose:
+        if isinstance(error, KeyboardInterrupt):
             hint = "; resume with --resume" if trainer.checkpoint_callback is not None else ""
             print_message(f"interrupted in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{hint}")

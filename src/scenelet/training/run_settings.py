@@ -43,10 +43,12 @@ def resolve_settings(
         UsageError: a batch has fewer clips than there are devices.
     """
     if resume and is_begun(out):
-        stored = read_record(out).config
+        record = read_record(out)
         if config is not None:
-            _check_same_settings(out, config, stored)
-        config = stored
+            _check_same_settings(out, config, record.config)
+        # "auto" may mean another precision on this machine
+        precision = record.versions.get("precision", record.config.precision)
+        config = record.config.model_copy(update={"precision": precision})
     elif config is None:
         raise RunError(f"{out}: holds no run to resume; start it without --resume")
     elif not rank.is_worker:

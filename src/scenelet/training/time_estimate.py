@@ -14,8 +14,8 @@ from torch import nn
 from scenelet.config import RunConfig
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.batches import LabelledFeatures
-from scenelet.training.loop import Precision, uses_bf16
 from scenelet.training.module import SceneModule
+from scenelet.training.precision import Precision, resolve_precision
 from scenelet.training.probabilities import BATCH_WINDOWS, clip_probabilities
 from scenelet.utils.console import is_quiet, print_message, spinner
 from scenelet.utils.process import keep_freed_memory
@@ -107,7 +107,7 @@ def seconds_per_step(
     batches = itertools.chain.from_iterable(map(module.batches, range(module.schedule.epochs)))
     seconds, before = list[float](), clock()
     for batch in batches:
-        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16(precision), cache_enabled=False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=resolve_precision(precision) == "bf16", cache_enabled=False):
             loss = trial.training_step(batch, 0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

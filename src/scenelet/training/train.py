@@ -18,7 +18,7 @@ from scenelet.config.run_folder import (
     write_record,
 )
 from scenelet.data.clips import ClipTable
-from scenelet.data.load import load_table
+from scenelet.data.load import as_table
 from scenelet.data.splits import split_table
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.model.file import check_model
@@ -35,12 +35,13 @@ from scenelet.training.losses import build_loss
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network, save_weights
+from scenelet.training.precision import device_name, resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
 from scenelet.training.teacher import Teacher, load_teacher
 from scenelet.training.time_estimate import print_time_estimate
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
-from scenelet.utils.console import print_message, quiet, spinner
+from scenelet.utils.console import print_message, quiet, shows_messages, spinner
 from scenelet.utils.locks import file_lock
 from scenelet.utils.text import pluralize
 
@@ -58,9 +59,7 @@ def train(
     teacher: Path | None = None,
     limits: NetworkLimits = NO_LIMITS,
     trainer: TrainerConfig | None = None,
-    cache_dir: Path | None = None,
     description: str = "Training",
-    verbose: bool = True,
 ) -> dict[str, Any]:
     """Train on `data` into the run folder `out`. With several devices, each device has a process that calls this.
 
@@ -73,9 +72,7 @@ def train(
         teacher: folder of a finished run, which gives `config.distillation` of each label; None: the resumed run's.
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
         description: text next to the progress bar.
-        verbose: print what was found in the data, and a line per epoch if there is no progress bar.
 
     Returns:
         The content of `metrics.json`; {} in the processes other than the first.
@@ -87,61 +84,47 @@ def train(
     devices = resolve_devices(out, config, trainer)
     rank = find_rank(devices.devices, devices.num_nodes)
     check_devices(devices)
-    verbose = verbose and not rank.is_worker
     with contextlib.ExitStack() as until_done:
         until_done.enter_context(quiet(rank.is_worker))
-        table = _clip_table(data)
+        table = data.table if isinstance(data, Dataset) else as_table(data)
         if limits != NO_LIMITS:
-            config = _search_network(config, limits, table.labels, verbose)
+            config = _search_network(config, limits, table.labels)
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
-        dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume, cache_dir, verbose)
+        dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
         network = _initial_network(settings, dataset)
         source = load_teacher(out, teacher, settings, dataset) if teacher is not None or resume else None
         if not rank.is_worker:
             until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
             # another process may have started and finished a run there in the meantime
             resolve_settings(out, config, resume, devices, rank, table.path)
-            _begin_run(out, settings, recipe, dataset, source, cache_dir, verbose)
+            _begin_run(out, settings, recipe, dataset, source)
         module = _build_module(network, settings, dataset, source, rank)
-        if verbose:
+        if shows_messages():
             _print_plan(module, settings, dataset, source, estimate=not (resume and has_checkpoint(out)))
         best = settings.checkpoint == "validation"
-        run_trainer(module, settings.precision, out, resume, best, description, verbose, devices)
+        run_trainer(module, settings.precision, out, resume, best, description, devices)
         return {} if rank.is_worker else _finish_run(out, network, module, dataset)
 
 
-def _clip_table(data: str | os.PathLike[str] | ClipTable | Dataset) -> ClipTable:
-    if isinstance(data, Dataset):
-        return data.table
-    return data if isinstance(data, ClipTable) else load_table(Path(data))
-
-
-def _search_network(
-    config: RunConfig | None, limits: NetworkLimits, labels: tuple[str, ...], verbose: bool
-) -> RunConfig:
+def _search_network(config: RunConfig | None, limits: NetworkLimits, labels: tuple[str, ...]) -> RunConfig:
     """Return the settings with the widest network within the limits."""
     if config is None:
         raise UsageError("--max-macs and --max-bytes choose the network of a new run; leave them out to resume one")
     with spinner("Finding width and depth"):
         config, costs = search_width(config, labels, limits)
-    if verbose:
-        sizes = {"width": config.network.width} | {
-            name: getattr(config.network, name) for name in DEPTHS if name in model_settings(config.network.name)
-        }
-        found = ", ".join(f"{name} {value}" for name, value in sizes.items())
-        print_message(
-            f"found: {found}; {costs.macs_per_second:,} multiply-accumulates per second of audio,"
-            f" {costs.parameter_bytes:,} bytes of parameters"
-        )
+    sizes = ["width", *(name for name in DEPTHS if name in model_settings(config.network.name))]
+    found = ", ".join(f"{name} {getattr(config.network, name)}" for name in sizes)
+    print_message(
+        f"found: {found}; {costs.macs_per_second:,} multiply-accumulates per second of audio,"
+        f" {costs.parameter_bytes:,} bytes of parameters"
+    )
     return config
 
 
-def _load_dataset(
-    table: ClipTable, config: RunConfig, out: Path, resume: bool, cache_dir: Path | None, verbose: bool
-) -> Dataset:
-    if verbose and resume and not is_begun(out):
+def _load_dataset(table: ClipTable, config: RunConfig, out: Path, resume: bool) -> Dataset:
+    if resume and not is_begun(out):
         print_message(f"{out}: holds no run yet, so a new run is started")
-    dataset = load_dataset(table, config, cache_dir, verbose)
+    dataset = load_dataset(table, config)
     devices = config.trainer.world_size
     if len(dataset.train) < devices:
         raise UsageError(
@@ -164,15 +147,7 @@ def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork
     return network
 
 
-def _begin_run(
-    out: Path,
-    config: RunConfig,
-    recipe: str,
-    dataset: Dataset,
-    teacher: Teacher | None,
-    cache_dir: Path | None,
-    verbose: bool,
-) -> None:
+def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teacher: Teacher | None) -> None:
     """Write the run's record and warnings. If the run is resumed, check that it still sees the same clips."""
     split_csv = split_table(dataset.split)
     if (out / RECORD).exists():
@@ -184,12 +159,12 @@ def _begin_run(
             data=dataset.record,
             labels=dataset.labels,
             train_counts=tuple(dataset.train.class_counts()),
-            versions=versions(),
+            versions=versions() | {"precision": resolve_precision(config.precision), "device": device_name()},
             teacher=None if teacher is None else teacher.record,
         )
         write_record(out, record, split_csv)
-    if verbose:
-        print_data_warnings(out, dataset.table, dataset.split, config.window.seconds, cache_dir)
+    if shows_messages():
+        print_data_warnings(out, dataset.table, dataset.split, config.window.seconds)
 
 
 def _build_module(

@@ -40,6 +40,7 @@ class LineTiming:
 DEFAULT_TIMING = LineTiming()
 
 _quiet = contextvars.ContextVar("scenelet_quiet", default=False)
+_progress_only = contextvars.ContextVar("scenelet_progress_only", default=False)
 
 # `track` stores its state here while it waits, and `report_progress` looks it up. Each thread has its own value.
 _waiting: contextvars.ContextVar["TrackedItems | None"] = contextvars.ContextVar("scenelet_waiting", default=None)
@@ -59,9 +60,28 @@ def quiet(wanted: bool = True) -> Iterator[None]:
         _quiet.reset(token)
 
 
+@contextlib.contextmanager
+def progress_only() -> Iterator[None]:
+    """Suppress messages in this thread or task, but show progress: the block is a step of a larger task.
+
+    >>> with progress_only():
+    ...     print_message("this is not printed")
+    """
+    token = _progress_only.set(True)
+    try:
+        yield
+    finally:
+        _progress_only.reset(token)
+
+
 def is_quiet() -> bool:
     """Return whether `quiet` is active."""
     return _quiet.get()
+
+
+def shows_messages() -> bool:
+    """Return whether `print_message` prints: neither `quiet` nor `progress_only` is active."""
+    return not (_quiet.get() or _progress_only.get())
 
 
 @functools.cache
@@ -73,7 +93,13 @@ def stderr() -> "Console":
 
 
 def print_message(message: str) -> None:
-    """Print one line on stderr, unless `quiet` is active."""
+    """Print one line on stderr, unless `quiet` or `progress_only` is active."""
+    if shows_messages():
+        print_warning(message)
+
+
+def print_progress(message: str) -> None:
+    """Print one line of progress on stderr, unless `quiet` is active."""
     if not is_quiet():
         print_warning(message)
 
@@ -166,7 +192,7 @@ class TrackedItems:
         spent, done = self.clock() - self.started, self.done + self.fraction
         when = f"about {duration(spent / done * (self.total - done))} left" if done else f"{duration(spent)} so far"
         note = f"{self.note}, " if self.note else ""
-        print_message(f"{self.description}: {self.done:,} of {self.total:,}, {note}{when}")
+        print_progress(f"{self.description}: {self.done:,} of {self.total:,}, {note}{when}")
 
 
 @contextlib.contextmanager
@@ -182,7 +208,7 @@ def spinner(description: str, timing: LineTiming = DEFAULT_TIMING) -> Iterator[N
 
     def print_line_if_due() -> None:
         if lines.due():
-            print_message(f"{description}: {duration(timing.clock() - started)} so far")
+            print_progress(f"{description}: {duration(timing.clock() - started)} so far")
 
     with (
         Progress(*columns, console=stderr(), transient=True, disable=not shows_progress()) as progress,

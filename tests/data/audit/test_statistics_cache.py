@@ -27,8 +27,10 @@ def clips(tmp_path: Path, make_clip: Callable[..., Clip], rng: np.random.Generat
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Reader:
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     """Function that returns the statistics of clips, and the names of the recordings that it read for them."""
+
+    monkeypatch.setenv("SCENELET_CACHE", str(tmp_path / "cache"))
 
     def statistics(clips: list[Clip], refresh: bool = False) -> tuple[list[Result], list[str]]:
         names: list[str] = []
@@ -37,7 +39,7 @@ def read(tmp_path: Path) -> Reader:
             names.append(path.name)
             return recording_stats_or_error(path)
 
-        results = all_recording_stats(clips, tmp_path, tmp_path / "cache", 1, refresh, read_stats)
+        results = all_recording_stats(clips, tmp_path, 1, refresh, read_stats)
         return list(results), names
 
     return statistics
@@ -105,7 +107,7 @@ def test_all_recording_stats_refresh_of_some_keeps_others(clips: list[Clip], rea
 
 def test_all_recording_stats_interrupted_keeps_the_cache(clips: list[Clip], tmp_path: Path, read: Reader) -> None:
     read(clips)
-    results: Any = all_recording_stats(clips, tmp_path, tmp_path / "cache", 1, refresh=True)
+    results: Any = all_recording_stats(clips, tmp_path, 1, refresh=True)
     next(results)
     results.close()
     assert read(clips)[1] == ["bad.wav"]

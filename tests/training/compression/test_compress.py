@@ -19,9 +19,9 @@ def test_compress_nearly_empty_layers_warns_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = [*tiny_settings, "schedule.epochs=1", "prune.epochs=0", 'split.fold="1"']
-    train(tone_set, tmp_path / "run", load_recipe("paper_short", settings), cache_dir=tmp_path / "cache")
+    train(tone_set, tmp_path / "run", load_recipe("paper_short", settings))
     capsys.readouterr()
-    compress(tmp_path / "run", tmp_path / "m.scn", sparsity=sparsity, cache_dir=tmp_path / "cache")
+    compress(tmp_path / "run", tmp_path / "m.scn", sparsity=sparsity)
     lines = [line for line in capsys.readouterr().err.splitlines() if "nearly empty" in line]
     assert len(lines) == warned
     if warned:

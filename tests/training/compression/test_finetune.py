@@ -13,9 +13,10 @@ from scenelet.nn import prune
 from scenelet.nn.quantize import quantize, round_network
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.finetune import masks_by_epoch, prune_and_finetune
-from scenelet.training.dataset import Dataset, load_dataset, load_recorded_table
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.module import Masks, SceneModule
 from scenelet.training.network import load_network
+from scenelet.training.preflight import load_recorded_table
 from scenelet.training.train import train
 
 SETTINGS = [
@@ -36,9 +37,9 @@ def trained(
     """Train a network; return its settings, the network before pruning, and its data."""
     folder = tmp_path_factory.mktemp("trained")
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
-    train(tone_set, folder / "run", config, cache_dir=folder / "cache")
+    train(tone_set, folder / "run", config)
     record = runs.read_record(folder / "run")
-    dataset = load_dataset(load_recorded_table(record.data), config, folder / "cache", verbose=False)
+    dataset = load_dataset(load_recorded_table(record.data), config)
     return config, load_network(folder / "run", record), dataset
 
 
@@ -55,7 +56,7 @@ def test_prune_and_finetune_interrupted_resumes_bit_for_bit(
     def finetune(folder: Path | None) -> dict[str, torch.Tensor]:
         nonlocal masks
         network = copy.deepcopy(dense)
-        masks, _ = prune_and_finetune(network, dataset, config, folder, verbose=False)
+        masks, _ = prune_and_finetune(network, dataset, config, folder)
         round_network(network, "fp16" if mode == "plain" else "int4")
         return dict(network.state_dict())
 
@@ -95,7 +96,7 @@ def test_prune_and_finetune_ignores_the_average_of_training(
     def finetune(*settings: str) -> dict[str, torch.Tensor]:
         network = copy.deepcopy(dense)
         config = load_recipe("paper_short", [*tiny_settings, *SETTINGS, *settings])
-        prune_and_finetune(network, dataset, config, verbose=False)
+        prune_and_finetune(network, dataset, config)
         return dict(network.state_dict())
 
     last = finetune("prune.ema_epochs=0", "schedule.ema_epochs=0")
@@ -128,7 +129,7 @@ def test_prune_and_finetune_zero_epochs_only_prunes(trained: tuple[RunConfig, St
     config, dense, dataset = trained
     settings = config.prune.model_copy(update={"epochs": 0, "dtype": "int8"})
     network = copy.deepcopy(dense)
-    masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}), verbose=False)
+    masks, minutes = prune_and_finetune(network, dataset, config.model_copy(update={"prune": settings}))
     assert minutes == 0
     for name, mask in masks.items():
         assert torch.equal(network.get_parameter(name), dense.get_parameter(name) * mask)

@@ -22,10 +22,11 @@ from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import search as search_module
 from scenelet.training.compression.compress import compress
 from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
-from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset, load_recorded_table
+from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset
 from scenelet.training.measure import file_probabilities
 from scenelet.training.module import Masks
 from scenelet.training.network import load_network
+from scenelet.training.preflight import load_recorded_table
 from scenelet.training.probabilities import clip_probabilities
 from scenelet.training.train import train
 
@@ -38,9 +39,9 @@ def trained(tone_set: Path, tiny_settings: list[str], tmp_path_factory: pytest.T
     """Train a network; return its folder, settings, network and data, and a function for the size of its file."""
     folder = tmp_path_factory.mktemp("search")
     config = load_recipe("paper_short", [*tiny_settings, *SETTINGS])
-    train(tone_set, folder / "run", config, cache_dir=folder / "cache")
+    train(tone_set, folder / "run", config)
     record = runs.read_record(folder / "run")
-    dataset = load_dataset(load_recorded_table(record.data), config, folder / "cache", verbose=False)
+    dataset = load_dataset(load_recorded_table(record.data), config)
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         assert settings.dtype != "auto"
@@ -60,9 +61,7 @@ def test_compress_network_max_bytes_is_nearly_used_up(trained: Trained, max_byte
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
         small = copy.deepcopy(network)
-        result = compress_network(
-            small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size, verbose=False
-        )
+        result = compress_network(small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size)
         assert result.settings.dtype == dtype
         file_bytes = size(small, result.masks, result.settings)
         assert file_bytes <= max_bytes
@@ -84,9 +83,7 @@ def test_search_format_takes_the_lowest_validation_log_loss(trained: Trained, mo
         return {"log_loss": losses[dtype]}
 
     monkeypatch.setattr(search_module, "evaluate_network", fake_evaluation)
-    settings, trials = search_format(
-        network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size, verbose=False
-    )
+    settings, trials = search_format(network, dataset, with_prune(config, max_bytes=14_000, dtype="auto"), size)
     assert [trial.dtype for trial in trials] == ["fp16", "int8", "int4"]
     assert trials[0].sparsity > trials[1].sparsity > trials[2].sparsity > 0
     assert (settings.dtype, settings.sparsity) == ("int8", trials[1].sparsity)
@@ -97,9 +94,7 @@ def test_search_format_takes_the_lowest_validation_log_loss(trained: Trained, mo
 
 def test_search_format_unpruned_fp16_that_fits_is_taken(trained: Trained) -> None:
     _, config, network, dataset, size = trained
-    settings, trials = search_format(
-        network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size, verbose=False
-    )
+    settings, trials = search_format(network, dataset, with_prune(config, max_bytes=10**6, dtype="auto"), size)
     assert (settings.dtype, settings.sparsity) == ("fp16", 0)
     assert [(trial.dtype, trial.log_loss) for trial in trials] == [("fp16", None)]
 
@@ -107,9 +102,9 @@ def test_search_format_unpruned_fp16_that_fits_is_taken(trained: Trained) -> Non
 def test_search_format_and_compress_too_few_bytes_is_an_error(trained: Trained, tmp_path: Path) -> None:
     folder, config, network, dataset, size = trained
     with pytest.raises(UsageError, match="900 bytes are out of reach"):
-        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size, verbose=False)
+        search_format(network, dataset, with_prune(config, max_bytes=900, dtype="auto"), size)
     with pytest.raises(UsageError, match="out of reach"):
-        compress(folder / "run", tmp_path / "m.scn", max_bytes=900, cache_dir=folder / "cache")
+        compress(folder / "run", tmp_path / "m.scn", max_bytes=900)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,16 +118,16 @@ def add_bytes(size: Size, extra_bytes: int, first_call: int) -> Size:
 def test_compress_network_file_grown_in_tuning_is_pruned_again(trained: Trained, dtype: str) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype=dtype)
-    before, _ = search_format(network, dataset, asked, size, verbose=False)
+    before, _ = search_format(network, dataset, asked, size)
     calls = itertools.count(1)
 
     def counted_size(*arguments: Any) -> int:
         next(calls)
         return size(*arguments)
 
-    search_format(network, dataset, asked, counted_size, verbose=False)
+    search_format(network, dataset, asked, counted_size)
     small = copy.deepcopy(network)
-    result = compress_network(small, dataset, asked, add_bytes(size, 1_000, next(calls)), verbose=False)
+    result = compress_network(small, dataset, asked, add_bytes(size, 1_000, next(calls)))
     assert result.settings.sparsity > before.sparsity
     assert 12_000 < size(small, result.masks, result.settings) <= 13_000
     assert result.masks.keys() == prune_and_round(copy.deepcopy(small), result.settings).keys()
@@ -148,9 +143,9 @@ def test_compress_network_resumed_keeps_the_chosen_format(
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
     folder = tmp_path / "tuning"
-    first = compress_network(copy.deepcopy(network), dataset, asked, size, folder, verbose=False)
+    first = compress_network(copy.deepcopy(network), dataset, asked, size, folder)
     monkeypatch.setattr(search_module, "search_format", lambda *_: pytest.fail("the search ran again"))
-    resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder, verbose=False)
+    resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder)
     assert resumed.settings == first.settings
     assert resumed.trials == first.trials
     assert all(torch.equal(mask, first.masks[name]) for name, mask in resumed.masks.items())
@@ -169,12 +164,12 @@ def test_search_format_diverged_format_is_not_taken(trained: Trained, monkeypatc
 
     monkeypatch.setattr(search_module, "prune_and_finetune", diverge_in_some_formats)
     failing = {"fp16", "int4"}
-    settings, trials = search_format(network, dataset, asked, size, verbose=False)
+    settings, trials = search_format(network, dataset, asked, size)
     assert settings.dtype == "int8"
     assert [trial.log_loss == math.inf for trial in trials] == [True, False, True]
     failing = {*FORMATS}
     with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.learning_rate"):
-        search_format(network, dataset, asked, size, verbose=False)
+        search_format(network, dataset, asked, size)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +183,7 @@ def test_search_format_diverged_format_is_not_taken(trained: Trained, monkeypatc
 def test_compress_wrong_option_is_named(trained: Trained, options: dict[str, Any], match: str, tmp_path: Path) -> None:
     folder, *_ = trained
     with pytest.raises(UsageError, match=match):
-        compress(folder / "run", tmp_path / "m.scn", cache_dir=folder / "cache", **options)
+        compress(folder / "run", tmp_path / "m.scn", **options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,13 +208,13 @@ def test_hold_out_validation_splits_between_groups(trained: Trained) -> None:
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
 def test_compress_file_gives_the_probabilities_of_the_network(trained: Trained, dtype: str, tmp_path: Path) -> None:
     folder, config, network, dataset, _ = trained
-    result = compress(folder / "run", tmp_path / "m.scn", sparsity=0.3, dtype=dtype, cache_dir=folder / "cache")
+    result = compress(folder / "run", tmp_path / "m.scn", sparsity=0.3, dtype=dtype)
     assert (result["dtype"], result["sparsity"]) == (dtype, 0.3)
     model = modelfile.read_model(tmp_path / "m.scn")
     assert model.provenance["dtype"] == dtype
     assert set(model.encodings.values()) == {"masked_int8", "fp16", "fp32"}
     small = copy.deepcopy(network)
-    compress_network(small, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0, verbose=False)
+    compress_network(small, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0)
     assert dataset.test is not None
     from_file = file_probabilities(Classifier(model), dataset.test.features)
     in_torch = clip_probabilities(small, dataset.test.features)

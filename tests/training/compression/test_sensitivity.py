@@ -29,7 +29,7 @@ CHANGES = ["50 % pruned", "80 % pruned", "90 % pruned", "95 % pruned", "int8", "
 @pytest.fixture(scope="module")
 def dataset(tone_set: Path, tiny_settings: list[str]) -> Dataset:
     config = load_recipe("paper_short", [*tiny_settings, 'split.fold="1"', "split.validation_fraction=0.3"])
-    return load_dataset(load_table(tone_set), config, None, verbose=False)
+    return load_dataset(load_table(tone_set), config)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_compress_sensitivity_is_of_the_unpruned_network(
     monkeypatch.setattr(sensitivity, "SPARSITIES", (0.5,))
     monkeypatch.setattr(sensitivity, "LEVELS", {})
     changes = ["network.repeats=1", "schedule.epochs=1", 'split.fold="1"', "split.validation_fraction=0.3"]
-    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]), verbose=False)
+    metrics = train(tone_set, tmp_path / "run", load_recipe("paper_short", [*tiny_settings, *changes]))
     for name, sensitivity_option in (("with", True), ("without", False)):
         compress(tmp_path / "run", tmp_path / f"{name}.scn", sparsity=0.0, sensitivity=sensitivity_option)
     assert [path.name for path in sorted(tmp_path.glob("*.sensitivity.*"))] == [

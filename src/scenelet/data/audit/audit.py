@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 
 from scenelet.data.audit.findings import Finding, is_silent, recording_findings, trait_findings, warning
 from scenelet.data.audit.fingerprint import find_matches
@@ -32,7 +31,6 @@ def audit(
     max_label_issues: int = MAX_LABEL_ISSUES,
     held_out: bool = False,
     refresh: bool = True,
-    cache_dir: Path | None = None,
 ) -> list[Finding]:
     """Compute the statistics of every clip and report faults, errors first.
 
@@ -44,11 +42,10 @@ def audit(
         max_label_issues: maximum number of doubted labels that are listed.
         held_out: ignore the split's test clips in the search for label errors.
         refresh: read every recording, even if its statistics are cached.
-        cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
     """
     findings = [*_class_findings(table), *_group_findings(_subsets(table, split))]
     all_stats: dict[Clip, RecordingStats] = {}
-    results = all_recording_stats(table.clips, table.root, cache_dir, workers, refresh)
+    results = all_recording_stats(table.clips, table.root, workers, refresh)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
         if isinstance(result, RecordingStats):
             all_stats[clip] = result

@@ -31,7 +31,6 @@ ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 def all_recording_stats(
     clips: Sequence[Clip],
     root: Path,
-    cache_dir: Path | None = None,
     workers: int | None = None,
     refresh: bool = False,
     read_stats: Callable[[Path], RecordingStats | StatsError] = recording_stats_or_error,
@@ -41,13 +40,12 @@ def all_recording_stats(
     Args:
         clips: the clips.
         root: the data's root.
-        cache_dir: the cache folder; None: `scenelet.utils.files.cache_folder()`.
         workers: the number of processes; None: one per CPU.
         refresh: read every recording, even if its statistics are cached.
         read_stats: the function that computes the statistics of a recording that is not cached.
     """
     name = hashlib.sha256(f"{FORMAT} {root.resolve()}".encode(errors="surrogateescape")).hexdigest()[:16]
-    path = (cache_dir or cache_folder()) / f"statistics-{name}.jsonl"
+    path = cache_folder() / f"statistics-{name}.jsonl"
     versions = [_file_version_or_empty(clip) for clip in clips]
     with _try_lock(path) as writable:
         lines = JsonLines(path)

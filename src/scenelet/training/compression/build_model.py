@@ -65,14 +65,13 @@ def build_model(
     dataset: Dataset,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    verbose: bool = True,
 ) -> BuiltModel:
     """Compress `network` in place as `record.config.prune` says, measure it, and encode its model file once.
 
     A limit on the bytes includes everything in the file, also the results.
 
     Args:
-        network, dataset, folder, description, verbose: as `scenelet.training.compression.search.compress_network`.
+        network, dataset, folder, description: as `scenelet.training.compression.search.compress_network`.
         record: the record of the run that trained the network.
 
     Raises:
@@ -86,7 +85,7 @@ def build_model(
         model = _scene_model(network, record, dataset, masks, settings)
         return len(encode_model(replace(model, results=placeholders))) + SPARE_BYTES
 
-    compression = compress_network(network, dataset, record.config, size, folder, description, verbose)
+    compression = compress_network(network, dataset, record.config, size, folder, description)
     model = stored_model(_scene_model(network, record, dataset, compression.masks, compression.settings))
     classifier = Classifier(model)
     with spinner("Measuring the file"):

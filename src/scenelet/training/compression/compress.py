@@ -9,16 +9,17 @@ from pydantic import ValidationError
 
 from scenelet.config import PruneConfig
 from scenelet.config.run_folder import RunRecord, check_same_split, read_record
+from scenelet.data.clips import ClipTable
 from scenelet.data.splits import split_table
 from scenelet.errors import UsageError
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
 from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
-from scenelet.training.dataset import Dataset, load_dataset, load_recorded_table
+from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.network import load_network
-from scenelet.training.preflight import check_compress_arguments, check_one_target
-from scenelet.utils.console import print_message
+from scenelet.training.preflight import check_compress_arguments, check_one_target, load_recorded_table
+from scenelet.utils.console import print_message, progress_only
 from scenelet.utils.files import make_folder, replace_file
 
 MAX_LAYERS_PRINTED = 3
@@ -33,9 +34,7 @@ def compress(
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] | None = None,
     ramp: float | None = None,
     sensitivity: bool = False,
-    data: str | os.PathLike[str] | Dataset | None = None,
-    audio_dir: Path | None = None,
-    cache_dir: Path | None = None,
+    data: str | os.PathLike[str] | ClipTable | Dataset | None = None,
 ) -> dict[str, Any]:
     """Prune the network of a run, fine-tune it with the mask held, and write it as a `.scn` file.
 
@@ -51,9 +50,7 @@ def compress(
             None: "auto" with `max_bytes`, or else as the recipe says.
         ramp: fraction of the fine-tuning during which the sparsity grows; 0 prunes at once. None: as the recipe says.
         sensitivity: also write `NAME.sensitivity.csv` and `.png`: the loss when a single layer is pruned or rounded.
-        data: path of the recordings, if they have moved since training, or the loaded data set of the run.
-        audio_dir: folder of the recordings of a CSV, if `data` is a path.
-        cache_dir: folder of the feature cache; None: `scenelet.utils.files.cache_folder()`.
+        data: path or table of the recordings, if they have moved since training, or the loaded data set of the run.
 
     Returns:
         "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of number formats),
@@ -71,7 +68,7 @@ def compress(
     settings = prune_settings(record.config.prune, sparsity, max_bytes, dtype, ramp)
     record = record.model_copy(update={"config": record.config.model_copy(update={"prune": settings})})
     network = load_network(run, record)
-    dataset = data if isinstance(data, Dataset) else _load_dataset(record, data, audio_dir, cache_dir)
+    dataset = data if isinstance(data, Dataset) else _load_dataset(record, data)
     check_same_split(run, split_table(dataset.split), dataset.record.path)
     built = build_model(network, record, dataset)
     _print_empty_layers(prune.nearly_empty_layers(built.compression.masks))
@@ -81,12 +78,10 @@ def compress(
     return _summary(built)
 
 
-def _load_dataset(
-    record: RunRecord, data: str | os.PathLike[str] | None, audio_dir: Path | None, cache_dir: Path | None
-) -> Dataset:
-    moved = {} if data is None else {"path": Path(data), "audio_dir": audio_dir}
-    table = load_recorded_table(record.data.model_copy(update=moved))
-    return load_dataset(table, record.config, cache_dir, verbose=False)  # `train` has printed its description
+def _load_dataset(record: RunRecord, data: str | os.PathLike[str] | ClipTable | None) -> Dataset:
+    table = data if isinstance(data, ClipTable) else load_recorded_table(record.data, data)
+    with progress_only():  # `train` has printed the description of the data
+        return load_dataset(table, record.config)
 
 
 def _summary(built: BuiltModel) -> dict[str, Any]:

@@ -25,7 +25,6 @@ def prune_and_finetune(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    verbose: bool = True,
 ) -> tuple[Masks, float]:
     """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
@@ -40,7 +39,6 @@ def prune_and_finetune(
             `scenelet.training.compression.search`.
         folder: folder for checkpoints. An interrupted fine-tuning continues from there. None writes nothing.
         description: text next to the progress bar.
-        verbose: as `scenelet.training.loop.run_trainer`.
 
     Returns:
         The masks of the remaining weights, and the duration of the training in minutes.
@@ -66,7 +64,7 @@ def prune_and_finetune(
         quantize=quantizer(dtype),
         teacher=(unpruned.eval(), settings.self_distillation) if settings.self_distillation else None,
     )
-    run_trainer(module, config.precision, folder, folder is not None, description=description, verbose=verbose)
+    run_trainer(module, config.precision, folder, folder is not None, description=description)
     return module.masks, sum(row["seconds"] for row in module.history) / 60
 
 

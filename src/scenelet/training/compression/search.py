@@ -18,7 +18,7 @@ from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.dataset import Dataset, hold_out_validation
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import Masks
-from scenelet.utils.console import print_message, spinner
+from scenelet.utils.console import print_message, progress_only, spinner
 from scenelet.utils.text import pluralize
 
 Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
@@ -53,7 +53,6 @@ def compress_network(
     size: Size,
     folder: Path | None = None,
     description: str = "Fine-tuning",
-    verbose: bool = True,
 ) -> Compressed:
     """Prune, fine-tune and round `network` in place, as `config.prune` says.
 
@@ -61,7 +60,7 @@ def compress_network(
     a few more bytes than the weights that it looked at. Then the smallest weights are pruned until the file fits.
 
     Args:
-        network, dataset, config, description, verbose: as `prune_and_finetune`.
+        network, dataset, config, description: as `prune_and_finetune`.
         size: gives the size of a network's file; it is called only with `max_bytes`.
         folder: folder for checkpoints and the choice of the format. An interrupted compression continues from
             there. None writes nothing.
@@ -73,12 +72,12 @@ def compress_network(
     trials: tuple[FormatTrial, ...] = ()
     settings, max_bytes = config.prune, config.prune.max_bytes
     if max_bytes is not None:
-        settings, trials = load_choice(folder) or search_format(network, dataset, config, size, verbose)
+        settings, trials = load_choice(folder) or search_format(network, dataset, config, size)
         if folder is not None:
             save_choice(folder, settings, trials)
     assert settings.dtype != "auto"
     config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_finetune(network, dataset, config, folder, description, verbose)
+    masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
     minutes += sum(trial.minutes for trial in trials)
     finetuned = copy.deepcopy(network)
     round_network(network, settings.dtype)
@@ -100,7 +99,7 @@ def prune_and_round(network: StandardizedNetwork, settings: PruneConfig) -> Mask
 
 
 def search_format(
-    network: StandardizedNetwork, dataset: Dataset, config: RunConfig, size: Size, verbose: bool = True
+    network: StandardizedNetwork, dataset: Dataset, config: RunConfig, size: Size
 ) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
     """Choose the number format and the sparsity for `config.prune.max_bytes`.
 
@@ -115,7 +114,6 @@ def search_format(
         dataset: the data. The test subset is not used.
         config: the settings of the run.
         size: gives the size of a network's file.
-        verbose: print the trials.
 
     Returns:
         The settings of the pruning with the chosen format and sparsity, and the trials.
@@ -133,17 +131,16 @@ def search_format(
         trial_data = dataset
         if dataset.validation is None:
             trial_data = hold_out_validation(dataset, TRIAL_VALIDATION_FRACTION, config.split.seed)
-            if verbose and trial_data.validation is not None:
+            if trial_data.validation is not None:
                 print_message(
                     f"no validation clips: {len(trial_data.validation)} training clips are held out to choose the"
                     " number format"
                 )
-        trials = [_try_format(network, trial_data, config, *candidate, verbose) for candidate in fitting]
+        trials = [_try_format(network, trial_data, config, *candidate) for candidate in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
         raise RunError("fine-tuning diverged in every number format; lower prune.learning_rate")
-    if verbose:
-        print_message(f"chosen: {best.dtype}, {100 * best.sparsity:.1f} % pruned")
+    print_message(f"chosen: {best.dtype}, {100 * best.sparsity:.1f} % pruned")
     return settings.model_copy(update={"dtype": best.dtype, "sparsity": best.sparsity}), tuple(trials)
 
 
@@ -201,23 +198,19 @@ def _try_format(
     config: RunConfig,
     dtype: WeightFormat,
     sparsity: float,
-    verbose: bool,
 ) -> FormatTrial:
     epochs = max(1, round(TRIAL_EPOCH_FRACTION * config.prune.epochs)) if config.prune.epochs else 0
     settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": sparsity, "epochs": epochs})
     trial, config = copy.deepcopy(network), config.model_copy(update={"prune": settings})
     name = f"{dtype}, {100 * sparsity:.1f} % pruned"
     try:
-        _, minutes = prune_and_finetune(trial, dataset, config, description=f"Trying {name}", verbose=False)
+        with progress_only():
+            _, minutes = prune_and_finetune(trial, dataset, config, description=f"Trying {name}")
     except RunError:  # another format may not diverge
-        if verbose:
-            print_message(f"{name}: diverged")
+        print_message(f"{name}: diverged")
         return FormatTrial(dtype, sparsity, math.inf, 0.0)
     round_network(trial, dtype)
     assert dataset.validation is not None
     log_loss = float(evaluate_network(trial, dataset.validation, dataset.labels)["log_loss"])
-    if verbose:
-        print_message(
-            f"{name}: log loss {log_loss:.3f} on validation clips, fine-tuned for {pluralize(epochs, 'epoch')}"
-        )
+    print_message(f"{name}: log loss {log_loss:.3f} on validation clips, fine-tuned for {pluralize(epochs, 'epoch')}")
     return FormatTrial(dtype, sparsity, log_loss, minutes)

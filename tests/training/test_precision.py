@@ -1,0 +1,46 @@
+"""Precision and device of a training."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from scenelet.config import RunConfig
+from scenelet.training.precision import device_name, has_native_bf16, resolve_precision
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "native"),
+    [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx2": True, "avx512_bf16": False}, False)],
+)
+def test_has_native_bf16_follows_cpu_capabilities(
+    capabilities: dict[str, bool], native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert has_native_bf16() is native
+
+
+def test_has_native_bf16_with_old_pytorch_is_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert has_native_bf16() is False
+
+
+def test_resolve_precision_of_auto_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native in (True, False):
+        monkeypatch.setattr("scenelet.training.precision.has_native_bf16", lambda native=native: native)
+        assert resolve_precision("auto") == ("bf16" if native else "fp32")
+        assert (resolve_precision("fp32"), resolve_precision("bf16")) == ("fp32", "bf16")
+
+
+def test_device_name_is_that_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
+    assert device_name() == "A GPU"
+
+
+def test_train_records_precision_and_device(finished_run: tuple[Path, RunConfig]) -> None:
+    versions = json.loads((finished_run[0] / "run.json").read_text())["versions"]
+    assert (versions["precision"], versions["device"]) == ("fp32", device_name())
