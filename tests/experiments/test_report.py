@@ -76,7 +76,7 @@ def test_markdown_mentions_different_versions() -> None:
     [
         ({"data": "more data"}, "is about other data"),
         ({"title": "Three systems"}, r"is another table \(Two systems\)"),
-        ({"settings": {"new": {"checkpoint": "validation"}}}, "is from another table or recipe of this name"),
+        ({"settings": {"new": {"checkpoint": "validation"}}}, "recipe or machine \\(checkpoint of 'new'"),
     ],
     ids=["data", "title", "settings"],
 )

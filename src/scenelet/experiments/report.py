@@ -10,7 +10,7 @@ from scenelet.evaluation.bootstrap import binomial_half_width, interval_text
 from scenelet.experiments.comparison import SystemResult
 from scenelet.experiments.results import trials_csv
 from scenelet.utils.files import replace_files
-from scenelet.utils.text import pluralize
+from scenelet.utils.text import first_few, pluralize
 
 MAX_SHOWN_CLASSES = 3  # their accuracies fit into a column
 CHECKPOINTS = {"last": "the last epoch", "validation": "the best epoch on validation"}
@@ -42,10 +42,14 @@ def check_same_results(folder: Path, name: str, title: str, data: str, settings:
         raise UsageError(f"{path}: is another table ({old_title}); choose another --out, or rename the table")
     if old_data != data:
         raise UsageError(f"{path}: is about other data ({old_data}); choose another --out")
-    if any(old_settings[row] != settings[row] for row in old_settings.keys() & settings.keys()):
-        raise UsageError(
-            f"{path}: is from another table or recipe of this name; choose another --out, or rename the changed one"
-        )
+    for row in old_settings.keys() & settings.keys():
+        old, new = old_settings[row], settings[row]
+        if old != new:
+            changed = next(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
+            raise UsageError(
+                f"{path}: is from another table, recipe or machine ({changed} of {row!r} was"
+                f" {old.get(changed, 'the default')} and is {new.get(changed, 'the default')}); choose another --out"
+            )
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any], results: Sequence[SystemResult]) -> None:
@@ -165,10 +169,12 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     seeds = sorted({trial["seed"] for trial in trials})
     held_out = sorted({trial["held_out"] for trial in trials} - {""})
     tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's own test split"
+    precision = " or ".join(sorted({row["settings"]["precision"] for row in measured}))
     epoch = " or ".join(CHECKPOINTS[checkpoint] for checkpoint in compared["checkpoint"])
     smallest = min(row["groups_of_smallest_class"] for row in measured)
     notes = [
-        f"Each trial: {' or '.join(pluralize(n, 'optimizer step') for n in steps)}, weights of {epoch}, {tested},"
+        f"Each trial: {' or '.join(pluralize(n, 'optimizer step') for n in steps)}, in {precision}, weights of {epoch},"
+        f" {tested},"
         f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}.",
         f"Intervals: percentile bootstrap over groups, class by class. The smallest class has"
         f" {pluralize(smallest, 'group')}. An interval of zero width means that all clips gave the same result; it does"
@@ -177,6 +183,12 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
         " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"
         " variation between trainings.",
     ]
+    empty = {row["name"]: row["empty_layers"] for row in measured if row["empty_layers"]}
+    for name, layers in empty.items():
+        notes.append(
+            f"Pruning left nearly nothing of {pluralize(len(layers), 'layer')} of '{name}' in a trial or more:"
+            f" {first_few(layers)}."
+        )
     if any(row["distinct_clips"] < row["clips"] for row in measured):
         notes.append("Some folds are held out in several trials. Their clips count once per trial.")
     if len(compared["versions"]) > 1:

@@ -16,7 +16,6 @@ from scenelet.config import RunConfig, Settings, build_config
 from scenelet.config.recipes import list_recipes, merge, read_own_part, read_toml, read_values
 from scenelet.errors import UsageError, did_you_mean
 
-
 DEFAULT_CLASSES = 10
 
 
