@@ -38,7 +38,7 @@ def store(tone_set: Path, tmp_path: Path) -> Store:
     return Store(tmp_path / "store", load_table(tone_set))
 
 
-def trials_of(table: str, recipe: str = "comparison", fold: str = "1", seed: int = 0) -> dict[str, Trial]:
+def trials_of(table: str, fold: str = "1", seed: int = 0, recipe: str = "comparison") -> dict[str, Trial]:
     systems = load_systems(table)
     return {row.name: make_trial(systems, row.name, recipe, fold, seed) for row in systems.rows}
 
@@ -102,7 +102,7 @@ def test_run_folder_is_shared_by_pruned_systems(store: Store) -> None:
 def test_run_folder_is_shared_between_tables(store: Store) -> None:
     """Under the recipe `paper`, the paper's network, S=1 and Mixup only are rows of Table 3 and of the ablation."""
     table3, ablation = (
-        {store.run_folder(trial) for trial in trials_of(name, "paper").values()} for name in ("table3", "ablation")
+        {store.run_folder(trial) for trial in trials_of(name, recipe="paper").values()} for name in ("table3", "ablation")
     )
     assert (len(table3), len(ablation)) == (5, 14)
     assert len(table3 & ablation) == 3

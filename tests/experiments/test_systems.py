@@ -32,7 +32,7 @@ def test_list_tables_finds_the_built_in_tables() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", ("ablation", "imbalance", "table3"))
+@pytest.mark.parametrize("name", ["ablation", "imbalance", "table3"])
 def test_config_gives_all_rows_the_same_number_of_steps(name: str, recipe: str) -> None:
     configs = rows(name, recipe)
     lengths = {(c.schedule.epochs, c.schedule.batch_size, c.prune.epochs) for c in configs.values()}
@@ -77,7 +77,7 @@ def test_config_takes_initial_weights_but_no_network_from_a_recipe(tmp_path: Pat
     path.write_text('base = "comparison"\n[network]\ninit = "zero_residual"\n')
     assert {table.config(row, str(path)).network.init for row in table.rows} == {"zero_residual"}
     path.write_text('base = "comparison"\n[network]\nwidth = 32\n')
-    with pytest.raises(UsageError, match="sets network.width, but the table sets the networks"):
+    with pytest.raises(UsageError, match=r"sets network\.width, but the table sets the networks"):
         table.config(table.rows[0], str(path))
 
 

@@ -123,6 +123,14 @@ class WindowConfig(Settings):
         """Compute the distance between window starts in samples."""
         return max(1, round((self.hop_seconds or self.seconds) * sample_rate))
 
+    def rest_samples(self, features: FeatureConfig) -> int:
+        """Compute how many samples a window can take in addition without another frame.
+
+        >>> WindowConfig(seconds=10.0).rest_samples(FeatureConfig(sample_rate=22050, hop_length=512))
+        171
+        """
+        return features.hop_length - 1 - (self.samples(features.sample_rate) - features.n_fft % 2) % features.hop_length
+
     def min_sound_samples(self, sample_rate: int) -> int:
         """Minimum length, in samples, of a sound that is repeated."""
         return max(1, round(self.min_sound_seconds * sample_rate))
