@@ -43,18 +43,14 @@ class MixingConfig(Settings):
     )
     freqmix: bool = Field(True, description="exchange a range of mel bands between two clips")
     freqmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the mixing fraction")
-    freqmix_position: Literal["center", "start", "wrap", "between"] = Field(
+    freqmix_position: Literal["center", "start", "wrap"] = Field(
         "center",
-        description="drawn position: center or start of the range; wrap: start of a cyclic range; between: one of its"
-        " two ends, and the drawn width is the other",
+        description="drawn position: center or start of the range; wrap: start of a cyclic range",
     )
     freqmix_bands: int = Field(1, ge=1, description="number of exchanged ranges")
     freqmix_per_sample: bool = Field(False, description="draw the bands for each sample, not once per batch")
     mixup: bool = Field(True, description="add two clips with weights")
     mixup_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
-    mixup_dominant: bool = Field(
-        False, description="take the larger of a weight and its rest, so that each clip of a batch dominates once"
-    )
     mixup_domain: Literal["decibels", "power"] = Field(
         "decibels",
         description="domain of the sum; power: add the powers of both sounds, as if both were played equally loud",
@@ -107,7 +103,6 @@ class ScheduleConfig(Settings):
 
     epochs: int = Field(100, ge=1, description="number of epochs")
     batch_size: int = Field(16, ge=2, description="clips per batch")
-    drop_last: bool = Field(False, description="drop the last batch of an epoch if it is incomplete")
     optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer")
     weight_decay: float = Field(0.0, ge=0, description="weight decay of the optimizer")
     name: Literal["hold_decay_hold", "one_cycle", "linear"] = Field(
