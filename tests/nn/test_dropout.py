@@ -1,8 +1,12 @@
 """Dropout: the dropped fraction, and reproducible draws."""
 
+import math
+
+import pytest
 import torch
 from torch import nn
 
+from scenelet.errors import UsageError
 from scenelet.nn.dropout import Dropout, reseed
 
 
@@ -36,3 +40,22 @@ def test_dropout_does_not_use_pytorchs_generator() -> None:
     torch.manual_seed(3)
     Dropout(0.5)(torch.ones(10))
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_dropout_draws_on_the_device_of_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, rand = [], torch.rand
+
+    def record_device(*shape: object, generator: torch.Generator, device: torch.device) -> torch.Tensor:
+        drawn.append((generator.device, device))
+        return rand(*shape, generator=generator, device=device)
+
+    monkeypatch.setattr(torch, "rand", record_device)
+    x = torch.ones(8)
+    Dropout(0.5)(x)
+    assert drawn == [(x.device, x.device)]
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, math.nan])
+def test_dropout_refuses_a_fraction_out_of_range(p: float) -> None:
+    with pytest.raises(UsageError, match="must be at least 0 and below 1"):
+        Dropout(p)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from scenelet.errors import UsageError
-from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 
 C, F, T = 5, 12, 7
 
@@ -81,3 +81,11 @@ def test_sub_spectral_norm_names_layer_and_sizes() -> None:
 def test_sub_spectral_norm_refuses_an_unknown_affine() -> None:
     with pytest.raises(UsageError, match="affine is 'none'"):
         SubSpectralNorm(C, 2, "none")
+
+
+@pytest.mark.parametrize("momentum", [None, float("nan"), -0.1, 1.5])
+def test_norms_refuse_a_momentum_out_of_range(momentum: object) -> None:
+    """PyTorch's batch norm takes None for a cumulative average, which these norms do not have."""
+    for norm in (BatchNorm, lambda channels, momentum: SubSpectralNorm(channels, 2, momentum=momentum)):
+        with pytest.raises(UsageError, match=rf"^momentum is {momentum}; it must be a number from 0 to 1$"):
+            norm(4, momentum=momentum)

@@ -57,6 +57,13 @@ def test_augmentation_uses_only_its_generator(augmentation: Augmentation) -> Non
     assert torch.equal(same[:, 0], same[:, 1])
 
 
+@pytest.mark.parametrize("augmentation", ALL_AUGMENTATIONS, ids=lambda value: type(value).__name__)
+def test_augmentation_works_on_the_device_of_the_batch(augmentation: Augmentation) -> None:
+    """A batch on the device "meta" has no values, and raises an error where it meets an index on the CPU."""
+    x = torch.empty(B, 2, F, T, device="meta")
+    assert augmentation(x, np.random.default_rng(0)).device.type == "meta"
+
+
 def test_time_roll_is_circular_and_bounded() -> None:
     rolled = TimeRoll(3)(frames(), np.random.default_rng(0)).numpy()
     assert np.array_equal(np.sort(rolled, axis=-1), frames().numpy())

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from scenelet.config import MixingConfig
+from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import RandomGain, TimeRoll
-from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.batches import EpochBatches, LabelledFeatures, epoch_batches
 from scenelet.training.mixing import NO_MIXING, Mixer, Mixup, build_mixer
 from scenelet.training.ranks import Rank
 
@@ -45,6 +46,20 @@ def test_epoch_batches_leave_out_a_last_batch_of_one(clips: int, sizes: list[int
     epoch = batches(labelled_features(clips))
     assert [len(x) for x, _ in epoch] == sizes
     assert len(epoch) == len(sizes)
+
+
+@pytest.mark.parametrize(("clips", "sizes"), [(8, [4, 4]), (10, [4, 4]), (11, [4, 4]), (3, [3])])
+def test_epoch_batches_drop_last_leaves_out_incomplete_ones(clips: int, sizes: list[int]) -> None:
+    epoch = EpochBatches(labelled_features(clips), 4, [], NO_MIXING, 0, 0, drop_last=True)
+    assert [len(x) for x, _ in epoch] == sizes
+    assert len(epoch) == len(sizes)
+
+
+def test_epoch_batches_paper_drops_the_last_batch() -> None:
+    clips = labelled_features(13)
+    sizes = {name: len(epoch_batches(clips, load_recipe(name))(0)) for name in ("paper", "comparison")}
+    assert sizes == {"paper": 1, "comparison": 1}
+    assert len(epoch_batches(clips, load_recipe("paper", ["schedule.drop_last=false"]))(0)) == 2
 
 
 def test_epoch_batches_depend_only_on_seed_and_epoch() -> None:

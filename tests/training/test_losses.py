@@ -1,5 +1,7 @@
 """Losses, compared with Eq. 2 in float64, with cross-entropy, and with the weights of Table 2."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -76,8 +78,11 @@ def test_focal_loss_with_invalid_arguments_raises() -> None:
         ClassBalancedFocalLoss([3, 0], 0.9, 1.0)
     with pytest.raises(UsageError, match="beta"):
         ClassBalancedFocalLoss([3, 3], 1.0, 1.0)
-    with pytest.raises(UsageError, match="gamma -1 must not be negative"):
-        ClassBalancedFocalLoss([3, 3], 0.9, -1.0)
+    for gamma in (-1.0, math.nan, math.inf):
+        with pytest.raises(UsageError, match=f"beta is 0.9 and gamma {gamma:g}; beta must lie in"):
+            ClassBalancedFocalLoss([3, 3], 0.9, gamma)
+    with pytest.raises(UsageError, match="beta is nan"):
+        ClassBalancedFocalLoss([3, 3], math.nan, 1.0)
     with pytest.raises(UsageError, match="it must be 'sigmoid' or 'softmax'"):
         ClassBalancedFocalLoss([3, 3], 0.9, 1.0, "relu")  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from scenelet.config import MixingConfig
 from scenelet.training.mixing import Compose, CutMix, FreqMix, Mixup, RandomChoice, band_mask, build_mixer
@@ -16,17 +17,19 @@ MIXERS = {
     "center": FreqMix(),
     "start": FreqMix(position="start"),
     "wrap": FreqMix(position="wrap"),
+    "between": FreqMix(position="between"),
     "bands": FreqMix(bands=3),
     "sample": FreqMix(per_sample=True),
     "mixup": Mixup(),
+    "dominant": Mixup(dominant=True),
     "cutmix": CutMix(),
 }
 
 
-def unique_batch() -> tuple[np.ndarray, np.ndarray]:
+def unique_batch() -> tuple[Tensor, Tensor]:
     """Return a batch whose sample i is filled with 2^i, so that a sum shows its samples."""
-    x = np.broadcast_to(2.0 ** np.arange(B)[:, None, None, None], (B, C, F, T)).astype(np.float64)
-    return x, np.eye(B)
+    x = (2.0 ** torch.arange(B, dtype=torch.float64))[:, None, None, None].expand(B, C, F, T).clone()
+    return x, torch.eye(B, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("name", MIXERS)
@@ -36,33 +39,35 @@ def test_label_weights_are_the_fractions_in_the_sample(name: str, seed: int) -> 
     x, y = unique_batch()
     mixed, labels = MIXERS[name](x, y, np.random.default_rng(seed))
     assert mixed.shape == x.shape
-    assert labels.sum(1) == pytest.approx(np.ones(B))
+    assert labels.sum(1).numpy() == pytest.approx(np.ones(B))
     # the mean of a sample is the label-weighted mean of its sources, so labels are the true fractions
-    assert mixed.mean((1, 2, 3)) == pytest.approx(labels @ 2.0 ** np.arange(B))
+    assert mixed.mean((1, 2, 3)).numpy() == pytest.approx(labels.numpy() @ 2.0 ** np.arange(B))
 
 
 @pytest.mark.parametrize("name", MIXERS)
-def test_mixers_treat_tensors_and_arrays_alike(name: str) -> None:
-    x, y = unique_batch()
-    a = MIXERS[name](x, y, np.random.default_rng(5))
-    b = MIXERS[name](torch.from_numpy(x), torch.from_numpy(y), np.random.default_rng(5))
-    assert all(isinstance(part, torch.Tensor) for part in b)
-    assert all(np.array_equal(p, q.numpy()) for p, q in zip(a, b, strict=True))
-    assert np.array_equal(x, unique_batch()[0])
+def test_mixers_work_on_the_device_of_the_batch(name: str) -> None:
+    """A batch on the device "meta" has no values, and raises an error where it meets an index on the CPU."""
+    x, y = (part.to("meta") for part in unique_batch())
+    mixed, labels = MIXERS[name](x, y, np.random.default_rng(5))
+    assert (mixed.device.type, labels.device.type) == ("meta", "meta")
+    assert (mixed.shape, mixed.dtype, labels.shape) == (x.shape, x.dtype, y.shape)
 
 
-@pytest.mark.parametrize("position", ["center", "start", "wrap"])
+@pytest.mark.parametrize("position", ["center", "start", "wrap", "between"])
 @given(location=st.integers(0, 64 * F - 1).map(lambda n: n / 64), width=st.integers(0, 64 * F).map(lambda n: n / 64))
 @settings(deadline=None)
 def test_band_mask_selects_indices_in_the_interval(position: Any, location: float, width: float) -> None:
     mask = band_mask(F, location, width, position)
     low = location - width / 2 if position == "center" else location
+    low, high = sorted([location, width]) if position == "between" else (low, low + width)
     for index, flag in enumerate(mask):
         shifted = index + F if position == "wrap" and index < low else index
-        assert flag == (low <= shifted < low + width)
+        assert flag == (low <= shifted < high)
 
 
-@pytest.mark.parametrize(("position", "fraction"), [("center", 5 / 12), ("start", 1 / 3), ("wrap", 1 / 2)])
+@pytest.mark.parametrize(
+    ("position", "fraction"), [("center", 5 / 12), ("start", 1 / 3), ("wrap", 1 / 2), ("between", 1 / 3)]
+)
 def test_band_mask_has_the_expected_mean_fraction(position: Any, fraction: float) -> None:
     rng = np.random.default_rng(0)
     masks = [band_mask(256, rng.uniform(0, 256), 256 * rng.beta(1, 1), position) for _ in range(20000)]
@@ -72,8 +77,8 @@ def test_band_mask_has_the_expected_mean_fraction(position: Any, fraction: float
 def test_freqmix_takes_each_band_from_one_clip() -> None:
     x, y = unique_batch()
     mixed, _ = FreqMix()(x, y, np.random.default_rng(2))
-    assert np.all(mixed == mixed[:, :1, :, :1])  # the same over channels and time
-    assert all(len(np.unique(sample)) <= 2 for sample in mixed)
+    assert bool((mixed == mixed[:, :1, :, :1]).all())  # the same over channels and time
+    assert all(len(sample.unique()) <= 2 for sample in mixed)
 
 
 def test_freqmix_per_sample_draws_more_masks() -> None:
@@ -81,7 +86,7 @@ def test_freqmix_per_sample_draws_more_masks() -> None:
 
     def label_weights(per_sample: bool) -> np.ndarray:
         _, labels = FreqMix(per_sample=per_sample)(x, y, np.random.default_rng(3))
-        return np.unique(np.round(labels.max(1), 9))
+        return np.unique(np.round(labels.amax(1).numpy(), 9))
 
     assert len(label_weights(per_sample=True)) > len(label_weights(per_sample=False))
 
@@ -89,10 +94,10 @@ def test_freqmix_per_sample_draws_more_masks() -> None:
 def test_cutmix_pastes_one_box_per_batch() -> None:
     x, y = unique_batch()
     mixed, labels = CutMix()(x, y, np.random.default_rng(4))
-    changed = (mixed != x)[:, 0]
+    changed = (mixed != x)[:, 0].numpy()
     rows, columns = changed.any(2), changed.any(1)
     assert np.array_equal(changed, rows[:, :, None] & columns[:, None, :])
-    assert (labels.max(1) < 1).tolist() == changed.any((1, 2)).tolist()
+    assert (labels.amax(1) < 1).tolist() == changed.any((1, 2)).tolist()
 
 
 def test_random_choice_applies_one_and_compose_all() -> None:
@@ -118,13 +123,33 @@ def test_build_mixer_follows_settings() -> None:
 @settings(deadline=None, max_examples=30)
 def test_mixup_of_power_adds_powers_at_equal_peaks(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    x, y = rng.uniform(-80, 0, (B, C, F, T)), np.eye(B)
-    mixed, labels = Mixup(1.0, domain="power")(x, y, np.random.default_rng(seed))
+    x = rng.uniform(-80, 0, (B, C, F, T))
+    mixer = Mixup(1.0, domain="power")
+    mixed, labels = (
+        part.numpy() for part in mixer(torch.from_numpy(x), unique_batch()[1], np.random.default_rng(seed))
+    )
     peaks = x.max((1, 2, 3))
     powers = np.einsum("ij,jcft->icft", labels, 10 ** ((x - peaks[:, None, None, None]) / 10))
     assert mixed == pytest.approx((labels @ peaks)[:, None, None, None] + 10 * np.log10(powers))
 
 
 def test_mixup_of_power_with_the_same_clip_changes_nothing() -> None:
-    x = np.random.default_rng(0).uniform(-80, 0, (1, C, F, T))
-    assert Mixup(1.0, domain="power")(x, np.eye(1), np.random.default_rng(0))[0] == pytest.approx(x)
+    x = torch.from_numpy(np.random.default_rng(0).uniform(-80, 0, (1, C, F, T)))
+    mixed, _ = Mixup(1.0, domain="power")(x, torch.eye(1), np.random.default_rng(0))
+    assert mixed.numpy() == pytest.approx(x.numpy())
+
+
+def test_mixup_dominant_gives_each_clip_the_larger_part_once() -> None:
+    """CP-ResNet takes max(lam, 1 - lam), so that sample i is mostly clip i."""
+    x, y = unique_batch()
+    for seed in range(20):
+        plain, dominant = (Mixup(dominant=value)(x, y, np.random.default_rng(seed))[1] for value in (False, True))
+        own = dominant.diagonal()
+        assert bool((own >= 0.5).all())
+        assert torch.equal(own, torch.maximum(plain.diagonal(), 1 - plain.diagonal()))
+    assert build_mixer(MixingConfig(freqmix=False, mixup_dominant=True)).mixers[0].dominant
+
+
+def test_mixing_between_with_several_bands_is_refused() -> None:
+    with pytest.raises(ValueError, match="freqmix_position = 'between' has the two ends of one range"):
+        MixingConfig(freqmix_position="between", freqmix_bands=2)

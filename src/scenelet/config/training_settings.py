@@ -43,14 +43,17 @@ class MixingConfig(Settings):
     )
     freqmix: bool = Field(True, description="exchange a range of mel bands between two clips")
     freqmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the mixing fraction")
-    freqmix_position: Literal["center", "start", "wrap"] = Field(
+    freqmix_position: Literal["center", "start", "wrap", "between"] = Field(
         "center",
-        description="drawn position: center or start of the range; wrap: start of a cyclic range",
+        description="drawn position: center or start of the range; wrap: start of a cyclic range; between: one end",
     )
     freqmix_bands: int = Field(1, ge=1, description="number of exchanged ranges")
     freqmix_per_sample: bool = Field(False, description="draw the bands for each sample, not once per batch")
     mixup: bool = Field(True, description="add two clips with weights")
     mixup_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
+    mixup_dominant: bool = Field(
+        False, description="each clip keeps at least half of itself, as in CP-ResNet: max(weight, 1 - weight)"
+    )
     mixup_domain: Literal["decibels", "power"] = Field(
         "decibels",
         description="domain of the sum; power: add the powers of both sounds, as if both were played equally loud",
@@ -58,6 +61,12 @@ class MixingConfig(Settings):
     cutmix: bool = Field(False, description="exchange a rectangle of bands and frames between two clips")
     cutmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the rectangle's area")
     epoch_fraction: float = Field(1.0, ge=0, le=1, description="fraction of the epochs that mix; the last ones do not")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MixingConfig":
+        if self.freqmix_position == "between" and self.freqmix_bands > 1:
+            raise ValueError("freqmix_position = 'between' has the two ends of one range; set freqmix_bands to 1")
+        return self
 
 
 class AugmentConfig(Settings):
@@ -103,6 +112,7 @@ class ScheduleConfig(Settings):
 
     epochs: int = Field(100, ge=1, description="number of epochs")
     batch_size: int = Field(16, ge=2, description="clips per batch")
+    drop_last: bool = Field(False, description="leave out an incomplete last batch, as in CP-ResNet")
     optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer")
     weight_decay: float = Field(0.0, ge=0, description="weight decay of the optimizer")
     name: Literal["hold_decay_hold", "one_cycle", "linear"] = Field(

@@ -16,9 +16,12 @@ class BatchNorm(nn.BatchNorm2d):
     Args:
         channels: channels of the input.
         relu: apply ReLU at the end.
-        eps, momentum: as in `torch.nn.BatchNorm2d`.
+        eps, momentum: as in `torch.nn.BatchNorm2d`, but without its cumulative average (`momentum=None`).
 
     Shape: (batch, channels, frequency, time) -> the same; an optional residual has the same shape.
+
+    Raises:
+        UsageError: `momentum` is not a number from 0 to 1.
 
     >>> norm = BatchNorm(2, relu=True)
     >>> norm(torch.randn(4, 2, 3, 5)).min().item()
@@ -29,7 +32,7 @@ class BatchNorm(nn.BatchNorm2d):
     running_var: Tensor
 
     def __init__(self, channels: int, relu: bool = False, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        super().__init__(channels, eps, momentum)
+        super().__init__(channels, eps, _checked(momentum))
         self.relu = relu
         self.synchronized = False  # see `scenelet.nn.sync_norm`
 
@@ -61,13 +64,13 @@ class SubSpectralNorm(nn.Module):
         sub_bands: S.
         affine: "all" has one scale and shift per channel for all sub-bands (2C parameters, section 2.2 of the paper).
             "sub" has one per channel and sub-band (2CS parameters).
-        eps, momentum: as in `torch.nn.BatchNorm2d`.
+        eps, momentum: as in `BatchNorm`.
         relu: apply ReLU at the end.
 
     Shape: (batch, channels, frequency, time) -> the same; an optional residual has the same shape.
 
     Raises:
-        UsageError: `affine` is invalid; or, in `forward`, `sub_bands` does not divide the frequency axis.
+        UsageError: `affine` or `momentum` is invalid; or, in `forward`, `sub_bands` does not divide the frequency axis.
 
     >>> norm = SubSpectralNorm(channels=1, sub_bands=2)
     >>> x = torch.tensor([1.0, 3.0, 10.0, 30.0]).view(1, 1, 4, 1)
@@ -91,7 +94,7 @@ class SubSpectralNorm(nn.Module):
         if affine not in ("all", "sub"):
             raise UsageError(f"affine is {affine!r}; it must be 'all' or 'sub'")
         self.channels, self.sub_bands, self.affine, self.relu = channels, sub_bands, affine, relu
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum = eps, _checked(momentum)
         self.synchronized = False  # see `scenelet.nn.sync_norm`
         self.layer = "SubSpectralNorm"  # a network sets the layer's name here, for the error below
         rows = sub_bands if affine == "sub" else 1
@@ -118,6 +121,12 @@ class SubSpectralNorm(nn.Module):
 Pair = tuple[Tensor, Tensor]
 
 
+def _checked(momentum: float) -> float:
+    if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
+        raise UsageError(f"momentum is {momentum}; it must be a number from 0 to 1")
+    return momentum
+
+
 def _norm_add_relu(
     norm: BatchNorm | SubSpectralNorm, x: Tensor, residual: Tensor | None, statistics: Pair, affine: Pair
 ) -> Tensor:
@@ -129,7 +138,8 @@ def _norm_add_relu(
         statistics: running mean and variance, (S, channels) each.
         affine: weight and bias, (S, channels) or (1, channels) each.
     """
-    momentum = 0.1 if norm.momentum is None else norm.momentum
+    assert norm.momentum is not None
+    momentum = norm.momentum
     joint = norm.training and norm.synchronized
     if norm.relu and fused.supports(x, residual, norm.weight, joint):
         return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps, joint)

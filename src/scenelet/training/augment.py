@@ -1,8 +1,8 @@
 """Augmentations: random changes of single clips of a training batch that leave the labels as they are.
 
 An augmentation is called as `augmentation(x, rng)`. `x` has the shape (batch, channel, frequency, time) and holds
-log-mel values in dB; `rng` is a `numpy.random.Generator`. It returns a new tensor. Each sample gets a random draw of
-its own.
+log-mel values in dB; `rng` is a `numpy.random.Generator`. It returns a new tensor on the device of `x`. Each sample
+gets a random draw of its own.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scenelet.config import AugmentConfig
@@ -32,8 +33,8 @@ class TimeRoll:
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return shifted copies of `x`, with the same shape."""
-        shifts = torch.from_numpy(rng.integers(-self.frames, self.frames + 1, size=len(x)))
-        return _take_frames(x, (torch.arange(x.shape[3]) - shifts[:, None]) % x.shape[3])
+        shifts = rng.integers(-self.frames, self.frames + 1, size=(len(x), 1))
+        return _take_frames(x, np.arange(x.shape[3]) - shifts)
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class TimeStretch:
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return stretched copies of `x`, with the same shape."""
-        speeds = torch.from_numpy(rng.uniform(1 - self.max_change, 1 + self.max_change, size=len(x)))
-        return _take_frames(x, (torch.arange(x.shape[3]) * speeds[:, None]).round().long() % x.shape[3])
+        speeds = rng.uniform(1 - self.max_change, 1 + self.max_change, size=(len(x), 1))
+        return _take_frames(x, (np.arange(x.shape[3]) * speeds).round().astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,9 @@ class Crop:
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return crops of the shape (batch, channel, frequency, frames), or `x` itself if it is not longer."""
-        time = x.shape[3]
-        if time <= self.frames:
+        if x.shape[3] <= self.frames:
             return x
-        first = torch.from_numpy(rng.integers(time, size=len(x)))
-        return _take_frames(x, (torch.arange(self.frames) + first[:, None]) % time)
+        return _take_frames(x, np.arange(self.frames) + rng.integers(x.shape[3], size=(len(x), 1)))
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ class FrequencyShift:
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return shifted copies of `x`, with the same shape."""
-        shifts = torch.from_numpy(rng.integers(-self.bands, self.bands + 1, size=len(x)))
-        source = (torch.arange(x.shape[2]) - shifts[:, None]).clamp(0, x.shape[2] - 1)
+        shifts = rng.integers(-self.bands, self.bands + 1, size=(len(x), 1))
+        source = torch.from_numpy((np.arange(x.shape[2]) - shifts).clip(0, x.shape[2] - 1)).to(x.device)
         return x.gather(2, source[:, None, :, None].expand(x.shape))
 
 
@@ -129,7 +128,7 @@ class SpecAugmentMask:
         width = rng.integers(min(self.max_width, length) + 1, size=(len(x), 1))
         first = rng.integers(length - width + 1)
         index = np.arange(length)
-        masked = torch.from_numpy((index >= first) & (index < first + width))
+        masked = torch.from_numpy((index >= first) & (index < first + width)).to(x.device)
         masked = masked[:, None, :, None] if self.axis == 2 else masked[:, None, None, :]
         return torch.where(masked, x.mean((1, 2, 3), keepdim=True), x)
 
@@ -153,6 +152,7 @@ def build_augmentations(config: AugmentConfig) -> list[Augmentation]:
     return [augmentation for amount, augmentation in candidates if amount]
 
 
-def _take_frames(x: Tensor, source: Tensor) -> Tensor:
-    """Return `x` with the frames whose indices are in `source` (batch, frames)."""
+def _take_frames(x: Tensor, frames: NDArray[np.int64]) -> Tensor:
+    """Return the frames (batch, n) of each sample, counted modulo its length."""
+    source = torch.from_numpy(frames % x.shape[3]).to(x.device)
     return x.gather(3, source[:, None, None].expand(*x.shape[:3], source.shape[1]))

@@ -50,7 +50,8 @@ class EpochBatches:
     """Batches of one epoch. All of its randomness comes from (seed, epoch).
 
     Each clip appears once, with one of its windows drawn at random. The last batch is left out if it has fewer clips
-    than there are devices, or a single clip, because batch normalization needs two.
+    than there are devices, or a single clip, because batch normalization needs two. `drop_last` leaves out any
+    incomplete one, unless it is the only batch.
 
     The iterator yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Every device draws,
     augments and mixes the complete batch and then takes its slice of it, so the result does not depend on the number of
@@ -64,6 +65,7 @@ class EpochBatches:
         seed: seed of the run.
         epoch: epoch, from 0.
         rank: process whose slice of each batch is returned.
+        drop_last: leave out an incomplete last batch.
     """
 
     def __init__(
@@ -75,14 +77,16 @@ class EpochBatches:
         seed: int,
         epoch: int,
         rank: Rank = SINGLE,
+        drop_last: bool = False,
     ) -> None:
-        self.clips, self.batch_size = clips, batch_size
+        self.clips, self.batch_size, self.drop_last = clips, batch_size, drop_last
         self.augmentations, self.mixer = tuple(augmentations), mixer
         self.seed, self.epoch, self.rank = seed, epoch, rank
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
-        return full + (rest >= max(2, self.rank.world_size))
+        dropped = self.drop_last and full > 0
+        return full + (rest >= max(2, self.rank.world_size) and not dropped)
 
     def weight(self, index: int) -> float:
         """Return the factor for the mean loss of this device's slice of batch `index`.
@@ -145,7 +149,10 @@ def epoch_batches(
     def batches(epoch: int) -> EpochBatches:
         number = first_epoch + epoch
         own = mixer if always or number < mixed_epochs else NO_MIXING
-        return EpochBatches(clips, config.schedule.batch_size, augmentations, own, config.seed, number, rank)
+        schedule = config.schedule
+        return EpochBatches(
+            clips, schedule.batch_size, augmentations, own, config.seed, number, rank, schedule.drop_last
+        )
 
     return batches
 

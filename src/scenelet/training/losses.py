@@ -1,5 +1,6 @@
 """Losses over soft labels: cross-entropy, and the class-balanced focal loss of Eq. 2 of the paper."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,7 +27,7 @@ class ClassBalancedFocalLoss(nn.Module):
     Args:
         class_counts: number of training clips of each class, n_k.
         beta: balance, in [0, 1); 0 weighs all classes alike.
-        gamma: focus on badly classified clips, 0 or more; 0 turns it off.
+        gamma: focus on badly classified clips, finite and not negative; 0 turns it off.
         activation: sigmoid or softmax, see above.
         normalize: scale the weights so that they sum to the number of classes, instead of raw Eq. 2.
 
@@ -56,8 +57,8 @@ class ClassBalancedFocalLoss(nn.Module):
         super().__init__()
         if min(class_counts) < 1:
             raise UsageError(f"class {list(class_counts).index(min(class_counts))} has no training clip to weigh")
-        if not 0 <= beta < 1 or gamma < 0:
-            raise UsageError(f"beta {beta:g} must lie in [0, 1) and gamma {gamma:g} must not be negative")
+        if not (0 <= beta < 1 and 0 <= gamma < math.inf):
+            raise UsageError(f"beta is {beta:g} and gamma {gamma:g}; beta must lie in [0, 1), gamma in [0, infinity)")
         if activation not in ("sigmoid", "softmax"):
             raise UsageError(f"activation is {activation!r}; it must be 'sigmoid' or 'softmax'")
         self.gamma, self.activation = gamma, activation

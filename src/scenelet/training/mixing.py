@@ -1,21 +1,22 @@
 """Mixers: combine pairs of clips of a training batch, and their labels.
 
-A mixer is called as `mixer(x, y, rng)`. `x` has the shape (batch, channel, frequency, time) and `y`, the label weights,
-(batch, classes). Both are NumPy arrays or both are tensors; `rng` is a `numpy.random.Generator`. The mixer returns new
-(x, y) of the same kind. Sample i is mixed with sample `order[i]` of a random permutation.
+A mixer is called as `mixer(x, y, rng)`. `x` is a tensor (batch, channel, frequency, time) and `y`, the label weights, a
+tensor (batch, classes) on the same device; `rng` is a `numpy.random.Generator`. The mixer returns new (x, y). Sample i
+is mixed with sample `order[i]` of a random permutation.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scenelet.config import MixingConfig
 
-Position = Literal["center", "start", "wrap"]
-Mixer = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
+Position = Literal["center", "start", "wrap", "between"]
+Mixer = Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
 
 
 class FreqMix:
@@ -26,7 +27,8 @@ class FreqMix:
 
     - "center": [r_y - r_f/2, r_y + r_f/2), clipped to [0, F);
     - "start": [r_y, r_y + r_f), clipped to [0, F);
-    - "wrap": [r_y, r_y + r_f) modulo F.
+    - "wrap": [r_y, r_y + r_f) modulo F;
+    - "between": from the smaller of r_y and r_f to the larger one.
 
     The weight of the label is the fraction of bands that is kept after clipping.
 
@@ -36,8 +38,8 @@ class FreqMix:
         bands: number of bands in a mask; each has its own r_y and a width of r_f / bands.
         per_sample: draw a mask for each sample instead of one for the batch.
 
-    >>> x = np.stack([np.zeros((1, 4, 2)), np.ones((1, 4, 2))])  # two clips of four bands
-    >>> mixed, labels = FreqMix()(x, np.eye(2), np.random.default_rng(3))
+    >>> x = torch.stack([torch.zeros(1, 4, 2), torch.ones(1, 4, 2)])  # two clips of four bands
+    >>> mixed, labels = FreqMix()(x, torch.eye(2), np.random.default_rng(3))
     >>> mixed[:, 0, :, 0].tolist()  # each clip keeps its bands 1 to 3
     [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]]
     >>> labels.tolist()
@@ -53,7 +55,7 @@ class FreqMix:
     ) -> None:
         self.alpha, self.position, self.bands, self.per_sample = alpha, position, bands, per_sample
 
-    def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return M x_A + (1 - M) x_B and mean(M) y_A + (1 - mean(M)) y_B for the mask M."""
         batch, _, frequencies, _ = x.shape
         order = rng.permutation(batch)
@@ -71,7 +73,7 @@ def band_mask(frequencies: int, location: float, width: float, position: Positio
     Args:
         frequencies: number of bands F.
         location: r_y of `FreqMix`, from 0 to F.
-        width: width of the kept band, from 0 to F.
+        width: r_f of `FreqMix`, from 0 to F.
         position: meaning of `location`, see `FreqMix`.
 
     >>> band_mask(6, 1.0, 3.0, "start").astype(int).tolist()
@@ -83,6 +85,8 @@ def band_mask(frequencies: int, location: float, width: float, position: Positio
     if position == "wrap":
         inside: NDArray[np.bool_] = (index - location) % frequencies < width
         return inside
+    if position == "between":
+        return (index >= min(location, width)) & (index < max(location, width))
     low = location - width / 2 if position == "center" else location
     return (index >= low) & (index < low + width)
 
@@ -96,31 +100,34 @@ class Mixup:
     x = p + 10 log10(lam 10^((x_A - p_A) / 10) + (1 - lam) 10^((x_B - p_B) / 10))
 
     p_A and p_B are the maxima of the clips, and p = lam p_A + (1 - lam) p_B. This is close to mixing waveforms
-    (between-class learning, Tokozume et al. 2018).
+    (between-class learning, Tokozume et al. 2018). `dominant` takes max(lam, 1 - lam) for lam, as CP-ResNet (Koutini et
+    al. 2019) does: sample i of the result is then mostly clip i.
 
-    >>> x = np.stack([np.full((1, 1, 1), -20.0), np.full((1, 1, 1), -40.0)])
-    >>> mixed, labels = Mixup(alpha=1.0)(x, np.eye(2), np.random.default_rng(3))
-    >>> labels.round(2).tolist()
-    [[0.86, 0.14], [0.53, 0.47]]
-    >>> mixed.flatten().round(1).tolist()
-    [-22.8, -29.5]
+    >>> x = torch.stack([torch.full((1, 1, 1), -20.0), torch.full((1, 1, 1), -40.0)])
+    >>> mixed, labels = Mixup(alpha=1.0)(x, torch.eye(2), np.random.default_rng(3))
+    >>> (100 * labels).round().int().tolist()
+    [[86, 14], [53, 47]]
+    >>> mixed.flatten().round().tolist()
+    [-23.0, -29.0]
     """
 
-    def __init__(self, alpha: float = 0.3, domain: Literal["decibels", "power"] = "decibels") -> None:
-        self.alpha, self.domain = alpha, domain
+    def __init__(
+        self, alpha: float = 0.3, domain: Literal["decibels", "power"] = "decibels", dominant: bool = False
+    ) -> None:
+        self.alpha, self.domain, self.dominant = alpha, domain, dominant
 
-    def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
         order = rng.permutation(len(x))
         lam = rng.beta(self.alpha, self.alpha, size=len(x))
+        if self.dominant:
+            lam = np.maximum(lam, 1 - lam)
         if self.domain == "decibels":
             return _blend(x, y, order, lam[:, None, None, None], lam)
-        peaks = x.reshape(len(x), -1).max(1)
-        peaks = (peaks if isinstance(x, np.ndarray) else peaks.values)[:, None, None, None]
+        peaks = x.amax((1, 2, 3), keepdim=True)
         level, y = _blend(peaks, y, order, lam[:, None, None, None], lam)
         power, _ = _blend(10 ** ((x - peaks) / 10), y, order, lam[:, None, None, None], lam)
-        log10 = np.log10 if isinstance(x, np.ndarray) else torch.log10
-        return level + 10 * log10(power), y
+        return level + 10 * torch.log10(power), y
 
 
 class CutMix:
@@ -129,8 +136,8 @@ class CutMix:
     The box covers the fraction 1 - lam of the area, with lam ~ Beta(alpha, alpha). Its center is uniform and the box is
     clipped at the edges. The weight of the label is the area that is kept. A batch has one box.
 
-    >>> x = np.stack([np.zeros((1, 3, 4)), np.ones((1, 3, 4))])
-    >>> mixed, labels = CutMix()(x, np.eye(2), np.random.default_rng(4))
+    >>> x = torch.stack([torch.zeros(1, 3, 4), torch.ones(1, 3, 4)])
+    >>> mixed, labels = CutMix()(x, torch.eye(2), np.random.default_rng(4))
     >>> mixed[0, 0].tolist()
     [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
     >>> labels[0].tolist()
@@ -140,7 +147,7 @@ class CutMix:
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
         frequencies, frames = x.shape[2:]
         order = rng.permutation(len(x))
@@ -157,7 +164,7 @@ class RandomChoice:
     def __init__(self, mixers: Sequence[Mixer]) -> None:
         self.mixers = list(mixers)
 
-    def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
         return self.mixers[rng.integers(len(self.mixers))](x, y, rng)
 
@@ -168,7 +175,7 @@ class Compose:
     def __init__(self, mixers: Sequence[Mixer]) -> None:
         self.mixers = list(mixers)
 
-    def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
         for mixer in self.mixers:
             x, y = mixer(x, y, rng)
@@ -191,7 +198,7 @@ def build_mixer(config: MixingConfig) -> Mixer:
             FreqMix(config.freqmix_alpha, config.freqmix_position, config.freqmix_bands, config.freqmix_per_sample)
         )
     if config.mixup:
-        mixers.append(Mixup(config.mixup_alpha, config.mixup_domain))
+        mixers.append(Mixup(config.mixup_alpha, config.mixup_domain, config.mixup_dominant))
     if config.cutmix:
         mixers.append(CutMix(config.cutmix_alpha))
     if config.combine == "none" or not mixers:
@@ -200,16 +207,12 @@ def build_mixer(config: MixingConfig) -> Mixer:
 
 
 def _blend(
-    x: Any, y: Any, order: NDArray[np.int64], weight: NDArray[Any], label_weight: NDArray[Any]
-) -> tuple[Any, Any]:
+    x: Tensor, y: Tensor, order: NDArray[np.int64], weight: NDArray[np.generic], label_weight: NDArray[np.float64]
+) -> tuple[Tensor, Tensor]:
     """Blend each sample with the sample `order` names: weight x + (1 - weight) x[order], and the labels alike.
 
     `weight` broadcasts against x; `label_weight` has the shape (batch,) or (1,).
     """
-    weight_x, weight_y = _like(x, weight), _like(y, label_weight[:, None])
-    return weight_x * x + (1 - weight_x) * x[order], weight_y * y + (1 - weight_y) * y[order]
-
-
-def _like(x: Any, values: NDArray[Any]) -> Any:
-    """Return `values` as an array or tensor of the type of `x`."""
-    return values.astype(x.dtype) if isinstance(x, np.ndarray) else x.new_tensor(values)
+    other = torch.from_numpy(order).to(x.device)
+    weight_x, weight_y = x.new_tensor(weight), y.new_tensor(label_weight[:, None])
+    return weight_x * x + (1 - weight_x) * x[other], weight_y * y + (1 - weight_y) * y[other]
