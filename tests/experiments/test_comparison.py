@@ -6,6 +6,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from helpers.example_trials import LABELS, random_result
 from scenelet.config import RunConfig
+from scenelet.experiments import comparison
 from scenelet.experiments.comparison import SystemResult, compare
 from scenelet.experiments.systems import System, SystemTable
 
@@ -94,3 +95,17 @@ def test_compare_lists_settings_and_versions() -> None:
     trials = [trial.model_copy(update={"versions": {"torch": "9"}}) for trial in new.trials]
     mixed = compare(TABLE, [old, SystemResult(new.system, CONFIG, trials, 2)], "data", "it", "comparison", False)
     assert mixed["versions"] == [{"torch": "9"}, {}]
+
+
+def test_compare_computes_only_the_rows_whose_trials_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed, known = [], {}
+    row = comparison._row
+    monkeypatch.setattr(
+        comparison, "_row", lambda result, *rest: computed.append(result.system.name) or row(result, *rest)
+    )
+    old, new = results()
+    half = SystemResult(new.system, CONFIG, new.trials[:2], 4)
+    for systems in ([old, half], [old, half], [old, new]):
+        compared = compare(TABLE, systems, "data", "it", "comparison", False, known)
+    assert computed == ["old", "new", "new"]
+    assert compared["rows"] == rows_of([old, new])

@@ -102,7 +102,8 @@ def test_run_folder_is_shared_by_pruned_systems(store: Store) -> None:
 def test_run_folder_is_shared_between_tables(store: Store) -> None:
     """Under the recipe `paper`, the paper's network, S=1 and Mixup only are rows of Table 3 and of the ablation."""
     table3, ablation = (
-        {store.run_folder(trial) for trial in trials_of(name, recipe="paper").values()} for name in ("table3", "ablation")
+        {store.run_folder(trial) for trial in trials_of(name, recipe="paper").values()}
+        for name in ("table3", "ablation")
     )
     assert (len(table3), len(ablation)) == (5, 14)
     assert len(table3 & ablation) == 3

@@ -198,7 +198,7 @@ class WindowSplitter:
         yield from self._cut(self._resample(empty, last=True))
         if self.window.keep_rest:
             missing = -(-self._received * self.sample_rate // self._source_rate) - self._resampled
-            yield from self._cut(np.zeros((len(self._buffer), max(0, missing)), np.float32))
+            yield from self._cut(list(np.zeros((len(self._buffer), max(0, missing)), np.float32)))
             if self._filled >= self.length:
                 yield self._fill_silence(self._buffer[:, : self._filled])
                 return
