@@ -100,9 +100,12 @@ def test_compare_lists_settings_and_versions() -> None:
 def test_compare_computes_only_the_rows_whose_trials_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     computed, known = [], {}
     row = comparison._row
-    monkeypatch.setattr(
-        comparison, "_row", lambda result, *rest: computed.append(result.system.name) or row(result, *rest)
-    )
+
+    def count(result: SystemResult, *answers: object) -> dict:
+        computed.append(result.system.name)
+        return row(result, *answers)
+
+    monkeypatch.setattr(comparison, "_row", count)
     old, new = results()
     half = SystemResult(new.system, CONFIG, new.trials[:2], 4)
     for systems in ([old, half], [old, half], [old, new]):
