@@ -29,7 +29,7 @@ from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import FreqMix, Position, band_mask
 
 BLUE, ORANGE, GREY = "#1f6f8b", "#e07a3f", "#999999"
-POSITIONS: tuple[Position, ...] = ("center", "start", "wrap")
+POSITIONS: tuple[Position, ...] = ("center", "start", "wrap", "between")
 DRAWS, BANDS = 20_000, 64
 
 
@@ -78,7 +78,7 @@ def draw_positions(axes: Any) -> dict[str, Any]:
         shares[position] = _rounded(kept.mean())
     axes[0].axhline(0.8 * BANDS, color=ORANGE, linestyle="--")
     axes[0].set(title=r"$\lambda$ = 0.5, $r_y$ = 0.8 F (dashed)", ylabel="mel band", ylim=(0, BANDS))
-    axes[0].set_xticks([0.5 + 1.2 * row for row in range(3)], POSITIONS)
+    axes[0].set_xticks([0.5 + 1.2 * row for row in range(len(POSITIONS))], POSITIONS)
     axes[1].set(title="how often a band is clip A's", xlabel="share of the draws", xlim=(0, 1), ylim=(0, BANDS))
     axes[1].legend()
     return shares
