@@ -44,6 +44,23 @@ def test_length_is_rounded_up_as_in_librosa(samples: int, length: int) -> None:
     assert LogMel(features)(cut).shape == (1, 256, 431)
 
 
+def test_last_frames_agree_with_librosa(rng: np.random.Generator) -> None:
+    """CP-ResNet transforms the whole recording, as librosa resamples it: 480,001 samples become 220,501."""
+    librosa = pytest.importorskip("librosa")
+    features = FeatureConfig(sample_rate=22_050, channels="mono", log_before_mel=True)
+    sound = rng.normal(0, 0.1, (1, 480_001)).astype(np.float32)
+    (cut,) = windows_of_array(sound, 48_000, features, WindowConfig(seconds=10.0, keep_rest=True))
+    (plain,) = windows_of_array(sound, 48_000, features, WindowConfig(seconds=10.0))
+    resampled = librosa.resample(sound[0], orig_sr=48_000, target_sr=22_050, res_type="soxr_hq")
+    power = np.abs(librosa.stft(resampled, n_fft=2048, hop_length=512, pad_mode="reflect")) ** 2
+    mel = librosa.filters.mel(sr=22_050, n_fft=2048, n_mels=256)
+    expected = mel @ librosa.power_to_db(power, amin=1e-10, top_db=80)
+    np.testing.assert_allclose(LogMel(features)(cut)[0], expected, atol=1e-3)
+    differences = np.abs(LogMel(features)(plain)[0] - expected).max(axis=0)
+    assert differences[:-2].max() < 1e-3
+    assert differences[-1] > 0.1
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 30_000), st.integers(1, 9000), st.sampled_from([0.5, 1.0]))
 def test_windows_do_not_depend_on_blocks_and_have_equal_frames(total: int, block: int, hop: float) -> None:
