@@ -82,8 +82,8 @@ def test_statements_exist_for_every_row_of_the_paper() -> None:
     """Each row has its network, and names in the statements are rows."""
     rows = {row.name for name in PAPERS for row in load_systems(name).rows if row.paper is not None}
     for row in rows:
-        assert any("name" in each.settings.get("network", {}) for each in statements(row))
-    named = {name for row in rows for each in statements(row) for name in each.rows}
+        assert any("name" in each["settings"].get("network", {}) for each in statements(row))
+    named = {name for row in rows for each in statements(row) for name in each.get("rows", [])}
     assert named == rows | {"*"}
 
 

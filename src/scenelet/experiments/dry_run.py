@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from scenelet.config import RunConfig, Settings
+from scenelet.config import RunConfig
 from scenelet.experiments.compute import FULL_PRECISION, stored_format
 from scenelet.experiments.systems import PaperFigures, System, SystemTable
 from scenelet.experiments.trial import used_config
@@ -18,41 +18,22 @@ from scenelet.utils.text import pluralize
 
 WIDTH = 118
 BASELINE = "Official baseline"
-ANY_ROW = "*"
+ANY_ROW, MOST_ROWS = "*", ""
 FORMAT_BYTES = {"fp32": 4, "fp16": 2, "auto": 2, "int8": 1, "int4": 1}  # of a kept weight, by the paper's rule
 # which clips and seeds: arguments of the command, not of the protocol
 NOT_COMPARED = {"seed", "split.fold", "split.city", "split.seed", "split.test_fraction", "trainer.sync_batchnorm"}
 
 
-class Statement(Settings):
-    """A statement of the paper about some rows.
+def statements(row: str) -> list[dict[str, Any]]:
+    """List the paper's statements about a row of Table 3 or 4: "says", "ours" and "settings", see `paper.toml`.
 
-    Attributes:
-        says: the statement.
-        ours: what the paper leaves open or what is done in another way, in words; "" if nothing.
-        rows: names of the rows; empty: all but the official baseline; "*": all.
-        settings: what it means here: section -> setting -> value.
-    """
-
-    says: str
-    ours: str = ""
-    rows: tuple[str, ...] = ()
-    settings: Mapping[str, Any]
-
-    def is_about(self, row: str) -> bool:
-        """Tell if the statement is about a row."""
-        return row in self.rows or ANY_ROW in self.rows or (not self.rows and row != BASELINE)
-
-
-def statements(row: str) -> list[Statement]:
-    """List the paper's statements about a row of Table 3 or 4.
-
-    >>> [each.says for each in statements("Ours Pruned B")][-1]
+    >>> [each["says"] for each in statements("Ours Pruned B")][-1]
     'as A'
     """
     data = resources.files(__package__).joinpath("paper.toml").read_text("utf-8")
-    found = [Statement.model_validate(each) for each in tomllib.loads(data)["statements"]]
-    return [statement for statement in found if statement.is_about(row)]
+    general = [ANY_ROW] if row == BASELINE else [ANY_ROW, MOST_ROWS]
+    found = tomllib.loads(data)["statements"]
+    return [{"ours": "", **each} for each in found if {row, *general} & set(each.get("rows", [MOST_ROWS]))]
 
 
 def describe_row(table: SystemTable, row: System, config: RunConfig, classes: int) -> dict[str, Any]:
@@ -76,9 +57,11 @@ def describe_row(table: SystemTable, row: System, config: RunConfig, classes: in
     of_paper = statements(row.name) if row.paper is not None else []
     compared, named = [], set[str]()
     for statement in of_paper:
-        values = {key: value for key, value in _flat(statement.settings).items() if _is_used(key, own)}
+        values = {key: value for key, value in _flat(statement["settings"]).items() if _is_used(key, own)}
         named |= set(values)
-        compared.append({"says": statement.says, "ours": statement.ours, "differences": _differences(values, own)})
+        compared.append(
+            {"says": statement["says"], "ours": statement["ours"], "differences": _differences(values, own)}
+        )
     others = {key: value for key, value in expected.items() if key not in named and _is_used(key, own)}
     return {
         "row": row.name,

@@ -1,16 +1,20 @@
 """Details of a submission that its authors give in `details.toml`, since no model file stores them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from scenelet.config import Settings
 from scenelet.config.recipes import read_toml
 from scenelet.errors import OutputError, UsageError, did_you_mean
 from scenelet.evaluation.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION_LENGTH, URL, key_path
 from scenelet.utils.files import replace_file
+
+EXAMPLE = resources.files(__package__).joinpath("details.toml").read_text("utf-8")
+EXAMPLE_LABEL = "Lastname_INST_task1b_1"
 
 
 def rule(fits: Callable[[Any], Any], must: str) -> AfterValidator:
@@ -28,11 +32,7 @@ def rule(fits: Callable[[Any], Any], must: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Line = Annotated[
-    str,
-    AfterValidator(str.strip),
-    rule(lambda text: text and text.isprintable(), "one line of text"),
-]
+Line = Annotated[str, AfterValidator(str.strip), rule(lambda text: text and text.isprintable(), "one line of text")]
 Url = Annotated[Line, rule(URL.fullmatch, "an address that begins with https:// or http://")]
 Label = Annotated[str, rule(LABEL.fullmatch, LABEL_FORM)]
 Abbreviation = Annotated[
@@ -138,7 +138,8 @@ def read_details(path: Path) -> Details:
         first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         key = key_path(*first["loc"])
         if first["type"] == "extra_forbidden":
-            hint = did_you_mean(str(first["loc"][-1]), _keys(Details))
+            known = [name for model in (Details, Author, Affiliation, ExternalDataset) for name in model.model_fields]
+            hint = did_you_mean(str(first["loc"][-1]), known)
             raise UsageError(f"{path}: unknown key {key!r}{hint}") from None
         reason = "is missing; add it" if first["type"] == "missing" else fault_reason(first)
         raise UsageError(f"{path}: key {key!r} {reason}") from None
@@ -165,52 +166,3 @@ def write_example(path: Path) -> None:
     if path.exists() or path.is_symlink():
         raise OutputError(f"{path}: exists already and is not overwritten; give another name")
     replace_file(path, EXAMPLE)
-
-
-def _keys(model: type[BaseModel]) -> Iterator[str]:
-    yield from model.model_fields
-    if model is Details:
-        for inner in (Author, Affiliation, ExternalDataset):
-            yield from inner.model_fields
-
-
-EXAMPLE_LABEL = "Lastname_INST_task1b_1"
-EXAMPLE = f"""\
-# Details of a DCASE 2020 Task 1B submission, for `scenelet submit write`. Fill them in.
-# Optional keys are commented out. Remove the # of those that apply.
-
-# Last name of the corresponding author, institute, task1b, and a number from 1 to 4 for each of your submissions
-label = "{EXAMPLE_LABEL}"
-name = "Full name of the system"
-abbreviation = "Short"                  # at most 10 characters
-
-# source_code = "https://example.org/repository"
-# embeddings = "OpenL3"                 # pretrained embeddings
-# data_augmentation = "mixup, freqmix"  # default: as stored in the model file
-# ensemble_count = 1                    # number of systems in the ensemble
-
-# Use of data other than the challenge's (directly, embeddings, pre-trained model); list the data at the end.
-# external_data_usage = "pre-trained model"
-
-# Authors in the order of their listing. Exactly one has corresponding = true.
-[[authors]]
-lastname = "Lastname"
-firstname = "Firstname"
-email = "first.last@example.org"
-corresponding = true
-
-[authors.affiliation]
-abbreviation = "INST"
-institute = "Institute of Examples"
-department = "Department of Acoustics"  # optional
-location = "City, Country"
-
-# [[authors]]
-# lastname = "..."
-# ...
-
-# [[external_datasets]]
-# name = "AudioSet"
-# url = "https://research.google.com/audioset/"
-# total_audio_length = 347980.0         # minutes
-"""
