@@ -166,6 +166,11 @@ def test_submit_missing_files_are_refused(
     assert f"is not the report of {model} but of another model, other.scn" in refused(run, out, *rest, report)
     report.write_text("{}")
     assert "macro_accuracy" in refused(run, out, *rest, report)
+    report.write_text(text)
+    (out / f"{LABEL}.meta.yaml").mkdir(parents=True)
+    code, _, talk = run("write", *rest, report, "--out", out)
+    assert (code, "meta.yaml: is a folder" in talk) == (1, True)
+    assert not (out / f"{LABEL}.output.csv").exists()  # both files or none
     (tmp_path / "file").write_text("")
     assert run("write", model, folder, "--details", details, "--partial", "--out", tmp_path / "file")[0] == 1
     code, _, talk = run("check", tmp_path / "absent.csv", tmp_path / "absent.yaml")

@@ -16,7 +16,7 @@ BOOTSTRAP_ROUNDS, FLIP_ROUNDS = 2000, 10_000
 EXACT_GROUPS = 13  # 2^13 choices of signs are fewer than `FLIP_ROUNDS`, and SciPy then takes each of them
 MIN_SIGNS = 2
 MIN_GROUPS = 5  # an interval of fewer groups would be narrow by chance, or have no width
-MAX_BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
+BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
 
 Floats = NDArray[np.float64]
 
@@ -96,11 +96,11 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng
         return Interval(value, None, None)
     _, strata = np.unique(clips > 0, axis=0, return_inverse=True)
     draws = []
-    for size in _batches(BOOTSTRAP_ROUNDS):
-        weights = np.empty((size, len(sums)))
+    for _ in range(BOOTSTRAP_ROUNDS // BATCH_ROUNDS):
+        weights = np.empty((BATCH_ROUNDS, len(sums)))
         for stratum in range(int(strata.max()) + 1):
             own = np.flatnonzero(strata == stratum)
-            weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size)
+            weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), BATCH_ROUNDS)
         draws.append(_means(weights, sums, clips))
     low, high = np.quantile(np.concatenate(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
@@ -151,7 +151,7 @@ def _sign_flip_p(weights: Floats, rng: np.random.Generator) -> float:
         permutation_type="samples",
         vectorized=True,
         n_resamples=FLIP_ROUNDS,
-        batch=MAX_BATCH_ROUNDS,
+        batch=BATCH_ROUNDS,
         rng=rng,
     )
     return float(found.pvalue)
@@ -217,8 +217,3 @@ def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
     present = clips.sum(axis=0) > 0
     means: Floats = ((weights @ sums[:, present]) / (weights @ clips[:, present])).mean(axis=1)
     return means
-
-
-def _batches(rounds: int) -> list[int]:
-    """Cut a number of rounds into batches of at most `MAX_BATCH_ROUNDS`."""
-    return [min(MAX_BATCH_ROUNDS, rounds - start) for start in range(0, rounds, MAX_BATCH_ROUNDS)]

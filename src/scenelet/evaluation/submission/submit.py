@@ -18,7 +18,6 @@ from scenelet.evaluation.submission.form import (
     OutputRow,
     meta_text,
     output_text,
-    write_pair,
 )
 from scenelet.evaluation.submission.meta import EVALUATE, data_augmentation, meta_information, read_report
 from scenelet.evaluation.submission.validate import check_pair
@@ -27,7 +26,7 @@ from scenelet.inference.classifier import Classifier, load
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 from scenelet.utils.console import print_message, track
-from scenelet.utils.files import make_folder
+from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.text import first_few
 
 
@@ -71,7 +70,8 @@ def submit(
             print_message(f"warning: {report}: {mismatch}")
     output = output_text(_predict(classifier, recordings))
     _check_no_faults(check_pair(output_name, output.encode(), meta_name, meta.encode(), partial=partial), out)
-    paths = write_pair(out, label, output, meta)
+    paths = out / output_name, out / meta_name
+    replace_files(dict(zip(paths, (output, meta), strict=True)))
     if len(recordings) < RECORDINGS:
         print_message(
             f"warning: only {len(recordings):,} of {RECORDINGS:,} recordings;"
