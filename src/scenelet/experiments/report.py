@@ -169,7 +169,7 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     seeds = sorted({trial["seed"] for trial in trials})
     held_out = sorted({trial["held_out"] for trial in trials} - {""})
     tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's own test split"
-    precision = " or ".join(sorted({row["settings"]["precision"] for row in measured}))
+    precision = " or ".join(sorted({row["settings"].get("precision", "auto") for row in measured}))
     epoch = " or ".join(CHECKPOINTS[checkpoint] for checkpoint in compared["checkpoint"])
     smallest = min(row["groups_of_smallest_class"] for row in measured)
     notes = [
