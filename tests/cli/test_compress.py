@@ -18,9 +18,25 @@ def test_compress_prints_size_accuracies_and_threshold(
     assert command("train", tone_set, "--out", run, "--fold", "1", *options)[0] == 0
     code, printed, _ = command("compress", run, "--out", out, "--sparsity", "0.5", "--dtype", "int8")
     assert code == 0
-    size, accuracies, threshold = printed.splitlines()
+    size, accuracies, path, threshold = printed.splitlines()
     assert size.startswith(f"{out}: {out.stat().st_size:,} bytes, weights in int8, 50.")
-    assert re.fullmatch(r"test: macro accuracy \d+\.\d % before, \d+\.\d % after", accuracies)
+    numbers = r"macro accuracy \d+\.\d % before, \d+\.\d % after, on 8 clips; one clip is 12\.5 points on average"
+    assert re.fullmatch(f"test: {numbers}", accuracies)
+    assert "cached features in fp16" in path
     stored = read_model(out).results["threshold"]
     assert threshold.startswith("unsure below ")
     assert threshold.endswith(f"on {stored['clips']} clips of the test split")
+
+
+def test_compress_set_changes_the_fine_tuning(
+    command: Command, tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "m.scn"
+    options = [part for setting in [*tiny_settings, "schedule.epochs=1"] for part in ("--set", setting)]
+    assert command("train", tone_set, "--out", run, "--fold", "1", *options)[0] == 0
+    code, _, err = command("compress", run, "--out", out, "--set", "network.width=4")
+    assert (code, out.exists()) == (2, False)
+    assert "network.width: belongs to the trained network" in err
+    assert command("compress", run, "--out", out, "--set", "prune.epochs=1", "--set", "prune.seed=2")[0] == 0
+    provenance = read_model(out).provenance
+    assert (provenance["fine_tuning_epochs"], provenance["prune"]["seed"]) == (1, 2)

@@ -31,7 +31,7 @@ from scenelet.training.module import SceneModule
 moment = sys.argv.pop(1)
 epochs = {"training": 0, "fine-tuning": 0}
 work, cleaned = "training", 0
-begin_epoch, compress, clean_up = SceneModule.on_train_epoch_start, build_model.compress_network, Store.clean_up
+begin_epoch, compress, clean_up = SceneModule.on_train_epoch_start, build_model.prune_and_finetune, Store.clean_up
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -57,7 +57,7 @@ def on_clean_up(self, trial):
     clean_up(self, trial)
 
 SceneModule.on_train_epoch_start = on_epoch
-build_model.compress_network = on_compress
+build_model.prune_and_finetune = on_compress
 Store.clean_up = on_clean_up
 main()
 """

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from scenelet.config import ScheduleConfig
 from scenelet.data.feature_cache import ClipFeatures
+from scenelet.nn.quantize import quantize
+from scenelet.nn.stored_weights import add_stored_weights, remove_stored_weights
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
@@ -102,49 +104,56 @@ def test_averaged_network_without_average_is_the_network() -> None:
     assert module(network).averaged_network() is network
 
 
-def test_step_with_quantize_applies_straight_through_gradients() -> None:
+def test_averaged_network_first_update_copies_and_resumed_does_not() -> None:
+    trained, resumed = (module(SmallNetwork(1), ema_epochs=2.0) for _ in range(2))
+    resumed.on_load_checkpoint({"history": []})
+    for part in (trained, resumed):
+        with torch.no_grad():
+            part.network.dense.weight.add_(1.0)
+        part.on_train_batch_end()
+    weights = [part.averaged_network().dense.weight for part in (trained, resumed)]
+    assert torch.equal(weights[0], trained.network.dense.weight)
+    assert float((resumed.network.dense.weight - weights[1]).detach().min()) > 0.5
+
+
+def test_step_with_rounded_weights_applies_straight_through_gradients() -> None:
     """The gradient is taken at the rounded weights and applied to the unrounded ones."""
     network, reference = SmallNetwork(1), SmallNetwork(1)
-
-    def round_to_halves(weight: Tensor) -> Tensor:
-        return (2 * weight).round() / 2
-
-    trained = module(network, quantize=round_to_halves)
     before = network.dense.weight.detach().clone()
+    rounded = quantize(before, 7)
     with torch.no_grad():
-        reference.dense.weight.copy_(round_to_halves(before))
+        reference.dense.weight.copy_(rounded)
+    add_stored_weights(network, "int4")
+    trained = module(network)
+    assert torch.equal(network.dense.weight, rounded)
     x, y = next(iter(batches(0)))
-    loss = trained.training_step((x, y), 0)
-    assert torch.equal(network.dense.weight, round_to_halves(before))
-    loss.backward()
-    trained.on_after_backward()
-    assert torch.equal(network.dense.weight, before)
+    trained.training_step((x, y), 0).backward()
     nn.functional.cross_entropy(reference(x), y).backward()
-    assert torch.equal(network.dense.weight.grad, reference.dense.weight.grad)
-    assert not torch.equal(before, round_to_halves(before))
+    assert torch.equal(network.dense.parametrizations.weight.original.grad, reference.dense.weight.grad)
     trained.use_averaged_weights()
+    remove_stored_weights(network)
     assert torch.equal(network.dense.weight, before)
+    assert not torch.equal(before, rounded)
 
 
-def test_masks_are_made_per_epoch_and_kept_through_steps() -> None:
-    network = SmallNetwork(1)
+def test_training_prunes_each_epoch_to_its_sparsity() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, (2, 3)), nn.Flatten(), nn.Linear(4, 3))
+    add_stored_weights(network, "fp16")
     epochs: list[int] = []
 
-    def masks(current: nn.Module, epoch: int) -> dict[str, Tensor]:
+    def sparsity(epoch: int) -> float:
         epochs.append(epoch)
-        assert current is network
-        return {"dense.weight": (torch.arange(18).view(3, 6) > 5).float()}
+        return 0.5
 
-    trained = module(network, masks=masks, ema_epochs=2.0)
-    trained.averaged.update_parameters(network)  # an average of weights that are not pruned yet
+    trained = module(network, sparsity=sparsity, ema_epochs=2.0)
+    trained.averaged.update(network)  # an average of weights that are not pruned yet
     trained.on_train_epoch_start()
-    assert (network.dense.weight[0] == 0).all()
-    with torch.no_grad():
-        network.dense.weight.add_(1.0)
-    trained.on_train_batch_end()
     assert epochs == [0]
-    assert (network.dense.weight[0] == 0).all()
-    assert (trained.averaged_network().dense.weight[0] != 0).all()
+    with torch.no_grad():
+        network[0].parametrizations.weight.original.add_(1.0)
+    trained.on_train_batch_end()
+    for part in (network, trained.averaged_network()):
+        assert int((part[0].weight == 0).sum()) == 12
     trained.use_averaged_weights()
-    assert (network.dense.weight[0] == 0).all()
-    assert (network.dense.weight[1:] != 0).all()
+    masks = remove_stored_weights(network)
+    assert torch.equal(network[0].weight == 0, ~masks["0.weight"])

@@ -39,15 +39,13 @@ def test_check_one_device_with_several_raises() -> None:
 
 
 def test_check_compress_arguments_refuses_what_cannot_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a sparsity or max_bytes, not both"):
-        check_compress_arguments(tmp_path, tmp_path / "m.scn", 0.5, 9000)
     with pytest.raises(UsageError, match=r"m\.onnx: a model file's name ends in \.scn"):
-        check_compress_arguments(tmp_path, tmp_path / "m.onnx", None, None)
+        check_compress_arguments(tmp_path, tmp_path / "m.onnx")
     (tmp_path / "folder.scn").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
-        check_compress_arguments(tmp_path, tmp_path / "folder.scn", None, None)
+        check_compress_arguments(tmp_path, tmp_path / "folder.scn")
     with pytest.raises(RunError):
-        check_compress_arguments(tmp_path / "absent", tmp_path / "m.scn", None, None)
+        check_compress_arguments(tmp_path / "absent", tmp_path / "m.scn")
 
 
 def test_load_recorded_table_of_moved_data_names_the_options(tone_set: Path, tmp_path: Path) -> None:

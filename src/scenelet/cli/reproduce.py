@@ -44,7 +44,10 @@ def reproduce(
     An interrupted comparison resumes when the command is run again.
     """
     from scenelet.data.load import load_table
+    from scenelet.experiments.systems import load_systems
 
+    if table != "table2":
+        load_systems(table)  # a misspelled table is refused before the recordings are looked for
     if data is None and (table == "table2" or not dry_run):
         raise UsageError("give the recordings after the table; only --dry-run does without them")
     clips = None if data is None else load_table(data, audio_dir, tau_3_class, require_audio=table != "table2")

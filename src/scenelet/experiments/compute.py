@@ -155,9 +155,8 @@ def _fine_tune(
 ) -> _TestedModel:
     """Prune and fine-tune a trained network, store its model file, and test the file."""
     config = trial.config.model_copy(update={"prune": stored_format(trial.config.prune)})
-    record = record.model_copy(update={"config": config})
     folder = store.finetuning_folder(trial)
-    built = build_model(network, record, dataset, folder, f"{description}, fine-tuned")
+    built = build_model(network, record, dataset, config, folder, f"{description}, fine-tuned")
     path = store.model_path(trial)
     make_folder(path.parent)
     replace_file(path, built.file)

@@ -1,6 +1,8 @@
 """Choice of the minimum probability of an answer. Less probable answers are "unsure"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,6 +38,27 @@ class Threshold:
     def is_proven(self) -> bool:
         """True if there were enough clips to show that the sure answers have `TARGET_ACCURACY`."""
         return round(self.coverage * self.clips) >= MIN_CLIPS
+
+
+def stored_threshold(results: Mapping[str, Any]) -> Threshold | None:
+    """Return the threshold that a model file stores, or None if it stores no valid one.
+
+    Args:
+        results: the file's `SceneModel.results`. A file from another source may hold anything there.
+
+    >>> stored_threshold({"threshold": {"probability": 0.7, "accuracy": 0.96, "coverage": 0.9, "clips": 80}})
+    Threshold(probability=0.7, accuracy=0.96, coverage=0.9, clips=80)
+    >>> stored_threshold({"threshold": "high"}) is None
+    True
+    """
+    try:
+        stored = results["threshold"]
+        probability, accuracy, coverage = (float(stored[name]) for name in ("probability", "accuracy", "coverage"))
+        clips = int(stored["clips"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    is_valid = all(0 <= value <= 1 for value in (probability, accuracy, coverage)) and clips > 0
+    return Threshold(probability, accuracy, coverage, clips) if is_valid else None
 
 
 def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:

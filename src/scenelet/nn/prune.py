@@ -11,6 +11,9 @@ MIN_DENSITY = 0.05  # `compress` warns about a layer with a smaller fraction of 
 BISECTION_STEPS = 12  # they find the sparsity to 1 / 4096
 MAX_SPARSITY = 0.999  # of a network that must fit a number of bytes
 
+Masks = Mapping[str, Tensor]
+"""Pruning masks: parameter name -> tensor of bool, False where a weight is pruned."""
+
 
 def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights of every convolution by parameter name. A shared convolution occurs once."""
@@ -19,44 +22,35 @@ def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def gradual_sparsity(epoch: int, ramp: int, sparsity: float) -> float:
-    """Return the sparsity s (1 - (1 - (epoch + 1) / ramp)^3) in an epoch of gradual pruning (Zhu and Gupta, 2017).
-
-    The sparsity grows fastest in the first epochs, when the network loses least.
-
-    Args:
-        epoch: the epoch, from 0.
-        ramp: the count of epochs after which the sparsity is reached.
-        sparsity: s, the final sparsity.
-
-    >>> [round(gradual_sparsity(epoch, 4, 0.8), 3) for epoch in range(5)]
-    [0.463, 0.7, 0.788, 0.8, 0.8]
-    """
-    return sparsity * (1 - max(0.0, 1 - (epoch + 1) / ramp) ** 3)
-
-
 def global_l1_masks(network: nn.Module, sparsity: float) -> dict[str, Tensor]:
-    """Return 0/1 masks by parameter name, which prune the `round(sparsity * n)` smallest of all n weights.
-
-    All layers share one threshold, as in `torch.nn.utils.prune.global_unstructured` with L1. Without convolutions the
-    result is empty.
-
-    Raises:
-        UsageError: `sparsity` is not in [0, 1).
+    """Return `l1_masks` of all convolutions of a network.
 
     >>> network = nn.Conv2d(1, 4, 1, bias=False)
     >>> network.weight.data = torch.tensor([0.1, -2.0, 0.3, -0.2]).view(4, 1, 1, 1)
     >>> global_l1_masks(nn.Sequential(network), 0.5)["0.weight"].flatten().tolist()
-    [0.0, 1.0, 1.0, 0.0]
+    [False, True, True, False]
+    """
+    return l1_masks(convolution_weights(network), sparsity)
+
+
+def l1_masks(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    """Return the mask of each weight by name, False for the `round(sparsity * n)` smallest of all n numbers.
+
+    All weights share one threshold, as in `torch.nn.utils.prune.global_unstructured` with L1.
+
+    Raises:
+        UsageError: `sparsity` is not in [0, 1).
+
+    >>> l1_masks({"a": torch.tensor([0.1, -2.0]), "b": torch.tensor([0.3, -0.2])}, 0.5)
+    {'a': tensor([False,  True]), 'b': tensor([ True, False])}
     """
     if not 0 <= sparsity < 1:
         raise UsageError(f"sparsity {sparsity:g} must be at least 0 and below 1: it is a fraction, 0.6 for 60 %")
-    weights = convolution_weights(network)
     if not weights:
         return {}
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights.values()])
-    kept = torch.ones_like(sizes)
-    kept[torch.argsort(sizes, stable=True)[: round(sparsity * len(sizes))]] = 0
+    kept = torch.ones_like(sizes, dtype=torch.bool)
+    kept[torch.argsort(sizes, stable=True)[: round(sparsity * len(sizes))]] = False
     masks, start = {}, 0
     for name, weight in weights.items():
         masks[name] = kept[start : start + weight.numel()].view(weight.shape)
@@ -73,7 +67,7 @@ def apply_masks(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
 
 def nearly_empty_layers(masks: Mapping[str, Tensor]) -> dict[str, float]:
     """Return the kept fraction of each layer that keeps less than `MIN_DENSITY` of its weights, by layer name."""
-    densities = {name.removesuffix(".weight"): float(mask.mean()) for name, mask in masks.items()}
+    densities = {name.removesuffix(".weight"): float(mask.float().mean()) for name, mask in masks.items()}
     return {name: density for name, density in densities.items() if density < MIN_DENSITY}
 
 

@@ -1,6 +1,5 @@
 """Quantization of convolution and dense weights to integers times a power of two per output channel."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -33,12 +32,6 @@ def quantize(weight: Tensor, levels: int) -> Tensor:
     return torch.where(errors[1] < errors[0], clipped, exact).view_as(weight)
 
 
-def quantizer(dtype: WeightFormat) -> Callable[[Tensor], Tensor] | None:
-    """Return `quantize` for an integer format, and None for a floating-point format."""
-    levels = LEVELS.get(dtype)
-    return None if levels is None else lambda weight: quantize(weight, levels)
-
-
 @torch.no_grad()
 def round_network(network: nn.Module, dtype: WeightFormat) -> None:
     """Round a network to an integer format, in place. Floating-point formats change nothing.
@@ -46,11 +39,11 @@ def round_network(network: nn.Module, dtype: WeightFormat) -> None:
     Weights of convolutions and dense layers are quantized. Biases and norms are rounded as a file stores them, so the
     network computes with exactly the stored numbers.
     """
-    if (round_to_grid := quantizer(dtype)) is None:
+    if dtype not in LEVELS:
         return
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            module.weight.copy_(round_to_grid(module.weight))
+            module.weight.copy_(quantize(module.weight, LEVELS[dtype]))
             if module.bias is not None:
                 module.bias.copy_(module.bias.half())
         elif isinstance(module, BatchNorm | SubSpectralNorm):

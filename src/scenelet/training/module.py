@@ -2,27 +2,27 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from scenelet.config import ScheduleConfig
 from scenelet.evaluation.metrics import classification_report
 from scenelet.nn.dropout import reseed
+from scenelet.nn.stored_weights import prune_to
 from scenelet.nn.sync_norm import average_running_statistics
 from scenelet.training.batches import EpochBatches, LabelledFeatures
 from scenelet.training.distributed import all_reduce_mean, gather_probabilities
 from scenelet.training.divergence import DivergedError, Divergence
-from scenelet.training.optimizer import build_optimizer, layer_weights, moving_average
+from scenelet.training.optimizer import build_optimizer, moving_average
 from scenelet.training.ranks import SINGLE, Rank
 from scenelet.training.schedule import learning_rate
 
 History = list[dict[str, float]]
-Masks = Mapping[str, Tensor]
-"""Pruning masks: parameter name -> tensor of 0 (pruned) and 1 (kept)."""
 
 
 class SceneModule(lightning.LightningModule):
@@ -34,10 +34,7 @@ class SceneModule(lightning.LightningModule):
         schedule: epochs, optimizer and learning rate.
         batches: function from an epoch, counted from 0, to its batches.
         validation: clips to evaluate after each epoch, or None.
-        masks: function from the network and an epoch to the pruning masks of that epoch, or None.
-        quantize: function that rounds the weights of a convolution or dense layer. Each step computes with rounded
-            weights and applies the gradient to the unrounded ones (straight-through, Bengio et al. 2013). None: do not
-            round.
+        sparsity: function from an epoch to the sparsity of a network with `scenelet.nn.stored_weights`, or None.
         teacher: teacher network and its fraction of each label: labels are mixed with the teacher's softmax on the same
             batch (Hinton et al. 2015, at temperature 1). None: do not mix.
         rank: rank of this process in a distributed training; `batches` are then its slices.
@@ -52,8 +49,7 @@ class SceneModule(lightning.LightningModule):
         schedule: ScheduleConfig,
         batches: Callable[[int], EpochBatches],
         validation: LabelledFeatures | None = None,
-        masks: Callable[[nn.Module, int], Masks] | None = None,
-        quantize: Callable[[Tensor], Tensor] | None = None,
+        sparsity: Callable[[int], float] | None = None,
         teacher: tuple[nn.Module, float] | None = None,
         rank: Rank = SINGLE,
         sync_norms: bool = True,
@@ -61,14 +57,12 @@ class SceneModule(lightning.LightningModule):
         super().__init__()
         self.network, self.loss = network, loss
         self.schedule, self.batches, self.validation = schedule, batches, validation
-        self.make_masks, self.quantize = masks, quantize
-        self.masks: Masks = {}
+        self.sparsity = sparsity
         self.teacher = teacher  # in a tuple, so that the network is not a submodule and not in checkpoints
         self.rank, self.sync_norms = rank, sync_norms
         self.averaged = moving_average(network, schedule, len(batches(0))) if schedule.ema_epochs else None
         self.history: History = []
         self._losses: list[Tensor] = []
-        self._unrounded: list[Tensor] = []
         self._started = 0.0
 
     def configure_optimizers(self) -> Any:
@@ -83,11 +77,10 @@ class SceneModule(lightning.LightningModule):
         return self.batches(self.current_epoch)
 
     def on_train_epoch_start(self) -> None:
-        """Apply the masks of this epoch and seed dropout from the run's seed and the epoch."""
+        """Prune to the sparsity of this epoch, and seed dropout from the run's seed and the epoch."""
         self._losses, self._started = [], time.perf_counter()
-        if self.make_masks is not None:
-            self.masks = self.make_masks(self.network, self.current_epoch)
-            self._apply_masks()
+        if self.sparsity is not None:
+            prune_to(self.network, self.sparsity(self.current_epoch))
         reseed(self.network, self.batches(self.current_epoch).dropout_seed())
 
     # One training step. Lightning calls these methods in this order:
@@ -95,19 +88,18 @@ class SceneModule(lightning.LightningModule):
     #   1. training_step        batch, teacher, forward pass, loss
     #   2. on_before_backward   stop if the loss is not finite
     #      (Lightning)          backward pass
-    #   3. on_after_backward    undo the rounding of the weights
     #      (Lightning)          optimizer step, then the scheduler's next learning rate
-    #   4. on_train_batch_end   pruning masks, moving average of the weights
+    #   3. on_train_batch_end   moving average of the weights
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Return the loss of one batch, or this device's contribution to the mean loss over the devices."""
         x, y = batch
-        self._round_weights()
         if self.teacher is not None:
             teacher, fraction = self.teacher
             with torch.no_grad():
                 y = (1 - fraction) * y + fraction * teacher.to(x.device)(x).float().softmax(1)
-        logits = self.network(x).float()
+        with parametrize.cached():  # a shared convolution is pruned and rounded once
+            logits = self.network(x).float()
         loss: Tensor = self.loss(logits, y)
         if not self.rank.is_single:
             loss = loss * self.batches(self.current_epoch).weight(index)
@@ -124,18 +116,10 @@ class SceneModule(lightning.LightningModule):
             # if the weights are not finite either, the gradient of the previous batch broke them
             raise self._diverged(torch.stack(self._losses), index if self._weights_are_finite() else max(0, index - 1))
 
-    def on_after_backward(self) -> None:
-        """Restore the unrounded weights, which the optimizer changes."""
-        with torch.no_grad():
-            for weight, unrounded in zip(layer_weights(self.network), self._unrounded, strict=False):
-                weight.copy_(unrounded)
-        self._unrounded = []
-
     def on_train_batch_end(self, *_: Any) -> None:
-        """Set pruned weights back to zero, as the optimizer's momentum changes them; update the moving average."""
-        self._apply_masks()
+        """Update the moving average."""
         if self.averaged is not None:
-            self.averaged.update_parameters(self.network)
+            self.averaged.update(self.network)
 
     # End of an epoch
 
@@ -180,39 +164,22 @@ class SceneModule(lightning.LightningModule):
         checkpoint["history"] = self.history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the history."""
+        """Restore the history, and continue the moving average."""
         self.history = checkpoint["history"]
+        if self.averaged is not None:
+            self.averaged.started = True
 
     # Result
 
     def averaged_network(self) -> nn.Module:
         """Return the network with averaged weights if the schedule asks for them, and `network` otherwise."""
-        return self.network if self.averaged is None else self.averaged.module
+        return self.network if self.averaged is None else self.averaged.network
 
     def use_averaged_weights(self) -> None:
-        """Copy the weights of `averaged_network`, masked and not rounded, into `network`."""
-        if self.make_masks is not None and not self.masks:  # training resumed after its last epoch
-            self.masks = self.make_masks(self.network, self.schedule.epochs - 1)
+        """Copy the weights of `averaged_network` into `network`."""
         self.network.load_state_dict(self.averaged_network().state_dict())
-        self._apply_masks()  # the average includes weights from before they were pruned
 
     # Helpers
-
-    @torch.no_grad()
-    def _apply_masks(self) -> None:
-        for name, mask in self.masks.items():
-            weight = self.network.get_parameter(name)
-            weight.mul_(mask.to(weight.device))
-
-    @torch.no_grad()
-    def _round_weights(self) -> None:
-        """Round the weights in place and store the unrounded ones."""
-        if self.quantize is None:
-            return
-        weights = layer_weights(self.network)
-        self._unrounded = [weight.detach().clone() for weight in weights]
-        for weight in weights:
-            weight.copy_(self.quantize(weight))
 
     def _weights_are_finite(self) -> bool:
         return all(bool(torch.isfinite(p).all()) for p in self.network.parameters())

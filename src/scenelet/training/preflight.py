@@ -39,24 +39,13 @@ def check_one_device(config: RunConfig, caller: str) -> None:
         )
 
 
-def check_one_target(sparsity: float | None, max_bytes: int | None) -> None:
-    """Check that the caller asks for a sparsity or for a size, not for both.
-
-    Raises:
-        UsageError: both are given.
-    """
-    if sparsity is not None and max_bytes is not None:
-        raise UsageError("give a sparsity or max_bytes, not both")
-
-
-def check_compress_arguments(run: Path, out: Path, sparsity: float | None, max_bytes: int | None) -> None:
+def check_compress_arguments(run: Path, out: Path) -> None:
     """Check the arguments of `compress`.
 
     Raises:
-        UsageError: both a sparsity and a byte limit are given, or `out` is not the name of a model file.
+        UsageError: `out` is not the name of a model file.
         RunError: the run does not exist.
     """
-    check_one_target(sparsity, max_bytes)
     if out.suffix != ".scn":
         raise UsageError(f"{out}: a model file's name ends in .scn")
     if out.is_dir():

@@ -97,8 +97,7 @@ def seconds_per_step(
         module.loss,
         module.schedule,
         module.batches,
-        masks=module.make_masks,
-        quantize=module.quantize,
+        sparsity=module.sparsity,
         teacher=teacher,
     ).train()
     configured: Any = trial.configure_optimizers()
@@ -111,7 +110,6 @@ def seconds_per_step(
             loss = trial.training_step(batch, 0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        trial.on_after_backward()
         optimizer.step()
         scheduler.step()
         trial.on_train_batch_end()

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from scenelet.config import RunConfig
+from scenelet.config import PruneConfig, RunConfig
 from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
-from scenelet.nn import prune
+from scenelet.nn.prune import Masks
 from scenelet.nn.quantize import quantize, round_network
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.finetune import masks_by_epoch, prune_and_finetune
+from scenelet.training.compression.finetune import prune_and_finetune, sparsity_of_epoch
 from scenelet.training.dataset import Dataset, load_dataset
-from scenelet.training.module import Masks, SceneModule
+from scenelet.training.module import SceneModule
 from scenelet.training.network import load_network
 from scenelet.training.preflight import load_recorded_table
 from scenelet.training.train import train
@@ -81,7 +81,7 @@ def test_prune_and_finetune_interrupted_resumes_bit_for_bit(
     before = dense.state_dict()
     assert any(not torch.equal(resumed[name], before[name] * mask) for name, mask in masks.items())
     assert all(torch.equal(resumed[name], resumed[name] * mask) for name, mask in masks.items())
-    density = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+    density = sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
     assert density == pytest.approx(0.5, abs=1e-3)
     on_grid = all(torch.equal(resumed[name], quantize(resumed[name], 7)) for name in masks)
     assert on_grid == (mode != "plain")
@@ -106,23 +106,12 @@ def test_prune_and_finetune_ignores_the_average_of_training(
     assert any(not torch.equal(averaged[name], value) for name, value in last.items())
 
 
-def test_masks_by_epoch_ramp_rises_to_the_sparsity_and_stays(
-    trained: tuple[RunConfig, StandardizedNetwork, Dataset],
-) -> None:
-    config, dense, _ = trained
-    settings = config.prune.model_copy(update={"sparsity": 0.8, "ramp_fraction": 0.5, "epochs": 8})
-    masks_of = masks_by_epoch(dense, settings)
-    network, sparsities = copy.deepcopy(dense), []
-    for epoch in range(8):
-        masks = masks_of(network, epoch)
-        prune.apply_masks(network, masks)
-        density = sum(float(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-        sparsities.append(1 - density)
+def test_sparsity_of_epoch_rises_to_the_sparsity_and_stays() -> None:
+    settings = PruneConfig(sparsity=0.8, ramp_fraction=0.5, epochs=8)
     expected = [0.8 * (1 - (1 - step / 4) ** 3) for step in (1, 2, 3, 4)]
-    assert sparsities[:4] == pytest.approx(expected, abs=1e-3)
-    assert sparsities[4:] == pytest.approx([0.8] * 4, abs=1e-3)
-    before = {name: mask.clone() for name, mask in masks.items()}
-    assert all(torch.equal(mask, before[name]) for name, mask in masks_of(network, 7).items())
+    assert [sparsity_of_epoch(settings, epoch) for epoch in range(8)] == pytest.approx([*expected, 0.8, 0.8, 0.8, 0.8])
+    at_once = PruneConfig(sparsity=0.8, epochs=8)
+    assert [sparsity_of_epoch(at_once, epoch) for epoch in range(3)] == [0.8] * 3
 
 
 def test_prune_and_finetune_zero_epochs_only_prunes(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:

@@ -1,7 +1,6 @@
 """Compression to a maximum file size: the file fits, and `search_format` takes the format of lowest log loss."""
 
 import copy
-import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,23 @@ from scenelet.errors import RunError, UsageError
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
 from scenelet.model import file as modelfile
+from scenelet.nn import prune
 from scenelet.nn.convert import to_scene_model
+from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression import search as search_module
 from scenelet.training.compression.compress import compress
-from scenelet.training.compression.search import FORMATS, Size, compress_network, prune_and_round, search_format
+from scenelet.training.compression.finetune import prune_and_finetune
+from scenelet.training.compression.search import (
+    FORMATS,
+    Size,
+    choose_format,
+    prune_until_fits,
+    rounded,
+    search_format,
+)
 from scenelet.training.dataset import Dataset, hold_out_validation, load_dataset
 from scenelet.training.measure import file_probabilities
-from scenelet.training.module import Masks
 from scenelet.training.network import load_network
 from scenelet.training.preflight import load_recorded_table
 from scenelet.training.probabilities import clip_probabilities
@@ -55,20 +63,31 @@ def with_prune(config: RunConfig, **changes: Any) -> RunConfig:
     return config.model_copy(update={"prune": config.prune.model_copy(update=changes)})
 
 
+def compressed(
+    network: StandardizedNetwork, dataset: Dataset, config: RunConfig, size: Size
+) -> tuple[StandardizedNetwork, Masks, PruneConfig]:
+    """Fine-tune a copy of the network within `prune.max_bytes`. Return it rounded, with its masks and settings."""
+    small = copy.deepcopy(network)
+    settings, _ = choose_format(network, dataset, config, size)
+    masks, _ = prune_and_finetune(small, dataset, config.model_copy(update={"prune": settings}))
+    masks, settings = prune_until_fits(small, masks, settings, size)
+    return rounded(small, settings), masks, settings
+
+
 @pytest.mark.parametrize("max_bytes", [14_000, 20_000, 40_000])
 @pytest.mark.slow
-def test_compress_network_max_bytes_is_nearly_used_up(trained: Trained, max_bytes: int) -> None:
+def test_prune_until_fits_max_bytes_is_nearly_used_up(trained: Trained, max_bytes: int) -> None:
     _, config, network, dataset, size = trained
     for dtype in FORMATS:
-        small = copy.deepcopy(network)
-        result = compress_network(small, dataset, with_prune(config, max_bytes=max_bytes, dtype=dtype), size)
-        assert result.settings.dtype == dtype
-        file_bytes = size(small, result.masks, result.settings)
+        asked = with_prune(config, max_bytes=max_bytes, dtype=dtype)
+        small, masks, settings = compressed(network, dataset, asked, size)
+        assert settings.dtype == dtype
+        file_bytes = size(small, masks, settings)
         assert file_bytes <= max_bytes
-        assert result.settings.sparsity == 0 or file_bytes > 0.95 * max_bytes
-        zeros = sum(int((small.get_parameter(name) == 0).sum()) for name in result.masks)
-        total = sum(mask.numel() for mask in result.masks.values())
-        assert zeros / total >= result.settings.sparsity - 1e-3
+        assert settings.sparsity == 0 or file_bytes > 0.95 * max_bytes
+        zeros = sum(int((small.get_parameter(name) == 0).sum()) for name in masks)
+        total = sum(mask.numel() for mask in masks.values())
+        assert zeros / total >= settings.sparsity - 1e-3
 
 
 def test_search_format_takes_the_lowest_validation_log_loss(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,47 +127,34 @@ def test_search_format_and_compress_too_few_bytes_is_an_error(trained: Trained, 
     assert list(tmp_path.iterdir()) == []
 
 
-def add_bytes(size: Size, extra_bytes: int, first_call: int) -> Size:
-    """Add bytes to the result of `size` from the n-th call on, as if fine-tuned weights compressed worse."""
-    calls = itertools.count(1)
-    return lambda *arguments: size(*arguments) + (extra_bytes if next(calls) >= first_call else 0)
-
-
 @pytest.mark.parametrize("dtype", FORMATS)
-def test_compress_network_file_grown_in_tuning_is_pruned_again(trained: Trained, dtype: str) -> None:
-    _, config, network, dataset, size = trained
-    asked = with_prune(config, max_bytes=14_000, dtype=dtype)
-    before, _ = search_format(network, dataset, asked, size)
-    calls = itertools.count(1)
-
-    def counted_size(*arguments: Any) -> int:
-        next(calls)
-        return size(*arguments)
-
-    search_format(network, dataset, asked, counted_size)
-    small = copy.deepcopy(network)
-    result = compress_network(small, dataset, asked, add_bytes(size, 1_000, next(calls)))
-    assert result.settings.sparsity > before.sparsity
-    assert 12_000 < size(small, result.masks, result.settings) <= 13_000
-    assert result.masks.keys() == prune_and_round(copy.deepcopy(small), result.settings).keys()
-    density = sum(float(mask.sum()) for mask in result.masks.values()) / sum(m.numel() for m in result.masks.values())
-    assert density == pytest.approx(1 - result.settings.sparsity, abs=1e-3)
-    for name, mask in result.masks.items():
-        assert torch.equal(small.get_parameter(name), small.get_parameter(name) * mask)
+def test_prune_until_fits_prunes_more_of_a_file_that_is_too_large(trained: Trained, dtype: str) -> None:
+    _, config, network, _, size = trained
+    settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": 0.1, "max_bytes": 13_000})
+    masks, small = prune.global_l1_masks(network, 0.1), copy.deepcopy(network)
+    prune.apply_masks(small, masks)
+    for enough in (None, 10**6):
+        unchanged = settings.model_copy(update={"max_bytes": enough})
+        assert prune_until_fits(small, masks, unchanged, size) == (masks, unchanged)
+    masks, found = prune_until_fits(small, masks, settings, size)
+    assert found.sparsity > 0.1
+    assert 12_000 < size(rounded(small, found), masks, found) <= 13_000
+    density = sum(int(mask.sum()) for mask in masks.values()) / sum(m.numel() for m in masks.values())
+    assert density == pytest.approx(1 - found.sparsity, abs=1e-3)
+    for name, mask in masks.items():
+        assert torch.equal(small.get_parameter(name), network.get_parameter(name) * mask)
 
 
-def test_compress_network_resumed_keeps_the_chosen_format(
+def test_choose_format_resumed_keeps_the_choice(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, config, network, dataset, size = trained
     asked = with_prune(config, max_bytes=14_000, dtype="auto")
-    folder = tmp_path / "tuning"
-    first = compress_network(copy.deepcopy(network), dataset, asked, size, folder)
+    first = choose_format(network, dataset, asked, size, tmp_path / "tuning")
     monkeypatch.setattr(search_module, "search_format", lambda *_: pytest.fail("the search ran again"))
-    resumed = compress_network(copy.deepcopy(network), dataset, asked, size, folder)
-    assert resumed.settings == first.settings
-    assert resumed.trials == first.trials
-    assert all(torch.equal(mask, first.masks[name]) for name, mask in resumed.masks.items())
+    assert choose_format(network, dataset, asked, size, tmp_path / "tuning") == first
+    unlimited = with_prune(config, dtype="int8")
+    assert choose_format(network, dataset, unlimited, size, None) == (unlimited.prune, ())
 
 
 @pytest.mark.slow
@@ -170,21 +176,6 @@ def test_search_format_diverged_format_is_not_taken(trained: Trained, monkeypatc
     failing = {*FORMATS}
     with pytest.raises(RunError, match=r"diverged in every number format; lower prune\.learning_rate"):
         search_format(network, dataset, asked, size)
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"sparsity": 1.5}, r"^--sparsity 1\.5: give a fraction, 0\.6 for 60 %$"),
-        ({"ramp": 2.0}, r"^--ramp 2\.0: give a fraction"),
-        ({"dtype": "auto"}, "dtype 'auto' needs max_bytes"),
-    ],
-)
-def test_compress_wrong_option_is_named(trained: Trained, options: dict[str, Any], match: str, tmp_path: Path) -> None:
-    folder, *_ = trained
-    with pytest.raises(UsageError, match=match):
-        compress(folder / "run", tmp_path / "m.scn", **options)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_hold_out_validation_splits_between_groups(trained: Trained) -> None:
@@ -213,8 +204,10 @@ def test_compress_file_gives_the_probabilities_of_the_network(trained: Trained, 
     model = modelfile.read_model(tmp_path / "m.scn")
     assert model.provenance["dtype"] == dtype
     assert set(model.encodings.values()) == {"masked_int8", "fp16", "fp32"}
+    asked = with_prune(config, sparsity=0.3, dtype=dtype)
     small = copy.deepcopy(network)
-    compress_network(small, dataset, with_prune(config, sparsity=0.3, dtype=dtype), lambda *_: 0)
+    prune_and_finetune(small, dataset, asked)
+    small = rounded(small, asked.prune)
     assert dataset.test is not None
     from_file = file_probabilities(Classifier(model), dataset.test.features)
     in_torch = clip_probabilities(small, dataset.test.features)

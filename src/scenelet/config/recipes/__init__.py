@@ -37,20 +37,51 @@ def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> R
         >>> load_recipe("default", {"network.width": 32}).network.width
         32
     """
-    values, changed = read_values(name), dict[str, Any]()
+    values, nested = read_values(name), nest(parse_changes(changes))
+    for section in nested:
+        if not isinstance(values.get(section, {}), dict) and isinstance(nested[section], dict):
+            raise UsageError(f"recipe {name}: {section!r} is a section with settings of its own, not a value")
+    return build_config(merge(values, nested), f"recipe {name}")
+
+
+def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each changed setting by its key.
+
+    Args:
+        changes: as for `load_recipe`.
+
+    Raises:
+        UsageError: a change is not `KEY=VALUE`, or its key is unknown.
+
+    Example:
+        >>> parse_changes(["prune.epochs=20", "prune.mixing=none"])
+        {'prune.epochs': 20, 'prune.mixing': 'none'}
+    """
+    known, values = setting_keys(), dict[str, Any]()
     for source, key, value in _changes(changes):
-        if key not in setting_keys():
-            same = [known for known in setting_keys() if known.rpartition(".")[2] == key]
-            hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, setting_keys())
+        if key not in known:
+            same = [other for other in known if other.rpartition(".")[2] == key]
+            hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, known)
             raise UsageError(f"{source}: unknown setting {key!r}{hint}")
-        *sections, setting = key.split(".")
-        target = changed
-        for section in sections:
-            if not isinstance(values.get(section, {}), dict):
-                raise UsageError(f"recipe {name}: {section!r} is a section with settings of its own, not a value")
-            target = target.setdefault(section, {})
-        target[setting] = value
-    return build_config(merge(values, changed), f"recipe {name}")
+        values[key] = value
+    return values
+
+
+def nest(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by dotted keys as nested sections.
+
+    Example:
+        >>> nest({"seed": 1, "prune.epochs": 20})
+        {'seed': 1, 'prune': {'epochs': 20}}
+    """
+    nested: dict[str, Any] = {}
+    for key, value in changes.items():
+        section, dot, setting = key.partition(".")
+        if dot:
+            nested.setdefault(section, {})[setting] = value
+        else:
+            nested[key] = value
+    return nested
 
 
 def read_values(name: str) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Model file of a trained network: compress the network, measure it, and record where it came from."""
 
-import itertools
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet import __version__
-from scenelet.config import PruneConfig
+from scenelet.config import PruneConfig, RunConfig
 from scenelet.config.run_folder import RunRecord
 from scenelet.data.splits import split_hash
 from scenelet.evaluation.metrics import classification_report
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.threshold import Threshold, find_threshold
+from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model
 from scenelet.model.scene_model import SceneModel
 from scenelet.nn.convert import to_scene_model
+from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.search import Compressed, compress_network
+from scenelet.training.compression.choice import FormatTrial
+from scenelet.training.compression.finetune import prune_and_finetune
+from scenelet.training.compression.search import choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
-from scenelet.training.measure import evaluate_network, file_probabilities
-from scenelet.training.module import Masks
+from scenelet.training.measure import file_probabilities
+from scenelet.training.probabilities import clip_probabilities
 from scenelet.utils.console import spinner
 
 RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")
 """Results of each subset that a model file holds."""
-THRESHOLD_KEYS = tuple(field.name for field in fields(Threshold))
-SPARE_BYTES = 64  # the measured results may take a few more bytes than the placeholders of the size estimate
 
+Probabilities = Mapping[str, NDArray[np.float32]]
+"""Name of a subset and the probabilities (clips, classes) of its clips."""
 Reports = Mapping[str, Mapping[str, Any]]
 """Name of a subset and its `scenelet.evaluation.metrics.classification_report`."""
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """How a network was compressed.
+
+    Attributes:
+        settings: the settings of the pruning, with the format and the sparsity that were chosen.
+        masks: the weights that remain.
+        minutes: duration of all training, trials included.
+        trials: the formats that were tried to keep within `max_bytes`.
+    """
+
+    settings: PruneConfig
+    masks: Masks
+    minutes: float
+    trials: tuple[FormatTrial, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,7 @@ class BuiltModel:
         file: the bytes of the model file.
         model: its content.
         compression: how the network was compressed.
-        probabilities: the answers of the file to the clips of each subset, (clips, classes), by ONNX Runtime.
+        probabilities: the answers of the file to the clips of each subset, by ONNX Runtime from cached features (fp16).
         threshold: the `scenelet.inference.threshold.Threshold` of the file and its subset; {} without held-out clips.
         dense: results of the trained network, before compression.
         compressed: results of the file.
@@ -53,7 +71,7 @@ class BuiltModel:
     file: bytes
     model: SceneModel
     compression: Compressed
-    probabilities: Mapping[str, NDArray[np.float32]]
+    probabilities: Probabilities
     threshold: Mapping[str, Any]
     dense: Reports
     compressed: Reports
@@ -63,53 +81,69 @@ def build_model(
     network: StandardizedNetwork,
     record: RunRecord,
     dataset: Dataset,
+    config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
 ) -> BuiltModel:
-    """Compress `network` in place as `record.config.prune` says, measure it, and encode its model file once.
+    """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
-    A limit on the bytes includes everything in the file, also the results.
+    These are all steps from a trained network to its file, in order. `prune.max_bytes` includes everything in the file.
 
     Args:
-        network, dataset, folder, description: as `scenelet.training.compression.search.compress_network`.
-        record: the record of the run that trained the network.
+        network: the trained network.
+        record: the record of the run that trained it.
+        dataset: the data of the run.
+        config: settings of the compression; `prune`, `mixing` and `loss` may differ from those of the training.
+        folder: folder for checkpoints and the choice of the format. An interrupted compression continues from
+            there. None writes nothing.
+        description: text next to the progress bar of the fine-tuning.
 
     Raises:
-        SceneletError: as `compress_network`.
+        UsageError: no sparsity is enough for `max_bytes`.
+        RunError: the fine-tuning diverged.
     """
     with spinner("Measuring the trained network"):
-        dense = {name: evaluate_network(network, clips, record.labels) for name, clips in dataset.held_out()}
-    placeholders = _placeholder_results(dense)
+        before = {name: clip_probabilities(network, clips.features) for name, clips in dataset.held_out()}
+    dense = _reports(dataset, before)
+    # until the file is measured, the results of the trained network stand for those of the file
+    estimate, extra_bytes = _results(dense, dense, _threshold(dataset, before)), 0
+
+    def scene_model(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> SceneModel:
+        return _scene_model(network, record, dataset, config, masks, settings)
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
-        model = _scene_model(network, record, dataset, masks, settings)
-        return len(encode_model(replace(model, results=placeholders))) + SPARE_BYTES
+        return len(encode_model(replace(scene_model(network, masks, settings), results=estimate))) + extra_bytes
 
-    compression = compress_network(network, dataset, record.config, size, folder, description)
-    model = stored_model(_scene_model(network, record, dataset, compression.masks, compression.settings))
-    classifier = Classifier(model)
-    with spinner("Measuring the file"):
-        probabilities = {name: file_probabilities(classifier, clips.features) for name, clips in dataset.held_out()}
-    compressed = {
-        name: classification_report(clips.targets, probabilities[name], record.labels)
-        for name, clips in dataset.held_out()
-    }
-    threshold = _threshold(dataset, probabilities)
-    results: dict[str, Any] = {"dense": _results(dense), "compressed": _results(compressed)}
-    if threshold:
-        results["threshold"] = threshold
-    model = replace(model, results=results)
-    file = encode_model(model)
-    assert compression.settings.max_bytes is None or len(file) <= compression.settings.max_bytes
-    return BuiltModel(file, model, compression, probabilities, threshold, dense, compressed)
+    settings, trials = choose_format(network, dataset, config, size, folder)
+    config = config.model_copy(update={"prune": settings})
+    masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
+    while True:
+        masks, settings = prune_until_fits(network, masks, settings, size)
+        final = rounded(network, settings)
+        model = stored_model(scene_model(final, masks, settings))
+        with spinner("Measuring the file"):
+            answers = _file_answers(model, dataset)
+        compressed, threshold = _reports(dataset, answers), _threshold(dataset, answers)
+        model = replace(model, results=_results(dense, compressed, threshold))
+        file = encode_model(model)
+        if settings.max_bytes is None or len(file) <= settings.max_bytes:
+            break
+        extra_bytes += len(file) - settings.max_bytes  # the digits of the results are longer than estimated
+    network.load_state_dict(final.state_dict())
+    compression = Compressed(settings, masks, minutes + sum(trial.minutes for trial in trials), trials)
+    return BuiltModel(file, model, compression, answers, threshold, dense, compressed)
 
 
 def _scene_model(
-    network: StandardizedNetwork, record: RunRecord, dataset: Dataset, masks: Masks, settings: PruneConfig
+    network: StandardizedNetwork,
+    record: RunRecord,
+    dataset: Dataset,
+    config: RunConfig,
+    masks: Masks,
+    settings: PruneConfig,
 ) -> SceneModel:
     """Convert the network, which was pruned and rounded by `settings`; the results are still missing."""
     assert settings.dtype != "auto"
-    config = record.config
     return to_scene_model(
         network,
         record.labels,
@@ -117,7 +151,7 @@ def _scene_model(
         config.window,
         masks,
         settings.dtype,
-        provenance=_provenance(record, dataset, masks, settings),
+        provenance=_provenance(record, dataset, masks, settings) | _finetuning(record.config, config),
         licenses=(dataset.table.license,) if dataset.table.license else (),
     )
 
@@ -160,24 +194,34 @@ def _teacher(record: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def _placeholder_results(dense: Reports) -> dict[str, Any]:
-    """Return results whose digits no compression shortens, to estimate the size of a file before it is measured."""
-    numbers = (math.sqrt(count + 0.5) for count in itertools.count())
-    results: dict[str, Any] = {
-        kind: {name: dict(zip(RESULT_KEYS, numbers, strict=False)) for name in dense}
-        for kind in ("dense", "compressed")
+def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:
+    """Return the sections of settings with which fine-tuning differs from training."""
+    sections = {"mixing": (trained.mixing, config.mixing), "loss": (trained.loss, config.loss)}
+    return {f"finetuning_{name}": new.model_dump() for name, (old, new) in sections.items() if new != old}
+
+
+def _file_answers(model: SceneModel, dataset: Dataset) -> Probabilities:
+    classifier = Classifier(model)
+    return {name: file_probabilities(classifier, clips.features) for name, clips in dataset.held_out()}
+
+
+def _reports(dataset: Dataset, answers: Probabilities) -> Reports:
+    return {
+        name: classification_report(clips.targets, answers[name], dataset.labels) for name, clips in dataset.held_out()
     }
-    if dense:
-        results["threshold"] = {"subset": "validation", **{key: next(numbers) for key in THRESHOLD_KEYS}}
-    return results
 
 
-def _results(reports: Reports) -> dict[str, dict[str, float]]:
-    return {name: {key: report[key] for key in RESULT_KEYS} for name, report in reports.items()}
+def _results(dense: Reports, compressed: Reports, threshold: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results that a model file holds."""
+    results: dict[str, Any] = {
+        kind: {name: {key: report[key] for key in RESULT_KEYS} for name, report in reports.items()}
+        for kind, reports in (("dense", dense), ("compressed", compressed))
+    }
+    return results | ({"threshold": dict(threshold)} if threshold else {})
 
 
-def _threshold(dataset: Dataset, probabilities: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+def _threshold(dataset: Dataset, answers: Probabilities) -> dict[str, Any]:
     """Find the minimum probability of an answer, on the first subset that was not trained on."""
     for name, clips in dataset.held_out():
-        return {"subset": name, **asdict(find_threshold(clips.targets, probabilities[name]))}
+        return {"subset": name, **asdict(find_threshold(clips.targets, answers[name]))}
     return {}

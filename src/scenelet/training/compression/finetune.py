@@ -1,20 +1,17 @@
 """Fine-tuning: prune a trained network and train it further, with its masks held and its weights rounded."""
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
-from torch import nn
-
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
-from scenelet.nn import prune
-from scenelet.nn.quantize import quantizer
+from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.nn.stored_weights import add_stored_weights, prune_to, remove_stored_weights
 from scenelet.training.batches import epoch_batches
 from scenelet.training.dataset import Dataset
 from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
-from scenelet.training.module import Masks, SceneModule
+from scenelet.training.module import SceneModule
 
 SEED_STRIDE = 100_000  # epoch numbers that no training reaches, so that each `prune.seed` draws other batches
 
@@ -46,11 +43,10 @@ def prune_and_finetune(
     settings, dtype = config.prune, config.prune.dtype
     assert dtype != "auto"
     unpruned = copy.deepcopy(network)
-    masks_of = masks_by_epoch(network, settings)
+    add_stored_weights(network, dtype)
     if settings.epochs == 0:
-        masks = masks_of(network, 0)
-        prune.apply_masks(network, masks)
-        return masks, 0.0
+        prune_to(network, settings.sparsity)
+        return remove_stored_weights(network), 0.0
     if settings.mixing == "none":
         config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"combine": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
@@ -60,12 +56,11 @@ def prune_and_finetune(
         build_loss(loss, dataset.train.class_counts()),
         finetuning_schedule(config.schedule, settings),
         epoch_batches(dataset.train, config, first_epoch),
-        masks=masks_of,
-        quantize=quantizer(dtype),
+        sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),
         teacher=(unpruned.eval(), settings.self_distillation) if settings.self_distillation else None,
     )
     run_trainer(module, config.precision, folder, folder is not None, description=description)
-    return module.masks, sum(row["seconds"] for row in module.history) / 60
+    return remove_stored_weights(network), sum(row["seconds"] for row in module.history) / 60
 
 
 def finetuning_schedule(schedule: ScheduleConfig, settings: PruneConfig) -> ScheduleConfig:
@@ -81,18 +76,14 @@ def finetuning_schedule(schedule: ScheduleConfig, settings: PruneConfig) -> Sche
     )
 
 
-def masks_by_epoch(network: nn.Module, settings: PruneConfig) -> Callable[[nn.Module, int], Masks]:
-    """Return a function that gives the masks of an epoch.
+def sparsity_of_epoch(settings: PruneConfig, epoch: int) -> float:
+    """Return the sparsity s (1 - (1 - (epoch + 1) / ramp)^3) of an epoch of the fine-tuning, counted from 0.
 
-    The masks are those of `network` as it is now. While the sparsity still grows, each epoch gets new masks.
+    It rises over a ramp of epochs, and fastest in the first ones (Zhu and Gupta 2017). s is `settings.sparsity`.
+
+    >>> settings = PruneConfig(sparsity=0.8, epochs=4, ramp_fraction=0.5)
+    >>> [round(sparsity_of_epoch(settings, epoch), 3) for epoch in range(4)]
+    [0.7, 0.8, 0.8, 0.8]
     """
-    if settings.ramp_fraction == 0 or settings.epochs == 0:
-        masks = prune.global_l1_masks(network, settings.sparsity)
-        return lambda _, epoch: masks
-    ramp_epochs = max(1, round(settings.ramp_fraction * settings.epochs))
-
-    def masks_of(current: nn.Module, epoch: int) -> Masks:
-        # after the ramp the same weights stay the smallest, because they are 0
-        return prune.global_l1_masks(current, prune.gradual_sparsity(epoch, ramp_epochs, settings.sparsity))
-
-    return masks_of
+    ramp = max(1, round(settings.ramp_fraction * settings.epochs))
+    return settings.sparsity * (1 - max(0.0, 1 - (epoch + 1) / ramp) ** 3)

@@ -1,9 +1,8 @@
-"""Compression of a trained network: to a given sparsity, or to a maximum number of bytes on disk."""
+"""Search of the number format and the sparsity for a maximum number of bytes on disk."""
 
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from scenelet.config import PruneConfig, RunConfig
@@ -11,13 +10,13 @@ from scenelet.errors import RunError, UsageError
 from scenelet.model.file import encode_model
 from scenelet.nn import prune
 from scenelet.nn.convert import to_scene_model
+from scenelet.nn.prune import Masks
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.choice import FormatTrial, load_choice, save_choice
 from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.dataset import Dataset, hold_out_validation
 from scenelet.training.measure import evaluate_network
-from scenelet.training.module import Masks
 from scenelet.utils.console import print_message, progress_only, spinner
 from scenelet.utils.text import pluralize
 
@@ -29,73 +28,66 @@ TRIAL_EPOCH_FRACTION = 0.2  # of the fine-tuning epochs, for the trial of each f
 TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no validation clips
 
 
-@dataclass(frozen=True)
-class Compressed:
-    """Result of a compression.
-
-    Attributes:
-        settings: the settings of the pruning, with the format and the sparsity that were chosen.
-        masks: the weights that remain.
-        minutes: duration of all training, trials included.
-        trials: the formats that were tried to keep within `max_bytes`.
-    """
-
-    settings: PruneConfig
-    masks: Masks
-    minutes: float
-    trials: tuple[FormatTrial, ...] = ()
-
-
-def compress_network(
+def choose_format(
     network: StandardizedNetwork,
     dataset: Dataset,
     config: RunConfig,
     size: Size,
     folder: Path | None = None,
-    description: str = "Fine-tuning",
-) -> Compressed:
-    """Prune, fine-tune and round `network` in place, as `config.prune` says.
-
-    With `max_bytes`, `search_format` chooses the number format and the sparsity first. Fine-tuned weights may need
-    a few more bytes than the weights that it looked at. Then the smallest weights are pruned until the file fits.
+) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
+    """Return the settings of the pruning and the trials of `search_format`, which runs only with `prune.max_bytes`.
 
     Args:
-        network, dataset, config, description: as `prune_and_finetune`.
-        size: gives the size of a network's file; it is called only with `max_bytes`.
-        folder: folder for checkpoints and the choice of the format. An interrupted compression continues from
-            there. None writes nothing.
+        network, dataset, config, size: as `search_format`.
+        folder: folder for the choice, from which an interrupted compression reads it. None writes nothing.
 
     Raises:
-        UsageError: no sparsity is enough for `max_bytes`.
-        RunError: the fine-tuning diverged.
+        SceneletError: as `search_format` and `load_choice`.
     """
-    trials: tuple[FormatTrial, ...] = ()
-    settings, max_bytes = config.prune, config.prune.max_bytes
-    if max_bytes is not None:
-        settings, trials = load_choice(folder) or search_format(network, dataset, config, size)
-        if folder is not None:
-            save_choice(folder, settings, trials)
-    assert settings.dtype != "auto"
-    config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
-    minutes += sum(trial.minutes for trial in trials)
-    finetuned = copy.deepcopy(network)
-    round_network(network, settings.dtype)
-    if max_bytes is not None and size(network, masks, settings) > max_bytes:
-        sparsity = prune.sparsity_for_bytes(_size_at(finetuned, settings, size), max_bytes, settings.sparsity)
-        settings = settings.model_copy(update={"sparsity": sparsity})
-        masks = prune_and_round(finetuned, settings)
-        network.load_state_dict(finetuned.state_dict())
-    return Compressed(settings, masks, minutes, trials)
+    if config.prune.max_bytes is None:
+        return config.prune, ()
+    stored = load_choice(folder)
+    settings, trials = stored or search_format(network, dataset, config, size)
+    if folder is not None and stored is None:
+        save_choice(folder, settings, trials)
+    return settings, trials
 
 
-def prune_and_round(network: StandardizedNetwork, settings: PruneConfig) -> Masks:
-    """Set the smallest weights to zero and round the others, in place. Return the masks of the remaining weights."""
-    assert settings.dtype != "auto"
-    masks = prune.global_l1_masks(network, settings.sparsity)
+def prune_until_fits(
+    network: StandardizedNetwork, masks: Masks, settings: PruneConfig, size: Size
+) -> tuple[Masks, PruneConfig]:
+    """Prune more of the smallest weights of a fine-tuned network, in place, until its file fits `settings.max_bytes`.
+
+    Fine-tuned weights may need a few more bytes than those that `search_format` looked at. Without a limit, nothing is
+    done.
+
+    Args:
+        network: the fine-tuned network, not yet rounded.
+        masks: its masks.
+        settings: the format, and the sparsity of the masks.
+        size: gives the size of a network's file.
+
+    Returns:
+        The masks and the settings with the new sparsity.
+
+    Raises:
+        UsageError: no sparsity is enough.
+    """
+    max_bytes = settings.max_bytes
+    if max_bytes is None or size(rounded(network, settings), masks, settings) <= max_bytes:
+        return masks, settings
+    sparsity = prune.sparsity_for_bytes(_size_at(network, settings, size), max_bytes, settings.sparsity)
+    masks = prune.global_l1_masks(network, sparsity)
     prune.apply_masks(network, masks)
-    round_network(network, settings.dtype)
-    return masks
+    return masks, settings.model_copy(update={"sparsity": sparsity})
+
+
+def rounded(network: StandardizedNetwork, settings: PruneConfig) -> StandardizedNetwork:
+    """Return a copy of a network whose numbers are those of its file."""
+    assert settings.dtype != "auto"
+    copied = copy.deepcopy(network)
+    round_network(copied, settings.dtype)
+    return copied
 
 
 def search_format(
@@ -187,7 +179,9 @@ def _size_at(network: StandardizedNetwork, settings: PruneConfig, size: Size) ->
 
     def size_at(sparsity: float) -> int:
         trial, wanted = copy.deepcopy(network), settings.model_copy(update={"sparsity": sparsity})
-        return size(trial, prune_and_round(trial, wanted), wanted)
+        masks = prune.global_l1_masks(trial, sparsity)
+        prune.apply_masks(trial, masks)
+        return size(rounded(trial, wanted), masks, wanted)
 
     return size_at
 
