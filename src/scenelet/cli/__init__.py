@@ -7,12 +7,12 @@ name; 130 interrupted.
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from scenelet import __version__
-from scenelet.cli.app import App, Command
 from scenelet.cli.cache import cache
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
@@ -32,8 +32,13 @@ from scenelet.cli.usage_errors import format_usage_error
 from scenelet.errors import SceneletError, missing_extra
 from scenelet.utils.process import tune
 
-app = App(help="Train and run small models that classify sounds and acoustic scenes.")
-COMMANDS: tuple[Command, ...] = (
+# `main` prints our own errors in one line, and a bug keeps its plain traceback
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train and run small models that classify sounds and acoustic scenes.",
+)
+COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     fetch,
     check,

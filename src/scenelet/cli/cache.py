@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
+from scenelet.cli.options import QuietOption
+
 
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete everything that is not in use.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show the cache folder and its sizes, or empty it.
 

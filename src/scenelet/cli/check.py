@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
+from scenelet.cli.options import AudioDirOption, DataArgument, Format, FormatOption, QuietOption, Tau3ClassOption
 from scenelet.errors import escape_unprintable
 from scenelet.utils.console import print_message, quiet
 from scenelet.utils.text import pluralize
@@ -23,16 +23,17 @@ MAX_LINES = 20
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
+    data: DataArgument,
     fold: Annotated[str | None, typer.Option(help="Fold to hold out as test (default: check all folds).")] = None,
     window: Annotated[float, typer.Option(min=0.1, help="Window length in seconds.")] = 5.0,
-    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
-    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
+    audio_dir: AudioDirOption = None,
+    tau_3_class: Tau3ClassOption = False,
     max_label_issues: Annotated[
         int, typer.Option(min=0, help="Maximum label errors to list, the most probable first.")
     ] = 40,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Check recordings before training.
 

@@ -1,9 +1,6 @@
 """Shell completion of arguments that are not plain paths. It must not import anything slow."""
 
 import glob
-from collections.abc import Callable
-
-Completion = Callable[[str], list[str]]
 
 
 def models(incomplete: str) -> list[str]:
@@ -46,25 +43,6 @@ def data_sets(incomplete: str) -> list[str]:
     except ModuleNotFoundError:  # without the extra, `fetch` names it
         return []
     return list(DATA_SETS)
-
-
-COMPLETIONS: dict[str, Completion] = {
-    "model": models,
-    "recipe": recipes,
-    "change": settings,
-    "split": splits,
-    "table": tables,
-}
-"""Parameter name -> completion, for all commands."""
-COMMAND_COMPLETIONS: dict[tuple[str, str], Completion | None] = {
-    ("fetch", "data"): data_sets,
-}
-"""(Command, parameter name) -> completion, for exceptions from `COMPLETIONS`."""
-
-
-def completion(command: str, parameter: str) -> Completion | None:
-    """Find the completion of a parameter; None leaves it to the shell or to the choices of the parameter."""
-    return COMMAND_COMPLETIONS.get((command, parameter), COMPLETIONS.get(parameter))
 
 
 def _files(incomplete: str, suffix: str) -> list[str]:

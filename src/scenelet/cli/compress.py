@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scenelet.cli.options import FORMAT_HELP, Format, parse_bytes
+from scenelet.cli.options import Format, FormatOption, QuietOption, change_option, parse_bytes
 from scenelet.utils.console import spinner
 from scenelet.utils.text import pluralize
 
@@ -42,14 +42,15 @@ def compress(
         float | None,
         typer.Option(help="Fraction of the fine-tuning over which the sparsity rises; 0: prune once."),
     ] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=CHANGE_HELP)] = None,
+    change: Annotated[list[str] | None, change_option(CHANGE_HELP)] = None,
     sensitivity: Annotated[
         bool,
         typer.Option("--sensitivity", help="Also write NAME.sensitivity.csv and .png: effect of pruning each layer."),
     ] = False,
     data: Annotated[Path | None, typer.Option(help="New path of the recordings, if they moved.")] = None,
     audio_dir: Annotated[Path | None, typer.Option(help="New folder of a CSV's recordings, if they moved.")] = None,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Prune and fine-tune a trained run, and write the model file."""
     size = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)

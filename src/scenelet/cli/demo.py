@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.options import FORMAT_HELP, Format
+from scenelet.cli.options import Format, FormatOption, QuietOption
 from scenelet.utils.console import spinner
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results, new or of an interrupted demo.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Random seed of the scenes and of training.")] = 0,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Train and test a model on synthetic scenes in minutes.
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, MODEL_HELP, Format
+from scenelet.cli.completion import splits
+from scenelet.cli.options import AudioDirOption, DataArgument, Format, FormatOption, ModelArgument, QuietOption
 from scenelet.utils.console import print_message
 
 
@@ -20,26 +21,28 @@ class Audio(StrEnum):
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
+    model: ModelArgument,
+    data: DataArgument,
     out: Annotated[Path | None, typer.Option(help="Folder for the report: report.html, figures and data.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold that is the test split (default: as in training).")] = None,
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split to evaluate: test, validation, train or all (default: test, or all for other data sets)."
+            help="Split to evaluate: test, validation, train or all (default: test, or all for other data sets).",
+            autocompletion=splits,
         ),
     ] = None,
     include_unused: Annotated[
         bool, typer.Option("--include-unused", help="Also evaluate clips of unseen cities that are in no split.")
     ] = False,
-    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
+    audio_dir: AudioDirOption = None,
     run: Annotated[Path | None, typer.Option(help="Run folder of the model, to add its training curves.")] = None,
     examples: Annotated[int, typer.Option(help="Errors, and unsure answers, on the listening page; 0: no page.")] = 12,
     audio: Annotated[Audio, typer.Option(help="Link to recordings, embed up to 30 s of each, or leave audio out.")] = (
         Audio.link
     ),
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Evaluate a model on labelled recordings and write a report."""
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.options import FORMAT_HELP, MODEL_HELP, Format
+from scenelet.cli.options import Format, FormatOption, ModelArgument, QuietOption
 from scenelet.errors import AudioError, OutputError, UsageError
 from scenelet.utils.console import print_message, print_warning, spinner
 
@@ -30,7 +30,7 @@ class GraphInput(StrEnum):
 
 
 def export(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: ModelArgument,
     out: Annotated[Path, typer.Option(help="NAME.onnx, NAME.h (C header) or NAME.md (model card).")],
     input: Annotated[
         GraphInput, typer.Option(help="ONNX: input of the network, log-mel features or one window of samples.")
@@ -38,7 +38,8 @@ def export(
     int8: Annotated[
         Path | None, typer.Option(help="ONNX: int8 activations, calibrated on this folder of recordings.")
     ] = None,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Convert a model to ONNX or a C header, or write its model card."""
     if out.suffix not in FORMATS:

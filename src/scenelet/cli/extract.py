@@ -5,16 +5,19 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.bulk_job import discard_stdout, print_summary
+from scenelet.cli.completion import models
 from scenelet.cli.options import (
-    ENGINE_HELP,
-    FORMAT_HELP,
-    PROTOCOL_HELP,
-    RETRY_ERRORS_HELP,
-    SET_HELP,
-    SHARD_SIZE_HELP,
-    WORKERS_HELP,
+    ChangeOption,
     Engine,
+    EngineOption,
+    ProtocolOption,
+    QuietOption,
+    RecipeOption,
+    RetryErrorsOption,
     RowFormat,
+    RowFormatOption,
+    ShardSizeOption,
+    WorkersOption,
 )
 from scenelet.errors import UsageError
 
@@ -22,15 +25,16 @@ from scenelet.errors import UsageError
 def extract(
     manifest: Annotated[str, typer.Argument(help="CSV or Parquet list of paths or URLs, or a folder of recordings.")],
     out: Annotated[str, typer.Option(help="Folder or URL for the Parquet files.")],
-    model: Annotated[str | None, typer.Option(help="Use the features of this model.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="Use the features of this recipe (default: default).")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
-    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.local,
-    workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
-    shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
-    retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
-    protocol: Annotated[list[str] | None, typer.Option(help=PROTOCOL_HELP)] = None,
-    format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
+    model: Annotated[str | None, typer.Option(help="Use the features of this model.", autocompletion=models)] = None,
+    recipe: RecipeOption = None,
+    change: ChangeOption = None,
+    engine: EngineOption = None,
+    workers: WorkersOption = None,
+    shard_size: ShardSizeOption = None,
+    retry_errors: RetryErrorsOption = False,
+    protocol: ProtocolOption = None,
+    format: RowFormatOption = RowFormat.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Compute the log-mel features of many recordings."""
     from scenelet.bulk.run import extract as compute_all
@@ -53,7 +57,7 @@ def extract(
             window,
             manifest,
             out,
-            engine=engine.value,
+            engine=(engine or Engine.local).value,
             workers=workers,
             shard_size=shard_size,
             retry_errors=retry_errors,

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from scenelet.cli.completion import data_sets
+from scenelet.cli.options import QuietOption
 from scenelet.utils.console import is_quiet, print_message
 
 
 def fetch(
-    data: Annotated[str, typer.Argument(help="Data set: esc10, tau2020-3class or tau2019.")],
+    data: Annotated[str, typer.Argument(help="Data set: esc10, tau2020-3class or tau2019.", autocompletion=data_sets)],
     out: Annotated[Path, typer.Option(help="Folder to download into; the data set gets a folder of its own there.")],
     accept_license: Annotated[
         bool, typer.Option("--accept-license", help="Accept the license without asking.")
@@ -19,6 +21,7 @@ def fetch(
     evaluation: Annotated[bool, typer.Option("--evaluation", help="tau2020-3class: add its evaluation set.")] = False,
     mirror: Annotated[str | None, typer.Option(help="Address of a mirror with the same files.")] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives after unpacking.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Download, unpack and check a public data set.
 
@@ -27,7 +30,6 @@ def fetch(
     from scenelet.data.download.fetch import dataset_parts
     from scenelet.data.download.fetch import fetch as run
 
-    out = out.expanduser()
     parts = dataset_parts(data, out, evaluation, mirror, keep_archives)
     run(parts, out, lambda: accept_license or _ask())
     for part in parts:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from scenelet.cli.options import FORMAT_HELP, MODEL_HELP, Format
+from scenelet.cli.completion import models
+from scenelet.cli.options import MODEL_HELP, Format, FormatOption, QuietOption
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.utils.text import pluralize
 
@@ -17,10 +18,13 @@ WIDTH, NAME_WIDTH = 80, 20
 
 
 def info(
-    model: Annotated[str, typer.Argument(help=f"{MODEL_HELP} Or a folder of model files to compare.")],
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    model: Annotated[
+        str, typer.Argument(help=f"{MODEL_HELP} Or a folder of model files to compare.", autocompletion=models)
+    ],
+    format: FormatOption = Format.table,
     plot: Annotated[Path | None, typer.Option(help="Folder: also plot accuracy over size to NAME.png.")] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also print the layers and all settings.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Describe a model, or compare the models in a folder.
 

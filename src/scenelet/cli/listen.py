@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, RUNTIME_HELP, Format, Runtime
+from scenelet.cli.options import Format, ModelArgument, QuietOption, Runtime, RuntimeOption
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, print_warning, shows_progress, stderr
 
@@ -35,7 +35,7 @@ class SampleFormat(StrEnum):
 
 
 def listen(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: ModelArgument,
     source: Annotated[str | None, typer.Argument(help="Recording, or - for a pipe (default: the microphone).")] = None,
     hop: Annotated[
         float | None, typer.Option(help="Seconds between predictions (default: 1, or a shorter window).")
@@ -59,7 +59,8 @@ def listen(
         SampleFormat | None, typer.Option(help="Number format of raw samples, little-endian (default: s16).")
     ] = None,
     device: Annotated[str | None, typer.Option(help="Sound card: its number or a part of its name.")] = None,
-    runtime: Annotated[Runtime, typer.Option(help=RUNTIME_HELP)] = Runtime.onnxruntime,
+    runtime: RuntimeOption = Runtime.onnxruntime,
+    quiet: QuietOption = False,
 ) -> None:
     """Classify live sound from the microphone, a recording or a pipe."""
     from scenelet.audio.capture import pace_in_real_time

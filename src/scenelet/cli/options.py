@@ -1,26 +1,21 @@
-"""Options and help texts that several commands share."""
+"""Options and arguments that several commands share."""
 
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from scenelet.cli.completion import models, recipes, settings
 from scenelet.errors import UsageError
+from scenelet.utils.console import quiet
 
 MODEL_HELP = "Model file, NAME.scn, or the built-in model: esc10."
 DATA_HELP = "Folder with one subfolder per class, table with filename and label, or folder of a public data set."
-AUDIO_DIR_HELP = (
-    "Folder of the recordings that a table lists (default: the table's, or a folder like audio next to it)."
-)
-TAU_3_CLASS_HELP = "Map the ten TAU scenes to indoor, outdoor, transportation."
 SET_HELP = "Change a setting of the recipe; may be repeated."
-FORMAT_HELP = "Output format."
-RUNTIME_HELP = "Library that runs the network; openvino needs an extra."
-ENGINE_HELP = "Bulk: local processes, or a Ray cluster (needs an extra)."
-WORKERS_HELP = "Bulk: number of processes (default: one per core)."
-SHARD_SIZE_HELP = "Bulk: maximum recordings per Parquet file (default: up to 256)."
-PROTOCOL_HELP = "Bulk: allow a further protocol of fsspec in URLs, e.g. hf; may be repeated."
-RETRY_ERRORS_HELP = "Bulk: read the recordings with errors again."
 
 
 class Format(StrEnum):
@@ -50,6 +45,50 @@ class Runtime(StrEnum):
 
     onnxruntime = "onnxruntime"
     openvino = "openvino"
+
+
+def _set_quiet(context: typer.Context, wanted: bool) -> bool:
+    """Suppress messages until the command ends."""
+    context.with_resource(quiet(wanted))
+    return wanted
+
+
+def change_option(help: str) -> object:
+    """Return the option `--set`, which completes the settings."""
+    return typer.Option("--set", metavar="KEY=VALUE", help=help, autocompletion=settings)
+
+
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, autocompletion=models)]
+DataArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
+AudioDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the recordings that a table lists (default: the table's, or a folder like audio next to it)."
+    ),
+]
+Tau3ClassOption = Annotated[
+    bool, typer.Option("--tau-3-class", help="Map the ten TAU scenes to indoor, outdoor, transportation.")
+]
+ChangeOption = Annotated[list[str] | None, change_option(SET_HELP)]
+RecipeOption = Annotated[
+    str | None, typer.Option(help="Recipe name or TOML file (default: default).", autocompletion=recipes)
+]
+FormatOption = Annotated[Format, typer.Option(help="Output format.")]
+RowFormatOption = Annotated[RowFormat, typer.Option(help="Output format.")]
+RuntimeOption = Annotated[Runtime, typer.Option(help="Library that runs the network; openvino needs an extra.")]
+EngineOption = Annotated[
+    Engine | None, typer.Option(help="Bulk: local processes (default), or a Ray cluster (needs an extra).")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Bulk: number of processes (default: one per core).")]
+ShardSizeOption = Annotated[
+    int | None, typer.Option(min=1, help="Bulk: maximum recordings per Parquet file (default: up to 256).")
+]
+RetryErrorsOption = Annotated[bool, typer.Option("--retry-errors", help="Bulk: read the recordings with errors again.")]
+ProtocolOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Bulk: allow a further protocol of fsspec in URLs, e.g. hf; may be repeated."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", callback=_set_quiet, help="Print only results and errors.")]
 
 
 def parse_bytes(option: str, text: str) -> int:

@@ -11,16 +11,17 @@ import typer
 
 from scenelet.cli.bulk_job import discard_stdout, get_single_source, print_summary, refuse_bulk_options
 from scenelet.cli.options import (
-    ENGINE_HELP,
-    FORMAT_HELP,
-    MODEL_HELP,
-    PROTOCOL_HELP,
-    RETRY_ERRORS_HELP,
-    SHARD_SIZE_HELP,
-    WORKERS_HELP,
     Engine,
+    EngineOption,
+    ModelArgument,
+    ProtocolOption,
+    QuietOption,
+    RetryErrorsOption,
     RowFormat,
+    RowFormatOption,
     Runtime,
+    ShardSizeOption,
+    WorkersOption,
 )
 from scenelet.errors import UsageError, escape_unprintable
 from scenelet.utils.console import print_message, print_warning, track
@@ -39,7 +40,7 @@ MANY_WINDOWS = 12
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: ModelArgument,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -47,16 +48,17 @@ def predict(
             " Without any, a built-in model's example."
         ),
     ] = None,
-    format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
+    format: RowFormatOption = RowFormat.table,
     runtime: Annotated[
         Runtime, typer.Option(help="Library that runs the network; openvino needs an extra, and is faster with bf16.")
     ] = Runtime.onnxruntime,
     out: Annotated[str | None, typer.Option(help="Bulk: write Parquet files to this folder or URL.")] = None,
-    engine: Annotated[Engine | None, typer.Option(help=ENGINE_HELP)] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
-    shard_size: Annotated[int | None, typer.Option(min=1, help=SHARD_SIZE_HELP)] = None,
-    retry_errors: Annotated[bool, typer.Option("--retry-errors", help=RETRY_ERRORS_HELP)] = False,
-    protocol: Annotated[list[str] | None, typer.Option(help=PROTOCOL_HELP)] = None,
+    engine: EngineOption = None,
+    workers: WorkersOption = None,
+    shard_size: ShardSizeOption = None,
+    retry_errors: RetryErrorsOption = False,
+    protocol: ProtocolOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Classify recordings.
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
+from scenelet.cli.completion import recipes, tables
+from scenelet.cli.options import DATA_HELP, AudioDirOption, Format, FormatOption, QuietOption, Tau3ClassOption
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, spinner
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 def reproduce(
     table: Annotated[
         str,
-        typer.Argument(help="Table: table2, table3, table4, ablation, imbalance, default, sizes, or a TOML file."),
+        typer.Argument(
+            help="Table: table2, table3, table4, ablation, imbalance, default, sizes, or a TOML file.",
+            autocompletion=tables,
+        ),
     ],
     data: Annotated[Path | None, typer.Argument(help=DATA_HELP, show_default=False)] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Base recipe of all rows, e.g. comparison or paper, or a TOML file (default: the table's)."),
+        typer.Option(
+            help="Base recipe of all rows, e.g. comparison or paper, or a TOML file (default: the table's).",
+            autocompletion=recipes,
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of random seeds per system and fold.")] = 1,
     fold: Annotated[
@@ -31,13 +38,14 @@ def reproduce(
     cities: Annotated[bool, typer.Option("--cities", help="Hold out each city in turn, in place of folds.")] = False,
     reference: Annotated[str | None, typer.Option(help="Row that the others are compared with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
-    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
-    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
+    audio_dir: AudioDirOption = None,
+    tau_3_class: Tau3ClassOption = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Compare what would run with the paper, and train nothing; DATA is optional."),
     ] = False,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Train and compare the systems of a table, as in the paper.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenelet.cli.options import MODEL_HELP, RUNTIME_HELP, Runtime, parse_bytes
+from scenelet.cli.options import ModelArgument, QuietOption, Runtime, RuntimeOption, parse_bytes
 from scenelet.errors import UsageError
 from scenelet.utils.console import print_message
 from scenelet.utils.parallel import cpu_count
@@ -20,7 +20,7 @@ MIN_BODY_BYTES, MAX_BODY_BYTES = 10_000, 4_000_000_000
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: ModelArgument,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free port.")] = 8000,
     max_body: Annotated[str, typer.Option(help="Maximum size of a request, e.g. 50MB.")] = "50MB",
@@ -48,7 +48,8 @@ def serve(
             help="Secret that all requests but /health must send; @FILE reads it from a file.",
         ),
     ] = None,
-    runtime: Annotated[Runtime, typer.Option(help=RUNTIME_HELP)] = Runtime.onnxruntime,
+    runtime: RuntimeOption = Runtime.onnxruntime,
+    quiet: QuietOption = False,
 ) -> None:
     """Serve a model over HTTP and WebSocket, with a test page."""
     from scenelet.errors import escape_unprintable

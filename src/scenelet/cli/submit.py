@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from scenelet.cli.app import App
-from scenelet.cli.options import FORMAT_HELP, Format
+from scenelet.cli.options import Format, FormatOption, QuietOption
 from scenelet.utils.console import print_message
 
-submit = App(help="Write and check a DCASE 2020 Task 1B submission.")
+submit = typer.Typer(rich_markup_mode=None, help="Write and check a DCASE 2020 Task 1B submission.")
 
 
 @submit.command()
@@ -22,6 +21,7 @@ def write(
     out: Annotated[Path, typer.Option(help="Folder for LABEL.output.csv and LABEL.meta.yaml.")],
     report: Annotated[Path | None, typer.Option(help="report.json of `scenelet evaluate`, for the results.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept an incomplete evaluation set.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Predict the evaluation set and write the two files of a submission."""
     from scenelet.evaluation.submission.submit import submit as run_submit
@@ -31,7 +31,10 @@ def write(
 
 
 @submit.command()
-def details(path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="TOML file to write.")]) -> None:
+def details(
+    path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="TOML file to write.")],
+    quiet: QuietOption = False,
+) -> None:
     """Write an example of the details file."""
     from scenelet.evaluation.submission.details import write_example
 
@@ -44,7 +47,8 @@ def check(
     output: Annotated[Path, typer.Argument(help="Predictions: LABEL.output.csv.")],
     meta: Annotated[Path, typer.Argument(help="Metadata: LABEL.meta.yaml.")],
     partial: Annotated[bool, typer.Option("--partial", help="Accept missing rows.")] = False,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """List the faults of a submission.
 

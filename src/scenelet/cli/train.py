@@ -7,17 +7,20 @@ from typing import Annotated
 import typer
 
 from scenelet.cli.options import (
-    AUDIO_DIR_HELP,
-    DATA_HELP,
-    FORMAT_HELP,
-    SET_HELP,
-    TAU_3_CLASS_HELP,
+    AudioDirOption,
+    ChangeOption,
+    DataArgument,
     Format,
+    FormatOption,
+    QuietOption,
+    RecipeOption,
+    Tau3ClassOption,
     parse_bytes,
     parse_count,
 )
 from scenelet.errors import UsageError
-from scenelet.utils.console import print_message, quiet, spinner
+from scenelet.utils.console import print_message, spinner
+from scenelet.utils.console import quiet as suppress_messages
 from scenelet.utils.text import duration
 
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
@@ -25,14 +28,14 @@ MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
+    data: DataArgument,
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
-    recipe: Annotated[str | None, typer.Option(help="Recipe name or TOML file (default: default).")] = None,
+    recipe: RecipeOption = None,
     fold: Annotated[str | None, typer.Option(help="Fold to hold out as test (default: the data's own split).")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed (default: the recipe's, 0).")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
-    audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
-    tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
+    change: ChangeOption = None,
+    audio_dir: AudioDirOption = None,
+    tau_3_class: Tau3ClassOption = False,
     max_macs: Annotated[
         str | None,
         typer.Option(help=MAX_MACS_HELP),
@@ -43,7 +46,8 @@ def train(
     ] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder of a teacher network to distill from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
+    format: FormatOption = Format.table,
+    quiet: QuietOption = False,
 ) -> None:
     """Train a classifier on labelled recordings."""
     from scenelet.config.recipes import load_recipe
@@ -73,7 +77,7 @@ def train(
     table = load_table(data, audio_dir, tau_3_class)
     if config is not None:
         make_split(table, config.split)
-    with quiet(rank.is_worker), spinner("Loading PyTorch"):
+    with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
         from scenelet.training.train import train
         from scenelet.training.width_search import NetworkLimits
 
