@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 TRAIN = $(VENV)/.train
 DEV = $(VENV)/.dev
+DOCS = $(VENV)/.docs
 CODE = src tests fuzz benchmarks tools docs/conf.py docs/_ext docs/walkthrough.ipynb
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
@@ -28,7 +29,7 @@ results: $(DEV)
 	$(BIN)/python tools/results.py $(if $(ESC10),$(ESC10) --out results)
 
 # The site, into docs/_build/html; runs the notebook. It fails on a warning, and on a page that would ask another host.
-docs: $(DEV)
+docs: $(DOCS)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
 # Known vulnerabilities of the pinned versions, from a public database. The audit fails if the database cannot be reached.
@@ -79,10 +80,15 @@ $(TRAIN): pyproject.toml constraints.txt
 	$(PIP) ".[train]"
 	touch $(TRAIN)
 
+$(DOCS): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) ".[train,docs]"
+	touch $(TRAIN) $(DOCS)
+
 $(DEV): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) ".[dev]"
-	touch $(TRAIN) $(DEV)
+	touch $(TRAIN) $(DOCS) $(DEV)
 
 clean:
 	rm -rf $(VENV) demo build dist docs/_build

@@ -81,8 +81,8 @@ STEPS = (
         for seed in (0, 1)
     ),
     Step("the model that comes with scenelet", "python tools/release_model.py {data} --out {out}/ship", shared=False),
-    Step("Table 3", "scenelet reproduce table3 {data} --out {out}"),
-    Step("Table 4", "scenelet reproduce table4 {data} --out {out}"),
+    Step("Table 3", "scenelet reproduce benchmarks/tables/kaiming_table3.toml {data} --out {out}"),
+    Step("Table 4", "scenelet reproduce benchmarks/tables/kaiming_table4.toml {data} --out {out}"),
     Step("uneven classes", "scenelet reproduce imbalance {data} --out {out}"),
     Step("ablation", "scenelet reproduce ablation {data} --out {out} --fold 1"),
     Step(

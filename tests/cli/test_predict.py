@@ -114,3 +114,14 @@ def test_predict_of_a_long_recording_names_listen(
         soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, windows * 1600), 8000)
         predict(str(model), [str(tmp_path / "a.wav")])
         assert ("note: 1 recording of more than 12 windows" in capsys.readouterr().err) == noted
+
+
+def test_predict_without_recordings_takes_the_example_of_a_built_in_model(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict("esc10")
+    out, err = capsys.readouterr()
+    assert "esc10.example.ogg  dog  dog 99.8 %" in out
+    assert "predicting the example of esc10" in err
+    with pytest.raises(UsageError, match="give recordings or folders of recordings"):
+        predict(str(model))

@@ -1,6 +1,7 @@
 """`scenelet submit`: from a model and recordings to a pair of files that its own check passes."""
 
 import functools
+import hashlib
 import json
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def report(tmp_path: Path, model: Path) -> Path:
     per_class = {label: {"accuracy": 0.9, "log_loss": 0.2, "clips": 1} for label in LABELS}
     path = tmp_path / "report.json"
     figures = {"macro_accuracy": 0.9, "log_loss": 0.2, "per_class": per_class, "split": "test", "model": str(model)}
+    figures["model_sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
     path.write_text(json.dumps(figures))
     return path
 
@@ -159,8 +161,16 @@ def test_submit_missing_files_are_refused(
     assert "absent.toml" in refused(run, out, model, folder, "--details", tmp_path / "absent.toml", "--partial")
     rest = (model, folder, "--details", details, "--partial", "--report")
     assert "absent.json" in refused(run, out, *rest, tmp_path / "absent.json")
+    text = report.read_text()
+    report.write_text(text.replace(json.loads(text)["model_sha256"], "0" * 64).replace(str(model), "other.scn"))
+    assert f"is not the report of {model} but of another model, other.scn" in refused(run, out, *rest, report)
     report.write_text("{}")
     assert "macro_accuracy" in refused(run, out, *rest, report)
+    report.write_text(text)
+    (out / f"{LABEL}.meta.yaml").mkdir(parents=True)
+    code, _, talk = run("write", *rest, report, "--out", out)
+    assert (code, "meta.yaml: is a folder" in talk) == (1, True)
+    assert not (out / f"{LABEL}.output.csv").exists()  # both files or none
     (tmp_path / "file").write_text("")
     assert run("write", model, folder, "--details", details, "--partial", "--out", tmp_path / "file")[0] == 1
     code, _, talk = run("check", tmp_path / "absent.csv", tmp_path / "absent.yaml")

@@ -1,4 +1,4 @@
-"""Intervals and the paired test, against SciPy, against exhaustive enumeration, and in simulations."""
+"""Intervals and the paired test: against SciPy, enumeration and the normal distribution, and in simulations."""
 
 import itertools
 from dataclasses import asdict
@@ -82,16 +82,25 @@ def test_paired_test_agrees_with_all_choices_of_signs(seed: int) -> None:
     test = paired_test(ours, theirs, np.zeros(len(groups), int), groups.astype(str).tolist(), rng)
     weights = np.array([(ours - theirs)[groups == g].sum() for g in range(9)]) / len(groups)
     assert test.difference.value == pytest.approx((ours - theirs).mean())
-    assert test.p == pytest.approx(exact_p(weights), abs=0.02)
+    assert test.p == pytest.approx(exact_p(weights))
 
 
-def test_paired_test_agrees_with_scipy(rng: np.random.Generator) -> None:
-    ours, theirs = rng.normal(0.1, 1, 50), rng.normal(0, 1, 50)
-    found = paired_test(ours, theirs, np.zeros(50, int), [str(i) for i in range(50)], rng)
-    reference = stats.permutation_test(
-        (ours, theirs), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=20_000, rng=rng
-    )
-    assert found.p == pytest.approx(reference.pvalue, abs=0.02)
+def test_paired_test_of_few_differing_groups_is_exact(rng: np.random.Generator) -> None:
+    """Groups that do not differ change nothing, so 3 of 60 are tested with all 8 choices of signs."""
+    differences = np.zeros(60)
+    differences[:3] = 0.5, 1.0, 0.25
+    groups = [str(i) for i in range(60)]
+    test = paired_test(differences, np.zeros(60), np.zeros(60, int), groups, rng)
+    assert test.p == exact_p(differences[:3]) == 2 / 8
+    one = paired_test(differences * (np.arange(60) < 1), np.zeros(60), np.zeros(60, int), groups, rng)
+    assert one.p == 1.0
+
+
+def test_paired_test_of_many_groups_agrees_with_the_normal_distribution(rng: np.random.Generator) -> None:
+    ours, theirs = rng.normal(0.1, 1, 200), rng.normal(0, 1, 200)
+    found = paired_test(ours, theirs, np.zeros(200, int), [str(i) for i in range(200)], rng)
+    z = (ours - theirs).sum() / np.sqrt(np.square(ours - theirs).sum())
+    assert found.p == pytest.approx(2 * stats.norm.sf(abs(z)), abs=0.02)
 
 
 def test_paired_test_of_equal_and_of_opposite_systems() -> None:
@@ -111,7 +120,7 @@ def test_paired_test_has_its_nominal_false_positive_rate() -> None:
         paired_test(rng.random(90) < 0.8, rng.random(90) < 0.8, np.zeros(90, int), groups, rng).p <= 0.05
         for _ in range(300)
     )
-    assert 0.015 < low / 300 < 0.09
+    assert 0.005 < low / 300 < 0.08  # the sums are discrete, so the rate is below 0.05
 
 
 def test_class_mean_does_not_depend_on_the_clips_order(rng: np.random.Generator) -> None:

@@ -6,7 +6,8 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from helpers.example_trials import LABELS, random_result
 from scenelet.config import RunConfig
-from scenelet.experiments.comparison import SystemResult, compare, macro_accuracy
+from scenelet.experiments import comparison
+from scenelet.experiments.comparison import SystemResult, compare
 from scenelet.experiments.systems import System, SystemTable
 
 CONFIG = RunConfig(seed=3, precision="fp32")
@@ -42,8 +43,8 @@ def test_macro_accuracy_agrees_with_scikit_learn() -> None:
     first = old.trials[0]
     truth = [LABELS.index(clip.label) for clip in first.clips]
     answers = np.array([clip.probabilities for clip in first.clips]).argmax(1)
-    assert macro_accuracy(first) == pytest.approx(balanced_accuracy_score(truth, answers))
-    assert rows_of(results(seeds=1))[0]["by_trial"][0]["macro_accuracy"] == macro_accuracy(first)
+    assert first.metrics["macro_accuracy"] == pytest.approx(balanced_accuracy_score(truth, answers))
+    assert rows_of(results(seeds=1))[0]["by_trial"][0]["macro_accuracy"] == first.metrics["macro_accuracy"]
 
 
 def test_compare_averages_seeds_clip_by_clip() -> None:
@@ -75,7 +76,7 @@ def test_compare_tests_unfinished_systems_on_shared_clips() -> None:
     assert rows[1]["against_reference"]["clips"] == 60
     assert (rows[0]["trials"], rows[0]["trials_expected"]) == (1, 2)
     second_half = rows_of([SystemResult(old.system, CONFIG, old.trials[1:], 2), new])
-    difference = macro_accuracy(new.trials[1]) - macro_accuracy(old.trials[1])
+    difference = new.trials[1].metrics["macro_accuracy"] - old.trials[1].metrics["macro_accuracy"]
     assert second_half[1]["against_reference"]["difference"]["value"] == pytest.approx(difference)
 
 
@@ -94,3 +95,20 @@ def test_compare_lists_settings_and_versions() -> None:
     trials = [trial.model_copy(update={"versions": {"torch": "9"}}) for trial in new.trials]
     mixed = compare(TABLE, [old, SystemResult(new.system, CONFIG, trials, 2)], "data", "it", "comparison", False)
     assert mixed["versions"] == [{"torch": "9"}, {}]
+
+
+def test_compare_computes_only_the_rows_whose_trials_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed, known = [], {}
+    row = comparison._row
+
+    def count(result: SystemResult, *answers: object) -> dict:
+        computed.append(result.system.name)
+        return row(result, *answers)
+
+    monkeypatch.setattr(comparison, "_row", count)
+    old, new = results()
+    half = SystemResult(new.system, CONFIG, new.trials[:2], 4)
+    for systems in ([old, half], [old, half], [old, new]):
+        compared = compare(TABLE, systems, "data", "it", "comparison", False, known)
+    assert computed == ["old", "new", "new"]
+    assert compared["rows"] == rows_of([old, new])

@@ -65,6 +65,21 @@ def test_markdown_names_unfinished_systems() -> None:
     assert "| old (0 of 2 trials) |  |" in markdown(compared([empty, new]))
 
 
+def test_markdown_counts_one_in_the_singular() -> None:
+    old, new = RESULTS
+    trial = old.trials[0].model_copy(update={"steps": 1, "clips": old.trials[0].clips[:3]})
+    text = markdown(compared([SystemResult(old.system, CONFIG, [trial], 1), SystemResult(new.system, CONFIG, [], 1)]))
+    assert "Each trial: 1 optimizer step, in fp32" in text
+    assert "The smallest class has 1 group." in text
+    assert "new (0 of 1 trial)" in text
+
+
+def test_markdown_names_the_precision() -> None:
+    old, new = RESULTS
+    other = SystemResult(new.system, CONFIG.model_copy(update={"precision": "bf16"}), new.trials, 2)
+    assert "in bf16 or fp32, weights of the last epoch" in markdown(compared([old, other]))
+
+
 def test_markdown_mentions_different_versions() -> None:
     old, new = RESULTS
     trials = [trial.model_copy(update={"versions": {"torch": "9"}}) for trial in new.trials]
@@ -77,7 +92,7 @@ def test_markdown_mentions_different_versions() -> None:
     [
         ({"data": "more data"}, "is about other data"),
         ({"title": "Three systems"}, r"is another table \(Two systems\)"),
-        ({"settings": {"new": {"checkpoint": "validation"}}}, "is from another table or recipe of this name"),
+        ({"settings": {"new": {"checkpoint": "validation"}}}, "recipe or machine \\(checkpoint of 'new'"),
     ],
     ids=["data", "title", "settings"],
 )

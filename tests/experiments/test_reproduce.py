@@ -28,7 +28,7 @@ def test_reproduce_computes_each_trial_once(
     assert not asked
     text = Path(recipe).read_text()
     Path(recipe).write_text(text.replace("epochs = 2\nbatch", "epochs = 4\nbatch"))
-    with pytest.raises(UsageError, match="is from another table or recipe of this name"):
+    with pytest.raises(UsageError, match="is from another table, recipe or machine"):
         reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])
     Path(recipe).write_text(text)
     reproduce(two_systems, tone_set, out, recipe=recipe)
@@ -48,7 +48,7 @@ def test_reproduce_rejects_a_changed_teacher(
     reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])
     asked = no_training()
     Path(two_systems).write_text(text)
-    with pytest.raises(UsageError, match="is from another table or recipe of this name"):
+    with pytest.raises(UsageError, match="is from another table, recipe or machine"):
         reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])
     assert not asked
 

@@ -3,15 +3,19 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
 
 from scenelet.data.load import load_table
-from scenelet.errors import RunError, UsageError
+from scenelet.errors import OutputError, RunError, UsageError
+from scenelet.experiments.comparison import SystemResult
 from scenelet.experiments.compute import compute_trial
-from scenelet.experiments.reproduce import reproduce
+from scenelet.experiments.report import write_comparison
+from scenelet.experiments.reproduce import reproduce, time_left
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import load_systems
@@ -156,3 +160,97 @@ def test_reproduce_rejects_a_teacher_with_another_input(
         reproduce(two_systems, tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
     assert not computed
     assert not (tmp_path / "out").exists()
+
+
+def test_reproduce_locks_its_table(
+    tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that writes the same table waits, so neither ends the other or restores an older table."""
+    out, written = tmp_path / "out", []
+
+    def write(folder: Path, compared: dict[str, Any], results: list[SystemResult]) -> None:
+        with pytest.raises(filelock.Timeout):
+            filelock.FileLock(out / "locks" / compared["name"], timeout=0).acquire()
+        written.append(compared)
+
+    monkeypatch.setattr("scenelet.experiments.reproduce.write_comparison", write)
+    reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])
+    assert [[row["trials"] for row in compared["rows"]] for compared in written] == [[1, 0], [1, 1], [1, 1]]
+
+
+def test_reproduce_goes_on_if_the_table_cannot_be_written(
+    tone_set: Path,
+    recipe: str,
+    two_systems: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempts = []
+
+    def fail_at_first(folder: Path, compared: dict[str, Any], results: list[SystemResult]) -> None:
+        attempts.append(compared)
+        if len(attempts) == 1:
+            raise OutputError("two-tiny-fold1.md: cannot be written (No space left on device); choose another path")
+        write_comparison(folder, compared, results)
+
+    monkeypatch.setattr("scenelet.experiments.reproduce.write_comparison", fail_at_first)
+    reproduce(two_systems, tone_set, tmp_path / "out", recipe=recipe, folds=["1"])
+    assert len(attempts) == 3
+    assert "No space left on device" in capsys.readouterr().err
+    assert (tmp_path / "out" / "two-tiny-fold1.md").is_file()
+
+
+def test_reproduce_reads_each_finished_trial_once(
+    tone_set: Path,
+    recipe: str,
+    two_systems: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_training: Callable,
+) -> None:
+    out = tmp_path / "out"
+    reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])
+    no_training()
+    read, parse = [], TrialResult.model_validate_json
+    monkeypatch.setattr(TrialResult, "model_validate_json", lambda data: read.append(data) or parse(data))
+    Path(two_systems).write_text(Path(two_systems).read_text().replace("wide", "narrower").replace("8", "2"))
+    reproduce(two_systems, tone_set, tmp_path / "out", recipe=recipe, folds=["1"], reference="narrow")
+    assert len(read) == 2  # that of `narrow`, and the one that stands for a training here
+
+
+EMPTIED = """
+title = "Emptied"
+reference = "sparse"
+
+[[rows]]
+name = "sparse"
+fine_tune = true
+settings.network = { width = 8, repeats = 1, init = "zero_residual" }
+settings.prune = { sparsity = 0.9, epochs = 1 }
+"""
+
+
+def test_reproduce_warns_of_emptied_layers(
+    tone_set: Path, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second convolution of each block starts at zero, so few epochs later it is nearly pruned away."""
+    table, out = tmp_path / "emptied.toml", tmp_path / "out"
+    table.write_text(EMPTIED)
+    compared = reproduce(str(table), tone_set, out, recipe=recipe, folds=["1"])
+    assert "sparse, fold 1, seed 0: layers that are nearly empty after pruning: " in capsys.readouterr().err
+    layers = compared["rows"][0]["empty_layers"]
+    assert any(layer.endswith("conv2") for layer in layers)
+    assert (
+        f"Pruning left nearly nothing of {len(layers)} layers of 'sparse'"
+        in (out / "emptied-tiny-fold1.md").read_text()
+    )
+
+
+def test_time_left_is_estimated_system_by_system() -> None:
+    """A system that takes ten times as long counts with its own time, as soon as it has one."""
+    seconds = {"narrow": [60.0, 60.0], "bc_resnet": [600.0]}
+    assert time_left(["bc_resnet", "narrow"], seconds) == "about 11 min left"
+    assert time_left(["narrow", "other"], seconds) == "about 60 s left, and not timed yet: other"
+    assert time_left(["other", "other"], {}) == "not timed yet: other"
+    assert time_left([], seconds) == "about 0.0 s left"

@@ -38,9 +38,9 @@ def store(tone_set: Path, tmp_path: Path) -> Store:
     return Store(tmp_path / "store", load_table(tone_set))
 
 
-def trials_of(table: str, fold: str = "1", seed: int = 0) -> dict[str, Trial]:
+def trials_of(table: str, fold: str = "1", seed: int = 0, recipe: str = "comparison") -> dict[str, Trial]:
     systems = load_systems(table)
-    return {row.name: make_trial(systems, row.name, "comparison", fold, seed) for row in systems.rows}
+    return {row.name: make_trial(systems, row.name, recipe, fold, seed) for row in systems.rows}
 
 
 def test_run_folder_depends_on_settings_seed_and_fold(store: Store) -> None:
@@ -52,6 +52,15 @@ def test_run_folder_depends_on_settings_seed_and_fold(store: Store) -> None:
     ]
     assert len({store.run_folder(trial) for trial in trials}) == 4
     assert store.run_folder(trials[0]) == store.run_folder(trials_of("table4")["Ours"])
+
+
+def test_run_folder_depends_on_the_precision_that_is_used(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that computes in bf16, "auto" is another trial than on one that computes in fp32."""
+    folders = set()
+    for native in (False, True):
+        monkeypatch.setattr("scenelet.training.precision.has_native_bf16", lambda native=native: native)
+        folders.add(store.run_folder(trials_of("table4")["Ours"]))
+    assert len(folders) == 2
 
 
 def test_run_folder_depends_on_the_files_of_the_clips(tone_set: Path, tmp_path: Path) -> None:
@@ -91,9 +100,10 @@ def test_run_folder_is_shared_by_pruned_systems(store: Store) -> None:
 
 
 def test_run_folder_is_shared_between_tables(store: Store) -> None:
-    """The paper's network, S=1 and Mixup only are rows of Table 3 as well as of the ablation."""
+    """Under the recipe `paper`, the paper's network, S=1 and Mixup only are rows of Table 3 and of the ablation."""
     table3, ablation = (
-        {store.run_folder(trial) for trial in trials_of(name).values()} for name in ("table3", "ablation")
+        {store.run_folder(trial) for trial in trials_of(name, recipe="paper").values()}
+        for name in ("table3", "ablation")
     )
     assert (len(table3), len(ablation)) == (5, 14)
     assert len(table3 & ablation) == 3

@@ -132,7 +132,8 @@ def _is_constant(low: Samples, high: Samples) -> bool:
 class WindowSplitter:
     """Resampler and cutter: blocks of samples go in, windows at the model's rate come out.
 
-    Files, arrays and live sound all go through this class.
+    Files, arrays and live sound all go through this class. With `window.keep_rest`, the last window can be longer than
+    the others, by less than `features.hop_length`, and has as many frames.
 
     Args:
         source_rate: sample rate of the blocks in Hz.
@@ -158,6 +159,9 @@ class WindowSplitter:
         )
         self.length = window.samples(self.sample_rate)
         self.hop = window.hop_samples(self.sample_rate)
+        # a window is complete when it is followed by a sample that it cannot take
+        self._complete = self.length + window.rest_samples(features) + 1 if window.keep_rest else self.length
+        self._resampled = 0  # samples of each channel
         self._resamplers = (
             []
             if source_rate == self.sample_rate
@@ -166,7 +170,7 @@ class WindowSplitter:
                 for _ in range(features.n_channels)
             ]
         )
-        self._buffer: Samples = np.empty((features.n_channels, self.length), np.float32)
+        self._buffer: Samples = np.empty((features.n_channels, self._complete), np.float32)
         self._filled = 0  # samples in the buffer
         self._emitted = 0  # windows so far
         self._source_rate, self._received = source_rate, 0
@@ -192,11 +196,17 @@ class WindowSplitter:
         """End the sound and yield the remaining windows. The last one is padded with zeros."""
         empty: Samples = np.zeros((len(self._buffer), 0), np.float32)
         yield from self._cut(self._resample(empty, last=True))
+        if self.window.keep_rest:
+            missing = -(-self._received * self.sample_rate // self._source_rate) - self._resampled
+            yield from self._cut(list(np.zeros((len(self._buffer), max(0, missing)), np.float32)))
+            if self._filled >= self.length:
+                yield self._fill_silence(self._buffer[:, : self._filled])
+                return
         tail = self._filled - (self.length - self.hop if self._emitted else 0)
         if not self._emitted or self.window.keeps_tail(tail, self.sample_rate):
             self._emitted += 1
             self._buffer[:, self._filled :] = 0
-            yield self._fill_silence(self._buffer)
+            yield self._fill_silence(self._buffer[:, : self.length])
 
     def _resample(self, samples: Samples, last: bool) -> Sequence[Samples]:
         """Resample (channels, n) to one array for each channel."""
@@ -212,18 +222,19 @@ class WindowSplitter:
 
     def _cut(self, samples: Sequence[Samples]) -> Iterator[Samples]:
         start, end = 0, len(samples[0])
+        self._resampled += end
         while start < end:
-            count = min(self.length - self._filled, end - start)
+            count = min(self._complete - self._filled, end - start)
             for row, values in zip(self._buffer, samples, strict=True):
                 row[self._filled : self._filled + count] = values[start : start + count]
             start += count
             self._filled += count
-            if self._filled == self.length:
+            if self._filled == self._complete:
                 complete, self._buffer = self._buffer, np.empty_like(self._buffer)
-                self._filled = self.length - self.hop
+                self._filled = self._complete - self.hop
                 self._buffer[:, : self._filled] = complete[:, self.hop :]
                 self._emitted += 1
-                yield self._fill_silence(complete)
+                yield self._fill_silence(complete[:, : self.length])
 
     def _fill_silence(self, window: Samples) -> Samples:
         if self.window.pad_mode == "zeros":

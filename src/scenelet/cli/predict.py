@@ -39,9 +39,12 @@ MANY_WINDOWS = 12
 def predict(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     paths: Annotated[
-        list[str],
-        typer.Argument(help="Recordings or folders of recordings; with --out, one CSV, Parquet file or folder."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Recordings or folders of recordings; with --out, one CSV, Parquet file or folder."
+            " Without any, a built-in model's example."
+        ),
+    ] = None,
     format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
     runtime: Annotated[
         Runtime, typer.Option(help="Library that runs the network; openvino needs an extra, and is faster with bf16.")
@@ -57,6 +60,7 @@ def predict(
     The exit code is 1 if a recording cannot be read. With --out, such recordings become rows with an error, and the
     exit code is 0.
     """
+    paths = paths or [str(_example(model))]
     if out is not None:
         from scenelet.bulk.run import predict as predict_many
 
@@ -108,6 +112,16 @@ def predict(
         )
     if failed:
         raise typer.Exit(1)
+
+
+def _example(model: str) -> Path:
+    from scenelet.model.pretrained import example
+
+    path = example(model)
+    if path is None:
+        raise UsageError(f"predict {model}: give recordings or folders of recordings")
+    print_message(f"no recordings given; predicting the example of {model}")
+    return path
 
 
 def recordings(path: Path) -> list[Path]:

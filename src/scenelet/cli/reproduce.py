@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scenelet.cli.options import AUDIO_DIR_HELP, DATA_HELP, FORMAT_HELP, TAU_3_CLASS_HELP, Format
+from scenelet.errors import UsageError
 from scenelet.utils.console import print_message, spinner
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def reproduce(
         str,
         typer.Argument(help="Table: table2, table3, table4, ablation, imbalance, default, sizes, or a TOML file."),
     ],
-    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
+    data: Annotated[Path | None, typer.Argument(help=DATA_HELP, show_default=False)] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Base recipe of all rows, e.g. comparison or paper, or a TOML file (default: the table's)."),
@@ -32,6 +33,10 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
     audio_dir: Annotated[Path | None, typer.Option(help=AUDIO_DIR_HELP)] = None,
     tau_3_class: Annotated[bool, typer.Option("--tau-3-class", help=TAU_3_CLASS_HELP)] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Compare what would run with the paper, and train nothing; DATA is optional."),
+    ] = False,
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
 ) -> None:
     """Train and compare the systems of a table, as in the paper.
@@ -39,8 +44,17 @@ def reproduce(
     An interrupted comparison resumes when the command is run again.
     """
     from scenelet.data.load import load_table
+    from scenelet.experiments.systems import load_systems
 
-    clips = load_table(data, audio_dir, tau_3_class, require_audio=table != "table2")
+    if table != "table2":
+        load_systems(table)  # a misspelled table is refused before the recordings are looked for
+    if data is None and (table == "table2" or not dry_run):
+        raise UsageError("give the recordings after the table; only --dry-run does without them")
+    clips = None if data is None else load_table(data, audio_dir, tau_3_class, require_audio=table != "table2")
+    if dry_run and table != "table2":
+        _print_dry_run(table, recipe, clips, format)
+        return
+    assert clips is not None
     if table == "table2":
         _print_counts(clips, format)
         return
@@ -74,3 +88,17 @@ def _print_counts(clips: "ClipTable", format: Format) -> None:
 
     counts = class_counts(clips)
     print(json.dumps(counts, indent=2) if format is Format.json else counts_markdown(counts))
+
+
+def _print_dry_run(name: str, recipe: str | None, clips: "ClipTable | None", format: Format) -> None:
+    from scenelet.experiments.systems import load_systems
+
+    systems = load_systems(name)
+    recipe = recipe or systems.recipe
+    configs = [systems.config(row, recipe) for row in systems.rows]
+    with spinner("Loading PyTorch"):
+        from scenelet.experiments.dry_run import describe_row, dry_run_text
+
+    classes = systems.classes if clips is None else len(clips.labels)
+    rows = [describe_row(systems, row, config, classes) for row, config in zip(systems.rows, configs, strict=True)]
+    print(json.dumps(rows, indent=2) if format is Format.json else dry_run_text(systems, recipe, rows))

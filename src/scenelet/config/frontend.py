@@ -91,6 +91,11 @@ class WindowConfig(Settings):
         description="minimum length of the last window, as a fraction; a shorter rest is encoder padding and dropped",
     )
 
+    keep_rest: bool = Field(
+        False,
+        description="round a recording's length up, as librosa does, and let its last window keep a rest that is too"
+        " short for another frame",
+    )
     pad_mode: Literal["zeros", "repeat"] = Field(
         "zeros", description="content of a window's silent ends: zeros, or a repetition of the sound between them"
     )
@@ -117,6 +122,14 @@ class WindowConfig(Settings):
     def hop_samples(self, sample_rate: int) -> int:
         """Compute the distance between window starts in samples."""
         return max(1, round((self.hop_seconds or self.seconds) * sample_rate))
+
+    def rest_samples(self, features: FeatureConfig) -> int:
+        """Compute how many samples a window can take in addition without another frame.
+
+        >>> WindowConfig(seconds=10.0).rest_samples(FeatureConfig(sample_rate=22050, hop_length=512))
+        171
+        """
+        return features.hop_length - 1 - (self.samples(features.sample_rate) - features.n_fft % 2) % features.hop_length
 
     def min_sound_samples(self, sample_rate: int) -> int:
         """Minimum length, in samples, of a sound that is repeated."""

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
 BOOTSTRAP_ROUNDS, FLIP_ROUNDS = 2000, 10_000
+EXACT_GROUPS = 13  # 2^13 choices of signs are fewer than `FLIP_ROUNDS`, and SciPy then takes each of them
+MIN_SIGNS = 2
 MIN_GROUPS = 5  # an interval of fewer groups would be narrow by chance, or have no width
-MAX_BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
+BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
 
 Floats = NDArray[np.float64]
 
@@ -94,11 +96,11 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng
         return Interval(value, None, None)
     _, strata = np.unique(clips > 0, axis=0, return_inverse=True)
     draws = []
-    for size in _batches(BOOTSTRAP_ROUNDS):
-        weights = np.empty((size, len(sums)))
+    for _ in range(BOOTSTRAP_ROUNDS // BATCH_ROUNDS):
+        weights = np.empty((BATCH_ROUNDS, len(sums)))
         for stratum in range(int(strata.max()) + 1):
             own = np.flatnonzero(strata == stratum)
-            weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size)
+            weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), BATCH_ROUNDS)
         draws.append(_means(weights, sums, clips))
     low, high = np.quantile(np.concatenate(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
@@ -110,9 +112,8 @@ def paired_test(
     """Compare two systems on the same clips.
 
     The p-value belongs to the two-sided sign-flip test on groups. If the systems are equally good, the sign of each
-    group's difference is random. The test compares the observed difference with `FLIP_ROUNDS` random choices of signs.
-    The smallest possible p is 1 / (FLIP_ROUNDS + 1) (Phipson and Smyth 2010). There is no correction for multiple
-    tests.
+    group's difference is random. If at most `EXACT_GROUPS` groups differ, the test compares the observed difference
+    with all choices of signs. Otherwise SciPy draws `FLIP_ROUNDS` of them. There is no correction for multiple tests.
 
     Args:
         values: (clips,) hits of one system, as in `class_mean`.
@@ -135,12 +136,25 @@ def paired_test(
     present = clips.sum(axis=0) > 0
     terms = sums[:, present] / clips.sum(axis=0)[present] / present.sum()
     weights = terms.sum(axis=1)  # (groups,) contribution of each group to the difference
-    extreme = 0
-    for size in _batches(FLIP_ROUNDS):
-        signs = rng.integers(2, size=(size, len(weights))) * 2 - 1
-        # allow for rounding: sums of the same terms in another order differ in their last digits
-        extreme += int((np.abs(signs @ weights) >= abs(weights.sum()) - 1e-12).sum())
-    return PairedTest(interval, (extreme + 1) / (FLIP_ROUNDS + 1))
+    return PairedTest(interval, _sign_flip_p(weights[weights != 0], rng))
+
+
+def _sign_flip_p(weights: Floats, rng: np.random.Generator) -> float:
+    """Return the p-value of the sum of weights (groups,), none of them 0, if their signs were random."""
+    if len(weights) < MIN_SIGNS:  # SciPy needs two values; one group gives the same sum with either sign
+        return 1.0
+    from scipy.stats import permutation_test  # half a second, which only comparisons need
+
+    found = permutation_test(
+        (weights,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=FLIP_ROUNDS,
+        batch=BATCH_ROUNDS,
+        rng=rng,
+    )
+    return float(found.pvalue)
 
 
 def interval_text(interval: Mapping[str, float | None], digits: int, scale: float = 1.0, sign: bool = False) -> str:
@@ -203,8 +217,3 @@ def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
     present = clips.sum(axis=0) > 0
     means: Floats = ((weights @ sums[:, present]) / (weights @ clips[:, present])).mean(axis=1)
     return means
-
-
-def _batches(rounds: int) -> list[int]:
-    """Cut a number of rounds into batches of at most `MAX_BATCH_ROUNDS`."""
-    return [min(MAX_BATCH_ROUNDS, rounds - start) for start in range(0, rounds, MAX_BATCH_ROUNDS)]

@@ -1,6 +1,7 @@
 """`scenelet evaluate`: measure a model file on labeled recordings, with the same code that predicts."""
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -141,6 +142,7 @@ def _description(
     split = trained_split(classifier.model.provenance)
     return {
         "model": str(model),
+        "model_sha256": hashlib.sha256(model_path(model).read_bytes()).hexdigest(),
         "labels": list(classifier.labels),
         "data": table.describe(),
         "synthetic": table.synthetic,

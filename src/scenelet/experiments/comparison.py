@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scenelet.config import RunConfig
 from scenelet.evaluation.bootstrap import class_mean, clip_mean, paired_test
 from scenelet.evaluation.metrics import clip_losses
-from scenelet.experiments.results import TrialResult, clip_metrics
+from scenelet.experiments.results import TrialResult
 from scenelet.experiments.selection import select_system
 from scenelet.experiments.systems import System, SystemTable
 
@@ -20,6 +20,8 @@ SEED = 0  # of every interval and test, so that the same trials give the same ta
 
 Key = tuple[str, str]
 """The held-out part, and the name of a test clip."""
+RowCache = dict[tuple[str, int, int], dict[str, Any]]
+"""Rows by the name of the system, its number of trials, and that of the reference."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,14 @@ def summarize_settings(config: RunConfig, teacher: str | None = None) -> dict[st
     return plain.model_dump(mode="json", exclude_defaults=True) | distillation
 
 
-def macro_accuracy(result: TrialResult) -> float:
-    """Compute the macro-average accuracy of one trial, from 0 to 1."""
-    return float(clip_metrics(result.clips, result.labels)["macro_accuracy"])
-
-
 def compare(
-    table: SystemTable, results: Sequence[SystemResult], data: str, name: str, recipe: str, synthetic: bool
+    table: SystemTable,
+    results: Sequence[SystemResult],
+    data: str,
+    name: str,
+    recipe: str,
+    synthetic: bool,
+    known: RowCache | None = None,
 ) -> dict[str, Any]:
     """Measure every system and test it against the table's reference.
 
@@ -85,6 +88,7 @@ def compare(
         name: name of the table's files.
         recipe: name of the recipe.
         synthetic: the recordings are synthetic.
+        known: rows of an earlier call, by their trials. Only rows whose trials changed are computed, and added.
 
     Returns:
         Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips",
@@ -95,14 +99,24 @@ def compare(
         If a trial is finished, it also has "clips" (a clip held out in several trials counts several times),
         "distinct_clips", "groups", "groups_of_smallest_class", "macro_accuracy" and "log_loss" {value, low, high},
         "per_class" {label: the same of its accuracy}, "by_trial", "parameters", "parameters_kept", "bytes", "steps",
-        and "against_reference" {difference {value, low, high}, p, clips}, which is None for the reference.
+        "empty_layers" (of any trial), and "against_reference" {difference {value, low, high}, p, clips}, which is None
+        for the reference.
     """
-    answers = {result.system.name: _pool(result.trials) for result in results if result.trials}
-    reference = answers.get(table.reference)
+    known = {} if known is None else known
+    reference = next(result for result in results if result.system.name == table.reference)
+    pooled: dict[str, _Answers] = {}
     rows = []
     for result in results:
-        own, is_reference = answers.get(result.system.name), result.system.name == table.reference
-        rows.append(_row(result, own, None if is_reference else reference))
+        tested_against = None if result is reference else reference
+        # a table only gains trials, so their numbers tell if a row has changed
+        key = result.system.name, len(result.trials), 0 if tested_against is None else len(reference.trials)
+        if key not in known:
+            for each in (result, reference):
+                if each.trials and each.system.name not in pooled:
+                    pooled[each.system.name] = _pool(each.trials)
+            other = None if tested_against is None else pooled.get(table.reference)
+            known[key] = _row(result, pooled.get(result.system.name), other)
+        rows.append(known[key])
     versions = {json.dumps(trial.versions, sort_keys=True) for result in results for trial in result.trials}
     return {
         "title": table.title,
@@ -150,13 +164,14 @@ def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
             for k in present
         },
         "by_trial": [
-            {"held_out": trial.held_out, "seed": trial.seed, "macro_accuracy": macro_accuracy(trial)}
+            {"held_out": trial.held_out, "seed": trial.seed, "macro_accuracy": trial.metrics["macro_accuracy"]}
             for trial in trials
         ],
         "parameters": first.parameters,
         "parameters_kept": first.parameters_kept,
         "bytes": {rule: max(trial.bytes[rule] for trial in trials) for rule in first.bytes},
         "steps": sorted({trial.steps for trial in trials}),
+        "empty_layers": sorted({layer for trial in trials for layer in trial.empty_layers}),
     }
 
 

@@ -19,6 +19,7 @@ from scenelet.model.file import decode_model, encode_model
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import file_parts, sizes
 from scenelet.nn.convert import to_scene_model
+from scenelet.nn.prune import nearly_empty_layers
 from scenelet.nn.quantize import WeightFormat
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.batches import LabelledFeatures, epoch_batches
@@ -153,7 +154,7 @@ def _fine_tune(
     description: str,
 ) -> _TestedModel:
     """Prune and fine-tune a trained network, store its model file, and test the file."""
-    config = trial.config.model_copy(update={"prune": _prune_settings(trial.config.prune)})
+    config = trial.config.model_copy(update={"prune": stored_format(trial.config.prune)})
     folder = store.finetuning_folder(trial)
     built = build_model(network, record, dataset, config, folder, f"{description}, fine-tuned")
     path = store.model_path(trial)
@@ -164,14 +165,19 @@ def _fine_tune(
         "dtype": settings.dtype,
         "sparsity": settings.sparsity,
         "file_parts": asdict(file_parts(built.model, built.file)),
+        "empty_layers": nearly_empty_layers(built.compression.masks),
         **_compare_with_file(network, test, probabilities),
     }
     minutes = built.compression.minutes
     return _TestedModel(built.model, len(built.file), probabilities, settings.epochs, minutes, details)
 
 
-def _prune_settings(settings: PruneConfig) -> PruneConfig:
-    """Store a network in full precision if it is fine-tuned but neither pruned nor quantized, for a fair comparison."""
+def stored_format(settings: PruneConfig) -> PruneConfig:
+    """Choose full precision for a network that is fine-tuned but neither pruned nor quantized, for a fair comparison.
+
+    >>> stored_format(PruneConfig(sparsity=0)).dtype
+    'fp32'
+    """
     if settings.max_bytes is None and settings.sparsity == 0 and settings.dtype == "fp16":
         return settings.model_copy(update={"dtype": FULL_PRECISION})
     return settings

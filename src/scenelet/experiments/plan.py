@@ -73,7 +73,7 @@ def _held_out(table: ClipTable, folds: Sequence[str], cities: bool) -> tuple[str
         if folds:
             raise UsageError("--fold and --cities: give one of them, not both")
         if len(table.cities) < 2:
-            raise DataError(f"{table.root}: {table.source} has {len(table.cities)} cities; --cities needs at least two")
+            raise DataError(f"{table.root}: {table.source} has fewer than two cities; leave --cities out")
         return table.cities
     if folds and not table.folds:
         raise UsageError(f"--fold {folds[0]}: {table.source} has no folds; leave it out")

@@ -10,6 +10,7 @@ from scenelet.evaluation.bootstrap import binomial_half_width, interval_text
 from scenelet.experiments.comparison import SystemResult
 from scenelet.experiments.results import trials_csv
 from scenelet.utils.files import replace_files
+from scenelet.utils.text import first_few, pluralize
 
 MAX_SHOWN_CLASSES = 3  # their accuracies fit into a column
 CHECKPOINTS = {"last": "the last epoch", "validation": "the best epoch on validation"}
@@ -41,10 +42,14 @@ def check_same_results(folder: Path, name: str, title: str, data: str, settings:
         raise UsageError(f"{path}: is another table ({old_title}); choose another --out, or rename the table")
     if old_data != data:
         raise UsageError(f"{path}: is about other data ({old_data}); choose another --out")
-    if any(old_settings[row] != settings[row] for row in old_settings.keys() & settings.keys()):
-        raise UsageError(
-            f"{path}: is from another table or recipe of this name; choose another --out, or rename the changed one"
-        )
+    for row in old_settings.keys() & settings.keys():
+        old, new = old_settings[row], settings[row]
+        if old != new:
+            changed = next(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
+            raise UsageError(
+                f"{path}: is from another table, recipe or machine ({changed} of {row!r} was"
+                f" {old.get(changed, 'the default')} and is {new.get(changed, 'the default')}); choose another --out"
+            )
 
 
 def write_comparison(folder: Path, compared: Mapping[str, Any], results: Sequence[SystemResult]) -> None:
@@ -110,7 +115,7 @@ def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
     name = row["name"]
     if row["trials"] != row["trials_expected"]:
-        name += f" ({row['trials']} of {row['trials_expected']} trials)"
+        name += f" ({row['trials']} of {pluralize(row['trials_expected'], 'trial')})"
     if "macro_accuracy" not in row:
         return [name, *[""] * 7]
     test = row["against_reference"]
@@ -164,17 +169,26 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     seeds = sorted({trial["seed"] for trial in trials})
     held_out = sorted({trial["held_out"] for trial in trials} - {""})
     tested = f"tested on {' '.join(held_out)}, each held out" if held_out else "tested on the data's own test split"
+    precision = " or ".join(sorted({row["settings"].get("precision", "auto") for row in measured}))
     epoch = " or ".join(CHECKPOINTS[checkpoint] for checkpoint in compared["checkpoint"])
     smallest = min(row["groups_of_smallest_class"] for row in measured)
     notes = [
-        f"Each trial: {' or '.join(f'{n:,}' for n in steps)} optimizer steps, weights of {epoch}, {tested},"
+        f"Each trial: {' or '.join(pluralize(n, 'optimizer step') for n in steps)}, in {precision}, weights of {epoch},"
+        f" {tested},"
         f" {'seed' if len(seeds) == 1 else 'seeds'} {' '.join(map(str, seeds))}.",
-        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has {smallest} groups. An"
-        " interval of zero width means that all clips gave the same result; it does not mean certainty.",
+        f"Intervals: percentile bootstrap over groups, class by class. The smallest class has"
+        f" {pluralize(smallest, 'group')}. An interval of zero width means that all clips gave the same result; it does"
+        " not mean certainty.",
         f"p: two-sided sign-flip test on groups against '{compared['reference']}', not corrected for multiple tests."
         " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"
         " variation between trainings.",
     ]
+    empty = {row["name"]: row["empty_layers"] for row in measured if row["empty_layers"]}
+    for name, layers in empty.items():
+        notes.append(
+            f"Pruning left nearly nothing of {pluralize(len(layers), 'layer')} of '{name}' in a trial or more:"
+            f" {first_few(layers)}."
+        )
     if any(row["distinct_clips"] < row["clips"] for row in measured):
         notes.append("Some folds are held out in several trials. Their clips count once per trial.")
     if len(compared["versions"]) > 1:

@@ -2,14 +2,17 @@
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scenelet.config import RunConfig
 from scenelet.data.clips import ClipTable
-from scenelet.errors import RunError, SceneletError, UsageError
-from scenelet.experiments.comparison import SystemResult, compare, macro_accuracy, summarize_settings
+from scenelet.errors import OutputError, RunError, SceneletError, UsageError
+from scenelet.experiments.comparison import RowCache, SystemResult, compare, summarize_settings
 from scenelet.experiments.comparison_plot import write_plot
 from scenelet.experiments.compute import compute_trial
 from scenelet.experiments.plan import plan
@@ -17,13 +20,14 @@ from scenelet.experiments.report import check_same_results, write_comparison
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store
 from scenelet.experiments.systems import System, SystemTable
-from scenelet.experiments.trial import Trial, make_trial
+from scenelet.experiments.trial import Trial, make_trial, used_config
 from scenelet.nn.convert import to_scene_model
 from scenelet.training.compression.search import check_max_bytes
 from scenelet.training.network import build_blank_network
 from scenelet.utils.console import print_message, print_warning
 from scenelet.utils.files import make_folder
-from scenelet.utils.text import duration, pluralize
+from scenelet.utils.locks import file_lock
+from scenelet.utils.text import duration, first_few, pluralize
 
 
 def reproduce(
@@ -60,7 +64,8 @@ def reproduce(
         SceneletError: data, table or recipe cannot be used, or a training diverged. Finished trials remain stored.
     """
     planned = plan(name, data, recipe=recipe, folds=folds, cities=cities, reference=reference)
-    systems, recipe, configs, table = planned.systems, planned.recipe, planned.configs, planned.table
+    systems, recipe, table = planned.systems, planned.recipe, planned.table
+    configs = {name: used_config(config) for name, config in planned.configs.items()}
     assert table.path is not None  # `load_table` sets it
     description = f"{table.path.name}: {table.describe()}"
     print_message(description)
@@ -72,10 +77,13 @@ def reproduce(
     check_same_results(out, file_name, systems.title, description, settings)
     make_folder(out)
 
+    known: RowCache = {}
+
     def report() -> dict[str, Any]:
-        results = [_system_result(row, configs[row.name], trials, store) for row in systems.rows]
-        compared = compare(systems, results, description, file_name, Path(recipe).stem, table.synthetic)
-        write_comparison(out, compared, results)
+        with file_lock(out / "locks" / file_name):  # other processes write the same files
+            results = [_system_result(row, configs[row.name], trials, store) for row in systems.rows]
+            compared = compare(systems, results, description, file_name, Path(recipe).stem, table.synthetic, known)
+            write_comparison(out, compared, results)
         return compared
 
     _compute_missing(trials, store, report)
@@ -103,10 +111,12 @@ def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[],
         else:
             store.clean_up(trial)
     print_message(f"{pluralize(len(trials), 'trial')}, {len(trials) - len(waiting)} of them already finished")
-    done, started, failed = 0, time.monotonic(), []
+    failed: list[str] = []
+    seconds: dict[str, list[float]] = defaultdict(list)
     for wait in (False, True):
         postponed = []
         for index, trial in enumerate(waiting):
+            started = time.monotonic()
             with store.lock(trial, wait) as is_locked:
                 if not is_locked:
                     postponed.append(trial)
@@ -117,14 +127,41 @@ def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[],
                     failed.append(f"{trial.title}: {error}")
                     print_warning(f"failed: {failed[-1]}")
                     continue
-            done += 1
-            left = (time.monotonic() - started) / done * (len(waiting) - index - 1)
-            accuracy = f"{100 * macro_accuracy(result):.1f} %"
-            print_message(f"{trial.title}: {accuracy}, {duration(60 * result.minutes)}; about {duration(left)} left")
-            report()
+            seconds[trial.system].append(time.monotonic() - started)
+            _print_result(trial, result, time_left([each.system for each in waiting[index + 1 :]], seconds))
+            try:
+                report()
+            except OutputError as error:  # the trial is stored, and the table is written again after the next one
+                print_warning(str(error))
         waiting = postponed
     if failed:
         raise RunError(f"{len(failed)} of {len(trials)} trials failed, the others are finished: {failed[0]}")
+
+
+def _print_result(trial: Trial, result: TrialResult, left: str) -> None:
+    accuracy = f"{100 * result.metrics['macro_accuracy']:.1f} %"
+    print_message(f"{trial.title}: {accuracy}, {duration(60 * result.minutes)}; {left}")
+    if result.empty_layers:
+        named = [f"{layer} ({100 * kept:.1f} % left)" for layer, kept in result.empty_layers.items()]
+        print_warning(f"{trial.title}: layers that are nearly empty after pruning: {first_few(named)}")
+
+
+def time_left(waiting: Sequence[str], seconds: Mapping[str, Sequence[float]]) -> str:
+    """Estimate the time of the trials that are left.
+
+    Systems differ in their time by a factor of ten, so each is estimated from its own trials.
+
+    Args:
+        waiting: the system of each trial that is left.
+        seconds: the durations of finished trials, by system.
+
+    >>> time_left(["wide", "narrow", "narrow"], {"narrow": [100.0, 140.0]})
+    'about 4 min left, and not timed yet: wide'
+    """
+    known = [float(np.mean(seconds[name])) for name in waiting if seconds.get(name)]
+    new = list(dict.fromkeys(name for name in waiting if not seconds.get(name)))
+    parts = [f"about {duration(sum(known))} left"] if known or not new else []
+    return ", and ".join([*parts, *([f"not timed yet: {first_few(new)}"] if new else [])])
 
 
 def _result(store: Store, trial: Trial) -> TrialResult:

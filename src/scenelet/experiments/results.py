@@ -1,7 +1,10 @@
 """Result of a finished trial: the prediction for every test clip, sizes, and time."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from pydantic import Field
 
 from scenelet.config import Settings
 from scenelet.evaluation.clip_prediction import ClipPrediction
@@ -32,6 +35,7 @@ class TrialResult(Settings):
         file_difference: largest difference of a test clip's probability between the fine-tuned network in PyTorch and
             its model file.
         other_labels: number of test clips for which the two predict different labels.
+        empty_layers: kept fraction of each layer of a pruned network that keeps nearly no weights.
         versions: software versions.
         clips: the prediction for each test clip.
     """
@@ -50,8 +54,14 @@ class TrialResult(Settings):
     file_parts: dict[str, int] | None = None
     file_difference: float | None = None
     other_labels: int | None = None
+    empty_layers: Mapping[str, float] = Field({})
     versions: dict[str, str]
     clips: tuple[ClipPrediction, ...]
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """`clip_metrics` of all clips."""
+        return clip_metrics(self.clips, self.labels)
 
 
 def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict[str, Any]:
@@ -80,7 +90,7 @@ def trials_csv(trials: Iterable[tuple[str, TrialResult]]) -> str:
 
 
 def _csv_row(system: str, trial: TrialResult) -> list[object]:
-    metrics = clip_metrics(trial.clips, trial.labels)
+    metrics = trial.metrics
     values = [f"{metrics[name]:.6f}" for name in CSV_METRICS]
     sparsity = "" if trial.sparsity is None else f"{trial.sparsity:.4f}"
     parts: Mapping[str, int | str] = trial.file_parts or {"weights": "", "weights_bound": ""}

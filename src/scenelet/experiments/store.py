@@ -9,9 +9,9 @@ trials/KEY.json  results of a finished trial
 locks/           locks, so that several processes can share a store
 
 A key is a hash of the settings that differ from their defaults, and of the clips in each subset with their names,
-labels, groups and file sizes. The key of a fine-tuned trial also contains the version of the model file format. The
-same trial thus has the same key, and other settings or clips have another one. The key does not depend on the
-software, whose versions are in `TrialResult.versions`.
+labels, groups and file sizes. One of the settings is the precision that is used, never "auto". The key of a fine-tuned
+trial also contains the version of the model file format. The same trial thus has the same key, and other settings or
+clips have another one. The key does not depend on the software, whose versions are in `TrialResult.versions`.
 """
 
 import contextlib
@@ -48,6 +48,7 @@ class Store:
 
     def __init__(self, folder: Path, table: ClipTable) -> None:
         self.folder, self.table = folder, table
+        self._results: dict[Path, TrialResult] = {}
         self._clips_hash = functools.cache(lambda split: _clips_hash(make_split(table, split)))
 
     def read_result(self, trial: Trial) -> TrialResult | None:
@@ -60,7 +61,9 @@ class Store:
         if not path.is_file():
             return None
         try:
-            return TrialResult.model_validate_json(path.read_bytes())
+            if path not in self._results:  # a finished trial does not change, and a long table reads it often
+                self._results[path] = TrialResult.model_validate_json(path.read_bytes())
+            return self._results[path]
         except ValidationError:
             raise RunError(f"{path}: damaged; delete it, and the trial is computed again") from None
 

@@ -16,6 +16,8 @@ from scenelet.config import RunConfig, Settings, build_config
 from scenelet.config.recipes import list_recipes, merge, read_own_part, read_toml, read_values
 from scenelet.errors import UsageError, did_you_mean
 
+DEFAULT_CLASSES = 10
+
 
 class PaperFigures(Settings):
     """Results that the paper prints for a system: accuracies in percent, sizes as printed."""
@@ -51,6 +53,7 @@ class SystemTable(Settings):
         fine_tune: prune every system by its own `prune.sparsity` and fine-tune it after training.
         paper_data: the data of the paper's results.
         paper_clips: number of test clips of the paper's results.
+        classes: number of classes of the networks that a dry run without recordings describes.
     """
 
     title: str
@@ -61,6 +64,7 @@ class SystemTable(Settings):
     fine_tune: bool = False
     paper_data: str = ""
     paper_clips: int | None = None
+    classes: int = DEFAULT_CLASSES
 
     @model_validator(mode="after")
     def _consistent(self) -> "SystemTable":
@@ -106,6 +110,8 @@ class SystemTable(Settings):
         values = read_values(recipe)
         network = build_config({"network": values.pop("network", {})}, recipe).network
         changed = network.model_dump(exclude_defaults=True)
+        if "init" in changed:  # not part of what a row's name says
+            values["network"] = {"init": changed.pop("init")}
         if changed:
             settings = ", ".join(f"network.{key}" for key in changed)
             raise UsageError(f"{recipe}: sets {settings}, but the table sets the networks; remove it from the recipe")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from scenelet.config import RunConfig
 from scenelet.experiments.systems import SystemTable
+from scenelet.training.precision import resolve_precision
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Trial:
         system: name of the system.
         held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
         seed: seed of the training.
-        config: all settings, including the held-out part and the seed.
+        config: all settings, including the held-out part, the seed, and the precision that is used, not "auto".
         fine_tuned: prune (or keep all weights) and fine-tune the network after training.
         teacher: the trial that trains the teacher; None without distillation.
     """
@@ -32,6 +33,15 @@ class Trial:
         kind = "city" if self.config.split.city else "fold"
         parts = [self.system, f"{kind} {self.held_out}" if self.held_out else "", f"seed {self.seed}"]
         return ", ".join(part for part in parts if part)
+
+
+def used_config(config: RunConfig) -> RunConfig:
+    """Replace the precision "auto" by the one that this machine uses.
+
+    >>> used_config(RunConfig(precision="fp32")).precision
+    'fp32'
+    """
+    return config.model_copy(update={"precision": resolve_precision(config.precision)})
 
 
 def make_trial(
@@ -56,7 +66,7 @@ def make_trial(
     ('N=1, fold 2, seed 3', 1, '2')
     """
     system = next(row for row in table.rows if row.name == name)
-    config = table.config(system, recipe)
+    config = used_config(table.config(system, recipe))
     location = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
     split = config.split.model_copy(update=location)
     config = config.model_copy(update={"split": split, "seed": seed})

@@ -52,22 +52,30 @@ def test_read_details_knows_the_examples_optional_keys(tmp_path: Path) -> None:
     [
         ('name = "Full', 'nome = "Full', "'nome'; did you mean 'name'?"),
         ('email = "', 'emial = "', "'authors #1.emial'; did you mean 'email'?"),
-        ('label = "Lastname_INST_task1b_1"', 'label = "Lastname_INST_task1a_1"', "'label': must be <Name>"),
+        ('label = "Lastname_INST_task1b_1"', 'label = "Lastname_INST_task1a_1"', "'label' must be <Name>"),
         ('label = "Lastname_INST_task1b_1"', "", "'label' is missing"),
         (
             'abbreviation = "Short"',
             'abbreviation = "Far too long"',
-            "'abbreviation': has 12 characters; the maximum is 10",
+            "'abbreviation' must be text of at most 10 characters",
         ),
-        ("first.last@example.org", "first.last", "'authors #1.email': must be an address"),
-        ("\ncorresponding = true", "\ncorresponding = false", "0 authors have corresponding = true; mark exactly one"),
+        ("first.last@example.org", "first.last", "'authors #1.email' must be an address"),
+        (
+            "\ncorresponding = true",
+            "\ncorresponding = false",
+            "'authors' must have exactly one author with corresponding = true, and has 0",
+        ),
         ("\ncorresponding = true", '\ncorresponding = "yes"', "'authors #1.corresponding'"),
         ('location = "City, Country"', "", "'authors #1.affiliation.location' is missing"),
-        ('lastname = "Lastname"', 'lastname = " "', "'authors #1.lastname': must be one line of text"),
+        ('lastname = "Lastname"', 'lastname = " "', "'authors #1.lastname' must be one line of text"),
         ("# ensemble_count = 1 ", 'ensemble_count = "2" ', "'ensemble_count'"),
         ("# ensemble_count = 1 ", "ensemble_count = 0 ", "'ensemble_count'"),
-        ('# source_code = "https:', 'source_code = "ftp:', "'source_code': must be an address that begins"),
-        ("# external_data_usage", "external_data_usage", "list the data under external_datasets"),
+        ('# source_code = "https:', 'source_code = "ftp:', "'source_code' must be an address that begins"),
+        (
+            "# external_data_usage",
+            "external_data_usage",
+            "'external_datasets' must list the data of external_data_usage",
+        ),
         ("[[authors]]", "[[authors", "not valid TOML"),
     ],
 )
@@ -84,7 +92,7 @@ def test_read_details_names_the_fault(details_file: Path, old: str, new: str, wo
 def test_read_details_rejects_two_corresponding_authors(details_file: Path) -> None:
     author = EXAMPLE[EXAMPLE.index("[[authors]]") : EXAMPLE.index("# [[authors]]")]
     details_file.write_text(EXAMPLE + author)
-    with pytest.raises(UsageError, match="2 authors have corresponding = true"):
+    with pytest.raises(UsageError, match="must have exactly one author with corresponding = true, and has 2"):
         read_details(details_file)
 
 
@@ -92,7 +100,7 @@ def test_read_details_rejects_data_without_a_usage(details_file: Path) -> None:
     details_file.write_text(
         EXAMPLE + '[[external_datasets]]\nname = "A"\nurl = "https://example.org"\ntotal_audio_length = 1\n'
     )
-    with pytest.raises(UsageError, match="describe their use in external_data_usage"):
+    with pytest.raises(UsageError, match="a description of their use in external_data_usage"):
         read_details(details_file)
 
 

@@ -1,17 +1,12 @@
-"""Format of the two files: rows that keep their answer and sum to 1, and both files or none."""
-
-from pathlib import Path
+"""Format of the two files: rows that keep their answer and sum to 1."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenelet.errors import OutputError
-from scenelet.evaluation.submission.form import LABELS, OutputRow, output_text, write_pair
+from scenelet.evaluation.submission.form import LABELS, OutputRow, output_text
 from scenelet.evaluation.submission.validate_output import check_output
 
-NAME = "Lastname_INST_task1b_1"
 PROBABILITIES = st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3).filter(lambda values: sum(values) > 1e-3)
 
 
@@ -42,14 +37,3 @@ def test_output_text_has_the_challenges_order_of_columns() -> None:
     values = {"transportation": 0.5, "outdoor": 0.3, "indoor": 0.2}
     line = output_text([OutputRow(0, "transportation", values)]).splitlines()[1]
     assert line.split("\t")[2:] == ["0.200000000", "0.300000000", "0.500000000"]
-
-
-def test_write_pair_writes_both_files_or_none(tmp_path: Path) -> None:
-    (tmp_path / f"{NAME}.meta.yaml").mkdir()
-    with pytest.raises(OutputError, match=r"meta\.yaml"):
-        write_pair(tmp_path, NAME, "output", "meta")
-    assert not (tmp_path / f"{NAME}.output.csv").exists()
-    (tmp_path / f"{NAME}.output.csv").write_text("before")
-    with pytest.raises(OutputError):
-        write_pair(tmp_path, NAME, "output", "meta")
-    assert (tmp_path / f"{NAME}.output.csv").read_text() == "before"

@@ -1,5 +1,6 @@
 """Meta information of a submission, and the evaluation report that it takes results from."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def details_file(tmp_path: Path) -> Path:
 def report(**changes: object) -> dict:
     per_class = {label: {"accuracy": 0.9 + k / 100, "log_loss": 0.1, "clips": 5} for k, label in enumerate(LABELS)}
     figures = {"macro_accuracy": 0.91, "accuracy": 0.5, "log_loss": 0.25, "per_class": per_class, "clips": 15}
-    return {**figures, "model": "m.scn", "split": "test", "synthetic": False, **changes}
+    return {**figures, "model": "m.scn", "model_sha256": "0", "split": "test", "synthetic": False, **changes}
 
 
 def training_settings(mixing: MixingConfig, augment: AugmentConfig) -> dict:
@@ -134,12 +135,25 @@ def test_read_report_rejects_other_files(tmp_path: Path, content: str, words: st
     assert "scenelet evaluate MODEL DATA --out DIR" in str(caught.value)
 
 
-def test_mismatches_name_model_split_and_data(tmp_path: Path) -> None:
+def test_check_model_refuses_the_report_of_another_model(tmp_path: Path) -> None:
+    model, other, path = tmp_path / "m.scn", tmp_path / "other.scn", tmp_path / "report.json"
+    model.write_bytes(b"one")
+    other.write_bytes(b"two")
+    path.write_text(json.dumps(report(model=str(model), model_sha256=hashlib.sha256(b"one").hexdigest())))
+    read_report(path).check_model(path, str(model))
+    read_report(path).check_model(path, str(model.rename(tmp_path / "moved.scn")))
+    with pytest.raises(DataError, match=rf"is not the report of {other} but of another model, {model}; run scenelet"):
+        read_report(path).check_model(path, str(other))
+    model.write_bytes(b"three")
+    with pytest.raises(DataError, match="another version of this file"):
+        read_report(path).check_model(path, str(model))
+
+
+def test_mismatches_name_split_and_data(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report()))
-    assert read_report(path).mismatches("m.scn") == []
+    assert read_report(path).mismatches() == []
     path.write_text(json.dumps(report(split="all", synthetic=True)))
-    model, split, data = read_report(path).mismatches("other.scn")
-    assert "m.scn" in model
+    split, data = read_report(path).mismatches()
     assert "'all'" in split
     assert "synthetic" in data

@@ -71,6 +71,12 @@ def test_check_output_accepts_valid_rows() -> None:
     assert check_output(OUTPUT, "\n".join([HEADER, *rows]).encode(), partial=True) == []
 
 
+def test_check_output_counts_one_in_the_singular() -> None:
+    faults = check_output(OUTPUT, f"{HEADER}\n7.wav\n".encode())
+    assert faults[0].message.startswith("has 1 field; ")
+    assert "has 1 row; it must have 8,640" in {fault.message for fault in faults}
+
+
 def test_check_output_without_rows_is_a_fault() -> None:
     assert check_output(OUTPUT, f"{HEADER}\n".encode(), partial=True) == [
         Fault(OUTPUT, "", "has no rows; it must have from 1 to 8,640")

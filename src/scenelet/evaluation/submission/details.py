@@ -1,10 +1,11 @@
 """Details of a submission that its authors give in `details.toml`, since no model file stores them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from scenelet.config import Settings
 from scenelet.config.recipes import read_toml
@@ -12,39 +13,32 @@ from scenelet.errors import OutputError, UsageError, did_you_mean
 from scenelet.evaluation.submission.form import EMAIL, LABEL, LABEL_FORM, MAX_ABBREVIATION_LENGTH, URL, key_path
 from scenelet.utils.files import replace_file
 
-
-def _line(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("must be one line of text")
-    return text.strip()
+EXAMPLE = resources.files(__package__).joinpath("details.toml").read_text("utf-8")
+EXAMPLE_LABEL = "Lastname_INST_task1b_1"
 
 
-def _label(text: str) -> str:
-    if not LABEL.fullmatch(text):
-        raise ValueError(f"must be {LABEL_FORM}")
-    return text
+def rule(fits: Callable[[Any], Any], must: str) -> AfterValidator:
+    """Return a validator of pydantic for a value that must be as described.
+
+    >>> rule(str.isalpha, "a word").func("rain")
+    'rain'
+    """
+
+    def check(value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"must be {must}")
+        return value
+
+    return AfterValidator(check)
 
 
-def _abbreviation(text: str) -> str:
-    if len(text) > MAX_ABBREVIATION_LENGTH:
-        raise ValueError(f"has {len(text)} characters; the maximum is {MAX_ABBREVIATION_LENGTH}")
-    return text
-
-
-def _email(text: str) -> str:
-    if not EMAIL.fullmatch(text):
-        raise ValueError("must be an address, name@example.org")
-    return text
-
-
-def _url(text: str) -> str:
-    if not URL.fullmatch(text):
-        raise ValueError("must be an address that begins with https:// or http://")
-    return text
-
-
-Line = Annotated[str, AfterValidator(_line)]
-Url = Annotated[Line, AfterValidator(_url)]
+Line = Annotated[str, AfterValidator(str.strip), rule(lambda text: text and text.isprintable(), "one line of text")]
+Url = Annotated[Line, rule(URL.fullmatch, "an address that begins with https:// or http://")]
+Label = Annotated[str, rule(LABEL.fullmatch, LABEL_FORM)]
+Abbreviation = Annotated[
+    Line,
+    rule(lambda text: len(text) <= MAX_ABBREVIATION_LENGTH, f"text of at most {MAX_ABBREVIATION_LENGTH} characters"),
+]
 
 
 class _Strict(Settings):
@@ -65,9 +59,12 @@ class Author(_Strict):
 
     lastname: Line
     firstname: Line
-    email: Annotated[Line, AfterValidator(_email)]
+    email: Annotated[Line, rule(EMAIL.fullmatch, "an address, name@example.org")]
     affiliation: Affiliation
     corresponding: bool = False
+
+
+A = TypeVar("A", bound=Author)
 
 
 class ExternalDataset(_Strict):
@@ -78,30 +75,49 @@ class ExternalDataset(_Strict):
     total_audio_length: float = Field(gt=0, description="length in minutes")
 
 
+def check_one_corresponding(authors: list[A]) -> list[A]:
+    """Check that exactly one author is the corresponding author.
+
+    Raises:
+        ValueError: none is, or several are.
+    """
+    marked = sum(author.corresponding for author in authors)
+    if marked != 1:
+        raise ValueError(f"must have exactly one author with corresponding = true, and has {marked}")
+    return authors
+
+
+def check_datasets(usage: object, datasets: Sequence[object]) -> None:
+    """Check that a description of external data comes with a list of it, and the other way round.
+
+    Raises:
+        ValueError: one of the two is missing.
+    """
+    if datasets and usage is None:
+        raise ValueError("must come with a description of their use in external_data_usage")
+    if usage is not None and not datasets:
+        raise ValueError("must list the data of external_data_usage")
+
+
 class Details(_Strict):
     """Content of a `details.toml`."""
 
-    label: Annotated[Line, AfterValidator(_label)]
+    label: Label
     name: Line
-    abbreviation: Annotated[Line, AfterValidator(_abbreviation)]
-    authors: list[Author]
+    abbreviation: Abbreviation
+    authors: Annotated[list[Author], AfterValidator(check_one_corresponding)]
     embeddings: Line | None = None
     data_augmentation: Line | None = Field(None, description="None: as stored in the model file")
     ensemble_count: int = Field(1, ge=1, description="number of systems in the ensemble")
     external_data_usage: Line | None = None
-    external_datasets: list[ExternalDataset] = Field(default_factory=list)
+    external_datasets: list[ExternalDataset] = Field([], validate_default=True)
     source_code: Url | None = None
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Details":
-        marked = sum(author.corresponding for author in self.authors)
-        if marked != 1:
-            raise ValueError(f"{marked} authors have corresponding = true; mark exactly one")
-        if self.external_datasets and self.external_data_usage is None:
-            raise ValueError("external_datasets are listed; describe their use in external_data_usage")
-        if self.external_data_usage is not None and not self.external_datasets:
-            raise ValueError("external_data_usage is given; list the data under external_datasets")
-        return self
+    @field_validator("external_datasets")
+    @classmethod
+    def _used(cls, datasets: list[ExternalDataset], info: ValidationInfo) -> list[ExternalDataset]:
+        check_datasets(info.data.get("external_data_usage"), datasets)
+        return datasets
 
 
 def read_details(path: Path) -> Details:
@@ -120,13 +136,25 @@ def read_details(path: Path) -> Details:
     except ValidationError as error:
         # a misspelled key is both unknown and missing; the first message is more helpful
         first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-        key, reason = key_path(*first["loc"]), first["msg"].removeprefix("Value error, ")
+        key = key_path(*first["loc"])
         if first["type"] == "extra_forbidden":
-            hint = did_you_mean(str(first["loc"][-1]), _keys(Details))
+            known = [name for model in (Details, Author, Affiliation, ExternalDataset) for name in model.model_fields]
+            hint = did_you_mean(str(first["loc"][-1]), known)
             raise UsageError(f"{path}: unknown key {key!r}{hint}") from None
-        if first["type"] == "missing":
-            raise UsageError(f"{path}: key {key!r} is missing; add it") from None
-        raise UsageError(f"{path}: key {key!r}: {reason}" if key else f"{path}: {reason}") from None
+        reason = "is missing; add it" if first["type"] == "missing" else fault_reason(first)
+        raise UsageError(f"{path}: key {key!r} {reason}") from None
+
+
+def fault_reason(error: Any) -> str:
+    """Return what a value must be, from an error of pydantic.
+
+    >>> fault_reason({"type": "int_type", "msg": "Input should be a valid integer"})
+    'must be a valid integer'
+    """
+    if error["type"] == "model_type":
+        return "must be a section"
+    reason: str = error["msg"].removeprefix("Value error, ")
+    return reason.replace(" should ", " must ").removeprefix("Input ")
 
 
 def write_example(path: Path) -> None:
@@ -138,52 +166,3 @@ def write_example(path: Path) -> None:
     if path.exists() or path.is_symlink():
         raise OutputError(f"{path}: exists already and is not overwritten; give another name")
     replace_file(path, EXAMPLE)
-
-
-def _keys(model: type[BaseModel]) -> Iterator[str]:
-    yield from model.model_fields
-    if model is Details:
-        for inner in (Author, Affiliation, ExternalDataset):
-            yield from inner.model_fields
-
-
-EXAMPLE_LABEL = "Lastname_INST_task1b_1"
-EXAMPLE = f"""\
-# Details of a DCASE 2020 Task 1B submission, for `scenelet submit write`. Fill them in.
-# Optional keys are commented out. Remove the # of those that apply.
-
-# Last name of the corresponding author, institute, task1b, and a number from 1 to 4 for each of your submissions
-label = "{EXAMPLE_LABEL}"
-name = "Full name of the system"
-abbreviation = "Short"                  # at most 10 characters
-
-# source_code = "https://example.org/repository"
-# embeddings = "OpenL3"                 # pretrained embeddings
-# data_augmentation = "mixup, freqmix"  # default: as stored in the model file
-# ensemble_count = 1                    # number of systems in the ensemble
-
-# Use of data other than the challenge's (directly, embeddings, pre-trained model); list the data at the end.
-# external_data_usage = "pre-trained model"
-
-# Authors in the order of their listing. Exactly one has corresponding = true.
-[[authors]]
-lastname = "Lastname"
-firstname = "Firstname"
-email = "first.last@example.org"
-corresponding = true
-
-[authors.affiliation]
-abbreviation = "INST"
-institute = "Institute of Examples"
-department = "Department of Acoustics"  # optional
-location = "City, Country"
-
-# [[authors]]
-# lastname = "..."
-# ...
-
-# [[external_datasets]]
-# name = "AudioSet"
-# url = "https://research.google.com/audioset/"
-# total_audio_length = 347980.0         # minutes
-"""

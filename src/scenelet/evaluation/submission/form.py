@@ -5,10 +5,7 @@ Sources: the challenge's submission page and its validator, dcase2020_task1_subm
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from scenelet.utils.files import make_folder, replace_files
 
 LABELS = ("indoor", "outdoor", "transportation")
 COLUMNS = ("filename", "scene_label", *LABELS)
@@ -73,27 +70,6 @@ def meta_text(meta: Mapping[str, Any]) -> str:
         "# DCASE 2020 Task 1B, written by scenelet submit. Accuracies in percent, model_size in KB of 1024 bytes.\n"
         + body
     )
-
-
-def write_pair(folder: Path, label: str, output: str, meta: str) -> tuple[Path, Path]:
-    """Write `<label>.output.csv` and `<label>.meta.yaml`, either both or none.
-
-    Args:
-        folder: the folder to write into; it is created if necessary.
-        label: label of the submission.
-        output: content of the system output.
-        meta: content of the meta information.
-
-    Returns:
-        The two paths.
-
-    Raises:
-        OutputError: a file cannot be written. Existing files are unchanged.
-    """
-    make_folder(folder)
-    first, second = folder / f"{label}{OUTPUT_ENDING}", folder / f"{label}{META_ENDING}"
-    replace_files({first: output, second: meta})
-    return first, second
 
 
 def key_path(*parts: str | int) -> str:

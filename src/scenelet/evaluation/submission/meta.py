@@ -1,5 +1,6 @@
 """The meta information of a submission, from a model, its details and an evaluation report."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from scenelet.evaluation.submission.details import Details
 from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
 from scenelet.model.encodings import BYTES
 from scenelet.model.ops import Conv, Linear
+from scenelet.model.pretrained import model_path
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 
@@ -34,18 +36,27 @@ class EvaluationReport(BaseModel):
     log_loss: float = Field(ge=0)
     per_class: dict[str, _ClassMetrics]
     model: str = ""
+    model_sha256: str
     split: str = "test"
     synthetic: bool = False
 
-    def mismatches(self, model: str) -> list[str]:
-        """List the reasons why these may not be the results that the challenge asks for.
+    def check_model(self, path: Path, model: str) -> None:
+        """Check that this is the report of a model file.
 
         Args:
-            model: the submitted model, as given to `submit`.
+            path: the report, for the message.
+            model: the file, or the name of a built-in model.
+
+        Raises:
+            DataError: the report is about another file, or about an earlier content of this file.
         """
+        if self.model_sha256 != hashlib.sha256(model_path(model).read_bytes()).hexdigest():
+            other = f"another model, {self.model}" if self.model != model else "another version of this file"
+            raise DataError(f"{path}: is not the report of {model} but of {other}; run scenelet evaluate {model}")
+
+    def mismatches(self) -> list[str]:
+        """List the reasons why these may not be the results that the challenge asks for."""
         found = []
-        if self.model != model:
-            found.append(f"it is about the model {self.model}, not {model}")
         if self.split != "test":
             found.append(f"it is about the split {self.split!r}, not 'test'")
         if self.synthetic:

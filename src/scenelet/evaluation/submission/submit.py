@@ -18,7 +18,6 @@ from scenelet.evaluation.submission.form import (
     OutputRow,
     meta_text,
     output_text,
-    write_pair,
 )
 from scenelet.evaluation.submission.meta import EVALUATE, data_augmentation, meta_information, read_report
 from scenelet.evaluation.submission.validate import check_pair
@@ -27,7 +26,7 @@ from scenelet.inference.classifier import Classifier, load
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 from scenelet.utils.console import print_message, track
-from scenelet.utils.files import make_folder
+from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.text import first_few
 
 
@@ -53,6 +52,8 @@ def submit(
     authors_details = read_details(details)
     evaluation = None if report is None else read_report(report)
     classifier = load(model)
+    if evaluation is not None and report is not None:
+        evaluation.check_model(report, model)
     _check_three_classes(model, classifier.labels)
     recordings = evaluation_set(audio_dir, partial)
     meta = meta_text(meta_information(classifier.model, authors_details, evaluation))
@@ -65,11 +66,12 @@ def submit(
     if evaluation is None:
         print_message(f"the results are left out, since --report is not given; {EVALUATE}")
     else:
-        for mismatch in evaluation.mismatches(model):
+        for mismatch in evaluation.mismatches():
             print_message(f"warning: {report}: {mismatch}")
     output = output_text(_predict(classifier, recordings))
     _check_no_faults(check_pair(output_name, output.encode(), meta_name, meta.encode(), partial=partial), out)
-    paths = write_pair(out, label, output, meta)
+    paths = out / output_name, out / meta_name
+    replace_files(dict(zip(paths, (output, meta), strict=True)))
     if len(recordings) < RECORDINGS:
         print_message(
             f"warning: only {len(recordings):,} of {RECORDINGS:,} recordings;"

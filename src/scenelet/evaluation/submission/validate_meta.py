@@ -1,128 +1,146 @@
-"""Find every fault of a submission's meta information, `<label>.meta.yaml`."""
+"""Find the faults of a submission's meta information, `<label>.meta.yaml`."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from scenelet.evaluation.submission.bounded_yaml import load_yaml
-from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
-from scenelet.evaluation.submission.form import (
-    BYTES_PER_KB,
-    EMAIL,
-    LABEL,
-    LABEL_FORM,
-    LABELS,
-    MAX_ABBREVIATION_LENGTH,
-    MAX_MODEL_BYTES,
-    URL,
-    key_path,
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from scenelet.evaluation.submission.details import (
+    Abbreviation,
+    Affiliation,
+    Author,
+    ExternalDataset,
+    Label,
+    Url,
+    check_datasets,
+    check_one_corresponding,
+    fault_reason,
+    rule,
 )
+from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
+from scenelet.evaluation.submission.form import BYTES_PER_KB, MAX_MODEL_BYTES, key_path
 
 MAX_META_BYTES = 1 << 16  # ten times the size with twenty authors
+MAX_KB = MAX_MODEL_BYTES // BYTES_PER_KB
 SAMPLING_RATE = re.compile(r"[0-9]+(?:\.[0-9]+)?kHz")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Rule for a value.
-
-    Attributes:
-        fits: True if a value is valid.
-        must: description of a valid value.
-    """
-
-    fits: Callable[[Any], bool]
-    must: str
-
-    @property
-    def or_null(self) -> "Rule":
-        """Same rule, which also allows null."""
-        return Rule(lambda value: value is None or self.fits(value), f"{self.must}, or null")
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def _is_tags(value: Any) -> bool:
     return _is_text(value) or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
 
 
-def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+Text = Annotated[Any, rule(_is_text, "text")]
+Tags = Annotated[Any, rule(_is_tags, "text, or a list of texts")]
+OptionalTags = Annotated[Any, rule(lambda value: value is None or _is_tags(value), "text, a list of texts, or null")]
+Count = Annotated[int, Field(ge=0)]
 
 
-def _number(low: float, high: float, unit: str = "") -> Rule:
-    """Make a rule for finite numbers from `low` to `high`."""
-    upper = " up" if high == float("inf") else f" to {high:g}"
-    return Rule(
-        lambda value: _is_number(value) and low <= value <= high and value < float("inf"),
-        f"a number from {low:g}{upper}{unit}",
-    )
+class _Section(BaseModel):
+    """A section; keys that the challenge does not ask for are allowed."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-SECTION = Rule(lambda value: True, "a section")  # its content has rules of its own
-TEXT = Rule(_is_text, "text")
-TAGS = Rule(_is_tags, "text, or a list of texts")
-COUNT = Rule(_is_count, "an integer, without quotes")
-METRICS = {"accuracy": _number(0, 100, " (percent)"), "logloss": _number(0, float("inf"))}
-MAX_KB = MAX_MODEL_BYTES / BYTES_PER_KB
+class _Affiliation(Affiliation, extra="ignore"):
+    department: Text | None
 
-TOP = {"submission": SECTION, "system": SECTION, "results": SECTION}
-SUBMISSION = {
-    "label": Rule(_matches(LABEL), LABEL_FORM),
-    "name": TEXT,
-    "abbreviation": Rule(
-        lambda value: _is_text(value) and len(value) <= MAX_ABBREVIATION_LENGTH,
-        f"text of at most {MAX_ABBREVIATION_LENGTH} characters",
-    ),
-    "authors": Rule(lambda value: isinstance(value, list) and bool(value), "a list of at least one author"),
-}
-AUTHOR = {
-    "lastname": TEXT,
-    "firstname": TEXT,
-    "email": Rule(_matches(EMAIL), "an address, name@example.org"),
-    "affiliation": SECTION,
-}
-AFFILIATION = {"abbreviation": TEXT, "institute": TEXT, "department": TEXT.or_null, "location": TEXT}
-SYSTEM = {
-    "description": SECTION,
-    "complexity": SECTION,
-    "external_datasets": Rule(lambda value: isinstance(value, list), "a list of data sets, or [] if there are none"),
-    "source_code": Rule(_matches(URL), "an address that begins with https:// or http://").or_null,
-}
-DESCRIPTION = {
-    "input_sampling_rate": Rule(_matches(SAMPLING_RATE), "a rate such as 48.0kHz"),
-    "acoustic_features": TAGS,
-    "embeddings": TAGS.or_null,
-    "data_augmentation": TAGS.or_null,
-    "machine_learning_method": TAGS,
-    "ensemble_method_subsystem_count": Rule(
-        lambda value: _is_count(value) and value >= 1, "an integer from 1 up"
-    ).or_null,
-    "decision_making": TAGS.or_null,
-    "external_data_usage": TAGS.or_null,
-    "complexity_management": TAGS.or_null,
-}
-COMPLEXITY = {
-    "total_parameters": COUNT,
-    "total_parameters_non_zero": COUNT,
-    "model_size": _number(0, MAX_KB, f" (KB of {BYTES_PER_KB} bytes: non-zero parameters without batch norm)"),
-}
-DATASET = {
-    "name": TEXT,
-    "url": SYSTEM["source_code"],
-    "total_audio_length": _number(0, float("inf"), " (minutes)"),
-}
+
+class _Author(Author, extra="ignore"):
+    affiliation: _Affiliation
+
+
+class _Dataset(ExternalDataset, extra="ignore"):
+    pass
+
+
+class _Submission(_Section):
+    label: Label
+    name: Text
+    abbreviation: Abbreviation
+    authors: Annotated[list[_Author], Field(min_length=1), AfterValidator(check_one_corresponding)]
+
+    @field_validator("label")
+    @classmethod
+    def _as_in_file_name(cls, label: str, info: ValidationInfo) -> str:
+        if info.context not in (None, label):
+            raise ValueError(f"must be {info.context}, as in the file's name")
+        return label
+
+
+class _Description(_Section):
+    input_sampling_rate: Annotated[str, rule(SAMPLING_RATE.fullmatch, "a rate such as 48.0kHz")]
+    acoustic_features: Tags
+    embeddings: OptionalTags
+    data_augmentation: OptionalTags
+    machine_learning_method: Tags
+    ensemble_method_subsystem_count: Annotated[int, Field(ge=1)] | None
+    decision_making: OptionalTags
+    external_data_usage: OptionalTags
+    complexity_management: OptionalTags
+
+
+class _Complexity(_Section):
+    total_parameters: Count
+    total_parameters_non_zero: Count
+    model_size: Annotated[
+        float,
+        rule(
+            lambda size: 0 <= size <= MAX_KB,
+            f"from 0 to {MAX_KB} (KB of {BYTES_PER_KB} bytes: non-zero parameters without batch norm)",
+        ),
+    ]
+
+    @field_validator("total_parameters_non_zero")
+    @classmethod
+    def _at_most_all(cls, count: int, info: ValidationInfo) -> int:
+        total = info.data.get("total_parameters", count)
+        if count > total:
+            raise ValueError(f"must be at most total_parameters, {format_value(total)}")
+        return count
+
+
+class _System(_Section):
+    description: _Description
+    complexity: _Complexity
+    external_datasets: list[_Dataset]
+    source_code: Url | None
+
+    @field_validator("external_datasets")
+    @classmethod
+    def _used(cls, datasets: list[_Dataset], info: ValidationInfo) -> list[_Dataset]:
+        if "description" in info.data:
+            check_datasets(info.data["description"].external_data_usage, datasets)
+        return datasets
+
+
+class _Metrics(_Section):
+    accuracy: Annotated[float, Field(ge=0, le=100)]  # percent
+    logloss: Annotated[float, Field(ge=0)]
+
+
+class _ClassWise(_Section):
+    indoor: _Metrics
+    outdoor: _Metrics
+    transportation: _Metrics
+
+
+class _Development(_Section):
+    overall: _Metrics | None
+    class_wise: _ClassWise | None
+
+
+class _Results(_Section):
+    development_dataset: _Development
+
+
+class _Meta(_Section):
+    submission: _Submission
+    system: _System
+    results: _Results
 
 
 def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
@@ -134,110 +152,60 @@ def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
         label: label of the submission in the file's name; None if there is none.
 
     >>> [fault.message for fault in check_meta("a.meta.yaml", b"just text")]
-    ["is 'just text'; it must be a section with submission, system, results"]
+    ["is 'just text'; it must be a section"]
     """
     if len(data) > MAX_META_BYTES:
         return [Fault(file, "", f"is larger than {MAX_META_BYTES >> 10} KiB; it must be a few KiB")]
     text = decode_text(file, data)
     if isinstance(text, Fault):
         return [text]
-    document, faults = load_yaml(file, text)
-    if faults and document is None:
-        return faults
-    found = _Meta(file, faults)
-    top = found.section(document, (), TOP)
-    if "submission" in top:
-        found.submission(top["submission"], label)
-    if "system" in top:
-        found.system(top["system"])
-    if "results" in top:
-        found.results(top["results"])
-    return found.faults
+    document = _load_yaml(file, text)
+    if isinstance(document, Fault):
+        return [document]
+    try:
+        _Meta.model_validate(document, context=label)
+    except ValidationError as error:
+        return [Fault(file, key_path(*found["loc"]), _message(found)) for found in error.errors(include_url=False)]
+    return []
 
 
-class _Meta:
-    """Collection of the faults of each section."""
+def _message(error: Any) -> str:
+    if error["type"] == "missing":
+        return "is missing; it must be added"
+    return f"is {format_value(error['input'])}; it {fault_reason(error)}"
 
-    def __init__(self, file: str, faults: list[Fault]) -> None:
-        self.file, self.faults = file, faults
 
-    def fault(self, key: tuple[str | int, ...], message: str) -> None:
-        self.faults.append(Fault(self.file, key_path(*key), message))
+def _load_yaml(file: str, text: str) -> Any:
+    """Load a document with PyYAML's safe loader, without aliases and duplicate keys; returns a fault on an error.
 
-    def section(self, value: Any, key: tuple[str | int, ...], rules: Mapping[str, Rule]) -> dict[str, Any]:
-        """Check a section's keys by their rules, and return the valid ones."""
-        if not isinstance(value, dict):
-            self.fault(key, f"is {format_value(value)}; it must be a section with {', '.join(rules)}")
-            return {}
-        valid = {}
-        for name, rule in rules.items():
-            if name not in value:
-                self.fault((*key, name), f"is missing; it must be {rule.must}")
-            elif not rule.fits(value[name]):
-                self.fault((*key, name), f"is {format_value(value[name])}; it must be {rule.must}")
-            else:
-                valid[name] = value[name]
-        return valid
+    Aliases are refused because nested ones can stand for more values than fit into memory.
+    """
+    import yaml
 
-    def submission(self, value: Any, label: str | None) -> None:
-        valid = self.section(value, ("submission",), SUBMISSION)
-        if label is not None and valid.get("label", label) != label:
-            self.fault(
-                ("submission", "label"), f"is {format_value(valid['label'])}; it must be {label}, as in the file's name"
-            )
-        corresponding = 0
-        for number, author in enumerate(valid.get("authors", ())):
-            key = ("submission", "authors", number)
-            valid_author = self.section(author, key, AUTHOR)
-            if "affiliation" in valid_author:
-                self.section(valid_author["affiliation"], (*key, "affiliation"), AFFILIATION)
-            mark = author.get("corresponding", False) if isinstance(author, dict) else False
-            if not isinstance(mark, bool):
-                self.fault((*key, "corresponding"), f"is {format_value(mark)}; it must be true or false")
-            corresponding += mark is True
-        if "authors" in valid and corresponding != 1:
-            self.fault(
-                ("submission", "authors"),
-                f"{corresponding} authors are marked as corresponding; it must be exactly one",
-            )
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                mark = self.peek_event().start_mark
+                raise yaml.MarkedYAMLError(problem="an alias; write its content out", problem_mark=mark)
+            return super().compose_node(parent, index)
 
-    def system(self, value: Any) -> None:
-        valid = self.section(value, ("system",), SYSTEM)
-        usage: dict[str, Any] = {}
-        if "description" in valid:
-            usage = self.section(valid["description"], ("system", "description"), DESCRIPTION)
-        if "complexity" in valid:
-            key = ("system", "complexity")
-            counts = self.section(valid["complexity"], key, COMPLEXITY)
-            total, nonzero = counts.get("total_parameters"), counts.get("total_parameters_non_zero")
-            if total is not None and nonzero is not None and nonzero > total:
-                self.fault(
-                    (*key, "total_parameters_non_zero"),
-                    f"is {format_value(nonzero)}; it must be at most total_parameters, {format_value(total)}",
-                )
-        if "external_datasets" not in valid:
-            return
-        datasets = valid["external_datasets"]
-        for number, dataset in enumerate(datasets):
-            self.section(dataset, ("system", "external_datasets", number), DATASET)
-        if "external_data_usage" in usage and (usage["external_data_usage"] is None) == bool(datasets):
-            if datasets:
-                self.fault(
-                    ("system", "description", "external_data_usage"),
-                    "is null; it must describe the use of the external_datasets",
-                )
-            else:
-                self.fault(("system", "external_datasets"), "is empty; it must list the data of external_data_usage")
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = set[Any]()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                    problem = f"the key {format_value(key.value)} is a duplicate"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            return super().construct_mapping(node, deep)
 
-    def results(self, value: Any) -> None:
-        """Check the results. A section may be null, but not incomplete."""
-        if "development_dataset" not in self.section(value, ("results",), {"development_dataset": SECTION}):
-            return
-        key = ("results", "development_dataset")
-        sections = self.section(value["development_dataset"], key, {"overall": SECTION, "class_wise": SECTION})
-        if sections.get("overall") is not None:
-            self.section(sections["overall"], (*key, "overall"), METRICS)
-        if sections.get("class_wise") is not None:
-            classes = self.section(sections["class_wise"], (*key, "class_wise"), dict.fromkeys(LABELS, SECTION))
-            for label, measured in classes.items():
-                self.section(measured, (*key, "class_wise", label), METRICS)
+    where, reason = "", "a value does not fit its type, or there are too many levels"
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f"line {mark.line + 1}"
+        reason = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "a syntax error")
+    # PyYAML raises these for values such as `!!bool x`, `!!int`, 2020-13-45, and for escapes of invalid characters
+    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
+        pass
+    return Fault(file, where, f"cannot be read ({' '.join(reason.split())}); it must be plain YAML")

@@ -7,7 +7,7 @@ import re
 
 from scenelet.evaluation.submission.faults import Fault, decode_text, format_value
 from scenelet.evaluation.submission.form import COLUMNS, FILENAME, LABELS, RECORDINGS
-from scenelet.utils.text import first_few
+from scenelet.utils.text import first_few, pluralize
 
 SUM_TOLERANCE = 1e-3
 """Maximum difference of a row's sum from 1; probabilities of four or more decimals pass."""
@@ -40,21 +40,23 @@ def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
     lines, error = _split(text)
     if len(lines) > MAX_ROWS:
         return [*faults, Fault(file, "", f"has more than {MAX_ROWS:,} rows; it must have {RECORDINGS:,}")]
-    order = _header(file, lines[0][1] if lines else [], faults)
-    if order is None:
-        return faults
-    if lines and not FILENAME.fullmatch(lines[0][1][0]):
-        lines = lines[1:]
+    header = lines[0][1] if lines else []
+    if message := _header_fault(header):
+        faults.append(Fault(file, "line 1", message))
+    if header and FILENAME.fullmatch(header[0]):
+        rows = lines
+    elif message:
+        return faults  # the rows say nothing without their columns
+    else:
+        rows = lines[1:]
     seen: dict[str, int] = {}
-    for line, fields in lines:
-        faults += [Fault(file, f"line {line}", message) for message in _row_faults(line, fields, order, seen)]
+    for line, fields in rows:
+        faults += [Fault(file, f"line {line}", message) for message in _row_faults(line, fields, seen)]
     if error is not None:
         line, reason = error
-        faults.append(
-            Fault(file, f"line {line}", f"cannot be read ({reason}); it must be a row of {len(COLUMNS)} fields")
-        )
-    faults += [Fault(file, "", message) for message in _count_faults(len(lines), seen, partial)]
-    return faults
+        must = f"it must be a row of {len(COLUMNS)} fields"
+        faults.append(Fault(file, f"line {line}", f"cannot be read ({reason}); {must}"))
+    return [*faults, *(Fault(file, "", message) for message in _count_faults(len(rows), seen, partial))]
 
 
 def _split(text: str) -> tuple[list[tuple[int, list[str]]], tuple[int, str] | None]:
@@ -69,33 +71,28 @@ def _split(text: str) -> tuple[list[tuple[int, list[str]]], tuple[int, str] | No
     return lines, None
 
 
-def _header(file: str, header: list[str], faults: list[Fault]) -> tuple[str, ...] | None:
-    """Find the order of the columns; returns None if the rows cannot be read without the header."""
+def _header_fault(header: list[str]) -> str:
+    """Return the fault of the first line, or "" if it is the header."""
     must = f"must be {', '.join(COLUMNS)}, separated by tabs"
     if tuple(header) == COLUMNS:
-        return COLUMNS
+        return ""
     if not header:
-        faults.append(Fault(file, "line 1", f"the file is empty; its header {must}"))
-        return None
+        return f"the file is empty; its header {must}"
     if len(header) == 1:
-        faults.append(Fault(file, "line 1", f"has no tab; the delimiter must be a tab, and the header {must}"))
-        return None
+        return f"has no tab; the delimiter must be a tab, and the header {must}"
     if FILENAME.fullmatch(header[0]):
-        faults.append(Fault(file, "line 1", f"the header is missing; it {must}"))
-        return COLUMNS
-    faults.append(Fault(file, "line 1", f"the header is {format_value(', '.join(header))}; it {must}"))
-    return tuple(header) if sorted(header) == sorted(COLUMNS) else COLUMNS
+        return f"the header is missing; it {must}"
+    return f"the header is {format_value(', '.join(header))}; it {must}"
 
 
-def _row_faults(line: int, fields: list[str], order: tuple[str, ...], seen: dict[str, int]) -> list[str]:
+def _row_faults(line: int, fields: list[str], seen: dict[str, int]) -> list[str]:
     """Find the faults of one row, and store the line of its file in `seen`."""
     if fields == [""]:
         return ["is empty; it must be deleted"]
     if len(fields) != len(COLUMNS):
-        return [f"has {len(fields)} fields; it must have {len(COLUMNS)}, separated by tabs"]
-    row = dict(zip(order, fields, strict=True))
+        return [f"has {pluralize(len(fields), 'field')}; it must have {len(COLUMNS)}, separated by tabs"]
     found = []
-    name, label = row["filename"], row["scene_label"]
+    name, label, *numbers = fields
     if not (FILENAME.fullmatch(name) and len(name) <= 8 and int(name[:-4]) < RECORDINGS):
         found.append(f"filename {format_value(name)} is unknown; it must be one of 0.wav to {RECORDINGS - 1}.wav")
     elif name in seen:
@@ -105,14 +102,13 @@ def _row_faults(line: int, fields: list[str], order: tuple[str, ...], seen: dict
     if label not in LABELS:
         found.append(f"scene_label {format_value(label)} is unknown; it must be one of {', '.join(LABELS)}")
     probabilities = {}
-    for column in LABELS:
-        value = float(row[column]) if NUMBER.fullmatch(row[column]) else None
-        if value is None:
-            found.append(f"{column} {format_value(row[column])} is not a number; it must be a number from 0 to 1")
-        elif not 0 <= value <= 1:
-            found.append(f"{column} {format_value(row[column])} is out of range; it must be from 0 to 1")
+    for column, number in zip(LABELS, numbers, strict=True):
+        if not NUMBER.fullmatch(number):
+            found.append(f"{column} {format_value(number)} is not a number; it must be a number from 0 to 1")
+        elif not 0 <= float(number) <= 1:
+            found.append(f"{column} {format_value(number)} is out of range; it must be from 0 to 1")
         else:
-            probabilities[column] = value
+            probabilities[column] = float(number)
     if len(probabilities) == len(LABELS):
         total = sum(probabilities.values())
         if abs(total - 1) > SUM_TOLERANCE:
@@ -128,7 +124,7 @@ def _count_faults(rows: int, seen: dict[str, int], partial: bool) -> list[str]:
         return [] if rows else [f"has no rows; it must have from 1 to {RECORDINGS:,}"]
     found = []
     if rows != RECORDINGS:
-        found.append(f"has {rows:,} rows; it must have {RECORDINGS:,}")
+        found.append(f"has {pluralize(rows, 'row')}; it must have {RECORDINGS:,}")
     missing = [name for name in (f"{number}.wav" for number in range(RECORDINGS)) if name not in seen]
     if missing:
         found.append(f"has no row for {first_few(missing)}; it must have one for each recording")
