@@ -49,6 +49,7 @@ def test_markdown_explains_the_columns() -> None:
     assert "binomial 95 %" in text
     assert "with the recipe 'comparison'" in text
     assert "In brackets after an accuracy: indoor, outdoor, transportation." in text
+    assert "Answers: from log-mel that the feature cache rounds to 16 bits." in text
     assert "not corrected for multiple tests" in text
     assert "recordings are synthetic" in text
     assert "some data" in text

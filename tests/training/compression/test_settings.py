@@ -45,6 +45,7 @@ def test_compress_settings_option_and_setting_are_the_same() -> None:
 def test_compress_settings_without_pruning_or_rounding_need_no_epochs() -> None:
     assert compress_settings(RunConfig(), sparsity=0.0).prune.epochs == 0
     assert compress_settings(RunConfig(), sparsity=0.0, dtype="int8").prune.epochs == 200
+    assert compress_settings(RunConfig(), ["prune.epochs=0", "prune.ramp_fraction=0"], sparsity=0.0).prune.epochs == 0
     assert compress_settings(RunConfig()) == RunConfig()
 
 
@@ -68,8 +69,20 @@ def test_compress_settings_without_pruning_or_rounding_need_no_epochs() -> None:
         ("paper", ["mixing.mixup_alpha=1", "prune.mixing=none"], {}, "add --set prune.mixing=as_trained"),
         ("default", ["mixing.mixup=false", "prune.mixing=as_trained"], {}, "add --set mixing.epoch_fraction=1"),
         ("pruned_d", ["loss.gamma=2"], {}, "add --set prune.loss=as_trained"),
-        ("paper", ["loss.gamma=2", "prune.epochs=0"], {}, r"^loss needs fine-tuning, and prune\.epochs is 0"),
-        ("paper", ["mixing.mixup=false"], {"sparsity": 0.0}, "^mixing needs fine-tuning, and nothing is pruned or"),
+        ("paper", ["loss.gamma=2", "prune.epochs=0"], {}, r"^loss\.gamma needs fine-tuning, and prune\.epochs is 0"),
+        (
+            "paper",
+            ["mixing.mixup=false"],
+            {"sparsity": 0.0},
+            r"^mixing\.mixup needs fine-tuning, and nothing is pruned or",
+        ),
+        (
+            "paper",
+            ["prune.epochs=20"],
+            {"sparsity": 0.0},
+            r"^prune\.epochs needs fine-tuning, and nothing is pruned or",
+        ),
+        ("paper", ["prune.epochs=0", "prune.seed=1"], {}, r"^prune\.seed needs fine-tuning, and prune\.epochs is 0"),
         ("paper", ["prune.epochs=0"], {"ramp": 0.5}, r"^--ramp needs fine-tuning, and prune\.epochs is 0"),
         ("paper", [], {"ramp": 0.5, "sparsity": 0.0}, "^--ramp prunes step by step, and nothing is pruned"),
         ("default", ["mixing.mixup_domain=power", "mixing.mixup_alpha=-1"], {}, r"mixing\.mixup_alpha"),

@@ -69,9 +69,9 @@ def compress_settings(
         if config.prune.dtype == "auto":
             values.setdefault("prune.dtype", "fp16")
     changed = build_config(merge(config.model_dump(), nest(values)), "compress")
-    if changed.prune.changes_nothing:
-        changed = changed.model_copy(update={"prune": changed.prune.model_copy(update={"epochs": 0})})
     _check_effects(given, changed)
+    if changed.prune.changes_nothing:
+        return changed.model_copy(update={"prune": changed.prune.model_copy(update={"epochs": 0})})
     return changed
 
 
@@ -91,12 +91,12 @@ def _check_effects(given: frozenset[str], config: RunConfig) -> None:
     if "prune.ramp_fraction" in given and prune.ramp_fraction and prune.max_bytes is None and prune.sparsity == 0:
         raise UsageError("--ramp prunes step by step, and nothing is pruned; give --sparsity or --max-bytes too")
     sections = {key.partition(".")[0] for key in given}
-    if prune.epochs == 0:
-        unused = sorted(sections & {"mixing", "loss"})
-        unused += ["--ramp"] if "prune.ramp_fraction" in given and prune.ramp_fraction else []
-        if unused:
-            reason = "nothing is pruned or rounded" if prune.changes_nothing else "prune.epochs is 0"
-            raise UsageError(f"{unused[0]} needs fine-tuning, and {reason}; change that, or leave {unused[0]} out")
+    unused = given - {"prune.sparsity", "prune.max_bytes", "prune.dtype"}
+    unused -= {key for key in ("prune.epochs", "prune.ramp_fraction") if not getattr(prune, key[len("prune.") :])}
+    if unused and (prune.changes_nothing or prune.epochs == 0):
+        name = OPTIONS.get(min(unused), min(unused))
+        reason = "nothing is pruned or rounded" if prune.changes_nothing else "prune.epochs is 0"
+        raise UsageError(f"{name} needs fine-tuning, and {reason}; change that, or leave {name} out")
     if "mixing" in sections and prune.mixing == "none":
         raise UsageError("--set mixing: the run has prune.mixing = 'none'; add --set prune.mixing=as_trained")
     if "mixing" in sections and config.mixing.epoch_fraction < 1:
