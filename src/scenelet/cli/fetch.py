@@ -27,7 +27,6 @@ def fetch(
     from scenelet.data.download.fetch import dataset_parts
     from scenelet.data.download.fetch import fetch as run
 
-    out = out.expanduser()
     parts = dataset_parts(data, out, evaluation, mirror, keep_archives)
     run(parts, out, lambda: accept_license or _ask())
     for part in parts:
