@@ -62,7 +62,7 @@ WORKS = {
         before=("evaluate", "esc10", "named", "--out", "{}/report"),
     ),
     "predict --out": Work(("predict", "m.scn", "list.csv", "--out", "{}/rows", "--shard-size", "3")),
-    "features": Work(("features", "list.csv", "--out", "{}/log_mel", "--model", "m.scn", "--shard-size", "3")),
+    "extract": Work(("extract", "list.csv", "--out", "{}/log_mel", "--model", "m.scn", "--shard-size", "3")),
     "export onnx": Work(("export", "m.scn", "--out", "{}/m.onnx"), before=("export", "esc10", "--out", "{}/m.onnx")),
     "export card": Work(("export", "m.scn", "--out", "{}/m.md"), before=("export", "esc10", "--out", "{}/m.md")),
     "export header": Work(("export", "m.scn", "--out", "{}/m.h"), before=("export", "esc10", "--out", "{}/m.h")),

@@ -1,6 +1,7 @@
 """Downloads: temporary errors are tried again, permanent ones are told from errors of the host."""
 
 import errno
+import os
 import socket
 import types
 from collections.abc import Iterator
@@ -161,3 +162,13 @@ def test_temporary_copy_is_named_by_url_and_deleted() -> None:
     with REMOTE.temporary_copy("memory://copy/a.wav") as file:
         assert (file.read(), file.name) == (b"RIFF", "memory://copy/a.wav")
     assert file.closed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork beside threads
+def test_sessions_are_not_shared_with_a_fork() -> None:
+    sessions = remote_module._web()
+    child = os.fork()
+    if child == 0:
+        os._exit(int(remote_module._web() is sessions))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -28,6 +28,8 @@ from scenelet.model.file import write_model
 def test_predict_two_processes_same_parts(model: str, archive: Archive, finished_job: Path, tmp_path: Path) -> None:
     summary = run.predict(model, str(archive.manifest), str(tmp_path / "out"), workers=2, shard_size=8)
     assert part_bytes(tmp_path / "out") == part_bytes(finished_job)
+    for name in ("counts.json", "errors.csv"):  # in the order of the parts, whichever was done first
+        assert (tmp_path / "out/_job" / name).read_bytes() == (finished_job / "_job" / name).read_bytes()
     assert (summary.inputs, summary.errors, summary.parts) == (len(archive.names), len(archive.invalid), 5)
     assert 1 <= summary.workers <= 2
     assert summary.peak_bytes > 1e6

@@ -254,7 +254,6 @@ def test_worker_decoder_that_hangs_or_crashes_costs_one_row(
     """The decoder is stopped or killed after the first recording; the third one gets another."""
     for name in ("a.flac", "b.flac", "c.flac"):
         soundfile.write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
-    monkeypatch.setattr(decoder, "SILENT_SECONDS", 0.5)
     process = Worker._process_input
 
     def strike(worker: Worker, part: PartWriter, index: int, *arguments: Any) -> None:

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import errno
 import functools
+import os
 import shutil
 import tempfile
 import time
@@ -155,6 +156,10 @@ class _SizeLimit(Callback):  # type: ignore[misc]  # fsspec has no types
 def _web() -> Web:
     """Return the sessions of this process."""
     return Web()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_web.cache_clear)  # two processes must not share a connection
 
 
 def _download_http(url: str, target: Path, limit: int) -> None:

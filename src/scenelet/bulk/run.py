@@ -139,7 +139,7 @@ def _run(
             except WorkerError as error:
                 raise WorkerError(f"{folder.path}: {error}") from None
             progress.remove_useless_parts(job, folder)
-        folder.write(COUNTS_FILE, json.dumps(progress.counts))
+        folder.write(COUNTS_FILE, json.dumps(dict(sorted(progress.counts.items()))))
         if missing := len(job.pending_shards(folder)):
             died = "their workers died repeatedly; check that there is enough memory"
             raise OutputError(
