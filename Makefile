@@ -27,7 +27,8 @@ test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tools/lowest_versions.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt --editable ".[dev]"
-	$(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not slow"
+	# old versions may warn about newer ones
+	$(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not slow" --override-ini filterwarnings=default
 
 # Speed and memory next to the usual pipeline, into docs/. Leave the machine alone meanwhile.
 bench: $(DEV)
