@@ -4,10 +4,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from scenelet.config import NetworkConfig, RunConfig, build_config, setting_keys
+from scenelet.config import NetworkConfig, RunConfig, build_config, setting_keys, suggest_setting
 from scenelet.errors import UsageError, did_you_mean
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 def list_recipes() -> list[str]:
@@ -21,12 +24,15 @@ def list_recipes() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
-def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> RunConfig:
+def load_recipe(
+    name: str, changes: Sequence[str] | Mapping[str, Any] = (), options: Mapping[str, Any] = NO_OPTIONS
+) -> RunConfig:
     """Load a built-in recipe or a TOML file, and apply changes.
 
     Args:
         name: one of `list_recipes()`, or the path of a `.toml` file.
         changes: list of `KEY=VALUE` strings, whose values are TOML or plain words; or a mapping of keys to values.
+        options: values of a command's own options by key: "split.fold" for `--fold`. None: the option is not given.
 
     Raises:
         UsageError: the recipe or a key is unknown, the TOML is invalid, or a value is out of range.
@@ -37,12 +43,12 @@ def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> R
         >>> load_recipe("default", {"network.width": 32}).network.width
         32
     """
-    values, changed = read_values(name), dict[str, Any]()
-    for source, key, value in _changes(changes):
+    values, changed, sources = read_values(name), dict[str, Any](), dict[str, str]()
+    given = [(f"--{key.rpartition('.')[2]} {value}", key, value) for key, value in options.items() if value is not None]
+    for source, key, value in (*_changes(changes), *given):
         if key not in setting_keys():
-            same = [known for known in setting_keys() if known.rpartition(".")[2] == key]
-            hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, setting_keys())
-            raise UsageError(f"{source}: unknown setting {key!r}{hint}")
+            raise UsageError(f"{source}: unknown setting {key!r}{suggest_setting(key)}")
+        sources[key] = source
         *sections, setting = key.split(".")
         target = changed
         for section in sections:
@@ -50,7 +56,7 @@ def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> R
                 raise UsageError(f"recipe {name}: {section!r} is a section with settings of its own, not a value")
             target = target.setdefault(section, {})
         target[setting] = value
-    return build_config(merge(values, changed), f"recipe {name}")
+    return build_config(merge(values, changed), f"recipe {name}", sources)
 
 
 def read_values(name: str) -> dict[str, Any]:
