@@ -45,7 +45,7 @@ def test_commands_refuse_before_pytorch_is_loaded(command: Command, tone_set: Pa
         (
             ("train", tone_set, "--out", run, "--set", "mixing.mixup=sometimes"),
             2,
-            "mixing.mixup': Input should be a valid boolean",
+            "mixing.mixup is 'sometimes'; it must be true or false",
         ),
         (("compress", tmp_path, "--out", model), 1, "not a run folder"),
         (("compress", tmp_path, "--out", tmp_path / "m.onnx"), 2, "ends in .scn"),

@@ -52,7 +52,7 @@ def test_load_recipe_from_a_file(tmp_path: Path) -> None:
         ("absent.toml", [], "no such recipe file"),
         ("paper_short", ["schedule.epoch=3"], r"unknown setting 'schedule.epoch'; did you mean 'schedule.epochs'"),
         ("paper_short", ["schedule.epochs"], "KEY=VALUE"),
-        ("paper_short", ["schedule.epochs=0"], "schedule.epochs.*greater than or equal to 1"),
+        ("paper_short", ["schedule.epochs=0"], "schedule.epochs.*it must be at least 1"),
         ("paper_short", ["schedule.epochs=many"], "schedule.epochs"),
         ("paper_short", ["features.a_weighting=true"], "a_weighting needs log_before_mel"),
         ("paper_short", ["features.fmax_hz=20000"], "half the sample rate"),

@@ -120,7 +120,8 @@ def test_resume_from_a_damaged_checkpoint_names_it(
 ) -> None:
     folder, config = finished_run
     path = folder / CHECKPOINTS / LAST
-    content = path.read_bytes()
+    content, metrics = path.read_bytes(), (folder / runs.METRICS).read_bytes()
+    (folder / runs.METRICS).unlink()  # as if the training had been interrupted
     checkpoint = torch.load(path, weights_only=True)
     damage(checkpoint)
     try:
@@ -130,6 +131,7 @@ def test_resume_from_a_damaged_checkpoint_names_it(
     finally:
         path.write_bytes(content)
     train(tone_set, folder, config, resume=True)
+    (folder / runs.METRICS).write_bytes(metrics)
 
 
 def test_load_network_names_damaged_weights(finished_run: tuple[Path, RunConfig]) -> None:

@@ -164,6 +164,12 @@ def test_predict_names_the_file_that_cannot_be_read(short: SceneClassifier, clip
         (lambda x, y, g: (x, y, g[:3]), UsageError, "X has 24 recordings and groups 3"),
         (lambda x, y, g: (x, ["low"] * 24, g), UsageError, "y holds only the class low"),
         (lambda x, y, g: (x, [*y[:-1], None], g), UsageError, "y cannot be used as labels"),
+        (
+            lambda x, y, g: (x, [*y[:-1], np.nan], g),
+            UsageError,
+            "None or nan would form a class; give a label",
+        ),
+        (lambda x, y, g: (x, np.array([*y[:-1], np.nan], object), g), UsageError, "None or nan would form a class"),
         (lambda x, y, g: (x, np.linspace(0, 1, 24), g), UsageError, "continuous"),
         (lambda x, y, g: (x[0], y, g), UsageError, "X is one path"),
         (lambda x, y, g: ([], [], None), UsageError, "X is empty|y holds no class"),
@@ -188,7 +194,7 @@ def test_fit_with_bad_input_raises_one_line(
     [
         ({"recipe": "defalt"}, "did you mean 'default'"),
         ({"settings": {"epochs": 3}}, "settings: unknown setting 'epochs'; did you mean schedule.epochs"),
-        ({"settings": {"schedule.epochs": 0}}, "schedule.epochs.*greater than or equal to 1"),
+        ({"settings": {"schedule.epochs": 0}}, "schedule.epochs.*it must be at least 1"),
         ({"settings": {"seed": 1}, "random_state": 1}, "leave one out"),
         ({"sparsity": 60}, "sparsity 60: give a fraction"),
         ({"sparsity": 0.5, "max_bytes": 9000}, "a sparsity or max_bytes, not both"),

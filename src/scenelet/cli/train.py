@@ -18,7 +18,7 @@ from scenelet.cli.options import (
     parse_bytes,
     parse_count,
 )
-from scenelet.errors import UsageError
+from scenelet.errors import DataError, UsageError
 from scenelet.utils.console import print_message, spinner
 from scenelet.utils.console import quiet as suppress_messages
 from scenelet.utils.text import duration
@@ -57,12 +57,11 @@ def train(
     from scenelet.training.preflight import check_batch_size
     from scenelet.training.ranks import Rank
 
-    changes = list(change or [])
-    changes += [] if fold is None else [f'split.fold="{fold}"']
-    changes += [] if seed is None else [f"seed={seed}"]
-    chosen = load_recipe(recipe or "default", changes)
+    changes, options = change or [], {"split.fold": fold, "seed": seed}
+    chosen = load_recipe(recipe or "default", changes, options)
     # A resumed run keeps its own settings, except for the devices. A run that has none yet begins with the command's.
-    keeps_settings = is_begun(out) and resume and not recipe and all(part.startswith("trainer.") for part in changes)
+    only_devices = not recipe and fold is None and seed is None and all(part.startswith("trainer.") for part in changes)
+    keeps_settings = is_begun(out) and resume and only_devices
     config = None if keeps_settings else chosen
     rank = Rank() if config is None else check_batch_size(config)
     macs_limit = None if max_macs is None else parse_count("--max-macs", max_macs)
@@ -74,10 +73,13 @@ def train(
         check_folder_is_new(out, RESUME_HINT)
     if teacher is not None:
         check_run_exists(teacher)
+    if resume and is_begun(out) and not data.exists():
+        raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
     table = load_table(data, audio_dir, tau_3_class)
     if config is not None:
         make_split(table, config.split)
     with suppress_messages(rank.is_worker), spinner("Loading PyTorch"):
+        from scenelet.evaluation.metrics import accuracy_text
         from scenelet.training.train import train
         from scenelet.training.width_search import NetworkLimits
 
@@ -98,6 +100,6 @@ def train(
         print(json.dumps({"run": str(out), **metrics}, indent=2))
     for split in ("validation", "test"):
         if split in metrics and format is Format.table:
-            note = " (synthetic data)" if metrics["synthetic"] else ""
-            print(f"{split}: macro accuracy {100 * metrics[split]['macro_accuracy']:.1f} %{note}")
+            note = ", synthetic data" if metrics["synthetic"] else ""
+            print(f"{split}: macro accuracy {accuracy_text(metrics[split])}{note}")
     print_message(f"next: scenelet compress {out} --out {out.name}.scn")

@@ -16,6 +16,7 @@ from scenelet.config.settings import SplitConfig as SplitConfig
 from scenelet.config.settings import TrainerConfig as TrainerConfig
 from scenelet.config.settings import build_config as build_config
 from scenelet.config.settings import setting_keys as setting_keys
+from scenelet.config.settings import suggest_setting as suggest_setting
 from scenelet.config.training_settings import AugmentConfig as AugmentConfig
 from scenelet.config.training_settings import LossConfig as LossConfig
 from scenelet.config.training_settings import MixingConfig as MixingConfig

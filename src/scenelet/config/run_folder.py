@@ -81,6 +81,11 @@ def is_begun(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
+def is_finished(folder: Path) -> bool:
+    """Return whether the folder holds a run whose training is finished."""
+    return (folder / METRICS).is_file() and (folder / WEIGHTS).is_file()
+
+
 def check_run_exists(folder: Path) -> None:
     """Check that the folder holds a run.
 

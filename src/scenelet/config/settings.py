@@ -3,10 +3,14 @@
 A setting that is not listed here is an error, so a misspelled key is never ignored.
 """
 
+import difflib
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from scenelet.config.frontend import FeatureConfig as FeatureConfig
 from scenelet.config.frontend import Settings as Settings
@@ -17,6 +21,18 @@ from scenelet.config.training_settings import MixingConfig as MixingConfig
 from scenelet.config.training_settings import NetworkConfig as NetworkConfig
 from scenelet.config.training_settings import ScheduleConfig as ScheduleConfig
 from scenelet.errors import UsageError, did_you_mean
+
+NO_SOURCES: Mapping[str, str] = MappingProxyType({})
+KIND_WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "finite": "a finite number",
+    "model": "a section with settings of its own",
+}
+"""Value that a setting needs, by the first word of pydantic's error type."""
+BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 class SplitConfig(Settings):
@@ -152,12 +168,13 @@ class RunConfig(Settings):
         return self.features.n_frames(self.window.samples(self.features.sample_rate))
 
 
-def build_config(values: dict[str, Any], source: str) -> RunConfig:
+def build_config(values: dict[str, Any], source: str, sources: Mapping[str, str] = NO_SOURCES) -> RunConfig:
     """Check nested values and make a `RunConfig` of them.
 
     Args:
         values: sections of settings, as in a recipe file; settings that are left out keep their defaults.
         source: name of the file or recipe, for error messages.
+        sources: options that set single settings, by the settings' keys; they replace `source` in error messages.
 
     Raises:
         UsageError: a key is unknown (the message names the closest known one), or a value is out of range.
@@ -172,11 +189,45 @@ def build_config(values: dict[str, Any], source: str) -> RunConfig:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{source}: unknown setting {key!r}{did_you_mean(key, setting_keys())}") from None
-        where = f"setting {key!r}: " if key else ""
-        choices = re.findall(r"'(.*?)'", first["msg"]) if first["type"] == "literal_error" else ()
-        near = did_you_mean(str(first["input"]), choices)
-        raise UsageError(f"{source}: {where}{first['msg'].removeprefix('Value error, ')}{near}") from None
+            raise UsageError(f"{source}: unknown setting {key!r}{suggest_setting(key)}") from None
+        options = [option for changed, option in sources.items() if not key or f"{changed}.".startswith(f"{key}.")]
+        raise UsageError(f"{', '.join(dict.fromkeys(options)) or source}: {_explain(key, first)}") from None
+
+
+def _explain(key: str, error: ErrorDetails) -> str:
+    """Say in one clause what is wrong with the value of a setting."""
+    kind, bounds = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    if kind == "literal_error":
+        choices = re.findall(r"'(.*?)'", error["msg"])
+        wanted = f"one of {', '.join(choices)}{did_you_mean(str(error['input']), choices)}"
+    else:
+        bound = next((f"{word} {bounds[name]:g}" for name, word in BOUND_WORDS.items() if name in bounds), None)
+        wanted = bound or KIND_WORDS.get(kind.split("_")[0], error["msg"].removeprefix("Input should be "))
+    return f"{key} is {error['input']!r}; it must be {wanted}"
+
+
+def suggest_setting(key: str) -> str:
+    """Return a hint that names the settings that an unknown key may mean, or an empty string.
+
+    >>> suggest_setting("trainer.epoch"), suggest_setting("epochs")
+    ("; did you mean 'schedule.epochs'?", '; did you mean schedule.epochs or prune.epochs?')
+    """
+    known = setting_keys()
+    section, _, name = key.rpartition(".")
+    same = [each for each in known if each.rpartition(".")[2] == name]
+    if same and not section:
+        return f"; did you mean {' or '.join(same)}?"
+    if inner := [each for each in known if each.startswith(f"{key}.")]:
+        return f"; it is a section with the settings {', '.join(inner)}"
+    for names in ([each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == section], None):
+        candidates = [each.rpartition(".")[2] for each in known] if names is None else names
+        if close := difflib.get_close_matches(name, candidates, n=1, cutoff=0.7):
+            own = [each for each in known if each in (f"{section}.{close[0]}", close[0])]
+            found = own or [each for each in known if each.rpartition(".")[2] == close[0]]
+            return f"; did you mean {found[0]!r}?"
+    return ""
 
 
 def setting_keys() -> list[str]:

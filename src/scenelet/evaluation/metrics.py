@@ -1,12 +1,16 @@
 """Metrics of a classifier in NumPy: accuracies, log loss, confusion matrix and calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scenelet.utils.text import pluralize
+
 Floats = NDArray[np.floating[Any]]
+MIN_WORTH_SHOWN = 1.0
+"""Worth of one clip, in percentage points, from which `accuracy_text` shows it."""
 
 
 def confusion_matrix(targets: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -153,6 +157,30 @@ def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: 
         },
         "confusion": confusion.tolist(),
     }
+
+
+def clip_worth(counts: Iterable[int]) -> float:
+    """Return how many percentage points of macro accuracy one clip of the smallest class is worth.
+
+    Args:
+        counts: number of clips of each class; classes without clips do not count.
+
+    >>> clip_worth([2, 5, 0])
+    25.0
+    """
+    present = [count for count in counts if count]
+    return 100 / (len(present) * min(present))
+
+
+def accuracy_text(report: Mapping[str, Any]) -> str:
+    """Format the macro accuracy of a `classification_report` with the number of clips behind it.
+
+    >>> accuracy_text(classification_report([0, 1], [[0.9, 0.1], [0.1, 0.9]], ["rain", "sea"]))
+    '100.0 % of 2 clips (one clip is worth 50.0 points)'
+    """
+    worth = clip_worth(row["clips"] for row in report["per_class"].values())
+    points = f" (one clip is worth {worth:.1f} points)" if worth >= MIN_WORTH_SHOWN else ""
+    return f"{100 * report['macro_accuracy']:.1f} % of {pluralize(report['clips'], 'clip')}{points}"
 
 
 def reliability(targets: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> dict[str, Any]:

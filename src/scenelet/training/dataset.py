@@ -1,5 +1,6 @@
 """Data set of a run: a clip table, its split, and the features of the training, validation and test subsets."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,8 +14,13 @@ from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_feat
 from scenelet.data.group_division import split_groups
 from scenelet.data.splits import Split, make_split
 from scenelet.errors import UsageError
+from scenelet.evaluation.metrics import clip_worth
 from scenelet.training.batches import LabelledFeatures, class_indices
 from scenelet.utils.console import print_message
+from scenelet.utils.text import pluralize
+
+MAX_CLIP_WORTH = 5.0
+"""Worth of one test clip, in percentage points of macro accuracy, from which `train` warns."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,11 @@ def _print_description(table: ClipTable, split: Split, config: RunConfig) -> Non
     if shared:
         print_message(
             f"warning: {len(shared)} groups are in training and in test, so the test is easier than new locations are"
+        )
+    if split.test and (worth := clip_worth(Counter(clip.label for clip in split.test).values())) >= MAX_CLIP_WORTH:
+        print_message(
+            f"warning: the test has {pluralize(len(split.test), 'clip')}, and one is worth up to {worth:.1f} points of"
+            " macro accuracy; record more, as so few say little"
         )
     if all(clip.group == clip.name for clip in table.clips) and (split.validation or split.test):
         print_message(

@@ -206,6 +206,9 @@ def _check_labels(y: ArrayLike) -> tuple[NDArray[Any], list[str]]:
     try:
         labels = column_or_1d(y, warn=True)
         assert_all_finite(labels, input_name="y")
+        # NumPy turns a missing value in a list of text into the text "nan"
+        if any(label is None or label != label for label in np.asarray(y, dtype=object).ravel()):
+            raise ValueError("None or nan would form a class; give a label for every recording")
         check_classification_targets(labels)
         classes = np.unique(labels)
     except (TypeError, ValueError) as error:

@@ -23,9 +23,9 @@ def clip_probabilities(network: nn.Module, features: ClipFeatures) -> NDArray[np
     with torch.autocast(device.type, enabled=False):
         for start in range(0, len(rows), BATCH_WINDOWS):
             x = load_windows(features, rows[start : start + BATCH_WINDOWS]).to(device)
-            parts.append(network(x).softmax(1).cpu().numpy())
+            parts.append(network(x).softmax(1))
     network.train(was_training)
-    return mean_over_windows(np.concatenate(parts), features.count)
+    return mean_over_windows(torch.cat(parts).cpu().numpy(), features.count)
 
 
 def mean_over_windows(windows: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float32]:

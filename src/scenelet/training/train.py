@@ -13,6 +13,8 @@ from scenelet.config.run_folder import (
     RunRecord,
     check_same_split,
     is_begun,
+    is_finished,
+    read_metrics,
     versions,
     write_metrics,
     write_record,
@@ -97,6 +99,9 @@ def train(
             # another process may have started and finished a run there in the meantime
             resolve_settings(out, config, resume, devices, rank, table.path)
             _begin_run(out, settings, recipe, dataset, source)
+        if resume and is_finished(out):
+            print_message(f"{out}: its training is finished, so nothing is left to resume")
+            return {} if rank.is_worker else read_metrics(out)
         module = _build_module(network, settings, dataset, source, rank)
         _print_plan(module, settings, dataset, source)
         best = settings.checkpoint == "validation"

@@ -4,10 +4,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from scenelet.config import NetworkConfig, RunConfig, build_config, setting_keys
+from scenelet.config import NetworkConfig, RunConfig, build_config, setting_keys, suggest_setting
 from scenelet.errors import UsageError, did_you_mean
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 def list_recipes() -> list[str]:
@@ -21,12 +24,15 @@ def list_recipes() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
-def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> RunConfig:
+def load_recipe(
+    name: str, changes: Sequence[str] | Mapping[str, Any] = (), options: Mapping[str, Any] = NO_OPTIONS
+) -> RunConfig:
     """Load a built-in recipe or a TOML file, and apply changes.
 
     Args:
         name: one of `list_recipes()`, or the path of a `.toml` file.
         changes: list of `KEY=VALUE` strings, whose values are TOML or plain words; or a mapping of keys to values.
+        options: values of a command's own options by key: "split.fold" for `--fold`. None: the option is not given.
 
     Raises:
         UsageError: the recipe or a key is unknown, the TOML is invalid, or a value is out of range.
@@ -37,11 +43,14 @@ def load_recipe(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> R
         >>> load_recipe("default", {"network.width": 32}).network.width
         32
     """
-    values, nested = read_values(name), nest(parse_changes(changes))
+    given = {key: value for key, value in options.items() if value is not None}
+    sources = {key: source for source, key, _ in _changes(changes)}
+    sources |= {key: f"--{key.rpartition('.')[2]} {value}" for key, value in given.items()}
+    values, nested = read_values(name), nest(parse_changes(changes) | given)
     for section in nested:
         if not isinstance(values.get(section, {}), dict) and isinstance(nested[section], dict):
             raise UsageError(f"recipe {name}: {section!r} is a section with settings of its own, not a value")
-    return build_config(merge(values, nested), f"recipe {name}")
+    return build_config(merge(values, nested), f"recipe {name}", sources)
 
 
 def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -57,12 +66,10 @@ def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         >>> parse_changes(["prune.epochs=20", "prune.mixing=none"])
         {'prune.epochs': 20, 'prune.mixing': 'none'}
     """
-    known, values = setting_keys(), dict[str, Any]()
+    values = {}
     for source, key, value in _changes(changes):
-        if key not in known:
-            same = [other for other in known if other.rpartition(".")[2] == key]
-            hint = f"; did you mean {' or '.join(same)}?" if same else did_you_mean(key, known)
-            raise UsageError(f"{source}: unknown setting {key!r}{hint}")
+        if key not in setting_keys():
+            raise UsageError(f"{source}: unknown setting {key!r}{suggest_setting(key)}")
         values[key] = value
     return values
 

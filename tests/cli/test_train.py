@@ -1,0 +1,74 @@
+"""`scenelet train`: its lines, a finished run, moved recordings, folds with odd names, and a missing extra."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scenelet.config import RunConfig
+from scenelet.config.run_folder import read_record
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def changes(tiny_settings: list[str]) -> list[str]:
+    return [part for setting in [*tiny_settings, "schedule.epochs=1"] for part in ("--set", setting)]
+
+
+def test_train_says_how_many_test_clips_there_are(
+    command: Command, tone_set: Path, changes: list[str], tmp_path: Path
+) -> None:
+    code, out, err = command("train", tone_set, "--out", tmp_path / "run", "--fold", "1", *changes)
+    assert code == 0
+    assert out.splitlines()[-1].endswith(" % of 8 clips (one clip is worth 12.5 points)")
+    assert "warning: the test has 8 clips, and one is worth up to 12.5 points of macro accuracy" in err
+
+
+def test_train_resume_of_a_finished_run_is_one_sentence(
+    command: Command, tone_set: Path, changes: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert command("train", tone_set, "--out", run, *changes)[0] == 0
+    weights = (run / "model.pt").stat().st_mtime_ns
+    code, out, err = command("train", tone_set, "--out", run, "--resume")
+    assert code == 0
+    assert f"{run}: its training is finished, so nothing is left to resume" in err
+    assert "macro accuracy" in out
+    assert (run / "model.pt").stat().st_mtime_ns == weights
+    code, _, err = command("train", tmp_path / "gone", "--out", run, "--resume")
+    assert code == 1
+    assert "if the recordings of" in err
+    assert "give their new path" in err
+
+
+@pytest.mark.parametrize("fold", ['a"b', r"A\1", "1.0"])
+def test_train_takes_the_name_of_a_fold_as_it_is(
+    command: Command, tone_set: Path, changes: list[str], tmp_path: Path, fold: str
+) -> None:
+    quoted = '"' + fold.replace('"', '""') + '"'
+    table = tmp_path / "tones.csv"
+    rows = tone_set.read_text().splitlines()
+    table.write_text("\n".join([rows[0], *(row.replace(",1,", f",{quoted},") for row in rows[1:])]) + "\n")
+    folder = tone_set.parent
+    code, _, err = command(
+        "train", table, "--out", tmp_path / "run", "--audio-dir", folder, "--fold", fold, "--seed", 3, *changes
+    )
+    assert code == 0, err
+    config: RunConfig = read_record(tmp_path / "run").config
+    assert (config.split.fold, config.seed) == (fold, 3)
+
+
+@pytest.mark.parametrize("arguments", [("train", "TONES"), ("reproduce", "table3", "TONES"), ("demo",)])
+def test_training_commands_without_pytorch_name_the_extra(
+    tone_set: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    program = "import sys; sys.modules['torch'] = sys.modules['lightning'] = None; import scenelet.cli as c; c.main()"
+    words = [str(tone_set) if word == "TONES" else word for word in arguments]
+    command = [sys.executable, "-c", program, *words, "--quiet", "--out", str(tmp_path / "out")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith('error: this needs torch; install it with: pip install "scenelet[train]"')
+    assert ran.stderr.count("\n") == 1
