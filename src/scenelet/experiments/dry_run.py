@@ -21,7 +21,7 @@ BASELINE = "Official baseline"
 ANY_ROW, MOST_ROWS = "*", ""
 FORMAT_BYTES = {"fp32": 4, "fp16": 2, "auto": 2, "int8": 1, "int4": 1}  # of a kept weight, by the paper's rule
 # which clips and seeds: arguments of the command, not of the protocol
-NOT_COMPARED = {"seed", "split.fold", "split.city", "split.seed", "split.test_fraction", "trainer.sync_batchnorm"}
+NOT_COMPARED = {"seed", "split.fold", "split.city", "split.seed", "split.test_fraction"}
 
 
 def statements(row: str) -> list[dict[str, Any]]:
