@@ -12,6 +12,12 @@ from scenelet.errors import UsageError
 TOKEN = "correct-horse-battery"
 
 
+@pytest.fixture(autouse=True)
+def does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a service that starts by mistake end at once."""
+    monkeypatch.setattr("scenelet.server.run.serve", lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [

@@ -70,6 +70,7 @@ def test_page_several_files_show_one_entry_each(
         page.set_input_files("#files", [EXAMPLE, quiet])
         expect(page.locator("#history .answer:not(.soft)")).to_have_count(2)
         assert set(page.locator("#history .name:not(.bars *)").all_inner_texts()) == {EXAMPLE.name, quiet.name}
+        expect(page.locator("#history .answer.unsure")).to_have_text("silence")
 
 
 def test_page_text_file_shows_error(microphone_browser: Browser, esc10_service: str, tmp_path: Path) -> None:

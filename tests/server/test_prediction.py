@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from threading import current_thread
+from threading import Barrier, current_thread
 
 import httpx
 import numpy as np
@@ -185,6 +185,29 @@ def test_predict_uploads_reads_headers_in_short_turns() -> None:
     assert run_async(work()) == []
     assert headers_at_check == [0, 5, 10]
     assert threads == {"scenelet-serve"}
+
+
+class MeetingClassifier(Classifier):
+    """Classifier that predicts a window only when another thread predicts one too."""
+
+    barrier = Barrier(2)
+
+    def predict_window(self, samples: np.ndarray, **_: object) -> np.ndarray:
+        self.barrier.wait(timeout=60)
+        return np.float32([0.5, 0.25, 0.25])
+
+
+def test_predict_uploads_windows_run_side_by_side() -> None:
+    """A lone recording uses all threads."""
+
+    async def work() -> list[dict[str, object]]:
+        scheduler = FairScheduler(2)
+        results = await predict(scheduler, [Upload("a", wav(0.8))], classifier=MeetingClassifier(tiny_model(), 1))
+        scheduler.shutdown()
+        return results
+
+    (result,) = run_async(work())
+    assert result["windows"] == 4
 
 
 class FailingClassifier(Classifier):
