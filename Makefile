@@ -4,10 +4,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 TRAIN = $(VENV)/.train
 DEV = $(VENV)/.dev
+DOCS = $(VENV)/.docs
 CODE = src tests fuzz benchmarks tools docs/conf.py docs/_ext docs/walkthrough.ipynb
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-all slow bench results fuzz docs audit package chromium lint types imports unit format clean
+LOWEST = $(VENV)/lowest
+
+.PHONY: demo test test-all test-lowest slow bench results fuzz docs audit package chromium lint types imports unit format clean
 
 # Synthetic scenes: train, compress, evaluate, predict. Installs only what training needs.
 demo: $(TRAIN)
@@ -19,6 +22,14 @@ test: lint types imports unit
 # Also the slow tests. CI runs this.
 test-all: test slow
 
+# The quick tests with the lowest versions that pyproject.toml allows, in an environment of their own. CI runs this.
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tools/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt --editable ".[dev]"
+	# old versions may warn about newer ones
+	$(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not slow" --override-ini filterwarnings=default
+
 # Speed and memory next to the usual pipeline, into docs/. Leave the machine alone meanwhile.
 bench: $(DEV)
 	$(BIN)/python -m benchmarks.speed --out docs --data benchmarks/results
@@ -28,7 +39,7 @@ results: $(DEV)
 	$(BIN)/python tools/results.py $(if $(ESC10),$(ESC10) --out results)
 
 # The site, into docs/_build/html; runs the notebook. It fails on a warning, and on a page that would ask another host.
-docs: $(DEV)
+docs: $(DOCS)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
 # Known vulnerabilities of the pinned versions, from a public database. The audit fails if the database cannot be reached.
@@ -79,10 +90,15 @@ $(TRAIN): pyproject.toml constraints.txt
 	$(PIP) ".[train]"
 	touch $(TRAIN)
 
+$(DOCS): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) ".[train,docs]"
+	touch $(TRAIN) $(DOCS)
+
 $(DEV): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) ".[dev]"
-	touch $(TRAIN) $(DEV)
+	touch $(TRAIN) $(DOCS) $(DEV)
 
 clean:
 	rm -rf $(VENV) demo build dist docs/_build

@@ -10,6 +10,9 @@ from sphinx.util.docutils import SphinxDirective
 
 from scenelet.cli import app as cli
 from scenelet.config import RunConfig, Settings
+from scenelet.config.recipes import load_recipe
+
+DEFAULT_RECIPE = load_recipe("default")
 
 
 def all_commands() -> Iterator[tuple[str, Any]]:
@@ -59,7 +62,10 @@ class Commands(SphinxDirective):
 
 
 class SettingsTable(SphinxDirective):
-    """The directive `{settings}`: every setting of `--set` and recipe files, with its default."""
+    """The directive `{settings}`: every setting of `--set` and recipe files, with its value in the default recipe.
+
+    The default of a setting itself, which holds in a recipe without a base, is named where it differs.
+    """
 
     def run(self) -> list[nodes.Node]:
         """Run the directive; Sphinx calls this."""
@@ -79,8 +85,12 @@ class SettingsTable(SphinxDirective):
         section += nodes.paragraph("", text.splitlines()[0].replace("`", ""))
         rows = []
         for key, field in fields:
-            term = nodes.term("", "", nodes.literal("", f"{key} = {shown(field.default)}"))
-            said = ". ".join(part for part in (field.description or "", _choices(field.annotation)) if part)
+            value: Any = DEFAULT_RECIPE
+            for part in key.split("."):
+                value = getattr(value, part)
+            differs = "" if value == field.default else f"A recipe without a base has {shown(field.default)}"
+            term = nodes.term("", "", nodes.literal("", f"{key} = {shown(value)}"))
+            said = ". ".join(part for part in (field.description or "", _choices(field.annotation), differs) if part)
             rows.append(nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", said))))
         section += nodes.definition_list("", *rows)
         return section

@@ -17,6 +17,7 @@ import PyTorch.
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -74,17 +75,14 @@ __all__ = [
     "OutputError",
     "Prediction",
     "RunError",
-    "SceneClassifier",
     "SceneletError",
     "Stream",
     "UsageError",
     "__version__",
-    "compress",
     "evaluate",
     "load",
     "load_recipe",
-    "train",
-]
+]  # without the names that need PyTorch, so that `from scenelet import *` works and is fast everywhere
 
 
 def __getattr__(name: str) -> Any:
@@ -95,9 +93,14 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         from scenelet.errors import missing_extra
 
-        raise missing_extra(error) or error from None
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        if sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap":  # `from scenelet import NAME`
+            raise missing from None  # an AttributeError would become "cannot import name"
+        raise AttributeError(str(missing), name=name, obj=sys.modules[__name__]) from None
     return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULES})

@@ -73,6 +73,10 @@ class BusyError(OutputError):
     """Another process is writing to the same file or folder."""
 
 
+class WorkerError(SceneletError):
+    """A worker process died."""
+
+
 class RunError(SceneletError):
     """A run folder is missing, incomplete or does not fit the command."""
 

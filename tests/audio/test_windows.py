@@ -113,3 +113,27 @@ def test_windows_of_real_recordings_have_no_encoder_padding(esc10: Path) -> None
         found = list(windows(path, layout("mono"), WindowConfig(seconds=5.0)))
         # nearly all clips have 5 s and a few encoder samples: one window, without a second one of silence
         assert len(found) == (1 if header.seconds < 5.25 else 2)
+
+
+def no_sound(samples: np.ndarray, features: FeatureConfig, rate: int = 8000) -> str | None:
+    cuts = windows_of_array(samples.astype(np.float32), rate, features, WindowConfig(seconds=0.5))
+    assert all(np.isfinite(cut).all() for cut in cuts)
+    return cuts.no_sound
+
+
+def test_windows_tell_silence(rng: np.random.Generator) -> None:
+    sound = 0.01 * rng.standard_normal((1, 8000))
+    mono, stereo = layout("mono", 8000), layout("stereo", 8000)
+    assert no_sound(sound, mono) is None
+    assert no_sound(0 * sound, mono) == "silence"
+    assert no_sound(0 * sound + 0.3, layout("mono", 4000)) == "silence"  # the resampler makes an edge of the offset
+    assert no_sound(rng.integers(-2, 3, (1, 8000)) / 2**15, mono) == "silence"  # dither of 16 bits
+    antiphase = np.concatenate([sound, -sound])
+    assert no_sound(antiphase, mono) == "silence"
+    assert no_sound(antiphase, stereo) is None
+    assert no_sound(np.concatenate([sound, 0 * sound]), stereo) is None
+
+
+def test_windows_tell_too_short(rng: np.random.Generator) -> None:
+    assert no_sound(rng.standard_normal((1, 799)), layout("mono", 8000)) == "too short"
+    assert no_sound(rng.standard_normal((1, 800)), layout("mono", 8000)) is None

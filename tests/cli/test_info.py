@@ -57,12 +57,12 @@ def test_info_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     seconds, held = 0.2, read_model(path)
     cost = macs(held.nodes, held.array_shapes, held.input_shape)
     memory = peak_activation_bytes(held.nodes, held.array_shapes, held.input_shape)
-    assert f"{cost / seconds / 1e6:,.1f} M per second of audio, {cost / 1e6:,.1f} M per window of 0.2 s" in out
+    assert f"{cost / seconds / 1e6:,.1f} M per second of sound, {cost / 1e6:,.1f} M per window" in out
     assert f"{memory / 1000:,.1f} kB maximum, in fp32" in out
     parts = file_parts(held, path.read_bytes())
     share = 100 * (parts.weights / parts.weights_bound - 1)
     assert share > 0  # so small a model's weights cost more than their entropy
-    assert f"{share:.1f} % above their order-0 entropy, {parts.weights_bound:,} bytes" in out
+    assert f"weights {parts.weights:,} bytes ({share:.1f} % above their order-0 entropy)" in out
     assert f"{path.stat().st_size / 1000:.2f} kB" in out
 
 
@@ -70,10 +70,39 @@ def test_info_labels_and_provenance_are_not_markup(tmp_path: Path, capsys: pytes
     path = tmp_path / "model.scn"
     bracketed = changed(tiny_model(), labels=("[red]in", "[/]", "x"), provenance={"[b]": "\x1b[2J"})
     write_model(bracketed, path)
-    info(str(path))
+    info(str(path), layers=True)
     out = capsys.readouterr().out
     assert "[red]in" in out
-    assert "[b]: " in out
+    assert "[b] = " in out
+    assert "\x1b" not in out
+
+
+def test_info_says_results_and_origin_first_and_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    info("esc10")
+    *lines, card = capsys.readouterr().out.splitlines()
+    text = "\n".join(lines)
+    assert "92.50 % of 80 test clips" in "\n".join(lines[:4])
+    assert "below 77.7 %; above it 95.8 % were right" in text
+    assert "recipe              default, seed 0, epochs 200" in text
+    assert "{" not in text  # no raw JSON
+    assert len(lines) < 40
+    info("esc10", layers=True)
+    *lines, card = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("srb1_norm1_0.norm ScaleShift ") for line in lines)
+    assert "augment.time_roll = 108" in "\n".join(lines)
+    assert card.endswith("esc10.md")
+
+
+@pytest.mark.parametrize("results", [{"compressed": 3, "threshold": []}, {"threshold": {"probability": "high"}}])
+def test_info_of_a_foreign_file_leaves_out_invalid_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], results: dict
+) -> None:
+    path = tmp_path / "model.scn"
+    write_model(changed(tiny_model(), results=results, provenance={"split": [], "recipe": {"a": "\x1b"}}), path)
+    info(str(path))
+    out = capsys.readouterr().out
+    assert "accuracy" not in out
     assert "\x1b" not in out
 
 

@@ -58,11 +58,29 @@ def test_listen_pipes_give_the_same_as_the_recording(
     assert (code, out, "no sound came" in err) == (1, "", True)
 
 
-def test_listen_view_prints_changes_to_stdout(command: Command, model: Path, noise: Path) -> None:
+def test_listen_recording_prints_begin_and_end_of_each_answer(command: Command, model: Path, noise: Path) -> None:
     code, out, _ = command("listen", model, noise, "--hop", 0.2, "--threshold", 0)
     assert code == 0
-    assert out.startswith("0:00  ")
-    assert command("listen", model, noise, "--hop", 0.2, "--threshold", 1)[1].startswith("0:00  unsure  ")
+    assert out.startswith("0:00-0:01  ")
+    assert command("listen", model, noise, "--hop", 0.2, "--threshold", 1)[1].startswith("0:00-0:01  unsure  ")
+
+
+def test_listen_names_silence_between_sounds(command: Command, model: Path, tmp_path: Path) -> None:
+    sound = 0.1 * np.random.default_rng(0).standard_normal(3 * RATE)
+    sound[RATE : 2 * RATE] = 0
+    soundfile.write(tmp_path / "gap.wav", sound, RATE, subtype="PCM_16")
+    _, out, _ = command("listen", model, tmp_path / "gap.wav", "--hop", 0.2, "--threshold", 0, "--smoothing", 0)
+    assert "  silence  " in out.splitlines()[1]
+    assert len(out.splitlines()) == 3
+
+
+def test_listen_live_prints_changes(
+    command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe(monkeypatch, noise.read_bytes())
+    code, out, _ = command("listen", model, "-", "--hop", 0.2, "--threshold", 1)
+    assert code == 0
+    assert out.startswith("0:00  unsure  ")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +121,8 @@ class Card:
 
     def __init__(self, samples: np.ndarray) -> None:
         self.samples = samples
+        self.opened: list[Any] = []
+        self.starts = True
 
     def query_devices(self, device: object, kind: str) -> dict[str, float]:
         if device == "none":
@@ -114,28 +134,38 @@ class Card:
         card = self
 
         class Opened:
+            closed = False
+
             def start(self) -> None:
+                if not card.starts:
+                    raise card.PortAudioError("busy")
+                memory = np.empty((size, 1), np.float32)  # as in PortAudio, all blocks come in the same memory
                 for start in range(0, len(card.samples), size):
                     overflow = types.SimpleNamespace(input_overflow=start == 0)
-                    callback(card.samples[start : start + size, None], size, None, overflow)
+                    memory[:, 0] = card.samples[start : start + size]
+                    callback(memory, size, None, overflow)
 
             def close(self) -> None:
-                pass
+                self.closed = True
 
-        return Opened()
+        self.opened.append(Opened())
+        return self.opened[-1]
 
 
 def test_listen_sound_card_that_is_unplugged(
     command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples, _ = soundfile.read(noise, dtype="float32")
-    monkeypatch.setitem(sys.modules, "sounddevice", Card(samples))  # type: ignore[arg-type]
+    card = Card(samples)
+    monkeypatch.setitem(sys.modules, "sounddevice", card)  # type: ignore[arg-type]
     monkeypatch.setattr("scenelet.audio.capture.UNPLUGGED_SECONDS", 0.01)
+    _, expected, _ = command("listen", model, noise, "--hop", 0.2, "--format", "json")
     code, out, err = command("listen", model, "--hop", 0.2, "--format", "json")
     assert code == 1
     assert "the sound card gives no more sound; connect it again" in err
-    assert [row["seconds"] for row in rows(out)] == [0.2, 0.4, 0.6, 0.8, 1.0]
-    assert "warning: 0.1 s of sound were lost" in err
+    assert out == expected
+    assert "warning: some sound was lost" in err
+    assert card.opened[0].closed
     code, _, err = command("listen", model, "--device", "none")
     assert code == 2
     assert "`python -m sounddevice` lists the devices for --device" in err
@@ -146,3 +176,14 @@ def test_listen_without_extra_names_the_command(command: Command, model: Path, m
     code, _, err = command("listen", model)
     assert code == 1
     assert 'pip install "scenelet[mic]"' in err
+
+
+@pytest.mark.parametrize("arguments", [["--hop", 99], ["--device", "0"]])
+def test_listen_closes_the_sound_card_on_errors(
+    command: Command, model: Path, noise: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object]
+) -> None:
+    card = Card(soundfile.read(noise, dtype="float32")[0])
+    card.starts = "--hop" in arguments
+    monkeypatch.setitem(sys.modules, "sounddevice", card)  # type: ignore[arg-type]
+    assert command("listen", model, *arguments)[0] == 2
+    assert [opened.closed for opened in card.opened] == [True]

@@ -54,7 +54,7 @@ def test_predict_name_that_begins_with_a_dash(
 ) -> None:
     monkeypatch.chdir(folder)
     code, _, err = command("predict", model, "-x.wav")
-    assert (code, "there is no option -x; the file is ./-x.wav (see" in err) == (2, True)
+    assert (code, "no such option: -x; for the file give ./-x.wav (see" in err) == (2, True)
     for given in (["./-x.wav"], ["--", "-x.wav"]):
         assert command("predict", model, *given)[0] == 0
 

@@ -13,7 +13,7 @@ import typer
 from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.options import RowFormat
 from scenelet.cli.predict import predict
-from scenelet.errors import ModelFileError
+from scenelet.errors import ModelFileError, UsageError
 from scenelet.inference.classifier import load
 from scenelet.model.file import write_model
 
@@ -44,9 +44,10 @@ def test_predict_folder_as_json(model: Path, folder: Path, capsys: pytest.Captur
 def test_predict_as_csv_and_table(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict(str(model), [str(folder / "b.wav")], RowFormat.csv)
     header, row = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert header == ["file", "label", "windows", "indoor", "outdoor", "transportation"]
+    assert header == ["file", "label", "unsure", "windows", "indoor", "outdoor", "transportation"]
     assert row[0] == str(folder / "b.wav")
-    assert sum(map(float, row[3:])) == pytest.approx(1, abs=1e-5)
+    assert row[2] == str(load(model).predict(folder / "b.wav").unsure).lower()
+    assert sum(map(float, row[4:])) == pytest.approx(1, abs=1e-5)
     predict(str(model), [str(folder / "b.wav")])
     out = capsys.readouterr().out
     assert row[1] in out
@@ -87,3 +88,40 @@ def test_predict_labels_are_not_markup(tmp_path: Path, folder: Path, capsys: pyt
 def test_predict_missing_model_is_an_error(tmp_path: Path, model: str) -> None:
     with pytest.raises(ModelFileError):
         predict(str(tmp_path / model) if "." in model else model, [str(tmp_path)])
+
+
+def test_predict_table_begins_with_the_answer(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.scn"
+    write_model(changed(tiny_model(), results={"threshold": {"probability": 1.0}}), path)
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(8000), 8000)
+    soundfile.write(tmp_path / "click.wav", np.ones(50), 8000)
+    predict(str(path), [str(folder / "b.wav"), str(tmp_path / "quiet.wav"), str(tmp_path / "click.wav")])
+    answers = [line.split(".wav")[1].strip() for line in capsys.readouterr().out.splitlines()]
+    assert answers[0].startswith("unsure ")
+    assert answers[0].count("%") == 3
+    assert answers[1:] == ["silence", "too short"]
+
+
+def test_predict_pipe_names_listen(model: Path) -> None:
+    with pytest.raises(UsageError, match=r"`scenelet listen .* -` reads a pipe"):
+        predict(str(model), ["-"])
+
+
+def test_predict_of_a_long_recording_names_listen(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for windows, noted in ((12, False), (13, True)):
+        soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, windows * 1600), 8000)
+        predict(str(model), [str(tmp_path / "a.wav")])
+        assert ("note: 1 recording of more than 12 windows" in capsys.readouterr().err) == noted
+
+
+def test_predict_without_recordings_takes_the_example_of_a_built_in_model(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict("esc10")
+    out, err = capsys.readouterr()
+    assert "esc10.example.ogg  dog  dog 99.8 %" in out
+    assert "predicting the example of esc10" in err
+    with pytest.raises(UsageError, match="give recordings or folders of recordings"):
+        predict(str(model))

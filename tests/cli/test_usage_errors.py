@@ -13,15 +13,15 @@ from scenelet.errors import missing_extra
 Command = Callable[..., tuple[int, str, str]]
 
 WRONG = {
-    "trian": "there is no command 'trian'; did you mean 'train'? (see scenelet --help)",
-    "submit wriet": "there is no command 'wriet'; did you mean 'write'? (see scenelet submit --help)",
-    "train x --recpie y": "there is no option --recpie; did you mean '--recipe'? (see scenelet train --help)",
-    "info esc10 --quite": "there is no option --quite; did you mean '--quiet'? (see scenelet info --help)",
-    "train x": "option --out is missing: Run folder to write (see scenelet train --help)",
-    "info": "argument MODEL is missing: Model file, NAME.scn, or the built-in model",
-    "info esc10 --format jsno": "--format jsno: it is one of table, json; did you mean 'json'?",
-    "predict esc10 a.wav --runtime onxruntime": "--runtime onxruntime: it is one of onnxruntime, openvino",
-    "compress run --out m.scn --dtype int16": "--dtype int16: it is one of auto, fp16, fp32, int8, int4",
+    "trian": "no such command 'trian'. Did you mean 'train'? (see scenelet --help)",
+    "submit wriet": "no such command 'wriet'. Did you mean 'write'? (see scenelet submit --help)",
+    "train x --recpie y": "no such option: --recpie (Possible options: --recipe, --resume) (see scenelet train --help)",
+    "info esc10 --quite": "no such option: --quite (Possible options: --quiet) (see scenelet info --help)",
+    "train x": "missing option '--out' (see scenelet train --help)",
+    "info": "missing argument 'model' (see scenelet info --help)",
+    "info esc10 --format jsno": "invalid value for '--format': 'jsno' is not one of 'table', 'json' (see scenelet info",
+    "predict esc10 a.wav --runtime onxruntime": "'onxruntime' is not one of 'onnxruntime', 'openvino'",
+    "compress run --out m.scn --dtype int16": "'int16' is not one of 'auto', 'fp16', 'fp32', 'int8', 'int4'",
     "train x --out": "option '--out' requires an argument",
     "info esc10 more": "got unexpected extra argument",
     "demo --seed one": "invalid value for '--seed'",
@@ -82,3 +82,14 @@ def test_train_without_torch_names_the_extra(command: Command, monkeypatch: pyte
     code, out, err = command("train", tone_set, "--out", tone_set.parent / "nix", "--fold", "1")
     assert (code, out) == (1, "")
     assert err == 'error: this needs torch; install it with: pip install "scenelet[train]", or ".[train]" in a clone\n'
+
+
+def test_tilde_in_an_option_means_the_home_folder(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert command("export", "esc10", "--out=~/card.md")[0] == 0
+    assert (tmp_path / "home" / "card.md").exists()
+    assert not (tmp_path / "~").exists()

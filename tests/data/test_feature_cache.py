@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import feature_cache
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
-from scenelet.errors import AudioError
+from scenelet.errors import AudioError, OutputError
+from scenelet.utils import cache as cache_module
 
 FEATURES = FeatureConfig(sample_rate=8000, n_fft=256, hop_length=128, n_mels=32, channels="mono")
 WINDOW = WindowConfig(seconds=0.5)
@@ -258,6 +260,43 @@ def test_load_features_refuses_a_file_replaced_meanwhile(
     monkeypatch.undo()
     remaining = [clip for number, clip in enumerate(clips) if number != 7]
     check(remaining, load(remaining, cache))  # the replaced clip has the features of its new file
+
+
+def test_load_features_touched_recording_is_no_key_error(
+    clips: list[Clip], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that synchronizes folders changes a file's time after its features were computed."""
+    build = feature_cache._build
+
+    def build_and_touch(*arguments: Any) -> Any:
+        faults = build(*arguments)
+        os.utime(clips[4].path, (1, 1))
+        return faults
+
+    monkeypatch.setattr(feature_cache, "_build", build_and_touch)
+    check(clips, load(clips, cache))
+
+
+def test_load_features_notes_its_use_and_deletes_unused_ones(
+    clips: list[Clip], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(clips, cache)
+    (lock,) = cache.glob("*/lock")
+    os.utime(lock, (1, 1))
+    load(clips, cache)
+    assert lock.stat().st_mtime > 1
+    os.utime(lock, (1, 1))
+    monkeypatch.setattr(cache_module, "MAX_FEATURE_BYTES", 100)
+    other = WindowConfig(seconds=0.25)
+    load_features(clips, clips[0].path.parent, FEATURES, other, cache, workers=1)
+    assert not lock.with_name("windows.f16").exists()
+    assert len(list(cache.glob("*/windows.f16"))) == 1
+
+
+def test_load_features_unusable_cache_names_the_variable(clips: list[Clip], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="set SCENELET_CACHE to a folder that you can write"):
+        load(clips, tmp_path / "file")
 
 
 def test_band_statistics_are_mean_and_deviation_per_band(clips: list[Clip], cache: Path) -> None:

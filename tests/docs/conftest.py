@@ -2,17 +2,17 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from helpers.doc_pages import ROOT
+from helpers.small_examples.sitecustomize import with_changes
 from scenelet.cli import main
-from scenelet.config import RunConfig, recipes
+from scenelet.config import recipes
 from scenelet.model import pretrained
 from scenelet.training import estimator
 
@@ -72,18 +72,16 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tiny_settings: list[str]) -> None:
-    """Make every recipe train a network of a second, on the command line and in the estimator."""
-    original = recipes.load_recipe
+def small_recipe(tiny_settings: list[str]) -> list[str]:
+    """Settings under which any recipe trains in a second or two."""
     # gain_db needs decibels of power, which not every recipe has
     small = [setting for setting in tiny_settings if not setting.startswith("augment.gain_db")]
-    tiny = [*small, "schedule.epochs=2", "prune.epochs=1"]
+    return [*small, "schedule.epochs=2", "prune.epochs=1"]
 
-    def load(name: str, changes: Any = ()) -> RunConfig:
-        requested = (
-            list(changes) if not isinstance(changes, Mapping) else [f"{key}={value}" for key, value in changes.items()]
-        )
-        return original(name, [*requested, *tiny])
 
-    monkeypatch.setattr(recipes, "load_recipe", load)
-    monkeypatch.setattr(estimator, "load_recipe", load)
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, small_recipe: list[str]) -> None:
+    """Make every recipe train a network of a second, on the command line and in the estimator."""
+    small = with_changes(recipes.load_recipe, small_recipe)
+    monkeypatch.setattr(recipes, "load_recipe", small)
+    monkeypatch.setattr(estimator, "load_recipe", small)

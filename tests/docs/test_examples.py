@@ -1,6 +1,7 @@
-"""Tests of the Python blocks in README and the pages: each page's blocks run in sequence, with the files they name."""
+"""Tests of the Python blocks in README and the pages: the blocks of a page run as one script."""
 
-import functools
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,22 +9,26 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 from helpers import doc_pages as pages
+from helpers.processes import run_python
 from scenelet.bulk import run as bulk
-from scenelet.data.synthetic import dataset as scenes
 from scenelet.export.onnx_file import onnx_bytes
 from scenelet.inference.classifier import load
 
+TRAINING = ("README.md", "estimator.md", "method.md")
 WITH_PYTHON = [page for page in pages.PAGES if "```python" in page.read_text(encoding="utf-8")]
+SITE = pages.ROOT / "tests" / "helpers" / "small_examples"
+"""Folder of the module that a script imports first, which makes recipes and data small."""
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_python_blocks_in_sequence_run(
-    page: Path, examples: Path, recordings: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page.name in TRAINING else ()) for page in WITH_PYTHON],
+    ids=lambda page: page.name,
+)
+def test_python_blocks_run_as_a_script(
+    page: Path, examples: Path, recordings: Path, small_recipe: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = functools.partial(
-        scenes.write_synthetic_dataset, clips_per_location=1, train_locations=2, test_locations=1, seconds=0.5
-    )
-    monkeypatch.setattr(scenes, "write_synthetic_dataset", small)  # the page's 288 recordings take too long
+    """A user saves them in a file, without a main guard, and no features are cached yet."""
     if page.name == "deploy.md":  # the files that its commands export
         model = load("model.scn").model
         (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
@@ -34,10 +39,13 @@ def test_python_blocks_in_sequence_run(
         bulk.predict("model.scn", "archive.csv", "results", workers=1)
         model = load("model.scn").model
         bulk.extract(model.features, model.window, "archive.csv", "features", workers=1)
-    blocks = list(Sybil([PythonCodeBlockParser()]).parse(page).examples())
+    blocks = [match.group(2) for match in pages.BLOCK.finditer(page.read_text("utf-8")) if match.group(1) == "python"]
     assert len(blocks) == page.read_text(encoding="utf-8").count("```python")
-    for block in blocks:
-        block.evaluate()
+    path = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SITE), *([path] if path else [])]))
+    monkeypatch.setenv("SMALL_RECIPE", json.dumps(small_recipe))
+    done = run_python(examples, "\n".join(blocks))
+    assert done.returncode == 0, done.stderr
 
 
 def test_hand_written_reader_prints_what_the_page_shows(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import scipy.stats
 from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score
 
@@ -100,3 +101,25 @@ def test_worst_groups_are_limited_in_number() -> None:
     groups = [predictions_of_group(f"{k}", 0, 1) for k in range(MAX_WORST_GROUPS + 3)]
     rows = group_rows([prediction for group in groups for prediction in group])
     assert len(worst_groups(rows)) == MAX_WORST_GROUPS
+
+
+@pytest.mark.parametrize(("right", "low", "high"), [(23, 0.025 ** (1 / 23), 1.0), (0, 0.0, 1 - 0.025 ** (1 / 23))])
+def test_intervals_at_no_mistake_and_at_no_hit_are_exact(right: int, low: float, high: float) -> None:
+    clips = [
+        ClipPrediction(f"{i}.wav", "rain", "rain", (0.9, 0.1) if i < right else (0.1, 0.9), group=f"{i}")
+        for i in range(23)
+    ]
+    report = subset_metrics(clips, ["rain", "sea"])
+    intervals = report["intervals"]
+    for interval in (intervals["accuracy"], intervals["macro_accuracy"], report["per_class"]["rain"]["interval"]):
+        assert (interval["low"], interval["high"]) == pytest.approx((low, high))
+    exact = scipy.stats.binomtest(right, 23).proportion_ci(0.95, method="exact")
+    assert (low, high) == pytest.approx((exact.low, exact.high))
+
+
+def test_interval_of_perfect_macro_accuracy_counts_the_smallest_class() -> None:
+    clips = [ClipPrediction(f"{i}", "rain", "rain", (0.9, 0.1), group=f"{i}") for i in range(40)]
+    clips += [ClipPrediction(f"s{i}", "sea", "sea", (0.1, 0.9), group=f"s{i}") for i in range(6)]
+    intervals = subset_metrics(clips, ["rain", "sea"])["intervals"]
+    assert intervals["accuracy"]["low"] == pytest.approx(0.025 ** (1 / 46))
+    assert intervals["macro_accuracy"]["low"] == pytest.approx(0.025 ** (1 / 12))

@@ -84,3 +84,31 @@ def test_evaluate_names_a_recording_that_cannot_be_read(model: str, tmp_path: Pa
     with pytest.raises(AudioError, match=r"b\.wav"):
         evaluate(model, tmp_path / "data", tmp_path / "report")
     assert not (tmp_path / "report" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {"split": []},
+        {"split": {"fold": {"a": 1}}},
+        {"split": {"test_fraction": "much"}},
+        {"split": 3, "train_cities": 7, "split_hash": [1], "tau_3_class": "yes", "data": {}, "recipe": None},
+        {"train_cities": [{"a": 1}, "lyon"]},
+    ],
+)
+def test_evaluate_survives_a_foreign_files_provenance(tmp_path: Path, tone_set: Path, provenance: dict) -> None:
+    path = tmp_path / "foreign.scn"
+    write_model(changed(tiny_model(), provenance=provenance), path)
+    clips = sorted(tone_set.parent.rglob("*.wav"))[:4]
+    rows = [f"{clip.relative_to(tone_set.parent)},{('indoor', 'outdoor')[i % 2]}" for i, clip in enumerate(clips)]
+    (tmp_path / "clips.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
+    report = evaluate(str(path), tmp_path / "clips.csv", tmp_path / "report", audio_dir=tone_set.parent)
+    assert report["split"] == "all"
+    assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_evaluate_counts_sure_answers(model: str, tone_set: Path) -> None:
+    report = evaluate(model, tone_set, split="all")
+    sure = report["sure"]
+    assert sure["threshold"] == load(model).threshold
+    assert 0 <= sure["right"] <= sure["clips"] <= report["clips"]

@@ -62,10 +62,18 @@ def test_classification_report_is_json_with_an_absent_class() -> None:
     assert got["log_loss"] == pytest.approx(-np.log([0.5, 0.25, 0.8]).mean(), rel=1e-6)
     assert got["per_class"]["b"] == {
         "accuracy": 0.5,
+        "precision": 1.0,
+        "f1": pytest.approx(2 / 3),
         "log_loss": pytest.approx(-np.log([0.25, 0.8]).mean(), rel=1e-6),
         "clips": 2,
     }
-    assert got["per_class"]["c"] == {"accuracy": None, "log_loss": None, "clips": 0}
+    assert got["per_class"]["c"] == {
+        "accuracy": None,
+        "precision": None,
+        "f1": None,
+        "log_loss": None,
+        "clips": 0,
+    }
     assert got["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
 
 
@@ -120,3 +128,12 @@ def test_reliability_agrees_with_scikit_learn(seed: int, clips: int, classes: in
 def test_reliability_puts_an_edge_into_the_bin_below_it() -> None:
     found = metrics.reliability([0, 0], np.array([[0.5, 0.5], [1 + 1e-7, 0]]), bins=10)
     assert [row["clips"] for row in found["bins"]] == [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+
+
+def test_precision_and_f1_agree_with_scikit_learn(rng: np.random.Generator) -> None:
+    targets = rng.integers(4, size=60)
+    probabilities = rng.dirichlet(np.ones(4), 60)
+    report = metrics.classification_report(targets, probabilities, list("abcd"))["per_class"]
+    precision, _, f1, _ = reference.precision_recall_fscore_support(targets, probabilities.argmax(axis=1))
+    assert [report[label]["precision"] for label in "abcd"] == pytest.approx(precision)
+    assert [report[label]["f1"] for label in "abcd"] == pytest.approx(f1)

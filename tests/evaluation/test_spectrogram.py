@@ -91,6 +91,8 @@ def test_occlusion_bars_are_fractions_of_the_largest() -> None:
     assert [bar["name"] for bar in shown["bands"]] == ["0 Hz to 100 Hz", "100 Hz to 1 kHz", "1 kHz to 4 kHz"]
     assert [(bar["low"], bar["value"]) for bar in shown["moments"]] == [(-1, -4)]
     assert (shown["bands_below"], shown["moments_below"]) == (0.5, 1)
+    assert shown["probability"] == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert shown["bands"][0]["without"] == pytest.approx(1 / (1 + np.exp(0.5)))
 
 
 def test_spectrogram_windows_locate_repeated_sound(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -32,7 +32,12 @@ PROVENANCE: dict[str, Any] = {
 HOSTILE = {
     "a bar": ("a | b |", "a &#124; b &#124;"),
     "a tag": ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
-    "lines": ("one\n\n# two\r\n| 1 | 2 |\u2028three", "one # two &#124; 1 &#124; 2 &#124; three"),
+    "lines": ("one\n\n# two\r\n| 1 | 2 |\u2028three", "one &#35; two &#124; 1 &#124; 2 &#124; three"),
+    "a code block": ("~~~", "&#126;&#126;&#126;"),
+    "a heading": ("# CC0", "&#35; CC0"),
+    "a list": ("- item", "&#45; item"),
+    "a numbered list": ("1. item", "1&#46; item"),
+    "a line under a heading": ("===", "&#61;=="),
     "a comment": ("<!-- hidden", "&lt;&#33;-- hidden"),
     "a terminal's commands": ("\x1b[2J\u202eback", "&#91;2Jback"),
 }
@@ -149,7 +154,7 @@ def test_model_card_lists_known_provenance() -> None:
 
 def test_model_card_escapes_its_name() -> None:
     first = model_card(tiny_model(), "a\n# b <i>|", 1).splitlines()[0]
-    assert first == "# a # b &lt;i>&#124;"
+    assert first == "# a &#35; b &lt;i>&#124;"
 
 
 def test_model_card_joins_the_lines_of_a_text() -> None:

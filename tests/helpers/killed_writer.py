@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from scenelet.utils import files
+
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 DIED = 77
 """Exit code of a process that has reached its moment."""
@@ -29,7 +31,7 @@ def deaths(work: Callable[[], object], below: Path) -> Iterator[int]:
     """Have a process do `work` and die at its first moment of writing, at its second, ..., until it comes to its end.
 
     A moment is before a file below the folder is opened to write, renamed, removed, cut or brought to the disk, before
-    a folder is made or removed, and between two halves of what `Path.write_bytes` writes or `shutil.copyfileobj`
+    a folder is made or removed, and between two halves of what `write_new_file` writes or `shutil.copyfileobj`
     copies. What is seen between two of them is what a kill leaves.
     """
     for moment in range(1, 10_000):
@@ -71,12 +73,15 @@ def _die_at(moment: int, below: str) -> None:
         reach()
         synchronize(file)
 
-    def write_bytes(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
+    def write_new_file(path: Path, data: bytes | str) -> None:
+        content = data.encode(errors="surrogateescape") if isinstance(data, str) else data
+        with path.open("xb") as file:
+            file.write(content[: len(content) // 2])
             file.flush()
             reach()
-            return file.write(data[len(data) // 2 :])
+            file.write(content[len(content) // 2 :])
+            file.flush()
+            os.fsync(file.fileno())
 
     def copyfileobj(source: BinaryIO, file: BinaryIO, length: int = 0) -> None:
         data = source.read()
@@ -85,7 +90,7 @@ def _die_at(moment: int, below: str) -> None:
         reach()
         file.write(data[len(data) // 2 :])
 
-    os.fsync, Path.write_bytes, shutil.copyfileobj = fsync, write_bytes, copyfileobj
+    os.fsync, files.write_new_file, shutil.copyfileobj = fsync, write_new_file, copyfileobj
     sys.addaudithook(hook)
 
 

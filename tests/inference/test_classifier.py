@@ -272,3 +272,57 @@ def test_load_missing_path_raises(missing: str | Path) -> None:
     assert model_path(missing) == Path(missing)
     with pytest.raises(ModelFileError, match="no such file"):
         load(missing)
+
+
+@pytest.mark.parametrize(
+    ("samples", "answer"),
+    [
+        (np.zeros((1, RATE)), "silence"),
+        (np.full((1, RATE), 0.3), "silence"),
+        (noise(1, RATE // 50), "too short"),
+        (np.zeros((1, 1)), "too short"),
+    ],
+)
+@pytest.mark.parametrize("rate", [RATE, 11025])
+def test_sound_without_a_class_is_named(
+    classifier: Classifier, write_wav: Callable[..., Path], samples: np.ndarray, answer: str, rate: int
+) -> None:
+    path = write_wav(samples.astype(np.float32), rate)
+    for prediction in (classifier.predict(path), *classifier.predict_many([path, path])):
+        assert (prediction.label, prediction.unsure) == (answer, True)
+        assert list(prediction.probabilities.values()) == pytest.approx([1 / 3] * 3)
+    np.testing.assert_allclose(classifier.predict_proba(samples.astype(np.float32), rate), 1 / 3, rtol=1e-6)
+
+
+def test_antiphase_is_silence_for_a_mono_model(write_wav: Callable[..., Path]) -> None:
+    sound = noise(1, RATE)
+    path = write_wav(np.concatenate([sound, -sound]), 44100)
+    assert load("esc10").predict(path).label == "silence"
+
+
+def test_silent_windows_do_not_count(classifier: Classifier, write_wav: Callable[..., Path]) -> None:
+    sound = noise(2, 3200)
+    gaps = np.concatenate([sound, np.zeros((2, 4800), np.float32)], axis=1)
+    alone, with_gaps = classifier.predict(write_wav(sound, RATE)), classifier.predict(write_wav(gaps, RATE, "gaps.wav"))
+    assert with_gaps.windows.shape == (5, 3)
+    assert with_gaps.probabilities == alone.probabilities
+    np.testing.assert_allclose(with_gaps.windows[2:], 1 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("recording", [noise(1, RATE), [0.5, 0.1], None, b"RIFF", 3])
+def test_predict_of_samples_names_predict_proba(classifier: Classifier, recording: object) -> None:
+    with pytest.raises(UsageError, match="give a path or an open binary file, and samples to predict_proba"):
+        classifier.predict(recording)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="give a path"):
+        list(classifier.predict_many([recording, recording]))  # type: ignore[list-item]
+
+
+def test_predict_of_a_url_says_so(classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match=r"https://example.org/a.wav: is a URL; download it first"):
+        classifier.predict("https://example.org/a.wav")
+
+
+@pytest.mark.parametrize("rate", [None, "44100", 44.1, True, float("nan"), 10**9])
+def test_predict_proba_refuses_other_rates(classifier: Classifier, rate: object) -> None:
+    with pytest.raises(UsageError, match=r"sample_rate is .*; give an integer from 500 to 768000 Hz"):
+        classifier.predict_proba(noise(1, RATE), rate)  # type: ignore[arg-type]

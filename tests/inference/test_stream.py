@@ -92,3 +92,11 @@ def test_smoother_averages_exponentially() -> None:
 def test_smoother_invalid_setting_raises(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="give"):
         PredictionSmoother(LABELS, **{"threshold": 0.5, **wrong})
+
+
+def test_smoother_answers_silence_at_once_and_starts_anew() -> None:
+    smoother = PredictionSmoother(LABELS, threshold=0.5)
+    third = 1 / 3
+    answers = update(smoother, (0.9, 0.1, 0), (third, third, third), (third, third, third), (0, 0.9, 0.1))
+    assert [answer.label for answer in answers] == ["a", "silence", "silence", "b"]
+    assert [answer.changed for answer in answers] == [True, True, False, True]

@@ -51,10 +51,10 @@ assert scenelet.load("esc10").predict(example("esc10")).label == "dog"
 
 
 def test_dir_of_scenelet_offers_every_public_name() -> None:
-    assert set(scenelet.__all__) <= set(dir(scenelet))
+    assert {*scenelet.__all__, *scenelet._MODULES} <= set(dir(scenelet))
 
 
-@pytest.mark.parametrize("name", scenelet.__all__)
+@pytest.mark.parametrize("name", sorted({*scenelet.__all__, *scenelet._MODULES}))
 def test_every_public_name_can_be_loaded(name: str) -> None:
     value = getattr(scenelet, name)
     assert name == "__version__" or value.__name__ == name
@@ -99,6 +99,29 @@ except ImportError as error:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     fix = 'install it with: pip install "scenelet[train]", or ".[train]" in a clone'
     assert done.stdout == f"MissingExtraError this needs {missing}; {fix}\n"
+
+
+def test_base_install_imports_all_and_lacks_training_names() -> None:
+    script = """
+import sys
+sys.modules["torch"] = None
+import scenelet
+from scenelet import *
+assert load is scenelet.load and Classifier is scenelet.Classifier
+print([hasattr(scenelet, name) for name in ("SceneClassifier", "train", "compress", "load", "nothing")])
+print(getattr(scenelet, "train", "default"))
+try:
+    scenelet.train
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    fix = 'this needs torch; install it with: pip install "scenelet[train]", or ".[train]" in a clone'
+    assert done.stdout.splitlines() == ["[False, False, False, True, False]", "default", fix]
+
+
+def test_import_all_loads_no_training_package() -> None:
+    assert not loaded_by("from scenelet import *") & TRAINING
 
 
 def test_evaluate_and_check_load_no_training_package() -> None:

@@ -80,6 +80,6 @@ def test_write_report_twice_at_once_leaves_one_report(tmp_path: Path) -> None:
             os._exit(code)
     for _ in range(30):
         write(0, tmp_path / "both")
-        with file_lock(tmp_path / "both" / ".report.lock"):
+        with file_lock(tmp_path / "both" / ".report.html.lock"):
             assert tree(tmp_path / "both") in (tree(tmp_path / "0"), tree(tmp_path / "1"))
     assert os.waitpid(other, 0)[1] == 0

@@ -1,6 +1,7 @@
 """Headers from unknown sources: what they may ask for is bounded."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ from helpers.model_bytes import GOOD, open_up
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import ModelFileError
 from scenelet.model.file import decode_model
-from scenelet.model.header import MAX_FRAME_VALUES, MAX_MEL_MATRIX, MAX_OPERATIONS, Header
+from scenelet.model.header import (
+    MAX_FRAME_VALUES,
+    MAX_LABELS,
+    MAX_MEL_MATRIX,
+    MAX_OPERATIONS,
+    Header,
+)
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "scn"
 
@@ -58,3 +65,15 @@ def test_bounds_leave_room_for_the_papers_network() -> None:
     assert 40 * config.features.n_frames(window) * config.features.n_fft < MAX_FRAME_VALUES
     assert 10 * config.features.n_mels * config.features.n_fft < MAX_MEL_MATRIX
     assert MAX_OPERATIONS > 100 * 2_270_000_000  # its multiply-accumulates per window
+
+
+def test_bounds_on_labels_and_probabilities_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    header, _ = open_up(GOOD)
+    labels = [f"class {i}" for i in range(MAX_LABELS + 1)]
+    with pytest.raises(ValidationError, match=r"10,001 labels \(limit 10,000\)"):
+        Header.model_validate_json(json.dumps(header | {"labels": labels}))
+    monkeypatch.setattr("scenelet.model.header.MAX_PROBABILITIES_PER_SECOND", 100)
+    for hop, is_valid in ((0.1, True), (0.02, False)):
+        window = {"window": header["window"] | {"hop_seconds": hop}}
+        with nullcontext() if is_valid else pytest.raises(ValidationError, match="gives 150 probabilities"):
+            Header.model_validate_json(json.dumps(header | window))

@@ -8,7 +8,7 @@ from helpers.tiny_model import changed, tiny_model
 from scenelet.model.costs import macs
 from scenelet.model.file import write_model
 from scenelet.model.scene_model import TrainingCounts
-from scenelet.model.summary import ModelSummary, describe, layer_summary, stored_results, summarize
+from scenelet.model.summary import ModelSummary, describe, layer_summary, stored_metrics, summarize
 
 METRICS = {"clips": 3, "macro_accuracy": 0.5, "log_loss": 0.7}
 
@@ -46,13 +46,13 @@ def test_describe_adds_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("results", [{}, {"compressed": [1]}, {"compressed": {"test": 3}}, {"compressed": None}])
-def test_stored_results_without_valid_metrics_is_empty(results: dict) -> None:
-    assert stored_results(changed(tiny_model(), results=results), "compressed") == {}
+def test_stored_metrics_without_valid_metrics_is_empty(results: dict) -> None:
+    assert stored_metrics(results, "compressed") == {}
 
 
-def test_stored_results_skips_invalid_metrics() -> None:
+def test_stored_metrics_skips_invalid_metrics() -> None:
     metrics = {"test": METRICS, "validation": METRICS | {"clips": "3"}}
-    found = stored_results(changed(tiny_model(), results={"dense": metrics}), "dense")
+    found = stored_metrics({"dense": metrics}, "dense")
     assert list(found) == ["test"]
     assert found["test"].macro_accuracy == 0.5
 

@@ -1,4 +1,4 @@
-"""Atomic writes, which leave all new files or all earlier ones, and the folder search."""
+"""Atomic writes, which leave all new files or all earlier ones and follow no link, and the folder search."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scenelet.errors import OutputError
-from scenelet.utils.files import make_folder, replace_file, replace_files, walk_files
+from scenelet.utils.files import make_folder, partial_path, replace_file, replace_files, walk_files, write_new_file
 
 
 @pytest.mark.parametrize("failing", range(6))  # three earlier files are hidden, then three new ones are renamed
@@ -48,6 +48,52 @@ def test_replace_files_hides_the_index_meanwhile(tmp_path: Path, monkeypatch: py
 def test_replace_file_refuses_a_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder; give the name of the file to write"):
         replace_file(tmp_path, "text")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the other processes are forked")
+def test_replace_files_by_several_processes_never_fails_or_mixes(tmp_path: Path) -> None:
+    """As two `reproduce` with one folder, whose tables are rewritten after each trial."""
+    names, children = ("a", "b", "index"), []
+    for which in range(3):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                for turn in range(40):
+                    replace_files({tmp_path / name: f"{which} {turn}" for name in names}, remove=[tmp_path / "c"])
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+    assert len({(tmp_path / name).read_text() for name in names}) == 1
+
+
+def test_replace_file_does_not_write_through_planted_links(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in (f".m.scn.{os.getpid()}.part", f".m.scn.{os.getpid()}.former.part"):
+        (tmp_path / name).symlink_to(victim)
+    replace_file(tmp_path / "m.scn", "new")
+    (tmp_path / "planted").symlink_to(victim)
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    for name in ("planted", "dangling", "victim"):
+        with pytest.raises(FileExistsError):
+            write_new_file(tmp_path / name, "new")
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "absent").exists()
+
+
+def test_partial_path_is_new_each_time_and_deletes_stale_links_only(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    stale = tmp_path / ".m.scn.1.part"
+    stale.symlink_to(tmp_path / "folder")
+    os.utime(stale, (1, 1), follow_symlinks=False)
+    assert len({partial_path(tmp_path / "m.scn") for _ in range(10)}) == 10
+    assert not stale.is_symlink()
+    assert (tmp_path / "folder" / "file").exists()
 
 
 def test_make_folder_refuses_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """Process settings: freed memory is reused without page faults, and the limit of open files is raised."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import scenelet
 from scenelet.utils.process import open_files
 
 SCRIPT = """
@@ -47,3 +50,15 @@ def test_open_files_raises_the_limit_up_to_the_maximum(monkeypatch: pytest.Monke
     assert (open_files(50), limits) == (50, [100, 400])
     assert (open_files(200), limits) == (200, [200, 400])
     assert (open_files(1000), limits) == (400, [400, 400])
+
+
+def test_only_the_command_line_changes_the_process() -> None:
+    """A notebook that trains keeps its allocator."""
+    package = Path(scenelet.__file__).parent
+    callers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\b(tune|keep_freed_memory|give_back_memory|open_files)\(", path.read_text("utf-8"))
+    }
+    # Ray's workers are processes of their own, and so are those of a job
+    assert callers <= {"cli/__init__.py", "cli/serve.py", "server/run.py", "bulk/engines.py", "utils/process.py"}

@@ -3,13 +3,10 @@
 import contextlib
 import queue
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
-
-import numpy as np
 
 from scenelet.audio.io import AudioSource, Samples, blocks, info
 from scenelet.audio.pcm import PcmFormat, read_stream
@@ -23,10 +20,23 @@ MAX_QUEUED_SECONDS = 5.0  # of sound; if the machine is slower, blocks are lost
 
 @dataclass(frozen=True)
 class LiveAudio:
-    """Live sound: its sample rate in Hz, and blocks of samples (1 or 2, n) until it ends."""
+    """Live sound, a context manager that closes its source at the end.
+
+    Attributes:
+        sample_rate: Hz.
+        blocks: samples (1 or 2, n) until the sound ends.
+        close: closes the source.
+    """
 
     sample_rate: int
     blocks: Iterator[Samples]
+    close: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> "LiveAudio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def from_file(recording: AudioSource) -> LiveAudio:
@@ -72,15 +82,16 @@ def _prefix_errors() -> Iterator[None]:
 
 
 def from_microphone(
-    device: str | None, channels: int, sample_rate: int | None, on_loss: Callable[[float], None]
+    device: str | None, channels: int, sample_rate: int | None, on_loss: Callable[[float | None], None]
 ) -> LiveAudio:
-    """Record from a sound card.
+    """Record from a sound card, which stays open until `LiveAudio.close`.
 
     Args:
         device: a device number or a part of a device name. None is the system's default.
         channels: 1 or 2. A card with one channel gives one.
         sample_rate: Hz. None is the card's default.
-        on_loss: is called with the seconds of sound that were lost because the machine is too slow.
+        on_loss: is called with the seconds of sound that were lost because the machine is too slow. None: the card
+            dropped some, and does not tell how much.
 
     Raises:
         ModuleNotFoundError: sounddevice is not installed.
@@ -95,15 +106,15 @@ def from_microphone(
         ) from None
     chosen: Any = int(device) if device is not None and device.isdecimal() else device
     queued: queue.Queue[Samples] = queue.Queue(round(MAX_QUEUED_SECONDS / BLOCK_SECONDS))
-    lost_blocks = threading.Semaphore(0)
+    lost: queue.SimpleQueue[float | None] = queue.SimpleQueue()
 
     def on_block(data: Samples, frames: int, clock: Any, status: Any) -> None:
         if status.input_overflow:
-            lost_blocks.release()
+            lost.put(None)
         try:
-            queued.put_nowait(np.ascontiguousarray(data.T))
+            queued.put_nowait(data.T.copy())  # `data` is PortAudio's memory, which the next block overwrites
         except queue.Full:
-            lost_blocks.release()
+            lost.put(BLOCK_SECONDS)
 
     try:
         found = sounddevice.query_devices(chosen, "input")
@@ -112,30 +123,34 @@ def from_microphone(
         card = sounddevice.InputStream(
             rate, round(BLOCK_SECONDS * rate), chosen, count, dtype="float32", callback=on_block
         )
-        card.start()
+        with contextlib.ExitStack() as stack:
+            stack.callback(card.close)
+            card.start()
+            stack.pop_all()  # it started, and stays open
     except (sounddevice.PortAudioError, ValueError) as error:
         raise UsageError(
             f"no sound can be taken from {device or 'the microphone'} ({error});"
             " `python -m sounddevice` lists the devices for --device"
         ) from None
-    return LiveAudio(rate, _card_blocks(card, queued, lost_blocks, on_loss))
+    return LiveAudio(rate, _card_blocks(queued, lost, on_loss), card.close)
 
 
 def _card_blocks(
-    card: Any, queued: "queue.Queue[Samples]", lost_blocks: threading.Semaphore, on_loss: Callable[[float], None]
+    queued: "queue.Queue[Samples]",
+    lost: "queue.SimpleQueue[float | None]",
+    on_loss: Callable[[float | None], None],
 ) -> Iterator[Samples]:
-    """Yield the blocks of a card that was started, and report the lost ones."""
-    with contextlib.closing(card):
-        while True:
-            try:
-                yield queued.get(timeout=UNPLUGGED_SECONDS)
-            except queue.Empty:
-                raise AudioError("the sound card gives no more sound; connect it again") from None
-            count = 0
-            while lost_blocks.acquire(blocking=False):
-                count += 1
-            if count:
-                on_loss(count * BLOCK_SECONDS)
+    """Yield the blocks of a card, and report the lost ones."""
+    while True:
+        try:
+            yield queued.get(timeout=UNPLUGGED_SECONDS)
+        except queue.Empty:
+            raise AudioError("the sound card gives no more sound; connect it again") from None
+        losses = [lost.get() for _ in range(lost.qsize())]
+        if seconds := sum(loss for loss in losses if loss is not None):
+            on_loss(seconds)
+        if None in losses:
+            on_loss(None)
 
 
 def pace_in_real_time(sound: LiveAudio) -> LiveAudio:
@@ -148,7 +163,7 @@ def pace_in_real_time(sound: LiveAudio) -> LiveAudio:
             time.sleep(max(0.0, begin + samples / sound.sample_rate - time.monotonic()))
             yield block
 
-    return LiveAudio(sound.sample_rate, paced())
+    return LiveAudio(sound.sample_rate, paced(), sound.close)
 
 
 def standard_input() -> BinaryIO:

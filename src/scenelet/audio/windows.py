@@ -4,7 +4,7 @@ Blocks of samples go into a `WindowSplitter` and windows come out. The resampler
 not depend on the size of the blocks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,12 @@ from scenelet.errors import AudioError, UsageError
 from scenelet.utils.parallel import parallel_map
 
 ChannelLayout = Literal["mono", "stereo", "mid-side"]
+NoSound = Literal["silence", "too short"]
+"""Reason why a recording has no class."""
+SILENT_DBFS = -80.0
+"""Level below which samples are silence: 3 steps of 16 bits, which is dither. A constant offset does not count."""
+MIN_SECONDS = 0.1
+"""Minimum duration of a recording that has a class. Shorter ones are a click of one or two analysis frames."""
 
 
 def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
@@ -45,9 +51,10 @@ def check_samples(samples: ArrayLike, sample_rate: int) -> Samples:
         raise AudioError("the samples are empty; give at least one")
     if len(array) > 2:
         raise UsageError(f"samples have the shape {array.shape}; give (channels, n) with one or two channels")
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE or int(sample_rate) != sample_rate:
+    is_number = isinstance(sample_rate, int | float | np.number)
+    if not is_number or not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE or int(sample_rate) != sample_rate:
         raise UsageError(
-            f"sample_rate is {sample_rate}; give an integer from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+            f"sample_rate is {sample_rate!r}; give an integer from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
         )
     with np.errstate(over="ignore"):
         converted = array.astype(np.float32)
@@ -108,6 +115,20 @@ def sound_span(window: Samples, silence_threshold_db: float, min_samples: int) -
     return min(first, max(last - min_samples, 0)), last
 
 
+def is_silent(samples: Samples) -> bool:
+    """Return True if every channel of samples (channels, n), n >= 1, varies by less than `SILENT_DBFS`.
+
+    >>> is_silent(np.full((1, 100), 0.3, np.float32)), is_silent(np.float32([[0, 0.001, 0]]))
+    (True, False)
+    """
+    return _is_constant(samples.min(axis=1), samples.max(axis=1))
+
+
+def _is_constant(low: Samples, high: Samples) -> bool:
+    """Return True if the ranges of the channels, from `low` to `high` (channels,), are those of silence."""
+    return bool(((high - low) / 2 < 10 ** (SILENT_DBFS / 20)).all())
+
+
 class WindowSplitter:
     """Resampler and cutter: blocks of samples go in, windows at the model's rate come out.
 
@@ -124,6 +145,8 @@ class WindowSplitter:
     [(1, 4000), (1, 4000)]
     >>> [window.shape for window in splitter.finish()]
     [(1, 4000)]
+    >>> splitter.no_sound
+    'silence'
     """
 
     def __init__(self, source_rate: int, features: FeatureConfig, window: WindowConfig, threads: int = 1) -> None:
@@ -146,10 +169,24 @@ class WindowSplitter:
         self._buffer: Samples = np.empty((features.n_channels, self.length), np.float32)
         self._filled = 0  # samples in the buffer
         self._emitted = 0  # windows so far
+        self._source_rate, self._received = source_rate, 0
+        self._low = np.full(features.n_channels, np.inf, np.float32)
+        self._high = -self._low
+
+    @property
+    def no_sound(self) -> NoSound | None:
+        """Reason why the samples so far have no class: they are too few or silent. None: they may have one."""
+        if self._received < MIN_SECONDS * self._source_rate:
+            return "too short"
+        return "silence" if _is_constant(self._low, self._high) else None
 
     def push(self, samples: Samples) -> Iterator[Samples]:
         """Add samples (1 or 2, n) and yield each window (channels, length) that is now complete."""
-        yield from self._cut(self._resample(arrange_channels(samples, self.layout), last=False))
+        arranged = arrange_channels(samples, self.layout)
+        self._received += arranged.shape[1]
+        self._low = np.minimum(self._low, arranged.min(axis=1, initial=np.inf))
+        self._high = np.maximum(self._high, arranged.max(axis=1, initial=-np.inf))
+        yield from self._cut(self._resample(arranged, last=False))
 
     def finish(self) -> Iterator[Samples]:
         """End the sound and yield the remaining windows. The last one is padded with zeros."""
@@ -195,54 +232,92 @@ class WindowSplitter:
         return repeat_sound(window, self.window.silence_threshold_db, min_samples)
 
 
+class Windows:
+    """Iterator over the windows (channels, length) of a sound, in constant memory.
+
+    Args:
+        blocks: pairs of samples (channels, n) and their rate in Hz, at least one.
+        features: sample rate and channel layout of the windows.
+        window: length, hop, padding and the rule for the last window.
+        threads: number of threads that resample the channels. The windows do not depend on it.
+
+    >>> features, window = FeatureConfig(sample_rate=8000, channels="mono"), WindowConfig(seconds=1.0)
+    >>> cuts = Windows([(np.zeros((1, 8000), np.float32), 8000)], features, window)
+    >>> [cut.shape for cut in cuts], cuts.no_sound
+    ([(1, 8000)], 'silence')
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[tuple[Samples, int]],
+        features: FeatureConfig,
+        window: WindowConfig,
+        threads: int = 1,
+    ) -> None:
+        self._splitter: WindowSplitter | None = None
+        self._cuts = self._cut(blocks, features, window, threads)
+
+    def __iter__(self) -> Iterator[Samples]:
+        return self
+
+    def __next__(self) -> Samples:
+        return next(self._cuts)
+
+    @property
+    def no_sound(self) -> NoSound | None:
+        """Reason why the sound has no class, see `WindowSplitter.no_sound`. It is known after the last window."""
+        return None if self._splitter is None else self._splitter.no_sound
+
+    def _cut(
+        self, blocks: Iterable[tuple[Samples, int]], features: FeatureConfig, window: WindowConfig, threads: int
+    ) -> Iterator[Samples]:
+        for samples, rate in blocks:
+            if self._splitter is None:
+                self._splitter = WindowSplitter(rate, features, window, threads)
+            yield from self._splitter.push(samples)
+        assert self._splitter is not None  # there is at least one block
+        yield from self._splitter.finish()
+
+
 def windows(
     recording: AudioSource,
     features: FeatureConfig,
     window: WindowConfig,
     threads: int = 1,
     max_seconds: float | None = None,
-) -> Iterator[Samples]:
-    """Yield the windows (channels, length) of a recording in constant memory.
+) -> Windows:
+    """Cut a recording into windows.
 
     Args:
         recording: a path or an open binary file.
-        features: sample rate and channel layout of the windows.
-        window: length, hop, padding and the rule for the last window.
-        threads: number of threads that resample the channels. The windows do not depend on it.
+        features, window, threads: as `Windows`.
         max_seconds: maximum length of the recording.
 
     Raises:
-        AudioError: as `scenelet.audio.io.blocks`.
+        AudioError: as `scenelet.audio.io.blocks`, while the windows are read.
 
     >>> from scenelet.model.pretrained import example
     >>> features, window = FeatureConfig(sample_rate=22050, channels="mono"), WindowConfig(seconds=2.0)
     >>> [cut.shape for cut in windows(example("esc10"), features, window)]
     [(1, 44100), (1, 44100), (1, 44100)]
     """
-    splitter: WindowSplitter | None = None
-    for samples, rate in blocks(recording, max_seconds):
-        if splitter is None:
-            splitter = WindowSplitter(rate, features, window, threads)
-        yield from splitter.push(samples)
-    assert splitter is not None  # `blocks` refuses a recording without samples
-    yield from splitter.finish()
+    return Windows(blocks(recording, max_seconds), features, window, threads)
 
 
 def windows_of_array(
     samples: Samples, sample_rate: int, features: FeatureConfig, window: WindowConfig, threads: int = 1
-) -> Iterator[Samples]:
-    """Yield the windows (channels, length) of samples (1 or 2, n) in memory.
+) -> Windows:
+    """Cut samples (1 or 2, n) in memory into windows.
 
     Args:
         samples: full scale +-1.
         sample_rate: their rate in Hz.
-        features, window, threads: as `windows`.
+        features, window, threads: as `Windows`.
 
     >>> features, window = FeatureConfig(sample_rate=22050, channels="stereo"), WindowConfig(seconds=1.0)
     >>> [cut.shape for cut in windows_of_array(np.zeros((1, 100_000), np.float32), 48_000, features, window)]
     [(2, 22050), (2, 22050), (2, 22050)]
     """
-    splitter = WindowSplitter(sample_rate, features, window, threads)
-    for start in range(0, samples.shape[1], BLOCK_FRAMES):
-        yield from splitter.push(samples[:, start : start + BLOCK_FRAMES])
-    yield from splitter.finish()
+    starts = range(0, samples.shape[1], BLOCK_FRAMES)
+    parts = ((samples[:, start : start + BLOCK_FRAMES], sample_rate) for start in starts)
+    return Windows(parts, features, window, threads)

@@ -1,21 +1,17 @@
 """Engines, which distribute the shards of a job: processes of this machine, or Ray tasks on a cluster."""
 
-import concurrent.futures
 import functools
 import importlib
-import itertools
 import logging
 import os
 import socket
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal, cast
 
 from scenelet.bulk.worker import ShardResult, process_shard
-from scenelet.errors import OutputError, UsageError
-from scenelet.utils.parallel import cpu_count, processes
+from scenelet.errors import UsageError, WorkerError
+from scenelet.utils.parallel import map_processes
 from scenelet.utils.process import keep_freed_memory
 
 EngineName = Literal["local", "ray"]
@@ -42,30 +38,13 @@ def run_local(
     """Process shards in processes of this machine; with one worker or one shard, in this process.
 
     Raises:
-        OutputError: a worker process has died.
+        WorkerError: a worker process has died.
     """
     process = functools.partial(process_shard, folder, job_hash)
-    workers = min(workers or cpu_count(), len(shards))
-    if workers == 1:
-        yield from map(process, shards)
-        return
-    remaining, running = iter(shards), set[Future[ShardResult]]()
     try:
-        with processes(workers, keep_freed_memory) as executor:
-            while True:
-                # a short queue, so that the list of shards is not in memory twice
-                batch = itertools.islice(remaining, 2 * workers - len(running))
-                running |= {executor.submit(process, shard) for shard in batch}
-                if not running:
-                    return
-                done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-    except BrokenProcessPool:
-        raise OutputError(
-            f"{folder}: a worker process has died (killed, or out of memory; a script that calls scenelet needs its"
-            " calls under `if __name__ == '__main__':`); run the same command again to resume"
-        ) from None
+        yield from map_processes(process, shards, workers, keep_freed_memory, in_order=False, min_items=2)
+    except WorkerError as error:
+        raise WorkerError(f"{folder}: {error}") from None
 
 
 def run_ray(

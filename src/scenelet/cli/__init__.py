@@ -5,6 +5,7 @@ name; 130 interrupted.
 """
 
 import io
+import os
 import sys
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from scenelet import __version__
 from scenelet.cli.app import App, Command
+from scenelet.cli.cache import cache
 from scenelet.cli.check import check
 from scenelet.cli.compress import compress
 from scenelet.cli.demo import demo
@@ -26,7 +28,7 @@ from scenelet.cli.reproduce import reproduce
 from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
 from scenelet.cli.train import train
-from scenelet.cli.usage_errors import UsageFault, format_usage_error
+from scenelet.cli.usage_errors import format_usage_error
 from scenelet.errors import SceneletError, missing_extra
 from scenelet.utils.process import tune
 
@@ -45,6 +47,7 @@ COMMANDS: tuple[Command, ...] = (
     info,
     export,
     reproduce,
+    cache,
 )
 for command in COMMANDS:
     app.command()(command)
@@ -57,13 +60,16 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _scenelet(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -75,16 +81,26 @@ def main() -> None:
     sys.exit(_run())
 
 
+def expand_home(argument: str) -> str:
+    """Replace a leading ~ of a path, also in `--option=~/path`, where many shells leave it. No folder named ~ is made.
+
+    >>> expand_home("--out=~/run") == f"--out={os.path.expanduser('~')}/run", expand_home("a~b")
+    (True, 'a~b')
+    """
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{os.path.expanduser(value)}"
+
+
 def _run() -> int:
     """Run a command and return the exit code."""
     try:
-        code: int | None = app(prog_name="scenelet", standalone_mode=False)
+        arguments = list(map(expand_home, sys.argv[1:]))
+        code: int | None = app(arguments, prog_name="scenelet", standalone_mode=False)
     except SceneletError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except UsageFault as fault:
-        is_help = type(fault).__name__ == "NoArgsIsHelpError"
-        print(fault if is_help else f"error: {format_usage_error(fault)}", file=sys.stderr)
+    except typer.TyperException as fault:
+        print(f"error: {format_usage_error(fault)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130

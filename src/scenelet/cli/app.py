@@ -20,7 +20,7 @@ class App(typer.Typer):
 
     def __init__(self, **options: Any) -> None:
         # `main` prints our own errors in one line, and a bug keeps its plain traceback
-        super().__init__(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, **options)
+        super().__init__(pretty_exceptions_enable=False, rich_markup_mode=None, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Command], Command]:  # type: ignore[override]
         """Register a function as a command, as Typer does; the function itself is returned unchanged."""

@@ -1,8 +1,10 @@
 """`scenelet info`."""
 
 import json
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,18 +12,19 @@ from scenelet.cli.options import FORMAT_HELP, MODEL_HELP, Format
 from scenelet.errors import ModelFileError, UsageError
 from scenelet.utils.text import pluralize
 
-if TYPE_CHECKING:
-    from rich.console import Console
+WIDTH, NAME_WIDTH = 80, 20
+"""Width of the description, and of the names in it, in characters."""
 
 
 def info(
     model: Annotated[str, typer.Argument(help=f"{MODEL_HELP} Or a folder of model files to compare.")],
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.table,
     plot: Annotated[Path | None, typer.Option(help="Folder: also plot accuracy over size to NAME.png.")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Also print the layers and all settings.")] = False,
 ) -> None:
     """Describe a model, or compare the models in a folder.
 
-    The description lists parameters, sizes, multiply-accumulates, memory, layers and provenance.
+    The description lists accuracy, sizes, multiply-accumulates, memory and origin.
     """
     from scenelet.model.pretrained import built_in, card, model_path
     from scenelet.model.summary import describe
@@ -36,7 +39,7 @@ def info(
     if format is Format.json:
         print(json.dumps(description, indent=2))
     else:
-        print_tables(description)
+        print_description(description, layers)
         if (written := card(path)) is not None:
             print(f"its card: {written}")
 
@@ -80,89 +83,119 @@ def compare(folder: Path, format: Format, plot: Path | None) -> None:
         print_message(f"written: {plot}{without}")
 
 
-def print_tables(description: dict[str, Any]) -> None:
-    """Print tables: cost and sizes, layers, and provenance."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    seconds = description["window"]["seconds"]
-    facts = Table("", "", show_header=False, box=SIMPLE)
-    facts.add_row("labels", Text(", ".join(description["labels"])))
-    facts.add_row("parameters", f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept")
-    per_window = f"{description['macs'] / 1e6:,.1f} M per window"
-    per_second = f"{description['macs_per_second'] / 1e6:,.1f} M per second of audio"
-    facts.add_row("multiply-accumulates", f"{per_second}, {per_window} of {seconds:g} s")
-    facts.add_row("activations", f"{description['peak_activation_bytes'] / 1000:,.1f} kB maximum, in fp32")
-    field = description["receptive_field"]
-    sees = f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)"
-    facts.add_row("receptive field", f"{sees} of {description['features']['n_mels']} bands and {seconds:g} s")
-    console.print(facts)
-    _print_sizes(console, description)
-    _print_layers(console, description)
-
-    origin = Table("", "", show_header=False, box=SIMPLE)
-    for part in ("features", "window", "provenance", "results"):
-        origin.add_row(
-            part, Text("\n".join(f"{plain(key)}: {plain(value)}" for key, value in description[part].items()))
-        )
-    origin.add_row("licenses", Text("\n".join(plain(license) for license in description["licenses"])))
-    console.print(origin)
-
-
-def _print_sizes(console: "Console", description: dict[str, Any]) -> None:
-    """Print the size by each rule, and the parts of the file."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
+def print_description(description: dict[str, Any], layers: bool = False) -> None:
+    """Print results, costs, sizes and origin in 80 columns; optionally the layers and all settings."""
     from scenelet.model.sizes import SIZE_RULES
 
-    by_rule = Table("size by", "", "what counts", box=SIMPLE)
+    features, window = description["features"], description["window"]
+    field, parts = description["receptive_field"], description["file_parts"]
+    mega = f"{description['macs_per_second'] / 1e6:,.1f} M per second of sound, {description['macs'] / 1e6:,.1f} M"
+    facts = {
+        "labels": ", ".join(description["labels"]),
+        **_results(description["results"]),
+        "input": f"{features['channels']}, {features['sample_rate']:,} Hz, {features['n_mels']} log-mel bands,"
+        f" windows of {window['seconds']:g} s",
+        "parameters": f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept",
+        "multiply-adds": f"{mega} per window",
+        "activations": f"{description['peak_activation_bytes'] / 1000:,.1f} kB maximum, in fp32",
+        "receptive field": f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)",
+        "file": f"{description['bytes']['disk'] / 1000:,.2f} kB: weights {parts['weights']:,} bytes ({_bound(parts)}),"
+        f" other arrays {parts['others']:,}, header {parts['header'] + parts['frame']:,}",
+        **_origin(description["provenance"]),
+        "licenses": "; ".join(map(plain, description["licenses"])) or "unknown",
+    }
+    for name, text in facts.items():
+        _print_fact(name, text)
+    print("\nsize by rule")
     for name, (unit, rule) in SIZE_RULES.items():
         size = description["bytes"][name] / (1024 if unit == "KiB" else 1000)
-        by_rule.add_row(name, f"{size:,.2f} {unit}", rule)
-    console.print(by_rule)
-    parts = description["file_parts"]
-    in_file = Table("in the file", "bytes", "", box=SIMPLE)
-    bound = "no weights that can be pruned"
-    if parts["weights_bound"]:
-        excess = 100 * (parts["weights"] / parts["weights_bound"] - 1)
-        direction = "above" if excess >= 0 else "below"
-        bound = f"{abs(excess):.1f} % {direction} their order-0 entropy, {parts['weights_bound']:,} bytes"
-    in_file.add_row("weights", f"{parts['weights']:,}", bound)
-    in_file.add_row("others", f"{parts['others']:,}", "norms, biases, standardization; weights in fp32")
-    in_file.add_row("header", f"{parts['header'] + parts['frame']:,}", "labels, settings, layers, provenance, results")
-    console.print(in_file)
+        _print_fact(name, f"{size:>9,.2f} {unit:<4} {rule}")
+    if layers:
+        _print_layers(description["layers"])
+        for part in ("features", "window", "provenance", "results"):
+            print(f"\n{part}")
+            for name, value in _flatten(description[part]):
+                print(f"{plain(name)} = {plain(value)}")
 
 
-def _print_layers(console: "Console", description: dict[str, Any]) -> None:
+def _results(results: dict[str, Any]) -> dict[str, str]:
+    """Put the stored accuracies and the threshold into words. A file from another source may hold anything."""
+    from scenelet.inference.threshold import stored_threshold
+    from scenelet.model.summary import stored_metrics
+
+    facts = {}
+    kinds: dict[Literal["compressed", "dense"], str] = {"compressed": "accuracy", "dense": "before compression"}
+    for kind, title in kinds.items():
+        found = [
+            f"{100 * metrics.macro_accuracy:.2f} % of {pluralize(metrics.clips, f'{plain(subset)} clip')} (macro)"
+            for subset, metrics in stored_metrics(results, kind).items()
+        ]
+        if found:
+            facts[title] = "; ".join(found)
+    if (threshold := stored_threshold(results)) is not None:
+        facts["unsure"] = (
+            f"below {100 * threshold.probability:.1f} %; above it {100 * threshold.accuracy:.1f} % were right"
+        )
+    return facts
+
+
+def _origin(provenance: dict[str, Any]) -> dict[str, str]:
+    """Put recipe, data and split into words."""
+    recipe = [
+        plain(provenance[key]) if key == "recipe" else f"{key} {plain(provenance[key])}"
+        for key in ("recipe", "seed", "epochs")
+        if key in provenance
+    ]
+    split = provenance.get("split")
+    chosen = dict(_flatten(split)) if isinstance(split, dict) else {}
+    facts = {
+        "recipe": ", ".join(recipe),
+        "data": plain(provenance["data"]) if provenance.get("data") else "",
+        "split": ", ".join(f"{plain(key)} {plain(value)}" for key, value in chosen.items() if value not in (None, 0)),
+        "scenelet": plain(provenance["scenelet"]) if "scenelet" in provenance else "",
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def _bound(parts: dict[str, int]) -> str:
+    """Compare the weights with the least that an order-0 code needs."""
+    if not parts["weights_bound"]:
+        return "none can be pruned"
+    excess = 100 * (parts["weights"] / parts["weights_bound"] - 1)
+    return f"{abs(excess):.1f} % {'above' if excess >= 0 else 'below'} their order-0 entropy"
+
+
+def _print_fact(name: str, text: str) -> None:
+    indent = " " * NAME_WIDTH
+    print(textwrap.fill(f"{name:<{NAME_WIDTH}}{text}", WIDTH, subsequent_indent=indent, break_on_hyphens=False))
+
+
+def _print_layers(layers: list[dict[str, Any]]) -> None:
     """Print one row per layer; a shared array is counted at the first layer that uses it.
 
     The number of nonzero weights can be lower than the number that pruning kept, since int8 and int4 round to zero.
     """
-    from rich.box import SIMPLE
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    numbers = ("parameters", "not zero", "density", "M MACs")
-    fixed = (Column(title, no_wrap=True) for title in ("op", "output"))
-    layers = Table(
-        Column("layer", overflow="fold"), *fixed, *(Column(title, justify="right") for title in numbers), box=SIMPLE
-    )
-    for layer in description["layers"]:
-        parameters, kept, density = f"{layer['parameters']:,}", f"{layer['kept']:,}", ""
+    width = max(len("layer"), *(len(layer["name"]) for layer in layers))
+    print(f"\n{'layer':<{width}} {'op':<11} {'output':<12}{'parameters':>10} {'not zero':>9} {'M MACs':>9}")
+    for layer in layers:
+        parameters, kept = f"{layer['parameters']:,}", f"{layer['kept']:,}"
         if layer["shared_with"]:
             parameters, kept = "shared", ""
-        elif layer["parameters"]:
-            density = f"{100 * layer['density']:.1f} %"
-        else:
+        elif not layer["parameters"]:
             parameters = kept = ""
-        mega = f"{layer['macs'] / 1e6:,.2f}" if layer["macs"] else ""
+        cost = f"{layer['macs'] / 1e6:,.2f}" if layer["macs"] else ""
         shape = "x".join(map(str, layer["shape"]))
-        layers.add_row(Text(layer["name"]), layer["op"], shape, parameters, kept, density, mega)
-    console.print(layers)
+        row = f"{layer['name']:<{width}} {layer['op']:<11} {shape:<12}{parameters:>10} {kept:>9} {cost:>9}"
+        print(row.rstrip())
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the names of nested values, joined by dots, and the values."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def plain(value: Any) -> str:

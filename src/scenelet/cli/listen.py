@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scenelet.audio.capture import LiveAudio
+    from scenelet.audio.io import Samples
     from scenelet.inference.stream import SmoothedPrediction
 
 BAR_WIDTH = 30
@@ -71,24 +72,26 @@ def listen(
     own = 1 if classifier.model.features.channels == "mono" else 2
     _refuse_unused(source, sample_rate, channels, sample_format, device, real_time)
     sound = _open(source, sample_rate, channels, (sample_format or SampleFormat.s16).value, device, own)
-    stream = Stream(classifier, sound.sample_rate, hop)
-    if real_time:
-        sound = pace_in_real_time(sound)
-    print_message(f"listening; the first answer after {stream.window_seconds:g} s of sound, Ctrl-C stops")
 
-    def decisions() -> "Iterator[SmoothedPrediction]":
-        for block in sound.blocks:
+    def decisions(stream: Stream, blocks: "Iterator[Samples]") -> "Iterator[SmoothedPrediction]":
+        for block in blocks:
             yield from map(smoother.update, stream.push(block))
         yield from map(smoother.update, stream.finish())
 
-    try:
-        if format is Format.json:
-            for decision in decisions():
-                print(json.dumps(_row(decision)), flush=True)
-        else:
-            _show(decisions())
-    except KeyboardInterrupt:
-        print_message("stopped")
+    with sound:
+        stream = Stream(classifier, sound.sample_rate, hop)
+        blocks = pace_in_real_time(sound).blocks if real_time else sound.blocks
+        print_message(f"listening; the first answer after {stream.window_seconds:g} s of sound, Ctrl-C stops")
+        try:
+            if format is Format.json:
+                for decision in decisions(stream, blocks):
+                    print(json.dumps(_row(decision)), flush=True)
+            elif source in (None, "-") or real_time:
+                _show_live(decisions(stream, blocks))
+            else:
+                _print_segments(decisions(stream, blocks))
+        except KeyboardInterrupt:
+            print_message("stopped")
 
 
 def _refuse_unused(
@@ -131,12 +134,17 @@ def _open(
             device,
             channels or own,
             sample_rate,
-            lambda seconds: print_warning(f"warning: {seconds:.1f} s of sound were lost"),
+            _print_loss,
         )
     if source != "-":
         return from_file(Path(source))
     chosen = next(known for known in SAMPLE_FORMATS if known == sample_format)
     return from_pipe(standard_input(), None if sample_rate is None else PcmFormat(sample_rate, channels or 1, chosen))
+
+
+def _print_loss(seconds: float | None) -> None:
+    amount = "some sound was" if seconds is None else f"{seconds:.1f} s of sound were"
+    print_warning(f"warning: {amount} lost; the machine is too slow, give --hop a larger value")
 
 
 def _row(decision: "SmoothedPrediction") -> dict[str, object]:
@@ -151,7 +159,20 @@ def _row(decision: "SmoothedPrediction") -> dict[str, object]:
     }
 
 
-def _show(decisions: "Iterator[SmoothedPrediction]") -> None:
+def _print_segments(decisions: "Iterator[SmoothedPrediction]") -> None:
+    """Print begin, end, answer and highest probability of each segment of a recording with one answer."""
+    start = end = highest = 0.0
+    text: str | None = None
+    for decision in decisions:
+        if decision.changed:
+            if text is not None:
+                print(f"{_clock(start)}-{_clock(end)}  {text}  {100 * highest:.1f} %", flush=True)
+            start, text, highest = end, decision.label or "unsure", 0.0
+        end, highest = decision.seconds, max(highest, decision.confidence)
+    print(f"{_clock(start)}-{_clock(end)}  {text}  {100 * highest:.1f} %")
+
+
+def _show_live(decisions: "Iterator[SmoothedPrediction]") -> None:
     """Show a live view on a terminal, and print a line to stdout when the answer changes."""
     from rich.console import Console
     from rich.live import Live
@@ -182,10 +203,10 @@ def _view(decision: "SmoothedPrediction") -> "RenderableType":
 
 
 def _clock(seconds: float) -> str:
-    """Format seconds as minutes and seconds.
+    """Format seconds as minutes and seconds, and hours if there are any.
 
-    Example:
-        >>> _clock(75)
-        '1:15'
+    >>> _clock(75), _clock(3675)
+    ('1:15', '1:01:15')
     """
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d}" if hours else f"{minutes}:{int(seconds) % 60:02d}"

@@ -21,8 +21,9 @@ from scenelet.cli.options import (
     RowFormat,
     Runtime,
 )
-from scenelet.errors import escape_unprintable
-from scenelet.utils.console import print_warning, track
+from scenelet.errors import UsageError, escape_unprintable
+from scenelet.utils.console import print_message, print_warning, track
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from scenelet.inference.classifier import Classifier
@@ -31,12 +32,19 @@ if TYPE_CHECKING:
     Results = list[tuple[Path, Prediction]]
 
 
+MANY_WINDOWS = 12
+"""Number of windows above which a recording probably holds more than one kind of sound: a minute of 5 s windows."""
+
+
 def predict(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     paths: Annotated[
-        list[str],
-        typer.Argument(help="Recordings or folders of recordings; with --out, one CSV, Parquet file or folder."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Recordings or folders of recordings; with --out, one CSV, Parquet file or folder."
+            " Without any, a built-in model's example."
+        ),
+    ] = None,
     format: Annotated[RowFormat, typer.Option(help=FORMAT_HELP)] = RowFormat.table,
     runtime: Annotated[
         Runtime, typer.Option(help="Library that runs the network; openvino needs an extra, and is faster with bf16.")
@@ -52,6 +60,7 @@ def predict(
     The exit code is 1 if a recording cannot be read. With --out, such recordings become rows with an error, and the
     exit code is 0.
     """
+    paths = paths or [str(_example(model))]
     if out is not None:
         from scenelet.bulk.run import predict as predict_many
 
@@ -77,6 +86,8 @@ def predict(
     results: Results = []
     failed = False
     files: list[Path] = []
+    if "-" in paths:
+        raise UsageError(f"-: predict reads files; `scenelet listen {model} -` reads a pipe")
     for path in map(Path, paths):
         found = recordings(path)
         if not found:
@@ -93,8 +104,24 @@ def predict(
             results.append((file, prediction))
     printers = {RowFormat.table: print_table, RowFormat.json: print_json, RowFormat.csv: print_csv}
     printers[format](results, classifier)
+    long = sum(len(prediction.windows) > MANY_WINDOWS for _, prediction in results)
+    if long:
+        print_message(
+            f"note: {pluralize(long, 'recording')} of more than {MANY_WINDOWS} windows; one answer may not fit."
+            f" `scenelet listen {model} FILE` prints when each answer begins and ends"
+        )
     if failed:
         raise typer.Exit(1)
+
+
+def _example(model: str) -> Path:
+    from scenelet.model.pretrained import example
+
+    path = example(model)
+    if path is None:
+        raise UsageError(f"predict {model}: give recordings or folders of recordings")
+    print_message(f"no recordings given; predicting the example of {model}")
+    return path
 
 
 def recordings(path: Path) -> list[Path]:
@@ -120,20 +147,30 @@ def print_json(results: "Results", classifier: "Classifier") -> None:
 
 
 def print_csv(results: "Results", classifier: "Classifier") -> None:
-    """Print `file,label,windows` and one column per label."""
+    """Print `file,label,unsure,windows` and one column per label."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["file", "label", "windows", *classifier.labels])
+    rows.writerow(["file", "label", "unsure", "windows", *classifier.labels])
     for file, prediction in results:
         probabilities = (f"{p:.6f}" for p in prediction.probabilities.values())
-        rows.writerow([str(file), prediction.label, len(prediction.windows), *probabilities])
+        unsure = str(prediction.unsure).lower()
+        rows.writerow([str(file), prediction.label, unsure, len(prediction.windows), *probabilities])
 
 
 def print_table(results: "Results", classifier: "Classifier") -> None:
-    """Print one line per recording: the three most probable labels, and whether the answer is unsure."""
+    """Print one line per recording: the answer, which may be "unsure", and the three most probable labels."""
     names = [escape_unprintable(str(file)) for file, _ in results]
-    width, label_width = max(map(len, names), default=0), max(map(len, classifier.labels))
-    for name, (_, prediction) in zip(names, results, strict=True):
-        (label, probability), *others = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-        then = ", ".join(f"{other} {100 * p:.1f} %" for other, p in others[:2])
-        unsure = "   (unsure)" if prediction.unsure else ""
-        print(f"{name:<{width}}  {label:<{label_width}}  {100 * probability:5.1f} %   {then}{unsure}")
+    answers = [_answer(prediction) for _, prediction in results]
+    width, answer_width = max(map(len, names), default=0), max(map(len, answers), default=0)
+    for name, answer, (_, prediction) in zip(names, answers, results, strict=True):
+        top = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:3]
+        shown = ", ".join(f"{label} {100 * p:.1f} %" for label, p in top) if _has_class(prediction) else ""
+        print(f"{name:<{width}}  {answer:<{answer_width}}  {shown}".rstrip())
+
+
+def _answer(prediction: "Prediction") -> str:
+    return "unsure" if prediction.unsure and _has_class(prediction) else prediction.label
+
+
+def _has_class(prediction: "Prediction") -> bool:
+    """Return False if the recording is silent or too short."""
+    return prediction.label in prediction.probabilities

@@ -24,8 +24,8 @@ from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data.clips import Clip
 from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
+from scenelet.utils.cache import LOCK, cache_folder, limit_features, make_cache_folder
 from scenelet.utils.console import track
-from scenelet.utils.files import cache_folder
 from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
@@ -94,23 +94,31 @@ def load_features(
         AudioError: some recordings cannot be read or changed meanwhile. The features of the others stay cached.
         OutputError: the cache cannot be written.
     """
-    folder = cache_folder() / _folder_name(root, features, window)
+    root_folder = cache_folder()
+    folder = root_folder / _folder_name(root, features, window)
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     row_bytes = np.dtype(np.float16).itemsize * int(np.prod(shape))
+    versions = [file_version(clip) for clip in clips]
+    make_cache_folder(folder)
     try:
-        with file_lock(folder / "lock"):
+        with file_lock(folder / LOCK):
+            os.utime(folder / LOCK)
             index = read_index(folder / INDEX, _rows_on_disk(folder / ROWS, row_bytes))
-            missing = [clip for clip in clips if file_version(clip) not in index]
+            missing = [(clip, v) for clip, v in zip(clips, versions, strict=True) if v not in index]
             if missing:
+                limit_features(root_folder, keep=folder)
                 faults = _build(missing, folder, index, row_bytes, features, window, workers, batch_clips)
                 if faults:
                     raise summarize_audio_errors(faults, len(clips))
+            # a crashed build may have left half a row, which is not mapped
+            rows = _rows_on_disk(folder / ROWS, row_bytes)
+            values = np.memmap(folder / ROWS, np.float16, "r", shape=(rows, *shape))
     except OSError as error:
-        raise OutputError(f"{folder}: the feature cache cannot be written ({error.strerror or error})") from None
-    # a crashed build may have left half a row, which is not mapped
-    rows = _rows_on_disk(folder / ROWS, row_bytes)
-    values = np.memmap(folder / ROWS, np.float16, "r", shape=(rows, *shape))
-    positions = np.array([index[file_version(clip)] for clip in clips], np.int64).reshape(-1, 2)
+        raise OutputError(
+            f"{folder}: the feature cache cannot be written ({error.strerror or error}); make room with"
+            " `scenelet cache --clear`, or set SCENELET_CACHE to another folder"
+        ) from None
+    positions = np.array([index[version] for version in versions], np.int64).reshape(-1, 2)
     return ClipFeatures(values, positions[:, 0], positions[:, 1])
 
 
@@ -165,7 +173,7 @@ def read_index(path: Path, rows: int) -> Index:
 
 
 def _build(
-    missing: Sequence[Clip],
+    missing: Sequence[tuple[Clip, str]],
     folder: Path,
     index: Index,
     row_bytes: int,
@@ -205,13 +213,12 @@ def _build(
 
 
 def _compute(
-    clips: Sequence[Clip], features: FeatureConfig, window: WindowConfig, workers: int | None
+    clips: Sequence[tuple[Clip, str]], features: FeatureConfig, window: WindowConfig, workers: int | None
 ) -> Iterator[tuple[str, Windows | AudioError]]:
     """Yield each clip's version with its windows or its error, under a progress bar."""
-    versions = [file_version(clip) for clip in clips]
     compute = functools.partial(_file_windows, features=features, window=window)
-    results: Iterable[Windows | AudioError] = map_processes(compute, [clip.path for clip in clips], workers)
-    for clip, version, result in zip(clips, versions, track(results, "Features", len(clips)), strict=True):
+    results: Iterable[Windows | AudioError] = map_processes(compute, [clip.path for clip, _ in clips], workers)
+    for (clip, version), result in zip(clips, track(results, "Features", len(clips)), strict=True):
         yield version, result if isinstance(result, AudioError) else _check_unchanged(result, clip, version)
 
 

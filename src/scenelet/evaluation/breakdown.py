@@ -1,12 +1,12 @@
 """Metrics of subsets of an evaluation: by class, by city and by group."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from scenelet.evaluation.bootstrap import class_mean, clip_mean
+from scenelet.evaluation.bootstrap import LEVEL, Interval, class_mean, clip_mean
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.metrics import classification_report, clip_losses
 
@@ -39,18 +39,40 @@ def subset_metrics(predictions: Sequence[ClipPrediction], labels: Sequence[str])
     report = classification_report(targets, probabilities, labels)
     rng = np.random.default_rng(SEED)
     report["groups"] = len(set(groups))
+    class_groups = [len({group for group, k in zip(groups, targets, strict=True) if k == own}) for own in set(targets)]
+    smallest = min(class_groups) * len(class_groups)  # as many groups if every class had as few as the smallest one
     report["intervals"] = {
-        "accuracy": asdict(clip_mean(hits, groups, rng)),
-        "macro_accuracy": asdict(class_mean(hits, targets, groups, rng)),
+        "accuracy": asdict(exact_if_constant(clip_mean(hits, groups, rng), len(set(groups)))),
+        "macro_accuracy": asdict(exact_if_constant(class_mean(hits, targets, groups, rng), smallest)),
         "log_loss": asdict(clip_mean(losses, groups, rng)),
     }
     for k, label in enumerate(labels):
         own = np.flatnonzero(targets == k)
         if len(own):
             own_groups = [groups[i] for i in own]
-            report["per_class"][label]["interval"] = asdict(clip_mean(hits[own], own_groups, rng))
+            report["per_class"][label]["interval"] = asdict(
+                exact_if_constant(clip_mean(hits[own], own_groups, rng), len(set(own_groups)))
+            )
             report["per_class"][label]["log_loss_interval"] = asdict(clip_mean(losses[own], own_groups, rng))
     return report
+
+
+def exact_if_constant(interval: Interval, groups: int) -> Interval:
+    """Replace the interval of a fraction that is 0 or 1 by the exact one of independent groups (Clopper-Pearson, 1934).
+
+    There the bootstrap interval has no width, since all clips gave the same result.
+
+    Args:
+        interval: fraction with its bootstrap interval.
+        groups: number of groups.
+
+    >>> round(exact_if_constant(Interval(1.0, low=1.0, high=1.0), groups=23).low, 3)
+    0.852
+    """
+    if interval.low is None or interval.low != interval.high or interval.value not in (0.0, 1.0):
+        return interval
+    bound = ((1 - LEVEL) / 2) ** (1 / groups)
+    return replace(interval, low=bound) if interval.value == 1.0 else replace(interval, high=1 - bound)
 
 
 def city_metrics(

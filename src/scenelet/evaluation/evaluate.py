@@ -17,7 +17,7 @@ from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.metrics import reliability
 from scenelet.evaluation.report import LISTENING, REPORT, write_report
 from scenelet.evaluation.report_page import PageContent, figure_files, report_page
-from scenelet.evaluation.subset import Subset, select_subset, select_unused
+from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.classifier import Classifier, load
 from scenelet.model.pretrained import model_path
 from scenelet.model.summary import describe
@@ -72,7 +72,7 @@ def evaluate(
     table = load_table(data, audio_dir, bool(provenance.get("tau_3_class", False)) and is_tau_root(data))
     print_message(table.describe())
     subset = select_subset(table, split, fold, provenance)
-    training_cities = provenance.get("train_cities", [])
+    training_cities = trained_cities(provenance)
     unused = select_unused(table, subset.name, training_cities) if include_unused else []
     clips = (*subset.clips, *unused)
     _check_labels(data, clips, classifier.labels)
@@ -80,7 +80,7 @@ def evaluate(
     measured, unused_predictions = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
     report = subset_metrics(measured, classifier.labels)
     report |= city_metrics(measured, unused_predictions, training_cities, classifier.labels)
-    report |= _group_metrics(measured, classifier.labels)
+    report |= _group_metrics(measured, classifier.labels, classifier.threshold)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
         pages = _pages(classifier, report, measured, out, history, examples, audio)
@@ -117,11 +117,18 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
         ]
 
 
-def _group_metrics(predictions: Sequence[ClipPrediction], labels: tuple[str, ...]) -> dict[str, Any]:
+def _sure_answers(predictions: Sequence[ClipPrediction], threshold: float) -> dict[str, Any]:
+    """Count the answers that are not "unsure", and the right ones of them."""
+    sure = [prediction.is_correct for prediction in predictions if max(prediction.probabilities) >= threshold]
+    return {"threshold": threshold, "clips": len(sure), "right": sum(sure)}
+
+
+def _group_metrics(predictions: Sequence[ClipPrediction], labels: tuple[str, ...], threshold: float) -> dict[str, Any]:
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
     return {
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
+        "sure": _sure_answers(predictions, threshold),
         "worst_groups": worst_groups(rows),
         "per_group": rows,
     }
@@ -131,7 +138,7 @@ def _description(
     model: str, classifier: Classifier, table: ClipTable, subset: Subset, fold: str | None
 ) -> dict[str, Any]:
     """Describe what was measured: the model, the data and the subset."""
-    split = classifier.model.provenance.get("split", {})
+    split = trained_split(classifier.model.provenance)
     return {
         "model": str(model),
         "labels": list(classifier.labels),
@@ -140,8 +147,8 @@ def _description(
         "split": subset.name,
         "split_description": subset.description,
         "warning": subset.warning,
-        "fold": None if subset.name == "all" else fold or split.get("fold"),
-        "city": None if subset.name == "all" or fold else split.get("city"),
+        "fold": None if subset.name == "all" else fold or split.fold,
+        "city": None if subset.name == "all" or fold else split.city,
     }
 
 

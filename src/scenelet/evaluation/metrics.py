@@ -123,8 +123,9 @@ def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: 
         labels: (classes,) names.
 
     Returns:
-        "clips", "accuracy", "macro_accuracy", "log_loss", "per_class" {label: {"accuracy", "log_loss", "clips"}}, and
-        "confusion" as nested lists with one row per true class. Metrics of a class without clips are None.
+        "clips", "accuracy", "macro_accuracy", "log_loss", "per_class" {label: {"accuracy", "precision", "f1",
+        "log_loss", "clips"}}, and "confusion" as nested lists with one row per true class. Metrics of a class without
+        clips are None, and so is the precision of a class that is never the answer.
 
     Raises:
         ValueError: there are no clips, the lengths differ, or the values are invalid.
@@ -138,7 +139,7 @@ def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: 
         raise ValueError(f"{values.shape[1]} probabilities per clip but {len(labels)} labels")
     confusion = confusion_matrix(targets, values.argmax(axis=1), len(labels))
     accuracies, losses = per_class_accuracy(confusion), per_class_log_loss(targets, values)
-    clips = confusion.sum(axis=1)
+    clips, answers, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
     return {
         "clips": int(clips.sum()),
         "accuracy": accuracy(confusion),
@@ -147,6 +148,8 @@ def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: 
         "per_class": {
             label: {
                 "accuracy": float(accuracies[k]) if clips[k] else None,
+                "precision": float(right[k] / answers[k]) if answers[k] else None,
+                "f1": float(2 * right[k] / (clips[k] + answers[k])) if clips[k] else None,
                 "log_loss": float(losses[k]) if clips[k] else None,
                 "clips": int(clips[k]),
             }

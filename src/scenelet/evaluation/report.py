@@ -7,19 +7,18 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from scenelet.evaluation.bootstrap import MIN_GROUPS, interval_text
 from scenelet.evaluation.clip_prediction import ClipPrediction
-from scenelet.utils.files import csv_text, replace_files
-from scenelet.utils.locks import file_lock
+from scenelet.utils.files import csv_text, make_folder, replace_files
 
 REPORT, LISTENING = "report.html", "listening.html"
 OPTIONAL_FILES = {LISTENING, "curves.svg", "predictions_unused.csv"}
 NOTE = (
-    "[low, high]: 95 % interval, by bootstrap over groups. An interval of zero width means that all clips gave the same"
-    f" result; it does not mean certainty. [few groups]: fewer than {MIN_GROUPS} groups, so no interval."
+    "[low, high]: 95 % interval, by bootstrap over groups; exact for 0 and 100 %. [few groups]: fewer than"
+    f" {MIN_GROUPS} groups, so no interval."
 )
 
 
@@ -37,7 +36,7 @@ def write_report(
     from the same evaluation, even after a crash. Optional files of an earlier report are deleted.
 
     Args:
-        folder: the folder to write into; it exists.
+        folder: the folder to write into.
         report: the content of `report.json`.
         predictions: the evaluated clips, for `predictions.csv` and `predictions.json`.
         labels: (classes,) the model's labels.
@@ -56,11 +55,11 @@ def write_report(
     files |= dict(pages or {}) | {"report.json": json.dumps(report, indent=2) + "\n"}
     if REPORT in files:
         files[REPORT] = files.pop(REPORT)  # the last file is the index
-    with file_lock(folder / ".report.lock"):
-        replace_files(
-            {folder / name: text for name, text in files.items()},
-            remove=[folder / name for name in OPTIONAL_FILES - set(files)],
-        )
+    make_folder(folder)
+    replace_files(
+        {folder / name: text for name, text in files.items()},
+        remove=[folder / name for name in OPTIONAL_FILES - set(files)],
+    )
 
 
 def _predictions_json(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:
@@ -120,22 +119,29 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         f"{synthetic}"
     )
     warning = f"Warning: {report['warning']}. " if report.get("warning") else ""
-    note = Text(warning + NOTE, style="dim")
+    answers = ""
+    if (sure := report.get("sure")) is not None:
+        answers = (
+            f"Answers below {100 * sure['threshold']:.1f} % are unsure: {sure['clips']:,} of {report['clips']:,} clips"
+            f" have a sure answer, {sure['right']:,} of these are right. "
+        )
+    note = Text(warning + answers + NOTE, style="dim")
     tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
     return Group(Text(headline), *tables, note)
 
 
 def _class_table(report: Mapping[str, Any]) -> Table:
     labels = list(report["per_class"])
-    table = Table("label", "clips", "accuracy", "log loss", "mistaken for", box=SIMPLE)
+    table = Table("label", "clips", Column("accuracy", no_wrap=True), "precision", "mistaken for", box=SIMPLE)
     for label, row in zip(labels, report["confusion"], strict=True):
         own = report["per_class"][label]
         if own["clips"] == 0:
             table.add_row(Text(label), "0", "", "", "")
             continue
         mistaken = ", ".join(f"{other} {count}" for other, count in most_confused(label, labels, row))
-        accuracy, loss = _percent(own["interval"]), _plain(own["log_loss_interval"])
-        table.add_row(Text(label), f"{own['clips']:,}", accuracy, loss, Text(mistaken))
+        precision = "" if own["precision"] is None else f"{100 * own['precision']:.1f} %"
+        accuracy = _percent(own["interval"])
+        table.add_row(Text(label), f"{own['clips']:,}", accuracy, precision, Text(mistaken))
     return table
 
 

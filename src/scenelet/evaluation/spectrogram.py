@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from scenelet.audio.display import hz_to_row, levels, shown_range
 from scenelet.audio.log_mel import Features
@@ -159,30 +160,34 @@ def occlusion_bars(occlusion: OcclusionMap) -> dict[str, Any]:
 
     Returns:
         "bands" and "moments", lists of bars. Each bar has "from" and "size" along the axis as fractions of it,
-        "low" and "high" as fractions of the largest bar, "value" and "name". "bands_below" and "moments_below" are the
-        lengths of the lowest bars. "log_odds" are those of the answer.
+        "low" and "high" as fractions of the largest bar, "value", "name" and "without", the probability of the answer
+        without this part. "bands_below" and "moments_below" are the lengths of the lowest bars. "probability" is that
+        of the answer.
     """
     hz, seconds = occlusion.edges_hz, occlusion.edges_seconds
     band_names = [f"{format_hz(hz[k])} to {format_hz(hz[k + 1])}" for k in range(len(hz) - 1)]
     moment_names = [f"{seconds[k]:.2f} to {seconds[k + 1]:.2f} s" for k in range(len(seconds) - 1)]
-    bands = _bars(occlusion.by_band, occlusion.rows, band_names)
-    moments = _bars(occlusion.by_time, occlusion.frames, moment_names)
+    bands = _bars(occlusion.by_band, occlusion.rows, band_names, occlusion.log_odds)
+    moments = _bars(occlusion.by_time, occlusion.frames, moment_names, occlusion.log_odds)
     return {
         "bands": bands,
         "bands_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in bands)),
         "moments": moments,
         "moments_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in moments)),
-        "log_odds": occlusion.log_odds,
+        "probability": float(expit(occlusion.log_odds)),
     }
 
 
-def _bars(values: NDArray[np.float64], edges: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
+def _bars(
+    values: NDArray[np.float64], edges: NDArray[np.int64], names: list[str], log_odds: float
+) -> list[dict[str, Any]]:
     length, largest = float(edges[-1]), max(float(np.abs(values).max()), 1e-9)
     return [
         {
             "from": edges[k] / length,
             "size": (edges[k + 1] - edges[k]) / length,
             "value": float(values[k]),
+            "without": float(expit(log_odds - values[k])),
             "low": min(0.0, float(values[k]) / largest),
             "high": max(0.0, float(values[k]) / largest),
             "name": name,

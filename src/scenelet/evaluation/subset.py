@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from scenelet.config import SplitConfig
 from scenelet.data.clips import Clip, ClipTable
 from scenelet.data.splits import make_split, split_hash
@@ -48,8 +50,9 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
         raise UsageError(f"--split {name}: give one of {', '.join(SUBSETS)}")
     if name == "all":
         return Subset("all", table.clips, f"all {len(table.clips):,} clips")
-    trained = {k: v for k, v in provenance.get("split", {}).items() if k in SplitConfig.model_fields}
-    settings = SplitConfig.model_validate(trained if fold is None else {**trained, "fold": fold, "city": None})
+    settings = trained_split(provenance)
+    if fold is not None:
+        settings = settings.model_copy(update={"fold": fold, "city": None})
     needs_split = name is not None or fold is not None or table.has_split
     try:
         split = make_split(table, settings)
@@ -70,6 +73,34 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
     if not clips:
         raise DataError(f"{table.root}: its {name} split is empty; use --split all to measure every clip")
     return Subset(name, clips, f"{name} split of: {split.description}", warning)
+
+
+def trained_split(provenance: dict[str, Any]) -> SplitConfig:
+    """Return the settings of the split that a model was trained with, or the defaults if it does not store any.
+
+    Args:
+        provenance: the provenance that the model file stores. A file from another source may hold anything there.
+
+    >>> trained_split({"split": {"fold": "1"}}).fold, trained_split({"split": {"fold": []}}).fold
+    ('1', None)
+    """
+    stored = provenance.get("split")
+    try:
+        return SplitConfig.model_validate(
+            {k: v for k, v in stored.items() if k in SplitConfig.model_fields} if isinstance(stored, dict) else {}
+        )
+    except ValidationError:
+        return SplitConfig()
+
+
+def trained_cities(provenance: dict[str, Any]) -> list[str]:
+    """Return the cities that a model was trained on; none if it does not store a valid list.
+
+    >>> trained_cities({"train_cities": ["lyon"]}), trained_cities({"train_cities": 3})
+    (['lyon'], [])
+    """
+    stored = provenance.get("train_cities")
+    return [city for city in stored if isinstance(city, str)] if isinstance(stored, list) else []
 
 
 def select_unused(table: ClipTable, measured: str, training_cities: Sequence[str]) -> list[Clip]:

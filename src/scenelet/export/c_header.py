@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scenelet.export.limits import check_exportable
 from scenelet.model.encodings import to_int8
 from scenelet.model.ops import Conv, MaxPool, Node, Shape
 from scenelet.model.scene_model import SceneModel
@@ -61,12 +62,16 @@ def c_header(model: SceneModel, name: str) -> str:
         name: the prefix of this model's names in the header; macros use it in capitals. Characters that are invalid in
             C become "_", and "model_" precedes a digit. Names that all headers share begin with "scenelet_".
 
+    Raises:
+        ModelFileError: as `scenelet.export.limits.check_exportable`.
+
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
     >>> text = c_header(read_model(built_in("esc10")), "my model")
     >>> "#define MY_MODEL_CLASSES 10" in text
     True
     """
+    check_exportable(model)
     prefix = _identifier(name)
     shapes = model.shapes()
     value_indices = {value: index for index, value in enumerate(shapes)}

@@ -1,18 +1,20 @@
 """Model card in Markdown, generated from a model file."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Literal
 
 from scenelet import __version__
-from scenelet.inference.threshold import Threshold
+from scenelet.inference.threshold import stored_threshold
 from scenelet.model.costs import macs, peak_activation_bytes
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import SIZE_RULES, sizes
-from scenelet.model.summary import stored_results
+from scenelet.model.summary import stored_metrics
 
-ESCAPES = {"|": "&#124;", "<": "&lt;", "[": "&#91;", "!": "&#33;"}
-"""Replacements of characters that begin a table cell, a tag, a link or an image."""
+ESCAPES = {c: "&lt;" if c == "<" else f"&#{ord(c)};" for c in "|<[!`~#*\\"}
+"""Replacements of characters that have a meaning in Markdown: of tables, tags, links, images, code and headings."""
+BLOCK_START = re.compile(r"^[-+=>]|(?<=^\d)[.)](?= )|(?<=^\d\d)[.)](?= )")
+"""Characters that begin a list, a quotation or a line under a heading if a line begins with them."""
 RESULT_KINDS: dict[Literal["compressed", "dense"], str] = {"compressed": "the file", "dense": "before compression"}
 PROVENANCE_ENTRIES = {
     "recipe": "Recipe",
@@ -118,22 +120,20 @@ def _size(model: SceneModel, disk_bytes: int) -> list[str]:
 
 def _threshold(model: SceneModel) -> list[str]:
     """Return a line on the threshold that the file stores, if it is valid."""
-    try:
-        found = Threshold(**{field.name: model.results["threshold"][field.name] for field in fields(Threshold)})
-        below = f"{100 * found.probability:.1f} %"
-        correct = (
-            f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
-        )
-    except (KeyError, TypeError, ValueError):  # a file from another source may hold anything here
+    found = stored_threshold(model.results)
+    if found is None:
         return []
-    return [f"A prediction with less than {below} counts as unsure: {correct}."]
+    correct = (
+        f"{100 * found.accuracy:.1f} % of the predictions above it were correct, on {found.clips:,} held-out clips"
+    )
+    return [f"A prediction with less than {100 * found.probability:.1f} % counts as unsure: {correct}."]
 
 
 def _results(model: SceneModel) -> list[str]:
     """Return a table row per subset for the file, and for the network before compression."""
     rows = []
     for kind, description in RESULT_KINDS.items():
-        for subset, stored in stored_results(model, kind).items():
+        for subset, stored in stored_metrics(model.results, kind).items():
             metrics = f"{100 * stored.macro_accuracy:.2f} | {stored.log_loss:.3f}"
             rows.append(f"| {description}, {_text(subset)} | {stored.clips:,} | {metrics} |")
     if not rows:
@@ -171,6 +171,7 @@ def _format(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return the value as one line of Markdown text that begins no table cell, tag, link or image."""
+    """Return the value as one line of Markdown text, which stays text wherever it stands."""
     text = " ".join(str(value).split())
-    return "".join(ESCAPES.get(c, c) for c in text if c.isprintable())
+    escaped = "".join(ESCAPES.get(c, c) for c in text if c.isprintable())
+    return BLOCK_START.sub(lambda found: f"&#{ord(found[0])};", escaped)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows_of_array
+from scenelet.export.limits import check_exportable
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph
 from scenelet.inference.onnx_network import to_onnx
@@ -55,8 +56,9 @@ def onnx_bytes(model: SceneModel, graph_input: GraphInput) -> bytes:
             "waveform" (1, channels, n), one window of samples at the model's rate.
 
     Raises:
-        ModelFileError: as `scenelet.model.shapes.shapes`.
+        ModelFileError: as `scenelet.export.limits.check_exportable`.
     """
+    check_exportable(model)
     frontend = FrontendGraph(model.features, model.window) if graph_input == "waveform" else None
     metadata = metadata_of(model)
     proto = to_onnx(model.nodes, model.arrays, model.input_shape, metadata=metadata, front=frontend)
@@ -177,4 +179,6 @@ def installed_runtimes() -> Mapping[str, Loader]:
 def _expected(classifier: Classifier, window: Values, graph_input: GraphInput) -> Values:
     if graph_input == "log-mel":
         return np.asarray(classifier.probabilities(window[None])[0], np.float32)
-    return classifier.predict_proba(window, classifier.model.features.sample_rate)
+    model = classifier.model
+    cuts = windows_of_array(window, model.features.sample_rate, model.features, model.window)
+    return _expected(classifier, LogMel(model.features)(next(cuts)), "log-mel")

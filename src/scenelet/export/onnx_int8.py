@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
+from scenelet.export.limits import check_exportable
 from scenelet.export.onnx_file import metadata_of
 from scenelet.inference.onnx_network import to_onnx
 from scenelet.model.ops import INPUT
@@ -54,7 +55,11 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
     Args:
         model: the content of a `.scn` file.
         log_mels: calibration windows (channels, n_mels, frames), similar to the later inputs.
+
+    Raises:
+        ModelFileError: as `scenelet.export.limits.check_exportable`.
     """
+    check_exportable(model)
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 

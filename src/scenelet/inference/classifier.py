@@ -1,6 +1,5 @@
 """Classification of recordings and arrays with a `.scn` model, without PyTorch."""
 
-import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -11,10 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from scenelet.audio.io import AudioSource, Samples
 from scenelet.audio.log_mel import Features
-from scenelet.audio.windows import check_samples, windows, windows_of_array
+from scenelet.audio.windows import NoSound, Windows, check_samples, windows, windows_of_array
 from scenelet.errors import AudioError, UsageError
-from scenelet.inference.pipeline import Pipeline, make_pipeline
-from scenelet.inference.prediction import Prediction, Probabilities, mean_probabilities, raise_at_end, return_error
+from scenelet.inference.pipeline import make_pipeline
+from scenelet.inference.prediction import (
+    Prediction,
+    Probabilities,
+    has_equal_probabilities,
+    mean_probabilities,
+    raise_at_end,
+    return_error,
+)
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.inference.threshold import MIN_THRESHOLD
 from scenelet.model.file import read_model
@@ -29,7 +35,8 @@ class Classifier:
     """Loaded model, which classifies recordings and samples.
 
     All threads work together on a single window. Several windows, or several recordings, are distributed over the
-    threads, which takes less time in total. The probabilities are the same.
+    threads, which takes less time in total. The probabilities are the same. A forked process can use a classifier that
+    its parent has loaded.
 
     Args:
         model: the content of a `.scn` file.
@@ -58,6 +65,9 @@ class Classifier:
         self.model, self.runtime, self.callers = model, runtime, callers
         self.threads = 1 if callers > 1 else threads or cpu_count()
         self._shared = make_pipeline(model, runtime, self.threads, callers)
+        self._single = self._shared  # for a thread that works next to others
+        if self.threads > 1:
+            self._single = make_pipeline(model, runtime, threads=1, callers=self.threads, at_once=False)
         self._arguments = model, threads, runtime, callers
 
     def __reduce__(self) -> tuple[type["Classifier"], tuple[SceneModel, int | None, RuntimeName, int]]:
@@ -79,19 +89,22 @@ class Classifier:
     def predict(self, recording: AudioSource) -> Prediction:
         """Classify a recording in constant memory: cut it into windows and average their probabilities.
 
+        A recording without a class has the label "silence" or "too short", see `Prediction`.
+
         Args:
-            recording: a path or an open binary file.
+            recording: a path or an open binary file. For samples in memory use `predict_proba`.
 
         Raises:
             AudioError: the recording cannot be read, see `scenelet.audio.io.blocks`.
+            UsageError: neither a path nor an open binary file.
 
         >>> from scenelet.model.pretrained import example
         >>> prediction = load("esc10").predict(example("esc10"))
         >>> prediction.label, round(prediction.probabilities["dog"], 3)
         ('dog', 0.998)
         """
-        cuts = windows(recording, self.model.features, self.model.window, self.threads)
-        return self.combine_windows(self._run(cuts))
+        cuts = windows(_check_recording(recording), self.model.features, self.model.window, self.threads)
+        return self.combine_windows(self._run(cuts), cuts.no_sound)
 
     @overload
     def predict_many(
@@ -134,6 +147,8 @@ class Classifier:
     def predict_proba(self, samples: ArrayLike, sample_rate: int) -> Probabilities:
         """Classify samples (channels, n): return probabilities (classes,) that sum to 1.
 
+        Silence, and sound of less than `scenelet.audio.windows.MIN_SECONDS`, has equal probabilities.
+
         Args:
             samples: floating point with full scale +-1, one or two channels, (n,) for mono.
             sample_rate: Hz.
@@ -150,7 +165,8 @@ class Classifier:
         """
         checked = check_samples(samples, sample_rate)
         cuts = windows_of_array(checked, int(sample_rate), self.model.features, self.model.window, self.threads)
-        return mean_probabilities(self._run(cuts))
+        rows = self._run(cuts)
+        return np.array(list(self.combine_windows(rows, cuts.no_sound).probabilities.values()), np.float32)
 
     def log_mel_windows(self, recording: AudioSource) -> Iterator[Features]:
         """Yield the network's input for each window of a recording: log-mel (channels, n_mels, frames), dB.
@@ -184,28 +200,31 @@ class Classifier:
         return np.stack(rows) if rows else np.zeros((0, len(self.labels)), np.float32)
 
     def predict_window(self, samples: Samples) -> Probabilities:
-        """Classify one window (channels, n) of `scenelet.audio.windows`: return probabilities (classes,)."""
+        """Classify one window (channels, n) of `scenelet.audio.windows`: return probabilities (classes,).
+
+        The probabilities of a silent window are equal.
+        """
         return self._shared(samples)
 
-    def combine_windows(self, windows: Probabilities) -> Prediction:
+    def combine_windows(self, windows: Probabilities, no_sound: NoSound | None = None) -> Prediction:
         """Average the probabilities (n, classes), n >= 1, of a recording's windows to its prediction.
+
+        Args:
+            windows: probabilities of `predict_window`.
+            no_sound: the windows' `no_sound`, see `scenelet.audio.windows.Windows`.
 
         >>> load("esc10").combine_windows(np.float32([[0, 0.5, 0.5, *[0] * 7], [0, 0, 1, *[0] * 7]])).label
         'crackling_fire'
         """
-        mean = mean_probabilities(windows)
-        top = int(mean.argmax())
+        classes = len(self.labels)
+        mean = mean_probabilities(windows) if no_sound is None else np.full(classes, 1 / classes, np.float32)
         probabilities = dict(zip(self.labels, mean.tolist(), strict=True))
+        if no_sound is not None or (classes > 1 and has_equal_probabilities(mean)):
+            return Prediction(no_sound or "silence", probabilities, windows, unsure=True)
+        top = int(mean.argmax())
         return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.threshold)
 
-    @functools.cached_property
-    def _single(self) -> Pipeline:
-        """Pipeline of a thread that works next to others."""
-        if self.threads == 1:
-            return self._shared
-        return make_pipeline(self.model, self.runtime, threads=1, callers=self.threads)
-
-    def _run(self, cuts: Iterator[Samples]) -> Probabilities:
+    def _run(self, cuts: Windows) -> Probabilities:
         """Classify windows of samples with all threads: return (n, classes)."""
         first, *more = itertools.islice(cuts, 2)
         rest = itertools.chain([first], more, cuts)
@@ -214,8 +233,8 @@ class Classifier:
         return np.stack(list(map_threads(self._single, rest, self.threads)))
 
     def _run_in_one_thread(self, recording: AudioSource) -> Prediction:
-        cuts = windows(recording, self.model.features, self.model.window)
-        return self.combine_windows(np.stack([self._single(cut) for cut in cuts]))
+        cuts = windows(_check_recording(recording), self.model.features, self.model.window)
+        return self.combine_windows(np.stack([self._single(cut) for cut in cuts]), cuts.no_sound)
 
     def _predict_each(self, recordings: Iterable[AudioSource]) -> Iterator[Prediction | AudioError]:
         iterator = iter(recordings)
@@ -223,8 +242,19 @@ class Classifier:
         if len(first) < 2 or self.threads == 1:
             yield from map(return_error(self.predict), itertools.chain(first, iterator))
             return
-        _ = self._single  # create it once, and not in each thread
         yield from map_threads(return_error(self._run_in_one_thread), itertools.chain(first, iterator), self.threads)
+
+
+def _check_recording(recording: AudioSource) -> AudioSource:
+    """Return the recording, or raise UsageError if it is neither a path nor an open binary file."""
+    if isinstance(recording, str) and recording.startswith(("http://", "https://")):
+        raise UsageError(f"{recording}: is a URL; download it first, or use `scenelet predict --out`")
+    if isinstance(recording, str | os.PathLike) or callable(getattr(recording, "seek", None)):
+        return recording
+    raise UsageError(
+        f"a recording is {type(recording).__name__}; give a path or an open binary file,"
+        " and samples to predict_proba(samples, sample_rate)"
+    )
 
 
 def load(

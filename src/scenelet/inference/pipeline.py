@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import Features, LogMel
+from scenelet.audio.windows import is_silent
 from scenelet.errors import ModelFileError
 from scenelet.inference.prediction import Probabilities
 from scenelet.inference.runtimes import Network, RuntimeName, open_network
@@ -12,14 +13,18 @@ from scenelet.model.scene_model import SceneModel
 
 
 class Pipeline:
-    """Function from the samples of a window (channels, n) to its probabilities (classes,)."""
+    """Function from the samples of a window (channels, n) to its probabilities (classes,).
 
-    def __init__(self, log_mel: LogMel, network: Network) -> None:
+    A silent window has equal probabilities: whatever a network makes of it is an artifact.
+    """
+
+    def __init__(self, log_mel: LogMel, network: Network, classes: int) -> None:
         self.log_mel, self._network = log_mel, network
+        self._equal = np.full(classes, 1 / classes, np.float32)
 
     def __call__(self, samples: Samples) -> Probabilities:
         """Classify the samples (channels, n) of a window: return (classes,)."""
-        return self.run_network(self.log_mel(samples))
+        return self._equal.copy() if is_silent(samples) else self.run_network(self.log_mel(samples))
 
     def run_network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
         """Classify features (channels, n_mels, frames): return (classes,)."""
@@ -29,9 +34,11 @@ class Pipeline:
         return row
 
 
-def make_pipeline(model: SceneModel, runtime: RuntimeName, threads: int, callers: int) -> Pipeline:
+def make_pipeline(
+    model: SceneModel, runtime: RuntimeName, threads: int, callers: int, at_once: bool = True
+) -> Pipeline:
     """Make the pipeline of a model, see `scenelet.inference.runtimes.open_network`."""
     network = open_network(
-        model.nodes, model.arrays, model.input_shape, runtime=runtime, threads=threads, callers=callers
+        model.nodes, model.arrays, model.input_shape, runtime=runtime, threads=threads, callers=callers, at_once=at_once
     )
-    return Pipeline(LogMel(model.features, threads), network)
+    return Pipeline(LogMel(model.features, threads), network, len(model.labels))

@@ -17,10 +17,12 @@ class Prediction:
     """Prediction for one recording.
 
     Attributes:
-        label: the most probable class.
-        probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`.
-        windows: (n_windows, classes) probabilities per window.
-        unsure: True if the probability of `label` is below the model's threshold.
+        label: the most probable class. It is "silence" for a silent recording and "too short" for one of less than
+            `scenelet.audio.windows.MIN_SECONDS`; then the probabilities are equal.
+        probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`
+            without the silent windows.
+        windows: (n_windows, classes) probabilities per window. Those of a silent window are equal.
+        unsure: True if the probability of `label` is below the model's threshold, or if the recording has no class.
 
     >>> from scenelet import load
     >>> from scenelet.model.pretrained import example
@@ -38,11 +40,23 @@ class Prediction:
 def mean_probabilities(windows: Probabilities) -> Probabilities:
     """Average the probabilities (n, classes), n >= 1, of windows to a recording's (classes,), which sum to 1.
 
-    >>> mean_probabilities(np.float32([[0.5, 0.5], [1.0, 0.0]]))
-    array([0.75, 0.25], dtype=float32)
+    Silent windows do not count, unless all are silent.
+
+    >>> mean_probabilities(np.float32([[0.7, 0.3], [1.0, 0.0], [0.5, 0.5]]))
+    array([0.85, 0.15], dtype=float32)
     """
-    mean = windows.mean(axis=0, dtype=np.float64)
+    sounding = [row for row in windows if not has_equal_probabilities(row)]
+    mean = np.mean(sounding or windows, axis=0, dtype=np.float64)
     return np.asarray(mean / mean.sum(), np.float32)
+
+
+def has_equal_probabilities(row: Probabilities) -> bool:
+    """Return True for the probabilities (classes,) of silence.
+
+    >>> has_equal_probabilities(np.float32([0.5, 0.5]))
+    True
+    """
+    return bool(row.min() == row.max())
 
 
 def return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:

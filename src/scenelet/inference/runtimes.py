@@ -1,6 +1,9 @@
 """Libraries that run a network: ONNX Runtime by default, and OpenVINO if it is installed and asked for."""
 
+import ctypes
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +31,7 @@ def open_network(
     runtime: str = "onnxruntime",
     threads: int = 1,
     callers: int = 1,
+    at_once: bool = True,
 ) -> Network:
     """Prepare a network so that several threads can call it at the same time.
 
@@ -37,6 +41,7 @@ def open_network(
             probabilities differ in the third digit, and in fp32 otherwise.
         threads: number of threads for the arithmetic of one call.
         callers: number of threads that call at the same time.
+        at_once: prepare the network now; otherwise, when it is first called.
 
     Raises:
         ModelFileError: the model's nodes and arrays do not fit together.
@@ -44,7 +49,43 @@ def open_network(
         MissingExtraError: the runtime is not installed.
     """
     check_runtime(runtime)
-    return _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers)
+    return _Network(lambda: _RUNTIMES[runtime](nodes, arrays, input_shape, threads, callers), at_once)
+
+
+class _Network:
+    """Network that a forked process opens again, because the process inherits a runtime without its threads."""
+
+    def __init__(self, open_: Callable[[], Network], at_once: bool) -> None:
+        self._open, self._lock = open_, threading.Lock()
+        self._network: Network | None = open_() if at_once else None
+        _opened.add(self)
+
+    def __call__(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (self._network or self._open_once())(log_mel)
+
+    def _open_once(self) -> Network:
+        with self._lock:
+            if self._network is None:
+                self._network = self._open()
+            return self._network
+
+    def forget(self) -> None:
+        """Leave the parent's runtime alone: at its end it would wait for its threads, which do not exist here."""
+        if self._network is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._network))
+        self._network, self._lock = None, threading.Lock()
+
+
+_opened: weakref.WeakSet[_Network] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for network in list(_opened):
+        network.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def check_runtime(runtime: str) -> None:

@@ -10,7 +10,7 @@ from scenelet.audio.io import Samples
 from scenelet.audio.windows import WindowSplitter
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.prediction import Probabilities
+from scenelet.inference.prediction import Probabilities, has_equal_probabilities
 
 DEFAULT_HOP_SECONDS, MIN_HOP_SECONDS = 1.0, 0.05
 
@@ -21,7 +21,7 @@ class StreamPrediction:
 
     Attributes:
         seconds: end of the window, counted from the start of the sound.
-        probabilities: (classes,).
+        probabilities: (classes,). Those of a silent window are equal.
 
     >>> StreamPrediction(5.0, np.float32([0.25, 0.75])).probabilities.argmax()
     np.int64(1)
@@ -102,7 +102,7 @@ class SmoothedPrediction:
 
     Attributes:
         seconds: time since the start of the sound.
-        label: the answer, or None if it is unsure.
+        label: the answer, "silence" for a silent window, or None if it is unsure.
         confidence: smoothed probability of `label`, or of the most probable class if `label` is None.
         probabilities: smoothed probability of each class.
         changed: True if the answer differs from the previous one.
@@ -120,7 +120,7 @@ class PredictionSmoother:
 
     The probabilities are smoothed by an exponential average. The smoother holds a label until the smoothed probability
     of another one is higher by `margin`. It gives the label as its answer from `threshold` on, and withdraws it when
-    the probability falls below `threshold - margin`.
+    the probability falls below `threshold - margin`. A silent window is "silence" at once, and the average starts anew.
 
     Args:
         labels: the model's classes.
@@ -150,11 +150,15 @@ class PredictionSmoother:
         self._seconds = 0.0
         self._held: int | None = None  # the label that is held, whether it is the answer or not
         self._answer: int | None = None
+        self._label: str | None = None
         self._started = False
 
     def update(self, prediction: StreamPrediction) -> SmoothedPrediction:
         """Return the answer after this prediction. Predictions must be in order of time."""
         current = prediction.probabilities.astype(np.float64)
+        if len(current) > 1 and has_equal_probabilities(prediction.probabilities):
+            self._average = self._held = self._answer = None
+            return self._result(prediction.seconds, "silence", current, float(current[0]))
         if self._average is None or self.smooth_seconds == 0:
             self._average = current
         else:
@@ -168,12 +172,13 @@ class PredictionSmoother:
         # an answer stays a little longer than it would be given as a new one
         minimum = self.threshold - (self.margin if self._answer == self._held else 0.0)
         answer = self._held if average[self._held] >= minimum else None
-        changed = answer != self._answer or not self._started
-        self._answer, self._started = answer, True
-        return SmoothedPrediction(
-            seconds=prediction.seconds,
-            label=None if answer is None else self.labels[answer],
-            confidence=float(average[top if answer is None else answer]),
-            probabilities=dict(zip(self.labels, average.tolist(), strict=True)),
-            changed=changed,
-        )
+        self._answer = answer
+        label = None if answer is None else self.labels[answer]
+        return self._result(prediction.seconds, label, average, float(average[top if answer is None else answer]))
+
+    def _result(self, seconds: float, label: str | None, average: np.ndarray, confidence: float) -> SmoothedPrediction:
+        """Return the answer, and note whether it changed."""
+        changed = label != self._label or not self._started
+        self._label, self._started = label, True
+        probabilities = dict(zip(self.labels, average.tolist(), strict=True))
+        return SmoothedPrediction(seconds, label, confidence, probabilities, changed)

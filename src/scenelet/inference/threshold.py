@@ -1,6 +1,8 @@
 """Choice of the minimum probability of an answer. Less probable answers are "unsure"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +13,9 @@ MIN_THRESHOLD = 0.5
 """Lower bound of the threshold."""
 MIN_COVERAGE = 0.5
 """Fraction of the clips that should have a sure answer."""
+MIN_CLIPS = 59
+"""Minimum number of sure clips that can show `TARGET_ACCURACY`: with fewer, even no mistake leaves a chance of over 5 %
+that the accuracy is lower (0.95 ** 59 = 0.0485)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,32 @@ class Threshold:
     accuracy: float
     coverage: float
     clips: int
+
+    @property
+    def is_proven(self) -> bool:
+        """True if there were enough clips to show that the sure answers have `TARGET_ACCURACY`."""
+        return round(self.coverage * self.clips) >= MIN_CLIPS
+
+
+def stored_threshold(results: Mapping[str, Any]) -> Threshold | None:
+    """Return the threshold that a model file stores, or None if it stores no valid one.
+
+    Args:
+        results: the file's `SceneModel.results`. A file from another source may hold anything there.
+
+    >>> stored_threshold({"threshold": {"probability": 0.7, "accuracy": 0.96, "coverage": 0.9, "clips": 80}})
+    Threshold(probability=0.7, accuracy=0.96, coverage=0.9, clips=80)
+    >>> stored_threshold({"threshold": "high"}) is None
+    True
+    """
+    try:
+        stored = results["threshold"]
+        probability, accuracy, coverage = (float(stored[name]) for name in ("probability", "accuracy", "coverage"))
+        clips = int(stored["clips"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    is_valid = all(0 <= value <= 1 for value in (probability, accuracy, coverage)) and clips > 0
+    return Threshold(probability, accuracy, coverage, clips) if is_valid else None
 
 
 def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
@@ -51,15 +82,23 @@ def find_threshold(targets: ArrayLike, probabilities: ArrayLike) -> Threshold:
     if len(rows) == 0 or len(rows) != len(true):
         raise ValueError(f"{len(true)} targets and {len(rows)} rows of probabilities; give one each for every clip")
     top, hits = rows.max(axis=1), rows.argmax(axis=1) == true
-    candidates = []
-    for minimum in np.unique(np.maximum(top, MIN_THRESHOLD)):
-        sure = top >= minimum
-        if sure.any():
-            candidates.append(Threshold(float(minimum), float(hits[sure].mean()), float(sure.mean()), len(top)))
-    if not candidates:  # all answers are below MIN_THRESHOLD
+    order = np.argsort(-top, kind="stable")
+    falling = top[order]
+    last = np.append(falling[1:] != falling[:-1], True)  # of equal probabilities, all are sure or none is
+    last &= falling >= MIN_THRESHOLD
+    sure = np.flatnonzero(last) + 1
+    if len(sure) == 0:  # all answers are below MIN_THRESHOLD
         return Threshold(MIN_THRESHOLD, 0.0, 0.0, len(top))
-    enough = [candidate for candidate in candidates if candidate.coverage >= MIN_COVERAGE]
-    for candidate in enough:
-        if candidate.accuracy >= TARGET_ACCURACY:
-            return candidate
-    return max(enough, key=lambda candidate: candidate.accuracy, default=candidates[0])
+    accuracy, coverage = np.cumsum(hits[order])[last] / sure, sure / len(top)
+    enough = coverage >= MIN_COVERAGE
+    right = np.flatnonzero(enough & (accuracy >= TARGET_ACCURACY))
+    if len(right):
+        best = right[-1]  # the lowest threshold
+    elif enough.any():
+        best = np.flatnonzero(enough)[-1 - np.argmax(accuracy[enough][::-1])]
+    else:
+        best = len(sure) - 1
+    candidates = falling[last]
+    if falling[-1] < MIN_THRESHOLD:
+        candidates[-1] = MIN_THRESHOLD  # the same clips are sure
+    return Threshold(float(candidates[best]), float(accuracy[best]), float(coverage[best]), len(top))

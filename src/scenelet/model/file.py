@@ -57,8 +57,12 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a regular file"
-        raise ModelFileError(f"{path}: is {kind}; give the path of a .scn file")
+        if not path.is_dir():
+            raise ModelFileError(f"{path}: is not a regular file; give the path of a .scn file")
+        raise ModelFileError(
+            f"{path}: is a folder; give the path of a .scn file."
+            " `scenelet compress RUN --out model.scn` makes one of a training run"
+        )
     try:
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)

@@ -28,6 +28,9 @@ MAX_MEL_MATRIX = 1 << 23
 MAX_OPERATIONS = 1 << 38
 """Maximum operations of features and network per window, and per second of sound: 100 times the paper's network."""
 MAX_WINDOWS_PER_SECOND = 1000
+MAX_LABELS = 10_000
+MAX_PROBABILITIES_PER_SECOND = 20_000
+"""Maximum of labels times windows per second of sound. A prediction holds them all: 288 MB for an hour."""
 MAX_RECEPTIVE_FIELD = 1 << 31
 """Maximum receptive field in bands or frames. It needs a bound because strides multiply."""
 MAX_INTEGER = 1 << 53
@@ -59,6 +62,8 @@ class Header(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Header":
+        if len(self.labels) > MAX_LABELS:
+            raise ValueError(f"{len(self.labels):,} labels (limit {MAX_LABELS:,})")
         if len(set(self.labels)) != len(self.labels) or not all(label.isprintable() for label in self.labels):
             raise ValueError("labels must be printable and different from each other")
         array_shapes = {array.name: array.shape for array in self.arrays}
@@ -92,6 +97,11 @@ class Header(Settings):
             raise ValueError(
                 f"a second of sound takes {per_second:,.1f} windows and {operations * per_second:,.0f} operations"
                 f" (limit {MAX_WINDOWS_PER_SECOND:,} and {MAX_OPERATIONS:,})"
+            )
+        if len(self.labels) * per_second > MAX_PROBABILITIES_PER_SECOND:
+            raise ValueError(
+                f"a second of sound gives {len(self.labels) * per_second:,.0f} probabilities"
+                f" (limit {MAX_PROBABILITIES_PER_SECOND:,})"
             )
         if max(receptive_field(self.nodes, array_shapes, value_shapes[INPUT])) > MAX_RECEPTIVE_FIELD:
             raise ValueError(f"its receptive field exceeds {MAX_RECEPTIVE_FIELD:,} frames")

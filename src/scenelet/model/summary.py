@@ -1,6 +1,7 @@
 """Summaries of model files: everything that `scenelet info` prints."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -64,16 +65,16 @@ class StoredMetrics(BaseModel):
     log_loss: float = Field(ge=0)
 
 
-def stored_results(model: SceneModel, kind: Literal["dense", "compressed"]) -> dict[str, StoredMetrics]:
+def stored_metrics(results: Mapping[str, Any], kind: Literal["dense", "compressed"]) -> dict[str, StoredMetrics]:
     """Return the metrics that a model file stores, by subset ("test" or "validation").
 
     The results of a file are free JSON, so a file from another source may hold anything. Invalid entries are left out.
 
     Args:
-        model: the content of the file.
+        results: the file's `SceneModel.results`.
         kind: "compressed" for the metrics of the file itself, "dense" for those of the network before compression.
     """
-    stored = model.results.get(kind)
+    stored = results.get(kind)
     valid: dict[str, StoredMetrics] = {}
     for subset, metrics in (stored if isinstance(stored, dict) else {}).items():
         try:
@@ -118,7 +119,7 @@ def summarize(path: Path, folder: Path) -> ModelSummary:
     """
     model = read_model(path)
     disk_bytes = path.stat().st_size
-    results = stored_results(model, "compressed")
+    results = stored_metrics(model.results, "compressed")
     subset = next((subset for subset in ("test", "validation") if subset in results), "")
     return ModelSummary(
         name=str(path.relative_to(folder).with_suffix("")),

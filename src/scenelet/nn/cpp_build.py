@@ -12,12 +12,22 @@ from pathlib import Path
 
 import torch
 
-from scenelet.utils.files import cache_folder, fsync_file
+from scenelet.errors import OutputError
+from scenelet.utils.cache import cache_folder, exposed, make_cache_folder
+from scenelet.utils.console import print_warning
+from scenelet.utils.files import fsync_file
+from scenelet.utils.parallel import cpu_count
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
+
+# PyTorch counts the CPUs of the machine, also where a container may use only some of their time
+torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
+if hasattr(os, "register_at_fork"):
+    # A forked process inherits the pool of OpenMP without its threads. One thread needs no pool.
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 @functools.cache
@@ -26,16 +36,29 @@ def library() -> ctypes.CDLL | None:
     compiler = _compiler()
     if compiler is None or os.environ.get("SCENELET_COMPILE") == "0":
         return None
+    folder = cache_folder() / "compiled"
     try:
-        return ctypes.CDLL(str(build(compiler, cache_folder() / "compiled")))
-    except (OSError, subprocess.SubprocessError):
+        make_cache_folder(folder)
+        if (part := exposed(folder)) is not None:
+            print_warning(
+                f"{part}: another user owns it or can write to it, so no compiled code is used from the cache below it"
+                " and training is slower; set SCENELET_CACHE to a folder of your own"
+            )
+            return None
+        return ctypes.CDLL(str(build(compiler, folder)))
+    except (OSError, OutputError, subprocess.SubprocessError):
         return None
 
 
 def build(compiler: str, folder: Path) -> Path:
     """Return the path of the library in `folder`, and build the library if it does not exist.
 
-    The file name contains a hash of the source, the compiler, PyTorch's version and the processor.
+    The file name contains a hash of the source, the compiler, PyTorch's version and the processor. A file that another
+    user owns or can write is built again.
+
+    Args:
+        compiler: path of the compiler.
+        folder: an existing folder that only this user can write.
 
     Raises:
         OSError: the folder cannot be written.
@@ -43,12 +66,12 @@ def build(compiler: str, folder: Path) -> Path:
     """
     inputs = [SOURCE.read_text(), compiler, *FLAGS, torch.__version__, platform.machine(), _processor()]
     built = folder / f"fused-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:16]}.so"
-    if not built.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    if not built.exists() or exposed(built) is not None:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             code, linked = Path(scratch) / "fused.o", Path(scratch) / "fused.so"
             _run(compiler, *FLAGS, "-c", SOURCE, "-o", code)
             _run(compiler, "-shared", code, *_openmp(), "-o", linked)
+            linked.chmod(0o700)
             fsync_file(linked)
             linked.replace(built)
     return built

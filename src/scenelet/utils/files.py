@@ -1,16 +1,18 @@
-"""Files: atomic writes, folder search, CSV text, and the cache folder."""
+"""Files: atomic writes, folder search, and CSV text."""
 
 import contextlib
 import csv
 import glob
 import io
 import os
+import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scenelet.errors import OutputError
+from scenelet.utils.locks import file_lock
 
 STALE_SECONDS = 86_400
 """Age from which a temporary file or folder belongs to a process that died. No single write takes a day."""
@@ -33,7 +35,7 @@ def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()
     """Write files that belong together: all temporary files are complete before the first one is renamed.
 
     The last file acts as the index. It is hidden while the others are replaced. So if it exists, all files come from
-    the same write, even after a crash.
+    the same write, even after a crash. Other processes and threads that write the same index wait meanwhile.
 
     Args:
         files: the content of each file, by path.
@@ -50,12 +52,17 @@ def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()
     try:
         try:
             for path, data in files.items():
-                partial[path].write_bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
-                fsync_file(partial[path])
-            earlier = [] if len(files) == 1 else [index, *(path for path in files if path != index)]
-            with _hidden([*earlier, *remove], files):
-                for path in files:
-                    os.replace(partial[path], path)
+                write_new_file(partial[path], data)
+            if len(files) == 1:
+                os.replace(partial[path], path)
+            else:
+                lock = index.with_name(f".{index.name}.lock")
+                with file_lock(lock):
+                    try:
+                        _replace_set(partial, [index, *files, *remove])
+                    finally:
+                        with contextlib.suppress(OSError):  # Windows keeps files that are open
+                            lock.unlink()
             for folder in {path.parent for path in files}:
                 fsync_dir(folder)
         finally:
@@ -65,31 +72,43 @@ def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
 
 
-@contextlib.contextmanager
-def _hidden(earlier: Sequence[Path], files: Iterable[Path]) -> Iterator[None]:
-    """Hide earlier files while the block puts new ones in their place, then delete them.
+def _replace_set(partial: Mapping[Path, Path], earlier: Sequence[Path]) -> None:
+    """Hide earlier files, the index first, and rename new ones to their place. If that fails, restore the earlier ones.
 
-    If the block fails, delete the new files and restore the earlier ones.
+    Args:
+        partial: the temporary path of each new file, by its path.
+        earlier: the files to hide, if they exist; the first one is the index.
     """
     hidden: dict[Path, Path] = {}
-    all_hidden = False
     try:
         for path in earlier:
-            if path.exists():
-                hidden_path = path.with_name(f".{path.name}.{os.getpid()}.former.part")
+            if path not in hidden and path.exists():
+                hidden_path = partial_path(path)
                 os.replace(path, hidden_path)
                 hidden[path] = hidden_path
-        all_hidden = True
-        yield
+        for path, temporary in partial.items():
+            os.replace(temporary, path)
     except OSError:
-        if earlier and all_hidden:
-            for path in files:
+        for path, temporary in partial.items():
+            if not temporary.exists():  # it was renamed
                 path.unlink(missing_ok=True)
         for path, hidden_path in reversed(hidden.items()):
             os.replace(hidden_path, path)
         raise
     for hidden_path in hidden.values():
         hidden_path.unlink(missing_ok=True)
+
+
+def write_new_file(path: Path, data: bytes | str) -> None:
+    """Write a file that does not exist yet, and wait until it is on disk; text is encoded as UTF-8.
+
+    Raises:
+        OSError: the file exists, even as a link, or cannot be written.
+    """
+    with path.open("xb") as file:  # never through a link that somebody else placed there
+        file.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def fsync_file(path: Path) -> None:
@@ -111,21 +130,18 @@ def fsync_dir(folder: Path) -> None:
 
 
 def partial_path(path: Path) -> Path:
-    """Return the temporary path for `path`, and delete stale ones.
+    """Return a temporary path for `path` that nobody can guess, and delete stale ones.
+
+    Create it with `open(..., "x")` or `mkdir`, which refuse an existing file or link.
 
     >>> partial_path(Path("models/rain.scn")).name  # doctest: +ELLIPSIS
     '.rain.scn...part'
     """
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         with contextlib.suppress(OSError):  # another process may have deleted it
-            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-def cache_folder() -> Path:
-    """Return the folder for data that can be computed again: `$SCENELET_CACHE`, or `~/.cache/scenelet`."""
-    return Path(os.environ.get("SCENELET_CACHE") or Path.home() / ".cache" / "scenelet")
+            if time.time() - stale.lstat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(stale) if stale.is_dir() and not stale.is_symlink() else stale.unlink()
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
 
 
 def make_folder(path: Path) -> None:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scenelet.errors import BusyError, OutputError
-from scenelet.utils.files import make_folder
+from scenelet.utils.console import print_message
+
+QUIET_SECONDS = 10.0
+"""Time that a process waits for a lock before it says so."""
 
 
 @contextlib.contextmanager
@@ -29,12 +32,16 @@ def file_lock(lock: Path, busy: str = "") -> Iterator[None]:
     """
     import filelock
 
-    make_folder(lock.parent)
-    held = filelock.FileLock(lock, timeout=0 if busy else -1)
+    held = filelock.FileLock(lock)
     try:
-        held.acquire()
-    except filelock.Timeout:
-        raise BusyError(busy) from None
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=0 if busy else QUIET_SECONDS)
+        except filelock.Timeout:
+            if busy:
+                raise BusyError(busy) from None
+            print_message(f"{lock}: another process is at work there; this one waits until it has finished")
+            held.acquire()
     except OSError as error:
         raise OutputError(f"{lock.parent}: cannot be written ({error.strerror}); choose another path") from None
     try:

@@ -7,34 +7,43 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, TypeVar
 
-from scenelet.errors import SceneletError
+from scenelet.errors import WorkerError
+from scenelet.utils.console import print_warning
+
+if TYPE_CHECKING:
+    import loky
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MIN_PROCESS_ITEMS = 8
 """Minimum number of items for which processes are started. For fewer, starting them costs more than they save."""
-CHUNK_ITEMS = 4
-"""Number of items sent to a process at once."""
+ITEMS_PER_WORKER = 4
+"""Number of items per worker process that are waiting, in work or finished but not yet taken."""
+WORKER_ENVIRONMENT = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "PYTHONFAULTHANDLER": ""}
+"""Variables of worker processes. loky would restart a worker that keeps freed memory, and print dumps of its stack."""
 
 
 def cpu_count() -> int:
-    """Return the number of CPUs that this process may use.
+    """Return the number of CPUs that this process may use, from its affinity mask and the CPU quota of its container.
 
     >>> cpu_count() >= 1
     True
     """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    import loky
+
+    return int(loky.cpu_count())
 
 
 def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
@@ -56,86 +65,126 @@ def _thread_pool() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(cpu_count(), "scenelet")
 
 
+# Without psutil and `pgrep`, loky kills a process without looking for its children. Ours have none.
+warnings.filterwarnings("ignore", "Failed to kill subprocesses on this platform", UserWarning)
+if hasattr(os, "register_at_fork"):
+    # a forked process inherits the pool without its threads
+    os.register_at_fork(after_in_child=_thread_pool.cache_clear)
+
+
 def map_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Yield `function(item)` in order, from `threads` threads; at most twice as many items are taken in advance.
 
     >>> list(map_threads(abs, [-1, 2, -3], threads=2))
     [1, 2, 3]
     """
-    iterator = iter(items)
-    waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(threads, "scenelet-map") as executor:
         try:
-            for item in iterator:
-                waiting.append(executor.submit(function, item))
-                if len(waiting) == 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from _bounded_map(executor, function, items, 2 * threads)
         finally:  # the caller stopped early, or an item failed
             executor.shutdown(cancel_futures=True)
 
 
-def map_processes(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None) -> Iterator[Result]:
-    """Yield `function(item)` in order, from `workers` processes; None: one process per CPU.
+def map_processes(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int | None,
+    prepare: Callable[[], object] | None = None,
+    in_order: bool = True,
+    min_items: int = MIN_PROCESS_ITEMS,
+) -> Iterator[Result]:
+    """Yield `function(item)` for each item, from `workers` new processes.
 
-    Processes are spawned, not forked: a fork of a process with PyTorch's threads can hang.
+    The processes neither inherit this process's threads nor run its script again, so a script needs no main guard. They
+    end with this generator, after an interrupt, and when this process dies. If the caller pauses, they pause too. With
+    one worker, with few items, or where no process can be started, this process does the work.
+
+    Args:
+        function: a function that can be pickled, or a function of the script.
+        items: its arguments.
+        workers: the number of processes; None: one per CPU.
+        prepare: called in each process before its work.
+        in_order: yield in the order of `items`; otherwise, as soon as a result is there.
+        min_items: the number of items from which processes are started.
 
     Raises:
-        SceneletError: a process died, e.g. because a script lacks a main guard.
+        WorkerError: a process died.
 
     >>> list(map_processes(abs, [-1, 2, -3], workers=1))
     [1, 2, 3]
     """
-    if workers == 1 or len(items) < MIN_PROCESS_ITEMS:
-        yield from map(function, items)
+    workers = min(workers or cpu_count(), len(items))
+    if workers <= 1 or len(items) < min_items or multiprocessing.current_process().daemon:
+        yield from map(function, items)  # a daemonic process, e.g. of `multiprocessing.Pool`, may not have children
         return
     try:
-        with processes(min(workers or cpu_count(), -(-len(items) // CHUNK_ITEMS))) as executor:
-            yield from executor.map(function, items, chunksize=CHUNK_ITEMS)
+        with _process_pool(workers, prepare) as executor:
+            if executor is None:
+                yield from map(function, items)
+            else:
+                yield from _bounded_map(executor, function, items, ITEMS_PER_WORKER * workers, in_order)
     except BrokenProcessPool:
-        raise SceneletError(
-            "the worker processes ended unexpectedly; a script that calls scenelet needs its calls under"
-            " `if __name__ == '__main__':`, and enough memory for one process per CPU"
+        raise WorkerError(
+            "a worker process died: it was killed, ran out of memory, or crashed in a library;"
+            " repeat the command, with fewer workers if memory is short"
         ) from None
 
 
+def _bounded_map(
+    executor: concurrent.futures.Executor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    limit: int,
+    in_order: bool = True,
+) -> Iterator[Result]:
+    """Yield results from an executor that never has more than `limit` items which the caller has not taken."""
+    iterator = iter(items)
+    submitted: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
+    while True:
+        new = itertools.islice(iterator, limit - len(submitted))
+        submitted.extend(executor.submit(function, item) for item in new)
+        if not submitted:
+            return
+        if not in_order:
+            done, _ = concurrent.futures.wait(submitted, return_when=concurrent.futures.FIRST_COMPLETED)
+            first = next(future for future in submitted if future in done)
+            submitted.remove(first)
+            submitted.appendleft(first)
+        yield submitted.popleft().result()
+
+
 @contextlib.contextmanager
-def processes(
-    workers: int, prepare: Callable[[], object] | None = None
-) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
-    """Start a pool of spawned processes, which ends with the block or when this process dies.
+def _process_pool(workers: int, prepare: Callable[[], object] | None) -> Iterator["loky.ProcessPoolExecutor | None"]:
+    """Start processes, which end with the block; yield None and say why if the system does not allow that."""
+    import loky
 
-    The end of the block kills the processes, even if they are at work.
-
-    Args:
-        workers: number of processes; all are started at once.
-        prepare: called in each process before its work.
-    """
-    context = multiprocessing.get_context("spawn")
-    executor = concurrent.futures.ProcessPoolExecutor(workers, context, _begin, (prepare,))
-    # The pool must start all processes before it watches them, as it does for forked ones. Otherwise, if one dies while
-    # another one is being started, the pool ends the processes that it knows and waits for the new one forever.
-    executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
-    try:
-        yield executor
-    finally:
-        # after an interrupt the processes would finish their current items first
-        for process in list((executor._processes or {}).values()):
-            process.kill()
-        executor.shutdown(cancel_futures=True)
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    with reader, writer:
+        executor = None
+        try:
+            executor = loky.ProcessPoolExecutor(
+                workers, initializer=_begin, initargs=(reader, prepare), env=WORKER_ENVIRONMENT
+            )
+            executor.submit(int)  # starts all processes
+        except (ImportError, OSError, RuntimeError) as error:  # e.g. no shared memory, or a limit of processes
+            print_warning(f"no worker process can be started ({error}); the work continues in this process alone")
+            executor = None
+        try:
+            yield executor
+        finally:
+            if executor is not None:  # after an interrupt the processes would finish their items first
+                executor.shutdown(kill_workers=True)
 
 
-def _begin(prepare: Callable[[], object] | None) -> None:
-    """Ignore SIGINT in a worker, since the parent handles it, and exit if the parent dies."""
-    if prepare is not None:
-        prepare()
+def _begin(parent: Connection, prepare: Callable[[], object] | None) -> None:
+    """Prepare a worker: its parent handles Ctrl-C, and the worker ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
 
     def watch() -> None:
-        parent.join()
+        with contextlib.suppress(EOFError, OSError):
+            parent.recv_bytes()  # the parent sends nothing: the system closes the pipe
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    if prepare is not None:
+        prepare()

@@ -70,6 +70,15 @@ def test_write_synthetic_dataset_keeps_a_complete_folder(scenes: Path, tmp_path:
     assert recording.read_bytes() == b"not written again"
 
 
+def test_write_synthetic_dataset_uses_as_many_threads_as_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    pool = dataset.ThreadPoolExecutor
+    monkeypatch.setattr(dataset, "cpu_count", lambda: 3)  # as under `taskset`
+    monkeypatch.setattr(dataset, "ThreadPoolExecutor", lambda count: threads.append(count) or pool(count))
+    write_synthetic_dataset(tmp_path / "scenes", seed=3, **SMALL)
+    assert threads == [3]
+
+
 @pytest.mark.parametrize("change", [{"seed": 4}, {"seconds": 0.75}, {"clips_per_location": 1}])
 def test_write_synthetic_dataset_other_settings_are_refused(scenes: Path, change: dict[str, int]) -> None:
     with pytest.raises(DataError, match="something else"):

@@ -18,7 +18,7 @@ from scenelet.data.audit.statistics import RecordingStats, StatsError, recording
 from scenelet.data.clips import Clip
 from scenelet.data.json_lines import JsonLines, file_version
 from scenelet.errors import AudioError, OutputError
-from scenelet.utils.files import cache_folder
+from scenelet.utils.cache import cache_folder, make_cache_folder
 from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
@@ -73,6 +73,7 @@ def _try_lock(path: Path) -> Iterator[bool]:
     with contextlib.ExitStack() as stack:
         writable = True
         try:
+            make_cache_folder(path.parent)
             stack.enter_context(file_lock(path.with_suffix(".lock"), f"{path}: is in use"))
         except OutputError:
             writable = False

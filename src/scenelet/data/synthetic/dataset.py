@@ -15,6 +15,7 @@ from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 from scenelet.errors import DataError, UsageError
 from scenelet.utils.console import track
 from scenelet.utils.files import partial_path
+from scenelet.utils.parallel import cpu_count
 
 TABLE_NAME = "scenes.csv"
 README_NAME = "README.txt"
@@ -61,7 +62,7 @@ def write_synthetic_dataset(
         ...     sorted(path.name for path in scenes.rglob("*-00.flac"))
         ['indoor-00-00.flac', 'indoor-01-00.flac', 'outdoor-00-00.flac', ... 'transportation-01-00.flac']
     """
-    workers = workers or os.cpu_count() or 1
+    workers = cpu_count() if workers is None else workers
     if seed < 0 or seconds < 0.5 or min(clips_per_location, train_locations, test_locations, workers) < 1:
         raise UsageError("synthetic scenes need a seed of 0 or more, 0.5 s or more, and 1 or more of everything else")
     rows = _rows(seed, clips_per_location, train_locations, test_locations)
@@ -72,7 +73,6 @@ def write_synthetic_dataset(
         raise DataError(f"{out}: holds something else than these synthetic scenes; name another folder or remove it")
     keys = _keys(clips_per_location, train_locations + test_locations)
     partial = partial_path(out)
-    shutil.rmtree(partial, ignore_errors=True)
     try:
         _write_clips(partial, rows, keys, seed, seconds, workers)
         for name, text in texts.items():
@@ -95,7 +95,8 @@ def _write_clips(
         pcm = np.round(samples.T * 32767).astype(np.int16)
         soundfile.write(folder / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
 
-    (folder / "audio").mkdir(parents=True)
+    folder.mkdir(parents=True)
+    (folder / "audio").mkdir()
     with ThreadPoolExecutor(workers) as pool:
         list(track(pool.map(write_clip, rows, keys), "Writing scenes", len(rows)))
 

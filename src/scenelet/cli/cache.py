@@ -1,0 +1,25 @@
+"""`scenelet cache`."""
+
+from typing import Annotated
+
+import typer
+
+
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete everything that is not in use.")] = False,
+) -> None:
+    """Show the cache folder and its sizes, or empty it.
+
+    The cache holds features, statistics and compiled code, which are computed again if they are missing.
+    """
+    from scenelet.utils.cache import cache_folder, cache_sizes, clear_cache
+    from scenelet.utils.console import print_warning
+
+    root = cache_folder()
+    if clear:
+        for path in clear_cache(root):
+            print_warning(f"{path}: is in use and was not deleted")
+    sizes = cache_sizes(root)
+    print(root)
+    for kind, size in [*sizes.items(), ("all", sum(sizes.values()))]:
+        print(f"{kind:<14}{size / 1e6:>12,.1f} MB")
