@@ -169,7 +169,7 @@ def test_predict_names_the_file_that_cannot_be_read(short: SceneClassifier, clip
             UsageError,
             "None or nan would form a class; give a label",
         ),
-        (lambda x, y, g: (x, np.array([*y[:-1], np.nan], object), g), UsageError, "None or nan would form a class"),
+        (lambda x, y, g: (x, np.array([*y[:-1], np.nan], object), g), UsageError, "y cannot be used as labels"),
         (lambda x, y, g: (x, np.linspace(0, 1, 24), g), UsageError, "continuous"),
         (lambda x, y, g: (x[0], y, g), UsageError, "X is one path"),
         (lambda x, y, g: ([], [], None), UsageError, "X is empty|y holds no class"),
