@@ -21,6 +21,7 @@ from scenelet.model.file import decode_model, encode_model, read_model, stored_m
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import file_parts
 from scenelet.model.weights import Encoding, decode_weights, encode_weights
+from scenelet.utils import files
 
 ENCODINGS = ("masked_fp16", "masked_int8", "fp16", "fp32")
 
@@ -330,12 +331,11 @@ def test_write_model_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch:
     path = tmp_path / "model.scn"
     path.write_bytes(b"before")
 
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[: len(data) // 2])
+    def full(path: Path, data: bytes) -> None:
+        path.write_bytes(data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(files, "write_new_file", full)
     with pytest.raises(OutputError, match="No space left"):
         write_model(tiny_model(), path)
     assert path.read_bytes() == b"before"
