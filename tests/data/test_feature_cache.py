@@ -288,7 +288,8 @@ def test_load_features_notes_its_use_and_deletes_unused_ones(
     os.utime(lock, (1, 1))
     monkeypatch.setattr(cache_module, "MAX_FEATURE_BYTES", 100)
     other = WindowConfig(seconds=0.25)
-    load_features(clips, clips[0].path.parent, FEATURES, other, cache, workers=1)
+    monkeypatch.setenv("SCENELET_CACHE", str(cache))
+    load_features(clips, clips[0].path.parent, FEATURES, other, workers=1)
     assert not lock.with_name("windows.f16").exists()
     assert len(list(cache.glob("*/windows.f16"))) == 1
 
