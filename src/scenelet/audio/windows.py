@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from scenelet.audio.io import BLOCK_FRAMES, AudioSource, Samples, blocks, print_note
 from scenelet.audio.pcm import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, find_invalid_samples
+from scenelet.audio.silence import SoundDetector
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import AudioError, UsageError
 from scenelet.utils.parallel import parallel_map
@@ -20,8 +21,6 @@ from scenelet.utils.parallel import parallel_map
 ChannelLayout = Literal["mono", "stereo", "mid-side"] | int
 NoSound = Literal["silence", "too short"]
 """Reason why a recording has no class."""
-SILENT_DBFS = -80.0
-"""Level below which samples are silence: 3 steps of 16 bits, which is dither. A constant offset does not count."""
 MIN_SECONDS = 0.1
 """Minimum duration of a recording that has a class. Shorter ones are a click of one or two analysis frames."""
 
@@ -118,20 +117,6 @@ def sound_span(window: Samples, silence_threshold_db: float, min_samples: int) -
     return min(first, max(last - min_samples, 0)), last
 
 
-def is_silent(samples: Samples) -> bool:
-    """Return True if every channel of samples (channels, n), n >= 1, varies by less than `SILENT_DBFS`.
-
-    >>> is_silent(np.full((1, 100), 0.3, np.float32)), is_silent(np.float32([[0, 0.001, 0]]))
-    (True, False)
-    """
-    return _is_constant(samples.min(axis=1), samples.max(axis=1))
-
-
-def _is_constant(low: Samples, high: Samples) -> bool:
-    """Return True if the ranges of the channels, from `low` to `high` (channels,), are those of silence."""
-    return bool(((high - low) / 2 < 10 ** (SILENT_DBFS / 20)).all())
-
-
 class WindowSplitter:
     """Resampler and cutter: blocks of samples go in, windows at the model's rate come out.
 
@@ -173,22 +158,20 @@ class WindowSplitter:
         self._filled = 0  # samples in the buffer
         self._emitted = 0  # windows so far
         self._source_rate, self._received = source_rate, 0
-        self._low = np.full(features.n_channels, np.inf, np.float32)
-        self._high = -self._low
+        self._detector = SoundDetector(source_rate)
 
     @property
     def no_sound(self) -> NoSound | None:
         """Reason why the samples so far have no class: they are too few or silent. None: they may have one."""
         if self._received < MIN_SECONDS * self._source_rate:
             return "too short"
-        return "silence" if _is_constant(self._low, self._high) else None
+        return None if self._detector.has_sound else "silence"
 
     def push(self, samples: Samples) -> Iterator[Samples]:
         """Add samples (1 or 2, n) and yield each window (channels, length) that is now complete."""
         arranged = arrange_channels(samples, self.layout)
         self._received += arranged.shape[1]
-        self._low = np.minimum(self._low, arranged.min(axis=1, initial=np.inf))
-        self._high = np.maximum(self._high, arranged.max(axis=1, initial=-np.inf))
+        self._detector.push(arranged)
         yield from self._cut(self._resample(arranged, last=False))
 
     def finish(self) -> Iterator[Samples]:

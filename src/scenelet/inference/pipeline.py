@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import Features, LogMel
-from scenelet.audio.windows import is_silent
+from scenelet.audio.silence import is_silent
 from scenelet.errors import ModelFileError
 from scenelet.inference.prediction import Probabilities
 from scenelet.inference.runtimes import Network, RuntimeName, open_network
@@ -24,7 +24,11 @@ class Pipeline:
 
     def __call__(self, samples: Samples) -> Probabilities:
         """Classify the samples (channels, n) of a window: return (classes,)."""
-        return self._equal.copy() if is_silent(samples) else self.run_network(self.log_mel(samples))
+        return (
+            self._equal.copy()
+            if is_silent(samples, self.log_mel.config.sample_rate)
+            else self.run_network(self.log_mel(samples))
+        )
 
     def run_network(self, log_mel: Features | NDArray[np.floating]) -> Probabilities:
         """Classify features (channels, n_mels, frames): return (classes,)."""
