@@ -9,6 +9,7 @@ import torch
 from pyarrow import parquet
 
 from fuzz.targets_runs import MEASURED, RUN, STATE, job
+from scenelet.bulk.parts import PartCounts
 from scenelet.config import PruneConfig
 from scenelet.training.checkpoint import encode_checkpoint
 from scenelet.training.compression.choice import FormatTrial
@@ -22,7 +23,8 @@ def _written(table: pyarrow.Table, **options: object) -> bytes:
 
 def _parts() -> list[bytes]:
     columns = {"index": [0, 0, 1], "input": ["a", "a", "b"], "window": [0, 1, None], "error": [None, None, "no sound"]}
-    table = pyarrow.table(columns).replace_schema_metadata({"inputs": "2", "scenelet": "x", "shard": "0"})
+    counts = dict.fromkeys(PartCounts._fields, "1")
+    table = pyarrow.table(columns).replace_schema_metadata({**counts, "scenelet": "x", "shard": "0"})
     return [_written(table), _written(table, compression="zstd")]
 
 
@@ -46,7 +48,8 @@ def _records() -> list[bytes]:
     choice = {"settings": PruneConfig().model_dump(), "trials": [asdict(FormatTrial("fp16", 0.5, 0.4, 1.0))]}
     figures = {"accuracy": 0.5, "log_loss": 0.3}
     classes = dict.fromkeys(("indoor", "outdoor", "transportation"), figures)
-    report = {"macro_accuracy": 0.5, "log_loss": 0.3, "per_class": classes, "model": "m", "split": "test"}
+    report = {"macro_accuracy": 0.5, "log_loss": 0.3, "per_class": classes, "model": "m", "model_sha256": "0" * 64}
+    report["split"] = "test"
     table = {"title": "t", "data": "d", "rows": [{"name": "a", "settings": {}}]}
     texts = [RUN, MEASURED, RUN, MEASURED, *(json.dumps(value).encode() for value in (choice, report, table))]
     return [bytes([n]) + text for n, text in enumerate([*texts, job()[1].model_dump_json().encode()])]

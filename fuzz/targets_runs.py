@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import band_statistics, load_features, read_index
+from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
 from scenelet.evaluation.submission.meta import read_report
 from scenelet.experiments.report import check_same_results
@@ -105,10 +106,9 @@ def cache(data: bytes) -> str:
     """
     clips = _clips()
     folder = SCRATCH.path / "cache"
-    root = SCRATCH.path / "sounds"
     known = next(iter(folder.iterdir()), None) if folder.is_dir() else None
     if known is None:
-        load_features(clips, root, FEATURES, WINDOW, folder, workers=1)
+        _load(folder)
         known = next(folder.iterdir())
     (known / "windows.f16").write_bytes(bytes(ROW_BYTES * (data[0] if data else 0) + len(data) % 3))
     (known / "index.jsonl").write_bytes(data[1:].replace(b"CLIP", _identity(clips[0])))
@@ -118,12 +118,17 @@ def cache(data: bytes) -> str:
         assert sum(count for _, count in index.values()) <= 255
         if len(data) % 8:
             return
-        found = load_features(clips, root, FEATURES, WINDOW, folder, workers=1)
+        found = _load(folder)
         assert found.load(found.rows()).shape[1:] == (1, 2, 3)
         assert len(found) == len(clips)
         assert band_statistics(found)[0].shape == (2,)
 
     return outcome(read)
+
+
+def _load(folder: Path) -> ClipFeatures:
+    os.environ["SCENELET_CACHE"] = str(folder)
+    return load_features(_clips(), SCRATCH.path / "sounds", FEATURES, WINDOW, workers=1)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from scenelet.model.file import write_model
 Command = Callable[..., tuple[int, str, str]]
 FIGURES = {"confusion.svg", "classes.svg", "reliability.svg"}
 DATA = {"report.json", "predictions.csv", "predictions.json"}
-OTHERS = {"report.html", "listening.html", ".report.lock"}
+OTHERS = {"report.html", "listening.html"}
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_train_resume_of_a_finished_run_is_one_sentence(
     assert "give their new path" in err
 
 
-@pytest.mark.parametrize("fold", ['a"b', r"A\1", "1.0"])
+@pytest.mark.parametrize("fold", ['a"b', r"A\1"])
 def test_train_takes_the_name_of_a_fold_as_it_is(
     command: Command, tone_set: Path, changes: list[str], tmp_path: Path, fold: str
 ) -> None:
@@ -65,7 +65,9 @@ def test_train_takes_the_name_of_a_fold_as_it_is(
 def test_training_commands_without_pytorch_name_the_extra(
     tone_set: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    program = "import sys; sys.modules['torch'] = sys.modules['lightning'] = None; import scenelet.cli as c; c.main()"
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import scenelet.cli as c; c.main()"
+    for name in ("torch", "lightning"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}', name={name!r})")
     words = [str(tone_set) if word == "TONES" else word for word in arguments]
     command = [sys.executable, "-c", program, *words, "--quiet", "--out", str(tmp_path / "out")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)

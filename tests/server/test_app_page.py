@@ -98,7 +98,8 @@ def test_page_first_of_several_cards_opens(microphone_browser: Browser, esc10_se
     with opened(microphone_browser, esc10_service) as page:
         for count in (1, 2):
             page.set_input_files("#files", [EXAMPLE, copy])
-            expect(page.locator("#history .answer.good")).to_have_count(2 * count)
+            expect(page.locator("#history .answer:not(.soft)")).to_have_count(2 * count)
+            expect(page.locator("#history .answer")).to_have_text([re.compile("^dog")] * 2 * count)
             expect(page.locator("#history details[open]")).to_have_count(count)
 
 

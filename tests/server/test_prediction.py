@@ -38,8 +38,8 @@ def wav(seconds: float) -> bytes:
 
 
 def with_unknown_length(flac: bytes) -> bytes:
-    """Clear the number of samples in the header, and hide the last frame, which states it too."""
-    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:] + bytes(2 << 20)
+    """Clear the number of samples in the header, as programs do that write to a pipe."""
+    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
 
 
 def limits_of(*recordings: bytes) -> list[float | str]:

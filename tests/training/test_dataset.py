@@ -58,7 +58,7 @@ def test_load_dataset_warns_of_missing_groups_only_if_none_are_named(
     lines = [",".join([row[0], row[1], f"place{i}"] if named else row[:2]) for i, row in enumerate(rows[1:])]
     table = tmp_path / "tones.csv"
     table.write_text("\n".join(["filename,label,group" if named else "filename,label", *lines]) + "\n")
-    load_dataset(load_table(table, tone_set.parent), load_recipe("paper_short", tiny_settings), tmp_path)
+    load_dataset(load_table(table, tone_set.parent), load_recipe("paper_short", tiny_settings))
     assert ("the data names no groups" in capsys.readouterr().err) is not named
 
 

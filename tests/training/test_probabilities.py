@@ -21,9 +21,9 @@ class MeanNetwork(nn.Module):
 
 def test_clip_probabilities_average_the_windows_of_a_clip() -> None:
     network = MeanNetwork()
-    values = np.broadcast_to(np.arange(80, dtype=np.float16)[:, None, None, None], (80, 1, 4, 6))
+    values = np.broadcast_to(np.arange(1, 81, dtype=np.float16)[:, None, None, None], (80, 1, 4, 6))
     features = ClipFeatures(values, np.arange(40) * 2, np.full(40, 2))
-    logits = torch.arange(80.0)[:, None] * network.factor.detach()
+    logits = torch.arange(1.0, 81.0)[:, None] * network.factor.detach()
     expected = logits.softmax(1).reshape(40, 2, 3).mean(1)
     assert np.allclose(clip_probabilities(network, features), expected, atol=1e-6)
     assert network.training

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 SILENT_DBFS = -80.0
 """Level below which samples are silence: 3 steps of 16 bits, which is dither."""
@@ -26,7 +25,8 @@ class SoundDetector:
 
     def __init__(self, sample_rate: int) -> None:
         self._max_step = 2 * math.pi * MIN_HZ / sample_rate  # between two samples of MIN_HZ at full scale
-        self._filter = signal.butter(4, MIN_HZ, "highpass", fs=sample_rate, output="sos")
+        self._rate = sample_rate
+        self._filter: NDArray[np.float64] | None = None
         self._state: NDArray[np.float64] | None = None
         self._settling = round(SETTLING_SECONDS * sample_rate)
         self._received, self._start_peak, self._found = 0, 0.0, False
@@ -44,7 +44,10 @@ class SoundDetector:
         if n > 1 and np.abs(np.diff(samples, axis=1)).max() > self._max_step:
             self._found = True
             return
-        if self._state is None:
+        from scipy import signal  # takes as long as a prediction, and most recordings do not need it
+
+        if self._filter is None or self._state is None:
+            self._filter = signal.butter(4, MIN_HZ, "highpass", fs=self._rate, output="sos")
             self._state = signal.sosfilt_zi(self._filter)[:, None, :] * samples[None, :, :1]
         audible, self._state = signal.sosfilt(self._filter, samples, axis=1, zi=self._state)
         start, settled = np.split(np.abs(audible), [max(0, self._settling - self._received)], axis=1)

@@ -13,10 +13,10 @@ Load = Callable[..., Any]
 def with_changes(load: Load, settings: list[str]) -> Load:
     """Return a function that loads a recipe with settings that win over those of its caller."""
 
-    def load_small(name: str, changes: Iterable[str] | Mapping[str, Any] = ()) -> Any:
+    def load_small(name: str, changes: Iterable[str] | Mapping[str, Any] = (), *options: Any) -> Any:
         if isinstance(changes, Mapping):
             changes = [f"{key}={value}" for key, value in changes.items()]
-        return load(name, [*changes, *settings])
+        return load(name, [*changes, *settings], *options)
 
     return load_small
 
