@@ -177,11 +177,11 @@ def read_or_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(*arguments)
 
-feature_cache.windows = read_or_die
+feature_cache.windows, feature_cache.BATCH_CLIPS = read_or_die, 2
 root, features = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[3])
 clips = [Clip(path, path.name, "x", path.name) for path in sorted(root.iterdir())]
 os.environ["SCENELET_CACHE"] = sys.argv[2]
-feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), 1, batch_clips=2)
+feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), 1)
 """
 
 
@@ -288,7 +288,8 @@ def test_load_features_notes_its_use_and_deletes_unused_ones(
     os.utime(lock, (1, 1))
     monkeypatch.setattr(cache_module, "MAX_FEATURE_BYTES", 100)
     other = WindowConfig(seconds=0.25)
-    load_features(clips, clips[0].path.parent, FEATURES, other, cache, workers=1)
+    monkeypatch.setenv("SCENELET_CACHE", str(cache))
+    load_features(clips, clips[0].path.parent, FEATURES, other, workers=1)
     assert not lock.with_name("windows.f16").exists()
     assert len(list(cache.glob("*/windows.f16"))) == 1
 

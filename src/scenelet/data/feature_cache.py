@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,6 @@ def load_features(
     features: FeatureConfig,
     window: WindowConfig,
     workers: int | None = None,
-    batch_clips: int = BATCH_CLIPS,
 ) -> ClipFeatures:
     """Return the features of `clips`, in their order. Missing features are computed first.
 
@@ -88,7 +87,6 @@ def load_features(
         clips, root: some clips of a table, and its root.
         features, window: the settings.
         workers: the number of processes; None: one per CPU.
-        batch_clips: the number of clips that are written at once.
 
     Raises:
         AudioError: some recordings cannot be read or changed meanwhile. The features of the others stay cached.
@@ -107,7 +105,7 @@ def load_features(
             missing = [(clip, v) for clip, v in zip(clips, versions, strict=True) if v not in index]
             if missing:
                 limit_features(root_folder, keep=folder)
-                faults = _build(missing, folder, index, row_bytes, features, window, workers, batch_clips)
+                faults = _build(missing, folder, index, row_bytes, features, window, workers)
                 if faults:
                     raise summarize_audio_errors(faults, len(clips))
             # a crashed build may have left half a row, which is not mapped
@@ -180,9 +178,10 @@ def _build(
     features: FeatureConfig,
     window: WindowConfig,
     workers: int | None,
-    batch_clips: int,
 ) -> list[AudioError]:
     """Compute the features of missing clips, add them to the cache and the index, and return the errors."""
+    compute = functools.partial(_clip_windows, features=features, window=window)
+    results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers)
     lines = JsonLines(folder / INDEX)
     next_row = max((first + count for first, count in index.values()), default=0)
     faults: list[AudioError] = []
@@ -197,7 +196,7 @@ def _build(
             unlisted.clear()
 
         try:
-            for version, result in _compute(missing, features, window, workers):
+            for (_, version), result in zip(missing, track(results, "Features", len(missing)), strict=True):
                 if isinstance(result, AudioError):
                     faults.append(result)
                     continue
@@ -205,45 +204,31 @@ def _build(
                 unlisted.append((version, next_row, len(result)))
                 index[version] = next_row, len(result)
                 next_row += len(result)
-                if len(unlisted) == batch_clips:
+                if len(unlisted) == BATCH_CLIPS:
                     list_clips()
         finally:  # an interrupt or a bug must not lose finished clips
             list_clips()
     return faults
 
 
-def _compute(
-    clips: Sequence[tuple[Clip, str]], features: FeatureConfig, window: WindowConfig, workers: int | None
-) -> Iterator[tuple[str, Windows | AudioError]]:
-    """Yield each clip's version with its windows or its error, under a progress bar."""
-    compute = functools.partial(_file_windows, features=features, window=window)
-    results: Iterable[Windows | AudioError] = map_processes(compute, [clip.path for clip, _ in clips], workers)
-    for (clip, version), result in zip(clips, track(results, "Features", len(clips)), strict=True):
-        yield version, result if isinstance(result, AudioError) else _check_unchanged(result, clip, version)
-
-
-def _file_windows(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
-    """Return the windows of one recording, or its error."""
+def _clip_windows(
+    clip_version: tuple[Clip, str], features: FeatureConfig, window: WindowConfig
+) -> Windows | AudioError:
+    """Return the windows of one recording, or its error. It is an error if the file is of another version by then."""
+    clip, version = clip_version
     transform = _log_mel(features)
     try:
-        return np.stack([transform(cut).astype(np.float16) for cut in windows(path, features, window)])
-    except AudioError as error:
-        return error
-
-
-@functools.cache
-def _log_mel(features: FeatureConfig) -> LogMel:
-    return LogMel(features)
-
-
-def _check_unchanged(rows: Windows, clip: Clip, version: str) -> Windows | AudioError:
-    """Return the windows, or an error if the clip's file changed while they were computed."""
-    try:
+        rows = np.stack([transform(cut).astype(np.float16) for cut in windows(clip.path, features, window)])
         if file_version(clip) == version:
             return rows
     except AudioError as error:
         return error
     return AudioError(f"{clip.path}: changed while it was read; run the same command again")
+
+
+@functools.cache
+def _log_mel(features: FeatureConfig) -> LogMel:
+    return LogMel(features)
 
 
 def _rows_on_disk(path: Path, row_bytes: int) -> int:

@@ -65,12 +65,8 @@ def recording_stats_or_error(path: Path) -> RecordingStats | StatsError:
     """Return the `recording_stats`, or the error of a recording that cannot be read."""
     try:
         return recording_stats(path)
-    except EmptyAudioError as error:
-        return "empty", str(error)
-    except TruncatedAudioError as error:
-        return "truncated", str(error)
     except AudioError as error:
-        return "unreadable", str(error)
+        return {EmptyAudioError: "empty", TruncatedAudioError: "truncated"}.get(type(error), "unreadable"), str(error)
 
 
 def recording_stats(path: Path, block_frames: int = BLOCK_FRAMES) -> RecordingStats:
