@@ -15,9 +15,9 @@ def test_render_only_rooms_reverberate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sounds, "convolve", fail)
     rng = np.random.default_rng(0)
     for label in ("outdoor", "transportation"):
-        SCENE_TYPES[label].draw(rng).render(SAMPLE_RATE // 2, rng)
+        SCENE_TYPES[label](rng).render(SAMPLE_RATE // 2, rng)
     with pytest.raises(RuntimeError, match="reverberation"):
-        SCENE_TYPES["indoor"].draw(rng).render(SAMPLE_RATE // 2, rng)
+        SCENE_TYPES["indoor"](rng).render(SAMPLE_RATE // 2, rng)
 
 
 def test_rail_joints_are_double_clicks(rng: np.random.Generator) -> None:

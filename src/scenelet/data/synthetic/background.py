@@ -3,9 +3,6 @@
 All classes draw both from the same distributions. The average spectrum therefore says little about the class.
 """
 
-from dataclasses import dataclass
-from typing import Self
-
 import numpy as np
 
 from scenelet.data.synthetic import sounds as syn
@@ -20,9 +17,8 @@ CLIP_LEVEL_STD_DB = 3.0
 """Standard deviation of a source's level between the clips of a location."""
 
 
-@dataclass(frozen=True)
 class Background:
-    """Background noise of a location, and the recorder.
+    """Background noise of a location of any class, and the recorder, drawn at random.
 
     Attributes:
         spectrum_db: spectrum of the noise, dB per octave band.
@@ -32,23 +28,13 @@ class Background:
         level_db: level of the recording, dB relative to full scale.
     """
 
-    spectrum_db: Array
-    coherence: float
-    color_db: Array
-    floor_db: float
-    level_db: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw the background and recorder of a new location, of any class."""
+    def __init__(self, rng: np.random.Generator) -> None:
         tilt = rng.uniform(-5.5, -1.5) * np.arange(len(OCTAVES_HZ))
-        return cls(
-            spectrum_db=tilt + rng.normal(0.0, SPECTRUM_STD_DB, len(OCTAVES_HZ)),
-            coherence=rng.uniform(0.0, 0.8),
-            color_db=rng.normal(0.0, SPECTRUM_STD_DB, len(OCTAVES_HZ)),
-            floor_db=rng.uniform(-45.0, -22.0),
-            level_db=rng.uniform(-36.0, -22.0),
-        )
+        self.spectrum_db = tilt + rng.normal(0.0, SPECTRUM_STD_DB, len(OCTAVES_HZ))
+        self.coherence = rng.uniform(0.0, 0.8)
+        self.color_db = rng.normal(0.0, SPECTRUM_STD_DB, len(OCTAVES_HZ))
+        self.floor_db = rng.uniform(-45.0, -22.0)
+        self.level_db = rng.uniform(-36.0, -22.0)
 
     def sound(self, n: int, rng: np.random.Generator) -> Array:
         """Render n samples of background noise (2, n) with an RMS of 0 dB."""

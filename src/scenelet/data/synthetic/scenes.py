@@ -4,9 +4,6 @@ A location is drawn once; each of its clips is rendered with draws of its own. B
 have the same distributions in all classes. The class shows in how the sound changes over time and frequency.
 """
 
-from dataclasses import dataclass
-from typing import Self
-
 import numpy as np
 
 from scenelet.data.synthetic import sounds as syn
@@ -14,7 +11,6 @@ from scenelet.data.synthetic.background import Background, jitter_level
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 
 
-@dataclass(frozen=True)
 class Indoor:
     """A room with voices, footsteps, clinking objects, and the hum of mains and ventilation.
 
@@ -26,32 +22,17 @@ class Indoor:
         clink_hz, clinks_per_s: modes of the clinking objects, and mean number of clinks per second.
     """
 
-    background: Background
-    response: Array
-    hum_hz: float
-    hum_gains: Array
-    hum_db: float
-    pitches_hz: Array
-    voices_db: float
-    step_hz: float
-    clink_hz: Array
-    clinks_per_s: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw a new room."""
-        return cls(
-            background=Background.draw(rng),
-            response=syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng),
-            hum_hz=float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2])),
-            hum_gains=rng.uniform(0.0, 1.0, 6),
-            hum_db=rng.uniform(-12.0, 0.0),
-            pitches_hz=rng.uniform(90, 240, size=rng.integers(2, 6)),
-            voices_db=rng.uniform(-12.0, 2.0),
-            step_hz=rng.uniform(1.5, 2.3),
-            clink_hz=rng.uniform(1200, 6000, 4),
-            clinks_per_s=rng.uniform(0.3, 2.0),
-        )
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.background = Background(rng)
+        self.response = syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng)
+        self.hum_hz = float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2]))
+        self.hum_gains = rng.uniform(0.0, 1.0, 6)
+        self.hum_db = rng.uniform(-12.0, 0.0)
+        self.pitches_hz = rng.uniform(90, 240, size=rng.integers(2, 6))
+        self.voices_db = rng.uniform(-12.0, 2.0)
+        self.step_hz = rng.uniform(1.5, 2.3)
+        self.clink_hz = rng.uniform(1200, 6000, 4)
+        self.clinks_per_s = rng.uniform(0.3, 2.0)
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """Render a clip of n samples, (2, n)."""
@@ -69,7 +50,6 @@ class Indoor:
         return self.background.record(scene, rng)
 
 
-@dataclass(frozen=True)
 class Outdoor:
     """A street or a park with gusts of wind, birds, cars that drive by, and sometimes people; without reverberation.
 
@@ -81,34 +61,18 @@ class Outdoor:
         people: fraction of the clips with people.
     """
 
-    background: Background
-    wind_corner_hz: float
-    gust_hz: float
-    wind_db: float
-    song_hz: Array
-    syllable_s: float
-    vibrato: float
-    birds_db: float
-    cars_per_clip: float
-    cars_db: float
-    people: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw a new street or park."""
-        return cls(
-            background=Background.draw(rng),
-            wind_corner_hz=rng.uniform(80, 400),
-            gust_hz=rng.uniform(0.5, 1.5),
-            wind_db=rng.uniform(-6.0, 4.0),
-            song_hz=rng.uniform(2000, 7000, 2),
-            syllable_s=rng.uniform(0.04, 0.15),
-            vibrato=rng.uniform(0.0, 0.06),
-            birds_db=rng.uniform(-14.0, -2.0),
-            cars_per_clip=rng.uniform(0.2, 1.2),
-            cars_db=rng.uniform(-4.0, 4.0),
-            people=rng.uniform(0.0, 0.6),
-        )
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.background = Background(rng)
+        self.wind_corner_hz = rng.uniform(80, 400)
+        self.gust_hz = rng.uniform(0.5, 1.5)
+        self.wind_db = rng.uniform(-6.0, 4.0)
+        self.song_hz = rng.uniform(2000, 7000, 2)
+        self.syllable_s = rng.uniform(0.04, 0.15)
+        self.vibrato = rng.uniform(0.0, 0.06)
+        self.birds_db = rng.uniform(-14.0, -2.0)
+        self.cars_per_clip = rng.uniform(0.2, 1.2)
+        self.cars_db = rng.uniform(-4.0, 4.0)
+        self.people = rng.uniform(0.0, 0.6)
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """Render a clip of n samples, (2, n)."""
@@ -159,7 +123,6 @@ def rail_joints(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
     return track
 
 
-@dataclass(frozen=True)
 class Transportation:
     """The inside of a vehicle, with engine harmonics that follow its speed, rumble, rail joints, chimes, passengers.
 
@@ -170,28 +133,15 @@ class Transportation:
         people: fraction of the clips with talking passengers.
     """
 
-    background: Background
-    engine_hz: float
-    order_gains: Array
-    engine_db: float
-    joints_hz: float
-    joints_db: float
-    chime_hz: Array
-    people: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw a new vehicle."""
-        return cls(
-            background=Background.draw(rng),
-            engine_hz=rng.uniform(25, 90),
-            order_gains=rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8),
-            engine_db=rng.uniform(-4.0, 5.0),
-            joints_hz=rng.uniform(0.8, 1.8) if rng.random() < 0.6 else 0.0,
-            joints_db=rng.uniform(-8.0, 0.0),
-            chime_hz=rng.uniform(500, 1500) * np.array([1.0, rng.choice([0.75, 0.8, 1.25])]),
-            people=rng.uniform(0.0, 0.6),
-        )
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.background = Background(rng)
+        self.engine_hz = rng.uniform(25, 90)
+        self.order_gains = rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8)
+        self.engine_db = rng.uniform(-4.0, 5.0)
+        self.joints_hz = rng.uniform(0.8, 1.8) if rng.random() < 0.6 else 0.0
+        self.joints_db = rng.uniform(-8.0, 0.0)
+        self.chime_hz = rng.uniform(500, 1500) * np.array([1.0, rng.choice([0.75, 0.8, 1.25])])
+        self.people = rng.uniform(0.0, 0.6)
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """Render a clip of n samples, (2, n)."""
