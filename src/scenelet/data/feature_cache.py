@@ -158,15 +158,17 @@ def read_index(path: Path, rows: int) -> Index:
         rows: the number of rows on disk.
     """
     lines, index = JsonLines(path), Index()
-    valid_bytes = next_row = 0
-    for value, end in lines.read():
+    values = list(lines.read())
+    next_row = valid = 0
+    for value in values:
         match value:
             case [str(version), int(first), int(count)] if first == next_row and 0 < count <= rows - first:
                 index[version] = first, count
-                next_row, valid_bytes = first + count, end
+                next_row, valid = first + count, valid + 1
             case _:
                 break
-    lines.truncate(valid_bytes)
+    if valid < len(values):
+        lines.replace(values[:valid])
     return index
 
 

@@ -48,11 +48,8 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
 
     def change(group: str) -> float:
         """Return by how much the classes' distances from the fraction grow."""
-        targets = {label: fraction * totals[label] for label in counts[group]}
-        return sum(
-            abs(taken[label] + n - targets[label]) - abs(taken[label] - targets[label])
-            for label, n in counts[group].items()
-        )
+        missing = {label: fraction * totals[label] - taken[label] for label in counts[group]}
+        return sum(abs(n - missing[label]) - abs(missing[label]) for label, n in counts[group].items())
 
     def leaves_training_clips(group: str) -> bool:
         return group not in test and all(taken[label] + n < totals[label] for label, n in counts[group].items())
@@ -65,9 +62,16 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
     for label in sorted(totals):
         if taken[label]:
             continue
-        possible = [group for group in counts if label in counts[group] and leaves_training_clips(group)]
+        groups = [group for group in counts if label in counts[group]]
+        possible = [group for group in groups if leaves_training_clips(group)]
         if not possible:
-            raise _cannot_divide(label, [group for group in counts if label in counts[group]], totals[label])
+            few = "one clip" if totals[label] == 1 else f"clips of one group ({groups[0]!r})"
+            if len(groups) > 1:
+                few = f"clips in groups with the only training clips of other classes ({first_few(groups)})"
+            raise DataError(
+                f"class {label!r} has only {few}, which cannot be divided between training and test;"
+                " add recordings made elsewhere, or leave the class out"
+            )
         best = min(possible, key=lambda group: (change(group), ranks[group]))
         test.add(best)
         taken += counts[best]
@@ -94,7 +98,7 @@ def split_groups(clips: Clips, fraction: float, seed: Sequence[int]) -> tuple[Cl
     [4, 2]
     """
     rng = np.random.default_rng(seed)
-    sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
         sizes[clip.label][clip.group] += 1
     is_second: dict[str, bool] = {}
@@ -105,19 +109,8 @@ def split_groups(clips: Clips, fraction: float, seed: Sequence[int]) -> tuple[Cl
         already = sum(groups[name] for name in names if is_second.get(name, False))
         chosen = closest_subset_sum(
             [groups[name] for name in undecided],
-            target=fraction * sum(groups.values()) - already,
+            target=fraction * groups.total() - already,
             not_all=all(is_second.get(name, True) for name in names),
         )
         is_second |= {name: i in chosen for i, name in enumerate(undecided)}
-    first = tuple(clip for clip in clips if not is_second[clip.group])
-    return first, tuple(clip for clip in clips if is_second[clip.group])
-
-
-def _cannot_divide(label: str, groups: Sequence[str], count: int) -> DataError:
-    clips = "one clip" if count == 1 else f"clips of one group ({groups[0]!r})"
-    if len(groups) > 1:
-        clips = f"clips in groups with the only training clips of other classes ({first_few(groups)})"
-    return DataError(
-        f"class {label!r} has only {clips}, which cannot be divided between training and test;"
-        " add recordings made elsewhere, or leave the class out"
-    )
+    return tuple(c for c in clips if not is_second[c.group]), tuple(c for c in clips if is_second[c.group])

@@ -73,7 +73,7 @@ def all_recording_stats(
 
 def _entries(lines: JsonLines) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield version and statistics of each valid line."""
-    for value, _ in lines.read():
+    for value in lines.read():
         match value:
             case [str(version), dict(values)]:
                 yield version, values

@@ -18,10 +18,10 @@ from scenelet.utils.parallel import cpu_count
 
 TABLE_NAME = "scenes.csv"
 README_NAME = "README.txt"
-README = f"""These recordings are synthetic: scenelet computed them.
+README = """These recordings are synthetic: scenelet computed them.
 A model trained on them shows that the tools work. It says nothing about real places.
-{{}} clips of {{:g}} s, stereo, {{}} Hz, seed {{}}, generator {{}}.
-{TABLE_NAME}: label is the class, group is the location; each location belongs to one split.
+{} clips of {:g} s, stereo, {} Hz, seed {}, generator {}.
+scenes.csv: label is the class, group is the location; each location belongs to one split.
 """
 GENERATOR_VERSION = 1
 """Version of the generator. Raise it when the same seed no longer gives the same samples."""
@@ -46,8 +46,7 @@ def write_synthetic_dataset(
         out: folder to write.
         seed: random seed, not negative. The same seed gives the same samples for any number of `workers`.
         clips_per_location: number of recordings per location.
-        train_locations: number of locations per class in the split "train".
-        test_locations: number of locations per class in the split "test".
+        train_locations, test_locations: number of locations per class in each split.
         seconds: length of each recording in seconds.
         workers: number of threads; None: one per core.
 
@@ -58,13 +57,12 @@ def write_synthetic_dataset(
         UsageError: a setting is out of range.
         DataError: `out` holds something else.
 
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     scenes = write_synthetic_dataset(Path(folder) / "scenes", 0, 1, 1, 1, seconds=0.5, workers=1)
-        ...     sorted(path.name for path in scenes.rglob("*-00.flac"))
-        ['indoor-00-00.flac', 'indoor-01-00.flac', 'outdoor-00-00.flac', ... 'transportation-01-00.flac']
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     scenes = write_synthetic_dataset(Path(folder) / "scenes", 0, 1, 1, 1, seconds=0.5, workers=1)
+    ...     sorted(path.name for path in scenes.rglob("*-00.flac"))
+    ['indoor-00-00.flac', 'indoor-01-00.flac', 'outdoor-00-00.flac', ... 'transportation-01-00.flac']
     """
     workers = cpu_count() if workers is None else workers
     if seed < 0 or seconds < 0.5 or min(clips_per_location, train_locations, test_locations, workers) < 1:
@@ -127,9 +125,8 @@ def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: flo
     Raises:
         UsageError: the label is unknown.
 
-    Example:
-        >>> synthetic_clip(seed=0, label="outdoor", location=0, clip=0, seconds=0.5).shape
-        (2, 24000)
+    >>> synthetic_clip(seed=0, label="outdoor", location=0, clip=0, seconds=0.5).shape
+    (2, 24000)
     """
     if label not in SCENE_TYPES:
         raise UsageError(f"no synthetic scene has the label {label!r}; there are {', '.join(SCENE_TYPES)}")

@@ -33,9 +33,8 @@ VOWELS: tuple[tuple[float, float, float], ...] = (  # first three formants of a 
 def decibels(gain_db: float | Array) -> Array:
     """Convert a gain in dB to a factor on the amplitude.
 
-    Example:
-        >>> float(decibels(20.0))
-        10.0
+    >>> float(decibels(20.0))
+    10.0
     """
     return np.asarray(10.0 ** (np.asarray(gain_db) / 20.0))
 
@@ -98,9 +97,8 @@ def noise(n: int, gain_db: Array, rng: np.random.Generator, channels: int = 2, c
 def pan(mono: Array, position: float | Array) -> Array:
     """Pan mono (n,) to stereo (2, n) at constant power; `position` goes from -1 (left) to 1 (right).
 
-    Example:
-        >>> pan(np.array([1.0]), 0.0).round(3).tolist()
-        [[0.707], [0.707]]
+    >>> pan(np.array([1.0]), 0.0).round(3).tolist()
+    [[0.707], [0.707]]
     """
     angle = (np.asarray(position) + 1.0) * (np.pi / 4)
     return np.stack([np.cos(angle) * mono, np.sin(angle) * mono])
@@ -152,10 +150,9 @@ def harmonics(rate_hz: Array, gains: Sequence[float] | Array) -> Array:
     Returns:
         Samples (n,).
 
-    Example:
-        >>> quarter_period = np.full(SAMPLE_RATE // 4, 1.0)  # 1 Hz for a quarter of a second
-        >>> round(float(harmonics(quarter_period, [1.0])[-1]), 3)
-        1.0
+    >>> quarter_period = np.full(SAMPLE_RATE // 4, 1.0)  # 1 Hz for a quarter of a second
+    >>> round(float(harmonics(quarter_period, [1.0])[-1]), 3)
+    1.0
     """
     turn = np.exp(2j * np.pi * np.cumsum(rate_hz) / SAMPLE_RATE)
     # z, z^2, z^3 ... as running products, so that one exponential serves all harmonics
