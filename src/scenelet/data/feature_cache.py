@@ -39,6 +39,7 @@ BATCH_CLIPS = 32
 """Number of clips whose rows are written to disk at once. A crash loses at most these."""
 FORMAT = 2
 """Version of the features. Raise it when the same settings no longer give the same features."""
+_log_mel = functools.cache(LogMel)
 ROWS, INDEX = "windows.f16", "index.jsonl"
 
 
@@ -93,7 +94,8 @@ def load_features(
         OutputError: the cache cannot be written.
     """
     root_folder = cache_folder()
-    folder = root_folder / _folder_name(root, features, window)
+    settings = [FORMAT, str(root.resolve()), features.model_dump(), window.model_dump()]
+    folder = root_folder / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     row_bytes = np.dtype(np.float16).itemsize * int(np.prod(shape))
     versions = [file_version(clip) for clip in clips]
@@ -228,15 +230,5 @@ def _clip_windows(
     return AudioError(f"{clip.path}: changed while it was read; run the same command again")
 
 
-@functools.cache
-def _log_mel(features: FeatureConfig) -> LogMel:
-    return LogMel(features)
-
-
 def _rows_on_disk(path: Path, row_bytes: int) -> int:
     return path.stat().st_size // row_bytes if path.exists() else 0
-
-
-def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:
-    settings = [FORMAT, str(root.resolve()), features.model_dump(), window.model_dump()]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

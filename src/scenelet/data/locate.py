@@ -7,7 +7,6 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scenelet.audio.io import EXTENSIONS
@@ -24,22 +23,9 @@ METADATA_FOLDER = re.compile(
 Listing = Callable[[Path], dict[str, list[str]]]
 
 
-@dataclass(frozen=True)
-class Located:
-    """Recordings of a table.
-
-    Attributes:
-        root: folder that their names are relative to.
-        names: name of each recording that exists, by its name in the table. They differ in Unicode form or extension.
-        error: the error that names the missing recordings; None if there are none.
-    """
-
-    root: Path
-    names: dict[str, str]
-    error: MissingAudioError | None
-
-
-def locate(table: Path, names: Sequence[str], audio_dir: Path | None) -> Located:
+def locate(
+    table: Path, names: Sequence[str], audio_dir: Path | None, require_audio: bool = True
+) -> tuple[Path, dict[str, str]]:
     """Find the folder that holds most of a table's recordings.
 
     The folder is `audio_dir`, or else the table's folder or one next to the table with "audio" in its name. A table in
@@ -49,6 +35,14 @@ def locate(table: Path, names: Sequence[str], audio_dir: Path | None) -> Located
         table: path of the table.
         names: the recordings' paths, with forward slashes. The extension may be absent.
         audio_dir: the folder to search; None: as above.
+        require_audio: refuse missing recordings.
+
+    Returns:
+        The folder, and the name there of each recording that exists, by its name in the table. They differ in Unicode
+        form or extension.
+
+    Raises:
+        MissingAudioError: recordings are missing.
     """
     listing = functools.cache(_list_folder)
     folders = [audio_dir] if audio_dir is not None else _folders(table)
@@ -58,17 +52,16 @@ def locate(table: Path, names: Sequence[str], audio_dir: Path | None) -> Located
         return len(found[index]), sum(name == real for name, real in found[index].items())
 
     best = max(range(len(folders)), key=quality)
-    missing = [name for name in names if name not in found[best]]
-    if not missing:
-        return Located(folders[best], found[best], None)
-    alike = [entry for folder in folders for entry in _alike(folder, missing[0], listing)]
-    hint = f"there is {alike[0]}: correct the names" if alike else "give --audio-dir, or delete their rows"
-    error = MissingAudioError(
-        f"{table}: {len(missing):,} of {len(names):,} files do not exist ({first_few(missing)});"
-        f" looked in {' and '.join(map(str, folders))}; {hint}",
-        tuple(missing),
-    )
-    return Located(folders[best], found[best], error)
+    missing = tuple(name for name in names if name not in found[best])
+    if missing and require_audio:
+        alike = [entry for folder in folders for entry in _alike(folder, missing[0], listing)]
+        hint = f"there is {alike[0]}: correct the names" if alike else "give --audio-dir, or delete their rows"
+        raise MissingAudioError(
+            f"{table}: {len(missing):,} of {len(names):,} files do not exist ({first_few(missing)});"
+            f" looked in {' and '.join(map(str, folders))}; {hint}",
+            missing,
+        )
+    return folders[best], found[best]
 
 
 def _folders(table: Path) -> list[Path]:

@@ -117,25 +117,23 @@ def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> C
     file_column = next(column for column in FILE_COLUMNS if column in rows[0].values)
     label_column, *others = [column for column in LABEL_COLUMNS if column in rows[0].values]
     listed = [_clip_name(path, file_column, row) for row in rows]
-    located = locate(path, listed, audio_dir)
-    names = [located.names.get(name, name) for name in listed]
+    root, located = locate(path, listed, audio_dir, require_audio)
+    names = [located.get(name, name) for name in listed]
     notes = []
     if others:
         notes.append(f"{path.name}: the classes are those of the column {label_column}, not {first_few(others)}")
     if file_column != "slice_file_name":  # the times of UrbanSound8K are those of the source, not of the slice
-        recordings = {name: located.root / real for name, real in located.names.items()}
+        recordings = {name: root / real for name, real in located.items()}
         notes.append(check_no_segments(path, rows, recordings, listed))
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each, with one class")
-    if located.error is not None and require_audio:
-        raise located.error
     labels = [_label(path, label_column, row, name) for row, name in zip(rows, listed, strict=True)]
     notes.append(check_single_labels(path, label_column, labels, [row.line for row in rows]))
     check_alike_labels(path, labels)
-    clips = [_clip(path, *facts, located.root) for facts in zip(rows, labels, names, strict=True)]
+    clips = [_clip(path, *facts, root) for facts in zip(rows, labels, names, strict=True)]
     licenses = sorted({row.values.get("license", "") for row in rows} - {""})
     return ClipTable(
-        root=located.root,
+        root=root,
         source=f"{KINDS.get(PurePath(path.name.lower().removesuffix('.gz')).suffix, 'table')} {path.name}",
         clips=tuple(sorted(clips, key=lambda clip: clip.name)),
         synthetic=all(row.values.get("source", "").startswith("synthetic") for row in rows),

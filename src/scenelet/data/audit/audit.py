@@ -139,14 +139,12 @@ def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: Subse
         if len(clips) < 2:
             continue
         names = tuple(clip.name for clip in clips)
-        text = f"{first_few(names)}: the same samples"
         labels = sorted({clip.label for clip in clips})
-        if len(labels) > 1:
-            yield Finding("error", "duplicate", names, f"{text} under the labels {', '.join(labels)}; keep one")
-        elif across := _subsets_of(clips, subsets):
-            yield Finding("error", "duplicate", names, f"{text} in {' and '.join(across)}; keep one")
-        else:
-            yield warning("duplicate", names, f"{text} {len(names)} times; keep one")
+        across = _subsets_of(clips, subsets)
+        fault = f"under the labels {', '.join(labels)}" if len(labels) > 1 else f"in {' and '.join(across)}"
+        is_error = len(labels) > 1 or bool(across)
+        text = f"{first_few(names)}: the same samples {fault if is_error else f'{len(names)} times'}; keep one"
+        yield Finding("error" if is_error else "warning", "duplicate", names, text)
 
 
 def _subsets_of(clips: Sequence[Clip], subsets: Subsets) -> list[str]:

@@ -121,33 +121,29 @@ def trait_findings(all_stats: Mapping[Clip, RecordingStats], window_seconds: flo
     limits = ", ".join(f"{rate / 2000:.1f} kHz ({count})" for rate, count in counts)
     few = len(rates) <= MAX_OTHER_FRACTION * len(all_stats)
     advice = "leave these clips out" if few else f"resample all clips to {min(rates.values())} Hz"
-    found: list[tuple[str, Iterable[Clip], str]] = [
-        (
-            "too short",
+    found: dict[str, tuple[Iterable[Clip], str]] = {
+        "too short": (
             short,
             f"at most {longest:.2f} s, less than half of the {window_seconds:g} s window;"
             " record longer, or train with shorter windows",
         ),
-        (
-            "dual mono",
+        "dual mono": (
             [clip for clip, stats in all_stats.items() if stats.is_dual_mono and not is_silent(stats)],
             "both channels are equal; train on mono, and if they should be stereo, check how they were exported",
         ),
-        (
-            "antiphase",
+        "antiphase": (
             [clip for clip, stats in all_stats.items() if stats.mono_power < MIN_MONO_POWER],
             "the channels cancel out in mono, so the model would hear almost nothing;"
             " invert one channel, or export one channel as mono",
         ),
-        (
-            "band-limited",
+        "band-limited": (
             rates,
             f"no sound above about {limits}, as if recorded at a lower rate or limited by a codec;"
             f" find the originals, or {advice}",
         ),
-    ]
+    }
     findings = []
-    for kind, clips, message in found:
+    for kind, (clips, message) in found.items():
         if names := tuple(clip.name for clip in clips):
             start = f"{pluralize(len(names), 'clip')} ({first_few(names)})"
             findings.append(warning(kind, names, f"{start}: {message}"))

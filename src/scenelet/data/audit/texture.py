@@ -31,6 +31,9 @@ KIND_LENGTHS = (64, 64, 64, GROUPED_BANDS * MODULATION_RATES, CEPSTRA * (CEPSTRA
 LENGTH = sum(KIND_LENGTHS)
 
 
+_log_mel = functools.cache(lambda: LogMel(FEATURES))
+
+
 def texture(samples: NDArray[np.float32]) -> Texture:
     """Compute the texture (`LENGTH`,) of a window (1, n) at the sample rate of `FEATURES`.
 
@@ -62,8 +65,3 @@ def _correlations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
     size = np.sqrt((cepstra**2).sum(axis=1)) + 1e-6
     pairs = np.triu_indices(CEPSTRA, 1)
     return np.asarray((cepstra @ cepstra.T / np.outer(size, size))[pairs])
-
-
-@functools.cache
-def _log_mel() -> LogMel:
-    return LogMel(FEATURES)
