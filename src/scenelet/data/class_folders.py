@@ -86,11 +86,7 @@ def _clips_of_parts(
 ) -> tuple[list[Clip], list[str]]:
     """Return the clips and the notes of `train/class/clip.wav` or `fold1/class/clip.wav`.
 
-    Args:
-        root: the folder of the tree.
-        recordings: the recordings found.
-        names: subset or fold of each folder that names one.
-        kind: "split" or "fold".
+    `names` has the subset or fold of each folder that names one; `kind` is "split" or "fold".
     """
     used = [parts for parts in recordings if parts[0] in names and len(parts) > 2]
     folders = first_few(sorted(names))
@@ -137,13 +133,7 @@ def _contents(root: Path) -> str:
 def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]:
     """Return notes about files with labels that are not used, and about folders without recordings.
 
-    Args:
-        root: the folder of the tree.
-        recordings: the recordings found. Folders without any, e.g. of reports and runs, are not searched.
-        level: level of the class folders.
-
-    Raises:
-        DataError: a table in a subfolder lists recordings.
+    Folders without recordings, e.g. of reports and runs, are not searched. The class folders are at `level`.
     """
     holders = {root.joinpath(*parts[:depth]) for parts in recordings for depth in range(len(parts))}
     entries = [entry for folder in sorted(holders) for entry in list_entries(folder) if not _is_recording(entry)]

@@ -8,8 +8,7 @@ import numpy as np
 
 from scenelet.config import SplitConfig
 from scenelet.data.clips import SPLITS, Clip, ClipTable
-from scenelet.data.group_division import hold_out_groups, split_groups
-from scenelet.data.subset_sum import closest_subset_sum
+from scenelet.data.group_division import closest_subset_sum, hold_out_groups, split_groups
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.files import csv_text
 

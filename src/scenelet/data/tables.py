@@ -3,7 +3,6 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
 from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
@@ -25,8 +24,6 @@ WANTED = (
     f"name the column of recordings filename (or {', '.join(FILE_COLUMNS[1:])})"
     f" and the column of classes label (or {', '.join(LABEL_COLUMNS[1:])})"
 )
-NO_HEADER = "its first line is not a header; write filename,label above the rows"
-ONE_HOT = "it has one column of 0 and 1 per class; write the class of each recording in one column label"
 
 
 def find_table(folder: Path) -> Path | None:
@@ -81,11 +78,7 @@ def _labels_recordings(path: Path) -> bool:
 
 
 def table_fault(path: Path) -> str | None:
-    """Return why a file is no table of clips, with the fix; None if it is one.
-
-    Raises:
-        DataError: the file is not a table.
-    """
+    """Return why a file is no table of clips, with the fix; None if it is one. Raises DataError if it is no table."""
     head = read_head(path) or [[]]
     columns = [column_name(field) for field in head[0]]
     has_file, has_label = (not set(names).isdisjoint(columns) for names in (FILE_COLUMNS, LABEL_COLUMNS))
@@ -94,9 +87,10 @@ def table_fault(path: Path) -> str | None:
     if is_segment_list(head):
         return f"labels parts of recordings; {ADVICE}"
     if any(field.lower().endswith(AUDIO_EXTENSIONS) for field in head[0]):
-        return NO_HEADER
-    if has_file and len(head) > 1 and len(columns) > 2 and _is_one_hot(head):
-        return ONE_HOT
+        return "its first line is not a header; write filename,label above the rows"
+    values = {field for line in head[1:] for field in line[1:]}
+    if has_file and len(columns) > 2 and len(values) > 1 and values <= {"0", "1", "0.0", "1.0", ""}:
+        return "it has one column of 0 and 1 per class; write the class of each recording in one column label"
     shown = ", ".join(head[0][:12]).strip() if any(columns) else "none"
     return f"its columns are {shown}; {WANTED}"
 
@@ -104,9 +98,8 @@ def table_fault(path: Path) -> str | None:
 def lists_recordings(path: Path) -> bool:
     """Return True if a table seems to list recordings, or parts of them."""
     head = read_head(path) or [[]]
-    columns = {column_name(field) for field in head[0]}
     is_file_name = any(field.strip().lower().endswith(AUDIO_EXTENSIONS) for line in head for field in line)
-    return is_file_name or is_segment_list(head) or not columns.isdisjoint(FILE_COLUMNS)
+    return is_file_name or is_segment_list(head) or not {*map(column_name, head[0])}.isdisjoint(FILE_COLUMNS)
 
 
 def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTable:
@@ -140,11 +133,6 @@ def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> C
         license=f"Recordings under {', '.join(licenses)}" if licenses else "",
         notes=tuple(note for note in notes if note),
     )
-
-
-def _is_one_hot(head: Sequence[Sequence[str]]) -> bool:
-    values = {field for line in head[1:] for field in line[1:]}
-    return values <= {"0", "1", "0.0", "1.0", ""} and len(values) > 1
 
 
 def _clip_name(path: Path, column: str, row: TableRow) -> str:

@@ -89,13 +89,9 @@ TAU_2019 = TauSet(
 )
 
 
-TAU_2020_MOBILE = TauSet(
-    name="TAU-urban-acoustic-scenes-2020-mobile-development", doi="10.5281/zenodo.3819968", edition="2020 Mobile"
-)
-TAU_2022_MOBILE = TauSet(
-    name="TAU-urban-acoustic-scenes-2022-mobile-development", doi="10.5281/zenodo.6337421", edition="2022 Mobile"
-)
-UNKNOWN_MOBILE = TauSet(name="the mobile set", doi="", edition="Mobile")
+TAU_2020_MOBILE = TauSet("TAU-urban-acoustic-scenes-2020-mobile-development", "10.5281/zenodo.3819968", "2020 Mobile")
+TAU_2022_MOBILE = TauSet("TAU-urban-acoustic-scenes-2022-mobile-development", "10.5281/zenodo.6337421", "2022 Mobile")
+UNKNOWN_MOBILE = TauSet("the mobile set", "", "Mobile")
 """A set of several devices that is none of those above, for example an older one or a part."""
 OTHER_DATA = "use a CSV with filename,label for other recordings"
 NAME = "scene-city-location-segment-device"

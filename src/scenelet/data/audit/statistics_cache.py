@@ -7,7 +7,7 @@ cannot be used, the statistics are computed again.
 import base64
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ def all_recording_stats(
     root: Path,
     workers: int | None = None,
     refresh: bool = False,
-    read_stats: Callable[[Path], RecordingStats | StatsError] = recording_stats_or_error,
 ) -> Iterator[RecordingStats | StatsError]:
     """Yield the statistics of each clip, in order, and cache what is computed.
 
@@ -41,7 +40,6 @@ def all_recording_stats(
         root: the data's root.
         workers: the number of processes; None: one per CPU.
         refresh: read every recording, even if its statistics are cached.
-        read_stats: the function that computes the statistics of a recording that is not cached.
     """
     name = hashlib.sha256(f"{FORMAT} {root.resolve()}".encode(errors="surrogateescape")).hexdigest()[:16]
     path = cache_folder() / f"statistics-{name}.jsonl"
@@ -55,7 +53,7 @@ def all_recording_stats(
         lines = JsonLines(path)
         cached = {} if refresh else _read(lines, set(versions))
         missing = [clip.path for clip, version in zip(clips, versions, strict=True) if version not in cached]
-        computed = map_processes(read_stats, missing, workers)
+        computed = map_processes(recording_stats_or_error, missing, workers)
         for version in versions:
             if (result := cached.pop(version, None)) is not None:
                 yield result
@@ -110,4 +108,4 @@ def _file_version_or_empty(clip: Clip) -> str:
     try:
         return file_version(clip)
     except AudioError:
-        return ""  # the file is missing; `read_stats` reports that
+        return ""  # the file is missing; `recording_stats_or_error` reports that
