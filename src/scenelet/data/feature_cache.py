@@ -76,11 +76,7 @@ class ClipFeatures:
 
 
 def load_features(
-    clips: Sequence[Clip],
-    root: Path,
-    features: FeatureConfig,
-    window: WindowConfig,
-    workers: int | None = None,
+    clips: Sequence[Clip], root: Path, features: FeatureConfig, window: WindowConfig, workers: int | None = None
 ) -> ClipFeatures:
     """Return the features of `clips`, in their order. Missing features are computed first.
 
@@ -103,16 +99,20 @@ def load_features(
     try:
         with file_lock(folder / LOCK):
             os.utime(folder / LOCK)
-            index = read_index(folder / INDEX, _rows_on_disk(folder / ROWS, row_bytes))
+            rows = folder / ROWS
+            rows.touch()
+            index = read_index(folder / INDEX, rows.stat().st_size // row_bytes)
             missing = [(clip, v) for clip, v in zip(clips, versions, strict=True) if v not in index]
             if missing:
                 limit_features(root_folder, keep=folder)
-                faults = _build(missing, folder, index, row_bytes, features, window, workers)
+                compute = functools.partial(_clip_windows, features=features, window=window)
+                results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers)
+                results = track(results, "Features", len(missing))
+                faults = _build([version for _, version in missing], results, folder, index, row_bytes)
                 if faults:
                     raise summarize_audio_errors(faults, len(clips))
             # a crashed build may have left half a row, which is not mapped
-            rows = _rows_on_disk(folder / ROWS, row_bytes)
-            values = np.memmap(folder / ROWS, np.float16, "r", shape=(rows, *shape))
+            values = np.memmap(rows, np.float16, "r", shape=(rows.stat().st_size // row_bytes, *shape))
     except OSError as error:
         raise OutputError(
             f"{folder}: the feature cache cannot be written ({error.strerror or error}); make room with"
@@ -175,17 +175,9 @@ def read_index(path: Path, rows: int) -> Index:
 
 
 def _build(
-    missing: Sequence[tuple[Clip, str]],
-    folder: Path,
-    index: Index,
-    row_bytes: int,
-    features: FeatureConfig,
-    window: WindowConfig,
-    workers: int | None,
+    versions: Sequence[str], results: Iterable[Windows | AudioError], folder: Path, index: Index, row_bytes: int
 ) -> list[AudioError]:
-    """Compute the features of missing clips, add them to the cache and the index, and return the errors."""
-    compute = functools.partial(_clip_windows, features=features, window=window)
-    results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers)
+    """Add the features of missing clips to the cache and the index while they are computed, and return the errors."""
     lines = JsonLines(folder / INDEX)
     next_row = max((first + count for first, count in index.values()), default=0)
     faults: list[AudioError] = []
@@ -200,7 +192,7 @@ def _build(
             unlisted.clear()
 
         try:
-            for (_, version), result in zip(missing, track(results, "Features", len(missing)), strict=True):
+            for version, result in zip(versions, results, strict=True):
                 if isinstance(result, AudioError):
                     faults.append(result)
                     continue
@@ -228,7 +220,3 @@ def _clip_windows(
     except AudioError as error:
         return error
     return AudioError(f"{clip.path}: changed while it was read; run the same command again")
-
-
-def _rows_on_disk(path: Path, row_bytes: int) -> int:
-    return path.stat().st_size // row_bytes if path.exists() else 0
