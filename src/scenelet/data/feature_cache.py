@@ -123,12 +123,9 @@ def load_features(
 
 
 def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation per band over clips, channels and time, for standardization.
+    """Return mean (n_mels,) and standard deviation (n_mels,) over clips, channels and time, for standardization.
 
     The standard deviation is at least a hundredth of the bands' median. So a constant band is not amplified.
-
-    Returns:
-        Two arrays (n_mels,).
 
     >>> loud = np.full((1, 1, 2, 100), 3, np.float16)
     >>> loud[..., ::2] = 1
@@ -152,12 +149,8 @@ def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArra
 def read_index(path: Path, rows: int) -> Index:
     """Return the finished clips up to the first invalid line, and remove that line and all later ones from the file.
 
-    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines must go too, because
-    the next build overwrites their rows.
-
-    Args:
-        path: the index file.
-        rows: the number of rows on disk.
+    A line is invalid if it is truncated or damaged, or if its rows are not among the `rows` on disk. Later lines must
+    go too, because the next build overwrites their rows.
     """
     lines, index = JsonLines(path), Index()
     values = list(lines.read())

@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 
 def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Clips]:
-    """Divide clips into training and test, in whole groups, with each class in both.
+    """Divide clips into training and test clips, in whole groups, with each class in both.
 
     The groups come in the order of their hash. A group becomes test if that brings the classes closer to `fraction`.
     Groups of rare classes come first. The order of two groups does not depend on the others, so that a few new groups
@@ -25,9 +25,6 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
         clips: the clips, ordered by name.
         fraction: the fraction of each class's clips for the test.
         seed: the seed of the hash.
-
-    Returns:
-        The training and the test clips.
 
     Raises:
         DataError: a class cannot be divided, for example because it has only one group.
@@ -87,9 +84,6 @@ def split_groups(clips: Clips, fraction: float, seed: Sequence[int]) -> tuple[Cl
         clips: the clips, ordered by name.
         fraction: the fraction of each class's clips for the second part.
         seed: the seed of the order in which groups are tried.
-
-    Returns:
-        The first and the second part.
 
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(name), name, "a", group=name[0]) for name in ("1a", "1b", "2a", "2b", "3a", "3b"))

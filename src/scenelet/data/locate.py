@@ -54,7 +54,9 @@ def locate(
     best = max(range(len(folders)), key=quality)
     missing = tuple(name for name in names if name not in found[best])
     if missing and require_audio:
-        alike = [entry for folder in folders for entry in _alike(folder, missing[0], listing)]
+        first = PurePosixPath(missing[0])
+        siblings = itertools.chain(*(names for folder in folders for names in listing(folder / first.parent).values()))
+        alike = sorted(name for name in siblings if os.path.splitext(name)[0].casefold() == first.stem.casefold())
         hint = f"there is {alike[0]}: correct the names" if alike else "give --audio-dir, or delete their rows"
         raise MissingAudioError(
             f"{table}: {len(missing):,} of {len(names):,} files do not exist ({first_few(missing)});"
@@ -99,10 +101,3 @@ def _list_folder(folder: Path) -> dict[str, list[str]]:
             if extension.lower() in EXTENSIONS:
                 stems[normalize(stem)].append(name)
     return stems | entries
-
-
-def _alike(folder: Path, name: str, listing: Listing) -> list[str]:
-    """List the entries of a folder whose name differs only in case or extension."""
-    path = PurePosixPath(name)
-    entries = itertools.chain(*listing(folder / path.parent).values())
-    return sorted(entry for entry in entries if os.path.splitext(entry)[0].casefold() == path.stem.casefold())

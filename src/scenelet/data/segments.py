@@ -17,8 +17,6 @@ END_COLUMNS = (
     *("end", "end_time", "end_seconds", "end_s", "end_sec", "end_(s)", "stop", "stop_time", "end_time_(s)"),
     *("offset", "offset_s", "offset_end", "t_end", "tmax"),
 )
-AUDIOSET_MARK = "# Segments csv"
-"""Start of AudioSet's lists."""
 MAX_DIFFERENCE_SECONDS = 0.1
 """Maximum difference between a segment and the complete recording, for rounded times."""
 ADVICE = (
@@ -36,7 +34,7 @@ def is_segment_list(head: Sequence[Sequence[str]]) -> bool:
     first = head[0] if head else []
     is_raven = "Begin Time (s)" in first and "End Time (s)" in first
     is_audacity = len(first) in (2, 3) and None not in map(_seconds, first[:2])
-    return " ".join(first).startswith(AUDIOSET_MARK) or is_raven or is_audacity
+    return " ".join(first).startswith("# Segments csv") or is_raven or is_audacity
 
 
 def check_no_segments(
@@ -44,16 +42,12 @@ def check_no_segments(
 ) -> str:
     """Refuse a table whose rows label parts of recordings.
 
-    Times that are those of the complete recordings are accepted.
+    Times that are those of the complete recordings are accepted. A note is returned if times cannot be read, else "".
 
     Args:
-        path: the table.
-        rows: its rows.
+        path, rows: the table and its rows.
         recordings: path of each recording that exists, by its name in the table.
         names: the recording's name in each row.
-
-    Returns:
-        A note about columns of times that cannot be read, or an empty string.
 
     Raises:
         DataError: a row labels a part of its recording.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scenelet.data.clips import Clip, ClipTable
-from scenelet.data.delimited import TableRow, read_rows
+from scenelet.data.delimited import read_rows
 from scenelet.errors import DataError, MissingAudioError
 from scenelet.utils.text import first_few
 
@@ -122,7 +122,11 @@ def load_tau(
     """
     meta = root / "meta.csv"
     rows = read_rows(meta, ("filename", "scene_label", "identifier"))
-    names = [_name_parts(meta, row) for row in rows]
+    names = [Path(row.values["filename"]).stem.split("-") for row in rows]
+    for row, parts in zip(rows, names, strict=True):
+        if len(parts) not in (5, 6):
+            name = row.values["filename"]
+            raise DataError(f"{meta}, line {row.line}: {name!r} is not named {NAME}.wav; {OTHER_DATA}")
     facts = _recognize(meta, {row.values["scene_label"] for row in rows}, names)
     splits = _official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
@@ -148,14 +152,6 @@ def load_tau(
     mapped = " mapped to 3 classes" if tau_3_class and facts is not TAU_2020_3CLASS else ""
     ordered = tuple(clips[name] for name in sorted(clips))
     return ClipTable(root, f"TAU root {root.name} ({facts.edition}{mapped})", ordered, license=LICENSE)
-
-
-def _name_parts(meta: Path, row: TableRow) -> list[str]:
-    name = row.values["filename"]
-    parts = Path(name).stem.split("-")
-    if len(parts) not in (5, 6):
-        raise DataError(f"{meta}, line {row.line}: {name!r} is not named {NAME}.wav; {OTHER_DATA}")
-    return parts
 
 
 def _recognize(meta: Path, labels: set[str], names: Sequence[Sequence[str]]) -> TauSet:

@@ -110,9 +110,7 @@ def find_matches(recordings: Sequence[Codes]) -> list[Match]:
 def _compare(first: Codes, second: Codes, offset: int) -> tuple[float, int, int, float]:
     """Compare two recordings at one offset.
 
-    Returns:
-        The excess of the differing fraction over its limit, the number of frames audible in both, the offset, and
-        the differing fraction.
+    Return by how much the differing fraction exceeds its limit, the frames audible in both, the offset, the fraction.
     """
     a, b = first[max(0, -offset) :], second[max(0, offset) :]
     n = min(len(a), len(b))

@@ -112,15 +112,12 @@ def assign_folds(clips: Sequence[Clip]) -> NDArray[np.int64]:
 def held_out_probabilities(
     textures: NDArray[np.float32], targets: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> Numbers:
-    """Predict each clip by a classifier that was trained without the clip's fold.
+    """Predict each clip by a classifier that was trained without the clip's fold: probabilities (clips, classes).
 
     Args:
         textures: (clips, `scenelet.data.audit.texture.LENGTH`).
         targets: class of each clip, (clips,).
         folds: fold of each clip, (clips,).
-
-    Returns:
-        Probabilities (clips, classes).
     """
     classes = int(targets.max()) + 1
     kinds = np.sqrt(np.repeat(KIND_LENGTHS, KIND_LENGTHS))  # so each kind has the same weight, whatever its length

@@ -66,7 +66,9 @@ def all_recording_stats(
                     writable = False
             yield new
         if writable and refresh:
-            _drop_outdated(lines)
+            with contextlib.suppress(OSError, OutputError):
+                newest = {version.rsplit("|", 2)[0]: [version, values] for version, values in _entries(lines)}
+                lines.replace(newest.values())
 
 
 def _entries(lines: JsonLines) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -75,13 +77,6 @@ def _entries(lines: JsonLines) -> Iterator[tuple[str, dict[str, Any]]]:
         match value:
             case [str(version), dict(values)]:
                 yield version, values
-
-
-def _drop_outdated(lines: JsonLines) -> None:
-    """Keep only the last valid line of each recording."""
-    with contextlib.suppress(OSError, OutputError):
-        last = {version.rsplit("|", 2)[0]: [version, values] for version, values in _entries(lines)}
-        lines.replace(last.values())
 
 
 def _read(lines: JsonLines, wanted: set[str]) -> dict[str, RecordingStats]:

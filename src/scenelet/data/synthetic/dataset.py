@@ -36,7 +36,7 @@ def write_synthetic_dataset(
     seconds: float = 4.0,
     workers: int | None = None,
 ) -> Path:
-    """Write synthetic recordings (stereo, 48 kHz, 16-bit FLAC) and their table, `scenes.csv`.
+    """Write synthetic recordings (stereo, 48 kHz, 16-bit FLAC) and their table, `scenes.csv`. Return the folder.
 
     Each class has `train_locations` + `test_locations` locations, which are the groups of the table. The clips of
     a location all belong to the same split. The folder appears when it is complete. A folder that was written
@@ -49,9 +49,6 @@ def write_synthetic_dataset(
         train_locations, test_locations: number of locations per class in each split.
         seconds: length of each recording in seconds.
         workers: number of threads; None: one per core.
-
-    Returns:
-        The folder `out`.
 
     Raises:
         UsageError: a setting is out of range.
@@ -70,14 +67,9 @@ def write_synthetic_dataset(
     locations = range(train_locations + test_locations)
     keys = list(itertools.product(SCENE_TYPES, locations, range(clips_per_location)))
     names = [f"audio/{label}-{location:02d}-{clip:02d}.flac" for label, location, clip in keys]
+    source = f"synthetic (scenelet, seed {seed})"
     rows = [
-        [
-            name,
-            label,
-            f"{label}-{location:02d}",
-            "train" if location < train_locations else "test",
-            f"synthetic (scenelet, seed {seed})",
-        ]
+        [name, label, f"{label}-{location:02d}", "train" if location < train_locations else "test", source]
         for name, (label, location, _) in zip(names, keys, strict=True)
     ]
     texts = {
@@ -110,7 +102,7 @@ def write_synthetic_dataset(
 
 
 def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: float = 4.0) -> Array:
-    """Render one synthetic recording.
+    """Render one synthetic recording: samples (2, n) at 48 kHz, within -1 to 1.
 
     Args:
         seed: random seed, not negative.
@@ -118,9 +110,6 @@ def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: flo
         location: index of the location within the class.
         clip: index of the clip within the location.
         seconds: length in seconds.
-
-    Returns:
-        Samples (2, n) at 48 kHz, within -1 to 1.
 
     Raises:
         UsageError: the label is unknown.

@@ -141,14 +141,11 @@ def convolve(samples: Array, response: Array) -> Array:
 
 
 def harmonics(rate_hz: Array, gains: Sequence[float] | Array) -> Array:
-    """Sum the harmonics 1, 2, ... of a fundamental that may vary.
+    """Sum the harmonics 1, 2, ... of a fundamental that may vary: samples (n,).
 
     Args:
         rate_hz: fundamental frequency at each sample, (n,).
         gains: amplitude of each harmonic.
-
-    Returns:
-        Samples (n,).
 
     >>> quarter_period = np.full(SAMPLE_RATE // 4, 1.0)  # 1 Hz for a quarter of a second
     >>> round(float(harmonics(quarter_period, [1.0])[-1]), 3)
@@ -225,16 +222,13 @@ def chirp(from_hz: float, to_hz: float, length_s: float, vibrato: float) -> Arra
 
 
 def drive_by(source: Array, speed: float, distance: float, closest_s: float) -> Array:
-    """Move a source past the listener on a straight line, with delay, Doppler shift and panning.
+    """Move a source past the listener on a straight line, with delay, Doppler shift and panning: samples (2, n).
 
     Args:
         source: emitted samples, one second longer than the result.
         speed: m/s from left to right; negative from right to left.
         distance: m at the closest point, where the gain is 1.
         closest_s: time of the closest point, s.
-
-    Returns:
-        Samples (2, n) at the listener.
     """
     n = len(source) - SAMPLE_RATE
     time_s = seconds_axis(n)
