@@ -9,7 +9,15 @@ from pathlib import Path
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
 from scenelet.data.clips import Clip, ClipTable, subsets_of_names
 from scenelet.data.labels import check_alike_labels, normalize
-from scenelet.data.tables import OTHER_TABLES, find_table, list_entries, list_tables, lists_recordings, table_fault
+from scenelet.data.tables import (
+    OTHER_TABLES,
+    find_table,
+    is_text,
+    list_entries,
+    list_tables,
+    lists_recordings,
+    table_fault,
+)
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few, pluralize
 
@@ -137,10 +145,9 @@ def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]
     """
     holders = {root.joinpath(*parts[:depth]) for parts in recordings for depth in range(len(parts))}
     entries = [entry for folder in sorted(holders) for entry in list_entries(folder) if not _is_recording(entry)]
-    labels: list[Path] = []
-    tables: list[Path] = []
-    for path in (path for folder in sorted(holders) for path in list_tables(folder)):
-        (labels if path.suffix.lower() == ".txt" else tables).append(path)
+    listed = [path for folder in sorted(holders) for path in list_tables(folder)]
+    labels = [path for path in listed if is_text(path)]
+    tables = [path for path in listed if not is_text(path)]
     for path in tables:
         if path.parent != root and lists_recordings(path):
             raise DataError(

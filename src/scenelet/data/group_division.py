@@ -139,11 +139,8 @@ def closest_subset_sum(sizes: Sequence[int], target: float, min_sum: int = 0, no
         new = reached[: highest + 1 - size] & ~reached[size:]
         reached_by[size:][new] = index
         reached[size:] |= new
-    sums = np.flatnonzero(reached)
-    sums = sums[sums >= min_sum]
-    if len(sums) == 0:
-        return set()
-    best = int(sums[np.argmin(np.abs(sums - target))])
+    sums = [total for total in np.flatnonzero(reached).tolist() if total >= min_sum]
+    best = min(sums, key=lambda total: abs(total - target), default=0)
     chosen = set()
     while best > 0:
         chosen.add(int(reached_by[best]))

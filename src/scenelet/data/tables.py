@@ -63,8 +63,13 @@ def list_tables(folder: Path) -> list[Path]:
     """List the tables in a folder that can be read, sorted, and then the text files that label recordings."""
     extensions = (*TABLE_EXTENSIONS, ".txt")
     paths = [path for path in list_entries(folder) if path.name.lower().endswith(extensions) and path.is_file()]
-    texts = [path for path in paths if path.suffix.lower() == ".txt"]
-    return [path for path in paths if path not in texts] + [path for path in texts if _labels_recordings(path)]
+    tables = [path for path in paths if not is_text(path)]
+    return tables + [path for path in paths if is_text(path) and _labels_recordings(path)]
+
+
+def is_text(path: Path) -> bool:
+    """Return True for a text file that is not called a table."""
+    return path.suffix.lower() == ".txt"
 
 
 def _labels_recordings(path: Path) -> bool:

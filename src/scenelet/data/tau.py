@@ -37,9 +37,6 @@ SCENES = (
 """Each scene with its class in DCASE 2020 Task 1B, and its numbers of training and test segments in 2019."""
 THREE_CLASSES = {scene: label for scene, label, *_ in SCENES}
 
-UNSEEN_CITY = "milan"
-"""City without training segments: 410 segments are in test, 1,030 in no split."""
-
 
 @dataclass(frozen=True)
 class TauSet:
@@ -88,14 +85,11 @@ TAU_2019 = TauSet(
     ),
 )
 
-
 TAU_2020_MOBILE = TauSet("TAU-urban-acoustic-scenes-2020-mobile-development", "10.5281/zenodo.3819968", "2020 Mobile")
 TAU_2022_MOBILE = TauSet("TAU-urban-acoustic-scenes-2022-mobile-development", "10.5281/zenodo.6337421", "2022 Mobile")
 UNKNOWN_MOBILE = TauSet("the mobile set", "", "Mobile")
 """A set of several devices that is none of those above, for example an older one or a part."""
 OTHER_DATA = "use a CSV with filename,label for other recordings"
-NAME = "scene-city-location-segment-device"
-"""Parts of a recording's name. The sets with slices have six: the slice comes before the device."""
 
 
 def is_tau_root(folder: Path) -> bool:
@@ -125,8 +119,8 @@ def load_tau(
     names = [Path(row.values["filename"]).stem.split("-") for row in rows]
     for row, parts in zip(rows, names, strict=True):
         if len(parts) not in (5, 6):
-            name = row.values["filename"]
-            raise DataError(f"{meta}, line {row.line}: {name!r} is not named {NAME}.wav; {OTHER_DATA}")
+            fault = f"{row.values['filename']!r} is not named scene-city-location-segment-device.wav"
+            raise DataError(f"{meta}, line {row.line}: {fault}; {OTHER_DATA}")
     facts = _recognize(meta, {row.values["scene_label"] for row in rows}, names)
     splits = _official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
