@@ -15,9 +15,8 @@ from scenelet.utils.text import first_few
 
 FILE_COLUMNS = ("filename", "file_name", "path", "file_path", "filepath", "file", "fname", "slice_file_name")
 """Accepted names of the column of recordings; the first one that is present is used."""
-TEXT_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 PARQUET_EXTENSIONS = (".parquet", ".pq")
-TABLE_EXTENSIONS = (*TEXT_EXTENSIONS, *PARQUET_EXTENSIONS)
+TABLE_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET_EXTENSIONS)
 DELIMITERS = ",\t;|"
 HEAD_LINES = 20
 EXCEL_MARK = "sep="

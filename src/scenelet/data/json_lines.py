@@ -56,11 +56,7 @@ class JsonLines:
                 yield value
 
     def append(self, values: Iterable[Any]) -> None:
-        """Append a line per value, and remove a truncated line before them.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Append a line per value, and remove a truncated line before them. Raises OSError if that is not possible."""
         with self.path.open("a+b") as file:
             size = file.tell()
             file.seek(max(0, size - 1))

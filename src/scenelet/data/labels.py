@@ -34,10 +34,8 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     part of one label is also another label or a part of another.
 
     Args:
-        path: the table.
-        column: name of the column.
-        labels: the label of each row.
-        lines: the line of each row.
+        path, column: the table, and the name of the column.
+        labels, lines: label and line of each row.
 
     Returns:
         A note about labels that hold a separator, or an empty string.

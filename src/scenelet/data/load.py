@@ -103,13 +103,11 @@ def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> Cli
     listed = {os.path.abspath(clip.path) for clip in table.clips}
     recordings = walk_files(path, (*EXTENSIONS, *UNREADABLE_EXTENSIONS))
     unlisted = [str(each.relative_to(path)) for each in recordings if os.path.abspath(each) not in listed]
-    if not unlisted:
-        return table
-    note = (
-        f"{pluralize(len(unlisted), 'recording')} in {path} not used, since the table does not list them"
-        f" ({first_few(unlisted)})"
-    )
-    return replace(table, notes=(*table.notes, note))
+    if unlisted:
+        count = f"{pluralize(len(unlisted), 'recording')} in {path}"
+        note = f"{count} not used, since the table does not list them ({first_few(unlisted)})"
+        table = replace(table, notes=(*table.notes, note))
+    return table
 
 
 def _load_subset_tables(root: Path, require_audio: bool) -> ClipTable | None:

@@ -20,9 +20,6 @@ METADATA_FOLDER = re.compile(
 """Names of folders that hold tables of the recordings next to the folder."""
 
 
-Listing = Callable[[Path], dict[str, list[str]]]
-
-
 def locate(
     table: Path, names: Sequence[str], audio_dir: Path | None, require_audio: bool = True
 ) -> tuple[Path, dict[str, str]]:
@@ -77,7 +74,7 @@ def _folders(table: Path) -> list[Path]:
     return folders
 
 
-def _find(folder: Path, name: str, listing: Listing) -> str | None:
+def _find(folder: Path, name: str, listing: Callable[[Path], dict[str, list[str]]]) -> str | None:
     """Return a recording's name as the file system writes it; None if there is no such file or several."""
     if os.path.isfile(folder / name):
         return name

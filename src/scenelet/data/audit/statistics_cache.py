@@ -28,16 +28,12 @@ ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 
 
 def all_recording_stats(
-    clips: Sequence[Clip],
-    root: Path,
-    workers: int | None = None,
-    refresh: bool = False,
+    clips: Sequence[Clip], root: Path, workers: int | None = None, refresh: bool = False
 ) -> Iterator[RecordingStats | StatsError]:
     """Yield the statistics of each clip, in order, and cache what is computed.
 
     Args:
-        clips: the clips.
-        root: the data's root.
+        clips, root: some clips of a table, and its root.
         workers: the number of processes; None: one per CPU.
         refresh: read every recording, even if its statistics are cached.
     """
