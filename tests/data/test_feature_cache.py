@@ -177,11 +177,11 @@ def read_or_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(*arguments)
 
-feature_cache.windows = read_or_die
+feature_cache.windows, feature_cache.BATCH_CLIPS = read_or_die, 2
 root, features = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[3])
 clips = [Clip(path, path.name, "x", path.name) for path in sorted(root.iterdir())]
 os.environ["SCENELET_CACHE"] = sys.argv[2]
-feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), 1, batch_clips=2)
+feature_cache.load_features(clips, root, features, WindowConfig(seconds=0.5), 1)
 """
 
 

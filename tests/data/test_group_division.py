@@ -2,12 +2,15 @@
 
 import random
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scenelet.data.clips import Clip
-from scenelet.data.group_division import hold_out_groups
+from scenelet.data.group_division import closest_subset_sum, hold_out_groups
 from scenelet.errors import DataError
 
 
@@ -71,3 +74,25 @@ def test_hold_out_groups_with_every_class_in_each_of_two_groups() -> None:
     train, test = hold_out_groups(clips, 0.2, 0)
     assert {clip.label for clip in train} == {clip.label for clip in test} == set("abc")
     assert len(train) == len(test) == 6
+
+
+@given(
+    st.lists(st.integers(1, 12), max_size=8),
+    st.floats(-5, 60),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_closest_subset_sum_matches_exhaustive_search(
+    sizes: list[int], target: float, min_sum: int, not_all: bool
+) -> None:
+    sums = [
+        sum(chosen)
+        for count in range(len(sizes) + 1 - (not_all and bool(sizes)))
+        for chosen in combinations(sizes, count)
+        if sum(chosen) >= min_sum
+    ]
+    found = closest_subset_sum(sizes, target, min_sum, not_all)
+    if not sums or (best := min(sums, key=lambda total: (abs(total - target), total))) == 0:
+        assert found == set()
+    else:
+        assert sum(sizes[i] for i in found) == best

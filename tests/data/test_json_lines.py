@@ -16,7 +16,7 @@ def lines(tmp_path: Path) -> JsonLines:
 
 
 def _values(lines: JsonLines) -> list[object]:
-    return [value for value, _ in lines.read()]
+    return list(lines.read())
 
 
 def test_read_returns_what_was_appended(lines: JsonLines) -> None:
@@ -37,15 +37,6 @@ def test_append_removes_a_truncated_line(lines: JsonLines) -> None:
         lines.path.write_bytes(start + b"[3, 4")
         lines.append([[5]])
         assert lines.path.read_bytes() == start + b"[5]\n"
-
-
-def test_truncate_drops_the_lines_from_an_end_on(lines: JsonLines) -> None:
-    lines.truncate(0)
-    assert not lines.path.exists()
-    lines.append([[1], [2], [3]])
-    ends = [end for _, end in lines.read()]
-    lines.truncate(ends[1])
-    assert _values(lines) == [[1], [2]]
 
 
 def test_replace_writes_all_lines(lines: JsonLines) -> None:

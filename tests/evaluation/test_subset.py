@@ -7,9 +7,10 @@ import pytest
 from scenelet.config import SplitConfig
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.data.tau import UNSEEN_CITY
 from scenelet.errors import UsageError
 from scenelet.evaluation.subset import select_unused
+
+UNSEEN_CITY = "milan"
 
 
 def test_select_unused_finds_all_other_clips_of_milan(tau: Path) -> None:

@@ -27,7 +27,7 @@ SPLITS = {
     "park-milan-3-6-a": None,
 }
 """Recording of the small TAU set -> its split."""
-FACTS = replace(TAU_2019, train={"park": 2, "bus": 1}, test={"park": 1, "bus": 1}, unused=1)
+FACTS = replace(TAU_2019, train={"park": 2, "bus": 1}, test={"park": 1, "bus": 1})
 
 
 def mislabeled_scenes(root: Path) -> Path:

@@ -107,10 +107,11 @@ def test_save_checkpoint_killed_leaves_the_old_or_the_new(tmp_path: Path) -> Non
 
 def test_load_features_killed_is_completed_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = write_clips(tmp_path, 5)
+    monkeypatch.setattr(cache, "BATCH_CLIPS", 2)
 
     def build(folder: str) -> cache.ClipFeatures:
         monkeypatch.setenv("SCENELET_CACHE", str(tmp_path / folder))
-        return cache.load_features(clips, tmp_path, SOUND, WINDOW, workers=1, batch_clips=2)
+        return cache.load_features(clips, tmp_path, SOUND, WINDOW, workers=1)
 
     complete = build("complete")
     killed = tmp_path / "killed"

@@ -1,7 +1,7 @@
 """`scenelet check`."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ import typer
 
 from scenelet.cli.options import AudioDirOption, DataArgument, Format, FormatOption, QuietOption, Tau3ClassOption
 from scenelet.errors import escape_unprintable
-from scenelet.utils.console import print_message, quiet
+from scenelet.utils.console import print_message
 from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ def check(
     from scenelet.errors import DataError
 
     table, findings = _load(data, audio_dir, tau_3_class)
-    notes = [note for note in (*table.notes, background_note(table.labels)) if note]
     print_message(table.describe())
-    for note in notes[len(table.notes) :]:  # `load_table` has printed the others
+    notes = list(table.notes)  # `load_table` has printed them
+    if note := background_note(table.labels):
         print_message(f"note: {note}")
+        notes.append(note)
     split = None
     if fold is not None or len(table.folds) < 2:
         try:
@@ -61,21 +62,22 @@ def check(
             findings.append(Finding("error", "no split", (), str(error)))
     findings += audit(table, window, split, workers, max_label_issues=max_label_issues, held_out=fold is not None)
     errors = sum(finding.severity == "error" for finding in findings)
+    warnings = len(findings) - errors
     if format is Format.json:
         report = {
             "data": table.describe(),
             "clips": len(table.clips),
             "classes": table.counts(),
             "errors": errors,
-            "warnings": len(findings) - errors,
+            "warnings": warnings,
             "notes": notes,
             "findings": [asdict(finding) for finding in findings],
         }
         print(json.dumps(report, indent=2))
     else:
         _print_findings(findings)
-    warnings = pluralize(len(findings) - errors, "warning")
-    print_message(f"{pluralize(len(table.clips), 'clip')}: {pluralize(errors, 'error')}, {warnings}")
+    clips = pluralize(len(table.clips), "clip")
+    print_message(f"{clips}: {pluralize(errors, 'error')}, {pluralize(warnings, 'warning')}")
     if errors:
         raise typer.Exit(1)
 
@@ -89,27 +91,22 @@ def _load(data: Path, audio_dir: Path | None, tau_3_class: bool) -> "tuple[ClipT
     try:
         return load_table(data, audio_dir, tau_3_class), []
     except MissingAudioError as error:
+        table = load_table(data, audio_dir, tau_3_class, require_audio=False)
         missing = set(error.names)
-        with quiet():
-            table = load_table(data, audio_dir, tau_3_class, require_audio=False)
         present = tuple(clip for clip in table.clips if clip.name not in missing)
         if not present:
             raise
-        for note in table.notes:
-            print_message(f"note: {escape_unprintable(note)}")
         return replace(table, clips=present), [Finding("error", "missing", error.names, str(error))]
 
 
 def _print_findings(findings: "Sequence[Finding]") -> None:
-    """Print a line per finding, and only the first few of a kind that many recordings have."""
+    """Print a line per finding, kind by kind, and only the first few of a kind that many recordings have."""
     width = max((len(finding.kind) for finding in findings), default=0) + 2
-    printed: Counter[tuple[str, str]] = Counter()
-    counts = Counter((finding.severity, finding.kind) for finding in findings)
+    messages = defaultdict(list)
     for finding in findings:
-        key = finding.severity, finding.kind
-        printed[key] += 1
-        start = f"{finding.severity:<8}{finding.kind:<{width}}"
-        if printed[key] <= MAX_LINES or finding.kind == "label":  # --max-label-issues limits the labels
-            print(f"{start}{escape_unprintable(finding.message)}")
-        elif printed[key] == counts[key]:
-            print(f"{start}and {pluralize(counts[key] - MAX_LINES, 'more clip')}; --format json lists all")
+        messages[finding.severity, finding.kind].append(escape_unprintable(finding.message))
+    for (severity, kind), lines in messages.items():
+        if len(lines) > MAX_LINES and kind != "label":  # --max-label-issues limits the labels
+            lines[MAX_LINES:] = [f"and {pluralize(len(lines) - MAX_LINES, 'more clip')}; --format json lists all"]
+        for line in lines:
+            print(f"{severity:<8}{kind:<{width}}{line}")

@@ -1,34 +1,29 @@
 """Folder trees: one folder per class, also below the folders of a split or of folds."""
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
 from scenelet.data.clips import Clip, ClipTable, subsets_of_names
-from scenelet.data.delimited import TABLE_EXTENSIONS
 from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
     OTHER_TABLES,
     find_table,
-    is_label_text,
-    is_table,
+    is_text,
     list_entries,
     list_tables,
     lists_recordings,
     table_fault,
 )
 from scenelet.errors import DataError
-from scenelet.utils.files import walk_files
 from scenelet.utils.text import first_few, pluralize
 
 FOLD_FOLDER = re.compile(r"fold[ _-]?(\d+)", re.IGNORECASE)
 HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 JUNK_FOLDERS = ("__MACOSX",)
-MAX_DEPTH_HINT = 8
 
 Parts = tuple[str, ...]
 """Parts of a recording's path below the root."""
@@ -43,166 +38,133 @@ def load_class_folders(root: Path) -> ClipTable:
         DataError: there are no recordings or no classes, or a table would be passed over.
     """
     paths, passed_over = search_folder(root, on_error=_refuse)
-    recordings = [path.relative_to(root).parts for path in paths]
     passed = [describe_passed_over(passed_over)] if passed_over else []
-    if not recordings:
+    if not paths:
         contents = f" ({passed[0]})" if passed else _contents(root)
         raise DataError(f"{root}: holds no recordings and no table of clips{contents}; {HELP}")
-    table = _load_tree(root, recordings)
-    return replace(table, notes=(*passed, *table.notes))
-
-
-def _load_tree(root: Path, recordings: Sequence[Parts]) -> ClipTable:
-    """Recognize classes, or classes below the folders of a split or of folds."""
+    recordings = [path.relative_to(root).parts for path in paths]
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
     folds = {top: match[1] for top in tops if (match := FOLD_FOLDER.fullmatch(top))}
-    subsets = subsets_of_names(tops)
-    if len(folds) > 1 or (folds and len(folds) == len(tops)):
-        return _load_parts(root, recordings, folds, "fold")
-    if len(set(subsets.values())) > 1 or (subsets and len(subsets) == len(tops)):
-        return _load_parts(root, recordings, subsets, "split")
+    for kind, names in (("fold", folds), ("split", subsets_of_names(tops))):
+        if len(set(names.values())) > 1 or 0 < len(names) == len(tops):
+            clips, notes = _clips_of_parts(root, recordings, names, kind)
+            layout = f"folder per class in {first_few(sorted(names))} of"
+            break
+    else:
+        clips, notes = _clips_of_classes(root, recordings, tops)
+        layout = "folder per class"
+    check_alike_labels(root, [clip.label for clip in clips])
+    ordered = tuple(sorted(clips, key=lambda clip: clip.name))
+    return ClipTable(root, f"{layout} {root.name}", ordered, notes=(*passed, *notes))
+
+
+def _clips_of_classes(root: Path, recordings: Sequence[Parts], tops: Sequence[str]) -> tuple[list[Clip], list[str]]:
+    """Return the clips and the notes of `class/clip.wav` and `class/group/clip.wav`."""
     loose = [parts[0] for parts in recordings if len(parts) == 1]
     if loose:
         raise DataError(
             f"{root}: {pluralize(len(loose), 'recording')} in no class folder ({first_few(loose)}){_contents(root)};"
             f" {_table_hint(root, 'move each into the folder of its class')}"
         )
-    if len(tops) == 1:
-        _check_depth(root, recordings)
+    prefix: Parts = ()
+    below = tops
+    while len(below) == 1:
+        prefix = (*prefix, below[0])
+        inside = [parts[len(prefix) :] for parts in recordings if parts[: len(prefix)] == prefix]
+        below = sorted({parts[0] for parts in inside if len(parts) > 1})
+    if prefix and below:
+        raise DataError(
+            f"{root}: holds recordings only in {'/'.join(prefix)}, with the folders {first_few(below)};"
+            f" if these are the classes, give {root.joinpath(*prefix)}"
+        )
     notes = _leftovers(root, recordings, 0)
     notes += [
-        f"{root / top} is taken as a class; give this folder itself if it holds one folder per class" for top in subsets
+        f"{root / top} is taken as a class; give this folder itself if it holds one folder per class"
+        for top in subsets_of_names(tops)
     ]
-    below = [{parts[1] for parts in recordings if parts[0] == top and len(parts) > 2} for top in tops]
-    common = sorted(set.intersection(*below))
+    groups = [{parts[1] for parts in recordings if parts[0] == top and len(parts) > 2} for top in tops]
+    common = sorted(set.intersection(*groups))
     if len(tops) > 1 and len(common) > 1:
         notes.append(f"the classes are {first_few(tops)}; their common folders ({first_few(common)}) are groups")
-    return _table(root, "folder per class", [_clip(root, parts, 0) for parts in recordings], notes)
+    return [_clip(root, parts, 0) for parts in recordings], notes
 
 
-def _load_parts(
-    root: Path, recordings: Sequence[Parts], names: Mapping[str, str], kind: Literal["fold", "split"]
-) -> ClipTable:
-    """List the clips of `train/class/clip.wav` or `fold1/class/clip.wav`. Other recordings are counted.
+def _clips_of_parts(
+    root: Path, recordings: Sequence[Parts], names: Mapping[str, str], kind: str
+) -> tuple[list[Clip], list[str]]:
+    """Return the clips and the notes of `train/class/clip.wav` or `fold1/class/clip.wav`.
 
-    Args:
-        root: the folder of the tree.
-        recordings: the recordings found.
-        names: subset or fold of each folder that names one.
-        kind: the kind of the folders.
+    `names` has the subset or fold of each folder that names one; `kind` is "split" or "fold".
     """
-    clips: list[Clip] = []
-    unused: Counter[str] = Counter()
-    for parts in recordings:
-        if parts[0] in names and len(parts) > 2:
-            clip, name = _clip(root, parts, 1), names[parts[0]]
-            clips.append(replace(clip, fold=name) if kind == "fold" else replace(clip, split=name))
-        else:
-            unused[parts[0] if len(parts) > 1 else "."] += 1
+    used = [parts for parts in recordings if parts[0] in names and len(parts) > 2]
     folders = first_few(sorted(names))
-    if not clips:
+    if not used:
         raise DataError(
             f"{root}: its folders ({folders}) are {'folds' if kind == 'fold' else 'subsets of a split'}, not classes,"
-            f" and hold no class folders; {_table_hint(root)}"
+            " and hold no class folders;"
+            f" {_table_hint(root, 'write a CSV with the columns filename, label and split or fold')}"
         )
+    unused = Counter(parts[0] if len(parts) > 1 else "." for parts in set(recordings).difference(used))
     notes = [
         f"{pluralize(count, 'recording')} of {root / top} not used, in no class folder of {folders}"
         for top, count in sorted(unused.items())
     ]
-    if kind == "split" and len({clip.split for clip in clips}) == 1:
-        notes.append(f"{root}: only {clips[0].name.partition('/')[0]} has classes, so test clips are chosen at random")
-        clips = [replace(clip, split=None) for clip in clips]
-    return _table(root, f"folder per class in {folders} of", clips, [*notes, *_leftovers(root, recordings, 1)])
+    if kind == "split" and len({names[parts[0]] for parts in used}) == 1:
+        notes.append(f"{root}: only {used[0][0]} has classes, so test clips are chosen at random")
+        names = {}
+    clips = [_clip(root, parts, 1, **({kind: names[parts[0]]} if names else {})) for parts in used]
+    return clips, notes + _leftovers(root, recordings, 1)
 
 
-def _clip(root: Path, parts: Parts, level: int) -> Clip:
+def _clip(root: Path, parts: Parts, level: int, **facts: str) -> Clip:
     """Return the clip of a recording whose class folder is the part at `level`."""
     name, deeper = "/".join(parts), parts[level + 1 : -1]
     group = normalize(deeper[0]) if deeper else name
-    return Clip(root / name, name, normalize(parts[level]), group)
+    return Clip(root / name, name, normalize(parts[level]), group, **facts)
 
 
-def _table(root: Path, layout: str, clips: Sequence[Clip], notes: Sequence[str]) -> ClipTable:
-    check_alike_labels(root, [clip.label for clip in clips])
-    ordered = tuple(sorted(clips, key=lambda clip: clip.name))
-    return ClipTable(root, f"{layout} {root.name}", ordered, notes=tuple(notes))
-
-
-def _check_depth(root: Path, recordings: Sequence[Parts]) -> None:
-    """Raise DataError for the only class folder if it holds several folders of recordings."""
-    shared = 0
-    while (
-        shared < MAX_DEPTH_HINT and len({parts[: shared + 1] for parts in recordings if len(parts) > shared + 1}) == 1
-    ):
-        shared += 1
-    below = sorted({parts[shared] for parts in recordings if len(parts) > shared + 1})
-    if len(below) > 1:
-        inner = root.joinpath(*recordings[0][:shared])
-        raise DataError(
-            f"{root}: holds recordings only in {inner.relative_to(root)}, with the folders {first_few(below)};"
-            f" if these are the classes, give {inner}"
-        )
-
-
-def _table_hint(root: Path, other: str = "write a CSV with the columns filename, label and split or fold") -> str:
+def _table_hint(root: Path, other: str) -> str:
     """Return the advice to use the table of clips that lies next to the root, or else `other`."""
-    try:
-        found = find_table(root.absolute().parent)
-    except DataError:
-        found = None
-    return other if found is None else f"give the table {found}"
+    with contextlib.suppress(DataError):
+        if found := find_table(root.absolute().parent):
+            return f"give the table {found}"
+    return other
 
 
 def _contents(root: Path) -> str:
-    """Return the tables and label files in a folder, in brackets."""
-    tables = [f"{path.name}: {table_fault(path)}" for path in list_tables(root)]
-    found = tables or [path.name for path in list_entries(root) if path.is_file() and not _is_recording(path)]
+    """Return the tables in a folder, or else its other files, in brackets."""
+    found = [f"{path.name}: {table_fault(path)}" for path in list_tables(root)]
+    found = found or [path.name for path in list_entries(root) if path.is_file() and not _is_recording(path)]
     return f" ({first_few(found)})" if found else ""
 
 
 def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]:
     """Return notes about files with labels that are not used, and about folders without recordings.
 
-    Args:
-        root: the folder of the tree.
-        recordings: the recordings found.
-        level: level of the class folders.
-
-    Raises:
-        DataError: a table in a subfolder lists recordings.
+    Folders without recordings, e.g. of reports and runs, are not searched. The class folders are at `level`.
     """
-    holders = {
-        parts[:depth] for parts in recordings for depth in range(len(parts))
-    }  # reports and runs are not searched
-    files = [
-        path
-        for path in walk_files(root, (".txt", ".gz", *TABLE_EXTENSIONS, *OTHER_TABLES))
-        if path.parent.relative_to(root).parts in holders
-    ]
-    segments = [path for path in files if path.suffix.lower() == ".txt" and is_label_text(path)]
-    tables = [path for path in files if is_table(path)]
+    holders = {root.joinpath(*parts[:depth]) for parts in recordings for depth in range(len(parts))}
+    entries = [entry for folder in sorted(holders) for entry in list_entries(folder) if not _is_recording(entry)]
+    listed = [path for folder in sorted(holders) for path in list_tables(folder)]
+    labels = [path for path in listed if is_text(path)]
+    tables = [path for path in listed if not is_text(path)]
     for path in tables:
         if path.parent != root and lists_recordings(path):
             raise DataError(
                 f"{path}: lists recordings, but folder names would be the classes; give this table or move it elsewhere"
             )
-    others = [path for path in files if path.suffix.lower() in OTHER_TABLES]
+    tables += [path for path in entries if path.suffix.lower() in OTHER_TABLES]
+    searched = [path for path in entries if len(path.relative_to(root).parts) <= level + 1]
     found = {
-        f"{pluralize(len(segments), 'file')} of labels not used": segments,
-        f"{pluralize(len(tables) + len(others), 'table or metadata file')} not used": [*tables, *others],
-        "no recordings in the folders": _empty_folders(root, recordings, level),
+        f"{pluralize(len(labels), 'file')} of labels not used": labels,
+        f"{pluralize(len(tables), 'table or metadata file')} not used": tables,
+        "no recordings in the folders": [
+            path for path in searched if path.is_dir() and path not in holders and path.name not in JUNK_FOLDERS
+        ],
     }
     return [
         f"{text} ({first_few(str(path.relative_to(root)) for path in paths)})" for text, paths in found.items() if paths
     ]
-
-
-def _empty_folders(root: Path, recordings: Sequence[Parts], level: int) -> list[Path]:
-    """List the folders down to the level of the classes that hold no recordings."""
-    used = {parts[: depth + 1] for parts in recordings for depth in range(level + 1)}
-    parents = {root} | {root.joinpath(*parts[:level]) for parts in recordings if len(parts) > level + 1}
-    folders = [path for parent in sorted(parents) for path in list_entries(parent) if path.is_dir()]
-    return [path for path in folders if path.relative_to(root).parts not in used and path.name not in JUNK_FOLDERS]
 
 
 def _is_recording(path: Path) -> bool:

@@ -117,8 +117,7 @@ class ClipTable:
         if self.has_split:
             sizes = Counter(clip.split or "none" for clip in self.clips)
             parts.append("split " + " ".join(f"{name} {sizes[name]:,}" for name in (*SPLITS, "none") if sizes[name]))
-        synthetic = " (synthetic)" if self.synthetic else ""
-        return f"{self.source}: {', '.join(parts)}{synthetic}"
+        return f"{self.source}: {', '.join(parts)}{' (synthetic)' if self.synthetic else ''}"
 
 
 def subsets_of_names(names: Iterable[str]) -> dict[str, str]:

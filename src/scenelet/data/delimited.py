@@ -5,18 +5,18 @@ import gzip
 import io
 import itertools
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO, cast
+from typing import NamedTuple
 
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few
 
 FILE_COLUMNS = ("filename", "file_name", "path", "file_path", "filepath", "file", "fname", "slice_file_name")
 """Accepted names of the column of recordings; the first one that is present is used."""
-TEXT_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 PARQUET_EXTENSIONS = (".parquet", ".pq")
-TABLE_EXTENSIONS = (*TEXT_EXTENSIONS, *PARQUET_EXTENSIONS)
+TABLE_EXTENSIONS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET_EXTENSIONS)
 DELIMITERS = ",\t;|"
 HEAD_LINES = 20
 EXCEL_MARK = "sep="
@@ -35,9 +35,8 @@ class TableRow(NamedTuple):
     values: dict[str, str]
 
 
-class _Line(NamedTuple):
-    number: int
-    fields: list[str]
+_Line = tuple[int, list[str]]
+"""Number of a line in the file, and its fields."""
 
 
 def column_name(text: str) -> str:
@@ -81,14 +80,13 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[TableRow]:
     [TableRow(line=2, values={'filename': 'a.wav', 'label': 'rain'})]
     """
     lines = _read_lines(path)
-    columns = [column_name(field) for field in lines[0].fields] if lines else []
+    columns = [column_name(field) for field in lines[0][1]] if lines else []
     absent = [name for name in required if name not in columns]
     if absent:
         found = ", ".join(columns) if any(columns) else "no columns"
         raise DataError(f"{path}: no column {' or '.join(map(repr, absent))} in its first line; it has {found}")
-    repeated = first_few(name for name in dict.fromkeys(columns) if name and columns.count(name) > 1)
-    if repeated:
-        raise DataError(f"{path}: its header names the column {repeated} twice; rename one")
+    if repeated := [name for name, count in Counter(columns).items() if name and count > 1]:
+        raise DataError(f"{path}: its header names the column {first_few(repeated)} twice; rename one")
     rows = []
     for line, fields in lines[1:]:
         while len(fields) > len(columns) and not fields[-1].strip():
@@ -107,27 +105,22 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[TableRow]:
 
 def read_head(path: Path) -> list[list[str]]:
     """Return the fields of a table's first lines, header included. Raises DataError as `read_rows`."""
-    return [line.fields for line in _read_lines(path, head_only=True)]
+    return [fields for _, fields in _read_lines(path, head_only=True)[:HEAD_LINES]]
 
 
 def _read_lines(path: Path, head_only: bool = False) -> list[_Line]:
-    """Read the lines that are not blank."""
+    """Read the lines that are not blank, or at least the first `HEAD_LINES` of them."""
+    name = path.name.lower()
     try:
-        if path.name.lower().endswith(PARQUET_EXTENSIONS):
+        if name.endswith(PARQUET_EXTENSIONS):
             return _read_parquet(path, head_only)
-        with _open_text(path) as file:
-            text = "".join(itertools.islice(file, HEAD_LINES)) if head_only else file.read()
+        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
+            data = b"".join(itertools.islice(file, HEAD_LINES)) if head_only else file.read()
+        return _split_lines(path, data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    return _split_lines(path, text)
-
-
-def _open_text(path: Path) -> TextIO:
-    if path.name.lower().endswith(".gz"):
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _split_lines(path: Path, text: str) -> list[_Line]:
@@ -137,10 +130,10 @@ def _split_lines(path: Path, text: str) -> list[_Line]:
     delimiter = lines[0][len(EXCEL_MARK) :][:1] if skipped else find_delimiter(header)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=delimiter == " ")
     try:
-        parsed = [_Line(reader.line_num, fields) for fields in reader][skipped:]
+        parsed = [(reader.line_num, fields) for fields in reader][skipped:]
     except (csv.Error, TypeError) as error:
         raise DataError(f"{path}, line {reader.line_num}: is not a readable table ({error})") from None
-    return [line for line in parsed if any(field.strip() for field in line.fields)]
+    return [(number, fields) for number, fields in parsed if any(field.strip() for field in fields)]
 
 
 def _read_parquet(path: Path, head_only: bool) -> list[_Line]:
@@ -151,13 +144,9 @@ def _read_parquet(path: Path, head_only: bool) -> list[_Line]:
     try:
         with parquet.ParquetFile(path) as file:
             names = [field.name for field in file.schema_arrow if not pyarrow.types.is_nested(field.type)]
-            rows: list[dict[str, Any]] = []
-            for batch in file.iter_batches(columns=names):
-                rows += batch.to_pylist()
-                if head_only:
-                    break
+            batches = itertools.islice(file.iter_batches(columns=names), 1 if head_only else None)
+            rows = [[row[name] for name in names] for batch in batches for row in batch.to_pylist()]
     except (pyarrow.ArrowException, ValueError) as error:
         raise DataError(f"{path}: is not a readable Parquet file ({error}); write it again") from None
-    head = HEAD_LINES - 1 if head_only else None
-    texts = [["" if row[name] is None else str(row[name]) for name in names] for row in rows[:head]]
-    return [_Line(number, fields) for number, fields in enumerate([names, *texts], 1)]
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    return list(enumerate([names, *texts], 1))

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ BATCH_CLIPS = 32
 """Number of clips whose rows are written to disk at once. A crash loses at most these."""
 FORMAT = 2
 """Version of the features. Raise it when the same settings no longer give the same features."""
+_log_mel = functools.cache(LogMel)
 ROWS, INDEX = "windows.f16", "index.jsonl"
 
 
@@ -75,12 +76,7 @@ class ClipFeatures:
 
 
 def load_features(
-    clips: Sequence[Clip],
-    root: Path,
-    features: FeatureConfig,
-    window: WindowConfig,
-    workers: int | None = None,
-    batch_clips: int = BATCH_CLIPS,
+    clips: Sequence[Clip], root: Path, features: FeatureConfig, window: WindowConfig, workers: int | None = None
 ) -> ClipFeatures:
     """Return the features of `clips`, in their order. Missing features are computed first.
 
@@ -88,14 +84,14 @@ def load_features(
         clips, root: some clips of a table, and its root.
         features, window: the settings.
         workers: the number of processes; None: one per CPU.
-        batch_clips: the number of clips that are written at once.
 
     Raises:
         AudioError: some recordings cannot be read or changed meanwhile. The features of the others stay cached.
         OutputError: the cache cannot be written.
     """
     root_folder = cache_folder()
-    folder = root_folder / _folder_name(root, features, window)
+    settings = [FORMAT, str(root.resolve()), features.model_dump(), window.model_dump()]
+    folder = root_folder / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
     row_bytes = np.dtype(np.float16).itemsize * int(np.prod(shape))
     versions = [file_version(clip) for clip in clips]
@@ -103,16 +99,20 @@ def load_features(
     try:
         with file_lock(folder / LOCK):
             os.utime(folder / LOCK)
-            index = read_index(folder / INDEX, _rows_on_disk(folder / ROWS, row_bytes))
+            rows = folder / ROWS
+            rows.touch()
+            index = read_index(folder / INDEX, rows.stat().st_size // row_bytes)
             missing = [(clip, v) for clip, v in zip(clips, versions, strict=True) if v not in index]
             if missing:
                 limit_features(root_folder, keep=folder)
-                faults = _build(missing, folder, index, row_bytes, features, window, workers, batch_clips)
+                compute = functools.partial(_clip_windows, features=features, window=window)
+                results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers)
+                results = track(results, "Features", len(missing))
+                faults = _build([version for _, version in missing], results, folder, index, row_bytes)
                 if faults:
                     raise summarize_audio_errors(faults, len(clips))
             # a crashed build may have left half a row, which is not mapped
-            rows = _rows_on_disk(folder / ROWS, row_bytes)
-            values = np.memmap(folder / ROWS, np.float16, "r", shape=(rows, *shape))
+            values = np.memmap(rows, np.float16, "r", shape=(rows.stat().st_size // row_bytes, *shape))
     except OSError as error:
         raise OutputError(
             f"{folder}: the feature cache cannot be written ({error.strerror or error}); make room with"
@@ -123,12 +123,9 @@ def load_features(
 
 
 def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation per band over clips, channels and time, for standardization.
+    """Return mean (n_mels,) and standard deviation (n_mels,) over clips, channels and time, for standardization.
 
     The standard deviation is at least a hundredth of the bands' median. So a constant band is not amplified.
-
-    Returns:
-        Two arrays (n_mels,).
 
     >>> loud = np.full((1, 1, 2, 100), 3, np.float16)
     >>> loud[..., ::2] = 1
@@ -152,37 +149,28 @@ def band_statistics(features: ClipFeatures) -> tuple[NDArray[np.float32], NDArra
 def read_index(path: Path, rows: int) -> Index:
     """Return the finished clips up to the first invalid line, and remove that line and all later ones from the file.
 
-    A line is invalid if it is truncated or damaged, or if its rows are not on disk. Later lines must go too, because
-    the next build overwrites their rows.
-
-    Args:
-        path: the index file.
-        rows: the number of rows on disk.
+    A line is invalid if it is truncated or damaged, or if its rows are not among the `rows` on disk. Later lines must
+    go too, because the next build overwrites their rows.
     """
     lines, index = JsonLines(path), Index()
-    valid_bytes = next_row = 0
-    for value, end in lines.read():
+    values = list(lines.read())
+    next_row = valid = 0
+    for value in values:
         match value:
             case [str(version), int(first), int(count)] if first == next_row and 0 < count <= rows - first:
                 index[version] = first, count
-                next_row, valid_bytes = first + count, end
+                next_row, valid = first + count, valid + 1
             case _:
                 break
-    lines.truncate(valid_bytes)
+    if valid < len(values):
+        lines.replace(values[:valid])
     return index
 
 
 def _build(
-    missing: Sequence[tuple[Clip, str]],
-    folder: Path,
-    index: Index,
-    row_bytes: int,
-    features: FeatureConfig,
-    window: WindowConfig,
-    workers: int | None,
-    batch_clips: int,
+    versions: Sequence[str], results: Iterable[Windows | AudioError], folder: Path, index: Index, row_bytes: int
 ) -> list[AudioError]:
-    """Compute the features of missing clips, add them to the cache and the index, and return the errors."""
+    """Add the features of missing clips to the cache and the index while they are computed, and return the errors."""
     lines = JsonLines(folder / INDEX)
     next_row = max((first + count for first, count in index.values()), default=0)
     faults: list[AudioError] = []
@@ -197,7 +185,7 @@ def _build(
             unlisted.clear()
 
         try:
-            for version, result in _compute(missing, features, window, workers):
+            for version, result in zip(versions, results, strict=True):
                 if isinstance(result, AudioError):
                     faults.append(result)
                     continue
@@ -205,51 +193,23 @@ def _build(
                 unlisted.append((version, next_row, len(result)))
                 index[version] = next_row, len(result)
                 next_row += len(result)
-                if len(unlisted) == batch_clips:
+                if len(unlisted) == BATCH_CLIPS:
                     list_clips()
         finally:  # an interrupt or a bug must not lose finished clips
             list_clips()
     return faults
 
 
-def _compute(
-    clips: Sequence[tuple[Clip, str]], features: FeatureConfig, window: WindowConfig, workers: int | None
-) -> Iterator[tuple[str, Windows | AudioError]]:
-    """Yield each clip's version with its windows or its error, under a progress bar."""
-    compute = functools.partial(_file_windows, features=features, window=window)
-    results: Iterable[Windows | AudioError] = map_processes(compute, [clip.path for clip, _ in clips], workers)
-    for (clip, version), result in zip(clips, track(results, "Features", len(clips)), strict=True):
-        yield version, result if isinstance(result, AudioError) else _check_unchanged(result, clip, version)
-
-
-def _file_windows(path: Path, features: FeatureConfig, window: WindowConfig) -> Windows | AudioError:
-    """Return the windows of one recording, or its error."""
+def _clip_windows(
+    clip_version: tuple[Clip, str], features: FeatureConfig, window: WindowConfig
+) -> Windows | AudioError:
+    """Return the windows of one recording, or its error. It is an error if the file is of another version by then."""
+    clip, version = clip_version
     transform = _log_mel(features)
     try:
-        return np.stack([transform(cut).astype(np.float16) for cut in windows(path, features, window)])
-    except AudioError as error:
-        return error
-
-
-@functools.cache
-def _log_mel(features: FeatureConfig) -> LogMel:
-    return LogMel(features)
-
-
-def _check_unchanged(rows: Windows, clip: Clip, version: str) -> Windows | AudioError:
-    """Return the windows, or an error if the clip's file changed while they were computed."""
-    try:
+        rows = np.stack([transform(cut).astype(np.float16) for cut in windows(clip.path, features, window)])
         if file_version(clip) == version:
             return rows
     except AudioError as error:
         return error
     return AudioError(f"{clip.path}: changed while it was read; run the same command again")
-
-
-def _rows_on_disk(path: Path, row_bytes: int) -> int:
-    return path.stat().st_size // row_bytes if path.exists() else 0
-
-
-def _folder_name(root: Path, features: FeatureConfig, window: WindowConfig) -> str:
-    settings = [FORMAT, str(root.resolve()), features.model_dump(), window.model_dump()]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

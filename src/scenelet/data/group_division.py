@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from scenelet.data.clips import Clip
-from scenelet.data.subset_sum import closest_subset_sum
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few
 
@@ -16,7 +15,7 @@ ROUNDING = 1e-9
 
 
 def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Clips]:
-    """Divide clips into training and test, in whole groups, with each class in both.
+    """Divide clips into training and test clips, in whole groups, with each class in both.
 
     The groups come in the order of their hash. A group becomes test if that brings the classes closer to `fraction`.
     Groups of rare classes come first. The order of two groups does not depend on the others, so that a few new groups
@@ -26,9 +25,6 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
         clips: the clips, ordered by name.
         fraction: the fraction of each class's clips for the test.
         seed: the seed of the hash.
-
-    Returns:
-        The training and the test clips.
 
     Raises:
         DataError: a class cannot be divided, for example because it has only one group.
@@ -48,11 +44,8 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
 
     def change(group: str) -> float:
         """Return by how much the classes' distances from the fraction grow."""
-        targets = {label: fraction * totals[label] for label in counts[group]}
-        return sum(
-            abs(taken[label] + n - targets[label]) - abs(taken[label] - targets[label])
-            for label, n in counts[group].items()
-        )
+        missing = {label: fraction * totals[label] - taken[label] for label in counts[group]}
+        return sum(abs(n - missing[label]) - abs(missing[label]) for label, n in counts[group].items())
 
     def leaves_training_clips(group: str) -> bool:
         return group not in test and all(taken[label] + n < totals[label] for label, n in counts[group].items())
@@ -65,9 +58,16 @@ def hold_out_groups(clips: Clips, fraction: float, seed: int) -> tuple[Clips, Cl
     for label in sorted(totals):
         if taken[label]:
             continue
-        possible = [group for group in counts if label in counts[group] and leaves_training_clips(group)]
+        groups = [group for group in counts if label in counts[group]]
+        possible = [group for group in groups if leaves_training_clips(group)]
         if not possible:
-            raise _cannot_divide(label, [group for group in counts if label in counts[group]], totals[label])
+            few = "one clip" if totals[label] == 1 else f"clips of one group ({groups[0]!r})"
+            if len(groups) > 1:
+                few = f"clips in groups with the only training clips of other classes ({first_few(groups)})"
+            raise DataError(
+                f"class {label!r} has only {few}, which cannot be divided between training and test;"
+                " add recordings made elsewhere, or leave the class out"
+            )
         best = min(possible, key=lambda group: (change(group), ranks[group]))
         test.add(best)
         taken += counts[best]
@@ -85,16 +85,13 @@ def split_groups(clips: Clips, fraction: float, seed: Sequence[int]) -> tuple[Cl
         fraction: the fraction of each class's clips for the second part.
         seed: the seed of the order in which groups are tried.
 
-    Returns:
-        The first and the second part.
-
     >>> from pathlib import Path
     >>> clips = tuple(Clip(Path(name), name, "a", group=name[0]) for name in ("1a", "1b", "2a", "2b", "3a", "3b"))
     >>> [len(part) for part in split_groups(clips, 0.3, [0])]
     [4, 2]
     """
     rng = np.random.default_rng(seed)
-    sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
         sizes[clip.label][clip.group] += 1
     is_second: dict[str, bool] = {}
@@ -105,19 +102,47 @@ def split_groups(clips: Clips, fraction: float, seed: Sequence[int]) -> tuple[Cl
         already = sum(groups[name] for name in names if is_second.get(name, False))
         chosen = closest_subset_sum(
             [groups[name] for name in undecided],
-            target=fraction * sum(groups.values()) - already,
+            target=fraction * groups.total() - already,
             not_all=all(is_second.get(name, True) for name in names),
         )
         is_second |= {name: i in chosen for i, name in enumerate(undecided)}
-    first = tuple(clip for clip in clips if not is_second[clip.group])
-    return first, tuple(clip for clip in clips if is_second[clip.group])
+    return tuple(c for c in clips if not is_second[c.group]), tuple(c for c in clips if is_second[c.group])
 
 
-def _cannot_divide(label: str, groups: Sequence[str], count: int) -> DataError:
-    clips = "one clip" if count == 1 else f"clips of one group ({groups[0]!r})"
-    if len(groups) > 1:
-        clips = f"clips in groups with the only training clips of other classes ({first_few(groups)})"
-    return DataError(
-        f"class {label!r} has only {clips}, which cannot be divided between training and test;"
-        " add recordings made elsewhere, or leave the class out"
-    )
+def closest_subset_sum(sizes: Sequence[int], target: float, min_sum: int = 0, not_all: bool = False) -> set[int]:
+    """Return indices of the `sizes` whose sum is closest to `target`: the subset-sum problem, solved exactly.
+
+    Of two equally close sums, the smaller one is chosen. Of several subsets with that sum, the one that is reached
+    first in the given order is chosen. The set is empty if no sum is allowed.
+
+    Args:
+        sizes: integers above 0.
+        target: the wanted sum.
+        min_sum: the minimum sum.
+        not_all: the subset must not contain all sizes.
+
+    >>> sorted(closest_subset_sum([5, 3, 8], target=9))
+    [0, 1]
+    >>> sorted(closest_subset_sum([5, 3, 8], target=10))
+    [1, 2]
+    """
+    if not sizes:
+        return set()
+    # dropping any element from a larger sum brings it closer to the target
+    highest = min(sum(sizes) - not_all, max(min_sum, int(np.ceil(target))) + max(sizes))
+    reached_by = np.full(highest + 1, -1)  # the element that first reached each sum
+    reached = np.zeros(highest + 1, bool)
+    reached[0] = True
+    for index, size in enumerate(sizes):
+        if size > highest:
+            continue
+        new = reached[: highest + 1 - size] & ~reached[size:]
+        reached_by[size:][new] = index
+        reached[size:] |= new
+    sums = [total for total in np.flatnonzero(reached).tolist() if total >= min_sum]
+    best = min(sums, key=lambda total: abs(total - target), default=0)
+    chosen = set()
+    while best > 0:
+        chosen.add(int(reached_by[best]))
+        best -= sizes[reached_by[best]]
+    return chosen

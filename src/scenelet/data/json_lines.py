@@ -36,39 +36,27 @@ class JsonLines:
     ...     lines = JsonLines(Path(folder) / "index.jsonl")
     ...     lines.append([["a.wav", 0, 3]])
     ...     lines.append([["b.wav", 3, 2]])
-    ...     [value for value, _ in lines.read()]
+    ...     list(lines.read())
     [['a.wav', 0, 3], ['b.wav', 3, 2]]
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> Iterator[tuple[Any, int]]:
-        """Yield the value of each line, and the byte at which the line ends. A damaged or truncated line has None."""
+    def read(self) -> Iterator[Any]:
+        """Yield the value of each line; None for a damaged or truncated line."""
         if not self.path.exists():
             return
-        end = 0
         with self.path.open("rb") as file:
             for line in file:
-                end += len(line)
                 try:
                     value = json.loads(line) if line.endswith(b"\n") else None
                 except (ValueError, RecursionError):
                     value = None
-                yield value, end
-
-    def truncate(self, end: int) -> None:
-        """Drop everything from this byte on."""
-        if self.path.exists() and self.path.stat().st_size > end:
-            with self.path.open("r+b") as file:
-                file.truncate(end)
+                yield value
 
     def append(self, values: Iterable[Any]) -> None:
-        """Append a line per value, and remove a truncated line before them.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Append a line per value, and remove a truncated line before them. Raises OSError if that is not possible."""
         with self.path.open("a+b") as file:
             size = file.tell()
             file.seek(max(0, size - 1))

@@ -34,10 +34,8 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     part of one label is also another label or a part of another.
 
     Args:
-        path: the table.
-        column: name of the column.
-        labels: the label of each row.
-        lines: the line of each row.
+        path, column: the table, and the name of the column.
+        labels, lines: label and line of each row.
 
     Returns:
         A note about labels that hold a separator, or an empty string.
@@ -48,18 +46,20 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     >>> check_single_labels(Path("a.csv"), "label", ["rain", "dog, small"], [2, 3])
     "a.csv: 'dog, small' is taken as one class"
     """
-    missing = [line for label, line in zip(labels, lines, strict=True) if label in MISSING]
+    missing = [(label, line) for label, line in zip(labels, lines, strict=True) if label in MISSING]
     if missing:
-        text = labels[lines.index(missing[0])]
-        where = f"line{'s' * (len(missing) > 1)} {first_few(map(str, missing))}"
-        raise DataError(f"{path}, {where}: the {column} {text!r} is a missing value; fill it in or delete the rows")
-    parts = {label: _split_list(label) for label in dict.fromkeys(labels)}
+        where = f"line{'s' * (len(missing) > 1)} {first_few(str(line) for _, line in missing)}"
+        fault = f"the {column} {missing[0][0]!r} is a missing value"
+        raise DataError(f"{path}, {where}: {fault}; fill it in or delete the rows")
+    separator = re.compile(f"[{LIST_SEPARATORS}]")
+    parts = {label: {part.strip() for part in separator.split(label)} - {""} for label in dict.fromkeys(labels)}
     joint = [label for label, found in parts.items() if len(found) > 1]
     uses = Counter(part for found in parts.values() for part in found)
     shared = [label for label in joint if any(uses[part] > 1 for part in parts[label])]
     lists = shared or [label for label in parts if LIST.search(label) or (column == "labels" and label in joint)]
     if lists:
-        count = sum(label in {*joint, *lists} for label in labels)
+        several = {*joint, *lists}
+        count = sum(label in several for label in labels)
         raise DataError(
             f"{path}, line {lines[labels.index(lists[0])]}: {lists[0]!r} is several labels"
             f" ({pluralize(count, 'such row')}); a clip has one class: keep one label per row"
@@ -78,18 +78,9 @@ def check_alike_labels(path: Path, labels: Sequence[str]) -> None:
     counts = Counter(labels)
     alike = defaultdict(list)
     for label in sorted(counts):
-        alike[_key(label)].append(label)
+        visible = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+        alike[re.sub(r"[\s_-]+", " ", visible).strip().casefold()].append(label)
     for names in alike.values():
         if len(names) > 1:
             written = " and ".join(f"{name!r} ({pluralize(counts[name], 'clip')})" for name in names)
             raise DataError(f"{path}: the labels {written} look alike but are different classes; write them alike")
-
-
-def _split_list(label: str) -> set[str]:
-    return {part.strip() for part in re.split(f"[{LIST_SEPARATORS}]", label)} - {""}
-
-
-def _key(label: str) -> str:
-    """Return a text that is equal for labels that look alike."""
-    visible = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
-    return re.sub(r"[\s_-]+", " ", visible).strip().casefold()

@@ -1,7 +1,6 @@
 """Loader of labelled recordings: tables, folder trees, and public data sets as they are published."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,8 +67,12 @@ def load_table(
         table = load_tau(path, audio_dir, tau_3_class, require_audio)
     elif tau_3_class:
         raise UsageError(f"--tau-3-class maps the scenes of a TAU root, and {path} is not one")
+    elif (found := _load_tables(path, audio_dir, require_audio)) is not None:
+        table = found
+    elif audio_dir is not None:
+        raise UsageError(f"--audio-dir needs a CSV, and {path} was recognized as one folder per class")
     else:
-        table = _load_tables(path, audio_dir, require_audio) or _load_folders(path, audio_dir)
+        table = load_class_folders(path)
     if len(table.labels) < min_classes:
         raise DataError(f"{path}: every clip has the label {table.labels[0]!r}; a classifier needs two classes or more")
     for note in table.notes:
@@ -94,16 +97,17 @@ def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> Cli
             raise DataError(f"{path}: is one recording; {HELP}")
         return load_clip_rows(path, audio_dir, require_audio)
     found = find_table(path)
-    table = (
-        _load_subset_tables(path, require_audio) if found is None else load_clip_rows(found, audio_dir, require_audio)
-    )
-    return None if table is None else replace(table, notes=(*table.notes, *_unlisted(path, table)))
-
-
-def _load_folders(path: Path, audio_dir: Path | None) -> ClipTable:
-    if audio_dir is not None:
-        raise UsageError(f"--audio-dir needs a CSV, and {path} was recognized as one folder per class")
-    return load_class_folders(path)
+    table = load_clip_rows(found, audio_dir, require_audio) if found else _load_subset_tables(path, require_audio)
+    if table is None:
+        return None
+    listed = {os.path.abspath(clip.path) for clip in table.clips}
+    recordings = walk_files(path, (*EXTENSIONS, *UNREADABLE_EXTENSIONS))
+    unlisted = [str(each.relative_to(path)) for each in recordings if os.path.abspath(each) not in listed]
+    if unlisted:
+        count = f"{pluralize(len(unlisted), 'recording')} in {path}"
+        note = f"{count} not used, since the table does not list them ({first_few(unlisted)})"
+        table = replace(table, notes=(*table.notes, note))
+    return table
 
 
 def _load_subset_tables(root: Path, require_audio: bool) -> ClipTable | None:
@@ -115,26 +119,12 @@ def _load_subset_tables(root: Path, require_audio: bool) -> ClipTable | None:
         return None
     clips: list[Clip] = []
     notes: list[str] = []
-    for name, path in tables.items():
+    for subset, path in tables.items():
         part = load_clip_rows(path, None, require_audio)
-        split = subsets[name] if len(tables) > 1 else None
+        split = subsets[subset] if len(tables) > 1 else None
         for clip in part.clips:
-            below_root = os.path.relpath(clip.path, root)
-            group = below_root if clip.group == clip.name else clip.group
-            clips.append(replace(clip, name=Path(below_root).as_posix(), group=group, split=split))
+            name = Path(os.path.relpath(clip.path, root)).as_posix()
+            clips.append(replace(clip, name=name, group=name if clip.group == clip.name else clip.group, split=split))
         notes += part.notes
     names = " and ".join(str(path.relative_to(root)) for path in tables.values())
     return ClipTable(root, f"tables {names}", tuple(sorted(clips, key=lambda clip: clip.name)), notes=tuple(notes))
-
-
-def _unlisted(folder: Path, table: ClipTable) -> Sequence[str]:
-    """Return a note about the recordings in a folder that its table does not list."""
-    listed = {os.path.abspath(clip.path) for clip in table.clips}
-    paths = walk_files(folder, (*EXTENSIONS, *UNREADABLE_EXTENSIONS))
-    unlisted = [str(path.relative_to(folder)) for path in paths if os.path.abspath(path) not in listed]
-    if not unlisted:
-        return []
-    return [
-        f"{pluralize(len(unlisted), 'recording')} in {folder} not used, since the table does not list them"
-        f" ({first_few(unlisted)})"
-    ]

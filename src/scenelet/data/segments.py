@@ -17,8 +17,6 @@ END_COLUMNS = (
     *("end", "end_time", "end_seconds", "end_s", "end_sec", "end_(s)", "stop", "stop_time", "end_time_(s)"),
     *("offset", "offset_s", "offset_end", "t_end", "tmax"),
 )
-AUDIOSET_MARK = "# Segments csv"
-"""Start of AudioSet's lists."""
 MAX_DIFFERENCE_SECONDS = 0.1
 """Maximum difference between a segment and the complete recording, for rounded times."""
 ADVICE = (
@@ -36,7 +34,7 @@ def is_segment_list(head: Sequence[Sequence[str]]) -> bool:
     first = head[0] if head else []
     is_raven = "Begin Time (s)" in first and "End Time (s)" in first
     is_audacity = len(first) in (2, 3) and None not in map(_seconds, first[:2])
-    return " ".join(first).startswith(AUDIOSET_MARK) or is_raven or is_audacity
+    return " ".join(first).startswith("# Segments csv") or is_raven or is_audacity
 
 
 def check_no_segments(
@@ -44,46 +42,39 @@ def check_no_segments(
 ) -> str:
     """Refuse a table whose rows label parts of recordings.
 
-    Times that are those of the complete recordings are accepted.
+    Times that are those of the complete recordings are accepted. A note is returned if times cannot be read, else "".
 
     Args:
-        path: the table.
-        rows: its rows.
+        path, rows: the table and its rows.
         recordings: path of each recording that exists, by its name in the table.
         names: the recording's name in each row.
-
-    Returns:
-        A note about columns of times that cannot be read, or an empty string.
 
     Raises:
         DataError: a row labels a part of its recording.
     """
-    start = next((column for column in START_COLUMNS if column in rows[0].values), None)
-    end = next((column for column in END_COLUMNS if column in rows[0].values), None)
-    columns = [column for column in (start, end) if column]
-    if not columns:
-        return ""
-    unread = 0
+    start, end = (
+        next((column for column in known if column in rows[0].values), "") for known in (START_COLUMNS, END_COLUMNS)
+    )
+    columns = " and ".join(column for column in (start, end) if column)
+    note = ""
     for row, name in zip(rows, names, strict=True):
-        first, last = (_seconds(row.values.get(column or "", "")) for column in (start, end))
+        texts = row.values.get(start, ""), row.values.get(end, "")
+        first, last = map(_seconds, texts)
         if first is None and last is None:
-            unread += any(row.values[column] for column in columns)
-        elif (first or 0) > MAX_DIFFERENCE_SECONDS or (
-            last is not None and not _reaches_end(last, recordings.get(name))
-        ):
+            if any(texts):
+                note = f"{path.name}: the times in {columns} are not numbers of seconds and not used"
+        elif (first or 0) > MAX_DIFFERENCE_SECONDS or not _reaches_end(last, recordings.get(name)):
             raise DataError(
-                f"{path}, line {row.line}: {' and '.join(columns)} mark a part of {name}; {ADVICE},"
+                f"{path}, line {row.line}: {columns} mark a part of {name}; {ADVICE},"
                 f" or delete the columns if the label holds for the complete recording"
             )
-    return (
-        f"{path.name}: the times in {' and '.join(columns)} are not numbers of seconds and not used" if unread else ""
-    )
+    return note
 
 
-def _reaches_end(seconds: float, recording: Path | None) -> bool:
-    """Return True if a time is not before the end of a recording, or if the recording cannot be read."""
+def _reaches_end(seconds: float | None, recording: Path | None) -> bool:
+    """Return True if a time is not before the end of a recording, or if one of them is not known."""
     try:
-        return recording is None or seconds >= info(recording).seconds - MAX_DIFFERENCE_SECONDS
+        return seconds is None or recording is None or seconds >= info(recording).seconds - MAX_DIFFERENCE_SECONDS
     except AudioError:
         return True  # the audit or the training reports it
 

@@ -2,15 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from scenelet.config import SplitConfig
 from scenelet.data.clips import SPLITS, Clip, ClipTable
-from scenelet.data.group_division import hold_out_groups, split_groups
-from scenelet.data.subset_sum import closest_subset_sum
+from scenelet.data.group_division import closest_subset_sum, hold_out_groups, split_groups
 from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.files import csv_text
 
@@ -87,7 +85,13 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     if config.fold is not None:
         train, test, how = _hold_out(table, clips, config.fold)
     elif config.city is not None:
-        train, test, how = _hold_out_city(table, clips, config.city)
+        if config.city not in table.cities:
+            known = f"there are {' '.join(table.cities)}" if table.cities else f"{table.source} names no cities"
+            advice = did_you_mean(config.city, table.cities)
+            raise DataError(f"{table.root}: no city {config.city!r}; {known}{advice}")
+        train = tuple(clip for clip in clips if clip.city not in (config.city, None))
+        test = tuple(clip for clip in clips if clip.city == config.city)
+        how = f"city {config.city} held out"
     elif table.has_split:
         train, test, how = _own_split(clips)
     else:
@@ -107,7 +111,10 @@ def make_split(table: ClipTable, config: SplitConfig) -> Split:
     if config.imbalance > 1:
         train = _subsample_long_tail(table, train, config)
         how += f"; training subsampled to an imbalance of {config.imbalance:g} to 1"
-    _check_training_clips(table, train, how)
+    if absent := sorted(set(table.labels) - {clip.label for clip in train}):
+        raise DataError(
+            f"{table.root}: class {absent[0]!r} has no training clip ({how}); add recordings, or change the split"
+        )
     left_out = len(clips) - len(train) - len(validation) - len(test)
     counts = f"train {len(train):,}, validation {len(validation):,}, test {len(test):,} clips"
     return Split(train, validation, test, f"{how}: {counts}" + (f", {left_out:,} left out" if left_out else ""))
@@ -148,15 +155,6 @@ def held_out_folds(table: ClipTable, text: str) -> tuple[str, ...]:
     return tuple(fold for fold in table.folds if fold in names)
 
 
-def _hold_out_city(table: ClipTable, clips: Clips, city: str) -> tuple[Clips, Clips, str]:
-    """Hold out a city, including clips that the data's own split leaves out."""
-    if city not in table.cities:
-        known = f"there are {' '.join(table.cities)}" if table.cities else f"{table.source} names no cities"
-        raise DataError(f"{table.root}: no city {city!r}; {known}{did_you_mean(city, table.cities)}")
-    train = tuple(clip for clip in clips if clip.city not in (city, None))
-    return train, tuple(clip for clip in clips if clip.city == city), f"city {city} held out"
-
-
 def _own_split(clips: Clips) -> tuple[Clips, Clips, str]:
     """Return training with validation, test, and a description."""
     return _subset(clips, "train", "validation"), _subset(clips, "test"), "the data's own split"
@@ -182,11 +180,3 @@ def _subsample_long_tail(table: ClipTable, train: Clips, config: SplitConfig) ->
         groups = {names[i] for i in chosen}
         kept |= {clip.name for clip in train if clip.label == label and clip.group in groups}
     return tuple(clip for clip in train if clip.name in kept)
-
-
-def _check_training_clips(table: ClipTable, train: Iterable[Clip], how: str) -> None:
-    absent = sorted(set(table.labels) - {clip.label for clip in train})
-    if absent:
-        raise DataError(
-            f"{table.root}: class {absent[0]!r} has no training clip ({how}); add recordings, or change the split"
-        )

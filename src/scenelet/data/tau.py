@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scenelet.data.clips import Clip, ClipTable
-from scenelet.data.delimited import TableRow, read_rows
+from scenelet.data.delimited import read_rows
 from scenelet.errors import DataError, MissingAudioError
 from scenelet.utils.text import first_few
 
@@ -22,22 +22,20 @@ LICENSE = (
     " acknowledgement of the source; any commercial use, results and services included, is prohibited."
 )
 
-THREE_CLASSES = {
-    "airport": "indoor",
-    "metro_station": "indoor",
-    "shopping_mall": "indoor",
-    "park": "outdoor",
-    "public_square": "outdoor",
-    "street_pedestrian": "outdoor",
-    "street_traffic": "outdoor",
-    "bus": "transportation",
-    "metro": "transportation",
-    "tram": "transportation",
-}
-"""Class of DCASE 2020 Task 1B, by scene."""
-
-UNSEEN_CITY = "milan"
-"""City without training segments: 410 segments are in test, 1,030 in no split."""
+SCENES = (
+    ("airport", "indoor", 911, 421),
+    ("bus", "transportation", 928, 415),
+    ("metro", "transportation", 902, 433),
+    ("metro_station", "indoor", 897, 435),
+    ("park", "outdoor", 946, 386),
+    ("public_square", "outdoor", 945, 387),
+    ("shopping_mall", "indoor", 896, 441),
+    ("street_pedestrian", "outdoor", 924, 429),
+    ("street_traffic", "outdoor", 942, 402),
+    ("tram", "transportation", 894, 436),
+)
+"""Each scene with its class in DCASE 2020 Task 1B, and its numbers of training and test segments in 2019."""
+THREE_CLASSES = {scene: label for scene, label, *_ in SCENES}
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,6 @@ class TauSet:
         doi: DOI of its Zenodo record.
         edition: short name.
         train, test: number of segments per class in the official split (fold 1); empty if they are not recorded here.
-        unused: number of segments in no split.
         citation: the paper to cite.
 
     >>> sum(TAU_2019.train.values()), sum(TAU_2019.test.values())
@@ -61,7 +58,6 @@ class TauSet:
     edition: str
     train: dict[str, int] = field(default_factory=dict)
     test: dict[str, int] = field(default_factory=dict)
-    unused: int = 0
     citation: str = ""
 
 
@@ -71,50 +67,29 @@ TAU_2020_3CLASS = TauSet(
     edition="2020 3class",
     train={"indoor": 2704, "outdoor": 3757, "transportation": 2724},
     test={"indoor": 1297, "outdoor": 1604, "transportation": 1284},
-    unused=1030,
     citation=(
         "T. Heittola, A. Mesaros, T. Virtanen: Acoustic scene classification in DCASE 2020 Challenge:"
         " generalization across devices and low complexity solutions. DCASE 2020 Workshop."
     ),
 )
 
-_TEN_SCENES = (
-    ("airport", 911, 421),
-    ("bus", 928, 415),
-    ("metro", 902, 433),
-    ("metro_station", 897, 435),
-    ("park", 946, 386),
-    ("public_square", 945, 387),
-    ("shopping_mall", 896, 441),
-    ("street_pedestrian", 924, 429),
-    ("street_traffic", 942, 402),
-    ("tram", 894, 436),
-)
-
 TAU_2019 = TauSet(
     name="TAU-urban-acoustic-scenes-2019-development",
     doi="10.5281/zenodo.2589280",
     edition="2019",
-    train={scene: train for scene, train, _ in _TEN_SCENES},
-    test={scene: test for scene, _, test in _TEN_SCENES},
-    unused=1030,
+    train={scene: train for scene, _, train, _ in SCENES},
+    test={scene: test for scene, *_, test in SCENES},
     citation=(
         "A. Mesaros, T. Heittola, T. Virtanen: A multi-device dataset for urban acoustic scene classification."
         " DCASE 2018 Workshop."
     ),
 )
 
-
-TAU_2020_MOBILE = TauSet(
-    name="TAU-urban-acoustic-scenes-2020-mobile-development", doi="10.5281/zenodo.3819968", edition="2020 Mobile"
-)
-TAU_2022_MOBILE = TauSet(
-    name="TAU-urban-acoustic-scenes-2022-mobile-development", doi="10.5281/zenodo.6337421", edition="2022 Mobile"
-)
-UNKNOWN_MOBILE = TauSet(name="the mobile set", doi="", edition="Mobile")
+TAU_2020_MOBILE = TauSet("TAU-urban-acoustic-scenes-2020-mobile-development", "10.5281/zenodo.3819968", "2020 Mobile")
+TAU_2022_MOBILE = TauSet("TAU-urban-acoustic-scenes-2022-mobile-development", "10.5281/zenodo.6337421", "2022 Mobile")
+UNKNOWN_MOBILE = TauSet("the mobile set", "", "Mobile")
 """A set of several devices that is none of those above, for example an older one or a part."""
-NAME_PARTS = {5: "scene-city-location-segment-device", 6: "scene-city-location-segment-slice-device"}
-"""Parts of a recording's name, by their number. The sets with slices have six."""
+OTHER_DATA = "use a CSV with filename,label for other recordings"
 
 
 def is_tau_root(folder: Path) -> bool:
@@ -141,7 +116,11 @@ def load_tau(
     """
     meta = root / "meta.csv"
     rows = read_rows(meta, ("filename", "scene_label", "identifier"))
-    names = [_name_parts(meta, row) for row in rows]
+    names = [Path(row.values["filename"]).stem.split("-") for row in rows]
+    for row, parts in zip(rows, names, strict=True):
+        if len(parts) not in (5, 6):
+            fault = f"{row.values['filename']!r} is not named scene-city-location-segment-device.wav"
+            raise DataError(f"{meta}, line {row.line}: {fault}; {OTHER_DATA}")
     facts = _recognize(meta, {row.values["scene_label"] for row in rows}, names)
     splits = _official_split(root)
     folder = root if audio_dir is None else audio_dir / "audio" if (audio_dir / "audio").is_dir() else audio_dir
@@ -155,45 +134,36 @@ def load_tau(
         path = folder / (name if audio_dir is None else Path(name).name)
         label = THREE_CLASSES.get(scene, scene) if tau_3_class else scene
         clips[name] = Clip(path, name, label, values["identifier"], "1", splits.get(name), parts[1])
-    if require_audio:
-        _check_audio(clips, facts, folder)
+    missing = tuple(name for name, clip in clips.items() if require_audio and not os.path.isfile(clip.path))
+    if missing:
+        zenodo = f", from Zenodo (doi {facts.doi})" if facts.doi else ""
+        raise MissingAudioError(
+            f"{folder}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
+            f" ({first_few(missing)}); unpack the audio archives of {facts.name} here{zenodo},"
+            " or remove the missing recordings from meta.csv",
+            missing,
+        )
     mapped = " mapped to 3 classes" if tau_3_class and facts is not TAU_2020_3CLASS else ""
     ordered = tuple(clips[name] for name in sorted(clips))
     return ClipTable(root, f"TAU root {root.name} ({facts.edition}{mapped})", ordered, license=LICENSE)
 
 
-def _name_parts(meta: Path, row: TableRow) -> list[str]:
-    name = row.values["filename"]
-    parts = Path(name).stem.split("-")
-    if len(parts) not in NAME_PARTS:
-        raise DataError(
-            f"{meta}, line {row.line}: {name!r} is not named {NAME_PARTS[5]}.wav;"
-            " use a CSV with filename,label for other recordings"
-        )
-    return parts
-
-
 def _recognize(meta: Path, labels: set[str], names: Sequence[Sequence[str]]) -> TauSet:
     """Return the set, by its classes, the parts of its names and its devices."""
-    unknown = sorted(labels - set(TAU_2019.train))
     if labels <= set(TAU_2020_3CLASS.train):
         return TAU_2020_3CLASS
-    if unknown:
-        raise DataError(
-            f"{meta}: scene_label {first_few(unknown)} is not one of TAU's;"
-            " use a CSV with filename,label for other recordings"
-        )
-    if all(len(parts) == len(NAME_PARTS[6].split("-")) for parts in names):
+    if unknown := sorted(labels - set(TAU_2019.train)):
+        raise DataError(f"{meta}: scene_label {first_few(unknown)} is not one of TAU's; {OTHER_DATA}")
+    if all(len(parts) == 6 for parts in names):
         return TAU_2022_MOBILE
-    named = [facts for facts in (TAU_2019, TAU_2020_MOBILE) if facts.name == meta.absolute().parent.name]
-    if named:
-        return named[0]
+    for facts in (TAU_2019, TAU_2020_MOBILE):
+        if facts.name == meta.absolute().parent.name:
+            return facts
     devices = {parts[-1] for parts in names}
     if devices == {"a"}:
         return TAU_2019
-    if any(device.startswith("s") for device in devices):
-        return TAU_2020_MOBILE  # no other set of five parts has simulated devices
-    return UNKNOWN_MOBILE
+    # no other set of five parts has simulated devices
+    return TAU_2020_MOBILE if any(device.startswith("s") for device in devices) else UNKNOWN_MOBILE
 
 
 def _official_split(root: Path) -> dict[str, str]:
@@ -208,15 +178,3 @@ def _official_split(root: Path) -> dict[str, str]:
             if splits.setdefault(name, split) != split:
                 raise DataError(f"{path}, line {line}: {name} is in fold1_train.csv too; delete one row")
     return splits
-
-
-def _check_audio(clips: dict[str, Clip], facts: TauSet, folder: Path) -> None:
-    missing = [name for name, clip in clips.items() if not os.path.isfile(clip.path)]
-    zenodo = f", from Zenodo (doi {facts.doi})" if facts.doi else ""
-    if missing:
-        raise MissingAudioError(
-            f"{folder}: {len(missing):,} of the {len(clips):,} recordings in meta.csv are missing"
-            f" ({first_few(missing)}); unpack the audio archives of {facts.name} here{zenodo},"
-            " or remove the missing recordings from meta.csv",
-            tuple(missing),
-        )

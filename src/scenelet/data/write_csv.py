@@ -47,16 +47,12 @@ def write_clip_csv(folder: Path, paths: Sequence[Path], labels: Sequence[str], g
     columns = {"filename": names, "label": labels, "split": ["train"] * len(names)}
     if groups is not None:
         columns["group"] = groups
-    for column in columns:
-        _check_texts(column, columns[column], unwanted="\\\r\n" if column == "filename" else "\r\n")
+    for column, texts in columns.items():
+        unwanted = set("\\\r\n" if column == "filename" else "\r\n")
+        for text in texts:
+            is_utf8 = text.encode(errors="replace").decode() == text
+            if not text or text != text.strip() or set(text) & unwanted or not is_utf8:
+                reason = "it is empty, has outer blanks, a line end or a backslash, or is not UTF-8"
+                raise DataError(f"the {column} {text!r} is not allowed in a table ({reason}); rename it")
     replace_file(folder / CLIPS, csv_text(list(columns), zip(*columns.values(), strict=True)))
     return root
-
-
-def _check_texts(column: str, texts: Sequence[str], unwanted: str) -> None:
-    """Refuse a text that would change when it is read from the table."""
-    for text in texts:
-        is_utf8 = text.encode(errors="replace").decode() == text
-        if not text or text != text.strip() or set(text) & set(unwanted) or not is_utf8:
-            reason = "it is empty, has outer blanks, a line end or a backslash, or is not UTF-8"
-            raise DataError(f"the {column} {text!r} is not allowed in a table ({reason}); rename it")

@@ -11,10 +11,10 @@ from scenelet.data.audit.label_errors import (
     MIN_SCORE,
     N_FOLDS,
     PENALTY,
-    LabelIssue,
     assign_folds,
     find_label_issues,
     fit_logistic,
+    held_out_probabilities,
     rare_classes,
 )
 from scenelet.data.audit.texture import LENGTH
@@ -130,6 +130,10 @@ def test_find_label_issues_noise_gives_a_reason(rng: np.random.Generator) -> Non
     assert "confuses the classes too often" in reason
 
 
-def test_score_is_a_fraction_of_both_probabilities() -> None:
-    clip = _clips()[0]
-    assert LabelIssue(clip, "x", probability=0.6, label_probability=0.2).score == pytest.approx(0.75)
+def test_find_label_issues_score_is_a_fraction_of_both_probabilities(textures: list[np.ndarray]) -> None:
+    clips = _clips()
+    clips[5] = replace(clips[5], label="class 2")
+    targets = np.array([int(clip.label[-1]) for clip in clips])
+    label, wrong = held_out_probabilities(np.stack(textures), targets, assign_folds(clips))[5][[0, 2]]
+    issue = find_label_issues(clips, textures)[0]
+    assert issue == (clips[5], "class 0", pytest.approx(label / (label + wrong)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scenelet.data.audit import statistics_cache
 from scenelet.data.audit.statistics import RecordingStats, StatsError, recording_stats, recording_stats_or_error
 from scenelet.data.audit.statistics_cache import all_recording_stats
 from scenelet.data.clips import Clip
@@ -39,8 +40,9 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
             names.append(path.name)
             return recording_stats_or_error(path)
 
-        results = all_recording_stats(clips, tmp_path, 1, refresh, read_stats)
-        return list(results), names
+        with monkeypatch.context() as patch:
+            patch.setattr(statistics_cache, "recording_stats_or_error", read_stats)
+            return list(all_recording_stats(clips, tmp_path, 1, refresh)), names
 
     return statistics
 

@@ -1,8 +1,12 @@
 """Audit of recordings before training. It finds faults that would spoil the result."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from scenelet.data.audit.findings import Finding, is_silent, recording_findings, trait_findings, warning
 from scenelet.data.audit.fingerprint import find_matches
@@ -13,6 +17,9 @@ from scenelet.data.clips import SPLITS, Clip, ClipTable
 from scenelet.data.splits import Split
 from scenelet.utils.console import track
 from scenelet.utils.text import first_few, pluralize
+
+Subsets = Mapping[str, set[Clip]]
+"""Clips of each subset or fold, by its name."""
 
 MIN_CLASS_CLIPS = 10
 """Minimum number of clips per class."""
@@ -43,7 +50,8 @@ def audit(
         held_out: ignore the split's test clips in the search for label errors.
         refresh: read every recording, even if its statistics are cached.
     """
-    findings = [*_class_findings(table), *_group_findings(_subsets(table, split))]
+    subsets = _subsets(table, split)
+    findings = [*_class_findings(table), *_group_findings(subsets)]
     all_stats: dict[Clip, RecordingStats] = {}
     results = all_recording_stats(table.clips, table.root, workers, refresh)
     for clip, result in zip(table.clips, track(results, "Checking", len(table.clips)), strict=True):
@@ -53,20 +61,18 @@ def audit(
         else:
             findings.append(Finding("error", result[0], (clip.name,), result[1]))
     findings += trait_findings(all_stats, window_seconds)
-    subset = _subset_of_each_clip(table, split)
-    findings += _duplicate_findings(all_stats, subset)
-    findings += _near_duplicate_findings(all_stats, subset)
-    seen = None if split is None or not held_out else {*split.train, *split.validation}
-    findings += _label_findings(all_stats, seen, max_label_issues)
+    findings += _duplicate_findings(all_stats, subsets)
+    findings += _near_duplicate_findings(all_stats, subsets)
+    seen = {*split.train, *split.validation} if split is not None and held_out else all_stats.keys()
+    audible = {clip: stats for clip, stats in all_stats.items() if clip in seen and not is_silent(stats)}
+    findings += _label_findings(audible, max_label_issues)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
-def _label_findings(
-    all_stats: Mapping[Clip, RecordingStats], seen: set[Clip] | None, max_label_issues: int
-) -> Iterator[Finding]:
-    """Yield labels that the other clips contradict, the highest score first. Clips that are not `seen` are ignored."""
-    clips = [clip for clip, stats in all_stats.items() if (seen is None or clip in seen) and not is_silent(stats)]
-    found = find_label_issues(clips, [all_stats[clip].texture for clip in clips])
+def _label_findings(all_stats: Mapping[Clip, RecordingStats], max_label_issues: int) -> Iterator[Finding]:
+    """Yield labels that the other clips contradict, the highest score first."""
+    clips = list(all_stats)
+    found = find_label_issues(clips, [stats.texture for stats in all_stats.values()])
     if isinstance(found, str):
         yield warning("labels not compared", (), f"labels cannot be compared: {found}; listen to some clips")
         return
@@ -88,35 +94,27 @@ def _label_findings(
             f" ({100 * issue.score:.0f} %); listen, then correct the label, remove the clip or keep it",
             issue.score,
         )
-    if more := len(doubted[max_label_issues:]):
-        yield warning(
-            "more labels",
-            tuple(issue.clip.name for issue in doubted[max_label_issues:]),
-            f"{pluralize(more, 'more label')} doubted; `scenelet check --max-label-issues {len(doubted)}` lists all",
-        )
+    if more := tuple(issue.clip.name for issue in doubted[max_label_issues:]):
+        limit = f"`scenelet check --max-label-issues {len(doubted)}` lists all"
+        yield warning("more labels", more, f"{pluralize(len(more), 'more label')} doubted; {limit}")
 
 
-def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subset: Mapping[Clip, str]) -> Iterator[Finding]:
+def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: Subsets) -> Iterator[Finding]:
     """Yield clips that share sound although their samples differ. Clips that are linked by matches are one finding."""
     clips = [clip for clip, stats in all_stats.items() if not is_silent(stats)]
-    pairs = find_matches([all_stats[clip].fingerprint for clip in clips])
-    parents = list(range(len(clips)))  # clip -> an earlier clip that is linked to it, or itself
-
-    def root(index: int) -> int:
-        while parents[index] != index:
-            index = parents[index]
-        return index
-
-    near = [pair for pair in pairs if all_stats[clips[pair.first]].digest != all_stats[clips[pair.second]].digest]
-    for pair in near:
-        earlier, later = sorted((root(pair.first), root(pair.second)))
-        parents[later] = earlier
+    pairs = [
+        pair
+        for pair in find_matches([all_stats[clip].fingerprint for clip in clips])
+        if all_stats[clips[pair.first]].digest != all_stats[clips[pair.second]].digest
+    ]
+    links = np.array([(pair.first, pair.second) for pair in pairs], int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(links)), links.T), shape=(len(clips), len(clips)))
+    component = connected_components(graph, directed=False)[1] if pairs else []
     clusters = defaultdict(list)
-    for pair in near:
-        clusters[root(pair.first)].append(pair)
+    for pair in pairs:
+        clusters[component[pair.first]].append(pair)
     for cluster in clusters.values():
-        indices = sorted({index for pair in cluster for index in (pair.first, pair.second)})
-        members = [clips[index] for index in indices]
+        members = [clips[index] for index in sorted({i for pair in cluster for i in (pair.first, pair.second)})]
         closest = min(cluster, key=lambda pair: pair.differing)
         names = tuple(clip.name for clip in members)
         text = (
@@ -125,14 +123,13 @@ def _near_duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subset: M
         )
         labels = sorted({clip.label for clip in members})
         text += f" under the labels {', '.join(labels)}" if len(labels) > 1 else ""
-        if subsets := _subsets_of(members, subset):
-            fix = "keep one, or give them one group"
-            yield warning("near duplicate across subsets", names, f"{text} in {' and '.join(subsets)}; {fix}")
-        else:
-            yield warning("near duplicate", names, f"{text}; keep one, or give them one group")
+        across = _subsets_of(members, subsets)
+        text += f" in {' and '.join(across)}" if across else ""
+        kind = "near duplicate across subsets" if across else "near duplicate"
+        yield warning(kind, names, f"{text}; keep one, or give them one group")
 
 
-def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subset: Mapping[Clip, str]) -> Iterator[Finding]:
+def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subsets: Subsets) -> Iterator[Finding]:
     """Yield clips with equal samples: an error if their labels differ or if they are in several subsets."""
     by_digest: dict[str, list[Clip]] = defaultdict(list)
     for clip, stats in all_stats.items():
@@ -142,46 +139,38 @@ def _duplicate_findings(all_stats: Mapping[Clip, RecordingStats], subset: Mappin
         if len(clips) < 2:
             continue
         names = tuple(clip.name for clip in clips)
-        text = f"{first_few(names)}: the same samples"
         labels = sorted({clip.label for clip in clips})
-        if len(labels) > 1:
-            yield Finding("error", "duplicate", names, f"{text} under the labels {', '.join(labels)}; keep one")
-        elif subsets := _subsets_of(clips, subset):
-            yield Finding("error", "duplicate", names, f"{text} in {' and '.join(subsets)}; keep one")
-        else:
-            yield warning("duplicate", names, f"{text} {len(names)} times; keep one")
+        across = _subsets_of(clips, subsets)
+        fault = f"under the labels {', '.join(labels)}" if len(labels) > 1 else f"in {' and '.join(across)}"
+        is_error = len(labels) > 1 or bool(across)
+        text = f"{first_few(names)}: the same samples {fault if is_error else f'{len(names)} times'}; keep one"
+        yield Finding("error" if is_error else "warning", "duplicate", names, text)
 
 
-def _subsets_of(clips: Iterable[Clip], subset: Mapping[Clip, str]) -> list[str]:
+def _subsets_of(clips: Sequence[Clip], subsets: Subsets) -> list[str]:
     """Return the subsets or folds of these clips, if there are several."""
-    found = {subset[clip] for clip in clips if clip in subset}
-    names = [*(name for name in SPLITS if name in found), *sorted(found.difference(SPLITS))]
+    names = [name for name, members in subsets.items() if not members.isdisjoint(clips)]
     return names if len(names) > 1 else []
 
 
-def _subset_of_each_clip(table: ClipTable, split: Split | None) -> dict[Clip, str]:
-    return {clip: name for name, clips in _subsets(table, split).items() for clip in clips}
-
-
-def _subsets(table: ClipTable, split: Split | None) -> dict[str, Sequence[Clip]]:
+def _subsets(table: ClipTable, split: Split | None) -> Subsets:
     """Return the clips of each subset of the split, else of each of the data's folds, else of its own split."""
     if split is not None:
-        return {subset: getattr(split, subset) for subset in SPLITS}
+        return {subset: set(getattr(split, subset)) for subset in SPLITS}
     if len(table.folds) > 1:
-        return {f"fold {fold}": [clip for clip in table.clips if clip.fold == fold] for fold in table.folds}
-    return {subset: [clip for clip in table.clips if clip.split == subset] for subset in SPLITS}
+        return {f"fold {fold}": {clip for clip in table.clips if clip.fold == fold} for fold in table.folds}
+    return {subset: {clip for clip in table.clips if clip.split == subset} for subset in SPLITS}
 
 
-def _group_findings(subsets: Mapping[str, Sequence[Clip]]) -> Iterator[Finding]:
+def _group_findings(subsets: Subsets) -> Iterator[Finding]:
     for (first, first_clips), (second, second_clips) in combinations(subsets.items(), 2):
-        shared = sorted({clip.group for clip in first_clips} & {clip.group for clip in second_clips})
+        shared = {clip.group for clip in first_clips} & {clip.group for clip in second_clips}
         if shared:
-            names = tuple(sorted(clip.name for clip in (*first_clips, *second_clips) if clip.group in set(shared)))
             yield Finding(
                 "error",
                 "shared group",
-                names,
-                f"{pluralize(len(shared), 'group')} ({first_few(shared)}) in {first} and in {second};"
+                tuple(sorted(clip.name for clip in first_clips | second_clips if clip.group in shared)),
+                f"{pluralize(len(shared), 'group')} ({first_few(sorted(shared))}) in {first} and in {second};"
                 " the model would be tested on what it has seen in training: put each group in one subset",
             )
 
@@ -190,17 +179,10 @@ def _class_findings(table: ClipTable) -> Iterator[Finding]:
     counts = table.counts()
     for label, count in counts.items():
         if count < MIN_CLASS_CLIPS:
-            yield warning(
-                "few clips",
-                (),
-                f"class {label!r} has {pluralize(count, 'clip')}; with fewer than {MIN_CLASS_CLIPS} its accuracy means"
-                " little: record more",
-            )
+            limit = f"with fewer than {MIN_CLASS_CLIPS} its accuracy means little: record more"
+            yield warning("few clips", (), f"class {label!r} has {pluralize(count, 'clip')}; {limit}")
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if counts[largest] >= MAX_IMBALANCE * counts[smallest]:
-        yield warning(
-            "imbalance",
-            (),
-            f"class {largest!r} has {counts[largest]} clips and {smallest!r} {counts[smallest]};"
-            " record more of the rare one, or set loss.name=class_balanced_focal",
-        )
+        text = f"class {largest!r} has {counts[largest]} clips and {smallest!r} {counts[smallest]}"
+        advice = "record more of the rare one, or set loss.name=class_balanced_focal"
+        yield warning("imbalance", (), f"{text}; {advice}")

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,92 +81,73 @@ def background_note(labels: Sequence[str]) -> str:
     )
 
 
-def recording_findings(clip: Clip, stats: RecordingStats) -> Iterator[Finding]:
-    """Yield the findings about one recording."""
+def recording_findings(clip: Clip, stats: RecordingStats) -> list[Finding]:
+    """Return the findings about one recording."""
+    return [warning(kind, (clip.name,), message) for kind, message in _recording_faults(clip.name, stats)]
+
+
+def _recording_faults(name: str, stats: RecordingStats) -> Iterator[tuple[str, str]]:
+    """Yield kind and message of each fault of one recording."""
     for note in stats.notes:
-        yield warning("odd header", (clip.name,), note)
+        yield "odd header", note
     if is_silent(stats):
         level = f"peaks at {20 * np.log10(stats.peak):.0f} dBFS" if stats.peak > 0 else "holds only zeros"
-        yield warning(
-            "silent",
-            (clip.name,),
-            f"{clip.name}: silent, it {level} (limit {SILENT_DBFS:g} dBFS); remove it, or record it again",
-        )
+        limit = f"limit {SILENT_DBFS:g} dBFS"
+        yield "silent", f"{name}: silent, it {level} ({limit}); remove it, or record it again"
     elif stats.constant:
         names = ("left", "right") if stats.channels == 2 else [f"{number}." for number in range(1, stats.channels + 1)]
         channel = "it" if len(stats.constant) == stats.channels else f"its {names[stats.constant[0]]} channel"
-        yield warning(
-            "constant",
-            (clip.name,),
-            f"{clip.name}: {channel} holds only one value; check for a loose plug, and export it as mono",
-        )
+        yield "constant", f"{name}: {channel} holds only one value; check for a loose plug, and export it as mono"
     if stats.clipped > MAX_CLIPPED_FRACTION:
-        yield warning(
+        yield (
             "clipped",
-            (clip.name,),
-            f"{clip.name}: clipped, {100 * stats.clipped:.2f} % of its samples are at full scale"
+            f"{name}: clipped, {100 * stats.clipped:.2f} % of its samples are at full scale"
             f" (limit {100 * MAX_CLIPPED_FRACTION:g} %); record it again with less gain",
         )
     if abs(stats.offset) > MAX_OFFSET and stats.seconds >= MIN_OFFSET_SECONDS and not stats.constant:
-        yield warning(
+        yield (
             "offset",
-            (clip.name,),
-            f"{clip.name}: its mean is {stats.offset:+.3f} of full scale (limit {MAX_OFFSET:g}); remove the DC offset"
+            f"{name}: its mean is {stats.offset:+.3f} of full scale (limit {MAX_OFFSET:g}); remove the DC offset"
             " with a high-pass filter at 20 Hz",
         )
 
 
-def trait_findings(all_stats: Mapping[Clip, RecordingStats], window_seconds: float) -> Iterator[Finding]:
-    """Yield the findings about traits of several recordings, one per kind."""
-    short = [clip.name for clip, stats in all_stats.items() if stats.seconds < MIN_LENGTH_FRACTION * window_seconds]
-    if short:
-        longest = max(stats.seconds for clip, stats in all_stats.items() if clip.name in set(short))
-        yield warning(
-            "too short",
-            tuple(short),
-            f"{_few(short)}: at most {longest:.2f} s, less than half of the {window_seconds:g} s window;"
-            " record longer, or train with shorter windows",
-        )
-    dual_mono = [clip.name for clip, stats in all_stats.items() if stats.is_dual_mono and not is_silent(stats)]
-    if dual_mono:
-        yield warning(
-            "dual mono",
-            tuple(dual_mono),
-            f"{_few(dual_mono)}: both channels are equal; train on mono,"
-            " and if they should be stereo, check how they were exported",
-        )
-    antiphase = [clip.name for clip, stats in all_stats.items() if stats.mono_power < MIN_MONO_POWER]
-    if antiphase:
-        yield warning(
-            "antiphase",
-            tuple(antiphase),
-            f"{_few(antiphase)}: the channels cancel out in mono, so the model would hear"
-            " almost nothing; invert one channel, or export one channel as mono",
-        )
-    yield from _band_limited(all_stats)
-    yield from _revealing_traits(all_stats)
-
-
-def _few(names: Sequence[str]) -> str:
-    return f"{pluralize(len(names), 'clip')} ({first_few(names)})"
-
-
-def _band_limited(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
-    """Yield one finding with one piece of advice, which depends on how many clips are limited."""
+def trait_findings(all_stats: Mapping[Clip, RecordingStats], window_seconds: float) -> list[Finding]:
+    """Return the findings about traits of several recordings: one per kind, and traits that reveal a class."""
+    short = {clip: s for clip, s in all_stats.items() if s.seconds < MIN_LENGTH_FRACTION * window_seconds}
+    longest = max((stats.seconds for stats in short.values()), default=0)
     rates = {clip: apparent_rate(stats.cutoff_hz) for clip, stats in all_stats.items() if stats.cutoff_hz is not None}
-    if not rates:
-        return
-    names = [clip.name for clip in rates]
     counts = sorted(Counter(rates.values()).items())
     limits = ", ".join(f"{rate / 2000:.1f} kHz ({count})" for rate, count in counts)
-    few = len(names) <= MAX_OTHER_FRACTION * len(all_stats)
-    other = "leave these clips out" if few else f"resample all clips to {counts[0][0]} Hz"
-    yield warning(
-        "band-limited",
-        tuple(names),
-        f"{_few(names)}: no sound above about {limits}, as if recorded at a lower rate or limited by a codec;"
-        f" find the originals, or {other}",
-    )
+    few = len(rates) <= MAX_OTHER_FRACTION * len(all_stats)
+    advice = "leave these clips out" if few else f"resample all clips to {min(rates.values())} Hz"
+    found: dict[str, tuple[Iterable[Clip], str]] = {
+        "too short": (
+            short,
+            f"at most {longest:.2f} s, less than half of the {window_seconds:g} s window;"
+            " record longer, or train with shorter windows",
+        ),
+        "dual mono": (
+            [clip for clip, stats in all_stats.items() if stats.is_dual_mono and not is_silent(stats)],
+            "both channels are equal; train on mono, and if they should be stereo, check how they were exported",
+        ),
+        "antiphase": (
+            [clip for clip, stats in all_stats.items() if stats.mono_power < MIN_MONO_POWER],
+            "the channels cancel out in mono, so the model would hear almost nothing;"
+            " invert one channel, or export one channel as mono",
+        ),
+        "band-limited": (
+            rates,
+            f"no sound above about {limits}, as if recorded at a lower rate or limited by a codec;"
+            f" find the originals, or {advice}",
+        ),
+    }
+    findings = []
+    for kind, (clips, message) in found.items():
+        if names := tuple(clip.name for clip in clips):
+            start = f"{pluralize(len(names), 'clip')} ({first_few(names)})"
+            findings.append(warning(kind, names, f"{start}: {message}"))
+    return findings + list(_revealing_traits(all_stats))
 
 
 def is_silent(stats: RecordingStats) -> bool:
@@ -177,36 +158,32 @@ def is_silent(stats: RecordingStats) -> bool:
 def _revealing_traits(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:
     """Yield traits of files from which a network could learn the class, in place of the sound."""
     sizes = Counter(clip.label for clip in all_stats)
-    reported: set[str] = set()
-    for kind in ("rate", "format", "channels", "band"):
-        traits: dict[str, list[Clip]] = defaultdict(list)
-        for clip, stats in all_stats.items():
-            traits[_trait(kind, clip, stats)].append(clip)
-        traits.pop("", None)
-        for trait, clips in sorted(traits.items()):
-            for label, count in sorted(Counter(clip.label for clip in clips).items()):
-                others, rest = len(clips) - count, len(all_stats) - sizes[label]
-                is_common = count >= MIN_TRAIT_CLIPS and count >= MIN_CLASS_FRACTION * sizes[label]
-                is_mirrored = kind in reported and len(sizes) == 2  # of two classes, the other one has the rest
-                if rest and is_common and others <= MAX_OTHER_FRACTION * rest and not is_mirrored:
-                    reported.add(kind)
-                    yield warning(
-                        "reveals the class",
-                        tuple(clip.name for clip in clips if clip.label == label),
-                        f"{count} of {sizes[label]} clips of class {label!r} {trait}, and {others} of the {rest}"
-                        " others; a network would learn that instead of the sound: record or convert all classes alike",
-                    )
+    traits: dict[tuple[int, str], list[Clip]] = defaultdict(list)
+    for clip, stats in all_stats.items():
+        for kind, trait in enumerate(_traits(clip, stats)):
+            traits[kind, trait].append(clip)
+    reported: set[int] = set()
+    for (kind, trait), clips in sorted(traits.items()):
+        for label, count in sorted(Counter(clip.label for clip in clips).items()):
+            others, rest = len(clips) - count, len(all_stats) - sizes[label]
+            is_common = count >= MIN_TRAIT_CLIPS and count >= MIN_CLASS_FRACTION * sizes[label]
+            is_mirrored = kind in reported and len(sizes) == 2  # of two classes, the other one has the rest
+            if trait and rest and is_common and others <= MAX_OTHER_FRACTION * rest and not is_mirrored:
+                reported.add(kind)
+                yield warning(
+                    "reveals the class",
+                    tuple(clip.name for clip in clips if clip.label == label),
+                    f"{count} of {sizes[label]} clips of class {label!r} {trait}, and {others} of the {rest}"
+                    " others; a network would learn that instead of the sound: record or convert all classes alike",
+                )
 
 
-def _trait(kind: str, clip: Clip, stats: RecordingStats) -> str:
-    if kind == "rate":
-        return f"have a sample rate of {stats.sample_rate} Hz"
-    if kind == "format":
-        return f"are {clip.path.suffix.lower().removeprefix('.')} files"
-    if kind == "channels":
-        if stats.channels > 2:
-            return f"have {stats.channels} channels"
-        return "are mono" if stats.channels == 1 else "have equal channels" if stats.is_dual_mono else "are stereo"
+def _traits(clip: Clip, stats: RecordingStats) -> tuple[str, str, str, str]:
+    """Return rate, format, channels and band of a recording; no band if it is not limited."""
+    channels = {1: "are mono", 2: "have equal channels" if stats.is_dual_mono else "are stereo"}
     return (
-        "" if stats.cutoff_hz is None else f"hold no sound above about {apparent_rate(stats.cutoff_hz) / 2000:.1f} kHz"
+        f"have a sample rate of {stats.sample_rate} Hz",
+        f"are {clip.path.suffix.lower().removeprefix('.')} files",
+        channels.get(stats.channels, f"have {stats.channels} channels"),
+        f"hold no sound above about {apparent_rate(stats.cutoff_hz) / 2000:.1f} kHz" if stats.cutoff_hz else "",
     )

@@ -42,8 +42,6 @@ MIN_Z_SCORE = 4.5
 INDEPENDENT_BITS = 0.6 * 32
 """Number of independent bits in a frame. Frames at a distance of `FRAME_SAMPLES` are independent."""
 
-NO_PAIRS = np.zeros(0, np.int64)
-
 
 @dataclass(frozen=True)
 class Match:
@@ -112,9 +110,7 @@ def find_matches(recordings: Sequence[Codes]) -> list[Match]:
 def _compare(first: Codes, second: Codes, offset: int) -> tuple[float, int, int, float]:
     """Compare two recordings at one offset.
 
-    Returns:
-        The excess of the differing fraction over its limit, the number of frames audible in both, the offset, and
-        the differing fraction.
+    Return by how much the differing fraction exceeds its limit, the frames audible in both, the offset, the fraction.
     """
     a, b = first[max(0, -offset) :], second[max(0, offset) :]
     n = min(len(a), len(b))
@@ -140,7 +136,7 @@ def _candidate_pairs(recordings: Sequence[Codes]) -> list[tuple[int, int, list[i
     order = np.argsort(codes, kind="stable").astype(np.int32)
     order = order[codes[order] != 0]
     codes = codes[order]
-    pairs = [NO_PAIRS]
+    pairs = [np.zeros(0, np.int64)]
     for step in range(1, MAX_EQUAL_CODES):
         equal = np.flatnonzero(codes[step:] == codes[:-step])
         if len(equal) == 0:

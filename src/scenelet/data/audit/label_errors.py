@@ -8,7 +8,7 @@ ESC-10 they hide about a fifth of the planted errors.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,27 +35,19 @@ MIN_SKILL = 1 / 3
 """Minimum skill of the classifier, from 0 (guessing) to 1 (no error). Below it, disagreement means nothing."""
 
 
-@dataclass(frozen=True)
-class LabelIssue:
+class LabelIssue(NamedTuple):
     """Clip whose label the other clips contradict.
 
     Attributes:
         clip: the clip.
         sounds_like: the most likely of the other labels.
-        probability: probability of that label, 0 to 1.
-        label_probability: probability of the clip's label.
-        score: probability / (probability + label_probability); 0.5 is undecided.
+        score: confidence that the label is wrong: the probability of `sounds_like`, as a fraction of the sum of both
+            labels' probabilities; 0.5 is undecided.
     """
 
     clip: Clip
     sounds_like: str
-    probability: float
-    label_probability: float
-
-    @property
-    def score(self) -> float:
-        """Confidence that the label is wrong, 0 to 1."""
-        return self.probability / (self.probability + self.label_probability)
+    score: float
 
 
 def find_label_issues(clips: Sequence[Clip], textures: Sequence[NDArray[np.float32]]) -> list[LabelIssue] | str:
@@ -68,23 +60,23 @@ def find_label_issues(clips: Sequence[Clip], textures: Sequence[NDArray[np.float
         textures: texture (`scenelet.data.audit.texture.LENGTH`,) of each clip.
     """
     rare = rare_classes(clips)
-    textures = [texture for clip, texture in zip(clips, textures, strict=True) if clip.label not in rare]
-    clips = [clip for clip in clips if clip.label not in rare]
-    if len({clip.label for clip in clips}) < 2:
-        return f"fewer than two classes have at least {MIN_CLIPS} clips, of {MIN_GROUPS} groups"
+    compared = [index for index, clip in enumerate(clips) if clip.label not in rare]
+    clips, textures = [clips[index] for index in compared], [textures[index] for index in compared]
     labels = sorted({clip.label for clip in clips})
+    if len(labels) < 2:
+        return f"fewer than two classes have at least {MIN_CLIPS} clips, of {MIN_GROUPS} groups"
     targets = np.array([labels.index(clip.label) for clip in clips])
     probabilities = held_out_probabilities(np.stack(textures), targets, assign_folds(clips))
-    is_correct = probabilities.argmax(axis=1) == targets
-    accuracy = float(np.mean([is_correct[targets == k].mean() for k in range(len(labels))]))
+    answers = probabilities.argmax(axis=1)
+    accuracy = float(np.mean([(answers[targets == k] == k).mean() for k in range(len(labels))]))
     chance = 1 / len(labels)
     if accuracy < chance + MIN_SKILL * (1 - chance):
         return f"a small classifier confuses the classes too often ({100 * accuracy:.0f} % of held-out clips are right)"
-    found = []
-    for clip, target, row in zip(clips, targets, probabilities, strict=True):
-        other = int(np.argmax(row))
-        if other != target:
-            found.append(LabelIssue(clip, labels[other], float(row[other]), float(row[target])))
+    found = [
+        LabelIssue(clip, labels[answer], float(row[answer] / (row[answer] + row[target])))
+        for clip, target, answer, row in zip(clips, targets, answers, probabilities, strict=True)
+        if answer != target
+    ]
     return sorted(found, key=lambda issue: (-issue.score, issue.clip.name))
 
 
@@ -104,49 +96,39 @@ def assign_folds(clips: Sequence[Clip]) -> NDArray[np.int64]:
 
     Otherwise groups are distributed over `N_FOLDS` folds, class by class.
     """
-    fold_of: dict[str, int] = {}
     folds = sorted({clip.fold or "" for clip in clips})
     no_group_divided = len({(clip.group, clip.fold) for clip in clips}) == len({clip.group for clip in clips})
     if len(folds) > 2 and "" not in folds and no_group_divided:
-        fold_of = {clip.group: folds.index(clip.fold or "") for clip in clips}
-    else:
-        sizes = Counter((clip.label, clip.group) for clip in clips)
-        fold_sizes = np.zeros((len({clip.label for clip in clips}), N_FOLDS), int)
-        rows = {label: row for row, label in enumerate(sorted({clip.label for clip in clips}))}
-        for (label, group), size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
-            fold = fold_of.setdefault(group, int(np.argmin(fold_sizes[rows[label]])))
-            fold_sizes[rows[label], fold] += size
+        return np.array([folds.index(clip.fold or "") for clip in clips])
+    fold_of: dict[str, int] = {}
+    fold_sizes = {clip.label: np.zeros(N_FOLDS, int) for clip in clips}
+    sizes = Counter((clip.label, clip.group) for clip in clips)
+    for (label, group), size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        fold = fold_of.setdefault(group, int(np.argmin(fold_sizes[label])))
+        fold_sizes[label][fold] += size
     return np.array([fold_of[clip.group] for clip in clips])
 
 
 def held_out_probabilities(
     textures: NDArray[np.float32], targets: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> Numbers:
-    """Predict each clip by a classifier that was trained without the clip's fold.
+    """Predict each clip by a classifier that was trained without the clip's fold: probabilities (clips, classes).
 
     Args:
         textures: (clips, `scenelet.data.audit.texture.LENGTH`).
         targets: class of each clip, (clips,).
         folds: fold of each clip, (clips,).
-
-    Returns:
-        Probabilities (clips, classes).
     """
     classes = int(targets.max()) + 1
+    kinds = np.sqrt(np.repeat(KIND_LENGTHS, KIND_LENGTHS))  # so each kind has the same weight, whatever its length
     probabilities = np.zeros((len(targets), classes))
     for fold in np.unique(folds):
         held_out = folds == fold
-        mean, scale = _scaling(textures[~held_out])
-        weights = fit_logistic((textures[~held_out] - mean) / scale, targets[~held_out], classes)
-        scores = _add_ones((textures[held_out] - mean) / scale) @ weights
-        probabilities[held_out] = np.exp(log_softmax(scores, axis=1))
+        train = textures[~held_out].astype(np.float64)
+        scaled = (textures - train.mean(axis=0)) / ((train.std(axis=0) + 1e-6) * kinds)
+        weights = fit_logistic(scaled[~held_out], targets[~held_out], classes)
+        probabilities[held_out] = np.exp(log_softmax(_add_ones(scaled[held_out]) @ weights, axis=1))
     return probabilities
-
-
-def _scaling(textures: NDArray[np.float32]) -> tuple[Numbers, Numbers]:
-    """Return mean and scale of each statistic. With this scale, each kind has the same weight, whatever its length."""
-    kinds = np.sqrt(np.repeat(KIND_LENGTHS, KIND_LENGTHS))
-    return textures.mean(axis=0, dtype=np.float64), (textures.std(axis=0, dtype=np.float64) + 1e-6) * kinds
 
 
 def fit_logistic(

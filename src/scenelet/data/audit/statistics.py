@@ -65,12 +65,8 @@ def recording_stats_or_error(path: Path) -> RecordingStats | StatsError:
     """Return the `recording_stats`, or the error of a recording that cannot be read."""
     try:
         return recording_stats(path)
-    except EmptyAudioError as error:
-        return "empty", str(error)
-    except TruncatedAudioError as error:
-        return "truncated", str(error)
     except AudioError as error:
-        return "unreadable", str(error)
+        return {EmptyAudioError: "empty", TruncatedAudioError: "truncated"}.get(type(error), "unreadable"), str(error)
 
 
 def recording_stats(path: Path, block_frames: int = BLOCK_FRAMES) -> RecordingStats:
@@ -104,11 +100,10 @@ class _RunningStats:
     def __init__(self, channels: int, rate: int) -> None:
         self.channels, self.rate = channels, rate
         self.digest = hashlib.blake2b(f"{channels} channels at {rate} Hz".encode(), digest_size=16)
-        self.count, self.clipped, self.peak = 0, 0, 0.0
+        self.count, self.clipped, self.power, self.mono_power = 0, 0, 0.0, 0.0
         self.total = np.zeros(channels)
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.is_dual_mono = channels == 2
-        self.power, self.mono_power = 0.0, 0.0
         self.spectrum = MeanSpectrum(rate)
         self.splitter = WindowSplitter(rate, texture.FEATURES, texture.WINDOW)
         self.textures, self.windows = np.zeros(texture.LENGTH), 0
@@ -116,9 +111,7 @@ class _RunningStats:
         self.mono_start: list[NDArray[np.float32]] = []
 
     def push(self, samples: NDArray[np.float32]) -> None:
-        levels = np.abs(samples)
-        self.clipped += int(np.count_nonzero(levels >= FULL_SCALE))
-        self.peak = max(self.peak, float(levels.max()))
+        self.clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
         self.digest.update(samples.T.tobytes())  # interleaved, so that the block size does not matter
         self.total += samples.sum(axis=1, dtype=np.float64)
         self.low = np.minimum(self.low, samples.min(axis=1))
@@ -138,15 +131,14 @@ class _RunningStats:
         self._add_textures(self.splitter.finish())
         self.mono_start.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         means = self.total / self.count
-        constant = np.flatnonzero(self.low == self.high)
         return RecordingStats(
             seconds=self.count / self.rate,
             sample_rate=self.rate,
-            peak=self.peak,
+            peak=float(np.maximum(-self.low, self.high).max()),
             clipped=self.clipped / (self.count * self.channels),
             digest=self.digest.hexdigest(),
             offset=float(means[np.argmax(np.abs(means))]),
-            constant=tuple(int(channel) for channel in constant),
+            constant=tuple(np.flatnonzero(self.low == self.high).tolist()),
             channels=self.channels,
             is_dual_mono=self.is_dual_mono,
             mono_power=self.mono_power / self.power if self.power > 0 else 1.0,

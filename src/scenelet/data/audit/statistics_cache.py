@@ -7,12 +7,11 @@ cannot be used, the statistics are computed again.
 import base64
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenelet.data.audit.statistics import RecordingStats, StatsError, recording_stats_or_error
 from scenelet.data.clips import Clip
@@ -29,29 +28,28 @@ ARRAYS = {"texture": "<f4", "fingerprint": "<u4"}
 
 
 def all_recording_stats(
-    clips: Sequence[Clip],
-    root: Path,
-    workers: int | None = None,
-    refresh: bool = False,
-    read_stats: Callable[[Path], RecordingStats | StatsError] = recording_stats_or_error,
+    clips: Sequence[Clip], root: Path, workers: int | None = None, refresh: bool = False
 ) -> Iterator[RecordingStats | StatsError]:
     """Yield the statistics of each clip, in order, and cache what is computed.
 
     Args:
-        clips: the clips.
-        root: the data's root.
+        clips, root: some clips of a table, and its root.
         workers: the number of processes; None: one per CPU.
         refresh: read every recording, even if its statistics are cached.
-        read_stats: the function that computes the statistics of a recording that is not cached.
     """
     name = hashlib.sha256(f"{FORMAT} {root.resolve()}".encode(errors="surrogateescape")).hexdigest()[:16]
     path = cache_folder() / f"statistics-{name}.jsonl"
     versions = [_file_version_or_empty(clip) for clip in clips]
-    with _try_lock(path) as writable:
+    with contextlib.ExitStack() as stack:
+        writable = False
+        with contextlib.suppress(OutputError):
+            make_cache_folder(path.parent)
+            stack.enter_context(file_lock(path.with_suffix(".lock"), f"{path}: is in use"))
+            writable = True
         lines = JsonLines(path)
         cached = {} if refresh else _read(lines, set(versions))
         missing = [clip.path for clip, version in zip(clips, versions, strict=True) if version not in cached]
-        computed = map_processes(read_stats, missing, workers)
+        computed = map_processes(recording_stats_or_error, missing, workers)
         for version in versions:
             if (result := cached.pop(version, None)) is not None:
                 yield result
@@ -64,41 +62,26 @@ def all_recording_stats(
                     writable = False
             yield new
         if writable and refresh:
-            _drop_outdated(lines)
+            with contextlib.suppress(OSError, OutputError):
+                newest = {version.rsplit("|", 2)[0]: [version, values] for version, values in _entries(lines)}
+                lines.replace(newest.values())
 
 
-@contextlib.contextmanager
-def _try_lock(path: Path) -> Iterator[bool]:
-    """Hold the cache's lock during the block, and yield True if the cache can be written."""
-    with contextlib.ExitStack() as stack:
-        writable = True
-        try:
-            make_cache_folder(path.parent)
-            stack.enter_context(file_lock(path.with_suffix(".lock"), f"{path}: is in use"))
-        except OutputError:
-            writable = False
-        yield writable
-
-
-def _drop_outdated(lines: JsonLines) -> None:
-    """Keep only the last valid line of each recording."""
-    last: dict[str, Any] = {}
-    with contextlib.suppress(OSError, OutputError):
-        for value, _ in lines.read():
-            match value:
-                case [str(version), _]:
-                    last[version.rsplit("|", 2)[0]] = value
-        lines.replace(last.values())
+def _entries(lines: JsonLines) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield version and statistics of each valid line."""
+    for value in lines.read():
+        match value:
+            case [str(version), dict(values)]:
+                yield version, values
 
 
 def _read(lines: JsonLines, wanted: set[str]) -> dict[str, RecordingStats]:
     cached: dict[str, RecordingStats] = {}
     with contextlib.suppress(OSError):
-        for value, _ in lines.read():
-            match value:
-                case [str(version), dict(values)] if version in wanted:
-                    with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged line is computed again
-                        cached[version] = _from_json(values)
+        for version, values in _entries(lines):
+            if version in wanted:
+                with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged line is computed again
+                    cached[version] = _from_json(values)
     return cached
 
 
@@ -108,9 +91,7 @@ def _to_json(stats: RecordingStats) -> dict[str, Any]:
 
 
 def _from_json(values: dict[str, Any]) -> RecordingStats:
-    arrays: dict[str, NDArray[Any]] = {
-        key: np.frombuffer(base64.b64decode(values[key]), kind) for key, kind in ARRAYS.items()
-    }
+    arrays = {key: np.frombuffer(base64.b64decode(values[key]), kind) for key, kind in ARRAYS.items()}
     return RecordingStats(**(values | arrays | {key: tuple(values[key]) for key in ("constant", "notes")}))
 
 
@@ -118,4 +99,4 @@ def _file_version_or_empty(clip: Clip) -> str:
     try:
         return file_version(clip)
     except AudioError:
-        return ""  # the file is missing; `read_stats` reports that
+        return ""  # the file is missing; `recording_stats_or_error` reports that

@@ -15,9 +15,6 @@ from scipy import fft
 from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig, WindowConfig
 
-Texture = NDArray[np.float32]
-"""Statistics of one window: (`LENGTH`,)."""
-
 FEATURES = FeatureConfig(sample_rate=22050, channels="mono", n_fft=1024, hop_length=512, n_mels=64)
 WINDOW = WindowConfig(seconds=5.0, pad_mode="repeat")
 GROUPED_BANDS = 16
@@ -31,7 +28,10 @@ KIND_LENGTHS = (64, 64, 64, GROUPED_BANDS * MODULATION_RATES, CEPSTRA * (CEPSTRA
 LENGTH = sum(KIND_LENGTHS)
 
 
-def texture(samples: NDArray[np.float32]) -> Texture:
+_log_mel = functools.cache(lambda: LogMel(FEATURES))
+
+
+def texture(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the texture (`LENGTH`,) of a window (1, n) at the sample rate of `FEATURES`.
 
     >>> texture(np.zeros((1, 5 * FEATURES.sample_rate), np.float32)).shape
@@ -62,8 +62,3 @@ def _correlations(bands: NDArray[np.float64]) -> NDArray[np.float64]:
     size = np.sqrt((cepstra**2).sum(axis=1)) + 1e-6
     pairs = np.triu_indices(CEPSTRA, 1)
     return np.asarray((cepstra @ cepstra.T / np.outer(size, size))[pairs])
-
-
-@functools.cache
-def _log_mel() -> LogMel:
-    return LogMel(FEATURES)

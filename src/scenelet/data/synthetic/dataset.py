@@ -1,7 +1,6 @@
 """A data set of synthetic recordings in three classes, for the demo and for tests that need no download."""
 
-import csv
-import io
+import itertools
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +13,16 @@ from scenelet.data.synthetic.scenes import SCENE_TYPES
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 from scenelet.errors import DataError, UsageError
 from scenelet.utils.console import track
-from scenelet.utils.files import partial_path
+from scenelet.utils.files import csv_text, partial_path
 from scenelet.utils.parallel import cpu_count
 
 TABLE_NAME = "scenes.csv"
 README_NAME = "README.txt"
+README = """These recordings are synthetic: scenelet computed them.
+A model trained on them shows that the tools work. It says nothing about real places.
+{} clips of {:g} s, stereo, {} Hz, seed {}, generator {}.
+scenes.csv: label is the class, group is the location; each location belongs to one split.
+"""
 GENERATOR_VERSION = 1
 """Version of the generator. Raise it when the same seed no longer gives the same samples."""
 
@@ -32,7 +36,7 @@ def write_synthetic_dataset(
     seconds: float = 4.0,
     workers: int | None = None,
 ) -> Path:
-    """Write synthetic recordings (stereo, 48 kHz, 16-bit FLAC) and their table, `scenes.csv`.
+    """Write synthetic recordings (stereo, 48 kHz, 16-bit FLAC) and their table, `scenes.csv`. Return the folder.
 
     Each class has `train_locations` + `test_locations` locations, which are the groups of the table. The clips of
     a location all belong to the same split. The folder appears when it is complete. A folder that was written
@@ -42,39 +46,51 @@ def write_synthetic_dataset(
         out: folder to write.
         seed: random seed, not negative. The same seed gives the same samples for any number of `workers`.
         clips_per_location: number of recordings per location.
-        train_locations: number of locations per class in the split "train".
-        test_locations: number of locations per class in the split "test".
+        train_locations, test_locations: number of locations per class in each split.
         seconds: length of each recording in seconds.
         workers: number of threads; None: one per core.
-
-    Returns:
-        The folder `out`.
 
     Raises:
         UsageError: a setting is out of range.
         DataError: `out` holds something else.
 
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     scenes = write_synthetic_dataset(Path(folder) / "scenes", 0, 1, 1, 1, seconds=0.5, workers=1)
-        ...     sorted(path.name for path in scenes.rglob("*-00.flac"))
-        ['indoor-00-00.flac', 'indoor-01-00.flac', 'outdoor-00-00.flac', ... 'transportation-01-00.flac']
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     scenes = write_synthetic_dataset(Path(folder) / "scenes", 0, 1, 1, 1, seconds=0.5, workers=1)
+    ...     sorted(path.name for path in scenes.rglob("*-00.flac"))
+    ['indoor-00-00.flac', 'indoor-01-00.flac', 'outdoor-00-00.flac', ... 'transportation-01-00.flac']
     """
     workers = cpu_count() if workers is None else workers
     if seed < 0 or seconds < 0.5 or min(clips_per_location, train_locations, test_locations, workers) < 1:
         raise UsageError("synthetic scenes need a seed of 0 or more, 0.5 s or more, and 1 or more of everything else")
-    rows = _rows(seed, clips_per_location, train_locations, test_locations)
-    texts = {README_NAME: _readme(seed, len(rows), seconds), TABLE_NAME: _table(rows)}
-    if _is_complete(out, texts):
+    locations = range(train_locations + test_locations)
+    keys = list(itertools.product(SCENE_TYPES, locations, range(clips_per_location)))
+    names = [f"audio/{label}-{location:02d}-{clip:02d}.flac" for label, location, clip in keys]
+    source = f"synthetic (scenelet, seed {seed})"
+    rows = [
+        [name, label, f"{label}-{location:02d}", "train" if location < train_locations else "test", source]
+        for name, (label, location, _) in zip(names, keys, strict=True)
+    ]
+    texts = {
+        README_NAME: README.format(len(keys), seconds, SAMPLE_RATE, seed, GENERATOR_VERSION),
+        TABLE_NAME: csv_text(["filename", "label", "group", "split", "source"], rows),
+    }
+    found = {name: (out / name).read_bytes().decode(errors="replace") for name in texts if (out / name).is_file()}
+    if found == texts and all((out / name).is_file() for name in names):
         return out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: holds something else than these synthetic scenes; name another folder or remove it")
-    keys = _keys(clips_per_location, train_locations + test_locations)
     partial = partial_path(out)
+
+    def write_clip(name: str, key: tuple[str, int, int]) -> None:
+        pcm = np.round(synthetic_clip(seed, *key, seconds).T * 32767).astype(np.int16)
+        soundfile.write(partial / name, pcm, SAMPLE_RATE, subtype="PCM_16")
+
     try:
-        _write_clips(partial, rows, keys, seed, seconds, workers)
+        (partial / "audio").mkdir(parents=True)
+        with ThreadPoolExecutor(workers) as pool:
+            list(track(pool.map(write_clip, names, keys), "Writing scenes", len(keys)))
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8", newline="")
         if out.exists():
@@ -85,24 +101,8 @@ def write_synthetic_dataset(
     return out
 
 
-def _write_clips(
-    folder: Path, rows: list[dict[str, str]], keys: list[tuple[str, int, int]], seed: int, seconds: float, workers: int
-) -> None:
-    """Write the recordings of a table; `keys` has the (label, location, clip) of each row."""
-
-    def write_clip(row: dict[str, str], key: tuple[str, int, int]) -> None:
-        samples = synthetic_clip(seed, *key, seconds)
-        pcm = np.round(samples.T * 32767).astype(np.int16)
-        soundfile.write(folder / row["filename"], pcm, SAMPLE_RATE, subtype="PCM_16")
-
-    folder.mkdir(parents=True)
-    (folder / "audio").mkdir()
-    with ThreadPoolExecutor(workers) as pool:
-        list(track(pool.map(write_clip, rows, keys), "Writing scenes", len(rows)))
-
-
 def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: float = 4.0) -> Array:
-    """Render one synthetic recording.
+    """Render one synthetic recording: samples (2, n) at 48 kHz, within -1 to 1.
 
     Args:
         seed: random seed, not negative.
@@ -111,64 +111,15 @@ def synthetic_clip(seed: int, label: str, location: int, clip: int, seconds: flo
         clip: index of the clip within the location.
         seconds: length in seconds.
 
-    Returns:
-        Samples (2, n) at 48 kHz, within -1 to 1.
-
     Raises:
         UsageError: the label is unknown.
 
-    Example:
-        >>> synthetic_clip(seed=0, label="outdoor", location=0, clip=0, seconds=0.5).shape
-        (2, 24000)
+    >>> synthetic_clip(seed=0, label="outdoor", location=0, clip=0, seconds=0.5).shape
+    (2, 24000)
     """
     if label not in SCENE_TYPES:
         raise UsageError(f"no synthetic scene has the label {label!r}; there are {', '.join(SCENE_TYPES)}")
     # the last number of a key is 0 for the location and 1, 2, ... for its clips, so that each has its own stream
     key = [seed, list(SCENE_TYPES).index(label), location]
-    scene = SCENE_TYPES[label].draw(np.random.default_rng([*key, 0]))
+    scene = SCENE_TYPES[label](np.random.default_rng([*key, 0]))
     return scene.render(round(seconds * SAMPLE_RATE), np.random.default_rng([*key, clip + 1]))
-
-
-def _keys(clips: int, locations: int) -> list[tuple[str, int, int]]:
-    """List (label, location, clip) of every recording."""
-    return [(label, location, clip) for label in SCENE_TYPES for location in range(locations) for clip in range(clips)]
-
-
-def _rows(seed: int, clips: int, train_locations: int, test_locations: int) -> list[dict[str, str]]:
-    return [
-        {
-            "filename": f"audio/{label}-{location:02d}-{clip:02d}.flac",
-            "label": label,
-            "group": f"{label}-{location:02d}",
-            "split": "train" if location < train_locations else "test",
-            "source": f"synthetic (scenelet, seed {seed})",
-        }
-        for label, location, clip in _keys(clips, train_locations + test_locations)
-    ]
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _readme(seed: int, clips: int, seconds: float) -> str:
-    return (
-        "These recordings are synthetic: scenelet computed them.\n"
-        "A model trained on them shows that the tools work. It says nothing about real places.\n"
-        f"{clips} clips of {seconds:g} s, stereo, {SAMPLE_RATE} Hz, seed {seed}, generator {GENERATOR_VERSION}.\n"
-        f"{TABLE_NAME}: label is the class, group is the location; each location belongs to one split.\n"
-    )
-
-
-def _is_complete(out: Path, texts: dict[str, str]) -> bool:
-    """Check that a folder holds exactly these texts and every recording of the table."""
-    for name, text in texts.items():
-        path = out / name
-        if not path.is_file() or path.read_bytes() != text.encode():
-            return False
-    rows = csv.DictReader(io.StringIO(texts[TABLE_NAME]))
-    return all((out / row["filename"]).is_file() for row in rows)

@@ -1,20 +1,62 @@
 """The three classes of synthetic locations: which sound sources they have, and how loud these are.
 
-A location is drawn once; each of its clips is rendered with draws of its own. Backgrounds, recorders and levels
-have the same distributions in all classes. The class shows in how the sound changes over time and frequency.
+A location is drawn once; each of its clips is rendered with draws of its own. Backgrounds, recorders and levels have
+the same distributions in all classes, so the average spectrum says little about the class. The class shows in how the
+sound changes over time and frequency.
 """
-
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from scenelet.data.synthetic import sounds as syn
-from scenelet.data.synthetic.background import Background, jitter_level
 from scenelet.data.synthetic.sounds import SAMPLE_RATE, Array
 
+OCTAVES_HZ: Array = 31.25 * 2.0 ** np.arange(10.0)
+SPECTRUM_STD_DB = 3.5
+"""Standard deviation between locations, per octave, of background and recorder."""
+CLIP_SPECTRUM_STD_DB = 1.5
+"""Standard deviation of the background between the clips of a location, per octave."""
+CLIP_LEVEL_STD_DB = 3.0
+"""Standard deviation of a source's level between the clips of a location."""
 
-@dataclass(frozen=True)
+
+class Background:
+    """Background noise of a location of any class, and the recorder, drawn at random.
+
+    Attributes:
+        spectrum_db: spectrum of the noise, dB per octave band.
+        coherence: fraction of the noise power that both channels share, 0 to 1.
+        color_db: frequency response of the recorder, dB per octave band.
+        floor_db: level of the recorder's own noise relative to the scene, dB.
+        level_db: level of the recording, dB relative to full scale.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        tilt = rng.uniform(-5.5, -1.5) * np.arange(len(OCTAVES_HZ))
+        self.spectrum_db = tilt + rng.normal(0.0, SPECTRUM_STD_DB, len(OCTAVES_HZ))
+        self.coherence = rng.uniform(0.0, 0.8)
+        self.color_db = rng.normal(0.0, SPECTRUM_STD_DB, len(OCTAVES_HZ))
+        self.floor_db = rng.uniform(-45.0, -22.0)
+        self.level_db = rng.uniform(-36.0, -22.0)
+
+    def sound(self, n: int, rng: np.random.Generator) -> Array:
+        """Render n samples of background noise (2, n) with an RMS of 0 dB."""
+        clip_db = self.spectrum_db + rng.normal(0.0, CLIP_SPECTRUM_STD_DB, len(OCTAVES_HZ))
+        return syn.noise(n, syn.curve_db(n, OCTAVES_HZ, clip_db), rng, coherence=self.coherence)
+
+    def record(self, scene: Array, rng: np.random.Generator) -> Array:
+        """Apply the recorder's response, noise and level to a scene (2, n); the result stays within full scale."""
+        n = scene.shape[1]
+        recorded = syn.at_level(syn.filtered(scene, syn.curve_db(n, OCTAVES_HZ, self.color_db)), 0.0)
+        recorded += rng.standard_normal(scene.shape, np.float32) * syn.decibels(self.floor_db)
+        recorded *= syn.decibels(self.level_db + rng.normal(0.0, 2.0))
+        return recorded * min(1.0, 0.95 / float(np.abs(recorded).max()))
+
+
+def jitter_level(level_db: float, rng: np.random.Generator) -> float:
+    """Draw the level of a source in one clip, in dB, around its level at the location."""
+    return level_db + rng.normal(0.0, CLIP_LEVEL_STD_DB)
+
+
 class Indoor:
     """A room with voices, footsteps, clinking objects, and the hum of mains and ventilation.
 
@@ -26,32 +68,17 @@ class Indoor:
         clink_hz, clinks_per_s: modes of the clinking objects, and mean number of clinks per second.
     """
 
-    background: Background
-    response: Array
-    hum_hz: float
-    hum_gains: Array
-    hum_db: float
-    pitches_hz: Array
-    voices_db: float
-    step_hz: float
-    clink_hz: Array
-    clinks_per_s: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw a new room."""
-        return cls(
-            background=Background.draw(rng),
-            response=syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng),
-            hum_hz=float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2])),
-            hum_gains=rng.uniform(0.0, 1.0, 6),
-            hum_db=rng.uniform(-12.0, 0.0),
-            pitches_hz=rng.uniform(90, 240, size=rng.integers(2, 6)),
-            voices_db=rng.uniform(-12.0, 2.0),
-            step_hz=rng.uniform(1.5, 2.3),
-            clink_hz=rng.uniform(1200, 6000, 4),
-            clinks_per_s=rng.uniform(0.3, 2.0),
-        )
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.background = Background(rng)
+        self.response = syn.room_response(rng.uniform(0.5, 1.8), rng.uniform(0.0, 8.0), rng)
+        self.hum_hz = float(rng.choice([50.0, 60.0])) * float(rng.choice([1, 2]))
+        self.hum_gains = rng.uniform(0.0, 1.0, 6)
+        self.hum_db = rng.uniform(-12.0, 0.0)
+        self.pitches_hz = rng.uniform(90, 240, size=rng.integers(2, 6))
+        self.voices_db = rng.uniform(-12.0, 2.0)
+        self.step_hz = rng.uniform(1.5, 2.3)
+        self.clink_hz = rng.uniform(1200, 6000, 4)
+        self.clinks_per_s = rng.uniform(0.3, 2.0)
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """Render a clip of n samples, (2, n)."""
@@ -69,7 +96,6 @@ class Indoor:
         return self.background.record(scene, rng)
 
 
-@dataclass(frozen=True)
 class Outdoor:
     """A street or a park with gusts of wind, birds, cars that drive by, and sometimes people; without reverberation.
 
@@ -81,34 +107,18 @@ class Outdoor:
         people: fraction of the clips with people.
     """
 
-    background: Background
-    wind_corner_hz: float
-    gust_hz: float
-    wind_db: float
-    song_hz: Array
-    syllable_s: float
-    vibrato: float
-    birds_db: float
-    cars_per_clip: float
-    cars_db: float
-    people: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw a new street or park."""
-        return cls(
-            background=Background.draw(rng),
-            wind_corner_hz=rng.uniform(80, 400),
-            gust_hz=rng.uniform(0.5, 1.5),
-            wind_db=rng.uniform(-6.0, 4.0),
-            song_hz=rng.uniform(2000, 7000, 2),
-            syllable_s=rng.uniform(0.04, 0.15),
-            vibrato=rng.uniform(0.0, 0.06),
-            birds_db=rng.uniform(-14.0, -2.0),
-            cars_per_clip=rng.uniform(0.2, 1.2),
-            cars_db=rng.uniform(-4.0, 4.0),
-            people=rng.uniform(0.0, 0.6),
-        )
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.background = Background(rng)
+        self.wind_corner_hz = rng.uniform(80, 400)
+        self.gust_hz = rng.uniform(0.5, 1.5)
+        self.wind_db = rng.uniform(-6.0, 4.0)
+        self.song_hz = rng.uniform(2000, 7000, 2)
+        self.syllable_s = rng.uniform(0.04, 0.15)
+        self.vibrato = rng.uniform(0.0, 0.06)
+        self.birds_db = rng.uniform(-14.0, -2.0)
+        self.cars_per_clip = rng.uniform(0.2, 1.2)
+        self.cars_db = rng.uniform(-4.0, 4.0)
+        self.people = rng.uniform(0.0, 0.6)
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """Render a clip of n samples, (2, n)."""
@@ -159,7 +169,6 @@ def rail_joints(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
     return track
 
 
-@dataclass(frozen=True)
 class Transportation:
     """The inside of a vehicle, with engine harmonics that follow its speed, rumble, rail joints, chimes, passengers.
 
@@ -170,28 +179,15 @@ class Transportation:
         people: fraction of the clips with talking passengers.
     """
 
-    background: Background
-    engine_hz: float
-    order_gains: Array
-    engine_db: float
-    joints_hz: float
-    joints_db: float
-    chime_hz: Array
-    people: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw a new vehicle."""
-        return cls(
-            background=Background.draw(rng),
-            engine_hz=rng.uniform(25, 90),
-            order_gains=rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8),
-            engine_db=rng.uniform(-4.0, 5.0),
-            joints_hz=rng.uniform(0.8, 1.8) if rng.random() < 0.6 else 0.0,
-            joints_db=rng.uniform(-8.0, 0.0),
-            chime_hz=rng.uniform(500, 1500) * np.array([1.0, rng.choice([0.75, 0.8, 1.25])]),
-            people=rng.uniform(0.0, 0.6),
-        )
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.background = Background(rng)
+        self.engine_hz = rng.uniform(25, 90)
+        self.order_gains = rng.uniform(0.2, 1.0, 16) / np.arange(1, 17) ** rng.uniform(0.0, 0.8)
+        self.engine_db = rng.uniform(-4.0, 5.0)
+        self.joints_hz = rng.uniform(0.8, 1.8) if rng.random() < 0.6 else 0.0
+        self.joints_db = rng.uniform(-8.0, 0.0)
+        self.chime_hz = rng.uniform(500, 1500) * np.array([1.0, rng.choice([0.75, 0.8, 1.25])])
+        self.people = rng.uniform(0.0, 0.6)
 
     def render(self, n: int, rng: np.random.Generator) -> Array:
         """Render a clip of n samples, (2, n)."""

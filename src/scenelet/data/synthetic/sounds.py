@@ -33,9 +33,8 @@ VOWELS: tuple[tuple[float, float, float], ...] = (  # first three formants of a 
 def decibels(gain_db: float | Array) -> Array:
     """Convert a gain in dB to a factor on the amplitude.
 
-    Example:
-        >>> float(decibels(20.0))
-        10.0
+    >>> float(decibels(20.0))
+    10.0
     """
     return np.asarray(10.0 ** (np.asarray(gain_db) / 20.0))
 
@@ -98,9 +97,8 @@ def noise(n: int, gain_db: Array, rng: np.random.Generator, channels: int = 2, c
 def pan(mono: Array, position: float | Array) -> Array:
     """Pan mono (n,) to stereo (2, n) at constant power; `position` goes from -1 (left) to 1 (right).
 
-    Example:
-        >>> pan(np.array([1.0]), 0.0).round(3).tolist()
-        [[0.707], [0.707]]
+    >>> pan(np.array([1.0]), 0.0).round(3).tolist()
+    [[0.707], [0.707]]
     """
     angle = (np.asarray(position) + 1.0) * (np.pi / 4)
     return np.stack([np.cos(angle) * mono, np.sin(angle) * mono])
@@ -143,19 +141,15 @@ def convolve(samples: Array, response: Array) -> Array:
 
 
 def harmonics(rate_hz: Array, gains: Sequence[float] | Array) -> Array:
-    """Sum the harmonics 1, 2, ... of a fundamental that may vary.
+    """Sum the harmonics 1, 2, ... of a fundamental that may vary: samples (n,).
 
     Args:
         rate_hz: fundamental frequency at each sample, (n,).
         gains: amplitude of each harmonic.
 
-    Returns:
-        Samples (n,).
-
-    Example:
-        >>> quarter_period = np.full(SAMPLE_RATE // 4, 1.0)  # 1 Hz for a quarter of a second
-        >>> round(float(harmonics(quarter_period, [1.0])[-1]), 3)
-        1.0
+    >>> quarter_period = np.full(SAMPLE_RATE // 4, 1.0)  # 1 Hz for a quarter of a second
+    >>> round(float(harmonics(quarter_period, [1.0])[-1]), 3)
+    1.0
     """
     turn = np.exp(2j * np.pi * np.cumsum(rate_hz) / SAMPLE_RATE)
     # z, z^2, z^3 ... as running products, so that one exponential serves all harmonics
@@ -228,16 +222,13 @@ def chirp(from_hz: float, to_hz: float, length_s: float, vibrato: float) -> Arra
 
 
 def drive_by(source: Array, speed: float, distance: float, closest_s: float) -> Array:
-    """Move a source past the listener on a straight line, with delay, Doppler shift and panning.
+    """Move a source past the listener on a straight line, with delay, Doppler shift and panning: samples (2, n).
 
     Args:
         source: emitted samples, one second longer than the result.
         speed: m/s from left to right; negative from right to left.
         distance: m at the closest point, where the gain is 1.
         closest_s: time of the closest point, s.
-
-    Returns:
-        Samples (2, n) at the listener.
     """
     n = len(source) - SAMPLE_RATE
     time_s = seconds_axis(n)
