@@ -60,7 +60,7 @@ def test_compress_settings_without_pruning_or_rounding_need_no_epochs() -> None:
         ("paper", [], {"sparsity": 0.5, "max_bytes": 9000}, "give a sparsity or max_bytes, not both"),
         ("paper", ["prune.max_bytes=9000"], {"sparsity": 0.5}, "give a sparsity or max_bytes, not both"),
         ("paper", ["prune.sparsity=0.5"], {"sparsity": 0.5}, r"^--sparsity and --set prune\.sparsity both change"),
-        ("paper", ["prune.sparsity=60"], {}, r"^compress: setting 'prune\.sparsity': Input should be less than 1"),
+        ("paper", ["prune.sparsity=60"], {}, r"^compress: prune\.sparsity is 60; it must be below 1"),
         ("paper", ["prune.epoch=20"], {}, r"unknown setting 'prune\.epoch'; did you mean 'prune\.epochs'"),
         ("paper", ["epochs=20"], {}, r"unknown setting 'epochs'; did you mean schedule\.epochs or prune\.epochs"),
         ("paper", ["prune.epochs"], {}, "write it as KEY=VALUE"),
