@@ -41,11 +41,7 @@ def clip_mean(values: ArrayLike, groups: Groups, rng: np.random.Generator) -> In
 
     Args:
         values: (clips,) a value of each clip.
-        groups: (clips,) the clips' groups.
-        rng: draws the groups.
-
-    Raises:
-        ValueError: there are no clips, or the lengths differ.
+        groups, rng: as in `class_mean`.
 
     >>> interval = clip_mean([1, 1, 0, 1, 1], groups=list("abcde"), rng=np.random.default_rng(0))
     >>> round(interval.value, 2), interval.low < interval.value < interval.high
@@ -98,11 +94,8 @@ def paired_test(
     with all choices of signs. Otherwise SciPy draws `FLIP_ROUNDS` of them. There is no correction for multiple tests.
 
     Args:
-        values: (clips,) hits of one system, as in `class_mean`.
-        reference: (clips,) hits of the other system.
-        targets: (clips,) class indices.
-        groups: (clips,) the clips' groups.
-        rng: draws the groups and the signs.
+        values, reference: (clips,) hits of the two systems, as in `class_mean`.
+        targets, groups, rng: as in `class_mean`; `rng` draws the signs too.
 
     Returns:
         The first system's mean minus the second's, and the p-value of the hypothesis that they are equally good.
@@ -184,16 +177,7 @@ def _by_group(values: ArrayLike, targets: ArrayLike, groups: Groups) -> tuple[Fl
 
 
 def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
-    """Compute the mean of the classes' means.
-
-    Args:
-        weights: (rounds, groups) how often each group was drawn.
-        sums: (groups, classes) sums of values.
-        clips: (groups, classes) numbers of clips.
-
-    Returns:
-        (rounds,).
-    """
+    """Compute the mean of the classes' means (rounds,), from the number of draws (rounds, groups) and `_by_group`."""
     present = clips.sum(axis=0) > 0
     means: Floats = ((weights @ sums[:, present]) / (weights @ clips[:, present])).mean(axis=1)
     return means

@@ -25,12 +25,7 @@ class Name(NamedTuple):
 
 
 def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
-    """Draw a confusion matrix; the color of a box shows its fraction of the row.
-
-    Args:
-        labels: (classes,) names.
-        confusion: (classes, classes) counts, one row per true class.
-    """
+    """Draw a confusion matrix (classes, classes) with one row per true class; colors show fractions of a row."""
     names = _names(labels)
     margin = _text_width([name.shown for name in names], min_width=52) + 8
     cell = max(26, _text_width([f"{count}" for row in confusion for count in row]) + 8)
@@ -83,11 +78,7 @@ def _scale(value: float | None, start: float, length: float) -> float | None:
 
 
 def reliability_svg(reliability: Mapping[str, Any]) -> str:
-    """Draw the accuracy of answers by their probability, and the number of clips in each bin.
-
-    Args:
-        reliability: the result of `scenelet.evaluation.metrics.reliability`.
-    """
+    """Draw the result of `scenelet.evaluation.metrics.reliability`: accuracy and number of clips by probability."""
     left, top, side = 46.0, 28.0, 296.0
     bottom, right, strip = top + side, left + side, 46.0
     floor = bottom + 44 + 18 + strip
@@ -116,11 +107,7 @@ def reliability_svg(reliability: Mapping[str, Any]) -> str:
 
 
 def curves_svg(history: Sequence[Epoch]) -> str:
-    """Draw loss, validation accuracy and learning rate over the epochs.
-
-    Args:
-        history: at least one epoch. Panels without values are left out.
-    """
+    """Draw loss, validation accuracy and learning rate over at least one epoch. Panels without values are left out."""
     left, right, panel_height, gap = 52, 346, 96, 36
     validated = all(row.validation_log_loss is not None for row in history)
     panels: list[tuple[str, list[list[float]]]] = [("training loss", [[row.loss for row in history]])]

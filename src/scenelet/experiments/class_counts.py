@@ -24,7 +24,10 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
     """
     subsets: dict[str, list[Clip]] = {}
     for clip in table.clips:
-        subsets.setdefault(_subset(clip, table.has_split), []).append(clip)
+        own = clip.split or NO_SPLIT
+        if not table.has_split:
+            own = "all" if clip.fold is None else f"fold {clip.fold}"
+        subsets.setdefault(own, []).append(clip)
     order = [*SPLITS, *(f"fold {fold}" for fold in table.folds), "all", NO_SPLIT]
     counts = {}
     for subset in sorted(subsets, key=order.index):
@@ -33,12 +36,6 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
         counts[subset] = {label: {"clips": clips[label], "groups": groups[label]} for label in table.labels}
     has_paper_classes = set(table.labels) == set(TAU_2020_3CLASS.train)
     return {"data": table.describe(), "subsets": counts, "paper": PAPER if has_paper_classes else None}
-
-
-def _subset(clip: Clip, has_split: bool) -> str:
-    if has_split:
-        return clip.split or NO_SPLIT
-    return "all" if clip.fold is None else f"fold {clip.fold}"
 
 
 def counts_markdown(counts: Mapping[str, Any]) -> str:

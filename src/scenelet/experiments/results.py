@@ -90,13 +90,13 @@ def trials_csv(trials: Iterable[tuple[str, TrialResult]]) -> str:
 
 
 def _csv_row(system: str, trial: TrialResult) -> list[object]:
-    metrics = trial.metrics
-    values = [f"{metrics[name]:.6f}" for name in CSV_METRICS]
-    sparsity = "" if trial.sparsity is None else f"{trial.sparsity:.4f}"
-    parts: Mapping[str, int | str] = trial.file_parts or {"weights": "", "weights_bound": ""}
-    file = [trial.bytes["disk"], trial.dtype or "", sparsity, parts["weights"], parts["weights_bound"]]
-    difference: list[object] = ["", ""]
-    if trial.file_difference is not None:
-        difference = [f"{trial.file_difference:.1e}", trial.other_labels or 0]
-    measured = [trial.held_out, trial.seed, metrics["clips"], *values, trial.parameters_kept]
-    return [system, *measured, *file, *difference, f"{trial.minutes:.1f}"]
+    metrics, parts = trial.metrics, trial.file_parts or {}
+    differs = trial.file_difference is not None
+    return [
+        *(system, trial.held_out, trial.seed, metrics["clips"], *(f"{metrics[name]:.6f}" for name in CSV_METRICS)),
+        *(trial.parameters_kept, trial.bytes["disk"], trial.dtype or ""),
+        "" if trial.sparsity is None else f"{trial.sparsity:.4f}",
+        *(parts.get("weights", ""), parts.get("weights_bound", "")),
+        *((f"{trial.file_difference:.1e}", trial.other_labels or 0) if differs else ("", "")),
+        f"{trial.minutes:.1f}",
+    ]

@@ -58,14 +58,12 @@ class Store:
             RunError: the file is damaged.
         """
         path = self._result_path(trial)
-        if not path.is_file():
-            return None
-        try:
-            if path not in self._results:  # a finished trial does not change, and a long table reads it often
+        if path not in self._results and path.is_file():  # a finished trial does not change, and is read often
+            try:
                 self._results[path] = TrialResult.model_validate_json(path.read_bytes())
-            return self._results[path]
-        except ValidationError:
-            raise RunError(f"{path}: damaged; delete it, and the trial is computed again") from None
+            except ValidationError:
+                raise RunError(f"{path}: damaged; delete it, and the trial is computed again") from None
+        return self._results.get(path)
 
     def write_result(self, trial: Trial, result: TrialResult) -> None:
         """Write the result of a finished trial and delete the trial's temporary files.
