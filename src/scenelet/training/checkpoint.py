@@ -108,11 +108,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         checkpoint: dict[str, Any] = super().load_checkpoint(path, *options, **named)
         folder = os.path.realpath(Path(path).parent)
+
+        def moved(path: str) -> str:
+            return os.path.join(folder, os.path.basename(path)) if path else path
+
         for state in checkpoint["callbacks"].values():
             if "best_model_path" in state:
                 for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-                    state[key] = _moved(state[key], folder)
-                state["best_k_models"] = {_moved(name, folder): s for name, s in state["best_k_models"].items()}
+                    state[key] = moved(state[key])
+                state["best_k_models"] = {moved(name): score for name, score in state["best_k_models"].items()}
                 state["dirpath"] = folder
         return checkpoint
 
@@ -121,7 +125,3 @@ def _digest(archive: zipfile.ZipFile) -> bytes:
     """Return a digest of the entries. A CRC stands for the content of each; `read_checkpoint` has checked it."""
     entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
     return hashlib.sha256(repr(entries).encode()).hexdigest().encode()
-
-
-def _moved(path: str, folder: str) -> str:
-    return os.path.join(folder, os.path.basename(path)) if path else path

@@ -42,7 +42,7 @@ def choose_format(
         folder: folder for the choice, from which an interrupted compression reads it. None writes nothing.
 
     Raises:
-        SceneletError: as `search_format` and `load_choice`.
+        SceneletError: as `search_format`, or the stored choice is damaged.
     """
     if config.prune.max_bytes is None:
         return config.prune, ()
@@ -58,8 +58,7 @@ def prune_until_fits(
 ) -> tuple[Masks, PruneConfig]:
     """Prune more of the smallest weights of a fine-tuned network, in place, until its file fits `settings.max_bytes`.
 
-    Fine-tuned weights may need a few more bytes than those that `search_format` looked at. Without a limit, nothing is
-    done.
+    Fine-tuned weights may need a few more bytes than those that `search_format` looked at.
 
     Args:
         network: the fine-tuned network, not yet rounded.
@@ -68,7 +67,7 @@ def prune_until_fits(
         size: gives the size of a network's file.
 
     Returns:
-        The masks and the settings with the new sparsity.
+        The masks and the settings with the new sparsity; without a limit, those that were given.
 
     Raises:
         UsageError: no sparsity is enough.
@@ -120,15 +119,12 @@ def search_format(
     if len(fitting) == 1:
         trials = [FormatTrial(*fitting[0], None, 0.0)]
     else:
-        trial_data = dataset
         if dataset.validation is None:
-            trial_data = hold_out_validation(dataset, TRIAL_VALIDATION_FRACTION, config.split.seed)
-            if trial_data.validation is not None:
-                print_message(
-                    f"no validation clips: {len(trial_data.validation)} training clips are held out to choose the"
-                    " number format"
-                )
-        trials = [_try_format(network, trial_data, config, *candidate) for candidate in fitting]
+            dataset = hold_out_validation(dataset, TRIAL_VALIDATION_FRACTION, config.split.seed)
+            assert dataset.validation is not None
+            clips = f"{len(dataset.validation)} training clips"
+            print_message(f"no validation clips: {clips} are held out to choose the number format")
+        trials = [_try_format(network, dataset, config, *candidate) for candidate in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
         raise RunError("fine-tuning diverged in every number format; lower prune.learning_rate")
@@ -162,14 +158,13 @@ def _fitting_formats(
     formats = FORMATS if settings.dtype == "auto" else (settings.dtype,)
     fitting: list[tuple[WeightFormat, float]] = []
     for dtype in formats:
+        size_at = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
         try:
-            size_at = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
             fitting.append((dtype, prune.sparsity_for_bytes(size_at, max_bytes)))
         except UsageError:  # another format may fit
             if dtype == formats[-1] and not fitting:
                 raise
-            continue
-        if fitting[-1][1] == 0:
+        if fitting and fitting[-1][1] == 0:
             break
     return fitting
 
