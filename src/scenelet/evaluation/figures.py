@@ -62,8 +62,8 @@ def classes_svg(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     for i, (name, own) in enumerate(zip(names, per_class.values(), strict=True)):
         row: dict[str, Any] = {"name": name, "y": 36 + step * i, "x": None, "text": "no clips"}
         if own["clips"]:
-            ends = {key: _scale(own["interval"][key], left, axis_length) for key in ("value", "low", "high")}
-            row |= {"x": ends["value"], "low": ends["low"], "high": ends["high"]}
+            ends = {"x": own["interval"]["value"], "low": own["interval"]["low"], "high": own["interval"]["high"]}
+            row |= {key: None if end is None else round(left + axis_length * end, 1) for key, end in ends.items()}
             row["text"] = interval_text(own["interval"], 1, 100)
         rows.append(row)
     height = 36 + step * len(rows) + 12
@@ -71,10 +71,6 @@ def classes_svg(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     right = left + axis_length
     width = right + 20 + _text_width(["[95 % interval]", *(row["text"] for row in rows)])
     return _draw("classes", "Accuracy of each class", width, height, rows=rows, ticks=ticks, left=left, right=right)
-
-
-def _scale(value: float | None, start: float, length: float) -> float | None:
-    return None if value is None else round(start + length * value, 1)
 
 
 def reliability_svg(reliability: Mapping[str, Any]) -> str:
@@ -109,11 +105,10 @@ def reliability_svg(reliability: Mapping[str, Any]) -> str:
 def curves_svg(history: Sequence[Epoch]) -> str:
     """Draw loss, validation accuracy and learning rate over at least one epoch. Panels without values are left out."""
     left, right, panel_height, gap = 52, 346, 96, 36
-    validated = all(row.validation_log_loss is not None for row in history)
     panels: list[tuple[str, list[list[float]]]] = [("training loss", [[row.loss for row in history]])]
-    if validated:
-        panels[0] = ("training loss; dashed: validation loss", panels[0][1])
-        panels[0][1].append([row.validation_log_loss or 0.0 for row in history])
+    if all(row.validation_log_loss is not None for row in history):
+        losses = [row.validation_log_loss or 0.0 for row in history]
+        panels = [("training loss; dashed: validation loss", [*panels[0][1], losses])]
     if all(row.validation_macro_accuracy is not None for row in history):
         accuracies = [100 * (row.validation_macro_accuracy or 0.0) for row in history]
         panels.append(("validation macro accuracy, %", [accuracies]))

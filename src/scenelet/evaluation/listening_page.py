@@ -111,6 +111,9 @@ def _entry(
     hop = config.hop_samples(rate) / rate
     count = len(prediction.windows)
     strongest = max(windows, key=lambda i: prediction.windows[i][answer])
+    shown = sorted(range(len(labels)), key=lambda k: -prediction.probabilities[k])[:MAX_PROBABILITIES]
+    if truth not in shown:
+        shown[-1] = truth
     length = (count - 1) * hop + config.seconds  # an upper bound, since the last window may be padded
     begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
     source = player_source(prediction.path, page, audio, begin)
@@ -118,7 +121,10 @@ def _entry(
         "anchor": f"clip-{index + 1}",
         "clip": prediction,
         "probability": prediction.probabilities[answer],
-        "probabilities": _highest_probabilities(prediction, labels, answer, truth),
+        "probabilities": [
+            {"label": labels[k], "value": prediction.probabilities[k], "answer": k == answer, "truth": k == truth}
+            for k in shown
+        ],
         "count": count,
         "windows": [
             window | {"played": _is_played(window, source)}
@@ -128,19 +134,6 @@ def _entry(
         "seconds": length,
         "source": source,
     }
-
-
-def _highest_probabilities(
-    prediction: ClipPrediction, labels: Sequence[str], answer: int, truth: int
-) -> list[dict[str, Any]]:
-    """List the classes of highest probability, and always the true class."""
-    order = sorted(range(len(labels)), key=lambda k: -prediction.probabilities[k])[:MAX_PROBABILITIES]
-    if truth not in order:
-        order[-1] = truth
-    return [
-        {"label": labels[k], "value": prediction.probabilities[k], "answer": k == answer, "truth": k == truth}
-        for k in order
-    ]
 
 
 def _is_played(window: dict[str, Any], source: PlayerSource) -> bool:

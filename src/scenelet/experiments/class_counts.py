@@ -39,11 +39,7 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
 
 
 def counts_markdown(counts: Mapping[str, Any]) -> str:
-    """Format the counts as a table with one row per class and one column per subset, next to the paper's.
-
-    Args:
-        counts: the result of `class_counts`.
-    """
+    """Format the result of `class_counts` with one row per class and one column per subset, next to the paper's."""
     subsets, paper = counts["subsets"], counts["paper"] or {}
     labels = list(next(iter(subsets.values())))
     columns = ["class", *(f"{subset}: clips (groups)" for subset in subsets), *(f"paper: {subset}" for subset in paper)]

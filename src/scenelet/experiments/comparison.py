@@ -56,16 +56,13 @@ class _Answers:
 def summarize_settings(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
     """List the settings that differ from their defaults, without fold, city and seed, which differ between trials.
 
-    Args:
-        config: the settings.
-        teacher: name of the system that is the teacher, if any.
+    `teacher` is the name of the system that is the teacher, if any.
 
     >>> summarize_settings(RunConfig(seed=3, precision="fp32"), teacher="wide")
     {'precision': 'fp32', 'teacher': 'wide'}
     """
     plain = config.model_copy(update={"split": config.split.model_copy(update={"fold": None, "city": None}), "seed": 0})
-    distillation = {} if teacher is None else {"teacher": teacher}
-    return plain.model_dump(mode="json", exclude_defaults=True) | distillation
+    return plain.model_dump(mode="json", exclude_defaults=True) | ({"teacher": teacher} if teacher else {})
 
 
 def compare(

@@ -20,8 +20,7 @@ def check_same_results(folder: Path, name: str, title: str, data: str, settings:
     """Check that the files of an earlier table with this name have the same title, data and settings.
 
     Args:
-        folder: folder of the files.
-        name: name of the files.
+        folder, name: folder and name of the files.
         title: title of the table.
         data: description of the data.
         settings: name of each system -> its settings.

@@ -65,11 +65,7 @@ class TrialResult(Settings):
 
 
 def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict[str, Any]:
-    """Compute `scenelet.evaluation.metrics.classification_report` of some clips.
-
-    Args:
-        clips: at least one clip.
-        labels: (classes,) names, in the order of the clips' probabilities.
+    """Compute the `classification_report` of at least one clip; `labels` are in the order of the clips' probabilities.
 
     >>> clip = ClipPrediction("a.wav", "sea", "sea", (0.25, 0.75), group="coast")
     >>> clip_metrics([clip], ["rain", "sea"])["macro_accuracy"]
@@ -81,11 +77,7 @@ def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict
 
 
 def trials_csv(trials: Iterable[tuple[str, TrialResult]]) -> str:
-    """Write one line per trial with its metrics, the size of its file, and its duration.
-
-    Args:
-        trials: pairs of a system's name and a result.
-    """
+    """Write one line per pair of a system's name and a result: metrics, size of the file, and duration."""
     return csv_text(CSV_COLUMNS, [_csv_row(system, trial) for system, trial in trials])
 
 

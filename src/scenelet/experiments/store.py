@@ -39,12 +39,7 @@ KEY_VERSION = 1  # increase it if the same settings no longer give the same resu
 
 
 class Store:
-    """A folder of trials on one data set.
-
-    Args:
-        folder: the store.
-        table: the recordings.
-    """
+    """A folder of trials of the recordings `table`."""
 
     def __init__(self, folder: Path, table: ClipTable) -> None:
         self.folder, self.table = folder, table
@@ -82,15 +77,7 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, trial: Trial, wait: bool) -> Iterator[bool]:
-        """Lock the trial's training for this process.
-
-        Args:
-            trial: the trial.
-            wait: wait for another process that has the lock.
-
-        Returns:
-            A context manager that gives False if another process has the lock and `wait` is False.
-        """
+        """Lock the trial's training for this process; gives False if another process has it and `wait` is False."""
         with contextlib.ExitStack() as held:
             path = self.folder / "locks" / self._training_key(trial)
             try:

@@ -93,11 +93,7 @@ class SystemTable(Settings):
         return self
 
     def config(self, row: System, recipe: str) -> RunConfig:
-        """Build the settings of a row.
-
-        Args:
-            row: the row.
-            recipe: name of a recipe, or a TOML file.
+        """Build the settings of a row under a recipe, which is a name or a TOML file.
 
         Raises:
             UsageError: there is no such recipe, it changes the networks, or a setting is out of range.
@@ -120,10 +116,7 @@ class SystemTable(Settings):
         return self.fine_tune if row.fine_tune is None else row.fine_tune
 
     def with_reference(self, reference: str) -> "SystemTable":
-        """Return a copy of the table with another reference.
-
-        Args:
-            reference: name of a row.
+        """Return a copy of the table with another row as the reference.
 
         Raises:
             UsageError: the table has no such row.
@@ -145,10 +138,7 @@ def list_tables() -> list[str]:
 
 
 def load_systems(name: str) -> SystemTable:
-    """Load a table of systems.
-
-    Args:
-        name: name of a built-in table, or a TOML file.
+    """Load a table of systems by the name of a built-in one, or from a TOML file.
 
     Raises:
         UsageError: there is no such table, or the file is not a valid table.

@@ -42,8 +42,7 @@ class LabelledFeatures:
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
     """Return the index (clips,) of each clip's label in `labels`."""
-    index_of = {label: index for index, label in enumerate(labels)}
-    return np.array([index_of[clip.label] for clip in clips], np.int64)
+    return np.array([labels.index(clip.label) for clip in clips], np.int64)
 
 
 @dataclass(frozen=True)

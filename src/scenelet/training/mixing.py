@@ -70,8 +70,7 @@ def band_mask(frequencies: int, location: float, width: float, position: Positio
 
     Args:
         frequencies: number of bands F.
-        location: r_y of `FreqMix`, from 0 to F.
-        width: r_f of `FreqMix`, from 0 to F.
+        location, width: r_y and r_f of `FreqMix`, from 0 to F.
         position: meaning of `location`, see `FreqMix`.
 
     >>> band_mask(6, 1.0, 3.0, "start").astype(int).tolist()

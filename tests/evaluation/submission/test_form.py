@@ -20,12 +20,12 @@ def test_output_text_of_any_probabilities_is_valid(table: list[list[float]]) -> 
     assert check_output("x", text.encode(), partial=True) == []
     for row, line in zip(rows, text.splitlines()[1:], strict=True):
         name, label, *values = line.split("\t")
-        assert (name, label) == (f"{row.number}.wav", row.label)
+        assert (name, label) == (f"{row[0]}.wav", row[1])
         written = dict(zip(LABELS, map(float, values), strict=True))
         assert sum(int(value.replace(".", "")) for value in values) == 10**9  # exactly 1
         assert written[label] == max(written.values())
-        total = sum(row.probabilities.values())
-        assert all(abs(written[k] - row.probabilities[k] / total) < 1e-8 for k in LABELS)
+        total = sum(row[2].values())
+        assert all(abs(written[k] - row[2][k] / total) < 1e-8 for k in LABELS)
 
 
 def test_output_text_gives_the_rest_to_the_answer() -> None:

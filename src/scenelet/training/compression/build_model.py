@@ -20,9 +20,8 @@ from scenelet.model.scene_model import SceneModel
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.choice import FormatTrial
 from scenelet.training.compression.finetune import prune_and_finetune
-from scenelet.training.compression.search import choose_format, prune_until_fits, rounded
+from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
 from scenelet.training.measure import file_probabilities
 from scenelet.training.probabilities import clip_probabilities

@@ -1,9 +1,13 @@
 """Search of the number format and the sparsity for a maximum number of bytes on disk."""
 
 import copy
+import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.errors import RunError, UsageError
@@ -13,19 +17,42 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.prune import Masks
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.choice import FormatTrial, load_choice, save_choice
 from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.dataset import Dataset, hold_out_validation
 from scenelet.training.measure import evaluate_network
 from scenelet.utils.console import print_message, progress_only, spinner
+from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import pluralize
 
 Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
 """Function that gives the bytes on disk of a network's complete model file."""
+CHOICE = "choice.json"
 FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
 """Number formats to try, from the finest to the coarsest."""
 TRIAL_EPOCH_FRACTION = 0.2  # of the fine-tuning epochs, for the trial of each format
 TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no validation clips
+
+
+@dataclass(frozen=True)
+class FormatTrial:
+    """Trial of a number format: pruned to the sparsity that fits, and fine-tuned for a few epochs.
+
+    Attributes:
+        dtype: the number format.
+        sparsity: the smallest sparsity whose file fits.
+        log_loss: log loss on validation clips; None if there was only one format, infinite if fine-tuning diverged.
+        minutes: duration of the fine-tuning.
+    """
+
+    dtype: WeightFormat
+    sparsity: float
+    log_loss: float | None
+    minutes: float
+
+
+class _Choice(BaseModel):
+    settings: PruneConfig
+    trials: tuple[FormatTrial, ...]
 
 
 def choose_format(
@@ -46,10 +73,17 @@ def choose_format(
     """
     if config.prune.max_bytes is None:
         return config.prune, ()
-    stored = load_choice(folder)
-    settings, trials = stored or search_format(network, dataset, config, size)
-    if folder is not None and stored is None:
-        save_choice(folder, settings, trials)
+    if folder is not None and (folder / CHOICE).is_file():
+        try:
+            stored = _Choice.model_validate_json((folder / CHOICE).read_bytes())
+        except ValidationError:
+            raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
+        return stored.settings, stored.trials
+    settings, trials = search_format(network, dataset, config, size)
+    if folder is not None:
+        make_folder(folder)
+        choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
+        replace_file(folder / CHOICE, json.dumps(choice) + "\n")
     return settings, trials
 
 
