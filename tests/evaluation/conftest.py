@@ -16,7 +16,7 @@ from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.history import Epoch
 from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.report import write_report
-from scenelet.evaluation.report_page import PageContent, figure_files, report_page
+from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.inference.classifier import Classifier
 from scenelet.model.file import write_model
 from scenelet.model.summary import describe
@@ -71,7 +71,7 @@ def malicious(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     out = root / "out"
     figures = figure_files(report, history)
     listening, anchors = listening_page(classifier, predictions, out / "listening.html", NAMES[1], len(NAMES), "link")
-    page = report_page(report, figures, PageContent(describe(root / "m.scn"), predictions, history, anchors))
+    page = report_page(report, figures, describe(root / "m.scn"), predictions, history, anchors)
     pages = figures | {"report.html": page, "listening.html": listening}
     write_report(out, report, predictions, LABELS, pages=pages)
     return Evaluation(out, predictions, report, anchors)

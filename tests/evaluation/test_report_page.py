@@ -12,7 +12,7 @@ import pytest
 from helpers.example_report import make_predictions, make_report
 from helpers.tiny_model import tiny_model
 from scenelet.errors import escape_unprintable
-from scenelet.evaluation.report_page import PageContent, figure_files, report_page
+from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.model.file import write_model
 from scenelet.model.summary import describe
 
@@ -90,7 +90,7 @@ def test_report_page_shows_the_numbers_of_the_report(tmp_path: Path) -> None:
     write_model(tiny_model(), tmp_path / "m.scn")
     model = describe(tmp_path / "m.scn")
     figures = figure_files(report, [])
-    html = report_page(report, figures, PageContent(model, predictions))
+    html = report_page(report, figures, model, predictions)
     text = re.sub(r"\s+", " ", Reader(html).text)
     for name in ("accuracy", "macro_accuracy"):
         own = report["intervals"][name]

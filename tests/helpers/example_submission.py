@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scenelet.evaluation.submission.form import LABELS, RECORDINGS, OutputRow, output_text
+from scenelet.evaluation.submission.form import LABELS, RECORDINGS, output_text
 
 LABEL = "Chang_QTI_task1b_1"
 OUTPUT, META = f"{LABEL}.output.csv", f"{LABEL}.meta.yaml"
@@ -48,7 +48,7 @@ def valid_output() -> str:
     """A complete system output with random probabilities."""
     probabilities = np.random.default_rng(0).dirichlet((0.3, 0.3, 0.3), RECORDINGS)
     rows = (
-        OutputRow(number, LABELS[int(row.argmax())], dict(zip(LABELS, row, strict=True)))
+        (number, LABELS[int(row.argmax())], dict(zip(LABELS, row, strict=True)))
         for number, row in enumerate(probabilities)
     )
     return output_text(rows)

@@ -1,5 +1,7 @@
 """Batches of an epoch: each clip appears once, and all randomness comes from (seed, epoch)."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,12 @@ import torch
 from scenelet.config import MixingConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.augment import RandomGain, TimeRoll
+from scenelet.training.augment import random_gain, time_roll
 from scenelet.training.batches import EpochBatches, LabelledFeatures, epoch_batches
 from scenelet.training.mixing import NO_MIXING, Mixer, Mixup, build_mixer
 from scenelet.training.ranks import Rank
+
+AUGMENTATIONS = [partial(time_roll, frames=2), partial(random_gain, db=3)]
 
 
 def labelled_features(clips: int = 10, windows: int = 2) -> LabelledFeatures:
@@ -23,7 +27,7 @@ def labelled_features(clips: int = 10, windows: int = 2) -> LabelledFeatures:
 
 
 def batches(clips: LabelledFeatures, seed: int = 0, epoch: int = 0, size: int = 4) -> EpochBatches:
-    return EpochBatches(clips, size, [TimeRoll(2)], NO_MIXING, seed, epoch)
+    return EpochBatches(clips, size, [partial(time_roll, frames=2)], NO_MIXING, seed, epoch)
 
 
 def test_epoch_batches_hold_each_clip_once_with_its_class() -> None:
@@ -64,7 +68,7 @@ def test_epoch_batches_paper_drops_the_last_batch() -> None:
 
 def test_epoch_batches_depend_only_on_seed_and_epoch() -> None:
     def content(seed: int, epoch: int) -> list[torch.Tensor]:
-        mixed = EpochBatches(labelled_features(), 4, [TimeRoll(2)], Mixup(), seed, epoch)
+        mixed = EpochBatches(labelled_features(), 4, [partial(time_roll, frames=2)], Mixup(), seed, epoch)
         return [part for batch in mixed for part in batch]
 
     same = zip(content(1, 2), content(1, 2), strict=True)
@@ -80,7 +84,13 @@ def rank_batches(clips: int, size: int, mixer: Mixer, rank: Rank) -> EpochBatche
     values = np.random.default_rng(0).standard_normal((clips, 1, 4, 6)).astype(np.float16)
     features = ClipFeatures(values, np.arange(clips), np.ones(clips, np.int64))
     return EpochBatches(
-        LabelledFeatures(features, np.arange(clips) % 3, 3), size, [TimeRoll(2), RandomGain(3)], mixer, 1, 2, rank
+        LabelledFeatures(features, np.arange(clips) % 3, 3),
+        size,
+        [partial(time_roll, frames=2), partial(random_gain, db=3)],
+        mixer,
+        1,
+        2,
+        rank,
     )
 
 

@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -56,19 +56,20 @@ def compress(
     size = None if max_bytes is None else parse_bytes("--max-bytes", max_bytes)
 
     from scenelet.config.run_folder import read_record
-    from scenelet.training.compression.settings import compress_settings
+    from scenelet.training.compression.settings import compress_settings, read_changes
     from scenelet.training.preflight import check_compress_arguments, load_recorded_table
 
+    changes = read_changes(
+        change or [], sparsity=sparsity, max_bytes=size, dtype=None if dtype is None else dtype.value, ramp=ramp
+    )
     check_compress_arguments(run, out)
-    options: dict[str, Any] = {"sparsity": sparsity, "max_bytes": size, "ramp": ramp}
-    options["dtype"] = None if dtype is None else dtype.value
     record = read_record(run)
-    compress_settings(record.config, change or [], **options)
+    compress_settings(record.config, changes)
     table = load_recorded_table(record.data, data, audio_dir)
     with spinner("Loading PyTorch"):
         from scenelet.training.compression.compress import compress as run_compress
 
-    result = run_compress(run, out, settings=change or [], **options, sensitivity=sensitivity, data=table)
+    result = run_compress(run, out, settings=changes, sensitivity=sensitivity, data=table)
     if format is Format.json:
         print(json.dumps({"model": str(out), **result}, indent=2))
         return

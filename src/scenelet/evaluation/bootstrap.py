@@ -19,6 +19,7 @@ MIN_GROUPS = 5  # an interval of fewer groups would be narrow by chance, or have
 BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
 
 Floats = NDArray[np.float64]
+Groups = Sequence[str] | NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,6 @@ class Interval:
     Attributes:
         value: the value.
         low, high: ends of the interval; None with fewer than `MIN_GROUPS` groups.
-
-    >>> Interval(0.9, low=0.85, high=0.93)
-    Interval(value=0.9, low=0.85, high=0.93)
     """
 
     value: float
@@ -38,32 +36,12 @@ class Interval:
     high: float | None
 
 
-@dataclass(frozen=True)
-class PairedTest:
-    """Comparison of two systems on the same clips.
-
-    Attributes:
-        difference: the first system's mean minus the second's.
-        p: p-value of the hypothesis that the systems are equally good.
-
-    >>> PairedTest(Interval(0.1, low=0.02, high=0.18), p=0.01).difference.value
-    0.1
-    """
-
-    difference: Interval
-    p: float
-
-
-def clip_mean(values: ArrayLike, groups: Sequence[str], rng: np.random.Generator) -> Interval:
+def clip_mean(values: ArrayLike, groups: Groups, rng: np.random.Generator) -> Interval:
     """Compute the mean over clips, e.g. of hits or losses, with its bootstrap interval.
 
     Args:
         values: (clips,) a value of each clip.
-        groups: (clips,) the clips' groups.
-        rng: draws the groups.
-
-    Raises:
-        ValueError: there are no clips, or the lengths differ.
+        groups, rng: as in `class_mean`.
 
     >>> interval = clip_mean([1, 1, 0, 1, 1], groups=list("abcde"), rng=np.random.default_rng(0))
     >>> round(interval.value, 2), interval.low < interval.value < interval.high
@@ -72,7 +50,7 @@ def clip_mean(values: ArrayLike, groups: Sequence[str], rng: np.random.Generator
     return class_mean(values, np.zeros(len(groups), np.int64), groups, rng)
 
 
-def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng: np.random.Generator) -> Interval:
+def class_mean(values: ArrayLike, targets: ArrayLike, groups: Groups, rng: np.random.Generator) -> Interval:
     """Compute the mean over classes of each class's mean over clips. For hits, this is the macro-average accuracy.
 
     The interval is the percentile bootstrap over groups (Efron 1979) with `BOOTSTRAP_ROUNDS` rounds. Groups are drawn
@@ -107,8 +85,8 @@ def class_mean(values: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng
 
 
 def paired_test(
-    values: ArrayLike, reference: ArrayLike, targets: ArrayLike, groups: Sequence[str], rng: np.random.Generator
-) -> PairedTest:
+    values: ArrayLike, reference: ArrayLike, targets: ArrayLike, groups: Groups, rng: np.random.Generator
+) -> tuple[Interval, float]:
     """Compare two systems on the same clips.
 
     The p-value belongs to the two-sided sign-flip test on groups. If the systems are equally good, the sign of each
@@ -116,37 +94,32 @@ def paired_test(
     with all choices of signs. Otherwise SciPy draws `FLIP_ROUNDS` of them. There is no correction for multiple tests.
 
     Args:
-        values: (clips,) hits of one system, as in `class_mean`.
-        reference: (clips,) hits of the other system.
-        targets: (clips,) class indices.
-        groups: (clips,) the clips' groups.
-        rng: draws the groups and the signs.
+        values, reference: (clips,) hits of the two systems, as in `class_mean`.
+        targets, groups, rng: as in `class_mean`; `rng` draws the signs too.
+
+    Returns:
+        The first system's mean minus the second's, and the p-value of the hypothesis that they are equally good.
 
     Raises:
         ValueError: as `class_mean`.
 
     >>> hits, groups = np.ones(8), list("abcdefgh")
-    >>> test = paired_test(hits, 1 - hits, np.zeros(8, int), groups, np.random.default_rng(0))
-    >>> test.difference.value, test.p < 0.05
+    >>> difference, p = paired_test(hits, 1 - hits, np.zeros(8, int), groups, np.random.default_rng(0))
+    >>> difference.value, p < 0.05
     (1.0, True)
     """
     differences = np.asarray(values, np.float64) - np.asarray(reference, np.float64)
     interval = class_mean(differences, targets, groups, rng)
     sums, clips = _by_group(differences, targets, groups)
     present = clips.sum(axis=0) > 0
-    terms = sums[:, present] / clips.sum(axis=0)[present] / present.sum()
-    weights = terms.sum(axis=1)  # (groups,) contribution of each group to the difference
-    return PairedTest(interval, _sign_flip_p(weights[weights != 0], rng))
-
-
-def _sign_flip_p(weights: Floats, rng: np.random.Generator) -> float:
-    """Return the p-value of the sum of weights (groups,), none of them 0, if their signs were random."""
-    if len(weights) < MIN_SIGNS:  # SciPy needs two values; one group gives the same sum with either sign
-        return 1.0
+    weights = (sums[:, present] / clips.sum(axis=0)[present]).mean(axis=1)  # contribution of each group
+    signs = weights[weights != 0]
+    if len(signs) < MIN_SIGNS:  # SciPy needs two values; one group gives the same sum with either sign
+        return interval, 1.0
     from scipy.stats import permutation_test  # half a second, which only comparisons need
 
     found = permutation_test(
-        (weights,),
+        (signs,),
         lambda values, axis: values.sum(axis=axis),
         permutation_type="samples",
         vectorized=True,
@@ -154,7 +127,7 @@ def _sign_flip_p(weights: Floats, rng: np.random.Generator) -> float:
         batch=BATCH_ROUNDS,
         rng=rng,
     )
-    return float(found.pvalue)
+    return interval, float(found.pvalue)
 
 
 def interval_text(interval: Mapping[str, float | None], digits: int, scale: float = 1.0, sign: bool = False) -> str:
@@ -188,7 +161,7 @@ def binomial_half_width(fraction: float, clips: int) -> float:
     return float(1.959964 * np.sqrt(fraction * (1 - fraction) / clips))
 
 
-def _by_group(values: ArrayLike, targets: ArrayLike, groups: Sequence[str]) -> tuple[Floats, Floats]:
+def _by_group(values: ArrayLike, targets: ArrayLike, groups: Groups) -> tuple[Floats, Floats]:
     """Add up the values and count the clips of each group and class; returns two arrays (groups, classes)."""
     clip_values, classes = np.asarray(values, np.float64), np.asarray(targets, np.int64)
     if not len(clip_values) == len(classes) == len(groups) > 0:
@@ -204,16 +177,7 @@ def _by_group(values: ArrayLike, targets: ArrayLike, groups: Sequence[str]) -> t
 
 
 def _means(weights: Floats, sums: Floats, clips: Floats) -> Floats:
-    """Compute the mean of the classes' means.
-
-    Args:
-        weights: (rounds, groups) how often each group was drawn.
-        sums: (groups, classes) sums of values.
-        clips: (groups, classes) numbers of clips.
-
-    Returns:
-        (rounds,).
-    """
+    """Compute the mean of the classes' means (rounds,), from the number of draws (rounds, groups) and `_by_group`."""
     present = clips.sum(axis=0) > 0
     means: Floats = ((weights @ sums[:, present]) / (weights @ clips[:, present])).mean(axis=1)
     return means

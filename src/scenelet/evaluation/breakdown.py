@@ -33,38 +33,33 @@ def subset_metrics(predictions: Sequence[ClipPrediction], labels: Sequence[str])
     """
     targets = np.array([labels.index(prediction.label) for prediction in predictions])
     probabilities = np.array([prediction.probabilities for prediction in predictions], np.float32)
-    groups = [prediction.group for prediction in predictions]
+    groups = np.array([prediction.group for prediction in predictions], object)
     hits = probabilities.argmax(axis=1) == targets
     losses = clip_losses(targets, probabilities)
     report = classification_report(targets, probabilities, labels)
     rng = np.random.default_rng(SEED)
     report["groups"] = len(set(groups))
-    class_groups = [len({group for group, k in zip(groups, targets, strict=True) if k == own}) for own in set(targets)]
+    own_clips = {k: np.flatnonzero(targets == k) for k in np.unique(targets)}
+    class_groups = [len(set(groups[clips])) for clips in own_clips.values()]
     smallest = min(class_groups) * len(class_groups)  # as many groups if every class had as few as the smallest one
     report["intervals"] = {
         "accuracy": asdict(exact_if_constant(clip_mean(hits, groups, rng), len(set(groups)))),
         "macro_accuracy": asdict(exact_if_constant(class_mean(hits, targets, groups, rng), smallest)),
         "log_loss": asdict(clip_mean(losses, groups, rng)),
     }
-    for k, label in enumerate(labels):
-        own = np.flatnonzero(targets == k)
-        if len(own):
-            own_groups = [groups[i] for i in own]
-            report["per_class"][label]["interval"] = asdict(
-                exact_if_constant(clip_mean(hits[own], own_groups, rng), len(set(own_groups)))
-            )
-            report["per_class"][label]["log_loss_interval"] = asdict(clip_mean(losses[own], own_groups, rng))
+    for k, clips in own_clips.items():
+        accuracy = exact_if_constant(clip_mean(hits[clips], groups[clips], rng), len(set(groups[clips])))
+        report["per_class"][labels[k]] |= {
+            "interval": asdict(accuracy),
+            "log_loss_interval": asdict(clip_mean(losses[clips], groups[clips], rng)),
+        }
     return report
 
 
 def exact_if_constant(interval: Interval, groups: int) -> Interval:
     """Replace the interval of a fraction that is 0 or 1 by the exact one of independent groups (Clopper-Pearson, 1934).
 
-    There the bootstrap interval has no width, since all clips gave the same result.
-
-    Args:
-        interval: fraction with its bootstrap interval.
-        groups: number of groups.
+    There the bootstrap interval has no width, since all clips gave the same result. `groups` is their number.
 
     >>> round(exact_if_constant(Interval(1.0, low=1.0, high=1.0), groups=23).low, 3)
     0.852
@@ -91,8 +86,7 @@ def city_metrics(
 
     Returns:
         Nothing if no clip has a city. Otherwise "per_city" {city: metrics and "seen_in_training", which is None if
-        unknown}. If the training cities are known, also the nonempty ones of "seen", "unseen" and
-        "unseen_with_unused".
+        unknown}. If the training cities are known, also the nonempty ones of `CITY_SUBSETS`.
     """
     cities = sorted({prediction.city for prediction in predictions if prediction.city is not None})
     if not cities:
@@ -111,9 +105,8 @@ def city_metrics(
 
 def city_rows(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """List the rows of a report's table of cities: a name and its metrics."""
-    rows = []
-    for city, own in report.get("per_city", {}).items():
-        rows.append((f"{city} (unseen)" if own["seen_in_training"] is False else city, own))
+    cities = report.get("per_city", {}).items()
+    rows = [(f"{city} (unseen)" if own["seen_in_training"] is False else city, own) for city, own in cities]
     return rows + [(name, report[key]) for key, name in CITY_SUBSETS.items() if key in report]
 
 
@@ -121,8 +114,8 @@ def group_rows(predictions: Sequence[ClipPrediction]) -> list[dict[str, Any]]:
     """Count the correct predictions of each group.
 
     Returns:
-        A row per group: "group", "labels" of its clips, "clips", "right" (correct predictions) and "accuracy". The
-        lowest accuracy comes first. Rows of equal accuracy are ordered by decreasing size, then by name.
+        Rows of "group", "labels" of its clips, "clips", "right" (correct predictions) and "accuracy", ordered by
+        increasing accuracy, then by decreasing size, then by name.
 
     >>> rows = group_rows([ClipPrediction("a.wav", "rain", "sea", (0.4, 0.6), group="garden")])
     >>> rows[0]["group"], rows[0]["clips"], rows[0]["right"]
@@ -131,18 +124,16 @@ def group_rows(predictions: Sequence[ClipPrediction]) -> list[dict[str, Any]]:
     by_group: dict[str, list[ClipPrediction]] = {}
     for prediction in predictions:
         by_group.setdefault(prediction.group, []).append(prediction)
-    rows = []
-    for group, own in by_group.items():
-        right = sum(prediction.is_correct for prediction in own)
-        rows.append(
-            {
-                "group": group,
-                "labels": sorted({prediction.label for prediction in own}),
-                "clips": len(own),
-                "right": right,
-                "accuracy": right / len(own),
-            }
-        )
+    rows = [
+        {
+            "group": group,
+            "labels": sorted({prediction.label for prediction in own}),
+            "clips": len(own),
+            "right": sum(prediction.is_correct for prediction in own),
+            "accuracy": sum(prediction.is_correct for prediction in own) / len(own),
+        }
+        for group, own in by_group.items()
+    ]
     return sorted(rows, key=lambda row: (row["accuracy"], -row["clips"], row["group"]))
 
 

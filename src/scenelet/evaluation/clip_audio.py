@@ -73,14 +73,12 @@ def relative_url(path: Path, folder: Path) -> str:
 def _embed(path: Path, begin: float) -> PlayerSource:
     """Encode up to `EMBED_SECONDS` of a recording, from `begin` on, as a data URL."""
     parts, count, rate = [], 0, 1
-    for block, sample_rate in blocks(path):
-        rate = sample_rate
+    for block, rate in blocks(path):
         first = round(begin * rate)
-        part = block[:2, max(0, first - count) : max(0, first + round(EMBED_SECONDS * rate) - count)]
+        last = first + round(EMBED_SECONDS * rate)
+        parts.append(block[:2, max(0, first - count) : max(0, last - count)])
         count += block.shape[1]
-        if part.shape[1]:
-            parts.append(part)
-        if count >= first + round(EMBED_SECONDS * rate):
+        if count >= last:
             break
     samples = np.concatenate(parts, axis=1)
     if rate > EMBED_RATE_HZ:

@@ -53,14 +53,7 @@ class ClipPrediction:
         probabilities: Sequence[float],
         windows: Sequence[Sequence[float]] = (),
     ) -> "ClipPrediction":
-        """Join a clip with its probabilities; the first of the highest ones gives the predicted class.
-
-        Args:
-            clip: the clip.
-            labels: (classes,) the model's labels.
-            probabilities: (classes,) the clip's probabilities.
-            windows: (windows, classes) probabilities of each window.
-        """
+        """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
         return cls(
             name=clip.name,

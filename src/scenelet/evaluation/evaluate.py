@@ -17,7 +17,7 @@ from scenelet.evaluation.history import Epoch, find_history
 from scenelet.evaluation.listening_page import listening_page
 from scenelet.evaluation.metrics import reliability
 from scenelet.evaluation.report import LISTENING, REPORT, write_report
-from scenelet.evaluation.report_page import PageContent, figure_files, report_page
+from scenelet.evaluation.report_page import figure_files, report_page
 from scenelet.evaluation.subset import Subset, select_subset, select_unused, trained_cities, trained_split
 from scenelet.inference.classifier import Classifier, load
 from scenelet.model.pretrained import model_path
@@ -48,13 +48,12 @@ def evaluate(
         data: labeled recordings, as for training.
         out: folder for the report and its data (see `scenelet.evaluation.report`); None writes nothing.
         fold: the fold to test on; None: as in the model's training.
-        split: "test", "validation", "train" or "all". None selects the test subset of the model's own split or of the
-            data's own split, and all clips of any other data.
+        split: "test", "validation", "train" or "all"; None: see `scenelet.evaluation.subset.select_subset`.
         include_unused: also measure the clips that the data's own split leaves out and whose city was not seen in
             training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.city_metrics`.
         audio_dir: folder of the files that a CSV names.
-        run: folder of the run that the model comes from. The report shows its training curves. None: the folder of
-            the model file, if it is that run.
+        run: folder of the run that the model comes from, for the report's training curves; None: the folder of the
+            model file, if it is that run.
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
         audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
 
@@ -119,18 +118,13 @@ def _predict(classifier: Classifier, clips: Sequence[Clip]) -> list[ClipPredicti
         ]
 
 
-def _sure_answers(predictions: Sequence[ClipPrediction], threshold: float) -> dict[str, Any]:
-    """Count the answers that are not "unsure", and the right ones of them."""
-    sure = [prediction.is_correct for prediction in predictions if max(prediction.probabilities) >= threshold]
-    return {"threshold": threshold, "clips": len(sure), "right": sum(sure)}
-
-
 def _group_metrics(predictions: Sequence[ClipPrediction], labels: tuple[str, ...], threshold: float) -> dict[str, Any]:
     targets = [labels.index(prediction.label) for prediction in predictions]
     rows = group_rows(predictions)
+    sure = [prediction.is_correct for prediction in predictions if max(prediction.probabilities) >= threshold]
     return {
         "reliability": reliability(targets, [prediction.probabilities for prediction in predictions]),
-        "sure": _sure_answers(predictions, threshold),
+        "sure": {"threshold": threshold, "clips": len(sure), "right": sum(sure)},
         "worst_groups": worst_groups(rows),
         "per_group": rows,
     }
@@ -170,5 +164,5 @@ def _pages(
     if examples:
         name = Path(report["model"]).name
         pages[LISTENING], anchors = listening_page(classifier, predictions, out / LISTENING, name, examples, audio)
-    content = PageContent(describe(model_path(report["model"])), predictions, history, anchors)
-    return {REPORT: report_page(report, pages, content)} | pages
+    described = describe(model_path(report["model"]))
+    return {REPORT: report_page(report, pages, described, predictions, history, anchors)} | pages

@@ -25,12 +25,7 @@ class Name(NamedTuple):
 
 
 def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
-    """Draw a confusion matrix; the color of a box shows its fraction of the row.
-
-    Args:
-        labels: (classes,) names.
-        confusion: (classes, classes) counts, one row per true class.
-    """
+    """Draw a confusion matrix (classes, classes) with one row per true class; colors show fractions of a row."""
     names = _names(labels)
     margin = _text_width([name.shown for name in names], min_width=52) + 8
     cell = max(26, _text_width([f"{count}" for row in confusion for count in row]) + 8)
@@ -67,8 +62,8 @@ def classes_svg(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     for i, (name, own) in enumerate(zip(names, per_class.values(), strict=True)):
         row: dict[str, Any] = {"name": name, "y": 36 + step * i, "x": None, "text": "no clips"}
         if own["clips"]:
-            ends = {key: _scale(own["interval"][key], left, axis_length) for key in ("value", "low", "high")}
-            row |= {"x": ends["value"], "low": ends["low"], "high": ends["high"]}
+            ends = {"x": own["interval"]["value"], "low": own["interval"]["low"], "high": own["interval"]["high"]}
+            row |= {key: None if end is None else round(left + axis_length * end, 1) for key, end in ends.items()}
             row["text"] = interval_text(own["interval"], 1, 100)
         rows.append(row)
     height = 36 + step * len(rows) + 12
@@ -78,16 +73,8 @@ def classes_svg(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     return _draw("classes", "Accuracy of each class", width, height, rows=rows, ticks=ticks, left=left, right=right)
 
 
-def _scale(value: float | None, start: float, length: float) -> float | None:
-    return None if value is None else round(start + length * value, 1)
-
-
 def reliability_svg(reliability: Mapping[str, Any]) -> str:
-    """Draw the accuracy of answers by their probability, and the number of clips in each bin.
-
-    Args:
-        reliability: the result of `scenelet.evaluation.metrics.reliability`.
-    """
+    """Draw the result of `scenelet.evaluation.metrics.reliability`: accuracy and number of clips by probability."""
     left, top, side = 46.0, 28.0, 296.0
     bottom, right, strip = top + side, left + side, 46.0
     floor = bottom + 44 + 18 + strip
@@ -116,17 +103,12 @@ def reliability_svg(reliability: Mapping[str, Any]) -> str:
 
 
 def curves_svg(history: Sequence[Epoch]) -> str:
-    """Draw loss, validation accuracy and learning rate over the epochs.
-
-    Args:
-        history: at least one epoch. Panels without values are left out.
-    """
+    """Draw loss, validation accuracy and learning rate over at least one epoch. Panels without values are left out."""
     left, right, panel_height, gap = 52, 346, 96, 36
-    validated = all(row.validation_log_loss is not None for row in history)
     panels: list[tuple[str, list[list[float]]]] = [("training loss", [[row.loss for row in history]])]
-    if validated:
-        panels[0] = ("training loss; dashed: validation loss", panels[0][1])
-        panels[0][1].append([row.validation_log_loss or 0.0 for row in history])
+    if all(row.validation_log_loss is not None for row in history):
+        losses = [row.validation_log_loss or 0.0 for row in history]
+        panels = [("training loss; dashed: validation loss", [*panels[0][1], losses])]
     if all(row.validation_macro_accuracy is not None for row in history):
         accuracies = [100 * (row.validation_macro_accuracy or 0.0) for row in history]
         panels.append(("validation macro accuracy, %", [accuracies]))

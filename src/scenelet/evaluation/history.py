@@ -44,10 +44,6 @@ class _Metrics(BaseModel):
 def read_history(run: Path, model: SceneModel) -> list[Epoch]:
     """Read the epochs of the run that a model comes from.
 
-    Args:
-        run: the run folder.
-        model: the model.
-
     Raises:
         RunError: the run is not finished, is damaged, or has other labels, clips or settings than the model.
     """
@@ -75,12 +71,9 @@ def find_history(run: Path | None, model: SceneModel, path: Path) -> list[Epoch]
     """Read the training history of a model, if it can be found.
 
     Args:
-        run: the run folder. None: the folder of the model file, if that is the model's run.
+        run: the run folder. None: the folder of the model file; there are no epochs if it is not the model's run.
         model: the model.
         path: the model file.
-
-    Returns:
-        The epochs; none if no run is given and the folder of the model file is not the model's run.
 
     Raises:
         RunError: as `read_history`, if a run is given.

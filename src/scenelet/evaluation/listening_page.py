@@ -22,11 +22,7 @@ MAX_PADDING_SECONDS = 0.5  # padding of the last window that the player may lack
 
 
 def select_clips(predictions: Sequence[ClipPrediction], count: int) -> tuple[list[int], list[int]]:
-    """Select the clips of the listening page.
-
-    Args:
-        predictions: the evaluated clips.
-        count: maximum length of each of the two lists.
+    """Select the clips of the listening page, at most `count` for each of its two lists.
 
     Returns:
         Indices of mistakes, the most confident first. Indices of the least certain other clips: the smallest
@@ -41,13 +37,12 @@ def select_clips(predictions: Sequence[ClipPrediction], count: int) -> tuple[lis
     """
     wrong = [i for i, prediction in enumerate(predictions) if not prediction.is_correct]
     mistakes = sorted(wrong, key=lambda i: -max(predictions[i].probabilities))[:count]
-    others = [i for i in range(len(predictions)) if i not in set(mistakes)]
-    return mistakes, sorted(others, key=lambda i: _margin(predictions[i]))[:count]
 
+    def margin(i: int) -> float:
+        second, first = sorted((0.0, *predictions[i].probabilities))[-2:]
+        return first - second
 
-def _margin(prediction: ClipPrediction) -> float:
-    second, first = sorted((0.0, *prediction.probabilities))[-2:]
-    return first - second
+    return mistakes, sorted((i for i in range(len(predictions)) if i not in mistakes), key=margin)[:count]
 
 
 def listening_page(
@@ -86,29 +81,14 @@ def listening_page(
         {"title": "Mistakes", "kind": "mistakes", "entries": [entries[i] for i in mistakes]},
         {"title": "Least certain answers", "kind": "uncertain", "entries": [entries[i] for i in uncertain]},
     ]
-    html = render(
-        "scenelet.evaluation",
-        "listening.html.j2",
-        model=model,
-        parts=parts,
-        clips=len(predictions),
-        wrong=sum(not prediction.is_correct for prediction in predictions),
-        audio=audio,
-        embed_seconds=EMBED_SECONDS,
-    )
+    wrong = sum(not prediction.is_correct for prediction in predictions)
+    values = {"model": model, "parts": parts, "clips": len(predictions), "wrong": wrong, "audio": audio}
+    html = render("scenelet.evaluation", "listening.html.j2", embed_seconds=EMBED_SECONDS, **values)
     return html, {i: entries[i]["anchor"] for i in chosen}
 
 
 def strongest_windows(prediction: ClipPrediction, labels: Sequence[str]) -> list[int]:
-    """Select the windows with the highest probability of the predicted class.
-
-    Args:
-        prediction: a clip with its windows.
-        labels: (classes,) the model's labels.
-
-    Returns:
-        Indices of at most `MAX_WINDOWS` windows, in the order of time.
-    """
+    """Return the indices of at most `MAX_WINDOWS` windows with the highest probability of the answer, in time order."""
     answer = labels.index(prediction.predicted)
     order = sorted(range(len(prediction.windows)), key=lambda i: -prediction.windows[i][answer])
     return sorted(order[:MAX_WINDOWS])
@@ -131,6 +111,9 @@ def _entry(
     hop = config.hop_samples(rate) / rate
     count = len(prediction.windows)
     strongest = max(windows, key=lambda i: prediction.windows[i][answer])
+    shown = sorted(range(len(labels)), key=lambda k: -prediction.probabilities[k])[:MAX_PROBABILITIES]
+    if truth not in shown:
+        shown[-1] = truth
     length = (count - 1) * hop + config.seconds  # an upper bound, since the last window may be padded
     begin = max(0.0, min(strongest * hop, length - EMBED_SECONDS))
     source = player_source(prediction.path, page, audio, begin)
@@ -138,7 +121,10 @@ def _entry(
         "anchor": f"clip-{index + 1}",
         "clip": prediction,
         "probability": prediction.probabilities[answer],
-        "probabilities": _highest_probabilities(prediction, labels, answer, truth),
+        "probabilities": [
+            {"label": labels[k], "value": prediction.probabilities[k], "answer": k == answer, "truth": k == truth}
+            for k in shown
+        ],
         "count": count,
         "windows": [
             window | {"played": _is_played(window, source)}
@@ -150,29 +136,13 @@ def _entry(
     }
 
 
-def _highest_probabilities(
-    prediction: ClipPrediction, labels: Sequence[str], answer: int, truth: int
-) -> list[dict[str, Any]]:
-    """List the classes of highest probability, and always the true class."""
-    order = sorted(range(len(labels)), key=lambda k: -prediction.probabilities[k])[:MAX_PROBABILITIES]
-    if truth not in order:
-        order[-1] = truth
-    return [
-        {"label": labels[k], "value": prediction.probabilities[k], "answer": k == answer, "truth": k == truth}
-        for k in order
-    ]
-
-
 def _is_played(window: dict[str, Any], source: PlayerSource) -> bool:
     """Tell if the player has all audible sound of a window."""
-    if not source.url:
-        return False
-    first, audible = window["span"]
-    begin: float = window["start"] + first
-    end: float = begin + audible
-    if source.seconds is None:
-        return True
-    return begin >= source.start and end <= source.start + source.seconds + MAX_PADDING_SECONDS
+    if not source.url or source.seconds is None:
+        return bool(source.url)
+    begin = window["start"] + window["span"][0]
+    end = source.start + source.seconds + MAX_PADDING_SECONDS
+    return bool(source.start <= begin and begin + window["span"][1] <= end)
 
 
 def _over_time(prediction: ClipPrediction, answer: int, truth: int) -> dict[str, str]:

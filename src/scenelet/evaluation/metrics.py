@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scenelet.utils.text import pluralize
 
 Floats = NDArray[np.floating[Any]]
-MIN_WORTH_SHOWN = 1.0
-"""Worth of one clip, in percentage points, from which `accuracy_text` shows it."""
+MIN_WORTH_SHOWN = 1.0  # percentage points
 
 
 def confusion_matrix(targets: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -37,10 +36,7 @@ def confusion_matrix(targets: ArrayLike, predictions: ArrayLike, classes: int) -
 
 
 def accuracy(confusion: NDArray[np.int64]) -> float:
-    """Compute the fraction of all clips that are classified correctly.
-
-    Args:
-        confusion: (classes, classes) the result of `confusion_matrix`.
+    """Compute the fraction of all clips that are classified correctly, from the result of `confusion_matrix`.
 
     >>> round(accuracy(confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)), 3)
     0.667
@@ -49,10 +45,7 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
 
 
 def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute the accuracy of each class, which is its recall.
-
-    Args:
-        confusion: (classes, classes) the result of `confusion_matrix`.
+    """Compute the accuracy of each class, which is its recall, from the result of `confusion_matrix`.
 
     Returns:
         (classes,) with NaN for a class without clips.
@@ -60,15 +53,11 @@ def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     >>> per_class_accuracy(confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)).tolist()
     [0.5, 1.0]
     """
-    clips = confusion.sum(axis=1)
-    return _ratio(np.diag(confusion), clips)
+    return _ratio(np.diag(confusion), confusion.sum(axis=1))
 
 
 def macro_accuracy(confusion: NDArray[np.int64]) -> float:
-    """Compute the mean of the classes' accuracies, over the classes that have clips.
-
-    Args:
-        confusion: (classes, classes) the result of `confusion_matrix`.
+    """Compute the mean of the classes' accuracies, over the classes that have clips, from the `confusion_matrix`.
 
     >>> macro_accuracy(confusion_matrix([0, 0, 1], [0, 1, 1], classes=2))
     0.75
@@ -95,23 +84,14 @@ def log_loss(targets: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def per_class_log_loss(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Compute the log loss of each class.
-
-    Args:
-        targets, probabilities: as `log_loss`.
-
-    Returns:
-        (classes,) with NaN for a class without clips.
+    """Compute the log loss (classes,) of each class, with NaN for a class without clips; arguments as `log_loss`.
 
     >>> per_class_log_loss([0, 0], [[0.5, 0.5], [1.0, 0.0]]).round(4).tolist()
     [0.3466, nan]
     """
-    losses = clip_losses(targets, probabilities)
-    classes = np.shape(probabilities)[1]
+    losses, classes = clip_losses(targets, probabilities), np.shape(probabilities)[1]
     true = _check_indices(targets, classes)
-    clips = np.bincount(true, minlength=classes)
-    total = np.bincount(true, weights=losses, minlength=classes)
-    return _ratio(total, clips)
+    return _ratio(np.bincount(true, losses, minlength=classes), np.bincount(true, minlength=classes))
 
 
 def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
@@ -138,21 +118,20 @@ def classification_report(targets: ArrayLike, probabilities: ArrayLike, labels: 
     if values.shape[1] != len(labels):
         raise ValueError(f"{values.shape[1]} probabilities per clip but {len(labels)} labels")
     confusion = confusion_matrix(targets, values.argmax(axis=1), len(labels))
-    accuracies, losses = per_class_accuracy(confusion), per_class_log_loss(targets, values)
     clips, answers, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    by_class = {
+        "accuracy": per_class_accuracy(confusion),
+        "precision": _ratio(right, answers),
+        "f1": _ratio(2 * right, np.where(clips > 0, clips + answers, 0)),
+        "log_loss": per_class_log_loss(targets, values),
+    }
     return {
         "clips": int(clips.sum()),
         "accuracy": accuracy(confusion),
         "macro_accuracy": macro_accuracy(confusion),
         "log_loss": log_loss(targets, values),
         "per_class": {
-            label: {
-                "accuracy": float(accuracies[k]) if clips[k] else None,
-                "precision": float(right[k] / answers[k]) if answers[k] else None,
-                "f1": float(2 * right[k] / (clips[k] + answers[k])) if clips[k] else None,
-                "log_loss": float(losses[k]) if clips[k] else None,
-                "clips": int(clips[k]),
-            }
+            label: {name: _float_or_none(numbers[k]) for name, numbers in by_class.items()} | {"clips": int(clips[k])}
             for k, label in enumerate(labels)
         },
         "confusion": confusion.tolist(),
@@ -212,19 +191,19 @@ def reliability(targets: ArrayLike, probabilities: ArrayLike, bins: int = 10) ->
     clips, right = np.bincount(index, minlength=bins), np.bincount(index, weights=hits, minlength=bins)
     confidence = _ratio(np.bincount(index, weights=top, minlength=bins), clips)
     accuracies = _ratio(right, clips)
-    gaps = np.abs(accuracies - confidence)[clips > 0]
+    gaps = np.nan_to_num(np.abs(accuracies - confidence))
     rows = [
         {
             "low": float(edges[b]),
             "high": float(edges[b + 1]),
             "clips": int(clips[b]),
             "right": int(right[b]),
-            "confidence": float(confidence[b]) if clips[b] else None,
-            "accuracy": float(accuracies[b]) if clips[b] else None,
+            "confidence": _float_or_none(confidence[b]),
+            "accuracy": _float_or_none(accuracies[b]),
         }
         for b in range(bins)
     ]
-    return {"ece": float((gaps * clips[clips > 0]).sum() / clips.sum()), "bins": rows}
+    return {"ece": float((gaps * clips).sum() / clips.sum()), "bins": rows}
 
 
 def _ratio(parts: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -233,14 +212,12 @@ def _ratio(parts: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[np.float64
     return ratio
 
 
+def _float_or_none(value: np.floating[Any]) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
 def clip_losses(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Compute -ln p(true class) of each clip, with the clipping of `log_loss`.
-
-    Args:
-        targets, probabilities: as `log_loss`.
-
-    Returns:
-        (clips,) float64.
+    """Compute -ln p(true class) of each clip (clips,), with the arguments and the clipping of `log_loss`.
 
     >>> clip_losses([0, 1], [[0.5, 0.5], [0.75, 0.25]]).round(4).tolist()
     [0.6931, 1.3863]

@@ -50,10 +50,10 @@ def write_report(
     files = {
         "predictions.csv": _predictions_csv(predictions, labels),
         "predictions.json": _predictions_json(predictions, labels),
+        **({"predictions_unused.csv": _predictions_csv(unused, labels)} if unused else {}),
+        **(pages or {}),
+        "report.json": json.dumps(report, indent=2) + "\n",
     }
-    if unused:
-        files["predictions_unused.csv"] = _predictions_csv(unused, labels)
-    files |= dict(pages or {}) | {"report.json": json.dumps(report, indent=2) + "\n"}
     if REPORT in files:
         files[REPORT] = files.pop(REPORT)  # the last file is the index
     make_folder(folder)
@@ -65,31 +65,21 @@ def write_report(
 
 def _predictions_json(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:
     """Encode the predictions and their windows, one clip per line; probabilities are in the order of "labels"."""
-    lines = [
-        json.dumps(
-            {
-                "filename": prediction.name,
-                "label": prediction.label,
-                "group": prediction.group,
-                "city": prediction.city,
-                "predicted": prediction.predicted,
-                "probabilities": prediction.probabilities,
-                "windows": prediction.windows,
-            }
-        )
-        for prediction in predictions
-    ]
+    lines = []
+    for clip in predictions:
+        values: dict[str, object] = {"filename": clip.name, "label": clip.label, "group": clip.group, "city": clip.city}
+        values |= {"predicted": clip.predicted, "probabilities": clip.probabilities, "windows": clip.windows}
+        lines.append(json.dumps(values))
     return f'{{"labels": {json.dumps(list(labels))}, "clips": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def _predictions_csv(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> str:
-    rows = []
+    rows: list[list[object]] = [["filename", "label", "group", "city", "predicted", *labels]]
     for clip in predictions:
         probabilities = (f"{p:.6f}" for p in clip.probabilities)
-        rows.append(safe_row([clip.name, clip.label, clip.group, clip.city or "", clip.predicted, *probabilities]))
-    return csv_text(
-        [str(cell) for cell in safe_row(["filename", "label", "group", "city", "predicted", *labels])], rows
-    )
+        rows.append([clip.name, clip.label, clip.group, clip.city or "", clip.predicted, *probabilities])
+    header, *safe = map(safe_row, rows)
+    return csv_text([str(cell) for cell in header], safe)
 
 
 def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
@@ -123,7 +113,7 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
     )
     warning = f"Warning: {report['warning']}. " if report.get("warning") else ""
     answers = ""
-    if (sure := report.get("sure")) is not None:
+    if sure := report.get("sure"):
         answers = (
             f"Answers below {100 * sure['threshold']:.1f} % are unsure: {sure['clips']:,} of {report['clips']:,} clips"
             f" have a sure answer, {sure['right']:,} of these are right. "

@@ -10,13 +10,7 @@ LIMITS_KB = {64: "64 kB", 128: "128 kB", 500: "500 kB"}
 
 
 def plot_sizes(rows: Sequence[ModelSummary]) -> bytes:
-    """Plot macro accuracy against kB on disk, without the models of unknown accuracy.
-
-    Args:
-        rows: one summary per model.
-
-    Returns:
-        A PNG.
+    """Plot macro accuracy against kB on disk as a PNG, without the models of unknown accuracy.
 
     Raises:
         UsageError: no model has a known accuracy.

@@ -88,11 +88,11 @@ def _spans(classifier: Classifier, path: Path) -> Iterator[Span]:
 
 
 def average_neighbors(log_mel: Features, max_size: int) -> Features:
-    """Average neighboring bands and frames until a spectrogram has at most `max_size` values.
+    """Average neighboring bands and frames until a spectrogram has at most `max_size` values, at least one per channel.
 
     Args:
         log_mel: (channels, n_mels, frames) levels.
-        max_size: maximum number of values, at least one per channel.
+        max_size: maximum number of values.
 
     Returns:
         (channels, bands, frames) float32; `log_mel` itself if it is small enough.
@@ -114,10 +114,7 @@ def average_neighbors(log_mel: Features, max_size: int) -> Features:
 
 
 def ticks_hz(features: FeatureConfig) -> list[dict[str, Any]]:
-    """Choose the ticks of the frequency axis.
-
-    Returns:
-        A list of {"position", "text"}; positions are fractions of the height, from the bottom.
+    """Choose the ticks {"position", "text"} of the frequency axis; positions are fractions of the height.
 
     >>> [tick["text"] for tick in ticks_hz(FeatureConfig(sample_rate=8000, n_mels=64))]
     ['100 Hz', '500 Hz', '1 kHz', '2 kHz']
@@ -157,18 +154,14 @@ def _ticks_s(start: float, seconds: float, frames: int, features: FeatureConfig)
 def occlusion_bars(occlusion: OcclusionMap) -> dict[str, Any]:
     """Convert an occlusion map to the bars next to and below a spectrogram.
 
-    Args:
-        occlusion: effect of each band and each moment on the log-odds of the answer.
-
     Returns:
         "bands" and "moments", lists of bars. Each bar has "from" and "size" along the axis as fractions of it,
         "low" and "high" as fractions of the largest bar, "value", "name" and "without", the probability of the answer
         without this part. "bands_below" and "moments_below" are the lengths of the lowest bars. "probability" is that
         of the answer.
     """
-    hz, seconds = occlusion.edges_hz, occlusion.edges_seconds
-    band_names = [f"{format_hz(hz[k])} to {format_hz(hz[k + 1])}" for k in range(len(hz) - 1)]
-    moment_names = [f"{seconds[k]:.2f} to {seconds[k + 1]:.2f} s" for k in range(len(seconds) - 1)]
+    band_names = [f"{format_hz(low)} to {format_hz(high)}" for low, high in itertools.pairwise(occlusion.edges_hz)]
+    moment_names = [f"{first:.2f} to {last:.2f} s" for first, last in itertools.pairwise(occlusion.edges_seconds)]
     bands = _bars(occlusion.by_band, occlusion.rows, band_names, occlusion.log_odds)
     moments = _bars(occlusion.by_time, occlusion.frames, moment_names, occlusion.log_odds)
     return {

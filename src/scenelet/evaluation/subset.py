@@ -76,19 +76,15 @@ def select_subset(table: ClipTable, name: str | None, fold: str | None, provenan
 
 
 def trained_split(provenance: dict[str, Any]) -> SplitConfig:
-    """Return the settings of the split that a model was trained with, or the defaults if it does not store any.
-
-    Args:
-        provenance: the provenance that the model file stores. A file from another source may hold anything there.
+    """Return the settings of the split that a model was trained with, or the defaults if it stores no valid ones.
 
     >>> trained_split({"split": {"fold": "1"}}).fold, trained_split({"split": {"fold": []}}).fold
     ('1', None)
     """
     stored = provenance.get("split")
+    values = stored.items() if isinstance(stored, dict) else ()
     try:
-        return SplitConfig.model_validate(
-            {k: v for k, v in stored.items() if k in SplitConfig.model_fields} if isinstance(stored, dict) else {}
-        )
+        return SplitConfig.model_validate({key: value for key, value in values if key in SplitConfig.model_fields})
     except ValidationError:
         return SplitConfig()
 

@@ -24,7 +24,10 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
     """
     subsets: dict[str, list[Clip]] = {}
     for clip in table.clips:
-        subsets.setdefault(_subset(clip, table.has_split), []).append(clip)
+        own = clip.split or NO_SPLIT
+        if not table.has_split:
+            own = "all" if clip.fold is None else f"fold {clip.fold}"
+        subsets.setdefault(own, []).append(clip)
     order = [*SPLITS, *(f"fold {fold}" for fold in table.folds), "all", NO_SPLIT]
     counts = {}
     for subset in sorted(subsets, key=order.index):
@@ -35,18 +38,8 @@ def class_counts(table: ClipTable) -> dict[str, Any]:
     return {"data": table.describe(), "subsets": counts, "paper": PAPER if has_paper_classes else None}
 
 
-def _subset(clip: Clip, has_split: bool) -> str:
-    if has_split:
-        return clip.split or NO_SPLIT
-    return "all" if clip.fold is None else f"fold {clip.fold}"
-
-
 def counts_markdown(counts: Mapping[str, Any]) -> str:
-    """Format the counts as a table with one row per class and one column per subset, next to the paper's.
-
-    Args:
-        counts: the result of `class_counts`.
-    """
+    """Format the result of `class_counts` with one row per class and one column per subset, next to the paper's."""
     subsets, paper = counts["subsets"], counts["paper"] or {}
     labels = list(next(iter(subsets.values())))
     columns = ["class", *(f"{subset}: clips (groups)" for subset in subsets), *(f"paper: {subset}" for subset in paper)]

@@ -1,8 +1,9 @@
 """Comparison of several systems on the same clips, with intervals, paired tests, and the paper's results."""
 
+import functools
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class _Answers:
 
     keys: list[Key]
     targets: NDArray[np.int64]
-    groups: list[str]
+    groups: NDArray[np.object_]
     hits: NDArray[np.float64]
     losses: NDArray[np.float64]
 
@@ -55,16 +56,13 @@ class _Answers:
 def summarize_settings(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
     """List the settings that differ from their defaults, without fold, city and seed, which differ between trials.
 
-    Args:
-        config: the settings.
-        teacher: name of the system that is the teacher, if any.
+    `teacher` is the name of the system that is the teacher, if any.
 
     >>> summarize_settings(RunConfig(seed=3, precision="fp32"), teacher="wide")
     {'precision': 'fp32', 'teacher': 'wide'}
     """
     plain = config.model_copy(update={"split": config.split.model_copy(update={"fold": None, "city": None}), "seed": 0})
-    distillation = {} if teacher is None else {"teacher": teacher}
-    return plain.model_dump(mode="json", exclude_defaults=True) | distillation
+    return plain.model_dump(mode="json", exclude_defaults=True) | ({"teacher": teacher} if teacher else {})
 
 
 def compare(
@@ -104,18 +102,15 @@ def compare(
     """
     known = {} if known is None else known
     reference = next(result for result in results if result.system.name == table.reference)
-    pooled: dict[str, _Answers] = {}
+    pool = functools.cache(lambda name: _pool(next(result.trials for result in results if result.system.name == name)))
     rows = []
     for result in results:
-        tested_against = None if result is reference else reference
+        other = reference.trials if result is not reference else ()
         # a table only gains trials, so their numbers tell if a row has changed
-        key = result.system.name, len(result.trials), 0 if tested_against is None else len(reference.trials)
+        key = result.system.name, len(result.trials), len(other)
         if key not in known:
-            for each in (result, reference):
-                if each.trials and each.system.name not in pooled:
-                    pooled[each.system.name] = _pool(each.trials)
-            other = None if tested_against is None else pooled.get(table.reference)
-            known[key] = _row(result, pooled.get(result.system.name), other)
+            own = pool(result.system.name) if result.trials else None
+            known[key] = _row(result, own, pool(table.reference) if other else None)
         rows.append(known[key])
     versions = {json.dumps(trial.versions, sort_keys=True) for result in results for trial in result.trials}
     return {
@@ -151,17 +146,16 @@ def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None)
 def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
     first = trials[0]
     rng = np.random.default_rng(SEED)
-    present = [k for k in range(len(first.labels)) if (own.targets == k).any()]
+    of_class = {k: own.targets == k for k in range(len(first.labels)) if (own.targets == k).any()}
     return {
         "clips": len(own.keys),
         "distinct_clips": len({name for _, name in own.keys}),
         "groups": len(set(own.groups)),
-        "groups_of_smallest_class": min(len(set(_groups_of_class(own, k))) for k in present),
+        "groups_of_smallest_class": min(len(set(own.groups[clips])) for clips in of_class.values()),
         "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
         "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
         "per_class": {
-            first.labels[k]: asdict(clip_mean(own.hits[own.targets == k], _groups_of_class(own, k), rng))
-            for k in present
+            first.labels[k]: asdict(clip_mean(own.hits[clips], own.groups[clips], rng)) for k, clips in of_class.items()
         },
         "by_trial": [
             {"held_out": trial.held_out, "seed": trial.seed, "macro_accuracy": trial.metrics["macro_accuracy"]}
@@ -175,43 +169,31 @@ def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
     }
 
 
-def _groups_of_class(own: _Answers, k: int) -> list[str]:
-    return [group for group, target in zip(own.groups, own.targets, strict=True) if target == k]
-
-
 def _test_against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:
     """Test two systems on the clips that both have; returns None if there are none."""
-    reference_index = {key: index for index, key in enumerate(reference.keys)}
-    shared = [index for index, key in enumerate(own.keys) if key in reference_index]
+    index_of = {key: index for index, key in enumerate(reference.keys)}
+    shared = [index for index, key in enumerate(own.keys) if key in index_of]
     if not shared:
         return None
-    in_reference = [reference_index[own.keys[index]] for index in shared]
-    groups = [own.groups[index] for index in shared]
+    other = reference.hits[[index_of[own.keys[index]] for index in shared]]
     rng = np.random.default_rng(SEED)
-    test = paired_test(own.hits[shared], reference.hits[in_reference], own.targets[shared], groups, rng)
-    return {"difference": asdict(test.difference), "p": test.p, "clips": len(shared)}
+    difference, p = paired_test(own.hits[shared], other, own.targets[shared], own.groups[shared], rng)
+    return {"difference": asdict(difference), "p": p, "clips": len(shared)}
 
 
 def _pool(trials: Sequence[TrialResult]) -> _Answers:
     """Pool the test clips of all trials, and average each clip over seeds."""
-    hits: Mapping[Key, list[float]] = defaultdict(list)
-    losses: Mapping[Key, list[float]] = defaultdict(list)
-    known: dict[Key, tuple[int, str]] = {}
+    seeds: dict[Key, list[tuple[int, str, bool, float]]] = defaultdict(list)
     for trial in trials:
         probabilities = np.array([clip.probabilities for clip in trial.clips], np.float32)
-        targets = np.array([trial.labels.index(clip.label) for clip in trial.clips])
-        correct = probabilities.argmax(axis=1) == targets
-        clip_rows = zip(trial.clips, targets, correct, clip_losses(targets, probabilities), strict=True)
-        for clip, target, hit, loss in clip_rows:
-            key = trial.held_out, clip.name
-            known[key] = int(target), clip.group
-            hits[key].append(float(hit))
-            losses[key].append(float(loss))
-    keys = list(known)
+        targets = [trial.labels.index(clip.label) for clip in trial.clips]
+        answers, losses = probabilities.argmax(axis=1), clip_losses(targets, probabilities)
+        for clip, target, answer, loss in zip(trial.clips, targets, answers, losses, strict=True):
+            seeds[trial.held_out, clip.name].append((target, clip.group, answer == target, loss))
     return _Answers(
-        keys=keys,
-        targets=np.array([known[key][0] for key in keys]),
-        groups=[known[key][1] for key in keys],
-        hits=np.array([np.mean(hits[key]) for key in keys]),
-        losses=np.array([np.mean(losses[key]) for key in keys]),
+        keys=list(seeds),
+        targets=np.array([found[-1][0] for found in seeds.values()]),
+        groups=np.array([found[-1][1] for found in seeds.values()], object),
+        hits=np.array([np.mean([hit for _, _, hit, _ in found]) for found in seeds.values()]),
+        losses=np.array([np.mean([loss for *_, loss in found]) for found in seeds.values()]),
     )

@@ -12,11 +12,7 @@ OWN_COLOR, PAPER_COLOR = "#1f6f8b", "#999999"
 
 
 def write_plot(folder: Path, compared: Mapping[str, Any]) -> None:
-    """Write `NAME.png` atomically.
-
-    Args:
-        folder: the folder to write into; it exists.
-        compared: the result of `scenelet.experiments.comparison.compare`.
+    """Write `NAME.png`, a plot of the result of `scenelet.experiments.comparison.compare`, into a folder that exists.
 
     Raises:
         OutputError: the file cannot be written.

@@ -49,7 +49,7 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
     compressed = compress(out / "run", model)
     print_message("4/5  Evaluating the model file, without PyTorch, on locations not seen in training")
     report = evaluate(str(model), scenes, out / "report")
-    clip = _first_test_clip(scenes)
+    clip = next(clip.path for clip in load_table(scenes).clips if clip.split == "test")
     print_message(f"5/5  Classifying a real recording with the built-in model {BUILT_IN}")
     return {
         "dense": compressed["dense"]["test"]["macro_accuracy"],
@@ -61,7 +61,3 @@ def demo(out: Path, seed: int = 0) -> dict[str, Any]:
         "example": example,
         "answer": load(built_in).predict(example),
     }
-
-
-def _first_test_clip(scenes: Path) -> Path:
-    return next(clip.path for clip in load_table(scenes).clips if clip.split == "test")

@@ -57,12 +57,11 @@ def describe_row(table: SystemTable, row: System, config: RunConfig, classes: in
     of_paper = statements(row.name) if row.paper is not None else []
     compared, named = [], set[str]()
     for statement in of_paper:
-        values = {key: value for key, value in _flat(statement["settings"]).items() if _is_used(key, own)}
+        values = _flat(statement["settings"])
         named |= set(values)
-        compared.append(
-            {"says": statement["says"], "ours": statement["ours"], "differences": _differences(values, own)}
-        )
-    others = {key: value for key, value in expected.items() if key not in named and _is_used(key, own)}
+        differences = _differences(values, own)
+        compared.append({"says": statement["says"], "ours": statement["ours"], "differences": differences})
+    others = {key: value for key, value in expected.items() if key not in named}
     return {
         "row": row.name,
         "paper": None if row.paper is None else row.paper.model_dump(),
@@ -74,7 +73,7 @@ def describe_row(table: SystemTable, row: System, config: RunConfig, classes: in
 
 
 def network_size(config: RunConfig, fine_tuned: bool, classes: int) -> dict[str, int]:
-    """Count the parameters of a row's network, those that pruning keeps, and their bytes by the paper's rule.
+    """Count a row's "parameters", "parameters_kept" by pruning, and their "bytes" by the paper's rule.
 
     A limit on the bytes needs a trained network, so nothing is pruned for it here.
 
@@ -82,21 +81,14 @@ def network_size(config: RunConfig, fine_tuned: bool, classes: int) -> dict[str,
         config: the settings of the row.
         fine_tuned: the network is pruned and fine-tuned.
         classes: the number of classes.
-
-    Returns:
-        "parameters", "parameters_kept" and "bytes".
     """
     network = build_blank_network(config, classes)
     masks = global_l1_masks(network, config.prune.sparsity) if fine_tuned and config.prune.max_bytes is None else None
     labels = tuple(f"class {k}" for k in range(classes))
-    model = to_scene_model(network, labels, config.features, config.window, masks)
-    counts = model.counts
+    counts = to_scene_model(network, labels, config.features, config.window, masks).counts
     width = FORMAT_BYTES[config.prune.dtype if fine_tuned else FULL_PRECISION]
-    return {
-        "parameters": counts.parameters,
-        "parameters_kept": counts.parameters_kept,
-        "bytes": width * counts.parameters_kept,
-    }
+    kept = counts.parameters_kept
+    return {"parameters": counts.parameters, "parameters_kept": kept, "bytes": width * kept}
 
 
 def dry_run_text(table: SystemTable, recipe: str, rows: list[dict[str, Any]]) -> str:
@@ -128,9 +120,8 @@ def _row_lines(row: Mapping[str, Any]) -> list[str]:
     for statement in row["statements"]:
         lines.append(f"paper: {statement['says']}")
         lines += [f"  ours: {statement['ours']}"] if statement["ours"] else []
-        lines += [f"  DIFFERS: {_difference(each)}" for each in statement["differences"]]
-    lines += [f"DIFFERS: {_difference(each)}, and the paper does not name it" for each in row["differences"]]
-    return lines
+        lines += [f"  {_difference(each)}" for each in statement["differences"]]
+    return lines + [f"{_difference(each)}, and the paper does not name it" for each in row["differences"]]
 
 
 def _figures(paper: PaperFigures, size: Mapping[str, int]) -> str:
@@ -143,15 +134,16 @@ def _figures(paper: PaperFigures, size: Mapping[str, int]) -> str:
 
 
 def _difference(difference: Mapping[str, Any]) -> str:
-    here, paper = (json.dumps(difference[side]) for side in ("here", "paper"))
-    return f"{difference['setting']} is {here}, not {paper}"
+    return (
+        f"DIFFERS: {difference['setting']} is {json.dumps(difference['here'])}, not {json.dumps(difference['paper'])}"
+    )
 
 
 def _differences(expected: Mapping[str, Any], own: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {"setting": key, "paper": value, "here": own[key]}
         for key, value in expected.items()
-        if key not in NOT_COMPARED and own[key] != value
+        if key not in NOT_COMPARED and _is_used(key, own) and own[key] != value
     ]
 
 
@@ -173,8 +165,7 @@ def _flat(settings: RunConfig | Mapping[str, Any]) -> dict[str, Any]:
     values = settings.model_dump(mode="json") if isinstance(settings, RunConfig) else settings
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[name] = value
+        flat |= (
+            {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, Mapping) else {name: value}
+        )
     return flat

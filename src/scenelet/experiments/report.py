@@ -20,8 +20,7 @@ def check_same_results(folder: Path, name: str, title: str, data: str, settings:
     """Check that the files of an earlier table with this name have the same title, data and settings.
 
     Args:
-        folder: folder of the files.
-        name: name of the files.
+        folder, name: folder and name of the files.
         title: title of the table.
         data: description of the data.
         settings: name of each system -> its settings.
@@ -66,50 +65,49 @@ def write_comparison(folder: Path, compared: Mapping[str, Any], results: Sequenc
         OutputError: a file cannot be written.
     """
     trials = [(result.system.name, trial) for result in results for trial in result.trials]
-    texts = {
-        "-trials.csv": trials_csv(trials),
-        ".md": markdown(compared),
-        ".json": json.dumps(compared, indent=2) + "\n",
-    }
-    replace_files({folder / f"{compared['name']}{ending}": text for ending, text in texts.items()})
+    name = folder / compared["name"]
+    replace_files(
+        {
+            Path(f"{name}-trials.csv"): trials_csv(trials),
+            Path(f"{name}.md"): markdown(compared),
+            Path(f"{name}.json"): json.dumps(compared, indent=2) + "\n",
+        }
+    )
 
 
 def markdown(compared: Mapping[str, Any]) -> str:
-    """Format a comparison: a title, one row per system, and notes that explain the columns.
-
-    Args:
-        compared: the result of `scenelet.experiments.comparison.compare`.
-    """
-    rows = compared["rows"]
-    with_paper = any(row["paper"] for row in rows)
+    """Format the result of `scenelet.experiments.comparison.compare`: a title, a row per system, and notes."""
+    with_paper = any(row["paper"] for row in compared["rows"])
     columns = ["system", "macro accuracy here, % [95 %]", "against reference, points [95 %]", "p", "log loss [95 %]"]
     columns += ["parameters kept", "size, kB", "file, bytes"]
     columns += ["paper: accuracy, %", "parameters", "size"] if with_paper else []
-    lines = [f"## {compared['title']}", "", _line(columns), _line(["---"] * len(columns))]
-    for row in rows:
-        paper = _paper_columns(row["paper"], compared["paper_clips"]) if with_paper else []
-        lines.append(_line([*_own_columns(row, compared["reference"]), *paper]))
-    lines += ["", *(f"- {note}" for note in _notes(compared))]
-    if compared["choices"]:
-        lines += ["", *_choices(compared["choices"])]
-    return "\n".join(lines) + "\n"
+    rows = [
+        _own_columns(row, compared["reference"])
+        + (_paper_columns(row["paper"], compared["paper_clips"]) if with_paper else [])
+        for row in compared["rows"]
+    ]
+    notes = [f"- {note}" for note in _notes(compared)]
+    choices = ["", *_choices(compared["choices"])] if compared["choices"] else []
+    return "\n".join([f"## {compared['title']}", "", *_table(columns, rows), "", *notes, *choices]) + "\n"
 
 
 def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
     """Format the systems that validation selects for each fold."""
-    lines = [
-        "For each test fold, the system with the best validation accuracy. Its validation clips come from the folds"
-        " that were held out together with the test fold, so the networks were trained on neither.",
-        "",
-        _line(["test fold", "validation clips", "selected system", "macro accuracy there, %", "log loss there"]),
-        _line(["---"] * 5),
-    ]
+    rows = []
     for choice in choices:
         score = choice["scores"][choice["chosen"]]
         values = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
-        lines.append(_line([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *values]))
+        rows.append([choice["fold"], f"{choice['clips']:,}", choice["chosen"], *values])
     left_out = sorted({name for choice in choices for name in choice["left_out"]})
-    return [*lines, "", f"Left out because of missing trials: {'; '.join(left_out)}."] if left_out else lines
+    return [
+        "For each test fold, the system with the best validation accuracy. Its validation clips come from the folds"
+        " that were held out together with the test fold, so the networks were trained on neither.",
+        "",
+        *_table(
+            ["test fold", "validation clips", "selected system", "macro accuracy there, %", "log loss there"], rows
+        ),
+        *(["", f"Left out because of missing trials: {'; '.join(left_out)}."] if left_out else []),
+    ]
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
@@ -183,12 +181,12 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
         " Test and interval answer different questions, so they can disagree in borderline cases. Neither covers the"
         " variation between trainings.",
     ]
-    empty = {row["name"]: row["empty_layers"] for row in measured if row["empty_layers"]}
-    for name, layers in empty.items():
-        notes.append(
-            f"Pruning left nearly nothing of {pluralize(len(layers), 'layer')} of '{name}' in a trial or more:"
-            f" {first_few(layers)}."
-        )
+    notes += [
+        f"Pruning left nearly nothing of {pluralize(len(row['empty_layers']), 'layer')} of '{row['name']}' in a trial"
+        f" or more: {first_few(row['empty_layers'])}."
+        for row in measured
+        if row["empty_layers"]
+    ]
     if any(row["distinct_clips"] < row["clips"] for row in measured):
         notes.append("Some folds are held out in several trials. Their clips count once per trial.")
     if len(compared["versions"]) > 1:
@@ -207,5 +205,5 @@ def _notes_on_measurements(compared: Mapping[str, Any], measured: Sequence[Mappi
     return notes
 
 
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows)]

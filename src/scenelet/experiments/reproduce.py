@@ -19,7 +19,7 @@ from scenelet.experiments.plan import plan
 from scenelet.experiments.report import check_same_results, write_comparison
 from scenelet.experiments.results import TrialResult
 from scenelet.experiments.store import Store
-from scenelet.experiments.systems import System, SystemTable
+from scenelet.experiments.systems import SystemTable
 from scenelet.experiments.trial import Trial, make_trial, used_config
 from scenelet.nn.convert import to_scene_model
 from scenelet.training.compression.search import check_max_bytes
@@ -70,9 +70,17 @@ def reproduce(
     description = f"{table.path.name}: {table.describe()}"
     print_message(description)
     store = Store(out, table)
-    trials = _trials(systems, recipe, seeds, planned.held_out, cities)
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds}: give 1 or more")
+    trials = [  # all systems of one fold and seed come before the next fold
+        make_trial(systems, row.name, recipe, part, seed, cities)
+        for seed in range(seeds)
+        for part in planned.held_out
+        for row in systems.rows
+    ]
     _check_systems(systems, configs, table.labels, recipe)
-    file_name = _file_name(name, recipe, folds, cities)
+    held_out = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
+    file_name = "-".join([Path(name).stem, Path(recipe).stem, *held_out])  # e.g. table3-paper-fold1
     settings = {row.name: summarize_settings(configs[row.name], row.teacher) for row in systems.rows}
     check_same_results(out, file_name, systems.title, description, settings)
     make_folder(out)
@@ -81,7 +89,11 @@ def reproduce(
 
     def report() -> dict[str, Any]:
         with file_lock(out / "locks" / file_name):  # other processes write the same files
-            results = [_system_result(row, configs[row.name], trials, store) for row in systems.rows]
+            results = []
+            for row in systems.rows:
+                own = [store.read_result(trial) for trial in trials if trial.system == row.name]
+                finished = [result for result in own if result is not None]
+                results.append(SystemResult(row, configs[row.name], finished, len(own)))
             compared = compare(systems, results, description, file_name, Path(recipe).stem, table.synthetic, known)
             write_comparison(out, compared, results)
         return compared
@@ -90,12 +102,6 @@ def reproduce(
     compared = report()
     write_plot(out, compared)
     return compared
-
-
-def _file_name(table: str, recipe: str, folds: Sequence[str], cities: bool) -> str:
-    """Join the names of the table, the recipe and the held-out parts, e.g. "table3-paper-fold1"."""
-    parts = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
-    return "-".join([Path(table).stem, Path(recipe).stem, *parts])
 
 
 def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[], Any]) -> None:
@@ -122,7 +128,10 @@ def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[],
                     postponed.append(trial)
                     continue
                 try:
-                    result = _result(store, trial)
+                    result = store.read_result(trial)  # another process may have finished it
+                    if result is None:
+                        print_message(f"started: {trial.title}")
+                        result = compute_trial(store, trial, trial.title)
                 except SceneletError as error:
                     failed.append(f"{trial.title}: {error}")
                     print_warning(f"failed: {failed[-1]}")
@@ -164,57 +173,23 @@ def time_left(waiting: Sequence[str], seconds: Mapping[str, Sequence[float]]) ->
     return ", and ".join([*parts, *([f"not timed yet: {first_few(new)}"] if new else [])])
 
 
-def _result(store: Store, trial: Trial) -> TrialResult:
-    """Read the result of a trial that another process has finished, or compute it."""
-    result = store.read_result(trial)
-    if result is None:
-        print_message(f"started: {trial.title}")
-        result = compute_trial(store, trial, trial.title)
-    return result
-
-
-def _trials(systems: SystemTable, recipe: str, seeds: int, held_out: Sequence[str], cities: bool) -> list[Trial]:
-    """List every trial of the table; all systems of one fold and seed come before the next fold."""
-    if seeds < 1:
-        raise UsageError(f"--seeds {seeds}: give 1 or more")
-    return [
-        make_trial(systems, row.name, recipe, part, seed, cities)
-        for seed in range(seeds)
-        for part in held_out
-        for row in systems.rows
-    ]
-
-
 def _check_systems(
     systems: SystemTable, configs: Mapping[str, RunConfig], labels: tuple[str, ...], recipe: str
 ) -> None:
     """Check before the first trial that every system can be built, stored and distilled."""
     for row in systems.rows:
         config = configs[row.name]
-        _check_network(config, labels, f"{row.name} under {recipe}")
-        if row.teacher is not None:
-            _check_teacher(row, config, configs[row.teacher])
-
-
-def _check_network(config: RunConfig, labels: tuple[str, ...], where: str) -> None:
-    try:
-        network = build_blank_network(config, len(labels))
-        to_scene_model(network, labels, config.features, config.window).shapes()
-        if config.prune.max_bytes is not None:
-            check_max_bytes(network, labels, config)
-    except SceneletError as error:
-        raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
-
-
-def _check_teacher(row: System, config: RunConfig, teacher: RunConfig) -> None:
-    """Check that a teacher has the same input as its student."""
-    for section in ("features", "window"):
-        if getattr(config, section) != getattr(teacher, section):
-            raise UsageError(f"row {row.name!r}: its teacher {row.teacher!r} has other {section}; give both the same")
-
-
-def _system_result(system: System, config: RunConfig, trials: Sequence[Trial], store: Store) -> SystemResult:
-    """Collect the finished trials of a system."""
-    own = [trial for trial in trials if trial.system == system.name]
-    results = [result for trial in own if (result := store.read_result(trial)) is not None]
-    return SystemResult(system, config, results, len(own))
+        try:
+            network = build_blank_network(config, len(labels))
+            to_scene_model(network, labels, config.features, config.window).shapes()
+            if config.prune.max_bytes is not None:
+                check_max_bytes(network, labels, config)
+        except SceneletError as error:
+            where = f"{row.name} under {recipe}"
+            raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
+        teacher = config if row.teacher is None else configs[row.teacher]
+        for section in ("features", "window"):
+            if getattr(config, section) != getattr(teacher, section):
+                raise UsageError(
+                    f"row {row.name!r}: its teacher {row.teacher!r} has other {section}; give both the same"
+                )

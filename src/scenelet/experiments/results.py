@@ -65,11 +65,7 @@ class TrialResult(Settings):
 
 
 def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict[str, Any]:
-    """Compute `scenelet.evaluation.metrics.classification_report` of some clips.
-
-    Args:
-        clips: at least one clip.
-        labels: (classes,) names, in the order of the clips' probabilities.
+    """Compute the `classification_report` of at least one clip; `labels` are in the order of the clips' probabilities.
 
     >>> clip = ClipPrediction("a.wav", "sea", "sea", (0.25, 0.75), group="coast")
     >>> clip_metrics([clip], ["rain", "sea"])["macro_accuracy"]
@@ -81,22 +77,18 @@ def clip_metrics(clips: Sequence[ClipPrediction], labels: Sequence[str]) -> dict
 
 
 def trials_csv(trials: Iterable[tuple[str, TrialResult]]) -> str:
-    """Write one line per trial with its metrics, the size of its file, and its duration.
-
-    Args:
-        trials: pairs of a system's name and a result.
-    """
+    """Write one line per pair of a system's name and a result: metrics, size of the file, and duration."""
     return csv_text(CSV_COLUMNS, [_csv_row(system, trial) for system, trial in trials])
 
 
 def _csv_row(system: str, trial: TrialResult) -> list[object]:
-    metrics = trial.metrics
-    values = [f"{metrics[name]:.6f}" for name in CSV_METRICS]
-    sparsity = "" if trial.sparsity is None else f"{trial.sparsity:.4f}"
-    parts: Mapping[str, int | str] = trial.file_parts or {"weights": "", "weights_bound": ""}
-    file = [trial.bytes["disk"], trial.dtype or "", sparsity, parts["weights"], parts["weights_bound"]]
-    difference: list[object] = ["", ""]
-    if trial.file_difference is not None:
-        difference = [f"{trial.file_difference:.1e}", trial.other_labels or 0]
-    measured = [trial.held_out, trial.seed, metrics["clips"], *values, trial.parameters_kept]
-    return [system, *measured, *file, *difference, f"{trial.minutes:.1f}"]
+    metrics, parts = trial.metrics, trial.file_parts or {}
+    differs = trial.file_difference is not None
+    return [
+        *(system, trial.held_out, trial.seed, metrics["clips"], *(f"{metrics[name]:.6f}" for name in CSV_METRICS)),
+        *(trial.parameters_kept, trial.bytes["disk"], trial.dtype or ""),
+        "" if trial.sparsity is None else f"{trial.sparsity:.4f}",
+        *(parts.get("weights", ""), parts.get("weights_bound", "")),
+        *((f"{trial.file_difference:.1e}", trial.other_labels or 0) if differs else ("", "")),
+        f"{trial.minutes:.1f}",
+    ]

@@ -32,8 +32,8 @@ def select_system(trials: Mapping[str, Sequence[TrialResult]]) -> list[dict[str,
                 by_fold[fold][name].append(result)
     choices = []
     for fold, systems in sorted(by_fold.items()):
-        all_keys = {_key(result) for results in systems.values() for result in results}
-        complete = {name: results for name, results in systems.items() if {_key(r) for r in results} == all_keys}
+        keys = {name: {(result.held_out, result.seed) for result in results} for name, results in systems.items()}
+        complete = {name: systems[name] for name in systems if keys[name] == set().union(*keys.values())}
         if not complete:
             continue
         scores = {name: _score(results, fold) for name, results in complete.items()}
@@ -48,10 +48,6 @@ def _folds_together(result: TrialResult) -> set[str]:
     """Return the folds that a trial holds out together; a single fold's name may contain the separator."""
     folds = {clip.fold for clip in result.clips if clip.fold is not None}
     return folds if len(folds) > 1 and folds == set(result.held_out.split(FOLDS_TOGETHER)) else set()
-
-
-def _key(result: TrialResult) -> tuple[str, int]:
-    return result.held_out, result.seed
 
 
 def _others(result: TrialResult, fold: str) -> list[ClipPrediction]:

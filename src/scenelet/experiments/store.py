@@ -39,12 +39,7 @@ KEY_VERSION = 1  # increase it if the same settings no longer give the same resu
 
 
 class Store:
-    """A folder of trials on one data set.
-
-    Args:
-        folder: the store.
-        table: the recordings.
-    """
+    """A folder of trials of the recordings `table`."""
 
     def __init__(self, folder: Path, table: ClipTable) -> None:
         self.folder, self.table = folder, table
@@ -58,14 +53,12 @@ class Store:
             RunError: the file is damaged.
         """
         path = self._result_path(trial)
-        if not path.is_file():
-            return None
-        try:
-            if path not in self._results:  # a finished trial does not change, and a long table reads it often
+        if path not in self._results and path.is_file():  # a finished trial does not change, and is read often
+            try:
                 self._results[path] = TrialResult.model_validate_json(path.read_bytes())
-            return self._results[path]
-        except ValidationError:
-            raise RunError(f"{path}: damaged; delete it, and the trial is computed again") from None
+            except ValidationError:
+                raise RunError(f"{path}: damaged; delete it, and the trial is computed again") from None
+        return self._results.get(path)
 
     def write_result(self, trial: Trial, result: TrialResult) -> None:
         """Write the result of a finished trial and delete the trial's temporary files.
@@ -84,15 +77,7 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, trial: Trial, wait: bool) -> Iterator[bool]:
-        """Lock the trial's training for this process.
-
-        Args:
-            trial: the trial.
-            wait: wait for another process that has the lock.
-
-        Returns:
-            A context manager that gives False if another process has the lock and `wait` is False.
-        """
+        """Lock the trial's training for this process; gives False if another process has it and `wait` is False."""
         with contextlib.ExitStack() as held:
             path = self.folder / "locks" / self._training_key(trial)
             try:

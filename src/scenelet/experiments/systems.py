@@ -16,7 +16,7 @@ from scenelet.config import RunConfig, Settings, build_config
 from scenelet.config.recipes import list_recipes, merge, read_own_part, read_toml, read_values
 from scenelet.errors import UsageError, did_you_mean
 
-DEFAULT_CLASSES = 10
+TABLES = resources.files(__package__).joinpath("tables")
 
 
 class PaperFigures(Settings):
@@ -64,7 +64,7 @@ class SystemTable(Settings):
     fine_tune: bool = False
     paper_data: str = ""
     paper_clips: int | None = None
-    classes: int = DEFAULT_CLASSES
+    classes: int = 10
 
     @model_validator(mode="after")
     def _consistent(self) -> "SystemTable":
@@ -81,28 +81,19 @@ class SystemTable(Settings):
                 raise ValueError(f"row {row.name!r} sets split.fold or split.city; use --fold or --cities instead")
             if row.teacher is not None and (row.teacher == row.name or row.teacher not in names):
                 raise ValueError(f"row {row.name!r}: its teacher {row.teacher!r} is not another row")
-            if row.teacher is not None and self._is_own_teacher(row):
+            seen, teacher = {row.name}, row.teacher
+            while teacher is not None and teacher not in seen:
+                seen.add(teacher)
+                teacher = next((other.teacher for other in self.rows if other.name == teacher), None)
+            if teacher is not None:
                 raise ValueError(f"row {row.name!r}: its teachers form a circle; remove one")
             if row.recipe is not None and row.recipe not in list_recipes():
                 known = f"the recipes are {', '.join(list_recipes())}"
                 raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
         return self
 
-    def _is_own_teacher(self, row: System) -> bool:
-        """Tell if a chain of teachers, from this row on, runs in a circle."""
-        teachers = {other.name: other.teacher for other in self.rows}
-        seen, name = {row.name}, row.teacher
-        while name is not None and name not in seen:
-            seen.add(name)
-            name = teachers.get(name)
-        return name is not None
-
     def config(self, row: System, recipe: str) -> RunConfig:
-        """Build the settings of a row.
-
-        Args:
-            row: the row.
-            recipe: name of a recipe, or a TOML file.
+        """Build the settings of a row under a recipe, which is a name or a TOML file.
 
         Raises:
             UsageError: there is no such recipe, it changes the networks, or a setting is out of range.
@@ -125,18 +116,15 @@ class SystemTable(Settings):
         return self.fine_tune if row.fine_tune is None else row.fine_tune
 
     def with_reference(self, reference: str) -> "SystemTable":
-        """Return a copy of the table with another reference.
-
-        Args:
-            reference: name of a row.
+        """Return a copy of the table with another row as the reference.
 
         Raises:
             UsageError: the table has no such row.
         """
         names = [row.name for row in self.rows]
         if reference not in names:
-            rows = "; ".join(names)
-            raise UsageError(f"no row is named {reference!r}{did_you_mean(reference, names)}; the rows are: {rows}")
+            hint = did_you_mean(reference, names)
+            raise UsageError(f"no row is named {reference!r}{hint}; the rows are: {'; '.join(names)}")
         return self.model_copy(update={"reference": reference})
 
 
@@ -146,14 +134,11 @@ def list_tables() -> list[str]:
     >>> "table3" in list_tables()
     True
     """
-    return sorted(file.name.removesuffix(".toml") for file in _folder().iterdir())
+    return sorted(file.name.removesuffix(".toml") for file in TABLES.iterdir())
 
 
 def load_systems(name: str) -> SystemTable:
-    """Load a table of systems.
-
-    Args:
-        name: name of a built-in table, or a TOML file.
+    """Load a table of systems by the name of a built-in one, or from a TOML file.
 
     Raises:
         UsageError: there is no such table, or the file is not a valid table.
@@ -163,7 +148,7 @@ def load_systems(name: str) -> SystemTable:
     """
     path = Path(name)
     if name in list_tables():
-        data = _folder().joinpath(f"{name}.toml").read_bytes()
+        data = TABLES.joinpath(f"{name}.toml").read_bytes()
     elif path.suffix == ".toml":
         if not path.is_file():
             raise UsageError(f"{path}: no such file; give the TOML file of a table")
@@ -172,13 +157,8 @@ def load_systems(name: str) -> SystemTable:
         known = sorted(["table2", *list_tables()])
         raise UsageError(f"no table is named {name!r}; the tables are {', '.join(known)}{did_you_mean(name, known)}")
     try:
-        table = SystemTable.model_validate(read_toml(data, name))
+        return SystemTable.model_validate(read_toml(data, name))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{name}: {where or 'the table'}: {first['msg'].removeprefix('Value error, ')}") from None
-    return table
-
-
-def _folder() -> Any:
-    return resources.files(__package__).joinpath("tables")

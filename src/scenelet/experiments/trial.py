@@ -47,7 +47,7 @@ def used_config(config: RunConfig) -> RunConfig:
 def make_trial(
     table: SystemTable, name: str, recipe: str, held_out: str = "", seed: int = 0, cities: bool = False
 ) -> Trial:
-    """Make a trial of a table's system.
+    """Make a trial of the system `name` of a table.
 
     Args:
         table: the table of systems.
@@ -68,8 +68,7 @@ def make_trial(
     system = next(row for row in table.rows if row.name == name)
     config = used_config(table.config(system, recipe))
     location = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
-    split = config.split.model_copy(update=location)
-    config = config.model_copy(update={"split": split, "seed": seed})
+    config = config.model_copy(update={"split": config.split.model_copy(update=location), "seed": seed})
     teacher = None
     if system.teacher is not None:
         teacher = make_trial(table, system.teacher, recipe, held_out, seed, cities)

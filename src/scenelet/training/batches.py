@@ -1,6 +1,6 @@
 """Batches of one training epoch, drawn from labelled features."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +42,10 @@ class LabelledFeatures:
 
 def class_indices(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.int64]:
     """Return the index (clips,) of each clip's label in `labels`."""
-    index_of = {label: index for index, label in enumerate(labels)}
-    return np.array([index_of[clip.label] for clip in clips], np.int64)
+    return np.array([labels.index(clip.label) for clip in clips], np.int64)
 
 
+@dataclass(frozen=True)
 class EpochBatches:
     """Batches of one epoch. All of its randomness comes from (seed, epoch).
 
@@ -68,20 +68,14 @@ class EpochBatches:
         drop_last: leave out an incomplete last batch.
     """
 
-    def __init__(
-        self,
-        clips: LabelledFeatures,
-        batch_size: int,
-        augmentations: Iterable[Augmentation],
-        mixer: Mixer,
-        seed: int,
-        epoch: int,
-        rank: Rank = SINGLE,
-        drop_last: bool = False,
-    ) -> None:
-        self.clips, self.batch_size, self.drop_last = clips, batch_size, drop_last
-        self.augmentations, self.mixer = tuple(augmentations), mixer
-        self.seed, self.epoch, self.rank = seed, epoch, rank
+    clips: LabelledFeatures
+    batch_size: int
+    augmentations: Sequence[Augmentation]
+    mixer: Mixer
+    seed: int
+    epoch: int
+    rank: Rank = SINGLE
+    drop_last: bool = False
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
@@ -105,15 +99,12 @@ class EpochBatches:
 
     def names(self, index: int) -> tuple[str, ...]:
         """Return the names of the clips of batch `index`, on all devices together."""
-        order = self._rng().permutation(len(self.clips))
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.clips))
         batch = order[index * self.batch_size : (index + 1) * self.batch_size]
         return tuple(self.clips.names[clip] for clip in batch) if self.clips.names else ()
 
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.epoch])
-
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = self._rng()
+        rng = np.random.default_rng([self.seed, self.epoch])
         features = self.clips.features
         order = rng.permutation(len(self.clips))
         rows = features.first + rng.integers(features.count)  # one window of each clip
@@ -143,13 +134,12 @@ def epoch_batches(
         rank: process whose slice of each batch is returned.
     """
     augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
-    always = config.mixing.epoch_fraction == 1
-    mixed_epochs = round(config.mixing.epoch_fraction * config.schedule.epochs)
+    schedule, fraction = config.schedule, config.mixing.epoch_fraction
+    mixed_epochs = np.inf if fraction == 1 else round(fraction * schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
         number = first_epoch + epoch
-        own = mixer if always or number < mixed_epochs else NO_MIXING
-        schedule = config.schedule
+        own = mixer if number < mixed_epochs else NO_MIXING
         return EpochBatches(
             clips, schedule.batch_size, augmentations, own, config.seed, number, rank, schedule.drop_last
         )

@@ -80,15 +80,6 @@ def check_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
     check_state_dict(path, checkpoint.get("state_dict"), expected)
 
 
-def encode_checkpoint(checkpoint: Mapping[str, Any]) -> bytes:
-    """Return what `torch.save` writes, with a digest in the comment of the ZIP file."""
-    data = io.BytesIO()
-    torch.save(checkpoint, data)
-    with zipfile.ZipFile(data, "a") as archive:
-        archive.comment = _digest(archive)
-    return data.getvalue()
-
-
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning plugin that writes a checkpoint completely or not at all.
 
@@ -98,8 +89,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Replace the file at `path` in one step."""
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
+        with zipfile.ZipFile(data, "a") as archive:
+            archive.comment = _digest(archive)  # `check_checkpoint` compares it
         make_folder(Path(path).parent)
-        replace_file(Path(path), encode_checkpoint(checkpoint))
+        replace_file(Path(path), data.getvalue())
 
     def load_checkpoint(self, path: Any, *options: Any, **named: Any) -> dict[str, Any]:
         """Read the checkpoint, with the paths that it stores changed to its present folder.
@@ -108,11 +103,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         checkpoint: dict[str, Any] = super().load_checkpoint(path, *options, **named)
         folder = os.path.realpath(Path(path).parent)
+
+        def moved(path: str) -> str:
+            return os.path.join(folder, os.path.basename(path)) if path else path
+
         for state in checkpoint["callbacks"].values():
             if "best_model_path" in state:
                 for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-                    state[key] = _moved(state[key], folder)
-                state["best_k_models"] = {_moved(name, folder): s for name, s in state["best_k_models"].items()}
+                    state[key] = moved(state[key])
+                state["best_k_models"] = {moved(name): score for name, score in state["best_k_models"].items()}
                 state["dirpath"] = folder
         return checkpoint
 
@@ -121,7 +120,3 @@ def _digest(archive: zipfile.ZipFile) -> bytes:
     """Return a digest of the entries. A CRC stands for the content of each; `read_checkpoint` has checked it."""
     entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
     return hashlib.sha256(repr(entries).encode()).hexdigest().encode()
-
-
-def _moved(path: str, folder: str) -> str:
-    return os.path.join(folder, os.path.basename(path)) if path else path

@@ -38,10 +38,8 @@ class ClassBalancedFocalLoss(nn.Module):
     >>> [round(weight, 2) for weight in loss.weights.tolist()]  # the rare class counts more
     [1.83, 0.17]
     >>> logits = torch.tensor([[2.0, -1.0]])
-    >>> round(loss(logits, torch.tensor([[1.0, 0.0]])).item(), 3)  # a soft label
+    >>> round(loss(logits, torch.tensor([[1.0, 0.0]])).item(), 3)  # the same as for the class index torch.tensor([0])
     0.181
-    >>> round(loss(logits, torch.tensor([1])).item(), 3)  # a class index
-    0.495
     """
 
     weights: Tensor

@@ -6,6 +6,7 @@ is mixed with sample `order[i]` of a random permutation.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ Position = Literal["center", "start", "wrap", "between"]
 Mixer = Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
 
 
+@dataclass(frozen=True)
 class FreqMix:
     """Mixer that keeps a band of frequencies of one clip and takes the rest from another (the paper, section 3.1).
 
@@ -46,14 +48,10 @@ class FreqMix:
     [[0.75, 0.25], [0.25, 0.75]]
     """
 
-    def __init__(
-        self,
-        alpha: float = 1.0,
-        position: Position = "center",
-        bands: int = 1,
-        per_sample: bool = False,
-    ) -> None:
-        self.alpha, self.position, self.bands, self.per_sample = alpha, position, bands, per_sample
+    alpha: float = 1.0
+    position: Position = "center"
+    bands: int = 1
+    per_sample: bool = False
 
     def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return M x_A + (1 - M) x_B and mean(M) y_A + (1 - mean(M)) y_B for the mask M."""
@@ -72,8 +70,7 @@ def band_mask(frequencies: int, location: float, width: float, position: Positio
 
     Args:
         frequencies: number of bands F.
-        location: r_y of `FreqMix`, from 0 to F.
-        width: r_f of `FreqMix`, from 0 to F.
+        location, width: r_y and r_f of `FreqMix`, from 0 to F.
         position: meaning of `location`, see `FreqMix`.
 
     >>> band_mask(6, 1.0, 3.0, "start").astype(int).tolist()
@@ -85,12 +82,12 @@ def band_mask(frequencies: int, location: float, width: float, position: Positio
     if position == "wrap":
         inside: NDArray[np.bool_] = (index - location) % frequencies < width
         return inside
-    if position == "between":
-        return (index >= min(location, width)) & (index < max(location, width))
-    low = location - width / 2 if position == "center" else location
-    return (index >= low) & (index < low + width)
+    low = {"center": location - width / 2, "start": location, "between": min(location, width)}[position]
+    high = max(location, width) if position == "between" else low + width
+    return (index >= low) & (index < high)
 
 
+@dataclass(frozen=True)
 class Mixup:
     """Mixer that returns weighted means: x = lam x_A + (1 - lam) x_B with lam ~ Beta(alpha, alpha) for each sample.
 
@@ -111,10 +108,9 @@ class Mixup:
     [-23.0, -29.0]
     """
 
-    def __init__(
-        self, alpha: float = 0.3, domain: Literal["decibels", "power"] = "decibels", dominant: bool = False
-    ) -> None:
-        self.alpha, self.domain, self.dominant = alpha, domain, dominant
+    alpha: float = 0.3
+    domain: Literal["decibels", "power"] = "decibels"
+    dominant: bool = False
 
     def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
@@ -130,6 +126,7 @@ class Mixup:
         return level + 10 * torch.log10(power), y
 
 
+@dataclass(frozen=True)
 class CutMix:
     """Mixer that pastes a box in time and frequency of another clip (Yun et al. 2019).
 
@@ -144,8 +141,7 @@ class CutMix:
     [0.5, 0.5]
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+    alpha: float = 1.0
 
     def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
@@ -158,22 +154,22 @@ class CutMix:
         return _blend(x, y, order, kept[None, None], np.array([kept.mean()]))
 
 
+@dataclass(frozen=True)
 class RandomChoice:
     """Mixer that applies one of several mixers, drawn with equal probability for each batch."""
 
-    def __init__(self, mixers: Sequence[Mixer]) -> None:
-        self.mixers = list(mixers)
+    mixers: Sequence[Mixer]
 
     def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
-        return self.mixers[rng.integers(len(self.mixers))](x, y, rng)
+        return self.mixers[int(rng.integers(len(self.mixers)))](x, y, rng)
 
 
+@dataclass(frozen=True)
 class Compose:
     """Mixer that applies several mixers one after the other. Without any, the batch stays as it is."""
 
-    def __init__(self, mixers: Sequence[Mixer]) -> None:
-        self.mixers = list(mixers)
+    mixers: Sequence[Mixer]
 
     def __call__(self, x: Tensor, y: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the mixed (x, y)."""
@@ -192,18 +188,17 @@ def build_mixer(config: MixingConfig) -> Mixer:
     >>> [type(part).__name__ for part in mixer.mixers]
     ['FreqMix', 'Mixup', 'CutMix']
     """
-    mixers: list[Mixer] = []
-    if config.freqmix:
-        mixers.append(
-            FreqMix(config.freqmix_alpha, config.freqmix_position, config.freqmix_bands, config.freqmix_per_sample)
-        )
-    if config.mixup:
-        mixers.append(Mixup(config.mixup_alpha, config.mixup_domain, config.mixup_dominant))
-    if config.cutmix:
-        mixers.append(CutMix(config.cutmix_alpha))
-    if config.combine == "none" or not mixers:
+    if config.combine == "none":
         return NO_MIXING
-    return RandomChoice(mixers) if config.combine == "one_of" else Compose(mixers)
+    freqmix = FreqMix(config.freqmix_alpha, config.freqmix_position, config.freqmix_bands, config.freqmix_per_sample)
+    mixup = Mixup(config.mixup_alpha, config.mixup_domain, config.mixup_dominant)
+    candidates: list[tuple[bool, Mixer]] = [
+        (config.freqmix, freqmix),
+        (config.mixup, mixup),
+        (config.cutmix, CutMix(config.cutmix_alpha)),
+    ]
+    mixers = [mixer for enabled, mixer in candidates if enabled]
+    return RandomChoice(mixers) if config.combine == "one_of" and mixers else Compose(mixers)
 
 
 def _blend(

@@ -180,13 +180,12 @@ class SceneModule(lightning.LightningModule):
         """Return the error for batch `index` of this epoch."""
         batches = self.batches(self.current_epoch)
         step = self.current_epoch * len(batches) + index
-        return DivergedError(
-            Divergence(
-                epoch=self.current_epoch + 1,
-                batch=index + 1,
-                batches=len(batches),
-                rate=learning_rate(self.schedule, step, len(batches)),
-                losses=tuple(losses[:index].tolist()),
-                clips=batches.names(index),
-            )
+        divergence = Divergence(
+            epoch=self.current_epoch + 1,
+            batch=index + 1,
+            batches=len(batches),
+            rate=learning_rate(self.schedule, step, len(batches)),
+            losses=tuple(losses[:index].tolist()),
+            clips=batches.names(index),
         )
+        return DivergedError(divergence)

@@ -68,12 +68,10 @@ def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Da
 
 def _check_same_task(path: Path, record: runs.RunRecord, config: RunConfig, dataset: Dataset) -> None:
     """Check that the teacher has the labels and the input of the distilled run."""
-    for name, wanted, found in (
-        ("labels", dataset.labels, record.labels),
-        ("features", config.features, record.config.features),
-        ("window", config.window, record.config.window),
-    ):
-        if wanted != found:
+    wanted = {"labels": dataset.labels, "features": config.features, "window": config.window}
+    found = {"labels": record.labels, "features": record.config.features, "window": record.config.window}
+    for name in wanted:
+        if wanted[name] != found[name]:
             raise UsageError(
                 f"--teacher {path}: it was trained with different {name}; give a teacher with the same {name}"
             )
@@ -105,11 +103,10 @@ def _training_clips(run: Path) -> set[str]:
     path = run / runs.SPLIT
     if not path.is_file():
         raise RunError(f"{run}: its {runs.SPLIT}, which lists its training clips, is missing; train it again")
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = csv.DictReader(file)
-        try:
-            if not {"filename", "split"} <= set(rows.fieldnames or ()):
-                raise RunError(f"{path}: damaged, it has no columns filename and split; train the run again")
-            return {row["filename"] for row in rows if row["split"] == "train"}
-        except csv.Error as error:
-            raise RunError(f"{path}: damaged ({error}); train the run again") from None
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return {row["filename"] for row in csv.DictReader(file) if row["split"] == "train"}
+    except KeyError:
+        raise RunError(f"{path}: damaged, it has no columns filename and split; train the run again") from None
+    except csv.Error as error:
+        raise RunError(f"{path}: damaged ({error}); train the run again") from None

@@ -11,23 +11,15 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.training.network import build_blank_network
 
-DEPTHS = ("repeats", "blocks")
-"""Settings of networks that hold their depth."""
-MIN_WIDTHS = {"bc_resnet": 8}
-"""Widths below which a network gets fewer layers; for `bc_resnet`, the smallest width of its paper."""
+DEPTHS = ("repeats", "blocks")  # settings of networks that hold their depth
+MIN_WIDTHS = {"bc_resnet": 8}  # the smallest width of its paper; below, a network gets fewer layers
 DEFAULT_MIN_WIDTH = 16
 MAX_WIDTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkLimits:
-    """Limits on the costs of a network.
-
-    Attributes:
-        macs_per_second: multiply-accumulates per second of sound; None: no limit.
-        parameter_bytes: bytes of all parameters, zeros included, as DCASE has counted them since 2022; None: no limit.
-            Weights count in the format in which they are stored.
-    """
+    """Limits on the costs of a network, as `NetworkCosts`; None: no limit."""
 
     macs_per_second: int | None = None
     parameter_bytes: int | None = None
@@ -39,7 +31,8 @@ class NetworkCosts:
 
     Attributes:
         macs_per_second: multiply-accumulates per second of sound.
-        parameter_bytes: bytes of all parameters, counted as in `NetworkLimits`.
+        parameter_bytes: bytes of all parameters, zeros included, as DCASE has counted them since 2022. Weights count in
+            the format in which they are stored.
         parameters: number of parameters.
     """
 
@@ -95,7 +88,11 @@ def search_width(
             break
     if best is None:
         smallest = _with_network(config, width=1, **({depth: 1} if depth else {}))
-        raise UsageError(_too_large(name, network_costs(smallest, labels)))
+        costs = network_costs(smallest, labels)
+        raise UsageError(
+            f"--max-macs, --max-bytes: even the narrowest {name} takes {costs.macs_per_second:,} multiply-accumulates"
+            f" per second and {costs.parameter_bytes:,} bytes of parameters; raise the limits, or use coarser features"
+        )
     return best
 
 
@@ -122,17 +119,8 @@ def _widest(
         middle = (low + high) // 2
         fits = network_costs(_with_network(config, width=middle), labels).within(limits)
         low, high = (middle, high) if fits else (low, middle)
-    if low == 0:
-        return None
     found = _with_network(config, width=low)
-    return found, network_costs(found, labels)
-
-
-def _too_large(name: str, smallest: NetworkCosts) -> str:
-    return (
-        f"--max-macs, --max-bytes: even the narrowest {name} takes {smallest.macs_per_second:,} multiply-accumulates"
-        f" per second and {smallest.parameter_bytes:,} bytes of parameters; raise the limits, or use coarser features"
-    )
+    return (found, network_costs(found, labels)) if low else None
 
 
 def _with_network(config: RunConfig, **changes: int) -> RunConfig:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -64,9 +64,6 @@ class Author(_Strict):
     corresponding: bool = False
 
 
-A = TypeVar("A", bound=Author)
-
-
 class ExternalDataset(_Strict):
     """Data that the system uses in addition to the challenge's."""
 
@@ -75,7 +72,7 @@ class ExternalDataset(_Strict):
     total_audio_length: float = Field(gt=0, description="length in minutes")
 
 
-def check_one_corresponding(authors: list[A]) -> list[A]:
+def check_one_corresponding(authors: list[Any]) -> list[Any]:
     """Check that exactly one author is the corresponding author.
 
     Raises:

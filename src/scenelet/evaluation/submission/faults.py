@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-MAX_SHOWN_CHARACTERS = 60
-"""Maximum number of characters of a value that a message shows."""
+MAX_SHOWN_CHARACTERS = 60  # of a value that a message shows
 MAX_SHOWN_INTEGER = 10**18
 
 
@@ -25,8 +24,7 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        location = f"{self.file}, {self.where}" if self.where else self.file
-        return f"{location}: {self.message}"
+        return f"{self.file}{', ' if self.where else ''}{self.where}: {self.message}"
 
 
 def decode_text(file: str, data: bytes) -> str | Fault:
@@ -46,14 +44,10 @@ def format_value(value: object) -> str:
     """
     if isinstance(value, str):
         return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else f"{value[:MAX_SHOWN_CHARACTERS]}...")
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and abs(value) >= MAX_SHOWN_INTEGER:  # Python raises if thousands of digits are printed
         return "a number of more than 18 digits"
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, dict):
-        return "a section"
-    return f"a {type(value).__name__}"
+    return "a section" if isinstance(value, dict) else f"a {type(value).__name__}"

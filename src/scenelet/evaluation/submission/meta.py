@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from scenelet.config import AugmentConfig, MixingConfig
 from scenelet.errors import DataError
@@ -17,21 +17,18 @@ from scenelet.model.pretrained import model_path
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 
-CLIP_SECONDS = 10
-"""Length of the challenge's recordings in s."""
+CLIP_SECONDS = 10  # length of the challenge's recordings
 EVALUATE = "scenelet evaluate MODEL DATA --out DIR writes one"
 
 
-class _ClassMetrics(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
+class _ClassMetrics(BaseModel, allow_inf_nan=False):
     accuracy: float = Field(ge=0, le=1)
     log_loss: float = Field(ge=0)
 
 
-class EvaluationReport(BaseModel):
+class EvaluationReport(BaseModel, allow_inf_nan=False):
     """The values of `report.json` that a submission needs."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
     macro_accuracy: float = Field(ge=0, le=1)
     log_loss: float = Field(ge=0)
     per_class: dict[str, _ClassMetrics]
@@ -41,11 +38,7 @@ class EvaluationReport(BaseModel):
     synthetic: bool = False
 
     def check_model(self, path: Path, model: str) -> None:
-        """Check that this is the report of a model file.
-
-        Args:
-            path: the report, for the message.
-            model: the file, or the name of a built-in model.
+        """Check that this report, read from `path`, is that of a model file or a built-in model.
 
         Raises:
             DataError: the report is about another file, or about an earlier content of this file.
@@ -56,27 +49,20 @@ class EvaluationReport(BaseModel):
 
     def mismatches(self) -> list[str]:
         """List the reasons why these may not be the results that the challenge asks for."""
-        found = []
-        if self.split != "test":
-            found.append(f"it is about the split {self.split!r}, not 'test'")
-        if self.synthetic:
-            found.append("it is about synthetic scenes, not the challenge's recordings")
-        return found
+        split = [] if self.split == "test" else [f"it is about the split {self.split!r}, not 'test'"]
+        scenes = ["it is about synthetic scenes, not the challenge's recordings"] if self.synthetic else []
+        return split + scenes
 
 
 def meta_information(model: SceneModel, details: Details, report: EvaluationReport | None = None) -> dict[str, Any]:
-    """Collect the sections of `<label>.meta.yaml`.
+    """Collect the sections of `<label>.meta.yaml`, in their order. Values that do not apply, or are unknown, are None.
 
     Args:
         model: the submitted model.
         details: the details that its authors gave.
         report: the report of its evaluation; None leaves out the results.
-
-    Returns:
-        The sections, in their order. Values that do not apply, or are unknown, are None.
     """
     count = details.ensemble_count
-    datasets = [dataset.model_dump() for dataset in details.external_datasets]
     return {
         "submission": {
             "label": details.label,
@@ -103,7 +89,8 @@ def meta_information(model: SceneModel, details: Details, report: EvaluationRepo
                 # three decimals are enough to see a single byte above the limit
                 "model_size": round(sizes(model, 0)["dcase2020"] / BYTES_PER_KB, 3),
             },
-            "external_datasets": datasets,  # an empty list, since the challenge's validator crashes with null
+            # an empty list rather than null, with which the challenge's validator crashes
+            "external_datasets": [dataset.model_dump() for dataset in details.external_datasets],
             "source_code": details.source_code,
         },
         "results": {"development_dataset": _results(report)},
@@ -151,10 +138,10 @@ def complexity_management(model: SceneModel) -> str | None:
     if counts.conv_kept + counts.linear_kept < counts.conv + counts.linear:
         methods.append("pruning")
     weights = [name for node in model.nodes if isinstance(node, Conv | Linear) for name in node.arrays]
-    widths = {BYTES[model.encodings[name]] for name in weights}
-    if widths == {2}:
+    encodings = {model.encodings[name] for name in weights}
+    if {BYTES[encoding] for encoding in encodings} == {2}:
         methods.append("half precision")
-    elif "masked_int8" in {model.encodings[name] for name in weights}:
+    elif "masked_int8" in encodings:
         methods.append("int8 weights")
     return ", ".join(methods) or None
 
@@ -185,13 +172,12 @@ def _results(report: EvaluationReport | None) -> dict[str, Any]:
     """Collect accuracies in percent and log losses; the overall accuracy is the macro average. All may be left out."""
     if report is None:
         return {"overall": None, "class_wise": None}
+
+    def rounded(accuracy: float, log_loss: float) -> dict[str, float]:
+        return {"accuracy": round(100 * accuracy, 2), "logloss": round(log_loss, 4)}
+
+    by_class = {label: report.per_class[label] for label in LABELS}
     return {
-        "overall": _round(report.macro_accuracy, report.log_loss),
-        "class_wise": {
-            label: _round(report.per_class[label].accuracy, report.per_class[label].log_loss) for label in LABELS
-        },
+        "overall": rounded(report.macro_accuracy, report.log_loss),
+        "class_wise": {label: rounded(own.accuracy, own.log_loss) for label, own in by_class.items()},
     }
-
-
-def _round(accuracy: float, log_loss: float) -> dict[str, float]:
-    return {"accuracy": round(100 * accuracy, 2), "logloss": round(log_loss, 4)}

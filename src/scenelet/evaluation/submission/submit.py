@@ -9,20 +9,18 @@ from scenelet.evaluation.submission.details import EXAMPLE_LABEL, Details, read_
 from scenelet.evaluation.submission.faults import Fault
 from scenelet.evaluation.submission.form import (
     BYTES_PER_KB,
-    FILENAME,
     LABELS,
     MAX_MODEL_BYTES,
     META_ENDING,
     OUTPUT_ENDING,
     RECORDINGS,
-    OutputRow,
     meta_text,
     output_text,
 )
 from scenelet.evaluation.submission.meta import EVALUATE, data_augmentation, meta_information, read_report
 from scenelet.evaluation.submission.validate import check_pair
 from scenelet.evaluation.submission.validate_meta import check_meta
-from scenelet.inference.classifier import Classifier, load
+from scenelet.inference.classifier import load
 from scenelet.model.scene_model import SceneModel
 from scenelet.model.sizes import sizes
 from scenelet.utils.console import print_message, track
@@ -54,7 +52,9 @@ def submit(
     classifier = load(model)
     if evaluation is not None and report is not None:
         evaluation.check_model(report, model)
-    _check_three_classes(model, classifier.labels)
+    if set(classifier.labels) != set(LABELS):
+        found = first_few(classifier.labels)
+        raise UsageError(f"{model}: its labels are {found}; a submission needs a model of {', '.join(LABELS)}")
     recordings = evaluation_set(audio_dir, partial)
     meta = meta_text(meta_information(classifier.model, authors_details, evaluation))
     label = authors_details.label
@@ -68,7 +68,9 @@ def submit(
     else:
         for mismatch in evaluation.mismatches():
             print_message(f"warning: {report}: {mismatch}")
-    output = output_text(_predict(classifier, recordings))
+    with contextlib.closing(track(recordings.values(), "Predicting", len(recordings))) as audio:
+        predictions = zip(recordings, classifier.predict_many(audio), strict=True)
+        output = output_text((number, found.label, found.probabilities) for number, found in predictions)
     _check_no_faults(check_pair(output_name, output.encode(), meta_name, meta.encode(), partial=partial), out)
     paths = out / output_name, out / meta_name
     replace_files(dict(zip(paths, (output, meta), strict=True)))
@@ -81,14 +83,11 @@ def submit(
 
 
 def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
-    """Find the recordings of the evaluation set.
+    """Find the recordings of the evaluation set: number -> recording, in the order of the numbers.
 
     Args:
         folder: the folder of the recordings.
         partial: allow missing recordings.
-
-    Returns:
-        Number -> recording, in the order of the numbers.
 
     Raises:
         DataError: there are no recordings, one is missing, has another name, or has the number of another one.
@@ -96,35 +95,21 @@ def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the one with 0.wav to {RECORDINGS - 1}.wav")
     found: dict[int, Path] = {}
+    names = {str(number): number for number in range(RECORDINGS)}
     for path in find_recordings(folder):
-        number = FILENAME.fullmatch(f"{path.stem}.wav")
-        if number is None or len(path.stem) > len(str(RECORDINGS)) or int(path.stem) >= RECORDINGS:
+        if path.stem not in names:
             raise DataError(f"{path}: not a name of the evaluation set, 0.wav to {RECORDINGS - 1}.wav; move it away")
-        if int(path.stem) in found:
-            raise DataError(f"{path}: {found[int(path.stem)]} has the same number; move one of them away")
-        found[int(path.stem)] = path
-    missing = [f"{number}.wav" for number in range(RECORDINGS) if number not in found]
+        number = names[path.stem]
+        if number in found:
+            raise DataError(f"{path}: {found[number]} has the same number; move one of them away")
+        found[number] = path
+    missing = [f"{number}.wav" for number in names.values() if number not in found]
     if not found or (missing and not partial):
         raise DataError(
             f"{folder}: has {len(found):,} of the {RECORDINGS:,} recordings, without {first_few(missing)};"
             " give the whole evaluation set" + ("" if partial else ", or use --partial to try a few")
         )
     return dict(sorted(found.items()))
-
-
-def _predict(classifier: Classifier, recordings: dict[int, Path]) -> list[OutputRow]:
-    with contextlib.closing(track(recordings.values(), "Predicting", len(recordings))) as paths:
-        return [
-            OutputRow(number, prediction.label, prediction.probabilities)
-            for number, prediction in zip(recordings, classifier.predict_many(paths), strict=True)
-        ]
-
-
-def _check_three_classes(model: str, labels: tuple[str, ...]) -> None:
-    if set(labels) != set(LABELS):
-        raise UsageError(
-            f"{model}: its labels are {first_few(labels)}; a submission needs a model of {', '.join(LABELS)}"
-        )
 
 
 def _check_no_faults(faults: list[Fault], out: Path) -> None:

@@ -10,15 +10,12 @@ from scenelet.evaluation.submission.validate_output import MAX_OUTPUT_BYTES, che
 
 
 def check_files(output: Path, meta: Path, partial: bool = False) -> list[Fault]:
-    """Find the faults of a pair of files.
+    """Find the faults of a pair of files: first of the names, then of the output and of the meta information.
 
     Args:
         output: `<label>.output.csv`.
         meta: `<label>.meta.yaml`.
         partial: allow fewer rows than recordings.
-
-    Returns:
-        Faults of the names, then of the output, then of the meta information.
 
     Raises:
         DataError: a file cannot be read.

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from scenelet.evaluation.submission.details import (
     Abbreviation,
@@ -39,10 +39,8 @@ OptionalTags = Annotated[Any, rule(lambda value: value is None or _is_tags(value
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Section(BaseModel):
+class _Section(BaseModel, strict=True, allow_inf_nan=False):
     """A section; keys that the challenge does not ask for are allowed."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class _Affiliation(Affiliation, extra="ignore"):
@@ -157,22 +155,19 @@ def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
     if len(data) > MAX_META_BYTES:
         return [Fault(file, "", f"is larger than {MAX_META_BYTES >> 10} KiB; it must be a few KiB")]
     text = decode_text(file, data)
-    if isinstance(text, Fault):
-        return [text]
-    document = _load_yaml(file, text)
+    document = text if isinstance(text, Fault) else _load_yaml(file, text)
     if isinstance(document, Fault):
         return [document]
+    faults = []
     try:
         _Meta.model_validate(document, context=label)
     except ValidationError as error:
-        return [Fault(file, key_path(*found["loc"]), _message(found)) for found in error.errors(include_url=False)]
-    return []
-
-
-def _message(error: Any) -> str:
-    if error["type"] == "missing":
-        return "is missing; it must be added"
-    return f"is {format_value(error['input'])}; it {fault_reason(error)}"
+        for found in error.errors(include_url=False):
+            message = f"is {format_value(found['input'])}; it {fault_reason(found)}"
+            if found["type"] == "missing":
+                message = "is missing; it must be added"
+            faults.append(Fault(file, key_path(*found["loc"]), message))
+    return faults
 
 
 def _load_yaml(file: str, text: str) -> Any:

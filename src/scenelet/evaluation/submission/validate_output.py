@@ -9,8 +9,7 @@ from scenelet.evaluation.submission.faults import Fault, decode_text, format_val
 from scenelet.evaluation.submission.form import COLUMNS, FILENAME, LABELS, RECORDINGS
 from scenelet.utils.text import first_few, pluralize
 
-SUM_TOLERANCE = 1e-3
-"""Maximum difference of a row's sum from 1; probabilities of four or more decimals pass."""
+SUM_TOLERANCE = 1e-3  # of a row's sum from 1; probabilities of four or more decimals pass
 MAX_OUTPUT_BYTES = 1 << 22  # several times the size of 8,640 rows
 MAX_ROWS = 2 * RECORDINGS  # a longer file is a different one, and its faults would fill screens
 # float() would accept 1_0 and nan; possessive, since backtracking over thousands of digits would take minutes
@@ -41,14 +40,12 @@ def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
     if len(lines) > MAX_ROWS:
         return [*faults, Fault(file, "", f"has more than {MAX_ROWS:,} rows; it must have {RECORDINGS:,}")]
     header = lines[0][1] if lines else []
+    has_rows_only = bool(header) and FILENAME.fullmatch(header[0]) is not None
     if message := _header_fault(header):
         faults.append(Fault(file, "line 1", message))
-    if header and FILENAME.fullmatch(header[0]):
-        rows = lines
-    elif message:
-        return faults  # the rows say nothing without their columns
-    else:
-        rows = lines[1:]
+        if not has_rows_only:
+            return faults  # the rows say nothing without their columns
+    rows = lines if has_rows_only else lines[1:]
     seen: dict[str, int] = {}
     for line, fields in rows:
         faults += [Fault(file, f"line {line}", message) for message in _row_faults(line, fields, seen)]

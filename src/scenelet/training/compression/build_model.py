@@ -20,9 +20,8 @@ from scenelet.model.scene_model import SceneModel
 from scenelet.nn.convert import to_scene_model
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.choice import FormatTrial
 from scenelet.training.compression.finetune import prune_and_finetune
-from scenelet.training.compression.search import choose_format, prune_until_fits, rounded
+from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
 from scenelet.training.measure import file_probabilities
 from scenelet.training.probabilities import clip_probabilities
@@ -94,8 +93,8 @@ def build_model(
         record: the record of the run that trained it.
         dataset: the data of the run.
         config: settings of the compression; `prune`, `mixing` and `loss` may differ from those of the training.
-        folder: folder for checkpoints and the choice of the format. An interrupted compression continues from
-            there. None writes nothing.
+        folder: folder for checkpoints and the choice of the format, from which an interrupted compression continues.
+            None writes nothing.
         description: text next to the progress bar of the fine-tuning.
 
     Raises:
@@ -109,7 +108,18 @@ def build_model(
     estimate, extra_bytes = _results(dense, dense, _threshold(dataset, before)), 0
 
     def scene_model(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> SceneModel:
-        return _scene_model(network, record, dataset, config, masks, settings)
+        """Convert the network, which was pruned and rounded by `settings`; the results are still missing."""
+        assert settings.dtype != "auto"
+        return to_scene_model(
+            network,
+            record.labels,
+            config.features,
+            config.window,
+            masks,
+            settings.dtype,
+            provenance=_provenance(record, dataset, masks, settings) | _finetuning(record.config, config),
+            licenses=(dataset.table.license,) if dataset.table.license else (),
+        )
 
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         return len(encode_model(replace(scene_model(network, masks, settings), results=estimate))) + extra_bytes
@@ -122,7 +132,8 @@ def build_model(
         final = rounded(network, settings)
         model = stored_model(scene_model(final, masks, settings))
         with spinner("Measuring the file"):
-            answers = _file_answers(model, dataset)
+            classifier = Classifier(model)
+            answers = {name: file_probabilities(classifier, clips.features) for name, clips in dataset.held_out()}
         compressed, threshold = _reports(dataset, answers), _threshold(dataset, answers)
         model = replace(model, results=_results(dense, compressed, threshold))
         file = encode_model(model)
@@ -134,41 +145,20 @@ def build_model(
     return BuiltModel(file, model, compression, answers, threshold, dense, compressed)
 
 
-def _scene_model(
-    network: StandardizedNetwork,
-    record: RunRecord,
-    dataset: Dataset,
-    config: RunConfig,
-    masks: Masks,
-    settings: PruneConfig,
-) -> SceneModel:
-    """Convert the network, which was pruned and rounded by `settings`; the results are still missing."""
-    assert settings.dtype != "auto"
-    return to_scene_model(
-        network,
-        record.labels,
-        config.features,
-        config.window,
-        masks,
-        settings.dtype,
-        provenance=_provenance(record, dataset, masks, settings) | _finetuning(record.config, config),
-        licenses=(dataset.table.license,) if dataset.table.license else (),
-    )
-
-
 def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: PruneConfig) -> dict[str, Any]:
     config, table = record.config, dataset.table
     weights = sum(mask.numel() for mask in masks.values())
+    teacher = None  # without the path of its run on this machine
+    if record.teacher is not None:
+        teacher = {key: value for key, value in record.teacher.items() if key != "run"}
+        teacher = {"distillation": config.distillation} | teacher
     return {
         "scenelet": __version__,
         "recipe": record.recipe,
-        "network": config.network.model_dump(),
-        "mixing": config.mixing.model_dump(),
-        "augment": config.augment.model_dump(),
-        "loss": config.loss.model_dump(),
+        **{name: getattr(config, name).model_dump() for name in ("network", "mixing", "augment", "loss")},
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
-        "teacher": _teacher(record),
+        "teacher": teacher,
         "seed": config.seed,
         "epochs": config.schedule.epochs,
         "schedule": config.schedule.model_dump(),
@@ -185,24 +175,10 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
     }
 
 
-def _teacher(record: RunRecord) -> dict[str, Any] | None:
-    """Return what the file says about the teacher, without its path on this machine."""
-    if record.teacher is None:
-        return None
-    return {"distillation": record.config.distillation} | {
-        key: value for key, value in record.teacher.items() if key != "run"
-    }
-
-
 def _finetuning(trained: RunConfig, config: RunConfig) -> dict[str, Any]:
     """Return the sections of settings with which fine-tuning differs from training."""
-    sections = {"mixing": (trained.mixing, config.mixing), "loss": (trained.loss, config.loss)}
-    return {f"finetuning_{name}": new.model_dump() for name, (old, new) in sections.items() if new != old}
-
-
-def _file_answers(model: SceneModel, dataset: Dataset) -> Probabilities:
-    classifier = Classifier(model)
-    return {name: file_probabilities(classifier, clips.features) for name, clips in dataset.held_out()}
+    changed = [name for name in ("mixing", "loss") if getattr(config, name) != getattr(trained, name)]
+    return {f"finetuning_{name}": getattr(config, name).model_dump() for name in changed}
 
 
 def _reports(dataset: Dataset, answers: Probabilities) -> Reports:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from scipy.stats import binomtest
 
-from scenelet.config.run_folder import RunRecord, check_same_split, read_record
+from scenelet.config.run_folder import check_same_split, read_record
 from scenelet.data.clips import ClipTable
 from scenelet.data.splits import split_table
 from scenelet.model.sizes import file_parts
@@ -73,23 +73,17 @@ def compress(
     config = compress_settings(record.config, settings, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
     make_folder(out.parent)
     network = load_network(run, record)
-    dataset = data if isinstance(data, Dataset) else _load_dataset(record, data)
+    dataset = data
+    if not isinstance(dataset, Dataset):
+        table = dataset if isinstance(dataset, ClipTable) else load_recorded_table(record.data, dataset)
+        with progress_only():  # `train` has printed the description of the data
+            dataset = load_dataset(table, record.config)
     check_same_split(run, split_table(dataset.split), dataset.record.path)
     built = build_model(network, record, dataset, config)
     _print_warnings(built)
     if sensitivity:
         write_sensitivity(out, layer_losses(load_network(run, record), dataset))
     replace_file(out, built.file)
-    return _summary(built)
-
-
-def _load_dataset(record: RunRecord, data: str | os.PathLike[str] | ClipTable | None) -> Dataset:
-    table = data if isinstance(data, ClipTable) else load_recorded_table(record.data, data)
-    with progress_only():  # `train` has printed the description of the data
-        return load_dataset(table, record.config)
-
-
-def _summary(built: BuiltModel) -> dict[str, Any]:
     return {
         "sparsity": built.compression.settings.sparsity,
         "dtype": built.compression.settings.dtype,

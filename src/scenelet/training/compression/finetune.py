@@ -32,9 +32,8 @@ def prune_and_finetune(
     Args:
         network: the trained network. It is its own teacher if `config.prune.self_distillation` is above 0.
         dataset: the data.
-        config: the settings of the run; `prune.dtype` is a format. `prune.max_bytes` is ignored here, see
-            `scenelet.training.compression.search`.
-        folder: folder for checkpoints. An interrupted fine-tuning continues from there. None writes nothing.
+        config: the settings of the run; `prune.dtype` is a format, and `prune.max_bytes` is ignored.
+        folder: folder for checkpoints, from which an interrupted fine-tuning continues. None writes nothing.
         description: text next to the progress bar.
 
     Returns:
@@ -65,15 +64,10 @@ def prune_and_finetune(
 
 def finetuning_schedule(schedule: ScheduleConfig, settings: PruneConfig) -> ScheduleConfig:
     """Return the schedule of the fine-tuning: the batch size and optimizer of training, and a linear learning rate."""
-    changed = {"epochs", "name", "learning_rate", "min_learning_rate", "ema_epochs"}
-    return ScheduleConfig(
-        **schedule.model_dump(exclude=changed),
-        epochs=settings.epochs,
-        name="linear",
-        learning_rate=settings.learning_rate,
-        min_learning_rate=settings.min_learning_rate,
-        ema_epochs=settings.ema_epochs,
-    )
+    changes = {"name": "linear"} | {
+        name: getattr(settings, name) for name in ("epochs", "learning_rate", "min_learning_rate", "ema_epochs")
+    }
+    return ScheduleConfig.model_validate(schedule.model_dump() | changes)
 
 
 def sparsity_of_epoch(settings: PruneConfig, epoch: int) -> float:

@@ -1,9 +1,13 @@
 """Search of the number format and the sparsity for a maximum number of bytes on disk."""
 
 import copy
+import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from scenelet.config import PruneConfig, RunConfig
 from scenelet.errors import RunError, UsageError
@@ -13,19 +17,42 @@ from scenelet.nn.convert import to_scene_model
 from scenelet.nn.prune import Masks
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.compression.choice import FormatTrial, load_choice, save_choice
 from scenelet.training.compression.finetune import prune_and_finetune
 from scenelet.training.dataset import Dataset, hold_out_validation
 from scenelet.training.measure import evaluate_network
 from scenelet.utils.console import print_message, progress_only, spinner
+from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.text import pluralize
 
 Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
 """Function that gives the bytes on disk of a network's complete model file."""
+CHOICE = "choice.json"
 FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
 """Number formats to try, from the finest to the coarsest."""
 TRIAL_EPOCH_FRACTION = 0.2  # of the fine-tuning epochs, for the trial of each format
 TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no validation clips
+
+
+@dataclass(frozen=True)
+class FormatTrial:
+    """Trial of a number format: pruned to the sparsity that fits, and fine-tuned for a few epochs.
+
+    Attributes:
+        dtype: the number format.
+        sparsity: the smallest sparsity whose file fits.
+        log_loss: log loss on validation clips; None if there was only one format, infinite if fine-tuning diverged.
+        minutes: duration of the fine-tuning.
+    """
+
+    dtype: WeightFormat
+    sparsity: float
+    log_loss: float | None
+    minutes: float
+
+
+class _Choice(BaseModel):
+    settings: PruneConfig
+    trials: tuple[FormatTrial, ...]
 
 
 def choose_format(
@@ -42,14 +69,21 @@ def choose_format(
         folder: folder for the choice, from which an interrupted compression reads it. None writes nothing.
 
     Raises:
-        SceneletError: as `search_format` and `load_choice`.
+        SceneletError: as `search_format`, or the stored choice is damaged.
     """
     if config.prune.max_bytes is None:
         return config.prune, ()
-    stored = load_choice(folder)
-    settings, trials = stored or search_format(network, dataset, config, size)
-    if folder is not None and stored is None:
-        save_choice(folder, settings, trials)
+    if folder is not None and (folder / CHOICE).is_file():
+        try:
+            stored = _Choice.model_validate_json((folder / CHOICE).read_bytes())
+        except ValidationError:
+            raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
+        return stored.settings, stored.trials
+    settings, trials = search_format(network, dataset, config, size)
+    if folder is not None:
+        make_folder(folder)
+        choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
+        replace_file(folder / CHOICE, json.dumps(choice) + "\n")
     return settings, trials
 
 
@@ -58,8 +92,7 @@ def prune_until_fits(
 ) -> tuple[Masks, PruneConfig]:
     """Prune more of the smallest weights of a fine-tuned network, in place, until its file fits `settings.max_bytes`.
 
-    Fine-tuned weights may need a few more bytes than those that `search_format` looked at. Without a limit, nothing is
-    done.
+    Fine-tuned weights may need a few more bytes than those that `search_format` looked at.
 
     Args:
         network: the fine-tuned network, not yet rounded.
@@ -68,7 +101,7 @@ def prune_until_fits(
         size: gives the size of a network's file.
 
     Returns:
-        The masks and the settings with the new sparsity.
+        The masks and the settings with the new sparsity; without a limit, those that were given.
 
     Raises:
         UsageError: no sparsity is enough.
@@ -120,15 +153,12 @@ def search_format(
     if len(fitting) == 1:
         trials = [FormatTrial(*fitting[0], None, 0.0)]
     else:
-        trial_data = dataset
         if dataset.validation is None:
-            trial_data = hold_out_validation(dataset, TRIAL_VALIDATION_FRACTION, config.split.seed)
-            if trial_data.validation is not None:
-                print_message(
-                    f"no validation clips: {len(trial_data.validation)} training clips are held out to choose the"
-                    " number format"
-                )
-        trials = [_try_format(network, trial_data, config, *candidate) for candidate in fitting]
+            dataset = hold_out_validation(dataset, TRIAL_VALIDATION_FRACTION, config.split.seed)
+            assert dataset.validation is not None
+            clips = f"{len(dataset.validation)} training clips"
+            print_message(f"no validation clips: {clips} are held out to choose the number format")
+        trials = [_try_format(network, dataset, config, *candidate) for candidate in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
         raise RunError("fine-tuning diverged in every number format; lower prune.learning_rate")
@@ -162,14 +192,13 @@ def _fitting_formats(
     formats = FORMATS if settings.dtype == "auto" else (settings.dtype,)
     fitting: list[tuple[WeightFormat, float]] = []
     for dtype in formats:
+        size_at = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
         try:
-            size_at = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
             fitting.append((dtype, prune.sparsity_for_bytes(size_at, max_bytes)))
         except UsageError:  # another format may fit
             if dtype == formats[-1] and not fitting:
                 raise
-            continue
-        if fitting[-1][1] == 0:
+        if fitting and fitting[-1][1] == 0:
             break
     return fitting
 

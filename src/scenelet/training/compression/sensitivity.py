@@ -14,7 +14,6 @@ from torch import nn
 from scenelet.nn import prune
 from scenelet.nn.quantize import LEVELS, quantize
 from scenelet.nn.standardize import StandardizedNetwork
-from scenelet.training.batches import LabelledFeatures
 from scenelet.training.dataset import Dataset, subset
 from scenelet.training.measure import evaluate_network
 from scenelet.utils.console import print_message, track
@@ -48,14 +47,18 @@ def layer_losses(network: StandardizedNetwork, dataset: Dataset, max_clips: int 
     The clips are at most `max_clips` validation clips at equal distances, or training clips if there are no
     validation clips.
     """
-    clips = _every_nth(dataset.validation or dataset.train, max_clips)
+    all_clips = dataset.validation or dataset.train
+    rows = np.unique(np.linspace(0, len(all_clips) - 1, max_clips).round().astype(int))
+    clips = subset(all_clips, rows)
 
     def log_loss(changed: StandardizedNetwork) -> float:
         return float(evaluate_network(changed, clips, dataset.labels)["log_loss"])
 
     losses = [LayerLoss(UNCHANGED, "", 0, log_loss(network))]
     pruned = prune.convolution_weights(network)
-    weights = pruned | _dense_weights(network)
+    # the weights of dense layers are rounded but not pruned
+    dense = {name: layer.weight for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+    weights = pruned | {f"{name}.weight": weight for name, weight in dense.items()}
     for name, weight in track(weights.items(), "Sensitivity of layers", len(weights)):
         for change, values in _changes(weight.detach(), SPARSITIES if name in pruned else ()):
             trial = copy.deepcopy(network)
@@ -74,11 +77,6 @@ def write_sensitivity(model: Path, losses: Sequence[LayerLoss]) -> None:
     print_message(f"written: {table}, {picture}")
 
 
-def _dense_weights(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the weights of dense layers, which are rounded but not pruned."""
-    return {f"{name}.weight": layer.weight for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
-
-
 def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the name of each change and the changed weights."""
     order = torch.argsort(weight.abs().flatten(), stable=True)
@@ -88,10 +86,6 @@ def _changes(weight: torch.Tensor, sparsities: Sequence[float]) -> Iterator[tupl
         yield f"{100 * sparsity:g} % pruned", pruned.view_as(weight)
     for dtype, levels in LEVELS.items():
         yield dtype, quantize(weight, levels)
-
-
-def _every_nth(clips: LabelledFeatures, max_clips: int) -> LabelledFeatures:
-    return subset(clips, np.unique(np.linspace(0, len(clips) - 1, max_clips).round().astype(int)))
 
 
 def _plot(losses: Sequence[LayerLoss]) -> bytes:
@@ -112,11 +106,9 @@ def _plot(losses: Sequence[LayerLoss]) -> bytes:
     axes.set_yticks(range(len(layers)), [f"{layer} ({weights[layer]:,})" for layer in layers])
     for row, layer in enumerate(layers):
         for column, change in enumerate(changes):
-            if (layer, change) not in increase:  # dense layers are not pruned
-                continue
-            value = increase[layer, change]
-            color = "white" if value > 0.2 else "black"
-            axes.text(column, row, f"{value:+z.3f}", ha="center", va="center", color=color, fontsize=8)
+            if (value := increase.get((layer, change))) is not None:  # dense layers are not pruned
+                color = "white" if value > 0.2 else "black"
+                axes.text(column, row, f"{value:+z.3f}", ha="center", va="center", color=color, fontsize=8)
     axes.set_title(f"increase of the log loss from {unchanged.log_loss:.3f}, one layer changed", fontsize=10)
     figure.colorbar(image, ax=axes)
     data = io.BytesIO()

@@ -46,21 +46,7 @@ def compress_settings(
     >>> compress_settings(RunConfig(), ["prune.epochs=20"], max_bytes=500_000).prune.dtype
     'auto'
     """
-    values = parse_changes(changes)
-    for key in values:
-        if key.partition(".")[0] not in SECTIONS:
-            raise UsageError(
-                f"--set {key}: belongs to the trained network; compress changes only prune, mixing and loss"
-            )
-    for (key, option), value in zip(OPTIONS.items(), (sparsity, max_bytes, dtype, ramp), strict=True):
-        if value is None:
-            continue
-        if key in values:
-            raise UsageError(f"{option} and --set {key} both change {key}; leave one out")
-        values[key] = value
-    _check_options(sparsity, max_bytes, ramp)
-    if "prune.sparsity" in values and "prune.max_bytes" in values:
-        raise UsageError("give a sparsity or max_bytes, not both")
+    values = read_changes(changes, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
     given = frozenset(values)
     if "prune.max_bytes" in values:
         values.setdefault("prune.dtype", "auto")
@@ -75,14 +61,40 @@ def compress_settings(
     return changed
 
 
-def _check_options(sparsity: float | None, max_bytes: int | None, ramp: float | None) -> None:
-    """Check the range of the options, so that a message names the option and not the setting."""
+def read_changes(
+    changes: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    sparsity: float | None = None,
+    max_bytes: int | None = None,
+    dtype: str | None = None,
+    ramp: float | None = None,
+) -> dict[str, Any]:
+    """Return all changes by their settings; arguments and errors are those of `compress_settings`.
+
+    >>> read_changes(["loss.gamma=2"], sparsity=0.6)
+    {'loss.gamma': 2, 'prune.sparsity': 0.6}
+    """
+    values = parse_changes(changes)
+    for key in values:
+        if key.partition(".")[0] not in SECTIONS:
+            raise UsageError(
+                f"--set {key}: belongs to the trained network; compress changes only prune, mixing and loss"
+            )
+    # the range of the options is checked here, so that a message names the option and not the setting
     if sparsity is not None and not 0 <= sparsity < 1:
         raise UsageError(f"--sparsity {sparsity}: give a fraction, 0.6 for 60 %")
     if ramp is not None and not 0 <= ramp <= 1:
         raise UsageError(f"--ramp {ramp}: give a fraction, 0.6 for 60 %")
     if max_bytes is not None and max_bytes < 1:
         raise UsageError(f"--max-bytes {max_bytes}: give a positive number of bytes")
+    for (key, option), value in zip(OPTIONS.items(), (sparsity, max_bytes, dtype, ramp), strict=True):
+        if value is not None and key in values:
+            raise UsageError(f"{option} and --set {key} both change {key}; leave one out")
+        if value is not None:
+            values[key] = value
+    if "prune.sparsity" in values and "prune.max_bytes" in values:
+        raise UsageError("give a sparsity or max_bytes, not both")
+    return values
 
 
 def _check_effects(given: frozenset[str], config: RunConfig) -> None:
