@@ -11,7 +11,7 @@ from scenelet.data.download.unzip import check_disk_space
 from scenelet.data.download.zenodo import TauRoot, tau_archives
 from scenelet.data.tau import LICENSE, TAU_2019, TAU_2020_3CLASS
 from scenelet.errors import UsageError, did_you_mean
-from scenelet.utils.console import RateLimiter, print_message, progress_bar
+from scenelet.utils.console import print_message, progress_bar, progress_lines
 from scenelet.utils.locks import file_lock
 
 TAU_SETS = {"tau2020-3class": TAU_2020_3CLASS, "tau2019": TAU_2019}
@@ -99,17 +99,15 @@ def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> No
 
 def _download(web: Web, missing: Sequence[DataSet], total: int) -> None:
     """Download data sets under one progress bar over all their bytes."""
-    lines = RateLimiter()
-    with progress_bar() as bar:
-        task = bar.add_task("MB", total=total / 1e6, note="")
+    bar = progress_bar()
+    task = bar.add_task("Download in MB", total=total / 1e6, note="")
+    with bar, progress_lines(bar):
 
         def get(remote: RemoteFile) -> None:
             before = bar.tasks[0].completed - remote.bytes_on_disk / 1e6
 
             def show(written: int) -> None:
                 bar.update(task, completed=before + written / 1e6, note=remote.path.name)
-                if bar.disable and lines.due():
-                    print_message(f"{remote.path.name}: {before + written / 1e6:,.0f} of {total / 1e6:,.0f} MB")
 
             download(web, remote, show)
 
