@@ -87,10 +87,7 @@ def run_ray(
 
 
 def connect(workers: int | None) -> None:
-    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine.
-
-    Args:
-        workers: processors of a new cluster; None uses all.
+    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine with `workers` processors (None: all).
 
     Raises:
         UsageError: no cluster answers at `RAY_ADDRESS`.
@@ -141,9 +138,10 @@ def get_engine(name: EngineName) -> Engine:
         >>> get_engine("local") is run_local
         True
     """
-    if name == "ray":
-        try:
-            importlib.import_module("ray")
-        except ModuleNotFoundError as error:
-            raise missing_extra(error) or error from None
-    return {"local": run_local, "ray": run_ray}[name]
+    if name == "local":
+        return run_local
+    try:
+        importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from None
+    return run_ray

@@ -172,17 +172,16 @@ def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
 
 def _describe_change(job: Job, wanted: Job) -> str:
     """Describe the recorded job by what differs from the wanted one."""
-    for name, words in (
-        ("kind", "of another command"),
-        ("model", "of another model"),
-        ("runtime", "of another runtime"),
-    ):
-        if getattr(job.task, name) != getattr(wanted.task, name):
-            return words
-    if job.task != wanted.task:
-        return "of other feature settings"
-    if job.version != wanted.version or job.format != wanted.format:
-        return f"of scenelet {job.version}, but this is {wanted.version}"
-    if job.shard_size != wanted.shard_size:
-        return f"in parts of {job.shard_size} inputs, not {wanted.shard_size}"
-    return "of other inputs" if job.digest != wanted.digest else f"of recordings in {job.base}"
+    old, new = job.task, wanted.task
+    changes = {
+        "of another command": old.kind != new.kind,
+        "of another model": old.model != new.model,
+        "of another runtime": old.runtime != new.runtime,
+        "of other feature settings": old != new,
+        f"of scenelet {job.version}, but this is {wanted.version}": (job.version, job.format)
+        != (wanted.version, wanted.format),
+        f"in parts of {job.shard_size} inputs, not {wanted.shard_size}": job.shard_size != wanted.shard_size,
+        "of other inputs": job.digest != wanted.digest,
+        f"of recordings in {job.base}": True,
+    }
+    return next(words for words, is_changed in changes.items() if is_changed)

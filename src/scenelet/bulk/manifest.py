@@ -66,12 +66,13 @@ def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
     path = path if is_url(path) else os.path.expanduser(path)
     is_folder = not is_url(path) and Path(path).is_dir()
     base = os.path.abspath(path) if is_folder else parent(path)
-    counter = _InputCounter()
-    for _ in counter.count(read_inputs(path, remote)):
-        pass
-    if counter.inputs == 0:
+    count, digest = 0, hashlib.sha256()
+    for text in read_inputs(path, remote):
+        count += 1
+        _update(digest, text)
+    if count == 0:
         raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...)")
-    return Manifest(path, base, counter.inputs, counter.digest, remote)
+    return Manifest(path, base, count, digest.hexdigest(), remote)
 
 
 def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
@@ -114,35 +115,23 @@ def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
         OutputError: the file cannot be written.
     """
     schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
-    counter = _InputCounter()
-    inputs = counter.count(read_inputs(manifest.path, manifest.remote))
+    inputs, digest = read_inputs(manifest.path, manifest.remote), hashlib.sha256()
     try:
         # `scan_manifest` has already reported the files that are skipped
         with quiet(), parquet.ParquetWriter(path, schema) as writer:
             while group := list(itertools.islice(inputs, shard_size)):
+                for text in group:
+                    _update(digest, text)
                 writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
     except (OSError, pyarrow.ArrowException) as error:  # `read_inputs` reports errors of the manifest itself
         raise OutputError(f"{path.parent}: cannot be written ({error_reason(error)}); choose another folder") from None
-    if (counter.inputs, counter.digest) != (manifest.inputs, manifest.digest):
+    if digest.hexdigest() != manifest.digest:
         raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
 
 
-class _InputCounter:
-    """Counts and hashes inputs while they are read."""
-
-    def __init__(self) -> None:
-        self.inputs, self._hash = 0, hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def count(self, inputs: Iterable[str]) -> Iterator[str]:
-        for text in inputs:
-            data = text.encode()
-            self._hash.update(len(data).to_bytes(4, "little") + data)
-            self.inputs += 1
-            yield text
+def _update(digest: Any, text: str) -> None:
+    data = text.encode()
+    digest.update(len(data).to_bytes(4, "little") + data)
 
 
 def _read_folder(folder: Path) -> Iterator[str]:

@@ -67,29 +67,22 @@ class PartWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        try:
+        with self._translate_errors(), self._writer:
             if error[0] is None:
                 self._flush()
                 counts = {name: str(count) for name, count in self.counts._asdict().items()}
                 self._writer.add_key_value_metadata(counts)
-        finally:
-            with self._translate_errors():
-                self._writer.close()
 
     def make_table(self, rows: int, columns: dict[str, Any]) -> pyarrow.Table:
-        """Make a table of `rows` rows. A missing column is null, and a single value fills its column.
+        """Make a table of `rows` rows. A missing column is null, and a single value fills its column."""
 
-        Raises:
-            ArrowException, ValueError, TypeError, OverflowError: a value does not fit its column.
-        """
-        arrays = []
-        for field in self.schema:
+        def make_array(field: pyarrow.Field) -> pyarrow.Array:
             value = columns.get(field.name)
             if value is None or isinstance(value, str | int | float):
-                arrays.append(pyarrow.repeat(pyarrow.scalar(value, field.type), rows))
-            else:
-                arrays.append(pyarrow.array(value, field.type))
-        return pyarrow.table(arrays, self.schema)
+                return pyarrow.repeat(pyarrow.scalar(value, field.type), rows)
+            return pyarrow.array(value, field.type)
+
+        return pyarrow.table(list(map(make_array, self.schema)), self.schema)
 
     def add(self, tables: Iterable[pyarrow.Table], error: bool = False, host_error: bool = False) -> None:
         """Add the rows of one recording, or the one row of its error."""
@@ -118,15 +111,7 @@ class PartWriter:
 
 
 def read_counts(path: str, file: BinaryIO) -> PartCounts:
-    """Read the counts of a part from the end of its file.
-
-    Args:
-        path: path of the part in error messages.
-        file: the part, open for reading.
-
-    Raises:
-        OutputError: the part is damaged.
-    """
+    """Read the counts of a part from the end of its file, whose path is for messages; raise OutputError for damage."""
     with parquet_errors(path):
         metadata = open_parquet(file).metadata.metadata
         return PartCounts(*(int(metadata[name.encode()]) for name in PartCounts._fields))
@@ -150,11 +135,7 @@ def open_parquet(file: BinaryIO, dictionary_columns: Sequence[str] = ()) -> parq
 
 @contextlib.contextmanager
 def parquet_errors(path: str) -> Iterator[None]:
-    """Turn errors from reading a Parquet file of a job into an `OutputError`.
-
-    Raises:
-        OutputError: the file is damaged.
-    """
+    """Turn errors from reading a Parquet file of a job into an `OutputError`."""
     try:
         yield
     except (pyarrow.ArrowException, LookupError, ValueError, TypeError):

@@ -24,8 +24,8 @@ class Probe(NamedTuple):
 def sample_inputs(job: Job, folder: Folder) -> tuple[Probe, ...]:
     """Return some recordings on disk as this machine sees them, spread over the whole job."""
     shards = sorted({job.shards * k // MAX_PROBES for k in range(MAX_PROBES)})
-    paths = [join(job.base, read_inputs(job, folder, shard)[0]) for shard in shards]
-    probes = (Probe(path, fingerprint(path)) for path in map(strip_file_scheme, paths) if not is_url(path))
+    paths = [strip_file_scheme(join(job.base, read_inputs(job, folder, shard)[0])) for shard in shards]
+    probes = [Probe(path, _fingerprint(path)) for path in paths if not is_url(path)]
     return tuple(probe for probe in probes if probe.digest)
 
 
@@ -35,16 +35,13 @@ def check_probes(probes: Iterable[Probe]) -> None:
     Raises:
         DataError: a recording is missing or another one, so the others are too.
     """
-    for probe in probes:
-        if (found := fingerprint(probe.path)) != probe.digest:
-            state = "is another file" if found else "cannot be read"
-            raise DataError(
-                f"{probe.path}: {state} on the machine {socket.gethostname()}; mount the folder of the recordings"
-                " at the same path on every machine"
-            )
+    for path, digest in probes:
+        if (found := _fingerprint(path)) != digest:
+            state = f"{'is another file' if found else 'cannot be read'} on the machine {socket.gethostname()}"
+            raise DataError(f"{path}: {state}; mount the folder of the recordings at the same path on every machine")
 
 
-def fingerprint(path: str) -> str:
+def _fingerprint(path: str) -> str:
     """Return the hash of a file's first bytes, or an empty text if it cannot be read."""
     try:
         with open(path, "rb") as file:

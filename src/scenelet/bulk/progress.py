@@ -3,18 +3,20 @@
 import contextlib
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO, TypeVar
 
 from scenelet.bulk.job import COUNTS_FILE, ERRORS_FILE, Job
 from scenelet.bulk.parts import ERROR_COLUMNS, PartCounts, read_counts, read_errors
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import ShardResult
+from scenelet.bulk.worker import HostErrors, ShardResult
 from scenelet.errors import OutputError
 from scenelet.utils.csv_cells import safe_row
 from scenelet.utils.parallel import map_threads
 from scenelet.utils.text import pluralize
 
+Content = TypeVar("Content")
 MAX_CONSECUTIVE_FAILURES = 5
 """Failed parts in a row after which a run aborts."""
 MAX_SHOWN_ERRORS = 5
@@ -52,7 +54,7 @@ class Progress:
     Attributes:
         counts: counts of each part, by its number.
         peaks: peak memory of each worker in bytes.
-        host_errors: for each host that failed, the number of recordings and the reason.
+        host_errors: hosts that failed.
         useless: parts of this run in which every recording failed because of its host.
         useful: number of other parts of this run.
         error: the last error of a part.
@@ -60,7 +62,7 @@ class Progress:
 
     counts: dict[int, PartCounts]
     peaks: dict[str, int] = field(default_factory=dict)
-    host_errors: dict[str, tuple[int, str]] = field(default_factory=dict)
+    host_errors: HostErrors = field(default_factory=dict)
     useless: list[int] = field(default_factory=list)
     useful: int = 0
     error: str = ""
@@ -74,14 +76,13 @@ class Progress:
             for host, (count, reason) in result.host_errors.items():
                 self.host_errors[host] = count + self.host_errors.get(host, (0, ""))[0], reason
             self.error = result.error or self.error
-            is_failure = bool(result.error)
+            is_useless = result.counts is not None and result.counts.host_errors == result.counts.inputs
             if result.counts is not None:
                 self.counts[result.shard] = result.counts
-                if result.counts.host_errors == result.counts.inputs:
-                    self.useless.append(result.shard)
-                    is_failure = True
-            self.useful += not is_failure
-            failures = failures + 1 if is_failure else 0
+            if is_useless:
+                self.useless.append(result.shard)
+            failures = failures + 1 if result.error or is_useless else 0
+            self.useful += not failures
             if failures == MAX_CONSECUTIVE_FAILURES:
                 return
 
@@ -111,15 +112,10 @@ def take_counts(job: Job, folder: Folder) -> dict[int, PartCounts]:
         with contextlib.suppress(ValueError):
             listed = json.loads(folder.read(COUNTS_FILE))
         folder.remove(COUNTS_FILE)
-
-    def read(shard: int) -> PartCounts:
-        if str(shard) in listed:
-            return PartCounts(*listed[str(shard)])
-        with folder.open(job.part_name(shard)) as file:
-            return read_counts(folder.path_of(job.part_name(shard)), file)
-
     shards = [shard for shard in range(job.shards) if job.part_name(shard) in existing]
-    return dict(zip(shards, map_threads(read, shards, READ_THREADS), strict=True))
+    counts = {shard: PartCounts(*listed[str(shard)]) for shard in shards if str(shard) in listed}
+    unlisted = [shard for shard in shards if shard not in counts]
+    return counts | dict(zip(unlisted, _read_parts(job, folder, unlisted, read_counts), strict=True))
 
 
 def summarize(job: Job, folder: Folder, progress: Progress) -> JobSummary:
@@ -130,17 +126,12 @@ def summarize(job: Job, folder: Folder, progress: Progress) -> JobSummary:
     """
     # a part that another command wrote during this run is not counted yet
     counts = progress.counts if len(progress.counts) == job.shards else take_counts(job, folder)
-
-    def read(shard: int) -> list[tuple[int, str, str]]:
-        with folder.open(job.part_name(shard)) as file:
-            return read_errors(folder.path_of(job.part_name(shard)), file)
-
     first_errors: list[str] = []
     with_errors = [shard for shard in range(job.shards) if counts[shard].errors]
     with folder.replace(ERRORS_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(ERROR_COLUMNS)
-        for rows in map_threads(read, with_errors, READ_THREADS):
+        for rows in _read_parts(job, folder, with_errors, read_errors):
             with folder.translate_errors(folder.path_of(ERRORS_FILE), "written"):
                 table.writerows(map(safe_row, rows))
                 file.flush()
@@ -151,3 +142,13 @@ def summarize(job: Job, folder: Folder, progress: Progress) -> JobSummary:
     peak_bytes, workers = max(progress.peaks.values(), default=0), len(progress.peaks)
     windows = total.rows - total.errors
     return JobSummary(total.inputs, windows, total.errors, job.shards, workers, peak_bytes, tuple(first_errors))
+
+
+def _read_parts(
+    job: Job, folder: Folder, shards: Iterable[int], read: Callable[[str, BinaryIO], Content]
+) -> Iterator[Content]:
+    def read_part(shard: int) -> Content:
+        with folder.open(job.part_name(shard)) as file:
+            return read(folder.path_of(job.part_name(shard)), file)
+
+    return map_threads(read_part, shards, READ_THREADS)

@@ -18,8 +18,8 @@ from fsspec.callbacks import Callback
 
 from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, host_of, protocol
 from scenelet.data.download import session
-from scenelet.data.download.addresses import AnswerError
-from scenelet.data.download.session import InterruptedTransferError, TransferError, Web, write_body
+from scenelet.data.download.http import InterruptedTransferError, WrongBodyError, write_body
+from scenelet.data.download.session import AnswerError, TransferError, Web
 from scenelet.errors import OutputError
 
 PROTOCOLS = (*HTTP_PROTOCOLS, "file", "s3", "gs", "gcs", "az", "abfs", "abfss")
@@ -28,6 +28,8 @@ MAX_DOWNLOAD_BYTES = 1 << 34
 MAX_ATTEMPTS = 4
 LOCAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS)
 """System errors of this machine, as opposed to errors of the file that is read."""
+DENIED = (401, 403, 407)
+"""HTTP statuses with which a host denies access."""
 CREDENTIAL_ERRORS = ("expired", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Unable to locate credentials")
 
 
@@ -79,19 +81,14 @@ class Remote:
                 f"{url}: the protocol {name} is not allowed; use e.g. s3:// or https://, or allow it with --protocol"
             )
         try:
-            found: tuple[Any, str] = fsspec.core.url_to_fs(name + url[len(name) :])
+            return fsspec.core.url_to_fs(name + url[len(name) :])  # type: ignore[no-any-return]
         except ImportError as error:
             raise HostError(url, f"a package is missing ({error_reason(error)})") from None
         except ValueError as error:
             raise RemoteFileError(f"{url}: this kind of URL cannot be read ({error_reason(error)})") from None
-        return found
 
     def download(self, url: str, target: Path) -> None:
-        """Download a file in one sequential read, which costs a store the fewest requests.
-
-        Args:
-            url: URL of a file.
-            target: file to write.
+        """Download the file at a URL to `target` in one sequential read, which costs a store the fewest requests.
 
         Raises:
             RemoteFileError: there is no such file, its size is too large, or this kind of URL cannot be read.
@@ -99,13 +96,10 @@ class Remote:
             OutputError: there is no space for the copy.
         """
         limit = min(MAX_DOWNLOAD_BYTES, shutil.disk_usage(target.parent).free // 2)
+        receive = _download_http if protocol(url) in HTTP_PROTOCOLS else self._download_from_store
         for attempt in range(MAX_ATTEMPTS):
             try:
-                if protocol(url) in HTTP_PROTOCOLS:
-                    _download_http(url, target, limit)
-                else:
-                    self._download_from_store(url, target, limit)
-                return
+                return receive(url, target, limit)
             except (RemoteFileError, HostError):
                 raise
             except Exception as error:  # noqa: BLE001  the stores have their own errors without a common base
@@ -116,11 +110,7 @@ class Remote:
 
     @contextlib.contextmanager
     def temporary_copy(self, url: str) -> Iterator[BinaryIO]:
-        """Open a temporary copy of the file behind a URL; the copy is deleted at the end.
-
-        Raises:
-            RemoteFileError, HostError, OutputError: like `download`.
-        """
+        """Open a temporary copy of the file behind a URL; the copy is deleted at the end. Raises as `download`."""
         with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
             copy = Path(scratch, "copy")
             self.download(url, copy)
@@ -166,14 +156,13 @@ def _download_http(url: str, target: Path, limit: int) -> None:
     try:
         with _web().open(url) as response:
             collections.deque(write_body(response, target, "wb", limit, decode=True), maxlen=0)
-    except session.BodyTooLargeError:
+    except WrongBodyError:
         raise _too_large(url, limit) from None
     except AnswerError as error:
-        if error.status in (404, 410):
-            raise RemoteFileError(f"{url}: no such file") from None
-        if error.status in (401, 403, 407):
+        if error.status in DENIED:
             raise HostError(url, f"access is denied ({error})", is_denial=True) from None
-        raise RemoteFileError(f"{url}: cannot be downloaded ({error}); check the URL") from None
+        reason = "no such file" if error.status in (404, 410) else f"cannot be downloaded ({error}); check the URL"
+        raise RemoteFileError(f"{url}: {reason}") from None
     except InterruptedTransferError:
         raise  # `download` tries again
     except TransferError as error:
@@ -181,31 +170,25 @@ def _download_http(url: str, target: Path, limit: int) -> None:
 
 
 def _too_large(url: str, limit: int) -> RemoteFileError:
-    return RemoteFileError(
-        f"{url}: is larger than {limit / 1e9:,.1f} GB, the limit for a copy in {tempfile.gettempdir()}; cut it, or"
-        " copy it to a disk yourself"
-    )
+    size, folder = f"{limit / 1e9:,.1f} GB", tempfile.gettempdir()
+    hint = "cut it, or copy it to a disk yourself"
+    return RemoteFileError(f"{url}: is larger than {size}, the limit for a copy in {folder}; {hint}")
 
 
 def _raise_if_permanent(url: str, error: Exception) -> None:
     """Raise the error for a failure that a new attempt cannot fix; return for all others."""
     reason = error_reason(error)
+    status = next((found for name in ("status", "status_code", "code") if (found := getattr(error, name, None))), None)
     if isinstance(error, FileNotFoundError):
         raise RemoteFileError(f"{url}: no such file") from None
     if isinstance(error, IsADirectoryError):
         raise RemoteFileError(f"{url}: not a file; give the URL of a file") from None
     if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
-        raise OutputError(
-            f"{tempfile.gettempdir()}: no space for a copy of {url} ({reason}); delete some files"
-        ) from None
+        folder = tempfile.gettempdir()
+        raise OutputError(f"{folder}: no space for a copy of {url} ({reason}); delete some files") from None
     if any(word in str(error) for word in CREDENTIAL_ERRORS):
         raise HostError(url, f"the credentials are rejected ({reason})") from None
-    if isinstance(error, PermissionError) or _status(error) in (401, 403):
+    if isinstance(error, PermissionError) or status in DENIED:
         raise HostError(url, f"access is denied ({reason})", is_denial=True) from None
     if isinstance(error, ValueError | TypeError):  # an invalid name
         raise RemoteFileError(f"{url}: cannot be downloaded ({reason}); check the URL") from None
-
-
-def _status(error: Exception) -> Any:
-    """Return the HTTP status that a store's error holds, if there is one."""
-    return next((found for name in ("status", "status_code", "code") if (found := getattr(error, name, None))), None)

@@ -1,6 +1,5 @@
 """Rows of a recording: the probabilities or the features of its windows, as Arrow tables."""
 
-import contextlib
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -75,10 +74,7 @@ class ProbabilityRows:
         columns += [pyarrow.field(f"p_{label}", pyarrow.float32()) for label in classifier.labels]
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
 
-    @contextlib.contextmanager
-    def tables(
-        self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable
-    ) -> Iterator[list[pyarrow.Table]]:
+    def tables(self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable) -> Iterator[pyarrow.Table]:
         """Yield the rows of a recording after all of it has been read; raises AudioError.
 
         Args:
@@ -92,7 +88,7 @@ class ProbabilityRows:
         probabilities = {f"p_{label}": windows[:, k] for k, label in enumerate(self.classifier.labels)}
         answers = {name: [getattr(prediction, name) for prediction in predictions] for name in ("label", "unsure")}
         times = self.cutter.columns(0, len(windows))
-        yield [make(len(windows), {**columns, **times, **answers, **probabilities})]
+        yield make(len(windows), {**columns, **times, **answers, **probabilities})
 
 
 class FeatureRows:
@@ -111,28 +107,22 @@ class FeatureRows:
         columns = [pyarrow.field("log_mel", pyarrow.list_(pyarrow.float16()))]
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS], metadata)
 
-    @contextlib.contextmanager
-    def tables(
-        self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable
-    ) -> Iterator[Iterator[pyarrow.Table]]:
+    def tables(self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable) -> Iterator[pyarrow.Table]:
         """Yield the rows of a recording after all of it has been read; the arguments are those of `ProbabilityRows`."""
+        size = int(np.prod(self.shape))
+        rows_at_once = max(1, self.buffer_bytes // (2 * size))
         with tempfile.SpooledTemporaryFile(self.buffer_bytes, prefix="scenelet-") as buffer:
             for samples in self.cutter.cut(source):
                 buffer.write(self.log_mel(samples).astype(np.float16).tobytes())
             buffer.seek(0)
-            yield self._read(buffer, columns, make)
-
-    def _read(self, buffer: Any, columns: dict[str, Any], make: MakeTable) -> Iterator[pyarrow.Table]:
-        size = int(np.prod(self.shape))
-        rows_at_once = max(1, self.buffer_bytes // (2 * size))
-        first = 0
-        while data := buffer.read(2 * size * rows_at_once):
-            values: NDArray[np.float16] = np.frombuffer(data, np.float16)
-            count = len(values) // size
-            offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
-            log_mel = pyarrow.ListArray.from_arrays(offsets, pyarrow.array(values))
-            yield make(count, {**columns, **self.cutter.columns(first, count), "log_mel": log_mel})
-            first += count
+            first = 0
+            while data := buffer.read(2 * size * rows_at_once):
+                values: NDArray[np.float16] = np.frombuffer(data, np.float16)
+                count = len(values) // size
+                offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
+                log_mel = pyarrow.ListArray.from_arrays(offsets, pyarrow.array(values))
+                yield make(count, {**columns, **self.cutter.columns(first, count), "log_mel": log_mel})
+                first += count
 
 
 def make_rows(task: Task, folder: Folder, buffer_bytes: int) -> ProbabilityRows | FeatureRows:

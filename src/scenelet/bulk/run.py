@@ -118,8 +118,8 @@ def _run(
     check_only_job(folder)
     with job_lock(folder):
         job = start_job(folder, task, model, manifest, shard_size)
-        for subfolder in ("", JOB_FOLDER):
-            folder.remove_partial(subfolder)
+        folder.remove_partial()
+        folder.remove_partial(JOB_FOLDER)
         progress = Progress(take_counts(job, folder))
         for shard, counts in list(progress.counts.items()):
             if counts.host_errors or (retry_errors and counts.errors):

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from scenelet.bulk.job import Job, read_inputs, read_job
+from scenelet.bulk.job import read_inputs, read_job
 from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter
 from scenelet.bulk.probes import Probe, check_probes
 from scenelet.bulk.remote import LOCAL_ERRNOS, HostError, Remote, RemoteFileError
@@ -23,6 +23,9 @@ from scenelet.utils.process import peak_memory
 
 MAX_HOST_FAILURES = 3
 """Failures of a host in a row after which a worker does not contact it again for the same part."""
+
+HostErrors = dict[str, tuple[int, str]]
+"""For each host that failed, the number of recordings and the last reason."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class ShardResult:
         peak_bytes: peak memory of the process.
         error: empty if the part was written.
         counts: counts of the part; None if it was not written, or existed before.
-        host_errors: for each host that failed, the number of recordings and the reason.
+        host_errors: hosts that failed.
     """
 
     shard: int
@@ -60,46 +63,17 @@ class ShardResult:
     peak_bytes: int
     error: str = ""
     counts: PartCounts | None = None
-    host_errors: dict[str, tuple[int, str]] = field(default_factory=dict)
+    host_errors: HostErrors = field(default_factory=dict)
 
 
 def process_shard(reference: JobReference, shard: int) -> ShardResult:
     """Write the Parquet file of a shard, or do nothing if it exists."""
-    result: dict[str, Any] = {}
+    error, counts, host_errors = "", None, HostErrors()
     try:
         counts, host_errors = get_worker(reference).process(shard)
-        result = {"counts": counts, "host_errors": host_errors}
-    except SceneletError as error:
-        result = {"error": str(error)}
-    return ShardResult(shard, f"{socket.gethostname()}:{os.getpid()}", peak_memory(), **result)
-
-
-class HostFailures:
-    """Failures of hosts in one part.
-
-    Attributes:
-        totals: for each host, the number of recordings and the last reason.
-    """
-
-    def __init__(self) -> None:
-        self.totals: dict[str, tuple[int, str]] = {}
-        self._in_a_row: Counter[str] = Counter()
-
-    def add(self, error: HostError) -> None:
-        """Count a recording whose host failed."""
-        count, _ = self.totals.get(error.host, (0, ""))
-        self.totals[error.host] = count + 1, error.reason
-        self._in_a_row[error.host] += 1
-
-    def check(self, url: str) -> None:
-        """Raise HostError if the host of a URL has failed so often that it is not contacted again."""
-        host = host_of(url)
-        if self._in_a_row[host] >= MAX_HOST_FAILURES:
-            raise HostError(url, self.totals[host][1])
-
-    def reset(self, url: str) -> None:
-        """Note that the host of a URL answers."""
-        self._in_a_row[host_of(url)] = 0
+    except SceneletError as caught:
+        error = str(caught)
+    return ShardResult(shard, f"{socket.gethostname()}:{os.getpid()}", peak_memory(), error, counts, host_errors)
 
 
 @functools.lru_cache(1)
@@ -124,7 +98,7 @@ class Worker:
     def __init__(self, reference: JobReference, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.remote = Remote(reference.protocols)
         self.folder = Folder(reference.folder, self.remote)
-        self.job: Job = read_job(self.folder)
+        self.job = read_job(self.folder)
         if self.job.job_hash != reference.job_hash:
             raise OutputError(f"{self.folder.path}: another job was started in it; choose another folder")
         check_probes(reference.probes)
@@ -132,56 +106,52 @@ class Worker:
         self.rows = make_rows(self.job.task, self.folder, buffer_bytes)
         self._hosts_read = set[str]()
 
-    def process(self, shard: int) -> tuple[PartCounts | None, dict[str, tuple[int, str]]]:
-        """Write the Parquet file of a shard, or do nothing if it exists.
-
-        Returns:
-            The counts of the part that was written, and for each host that failed the number of recordings and the
-            reason.
+    def process(self, shard: int) -> tuple[PartCounts | None, HostErrors]:
+        """Write the Parquet file of a shard, or do nothing if it exists; return its counts and the hosts that failed.
 
         Raises:
             SceneletError: the part cannot be written.
         """
+        self._host_errors, self._failures_in_a_row = HostErrors(), Counter[str]()
         name = self.job.part_name(shard)
         if self.folder.exists(name):
             return None, {}
-        failures = HostFailures()
         metadata = {**(self.rows.schema.metadata or {}), "scenelet": self.job.job_hash, "shard": str(shard)}
         schema = self.rows.schema.with_metadata(metadata)
         with self.folder.replace(name) as path, PartWriter(path, schema, self.buffer_bytes) as part:
             for index, text in enumerate(read_inputs(self.job, self.folder, shard), shard * self.job.shard_size):
-                self._process_input(part, index, text, failures)
-        return part.counts, failures.totals
+                self._process_input(part, index, text)
+        return part.counts, self._host_errors
 
-    def _process_input(self, part: PartWriter, index: int, text: str, failures: HostFailures) -> None:
+    def _process_input(self, part: PartWriter, index: int, text: str) -> None:
         """Add the rows of one input, or one row with its error, whatever the error is."""
         path = join(self.job.base, text)
         columns = {"index": index, "input": text}
+        is_host_error = False
         try:
-            with self._open(path, failures) as source, self.rows.tables(source, columns, part.make_table) as tables:
-                part.add(tables)
+            with self._open(strip_file_scheme(path)) as source:
+                part.add(self.rows.tables(source, columns, part.make_table))
             return
         except HostError as error:
-            failures.add(error)
             message, is_host_error = str(error), True
+            self._failures_in_a_row[error.host] += 1
+            self._host_errors[error.host] = self._host_errors.get(error.host, (0, ""))[0] + 1, error.reason
         except (AudioError, RemoteFileError) as error:
-            message, is_host_error = str(error), False
+            message = str(error)
         except SceneletError:
             raise
         except Exception as error:  # noqa: BLE001  a stranger writes the row and the recording; the others go on
+            kind, reason = "" if isinstance(error, OSError) else f"{type(error).__name__}: ", error_reason(error)
             if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
-                reason = error_reason(error)
-                raise OutputError(
-                    f"{tempfile.gettempdir()}: no space to work in ({reason}); delete some files"
-                ) from None
-            kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-            message, is_host_error = f"{path}: cannot be read ({kind}{error_reason(error)})", False
+                folder = tempfile.gettempdir()
+                raise OutputError(f"{folder}: no space to work in ({reason}); delete some files") from None
+            message = f"{path}: cannot be read ({kind}{reason})"
         # the class makes any text printable and short
         row = part.make_table(1, {**columns, "error": str(AudioError(message))})
         part.add([row], error=True, host_error=is_host_error)
 
     @contextlib.contextmanager
-    def _open(self, path: str, failures: HostFailures) -> Iterator[Path | BinaryIO]:
+    def _open(self, path: str) -> Iterator[Path | BinaryIO]:
         """Yield a recording in a form that `blocks` accepts; a URL is downloaded to a temporary copy.
 
         Raises:
@@ -189,18 +159,19 @@ class Worker:
             HostError: the host fails, so nothing is known about the recording.
             OutputError: there is no space for the copy.
         """
-        path = strip_file_scheme(path)
         if not is_url(path):
             yield Path(path)
             return
-        failures.check(path)
+        host = host_of(path)
+        if self._failures_in_a_row[host] >= MAX_HOST_FAILURES:
+            raise HostError(path, self._host_errors[host][1])
         with contextlib.ExitStack() as stack:
             try:
                 source = stack.enter_context(self.remote.temporary_copy(path))
             except HostError as error:
-                if error.is_denial and error.host in self._hosts_read:  # it denies this file, but not others
+                if error.is_denial and host in self._hosts_read:  # it denies this file, but not others
                     raise RemoteFileError(str(error)) from None
                 raise
-            failures.reset(path)
-            self._hosts_read.add(host_of(path))
+            self._failures_in_a_row[host] = 0
+            self._hosts_read.add(host)
             yield source

@@ -1,6 +1,7 @@
 """The cache folder, which holds data that can be computed again: features, statistics, and compiled code."""
 
 import contextlib
+import errno
 import functools
 import os
 import stat
@@ -59,13 +60,11 @@ def make_cache_folder(path: Path) -> None:
     try:
         for folder in (path.parent, path):
             folder.mkdir(0o700, parents=True, exist_ok=True)
-        reason = "" if os.access(path, os.W_OK) else "Permission denied"
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        reason = error.strerror or str(error)
-    if reason:
-        raise OutputError(
-            f"{path}: the cache cannot be written ({reason}); set SCENELET_CACHE to a folder that you can write"
-        )
+        hint = "set SCENELET_CACHE to a folder that you can write"
+        raise OutputError(f"{path}: the cache cannot be written ({error.strerror}); {hint}") from None
 
 
 def exposed(path: Path) -> Path | None:

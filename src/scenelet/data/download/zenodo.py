@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from scenelet.data.delimited import read_rows
 from scenelet.data.download.http import RemoteFile, check_size_and_md5
@@ -26,8 +27,7 @@ STATUS_NAME = ".fetched"
 DELETE = "delete"
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(NamedTuple):
     """A published zip archive: its address, size in bytes and md5."""
 
     url: str
@@ -36,12 +36,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """File name.
-
-        Example:
-            >>> Archive("https://zenodo.org/record/1/files/set.doc.zip", 3, "900150983cd24fb0d6963f7d28e17f72").name
-            'set.doc.zip'
-        """
+        """File name."""
         return self.url.rpartition("/")[2]
 
 
@@ -117,14 +112,12 @@ class TauRoot:
             clips = load_tau(self.root).clips
         except DataError as error:
             raise DataError(f"{self.root}: not the published set ({error}); {fix}") from None
-        for split, published in (("train", self.facts.train), ("test", self.facts.test)):
-            counts = Counter(clip.label for clip in clips if clip.split == split)
+        for split, facts in (("train", self.facts.train), ("test", self.facts.test)):
+            counts, published = Counter(clip.label for clip in clips if clip.split == split), Counter(facts)
             for label in sorted({*published, *counts}):
-                if counts[label] != published.get(label, 0):
-                    raise DataError(
-                        f"{self.root}: {counts[label]:,} segments of {label} in {split}, and the published set"
-                        f" has {published.get(label, 0):,}; {fix}"
-                    )
+                if counts[label] != published[label]:
+                    found = f"{counts[label]:,} segments of {label} in {split}"
+                    raise DataError(f"{self.root}: {found}, and the published set has {published[label]:,}; {fix}")
 
     def _missing(self) -> list[Archive]:
         unpacked = self._read_status()
