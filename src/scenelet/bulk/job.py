@@ -76,11 +76,6 @@ class Job(Settings):
         """Return the name of a shard's file."""
         return f"{PART_PREFIX}{shard:05d}-{self.job_hash[:HASH_CHARACTERS]}.parquet"
 
-    def pending_shards(self, folder: Folder) -> list[int]:
-        """Return the shards whose parts do not exist yet."""
-        existing = folder.names()
-        return [shard for shard in range(self.shards) if self.part_name(shard) not in existing]
-
 
 def default_shard_size(inputs: int) -> int:
     """Return the default number of inputs per part: small for small jobs, so that all processors have work.
@@ -133,11 +128,7 @@ def start_job(folder: Folder, task: Task, model: bytes, manifest: Manifest, shar
 
 
 def check_only_job(folder: Folder) -> None:
-    """Check that the folder is empty or belongs to a job.
-
-    Raises:
-        OutputError: the folder holds other files.
-    """
+    """Check that the folder is empty or belongs to a job; raise OutputError if it holds other files."""
     names = folder.names()
     others = sorted(name for name in names - {JOB_FOLDER} if not name.startswith("."))
     if others and JOB_FOLDER not in names:
@@ -145,11 +136,7 @@ def check_only_job(folder: Folder) -> None:
 
 
 def read_job(folder: Folder) -> Job:
-    """Read `job.json`.
-
-    Raises:
-        OutputError: the file cannot be read, or is damaged.
-    """
+    """Read `job.json`; raise OutputError if it cannot be read or is damaged."""
     try:
         return Job.model_validate_json(folder.read(RECORD_FILE))
     except ValidationError:
@@ -158,11 +145,7 @@ def read_job(folder: Folder) -> Job:
 
 
 def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
-    """Return the inputs of a shard, as the manifest writes them.
-
-    Raises:
-        OutputError: the list of inputs is damaged.
-    """
+    """Return the inputs of a shard, as the manifest writes them; raise OutputError if their list is damaged."""
     with folder.open(INPUTS_FILE) as file, parquet_errors(folder.path_of(INPUTS_FILE)):
         texts = open_parquet(file).read_row_group(shard, use_threads=False).column(INPUT_COLUMN).to_pylist()
         if not all(isinstance(text, str) for text in texts):

@@ -26,7 +26,6 @@ from scenelet.utils.console import quiet
 COLUMN_NAMES = tuple(dict.fromkeys(("path", "url", *FILE_COLUMNS)))
 """Possible names of the column of recordings; the first one that is present is used."""
 GZIP_START = b"\x1f\x8b"
-COLUMN_HELP = f"name the column of recordings {', '.join(COLUMN_NAMES[:-1])} or {COLUMN_NAMES[-1]}"
 BATCH_ROWS = 1 << 14
 MAX_PATH_CHARACTERS = 1 << 15
 """Limit for a path or URL in Parquet. In CSV files Python's reader limits a field to four times as many."""
@@ -64,8 +63,7 @@ def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
     """
     path = strip_file_scheme(path)
     path = path if is_url(path) else os.path.expanduser(path)
-    is_folder = not is_url(path) and Path(path).is_dir()
-    base = os.path.abspath(path) if is_folder else parent(path)
+    base = os.path.abspath(path) if _is_folder(path) else parent(path)
     count, digest = 0, hashlib.sha256()
     for text in read_inputs(path, remote):
         count += 1
@@ -82,7 +80,7 @@ def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
         DataError: the manifest cannot be read, has no column of recordings, or a row without a path.
     """
     try:
-        if not is_url(path) and Path(path).is_dir():
+        if _is_folder(path):
             yield from _read_folder(Path(path))
             return
         if path.lower().endswith(EXTENSIONS):
@@ -92,10 +90,10 @@ def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
         with remote.temporary_copy(path) if is_url(path) else open(path, "rb") as file:
             if without_query(path).lower().endswith(PARQUET_EXTENSIONS):
                 yield from _read_parquet(path, file)
-                return
-            is_packed = file.read(2) == GZIP_START
-            file.seek(0)
-            yield from _read_text(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file)
+            else:
+                is_packed = file.read(2) == GZIP_START
+                file.seek(0)
+                yield from _read_text(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
     except RemoteFileError as error:
@@ -129,6 +127,10 @@ def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
         raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
 
 
+def _is_folder(path: str) -> bool:
+    return not is_url(path) and Path(path).is_dir()
+
+
 def _update(digest: Any, text: str) -> None:
     data = text.encode()
     digest.update(len(data).to_bytes(4, "little") + data)
@@ -158,26 +160,24 @@ def _read_parquet(path: str, file: BinaryIO) -> Iterator[str]:
         texts = batch.column(0).dictionary
         for index in batch.column(0).indices.to_pylist():
             row += 1
-            text = "" if index is None else texts[index].as_py() or ""
-            if not text.strip():
-                raise DataError(f"{path}, row {row}: names no recording; delete the row")
-            if len(text) > MAX_PATH_CHARACTERS:
-                maximum = f"{MAX_PATH_CHARACTERS:,} characters"
-                raise DataError(f"{path}, row {row}: the recording's path has over {maximum}; delete the row")
-            yield text.strip()
+            text = ("" if index is None else texts[index].as_py() or "").strip()
+            if not text or len(text) > MAX_PATH_CHARACTERS:
+                fault = f"the recording's path has over {MAX_PATH_CHARACTERS:,} characters"
+                raise DataError(f"{path}, row {row}: {fault if text else 'names no recording'}; delete the row")
+            yield text
 
 
 def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
-        header = text.readline()
+        header = lines.readline()
         if header.lower().startswith(EXCEL_MARK):
-            header, delimiter = text.readline(), header[len(EXCEL_MARK) :][:1]
+            header, delimiter = lines.readline(), header[len(EXCEL_MARK) :][:1]
         else:
             delimiter = find_delimiter(header)
         names: list[str] = next(_csv_reader([header], delimiter), [])
         column = _find_column(path, names)
-        rows = _csv_reader(text, delimiter)
+        rows = _csv_reader(lines, delimiter)
         for fields in rows:
             while len(fields) > len(names) and not fields[-1].strip():
                 fields.pop()  # Excel ends rows with delimiters if another row was longer
@@ -187,15 +187,15 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
             if len(fields) > len(names):
                 counts = f"{len(fields)} fields for {len(names)} columns"
                 raise DataError(f"{line}: has {counts}; quote fields that contain the delimiter")
-            if len(fields) <= column or not fields[column].strip():
+            if not (text := fields[column].strip() if column < len(fields) else ""):
                 raise DataError(f"{line}: names no recording; delete the line")
-            yield fields[column].strip()
+            yield text
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
     except (csv.Error, TypeError) as error:  # the latter for a delimiter that is none
         raise DataError(f"{path}: not a valid CSV table ({error}); check for a missing quote") from None
     finally:
-        text.detach()
+        lines.detach()
 
 
 def _csv_reader(lines: Iterable[str], delimiter: str) -> Any:
@@ -207,8 +207,9 @@ def _find_column(path: str, names: list[str]) -> int:
     known = [column_name(name) for name in names]
     column = next((name for name in COLUMN_NAMES if name in known), None)
     if column is None:
-        listed = ", ".join(names[:8]).strip() or "none"
-        raise DataError(f"{path}: its columns are {listed}; {COLUMN_HELP}")
+        listed, accepted = ", ".join(names[:8]).strip() or "none", ", ".join(COLUMN_NAMES[:-1])
+        hint = f"name the column of recordings {accepted} or {COLUMN_NAMES[-1]}"
+        raise DataError(f"{path}: its columns are {listed}; {hint}")
     if known.count(column) > 1:
         raise DataError(f"{path}: has the column {column!r} twice; rename one")
     return known.index(column)

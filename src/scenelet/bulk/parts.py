@@ -73,8 +73,28 @@ class PartWriter:
                 counts = {name: str(count) for name, count in self.counts._asdict().items()}
                 self._writer.add_key_value_metadata(counts)
 
-    def make_table(self, rows: int, columns: dict[str, Any]) -> pyarrow.Table:
-        """Make a table of `rows` rows. A missing column is null, and a single value fills its column."""
+    def add(self, columns: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
+        """Add the rows of one recording.
+
+        Args:
+            columns: values of all rows.
+            rows: arrays of values, for some rows at a time.
+        """
+        inputs, count, *errors = self.counts
+        for some in rows:
+            table = self._make_table({**columns, **some}, len(some["window"]))
+            count += table.num_rows
+            self._buffer(table)
+        self.counts = PartCounts(inputs + 1, count, *errors)
+
+    def add_error(self, columns: dict[str, Any], is_host_error: bool) -> None:
+        """Add the row of a recording that could not be read."""
+        self._buffer(self._make_table(columns, 1))
+        inputs, rows, errors, host_errors = self.counts
+        self.counts = PartCounts(inputs + 1, rows + 1, errors + 1, host_errors + is_host_error)
+
+    def _make_table(self, columns: dict[str, Any], rows: int) -> pyarrow.Table:
+        """Make a table, in which a missing column is null and a single value fills its column."""
 
         def make_array(field: pyarrow.Field) -> pyarrow.Array:
             value = columns.get(field.name)
@@ -82,18 +102,13 @@ class PartWriter:
                 return pyarrow.repeat(pyarrow.scalar(value, field.type), rows)
             return pyarrow.array(value, field.type)
 
-        return pyarrow.table(list(map(make_array, self.schema)), self.schema)
+        return pyarrow.table([make_array(field) for field in self.schema], self.schema)
 
-    def add(self, tables: Iterable[pyarrow.Table], error: bool = False, host_error: bool = False) -> None:
-        """Add the rows of one recording, or the one row of its error."""
-        inputs, rows, errors, host_errors = self.counts
-        for table in tables:
-            rows += table.num_rows
-            self._tables.append(table)
-            self._bytes += table.nbytes + ARRAY_BYTES * table.num_columns
-            if self._bytes >= self.buffer_bytes:
-                self._flush()
-        self.counts = PartCounts(inputs + 1, rows, errors + error, host_errors + host_error)
+    def _buffer(self, table: pyarrow.Table) -> None:
+        self._tables.append(table)
+        self._bytes += table.nbytes + ARRAY_BYTES * table.num_columns
+        if self._bytes >= self.buffer_bytes:
+            self._flush()
 
     def _flush(self) -> None:
         if self._tables:
@@ -111,7 +126,7 @@ class PartWriter:
 
 
 def read_counts(path: str, file: BinaryIO) -> PartCounts:
-    """Read the counts of a part from the end of its file, whose path is for messages; raise OutputError for damage."""
+    """Read the counts of a part from the end of its file; raise OutputError, with the path, if it is damaged."""
     with parquet_errors(path):
         metadata = open_parquet(file).metadata.metadata
         return PartCounts(*(int(metadata[name.encode()]) for name in PartCounts._fields))

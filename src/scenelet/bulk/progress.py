@@ -86,11 +86,15 @@ class Progress:
             if failures == MAX_CONSECUTIVE_FAILURES:
                 return
 
+    def remove_part(self, job: Job, folder: Folder, shard: int) -> None:
+        """Remove a part, which is then written again."""
+        folder.remove(job.part_name(shard))
+        del self.counts[shard]
+
     def remove_useless_parts(self, job: Job, folder: Folder) -> None:
         """Remove parts without any result if no part of this run has one: their hosts failed as a whole."""
         for shard in [] if self.useful else self.useless:
-            folder.remove(job.part_name(shard))
-            del self.counts[shard]
+            self.remove_part(job, folder, shard)
 
     def describe_hosts(self) -> str:
         """Describe the hosts that failed in one sentence, or return an empty text."""

@@ -123,13 +123,11 @@ def _run(
         progress = Progress(take_counts(job, folder))
         for shard, counts in list(progress.counts.items()):
             if counts.host_errors or (retry_errors and counts.errors):
-                folder.remove(job.part_name(shard))
-                del progress.counts[shard]
+                progress.remove_part(job, folder, shard)
         pending = [shard for shard in range(job.shards) if shard not in progress.counts]
-        done = job.shards - len(pending)
-        if done and pending:
-            print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
         if pending:
+            if done := job.shards - len(pending):
+                print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
             probes = () if engine == "local" else sample_inputs(job, folder)
             reference = JobReference(folder.path, job.job_hash, remote.protocols, probes)
             results = run_engine(functools.partial(process_shard, reference), pending, workers)
@@ -140,7 +138,8 @@ def _run(
                 raise WorkerError(f"{folder.path}: {error}") from None
             progress.remove_useless_parts(job, folder)
         folder.write(COUNTS_FILE, json.dumps(dict(sorted(progress.counts.items()))))
-        if missing := len(job.pending_shards(folder)):
+        existing = folder.names()
+        if missing := sum(job.part_name(shard) not in existing for shard in range(job.shards)):
             died = "their workers died repeatedly; check that there is enough memory"
             raise OutputError(
                 f"{folder.path}: {missing:,} of {pluralize(job.shards, 'part')} could not be written"
@@ -148,24 +147,18 @@ def _run(
             )
         summary = summarize(job, folder, progress)
     if progress.host_errors:
-        raise DataError(
-            f"{folder.path}: {progress.describe_hosts()}; fix that and run the same command again, which reads them"
-        )
+        hint = "fix that and run the same command again, which reads them"
+        raise DataError(f"{folder.path}: {progress.describe_hosts()}; {hint}")
     return summary
 
 
 @contextlib.contextmanager
 def job_lock(folder: Folder) -> Iterator[None]:
-    """Keep other runs out of a folder on disk.
+    """Keep other runs out of a folder on disk; raise BusyError if another run holds the lock.
 
     Behind a URL there is no lock. Two runs may do the same work there, and write the same files.
-
-    Raises:
-        BusyError: another run holds the lock.
     """
-    if folder.is_remote:
-        yield
-        return
+    path = Path(folder.path_of(JOB_FOLDER), "lock")
     busy = f"{folder.path}: another run is writing to it; wait until it ends"
-    with file_lock(Path(folder.path_of(JOB_FOLDER)) / "lock", busy):
+    with contextlib.nullcontext() if folder.is_remote else file_lock(path, busy):
         yield

@@ -130,7 +130,7 @@ class Worker:
         is_host_error = False
         try:
             with self._open(strip_file_scheme(path)) as source:
-                part.add(self.rows.tables(source, columns, part.make_table))
+                part.add(columns, self.rows.read(source))
             return
         except HostError as error:
             message, is_host_error = str(error), True
@@ -147,8 +147,7 @@ class Worker:
                 raise OutputError(f"{folder}: no space to work in ({reason}); delete some files") from None
             message = f"{path}: cannot be read ({kind}{reason})"
         # the class makes any text printable and short
-        row = part.make_table(1, {**columns, "error": str(AudioError(message))})
-        part.add([row], error=True, host_error=is_host_error)
+        part.add_error({**columns, "error": str(AudioError(message))}, is_host_error)
 
     @contextlib.contextmanager
     def _open(self, path: str) -> Iterator[Path | BinaryIO]:

@@ -1,5 +1,6 @@
 """Fetch a public data set: accept its license, download it, check it."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,9 +42,8 @@ def dataset_parts(
         ['ESC-10']
     """
     if name not in DATA_SETS:
-        raise UsageError(
-            f"no data set is named {name!r}; there are {', '.join(DATA_SETS)}{did_you_mean(name, DATA_SETS)}"
-        )
+        known = ", ".join(DATA_SETS) + did_you_mean(name, DATA_SETS)
+        raise UsageError(f"no data set is named {name!r}; there are {known}")
     if evaluation and name != "tau2020-3class":
         raise UsageError(f"--evaluation goes with tau2020-3class, not with {name}")
     if mirror is not None:
@@ -55,13 +55,11 @@ def dataset_parts(
         return [Esc10(out / "ESC-10", downloads, mirror or REPOSITORY, keep_archives)]
     facts = TAU_SETS[name]
     terms = f"{facts.name} (doi {facts.doi}): {LICENSE} Cite: {facts.citation}"
-    parts: list[DataSet] = [
-        TauRoot(out / facts.name, downloads, terms, tau_archives(facts.name), facts, mirror, keep_archives)
+    roots = [(facts.name, terms, facts)] + evaluation * [(EVALUATION, f"{EVALUATION}: the same license.", None)]
+    return [
+        TauRoot(out / name, downloads, terms, tau_archives(name), facts, mirror, keep_archives)
+        for name, terms, facts in roots
     ]
-    if evaluation:
-        terms = f"{EVALUATION}: the same license."
-        parts.append(TauRoot(out / EVALUATION, downloads, terms, tau_archives(EVALUATION), None, mirror, keep_archives))
-    return parts
 
 
 def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> None:
@@ -89,8 +87,8 @@ def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> No
             # without the lock, two processes would append to the same file
             with file_lock(out / ".fetch.lock", f"{out}: another fetch is writing there; wait until it ends"):
                 _download(web, missing, total)
-        for part in parts:
-            _remove_if_empty(part.downloads)
+        with contextlib.suppress(OSError):  # it has archives, or does not exist
+            (out / "downloads").rmdir()
     for part in parts:
         part.check()
         state = "complete and checked" if part in missing else "already fetched, nothing to download"
@@ -113,8 +111,3 @@ def _download(web: Web, missing: Sequence[DataSet], total: int) -> None:
 
         for part in missing:
             part.download(get)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

@@ -46,8 +46,7 @@ class RemoteFile:
     Attributes:
         url: http or https address.
         path: destination.
-        size: published size in bytes; None: not published. Then a download never resumes, since nothing would show
-            that two parts belong to the same file.
+        size: published size in bytes; None: not published, so a download never resumes: two parts may not fit.
         find_fault: describes the fault of the file at a path as a clause, or returns an empty string if it has none.
         max_bytes: maximum size of a file whose size is not published.
         same_host: refuse redirects to other hosts.

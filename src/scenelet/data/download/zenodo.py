@@ -85,9 +85,8 @@ class TauRoot:
     def disk_needed(self) -> int:
         """Count the bytes that must be free on the disk."""
         sizes = [archive.size for archive in self._missing()]
-        kept = sum(sizes) if self.keep_archives else max(sizes, default=0)
-        on_disk = sum(self._remote(archive).bytes_on_disk for archive in self._missing())
-        return max(int(UNPACKED_BYTES_PER_BYTE * sum(sizes)) + kept - on_disk, 0)
+        archives = 0 if self.keep_archives else max(sizes, default=0) - sum(sizes)  # one at a time
+        return max(int(UNPACKED_BYTES_PER_BYTE * sum(sizes)) + archives + self.bytes_left(), 0)
 
     def download(self, get: Callable[[RemoteFile], None]) -> None:
         """Download and unpack the missing archives. Raises as `http.download` and `unzip` do."""
@@ -136,14 +135,14 @@ class TauRoot:
     def _delete_unpacked(self) -> None:
         """Delete archives that are unpacked and not to be kept, also those of an interrupted call."""
         status = self._read_status()
-        unpacked = [archive for archive in self.archives if status.get(archive.name) == DELETE]
-        for archive in unpacked:
-            self._remote(archive).path.unlink(missing_ok=True)
-        if unpacked:
+        if DELETE in status.values():
+            for archive in self.archives:
+                if status.get(archive.name) == DELETE:
+                    (self.downloads / archive.name).unlink(missing_ok=True)
             self._write_status(dict.fromkeys(status, ""))
 
     def _remote(self, archive: Archive) -> RemoteFile:
         url = archive.url if self.mirror is None else f"{self.mirror}/{archive.name}"
         find_fault = check_size_and_md5(archive.size, archive.md5)
-        path, is_mirror = self.downloads / archive.name, self.mirror is not None
-        return RemoteFile(url, path, archive.size, find_fault, same_host=is_mirror)
+        is_mirror = self.mirror is not None
+        return RemoteFile(url, self.downloads / archive.name, archive.size, find_fault, same_host=is_mirror)
