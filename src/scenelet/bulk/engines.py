@@ -33,11 +33,7 @@ OBJECT_STORE_BYTES = 100_000_000
 
 
 def run_local(process: ProcessShard, shards: Sequence[int], workers: int | None) -> Generator[ShardResult, None, None]:
-    """Process shards in processes of this machine; with one worker or one shard, in this process.
-
-    Raises:
-        WorkerError: a worker process has died.
-    """
+    """Process shards in processes of this machine; with one worker or one shard, in this process."""
     yield from map_processes(process, shards, workers, keep_freed_memory, in_order=False, min_items=2)
 
 
@@ -87,11 +83,7 @@ def run_ray(
 
 
 def connect(workers: int | None) -> None:
-    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine with `workers` processors (None: all).
-
-    Raises:
-        UsageError: no cluster answers at `RAY_ADDRESS`.
-    """
+    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine with `workers` processors (None: all)."""
     import ray
 
     address = os.environ.get("RAY_ADDRESS", "local")
@@ -129,10 +121,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def get_engine(name: EngineName) -> Engine:
-    """Return the engine of this name.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
+    """Return the engine of this name; raise MissingExtraError if Ray is not installed.
 
     Examples:
         >>> get_engine("local") is run_local

@@ -9,6 +9,7 @@ parts of two jobs never mix.
 
 import hashlib
 import json
+import socket
 from typing import Literal, cast
 
 from pydantic import Field, ValidationError
@@ -17,8 +18,9 @@ from scenelet import __version__
 from scenelet.bulk.manifest import INPUT_COLUMN, Manifest, write_inputs
 from scenelet.bulk.parts import open_parquet, parquet_errors
 from scenelet.bulk.storage import Folder
+from scenelet.bulk.urls import is_url, join
 from scenelet.config.frontend import FeatureConfig, Settings, WindowConfig
-from scenelet.errors import OutputError
+from scenelet.errors import DataError, OutputError
 from scenelet.inference.runtimes import RuntimeName
 
 FORMAT = 2
@@ -32,8 +34,12 @@ MAX_SHARD_SIZE = 256
 MIN_SHARDS = 16
 HASH_CHARACTERS = 12
 """Length of the job's hash in the names of parts."""
+MAX_PROBES, PROBE_BYTES = 8, 1 << 16
+"""Number of recordings that all machines compare, and the bytes of each."""
 
 Kind = Literal["predict", "features"]
+Probes = tuple[tuple[str, str], ...]
+"""Paths of recordings on disk, each with the hash of its beginning where the command was started."""
 
 
 class Task(Settings):
@@ -151,6 +157,30 @@ def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
         if not all(isinstance(text, str) for text in texts):
             raise TypeError
         return cast(list[str], texts)
+
+
+def sample_inputs(job: Job, folder: Folder) -> Probes:
+    """Return some recordings on disk as this machine sees them, spread over the whole job."""
+    shards = sorted({job.shards * k // MAX_PROBES for k in range(MAX_PROBES)})
+    paths = [join(job.base, read_inputs(job, folder, shard)[0]) for shard in shards]
+    return tuple((path, digest) for path in paths if not is_url(path) and (digest := _fingerprint(path)))
+
+
+def check_probes(probes: Probes) -> None:
+    """Check that this machine sees the recordings that the one with the command sees; raise DataError if not."""
+    for path, digest in probes:
+        if (found := _fingerprint(path)) != digest:
+            state = f"{'is another file' if found else 'cannot be read'} on the machine {socket.gethostname()}"
+            raise DataError(f"{path}: {state}; mount the folder of the recordings at the same path on every machine")
+
+
+def _fingerprint(path: str) -> str:
+    """Return the hash of a file's first bytes, or an empty text if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read(PROBE_BYTES)).hexdigest()
+    except (OSError, ValueError):
+        return ""
 
 
 def _describe_change(job: Job, wanted: Job) -> str:

@@ -74,11 +74,7 @@ def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
 
 
 def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
-    """Yield the path or URL of every recording, as the manifest writes it.
-
-    Raises:
-        DataError: the manifest cannot be read, has no column of recordings, or a row without a path.
-    """
+    """Yield the path or URL of every recording, as the manifest writes it. Raises as `scan_manifest`."""
     try:
         if _is_folder(path):
             yield from _read_folder(Path(path))
@@ -108,9 +104,7 @@ def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
 def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
     """Write the recordings' paths to a Parquet file with `shard_size` of them per row group.
 
-    Raises:
-        DataError: the manifest has changed since it was scanned.
-        OutputError: the file cannot be written.
+    It raises DataError if the manifest has changed since it was scanned, and OutputError if it cannot write.
     """
     schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
     inputs, digest = read_inputs(manifest.path, manifest.remote), hashlib.sha256()

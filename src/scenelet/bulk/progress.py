@@ -107,9 +107,6 @@ def take_counts(job: Job, folder: Folder) -> dict[int, PartCounts]:
     """Return the counts of all parts that exist, and delete their list, which is written again at the end of the run.
 
     Parts that the list of the last run lacks are opened, for example if that run was killed.
-
-    Raises:
-        OutputError: a part is damaged, or the folder cannot be read.
     """
     existing, listed = folder.names(), dict[str, list[int]]()
     if folder.exists(COUNTS_FILE):
@@ -123,11 +120,7 @@ def take_counts(job: Job, folder: Folder) -> dict[int, PartCounts]:
 
 
 def summarize(job: Job, folder: Folder, progress: Progress) -> JobSummary:
-    """Add up the counts of all parts, and list their errors in `errors.csv`.
-
-    Raises:
-        OutputError: a part is damaged or of another job, or the list cannot be written.
-    """
+    """Add up the counts of all parts, and list their errors in `errors.csv`."""
     # a part that another command wrote during this run is not counted yet
     counts = progress.counts if len(progress.counts) == job.shards else take_counts(job, folder)
     first_errors: list[str] = []

@@ -116,12 +116,7 @@ class FeatureRows:
 
 
 def make_rows(task: Task, folder: Folder, buffer_bytes: int) -> ProbabilityRows | FeatureRows:
-    """Return the object that computes a task's rows.
-
-    Raises:
-        OutputError: the model in the folder is not the job's model.
-        ModelFileError: the model cannot be read.
-    """
+    """Return the object that computes a task's rows; raise OutputError if the model in the folder is not the job's."""
     if task.kind == "features":
         return FeatureRows(task, buffer_bytes)
     data, path = folder.read(MODEL_FILE), folder.path_of(MODEL_FILE)

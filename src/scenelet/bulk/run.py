@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from scenelet.bulk.engines import Engine, EngineName, get_engine
-from scenelet.bulk.job import COUNTS_FILE, JOB_FOLDER, Task, check_only_job, start_job
+from scenelet.bulk.job import COUNTS_FILE, JOB_FOLDER, Task, check_only_job, sample_inputs, start_job
 from scenelet.bulk.manifest import scan_manifest
-from scenelet.bulk.probes import sample_inputs
 from scenelet.bulk.progress import JobSummary, Progress, summarize, take_counts
 from scenelet.bulk.remote import Remote
 from scenelet.bulk.storage import Folder

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from scenelet.bulk.job import read_inputs, read_job
+from scenelet.bulk.job import Probes, check_probes, read_inputs, read_job
 from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter
-from scenelet.bulk.probes import Probe, check_probes
 from scenelet.bulk.remote import LOCAL_ERRNOS, HostError, Remote, RemoteFileError
 from scenelet.bulk.rows import make_rows
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.urls import error_reason, host_of, is_url, join, strip_file_scheme
+from scenelet.bulk.urls import error_reason, host_of, is_url, join
 from scenelet.errors import AudioError, OutputError, SceneletError
 from scenelet.utils.process import peak_memory
 
@@ -42,7 +41,7 @@ class JobReference:
     folder: str
     job_hash: str
     protocols: tuple[str, ...] = ()
-    probes: tuple[Probe, ...] = ()
+    probes: Probes = ()
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,7 @@ class Worker:
         self._hosts_read = set[str]()
 
     def process(self, shard: int) -> tuple[PartCounts | None, HostErrors]:
-        """Write the Parquet file of a shard, or do nothing if it exists; return its counts and the hosts that failed.
-
-        Raises:
-            SceneletError: the part cannot be written.
-        """
+        """Write the Parquet file of a shard unless it exists; return its counts and the hosts that failed."""
         self._host_errors, self._failures_in_a_row = HostErrors(), Counter[str]()
         name = self.job.part_name(shard)
         if self.folder.exists(name):
@@ -129,7 +124,7 @@ class Worker:
         columns = {"index": index, "input": text}
         is_host_error = False
         try:
-            with self._open(strip_file_scheme(path)) as source:
+            with self._open(path) as source:
                 part.add(columns, self.rows.read(source))
             return
         except HostError as error:
@@ -151,13 +146,7 @@ class Worker:
 
     @contextlib.contextmanager
     def _open(self, path: str) -> Iterator[Path | BinaryIO]:
-        """Yield a recording in a form that `blocks` accepts; a URL is downloaded to a temporary copy.
-
-        Raises:
-            RemoteFileError: there is no readable file behind the URL.
-            HostError: the host fails, so nothing is known about the recording.
-            OutputError: there is no space for the copy.
-        """
+        """Yield the path of a recording, or an open copy if it is behind a URL. Raises as `Remote.download`."""
         if not is_url(path):
             yield Path(path)
             return

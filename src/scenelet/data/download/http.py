@@ -151,10 +151,9 @@ def _request(web: Web, remote: RemoteFile, progress: Progress) -> None:
     headers = {"Range": f"bytes={start}-"} if start else {}
     with web.open(remote.url, headers, same_host=remote.same_host) as response:
         start = _first_byte(response, remote, start)
+        mode, limit = "ab" if start else "wb", remote.max_bytes if size is None else size
         try:
-            for written in write_body(
-                response, partial, "ab" if start else "wb", remote.max_bytes if size is None else size, decode=False
-            ):
+            for written in write_body(response, partial, mode, limit, decode=False):
                 progress(written)
         except WrongBodyError:
             partial.unlink()
