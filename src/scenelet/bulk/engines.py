@@ -83,7 +83,7 @@ def run_ray(
 
 
 def connect(workers: int | None) -> None:
-    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine with `workers` processors (None: all)."""
+    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine with some or (None) all processors."""
     import ray
 
     address = os.environ.get("RAY_ADDRESS", "local")

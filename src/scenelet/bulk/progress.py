@@ -55,16 +55,14 @@ class Progress:
         counts: counts of each part, by its number.
         peaks: peak memory of each worker in bytes.
         host_errors: hosts that failed.
-        useless: parts of this run in which every recording failed because of its host.
-        useful: number of other parts of this run.
+        is_failure: for each part of this run, whether every recording or the part itself has failed.
         error: the last error of a part.
     """
 
     counts: dict[int, PartCounts]
     peaks: dict[str, int] = field(default_factory=dict)
     host_errors: HostErrors = field(default_factory=dict)
-    useless: list[int] = field(default_factory=list)
-    useful: int = 0
+    is_failure: dict[int, bool] = field(default_factory=dict)
     error: str = ""
 
     def follow(self, results: Iterator[ShardResult]) -> None:
@@ -76,13 +74,12 @@ class Progress:
             for host, (count, reason) in result.host_errors.items():
                 self.host_errors[host] = count + self.host_errors.get(host, (0, ""))[0], reason
             self.error = result.error or self.error
-            is_useless = result.counts is not None and result.counts.host_errors == result.counts.inputs
+            has_failed = bool(result.error)
             if result.counts is not None:
                 self.counts[result.shard] = result.counts
-            if is_useless:
-                self.useless.append(result.shard)
-            failures = failures + 1 if result.error or is_useless else 0
-            self.useful += not failures
+                has_failed = result.counts.host_errors == result.counts.inputs
+            self.is_failure[result.shard] = has_failed
+            failures = failures + 1 if has_failed else 0
             if failures == MAX_CONSECUTIVE_FAILURES:
                 return
 
@@ -93,8 +90,9 @@ class Progress:
 
     def remove_useless_parts(self, job: Job, folder: Folder) -> None:
         """Remove parts without any result if no part of this run has one: their hosts failed as a whole."""
-        for shard in [] if self.useful else self.useless:
-            self.remove_part(job, folder, shard)
+        if all(self.is_failure.values()):
+            for shard in self.counts.keys() & self.is_failure.keys():
+                self.remove_part(job, folder, shard)
 
     def describe_hosts(self) -> str:
         """Describe the hosts that failed in one sentence, or return an empty text."""

@@ -73,11 +73,7 @@ class Esc10:
     disk_needed = bytes_left
 
     def download(self, get: Callable[[RemoteFile], None]) -> None:
-        """Download the missing files.
-
-        Raises:
-            DataError: a file fails a check that the module's docstring lists, or as `http.download`.
-        """
+        """Download the missing files, and check each. Raises as `http.download`."""
 
         def get_file(name: str, path: Path, find_fault: Callable[[Path], str]) -> None:
             # a mirror is a host that the user named, and no other one replaces it
@@ -93,11 +89,7 @@ class Esc10:
         replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
 
     def check(self) -> None:
-        """Check that the folder is the complete set.
-
-        Raises:
-            DataError: it is not.
-        """
+        """Check that the folder is the complete set; raise DataError if it is not."""
         meta = self.root / "meta.csv"
         rows = read_rows(meta, Esc10Clip._fields)
         clips = [Esc10Clip(*(row.values[name] for name in Esc10Clip._fields)) for row in rows]
@@ -109,11 +101,7 @@ class Esc10:
 
 
 def esc10_clips(table: Path) -> list[Esc10Clip]:
-    """Read the clips of ESC-10 from the repository's table, sorted by name.
-
-    Raises:
-        DataError: the table has another form, or other counts than the published ones.
-    """
+    """Read the clips of ESC-10 from the repository's table, sorted by name; raise DataError for another table."""
     clips = []
     for line, values in read_rows(table, ("filename", "fold", "category", "esc10", "src_file")):
         if values["esc10"] == "True":

@@ -4,7 +4,7 @@ import contextlib
 import http.cookiejar
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -28,10 +28,6 @@ RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 TIMEOUT_SECONDS = (20.0, 60.0)
 """Of a connection, and of each read."""
 MAX_REDIRECTS = 5
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Check = Callable[[Address], None]
-"""Function that raises AnswerError for an address that must not be contacted."""
 
 
 class AnswerError(Exception):
@@ -83,7 +79,7 @@ class Web:
     """
 
     def __init__(self) -> None:
-        self.direct, self.elsewhere = _open_session(_refuse_link_local), _open_session(_refuse_private)
+        self.direct, self.elsewhere = _open_session(public_only=False), _open_session(public_only=True)
 
     def __enter__(self) -> "Web":
         return self
@@ -179,11 +175,10 @@ def _redirect_target(current: str, location: str, only_host: str | None) -> str:
     return target
 
 
-def _open_session(check: Check) -> requests.Session:
-    """Open a session whose connections pass `check`."""
+def _open_session(public_only: bool) -> requests.Session:
     session = requests.Session()
     for prefix in ("http://", "https://"):
-        session.mount(prefix, _CheckedAdapter(check))
+        session.mount(prefix, _CheckedAdapter(public_only))
     # with compression in transit, a file would have another size than the published one
     session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"scenelet/{__version__}"})
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -191,10 +186,14 @@ def _open_session(check: Check) -> requests.Session:
 
 
 class _CheckedAdapter(HTTPAdapter):
-    """Adapter that checks the addresses of a host before it connects, and the address that it is connected to."""
+    """Adapter that checks the addresses of a host before it connects, and the address that it is connected to.
 
-    def __init__(self, check: Check) -> None:
-        self.check = check
+    Link-local addresses are refused, where clouds hand out credentials. With `public_only`, so are all that are not
+    public.
+    """
+
+    def __init__(self, public_only: bool) -> None:
+        self.public_only = public_only
         super().__init__(
             max_retries=Retry(
                 MAX_RETRIES, backoff_factor=BACKOFF_FACTOR, status_forcelist=RETRY_STATUSES, raise_on_status=False
@@ -206,7 +205,11 @@ class _CheckedAdapter(HTTPAdapter):
 
         def check(found: tuple[Any, ...]) -> None:
             address = ipaddress.ip_address(found[0].partition("%")[0])
-            self.check(getattr(address, "ipv4_mapped", None) or address)
+            address = getattr(address, "ipv4_mapped", None) or address
+            if self.public_only and (not address.is_global or address.is_multicast):
+                raise AnswerError(f"the server redirects to {address}, an address of a private network")
+            if address.is_link_local:
+                raise AnswerError(f"{address} is a link-local address, which is not contacted")
 
         def connect(connection: HTTPConnection) -> None:
             with contextlib.suppress(OSError, UnicodeError):  # urllib3 reports an unknown name
@@ -226,15 +229,3 @@ class _CheckedAdapter(HTTPAdapter):
             )
             for pool in (HTTPConnectionPool, HTTPSConnectionPool)
         }
-
-
-def _refuse_link_local(address: Address) -> None:
-    """Refuse addresses of the local link, where clouds hand out credentials."""
-    if address.is_link_local:
-        raise AnswerError(f"{address} is a link-local address, which is not contacted")
-
-
-def _refuse_private(address: Address) -> None:
-    """Refuse all addresses that are not public."""
-    if not address.is_global or address.is_multicast:
-        raise AnswerError(f"the server redirects to {address}, an address of a private network")

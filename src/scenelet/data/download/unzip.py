@@ -70,11 +70,7 @@ def unzip(archive: Path, root: Path) -> None:
 
 
 def check_disk_space(folder: Path, needed_bytes: int) -> None:
-    """Check that the disk of `folder` has this much free space; the folder need not exist yet.
-
-    Raises:
-        OutputError: the free space is too small.
-    """
+    """Check that the disk of `folder`, which need not exist yet, has this much free space; raise OutputError if not."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes:

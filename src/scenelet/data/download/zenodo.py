@@ -99,11 +99,7 @@ class TauRoot:
             self._delete_unpacked()
 
     def check(self) -> None:
-        """Check that the folder is the published set.
-
-        Raises:
-            DataError: it is not.
-        """
+        """Check that the folder is the published set; raise DataError if it is not."""
         if self.facts is None:
             return
         fix = f"delete {self.root / STATUS_NAME} and run the command again to fetch it again"
