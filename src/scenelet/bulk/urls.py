@@ -79,5 +79,4 @@ def error_reason(error: BaseException) -> str:
         'TimeoutError'
     """
     message = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
-    lines = message.splitlines() or [""]
-    return " ".join(lines[0].split()) or type(error).__name__
+    return next((" ".join(line.split()) for line in message.splitlines() if line.strip()), type(error).__name__)

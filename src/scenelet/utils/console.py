@@ -28,17 +28,23 @@ _waiting: contextvars.ContextVar["Progress | None"] = contextvars.ContextVar("sc
 
 
 @contextlib.contextmanager
+def _set(variable: contextvars.ContextVar[Item], value: Item) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+@contextlib.contextmanager
 def quiet(wanted: bool = True) -> Iterator[None]:
     """Suppress messages and progress bars in this thread or task. Warnings are still shown.
 
     >>> with quiet():
     ...     print_message("this is not printed")
     """
-    token = _quiet.set(_quiet.get() or wanted)
-    try:
+    with _set(_quiet, is_quiet() or wanted):
         yield
-    finally:
-        _quiet.reset(token)
 
 
 @contextlib.contextmanager
@@ -48,11 +54,8 @@ def progress_only() -> Iterator[None]:
     >>> with progress_only():
     ...     print_message("this is not printed")
     """
-    token = _progress_only.set(True)
-    try:
+    with _set(_progress_only, True):
         yield
-    finally:
-        _progress_only.reset(token)
 
 
 def is_quiet() -> bool:
@@ -154,13 +157,11 @@ def track(items: Iterable[Item], description: str, total: int) -> Generator[Item
     task = bar.add_task(description, total=total, note="")
     with bar, progress_lines(bar):
         for done in itertools.count(1):
-            token = _waiting.set(bar)
             try:
-                item = next(iterator)
+                with _set(_waiting, bar):
+                    item = next(iterator)
             except StopIteration:
                 return
-            finally:
-                _waiting.reset(token)
             yield item
             bar.update(task, completed=done, note="")
 
