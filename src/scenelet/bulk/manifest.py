@@ -16,11 +16,11 @@ import pyarrow
 from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
-from scenelet.bulk.parts import open_parquet
+from scenelet.bulk.parts import open_parquet, writing_errors
 from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError
 from scenelet.bulk.urls import error_reason, is_url, parent, strip_file_scheme, without_query
 from scenelet.data.delimited import EXCEL_MARK, FILE_COLUMNS, PARQUET_EXTENSIONS, column_name, find_delimiter
-from scenelet.errors import DataError, OutputError
+from scenelet.errors import DataError
 from scenelet.utils.console import quiet
 
 COLUMN_NAMES = tuple(dict.fromkeys(("path", "url", *FILE_COLUMNS)))
@@ -108,15 +108,12 @@ def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
     """
     schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
     inputs, digest = read_inputs(manifest.path, manifest.remote), hashlib.sha256()
-    try:
-        # `scan_manifest` has already reported the files that are skipped
-        with quiet(), parquet.ParquetWriter(path, schema) as writer:
-            while group := list(itertools.islice(inputs, shard_size)):
-                for text in group:
-                    _update(digest, text)
-                writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
-    except (OSError, pyarrow.ArrowException) as error:  # `read_inputs` reports errors of the manifest itself
-        raise OutputError(f"{path.parent}: cannot be written ({error_reason(error)}); choose another folder") from None
+    # `scan_manifest` has already reported the files that are skipped
+    with quiet(), writing_errors(path), parquet.ParquetWriter(path, schema) as writer:
+        while group := list(itertools.islice(inputs, shard_size)):
+            for text in group:
+                _update(digest, text)
+            writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
     if digest.hexdigest() != manifest.digest:
         raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
 

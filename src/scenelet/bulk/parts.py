@@ -46,13 +46,7 @@ class PartCounts(NamedTuple):
 class PartWriter:
     """Context manager that writes rows to a Parquet file, and buffers some of them. Equal rows give equal bytes.
 
-    Args:
-        path: file to write.
-        schema: columns of the file.
-        buffer_bytes: approximate size of the buffered rows.
-
-    Raises:
-        OutputError: the file cannot be written.
+    Its methods raise OutputError if the file cannot be written.
     """
 
     def __init__(self, path: Path, schema: pyarrow.Schema, buffer_bytes: int = BUFFER_BYTES) -> None:
@@ -60,26 +54,21 @@ class PartWriter:
         self.counts = PartCounts(0, 0)
         self._tables: list[pyarrow.Table] = []
         self._bytes = 0
-        with self._translate_errors():
+        with writing_errors(self.path):
             self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
 
     def __enter__(self) -> "PartWriter":
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._translate_errors(), self._writer:
+        with writing_errors(self.path), self._writer:
             if error[0] is None:
                 self._flush()
                 counts = {name: str(count) for name, count in self.counts._asdict().items()}
                 self._writer.add_key_value_metadata(counts)
 
     def add(self, columns: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
-        """Add the rows of one recording.
-
-        Args:
-            columns: values of all rows.
-            rows: arrays of values, for some rows at a time.
-        """
+        """Add the rows of one recording: `rows` holds arrays for some rows at a time, `columns` values of all rows."""
         inputs, count, *errors = self.counts
         for some in rows:
             table = self._make_table({**columns, **some}, len(some["window"]))
@@ -112,17 +101,19 @@ class PartWriter:
 
     def _flush(self) -> None:
         if self._tables:
-            with self._translate_errors():
+            with writing_errors(self.path):
                 self._writer.write_table(pyarrow.concat_tables(self._tables).combine_chunks())
         self._tables, self._bytes = [], 0
 
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, pyarrow.ArrowException) as error:
-            reason = error_reason(error)
-            raise OutputError(f"{self.path.parent}: cannot be written ({reason}); choose another folder") from None
+
+@contextlib.contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Turn errors from writing a Parquet file into an `OutputError`."""
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = error_reason(error)
+        raise OutputError(f"{path.parent}: cannot be written ({reason}); choose another folder") from None
 
 
 def read_counts(path: str, file: BinaryIO) -> PartCounts:

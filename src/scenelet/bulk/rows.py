@@ -26,12 +26,7 @@ Columns = dict[str, Any]
 
 
 class WindowCutter:
-    """Windows of recordings, and the times of each.
-
-    Args:
-        features: sample rate and channel layout of the windows.
-        window: length and hop of the windows.
-    """
+    """Windows of recordings, and the times of each."""
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
         self.features, self.window = features, window
@@ -58,11 +53,7 @@ class WindowCutter:
 
 
 class ProbabilityRows:
-    """Rows with the label and probabilities of each window, the same numbers as `Classifier.predict`.
-
-    Args:
-        classifier: a classifier with one thread.
-    """
+    """Rows with the label and probabilities of each window, the same numbers as `Classifier.predict`."""
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
@@ -84,9 +75,7 @@ class ProbabilityRows:
 class FeatureRows:
     """Rows with the log-mel of each window in fp16, as the feature cache stores it.
 
-    Args:
-        task: task with the settings.
-        buffer_bytes: size of features that are held in memory. Those of a long recording are buffered on disk.
+    At most `buffer_bytes` of features are held in memory. Those of a long recording are buffered on disk.
     """
 
     def __init__(self, task: Task, buffer_bytes: int) -> None:

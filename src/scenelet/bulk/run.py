@@ -14,7 +14,7 @@ from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.progress import JobSummary, Progress, summarize, take_counts
 from scenelet.bulk.remote import Remote
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import JobReference, process_shard
+from scenelet.bulk.worker import process_shard
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, WorkerError
 from scenelet.inference.runtimes import RuntimeName, check_runtime
@@ -128,8 +128,8 @@ def _run(
             if done := job.shards - len(pending):
                 print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
             probes = () if engine == "local" else sample_inputs(job, folder)
-            reference = JobReference(folder.path, job.job_hash, remote.protocols, probes)
-            results = run_engine(functools.partial(process_shard, reference), pending, workers)
+            process = functools.partial(process_shard, folder.path, job.job_hash, remote.protocols, probes)
+            results = run_engine(process, pending, workers)
             try:
                 with contextlib.closing(results):
                     progress.follow(track(results, task.kind.capitalize(), len(pending)))

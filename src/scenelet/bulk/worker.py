@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from scenelet.bulk.job import Probes, check_probes, read_inputs, read_job
 from scenelet.bulk.parts import BUFFER_BYTES, PartCounts, PartWriter
@@ -25,23 +25,6 @@ MAX_HOST_FAILURES = 3
 
 HostErrors = dict[str, tuple[int, str]]
 """For each host that failed, the number of recordings and the last reason."""
-
-
-@dataclass(frozen=True)
-class JobReference:
-    """What a worker needs to find its job.
-
-    Attributes:
-        folder: path or URL of the job's folder.
-        job_hash: the job's `job_hash`.
-        protocols: protocols that are allowed besides the usual ones.
-        probes: recordings that every machine must see alike.
-    """
-
-    folder: str
-    job_hash: str
-    protocols: tuple[str, ...] = ()
-    probes: Probes = ()
 
 
 @dataclass(frozen=True)
@@ -65,42 +48,50 @@ class ShardResult:
     host_errors: HostErrors = field(default_factory=dict)
 
 
-def process_shard(reference: JobReference, shard: int) -> ShardResult:
-    """Write the Parquet file of a shard, or do nothing if it exists."""
+def process_shard(folder: str, job_hash: str, protocols: tuple[str, ...], probes: Probes, shard: int) -> ShardResult:
+    """Write the Parquet file of a shard, or do nothing if it exists. The arguments are those of `Worker`."""
     error, counts, host_errors = "", None, HostErrors()
     try:
-        counts, host_errors = get_worker(reference).process(shard)
+        counts, host_errors = get_worker(folder, job_hash, protocols, probes).process(shard)
     except SceneletError as caught:
         error = str(caught)
     return ShardResult(shard, f"{socket.gethostname()}:{os.getpid()}", peak_memory(), error, counts, host_errors)
 
 
 @functools.lru_cache(1)
-def get_worker(reference: JobReference) -> "Worker":
+def get_worker(*arguments: Any) -> "Worker":
     """Return the worker of this process, which loads the model once."""
-    return Worker(reference)
+    return Worker(*arguments)
 
 
 class Worker:
     """Processes shards of one job.
 
     Args:
-        reference: the job.
+        folder: path or URL of the job's folder.
+        job_hash: the job's `job_hash`.
+        protocols: protocols that are allowed besides the usual ones.
+        probes: recordings that every machine must see alike.
         buffer_bytes: approximate size of rows, and of one recording's features, that are held in memory.
 
     Raises:
-        OutputError: the job cannot be read, or the folder holds another job.
-        DataError: this machine sees other recordings than the one where the command was started.
-        ModelFileError: the job's model cannot be read.
+        SceneletError: the job or its model cannot be read, or this machine sees other recordings.
     """
 
-    def __init__(self, reference: JobReference, buffer_bytes: int = BUFFER_BYTES) -> None:
-        self.remote = Remote(reference.protocols)
-        self.folder = Folder(reference.folder, self.remote)
+    def __init__(
+        self,
+        folder: str,
+        job_hash: str,
+        protocols: tuple[str, ...] = (),
+        probes: Probes = (),
+        buffer_bytes: int = BUFFER_BYTES,
+    ) -> None:
+        self.remote = Remote(protocols)
+        self.folder = Folder(folder, self.remote)
         self.job = read_job(self.folder)
-        if self.job.job_hash != reference.job_hash:
+        if self.job.job_hash != job_hash:
             raise OutputError(f"{self.folder.path}: another job was started in it; choose another folder")
-        check_probes(reference.probes)
+        check_probes(probes)
         self.buffer_bytes = buffer_bytes
         self.rows = make_rows(self.job.task, self.folder, buffer_bytes)
         self._hosts_read = set[str]()

@@ -54,8 +54,7 @@ def _default_folder() -> str:
 def make_cache_folder(path: Path) -> None:
     """Create a folder of the cache and its parent, which only this user may read and write, if they are missing.
 
-    Raises:
-        OutputError: the folder cannot be created or written.
+    It raises OutputError if the folder cannot be created or written.
     """
     try:
         for folder in (path.parent, path):
@@ -102,9 +101,7 @@ def clear_cache(root: Path) -> list[Path]:
 def limit_features(root: Path, keep: Path) -> None:
     """Delete features that were not used for a week, the oldest first, while there are more than 20 GB.
 
-    Args:
-        root: the cache folder.
-        keep: the folder of features that are in use.
+    The folder `keep` is in use and stays.
     """
     groups = _by_lock(root, "features")
     used = {lock: lock.stat().st_mtime if lock.exists() else 0.0 for lock in groups}

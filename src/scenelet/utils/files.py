@@ -73,12 +73,7 @@ def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()
 
 
 def _replace_set(partial: Mapping[Path, Path], earlier: Sequence[Path]) -> None:
-    """Hide the earlier files that exist, the first one first, and rename the new ones; if that fails, restore them.
-
-    Args:
-        partial: the temporary path of each new file, by its path.
-        earlier: the files to hide, of which the first one is the index.
-    """
+    """Hide the earlier files, the index first, and rename the new ones from their temporary paths; undo a failure."""
     hidden: dict[Path, Path] = {}
     try:
         for path in earlier:
@@ -100,11 +95,7 @@ def _replace_set(partial: Mapping[Path, Path], earlier: Sequence[Path]) -> None:
 
 
 def write_new_file(path: Path, data: bytes | str) -> None:
-    """Write a file that does not exist yet, and wait until it is on disk; text is encoded as UTF-8.
-
-    Raises:
-        OSError: the file exists, even as a link, or cannot be written.
-    """
+    """Write a file and wait until it is on disk; raise OSError if it exists, even as a link, or cannot be written."""
     with path.open("xb") as file:  # never through a link that somebody else placed there
         file.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
         file.flush()
@@ -145,11 +136,7 @@ def partial_path(path: Path) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents if they are missing, and check that it is writable.
-
-    Raises:
-        OutputError: the folder cannot be created or written.
-    """
+    """Create a folder and its parents if they are missing; raise OutputError if it cannot be created or written."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -173,8 +160,8 @@ def walk_files(
         folder: the folder to search.
         extensions: lower-case extensions of the files to list; empty: all files.
         on_skip: called with a path and a reason for an entry that has such a name but is not a file, for a link to a
-            folder that is searched already, and for a folder that cannot be read.
-        on_error: called instead of `on_skip` for a folder that cannot be read.
+            folder that is searched already, and, without `on_error`, for a folder that cannot be read.
+        on_error: called for a folder that cannot be read.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:

@@ -93,10 +93,8 @@ class Esc10:
         meta = self.root / "meta.csv"
         rows = read_rows(meta, Esc10Clip._fields)
         clips = [Esc10Clip(*(row.values[name] for name in Esc10Clip._fields)) for row in rows]
-        fault = counts_fault(clips)
-        for path in (self.root / "audio" / clip.filename for clip in clips):
-            fault = fault or (f"{path.name}: {found}" if (found := recording_fault(path)) else "")
-        if fault:
+        faults = ((name, recording_fault(self.root / "audio" / name)) for name, *_ in clips)
+        if fault := counts_fault(clips) or next((f"{name}: {fault}" for name, fault in faults if fault), ""):
             raise DataError(f"{meta}: not the published set ({fault}); delete this table and run the command again")
 
 

@@ -183,12 +183,7 @@ def _first_byte(response: requests.Response, remote: RemoteFile, requested: int)
 def write_body(response: requests.Response, path: Path, mode: str, max_bytes: int, decode: bool) -> Iterator[int]:
     """Write the body of a response to a file, and yield the size of the file after each piece.
 
-    Args:
-        response: result of `Web.open`.
-        path: the file.
-        mode: "wb", or "ab" to append.
-        max_bytes: maximum size of the file.
-        decode: whether to undo a compression in transit.
+    With `decode`, a compression in transit is undone.
 
     Raises:
         InterruptedTransferError: the transfer was interrupted, or is too slow.

@@ -94,10 +94,7 @@ class Web:
     ) -> Iterator[requests.Response]:
         """Request a file and yield the response, whose status is below 400 and no redirect, or 416 (a wrong range).
 
-        Args:
-            url: http or https address.
-            headers: further headers.
-            same_host: refuse redirects to other hosts.
+        With `same_host`, redirects to other hosts are refused.
 
         Raises:
             TransferError: the server cannot be reached, or is busy even after some retries.
