@@ -7,7 +7,7 @@ import io
 import itertools
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -161,20 +161,20 @@ def _read_parquet(path: str, file: BinaryIO) -> Iterator[str]:
 def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
     lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
-        header = lines.readline()
-        if header.lower().startswith(EXCEL_MARK):
-            header, delimiter = lines.readline(), header[len(EXCEL_MARK) :][:1]
-        else:
-            delimiter = find_delimiter(header)
-        names: list[str] = next(_csv_reader([header], delimiter), [])
+        first = lines.readline()
+        is_excel = first.lower().startswith(EXCEL_MARK)
+        header = lines.readline() if is_excel else first
+        delimiter = first[len(EXCEL_MARK) :][:1] if is_excel else find_delimiter(header)
+        all_lines = itertools.chain([header], lines)
+        rows = csv.reader(all_lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+        names = next(rows, [])
         column = _find_column(path, names)
-        rows = _csv_reader(lines, delimiter)
         for fields in rows:
             while len(fields) > len(names) and not fields[-1].strip():
                 fields.pop()  # Excel ends rows with delimiters if another row was longer
             if not any(field.strip() for field in fields):
                 continue
-            line = f"{path}, line {rows.line_num + 1}"
+            line = f"{path}, line {rows.line_num + is_excel}"
             if len(fields) > len(names):
                 counts = f"{len(fields)} fields for {len(names)} columns"
                 raise DataError(f"{line}: has {counts}; quote fields that contain the delimiter")
@@ -187,10 +187,6 @@ def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
         raise DataError(f"{path}: not a valid CSV table ({error}); check for a missing quote") from None
     finally:
         lines.detach()
-
-
-def _csv_reader(lines: Iterable[str], delimiter: str) -> Any:
-    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
 
 
 def _find_column(path: str, names: list[str]) -> int:

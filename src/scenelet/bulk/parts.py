@@ -43,7 +43,7 @@ class PartCounts(NamedTuple):
     host_errors: int = 0
 
 
-class PartWriter:
+class PartWriter(contextlib.AbstractContextManager["PartWriter"]):
     """Context manager that writes rows to a Parquet file, and buffers some of them. Equal rows give equal bytes.
 
     Its methods raise OutputError if the file cannot be written.
@@ -56,9 +56,6 @@ class PartWriter:
         self._bytes = 0
         with writing_errors(self.path):
             self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
-
-    def __enter__(self) -> "PartWriter":
-        return self
 
     def __exit__(self, *error: object) -> None:
         with writing_errors(self.path), self._writer:

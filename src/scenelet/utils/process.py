@@ -58,9 +58,8 @@ def open_files(wanted: int) -> int:
 def keep_freed_memory() -> bool:
     """Tell glibc to reuse large freed blocks; return whether it could.
 
-    By default glibc returns a freed block of tens of megabytes, e.g. an activation of a training step, to the system.
-    The next block then costs a page fault per page, and the system zeroes each page. The process keeps its peak memory.
-    Other C libraries are not changed.
+    By default glibc returns a freed block of tens of megabytes to the system. The next block, e.g. of a training step,
+    costs a page fault per page. The process keeps its peak memory. Other C libraries are not changed.
     """
     return _set(_KEEP)
 

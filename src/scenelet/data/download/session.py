@@ -63,7 +63,7 @@ class Retry(urllib3.Retry):
         return seconds
 
 
-class Web:
+class Web(contextlib.AbstractContextManager["Web"]):
     """Context manager around two sessions, one for the addresses of the caller and one for other hosts after redirects.
 
     A manifest, a mirror and the hosts in them are a stranger's text. So no connection goes to a link-local address,
@@ -80,9 +80,6 @@ class Web:
 
     def __init__(self) -> None:
         self.direct, self.elsewhere = _open_session(public_only=False), _open_session(public_only=True)
-
-    def __enter__(self) -> "Web":
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.direct.close()
