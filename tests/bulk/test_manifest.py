@@ -153,6 +153,7 @@ def test_write_inputs_one_row_group_per_shard(
         (b"path\na, b.wav\n", "line 2: has 2 fields for 1 columns"),
         (b'path\na.wav\n"b.wav\nc.wav\n', "check for a missing quote"),
         (b"path,Path\na,b\n", "has the column 'path' twice"),
+        (b"sep=;\npath;x\na.wav;1\n;2\n", "line 4: names no recording"),
     ],
 )
 def test_scan_manifest_invalid_text_raises(tmp_path: Path, content: bytes, word: str) -> None:

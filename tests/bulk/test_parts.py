@@ -20,10 +20,9 @@ def write_part(path: Path, buffer_bytes: int) -> None:
         for index in range(9):
             columns = {"index": index, "input": f"{index}.wav"}
             if index == 4:
-                part.add([part.make_table(1, {**columns, "error": "bad"})], error=True, host_error=True)
+                part.add_error({**columns, "error": "bad"}, is_host_error=True)
             else:
-                times = {"window": [0, 1], "start_seconds": [0.0, 1.0], "end_seconds": [1.0, 2.0]}
-                part.add([part.make_table(2, {**columns, **times})])
+                part.add(columns, [{"window": [0, 1], "start_seconds": [0.0, 1.0], "end_seconds": [1.0, 2.0]}])
 
 
 def test_part_writer_small_buffer_gives_same_rows(tmp_path: Path) -> None:

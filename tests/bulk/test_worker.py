@@ -25,7 +25,7 @@ from scenelet.bulk.manifest import scan_manifest
 from scenelet.bulk.parts import BUFFER_BYTES, PartWriter
 from scenelet.bulk.rows import WindowCutter
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import JobReference, Worker, get_worker, process_shard
+from scenelet.bulk.worker import Worker, get_worker, process_shard
 from scenelet.errors import DataError
 
 
@@ -81,7 +81,7 @@ def test_finished_folder_is_a_parquet_dataset(archive: Archive, finished_job: Pa
 def test_worker_features_same_as_log_mel(archive: Archive, tmp_path: Path, buffer_bytes: int) -> None:
     """With the small buffer, the features of one recording are on disk."""
     job = start_extraction(archive.manifest, tmp_path / "out")
-    worker = Worker(JobReference(str(tmp_path / "out"), job.job_hash), buffer_bytes)
+    worker = Worker(str(tmp_path / "out"), job.job_hash, buffer_bytes=buffer_bytes)
     for shard in range(job.shards):
         worker.process(shard)
     rows = rows_by_input(tmp_path / "out")
@@ -119,7 +119,7 @@ def test_worker_small_buffer_gives_same_rows(finished_job: Path, tmp_path: Path)
     folder = Folder(str(tmp_path / "out"))
     for name in ("job.json", "inputs.parquet", "model.scn"):
         folder.write(f"_job/{name}", (finished_job / "_job" / name).read_bytes())
-    worker = Worker(JobReference(folder.path, job.job_hash), buffer_bytes=1000)
+    worker = Worker(folder.path, job.job_hash, buffer_bytes=1000)
     for shard in range(job.shards):
         worker.process(shard)
     assert rows_by_input(tmp_path / "out") == rows_by_input(finished_job)
@@ -141,16 +141,16 @@ def test_worker_system_error_belongs_to_the_input(model: str, archive: Archive, 
 def test_process_shard_existing_part_is_unchanged(finished_job: Path) -> None:
     job = read_job(Folder(str(finished_job)))
     before = {path: path.stat().st_mtime_ns for path in finished_job.glob("part-*")}
-    result = process_shard(JobReference(str(finished_job), job.job_hash), 2)
+    result = process_shard(str(finished_job), job.job_hash, (), (), 2)
     assert (result.shard, result.error, result.counts) == (2, "", None)
     assert {path: path.stat().st_mtime_ns for path in finished_job.glob("part-*")} == before
-    assert "another job was started" in process_shard(JobReference(str(finished_job), "0123"), 2).error
+    assert "another job was started" in process_shard(str(finished_job), "0123", (), (), 2).error
 
 
 def test_get_worker_loads_model_once_with_one_thread(finished_job: Path) -> None:
     job = read_job(Folder(str(finished_job)))
-    worker = get_worker(JobReference(str(finished_job), job.job_hash))
-    assert worker is get_worker(JobReference(str(finished_job), job.job_hash))
+    worker = get_worker(str(finished_job), job.job_hash)
+    assert worker is get_worker(str(finished_job), job.job_hash)
     assert worker.rows.classifier.threads == 1
 
 
@@ -163,7 +163,7 @@ def test_worker_uses_runtime_of_job(model: str, archive: Archive, tmp_path: Path
     summary = run.predict(model, str(tmp_path / "one.csv"), str(out), workers=1, runtime=runtime)
     assert summary.errors == 0
     job = read_job(Folder(str(out)))
-    assert Worker(JobReference(str(out), job.job_hash)).rows.classifier.runtime == runtime
+    assert Worker(str(out), job.job_hash).rows.classifier.runtime == runtime
 
 
 STRANGE = {

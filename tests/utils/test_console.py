@@ -7,8 +7,6 @@ import pytest
 
 from scenelet.utils import console
 from scenelet.utils.console import (
-    LineTiming,
-    TrackedItems,
     is_quiet,
     print_message,
     print_warning,
@@ -19,9 +17,6 @@ from scenelet.utils.console import (
     spinner,
     track,
 )
-
-AT_ONCE = LineTiming(first_seconds=0.0, interval_seconds=0.0, poll_seconds=0.001)
-"""A line at each check."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +45,17 @@ def test_quiet_hides_messages_and_shows_warnings(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr() == ("", "before\nerror: within\nafter\n")
 
 
-def test_progress_only_hides_messages_and_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_only_hides_messages_and_shows_progress(
+    capsys: pytest.CaptureFixture[str], wait_for_line: Callable[[str], None]
+) -> None:
     with progress_only():
         print_message("hidden")
-        list(track("ab", "Reading", 2, AT_ONCE))
+        with spinner("Loading"):
+            wait_for_line("Loading: 0.")
     print_message("shown")
-    assert capsys.readouterr().err.splitlines() == ["Reading: 1 of 2, about 0.0 s left", "shown"]
+    lines = capsys.readouterr().err.splitlines()
+    assert {line[:9] for line in lines[:-1]} == {"Loading: "}
+    assert lines[-1] == "shown"
 
 
 def test_quiet_ends_when_the_block_fails() -> None:
@@ -82,35 +82,40 @@ def test_progress_bar_needs_a_terminal_and_no_quiet(terminal: Callable[[], None]
         assert progress_bar().disable
 
 
-def test_track_prints_a_line_per_interval(capsys: pytest.CaptureFixture[str]) -> None:
-    now = [0.0]
-    timing = LineTiming(first_seconds=2.0, interval_seconds=30.0, poll_seconds=60.0, clock=lambda: now[0])
+def test_lines_come_after_2_s_and_then_every_30_s(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+    wait = threading.Event.wait
 
-    def ten_seconds_each() -> Iterator[int]:
-        for item in range(10):
-            now[0] += 10
-            yield item
+    def record(event: threading.Event, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return wait(event)
+        waits.append(timeout)
+        return len(waits) > 3
 
-    assert list(track(ten_seconds_each(), "Features", 10, timing)) == list(range(10))
-    assert capsys.readouterr().err.splitlines() == [
-        "Features: 1 of 10, about 90 s left",  # early, so that the user sees that the command works
-        "Features: 4 of 10, about 60 s left",
-        "Features: 7 of 10, about 30 s left",
-    ]
-    with quiet():
-        assert list(track(ten_seconds_each(), "Features", 10, timing)) == list(range(10))
-    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(threading.Event, "wait", record)
+    with spinner("Loading"):
+        pass
+    assert waits == [2.0, 30.0, 30.0, 30.0]
+    assert capsys.readouterr().err.count("Loading: ") == 3
+
+
+def test_quiet_prints_no_lines_and_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "Thread", None)
+    with quiet(), spinner("Loading"):
+        assert list(track("ab", "Reading", 2)) == ["a", "b"]
 
 
 def test_spinner_prints_nothing_for_short_work(capsys: pytest.CaptureFixture[str]) -> None:
-    with spinner("Loading", LineTiming(clock=lambda: 0.0)):
+    with spinner("Loading"):
         pass
     assert capsys.readouterr().err == ""
 
 
 @pytest.fixture
 def wait_for_line(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Block until a line with these words is printed, however long that takes."""
+    """Print lines all the time; the fixture's value blocks until one has these words, however long that takes."""
     lines: list[str] = []
     printed, original = threading.Condition(), console.print_warning
 
@@ -125,43 +130,63 @@ def wait_for_line(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             assert printed.wait_for(lambda: any(words in line for line in lines), timeout=60)
 
     monkeypatch.setattr(console, "print_warning", record)
+    monkeypatch.setattr(console, "FIRST_LINE_SECONDS", 0.001)
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.001)
     return wait
+
+
+def test_track_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch, wait_for_line: Callable[[str], None]) -> None:
+    now = [0.0]
+    monkeypatch.setattr(console.stderr(), "get_time", lambda: now[0])
+
+    def ten_seconds_each() -> Iterator[int]:
+        for item in range(10):
+            if item in (1, 4):
+                wait_for_line(f"Features: {item} of 10, about {100 - 10 * item} s left")
+            now[0] += 10
+            yield item
+
+    assert list(track(ten_seconds_each(), "Features", 10)) == list(range(10))
 
 
 def test_track_prints_lines_while_an_item_is_read(wait_for_line: Callable[[str], None]) -> None:
     def one_long_recording() -> Iterator[int]:
         report_progress(20 * 60, 12 * 3600)
         wait_for_line("Checking: 0 of 1, 20 min of 12 h 00 min of sound, about ")
+        report_progress(12 * 3600, 12 * 3600)
+        wait_for_line("Checking: 0 of 1, 12 h 00 min of 12 h 00 min of sound, about ")
         yield 1
 
-    assert list(track(one_long_recording(), "Checking", 1, AT_ONCE)) == [1]
+    assert list(track(one_long_recording(), "Checking", 1)) == [1]
 
 
-def test_spinner_prints_lines_while_the_block_runs(wait_for_line: Callable[[str], None]) -> None:
-    with spinner("Loading", AT_ONCE):
-        wait_for_line("Loading: 0.")
-
-
-def test_report_progress_ignores_short_recordings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_progress_ignores_short_recordings(wait_for_line: Callable[[str], None]) -> None:
     report_progress(20 * 60, 12 * 3600)  # no `track` waits for it
 
     def short_recordings() -> Iterator[int]:
         for item in range(3):
             report_progress(5, 10)
+            wait_for_line(f"Checking: {item} of 3, " + ("about 0." if item else "0."))
             yield item
 
-    timing = LineTiming(first_seconds=0.0, interval_seconds=0.0, poll_seconds=60.0)
-    assert list(track(short_recordings(), "Checking", 3, timing)) == [0, 1, 2]
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("Checking: 1 of 3, about 0.")
+    assert list(track(short_recordings(), "Checking", 3)) == [0, 1, 2]
 
 
-def test_tracked_items_move_the_bar_within_a_recording(terminal: Callable[[], None]) -> None:
+def test_track_moves_the_bar_within_a_recording(terminal: Callable[[], None]) -> None:
     terminal()
-    bar = progress_bar()
-    tracked = TrackedItems(bar, "Checking", 2)
-    tracked.set_fraction(900, 3600)
-    assert (bar.tasks[0].completed, bar.tasks[0].fields["note"]) == (0.25, "15 min of 60 min of sound")
-    tracked.advance()
-    assert (bar.tasks[0].completed, bar.tasks[0].fields["note"]) == (1, "")
+    seen: list[tuple[float, str]] = []
+
+    def see() -> None:
+        bar = console._waiting.get()
+        assert bar is not None
+        seen.append((bar.tasks[0].completed, bar.tasks[0].fields["note"]))
+
+    def recordings() -> Iterator[int]:
+        report_progress(900, 3600)
+        see()
+        yield 0
+        see()
+        yield 1
+
+    assert list(track(recordings(), "Checking", 2)) == [0, 1]
+    assert seen == [(0.25, "15 min of 60 min of sound"), (1, "")]

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal
 
+from scenelet.bulk.urls import error_reason
 from scenelet.bulk.worker import ShardResult
 from scenelet.errors import OutputError, UsageError, missing_extra
 from scenelet.utils.parallel import map_processes
@@ -18,10 +19,7 @@ EngineName = Literal["local", "ray"]
 ProcessShard = Callable[[int], ShardResult]
 """Function that writes the part of a shard; it can be sent to another process."""
 Engine = Callable[[ProcessShard, Sequence[int], int | None], Generator[ShardResult, None, None]]
-"""Function of (process, shards, workers) that yields a result per shard, in any order.
-
-With `workers` None it uses all processors.
-"""
+"""Function of (process, shards, workers) that yields a result per shard, in any order; `workers` None uses all."""
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 MAX_RETRIES = 3
@@ -33,11 +31,7 @@ OBJECT_STORE_BYTES = 100_000_000
 
 
 def run_local(process: ProcessShard, shards: Sequence[int], workers: int | None) -> Generator[ShardResult, None, None]:
-    """Process shards in processes of this machine; with one worker or one shard, in this process.
-
-    Raises:
-        WorkerError: a worker process has died.
-    """
+    """Process shards in processes of this machine; with one worker or one shard, in this process."""
     yield from map_processes(process, shards, workers, keep_freed_memory, in_order=False, min_items=2)
 
 
@@ -77,7 +71,7 @@ def run_ray(
             (done, *_), _ = ray.wait(list(running))
             yield _get_result(done, running.pop(done))
     except ray.exceptions.RayError as error:
-        raise OutputError(f"Ray: {_first_line(error)}; run the same command again to resume") from None
+        raise OutputError(f"Ray: {error_reason(error)}; run the same command again to resume") from None
     finally:
         with contextlib.suppress(ray.exceptions.RayError):
             for future in running:
@@ -87,14 +81,7 @@ def run_ray(
 
 
 def connect(workers: int | None) -> None:
-    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine.
-
-    Args:
-        workers: processors of a new cluster; None uses all.
-
-    Raises:
-        UsageError: no cluster answers at `RAY_ADDRESS`.
-    """
+    """Connect to the Ray cluster at `RAY_ADDRESS`, or start one on this machine with some or (None) all processors."""
     import ray
 
     address = os.environ.get("RAY_ADDRESS", "local")
@@ -108,7 +95,7 @@ def connect(workers: int | None) -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise UsageError(
-            f"RAY_ADDRESS is {address}: no cluster answers there ({_first_line(error)}); start one, or unset it"
+            f"RAY_ADDRESS is {address}: no cluster answers there ({error_reason(error)}); start one, or unset it"
         ) from None
 
 
@@ -117,33 +104,25 @@ def _get_result(future: Any, shard: int) -> ShardResult:
     import ray
 
     try:
-        result: ShardResult = ray.get(future)
+        return ray.get(future)  # type: ignore[no-any-return]
     except ray.exceptions.RayTaskError as error:  # its text is the traceback of the worker
-        reason = f"a worker failed ({type(error.cause).__name__}: {_first_line(error.cause)})"
+        reason = f"a worker failed ({type(error.cause).__name__}: {error_reason(error.cause)})"
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError):
         reason = "their workers died repeatedly; check that there is enough memory"
-    else:
-        return result
     return ShardResult(shard, "", 0, error=reason)
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 def get_engine(name: EngineName) -> Engine:
-    """Return the engine of this name.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
+    """Return the engine of this name; raise MissingExtraError if Ray is not installed.
 
     Examples:
         >>> get_engine("local") is run_local
         True
     """
-    if name == "ray":
-        try:
-            importlib.import_module("ray")
-        except ModuleNotFoundError as error:
-            raise missing_extra(error) or error from None
-    return {"local": run_local, "ray": run_ray}[name]
+    if name == "local":
+        return run_local
+    try:
+        importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from None
+    return run_ray

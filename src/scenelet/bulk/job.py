@@ -9,6 +9,7 @@ parts of two jobs never mix.
 
 import hashlib
 import json
+import socket
 from typing import Literal, cast
 
 from pydantic import Field, ValidationError
@@ -17,8 +18,9 @@ from scenelet import __version__
 from scenelet.bulk.manifest import INPUT_COLUMN, Manifest, write_inputs
 from scenelet.bulk.parts import open_parquet, parquet_errors
 from scenelet.bulk.storage import Folder
+from scenelet.bulk.urls import is_url, join
 from scenelet.config.frontend import FeatureConfig, Settings, WindowConfig
-from scenelet.errors import OutputError
+from scenelet.errors import DataError, OutputError
 from scenelet.inference.runtimes import RuntimeName
 
 FORMAT = 2
@@ -32,8 +34,12 @@ MAX_SHARD_SIZE = 256
 MIN_SHARDS = 16
 HASH_CHARACTERS = 12
 """Length of the job's hash in the names of parts."""
+MAX_PROBES, PROBE_BYTES = 8, 1 << 16
+"""Number of recordings that all machines compare, and the bytes of each."""
 
 Kind = Literal["predict", "features"]
+Probes = tuple[tuple[str, str], ...]
+"""Paths of recordings on disk, each with the hash of its beginning where the command was started."""
 
 
 class Task(Settings):
@@ -75,11 +81,6 @@ class Job(Settings):
     def part_name(self, shard: int) -> str:
         """Return the name of a shard's file."""
         return f"{PART_PREFIX}{shard:05d}-{self.job_hash[:HASH_CHARACTERS]}.parquet"
-
-    def pending_shards(self, folder: Folder) -> list[int]:
-        """Return the shards whose parts do not exist yet."""
-        existing = folder.names()
-        return [shard for shard in range(self.shards) if self.part_name(shard) not in existing]
 
 
 def default_shard_size(inputs: int) -> int:
@@ -133,11 +134,7 @@ def start_job(folder: Folder, task: Task, model: bytes, manifest: Manifest, shar
 
 
 def check_only_job(folder: Folder) -> None:
-    """Check that the folder is empty or belongs to a job.
-
-    Raises:
-        OutputError: the folder holds other files.
-    """
+    """Check that the folder is empty or belongs to a job; raise OutputError if it holds other files."""
     names = folder.names()
     others = sorted(name for name in names - {JOB_FOLDER} if not name.startswith("."))
     if others and JOB_FOLDER not in names:
@@ -145,11 +142,7 @@ def check_only_job(folder: Folder) -> None:
 
 
 def read_job(folder: Folder) -> Job:
-    """Read `job.json`.
-
-    Raises:
-        OutputError: the file cannot be read, or is damaged.
-    """
+    """Read `job.json`; raise OutputError if it cannot be read or is damaged."""
     try:
         return Job.model_validate_json(folder.read(RECORD_FILE))
     except ValidationError:
@@ -158,11 +151,7 @@ def read_job(folder: Folder) -> Job:
 
 
 def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
-    """Return the inputs of a shard, as the manifest writes them.
-
-    Raises:
-        OutputError: the list of inputs is damaged.
-    """
+    """Return the inputs of a shard, as the manifest writes them; raise OutputError if their list is damaged."""
     with folder.open(INPUTS_FILE) as file, parquet_errors(folder.path_of(INPUTS_FILE)):
         texts = open_parquet(file).read_row_group(shard, use_threads=False).column(INPUT_COLUMN).to_pylist()
         if not all(isinstance(text, str) for text in texts):
@@ -170,19 +159,42 @@ def read_inputs(job: Job, folder: Folder, shard: int) -> list[str]:
         return cast(list[str], texts)
 
 
+def sample_inputs(job: Job, folder: Folder) -> Probes:
+    """Return some recordings on disk as this machine sees them, spread over the whole job."""
+    shards = sorted({job.shards * k // MAX_PROBES for k in range(MAX_PROBES)})
+    paths = [join(job.base, read_inputs(job, folder, shard)[0]) for shard in shards]
+    return tuple((path, digest) for path in paths if not is_url(path) and (digest := _fingerprint(path)))
+
+
+def check_probes(probes: Probes) -> None:
+    """Check that this machine sees the recordings that the one with the command sees; raise DataError if not."""
+    for path, digest in probes:
+        if (found := _fingerprint(path)) != digest:
+            state = f"{'is another file' if found else 'cannot be read'} on the machine {socket.gethostname()}"
+            raise DataError(f"{path}: {state}; mount the folder of the recordings at the same path on every machine")
+
+
+def _fingerprint(path: str) -> str:
+    """Return the hash of a file's first bytes, or an empty text if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read(PROBE_BYTES)).hexdigest()
+    except (OSError, ValueError):
+        return ""
+
+
 def _describe_change(job: Job, wanted: Job) -> str:
     """Describe the recorded job by what differs from the wanted one."""
-    for name, words in (
-        ("kind", "of another command"),
-        ("model", "of another model"),
-        ("runtime", "of another runtime"),
-    ):
-        if getattr(job.task, name) != getattr(wanted.task, name):
-            return words
-    if job.task != wanted.task:
-        return "of other feature settings"
-    if job.version != wanted.version or job.format != wanted.format:
-        return f"of scenelet {job.version}, but this is {wanted.version}"
-    if job.shard_size != wanted.shard_size:
-        return f"in parts of {job.shard_size} inputs, not {wanted.shard_size}"
-    return "of other inputs" if job.digest != wanted.digest else f"of recordings in {job.base}"
+    old, new = job.task, wanted.task
+    changes = {
+        "of another command": old.kind != new.kind,
+        "of another model": old.model != new.model,
+        "of another runtime": old.runtime != new.runtime,
+        "of other feature settings": old != new,
+        f"of scenelet {job.version}, but this is {wanted.version}": (job.version, job.format)
+        != (wanted.version, wanted.format),
+        f"in parts of {job.shard_size} inputs, not {wanted.shard_size}": job.shard_size != wanted.shard_size,
+        "of other inputs": job.digest != wanted.digest,
+        f"of recordings in {job.base}": True,
+    }
+    return next(words for words, is_changed in changes.items() if is_changed)

@@ -7,7 +7,7 @@ import io
 import itertools
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -16,17 +16,16 @@ import pyarrow
 from pyarrow import parquet
 
 from scenelet.audio.io import EXTENSIONS, find_recordings
-from scenelet.bulk.parts import open_parquet
+from scenelet.bulk.parts import open_parquet, writing_errors
 from scenelet.bulk.remote import PLAIN, HostError, Remote, RemoteFileError
 from scenelet.bulk.urls import error_reason, is_url, parent, strip_file_scheme, without_query
 from scenelet.data.delimited import EXCEL_MARK, FILE_COLUMNS, PARQUET_EXTENSIONS, column_name, find_delimiter
-from scenelet.errors import DataError, OutputError
+from scenelet.errors import DataError
 from scenelet.utils.console import quiet
 
 COLUMN_NAMES = tuple(dict.fromkeys(("path", "url", *FILE_COLUMNS)))
 """Possible names of the column of recordings; the first one that is present is used."""
 GZIP_START = b"\x1f\x8b"
-COLUMN_HELP = f"name the column of recordings {', '.join(COLUMN_NAMES[:-1])} or {COLUMN_NAMES[-1]}"
 BATCH_ROWS = 1 << 14
 MAX_PATH_CHARACTERS = 1 << 15
 """Limit for a path or URL in Parquet. In CSV files Python's reader limits a field to four times as many."""
@@ -64,24 +63,20 @@ def scan_manifest(path: str, remote: Remote = PLAIN) -> Manifest:
     """
     path = strip_file_scheme(path)
     path = path if is_url(path) else os.path.expanduser(path)
-    is_folder = not is_url(path) and Path(path).is_dir()
-    base = os.path.abspath(path) if is_folder else parent(path)
-    counter = _InputCounter()
-    for _ in counter.count(read_inputs(path, remote)):
-        pass
-    if counter.inputs == 0:
+    base = os.path.abspath(path) if _is_folder(path) else parent(path)
+    count, digest = 0, hashlib.sha256()
+    for text in read_inputs(path, remote):
+        count += 1
+        _update(digest, text)
+    if count == 0:
         raise DataError(f"{path}: lists no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...)")
-    return Manifest(path, base, counter.inputs, counter.digest, remote)
+    return Manifest(path, base, count, digest.hexdigest(), remote)
 
 
 def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
-    """Yield the path or URL of every recording, as the manifest writes it.
-
-    Raises:
-        DataError: the manifest cannot be read, has no column of recordings, or a row without a path.
-    """
+    """Yield the path or URL of every recording, as the manifest writes it. Raises as `scan_manifest`."""
     try:
-        if not is_url(path) and Path(path).is_dir():
+        if _is_folder(path):
             yield from _read_folder(Path(path))
             return
         if path.lower().endswith(EXTENSIONS):
@@ -91,10 +86,10 @@ def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
         with remote.temporary_copy(path) if is_url(path) else open(path, "rb") as file:
             if without_query(path).lower().endswith(PARQUET_EXTENSIONS):
                 yield from _read_parquet(path, file)
-                return
-            is_packed = file.read(2) == GZIP_START
-            file.seek(0)
-            yield from _read_text(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file)
+            else:
+                is_packed = file.read(2) == GZIP_START
+                file.seek(0)
+                yield from _read_text(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a CSV or Parquet file of recordings, or a folder") from None
     except RemoteFileError as error:
@@ -109,40 +104,27 @@ def read_inputs(path: str, remote: Remote = PLAIN) -> Iterator[str]:
 def write_inputs(manifest: Manifest, path: Path, shard_size: int) -> None:
     """Write the recordings' paths to a Parquet file with `shard_size` of them per row group.
 
-    Raises:
-        DataError: the manifest has changed since it was scanned.
-        OutputError: the file cannot be written.
+    It raises DataError if the manifest has changed since it was scanned, and OutputError if it cannot write.
     """
     schema = pyarrow.schema([pyarrow.field(INPUT_COLUMN, pyarrow.string(), nullable=False)])
-    counter = _InputCounter()
-    inputs = counter.count(read_inputs(manifest.path, manifest.remote))
-    try:
-        # `scan_manifest` has already reported the files that are skipped
-        with quiet(), parquet.ParquetWriter(path, schema) as writer:
-            while group := list(itertools.islice(inputs, shard_size)):
-                writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
-    except (OSError, pyarrow.ArrowException) as error:  # `read_inputs` reports errors of the manifest itself
-        raise OutputError(f"{path.parent}: cannot be written ({error_reason(error)}); choose another folder") from None
-    if (counter.inputs, counter.digest) != (manifest.inputs, manifest.digest):
+    inputs, digest = read_inputs(manifest.path, manifest.remote), hashlib.sha256()
+    # `scan_manifest` has already reported the files that are skipped
+    with quiet(), writing_errors(path), parquet.ParquetWriter(path, schema) as writer:
+        while group := list(itertools.islice(inputs, shard_size)):
+            for text in group:
+                _update(digest, text)
+            writer.write_table(pyarrow.table([group], schema), row_group_size=shard_size)
+    if digest.hexdigest() != manifest.digest:
         raise DataError(f"{manifest.path}: changed while it was read; run the same command again")
 
 
-class _InputCounter:
-    """Counts and hashes inputs while they are read."""
+def _is_folder(path: str) -> bool:
+    return not is_url(path) and Path(path).is_dir()
 
-    def __init__(self) -> None:
-        self.inputs, self._hash = 0, hashlib.sha256()
 
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def count(self, inputs: Iterable[str]) -> Iterator[str]:
-        for text in inputs:
-            data = text.encode()
-            self._hash.update(len(data).to_bytes(4, "little") + data)
-            self.inputs += 1
-            yield text
+def _update(digest: Any, text: str) -> None:
+    data = text.encode()
+    digest.update(len(data).to_bytes(4, "little") + data)
 
 
 def _read_folder(folder: Path) -> Iterator[str]:
@@ -169,48 +151,42 @@ def _read_parquet(path: str, file: BinaryIO) -> Iterator[str]:
         texts = batch.column(0).dictionary
         for index in batch.column(0).indices.to_pylist():
             row += 1
-            text = "" if index is None else texts[index].as_py() or ""
-            if not text.strip():
-                raise DataError(f"{path}, row {row}: names no recording; delete the row")
-            if len(text) > MAX_PATH_CHARACTERS:
-                maximum = f"{MAX_PATH_CHARACTERS:,} characters"
-                raise DataError(f"{path}, row {row}: the recording's path has over {maximum}; delete the row")
-            yield text.strip()
+            text = ("" if index is None else texts[index].as_py() or "").strip()
+            if not text or len(text) > MAX_PATH_CHARACTERS:
+                fault = f"the recording's path has over {MAX_PATH_CHARACTERS:,} characters"
+                raise DataError(f"{path}, row {row}: {fault if text else 'names no recording'}; delete the row")
+            yield text
 
 
 def _read_text(path: str, file: BinaryIO) -> Iterator[str]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
-        header = text.readline()
-        if header.lower().startswith(EXCEL_MARK):
-            header, delimiter = text.readline(), header[len(EXCEL_MARK) :][:1]
-        else:
-            delimiter = find_delimiter(header)
-        names: list[str] = next(_csv_reader([header], delimiter), [])
+        first = lines.readline()
+        is_excel = first.lower().startswith(EXCEL_MARK)
+        header = lines.readline() if is_excel else first
+        delimiter = first[len(EXCEL_MARK) :][:1] if is_excel else find_delimiter(header)
+        all_lines = itertools.chain([header], lines)
+        rows = csv.reader(all_lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+        names = next(rows, [])
         column = _find_column(path, names)
-        rows = _csv_reader(text, delimiter)
         for fields in rows:
             while len(fields) > len(names) and not fields[-1].strip():
                 fields.pop()  # Excel ends rows with delimiters if another row was longer
             if not any(field.strip() for field in fields):
                 continue
-            line = f"{path}, line {rows.line_num + 1}"
+            line = f"{path}, line {rows.line_num + is_excel}"
             if len(fields) > len(names):
                 counts = f"{len(fields)} fields for {len(names)} columns"
                 raise DataError(f"{line}: has {counts}; quote fields that contain the delimiter")
-            if len(fields) <= column or not fields[column].strip():
+            if not (text := fields[column].strip() if column < len(fields) else ""):
                 raise DataError(f"{line}: names no recording; delete the line")
-            yield fields[column].strip()
+            yield text
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a UTF-8 text table; save it as CSV in UTF-8") from None
     except (csv.Error, TypeError) as error:  # the latter for a delimiter that is none
         raise DataError(f"{path}: not a valid CSV table ({error}); check for a missing quote") from None
     finally:
-        text.detach()
-
-
-def _csv_reader(lines: Iterable[str], delimiter: str) -> Any:
-    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+        lines.detach()
 
 
 def _find_column(path: str, names: list[str]) -> int:
@@ -218,8 +194,9 @@ def _find_column(path: str, names: list[str]) -> int:
     known = [column_name(name) for name in names]
     column = next((name for name in COLUMN_NAMES if name in known), None)
     if column is None:
-        listed = ", ".join(names[:8]).strip() or "none"
-        raise DataError(f"{path}: its columns are {listed}; {COLUMN_HELP}")
+        listed, accepted = ", ".join(names[:8]).strip() or "none", ", ".join(COLUMN_NAMES[:-1])
+        hint = f"name the column of recordings {accepted} or {COLUMN_NAMES[-1]}"
+        raise DataError(f"{path}: its columns are {listed}; {hint}")
     if known.count(column) > 1:
         raise DataError(f"{path}: has the column {column!r} twice; rename one")
     return known.index(column)

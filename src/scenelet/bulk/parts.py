@@ -43,16 +43,10 @@ class PartCounts(NamedTuple):
     host_errors: int = 0
 
 
-class PartWriter:
+class PartWriter(contextlib.AbstractContextManager["PartWriter"]):
     """Context manager that writes rows to a Parquet file, and buffers some of them. Equal rows give equal bytes.
 
-    Args:
-        path: file to write.
-        schema: columns of the file.
-        buffer_bytes: approximate size of the buffered rows.
-
-    Raises:
-        OutputError: the file cannot be written.
+    Its methods raise OutputError if the file cannot be written.
     """
 
     def __init__(self, path: Path, schema: pyarrow.Schema, buffer_bytes: int = BUFFER_BYTES) -> None:
@@ -60,73 +54,67 @@ class PartWriter:
         self.counts = PartCounts(0, 0)
         self._tables: list[pyarrow.Table] = []
         self._bytes = 0
-        with self._translate_errors():
+        with writing_errors(self.path):
             self._writer = parquet.ParquetWriter(path, schema, compression="zstd")
 
-    def __enter__(self) -> "PartWriter":
-        return self
-
     def __exit__(self, *error: object) -> None:
-        try:
+        with writing_errors(self.path), self._writer:
             if error[0] is None:
                 self._flush()
                 counts = {name: str(count) for name, count in self.counts._asdict().items()}
                 self._writer.add_key_value_metadata(counts)
-        finally:
-            with self._translate_errors():
-                self._writer.close()
 
-    def make_table(self, rows: int, columns: dict[str, Any]) -> pyarrow.Table:
-        """Make a table of `rows` rows. A missing column is null, and a single value fills its column.
+    def add(self, columns: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
+        """Add the rows of one recording: `rows` holds arrays for some rows at a time, `columns` values of all rows."""
+        inputs, count, *errors = self.counts
+        for some in rows:
+            table = self._make_table({**columns, **some}, len(some["window"]))
+            count += table.num_rows
+            self._buffer(table)
+        self.counts = PartCounts(inputs + 1, count, *errors)
 
-        Raises:
-            ArrowException, ValueError, TypeError, OverflowError: a value does not fit its column.
-        """
-        arrays = []
-        for field in self.schema:
+    def add_error(self, columns: dict[str, Any], is_host_error: bool) -> None:
+        """Add the row of a recording that could not be read."""
+        self._buffer(self._make_table(columns, 1))
+        inputs, rows, errors, host_errors = self.counts
+        self.counts = PartCounts(inputs + 1, rows + 1, errors + 1, host_errors + is_host_error)
+
+    def _make_table(self, columns: dict[str, Any], rows: int) -> pyarrow.Table:
+        """Make a table, in which a missing column is null and a single value fills its column."""
+
+        def make_array(field: pyarrow.Field) -> pyarrow.Array:
             value = columns.get(field.name)
             if value is None or isinstance(value, str | int | float):
-                arrays.append(pyarrow.repeat(pyarrow.scalar(value, field.type), rows))
-            else:
-                arrays.append(pyarrow.array(value, field.type))
-        return pyarrow.table(arrays, self.schema)
+                return pyarrow.repeat(pyarrow.scalar(value, field.type), rows)
+            return pyarrow.array(value, field.type)
 
-    def add(self, tables: Iterable[pyarrow.Table], error: bool = False, host_error: bool = False) -> None:
-        """Add the rows of one recording, or the one row of its error."""
-        inputs, rows, errors, host_errors = self.counts
-        for table in tables:
-            rows += table.num_rows
-            self._tables.append(table)
-            self._bytes += table.nbytes + ARRAY_BYTES * table.num_columns
-            if self._bytes >= self.buffer_bytes:
-                self._flush()
-        self.counts = PartCounts(inputs + 1, rows, errors + error, host_errors + host_error)
+        return pyarrow.table([make_array(field) for field in self.schema], self.schema)
+
+    def _buffer(self, table: pyarrow.Table) -> None:
+        self._tables.append(table)
+        self._bytes += table.nbytes + ARRAY_BYTES * table.num_columns
+        if self._bytes >= self.buffer_bytes:
+            self._flush()
 
     def _flush(self) -> None:
         if self._tables:
-            with self._translate_errors():
+            with writing_errors(self.path):
                 self._writer.write_table(pyarrow.concat_tables(self._tables).combine_chunks())
         self._tables, self._bytes = [], 0
 
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, pyarrow.ArrowException) as error:
-            reason = error_reason(error)
-            raise OutputError(f"{self.path.parent}: cannot be written ({reason}); choose another folder") from None
+
+@contextlib.contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Turn errors from writing a Parquet file into an `OutputError`."""
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = error_reason(error)
+        raise OutputError(f"{path.parent}: cannot be written ({reason}); choose another folder") from None
 
 
 def read_counts(path: str, file: BinaryIO) -> PartCounts:
-    """Read the counts of a part from the end of its file.
-
-    Args:
-        path: path of the part in error messages.
-        file: the part, open for reading.
-
-    Raises:
-        OutputError: the part is damaged.
-    """
+    """Read the counts of a part from the end of its file; raise OutputError, with the path, if it is damaged."""
     with parquet_errors(path):
         metadata = open_parquet(file).metadata.metadata
         return PartCounts(*(int(metadata[name.encode()]) for name in PartCounts._fields))
@@ -150,11 +138,7 @@ def open_parquet(file: BinaryIO, dictionary_columns: Sequence[str] = ()) -> parq
 
 @contextlib.contextmanager
 def parquet_errors(path: str) -> Iterator[None]:
-    """Turn errors from reading a Parquet file of a job into an `OutputError`.
-
-    Raises:
-        OutputError: the file is damaged.
-    """
+    """Turn errors from reading a Parquet file of a job into an `OutputError`."""
     try:
         yield
     except (pyarrow.ArrowException, LookupError, ValueError, TypeError):

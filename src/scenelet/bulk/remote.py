@@ -18,8 +18,8 @@ from fsspec.callbacks import Callback
 
 from scenelet.bulk.urls import HTTP_PROTOCOLS, error_reason, host_of, protocol
 from scenelet.data.download import session
-from scenelet.data.download.addresses import AnswerError
-from scenelet.data.download.session import InterruptedTransferError, TransferError, Web, write_body
+from scenelet.data.download.http import InterruptedTransferError, WrongBodyError, write_body
+from scenelet.data.download.session import AnswerError, TransferError, Web
 from scenelet.errors import OutputError
 
 PROTOCOLS = (*HTTP_PROTOCOLS, "file", "s3", "gs", "gcs", "az", "abfs", "abfss")
@@ -67,9 +67,7 @@ class Remote:
     def filesystem(self, url: str) -> tuple[Any, str]:
         """Return the fsspec file system of a URL, and its path there.
 
-        Raises:
-            RemoteFileError: the protocol is not allowed, or unknown.
-            HostError: its package is not installed.
+        It raises RemoteFileError if the protocol is not allowed or unknown, and HostError if its package is missing.
         """
         name = protocol(url)
         if "::" in url:
@@ -79,19 +77,14 @@ class Remote:
                 f"{url}: the protocol {name} is not allowed; use e.g. s3:// or https://, or allow it with --protocol"
             )
         try:
-            found: tuple[Any, str] = fsspec.core.url_to_fs(name + url[len(name) :])
+            return fsspec.core.url_to_fs(name + url[len(name) :])  # type: ignore[no-any-return]
         except ImportError as error:
             raise HostError(url, f"a package is missing ({error_reason(error)})") from None
         except ValueError as error:
             raise RemoteFileError(f"{url}: this kind of URL cannot be read ({error_reason(error)})") from None
-        return found
 
     def download(self, url: str, target: Path) -> None:
-        """Download a file in one sequential read, which costs a store the fewest requests.
-
-        Args:
-            url: URL of a file.
-            target: file to write.
+        """Download the file at a URL to `target` in one sequential read, which costs a store the fewest requests.
 
         Raises:
             RemoteFileError: there is no such file, its size is too large, or this kind of URL cannot be read.
@@ -101,39 +94,35 @@ class Remote:
         limit = min(MAX_DOWNLOAD_BYTES, shutil.disk_usage(target.parent).free // 2)
         for attempt in range(MAX_ATTEMPTS):
             try:
-                if protocol(url) in HTTP_PROTOCOLS:
-                    _download_http(url, target, limit)
-                else:
-                    self._download_from_store(url, target, limit)
-                return
+                return self._receive(url, target, limit)
             except (RemoteFileError, HostError):
                 raise
             except Exception as error:  # noqa: BLE001  the stores have their own errors without a common base
-                _raise_if_permanent(url, error)
+                _raise_if_permanent(url, error, limit)
                 if attempt == MAX_ATTEMPTS - 1:
                     raise HostError(url, f"cannot be reached ({error_reason(error)})") from None
             time.sleep(session.BACKOFF_FACTOR * (2**attempt - 0.5))
 
+    def _receive(self, url: str, target: Path, limit: int) -> None:
+        if protocol(url) in HTTP_PROTOCOLS:
+            with _web().open(url) as response:
+                collections.deque(write_body(response, target, "wb", limit, decode=True), maxlen=0)
+        else:
+            filesystem, path = self.filesystem(url)
+            # `open` would ask for the size first, and report every failure of that as a missing file
+            filesystem.get_file(path, str(target), callback=_SizeLimit(limit))
+            if not target.is_file():
+                raise IsADirectoryError
+
     @contextlib.contextmanager
     def temporary_copy(self, url: str) -> Iterator[BinaryIO]:
-        """Open a temporary copy of the file behind a URL; the copy is deleted at the end.
-
-        Raises:
-            RemoteFileError, HostError, OutputError: like `download`.
-        """
+        """Open a temporary copy of the file behind a URL; the copy is deleted at the end. Raises as `download`."""
         with tempfile.TemporaryDirectory(prefix="scenelet-") as scratch:
             copy = Path(scratch, "copy")
             self.download(url, copy)
             with copy.open("rb") as file:
                 file.raw.name = url  # type: ignore[attr-defined]  # error messages show this name
                 yield file
-
-    def _download_from_store(self, url: str, target: Path, limit: int) -> None:
-        filesystem, path = self.filesystem(url)
-        # `open` would ask for the size first, and report every failure of that as a missing file
-        filesystem.get_file(path, str(target), callback=_SizeLimit(url, limit))
-        if not target.is_file():
-            raise RemoteFileError(f"{url}: not a file; give the URL of a file")
 
 
 PLAIN = Remote()
@@ -143,13 +132,13 @@ PLAIN = Remote()
 class _SizeLimit(Callback):  # type: ignore[misc]  # fsspec has no types
     """Callback of a transfer that ends it if the file is too large."""
 
-    def __init__(self, url: str, limit: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__()
-        self.url, self.limit = url, limit
+        self.limit = limit
 
     def call(self, *_: Any, **__: Any) -> None:
         if max(self.size or 0, self.value) > self.limit:
-            raise _too_large(self.url, self.limit)
+            raise WrongBodyError
 
 
 @functools.cache
@@ -162,50 +151,24 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_web.cache_clear)  # two processes must not share a connection
 
 
-def _download_http(url: str, target: Path, limit: int) -> None:
-    try:
-        with _web().open(url) as response:
-            collections.deque(write_body(response, target, "wb", limit, decode=True), maxlen=0)
-    except session.BodyTooLargeError:
-        raise _too_large(url, limit) from None
-    except AnswerError as error:
-        if error.status in (404, 410):
-            raise RemoteFileError(f"{url}: no such file") from None
-        if error.status in (401, 403, 407):
-            raise HostError(url, f"access is denied ({error})", is_denial=True) from None
-        raise RemoteFileError(f"{url}: cannot be downloaded ({error}); check the URL") from None
-    except InterruptedTransferError:
-        raise  # `download` tries again
-    except TransferError as error:
-        raise HostError(url, f"cannot be reached ({error})") from None
-
-
-def _too_large(url: str, limit: int) -> RemoteFileError:
-    return RemoteFileError(
-        f"{url}: is larger than {limit / 1e9:,.1f} GB, the limit for a copy in {tempfile.gettempdir()}; cut it, or"
-        " copy it to a disk yourself"
-    )
-
-
-def _raise_if_permanent(url: str, error: Exception) -> None:
+def _raise_if_permanent(url: str, error: Exception, limit: int) -> None:
     """Raise the error for a failure that a new attempt cannot fix; return for all others."""
-    reason = error_reason(error)
-    if isinstance(error, FileNotFoundError):
+    reason, folder = error_reason(error), tempfile.gettempdir()
+    status = next((found for name in ("status", "status_code", "code") if (found := getattr(error, name, None))), None)
+    if isinstance(error, WrongBodyError):
+        size = f"is larger than {limit / 1e9:,.1f} GB, the limit for a copy in {folder}"
+        raise RemoteFileError(f"{url}: {size}; cut it, or copy it to a disk yourself") from None
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
         raise RemoteFileError(f"{url}: no such file") from None
     if isinstance(error, IsADirectoryError):
         raise RemoteFileError(f"{url}: not a file; give the URL of a file") from None
     if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
-        raise OutputError(
-            f"{tempfile.gettempdir()}: no space for a copy of {url} ({reason}); delete some files"
-        ) from None
+        raise OutputError(f"{folder}: no space for a copy of {url} ({reason}); delete some files") from None
     if any(word in str(error) for word in CREDENTIAL_ERRORS):
         raise HostError(url, f"the credentials are rejected ({reason})") from None
-    if isinstance(error, PermissionError) or _status(error) in (401, 403):
+    if isinstance(error, PermissionError) or status in (401, 403, 407):
         raise HostError(url, f"access is denied ({reason})", is_denial=True) from None
-    if isinstance(error, ValueError | TypeError):  # an invalid name
+    if isinstance(error, AnswerError | ValueError | TypeError):  # the latter for an invalid name
         raise RemoteFileError(f"{url}: cannot be downloaded ({reason}); check the URL") from None
-
-
-def _status(error: Exception) -> Any:
-    """Return the HTTP status that a store's error holds, if there is one."""
-    return next((found for name in ("status", "status_code", "code") if (found := getattr(error, name, None))), None)
+    if isinstance(error, TransferError) and not isinstance(error, InterruptedTransferError):  # tried again already
+        raise HostError(url, f"cannot be reached ({reason})") from None

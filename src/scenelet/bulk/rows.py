@@ -1,15 +1,13 @@
-"""Rows of a recording: the probabilities or the features of its windows, as Arrow tables."""
+"""Rows of a recording: the columns with the probabilities or the features of its windows."""
 
-import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow
-from numpy.typing import NDArray
 
 from scenelet.audio.io import Samples, blocks
 from scenelet.audio.log_mel import LogMel
@@ -23,28 +21,21 @@ from scenelet.inference.classifier import Classifier
 from scenelet.model.file import decode_model
 from scenelet.model.scene_model import input_shape
 
-MakeTable = Callable[[int, dict[str, Any]], pyarrow.Table]
-"""Function of a number of rows and their columns, as `PartWriter.make_table`."""
+Columns = dict[str, Any]
+"""Values of some rows, by the name of the column."""
 
 
 class WindowCutter:
-    """Windows of recordings, and the times of each.
-
-    Args:
-        features: sample rate and channel layout of the windows.
-        window: length and hop of the windows.
-    """
+    """Windows of recordings, and the times of each."""
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
         self.features, self.window = features, window
         self.hop_seconds = window.hop_samples(features.sample_rate) / features.sample_rate
         self.window_seconds = window.samples(features.sample_rate) / features.sample_rate
-        self.seconds = 0.0
-        self.notes = list[str]()
 
     def cut(self, source: Path | BinaryIO) -> Windows:
         """Cut a recording as `scenelet.audio.windows.windows` does. The windows raise AudioError when they are read."""
-        self.seconds, self.notes = 0.0, []
+        self.seconds, self.notes = 0.0, list[str]()
         return Windows(self._count_seconds(blocks(source, on_note=self.notes.append)), self.features, self.window)
 
     def _count_seconds(self, pieces: Iterator[tuple[Samples, int]]) -> Iterator[tuple[Samples, int]]:
@@ -52,8 +43,8 @@ class WindowCutter:
             self.seconds += samples.shape[1] / rate
             yield samples, rate
 
-    def columns(self, first: int, count: int) -> dict[str, Any]:
-        """Return columns with the number, start and end of some windows, and notes, of the recording cut last."""
+    def columns(self, first: int, count: int) -> Columns:
+        """Return the number, start and end of some windows, and notes, of the recording cut last."""
         numbers = np.arange(first, first + count)
         starts = numbers * self.hop_seconds
         ends = np.minimum(starts + self.window_seconds, self.seconds)
@@ -62,11 +53,7 @@ class WindowCutter:
 
 
 class ProbabilityRows:
-    """Rows with the label and probabilities of each window, the same numbers as `Classifier.predict`.
-
-    Args:
-        classifier: a classifier with one thread.
-    """
+    """Rows with the label and probabilities of each window, the same numbers as `Classifier.predict`."""
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
@@ -75,73 +62,50 @@ class ProbabilityRows:
         columns += [pyarrow.field(f"p_{label}", pyarrow.float32()) for label in classifier.labels]
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS])
 
-    @contextlib.contextmanager
-    def tables(
-        self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable
-    ) -> Iterator[list[pyarrow.Table]]:
-        """Yield the rows of a recording after all of it has been read; raises AudioError.
-
-        Args:
-            source: the recording.
-            columns: further columns, with one value for all rows.
-            make: function that makes a table.
-        """
+    def read(self, source: Path | BinaryIO) -> Iterator[Columns]:
+        """Yield the rows of a recording after all of it has been read; raises AudioError."""
         cuts = self.cutter.cut(source)
         windows = np.stack([self.classifier.predict_window(cut) for cut in cuts])
         predictions = [self.classifier.combine_windows(window[None], cuts.no_sound) for window in windows]
         probabilities = {f"p_{label}": windows[:, k] for k, label in enumerate(self.classifier.labels)}
         answers = {name: [getattr(prediction, name) for prediction in predictions] for name in ("label", "unsure")}
-        times = self.cutter.columns(0, len(windows))
-        yield [make(len(windows), {**columns, **times, **answers, **probabilities})]
+        yield {**self.cutter.columns(0, len(windows)), **answers, **probabilities}
 
 
 class FeatureRows:
     """Rows with the log-mel of each window in fp16, as the feature cache stores it.
 
-    Args:
-        task: task with the settings.
-        buffer_bytes: size of features that are held in memory. Those of a long recording are buffered on disk.
+    At most `buffer_bytes` of features are held in memory. Those of a long recording are buffered on disk.
     """
 
     def __init__(self, task: Task, buffer_bytes: int) -> None:
         self.cutter, self.log_mel = WindowCutter(task.features, task.window), LogMel(task.features)
         self.buffer_bytes = buffer_bytes
-        self.shape = input_shape(task.features, task.window)
-        metadata = {"shape": "x".join(map(str, self.shape)), "features": task.features.model_dump_json()}
+        shape = input_shape(task.features, task.window)
+        self.size = int(np.prod(shape))
+        metadata = {"shape": "x".join(map(str, shape)), "features": task.features.model_dump_json()}
         columns = [pyarrow.field("log_mel", pyarrow.list_(pyarrow.float16()))]
         self.schema = pyarrow.schema([*FIRST_COLUMNS, *columns, *LAST_COLUMNS], metadata)
 
-    @contextlib.contextmanager
-    def tables(
-        self, source: Path | BinaryIO, columns: dict[str, Any], make: MakeTable
-    ) -> Iterator[Iterator[pyarrow.Table]]:
-        """Yield the rows of a recording after all of it has been read; the arguments are those of `ProbabilityRows`."""
+    def read(self, source: Path | BinaryIO) -> Iterator[Columns]:
+        """Yield the rows of a recording, some at a time, after all of it has been read; raises AudioError."""
+        rows_at_once = max(1, self.buffer_bytes // (2 * self.size))
         with tempfile.SpooledTemporaryFile(self.buffer_bytes, prefix="scenelet-") as buffer:
             for samples in self.cutter.cut(source):
                 buffer.write(self.log_mel(samples).astype(np.float16).tobytes())
             buffer.seek(0)
-            yield self._read(buffer, columns, make)
-
-    def _read(self, buffer: Any, columns: dict[str, Any], make: MakeTable) -> Iterator[pyarrow.Table]:
-        size = int(np.prod(self.shape))
-        rows_at_once = max(1, self.buffer_bytes // (2 * size))
-        first = 0
-        while data := buffer.read(2 * size * rows_at_once):
-            values: NDArray[np.float16] = np.frombuffer(data, np.float16)
-            count = len(values) // size
-            offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
-            log_mel = pyarrow.ListArray.from_arrays(offsets, pyarrow.array(values))
-            yield make(count, {**columns, **self.cutter.columns(first, count), "log_mel": log_mel})
-            first += count
+            first = 0
+            while data := buffer.read(2 * self.size * rows_at_once):
+                values = pyarrow.array(np.frombuffer(data, np.float16))
+                offsets = np.arange(0, len(values) + 1, self.size, dtype=np.int32)
+                count = len(offsets) - 1
+                log_mel = pyarrow.ListArray.from_arrays(offsets, values)
+                yield {**self.cutter.columns(first, count), "log_mel": log_mel}
+                first += count
 
 
 def make_rows(task: Task, folder: Folder, buffer_bytes: int) -> ProbabilityRows | FeatureRows:
-    """Return the object that computes a task's rows.
-
-    Raises:
-        OutputError: the model in the folder is not the job's model.
-        ModelFileError: the model cannot be read.
-    """
+    """Return the object that computes a task's rows; raise OutputError if the model in the folder is not the job's."""
     if task.kind == "features":
         return FeatureRows(task, buffer_bytes)
     data, path = folder.read(MODEL_FILE), folder.path_of(MODEL_FILE)

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from scenelet.bulk.engines import Engine, EngineName, get_engine
-from scenelet.bulk.job import COUNTS_FILE, JOB_FOLDER, Task, check_only_job, start_job
+from scenelet.bulk.job import COUNTS_FILE, JOB_FOLDER, Task, check_only_job, sample_inputs, start_job
 from scenelet.bulk.manifest import scan_manifest
-from scenelet.bulk.probes import sample_inputs
 from scenelet.bulk.progress import JobSummary, Progress, summarize, take_counts
 from scenelet.bulk.remote import Remote
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import JobReference, process_shard
+from scenelet.bulk.worker import process_shard
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import DataError, OutputError, WorkerError
 from scenelet.inference.runtimes import RuntimeName, check_runtime
@@ -118,21 +117,19 @@ def _run(
     check_only_job(folder)
     with job_lock(folder):
         job = start_job(folder, task, model, manifest, shard_size)
-        for subfolder in ("", JOB_FOLDER):
-            folder.remove_partial(subfolder)
+        folder.remove_partial()
+        folder.remove_partial(JOB_FOLDER)
         progress = Progress(take_counts(job, folder))
         for shard, counts in list(progress.counts.items()):
             if counts.host_errors or (retry_errors and counts.errors):
-                folder.remove(job.part_name(shard))
-                del progress.counts[shard]
+                progress.remove_part(job, folder, shard)
         pending = [shard for shard in range(job.shards) if shard not in progress.counts]
-        done = job.shards - len(pending)
-        if done and pending:
-            print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
         if pending:
+            if done := job.shards - len(pending):
+                print_message(f"{folder.path}: {done:,} of {pluralize(job.shards, 'part')} are done; resuming")
             probes = () if engine == "local" else sample_inputs(job, folder)
-            reference = JobReference(folder.path, job.job_hash, remote.protocols, probes)
-            results = run_engine(functools.partial(process_shard, reference), pending, workers)
+            process = functools.partial(process_shard, folder.path, job.job_hash, remote.protocols, probes)
+            results = run_engine(process, pending, workers)
             try:
                 with contextlib.closing(results):
                     progress.follow(track(results, task.kind.capitalize(), len(pending)))
@@ -140,7 +137,8 @@ def _run(
                 raise WorkerError(f"{folder.path}: {error}") from None
             progress.remove_useless_parts(job, folder)
         folder.write(COUNTS_FILE, json.dumps(dict(sorted(progress.counts.items()))))
-        if missing := len(job.pending_shards(folder)):
+        existing = folder.names()
+        if missing := sum(job.part_name(shard) not in existing for shard in range(job.shards)):
             died = "their workers died repeatedly; check that there is enough memory"
             raise OutputError(
                 f"{folder.path}: {missing:,} of {pluralize(job.shards, 'part')} could not be written"
@@ -148,24 +146,18 @@ def _run(
             )
         summary = summarize(job, folder, progress)
     if progress.host_errors:
-        raise DataError(
-            f"{folder.path}: {progress.describe_hosts()}; fix that and run the same command again, which reads them"
-        )
+        hint = "fix that and run the same command again, which reads them"
+        raise DataError(f"{folder.path}: {progress.describe_hosts()}; {hint}")
     return summary
 
 
 @contextlib.contextmanager
 def job_lock(folder: Folder) -> Iterator[None]:
-    """Keep other runs out of a folder on disk.
+    """Keep other runs out of a folder on disk; raise BusyError if another run holds the lock.
 
     Behind a URL there is no lock. Two runs may do the same work there, and write the same files.
-
-    Raises:
-        BusyError: another run holds the lock.
     """
-    if folder.is_remote:
-        yield
-        return
+    path = Path(folder.path_of(JOB_FOLDER), "lock")
     busy = f"{folder.path}: another run is writing to it; wait until it ends"
-    with file_lock(Path(folder.path_of(JOB_FOLDER)) / "lock", busy):
+    with contextlib.nullcontext() if folder.is_remote else file_lock(path, busy):
         yield

@@ -17,7 +17,7 @@ PARTIAL_SUFFIX = ".part"
 
 
 class Folder:
-    """Folder for results, on disk or behind a URL.
+    """Folder for results, on disk or behind a URL. Its methods raise OutputError if the disk or store fails.
 
     Args:
         path: path or URL of the folder. A path may begin with `~`.
@@ -62,16 +62,14 @@ class Folder:
     def names(self, subfolder: str = "") -> set[str]:
         """Return the names in the folder or a subfolder; an empty set if it does not exist."""
         path = self.path_of(subfolder) if subfolder else self.path
-        with self.translate_errors(path, "read"):
-            try:
-                if self._remote is None:
-                    return set(os.listdir(path))
-                self._remote.invalidate_cache()
-                own = path.rpartition("://")[2]  # some stores list the folder itself
-                found = {entry.rstrip("/") for entry in self._remote.ls(path, detail=False)} - {own}
-                return {entry.rpartition("/")[2] for entry in found}
-            except FileNotFoundError:
-                return set()
+        with self.translate_errors(path, "read"), contextlib.suppress(FileNotFoundError):
+            if self._remote is None:
+                return set(os.listdir(path))
+            self._remote.invalidate_cache()
+            own = path.rpartition("://")[2]  # some stores list the folder itself
+            found = {entry.rstrip("/") for entry in self._remote.ls(path, detail=False)} - {own}
+            return {entry.rpartition("/")[2] for entry in found}
+        return set()
 
     def exists(self, name: str) -> bool:
         """Tell whether the file exists."""
@@ -81,41 +79,24 @@ class Folder:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file for reading.
-
-        Raises:
-            OutputError: the file cannot be read.
-        """
+        """Open a file for reading."""
         path = self.path_of(name)
-        with self.translate_errors(path, "read"):
-            open_file = open if self._remote is None else self._remote.open
-            with open_file(path, "rb") as file:
-                yield file
+        open_file = open if self._remote is None else self._remote.open
+        with self.translate_errors(path, "read"), open_file(path, "rb") as file:
+            yield file
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file.
-
-        Raises:
-            OutputError: the file cannot be read.
-        """
+        """Return the content of a file."""
         with self.open(name) as file:
             return file.read()
 
     def write(self, name: str, data: bytes | str) -> None:
-        """Write a file atomically.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Write a file atomically."""
         with self.replace(name) as path, self.translate_errors(self.path_of(name), "written"):
             path.write_bytes(data.encode() if isinstance(data, str) else data)
 
     def remove(self, name: str) -> None:
-        """Remove a file.
-
-        Raises:
-            OutputError: the file cannot be removed.
-        """
+        """Remove a file."""
         path = self.path_of(name)
         with self.translate_errors(path, "removed"):
             if self._remote is None:
@@ -125,12 +106,9 @@ class Folder:
 
     @contextlib.contextmanager
     def replace(self, name: str) -> Iterator[Path]:
-        """Yield a temporary path, whose file becomes `name` at the end unless the block raises.
+        """Yield a temporary path, whose file becomes `name` at the end. If the block raises, nothing changes.
 
         On disk the temporary file is in the same folder and is renamed. Behind a URL it is uploaded in one request.
-
-        Raises:
-            OutputError: the file cannot be written; a previous file is unchanged.
         """
         path = self.path_of(name)
         with contextlib.ExitStack() as stack:
@@ -138,19 +116,17 @@ class Folder:
                 if self._remote is None:
                     Path(path).parent.mkdir(parents=True, exist_ok=True)
                     partial = Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
+                    stack.callback(partial.unlink, missing_ok=True)
                 else:
                     partial = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenelet-"))) / "file"
-            try:
-                yield partial
-                with self.translate_errors(path, "written"):
-                    if self._remote is None:
-                        fsync_file(partial)
-                        os.replace(partial, path)
-                        fsync_dir(Path(path).parent)
-                    else:
-                        self._remote.put_file(str(partial), path)
-            finally:
-                partial.unlink(missing_ok=True)
+            yield partial
+            with self.translate_errors(path, "written"):
+                if self._remote is None:
+                    fsync_file(partial)
+                    os.replace(partial, path)
+                    fsync_dir(Path(path).parent)
+                else:
+                    self._remote.put_file(str(partial), path)
 
     def remove_partial(self, subfolder: str = "") -> None:
         """Remove temporary files of writers that were killed; no other process may be writing."""
@@ -161,11 +137,7 @@ class Folder:
 
     @contextlib.contextmanager
     def translate_errors(self, path: str, action: str) -> Iterator[None]:
-        """Turn errors of the disk or store into an `OutputError` that says what could not be `action`.
-
-        Raises:
-            OutputError: the block raised such an error.
-        """
+        """Turn errors of the disk or store into an `OutputError` that says what could not be `action`."""
         try:
             yield
         except SceneletError:

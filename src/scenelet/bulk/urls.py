@@ -17,12 +17,7 @@ def is_url(path: str) -> bool:
 
 
 def protocol(url: str) -> str:
-    """Return the protocol of a URL in lower case.
-
-    Examples:
-        >>> protocol("HTTPS://example.org/a.wav")
-        'https'
-    """
+    """Return the protocol of a URL in lower case."""
     return url.partition("://")[0].lower()
 
 
@@ -37,28 +32,23 @@ def host_of(url: str) -> str:
 
 
 def strip_file_scheme(path: str) -> str:
-    """Return the path of a `file://` URL; return every other path or URL unchanged.
-
-    Examples:
-        >>> strip_file_scheme("file:///clips/a.wav"), strip_file_scheme("s3://bucket/a.wav")
-        ('/clips/a.wav', 's3://bucket/a.wav')
-    """
+    """Return the path of a `file://` URL; return every other path or URL unchanged."""
     return path.partition("://")[2] if is_url(path) and protocol(path) == "file" else path
 
 
 def join(base: str, name: str) -> str:
-    """Append a relative name to the folder or URL `base`; return an absolute path or URL unchanged.
+    """Append a relative name to the folder or URL `base`; return an absolute path or URL without `file://`.
 
     The name is that of a file, so characters with a meaning in HTTP addresses are escaped.
 
     Examples:
-        >>> join("s3://bucket/set", "a.wav"), join("/set", "/clips/a.wav")
-        ('s3://bucket/set/a.wav', '/clips/a.wav')
+        >>> join("s3://bucket/set", "a.wav"), join("/set", "/clips/a.wav"), join("/set", "file:///clips/a.wav")
+        ('s3://bucket/set/a.wav', '/clips/a.wav', '/clips/a.wav')
         >>> join("https://example.org/set", "50% #1?.wav")
         'https://example.org/set/50%25%20%231%3F.wav'
     """
     if is_url(name) or os.path.isabs(name):
-        return name
+        return strip_file_scheme(name)
     if not is_url(base):
         return os.path.join(base, name)
     return f"{base.rstrip('/')}/{quote(name) if protocol(base) in HTTP_PROTOCOLS else name}"
@@ -71,18 +61,11 @@ def parent(path: str) -> str:
         >>> parent("s3://bucket/set/a.wav"), parent("/set/a.wav"), parent("https://host/set/a.csv?key=b/c#d/e")
         ('s3://bucket/set', '/set', 'https://host/set')
     """
-    if not is_url(path):
-        return os.path.dirname(os.path.abspath(path))
-    return without_query(path).rpartition("/")[0]
+    return without_query(path).rpartition("/")[0] if is_url(path) else os.path.dirname(os.path.abspath(path))
 
 
 def without_query(path: str) -> str:
-    """Return an HTTP address without its query and fragment; return every other path or URL unchanged.
-
-    Examples:
-        >>> without_query("https://host/a.csv?key=b#c"), without_query("s3://bucket/what?.csv")
-        ('https://host/a.csv', 's3://bucket/what?.csv')
-    """
+    """Return an HTTP address without its query and fragment; return every other path or URL unchanged."""
     return path.partition("#")[0].partition("?")[0] if is_url(path) and protocol(path) in HTTP_PROTOCOLS else path
 
 
@@ -96,5 +79,4 @@ def error_reason(error: BaseException) -> str:
         'TimeoutError'
     """
     message = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
-    lines = message.splitlines() or [""]
-    return " ".join(lines[0].split()) or type(error).__name__
+    return next((" ".join(line.split()) for line in message.splitlines() if line.strip()), type(error).__name__)

@@ -8,7 +8,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from scenelet.training.module import SceneModule
-from scenelet.utils.console import DEFAULT_TIMING, print_message, print_progress, progress_bar, shows_messages
+from scenelet.utils.console import LINE_SECONDS, print_message, print_progress, progress_bar, shows_messages
 from scenelet.utils.text import duration, pluralize
 
 MIN_TIMED_SECONDS, MIN_TIMED_STEPS = 3.0, 2
@@ -107,7 +107,7 @@ class TrainingProgress(Callback):
         return (self.clock() - started) / (self.done - first) * (self.total - self.done)
 
     def _line_is_due(self) -> bool:
-        return self.bar.disable and self.clock() - self.last_line >= DEFAULT_TIMING.interval_seconds
+        return self.bar.disable and self.clock() - self.last_line >= LINE_SECONDS
 
     def _print_line(self, note: str) -> None:
         self.last_line, left = self.clock(), self._seconds_left()

@@ -1,6 +1,7 @@
 """The cache folder, which holds data that can be computed again: features, statistics, and compiled code."""
 
 import contextlib
+import errno
 import functools
 import os
 import stat
@@ -53,19 +54,16 @@ def _default_folder() -> str:
 def make_cache_folder(path: Path) -> None:
     """Create a folder of the cache and its parent, which only this user may read and write, if they are missing.
 
-    Raises:
-        OutputError: the folder cannot be created or written.
+    It raises OutputError if the folder cannot be created or written.
     """
     try:
         for folder in (path.parent, path):
             folder.mkdir(0o700, parents=True, exist_ok=True)
-        reason = "" if os.access(path, os.W_OK) else "Permission denied"
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        reason = error.strerror or str(error)
-    if reason:
-        raise OutputError(
-            f"{path}: the cache cannot be written ({reason}); set SCENELET_CACHE to a folder that you can write"
-        )
+        hint = "set SCENELET_CACHE to a folder that you can write"
+        raise OutputError(f"{path}: the cache cannot be written ({error.strerror}); {hint}") from None
 
 
 def exposed(path: Path) -> Path | None:
@@ -103,9 +101,7 @@ def clear_cache(root: Path) -> list[Path]:
 def limit_features(root: Path, keep: Path) -> None:
     """Delete features that were not used for a week, the oldest first, while there are more than 20 GB.
 
-    Args:
-        root: the cache folder.
-        keep: the folder of features that are in use.
+    The folder `keep` is in use and stays.
     """
     groups = _by_lock(root, "features")
     used = {lock: lock.stat().st_mtime if lock.exists() else 0.0 for lock in groups}

@@ -1,9 +1,11 @@
 """Cells of CSV files that people open in a spreadsheet."""
 
+import re
 from collections.abc import Iterable
 
-FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""First characters of a cell that spreadsheets run as a formula, as OWASP lists them, also full-width ones."""
+_NUMBER = r"[+-](\d+\.?\d*|\.\d+|inf|nan)(e[+-]?\d+)?\Z"
+_FORMULA = re.compile(rf"(?!{_NUMBER})[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]", re.IGNORECASE)
+"""Start of a cell that spreadsheets run as a formula, as OWASP lists them, also with full-width characters."""
 
 
 def safe_row(cells: Iterable[object]) -> list[object]:
@@ -14,14 +16,4 @@ def safe_row(cells: Iterable[object]) -> list[object]:
     >>> safe_row(["=1+1.wav", "rain", -0.5, "-0.5"])
     ["'=1+1.wav", 'rain', -0.5, '-0.5']
     """
-    return [f"'{cell}" if _is_formula(cell) else cell for cell in cells]
-
-
-def _is_formula(cell: object) -> bool:
-    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
-        return False
-    try:
-        float(cell)
-    except ValueError:
-        return True
-    return cell != cell.strip()
+    return [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells]

@@ -50,61 +50,52 @@ def replace_files(files: Mapping[Path, bytes | str], remove: Iterable[Path] = ()
     path = index = list(files)[-1]
     partial = {path: partial_path(path) for path in files}
     try:
-        try:
-            for path, data in files.items():
-                write_new_file(partial[path], data)
-            if len(files) == 1:
-                os.replace(partial[path], path)
-            else:
-                lock = index.with_name(f".{index.name}.lock")
-                with file_lock(lock):
-                    try:
-                        _replace_set(partial, [index, *files, *remove])
-                    finally:
-                        with contextlib.suppress(OSError):  # Windows keeps files that are open
-                            lock.unlink()
-            for folder in {path.parent for path in files}:
-                fsync_dir(folder)
-        finally:
-            for temporary in partial.values():
-                temporary.unlink(missing_ok=True)
+        for path, data in files.items():
+            write_new_file(partial[path], data)
+        if len(files) == 1:
+            os.replace(partial[path], path)
+        else:
+            lock = index.with_name(f".{index.name}.lock")
+            with file_lock(lock):
+                try:
+                    _replace_set(partial, [index, *files, *remove])
+                finally:
+                    with contextlib.suppress(OSError):  # Windows keeps files that are open
+                        lock.unlink()
+        for folder in {path.parent for path in files}:
+            fsync_dir(folder)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
+    finally:
+        for temporary in partial.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def _replace_set(partial: Mapping[Path, Path], earlier: Sequence[Path]) -> None:
-    """Hide earlier files, the index first, and rename new ones to their place. If that fails, restore the earlier ones.
-
-    Args:
-        partial: the temporary path of each new file, by its path.
-        earlier: the files to hide, if they exist; the first one is the index.
-    """
+    """Hide the earlier files, the index first, and rename the new ones from their temporary paths; undo a failure."""
     hidden: dict[Path, Path] = {}
     try:
         for path in earlier:
             if path not in hidden and path.exists():
-                hidden_path = partial_path(path)
-                os.replace(path, hidden_path)
-                hidden[path] = hidden_path
+                temporary = partial_path(path)
+                os.replace(path, temporary)
+                hidden[path] = temporary
         for path, temporary in partial.items():
             os.replace(temporary, path)
     except OSError:
         for path, temporary in partial.items():
             if not temporary.exists():  # it was renamed
                 path.unlink(missing_ok=True)
-        for path, hidden_path in reversed(hidden.items()):
-            os.replace(hidden_path, path)
+        for path, temporary in reversed(hidden.items()):
+            os.replace(temporary, path)
         raise
-    for hidden_path in hidden.values():
-        hidden_path.unlink(missing_ok=True)
+    for temporary in hidden.values():
+        temporary.unlink(missing_ok=True)
 
 
 def write_new_file(path: Path, data: bytes | str) -> None:
-    """Write a file that does not exist yet, and wait until it is on disk; text is encoded as UTF-8.
-
-    Raises:
-        OSError: the file exists, even as a link, or cannot be written.
-    """
+    """Write a file and wait until it is on disk; raise OSError if it exists, even as a link, or cannot be written."""
     with path.open("xb") as file:  # never through a link that somebody else placed there
         file.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
         file.flush()
@@ -145,11 +136,7 @@ def partial_path(path: Path) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents if they are missing, and check that it is writable.
-
-    Raises:
-        OutputError: the folder cannot be created or written.
-    """
+    """Create a folder and its parents if they are missing; raise OutputError if it cannot be created or written."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -173,8 +160,8 @@ def walk_files(
         folder: the folder to search.
         extensions: lower-case extensions of the files to list; empty: all files.
         on_skip: called with a path and a reason for an entry that has such a name but is not a file, for a link to a
-            folder that is searched already, and for a folder that cannot be read.
-        on_error: called instead of `on_skip` for a folder that cannot be read.
+            folder that is searched already, and, without `on_error`, for a folder that cannot be read.
+        on_error: called for a folder that cannot be read.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -185,35 +172,31 @@ def walk_files(
     """
     found: list[Path] = []
     searched: set[tuple[int, int]] = set()
-    folders: list[Path] = [folder]
-    links: list[Path] = []
+    folders, links = [folder], list[Path]()
     while folders or links:
         current = folders.pop() if folders else links.pop(0)
         try:
-            status = current.stat()
-            with os.scandir(current) as entries:
-                paths = sorted(Path(entry.path) for entry in entries if not entry.name.startswith("."))
+            status, entries = current.stat(), sorted(os.listdir(current))
         except OSError as error:
-            if on_error is None:
-                on_skip(current, f"cannot be read ({error.strerror})")
-            else:
+            if on_error is not None:
                 on_error(error)
+            else:
+                on_skip(current, f"cannot be read ({error.strerror})")
             continue
         identity = status.st_dev, status.st_ino
         if identity in searched:
             on_skip(current, "a link to a folder that is searched already")
-            continue
-        searched.add(identity)
-        if (current / "pyvenv.cfg").exists():
-            continue
-        for path in paths:
-            if os.path.isdir(path):
-                (links if path.is_symlink() else folders).append(path)
-            elif not extensions or path.suffix.lower() in extensions:
-                if os.path.isfile(path):
+        elif "pyvenv.cfg" not in entries:
+            for path in (current / name for name in entries if not name.startswith(".")):
+                if os.path.isdir(path):
+                    (links if path.is_symlink() else folders).append(path)
+                elif extensions and path.suffix.lower() not in extensions:
+                    continue
+                elif os.path.isfile(path):
                     found.append(path)
                 else:
                     on_skip(path, "a link that leads to no file" if path.is_symlink() else "not a file")
+        searched.add(identity)
     return sorted(found)
 
 

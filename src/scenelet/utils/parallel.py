@@ -3,7 +3,6 @@
 Threads suit NumPy and similar libraries, which release the interpreter while they compute.
 """
 
-import collections
 import concurrent.futures
 import contextlib
 import functools
@@ -119,10 +118,8 @@ def map_processes(
         return
     try:
         with _process_pool(workers, prepare) as executor:
-            if executor is None:
-                yield from map(function, items)
-            else:
-                yield from _bounded_map(executor, function, items, ITEMS_PER_WORKER * workers, in_order)
+            limit = ITEMS_PER_WORKER * workers
+            yield from _bounded_map(executor, function, items, limit, in_order) if executor else map(function, items)
     except BrokenProcessPool:
         raise WorkerError(
             "a worker process died: it was killed, ran out of memory, or crashed in a library;"
@@ -139,18 +136,14 @@ def _bounded_map(
 ) -> Iterator[Result]:
     """Yield results from an executor that never has more than `limit` items which the caller has not taken."""
     iterator = iter(items)
-    submitted: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
+    submitted: list[concurrent.futures.Future[Result]] = []
     while True:
-        new = itertools.islice(iterator, limit - len(submitted))
-        submitted.extend(executor.submit(function, item) for item in new)
+        submitted += [executor.submit(function, item) for item in itertools.islice(iterator, limit - len(submitted))]
         if not submitted:
             return
-        if not in_order:
-            done, _ = concurrent.futures.wait(submitted, return_when=concurrent.futures.FIRST_COMPLETED)
-            first = next(future for future in submitted if future in done)
-            submitted.remove(first)
-            submitted.appendleft(first)
-        yield submitted.popleft().result()
+        first = submitted[0] if in_order else next(concurrent.futures.as_completed(submitted))
+        submitted.remove(first)
+        yield first.result()
 
 
 @contextlib.contextmanager
@@ -159,21 +152,19 @@ def _process_pool(workers: int, prepare: Callable[[], object] | None) -> Iterato
     import loky
 
     reader, writer = multiprocessing.Pipe(duplex=False)
-    with reader, writer:
+    with reader, writer, contextlib.ExitStack() as stack:
         executor = None
         try:
             executor = loky.ProcessPoolExecutor(
                 workers, initializer=_begin, initargs=(reader, prepare), env=WORKER_ENVIRONMENT
             )
+            # after an interrupt the processes would finish their items first
+            stack.callback(executor.shutdown, kill_workers=True)
             executor.submit(int)  # starts all processes
         except (ImportError, OSError, RuntimeError) as error:  # e.g. no shared memory, or a limit of processes
             print_warning(f"no worker process can be started ({error}); the work continues in this process alone")
             executor = None
-        try:
-            yield executor
-        finally:
-            if executor is not None:  # after an interrupt the processes would finish their items first
-                executor.shutdown(kill_workers=True)
+        yield executor
 
 
 def _begin(parent: Connection, prepare: Callable[[], object] | None) -> None:

@@ -8,7 +8,8 @@ SWITCH_SECONDS = 0.0005
 
 # options of `mallopt`, from glibc's malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
-_MMAP_BYTES, _TRIM_BYTES, _MAX_MAPPINGS, _MAX_ARENAS = 4 << 20, 64 << 20, 65536, 2
+_KEEP = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1}
+_GIVE_BACK = {_M_MMAP_MAX: 65536, _M_MMAP_THRESHOLD: 4 << 20, _M_TRIM_THRESHOLD: 64 << 20, _M_ARENA_MAX: 2}
 
 
 def tune() -> None:
@@ -57,11 +58,10 @@ def open_files(wanted: int) -> int:
 def keep_freed_memory() -> bool:
     """Tell glibc to reuse large freed blocks; return whether it could.
 
-    By default glibc returns a freed block of tens of megabytes, e.g. an activation of a training step, to the system.
-    The next block then costs a page fault per page, and the system zeroes each page. The process keeps its peak memory.
-    Other C libraries are not changed.
+    By default glibc returns a freed block of tens of megabytes to the system. The next block, e.g. of a training step,
+    costs a page fault per page. The process keeps its peak memory. Other C libraries are not changed.
     """
-    return _set({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1})
+    return _set(_KEEP)
 
 
 def give_back_memory() -> bool:
@@ -70,14 +70,7 @@ def give_back_memory() -> bool:
     Requests to a server are large and of all sizes. Kept blocks would leave holes that the next request does not fit
     into. Smaller blocks, which hold intermediate results, are still reused.
     """
-    return _set(
-        {
-            _M_MMAP_MAX: _MAX_MAPPINGS,
-            _M_MMAP_THRESHOLD: _MMAP_BYTES,
-            _M_TRIM_THRESHOLD: _TRIM_BYTES,
-            _M_ARENA_MAX: _MAX_ARENAS,
-        }
-    )
+    return _set(_GIVE_BACK)
 
 
 def _set(options: dict[int, int]) -> bool:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from helpers.loopback_server import Answer, Loopback, serve
 from scenelet.data.download import session
-from scenelet.data.download.http import MAX_INTERRUPTIONS, RemoteFile, check_size_and_md5, download
+from scenelet.data.download.http import (
+    MAX_INTERRUPTIONS,
+    InterruptedTransferError,
+    RemoteFile,
+    WrongBodyError,
+    check_size_and_md5,
+    download,
+    write_body,
+)
 from scenelet.data.download.session import MAX_RETRIES, Web
 from scenelet.errors import DataError, OutputError
 
@@ -294,3 +302,22 @@ def test_download_any_interruptions_give_the_same_bytes(
         get(remote)
         assert path.read_bytes() == body
         assert names(path.parent) == ["b"]
+
+
+def test_write_body_is_bounded(server: Loopback, tmp_path: Path) -> None:
+    server.always["a"] = Answer(body=bytes(10**6), length=False)
+    with Web() as web, web.open(f"{server.url}/a") as response, pytest.raises(WrongBodyError, match="1,000 bytes"):
+        list(write_body(response, tmp_path / "a", "wb", 1000, decode=True))
+    assert (tmp_path / "a").stat().st_size <= 1000
+
+
+def test_write_body_slow_server_is_interrupted(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that runs 100 s between two pieces stands for a server that sends a byte now and then."""
+    server.files["a"] = b"sound"
+    seconds = iter(range(0, 10**6, 100))
+    with Web() as web, web.open(f"{server.url}/a") as response:
+        monkeypatch.setattr("time.monotonic", lambda: next(seconds))
+        with pytest.raises(InterruptedTransferError, match="less than 1,000 bytes per second"):
+            list(write_body(response, tmp_path / "a", "wb", 1000, decode=True))

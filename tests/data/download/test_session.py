@@ -1,21 +1,17 @@
 """Sessions: `Retry-After`, redirects and addresses, with servers on this machine and invented names."""
 
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.loopback_server import Answer, Loopback
-from scenelet.data.download.addresses import AnswerError
 from scenelet.data.download.session import (
     MAX_REDIRECTS,
     MAX_RETRY_AFTER_SECONDS,
-    BodyTooLargeError,
-    InterruptedTransferError,
+    AnswerError,
     TransferError,
     Web,
-    write_body,
 )
 
 
@@ -146,22 +142,3 @@ def test_open_unknown_host_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(TransferError, match="the host's name is unknown"):
         get("http://none.example/a")
-
-
-def test_write_body_is_bounded(server: Loopback, tmp_path: Path) -> None:
-    server.always["a"] = Answer(body=bytes(10**6), length=False)
-    with Web() as web, web.open(f"{server.url}/a") as response, pytest.raises(BodyTooLargeError, match="1,000 bytes"):
-        list(write_body(response, tmp_path / "a", "wb", 1000, decode=True))
-    assert (tmp_path / "a").stat().st_size <= 1000
-
-
-def test_write_body_slow_server_is_interrupted(
-    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A clock that runs 100 s between two pieces stands for a server that sends a byte now and then."""
-    server.files["a"] = b"sound"
-    seconds = iter(range(0, 10**6, 100))
-    with Web() as web, web.open(f"{server.url}/a") as response:
-        monkeypatch.setattr("scenelet.data.download.session.time.monotonic", lambda: next(seconds))
-        with pytest.raises(InterruptedTransferError, match="less than 1,000 bytes per second"):
-            list(write_body(response, tmp_path / "a", "wb", 1000, decode=True))

@@ -62,11 +62,6 @@ class Esc10:
     keep_table: bool = False
     terms: str = TERMS
 
-    @property
-    def is_mirror(self) -> bool:
-        """True if the files come from a mirror, which the user named and no other host replaces."""
-        return self.base != REPOSITORY
-
     def is_complete(self) -> bool:
         """Check whether the set is fetched."""
         return (self.root / "meta.csv").is_file()
@@ -75,64 +70,43 @@ class Esc10:
         """Count the bytes to download."""
         return WAV_BYTES * max(CLIPS - len(list(self.root.glob("audio/*.wav"))), 0)
 
-    def disk_needed(self) -> int:
-        """Count the bytes that must be free on the disk."""
-        return self.bytes_left()
+    disk_needed = bytes_left
 
     def download(self, get: Callable[[RemoteFile], None]) -> None:
-        """Download the missing files.
+        """Download the missing files, and check each. Raises as `http.download`."""
 
-        Raises:
-            DataError: a file fails a check that the module's docstring lists, or as `http.download`.
-        """
-        table = RemoteFile(
-            f"{self.base}/{TABLE}",
-            self.downloads / Path(TABLE).name,
-            None,
-            _table_fault,
-            same_host=self.is_mirror,
-        )
-        get(table)
-        clips = esc10_clips(table.path)
+        def get_file(name: str, path: Path, find_fault: Callable[[Path], str]) -> None:
+            # a mirror is a host that the user named, and no other one replaces it
+            get(RemoteFile(f"{self.base}/{name}", path, None, find_fault, same_host=self.base != REPOSITORY))
+
+        table = self.downloads / Path(TABLE).name
+        get_file(TABLE, table, _table_fault)
+        clips = esc10_clips(table)
         for clip in clips:
-            address = f"{self.base}/audio/{clip.filename}"
-            path = self.root / "audio" / clip.filename
-            get(RemoteFile(address, path, None, recording_fault, same_host=self.is_mirror))
+            get_file(f"audio/{clip.filename}", self.root / "audio" / clip.filename, recording_fault)
         if not self.keep_table:
-            table.path.unlink()  # before `meta.csv` exists, since no later call looks at `downloads`
+            table.unlink()  # before `meta.csv` exists, since no later call looks at `downloads`
         replace_file(self.root / "meta.csv", csv_text(Esc10Clip._fields, clips))
 
     def check(self) -> None:
-        """Check that the folder is the complete set.
-
-        Raises:
-            DataError: it is not.
-        """
+        """Check that the folder is the complete set; raise DataError if it is not."""
         meta = self.root / "meta.csv"
         rows = read_rows(meta, Esc10Clip._fields)
         clips = [Esc10Clip(*(row.values[name] for name in Esc10Clip._fields)) for row in rows]
-        fault = counts_fault(clips)
-        for path in (self.root / "audio" / clip.filename for clip in clips):
-            fault = fault or (f"{path.name}: {found}" if (found := recording_fault(path)) else "")
-        if fault:
+        faults = ((name, recording_fault(self.root / "audio" / name)) for name, *_ in clips)
+        if fault := counts_fault(clips) or next((f"{name}: {fault}" for name, fault in faults if fault), ""):
             raise DataError(f"{meta}: not the published set ({fault}); delete this table and run the command again")
 
 
 def esc10_clips(table: Path) -> list[Esc10Clip]:
-    """Read the clips of ESC-10 from the repository's table, sorted by name.
-
-    Raises:
-        DataError: the table has another form, or other counts than the published ones.
-    """
+    """Read the clips of ESC-10 from the repository's table, sorted by name; raise DataError for another table."""
     clips = []
     for line, values in read_rows(table, ("filename", "fold", "category", "esc10", "src_file")):
         if values["esc10"] == "True":
             # the name becomes part of a path, so it must not contain one
-            if not re.fullmatch(r"[\w-]+\.wav", values["filename"], re.ASCII):
-                raise DataError(
-                    f"{table}, line {line}: {values['filename']!r} is not the name of a recording of ESC-50"
-                )
-            clips.append(Esc10Clip(values["filename"], values["category"], values["fold"], values["src_file"]))
+            if not re.fullmatch(r"[\w-]+\.wav", name := values["filename"], re.ASCII):
+                raise DataError(f"{table}, line {line}: {name!r} is not the name of a recording of ESC-50")
+            clips.append(Esc10Clip(name, values["category"], values["fold"], values["src_file"]))
     if fault := counts_fault(clips):
         raise DataError(f"{table}: not the table of ESC-50 ({fault})")
     return sorted(clips)
@@ -145,13 +119,12 @@ def counts_fault(clips: list[Esc10Clip]) -> str:
         >>> counts_fault([Esc10Clip("1-1-A-0.wav", "dog", "1", "1")])
         'it lists 1 clips of ESC-10, not 400 different ones'
     """
-    labels, folds = Counter(clip.label for clip in clips), Counter(clip.fold for clip in clips)
     if len({clip.filename for clip in clips}) != CLIPS:
         return f"it lists {len(clips)} clips of ESC-10, not {CLIPS} different ones"
-    if len(labels) != CLASSES or set(labels.values()) != {CLIPS // CLASSES}:
-        return f"it must have {CLIPS // CLASSES} clips in each of {CLASSES} classes, and has {dict(labels)}"
-    if len(folds) != FOLDS or set(folds.values()) != {CLIPS // FOLDS}:
-        return f"it must have {CLIPS // FOLDS} clips in each of {FOLDS} folds, and has {dict(folds)}"
+    labels, folds = Counter(clip.label for clip in clips), Counter(clip.fold for clip in clips)
+    for counts, number, noun in ((labels, CLASSES, "classes"), (folds, FOLDS, "folds")):
+        if len(counts) != number or set(counts.values()) != {CLIPS // number}:
+            return f"it must have {CLIPS // number} clips in each of {number} {noun}, and has {dict(counts)}"
     group_folds = defaultdict(set)
     for clip in clips:
         group_folds[clip.group].add(clip.fold)
@@ -161,19 +134,17 @@ def counts_fault(clips: list[Esc10Clip]) -> str:
 
 def recording_fault(path: Path) -> str:
     """Say what is wrong with a recording; an empty string if it is right. At most its first 5 s are read."""
-    frames = 0
+    frames, wanted = 0, "not 5 s of mono at 44.1 kHz"
     try:
         for samples, sample_rate in blocks(path):
             frames += samples.shape[1]
             if (len(samples), sample_rate) != (1, SAMPLE_RATE):
-                return f"it has {len(samples)} channels at {sample_rate:,} Hz, not 5 s of mono at 44.1 kHz"
+                return f"it has {len(samples)} channels at {sample_rate:,} Hz, {wanted}"
             if frames > FRAMES:
-                break
+                return f"it is longer than 5 s, {wanted}"
     except AudioError:
         return "it cannot be read as a recording"
-    if frames != FRAMES:
-        return f"it is {'longer' if frames > FRAMES else 'shorter'} than 5 s, not 5 s of mono at 44.1 kHz"
-    return ""
+    return f"it is shorter than 5 s, {wanted}" if frames < FRAMES else ""
 
 
 def _table_fault(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Fetch a public data set: accept its license, download it, check it."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from scenelet.data.download.unzip import check_disk_space
 from scenelet.data.download.zenodo import TauRoot, tau_archives
 from scenelet.data.tau import LICENSE, TAU_2019, TAU_2020_3CLASS
 from scenelet.errors import UsageError, did_you_mean
-from scenelet.utils.console import RateLimiter, print_message, progress_bar
+from scenelet.utils.console import print_message, progress_bar, progress_lines
 from scenelet.utils.locks import file_lock
 
 TAU_SETS = {"tau2020-3class": TAU_2020_3CLASS, "tau2019": TAU_2019}
@@ -41,9 +42,8 @@ def dataset_parts(
         ['ESC-10']
     """
     if name not in DATA_SETS:
-        raise UsageError(
-            f"no data set is named {name!r}; there are {', '.join(DATA_SETS)}{did_you_mean(name, DATA_SETS)}"
-        )
+        known = ", ".join(DATA_SETS) + did_you_mean(name, DATA_SETS)
+        raise UsageError(f"no data set is named {name!r}; there are {known}")
     if evaluation and name != "tau2020-3class":
         raise UsageError(f"--evaluation goes with tau2020-3class, not with {name}")
     if mirror is not None:
@@ -55,13 +55,11 @@ def dataset_parts(
         return [Esc10(out / "ESC-10", downloads, mirror or REPOSITORY, keep_archives)]
     facts = TAU_SETS[name]
     terms = f"{facts.name} (doi {facts.doi}): {LICENSE} Cite: {facts.citation}"
-    parts: list[DataSet] = [
-        TauRoot(out / facts.name, downloads, terms, tau_archives(facts.name), facts, mirror, keep_archives)
+    roots = [(facts.name, terms, facts)] + evaluation * [(EVALUATION, f"{EVALUATION}: the same license.", None)]
+    return [
+        TauRoot(out / name, downloads, terms, tau_archives(name), facts, mirror, keep_archives)
+        for name, terms, facts in roots
     ]
-    if evaluation:
-        terms = f"{EVALUATION}: the same license."
-        parts.append(TauRoot(out / EVALUATION, downloads, terms, tau_archives(EVALUATION), None, mirror, keep_archives))
-    return parts
 
 
 def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> None:
@@ -89,8 +87,8 @@ def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> No
             # without the lock, two processes would append to the same file
             with file_lock(out / ".fetch.lock", f"{out}: another fetch is writing there; wait until it ends"):
                 _download(web, missing, total)
-        for part in parts:
-            _remove_if_empty(part.downloads)
+        with contextlib.suppress(OSError):  # it has archives, or does not exist
+            (out / "downloads").rmdir()
     for part in parts:
         part.check()
         state = "complete and checked" if part in missing else "already fetched, nothing to download"
@@ -99,24 +97,17 @@ def fetch(parts: Sequence[DataSet], out: Path, accept: Callable[[], bool]) -> No
 
 def _download(web: Web, missing: Sequence[DataSet], total: int) -> None:
     """Download data sets under one progress bar over all their bytes."""
-    lines = RateLimiter()
-    with progress_bar() as bar:
-        task = bar.add_task("MB", total=total / 1e6, note="")
+    bar = progress_bar()
+    task = bar.add_task("Download in MB", total=total / 1e6, note="")
+    with bar, progress_lines(bar):
 
         def get(remote: RemoteFile) -> None:
             before = bar.tasks[0].completed - remote.bytes_on_disk / 1e6
 
             def show(written: int) -> None:
                 bar.update(task, completed=before + written / 1e6, note=remote.path.name)
-                if bar.disable and lines.due():
-                    print_message(f"{remote.path.name}: {before + written / 1e6:,.0f} of {total / 1e6:,.0f} MB")
 
             download(web, remote, show)
 
         for part in missing:
             part.download(get)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

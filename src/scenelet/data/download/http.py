@@ -7,33 +7,36 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import requests
+from urllib3.exceptions import HTTPError
 
 from scenelet.data.download import session
-from scenelet.data.download.addresses import AnswerError
-from scenelet.data.download.session import (
-    BodyTooLargeError,
-    InterruptedTransferError,
-    TransferError,
-    Web,
-    write_body,
-)
+from scenelet.data.download.session import AnswerError, TransferError, Web, describe
 from scenelet.errors import DataError, OutputError
 from scenelet.utils.files import fsync_file, make_folder
-
-if TYPE_CHECKING:
-    import requests
 
 MAX_INTERRUPTIONS = 4
 """Number of interrupted transfers in a row without progress after which `download` gives up."""
 MAX_WRONG_DOWNLOADS = 2
 """Number of complete but wrong downloads of a file after which `download` gives up."""
+MIN_BYTES_PER_SECOND, SLOW_START_SECONDS = 1000, 60.0
+"""A transfer that is slower on average, after the first minute, counts as interrupted."""
+CHUNK_BYTES = 1 << 18
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that are on disk. The number falls when a download starts over."""
+
+
+class InterruptedTransferError(TransferError):
+    """The transfer of a body stopped before its end."""
+
+
+class WrongBodyError(Exception):
+    """The body has more bytes than are allowed, or is another one than expected."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,7 @@ class RemoteFile:
     Attributes:
         url: http or https address.
         path: destination.
-        size: published size in bytes; None: not published. Then a download never resumes, since nothing would show
-            that two parts belong to the same file.
+        size: published size in bytes; None: not published, so a download never resumes: two parts may not fit.
         find_fault: describes the fault of the file at a path as a clause, or returns an empty string if it has none.
         max_bytes: maximum size of a file whose size is not published.
         same_host: refuse redirects to other hosts.
@@ -90,11 +92,6 @@ def download(web: Web, remote: RemoteFile, progress: Progress) -> None:
     `MAX_INTERRUPTIONS` retries gets further than all attempts before. Bytes beyond the published size are never
     written.
 
-    Args:
-        web: sessions that are kept from file to file.
-        remote: the file.
-        progress: called with the number of bytes on disk.
-
     Raises:
         DataError: the server has no such file, the connection was lost too often (the partial file is kept for the
             next call), or the file was wrong twice (it is deleted).
@@ -109,7 +106,7 @@ def download(web: Web, remote: RemoteFile, progress: Progress) -> None:
         for _ in range(MAX_WRONG_DOWNLOADS):
             try:
                 _receive(web, remote, progress)
-            except _WrongFileError as error:
+            except WrongBodyError as error:
                 fault = str(error)
                 continue
             fault = remote.find_fault(remote.partial)
@@ -122,10 +119,6 @@ def download(web: Web, remote: RemoteFile, progress: Progress) -> None:
         reason = error.strerror or error
         raise OutputError(f"{remote.path}: cannot be written ({reason}); fix that and run the command again") from None
     raise DataError(f"{remote.url}: wrong after two downloads: {fault}; try again later, or use another --mirror")
-
-
-class _WrongFileError(Exception):
-    """The server has another file than the published one, or sends a page instead."""
 
 
 def _receive(web: Web, remote: RemoteFile, progress: Progress) -> None:
@@ -151,44 +144,69 @@ def _receive(web: Web, remote: RemoteFile, progress: Progress) -> None:
 def _request(web: Web, remote: RemoteFile, progress: Progress) -> None:
     """Request the missing bytes once and write them."""
     partial, size = remote.partial, remote.size
-    start = _file_size(partial) if size is not None else 0
-    start = 0 if size is not None and start > size else start
+    start = 0 if size is None or _file_size(partial) > size else _file_size(partial)
     progress(start)
-    if size is not None and start == size:
+    if start == size:
         return
     headers = {"Range": f"bytes={start}-"} if start else {}
-    limit = remote.max_bytes if size is None else size
     with web.open(remote.url, headers, same_host=remote.same_host) as response:
         start = _first_byte(response, remote, start)
+        mode, limit = "ab" if start else "wb", remote.max_bytes if size is None else size
         try:
-            for written in write_body(response, partial, "ab" if start else "wb", limit - start, decode=False):
-                progress(start + written)
-        except BodyTooLargeError:
+            for written in write_body(response, partial, mode, limit, decode=False):
+                progress(written)
+        except WrongBodyError:
             partial.unlink()
-            raise _WrongFileError(f"it has more than {limit:,} bytes") from None
+            raise
     if size is not None and _file_size(partial) < size:
         raise InterruptedTransferError(f"the server stopped after {_file_size(partial):,} of {size:,} bytes")
 
 
-def _first_byte(response: "requests.Response", remote: RemoteFile, requested: int) -> int:
+def _first_byte(response: requests.Response, remote: RemoteFile, requested: int) -> int:
     """Find the byte at which a response begins: `requested`, or 0 for the complete file."""
-    if response.status_code == 206 and requested:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-        if found and int(found[1]) == requested:
-            _check_announced_size(remote, found[2])
-            return requested
-    elif response.status_code == 200:
-        _check_announced_size(remote, response.headers.get("Content-Length", "*"))
-        return 0
-    if response.status_code in (206, 416):  # not the requested range: the next attempt requests the complete file
+    status, content_range = response.status_code, response.headers.get("Content-Range", "").strip()
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
+    if status == 200:
+        start, total = 0, response.headers.get("Content-Length", "*")
+    elif status == 206 and requested and found and int(found[1]) == requested:
+        start, total = requested, found[2]
+    elif status in (206, 416):  # not the requested range: the next attempt requests the complete file
         remote.partial.unlink(missing_ok=True)
         raise InterruptedTransferError("the server answered with another range than requested")
-    raise AnswerError(f"the server answered {response.status_code} {response.reason}")
+    else:
+        raise AnswerError(f"the server answered {status} {response.reason}")
+    if remote.size is not None and total.isdecimal() and int(total) != remote.size:
+        raise WrongBodyError(f"the server's file has {int(total):,} bytes, not {remote.size:,}")
+    return start
 
 
-def _check_announced_size(remote: RemoteFile, announced: str) -> None:
-    if remote.size is not None and announced.isdecimal() and int(announced) != remote.size:
-        raise _WrongFileError(f"the server's file has {int(announced):,} bytes, not {remote.size:,}")
+def write_body(response: requests.Response, path: Path, mode: str, max_bytes: int, decode: bool) -> Iterator[int]:
+    """Write the body of a response to a file, and yield the size of the file after each piece.
+
+    With `decode`, a compression in transit is undone.
+
+    Raises:
+        InterruptedTransferError: the transfer was interrupted, or is too slow.
+        WrongBodyError: the file would be larger than `max_bytes`.
+    """
+    with path.open(mode) as file:
+        size = first = file.tell()
+        started = time.monotonic()
+        while True:
+            try:
+                # `read1` returns the bytes that have arrived, and does not wait for a full chunk
+                chunk = response.raw.read1(CHUNK_BYTES, decode_content=decode)
+            except (requests.RequestException, HTTPError) as error:
+                raise InterruptedTransferError(describe(error)) from None
+            if not chunk:
+                return
+            if len(chunk) > max_bytes - size:
+                raise WrongBodyError(f"it has more than {max_bytes:,} bytes")
+            size += file.write(chunk)
+            yield size
+            seconds = time.monotonic() - started
+            if seconds > SLOW_START_SECONDS and size - first < MIN_BYTES_PER_SECOND * seconds:
+                raise InterruptedTransferError(f"the server sends less than {MIN_BYTES_PER_SECOND:,} bytes per second")
 
 
 def _file_size(path: Path) -> int:

@@ -2,18 +2,21 @@
 
 import contextlib
 import http.cookiejar
-import time
+import ipaddress
+import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InvalidHeader, NameResolutionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from scenelet import __version__
-from scenelet.data.download.addresses import AnswerError, Check, CheckedAdapter, refuse_link_local, refuse_private
 from scenelet.utils.console import print_message
 
 MAX_RETRIES = 4
@@ -22,23 +25,25 @@ BACKOFF_FACTOR = 1.0
 MAX_RETRY_AFTER_SECONDS = 300
 """Longest wait that a server may ask for with `Retry-After`."""
 RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 20.0, 60.0
-MIN_BYTES_PER_SECOND, SLOW_START_SECONDS = 1000, 60.0
-"""A transfer that is slower on average, after the first minute, counts as interrupted."""
+TIMEOUT_SECONDS = (20.0, 60.0)
+"""Of a connection, and of each read."""
 MAX_REDIRECTS = 5
-CHUNK_BYTES = 1 << 18
+
+
+class AnswerError(Exception):
+    """The server's answer, or the address, is wrong. Another attempt gives the same.
+
+    Attributes:
+        status: HTTP status of the answer; 0 for other errors.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TransferError(Exception):
     """The server cannot be reached, or the transfer stopped before its end. A later attempt may succeed."""
-
-
-class InterruptedTransferError(TransferError):
-    """The transfer of a body stopped before its end."""
-
-
-class BodyTooLargeError(AnswerError):
-    """The body has more bytes than are allowed."""
 
 
 class Retry(urllib3.Retry):
@@ -50,14 +55,15 @@ class Retry(urllib3.Retry):
             seconds = super().get_retry_after(response)
         except InvalidHeader:
             return None
-        if seconds is not None and seconds > MAX_RETRY_AFTER_SECONDS:
-            raise TransferError(f"the server answered {response.status} and asks to wait {seconds:,.0f} s")
         if seconds:
-            print_message(f"The server answered {response.status} and asks to wait {seconds:,.0f} s")
+            request = f"the server answered {response.status} and asks to wait {seconds:,.0f} s"
+            if seconds > MAX_RETRY_AFTER_SECONDS:
+                raise TransferError(request)
+            print_message(f"T{request[1:]}")
         return seconds
 
 
-class Web:
+class Web(contextlib.AbstractContextManager["Web"]):
     """Context manager around two sessions, one for the addresses of the caller and one for other hosts after redirects.
 
     A manifest, a mirror and the hosts in them are a stranger's text. So no connection goes to a link-local address,
@@ -69,15 +75,11 @@ class Web:
         >>> with Web() as web, web.open("http://169.254.169.254/latest/meta-data"):
         ...     pass
         Traceback (most recent call last):
-        scenelet.data.download.addresses.AnswerError: 169.254.169.254 is a link-local address, which is not contacted
+        scenelet.data.download.session.AnswerError: 169.254.169.254 is a link-local address, which is not contacted
     """
 
     def __init__(self) -> None:
-        self.direct = _open_session(refuse_link_local)
-        self.elsewhere = _open_session(refuse_private)
-
-    def __enter__(self) -> "Web":
-        return self
+        self.direct, self.elsewhere = _open_session(public_only=False), _open_session(public_only=True)
 
     def __exit__(self, *error: object) -> None:
         self.direct.close()
@@ -89,10 +91,7 @@ class Web:
     ) -> Iterator[requests.Response]:
         """Request a file and yield the response, whose status is below 400 and no redirect, or 416 (a wrong range).
 
-        Args:
-            url: http or https address.
-            headers: further headers.
-            same_host: refuse redirects to other hosts.
+        With `same_host`, redirects to other hosts are refused.
 
         Raises:
             TransferError: the server cannot be reached, or is busy even after some retries.
@@ -101,46 +100,21 @@ class Web:
         current, host = url, _host(url)
         for _ in range(MAX_REDIRECTS + 1):
             session = self.direct if _host(current) == host else self.elsewhere
-            with _request(session, current, headers or {}) as response:
+            try:
+                response = session.get(
+                    current, headers=headers, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False
+                )
+            except ValueError:  # the libraries' parsers have several classes of it
+                raise AnswerError("it is not a valid address") from None
+            except (requests.RequestException, HTTPError) as error:
+                raise TransferError(describe(error)) from None
+            with response:
                 if not response.is_redirect:
                     _raise_for_status(response)
                     yield response
                     return
                 current = _redirect_target(current, response.headers["location"], host if same_host else None)
         raise AnswerError(f"the server redirects more than {MAX_REDIRECTS} times")
-
-
-def write_body(response: requests.Response, path: Path, mode: str, max_bytes: int, decode: bool) -> Iterator[int]:
-    """Write the body of a response to a file, and yield the number of bytes after each piece.
-
-    Args:
-        response: result of `Web.open`.
-        path: the file.
-        mode: "wb", or "ab" to append.
-        max_bytes: maximum number of bytes to write.
-        decode: whether to undo a compression in transit.
-
-    Raises:
-        InterruptedTransferError: the transfer was interrupted, or is too slow.
-        BodyTooLargeError: the body is larger than `max_bytes`. The file is then at most as large.
-    """
-    written, started = 0, time.monotonic()
-    with path.open(mode) as file:
-        while True:
-            try:
-                # `read1` returns the bytes that have arrived, and does not wait for a full chunk
-                chunk = response.raw.read1(CHUNK_BYTES, decode_content=decode)
-            except (requests.RequestException, HTTPError) as error:
-                raise InterruptedTransferError(describe(error)) from None
-            if not chunk:
-                return
-            if len(chunk) > max_bytes - written:
-                raise BodyTooLargeError(f"it has more than {max_bytes:,} bytes")
-            written += file.write(chunk)
-            yield written
-            seconds = time.monotonic() - started
-            if seconds > SLOW_START_SECONDS and written < MIN_BYTES_PER_SECOND * seconds:
-                raise InterruptedTransferError(f"the server sends less than {MIN_BYTES_PER_SECOND:,} bytes per second")
 
 
 def describe(error: BaseException) -> str:
@@ -160,19 +134,6 @@ def describe(error: BaseException) -> str:
     if isinstance(error, requests.ConnectionError):
         return f"there is no connection to {urlsplit(getattr(error.request, 'url', None) or '').netloc or 'the server'}"
     return "the connection was interrupted"
-
-
-@contextlib.contextmanager
-def _request(session: requests.Session, url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
-    timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-    try:
-        response = session.get(url, headers=headers, stream=True, timeout=timeouts, allow_redirects=False)
-    except ValueError:  # the libraries' parsers have several classes of it
-        raise AnswerError("it is not a valid address") from None
-    except (requests.RequestException, HTTPError) as error:
-        raise TransferError(describe(error)) from None
-    with response:
-        yield response
 
 
 def _raise_for_status(response: requests.Response) -> None:
@@ -208,15 +169,57 @@ def _redirect_target(current: str, location: str, only_host: str | None) -> str:
     return target
 
 
-def _open_session(check: Check) -> requests.Session:
-    """Open a session whose connections pass `check`."""
-    retry = Retry(
-        total=MAX_RETRIES, backoff_factor=BACKOFF_FACTOR, status_forcelist=RETRY_STATUSES, raise_on_status=False
-    )
+def _open_session(public_only: bool) -> requests.Session:
     session = requests.Session()
     for prefix in ("http://", "https://"):
-        session.mount(prefix, CheckedAdapter(check, retry))
+        session.mount(prefix, _CheckedAdapter(public_only))
     # with compression in transit, a file would have another size than the published one
     session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"scenelet/{__version__}"})
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     return session
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Adapter that checks the addresses of a host before it connects, and the address that it is connected to.
+
+    Link-local addresses are refused, where clouds hand out credentials. With `public_only`, so are all that are not
+    public.
+    """
+
+    def __init__(self, public_only: bool) -> None:
+        self.public_only = public_only
+        super().__init__(
+            max_retries=Retry(
+                MAX_RETRIES, backoff_factor=BACKOFF_FACTOR, status_forcelist=RETRY_STATUSES, raise_on_status=False
+            )
+        )
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+
+        def check(found: tuple[Any, ...]) -> None:
+            address = ipaddress.ip_address(found[0].partition("%")[0])
+            address = getattr(address, "ipv4_mapped", None) or address
+            if self.public_only and (not address.is_global or address.is_multicast):
+                raise AnswerError(f"the server redirects to {address}, an address of a private network")
+            if address.is_link_local:
+                raise AnswerError(f"{address} is a link-local address, which is not contacted")
+
+        def connect(connection: HTTPConnection) -> None:
+            with contextlib.suppress(OSError, UnicodeError):  # urllib3 reports an unknown name
+                for *_, found in socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM):
+                    check(found)
+            super(type(connection), connection).connect()
+            assert connection.sock is not None
+            try:
+                check(connection.sock.getpeername())  # the name may resolve to another address by now
+            except AnswerError:
+                connection.close()
+                raise
+
+        self.poolmanager.pool_classes_by_scheme = {
+            pool.scheme: type(
+                "_Pool", (pool,), {"ConnectionCls": type("_Connection", (pool.ConnectionCls,), {"connect": connect})}
+            )
+            for pool in (HTTPConnectionPool, HTTPSConnectionPool)
+        }

@@ -62,23 +62,15 @@ def unzip(archive: Path, root: Path) -> None:
         collections.deque(map_threads(fsync_file, files.values(), SYNC_THREADS), maxlen=0)
         for folder in {path.parent for path in files.values()}:
             fsync_dir(folder)
-    except DAMAGE as error:
-        raise DataError(f"{archive}: not a complete zip archive ({error}); delete it and fetch it again") from None
-    except OSError as error:
-        if error.errno is None:  # bzip2 reports damage like this
+    except (*DAMAGE, OSError) as error:
+        if not isinstance(error, OSError) or error.errno is None:  # bzip2 reports damage as OSError
             raise DataError(f"{archive}: not a complete zip archive ({error}); delete it and fetch it again") from None
-        reason = error.strerror or error
-        raise OutputError(
-            f"{root}: {archive.name} cannot be unpacked there ({reason}); fix that and run the command again"
-        ) from None
+        problem = f"{archive.name} cannot be unpacked there ({error.strerror or error})"
+        raise OutputError(f"{root}: {problem}; fix that and run the command again") from None
 
 
 def check_disk_space(folder: Path, needed_bytes: int) -> None:
-    """Check that the disk of `folder` has this much free space; the folder need not exist yet.
-
-    Raises:
-        OutputError: the free space is too small.
-    """
+    """Check that the disk of `folder`, which need not exist yet, has this much free space; raise OutputError if not."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes:
@@ -93,16 +85,15 @@ def _destination(archive: Path, entry: zipfile.ZipInfo, root: Path) -> Path:
     name = entry.filename
     parts = PurePosixPath(name).parts
     # backslash and colon are harmless on this system, but lead out of the folder on Windows
-    if not parts or ".." in parts or name.startswith("/") or "\\" in name or ":" in name:
-        raise DataError(f"{archive}: its entry {name!r} would lie outside {root}; do not use this archive")
-    if entry.flag_bits & 1:
-        raise DataError(f"{archive}: its entry {name!r} is encrypted; unpack the archive with its password yourself")
-    if entry.compress_type not in METHODS:
-        raise DataError(
-            f"{archive}: its entry {name!r} is compressed by method {entry.compress_type}, which Python cannot read;"
-            " unpack the archive with another program"
-        )
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise DataError(f"{archive}: its entry {name!r} is a link or a device, not a file; do not use this archive")
+    is_outside = not parts or ".." in parts or name.startswith("/") or "\\" in name or ":" in name
+    method = f"is compressed by method {entry.compress_type}, which Python cannot read"
+    is_plain = stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+    for is_refused, fault in (
+        (is_outside, f"would lie outside {root}; do not use this archive"),
+        (entry.flag_bits & 1, "is encrypted; unpack the archive with its password yourself"),
+        (entry.compress_type not in METHODS, f"{method}; unpack the archive with another program"),
+        (not is_plain, "is a link or a device, not a file; do not use this archive"),
+    ):
+        if is_refused:
+            raise DataError(f"{archive}: its entry {name!r} {fault}")
     return root.joinpath(*(parts[1:] if parts[0] == root.name and len(parts) > 1 else parts))

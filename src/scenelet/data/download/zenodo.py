@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from scenelet.data.delimited import read_rows
 from scenelet.data.download.http import RemoteFile, check_size_and_md5
@@ -26,8 +27,7 @@ STATUS_NAME = ".fetched"
 DELETE = "delete"
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(NamedTuple):
     """A published zip archive: its address, size in bytes and md5."""
 
     url: str
@@ -36,12 +36,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """File name.
-
-        Example:
-            >>> Archive("https://zenodo.org/record/1/files/set.doc.zip", 3, "900150983cd24fb0d6963f7d28e17f72").name
-            'set.doc.zip'
-        """
+        """File name."""
         return self.url.rpartition("/")[2]
 
 
@@ -90,9 +85,8 @@ class TauRoot:
     def disk_needed(self) -> int:
         """Count the bytes that must be free on the disk."""
         sizes = [archive.size for archive in self._missing()]
-        kept = sum(sizes) if self.keep_archives else max(sizes, default=0)
-        on_disk = sum(self._remote(archive).bytes_on_disk for archive in self._missing())
-        return max(int(UNPACKED_BYTES_PER_BYTE * sum(sizes)) + kept - on_disk, 0)
+        archives = 0 if self.keep_archives else max(sizes, default=0) - sum(sizes)  # one at a time
+        return max(int(UNPACKED_BYTES_PER_BYTE * sum(sizes)) + archives + self.bytes_left(), 0)
 
     def download(self, get: Callable[[RemoteFile], None]) -> None:
         """Download and unpack the missing archives. Raises as `http.download` and `unzip` do."""
@@ -105,11 +99,7 @@ class TauRoot:
             self._delete_unpacked()
 
     def check(self) -> None:
-        """Check that the folder is the published set.
-
-        Raises:
-            DataError: it is not.
-        """
+        """Check that the folder is the published set; raise DataError if it is not."""
         if self.facts is None:
             return
         fix = f"delete {self.root / STATUS_NAME} and run the command again to fetch it again"
@@ -117,14 +107,12 @@ class TauRoot:
             clips = load_tau(self.root).clips
         except DataError as error:
             raise DataError(f"{self.root}: not the published set ({error}); {fix}") from None
-        for split, published in (("train", self.facts.train), ("test", self.facts.test)):
-            counts = Counter(clip.label for clip in clips if clip.split == split)
+        for split, facts in (("train", self.facts.train), ("test", self.facts.test)):
+            counts, published = Counter(clip.label for clip in clips if clip.split == split), Counter(facts)
             for label in sorted({*published, *counts}):
-                if counts[label] != published.get(label, 0):
-                    raise DataError(
-                        f"{self.root}: {counts[label]:,} segments of {label} in {split}, and the published set"
-                        f" has {published.get(label, 0):,}; {fix}"
-                    )
+                if counts[label] != published[label]:
+                    found = f"{counts[label]:,} segments of {label} in {split}"
+                    raise DataError(f"{self.root}: {found}, and the published set has {published[label]:,}; {fix}")
 
     def _missing(self) -> list[Archive]:
         unpacked = self._read_status()
@@ -143,14 +131,14 @@ class TauRoot:
     def _delete_unpacked(self) -> None:
         """Delete archives that are unpacked and not to be kept, also those of an interrupted call."""
         status = self._read_status()
-        unpacked = [archive for archive in self.archives if status.get(archive.name) == DELETE]
-        for archive in unpacked:
-            self._remote(archive).path.unlink(missing_ok=True)
-        if unpacked:
+        if DELETE in status.values():
+            for archive in self.archives:
+                if status.get(archive.name) == DELETE:
+                    (self.downloads / archive.name).unlink(missing_ok=True)
             self._write_status(dict.fromkeys(status, ""))
 
     def _remote(self, archive: Archive) -> RemoteFile:
         url = archive.url if self.mirror is None else f"{self.mirror}/{archive.name}"
         find_fault = check_size_and_md5(archive.size, archive.md5)
-        path, is_mirror = self.downloads / archive.name, self.mirror is not None
-        return RemoteFile(url, path, archive.size, find_fault, same_host=is_mirror)
+        is_mirror = self.mirror is not None
+        return RemoteFile(url, self.downloads / archive.name, archive.size, find_fault, same_host=is_mirror)

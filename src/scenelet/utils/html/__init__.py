@@ -30,24 +30,21 @@ def render(package: str, template: str, **values: object) -> str:
     """Render a Jinja template as a page. Every value is escaped.
 
     A template has the function `asset`, which inserts a file of this folder, and the filter `printable`, which is
-    `scenelet.errors.escape_unprintable`. `{{ value|tojson }}` is safe within a script.
+    `scenelet.errors.escape_unprintable`. `{{ value|tojson }}` is safe within a script. A missing value is an error.
 
     Args:
         package: the package that holds the folder `templates`, e.g. "scenelet.evaluation".
         template: the template's file name.
-        values: the variables of the template. A missing variable is an error.
+        values: the variables of the template.
     """
     return _templates(package).get_template(template).render(values)
 
 
 @functools.cache
 def _templates(package: str) -> jinja2.Environment:
+    loader, undefined = jinja2.PackageLoader(package), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=undefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["printable"] = escape_unprintable
     environment.globals["asset"] = lambda name: Markup(asset(name))  # noqa: S704 - an asset is not user input

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scenelet.bulk.job import read_job
-from scenelet.bulk.probes import Probe, check_probes, sample_inputs
+from scenelet.bulk.job import check_probes, read_job, sample_inputs
 from scenelet.bulk.storage import Folder
-from scenelet.bulk.worker import JobReference, process_shard
+from scenelet.bulk.worker import process_shard
 from scenelet.errors import DataError
 
 
@@ -17,9 +16,9 @@ def test_process_shard_with_other_recordings_refuses(finished_job: Path, tmp_pat
     probes = sample_inputs(job, folder)
     assert len(probes) > 1
     check_probes(probes)
-    elsewhere = Probe(str(tmp_path / "a.wav"), probes[0].digest)
+    elsewhere = (str(tmp_path / "a.wav"), probes[0][1])
     with pytest.raises(DataError, match=r"a\.wav: cannot be read on the machine .*; mount the folder"):
         check_probes([*probes, elsewhere])
-    Path(elsewhere.path).write_bytes(b"RIFF")
-    result = process_shard(JobReference(str(finished_job), job.job_hash, probes=(elsewhere,)), 0)
+    Path(elsewhere[0]).write_bytes(b"RIFF")
+    result = process_shard(str(finished_job), job.job_hash, (), (elsewhere,), 0)
     assert "a.wav: is another file on the machine" in result.error
