@@ -2,7 +2,7 @@
 
 from typing import BinaryIO, Literal
 
-from scenelet.errors import AudioError
+from scenelet.errors import AudioError, EmptyAudioError
 
 Format = Literal["WAV", "AIFF", "W64", "CAF", "AU", "FLAC", "Ogg", "MPEG"]
 READABLE = "WAV, FLAC, Ogg, Opus, MP3, MP2, AIFF, AU, CAF and W64"
@@ -21,6 +21,13 @@ MAX_TAGS = 16
 MAX_GAP_BYTES = 1 << 20
 """Zeros that may lie between an ID3 tag and the sound."""
 W64_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_BY_MAGIC: dict[bytes, Format] = {
+    b"caff": "CAF",
+    b".snd": "AU",
+    b"dns.": "AU",
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+}
 _OTHERS = {
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"): "WMA",
     (0, b"\x1a\x45\xdf\xa3"): "WebM or Matroska",
@@ -28,6 +35,10 @@ _OTHERS = {
     (0, b"MAC "): "Monkey's Audio",
     (0, b"#!AMR"): "AMR",
     (0, b"ADIF"): "AAC",
+    (0, b"\xff\xf1"): "AAC",
+    (0, b"\xff\xf9"): "AAC",
+    (0, b"\xff\xf0"): "AAC",
+    (0, b"\xff\xf8"): "AAC",
     (0, b"Creative Voice File"): "VOC",
     (0, b"\xf0\x7e"): "a MIDI sample dump",
     (0, b"MATLAB 5.0"): "MATLAB",
@@ -46,38 +57,38 @@ _OTHERS = {
 }
 
 
-def recognize(file: BinaryIO, name: str) -> tuple[Format, int]:
+def recognize(file: BinaryIO) -> tuple[Format, int]:
     """Recognize the format of an open file by its content.
 
     Returns:
         The format, and the offset of its first byte: an ID3 tag, also one with zeros behind it, is skipped.
 
     Raises:
+        EmptyAudioError: the file is empty.
         AudioError: the format is not one of those that can be read.
     """
     offset = 0
     for _ in range(MAX_TAGS):
-        head = _read_at(file, offset, 10)
+        head = read_at(file, offset, 10)
         if head[:3] != b"ID3":
             break
         size = sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
         offset += 10 + size + (10 if len(head) > 5 and head[5] & 16 else 0)
     if offset:
-        gap = _read_at(file, offset, MAX_GAP_BYTES)
+        gap = read_at(file, offset, MAX_GAP_BYTES)
         offset += len(gap) - len(gap.lstrip(b"\0"))
-    head = _read_at(file, offset, 64)
-    found = _match(head)
-    if found is None:
-        other = next((text for (at, magic), text in _OTHERS.items() if head[at : at + len(magic)] == magic), "")
-        if not other and head[:2] in (b"\xff\xf1", b"\xff\xf9", b"\xff\xf0", b"\xff\xf8"):
-            other = "AAC"
-        raise unreadable(name, f"it is {other}" if other else "its format is not recognized")
-    return found, offset
+    head = read_at(file, offset, 64)
+    if not head and not offset:
+        raise EmptyAudioError("the file is empty; copy or record it again")
+    if found := _match(head):
+        return found, offset
+    other = next((f"it is {text}" for (at, magic), text in _OTHERS.items() if head[at:].startswith(magic)), "")
+    raise unreadable(other or "its format is not recognized")
 
 
-def unreadable(name: str, reason: str) -> AudioError:
+def unreadable(reason: str) -> AudioError:
     """Return the error for a file of which nothing can be decoded."""
-    return AudioError(f"{name}: not a recording that can be read ({reason}); convert it to one of {READABLE}")
+    return AudioError(f"not a recording that can be read ({reason}); convert it to one of {READABLE}")
 
 
 def _match(head: bytes) -> Format | None:
@@ -88,20 +99,13 @@ def _match(head: bytes) -> Format | None:
         return "AIFF"
     if head.startswith(W64_GUID):
         return "W64"
-    by_magic: dict[bytes, Format] = {b"caff": "CAF", b".snd": "AU", b"dns.": "AU", b"fLaC": "FLAC", b"OggS": "Ogg"}
-    if form in by_magic:
-        return by_magic[form]
-    return "MPEG" if _is_mpeg_frame(head) else None
+    if len(form) == 4 and form[0] == 0xFF and form[1] & 0xE0 == 0xE0:  # the header of an MPEG frame
+        version, layer, bitrate, rate = form[1] >> 3 & 3, form[1] >> 1 & 3, form[2] >> 4, form[2] >> 2 & 3
+        return "MPEG" if version != 1 and layer != 0 and bitrate != 15 and rate != 3 else None
+    return _BY_MAGIC.get(form)
 
 
-def _is_mpeg_frame(head: bytes) -> bool:
-    """Tell whether the bytes start with the header of an MPEG-1, 2 or 2.5 audio frame."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    version, layer, bitrate, rate = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-    return version != 1 and layer != 0 and bitrate != 15 and rate != 3
-
-
-def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    """Read bytes at an offset, fewer only if the file ends."""
     file.seek(offset)
     return file.read(size)
