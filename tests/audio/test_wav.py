@@ -94,7 +94,7 @@ def test_read_wav_header_refuses_invalid_stream(data: bytes, message: str) -> No
     kind=st.sampled_from(["WAV", "WAVEX", "RF64"]),
     subtype=st.sampled_from(list(SUBTYPES.values())),
 )
-def test_pcm_sound_agrees_with_libsndfile(
+def test_open_pcm_agrees_with_libsndfile(
     frames: int, channels: int, block: int, seed: int, kind: str, subtype: str
 ) -> None:
     data = io.BytesIO()

@@ -15,7 +15,7 @@ import soundfile
 from helpers.odd_cases import cases, long_cases, no_right
 from helpers.odd_recordings import RATE, Case, altered, cuts, noise, wav
 from scenelet.audio import io as recordings
-from scenelet.audio.wav import PcmSound
+from scenelet.audio.pcm import Sound
 from scenelet.data.load import load_table
 from scenelet.errors import AudioError, TruncatedAudioError
 from scenelet.utils.files import walk_files
@@ -124,7 +124,7 @@ class TestChangeDuringReading:
     def test_read_file_removed_after_opening_is_still_read(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         open_pcm = recordings.open_pcm
 
-        def removing(file: BinaryIO) -> PcmSound | None:
+        def removing(file: BinaryIO) -> Sound | None:
             path.unlink()
             return open_pcm(file)
 

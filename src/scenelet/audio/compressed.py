@@ -66,7 +66,7 @@ def _chunk_stream(format: Format, sound: SoundChunk | None, data: Content) -> St
         if tag not in ENCODINGS:
             raise unreadable(f"it is {format} with the encoding {tag:#06x}")
         if tag == MP3 and sound.end > sound.start:
-            return _mpeg_stream(data, sound.start, sound.end, sound.note)
+            return _mpeg_stream(data, find_frame(data, sound.start, sound.end), sound.end, sound.note)
     return Stream(format, JoinedFile(sound.head(), data, sound.start, sound.end), sound.note)
 
 
@@ -80,7 +80,6 @@ def _au_stream(data: Content) -> Stream:
 
 
 def _mpeg_stream(data: Content, start: int, end: int, note: str = "") -> Stream:
-    start = find_frame(data, start, end)
     mp3 = measure(data, start, end)
     return Stream("MPEG", JoinedFile(b"", data, start, end), note or (mp3.note if mp3 else ""), mp3=mp3)
 
@@ -111,9 +110,7 @@ class CompressedSound:
         file: an open and seekable file.
 
     Attributes:
-        sample_rate: Hz.
-        channels: number of channels.
-        frames: number of frames as libsndfile states it.
+        header: its `sample_rate`, `channels` and `frames` as libsndfile states them.
 
     Raises:
         AudioError: as `find_stream`, or libsndfile cannot read it.
@@ -124,9 +121,9 @@ class CompressedSound:
         self._file, mp3 = self._open(self._stream.file), self._stream.mp3
         if mp3 and self._file.frames + MAX_PADDING_SAMPLES < mp3.samples:
             self._file = self._open(mp3.file)
-        self.sample_rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
+        self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self.frames = self._left = self._file.frames
+        self.header = {"sample_rate": self.sample_rate, "channels": self.channels, "frames": self.frames}
         self._count, self._skipped = 0, 0
         self._faults: list[str] = []
 

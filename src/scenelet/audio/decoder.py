@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -20,39 +20,13 @@ from numpy.typing import NDArray
 from scenelet import errors
 from scenelet.audio.compressed import CompressedSound
 from scenelet.audio.decoder_process import REQUEST
+from scenelet.audio.pcm import Sound
 from scenelet.errors import AudioError, DecoderError
 
 START_SECONDS = 4.0
 """Processor time that a recording may take in any case. It covers a block that is decoded before it is counted."""
-SECONDS_PER_SECOND = 0.1
-"""Further processor time for each second of sound. The slowest codec, Opus, takes 0.005 on an ordinary machine."""
 SILENT_SECONDS = 60.0
 """Time without an answer after which a decoder is ended whatever it does. A file system may not answer either."""
-
-
-class DecodedSound:
-    """Recording that is being decoded.
-
-    Attributes:
-        sample_rate: Hz.
-        channels: number of channels.
-        frames: number of frames as the decoder states it.
-    """
-
-    def __init__(
-        self, sample_rate: int, channels: int, frames: int, read: Callable[[int], tuple[bytearray, list[str]]]
-    ) -> None:
-        self.sample_rate, self.channels, self.frames, self._read = sample_rate, channels, frames, read
-
-    def read(self, frames: int) -> tuple[NDArray[np.float32], list[str]]:
-        """Read up to `frames` frames (frames, channels). None are the end, at which the second value is what is odd.
-
-        Raises:
-            DecoderError: the decoder took too long or crashed.
-            AudioError: too much of the recording is missing.
-        """
-        samples, notes = self._read(frames)
-        return np.frombuffer(samples, np.float32).reshape(-1, self.channels), notes
 
 
 class Decoder:
@@ -62,17 +36,11 @@ class Decoder:
 
     Args:
         start_seconds: processor time that a recording may take in any case.
-        seconds_per_second: further processor time for each second of sound.
         max_idle: number of children that are kept for the next recording.
     """
 
-    def __init__(
-        self,
-        start_seconds: float = START_SECONDS,
-        seconds_per_second: float = SECONDS_PER_SECOND,
-        max_idle: int = 1,
-    ) -> None:
-        self.start_seconds, self.seconds_per_second, self.max_idle = start_seconds, seconds_per_second, max_idle
+    def __init__(self, start_seconds: float = START_SECONDS, max_idle: int = 1) -> None:
+        self.start_seconds, self.max_idle = start_seconds, max_idle
         # their methods `append`, `pop`, `add` and `discard` are safe in threads
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
@@ -81,25 +49,26 @@ class Decoder:
             os.register_at_fork(after_in_child=self._forget)
 
     @contextlib.contextmanager
-    def open(self, file: BinaryIO) -> Iterator[DecodedSound]:
+    def open(self, file: BinaryIO) -> Iterator[Sound]:
         """Open a recording.
 
         Args:
             file: an open binary file. Its position does not matter.
 
         Raises:
-            DecoderError: the decoder took too long or crashed.
+            DecoderError: the decoder took too long or crashed; `Sound.read` raises it too.
             AudioError: the file is not a recording that can be read.
         """
         if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
             sound = CompressedSound(file)  # no descriptors can be sent, or no Python can be started
-            yield DecodedSound(sound.sample_rate, sound.channels, sound.frames, sound.read)
+            yield _sound(sound.header, sound.read)
             return
         with _with_descriptor(file) as opened:
             child = self._take_idle() or _Child()
             self._busy.add(child)
             try:
-                yield child.open(opened, self.start_seconds, self.seconds_per_second)
+                header, _ = child.ask(0, self.start_seconds, [opened.fileno()])
+                yield _sound(header, child.read)
             finally:
                 self._busy.discard(child)
                 if child.close_file() and len(self._idle) < self.max_idle:
@@ -138,7 +107,7 @@ class _Child:
         self.connection, other = socket.socketpair()
         self.connection.settimeout(SILENT_SECONDS)
         self._answers = self.connection.makefile("rb")
-        self._is_alive = True
+        self._is_alive, self._limit_seconds = True, 0.0
         try:
             with other:
                 self.process = subprocess.Popen(
@@ -153,35 +122,21 @@ class _Child:
             self._disconnect()
             raise AudioError(f"no process can be started to decode it ({error.strerror}); end others") from None
 
-    def open(self, file: BinaryIO, seconds: float, seconds_per_second: float) -> DecodedSound:
-        header, _ = self._ask(REQUEST.pack(0, seconds, seconds_per_second), seconds, [file.fileno()])
+    def read(self, frames: int) -> tuple[bytearray, list[str]]:
+        """Read frames of the open file as `CompressedSound.read` does."""
+        answer, samples = self.ask(frames)
+        self._limit_seconds = answer["limit_seconds"]
+        return samples, answer["notes"]
 
-        def read(frames: int) -> tuple[bytearray, list[str]]:
-            nonlocal seconds
-            request = REQUEST.pack(frames, seconds, seconds_per_second)
-            answer, samples = self._ask(request, seconds)
-            seconds += seconds_per_second * len(samples) / (4 * header["channels"] * header["sample_rate"])
-            return samples, answer["notes"]
-
-        return DecodedSound(read=read, **header)
-
-    def close_file(self) -> bool:
-        """Close the recording, and return whether the child can be used again."""
-        if self._is_alive:
-            try:
-                self.connection.sendall(REQUEST.pack(0, 0, 0))
-            except OSError:
-                self._is_alive = False
-        return self._is_alive
-
-    def _ask(
-        self, request: bytes, limit_seconds: float, descriptors: Sequence[int] = ()
+    def ask(
+        self, frames: int, start_seconds: float = 0, descriptors: Sequence[int] = ()
     ) -> tuple[dict[str, Any], bytearray]:
-        """Send a request and return the answer and the samples behind it."""
+        """Send a `REQUEST` and return the answer and the samples behind it."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+        self._limit_seconds = start_seconds or self._limit_seconds
         self._is_alive = False
         try:
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
-            self.connection.sendmsg([request], rights)
+            self.connection.sendmsg([REQUEST.pack(frames, start_seconds)], rights)
             line = self._answers.readline()
             answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {"size": 1}  # it died
             samples = bytearray(answer.pop("size", 0))
@@ -194,13 +149,22 @@ class _Child:
             status = self.process.wait()
             took = f"the decoder crashed ({status})"
             if status == -signal.SIGPROF:
-                took = f"decoding took longer than {limit_seconds:.1f} s of processor time"
+                took = f"decoding took longer than {self._limit_seconds:.1f} s of processor time"
         else:
             self._is_alive = True
             if "error" in answer:
                 raise getattr(errors, answer["error"])(answer["text"])
             return answer, samples
         raise DecoderError(f"{took}; the file is damaged, export it again")
+
+    def close_file(self) -> bool:
+        """Close the recording, and return whether the child can be used again."""
+        try:
+            if self._is_alive:
+                self.connection.sendall(REQUEST.pack(0, 0))
+        except OSError:
+            self._is_alive = False
+        return self._is_alive
 
     def end(self) -> None:
         self._disconnect()
@@ -226,6 +190,14 @@ def _with_descriptor(file: BinaryIO) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, copy)
     else:
         yield file
+
+
+def _sound(header: Mapping[str, int], read: Callable[[int], tuple[bytearray, list[str]]]) -> Sound:
+    def read_array(frames: int) -> tuple[NDArray[np.float32], list[str]]:
+        samples, notes = read(frames)
+        return np.frombuffer(samples, np.float32).reshape(-1, header["channels"]), notes
+
+    return Sound(header["sample_rate"], header["channels"], header["frames"], read_array)
 
 
 DECODER = Decoder()

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from scenelet.audio.compressed import UNKNOWN_FRAMES as UNKNOWN_FRAMES
 from scenelet.audio.compressed import empty_error
-from scenelet.audio.decoder import DECODER, DecodedSound
+from scenelet.audio.decoder import DECODER
 from scenelet.audio.formats import EXTENSIONS as EXTENSIONS
 from scenelet.audio.formats import READABLE, UNREADABLE_EXTENSIONS
-from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, find_invalid_samples
-from scenelet.audio.wav import PcmSound, open_pcm
+from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Sound, find_invalid_samples
+from scenelet.audio.wav import open_pcm
 from scenelet.errors import AudioError, TooLongError, escape_unprintable
 from scenelet.utils.console import print_message, report_progress
 from scenelet.utils.files import walk_files
@@ -102,10 +102,8 @@ def blocks(
     with open_sound(recording) as (sound, name):
         rate, total, count = sound.sample_rate, sound.frames, 0
         frames = min(block_frames, MAX_BLOCK_SECONDS * rate, MAX_BLOCK_SAMPLES // sound.channels)
-        while True:
-            block, notes = sound.read(frames)
-            if not len(block):
-                break
+        block, notes = sound.read(frames)
+        while len(block):
             if fault := find_invalid_samples(block):
                 raise AudioError(f"holds {fault}; export it again")
             count += len(block)
@@ -113,6 +111,7 @@ def blocks(
                 raise TooLongError(f"is longer than {max_seconds:g} s; cut it into shorter recordings")
             report_progress(count / rate, 0.0 if total >= UNKNOWN_FRAMES else total / rate)
             yield block.T, rate
+            block, notes = sound.read(frames)
         for note in notes:
             on_note(f"{name}: {note}")
 
@@ -201,7 +200,7 @@ def open_audio(recording: AudioSource) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def open_sound(recording: AudioSource) -> Iterator[tuple[PcmSound | DecodedSound, str]]:
+def open_sound(recording: AudioSource) -> Iterator[tuple[Sound, str]]:
     """Open a recording for reading, and yield the reader and what errors call the recording.
 
     A path is opened once, so that header and samples come from the same file even if the path is replaced meanwhile.
@@ -236,7 +235,7 @@ def _check_is_file(path: Path) -> None:
     raise AudioError("a link that leads to no file; fix or delete it" if path.is_symlink() else "no such file")
 
 
-def _check_header(sound: PcmSound | DecodedSound) -> None:
+def _check_header(sound: Sound) -> None:
     if sound.frames == 0:
         raise empty_error()
     if sound.channels > MAX_CHANNELS:

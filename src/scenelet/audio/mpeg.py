@@ -1,4 +1,4 @@
-"""MPEG audio streams (MP3, MP2): how many frames there are, and a header that says so.
+"""MP3 streams: how many frames there are, and a header that says so.
 
 libsndfile stops after the length that the header states. Without one it estimates the length by the first frames.
 """
@@ -13,24 +13,17 @@ MAX_FRAMES = 1_000_000  # 7 h
 MIN_BYTES = 64  # the header with the length lies within
 MAX_PADDING_SAMPLES = 4608
 """Samples at both ends of an MP3 that are no part of the sound. Its decoder leaves them out."""
-_LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-KBITS = {  # by version (1, or 2 and 2.5) and layer
-    (1, 1): range(32, 449, 32),
-    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (2, 2): _LOW,
-    (2, 3): _LOW,
+KBITS = {  # of MPEG-1, and of MPEG-2 and 2.5
+    True: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-SAMPLE_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-FRAME_START = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]", re.DOTALL)
+FRAME_START = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]", re.DOTALL)  # of layer III
 XING_KBITS_INDEX = 9  # of the frame that we add; the smallest frames would have no room for the number
 
 
 class Frame(NamedTuple):
-    """Header of a frame: its layer, bytes, samples, sample rate, and where a Xing header would be in it."""
+    """Header of a frame: its bytes, samples, sample rate, and where a Xing header would be in it."""
 
-    layer: int
     size: int
     samples: int
     sample_rate: int
@@ -39,19 +32,14 @@ class Frame(NamedTuple):
 
 def parse_frame(head: bytes) -> Frame | None:
     """Read the header of a frame from its first four bytes. Return None if they are not one, or have no bit rate."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+    if len(head) < 4 or not FRAME_START.match(head) or head[2] & 12 == 12:
         return None
-    version, layer, bits, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
-        return None
-    is_first, is_mono = version == 3, head[3] >> 6 == 3
-    sample_rate = SAMPLE_RATES[version][rate]
-    samples = {1: 384, 2: 1152, 3: 1152 if is_first else 576}[layer]
-    size = samples * 125 * KBITS[1 if is_first else 2, layer][bits - 1] // sample_rate + (head[2] >> 1 & 1)
-    if layer == 1:
-        size = size // 4 * 4
+    is_first, is_half, is_mono = head[1] & 24 == 24, head[1] & 16, head[3] >> 6 == 3
+    sample_rate = (44100, 48000, 32000)[head[2] >> 2 & 3] // (1 if is_first else 2 if is_half else 4)
+    samples = 1152 if is_first else 576
+    size = samples * 125 * KBITS[is_first][(head[2] >> 4) - 1] // sample_rate + (head[2] >> 1 & 1)
     side_bytes = (17 if is_mono else 32) if is_first else (9 if is_mono else 17)
-    return Frame(layer, size, samples, sample_rate, 4 + (0 if head[1] & 1 else 2) + side_bytes)
+    return Frame(size, samples, sample_rate, 4 + (0 if head[1] & 1 else 2) + side_bytes)
 
 
 def find_frame(data: Content, start: int, end: int) -> int:
@@ -64,17 +52,14 @@ def find_frame(data: Content, start: int, end: int) -> int:
 
 def count_frames(data: Content, start: int, end: int) -> int:
     """Count the frames that lie completely in a range, `MAX_FRAMES` at most. What is no frame is passed over."""
-    count, position = 0, start
-    while count < MAX_FRAMES:
+    count, position = 0, find_frame(data, start, end)
+    while position < end and count < MAX_FRAMES:
         frame = parse_frame(data[position : position + 4])
         if frame is None:
-            position = find_frame(data, position + 1, end)
-            if position == end:
-                break
-        elif position + frame.size > end:
-            break
+            position = find_frame(data, position, end)
         else:
-            count, position = count + 1, position + frame.size
+            position += frame.size
+            count += position <= end
     return count
 
 
@@ -90,7 +75,7 @@ def measure(data: Content, start: int, end: int) -> Mp3Length | None:
     """Find the length of an MP3 stream whose first frame is at `start`. Return None for others and unusual headers."""
     head = bytes(data[start : min(start + 2048, end)])
     first = parse_frame(head[:4])
-    if first is None or first.layer != 3 or len(head) < MIN_BYTES or head[36:40] == b"VBRI":
+    if first is None or len(head) < MIN_BYTES or head[36:40] == b"VBRI":
         return None
     counted, at, rate = count_frames(data, start, end), first.xing_offset, first.sample_rate
     if counted == MAX_FRAMES:

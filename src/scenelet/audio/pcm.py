@@ -1,7 +1,7 @@
 """Uncompressed samples: decoding bytes to float32, reading them from a stream, and checking their values."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, get_args
 
@@ -33,6 +33,24 @@ def find_invalid_samples(samples: NDArray[np.float32]) -> str | None:
     if np.isfinite(samples).all():
         return f"samples up to {peak:.1e} times full scale"
     return "samples that are not finite numbers"
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An open recording.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: number of channels.
+        frames: number of frames that its header states.
+        read: function that reads up to so many frames, (frames, channels). None are the end. It returns too what is
+            odd about the recording, which is known at the end.
+    """
+
+    sample_rate: int
+    channels: int
+    frames: int
+    read: Callable[[int], tuple[NDArray[np.float32], list[str]]]
 
 
 @dataclass(frozen=True)

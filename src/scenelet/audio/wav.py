@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.chunks import MAX_CHUNKS, SoundChunk, encoding, find_sound
+from scenelet.audio.chunks import MAX_CHUNKS, encoding, find_sound
 from scenelet.audio.formats import read_at, recognize
 from scenelet.audio.lengths import SIZE_IN_DS64, UNKNOWN_BYTES, note_missing
 from scenelet.audio.pcm import (
@@ -18,6 +18,7 @@ from scenelet.audio.pcm import (
     MIN_SAMPLE_RATE,
     PcmFormat,
     SampleFormat,
+    Sound,
     read_fully,
     to_float32,
 )
@@ -102,45 +103,30 @@ def parse_format(body: bytes) -> PcmFormat | None:
     return pcm if align == pcm.frame_bytes else None
 
 
-class PcmSound:
-    """Reader of a little-endian WAV or W64 file of 16, 24 or 32-bit integers or 32-bit floating point.
+def open_pcm(file: BinaryIO) -> Sound | None:
+    """Open the WAV or W64 in a file if it has samples that a `PcmFormat` describes.
 
-    It gives the same numbers as libsndfile, in less time. Its interface is that of
-    `scenelet.audio.decoder.DecodedSound`.
-    """
-
-    def __init__(self, file: BinaryIO, sound: SoundChunk, pcm: PcmFormat) -> None:
-        self._file, self._sound, self._pcm, self._position = file, sound, pcm, sound.start
-        self.sample_rate, self.channels = pcm.sample_rate, pcm.channels
-        self.frames = self._left = (sound.end - sound.start) // pcm.frame_bytes
-
-    def read(self, frames: int) -> tuple[NDArray[np.float32], list[str]]:
-        """Read up to `frames` frames (frames, channels). None are the end, at which the second value are notes.
-
-        Raises:
-            TruncatedAudioError: the file became shorter since it was opened.
-        """
-        stored = read_at(self._file, self._position, self._pcm.frame_bytes * min(frames, self._left))
-        count = len(stored) // self._pcm.frame_bytes
-        self._position += count * self._pcm.frame_bytes
-        self._left -= count
-        notes = []
-        if not count:
-            notes += [self._sound.note] if self._sound.note else []
-            if self._left:
-                notes.append(note_missing(self.frames - self._left, self.frames, self.sample_rate))
-        return to_float32(stored[: count * self._pcm.frame_bytes], self._pcm), notes
-
-
-def open_pcm(file: BinaryIO) -> PcmSound | None:
-    """Open the recording in a file if it has uncompressed samples of the kinds that `PcmSound` reads.
+    The reader gives the same numbers as libsndfile, in less time.
 
     Raises:
         AudioError: the file is not a recording that can be read, or is truncated.
     """
     format, start = recognize(file)
-    if format not in ("WAV", "W64"):
-        return None
-    sound = find_sound(file, format, start)
+    sound = find_sound(file, format, start) if format in ("WAV", "W64") else None
     pcm = parse_format(sound.kept[b"fmt "]) if sound and sound.form.order == "little" else None
-    return PcmSound(file, sound, pcm) if sound and pcm else None
+    if sound is None or pcm is None:
+        return None
+    size, position, total = pcm.frame_bytes, sound.start, (sound.end - sound.start) // pcm.frame_bytes
+    notes = [sound.note] if sound.note else []
+
+    def read(frames: int) -> tuple[NDArray[np.float32], list[str]]:
+        nonlocal position
+        done = (position - sound.start) // size
+        stored = read_at(file, position, size * min(frames, total - done))
+        stored = stored[: len(stored) // size * size]
+        position += len(stored)
+        if not stored and done < total:  # the file became shorter since it was opened
+            notes.append(note_missing(done, total, pcm.sample_rate))
+        return to_float32(stored, pcm), notes
+
+    return Sound(pcm.sample_rate, pcm.channels, total, read)
