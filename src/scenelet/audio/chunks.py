@@ -5,6 +5,7 @@ needs, with lengths that are right.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, NamedTuple
@@ -21,6 +22,7 @@ MAX_KEPT_BYTES = 16 << 20
 EXTENSIBLE, MP3 = 0xFFFE, 0x55  # format tags
 ENCODINGS = (1, 2, 3, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, MP3)
 """Format tags of what libsndfile decodes: PCM, ADPCM, float, A-law, mu-law, G.723, GSM, NMS, G.721 and MP3."""
+CHUNK_NAME = re.compile(rb"[ -~]{4}")
 USUAL_CHUNKS = (b"LIST", b"JUNK", b"bext", b"iXML", b"cue ", b"guan", b"wamd", b"PEAK")
 
 
@@ -111,10 +113,10 @@ class SoundChunk:
             largest: int = 256**form.size - 1
             return min(value, largest).to_bytes(form.size, form.order)
 
-        chunks = (
-            name + number(len(body)) + body + bytes(-len(body) % form.alignment) for name, body in self.kept.items()
-        )
-        text = b"".join(chunks) + form.sound + number(size)
+        text = b""
+        for name, body in self.kept.items():
+            text += name + number(len(body)) + body + bytes(-len(body) % form.alignment)
+        text += form.sound + number(size)
         if form is CAF:
             return b"caff\0\1\0\0" + text
         magic, kind = {RIFF: (b"RIFF", b"WAVE"), RIFX: (b"RIFX", b"WAVE"), AIFF: (b"FORM", self.kind)}[form]
@@ -149,15 +151,11 @@ def find_sound(file: BinaryIO, format: Format, offset: int) -> SoundChunk | None
     stated = size_in_ds64 if form is RIFF and sound.size == SIZE_IN_DS64 else sound.size
     # the chunk behind the sound, if the length is right
     behind = next(walk_chunks(file, form, sound.start + stated + -stated % form.alignment, file_size), None)
-    is_followed = (
-        behind is not None
-        and behind.start + behind.size <= file_size + 1
-        and behind.name.isascii()
-        and behind.name.decode().isprintable()
-    )
+    if behind and (behind.start + behind.size > file_size + 1 or not CHUNK_NAME.fullmatch(behind.name)):
+        behind = None
     rate = int.from_bytes(kept[b"fmt "][8:12], form.order) if b"fmt " in kept else 0
-    end, note = sound_end(sound.start, stated, file_size, rate, is_followed)
-    if is_followed and behind is not None and behind.name == form.sound:
+    end, note = sound_end(sound.start, stated, file_size, rate, is_followed=behind is not None)
+    if behind and behind.name == form.sound:
         note = "it has several pieces of sound, and only the first is used"
     return SoundChunk(form, head[8:12], kept, sound.start, end, note)
 

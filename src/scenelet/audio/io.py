@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
@@ -17,6 +16,7 @@ from scenelet.audio.decoder import DECODER
 from scenelet.audio.formats import EXTENSIONS as EXTENSIONS
 from scenelet.audio.formats import READABLE, UNREADABLE_EXTENSIONS
 from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Sound, find_invalid_samples
+from scenelet.audio.pcm import AudioInfo as AudioInfo
 from scenelet.audio.wav import open_pcm
 from scenelet.errors import AudioError, TooLongError, escape_unprintable
 from scenelet.utils.console import print_message, report_progress
@@ -33,20 +33,6 @@ MAX_BLOCK_SECONDS = 30  # a block of a low sample rate would become very long wh
 MAX_BLOCK_SAMPLES = 1 << 20  # over all channels
 MAX_LISTED_ERRORS = 3
 MAX_PRINTED_NOTES = 20
-
-
-@dataclass(frozen=True)
-class AudioInfo:
-    """Properties that a recording's header states."""
-
-    sample_rate: int
-    channels: int
-    frames: int
-
-    @property
-    def seconds(self) -> float:
-        """Duration in seconds."""
-        return self.frames / self.sample_rate
 
 
 def info(recording: AudioSource) -> AudioInfo:
@@ -228,11 +214,10 @@ def open_sound(recording: AudioSource) -> Iterator[tuple[Sound, str]]:
 
 def _check_is_file(path: Path) -> None:
     """Raise AudioError if the path is not a file. Opening a named pipe would wait for a writer."""
-    if path.is_file():
-        return
-    if path.exists():
+    if path.exists() and not path.is_file():
         raise AudioError("not a file; give the path of a recording")
-    raise AudioError("a link that leads to no file; fix or delete it" if path.is_symlink() else "no such file")
+    if not path.exists():
+        raise AudioError("a link that leads to no file; fix or delete it" if path.is_symlink() else "no such file")
 
 
 def _check_header(sound: Sound) -> None:

@@ -36,20 +36,28 @@ def find_invalid_samples(samples: NDArray[np.float32]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """An open recording.
-
-    Attributes:
-        sample_rate: Hz.
-        channels: number of channels.
-        frames: number of frames that its header states.
-        read: function that reads up to so many frames, (frames, channels). None are the end. It returns too what is
-            odd about the recording, which is known at the end.
-    """
+class AudioInfo:
+    """Properties that a recording's header states."""
 
     sample_rate: int
     channels: int
     frames: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.frames / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Sound(AudioInfo):
+    """An open recording.
+
+    Attributes:
+        read: function that reads up to so many frames, (frames, channels). None are the end. It returns too what is
+            odd about the recording, which is known at the end.
+    """
+
     read: Callable[[int], tuple[NDArray[np.float32], list[str]]]
 
 

@@ -76,9 +76,8 @@ def read_wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
 def _pipe_format(body: bytes) -> PcmFormat:
     if len(body) < 16:
         raise AudioError("the WAV's header is truncated; record or export it again")
-    pcm = parse_format(body)
     tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-    if pcm is None:
+    if not (pcm := parse_format(body)):
         raise AudioError(
             f"the WAV has {channels} channels, {bits} bits and format tag {tag}; a pipe may have up to {MAX_CHANNELS}"
             " channels of 16, 24 or 32 bits or 32-bit floating point"
