@@ -45,16 +45,18 @@ def find_stream(file: BinaryIO) -> Stream:
     data = map_file(file)
     if format in ("WAV", "AIFF", "W64", "CAF"):
         return _chunk_stream(format, find_sound(file, format, start), data)
-    if format == "FLAC":
-        return _flac_stream(format, data, start)
     if format == "Ogg":
         pages = find_pages(data, start)
         codec = find_codec(data[slice(*pages[0])])
         if codec not in CODECS.values():
             raise unreadable(f"it is {codec} in Ogg")
         if codec == "FLAC":  # libsndfile does not read all of these
-            return _flac_stream(format, b"".join(data[slice(*page)] for page in pages), FLAC_MAPPING_BYTES)
-        return Stream(format, JoinedFile(b"", data, start))
+            data, start = b"".join(data[slice(*page)] for page in pages), FLAC_MAPPING_BYTES
+        else:
+            return Stream(format, JoinedFile(b"", data, start))
+    if format in ("FLAC", "Ogg"):
+        flac = FlacStream(data, start)
+        return Stream(format, flac.file(), flac=flac)
     return _au_stream(data) if format == "AU" else _mpeg_stream(data, start, len(data))
 
 
@@ -82,13 +84,6 @@ def _au_stream(data: Content) -> Stream:
 def _mpeg_stream(data: Content, start: int, end: int, note: str = "") -> Stream:
     mp3 = measure(data, start, end)
     return Stream("MPEG", JoinedFile(b"", data, start, end), note or (mp3.note if mp3 else ""), mp3=mp3)
-
-
-def _flac_stream(format: Format, data: Content, start: int) -> Stream:
-    flac = FlacStream(data, start)
-    if not flac.is_valid:
-        raise unreadable("it is FLAC, but its header is damaged")
-    return Stream(format, flac.file(), flac=flac)
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types

@@ -3,6 +3,7 @@
 import re
 from functools import reduce
 
+from scenelet.audio.formats import unreadable
 from scenelet.audio.streams import Content, JoinedFile
 
 HEAD_BYTES = 42  # "fLaC", the header of the first metadata block, and its content STREAMINFO
@@ -23,19 +24,22 @@ class FlacStream:
         start: offset of the stream.
 
     Attributes:
-        is_valid: whether the stream begins with the usual header. Otherwise nothing can be repaired.
         block_frames: maximum number of frames in a block.
         stated_samples: number of samples that the header states, 0 if it states none.
         samples: number of samples up to the end of the last frame, or that of the header if there is none.
+
+    Raises:
+        AudioError: the stream does not begin with the usual header.
     """
 
     def __init__(self, data: Content, start: int) -> None:
         self._data, self._start = data, start + HEAD_BYTES
         self._head = head = bytes(data[start : self._start])
-        self.is_valid = len(head) == HEAD_BYTES and head[:4] == b"fLaC" and head[4] & 127 == 0
+        if len(head) < HEAD_BYTES or head[:4] != b"fLaC" or head[4] & 127:
+            raise unreadable("it is FLAC, but its header is damaged")
         self.block_frames = int.from_bytes(head[10:12], "big")
         self.stated_samples = int.from_bytes(head[18:26], "big") & ((1 << TOTAL_BITS) - 1)
-        self.samples = (self._last_sample() if self.is_valid else None) or self.stated_samples
+        self.samples = self._last_sample() or self.stated_samples
 
     def file(self) -> JoinedFile:
         """Return the stream with the right number of samples in its header."""

@@ -1,5 +1,6 @@
 """Formats of recordings, recognized by their first bytes. The decoder sees only formats that are listed here."""
 
+import re
 from typing import BinaryIO, Literal
 
 from scenelet.errors import AudioError, EmptyAudioError
@@ -20,41 +21,41 @@ MAX_TAGS = 16
 """ID3 tags before the sound."""
 MAX_GAP_BYTES = 1 << 20
 """Zeros that may lie between an ID3 tag and the sound."""
-W64_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
-_BY_MAGIC: dict[bytes, Format] = {
-    b"caff": "CAF",
-    b".snd": "AU",
-    b"dns.": "AU",
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg",
+_MPEG_RATES = re.escape(bytes(byte for byte in range(0xF0) if byte & 12 != 12))  # third byte of a frame
+_FORMATS: dict[Format, bytes] = {
+    "WAV": rb"(RIFF|RIFX|RF64|BW64).{4}WAVE",
+    "AIFF": rb"FORM.{4}AIF[FC]",
+    "W64": rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00",
+    "CAF": rb"caff",
+    "AU": rb"\.snd|dns\.",
+    "FLAC": rb"fLaC",
+    "Ogg": rb"OggS",
+    "MPEG": rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b]" % _MPEG_RATES,
 }
 _OTHERS = {
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"): "WMA",
-    (0, b"\x1a\x45\xdf\xa3"): "WebM or Matroska",
-    (0, b"wvpk"): "WavPack",
-    (0, b"MAC "): "Monkey's Audio",
-    (0, b"#!AMR"): "AMR",
-    (0, b"ADIF"): "AAC",
-    (0, b"\xff\xf1"): "AAC",
-    (0, b"\xff\xf9"): "AAC",
-    (0, b"\xff\xf0"): "AAC",
-    (0, b"\xff\xf8"): "AAC",
-    (0, b"Creative Voice File"): "VOC",
-    (0, b"\xf0\x7e"): "a MIDI sample dump",
-    (0, b"MATLAB 5.0"): "MATLAB",
-    (0, b"NIST_1A"): "NIST SPHERE",
-    (0, b"MPCK"): "Musepack",
-    (0, b"TTA1"): "True Audio",
-    (0, b"ajkg"): "Shorten",
-    (0, b"DSD "): "DSD",
-    (0, b"%PDF"): "a PDF",
-    (0, b"PK\x03\x04"): "a ZIP archive",
-    (0, b"\x1f\x8b"): "a gzip archive",
-    (4, b"ftyp"): "MP4 or M4A",
-    (8, b"8SVX"): "8SVX",
-    (8, b"16SV"): "16SV",
-    (8, b"AVI "): "AVI",
+    "WMA": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    "WebM or Matroska": rb"\x1a\x45\xdf\xa3",
+    "WavPack": rb"wvpk",
+    "Monkey's Audio": rb"MAC ",
+    "AMR": rb"#!AMR",
+    "AAC": rb"ADIF|\xff[\xf0\xf1\xf8\xf9]",
+    "VOC": rb"Creative Voice File",
+    "a MIDI sample dump": rb"\xf0\x7e",
+    "MATLAB": rb"MATLAB 5\.0",
+    "NIST SPHERE": rb"NIST_1A",
+    "Musepack": rb"MPCK",
+    "True Audio": rb"TTA1",
+    "Shorten": rb"ajkg",
+    "DSD": rb"DSD ",
+    "a PDF": rb"%PDF",
+    "a ZIP archive": rb"PK\x03\x04",
+    "a gzip archive": rb"\x1f\x8b",
+    "MP4 or M4A": rb".{4}ftyp",
+    "8SVX": rb".{8}8SVX",
+    "16SV": rb".{8}16SV",
+    "AVI": rb".{8}AVI ",
 }
+"""Regular expressions for a file's first bytes: formats that are read, and others that are named."""
 
 
 def recognize(file: BinaryIO) -> tuple[Format, int]:
@@ -80,29 +81,16 @@ def recognize(file: BinaryIO) -> tuple[Format, int]:
     head = read_at(file, offset, 64)
     if not head and not offset:
         raise EmptyAudioError("the file is empty; copy or record it again")
-    if found := _match(head):
-        return found, offset
-    other = next((f"it is {text}" for (at, magic), text in _OTHERS.items() if head[at:].startswith(magic)), "")
-    raise unreadable(other or "its format is not recognized")
+    for format, pattern in _FORMATS.items():
+        if re.match(pattern, head, re.DOTALL):
+            return format, offset
+    others = [f"it is {text}" for text, pattern in _OTHERS.items() if re.match(pattern, head, re.DOTALL)]
+    raise unreadable(others[0] if others else "its format is not recognized")
 
 
 def unreadable(reason: str) -> AudioError:
     """Return the error for a file of which nothing can be decoded."""
     return AudioError(f"not a recording that can be read ({reason}); convert it to one of {READABLE}")
-
-
-def _match(head: bytes) -> Format | None:
-    form, kind = head[:4], head[8:12]
-    if form in (b"RIFF", b"RIFX", b"RF64", b"BW64") and kind == b"WAVE":
-        return "WAV"
-    if form == b"FORM" and kind in (b"AIFF", b"AIFC"):
-        return "AIFF"
-    if head.startswith(W64_GUID):
-        return "W64"
-    if len(form) == 4 and form[0] == 0xFF and form[1] & 0xE0 == 0xE0:  # the header of an MPEG frame
-        version, layer, bitrate, rate = form[1] >> 3 & 3, form[1] >> 1 & 3, form[2] >> 4, form[2] >> 2 & 3
-        return "MPEG" if version != 1 and layer != 0 and bitrate != 15 and rate != 3 else None
-    return _BY_MAGIC.get(form)
 
 
 def read_at(file: BinaryIO, offset: int, size: int) -> bytes:

@@ -13,7 +13,6 @@ from scenelet.errors import AudioError
 SampleFormat = Literal["s16", "s24", "s32", "f32"]
 """Little-endian samples: signed integers of 16, 24 or 32 bits, or 32-bit floating point with full scale +-1."""
 SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
-SAMPLE_BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 500, 768_000
 """Bounds in Hz for files, pipes, arrays and live sound. The minimum is above a rate that is in kHz by mistake."""
 MAX_CHANNELS = 64
@@ -72,7 +71,7 @@ class PcmFormat:
     @property
     def frame_bytes(self) -> int:
         """Bytes of one frame, i.e. of one sample per channel."""
-        return self.channels * SAMPLE_BYTES[self.sample_format]
+        return self.channels * int(self.sample_format[1:]) // 8
 
 
 def decode_pcm(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
@@ -106,7 +105,7 @@ def to_float32(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
         samples = integers.astype(np.float32)
         samples *= np.float32(2.0**-31)
     else:
-        bits = 8 * SAMPLE_BYTES[pcm.sample_format]
+        bits = int(pcm.sample_format[1:])
         samples = np.frombuffer(data, f"<i{bits // 8}").astype(np.float32)
         samples *= np.float32(2.0 ** (1 - bits))
     return samples.reshape(-1, pcm.channels)
