@@ -17,7 +17,7 @@ import soundfile
 
 from scenelet.audio import decoder as decoders
 from scenelet.audio.decoder import Decoder
-from scenelet.errors import AudioError
+from scenelet.errors import AudioError, DecoderError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems decode in the same process")
 
@@ -113,6 +113,16 @@ def test_read_after_crash_raises_and_the_next_file_is_read(decoder: Decoder, fla
             opened.read(1000)
     assert decoder._idle == []
     assert len(decode(decoder, io.BytesIO(flac))) == 30_000
+
+
+def test_read_of_shortened_file_raises(decoder: Decoder, tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 1_000_000), 44100)
+    with path.open("rb") as file, decoder.open(file) as opened:
+        opened.read(1000)
+        os.truncate(path, 100_000)
+        with pytest.raises(DecoderError, match=r"^the file became shorter while it was read; "):
+            opened.read(1_000_000)
 
 
 def test_open_left_early_keeps_the_child_and_an_ended_one_is_replaced(decoder: Decoder, flac: bytes) -> None:

@@ -147,9 +147,11 @@ class _Child:
             took = f"decoding gave nothing for {SILENT_SECONDS:g} s"
         except (EOFError, OSError):
             status = self.process.wait()
-            took = f"the decoder crashed ({status})"
-            if status == -signal.SIGPROF:
-                took = f"decoding took longer than {self._limit_seconds:.1f} s of processor time"
+            causes = {
+                -signal.SIGPROF: f"decoding took longer than {self._limit_seconds:.1f} s of processor time",
+                -signal.SIGBUS: "the file became shorter while it was read",
+            }
+            took = causes.get(status, f"the decoder crashed ({status})")
         else:
             self._is_alive = True
             if "error" in answer:
