@@ -3,6 +3,7 @@
 import io
 
 from fuzz.targets import FindingError, Target, outcome
+from scenelet.audio.compressed import find_stream
 from scenelet.audio.io import blocks, info
 from scenelet.audio.pcm import SAMPLE_FORMATS, PcmFormat, read_stream
 from scenelet.audio.wav import read_wav_header
@@ -42,6 +43,7 @@ def recording(data: bytes) -> str:
             raise FindingError(str(error)) from error
 
     notes: list[str] = []
+    outcome(lambda: find_stream(io.BytesIO(data)))  # in this process, where coverage and exceptions are seen
     return outcome(guarded)
 
 

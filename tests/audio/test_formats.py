@@ -32,26 +32,26 @@ def encoded(format: str, subtype: str | None = None) -> bytes:
     ],
 )
 def test_recognize_formats_of_libsndfile(written: str, recognized: str) -> None:
-    assert recognize(io.BytesIO(encoded(written)), "a") == (recognized, 0)
+    assert recognize(io.BytesIO(encoded(written))) == (recognized, 0)
 
 
 @pytest.mark.parametrize("gap", [0, 2048])
 def test_recognize_skips_id3_tags_and_zeros_behind_them(gap: int) -> None:
     tag = b"ID3\x03\0\0\0\0\x02\x0a" + b"\xff" * 266  # its size has seven bits in each byte
     data = tag + tag + bytes(gap) + encoded("MP3")
-    assert recognize(io.BytesIO(data), "a") == ("MPEG", 2 * 276 + gap)
+    assert recognize(io.BytesIO(data)) == ("MPEG", 2 * 276 + gap)
 
 
 def test_recognize_gives_up_at_many_tags() -> None:
     with pytest.raises(AudioError, match="not recognized"):
-        recognize(io.BytesIO(b"ID3\x03\0\0\0\0\0\0" * (MAX_TAGS + 1) + encoded("MP3")), "a")
+        recognize(io.BytesIO(b"ID3\x03\0\0\0\0\0\0" * (MAX_TAGS + 1) + encoded("MP3")))
 
 
 @pytest.mark.parametrize("format", ["SVX", "SDS", "VOC", "MAT5", "IRCAM", "PAF", "NIST", "AVR", "HTK", "WVE", "XI"])
 def test_recognize_refuses_other_formats_of_libsndfile(format: str) -> None:
     subtype = {"XI": "DPCM_16", "WVE": "ALAW"}.get(format, "PCM_16")
-    with pytest.raises(AudioError, match=r"^a\.wav: not a recording that can be read \(it"):
-        recognize(io.BytesIO(encoded(format, subtype)), "a.wav")
+    with pytest.raises(AudioError, match=r"^not a recording that can be read \(it"):
+        recognize(io.BytesIO(encoded(format, subtype)))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_recognize_refuses_other_formats_of_libsndfile(format: str) -> None:
 )
 def test_recognize_names_what_it_refuses(head: bytes, named: str) -> None:
     with pytest.raises(AudioError, match=named):
-        recognize(io.BytesIO(head + bytes(100)), "a.wav")
+        recognize(io.BytesIO(head + bytes(100)))
 
 
 def test_extensions_are_distinct_and_lower_case() -> None:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.pipe import Pipe
-from scenelet.audio.layout import find_layout
 from scenelet.audio.pcm import PcmFormat, SampleFormat, read_stream
-from scenelet.audio.wav import MAX_CHUNKS, PcmFile, parse_format, read_wav_header
+from scenelet.audio.wav import MAX_CHUNKS, open_pcm, parse_format, read_wav_header
 from scenelet.errors import AudioError
 
 SUBTYPES: dict[SampleFormat, str] = {"s16": "PCM_16", "s24": "PCM_24", "s32": "PCM_32", "f32": "FLOAT"}
@@ -95,7 +94,7 @@ def test_read_wav_header_refuses_invalid_stream(data: bytes, message: str) -> No
     kind=st.sampled_from(["WAV", "WAVEX", "RF64"]),
     subtype=st.sampled_from(list(SUBTYPES.values())),
 )
-def test_pcm_file_agrees_with_libsndfile(
+def test_open_pcm_agrees_with_libsndfile(
     frames: int, channels: int, block: int, seed: int, kind: str, subtype: str
 ) -> None:
     data = io.BytesIO()
@@ -105,11 +104,9 @@ def test_pcm_file_agrees_with_libsndfile(
     data.seek(0, io.SEEK_END)
     data.write(b"note\x08\x00\x00\x00ABCDEFGH")  # a chunk behind the sound is not sound
     expected, _ = soundfile.read(io.BytesIO(data.getvalue()), dtype="float32", always_2d=True)
-    layout = find_layout(data, "a.wav")
-    assert layout.pcm is not None
-    assert layout.sound is not None
-    reader = PcmFile(data, layout.sound, layout.pcm)
-    assert (reader.frames, reader.channels, reader.subtype) == (frames, channels, subtype)
+    reader = open_pcm(data)
+    assert reader is not None
+    assert (reader.frames, reader.channels) == (frames, channels)
     parts = []
     while len(part := reader.read(block)[0]):
         parts.append(part)
@@ -119,10 +116,10 @@ def test_pcm_file_agrees_with_libsndfile(
 
 
 @pytest.mark.parametrize(("format", "subtype"), [("WAV", "PCM_U8"), ("WAV", "ULAW"), ("AIFF", "PCM_24")])
-def test_find_layout_leaves_other_samples_to_the_decoder(format: str, subtype: str) -> None:
+def test_open_pcm_leaves_other_samples_to_the_decoder(format: str, subtype: str) -> None:
     data = io.BytesIO()
     soundfile.write(data, np.zeros(100), 8000, format=format, subtype=subtype)
-    assert find_layout(data, "a.wav").pcm is None
+    assert open_pcm(data) is None
 
 
 def test_parse_format_refuses_contradicting_fields() -> None:

@@ -15,8 +15,7 @@ import soundfile
 from helpers.odd_cases import cases, long_cases, no_right
 from helpers.odd_recordings import RATE, Case, altered, cuts, noise, wav
 from scenelet.audio import io as recordings
-from scenelet.audio import sound
-from scenelet.audio.layout import Layout
+from scenelet.audio.pcm import Sound
 from scenelet.data.load import load_table
 from scenelet.errors import AudioError, TruncatedAudioError
 from scenelet.utils.files import walk_files
@@ -123,13 +122,13 @@ class TestChangeDuringReading:
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")
     def test_read_file_removed_after_opening_is_still_read(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        find_layout = sound.find_layout
+        open_pcm = recordings.open_pcm
 
-        def removing(file: BinaryIO, name: str) -> Layout:
+        def removing(file: BinaryIO) -> Sound | None:
             path.unlink()
-            return find_layout(file, name)
+            return open_pcm(file)
 
-        monkeypatch.setattr(sound, "find_layout", removing)
+        monkeypatch.setattr(recordings, "open_pcm", removing)
         assert recordings.read(path)[0].shape == (1, 5000)
 
     @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed")

@@ -28,13 +28,13 @@ DECODER = """
     import os
     import scenelet.audio.decoder_process as process
 
-    class Reader(process.SoundReader):
-        def __init__(self, descriptor, pieces):
-            while b"hang" in os.pread(descriptor, 1 << 16, 0):
+    class Sound(process.CompressedSound):
+        def __init__(self, file):
+            while b"hang" in os.pread(file.fileno(), 1 << 16, 0):
                 pass
-            super().__init__(descriptor, pieces)
+            super().__init__(file)
 
-    process.SoundReader = Reader
+    process.CompressedSound = Sound
     process.main()
 """
 SERVICE = """

@@ -47,13 +47,7 @@ def from_file(recording: AudioSource) -> LiveAudio:
     """
     rate = info(recording).sample_rate
     size = max(1, round(BLOCK_SECONDS * rate))
-
-    def short_blocks() -> Iterator[Samples]:
-        for block, _ in blocks(recording):
-            for start in range(0, block.shape[1], size):
-                yield block[:, start : start + size]
-
-    return LiveAudio(rate, short_blocks())
+    return LiveAudio(rate, (block for block, _ in blocks(recording, block_frames=size)))
 
 
 def from_pipe(stream: BinaryIO, raw: PcmFormat | None) -> LiveAudio:

@@ -1,18 +1,17 @@
-"""Chunks of WAV, AIFF, W64 and CAF files: where the sound is, and a minimal file around it for the decoder.
+"""Chunks of WAV, AIFF, W64 and CAF files: where the sound is, and a minimal header for the decoder.
 
 Recorders write wrong lengths, and libsndfile hangs on some invalid chunks. So the decoder gets only the chunks that it
 needs, with lengths that are right.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
-from scenelet.audio.decoder_process import Piece
-from scenelet.audio.formats import Format
+from scenelet.audio.formats import Format, read_at
 from scenelet.audio.lengths import SIZE_IN_DS64, sound_end
-from scenelet.audio.pcm import read_fully
 
 ByteOrder = Literal["big", "little"]
 
@@ -20,45 +19,43 @@ MAX_CHUNKS, MAX_EMPTY_CHUNKS = 10_000, 1000
 """Chunks that are read in search of the sound, and those of zeros. A file of zeros looks like endless such chunks."""
 MAX_KEPT_BYTES = 16 << 20
 """Maximum size of a chunk that is passed to the decoder. The packet table of a long CAF has megabytes."""
+EXTENSIBLE, MP3 = 0xFFFE, 0x55  # format tags
+ENCODINGS = (1, 2, 3, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, MP3)
+"""Format tags of what libsndfile decodes: PCM, ADPCM, float, A-law, mu-law, G.723, GSM, NMS, G.721 and MP3."""
+CHUNK_NAME = re.compile(rb"[ -~]{4}")
 USUAL_CHUNKS = (b"LIST", b"JUNK", b"bext", b"iXML", b"cue ", b"guan", b"wamd", b"PEAK")
 
 
-@dataclass(frozen=True)
-class Form:
-    """Layout of the chunks of a format.
+class Form(NamedTuple):
+    """Layout of the chunks of a format. Lengths are in bytes.
 
     Attributes:
-        header_bytes: bytes before the first chunk.
-        name_bytes: length of a chunk's name, of which the first four bytes are used.
-        size_bytes: length of its size.
+        start: length of what is before the first chunk.
+        name: length of a chunk's name, of which the first four bytes are used.
+        size: length of its size.
         order: byte order of the size.
         alignment: chunks begin at multiples of it.
-        size_has_header: whether a size counts the chunk's name and size too.
         sound: name of the chunk that has the sound.
-        kept: names of the other chunks that the decoder needs.
+        kept: names of the other chunks that the decoder needs; the first one must be there.
     """
 
-    header_bytes: int
-    name_bytes: int
-    size_bytes: int
+    start: int
+    name: int
+    size: int
     order: ByteOrder
     alignment: int
-    size_has_header: bool
     sound: bytes
     kept: tuple[bytes, ...]
 
 
-RIFF = Form(12, 4, 4, "little", 2, False, b"data", (b"fmt ", b"fact"))
-RIFX = Form(12, 4, 4, "big", 2, False, b"data", (b"fmt ", b"fact"))
-FORMS: dict[Format, Form] = {
-    "AIFF": Form(12, 4, 4, "big", 2, False, b"SSND", (b"COMM", b"FVER")),
-    "W64": Form(40, 16, 8, "little", 8, True, b"data", (b"fmt ", b"fact")),
-    "CAF": Form(8, 4, 8, "big", 1, False, b"data", (b"desc", b"kuki", b"pakt")),
-}
+RIFF = Form(12, 4, 4, "little", 2, b"data", (b"fmt ", b"fact"))
+RIFX = RIFF._replace(order="big")
+W64 = Form(40, 16, 8, "little", 8, b"data", (b"fmt ", b"fact"))
+CAF = Form(8, 4, 8, "big", 1, b"data", (b"desc", b"kuki", b"pakt"))
+AIFF = Form(12, 4, 4, "big", 2, b"SSND", (b"COMM",))
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A chunk: its name, the offset of its content, and the size of its content as the file states it."""
 
     name: bytes
@@ -68,26 +65,24 @@ class Chunk:
 
 def walk_chunks(file: BinaryIO, form: Form, offset: int, file_size: int) -> Iterator[Chunk]:
     """Yield the chunks of a seekable file from an offset on, until one ends behind the file's end."""
-    head_bytes, empty = form.name_bytes + form.size_bytes, 0
+    head_bytes, empty = form.name + form.size, 0
     for _ in range(MAX_CHUNKS):
         if offset > file_size or empty == MAX_EMPTY_CHUNKS:
             return
-        file.seek(offset)
-        head = read_fully(file, head_bytes)
+        head = read_at(file, offset, head_bytes)
         if len(head) < head_bytes:
             return
-        size = int.from_bytes(head[form.name_bytes : head_bytes], form.order)
-        size -= head_bytes if form.size_has_header else 0
+        # a W64 states the size of the whole chunk
+        size = int.from_bytes(head[form.name :], form.order) - (head_bytes if form is W64 else 0)
         if size < 0:
             return
         empty += not any(head)
         yield Chunk(head[:4], offset + head_bytes, size)
         end = offset + head_bytes + size
         offset = end + -end % form.alignment
-        if end < offset <= file_size and form.alignment == 2:  # some writers forget the byte that makes the size even
-            file.seek(end)
-            if bytes(read_fully(file, 4)) in (form.sound, *form.kept, *USUAL_CHUNKS):
-                offset = end
+        is_odd = end < offset <= file_size and form.alignment == 2  # some writers forget the byte that makes it even
+        if is_odd and read_at(file, end, 4) in (form.sound, *form.kept, *USUAL_CHUNKS):
+            offset = end
 
 
 @dataclass(frozen=True)
@@ -96,56 +91,40 @@ class SoundChunk:
 
     Attributes:
         form: layout of the chunks.
-        head: bytes before the first chunk.
+        kind: what the header of an AIFF names, b"AIFF" or b"AIFC".
         kept: chunks that describe the sound, by name.
         start, end: range of the sound in bytes.
         note: what is odd about its length, or an empty text.
     """
 
     form: Form
-    head: bytes
+    kind: bytes
     kept: dict[bytes, bytes]
     start: int
     end: int
     note: str
 
-    def pieces(self) -> list[Piece]:
-        """Return what the decoder sees: the header, the chunks that it needs, and the sound."""
-        form, head = self.form, bytearray(self.head)
-        sound_name = self._full_name(form.sound)
-        texts = []
+    def head(self) -> bytes:
+        """Return all that is before the sound in a minimal file. That of a W64 is a WAV."""
+        form = RIFF if self.form is W64 else self.form
+        size = self.end - self.start
+
+        def number(value: int) -> bytes:
+            largest: int = 256**form.size - 1
+            return min(value, largest).to_bytes(form.size, form.order)
+
+        text = b""
         for name, body in self.kept.items():
-            texts.append(self._head(self._full_name(name), len(body)) + body + bytes(-len(body) % form.alignment))
-        texts.append(self._head(sound_name, self.end - self.start))
-        total = len(head) + sum(map(len, texts)) + self.end - self.start
-        if bytes(head[:4]) in (b"RF64", b"BW64"):
-            head[:4] = b"RIFF"
-        if form.size_has_header:
-            head[16:24] = total.to_bytes(8, form.order)
-        elif form.header_bytes == 12:
-            head[4:8] = (min(total, 0xFFFFFFFF) - 8).to_bytes(4, form.order)
-        return [bytes(head) + b"".join(texts), (self.start, self.end)]
-
-    def _full_name(self, name: bytes) -> bytes:
-        return name if self.form.name_bytes == 4 else name + W64_GUID_END
-
-    def _head(self, name: bytes, size: int) -> bytes:
-        size += len(name) + self.form.size_bytes if self.form.size_has_header else 0
-        largest: int = 256**self.form.size_bytes - 1
-        return name + min(size, largest).to_bytes(self.form.size_bytes, self.form.order)
+            text += name + number(len(body)) + body + bytes(-len(body) % form.alignment)
+        text += form.sound + number(size)
+        if form is CAF:
+            return b"caff\0\1\0\0" + text
+        magic, kind = {RIFF: (b"RIFF", b"WAVE"), RIFX: (b"RIFX", b"WAVE"), AIFF: (b"FORM", self.kind)}[form]
+        return magic + number(4 + len(text) + size) + kind + text
 
 
-W64_GUID_END = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
-
-
-def find_sound(file: BinaryIO, format: Format, offset: int, name: str) -> SoundChunk | None:
-    """Find the sound of a seekable WAV, AIFF, W64 or CAF file.
-
-    Args:
-        file: an open file.
-        format: its format.
-        offset: offset of the format's first byte.
-        name: what errors call the file.
+def find_sound(file: BinaryIO, format: Format, offset: int) -> SoundChunk | None:
+    """Find the sound of a seekable WAV, AIFF, W64 or CAF file whose first byte is at an offset.
 
     Returns:
         The sound, or None if the file has no chunk of sound or no description of it.
@@ -153,36 +132,35 @@ def find_sound(file: BinaryIO, format: Format, offset: int, name: str) -> SoundC
     Raises:
         TruncatedAudioError: more of the sound is missing than a recorder's error explains.
     """
-    file.seek(offset)
-    head = read_fully(file, 40)
-    form = FORMS.get(format) or (RIFX if head[:4] == b"RIFX" else RIFF)
+    head = read_at(file, offset, 12)
+    form = {"W64": W64, "CAF": CAF, "AIFF": AIFF}.get(format) or (RIFX if head[:4] == b"RIFX" else RIFF)
     file_size = file.seek(0, os.SEEK_END)
     kept: dict[bytes, bytes] = {}
     sound, size_in_ds64 = None, SIZE_IN_DS64
-    for chunk in walk_chunks(file, form, offset + form.header_bytes, file_size):
-        if chunk.name == form.sound and sound is None:
-            sound = chunk
-            if all(needed in kept for needed in form.kept[:1]) and format == "WAV":
-                break
+    for chunk in walk_chunks(file, form, offset + form.start, file_size):
+        if chunk.name == form.sound:
+            sound = sound or chunk
         elif chunk.name == b"ds64" and form is RIFF:
-            file.seek(chunk.start)
-            size_in_ds64 = int.from_bytes(read_fully(file, 16)[8:], "little") or SIZE_IN_DS64
+            size_in_ds64 = int.from_bytes(read_at(file, chunk.start + 8, 8), "little") or SIZE_IN_DS64
         elif chunk.name in form.kept and chunk.name not in kept and chunk.size <= MAX_KEPT_BYTES:
-            file.seek(chunk.start)
-            kept[chunk.name] = read_fully(file, chunk.size)
+            kept[chunk.name] = read_at(file, chunk.start, chunk.size)
+        if sound and form.kept[0] in kept and form is not CAF:  # the packet table of a CAF may be at the end
+            break
     if sound is None or form.kept[0] not in kept:
         return None
     stated = size_in_ds64 if form is RIFF and sound.size == SIZE_IN_DS64 else sound.size
     # the chunk behind the sound, if the length is right
     behind = next(walk_chunks(file, form, sound.start + stated + -stated % form.alignment, file_size), None)
-    is_followed = (
-        behind is not None
-        and behind.start + behind.size <= file_size + 1
-        and behind.name.isascii()
-        and behind.name.decode().isprintable()
-    )
+    if behind and (behind.start + behind.size > file_size + 1 or not CHUNK_NAME.fullmatch(behind.name)):
+        behind = None
     rate = int.from_bytes(kept[b"fmt "][8:12], form.order) if b"fmt " in kept else 0
-    end, note = sound_end(file, name, sound.start, stated, rate, is_followed)
-    if is_followed and behind is not None and behind.name == form.sound:
+    end, note = sound_end(sound.start, stated, file_size, rate, is_followed=behind is not None)
+    if behind and behind.name == form.sound:
         note = "it has several pieces of sound, and only the first is used"
-    return SoundChunk(form, head[: form.header_bytes], kept, sound.start, end, note)
+    return SoundChunk(form, head[8:12], kept, sound.start, end, note)
+
+
+def encoding(body: bytes, order: ByteOrder = "little") -> int:
+    """Return the format tag by the content of a "fmt " chunk. An extensible one has the tag further behind."""
+    tag = int.from_bytes(body[:2], order)
+    return int.from_bytes(body[24:26], order) if tag == EXTENSIBLE and len(body) >= 26 else tag

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -9,52 +10,23 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from scenelet.audio.decoder_process import Piece, SoundReader, error_reason, reader_at, receive_message, send_message
+from scenelet import errors
+from scenelet.audio.compressed import CompressedSound
+from scenelet.audio.decoder_process import REQUEST
+from scenelet.audio.pcm import Sound
 from scenelet.errors import AudioError, DecoderError
 
 START_SECONDS = 4.0
 """Processor time that a recording may take in any case. It covers a block that is decoded before it is counted."""
-SECONDS_PER_SECOND = 0.1
-"""Further processor time for each second of sound. The slowest codec, Opus, takes 0.005 on an ordinary machine."""
 SILENT_SECONDS = 60.0
 """Time without an answer after which a decoder is ended whatever it does. A file system may not answer either."""
-
-
-class DecoderRefusedError(Exception):
-    """The decoder cannot read a recording. The text is its reason."""
-
-
-class DecodedFile:
-    """Recording that is being decoded.
-
-    Attributes:
-        sample_rate: Hz.
-        channels: number of channels.
-        frames: number of frames as the decoder states it.
-        format, subtype: libsndfile's names of the format.
-    """
-
-    def __init__(self, header: dict[str, Any], read: Callable[[int], tuple[bytearray, str]]) -> None:
-        self.sample_rate: int = header["sample_rate"]
-        self.channels: int = header["channels"]
-        self.frames: int = header["frames"]
-        self.format: str = header["format"]
-        self.subtype: str = header["subtype"]
-        self._read = read
-
-    def read(self, frames: int) -> tuple[NDArray[np.float32], str]:
-        """Read up to `frames` frames: return them (frames, channels), and the decoder's complaint or an empty text."""
-        decoded, fault = self._read(frames)
-        return np.frombuffer(decoded, np.float32).reshape(-1, self.channels), fault
 
 
 class Decoder:
@@ -64,51 +36,44 @@ class Decoder:
 
     Args:
         start_seconds: processor time that a recording may take in any case.
-        seconds_per_second: further processor time for each second of sound.
         max_idle: number of children that are kept for the next recording.
     """
 
-    def __init__(
-        self,
-        start_seconds: float = START_SECONDS,
-        seconds_per_second: float = SECONDS_PER_SECOND,
-        max_idle: int = 1,
-    ) -> None:
-        self.start_seconds, self.seconds_per_second, self.max_idle = start_seconds, seconds_per_second, max_idle
+    def __init__(self, start_seconds: float = START_SECONDS, max_idle: int = 1) -> None:
+        self.start_seconds, self.max_idle = start_seconds, max_idle
+        # their methods `append`, `pop`, `add` and `discard` are safe in threads
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
-        self._lock = threading.Lock()
-        _decoders.add(self)
+        atexit.register(self.close)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
     @contextlib.contextmanager
-    def open(self, file: BinaryIO, pieces: Sequence[Piece], name: str) -> Iterator[DecodedFile]:
+    def open(self, file: BinaryIO) -> Iterator[Sound]:
         """Open a recording.
 
         Args:
             file: an open binary file. Its position does not matter.
-            pieces: what the decoder sees of it.
-            name: what errors call it.
 
         Raises:
-            DecoderRefusedError: the decoder does not know the format, or its header is damaged.
-            DecoderError: the decoder took too long or crashed; `DecodedFile.read` raises it too.
+            DecoderError: the decoder took too long or crashed; `Sound.read` raises it too.
+            AudioError: the file is not a recording that can be read.
         """
         if os.name != "posix" or getattr(sys, "frozen", False) or not sys.executable:
-            yield _open_here(file, pieces)  # no descriptors can be sent, or no Python can be started
+            sound = CompressedSound(file)  # no descriptors can be sent, or no Python can be started
+            yield _sound(sound.header, sound.read)
             return
         with _with_descriptor(file) as opened:
-            child = self._take_idle() or _Child(name)
+            child = self._take_idle() or _Child()
             self._busy.add(child)
             try:
-                yield child.open_file(self, opened, pieces, name)
+                header, _ = child.ask(0, self.start_seconds, [opened.fileno()])
+                yield _sound(header, child.read)
             finally:
                 self._busy.discard(child)
-                child.close_file()
-                with self._lock:
-                    keep = child.is_alive and len(self._idle) < self.max_idle
-                    if keep:
-                        self._idle.append(child)
-                if not keep:
+                if child.close_file() and len(self._idle) < self.max_idle:
+                    self._idle.append(child)
+                else:
                     child.end()
 
     def close(self) -> None:
@@ -120,8 +85,8 @@ class Decoder:
 
     def _take_idle(self) -> "_Child | None":
         """Return an idle child, and forget those that something else has ended."""
-        with self._lock:
-            while self._idle:
+        with contextlib.suppress(IndexError):
+            while True:
                 child = self._idle.pop()
                 if child.process.poll() is None:
                     return child
@@ -130,7 +95,6 @@ class Decoder:
 
     def _forget(self) -> None:
         """Leave the children to the process that this one was forked from."""
-        self._lock = threading.Lock()
         for child in self._idle:
             child.process.returncode = 0
         self._idle, self._busy = [], set()
@@ -139,10 +103,11 @@ class Decoder:
 class _Child:
     """A child process and the connection to it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         self.connection, other = socket.socketpair()
         self.connection.settimeout(SILENT_SECONDS)
-        self.is_alive, self._has_file = True, False
+        self._answers = self.connection.makefile("rb")
+        self._is_alive, self._limit_seconds = True, 0.0
         try:
             with other:
                 self.process = subprocess.Popen(
@@ -154,74 +119,63 @@ class _Child:
                     start_new_session=True,  # Ctrl-C ends the parent, which then ends this one
                 )
         except OSError as error:
-            self.connection.close()
-            raise AudioError(f"{name}: no process can be started to decode it ({error.strerror}); end others") from None
+            self._disconnect()
+            raise AudioError(f"no process can be started to decode it ({error.strerror}); end others") from None
 
-    def open_file(self, limits: Decoder, file: BinaryIO, pieces: Sequence[Piece], name: str) -> DecodedFile:
-        limit, rate = limits.start_seconds, limits.seconds_per_second
-        request = {
-            "start_seconds": limit,
-            "seconds_per_second": rate,
-            "pieces": [piece.hex() if isinstance(piece, bytes) else piece for piece in pieces],
-        }
-        with self._errors_named(name, limit):
-            socket.send_fds(self.connection, [b"\0"], [file.fileno()])
-            send_message(self.connection, request)
-            header, _ = receive_message(self.connection)
-        if "fault" in header:
-            raise DecoderRefusedError(header["fault"])
-        self._has_file = True
+    def read(self, frames: int) -> tuple[bytearray, list[str]]:
+        """Read frames of the open file as `CompressedSound.read` does."""
+        answer, samples = self.ask(frames)
+        self._limit_seconds = answer["limit_seconds"]
+        return samples, answer["notes"]
 
-        def read(frames: int) -> tuple[bytearray, str]:
-            nonlocal limit
-            limit += rate * frames / max(1, header["sample_rate"])
-            with self._errors_named(name, limit):
-                send_message(self.connection, {"frames": frames})
-                answer, decoded = receive_message(self.connection)
-            return decoded, answer["fault"]
-
-        return DecodedFile(header, read)
-
-    def close_file(self) -> None:
-        if self._has_file and self.is_alive:
-            try:
-                send_message(self.connection, {"frames": 0})
-            except OSError:
-                self.is_alive = False
-        self._has_file = False
-
-    @contextlib.contextmanager
-    def _errors_named(self, name: str, limit_seconds: float) -> Iterator[None]:
-        """Turn a dead or silent child into a DecoderError."""
+    def ask(
+        self, frames: int, start_seconds: float = 0, descriptors: Sequence[int] = ()
+    ) -> tuple[dict[str, Any], bytearray]:
+        """Send a `REQUEST` and return the answer and the samples behind it."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+        self._limit_seconds = start_seconds or self._limit_seconds
+        self._is_alive = False
         try:
-            self.is_alive = False
-            yield
-            self.is_alive = True
-            return
+            self.connection.sendmsg([REQUEST.pack(frames, start_seconds)], rights)
+            line = self._answers.readline()
+            answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {"size": 1}  # it died
+            samples = bytearray(answer.pop("size", 0))
+            if self._answers.readinto(samples) < len(samples):
+                raise EOFError
         except TimeoutError:
             self.process.kill()
             took = f"decoding gave nothing for {SILENT_SECONDS:g} s"
         except (EOFError, OSError):
             status = self.process.wait()
-            if status == -getattr(signal, "SIGPROF", 0):
-                took = f"decoding took longer than {limit_seconds:.1f} s of processor time"
-            else:
-                took = f"the decoder crashed ({status})"
-        raise DecoderError(f"{name}: {took}; the file is damaged, export it again")
+            causes = {
+                -signal.SIGPROF: f"decoding took longer than {self._limit_seconds:.1f} s of processor time",
+                -signal.SIGBUS: "the file became shorter while it was read",
+            }
+            took = causes.get(status, f"the decoder crashed ({status})")
+        else:
+            self._is_alive = True
+            if "error" in answer:
+                raise getattr(errors, answer["error"])(answer["text"])
+            return answer, samples
+        raise DecoderError(f"{took}; the file is damaged, export it again")
+
+    def close_file(self) -> bool:
+        """Close the recording, and return whether the child can be used again."""
+        try:
+            if self._is_alive:
+                self.connection.sendall(REQUEST.pack(0, 0))
+        except OSError:
+            self._is_alive = False
+        return self._is_alive
 
     def end(self) -> None:
-        self.connection.close()
+        self._disconnect()
         self.process.kill()
         self.process.wait()
 
-
-def _open_here(file: BinaryIO, pieces: Sequence[Piece]) -> DecodedFile:
-    """Open a recording in this process."""
-    try:
-        reader = SoundReader(reader_at(file), pieces)
-    except soundfile.LibsndfileError as error:
-        raise DecoderRefusedError(error_reason(error)) from None
-    return DecodedFile(reader.header, reader.read)
+    def _disconnect(self) -> None:
+        self._answers.close()
+        self.connection.close()
 
 
 @contextlib.contextmanager
@@ -240,14 +194,13 @@ def _with_descriptor(file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-def _forget_all() -> None:
-    for decoder in _decoders:
-        decoder._forget()
+def _sound(header: Mapping[str, int], read: Callable[[int], tuple[bytearray, list[str]]]) -> Sound:
+    def read_array(frames: int) -> tuple[NDArray[np.float32], list[str]]:
+        samples, notes = read(frames)
+        return np.frombuffer(samples, np.float32).reshape(-1, header["channels"]), notes
+
+    return Sound(header["sample_rate"], header["channels"], header["frames"], read_array)
 
 
-_decoders: "weakref.WeakSet[Decoder]" = weakref.WeakSet()
 DECODER = Decoder()
 """The decoder that `scenelet.audio.io` uses."""
-atexit.register(DECODER.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

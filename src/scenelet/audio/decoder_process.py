@@ -1,232 +1,64 @@
-"""The process that decodes compressed recordings for `scenelet.audio.decoder`, and the reader that it uses.
+"""The process that decodes compressed recordings for `scenelet.audio.decoder`.
 
 libsndfile and its codecs are native code. On some damaged files they never return, crash or print. In a process of
 its own, none of this reaches the program that wants the sound.
 """
 
-import bisect
-import functools
-import io
-import itertools
 import json
 import os
 import signal
 import socket
 import struct
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, cast
 
-import soundfile
+from scenelet.audio.compressed import CompressedSound
+from scenelet.errors import AudioError
 
-Piece: TypeAlias = bytes | tuple[int, int]
-"""A part of what the decoder sees: bytes, or the first and one past the last byte of a range of the file."""
-ReadAt: TypeAlias = Callable[[int, int], bytes]
-"""A function that reads a number of bytes of a file at an offset."""
+REQUEST = struct.Struct("<qd")
+"""Number of frames to read, and processor seconds that a new recording may take in any case.
 
-
-def reader_at(file: BinaryIO) -> ReadAt:
-    """Return the function that reads an open file at an offset."""
-
-    def read_at(size: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(size)
-
-    return read_at
-
-
-class PiecewiseFile(io.RawIOBase):
-    """Read-only file that consists of pieces, some of them ranges of an open file.
-
-    Args:
-        read_at: reader of the file.
-        pieces: what is read, in this order.
-    """
-
-    def __init__(self, read_at: ReadAt, pieces: Sequence[Piece]) -> None:
-        self._read_at, self._pieces = read_at, pieces
-        lengths = [len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces]
-        self._ends = list(itertools.accumulate(lengths))
-        self._position = 0
-
-    def pieces_from(self, offset: int) -> list[Piece]:
-        """Return the pieces without the bytes before an offset."""
-        left: list[Piece] = []
-        for piece, end in zip(self._pieces, self._ends, strict=True):
-            if isinstance(piece, bytes):
-                left.append(piece[max(0, len(piece) - (end - offset)) :])
-            elif end > offset:
-                left.append((max(piece[0], piece[1] - (end - offset)), piece[1]))
-        return left
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position. A negative one becomes 0: libsndfile seeks before the start of some damaged files."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._ends[-1]}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer. Fewer bytes are read only at the end of the file."""
-        target, count = memoryview(buffer).cast("B"), 0
-        while count < len(target):
-            index = bisect.bisect_right(self._ends, self._position)
-            if index == len(self._pieces):
-                break
-            wanted = min(len(target) - count, self._ends[index] - self._position)
-            piece = self._pieces[index]
-            if isinstance(piece, bytes):
-                first = len(piece) - (self._ends[index] - self._position)
-                data = piece[first : first + wanted]
-            else:
-                data = self._read_at(wanted, piece[1] - (self._ends[index] - self._position))
-            if not data:
-                break  # the file became shorter since it was opened
-            target[count : count + len(data)] = data
-            count += len(data)
-            self._position += len(data)
-        return count
-
-
-class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """Sound file that is only read from its beginning to its end.
-
-    Otherwise `soundfile` seeks after each read to where the file is already. That fails behind a fault.
-    """
-
-    def seekable(self) -> bool:
-        """Return False, so that `soundfile` does not seek."""
-        return False
-
-
-class SoundReader:
-    """Reader of a recording by libsndfile.
-
-    Args:
-        read_at: reader of the file.
-        pieces: what the decoder sees of the file.
-
-    Raises:
-        soundfile.LibsndfileError: libsndfile cannot read this.
-    """
-
-    def __init__(self, read_at: ReadAt, pieces: Sequence[Piece]) -> None:
-        self._file = _SequentialFile(PiecewiseFile(read_at, pieces))
-        self._left = self._file.frames
-        self.header = {
-            "sample_rate": self._file.samplerate,
-            "channels": self._file.channels,
-            "frames": self._file.frames,
-            "format": self._file.format,
-            "subtype": self._file.subtype,
-        }
-
-    def read(self, frames: int) -> tuple[bytearray, str]:
-        """Read up to `frames` frames as float32, and return them with the decoder's complaint or an empty text."""
-        frame_bytes = 4 * self._file.channels
-        # libsndfile does not say how much it has decoded before a fault. No decoded sample has only ones as bits.
-        decoded = bytearray(b"\xff") * (frame_bytes * min(frames, self._left))
-        fault = ""
-        try:
-            size = frame_bytes * self._file.buffer_read_into(decoded, "float32")
-        except soundfile.LibsndfileError as error:
-            fault = error_reason(error)
-            size = len(decoded.rstrip(b"\xff")) // frame_bytes * frame_bytes
-        self._left -= size // frame_bytes
-        return decoded if size == len(decoded) else decoded[:size], fault
-
-    def close(self) -> None:
-        """Close libsndfile's handle."""
-        self._file.close()
-
-
-def error_reason(error: soundfile.LibsndfileError) -> str:
-    """Return libsndfile's message without its prefix and full stop."""
-    return str(error.error_string).removeprefix("Error : ").strip().rstrip(".")
-
-
-def send_message(connection: socket.socket, message: dict[str, Any], data: bytes | bytearray = b"") -> None:
-    """Send a message and the bytes that belong to it."""
-    encoded = json.dumps(message).encode()
-    connection.sendall(struct.pack("<II", len(encoded), len(data)) + encoded)
-    connection.sendall(data)
-
-
-def receive_message(connection: socket.socket) -> tuple[dict[str, Any], bytearray]:
-    """Receive what `send_message` sends.
-
-    Raises:
-        EOFError: the other side is gone.
-    """
-    message_size, data_size = struct.unpack("<II", receive_bytes(connection, 8))
-    message: dict[str, Any] = json.loads(receive_bytes(connection, message_size))
-    return message, receive_bytes(connection, data_size)
-
-
-def receive_bytes(connection: socket.socket, size: int) -> bytearray:
-    """Receive exactly `size` bytes.
-
-    Raises:
-        EOFError: the other side is gone.
-    """
-    data = bytearray(size)
-    view = memoryview(data)
-    while view:
-        count = connection.recv_into(view)
-        if count == 0:
-            raise EOFError
-        view = view[count:]
-    return data
+A request with a file's descriptor opens the file, and one for 0 frames closes it. All but the last are answered by a
+line of JSON and, if it has `size`, by so many bytes of samples.
+"""
+SECONDS_PER_SECOND = 0.1
+"""Further processor time for each second of sound. The slowest codec, Opus, takes 0.005 on an ordinary machine."""
 
 
 def main() -> None:
     """Serve the parent process at descriptor 0 until it closes the connection."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, also within native code
-    with socket.socket(fileno=0) as connection:
+    sound: CompressedSound | None = None
+    limit = 0.0
+    with socket.socket(fileno=0) as connection, connection.makefile("wb") as answers:
         while True:
-            try:
-                _, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
-                if not descriptors:
-                    return
-                _serve_recording(connection, descriptors[0])
-                os.close(descriptors[0])
-            except (EOFError, ConnectionError):
+            request, descriptors, _, _ = socket.recv_fds(connection, REQUEST.size, 1)
+            if not request:
                 return
-
-
-def _serve_recording(connection: socket.socket, descriptor: int) -> None:
-    """Open a recording and send its blocks until the parent wants no more."""
-    request, _ = receive_message(connection)
-    start_seconds, rate = request["start_seconds"], request["seconds_per_second"]
-    pieces = [bytes.fromhex(piece) if isinstance(piece, str) else tuple(piece) for piece in request["pieces"]]
-    signal.setitimer(signal.ITIMER_PROF, start_seconds)
-    try:
-        reader = SoundReader(functools.partial(os.pread, descriptor), pieces)
-    except (soundfile.LibsndfileError, OSError) as error:
-        reason = error_reason(error) if isinstance(error, soundfile.LibsndfileError) else str(error.strerror)
-        send_message(connection, {"fault": reason})
-        return
-    send_message(connection, reader.header)
-    sample_rate = max(1, reader.header["sample_rate"])
-    while frames := receive_message(connection)[0]["frames"]:
-        left, _ = signal.getitimer(signal.ITIMER_PROF)
-        signal.setitimer(signal.ITIMER_PROF, left + rate * frames / sample_rate)
-        decoded, fault = reader.read(frames)
-        left, _ = signal.getitimer(signal.ITIMER_PROF)
-        unused = frames - len(decoded) // (4 * reader.header["channels"])
-        signal.setitimer(signal.ITIMER_PROF, max(1e-3, left - rate * unused / sample_rate))
-        send_message(connection, {"fault": fault}, decoded)
-    reader.close()
+            frames, start_seconds = REQUEST.unpack(request)
+            answer: dict[str, Any] = {}
+            samples = bytearray()
+            try:
+                if descriptors:
+                    signal.setitimer(signal.ITIMER_PROF, limit := start_seconds)
+                    with os.fdopen(descriptors[0], "rb", buffering=0) as file:
+                        sound = CompressedSound(cast(BinaryIO, file))
+                    answer |= sound.header
+                elif frames and sound:
+                    samples, answer["notes"] = sound.read(frames)
+                    more = SECONDS_PER_SECOND * len(samples) / (4 * sound.channels * sound.sample_rate)
+                    signal.setitimer(signal.ITIMER_PROF, signal.getitimer(signal.ITIMER_PROF)[0] + more)
+                    limit += more
+                    answer |= {"size": len(samples), "limit_seconds": limit}
+                else:
+                    sound = None
+                    continue
+            except AudioError as error:
+                answer = {"error": type(error).__name__, "text": str(error)}
+            except OSError as error:
+                answer = {"error": "AudioError", "text": f"cannot be read ({error.strerror or error})"}
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.write(samples)
+            answers.flush()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Formats of recordings, recognized by their first bytes. The decoder sees only formats that are listed here."""
 
+import re
 from typing import BinaryIO, Literal
 
-from scenelet.errors import AudioError
+from scenelet.errors import AudioError, EmptyAudioError
 
 Format = Literal["WAV", "AIFF", "W64", "CAF", "AU", "FLAC", "Ogg", "MPEG"]
 READABLE = "WAV, FLAC, Ogg, Opus, MP3, MP2, AIFF, AU, CAF and W64"
@@ -20,88 +21,79 @@ MAX_TAGS = 16
 """ID3 tags before the sound."""
 MAX_GAP_BYTES = 1 << 20
 """Zeros that may lie between an ID3 tag and the sound."""
-W64_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
-_OTHERS = {
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"): "WMA",
-    (0, b"\x1a\x45\xdf\xa3"): "WebM or Matroska",
-    (0, b"wvpk"): "WavPack",
-    (0, b"MAC "): "Monkey's Audio",
-    (0, b"#!AMR"): "AMR",
-    (0, b"ADIF"): "AAC",
-    (0, b"Creative Voice File"): "VOC",
-    (0, b"\xf0\x7e"): "a MIDI sample dump",
-    (0, b"MATLAB 5.0"): "MATLAB",
-    (0, b"NIST_1A"): "NIST SPHERE",
-    (0, b"MPCK"): "Musepack",
-    (0, b"TTA1"): "True Audio",
-    (0, b"ajkg"): "Shorten",
-    (0, b"DSD "): "DSD",
-    (0, b"%PDF"): "a PDF",
-    (0, b"PK\x03\x04"): "a ZIP archive",
-    (0, b"\x1f\x8b"): "a gzip archive",
-    (4, b"ftyp"): "MP4 or M4A",
-    (8, b"8SVX"): "8SVX",
-    (8, b"16SV"): "16SV",
-    (8, b"AVI "): "AVI",
+_MPEG_RATES = re.escape(bytes(byte for byte in range(0xF0) if byte & 12 != 12))  # third byte of a frame
+_FORMATS: dict[Format, bytes] = {
+    "WAV": rb"(RIFF|RIFX|RF64|BW64).{4}WAVE",
+    "AIFF": rb"FORM.{4}AIF[FC]",
+    "W64": rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00",
+    "CAF": rb"caff",
+    "AU": rb"\.snd|dns\.",
+    "FLAC": rb"fLaC",
+    "Ogg": rb"OggS",
+    "MPEG": rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b]" % _MPEG_RATES,
 }
+_OTHERS = {
+    "WMA": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    "WebM or Matroska": rb"\x1a\x45\xdf\xa3",
+    "WavPack": rb"wvpk",
+    "Monkey's Audio": rb"MAC ",
+    "AMR": rb"#!AMR",
+    "AAC": rb"ADIF|\xff[\xf0\xf1\xf8\xf9]",
+    "VOC": rb"Creative Voice File",
+    "a MIDI sample dump": rb"\xf0\x7e",
+    "MATLAB": rb"MATLAB 5\.0",
+    "NIST SPHERE": rb"NIST_1A",
+    "Musepack": rb"MPCK",
+    "True Audio": rb"TTA1",
+    "Shorten": rb"ajkg",
+    "DSD": rb"DSD ",
+    "a PDF": rb"%PDF",
+    "a ZIP archive": rb"PK\x03\x04",
+    "a gzip archive": rb"\x1f\x8b",
+    "MP4 or M4A": rb".{4}ftyp",
+    "8SVX": rb".{8}8SVX",
+    "16SV": rb".{8}16SV",
+    "AVI": rb".{8}AVI ",
+}
+"""Regular expressions for a file's first bytes: formats that are read, and others that are named."""
 
 
-def recognize(file: BinaryIO, name: str) -> tuple[Format, int]:
+def recognize(file: BinaryIO) -> tuple[Format, int]:
     """Recognize the format of an open file by its content.
 
     Returns:
         The format, and the offset of its first byte: an ID3 tag, also one with zeros behind it, is skipped.
 
     Raises:
+        EmptyAudioError: the file is empty.
         AudioError: the format is not one of those that can be read.
     """
     offset = 0
     for _ in range(MAX_TAGS):
-        head = _read_at(file, offset, 10)
+        head = read_at(file, offset, 10)
         if head[:3] != b"ID3":
             break
         size = sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
         offset += 10 + size + (10 if len(head) > 5 and head[5] & 16 else 0)
     if offset:
-        gap = _read_at(file, offset, MAX_GAP_BYTES)
+        gap = read_at(file, offset, MAX_GAP_BYTES)
         offset += len(gap) - len(gap.lstrip(b"\0"))
-    head = _read_at(file, offset, 64)
-    found = _match(head)
-    if found is None:
-        other = next((text for (at, magic), text in _OTHERS.items() if head[at : at + len(magic)] == magic), "")
-        if not other and head[:2] in (b"\xff\xf1", b"\xff\xf9", b"\xff\xf0", b"\xff\xf8"):
-            other = "AAC"
-        raise unreadable(name, f"it is {other}" if other else "its format is not recognized")
-    return found, offset
+    head = read_at(file, offset, 64)
+    if not head and not offset:
+        raise EmptyAudioError("the file is empty; copy or record it again")
+    for format, pattern in _FORMATS.items():
+        if re.match(pattern, head, re.DOTALL):
+            return format, offset
+    others = [f"it is {text}" for text, pattern in _OTHERS.items() if re.match(pattern, head, re.DOTALL)]
+    raise unreadable(others[0] if others else "its format is not recognized")
 
 
-def unreadable(name: str, reason: str) -> AudioError:
+def unreadable(reason: str) -> AudioError:
     """Return the error for a file of which nothing can be decoded."""
-    return AudioError(f"{name}: not a recording that can be read ({reason}); convert it to one of {READABLE}")
+    return AudioError(f"not a recording that can be read ({reason}); convert it to one of {READABLE}")
 
 
-def _match(head: bytes) -> Format | None:
-    form, kind = head[:4], head[8:12]
-    if form in (b"RIFF", b"RIFX", b"RF64", b"BW64") and kind == b"WAVE":
-        return "WAV"
-    if form == b"FORM" and kind in (b"AIFF", b"AIFC"):
-        return "AIFF"
-    if head.startswith(W64_GUID):
-        return "W64"
-    by_magic: dict[bytes, Format] = {b"caff": "CAF", b".snd": "AU", b"dns.": "AU", b"fLaC": "FLAC", b"OggS": "Ogg"}
-    if form in by_magic:
-        return by_magic[form]
-    return "MPEG" if _is_mpeg_frame(head) else None
-
-
-def _is_mpeg_frame(head: bytes) -> bool:
-    """Tell whether the bytes start with the header of an MPEG-1, 2 or 2.5 audio frame."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    version, layer, bitrate, rate = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-    return version != 1 and layer != 0 and bitrate != 15 and rate != 3
-
-
-def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    """Read bytes at an offset, fewer only if the file ends."""
     file.seek(offset)
     return file.read(size)

@@ -4,18 +4,20 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenelet.audio.compressed import UNKNOWN_FRAMES as UNKNOWN_FRAMES
+from scenelet.audio.compressed import empty_error
+from scenelet.audio.decoder import DECODER
 from scenelet.audio.formats import EXTENSIONS as EXTENSIONS
 from scenelet.audio.formats import READABLE, UNREADABLE_EXTENSIONS
-from scenelet.audio.pcm import find_invalid_samples
-from scenelet.audio.sound import UNKNOWN_FRAMES as UNKNOWN_FRAMES
-from scenelet.audio.sound import Sound
+from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Sound, find_invalid_samples
+from scenelet.audio.pcm import AudioInfo as AudioInfo
+from scenelet.audio.wav import open_pcm
 from scenelet.errors import AudioError, TooLongError, escape_unprintable
 from scenelet.utils.console import print_message, report_progress
 from scenelet.utils.files import walk_files
@@ -33,20 +35,6 @@ MAX_LISTED_ERRORS = 3
 MAX_PRINTED_NOTES = 20
 
 
-@dataclass(frozen=True)
-class AudioInfo:
-    """Properties that a recording's header states."""
-
-    sample_rate: int
-    channels: int
-    frames: int
-
-    @property
-    def seconds(self) -> float:
-        """Duration in seconds."""
-        return self.frames / self.sample_rate
-
-
 def info(recording: AudioSource) -> AudioInfo:
     """Read a recording's header.
 
@@ -57,8 +45,8 @@ def info(recording: AudioSource) -> AudioInfo:
     >>> info(example("esc10"))
     AudioInfo(sample_rate=44100, channels=1, frames=220544)
     """
-    with open_sound(recording) as sound:
-        return AudioInfo(sound.file.sample_rate, sound.file.channels, sound.file.frames)
+    with open_sound(recording) as (sound, _):
+        return AudioInfo(sound.sample_rate, sound.channels, sound.frames)
 
 
 def print_note(note: str) -> None:
@@ -97,19 +85,20 @@ def blocks(
     >>> [(samples.shape, rate) for samples, rate in blocks(example("esc10"))]
     [((1, 220544), 44100)]
     """
-    with open_sound(recording) as sound:
-        name, rate, total = sound.name, sound.file.sample_rate, sound.file.frames
-        frames = min(block_frames, MAX_BLOCK_SECONDS * rate, MAX_BLOCK_SAMPLES // sound.file.channels)
-        count = 0
-        while len(block := sound.read(frames)):
+    with open_sound(recording) as (sound, name):
+        rate, total, count = sound.sample_rate, sound.frames, 0
+        frames = min(block_frames, MAX_BLOCK_SECONDS * rate, MAX_BLOCK_SAMPLES // sound.channels)
+        block, notes = sound.read(frames)
+        while len(block):
             if fault := find_invalid_samples(block):
-                raise AudioError(f"{name}: holds {fault}; export it again")
+                raise AudioError(f"holds {fault}; export it again")
             count += len(block)
             if max_seconds is not None and count > max_seconds * rate:
-                raise TooLongError(f"{name}: is longer than {max_seconds:g} s; cut it into shorter recordings")
+                raise TooLongError(f"is longer than {max_seconds:g} s; cut it into shorter recordings")
             report_progress(count / rate, 0.0 if total >= UNKNOWN_FRAMES else total / rate)
             yield block.T, rate
-        for note in sound.finish():
+            block, notes = sound.read(frames)
+        for note in notes:
             on_note(f"{name}: {note}")
 
 
@@ -197,33 +186,45 @@ def open_audio(recording: AudioSource) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def open_sound(recording: AudioSource) -> Iterator[Sound]:
-    """Open a recording for reading.
+def open_sound(recording: AudioSource) -> Iterator[tuple[Sound, str]]:
+    """Open a recording for reading, and yield the reader and what errors call the recording.
 
     A path is opened once, so that header and samples come from the same file even if the path is replaced meanwhile.
+    Audio errors within the context get the recording's name.
 
     Raises:
         AudioError: as `info`.
     """
     is_path = isinstance(recording, str | os.PathLike)
     name = escape_unprintable(str(recording if is_path else getattr(recording, "name", "the recording")))
-    with contextlib.ExitStack() as stack:
-        try:
-            if isinstance(recording, str | os.PathLike):
-                _check_is_file(Path(recording), name)
-            data = stack.enter_context(open_audio(recording))
-            sound = stack.enter_context(Sound(data, name))
-        except OSError as error:
-            raise AudioError(f"{name}: cannot be read ({error.strerror or error})") from None
-        yield sound
+    try:
+        with contextlib.ExitStack() as stack:
+            try:
+                if isinstance(recording, str | os.PathLike):
+                    _check_is_file(Path(recording))
+                file = stack.enter_context(open_audio(recording))
+                sound = open_pcm(file) or stack.enter_context(DECODER.open(file))
+            except OSError as error:
+                raise AudioError(f"cannot be read ({error.strerror or error})") from None
+            _check_header(sound)
+            yield sound, name
+    except AudioError as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
-def _check_is_file(path: Path, name: str) -> None:
+def _check_is_file(path: Path) -> None:
     """Raise AudioError if the path is not a file. Opening a named pipe would wait for a writer."""
-    if path.is_file():
-        return
-    if path.exists():
-        raise AudioError(f"{name}: not a file; give the path of a recording")
-    if path.is_symlink():
-        raise AudioError(f"{name}: a link that leads to no file; fix or delete it")
-    raise AudioError(f"{name}: no such file")
+    if path.exists() and not path.is_file():
+        raise AudioError("not a file; give the path of a recording")
+    if not path.exists():
+        raise AudioError("a link that leads to no file; fix or delete it" if path.is_symlink() else "no such file")
+
+
+def _check_header(sound: Sound) -> None:
+    if sound.frames == 0:
+        raise empty_error()
+    if sound.channels > MAX_CHANNELS:
+        raise AudioError(f"has {sound.channels} channels, more than {MAX_CHANNELS}; export fewer")
+    if not MIN_SAMPLE_RATE <= sound.sample_rate <= MAX_SAMPLE_RATE:
+        size = "low" if sound.sample_rate < MIN_SAMPLE_RATE else "high"
+        raise AudioError(f"has a sample rate of {sound.sample_rate} Hz, too {size} for sound; is its header damaged?")

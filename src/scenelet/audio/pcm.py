@@ -1,7 +1,7 @@
 """Uncompressed samples: decoding bytes to float32, reading them from a stream, and checking their values."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, get_args
 
@@ -13,7 +13,6 @@ from scenelet.errors import AudioError
 SampleFormat = Literal["s16", "s24", "s32", "f32"]
 """Little-endian samples: signed integers of 16, 24 or 32 bits, or 32-bit floating point with full scale +-1."""
 SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
-SAMPLE_BYTES: dict[SampleFormat, int] = {"s16": 2, "s24": 3, "s32": 4, "f32": 4}
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 500, 768_000
 """Bounds in Hz for files, pipes, arrays and live sound. The minimum is above a rate that is in kHz by mistake."""
 MAX_CHANNELS = 64
@@ -36,6 +35,32 @@ def find_invalid_samples(samples: NDArray[np.float32]) -> str | None:
 
 
 @dataclass(frozen=True)
+class AudioInfo:
+    """Properties that a recording's header states."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.frames / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Sound(AudioInfo):
+    """An open recording.
+
+    Attributes:
+        read: function that reads up to so many frames, (frames, channels). None are the end. It returns too what is
+            odd about the recording, which is known at the end.
+    """
+
+    read: Callable[[int], tuple[NDArray[np.float32], list[str]]]
+
+
+@dataclass(frozen=True)
 class PcmFormat:
     """Layout of samples in bytes: one frame after the other, with the channels of a frame in turn."""
 
@@ -46,7 +71,7 @@ class PcmFormat:
     @property
     def frame_bytes(self) -> int:
         """Bytes of one frame, i.e. of one sample per channel."""
-        return self.channels * SAMPLE_BYTES[self.sample_format]
+        return self.channels * int(self.sample_format[1:]) // 8
 
 
 def decode_pcm(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
@@ -80,7 +105,7 @@ def to_float32(data: bytes, pcm: PcmFormat) -> NDArray[np.float32]:
         samples = integers.astype(np.float32)
         samples *= np.float32(2.0**-31)
     else:
-        bits = 8 * SAMPLE_BYTES[pcm.sample_format]
+        bits = int(pcm.sample_format[1:])
         samples = np.frombuffer(data, f"<i{bits // 8}").astype(np.float32)
         samples *= np.float32(2.0 ** (1 - bits))
     return samples.reshape(-1, pcm.channels)

@@ -9,14 +9,16 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.chunks import MAX_CHUNKS, ByteOrder, SoundChunk
-from scenelet.audio.lengths import SIZE_IN_DS64, UNKNOWN_BYTES
+from scenelet.audio.chunks import MAX_CHUNKS, encoding, find_sound
+from scenelet.audio.formats import read_at, recognize
+from scenelet.audio.lengths import SIZE_IN_DS64, UNKNOWN_BYTES, note_missing
 from scenelet.audio.pcm import (
     MAX_CHANNELS,
     MAX_SAMPLE_RATE,
     MIN_SAMPLE_RATE,
     PcmFormat,
     SampleFormat,
+    Sound,
     read_fully,
     to_float32,
 )
@@ -25,10 +27,7 @@ from scenelet.errors import AudioError
 MAX_SKIPPED_BYTES = 1 << 20
 """Bytes of chunks that are read from a pipe in search of the sound."""
 MAX_BODY_BYTES = 64  # "fmt " and "ds64" are shorter
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags
-MP3 = 0x55
-ENCODINGS = (PCM, 2, FLOAT, 6, 7, 0x11, 0x14, 0x31, 0x38, 0x40, MP3)
-"""Format tags of what libsndfile decodes: PCM, ADPCM, float, A-law, mu-law, G.723, GSM, NMS, G.721 and MP3."""
+PCM, FLOAT = 1, 3  # format tags
 SAMPLE_FORMATS: dict[tuple[int, int], SampleFormat] = {
     (PCM, 16): "s16",
     (PCM, 24): "s24",
@@ -77,9 +76,8 @@ def read_wav_header(stream: BinaryIO) -> tuple[PcmFormat, int | None]:
 def _pipe_format(body: bytes) -> PcmFormat:
     if len(body) < 16:
         raise AudioError("the WAV's header is truncated; record or export it again")
-    pcm = parse_format(body)
     tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-    if pcm is None:
+    if not (pcm := parse_format(body)):
         raise AudioError(
             f"the WAV has {channels} channels, {bits} bits and format tag {tag}; a pipe may have up to {MAX_CHANNELS}"
             " channels of 16, 24 or 32 bits or 32-bit floating point"
@@ -92,50 +90,42 @@ def _pipe_format(body: bytes) -> PcmFormat:
     return pcm
 
 
-def encoding(body: bytes, order: ByteOrder) -> int:
-    """Return the format tag by the content of a "fmt " chunk. An extensible one has the tag further behind."""
-    tag = int.from_bytes(body[:2], order)
-    return int.from_bytes(body[24:26], order) if tag == EXTENSIBLE and len(body) >= 26 else tag
-
-
 def parse_format(body: bytes) -> PcmFormat | None:
     """Return the layout of the samples by the content of a "fmt " chunk, or None if they are of another kind."""
     if len(body) < 16:
         return None
     _, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", body)
-    tag = encoding(body, "little")
+    tag = encoding(body)
     if (tag, bits) not in SAMPLE_FORMATS or not 1 <= channels <= MAX_CHANNELS:
         return None
     pcm = PcmFormat(rate, channels, SAMPLE_FORMATS[tag, bits])
     return pcm if align == pcm.frame_bytes else None
 
 
-class PcmFile:
-    """Reader of a little-endian WAV file of 16, 24 or 32-bit integers or 32-bit floating point.
+def open_pcm(file: BinaryIO) -> Sound | None:
+    """Open the WAV or W64 in a file if it has samples that a `PcmFormat` describes.
 
-    It gives the same numbers as libsndfile, in less time. Its attributes are those of
-    `scenelet.audio.decoder.DecodedFile`.
+    The reader gives the same numbers as libsndfile, in less time.
 
-    Args:
-        data: the open file.
-        sound: the range of its sound.
-        pcm: the layout of its samples.
+    Raises:
+        AudioError: the file is not a recording that can be read, or is truncated.
     """
+    format, start = recognize(file)
+    sound = find_sound(file, format, start) if format in ("WAV", "W64") else None
+    pcm = parse_format(sound.kept[b"fmt "]) if sound and sound.form.order == "little" else None
+    if sound is None or pcm is None:
+        return None
+    size, position, total = pcm.frame_bytes, sound.start, (sound.end - sound.start) // pcm.frame_bytes
+    notes = [sound.note] if sound.note else []
 
-    format = "WAV"
+    def read(frames: int) -> tuple[NDArray[np.float32], list[str]]:
+        nonlocal position
+        done = (position - sound.start) // size
+        stored = read_at(file, position, size * min(frames, total - done))
+        stored = stored[: len(stored) // size * size]
+        position += len(stored)
+        if not stored and done < total:  # the file became shorter since it was opened
+            notes.append(note_missing(done, total, pcm.sample_rate))
+        return to_float32(stored, pcm), notes
 
-    def __init__(self, data: BinaryIO, sound: SoundChunk, pcm: PcmFormat) -> None:
-        self._data, self._pcm, self._position = data, pcm, sound.start
-        self.sample_rate, self.channels = pcm.sample_rate, pcm.channels
-        self.subtype = "FLOAT" if pcm.sample_format == "f32" else f"PCM_{pcm.sample_format[1:]}"
-        self.frames = self._left = (sound.end - sound.start) // pcm.frame_bytes
-
-    def read(self, frames: int) -> tuple[NDArray[np.float32], str]:
-        """Read up to `frames` frames (frames, channels). The second value is always empty: nothing can be damaged."""
-        self._data.seek(self._position)
-        stored = read_fully(self._data, self._pcm.frame_bytes * min(frames, self._left))
-        # if the file became shorter since it was opened, there are fewer bytes, or none
-        count = len(stored) // self._pcm.frame_bytes
-        self._position += count * self._pcm.frame_bytes
-        self._left -= count
-        return to_float32(stored[: count * self._pcm.frame_bytes], self._pcm), ""
+    return Sound(pcm.sample_rate, pcm.channels, total, read)
