@@ -45,8 +45,9 @@ def load_class_folders(root: Path) -> ClipTable:
     recordings = [path.relative_to(root).parts for path in paths]
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
     folds = {top: match[1] for top in tops if (match := FOLD_FOLDER.fullmatch(top))}
-    for kind, names in (("fold", folds), ("split", subsets_of_names(tops))):
-        if len(set(names.values())) > 1 or 0 < len(names) == len(tops):
+    subsets = subsets_of_names(tops)
+    for kind, names, count in (("fold", folds, len(folds)), ("split", subsets, len(set(subsets.values())))):
+        if count > 1 or 0 < len(names) == len(tops):
             clips, notes = _clips_of_parts(root, recordings, names, kind)
             layout = f"folder per class in {first_few(sorted(names))} of"
             break

@@ -21,8 +21,8 @@ METADATA_FOLDER = re.compile(
 
 
 def locate(
-    table: Path, names: Sequence[str], audio_dir: Path | None, require_audio: bool = True
-) -> tuple[Path, dict[str, str]]:
+    table: Path, names: Sequence[str], audio_dir: Path | None
+) -> tuple[Path, dict[str, str], MissingAudioError | None]:
     """Find the folder that holds most of a table's recordings.
 
     The folder is `audio_dir`, or else the table's folder or one next to the table with "audio" in its name. A table in
@@ -32,14 +32,10 @@ def locate(
         table: path of the table.
         names: the recordings' paths, with forward slashes. The extension may be absent.
         audio_dir: the folder to search; None: as above.
-        require_audio: refuse missing recordings.
 
     Returns:
-        The folder, and the name there of each recording that exists, by its name in the table. They differ in Unicode
-        form or extension.
-
-    Raises:
-        MissingAudioError: recordings are missing.
+        The folder; the name there of each recording that exists, by its name in the table, from which it can differ in
+        Unicode form or extension; and the error that names the missing recordings, or None.
     """
     listing = functools.cache(_list_folder)
     folders = [audio_dir] if audio_dir is not None else _folders(table)
@@ -50,17 +46,18 @@ def locate(
 
     best = max(range(len(folders)), key=quality)
     missing = tuple(name for name in names if name not in found[best])
-    if missing and require_audio:
+    error = None
+    if missing:
         first = PurePosixPath(missing[0])
         siblings = itertools.chain(*(names for folder in folders for names in listing(folder / first.parent).values()))
         alike = sorted(name for name in siblings if os.path.splitext(name)[0].casefold() == first.stem.casefold())
         hint = f"there is {alike[0]}: correct the names" if alike else "give --audio-dir, or delete their rows"
-        raise MissingAudioError(
+        error = MissingAudioError(
             f"{table}: {len(missing):,} of {len(names):,} files do not exist ({first_few(missing)});"
             f" looked in {' and '.join(map(str, folders))}; {hint}",
             missing,
         )
-    return folders[best], found[best]
+    return folders[best], found[best], error
 
 
 def _folders(table: Path) -> list[Path]:

@@ -115,7 +115,7 @@ def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> C
     file_column = next(column for column in FILE_COLUMNS if column in rows[0].values)
     label_column, *others = [column for column in LABEL_COLUMNS if column in rows[0].values]
     listed = [_clip_name(path, file_column, row) for row in rows]
-    root, located = locate(path, listed, audio_dir, require_audio)
+    root, located, missing = locate(path, listed, audio_dir)
     names = [located.get(name, name) for name in listed]
     notes = []
     if others:
@@ -125,6 +125,8 @@ def load_clip_rows(path: Path, audio_dir: Path | None, require_audio: bool) -> C
         notes.append(check_no_segments(path, rows, recordings, listed))
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise DataError(f"{path}: {first_few(repeated)}: listed more than once; keep one row each, with one class")
+    if missing is not None and require_audio:
+        raise missing
     labels = [_label(path, label_column, row, name) for row, name in zip(rows, listed, strict=True)]
     notes.append(check_single_labels(path, label_column, labels, [row.line for row in rows]))
     check_alike_labels(path, labels)
