@@ -144,13 +144,12 @@ class Worker:
         host = host_of(path)
         if self._failures_in_a_row[host] >= MAX_HOST_FAILURES:
             raise HostError(path, self._host_errors[host][1])
-        with contextlib.ExitStack() as stack:
-            try:
-                source = stack.enter_context(self.remote.temporary_copy(path))
-            except HostError as error:
-                if error.is_denial and host in self._hosts_read:  # it denies this file, but not others
-                    raise RemoteFileError(str(error)) from None
-                raise
-            self._failures_in_a_row[host] = 0
-            self._hosts_read.add(host)
-            yield source
+        try:
+            with self.remote.temporary_copy(path) as source:
+                self._failures_in_a_row[host] = 0
+                self._hosts_read.add(host)
+                yield source
+        except HostError as error:
+            if error.is_denial and host in self._hosts_read:  # it denies this file, but not others
+                raise RemoteFileError(str(error)) from None
+            raise
