@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from scenelet.audio.flac import FlacStream
 from scenelet.audio.io import blocks, info, read
 from scenelet.errors import AudioError, TruncatedAudioError
 
@@ -67,6 +68,13 @@ def test_blocks_with_damaged_last_frame_end_before_it(flac: bytes) -> None:
     found, notes = decoded(flac[:-200] + bytes(200))
     assert len(found) == FRAMES // 4096 * 4096
     assert "are missing" in notes[0]
+
+
+def test_samples_with_something_like_a_frame_behind_are_those_stated(flac: bytes) -> None:
+    first = FlacStream(flac, 0).file_after(-1)
+    assert first is not None
+    frame = flac.index(first[0].read()[42:100])
+    assert FlacStream(flac + flac[frame : frame + 16], 0).samples == FRAMES
 
 
 def test_blocks_with_bytes_behind_are_complete(flac: bytes) -> None:

@@ -15,8 +15,8 @@ from scenelet.audio.lengths import SIZE_IN_DS64, sound_end
 
 ByteOrder = Literal["big", "little"]
 
-MAX_CHUNKS, MAX_EMPTY_CHUNKS = 10_000, 1000
-"""Chunks that are read in search of the sound, and those of zeros. A file of zeros looks like endless such chunks."""
+MAX_CHUNKS = 10_000
+"""Chunks that are read in search of the sound. A file of zeros looks like endless empty chunks."""
 MAX_KEPT_BYTES = 16 << 20
 """Maximum size of a chunk that is passed to the decoder. The packet table of a long CAF has megabytes."""
 EXTENSIBLE, MP3 = 0xFFFE, 0x55  # format tags
@@ -65,18 +65,13 @@ class Chunk(NamedTuple):
 
 def walk_chunks(file: BinaryIO, form: Form, offset: int, file_size: int) -> Iterator[Chunk]:
     """Yield the chunks of a seekable file from an offset on, until one ends behind the file's end."""
-    head_bytes, empty = form.name + form.size, 0
+    head_bytes = form.name + form.size
     for _ in range(MAX_CHUNKS):
-        if offset > file_size or empty == MAX_EMPTY_CHUNKS:
-            return
-        head = read_at(file, offset, head_bytes)
-        if len(head) < head_bytes:
-            return
+        head = read_at(file, offset, head_bytes) if offset <= file_size else b""
         # a W64 states the size of the whole chunk
         size = int.from_bytes(head[form.name :], form.order) - (head_bytes if form is W64 else 0)
-        if size < 0:
+        if len(head) < head_bytes or size < 0:
             return
-        empty += not any(head)
         yield Chunk(head[:4], offset + head_bytes, size)
         end = offset + head_bytes + size
         offset = end + -end % form.alignment

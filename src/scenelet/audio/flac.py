@@ -60,12 +60,17 @@ class FlacStream:
         return None
 
     def _last_sample(self) -> int | None:
+        found = None
         for tail_bytes in TAIL_BYTES:
             tail = max(self._start, len(self._data) - tail_bytes)
             for match in reversed(list(FRAME_START.finditer(self._data, tail))):
-                if frame := self._parse_frame(match.start()):
+                frame = self._parse_frame(match.start())
+                if frame and frame[1] == self.stated_samples:  # the others may look like frames by chance
                     return frame[1]
-        return None
+                found = found or (frame and frame[1])
+            if found:
+                break
+        return found
 
     def _head_with(self, samples: int) -> bytes:
         number = int.from_bytes(self._head[18:26], "big") >> TOTAL_BITS << TOTAL_BITS | samples

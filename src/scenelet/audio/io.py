@@ -54,10 +54,8 @@ def print_note(note: str) -> None:
     if note in _printed or len(_printed) > MAX_PRINTED_NOTES:
         return
     _printed.add(note)
-    if len(_printed) <= MAX_PRINTED_NOTES:
-        print_message(note)
-    else:
-        print_message("more recordings have odd headers; `scenelet check` lists all")
+    is_last = len(_printed) > MAX_PRINTED_NOTES
+    print_message("more recordings have odd headers; `scenelet check` lists all" if is_last else note)
 
 
 _printed: set[str] = set()
@@ -146,9 +144,8 @@ def search_folder(
         print_message(f"{escape_unprintable(str(path))}: {reason}, skipped")
 
     found = walk_files(Path(folder), (*EXTENSIONS, *UNREADABLE_EXTENSIONS), report, on_error)
-    extensions = Counter(path.suffix.lower() for path in found)
     paths = [path for path in found if path.suffix.lower() in EXTENSIONS]
-    return paths, Counter({extension: extensions[extension] for extension in extensions if extension not in EXTENSIONS})
+    return paths, Counter(path.suffix.lower() for path in found if path.suffix.lower() not in EXTENSIONS)
 
 
 def describe_passed_over(counts: Mapping[str, int]) -> str:

@@ -17,7 +17,11 @@ def map_file(file: BinaryIO) -> Content:
 
 
 class JoinedFile(io.RawIOBase):
-    """Read-only file of some bytes and a range of a recording's content behind them."""
+    """Read-only file of some bytes and a range of a recording's content behind them.
+
+    >>> JoinedFile(b"ab", b"-cd-", 1, 3).read()
+    b'abcd'
+    """
 
     def __init__(self, head: bytes, data: Content, start: int, end: int | None = None) -> None:
         self._head, self._body, self._position = head, memoryview(data)[start:end], 0

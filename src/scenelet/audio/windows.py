@@ -146,14 +146,10 @@ class WindowSplitter:
         # a window is complete when it is followed by a sample that it cannot take
         self._complete = self.length + window.rest_samples(features) + 1 if window.keep_rest else self.length
         self._resampled = 0  # samples of each channel
-        self._resamplers = (
-            []
-            if source_rate == self.sample_rate
-            else [
-                soxr.ResampleStream(source_rate, self.sample_rate, 1, dtype="float32")
-                for _ in range(features.n_channels)
-            ]
-        )
+        count = 0 if source_rate == self.sample_rate else features.n_channels
+        self._resamplers = [
+            soxr.ResampleStream(source_rate, self.sample_rate, 1, dtype="float32") for _ in range(count)
+        ]
         self._buffer: Samples = np.empty((features.n_channels, self._complete), np.float32)
         self._filled = 0  # samples in the buffer
         self._emitted = 0  # windows so far
