@@ -49,11 +49,9 @@ def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> 
     >>> player_source(Path("data/a b.wav"), Path("out/page.html"), "link", 0.0).url
     '../data/a%20b.wav'
     """
-    if choice == "none":
-        return PlayerSource("")
-    if choice == "link":
-        return PlayerSource(relative_url(path, page.parent))
-    return _embed(path, begin)
+    if choice == "embed":
+        return _embed(path, begin)
+    return PlayerSource(relative_url(path, page.parent) if choice == "link" else "")
 
 
 def relative_url(path: Path, folder: Path) -> str:

@@ -9,8 +9,6 @@ from pydantic import Field
 
 from scenelet.data.clips import Clip
 
-NotStored = Field(exclude=True)
-
 
 @dataclass(frozen=True)
 class ClipPrediction:
@@ -42,8 +40,8 @@ class ClipPrediction:
     group: str
     city: str | None = None
     fold: str | None = None
-    path: Annotated[Path | None, NotStored] = None
-    windows: Annotated[tuple[tuple[float, ...], ...], NotStored] = ()
+    path: Annotated[Path | None, Field(exclude=True)] = None
+    windows: Annotated[tuple[tuple[float, ...], ...], Field(exclude=True)] = ()
 
     @classmethod
     def from_clip(
@@ -55,16 +53,9 @@ class ClipPrediction:
     ) -> "ClipPrediction":
         """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
+        own = {name: getattr(clip, name) for name in ("name", "label", "group", "city", "fold", "path")}
         return cls(
-            name=clip.name,
-            label=clip.label,
-            predicted=labels[best],
-            probabilities=tuple(probabilities),
-            group=clip.group,
-            city=clip.city,
-            fold=clip.fold,
-            path=clip.path,
-            windows=tuple(map(tuple, windows)),
+            predicted=labels[best], probabilities=tuple(probabilities), windows=tuple(map(tuple, windows)), **own
         )
 
     @property

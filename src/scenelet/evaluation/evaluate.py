@@ -63,7 +63,12 @@ def evaluate(
     Raises:
         SceneletError: model, data or run cannot be used, or the model does not know a clip's label.
     """
-    _check_options(out, run, examples, audio)
+    if examples < 0:
+        raise UsageError(f"--examples {examples}: give 0 or more")
+    if run is not None and out is None:
+        raise UsageError("--run shows training curves in the report; give --out too")
+    if audio not in get_args(AudioChoice):
+        raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
     classifier = load(model)
     if out is not None:
         make_folder(out)
@@ -87,15 +92,6 @@ def evaluate(
         pages = _pages(classifier, report, measured, out, history, examples, audio)
         write_report(out, report, measured, classifier.labels, unused_predictions, pages)
     return report
-
-
-def _check_options(out: Path | None, run: Path | None, examples: int, audio: str) -> None:
-    if examples < 0:
-        raise UsageError(f"--examples {examples}: give 0 or more")
-    if run is not None and out is None:
-        raise UsageError("--run shows training curves in the report; give --out too")
-    if audio not in get_args(AudioChoice):
-        raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
 
 
 def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) -> None:

@@ -130,16 +130,16 @@ def compare(
 
 
 def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None) -> dict[str, Any]:
+    system = result.system
     row: dict[str, Any] = {
-        "name": result.system.name,
+        "name": system.name,
         "trials": len(result.trials),
         "trials_expected": result.expected,
-        "settings": summarize_settings(result.config, result.system.teacher),
-        "paper": None if result.system.paper is None else result.system.paper.model_dump(),
+        "settings": summarize_settings(result.config, system.teacher),
+        "paper": system.paper and system.paper.model_dump(),
     }
     if own is not None:
-        tested = None if reference is None else _test_against(own, reference)
-        row |= _metrics(result.trials, own) | {"against_reference": tested}
+        row |= _metrics(result.trials, own) | {"against_reference": reference and _test_against(own, reference)}
     return row
 
 

@@ -156,9 +156,7 @@ def _print_result(trial: Trial, result: TrialResult, left: str) -> None:
 
 
 def time_left(waiting: Sequence[str], seconds: Mapping[str, Sequence[float]]) -> str:
-    """Estimate the time of the trials that are left.
-
-    Systems differ in their time by a factor of ten, so each is estimated from its own trials.
+    """Estimate the time of the trials that are left, each system by its own, since systems differ by a factor of ten.
 
     Args:
         waiting: the system of each trial that is left.

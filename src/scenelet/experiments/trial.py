@@ -12,9 +12,7 @@ class Trial:
     """One training and its test.
 
     Attributes:
-        system: name of the system.
-        held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
-        seed: seed of the training.
+        system, held_out, seed: as the arguments of `make_trial`.
         config: all settings, including the held-out part, the seed, and the precision that is used, not "auto".
         fine_tuned: prune (or keep all weights) and fine-tune the network after training.
         teacher: the trial that trains the teacher; None without distillation.

@@ -24,16 +24,12 @@ class Teacher:
 
 
 def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Dataset) -> Teacher | None:
-    """Load the teacher of the run `out`.
+    """Load the teacher of the run `out`, or return None if the run has none.
 
     Args:
         out: run folder of the distilled run.
         teacher: run folder of the teacher; None: the teacher that `out` names if it is resumed.
-        config: settings of the distilled run.
-        dataset: data of the distilled run.
-
-    Returns:
-        The teacher, or None if the run has none.
+        config, dataset: settings and data of the distilled run.
 
     Raises:
         RunError: the teacher's run does not exist, or is not finished.

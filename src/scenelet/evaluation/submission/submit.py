@@ -31,7 +31,7 @@ from scenelet.utils.text import first_few
 def submit(
     model: str, audio_dir: Path, details: Path, out: Path, *, report: Path | None = None, partial: bool = False
 ) -> tuple[Path, Path]:
-    """Write `<label>.output.csv` and `<label>.meta.yaml`, either both or none.
+    """Write `<label>.output.csv` and `<label>.meta.yaml`, either both or none, and return their paths.
 
     Args:
         model: a `.scn` file with the challenge's three classes.
@@ -40,9 +40,6 @@ def submit(
         out: the folder to write into.
         report: `report.json` of an evaluation, for the results; None leaves them out.
         partial: allow missing recordings. The challenge does not accept such a submission.
-
-    Returns:
-        The two paths.
 
     Raises:
         SceneletError: an input cannot be used, or the submission would have a fault. Nothing is written.

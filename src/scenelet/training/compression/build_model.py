@@ -27,13 +27,9 @@ from scenelet.training.measure import file_probabilities
 from scenelet.training.probabilities import clip_probabilities
 from scenelet.utils.console import spinner
 
-RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")
-"""Results of each subset that a model file holds."""
-
-Probabilities = Mapping[str, NDArray[np.float32]]
-"""Name of a subset and the probabilities (clips, classes) of its clips."""
-Reports = Mapping[str, Mapping[str, Any]]
-"""Name of a subset and its `scenelet.evaluation.metrics.classification_report`."""
+RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")  # of each subset, that a model file holds
+Probabilities = Mapping[str, NDArray[np.float32]]  # name of a subset -> probabilities (clips, classes)
+Reports = Mapping[str, Mapping[str, Any]]  # name of a subset -> its `classification_report`
 
 
 @dataclass(frozen=True)

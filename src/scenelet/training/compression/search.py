@@ -27,8 +27,7 @@ from scenelet.utils.text import pluralize
 Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
 """Function that gives the bytes on disk of a network's complete model file."""
 CHOICE = "choice.json"
-FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
-"""Number formats to try, from the finest to the coarsest."""
+FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")  # to try, from the finest to the coarsest
 TRIAL_EPOCH_FRACTION = 0.2  # of the fine-tuning epochs, for the trial of each format
 TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no validation clips
 
@@ -144,7 +143,7 @@ def search_format(
         The settings of the pruning with the chosen format and sparsity, and the trials.
 
     Raises:
-        UsageError: no sparsity is enough for `max_bytes`.
+        UsageError: no sparsity is enough for `max_bytes`, or there are too few clips to hold out.
         RunError: every format diverged.
     """
     settings = config.prune
