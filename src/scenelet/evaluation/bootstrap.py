@@ -23,12 +23,7 @@ Groups = Sequence[str] | NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and its 95 % interval.
-
-    Attributes:
-        value: the value.
-        low, high: ends of the interval; None with fewer than `MIN_GROUPS` groups.
-    """
+    """A value and its 95 % interval, whose ends are None with fewer than `MIN_GROUPS` groups."""
 
     value: float
     low: float | None

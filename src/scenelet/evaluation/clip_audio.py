@@ -21,17 +21,11 @@ EMBED_RATE_HZ = 48000  # maximum sample rate of an embedded recording
 
 @dataclass(frozen=True)
 class PlayerSource:
-    """Source of an audio player.
+    """Source of an audio player."""
 
-    Attributes:
-        url: link or data URL; "" if there is nothing to play.
-        start: position in the recording at which the audio begins, in s.
-        seconds: length of the audio; None: the whole recording.
-    """
-
-    url: str
-    start: float = 0.0
-    seconds: float | None = None
+    url: str  # link or data URL; "" if there is nothing to play
+    start: float = 0.0  # position in the recording at which the audio begins, in s
+    seconds: float | None = None  # length of the audio; None: the whole recording
 
 
 def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> PlayerSource:

@@ -27,19 +27,12 @@ RowCache = dict[tuple[str, int, int], dict[str, Any]]
 
 @dataclass(frozen=True)
 class SystemResult:
-    """A system and its trials.
-
-    Attributes:
-        system: the system.
-        config: its settings.
-        trials: its finished trials.
-        expected: number of its trials in the complete table.
-    """
+    """A system, its settings and its finished trials."""
 
     system: System
     config: RunConfig
     trials: Sequence[TrialResult]
-    expected: int
+    expected: int  # number of its trials in the complete table
 
 
 @dataclass(frozen=True)

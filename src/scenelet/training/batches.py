@@ -18,19 +18,12 @@ from scenelet.training.ranks import SINGLE, Rank
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """Features of clips, with their classes.
-
-    Attributes:
-        features: features of the clips.
-        targets: (clips,) class indices.
-        classes: number of classes.
-        names: names of the clips for error messages; empty if they are not known.
-    """
+    """Features of clips, with their classes."""
 
     features: ClipFeatures
-    targets: NDArray[np.int64]
+    targets: NDArray[np.int64]  # (clips,) class indices
     classes: int
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # names of the clips for error messages; empty if they are not known
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -101,8 +101,9 @@ def _training_clips(run: Path) -> set[str]:
         raise RunError(f"{run}: its {runs.SPLIT}, which lists its training clips, is missing; train it again")
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return {row["filename"] for row in csv.DictReader(file) if row["split"] == "train"}
-    except KeyError:
-        raise RunError(f"{path}: damaged, it has no columns filename and split; train the run again") from None
+            rows = csv.DictReader(file)
+            if not {"filename", "split"} <= set(rows.fieldnames or ()):
+                raise RunError(f"{path}: damaged, it has no columns filename and split; train the run again")
+            return {row["filename"] for row in rows if row["split"] == "train"}
     except csv.Error as error:
         raise RunError(f"{path}: damaged ({error}); train the run again") from None

@@ -29,14 +29,11 @@ class NetworkLimits:
 class NetworkCosts:
     """Costs of a network.
 
-    Attributes:
-        macs_per_second: multiply-accumulates per second of sound.
-        parameter_bytes: bytes of all parameters, zeros included, as DCASE has counted them since 2022. Weights count in
-            the format in which they are stored.
-        parameters: number of parameters.
+    The bytes are those of all parameters, zeros included, as DCASE has counted them since 2022. Weights count in the
+    format in which they are stored.
     """
 
-    macs_per_second: int
+    macs_per_second: int  # multiply-accumulates per second of sound
     parameter_bytes: int
     parameters: int
 

@@ -34,19 +34,12 @@ Reports = Mapping[str, Mapping[str, Any]]  # name of a subset -> its `classifica
 
 @dataclass(frozen=True)
 class Compressed:
-    """How a network was compressed.
+    """How a network was compressed."""
 
-    Attributes:
-        settings: the settings of the pruning, with the format and the sparsity that were chosen.
-        masks: the weights that remain.
-        minutes: duration of all training, trials included.
-        trials: the formats that were tried to keep within `max_bytes`.
-    """
-
-    settings: PruneConfig
-    masks: Masks
-    minutes: float
-    trials: tuple[FormatTrial, ...] = ()
+    settings: PruneConfig  # with the format and the sparsity that were chosen
+    masks: Masks  # the weights that remain
+    minutes: float  # duration of all training, trials included
+    trials: tuple[FormatTrial, ...] = ()  # the formats that were tried to keep within `max_bytes`
 
 
 @dataclass(frozen=True)

@@ -36,17 +36,13 @@ TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no valida
 class FormatTrial:
     """Trial of a number format: pruned to the sparsity that fits, and fine-tuned for a few epochs.
 
-    Attributes:
-        dtype: the number format.
-        sparsity: the smallest sparsity whose file fits.
-        log_loss: log loss on validation clips; None if there was only one format, infinite if fine-tuning diverged.
-        minutes: duration of the fine-tuning.
+    The log loss is that on validation clips. It is None if there was only one format, infinite if fine-tuning diverged.
     """
 
     dtype: WeightFormat
-    sparsity: float
+    sparsity: float  # the smallest one whose file fits
     log_loss: float | None
-    minutes: float
+    minutes: float  # duration of the fine-tuning
 
 
 class _Choice(BaseModel):
