@@ -50,10 +50,9 @@ def evaluate(
         fold: the fold to test on; None: as in the model's training.
         split: "test", "validation", "train" or "all"; None: see `scenelet.evaluation.subset.select_subset`.
         include_unused: also measure the clips that the data's own split leaves out and whose city was not seen in
-            training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.city_metrics`.
+            training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.CITY_SUBSETS`.
         audio_dir: folder of the files that a CSV names.
-        run: folder of the run that the model comes from, for the report's training curves; None: the folder of the
-            model file, if it is that run.
+        run: folder of the model's run, for the training curves; None: the folder of the model file, if it is that run.
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
         audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
 
@@ -63,12 +62,7 @@ def evaluate(
     Raises:
         SceneletError: model, data or run cannot be used, or the model does not know a clip's label.
     """
-    if examples < 0:
-        raise UsageError(f"--examples {examples}: give 0 or more")
-    if run is not None and out is None:
-        raise UsageError("--run shows training curves in the report; give --out too")
-    if audio not in get_args(AudioChoice):
-        raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
+    _check_options(out, run, examples, audio)
     classifier = load(model)
     if out is not None:
         make_folder(out)
@@ -83,15 +77,24 @@ def evaluate(
     clips = (*subset.clips, *unused)
     _check_labels(data, clips, classifier.labels)
     predictions = _predict(classifier, clips)
-    measured, unused_predictions = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
+    measured, unmeasured = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
     report = subset_metrics(measured, classifier.labels)
-    report |= city_metrics(measured, unused_predictions, training_cities, classifier.labels)
+    report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
     report |= _group_metrics(measured, classifier.labels, classifier.threshold)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
         pages = _pages(classifier, report, measured, out, history, examples, audio)
-        write_report(out, report, measured, classifier.labels, unused_predictions, pages)
+        write_report(out, report, measured, classifier.labels, unmeasured, pages)
     return report
+
+
+def _check_options(out: Path | None, run: Path | None, examples: int, audio: str) -> None:
+    if examples < 0:
+        raise UsageError(f"--examples {examples}: give 0 or more")
+    if run is not None and out is None:
+        raise UsageError("--run shows training curves in the report; give --out too")
+    if audio not in get_args(AudioChoice):
+        raise UsageError(f"--audio {audio}: give one of {', '.join(get_args(AudioChoice))}")
 
 
 def _check_labels(data: Path, clips: Sequence[Clip], labels: tuple[str, ...]) -> None:

@@ -9,21 +9,14 @@ from scenelet.training.precision import resolve_precision
 
 @dataclass(frozen=True)
 class Trial:
-    """One training and its test.
-
-    Attributes:
-        system, held_out, seed: as the arguments of `make_trial`.
-        config: all settings, including the held-out part, the seed, and the precision that is used, not "auto".
-        fine_tuned: prune (or keep all weights) and fine-tune the network after training.
-        teacher: the trial that trains the teacher; None without distillation.
-    """
+    """One training and its test."""
 
     system: str
     held_out: str
     seed: int
-    config: RunConfig
-    fine_tuned: bool
-    teacher: "Trial | None" = None
+    config: RunConfig  # with the held-out part, the seed, and the precision that is used, not "auto"
+    fine_tuned: bool  # prune (or keep all weights) and fine-tune the network after training
+    teacher: "Trial | None" = None  # the trial that trains the teacher, with distillation
 
     @property
     def title(self) -> str:

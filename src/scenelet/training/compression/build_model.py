@@ -44,25 +44,15 @@ class Compressed:
 
 @dataclass(frozen=True)
 class BuiltModel:
-    """A model file and the results of its network.
-
-    Attributes:
-        file: the bytes of the model file.
-        model: its content.
-        compression: how the network was compressed.
-        probabilities: the answers of the file to the clips of each subset, by ONNX Runtime from cached features (fp16).
-        threshold: the `scenelet.inference.threshold.Threshold` of the file and its subset; {} without held-out clips.
-        dense: results of the trained network, before compression.
-        compressed: results of the file.
-    """
+    """A model file and the results of its network."""
 
     file: bytes
-    model: SceneModel
+    model: SceneModel  # the content of the file
     compression: Compressed
-    probabilities: Probabilities
-    threshold: Mapping[str, Any]
-    dense: Reports
-    compressed: Reports
+    probabilities: Probabilities  # answers of the file, by ONNX Runtime from cached features (fp16)
+    threshold: Mapping[str, Any]  # `scenelet.inference.threshold.Threshold` and its subset; {} without held-out clips
+    dense: Reports  # of the trained network, before compression
+    compressed: Reports  # of the file
 
 
 def build_model(
@@ -75,19 +65,14 @@ def build_model(
 ) -> BuiltModel:
     """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
-    These are all steps from a trained network to its file, in order. `prune.max_bytes` includes everything in the file.
-
     Args:
-        network: the trained network.
-        record: the record of the run that trained it.
-        dataset: the data of the run.
+        network, record, dataset: the trained network, and the record and the data of its run.
         config: settings of the compression; `prune`, `mixing` and `loss` may differ from those of the training.
-        folder: folder for checkpoints and the choice of the format, from which an interrupted compression continues.
-            None writes nothing.
+        folder: folder from which an interrupted compression continues. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
 
     Raises:
-        UsageError: no sparsity is enough for `max_bytes`.
+        UsageError: no sparsity is enough for `max_bytes`, which includes everything in the file.
         RunError: the fine-tuning diverged.
     """
     with spinner("Measuring the trained network"):

@@ -85,6 +85,10 @@ def compress(
     if sensitivity:
         write_sensitivity(out, layer_losses(load_network(run, record), dataset))
     replace_file(out, built.file)
+    return _summary(built)
+
+
+def _summary(built: BuiltModel) -> dict[str, Any]:
     return {
         "sparsity": built.compression.settings.sparsity,
         "dtype": built.compression.settings.dtype,
