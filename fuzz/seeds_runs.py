@@ -11,7 +11,7 @@ from pyarrow import parquet
 from fuzz.targets_runs import MEASURED, RUN, STATE, job
 from scenelet.config import PruneConfig
 from scenelet.training.checkpoint import encode_checkpoint
-from scenelet.training.compression.choice import FormatTrial
+from scenelet.training.compression.search import FormatTrial
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:

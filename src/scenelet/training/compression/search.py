@@ -69,17 +69,26 @@ def choose_format(
     if config.prune.max_bytes is None:
         return config.prune, ()
     if folder is not None and (folder / CHOICE).is_file():
-        try:
-            stored = _Choice.model_validate_json((folder / CHOICE).read_bytes())
-        except ValidationError:
-            raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
-        return stored.settings, stored.trials
+        return load_choice(folder)
     settings, trials = search_format(network, dataset, config, size)
     if folder is not None:
         make_folder(folder)
         choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
         replace_file(folder / CHOICE, json.dumps(choice) + "\n")
     return settings, trials
+
+
+def load_choice(folder: Path) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
+    """Load the choice of an interrupted compression.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        stored = _Choice.model_validate_json((folder / CHOICE).read_bytes())
+    except ValidationError:
+        raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
+    return stored.settings, stored.trials
 
 
 def prune_until_fits(
