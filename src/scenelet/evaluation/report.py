@@ -83,12 +83,7 @@ def _predictions_csv(predictions: Sequence[ClipPrediction], labels: Sequence[str
 
 
 def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
-    """List the classes that a class was mistaken for, the most frequent first.
-
-    Args:
-        label: the class.
-        labels: (classes,) names.
-        counts: (classes,) the class's row of the confusion matrix.
+    """List the classes that a class was mistaken for, the most frequent first, from its row of the confusion matrix.
 
     >>> most_confused("rain", ["rain", "sea", "wind"], [7, 1, 2])
     [('wind', 2), ('sea', 1)]

@@ -41,11 +41,8 @@ def make_trial(
     """Make a trial of the system `name` of a table.
 
     Args:
-        table: the table of systems.
-        name: name of the system.
-        recipe: name of a recipe, or a TOML file.
+        table, name, recipe, seed: the table, a row, the name or TOML file of a recipe, and the seed of the training.
         held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
-        seed: seed of the training.
         cities: `held_out` is a city.
 
     Raises:

@@ -80,11 +80,7 @@ def submit(
 
 
 def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
-    """Find the recordings of the evaluation set: number -> recording, in the order of the numbers.
-
-    Args:
-        folder: the folder of the recordings.
-        partial: allow missing recordings.
+    """Find the recordings of the evaluation set: number -> recording, in order. `partial` allows missing recordings.
 
     Raises:
         DataError: there are no recordings, one is missing, has another name, or has the number of another one.
