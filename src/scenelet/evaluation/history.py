@@ -58,7 +58,7 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
 def find_history(run: Path | None, model: SceneModel, path: Path) -> list[Epoch]:
     """Read the training history of a model, if it can be found.
 
-    Without `run`, this looks into the folder of the model file `path`. It returns no epochs if that is not the model's run.
+    Without `run`, this looks into the folder of the model file `path`. There are no epochs if that is another run's.
 
     Raises:
         RunError: as `read_history`, if a run is given.
