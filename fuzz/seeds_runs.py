@@ -12,7 +12,7 @@ from fuzz.targets_runs import MEASURED, RUN, STATE, job
 from scenelet.bulk.parts import PartCounts
 from scenelet.config import PruneConfig
 from scenelet.training.checkpoint import encode_checkpoint
-from scenelet.training.compression.choice import FormatTrial
+from scenelet.training.compression.search import FormatTrial
 
 
 def _written(table: pyarrow.Table, **options: object) -> bytes:

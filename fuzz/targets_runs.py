@@ -25,7 +25,7 @@ from scenelet.evaluation.submission.meta import read_report
 from scenelet.experiments.report import check_same_results
 from scenelet.model.file import encode_model
 from scenelet.training.checkpoint import check_checkpoint, check_state_dict, read_checkpoint
-from scenelet.training.compression.choice import CHOICE, load_choice
+from scenelet.training.compression.search import CHOICE, load_choice
 
 STATE = {"mean": torch.zeros(4), "network.weight": torch.zeros(2, 3), "network.steps": torch.tensor(0)}
 """Weights of the network that these targets assume."""

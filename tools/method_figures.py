@@ -26,7 +26,7 @@ from scenelet.model.file import read_model
 from scenelet.model.ops import Conv
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.training.losses import ClassBalancedFocalLoss
-from scenelet.training.mixing import FreqMix, Position, band_mask
+from scenelet.training.mixing import Position, band_mask, freqmix
 
 BLUE, ORANGE, GREY = "#1f6f8b", "#e07a3f", "#999999"
 POSITIONS: tuple[Position, ...] = ("center", "start", "wrap", "between")
@@ -88,7 +88,7 @@ def draw_mixture(axes: Any, x: torch.Tensor) -> dict[str, float]:
     """Draw two synthetic scenes and their mixture."""
     pair, labels = x[[0, 2]], torch.eye(2)
     for seed in range(100):  # the first draw of which a picture shows something
-        mixed, y = FreqMix()(pair, labels, np.random.default_rng(seed))
+        mixed, y = freqmix(pair, labels, np.random.default_rng(seed))
         if 0.3 < float(y[0, 0]) < 0.7:
             break
     for axis, image, title in zip(

@@ -30,7 +30,7 @@ from scenelet.nn import create_model
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.losses import ClassBalancedFocalLoss
-from scenelet.training.mixing import FreqMix
+from scenelet.training.mixing import freqmix
 from scenelet.training.network import load_network
 
 FOLD, BUDGET = "1", "comparison"
@@ -137,7 +137,7 @@ def draw_freqmix(axes: Any, dataset: Dataset) -> dict[str, Any]:
     x = torch.from_numpy(dataset.train.features.load(dataset.train.features.first[[first, second]]))
     y = torch.eye(2)
     for seed in range(1000):  # the first draw whose band lies in the middle, so that a picture shows it
-        mixed, label = FreqMix()(x, y, np.random.default_rng(seed))
+        mixed, label = freqmix(x, y, np.random.default_rng(seed))
         kept = (mixed[0, 0] == x[0, 0]).all(dim=1)
         if kept.any() and not (kept[0] or kept[-1] or kept.all()) and 0.3 < float(label[0, 0]) < 0.7:
             break

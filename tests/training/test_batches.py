@@ -11,7 +11,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import random_gain, time_roll
 from scenelet.training.batches import EpochBatches, LabelledFeatures, epoch_batches
-from scenelet.training.mixing import NO_MIXING, Mixer, Mixup, build_mixer
+from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer, mixup
 from scenelet.training.ranks import Rank
 
 AUGMENTATIONS = [partial(time_roll, frames=2), partial(random_gain, db=3)]
@@ -68,7 +68,7 @@ def test_epoch_batches_paper_drops_the_last_batch() -> None:
 
 def test_epoch_batches_depend_only_on_seed_and_epoch() -> None:
     def content(seed: int, epoch: int) -> list[torch.Tensor]:
-        mixed = EpochBatches(labelled_features(), 4, [partial(time_roll, frames=2)], Mixup(), seed, epoch)
+        mixed = EpochBatches(labelled_features(), 4, [partial(time_roll, frames=2)], mixup, seed, epoch)
         return [part for batch in mixed for part in batch]
 
     same = zip(content(1, 2), content(1, 2), strict=True)

@@ -1,5 +1,6 @@
 """Mixers, applied to batches in which every sample has its own value and label, so that sums show their parts."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,19 @@ from torch import Tensor
 
 from helpers.one_device import OneDevice
 from scenelet.config import MixingConfig
-from scenelet.training.mixing import Compose, CutMix, FreqMix, Mixup, RandomChoice, band_mask, build_mixer
+from scenelet.training.mixing import NO_MIXING, band_mask, build_mixer, compose, cutmix, freqmix, mixup, random_choice
 
 B, C, F, T = 6, 2, 16, 10
 MIXERS = {
-    "center": FreqMix(),
-    "start": FreqMix(position="start"),
-    "wrap": FreqMix(position="wrap"),
-    "between": FreqMix(position="between"),
-    "bands": FreqMix(bands=3),
-    "sample": FreqMix(per_sample=True),
-    "mixup": Mixup(),
-    "dominant": Mixup(dominant=True),
-    "cutmix": CutMix(),
+    "center": freqmix,
+    "start": partial(freqmix, position="start"),
+    "wrap": partial(freqmix, position="wrap"),
+    "between": partial(freqmix, position="between"),
+    "bands": partial(freqmix, bands=3),
+    "sample": partial(freqmix, per_sample=True),
+    "mixup": mixup,
+    "dominant": partial(mixup, dominant=True),
+    "cutmix": cutmix,
 }
 
 
@@ -77,7 +78,7 @@ def test_band_mask_has_the_expected_mean_fraction(position: Any, fraction: float
 
 def test_freqmix_takes_each_band_from_one_clip() -> None:
     x, y = unique_batch()
-    mixed, _ = FreqMix()(x, y, np.random.default_rng(2))
+    mixed, _ = freqmix(x, y, np.random.default_rng(2))
     assert bool((mixed == mixed[:, :1, :, :1]).all())  # the same over channels and time
     assert all(len(sample.unique()) <= 2 for sample in mixed)
 
@@ -86,7 +87,7 @@ def test_freqmix_per_sample_draws_more_masks() -> None:
     x, y = unique_batch()
 
     def label_weights(per_sample: bool) -> np.ndarray:
-        _, labels = FreqMix(per_sample=per_sample)(x, y, np.random.default_rng(3))
+        _, labels = freqmix(x, y, np.random.default_rng(3), per_sample=per_sample)
         return np.unique(np.round(labels.amax(1).numpy(), 9))
 
     assert len(label_weights(per_sample=True)) > len(label_weights(per_sample=False))
@@ -94,7 +95,7 @@ def test_freqmix_per_sample_draws_more_masks() -> None:
 
 def test_cutmix_pastes_one_box_per_batch() -> None:
     x, y = unique_batch()
-    mixed, labels = CutMix()(x, y, np.random.default_rng(4))
+    mixed, labels = cutmix(x, y, np.random.default_rng(4))
     changed = (mixed != x)[:, 0].numpy()
     rows, columns = changed.any(2), changed.any(1)
     assert np.array_equal(changed, rows[:, :, None] & columns[:, None, :])
@@ -106,18 +107,20 @@ def test_random_choice_applies_one_and_compose_all() -> None:
         return lambda x, y, rng: (x + amount, y)
 
     rng = np.random.default_rng(0)
-    drawn = [RandomChoice([add(1), add(10)])(0, None, rng)[0] for _ in range(400)]
+    drawn = [random_choice(0, None, rng, [add(1), add(10)])[0] for _ in range(400)]
     assert set(drawn) == {1, 10}
     assert 150 < drawn.count(1) < 250
-    assert Compose([add(1), add(10)])(0, None, rng)[0] == 11
+    assert compose(0, None, rng, [add(1), add(10)])[0] == 11
 
 
 def test_build_mixer_follows_settings() -> None:
-    assert isinstance(build_mixer(MixingConfig()), RandomChoice)
-    assert [type(m) for m in build_mixer(MixingConfig(combine="all", cutmix=True)).mixers] == [FreqMix, Mixup, CutMix]
-    assert build_mixer(MixingConfig(combine="none")).mixers == []
-    power = build_mixer(MixingConfig(freqmix=False, mixup_domain="power", mixup_alpha=1.0)).mixers[0]
-    assert (power.domain, power.alpha) == ("power", 1.0)
+    assert build_mixer(MixingConfig()).func is random_choice
+    every = build_mixer(MixingConfig(combine="all", cutmix=True))
+    assert every.func is compose
+    assert [mixer.func for mixer in every.keywords["mixers"]] == [freqmix, mixup, cutmix]
+    assert build_mixer(MixingConfig(combine="none")) is NO_MIXING
+    (power,) = build_mixer(MixingConfig(freqmix=False, mixup_domain="power", mixup_alpha=1.0)).keywords["mixers"]
+    assert (power.keywords["domain"], power.keywords["alpha"]) == ("power", 1.0)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -125,7 +128,7 @@ def test_build_mixer_follows_settings() -> None:
 def test_mixup_of_power_adds_powers_at_equal_peaks(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = rng.uniform(-80, 0, (B, C, F, T))
-    mixer = Mixup(1.0, domain="power")
+    mixer = partial(mixup, alpha=1.0, domain="power")
     mixed, labels = (
         part.numpy() for part in mixer(torch.from_numpy(x), unique_batch()[1], np.random.default_rng(seed))
     )
@@ -136,7 +139,7 @@ def test_mixup_of_power_adds_powers_at_equal_peaks(seed: int) -> None:
 
 def test_mixup_of_power_with_the_same_clip_changes_nothing() -> None:
     x = torch.from_numpy(np.random.default_rng(0).uniform(-80, 0, (1, C, F, T)))
-    mixed, _ = Mixup(1.0, domain="power")(x, torch.eye(1), np.random.default_rng(0))
+    mixed, _ = mixup(x, torch.eye(1), np.random.default_rng(0), 1.0, "power")
     assert mixed.numpy() == pytest.approx(x.numpy())
 
 
@@ -144,11 +147,12 @@ def test_mixup_dominant_gives_each_clip_the_larger_part_once() -> None:
     """CP-ResNet takes max(lam, 1 - lam), so that sample i is mostly clip i."""
     x, y = unique_batch()
     for seed in range(20):
-        plain, dominant = (Mixup(dominant=value)(x, y, np.random.default_rng(seed))[1] for value in (False, True))
+        plain, dominant = (mixup(x, y, np.random.default_rng(seed), dominant=value)[1] for value in (False, True))
         own = dominant.diagonal()
         assert bool((own >= 0.5).all())
         assert torch.equal(own, torch.maximum(plain.diagonal(), 1 - plain.diagonal()))
-    assert build_mixer(MixingConfig(freqmix=False, mixup_dominant=True)).mixers[0].dominant
+    (built,) = build_mixer(MixingConfig(freqmix=False, mixup_dominant=True)).keywords["mixers"]
+    assert built.keywords["dominant"]
 
 
 def test_mixing_between_with_several_bands_is_refused() -> None:

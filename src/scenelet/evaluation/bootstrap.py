@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 LEVEL = 0.95
 BOOTSTRAP_ROUNDS, FLIP_ROUNDS = 2000, 10_000
 EXACT_GROUPS = 13  # 2^13 choices of signs are fewer than `FLIP_ROUNDS`, and SciPy then takes each of them
-MIN_SIGNS = 2
 MIN_GROUPS = 5  # an interval of fewer groups would be narrow by chance, or have no width
 BATCH_ROUNDS = 500  # rounds drawn together; bounds the memory with many groups
 
@@ -24,12 +23,7 @@ Groups = Sequence[str] | NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and its 95 % interval.
-
-    Attributes:
-        value: the value.
-        low, high: ends of the interval; None with fewer than `MIN_GROUPS` groups.
-    """
+    """A value and its 95 % interval, whose ends are None with fewer than `MIN_GROUPS` groups."""
 
     value: float
     low: float | None
@@ -114,7 +108,7 @@ def paired_test(
     present = clips.sum(axis=0) > 0
     weights = (sums[:, present] / clips.sum(axis=0)[present]).mean(axis=1)  # contribution of each group
     signs = weights[weights != 0]
-    if len(signs) < MIN_SIGNS:  # SciPy needs two values; one group gives the same sum with either sign
+    if len(signs) < 2:  # SciPy needs two values; one group gives the same sum with either sign
         return interval, 1.0
     from scipy.stats import permutation_test  # half a second, which only comparisons need
 
@@ -131,13 +125,7 @@ def paired_test(
 
 
 def interval_text(interval: Mapping[str, float | None], digits: int, scale: float = 1.0, sign: bool = False) -> str:
-    """Format a value and its interval.
-
-    Args:
-        interval: an `Interval` as a mapping.
-        digits: digits after the decimal point.
-        scale: factor of all numbers, e.g. 100 for percent.
-        sign: also write a plus sign.
+    """Format a value and its interval, times `scale`; `sign` writes a plus sign too.
 
     >>> interval_text({"value": 0.913, "low": 0.88, "high": 0.942}, digits=1, scale=100)
     '91.3 [88.0, 94.2]'

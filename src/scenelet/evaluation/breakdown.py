@@ -20,11 +20,7 @@ CITY_SUBSETS = {
 
 
 def subset_metrics(predictions: Sequence[ClipPrediction], labels: Sequence[str]) -> dict[str, Any]:
-    """Compute the metrics of some clips, with 95 % intervals.
-
-    Args:
-        predictions: (clips,) at least one.
-        labels: (classes,) the model's labels.
+    """Compute the metrics of at least one clip, with 95 % intervals; `labels` are the model's (classes,).
 
     Returns:
         The result of `scenelet.evaluation.metrics.classification_report`, and in addition "groups" (their number) and

@@ -21,17 +21,11 @@ EMBED_RATE_HZ = 48000  # maximum sample rate of an embedded recording
 
 @dataclass(frozen=True)
 class PlayerSource:
-    """Source of an audio player.
+    """Source of an audio player."""
 
-    Attributes:
-        url: link or data URL; "" if there is nothing to play.
-        start: position in the recording at which the audio begins, in s.
-        seconds: length of the audio; None: the whole recording.
-    """
-
-    url: str
-    start: float = 0.0
-    seconds: float | None = None
+    url: str  # link or data URL; "" if there is nothing to play
+    start: float = 0.0  # position in the recording at which the audio begins, in s
+    seconds: float | None = None  # length of the audio; None: the whole recording
 
 
 def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> PlayerSource:
@@ -49,11 +43,9 @@ def player_source(path: Path, page: Path, choice: AudioChoice, begin: float) -> 
     >>> player_source(Path("data/a b.wav"), Path("out/page.html"), "link", 0.0).url
     '../data/a%20b.wav'
     """
-    if choice == "none":
-        return PlayerSource("")
-    if choice == "link":
-        return PlayerSource(relative_url(path, page.parent))
-    return _embed(path, begin)
+    if choice == "embed":
+        return _embed(path, begin)
+    return PlayerSource(relative_url(path, page.parent) if choice == "link" else "")
 
 
 def relative_url(path: Path, folder: Path) -> str:

@@ -9,8 +9,6 @@ from pydantic import Field
 
 from scenelet.data.clips import Clip
 
-NotStored = Field(exclude=True)
-
 
 @dataclass(frozen=True)
 class ClipPrediction:
@@ -18,32 +16,21 @@ class ClipPrediction:
 
     A pydantic model that holds clip predictions reads and writes them as JSON, without `path` and `windows`.
 
-    Attributes:
-        name: the clip's name in its data set.
-        label: the true class.
-        predicted: the most probable class.
-        probabilities: (classes,) probabilities in the order of the model's labels.
-        group: the clip's group; clips of one group were recorded together.
-        city: the city of the recording, if known.
-        fold: the fold of the data's own cross-validation, if any.
-        path: the recording.
-        windows: (windows, classes) probabilities of each window.
-
     >>> clip = Clip(Path("a.wav"), "a.wav", label="rain", group="garden")
     >>> prediction = ClipPrediction.from_clip(clip, ["rain", "sea"], [0.4, 0.6])
     >>> prediction.predicted, prediction.is_correct
     ('sea', False)
     """
 
-    name: str
+    name: str  # in its data set
     label: str
-    predicted: str
-    probabilities: tuple[float, ...]
-    group: str
+    predicted: str  # the most probable class
+    probabilities: tuple[float, ...]  # (classes,) in the order of the model's labels
+    group: str  # clips of one group were recorded together
     city: str | None = None
-    fold: str | None = None
-    path: Annotated[Path | None, NotStored] = None
-    windows: Annotated[tuple[tuple[float, ...], ...], NotStored] = ()
+    fold: str | None = None  # of the data's own cross-validation
+    path: Annotated[Path | None, Field(exclude=True)] = None
+    windows: Annotated[tuple[tuple[float, ...], ...], Field(exclude=True)] = ()  # (windows, classes) probabilities
 
     @classmethod
     def from_clip(
@@ -55,16 +42,9 @@ class ClipPrediction:
     ) -> "ClipPrediction":
         """Join a clip with its probabilities; the first of the highest ones gives the predicted class."""
         best = max(range(len(labels)), key=probabilities.__getitem__)
+        own = {name: getattr(clip, name) for name in ("name", "label", "group", "city", "fold", "path")}
         return cls(
-            name=clip.name,
-            label=clip.label,
-            predicted=labels[best],
-            probabilities=tuple(probabilities),
-            group=clip.group,
-            city=clip.city,
-            fold=clip.fold,
-            path=clip.path,
-            windows=tuple(map(tuple, windows)),
+            predicted=labels[best], probabilities=tuple(probabilities), windows=tuple(map(tuple, windows)), **own
         )
 
     @property

@@ -50,10 +50,9 @@ def evaluate(
         fold: the fold to test on; None: as in the model's training.
         split: "test", "validation", "train" or "all"; None: see `scenelet.evaluation.subset.select_subset`.
         include_unused: also measure the clips that the data's own split leaves out and whose city was not seen in
-            training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.city_metrics`.
+            training; see "unseen_with_unused" in `scenelet.evaluation.breakdown.CITY_SUBSETS`.
         audio_dir: folder of the files that a CSV names.
-        run: folder of the run that the model comes from, for the report's training curves; None: the folder of the
-            model file, if it is that run.
+        run: folder of the model's run, for the training curves; None: the folder of the model file, if it is that run.
         examples: maximum number of mistakes, and of least certain answers, on the listening page; 0 writes no page.
         audio: link the page to the recordings ("link"), embed them ("embed"), or leave out the audio ("none").
 
@@ -78,14 +77,14 @@ def evaluate(
     clips = (*subset.clips, *unused)
     _check_labels(data, clips, classifier.labels)
     predictions = _predict(classifier, clips)
-    measured, unused_predictions = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
+    measured, unmeasured = predictions[: len(subset.clips)], predictions[len(subset.clips) :]
     report = subset_metrics(measured, classifier.labels)
-    report |= city_metrics(measured, unused_predictions, training_cities, classifier.labels)
+    report |= city_metrics(measured, unmeasured, training_cities, classifier.labels)
     report |= _group_metrics(measured, classifier.labels, classifier.threshold)
     report |= _description(model, classifier, table, subset, fold)
     if out is not None:
         pages = _pages(classifier, report, measured, out, history, examples, audio)
-        write_report(out, report, measured, classifier.labels, unused_predictions, pages)
+        write_report(out, report, measured, classifier.labels, unmeasured, pages)
     return report
 
 

@@ -29,21 +29,19 @@ def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     names = _names(labels)
     margin = _text_width([name.shown for name in names], min_width=52) + 8
     cell = max(26, _text_width([f"{count}" for row in confusion for count in row]) + 8)
-    boxes = []
-    for i, row in enumerate(confusion):
-        for j, count in enumerate(row):
-            if count == 0 and i != j and len(labels) > MAX_FRAMED_CLASSES:
-                continue
-            boxes.append(
-                {
-                    "x": margin + j * cell,
-                    "y": margin + i * cell,
-                    "count": count,
-                    "correct": i == j,
-                    "strength": round(0.12 + 0.88 * (count / max(1, sum(row))), 2),
-                    "tooltip": f"{names[i].full}, classified as {names[j].full}: {count:,} of {sum(row):,}",
-                }
-            )
+    boxes = [
+        {
+            "x": margin + j * cell,
+            "y": margin + i * cell,
+            "count": count,
+            "correct": i == j,
+            "strength": round(0.12 + 0.88 * (count / max(1, sum(row))), 2),
+            "tooltip": f"{names[i].full}, classified as {names[j].full}: {count:,} of {sum(row):,}",
+        }
+        for i, row in enumerate(confusion)
+        for j, count in enumerate(row)
+        if count or i == j or len(labels) <= MAX_FRAMED_CLASSES
+    ]
     side = margin + cell * len(labels) + 6
     return _draw(
         "confusion", "Confusion matrix", side, side, names=names, boxes=boxes, cell=cell, left=margin, top=margin

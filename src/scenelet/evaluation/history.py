@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from scenelet.config.run_folder import METRICS, RECORD, SPLIT
 from scenelet.data.splits import split_csv_hash
@@ -15,18 +15,8 @@ COMPARED_SETTINGS = ("network", "mixing", "loss", "schedule")
 """Sections of the run's settings that are compared with the model file if it stores them."""
 
 
-class Epoch(BaseModel):
-    """Metrics of one epoch of training.
-
-    Attributes:
-        epoch: number of the epoch, from 1.
-        loss: mean training loss.
-        rate: learning rate.
-        validation_log_loss: log loss on the validation clips, if there are any.
-        validation_macro_accuracy: macro accuracy on the validation clips, if there are any.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+class Epoch(BaseModel, extra="ignore", frozen=True, allow_inf_nan=False):
+    """Metrics of one epoch of training, counted from 1; those on validation clips only if there are any."""
 
     epoch: int
     loss: float
@@ -35,9 +25,7 @@ class Epoch(BaseModel):
     validation_macro_accuracy: float | None = Field(None, ge=0, le=1)
 
 
-class _Metrics(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Metrics(BaseModel, extra="ignore"):
     history: list[Epoch] = Field(min_length=1)
 
 
@@ -70,10 +58,7 @@ def read_history(run: Path, model: SceneModel) -> list[Epoch]:
 def find_history(run: Path | None, model: SceneModel, path: Path) -> list[Epoch]:
     """Read the training history of a model, if it can be found.
 
-    Args:
-        run: the run folder. None: the folder of the model file; there are no epochs if it is not the model's run.
-        model: the model.
-        path: the model file.
+    Without `run`, this looks into the folder of the model file `path`. There are no epochs if that is another run's.
 
     Raises:
         RunError: as `read_history`, if a run is given.

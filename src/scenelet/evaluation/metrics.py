@@ -13,15 +13,11 @@ MIN_WORTH_SHOWN = 1.0  # percentage points
 
 
 def confusion_matrix(targets: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """Count the clips of each true and predicted class.
+    """Count the clips of each true and predicted class: (classes, classes), with one row per true class.
 
     Args:
-        targets: (clips,) true class indices.
-        predictions: (clips,) predicted class indices.
+        targets, predictions: (clips,) true and predicted class indices.
         classes: number of classes.
-
-    Returns:
-        (classes, classes) counts, one row per true class.
 
     Raises:
         ValueError: there are no clips, the lengths differ, or an index is not a class.
@@ -178,7 +174,7 @@ def reliability(targets: ArrayLike, probabilities: ArrayLike, bins: int = 10) ->
         "accuracy". The last two are None in an empty bin.
 
     Raises:
-        ValueError: there are no clips, the lengths differ, or the values are invalid.
+        ValueError: as `log_loss`.
 
     >>> round(reliability([0, 1], [[0.9, 0.1], [0.3, 0.7]])["ece"], 3)
     0.2

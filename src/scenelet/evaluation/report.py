@@ -83,12 +83,7 @@ def _predictions_csv(predictions: Sequence[ClipPrediction], labels: Sequence[str
 
 
 def most_confused(label: str, labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int]]:
-    """List the classes that a class was mistaken for, the most frequent first.
-
-    Args:
-        label: the class.
-        labels: (classes,) names.
-        counts: (classes,) the class's row of the confusion matrix.
+    """List the classes that a class was mistaken for, the most frequent first, from its row of the confusion matrix.
 
     >>> most_confused("rain", ["rain", "sea", "wind"], [7, 1, 2])
     [('wind', 2), ('sea', 1)]
@@ -111,16 +106,14 @@ def report_table(report: Mapping[str, Any], cities: Sequence[tuple[str, Mapping[
         f" log loss {_plain(intervals['log_loss'])}, {report['clips']:,} clips of {report['groups']:,} groups"
         f"{synthetic}"
     )
-    warning = f"Warning: {report['warning']}. " if report.get("warning") else ""
-    answers = ""
+    note = f"Warning: {report['warning']}. " if report.get("warning") else ""
     if sure := report.get("sure"):
-        answers = (
+        note += (
             f"Answers below {100 * sure['threshold']:.1f} % are unsure: {sure['clips']:,} of {report['clips']:,} clips"
             f" have a sure answer, {sure['right']:,} of these are right. "
         )
-    note = Text(warning + answers + NOTE, style="dim")
     tables = [_class_table(report), *([_city_table(cities)] if cities else [])]
-    return Group(Text(headline), *tables, note)
+    return Group(Text(headline), *tables, Text(note + NOTE, style="dim"))
 
 
 def _class_table(report: Mapping[str, Any]) -> Table:

@@ -48,9 +48,8 @@ def spectrogram_windows(
     for index, log_mel, span in wanted:
         start = index * window.hop_samples(features.sample_rate) / features.sample_rate
         repeated = span[1] < 0.999 * window.seconds
-        occlusion = occlusion_map(classifier, log_mel, answer, grid=False)
-        frames = log_mel.shape[2]
-        pooled = average_neighbors(log_mel, max_levels)
+        frames, pooled = log_mel.shape[2], average_neighbors(log_mel, max_levels)
+        channels = zip(CHANNELS.get(features.channels, ("",)), levels(pooled, floor, top), strict=True)
         yield {
             "index": index,
             "start": start,
@@ -62,16 +61,13 @@ def spectrogram_windows(
             "size": pooled.shape[1:],
             "pooled": pooled.shape != log_mel.shape,
             "channels": [
-                {"name": name, "levels": base64.b64encode(channel.tobytes()).decode()}
-                for name, channel in zip(
-                    CHANNELS.get(features.channels, ("",)), levels(pooled, floor, top), strict=True
-                )
+                {"name": name, "levels": base64.b64encode(channel.tobytes()).decode()} for name, channel in channels
             ],
             "ticks_hz": ticks_hz(features),
             "ticks_s": _ticks_s(0.0 if repeated else start, window.seconds, frames, features),
             "top_db": round(top),
             "floor_db": round(floor),
-            **occlusion_bars(occlusion),
+            **occlusion_bars(occlusion_map(classifier, log_mel, answer, grid=False)),
         }
 
 
@@ -143,9 +139,8 @@ def format_hz(hz: float) -> str:
 def _ticks_s(start: float, seconds: float, frames: int, features: FeatureConfig) -> list[dict[str, Any]]:
     """Choose the ticks of the time axis, which begins at `start`; positions are fractions of the width."""
     step = next((s for s in TICK_STEPS_SECONDS if seconds / s <= MAX_TICKS), TICK_STEPS_SECONDS[-1])
-    first = int(np.ceil(start / step - 1e-6))
     ticks = []
-    for k in range(first, int((start + seconds) / step + 1e-6) + 1):
+    for k in range(int(np.ceil(start / step - 1e-6)), int((start + seconds) / step + 1e-6) + 1):
         position = ((k * step - start) * features.sample_rate / features.hop_length + 0.5) / frames
         ticks.append({"position": min(position, 1.0), "text": f"{k * step:.6g}"})
     return ticks
@@ -162,15 +157,12 @@ def occlusion_bars(occlusion: OcclusionMap) -> dict[str, Any]:
     """
     band_names = [f"{format_hz(low)} to {format_hz(high)}" for low, high in itertools.pairwise(occlusion.edges_hz)]
     moment_names = [f"{first:.2f} to {last:.2f} s" for first, last in itertools.pairwise(occlusion.edges_seconds)]
-    bands = _bars(occlusion.by_band, occlusion.rows, band_names, occlusion.log_odds)
-    moments = _bars(occlusion.by_time, occlusion.frames, moment_names, occlusion.log_odds)
-    return {
-        "bands": bands,
-        "bands_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in bands)),
-        "moments": moments,
-        "moments_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in moments)),
-        "probability": float(expit(occlusion.log_odds)),
+    shown: dict[str, Any] = {
+        "bands": _bars(occlusion.by_band, occlusion.rows, band_names, occlusion.log_odds),
+        "moments": _bars(occlusion.by_time, occlusion.frames, moment_names, occlusion.log_odds),
     }
+    below = {f"{axis}_below": max(MIN_BAR_SPACE, -min(bar["low"] for bar in bars)) for axis, bars in shown.items()}
+    return shown | below | {"probability": float(expit(occlusion.log_odds))}
 
 
 def _bars(

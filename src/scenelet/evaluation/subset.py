@@ -17,19 +17,12 @@ SUBSETS = ("test", "validation", "train", "all")
 
 @dataclass(frozen=True)
 class Subset:
-    """Clips to evaluate.
+    """Clips to evaluate."""
 
-    Attributes:
-        name: one of `SUBSETS`.
-        clips: the clips.
-        description: one line for people.
-        warning: why the results may be too good; None if there is no reason.
-    """
-
-    name: str
+    name: str  # one of `SUBSETS`
     clips: tuple[Clip, ...]
-    description: str
-    warning: str | None = None
+    description: str  # one line for people
+    warning: str | None = None  # why the results may be too good
 
 
 def select_subset(table: ClipTable, name: str | None, fold: str | None, provenance: dict[str, Any]) -> Subset:

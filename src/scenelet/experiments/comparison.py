@@ -27,19 +27,12 @@ RowCache = dict[tuple[str, int, int], dict[str, Any]]
 
 @dataclass(frozen=True)
 class SystemResult:
-    """A system and its trials.
-
-    Attributes:
-        system: the system.
-        config: its settings.
-        trials: its finished trials.
-        expected: number of its trials in the complete table.
-    """
+    """A system, its settings and its finished trials."""
 
     system: System
     config: RunConfig
     trials: Sequence[TrialResult]
-    expected: int
+    expected: int  # number of its trials in the complete table
 
 
 @dataclass(frozen=True)
@@ -130,16 +123,16 @@ def compare(
 
 
 def _row(result: SystemResult, own: _Answers | None, reference: _Answers | None) -> dict[str, Any]:
+    system = result.system
     row: dict[str, Any] = {
-        "name": result.system.name,
+        "name": system.name,
         "trials": len(result.trials),
         "trials_expected": result.expected,
-        "settings": summarize_settings(result.config, result.system.teacher),
-        "paper": None if result.system.paper is None else result.system.paper.model_dump(),
+        "settings": summarize_settings(result.config, system.teacher),
+        "paper": system.paper and system.paper.model_dump(),
     }
     if own is not None:
-        tested = None if reference is None else _test_against(own, reference)
-        row |= _metrics(result.trials, own) | {"against_reference": tested}
+        row |= _metrics(result.trials, own) | {"against_reference": reference and _test_against(own, reference)}
     return row
 
 

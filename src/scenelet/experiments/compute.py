@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.config import PruneConfig, RunConfig, Settings
+from scenelet.config import PruneConfig
 from scenelet.config import run_folder as runs
 from scenelet.errors import DataError
 from scenelet.evaluation.clip_prediction import ClipPrediction
@@ -98,7 +98,7 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
         if trial.teacher is not None:
             teacher = store.run_folder(trial.teacher)
             config = trial.teacher.config
-            is_same_data = _data_settings(config) == _data_settings(trial.config)
+            is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in ("features", "window", "split"))
             with store.lock(trial.teacher, wait=True):
                 teacher_dataset = dataset if is_same_data else load_dataset(store.table, config)
                 _train(store, trial.teacher, teacher_dataset, f"{trial.teacher.system}, teacher of {description}")
@@ -113,11 +113,6 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
         )
     for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
         shutil.rmtree(run / name, ignore_errors=True)
-
-
-def _data_settings(config: RunConfig) -> tuple[Settings, ...]:
-    """Return the settings on which a loaded data set depends."""
-    return config.features, config.window, config.split
 
 
 def stored_format(settings: PruneConfig) -> PruneConfig:

@@ -40,9 +40,7 @@ def describe_row(table: SystemTable, row: System, config: RunConfig, classes: in
     """Compare what a row will run with what the paper says.
 
     Args:
-        table: the table.
-        row: the row.
-        config: its settings.
+        table, row, config: the table, the row and its settings.
         classes: the number of classes.
 
     Returns:
@@ -76,11 +74,6 @@ def network_size(config: RunConfig, fine_tuned: bool, classes: int) -> dict[str,
     """Count a row's "parameters", "parameters_kept" by pruning, and their "bytes" by the paper's rule.
 
     A limit on the bytes needs a trained network, so nothing is pruned for it here.
-
-    Args:
-        config: the settings of the row.
-        fine_tuned: the network is pruned and fine-tuned.
-        classes: the number of classes.
     """
     network = build_blank_network(config, classes)
     masks = global_l1_masks(network, config.prune.sparsity) if fine_tuned and config.prune.max_bytes is None else None

@@ -29,21 +29,13 @@ def check_demo_folder(out: Path) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """Checked arguments of `reproduce`.
-
-    Attributes:
-        systems: the table of systems.
-        recipe: name of a recipe, or a TOML file.
-        configs: name of each system -> its settings.
-        table: the recordings.
-        held_out: the folds or cities to hold out, one after the other; ("",) means the data's own split.
-    """
+    """Checked arguments of `reproduce`."""
 
     systems: SystemTable
     recipe: str
-    configs: dict[str, RunConfig]
+    configs: dict[str, RunConfig]  # by the name of the system
     table: ClipTable
-    held_out: tuple[str, ...]
+    held_out: tuple[str, ...]  # the folds or cities, one after the other; ("",) means the data's own split
 
 
 def plan(

@@ -49,7 +49,7 @@ def reproduce(
 
     Args:
         name: name of the table, see `scenelet.experiments.systems.list_tables`, or its TOML file.
-        data: labeled recordings: a path that `scenelet.data.load.load_table` takes, or its table.
+        data: labeled recordings, as a path or a table.
         out: folder for the results and the store of trials.
         recipe: name of a recipe, or a TOML file; None: the table's default.
         seeds: number of trainings per system and fold, with the seeds 0, 1, ...
@@ -70,14 +70,7 @@ def reproduce(
     description = f"{table.path.name}: {table.describe()}"
     print_message(description)
     store = Store(out, table)
-    if seeds < 1:
-        raise UsageError(f"--seeds {seeds}: give 1 or more")
-    trials = [  # all systems of one fold and seed come before the next fold
-        make_trial(systems, row.name, recipe, part, seed, cities)
-        for seed in range(seeds)
-        for part in planned.held_out
-        for row in systems.rows
-    ]
+    trials = _trials(systems, recipe, seeds, planned.held_out, cities)
     _check_systems(systems, configs, table.labels, recipe)
     held_out = [*(["cities"] if cities else []), *(f"fold{fold}" for fold in dict.fromkeys(folds))]
     file_name = "-".join([Path(name).stem, Path(recipe).stem, *held_out])  # e.g. table3-paper-fold1
@@ -156,9 +149,7 @@ def _print_result(trial: Trial, result: TrialResult, left: str) -> None:
 
 
 def time_left(waiting: Sequence[str], seconds: Mapping[str, Sequence[float]]) -> str:
-    """Estimate the time of the trials that are left.
-
-    Systems differ in their time by a factor of ten, so each is estimated from its own trials.
+    """Estimate the time of the trials that are left, each system by its own, since systems differ by a factor of ten.
 
     Args:
         waiting: the system of each trial that is left.
@@ -171,6 +162,18 @@ def time_left(waiting: Sequence[str], seconds: Mapping[str, Sequence[float]]) ->
     new = list(dict.fromkeys(name for name in waiting if not seconds.get(name)))
     parts = [f"about {duration(sum(known))} left"] if known or not new else []
     return ", and ".join([*parts, *([f"not timed yet: {first_few(new)}"] if new else [])])
+
+
+def _trials(systems: SystemTable, recipe: str, seeds: int, held_out: Sequence[str], cities: bool) -> list[Trial]:
+    """List every trial of the table; all systems of one fold and seed come before the next fold."""
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds}: give 1 or more")
+    return [
+        make_trial(systems, row.name, recipe, part, seed, cities)
+        for seed in range(seeds)
+        for part in held_out
+        for row in systems.rows
+    ]
 
 
 def _check_systems(

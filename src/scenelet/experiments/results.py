@@ -19,43 +19,25 @@ CSV_COLUMNS = (
 
 
 class TrialResult(Settings):
-    """Result of one trial.
+    """Result of one trial."""
 
-    Attributes:
-        held_out: the fold, the folds (1+2) or the city of the test clips; "" for the data's own split.
-        seed: seed of the training.
-        labels: the classes, in the order of all probabilities.
-        train_counts: (classes,) training clips of each class.
-        parameters, parameters_kept: as in `scenelet.model.scene_model.TrainingCounts`.
-        bytes: size of the model file by each rule of `scenelet.model.sizes.sizes`.
-        steps: optimizer steps, including the fine-tuning.
-        minutes: duration of these steps. A training shared by several trials counts in each of them.
-        dtype, sparsity: of the weights in the model file of a fine-tuned network.
-        file_parts: sizes of that file's parts, see `scenelet.model.sizes.FileParts`.
-        file_difference: largest difference of a test clip's probability between the fine-tuned network in PyTorch and
-            its model file.
-        other_labels: number of test clips for which the two predict different labels.
-        empty_layers: kept fraction of each layer of a pruned network that keeps nearly no weights.
-        versions: software versions.
-        clips: the prediction for each test clip.
-    """
-
-    held_out: str
+    held_out: str  # the fold, the folds (1+2) or the city of the test clips; "" for the data's own split
     seed: int
-    labels: tuple[str, ...]
-    train_counts: tuple[int, ...]
-    parameters: int
+    labels: tuple[str, ...]  # in the order of all probabilities
+    train_counts: tuple[int, ...]  # (classes,) training clips of each class
+    parameters: int  # this and the next as in `scenelet.model.scene_model.TrainingCounts`
     parameters_kept: int
-    bytes: dict[str, int]
-    steps: int
-    minutes: float
+    bytes: dict[str, int]  # size of the model file by each rule of `scenelet.model.sizes.sizes`
+    steps: int  # optimizer steps, including the fine-tuning
+    minutes: float  # duration of these steps; a training shared by several trials counts in each of them
+    # of the model file of a fine-tuned network:
     dtype: str | None = None
     sparsity: float | None = None
-    file_parts: dict[str, int] | None = None
-    file_difference: float | None = None
-    other_labels: int | None = None
-    empty_layers: Mapping[str, float] = Field({})
-    versions: dict[str, str]
+    file_parts: dict[str, int] | None = None  # see `scenelet.model.sizes.FileParts`
+    file_difference: float | None = None  # largest difference of a test clip's probability from PyTorch's
+    other_labels: int | None = None  # test clips with another label than PyTorch's
+    empty_layers: Mapping[str, float] = Field({})  # kept fraction of each layer that keeps nearly no weights
+    versions: dict[str, str]  # of the software
     clips: tuple[ClipPrediction, ...]
 
     @functools.cached_property

@@ -35,36 +35,22 @@ class System(Settings):
     recipe: str | None = Field(None, description="recipe whose own part is merged, without its base")
     settings: Mapping[str, dict[str, Any]] = Field({}, description="section -> setting -> value")
     fine_tune: bool | None = Field(None, description="None: as the table")
-    teacher: str | None = Field(
-        None, description="row whose network, before its fine-tuning, is the teacher of this one"
-    )
+    teacher: str | None = Field(None, description="row whose network, before fine-tuning, is the teacher of this one")
     paper: PaperFigures | None = None
 
 
 class SystemTable(Settings):
-    """A table of systems to compare.
-
-    Attributes:
-        title: title of the table.
-        reference: name of the system that every other is tested against.
-        rows: the systems.
-        common: settings of all systems.
-        recipe: the default recipe.
-        fine_tune: prune every system by its own `prune.sparsity` and fine-tune it after training.
-        paper_data: the data of the paper's results.
-        paper_clips: number of test clips of the paper's results.
-        classes: number of classes of the networks that a dry run without recordings describes.
-    """
+    """A table of systems to compare."""
 
     title: str
-    reference: str
+    reference: str = Field(description="name of the system that every other is tested against")
     rows: Annotated[tuple[System, ...], Field(min_length=1)]
-    common: Mapping[str, dict[str, Any]] = Field({}, description="as `System.settings`")
-    recipe: str = "comparison"
-    fine_tune: bool = False
-    paper_data: str = ""
-    paper_clips: int | None = None
-    classes: int = 10
+    common: Mapping[str, dict[str, Any]] = Field({}, description="settings of all systems, as `System.settings`")
+    recipe: str = Field("comparison", description="the default recipe")
+    fine_tune: bool = Field(False, description="prune by `prune.sparsity` and fine-tune every system after training")
+    paper_data: str = Field("", description="the data of the paper's results")
+    paper_clips: int | None = Field(None, description="number of test clips of the paper's results")
+    classes: int = Field(10, description="number of classes of the networks of a dry run without recordings")
 
     @model_validator(mode="after")
     def _consistent(self) -> "SystemTable":

@@ -9,23 +9,14 @@ from scenelet.training.precision import resolve_precision
 
 @dataclass(frozen=True)
 class Trial:
-    """One training and its test.
-
-    Attributes:
-        system: name of the system.
-        held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
-        seed: seed of the training.
-        config: all settings, including the held-out part, the seed, and the precision that is used, not "auto".
-        fine_tuned: prune (or keep all weights) and fine-tune the network after training.
-        teacher: the trial that trains the teacher; None without distillation.
-    """
+    """One training and its test."""
 
     system: str
     held_out: str
     seed: int
-    config: RunConfig
-    fine_tuned: bool
-    teacher: "Trial | None" = None
+    config: RunConfig  # with the held-out part, the seed, and the precision that is used, not "auto"
+    fine_tuned: bool  # prune (or keep all weights) and fine-tune the network after training
+    teacher: "Trial | None" = None  # the trial that trains the teacher, with distillation
 
     @property
     def title(self) -> str:
@@ -50,11 +41,8 @@ def make_trial(
     """Make a trial of the system `name` of a table.
 
     Args:
-        table: the table of systems.
-        name: name of the system.
-        recipe: name of a recipe, or a TOML file.
+        table, name, recipe, seed: the table, a row, the name or TOML file of a recipe, and the seed of the training.
         held_out: the fold, the folds (1+2) or the city to test on; "" for the data's own split.
-        seed: seed of the training.
         cities: `held_out` is a city.
 
     Raises:

@@ -18,19 +18,12 @@ from scenelet.training.ranks import SINGLE, Rank
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """Features of clips, with their classes.
-
-    Attributes:
-        features: features of the clips.
-        targets: (clips,) class indices.
-        classes: number of classes.
-        names: names of the clips for error messages; empty if they are not known.
-    """
+    """Features of clips, with their classes."""
 
     features: ClipFeatures
-    targets: NDArray[np.int64]
+    targets: NDArray[np.int64]  # (clips,) class indices
     classes: int
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # names of the clips for error messages; empty if they are not known
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -56,25 +49,15 @@ class EpochBatches:
     The iterator yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Every device draws,
     augments and mixes the complete batch and then takes its slice of it, so the result does not depend on the number of
     devices.
-
-    Args:
-        clips: training clips.
-        batch_size: clips of a batch, on all devices together.
-        augmentations: applied to each batch, in this order.
-        mixer: applied to each batch after the augmentations.
-        seed: seed of the run.
-        epoch: epoch, from 0.
-        rank: process whose slice of each batch is returned.
-        drop_last: leave out an incomplete last batch.
     """
 
     clips: LabelledFeatures
-    batch_size: int
-    augmentations: Sequence[Augmentation]
-    mixer: Mixer
-    seed: int
-    epoch: int
-    rank: Rank = SINGLE
+    batch_size: int  # clips of a batch, on all devices together
+    augmentations: Sequence[Augmentation]  # applied in this order
+    mixer: Mixer  # applied after the augmentations
+    seed: int  # of the run
+    epoch: int  # from 0
+    rank: Rank = SINGLE  # process whose slice of each batch is returned
     drop_last: bool = False
 
     def __len__(self) -> int:

@@ -80,6 +80,15 @@ def check_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
     check_state_dict(path, checkpoint.get("state_dict"), expected)
 
 
+def encode_checkpoint(checkpoint: Mapping[str, Any]) -> bytes:
+    """Return what `torch.save` writes, with a digest in the comment of the ZIP file, for `check_checkpoint`."""
+    data = io.BytesIO()
+    torch.save(checkpoint, data)
+    with zipfile.ZipFile(data, "a") as archive:
+        archive.comment = _digest(archive)
+    return data.getvalue()
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning plugin that writes a checkpoint completely or not at all.
 
@@ -89,12 +98,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Replace the file at `path` in one step."""
-        data = io.BytesIO()
-        torch.save(checkpoint, data)
-        with zipfile.ZipFile(data, "a") as archive:
-            archive.comment = _digest(archive)  # `check_checkpoint` compares it
         make_folder(Path(path).parent)
-        replace_file(Path(path), data.getvalue())
+        replace_file(Path(path), encode_checkpoint(checkpoint))
 
     def load_checkpoint(self, path: Any, *options: Any, **named: Any) -> dict[str, Any]:
         """Read the checkpoint, with the paths that it stores changed to its present folder.

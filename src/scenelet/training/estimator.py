@@ -25,7 +25,7 @@ from scenelet.export.model_card import model_card
 from scenelet.inference.classifier import Classifier
 from scenelet.model.file import encode_model, read_model
 from scenelet.training.compression.compress import compress
-from scenelet.training.compression.settings import compress_settings
+from scenelet.training.compression.settings import compress_settings, read_changes
 from scenelet.training.preflight import check_one_device
 from scenelet.training.train import train
 from scenelet.utils.console import quiet
@@ -172,7 +172,8 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             settings["seed"] = state.randint(2**31 - 1) if isinstance(state, np.random.RandomState) else state
         config = load_recipe(os.fspath(self.recipe), settings)
         check_one_device(config, "SceneClassifier")
-        return compress_settings(config, sparsity=self.sparsity, max_bytes=self.max_bytes, dtype=self.dtype)
+        changes = read_changes(sparsity=self.sparsity, max_bytes=self.max_bytes, dtype=self.dtype)
+        return compress_settings(config, changes)
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:

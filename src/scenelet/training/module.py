@@ -31,12 +31,12 @@ class SceneModule(lightning.LightningModule):
         network: network to train.
         loss: function of logits and label weights, both (batch, classes).
         schedule: epochs, optimizer and learning rate.
-        batches: function from an epoch, counted from 0, to its batches.
+        batches: function from an epoch, counted from 0, to its batches (of this process, in a distributed training).
         validation: clips to evaluate after each epoch, or None.
         sparsity: function from an epoch to the sparsity of a network with `scenelet.nn.stored_weights`, or None.
         teacher: teacher network and its fraction of each label: labels are mixed with the teacher's softmax on the same
             batch (Hinton et al. 2015, at temperature 1). None: do not mix.
-        rank: rank of this process in a distributed training; `batches` are then its slices.
+        rank: rank of this process in a distributed training.
     """
 
     def __init__(

@@ -32,11 +32,7 @@ class MovingAverage(nn.Module):
     """Exponential moving average of a network's weights and buffers. The first update copies the network.
 
     Unlike `torch.optim.swa_utils.AveragedModel`, an update never waits for a GPU. Buffers of integers, such as counters
-    and masks, are copied.
-
-    Args:
-        network: the network.
-        decay: part of the average that an update keeps, from 0 to 1.
+    and masks, are copied. An update keeps the part `decay` of the average, from 0 to 1.
 
     >>> network = nn.Linear(1, 1)
     >>> average = MovingAverage(network, decay=0.5)

@@ -24,16 +24,12 @@ class Teacher:
 
 
 def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Dataset) -> Teacher | None:
-    """Load the teacher of the run `out`.
+    """Load the teacher of the run `out`, or return None if the run has none.
 
     Args:
         out: run folder of the distilled run.
         teacher: run folder of the teacher; None: the teacher that `out` names if it is resumed.
-        config: settings of the distilled run.
-        dataset: data of the distilled run.
-
-    Returns:
-        The teacher, or None if the run has none.
+        config, dataset: settings and data of the distilled run.
 
     Raises:
         RunError: the teacher's run does not exist, or is not finished.
@@ -105,8 +101,9 @@ def _training_clips(run: Path) -> set[str]:
         raise RunError(f"{run}: its {runs.SPLIT}, which lists its training clips, is missing; train it again")
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return {row["filename"] for row in csv.DictReader(file) if row["split"] == "train"}
-    except KeyError:
-        raise RunError(f"{path}: damaged, it has no columns filename and split; train the run again") from None
+            rows = csv.DictReader(file)
+            if not {"filename", "split"} <= set(rows.fieldnames or ()):
+                raise RunError(f"{path}: damaged, it has no columns filename and split; train the run again")
+            return {row["filename"] for row in rows if row["split"] == "train"}
     except csv.Error as error:
         raise RunError(f"{path}: damaged ({error}); train the run again") from None

@@ -29,14 +29,11 @@ class NetworkLimits:
 class NetworkCosts:
     """Costs of a network.
 
-    Attributes:
-        macs_per_second: multiply-accumulates per second of sound.
-        parameter_bytes: bytes of all parameters, zeros included, as DCASE has counted them since 2022. Weights count in
-            the format in which they are stored.
-        parameters: number of parameters.
+    The bytes are those of all parameters, zeros included, as DCASE has counted them since 2022. Weights count in the
+    format in which they are stored.
     """
 
-    macs_per_second: int
+    macs_per_second: int  # multiply-accumulates per second of sound
     parameter_bytes: int
     parameters: int
 
@@ -54,16 +51,10 @@ class NetworkCosts:
 def search_width(
     config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits, max_width: int = MAX_WIDTH
 ) -> tuple[RunConfig, NetworkCosts]:
-    """Find the widest network within the limits.
+    """Find the widest network within the limits, from width 1 to `max_width`.
 
     The network keeps its depth unless it would be narrower than `MIN_WIDTHS` allows. Then its depth is reduced step by
     step, and the widest of the networks that were tried is used. All other settings stay as they are.
-
-    Args:
-        config: settings whose network is searched.
-        labels: class labels.
-        limits: limits on the costs.
-        max_width: largest width to try.
 
     Returns:
         The settings with the network found, and its costs.

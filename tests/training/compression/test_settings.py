@@ -7,7 +7,7 @@ import pytest
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
-from scenelet.training.compression.settings import compress_settings
+from scenelet.training.compression.settings import compress_settings, read_changes
 
 
 @pytest.mark.parametrize("name", ["pruned_a", "pruned_b", "pruned_c", "pruned_d"])
@@ -19,12 +19,12 @@ def test_compress_settings_make_the_pruned_recipes_from_one_run(name: str) -> No
         if value != getattr(trained.prune, key)
     }
     assert bool(differences) == (name != "pruned_a")
-    assert compress_settings(trained, differences) == wanted
+    assert compress_settings(trained, read_changes(differences)) == wanted
 
 
 def test_compress_settings_changes_mixing_and_loss() -> None:
     changes = ["mixing.mixup_alpha=0.5", "loss.gamma=2", "prune.epochs=7", "prune.seed=3"]
-    config = compress_settings(load_recipe("paper"), changes)
+    config = compress_settings(load_recipe("paper"), read_changes(changes))
     assert (config.mixing.mixup_alpha, config.loss.gamma) == (0.5, 2)
     assert (config.prune.epochs, config.prune.seed) == (7, 3)
     assert config.schedule == load_recipe("paper").schedule
@@ -39,14 +39,21 @@ def test_compress_settings_option_and_setting_are_the_same() -> None:
         ({"sparsity": 0.0}, ["prune.sparsity=0"]),
     ):
         for config in (RunConfig(), load_recipe("paper", ["prune.max_bytes=5000", "prune.dtype=auto"])):
-            assert compress_settings(config, **options) == compress_settings(config, changes)
+            assert compress_settings(config, read_changes(**options)) == compress_settings(
+                config, read_changes(changes)
+            )
 
 
 def test_compress_settings_without_pruning_or_rounding_need_no_epochs() -> None:
-    assert compress_settings(RunConfig(), sparsity=0.0).prune.epochs == 0
-    assert compress_settings(RunConfig(), sparsity=0.0, dtype="int8").prune.epochs == 200
-    assert compress_settings(RunConfig(), ["prune.epochs=0", "prune.ramp_fraction=0"], sparsity=0.0).prune.epochs == 0
-    assert compress_settings(RunConfig()) == RunConfig()
+    assert compress_settings(RunConfig(), read_changes(sparsity=0.0)).prune.epochs == 0
+    assert compress_settings(RunConfig(), read_changes(sparsity=0.0, dtype="int8")).prune.epochs == 200
+    assert (
+        compress_settings(
+            RunConfig(), read_changes(["prune.epochs=0", "prune.ramp_fraction=0"], sparsity=0.0)
+        ).prune.epochs
+        == 0
+    )
+    assert compress_settings(RunConfig(), {}) == RunConfig()
 
 
 @pytest.mark.parametrize(
@@ -92,4 +99,4 @@ def test_compress_settings_refuse_with_a_sentence(
     recipe: str, changes: list[str], options: dict[str, Any], match: str
 ) -> None:
     with pytest.raises(UsageError, match=match):
-        compress_settings(load_recipe(recipe), changes, **options)
+        compress_settings(load_recipe(recipe), read_changes(changes, **options))

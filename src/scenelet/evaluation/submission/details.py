@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from scenelet.config import Settings
 from scenelet.config.recipes import read_toml
@@ -41,11 +41,7 @@ Abbreviation = Annotated[
 ]
 
 
-class _Strict(Settings):
-    model_config = ConfigDict(strict=True)  # the text "2" is not a number
-
-
-class Affiliation(_Strict):
+class Affiliation(Settings, strict=True):  # the text "2" is not a number
     """Affiliation of an author."""
 
     abbreviation: Line
@@ -54,7 +50,7 @@ class Affiliation(_Strict):
     location: Line = Field(description="city, country")
 
 
-class Author(_Strict):
+class Author(Settings, strict=True):
     """Author of the submission. Exactly one is the corresponding author."""
 
     lastname: Line
@@ -64,7 +60,7 @@ class Author(_Strict):
     corresponding: bool = False
 
 
-class ExternalDataset(_Strict):
+class ExternalDataset(Settings, strict=True):
     """Data that the system uses in addition to the challenge's."""
 
     name: Line
@@ -96,7 +92,7 @@ def check_datasets(usage: object, datasets: Sequence[object]) -> None:
         raise ValueError("must list the data of external_data_usage")
 
 
-class Details(_Strict):
+class Details(Settings, strict=True):
     """Content of a `details.toml`."""
 
     label: Label

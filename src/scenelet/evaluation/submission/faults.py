@@ -8,12 +8,7 @@ MAX_SHOWN_INTEGER = 10**18
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of a file.
-
-    Attributes:
-        file: name of the file.
-        where: a line ("line 7"), a key ("system.complexity.model_size"), or "" for the whole file.
-        message: the fault and the fix.
+    """A fault of a file, at a line ("line 7"), a key ("system.complexity.model_size"), or "" for the whole file.
 
     >>> print(Fault("a.output.csv", "line 7", "is empty; it must be deleted"))
     a.output.csv, line 7: is empty; it must be deleted

@@ -64,12 +64,7 @@ def meta_information(model: SceneModel, details: Details, report: EvaluationRepo
     """
     count = details.ensemble_count
     return {
-        "submission": {
-            "label": details.label,
-            "name": details.name,
-            "abbreviation": details.abbreviation,
-            "authors": [author.model_dump() for author in details.authors],
-        },
+        "submission": details.model_dump(include={"label", "name", "abbreviation", "authors"}),
         "system": {
             "description": {
                 "input_sampling_rate": f"{model.features.sample_rate / 1000}kHz",

@@ -31,7 +31,7 @@ from scenelet.utils.text import first_few
 def submit(
     model: str, audio_dir: Path, details: Path, out: Path, *, report: Path | None = None, partial: bool = False
 ) -> tuple[Path, Path]:
-    """Write `<label>.output.csv` and `<label>.meta.yaml`, either both or none.
+    """Write `<label>.output.csv` and `<label>.meta.yaml`, either both or none, and return their paths.
 
     Args:
         model: a `.scn` file with the challenge's three classes.
@@ -40,9 +40,6 @@ def submit(
         out: the folder to write into.
         report: `report.json` of an evaluation, for the results; None leaves them out.
         partial: allow missing recordings. The challenge does not accept such a submission.
-
-    Returns:
-        The two paths.
 
     Raises:
         SceneletError: an input cannot be used, or the submission would have a fault. Nothing is written.
@@ -83,11 +80,7 @@ def submit(
 
 
 def evaluation_set(folder: Path, partial: bool = False) -> dict[int, Path]:
-    """Find the recordings of the evaluation set: number -> recording, in the order of the numbers.
-
-    Args:
-        folder: the folder of the recordings.
-        partial: allow missing recordings.
+    """Find the recordings of the evaluation set: number -> recording, in order. `partial` allows missing recordings.
 
     Raises:
         DataError: there are no recordings, one is missing, has another name, or has the number of another one.

@@ -142,12 +142,7 @@ class _Meta(_Section):
 
 
 def check_meta(file: str, data: bytes, label: str | None = None) -> list[Fault]:
-    """Find the faults of a meta information file.
-
-    Args:
-        file: name of the file.
-        data: its content.
-        label: label of the submission in the file's name; None if there is none.
+    """Find the faults of a meta information file; `label` is that of the submission in the file's name, if any.
 
     >>> [fault.message for fault in check_meta("a.meta.yaml", b"just text")]
     ["is 'just text'; it must be a section"]

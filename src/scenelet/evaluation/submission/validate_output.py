@@ -17,12 +17,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
 
 
 def check_output(file: str, data: bytes, partial: bool = False) -> list[Fault]:
-    """Find the faults of a system output.
-
-    Args:
-        file: name of the file.
-        data: its content.
-        partial: allow fewer rows than recordings.
+    """Find the faults of a system output; `partial` allows fewer rows than recordings.
 
     >>> print(*check_output("a.output.csv", b""))  # doctest: +ELLIPSIS
     a.output.csv, line 1: the file is empty; its header must be filename, ...

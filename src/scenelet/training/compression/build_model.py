@@ -27,53 +27,32 @@ from scenelet.training.measure import file_probabilities
 from scenelet.training.probabilities import clip_probabilities
 from scenelet.utils.console import spinner
 
-RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")
-"""Results of each subset that a model file holds."""
-
-Probabilities = Mapping[str, NDArray[np.float32]]
-"""Name of a subset and the probabilities (clips, classes) of its clips."""
-Reports = Mapping[str, Mapping[str, Any]]
-"""Name of a subset and its `scenelet.evaluation.metrics.classification_report`."""
+RESULT_KEYS = ("clips", "accuracy", "macro_accuracy", "log_loss")  # of each subset, that a model file holds
+Probabilities = Mapping[str, NDArray[np.float32]]  # name of a subset -> probabilities (clips, classes)
+Reports = Mapping[str, Mapping[str, Any]]  # name of a subset -> its `classification_report`
 
 
 @dataclass(frozen=True)
 class Compressed:
-    """How a network was compressed.
+    """How a network was compressed."""
 
-    Attributes:
-        settings: the settings of the pruning, with the format and the sparsity that were chosen.
-        masks: the weights that remain.
-        minutes: duration of all training, trials included.
-        trials: the formats that were tried to keep within `max_bytes`.
-    """
-
-    settings: PruneConfig
-    masks: Masks
-    minutes: float
-    trials: tuple[FormatTrial, ...] = ()
+    settings: PruneConfig  # with the format and the sparsity that were chosen
+    masks: Masks  # the weights that remain
+    minutes: float  # duration of all training, trials included
+    trials: tuple[FormatTrial, ...] = ()  # the formats that were tried to keep within `max_bytes`
 
 
 @dataclass(frozen=True)
 class BuiltModel:
-    """A model file and the results of its network.
-
-    Attributes:
-        file: the bytes of the model file.
-        model: its content.
-        compression: how the network was compressed.
-        probabilities: the answers of the file to the clips of each subset, by ONNX Runtime from cached features (fp16).
-        threshold: the `scenelet.inference.threshold.Threshold` of the file and its subset; {} without held-out clips.
-        dense: results of the trained network, before compression.
-        compressed: results of the file.
-    """
+    """A model file and the results of its network."""
 
     file: bytes
-    model: SceneModel
+    model: SceneModel  # the content of the file
     compression: Compressed
-    probabilities: Probabilities
-    threshold: Mapping[str, Any]
-    dense: Reports
-    compressed: Reports
+    probabilities: Probabilities  # answers of the file, by ONNX Runtime from cached features (fp16)
+    threshold: Mapping[str, Any]  # `scenelet.inference.threshold.Threshold` and its subset; {} without held-out clips
+    dense: Reports  # of the trained network, before compression
+    compressed: Reports  # of the file
 
 
 def build_model(
@@ -86,19 +65,14 @@ def build_model(
 ) -> BuiltModel:
     """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
-    These are all steps from a trained network to its file, in order. `prune.max_bytes` includes everything in the file.
-
     Args:
-        network: the trained network.
-        record: the record of the run that trained it.
-        dataset: the data of the run.
+        network, record, dataset: the trained network, and the record and the data of its run.
         config: settings of the compression; `prune`, `mixing` and `loss` may differ from those of the training.
-        folder: folder for checkpoints and the choice of the format, from which an interrupted compression continues.
-            None writes nothing.
+        folder: folder from which an interrupted compression continues. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
 
     Raises:
-        UsageError: no sparsity is enough for `max_bytes`.
+        UsageError: no sparsity is enough for `max_bytes`, which includes everything in the file.
         RunError: the fine-tuning diverged.
     """
     with spinner("Measuring the trained network"):

@@ -15,7 +15,7 @@ from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
 from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
-from scenelet.training.compression.settings import compress_settings
+from scenelet.training.compression.settings import compress_settings, read_changes
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.network import load_network
 from scenelet.training.preflight import check_compress_arguments, load_recorded_table
@@ -68,9 +68,10 @@ def compress(
             `max_bytes` is too small. `out` is not touched then.
     """
     run, out = Path(run), Path(out)
+    changes = read_changes(settings, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
     check_compress_arguments(run, out)
     record = read_record(run)
-    config = compress_settings(record.config, settings, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
+    config = compress_settings(record.config, changes)
     make_folder(out.parent)
     network = load_network(run, record)
     dataset = data
@@ -84,6 +85,10 @@ def compress(
     if sensitivity:
         write_sensitivity(out, layer_losses(load_network(run, record), dataset))
     replace_file(out, built.file)
+    return _summary(built)
+
+
+def _summary(built: BuiltModel) -> dict[str, Any]:
     return {
         "sparsity": built.compression.settings.sparsity,
         "dtype": built.compression.settings.dtype,

@@ -27,8 +27,7 @@ from scenelet.utils.text import pluralize
 Size = Callable[[StandardizedNetwork, Masks, PruneConfig], int]
 """Function that gives the bytes on disk of a network's complete model file."""
 CHOICE = "choice.json"
-FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")
-"""Number formats to try, from the finest to the coarsest."""
+FORMATS: tuple[WeightFormat, ...] = ("fp16", "int8", "int4")  # to try, from the finest to the coarsest
 TRIAL_EPOCH_FRACTION = 0.2  # of the fine-tuning epochs, for the trial of each format
 TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no validation clips
 
@@ -37,17 +36,13 @@ TRIAL_VALIDATION_FRACTION = 0.2  # of the training clips, if there are no valida
 class FormatTrial:
     """Trial of a number format: pruned to the sparsity that fits, and fine-tuned for a few epochs.
 
-    Attributes:
-        dtype: the number format.
-        sparsity: the smallest sparsity whose file fits.
-        log_loss: log loss on validation clips; None if there was only one format, infinite if fine-tuning diverged.
-        minutes: duration of the fine-tuning.
+    The log loss is that on validation clips. It is None if there was only one format, infinite if fine-tuning diverged.
     """
 
     dtype: WeightFormat
-    sparsity: float
+    sparsity: float  # the smallest one whose file fits
     log_loss: float | None
-    minutes: float
+    minutes: float  # duration of the fine-tuning
 
 
 class _Choice(BaseModel):
@@ -74,17 +69,26 @@ def choose_format(
     if config.prune.max_bytes is None:
         return config.prune, ()
     if folder is not None and (folder / CHOICE).is_file():
-        try:
-            stored = _Choice.model_validate_json((folder / CHOICE).read_bytes())
-        except ValidationError:
-            raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
-        return stored.settings, stored.trials
+        return load_choice(folder)
     settings, trials = search_format(network, dataset, config, size)
     if folder is not None:
         make_folder(folder)
         choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
         replace_file(folder / CHOICE, json.dumps(choice) + "\n")
     return settings, trials
+
+
+def load_choice(folder: Path) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
+    """Load the choice of an interrupted compression.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        stored = _Choice.model_validate_json((folder / CHOICE).read_bytes())
+    except ValidationError:
+        raise RunError(f"{folder / CHOICE}: damaged; delete it, and the search is repeated") from None
+    return stored.settings, stored.trials
 
 
 def prune_until_fits(
@@ -144,7 +148,7 @@ def search_format(
         The settings of the pruning with the chosen format and sparsity, and the trials.
 
     Raises:
-        UsageError: no sparsity is enough for `max_bytes`.
+        UsageError: no sparsity is enough for `max_bytes`, or there are too few clips to hold out.
         RunError: every format diverged.
     """
     settings = config.prune

@@ -26,18 +26,11 @@ UNCHANGED = "none"
 
 @dataclass(frozen=True)
 class LayerLoss:
-    """Log loss of a network with one changed layer.
+    """Log loss of a network with one changed layer."""
 
-    Attributes:
-        layer: name of the layer; `UNCHANGED` for the unchanged network.
-        change: "80 % pruned", "int8" and so on.
-        weights: number of weights of the layer.
-        log_loss: log loss on the clips that were measured.
-    """
-
-    layer: str
-    change: str
-    weights: int
+    layer: str  # name of the layer; `UNCHANGED` for the unchanged network
+    change: str  # "80 % pruned", "int8" and so on
+    weights: int  # number of weights of the layer
     log_loss: float
 
 

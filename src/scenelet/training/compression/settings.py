@@ -18,36 +18,23 @@ OPTIONS = {
 """Options of `scenelet compress` by the setting that they change."""
 
 
-def compress_settings(
-    config: RunConfig,
-    changes: Sequence[str] | Mapping[str, Any] = (),
-    *,
-    sparsity: float | None = None,
-    max_bytes: int | None = None,
-    dtype: str | None = None,
-    ramp: float | None = None,
-) -> RunConfig:
+def compress_settings(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """Return the settings of a run with the changes for its compression.
 
-    With `max_bytes` the number format is searched too, unless the caller gives one. A `sparsity` replaces the run's
-    `max_bytes`. If nothing is pruned or rounded, there is no fine-tuning.
+    With `prune.max_bytes` the number format is searched too, unless a change names one. `prune.sparsity` replaces the
+    run's `max_bytes`. If nothing is pruned or rounded, there is no fine-tuning.
 
     Args:
         config: settings of the run.
-        changes: `KEY=VALUE` strings or a mapping, as for `scenelet.config.recipes.load_recipe`.
-        sparsity: `prune.sparsity`, from 0 to below 1.
-        max_bytes: `prune.max_bytes`.
-        dtype: `prune.dtype`.
-        ramp: `prune.ramp_fraction`, from 0 to 1.
+        changes: the result of `read_changes`.
 
     Raises:
         UsageError: a value is out of range, a change has no effect, or two changes contradict each other.
 
-    >>> compress_settings(RunConfig(), ["prune.epochs=20"], max_bytes=500_000).prune.dtype
+    >>> compress_settings(RunConfig(), read_changes(["prune.epochs=20"], max_bytes=500_000)).prune.dtype
     'auto'
     """
-    values = read_changes(changes, sparsity=sparsity, max_bytes=max_bytes, dtype=dtype, ramp=ramp)
-    given = frozenset(values)
+    values = dict(changes)
     if "prune.max_bytes" in values:
         values.setdefault("prune.dtype", "auto")
     elif "prune.sparsity" in values:
@@ -55,7 +42,7 @@ def compress_settings(
         if config.prune.dtype == "auto":
             values.setdefault("prune.dtype", "fp16")
     changed = build_config(merge(config.model_dump(), nest(values)), "compress")
-    _check_effects(given, changed)
+    _check_effects(frozenset(changes), changed)
     if changed.prune.changes_nothing:
         return changed.model_copy(update={"prune": changed.prune.model_copy(update={"epochs": 0})})
     return changed
@@ -69,7 +56,17 @@ def read_changes(
     dtype: str | None = None,
     ramp: float | None = None,
 ) -> dict[str, Any]:
-    """Return all changes by their settings; arguments and errors are those of `compress_settings`.
+    """Return all changes by their settings, and check what can be checked without the run.
+
+    Args:
+        changes: `KEY=VALUE` strings or a mapping, as for `scenelet.config.recipes.load_recipe`.
+        sparsity: `prune.sparsity`, from 0 to below 1.
+        max_bytes: `prune.max_bytes`.
+        dtype: `prune.dtype`.
+        ramp: `prune.ramp_fraction`, from 0 to 1.
+
+    Raises:
+        UsageError: an option is out of range, a setting belongs to the network, or two changes contradict each other.
 
     >>> read_changes(["loss.gamma=2"], sparsity=0.6)
     {'loss.gamma': 2, 'prune.sparsity': 0.6}
