@@ -22,7 +22,7 @@ test: lint types imports unit
 # Also the slow tests. CI runs this.
 test-all: test slow
 
-# The quick tests with the lowest versions that pyproject.toml allows, in an environment of their own. CI runs this.
+# The quick tests with the lowest versions that pyproject.toml allows, in an environment of their own.
 test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tools/lowest_versions.py > $(LOWEST)/constraints.txt
