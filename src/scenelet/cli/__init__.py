@@ -109,9 +109,10 @@ def _report_stdout(error: OSError) -> int:
 
 def _discard_unwritable(stream: TextIO | None) -> None:
     """Discard what cannot be written, or Python complains about it when it ends."""
+    if stream is None:
+        return
     try:
-        if stream is not None:
-            stream.flush()
+        stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
