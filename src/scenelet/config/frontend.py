@@ -1,8 +1,9 @@
 """Settings of the steps before the network: features and windows. A model file stores them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 MIN_SPAN_HZ = 1.0  # width of all mel bands together; below it, the edges of several bands round to the same number
 
@@ -11,6 +12,17 @@ class Settings(BaseModel):
     """Base of all settings: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and text for a number, which pydantic would convert."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        kinds = [kind if isinstance(kind, type) else type(kind) for kind in (annotation, *get_args(annotation))]
+        number = next((kind for kind in (int, float) if kind in kinds), None)
+        if number and isinstance(value, bool | str):
+            raise PydanticCustomError(f"{number.__name__}_type", "not a number")
+        return value
 
 
 class FeatureConfig(Settings):

@@ -214,7 +214,9 @@ def suggest_setting(key: str) -> str:
     >>> suggest_setting("trainer.epoch"), suggest_setting("epochs")
     ("; did you mean 'schedule.epochs'?", '; did you mean schedule.epochs or prune.epochs?')
     """
-    known = setting_keys()
+    known, key = setting_keys(), key.lower()
+    if key in known:
+        return f"; did you mean {key!r}?"
     section, _, name = key.rpartition(".")
     same = [each for each in known if each.rpartition(".")[2] == name]
     if same and not section:

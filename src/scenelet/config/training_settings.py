@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from scenelet.config.frontend import Settings
 
-Stride = Annotated[int, Field(ge=1, le=32)]
+Stride = Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
 class NetworkConfig(Settings):
