@@ -13,10 +13,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+
+class Section(Settings):
+    """Base of the sections of a recipe. True and text are not numbers here, which pydantic would convert."""
+
     @field_validator("*", mode="before")
     @classmethod
     def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true and text for a number, which pydantic would convert."""
         annotation = cls.model_fields[str(info.field_name)].annotation
         kinds = [kind if isinstance(kind, type) else type(kind) for kind in (annotation, *get_args(annotation))]
         number = next((kind for kind in (int, float) if kind in kinds), None)
@@ -25,7 +28,7 @@ class Settings(BaseModel):
         return value
 
 
-class FeatureConfig(Settings):
+class FeatureConfig(Section):
     """Log-mel front end (`scenelet.audio.log_mel.LogMel`), stored with the model.
 
     Example:
@@ -86,7 +89,7 @@ class FeatureConfig(Settings):
         return 1 + (samples - self.n_fft % 2) // self.hop_length
 
 
-class WindowConfig(Settings):
+class WindowConfig(Section):
     """Rule that cuts recordings into windows, stored with the model.
 
     Example:
