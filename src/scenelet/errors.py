@@ -12,6 +12,13 @@ from collections.abc import Iterable
 _JOINERS = "\u200c\u200d"
 """Zero-width characters that Persian words and emoji sequences need."""
 
+_SECRETS = re.compile(
+    r"(?<=://)[^/\s]*(?=@)"
+    r"|(?<=[?&])([^=&\s]*(?:token|sig|key|pass|pw|secret|cred|auth|session|jwt)[^=&\s]*=)[^&#\s]*[^&#\s:;,)]",
+    re.IGNORECASE,
+)
+"""User and password of a URL, and values of its query whose names speak of a secret."""
+
 MAX_MESSAGE_CHARACTERS = 1500
 """Maximum length of an error message. An error may quote a file, and a table's header may be a megabyte."""
 
@@ -19,7 +26,8 @@ MAX_MESSAGE_CHARACTERS = 1500
 class SceneletError(Exception):
     """Base class of every error that scenelet raises on purpose.
 
-    Its text is one printable line. It may quote a file, whose control characters a terminal would obey.
+    Its text is one printable line. It may quote a file, whose control characters a terminal would obey. It shows no
+    password of a URL, see `hide_secrets`.
 
     >>> str(SceneletError("two\\nlines"))
     'two\\\\nlines'
@@ -28,7 +36,7 @@ class SceneletError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        text = escape_unprintable(super().__str__())
+        text = hide_secrets(escape_unprintable(super().__str__()))
         if len(text) <= MAX_MESSAGE_CHARACTERS:
             return text
         half = MAX_MESSAGE_CHARACTERS // 2
@@ -147,6 +155,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def hide_secrets(text: str) -> str:
+    """Replace passwords, tokens and signatures in the URLs of a text by `***`.
+
+    >>> hide_secrets("https://me:pw@example.org/a.wav?id=1&token=abc: no such file")
+    'https://***@example.org/a.wav?id=1&token=***: no such file'
+    """
+    return _SECRETS.sub(lambda found: f"{found[1] or ''}***", text)
 
 
 def escape_unprintable(text: str) -> str:

@@ -3,6 +3,7 @@
 import io
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,7 +61,13 @@ def test_pace_in_real_time_keeps_samples(wav: Path) -> None:
     np.testing.assert_array_equal(joined(pace_in_real_time(from_file(wav))), joined(from_file(wav)))
 
 
-def test_standard_input_terminal_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_closed_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="standard input is closed; pipe sound"):
+        standard_input()
+
+
+def test_standard_input_terminal_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
     with pytest.raises(UsageError, match="standard input is a terminal"):
         standard_input()

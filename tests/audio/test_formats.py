@@ -64,7 +64,10 @@ def test_recognize_refuses_other_formats_of_libsndfile(format: str) -> None:
         (b"wvpk", "WavPack"),
         (b"#!AMR\n", "AMR"),
         (b"FORM\0\0\0\x808SVX", "8SVX"),
-        (b"<!doctype html>", "its format is not recognized"),
+        (b"\n<!DOCTYPE html>", r"it is a web page\); download or copy it again"),
+        (b"<html><body>404", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"Git LFS pointer\); download"),
+        (bytes(1000), r"it begins with zeros instead of a header\); download or copy"),
     ],
 )
 def test_recognize_names_what_it_refuses(head: bytes, named: str) -> None:

@@ -210,3 +210,19 @@ def test_blocks_print_each_note_once_and_not_too_many(
     assert lines[0] == f"{paths[0]}: its header states 0 bytes of sound, but 16,000 are there and used"
     assert len(lines) == recordings.MAX_PRINTED_NOTES + 1
     assert lines[-1] == "more recordings have odd headers; `scenelet check` lists all"
+
+
+@pytest.mark.parametrize(("scale", "notes"), [(1.0, 0), (3.0, 0), (32768.0, 1)])
+def test_blocks_note_integers_stored_as_floating_point(tmp_path: Path, scale: float, notes: int) -> None:
+    samples, printed = np.sin(np.arange(8000) / 5) * scale, list[str]()
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+    list(recordings.blocks(tmp_path / "a.wav", on_note=printed.append))
+    assert len(printed) == notes
+    assert all("a.wav: its samples are up to 32,768 times full scale" in note for note in printed)
+
+
+def test_info_mp3_shorter_than_a_frame_raises(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.mp3", np.sin(np.arange(8000) / 5), 44100)
+    (tmp_path / "a.mp3").write_bytes((tmp_path / "a.mp3").read_bytes()[:100])
+    with pytest.raises(TruncatedAudioError, match=r"a\.mp3: ends before its first sound; copy or record it again$"):
+        recordings.info(tmp_path / "a.mp3")

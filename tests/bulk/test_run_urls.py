@@ -1,5 +1,6 @@
 """Jobs whose recordings, manifest or results are behind URLs: S3 (moto) and HTTP."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from helpers.archives import Archive, part_bytes, rows_by_input
 from helpers.stumbling_server import StumblingServer, serve_folder
 from scenelet.bulk import run
 from scenelet.errors import SceneletError
+from scenelet.model.pretrained import example
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,22 @@ def test_predict_unusable_url_raises_and_writes_nothing(
 def test_predict_file_urls_are_paths(model: str, archive: Archive, finished_job: Path, tmp_path: Path) -> None:
     run.predict(model, f"file://{archive.manifest}", f"file://{tmp_path}/out", workers=1, shard_size=8)
     assert part_bytes(tmp_path / "out") == part_bytes(finished_job)
+
+
+def test_predict_shows_no_password(model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    secrets = (
+        f"http://me:pass-word@{host}/a.wav?id=7&token=to-ken",
+        f"ftp://me:pass-word@{host}/b.wav?X-Amz-Signature=to-ken",
+    )
+    manifest = tmp_path / "urls.csv"
+    manifest.write_text("\n".join(["url", *secrets, str(example("esc10"))]))
+    with pytest.raises(SceneletError) as caught:  # the host cannot be reached
+        run.predict(model, str(manifest), str(tmp_path / "out"), workers=1)
+    rows = rows_by_input(tmp_path / "out")
+    shown = f"{rows} {caught.value} {capfd.readouterr()} {(tmp_path / 'out/_job/errors.csv').read_text()}"
+    assert rows[0][0]["input"] == f"http://***@{host}/a.wav?id=7&token=***"
+    assert f"no connection to {host}" in shown
+    assert "pass-word" not in shown
+    assert "to-ken" not in shown

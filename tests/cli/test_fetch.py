@@ -37,6 +37,15 @@ def test_fetch_needs_the_license_accepted(
     assert command("fetch", "tau2018", "--out", tmp_path)[0] == 2
 
 
+def test_fetch_with_stdin_closed_needs_the_option(
+    command: Command, server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(server, monkeypatch, tau_zips())
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = command("fetch", "tau2019", "--out", tmp_path / "out")
+    assert (code, err.splitlines()[-1][:43]) == (2, "error: there is no terminal for the questio")
+
+
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 2), ("y\n", 0)])
 def test_fetch_asks_on_a_terminal(
     command: Command, server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int

@@ -33,7 +33,7 @@ def does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--client-timeout", "nan"], "invalid value for '--client-timeout'"),
         (["--max-duration", "inf"], "invalid value for '--max-duration'"),
         (["--max-clients", "0"], "invalid value for '--max-clients'"),
-        (["--port", "0", "--token", ""], "the token is empty"),
+        (["--port", "0", "--token", ""], "the value of --token is empty"),
     ],
 )
 def test_serve_invalid_option_exits_with_error(

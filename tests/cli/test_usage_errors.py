@@ -93,3 +93,20 @@ def test_tilde_in_an_option_means_the_home_folder(
     assert command("export", "esc10", "--out=~/card.md")[0] == 0
     assert (tmp_path / "home" / "card.md").exists()
     assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["predict", "esc10", ""], "the argument after esc10"),
+        (["predict", "", "a.wav"], "the argument after predict"),
+        (["train", "data", "--out", ""], "the value of --out"),
+        (["train", "data", "--out="], "the value of --out"),
+        (["submit", "check", "", "meta.yaml"], "the argument after check"),
+        ([""], "the argument after scenelet"),
+        (["predict", "esc10", "--", ""], "the value of --"),
+    ],
+)
+def test_empty_arguments_are_refused(command: Command, arguments: list[str], what: str) -> None:
+    # an empty path would be the current folder
+    assert command(*arguments) == (2, "", f"error: {what} is empty; is a shell variable unset?\n")

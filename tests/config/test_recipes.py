@@ -29,6 +29,10 @@ def test_load_recipe_changes_are_typed() -> None:
     assert (config.schedule.epochs, config.features.channels, config.split.fold, config.seed) == (7, "stereo", "2", 4)
 
 
+def test_load_recipe_fraction_without_a_zero_is_a_number() -> None:
+    assert load_recipe("paper_short", ["prune.sparsity=.5"]).prune.sparsity == 0.5
+
+
 def test_load_recipe_mapping_equals_strings() -> None:
     changes = {"schedule.epochs": 7, "features.channels": "stereo", "network.stem_stride": (2, 4), "split.fold": "2"}
     written = ["schedule.epochs=7", "features.channels=stereo", "network.stem_stride=[2, 4]", 'split.fold="2"']
@@ -52,6 +56,15 @@ def test_load_recipe_from_a_file(tmp_path: Path) -> None:
         ("absent.toml", [], "no such recipe file"),
         ("paper_short", ["schedule.epoch=3"], r"unknown setting 'schedule.epoch'; did you mean 'schedule.epochs'"),
         ("paper_short", ["schedule.epochs"], "KEY=VALUE"),
+        ("paper_short", ["=3"], "KEY=VALUE"),
+        ("paper_short", ["SCHEDULE.EPOCHS=3"], "did you mean 'schedule.epochs'"),
+        ("paper_short", ["schedule.epochs=true"], "schedule.epochs is True; it must be an integer"),
+        ("paper_short", ['schedule.epochs="1"'], "schedule.epochs is '1'; it must be an integer"),
+        ("paper_short", ["prune.max_bytes=true"], "prune.max_bytes is True; it must be an integer"),
+        ("paper_short", ["prune.sparsity=false"], "prune.sparsity is False; it must be a number"),
+        ("paper_short", ["features.power=true"], "features.power is True"),
+        ("paper_short", ["network.stem_stride=[true, true]"], "stem_stride"),
+        ("/dev/null", [], "^/dev/null: is not a recipe file, whose name ends in .toml"),
         ("paper_short", ["schedule.epochs=0"], "schedule.epochs.*it must be at least 1"),
         ("paper_short", ["schedule.epochs=many"], "schedule.epochs"),
         ("paper_short", ["features.a_weighting=true"], "a_weighting needs log_before_mel"),

@@ -9,6 +9,7 @@ PACKAGE, TESTS = ROOT / "src" / "scenelet", ROOT / "tests"
 MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")}
 OTHER_FOLDERS = ("benchmarks", "docs", "fuzz", "helpers", "integration")
 SEVERAL_COMMANDS = (
+    "cli/test_stdout.py",
     "cli/test_early_refusals.py",
     "cli/test_every_command.py",
     "cli/test_mistakes.py",

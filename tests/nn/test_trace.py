@@ -1,12 +1,14 @@
 """A network in PyTorch and its model file compute the same, with different statistics and affines everywhere."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.config.recipes import load_recipe
@@ -204,3 +206,11 @@ def test_trace_refuses_a_layer_without_a_node() -> None:
     network = StandardizedNetwork(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Sigmoid()), torch.zeros(4), torch.ones(4))
     with pytest.raises(TypeError, match=r"layer 1 \(Sigmoid\) has no equivalent node"):
         trace(network.eval())
+
+
+def test_threads_trace_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+    monkeypatch.setattr(fx.Tracer, "trace", lambda *_: both.wait(timeout=0.5))
+    with ThreadPoolExecutor(2) as threads:
+        traces = [threads.submit(trace, random_network()) for _ in range(2)]
+        assert [type(done.exception()) for done in traces] == 2 * [threading.BrokenBarrierError]

@@ -3,7 +3,9 @@
 import csv
 import logging
 import pickle
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
 from scenelet.errors import AudioError, DataError, RunError, SceneletError, UsageError
 from scenelet.export.model_card import model_card
+from scenelet.training import estimator
 from scenelet.training.compression.compress import compress
 from scenelet.training.train import train
 
@@ -207,3 +210,15 @@ def test_fit_with_bad_settings_raises_before_training(
     with pytest.raises(UsageError, match=words):
         SceneClassifier(run=tmp_path / "run", **parameters).fit(*clips)
     assert not (tmp_path / "run").exists()
+
+
+def test_threads_fit_one_after_the_other(clips: Clips, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+
+    def meet(*_: object, **__: object) -> None:
+        both.wait(timeout=0.5)
+
+    monkeypatch.setattr(estimator, "train", meet)
+    with ThreadPoolExecutor(2) as threads:
+        fits = [threads.submit(SceneClassifier("paper_short", settings=tiny).fit, *clips) for _ in range(2)]
+        assert [type(fit.exception()) for fit in fits] == 2 * [threading.BrokenBarrierError]

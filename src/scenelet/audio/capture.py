@@ -164,8 +164,9 @@ def standard_input() -> BinaryIO:
     """Return standard input as a binary file.
 
     Raises:
-        UsageError: standard input is a terminal.
+        UsageError: standard input is closed or a terminal.
     """
     if sys.stdin is None or sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; pipe sound into it: arecord -t wav | scenelet listen MODEL -")
+        state = "closed" if sys.stdin is None else "a terminal"
+        raise UsageError(f"standard input is {state}; pipe sound into it: arecord -t wav | scenelet listen MODEL -")
     return sys.stdin.buffer

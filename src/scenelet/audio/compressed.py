@@ -15,7 +15,7 @@ from scenelet.audio.lengths import note_lengths, note_missing, sound_end
 from scenelet.audio.mpeg import MAX_PADDING_SAMPLES, Mp3Length, find_frame, measure
 from scenelet.audio.ogg import CODECS, FLAC_MAPPING_BYTES, find_codec, find_pages
 from scenelet.audio.streams import Content, JoinedFile, map_file
-from scenelet.errors import AudioError, EmptyAudioError
+from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError
 
 UNKNOWN_FRAMES = 1 << 40  # libsndfile states at least so many if the header does not have the length
 MAX_FAULTS = 16
@@ -142,6 +142,8 @@ class CompressedSound:
         try:
             return _SequentialFile(file)
         except soundfile.LibsndfileError as error:
+            if "not exist" in _reason(error):  # what libsndfile says of an MP3 shorter than a frame
+                raise TruncatedAudioError("ends before its first sound; copy or record it again") from None
             raise unreadable(f"it is {self._stream.format}; libsndfile: {_reason(error)}") from None
 
     def _decode(self, frames: int) -> tuple[bytearray, str]:

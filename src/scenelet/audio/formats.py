@@ -55,7 +55,12 @@ _OTHERS = {
     "16SV": rb".{8}16SV",
     "AVI": rb".{8}AVI ",
 }
-"""Regular expressions for a file's first bytes: formats that are read, and others that are named."""
+_NO_SOUND = {
+    "it begins with zeros instead of a header": rb"\0{16}",
+    "it is a web page": rb"\s*<(!doctype|html|\?xml)",
+    "it is a Git LFS pointer": rb"version https://git-lfs",
+}
+"""Regular expressions for a file's first bytes: formats that are read, others that are named, and failed copies."""
 
 
 def recognize(file: BinaryIO) -> tuple[Format, int]:
@@ -84,6 +89,9 @@ def recognize(file: BinaryIO) -> tuple[Format, int]:
     for format, pattern in _FORMATS.items():
         if re.match(pattern, head, re.DOTALL):
             return format, offset
+    for reason, pattern in _NO_SOUND.items():
+        if re.match(pattern, head, re.IGNORECASE):
+            raise AudioError(f"holds no sound ({reason}); download or copy it again")
     others = [f"it is {text}" for text, pattern in _OTHERS.items() if re.match(pattern, head, re.DOTALL)]
     raise unreadable(others[0] if others else "its format is not recognized")
 

@@ -31,6 +31,7 @@ Samples = NDArray[np.float32]
 BLOCK_FRAMES = 1 << 18
 MAX_BLOCK_SECONDS = 30  # a block of a low sample rate would become very long when it is resampled
 MAX_BLOCK_SAMPLES = 1 << 20  # over all channels
+MAX_PEAK = 16.0  # times full scale: mixes and decoders stay below it, integers stored as floating point do not
 MAX_LISTED_ERRORS = 3
 MAX_PRINTED_NOTES = 20
 
@@ -84,18 +85,20 @@ def blocks(
     [((1, 220544), 44100)]
     """
     with open_sound(recording) as (sound, name):
-        rate, total, count = sound.sample_rate, sound.frames, 0
+        rate, total, count, peak = sound.sample_rate, sound.frames, 0, 0.0
         frames = min(block_frames, MAX_BLOCK_SECONDS * rate, MAX_BLOCK_SAMPLES // sound.channels)
         block, notes = sound.read(frames)
         while len(block):
             if fault := find_invalid_samples(block):
                 raise AudioError(f"holds {fault}; export it again")
-            count += len(block)
+            count, peak = count + len(block), max(peak, float(block.max()))
             if max_seconds is not None and count > max_seconds * rate:
                 raise TooLongError(f"is longer than {max_seconds:g} s; cut it into shorter recordings")
             report_progress(count / rate, 0.0 if total >= UNKNOWN_FRAMES else total / rate)
             yield block.T, rate
             block, notes = sound.read(frames)
+        if peak > MAX_PEAK:
+            notes = [*notes, f"its samples are up to {peak:,.0f} times full scale; divide them, or export it again"]
         for note in notes:
             on_note(f"{name}: {note}")
 

@@ -17,7 +17,7 @@ from scenelet.bulk.remote import LOCAL_ERRNOS, HostError, Remote, RemoteFileErro
 from scenelet.bulk.rows import make_rows
 from scenelet.bulk.storage import Folder
 from scenelet.bulk.urls import error_reason, host_of, is_url, join
-from scenelet.errors import AudioError, OutputError, SceneletError
+from scenelet.errors import AudioError, OutputError, SceneletError, hide_secrets
 from scenelet.utils.process import peak_memory
 
 MAX_HOST_FAILURES = 3
@@ -112,7 +112,7 @@ class Worker:
     def _process_input(self, part: PartWriter, index: int, text: str) -> None:
         """Add the rows of one input, or one row with its error, whatever the error is."""
         path = join(self.job.base, text)
-        columns = {"index": index, "input": text}
+        columns = {"index": index, "input": hide_secrets(text)}
         is_host_error = False
         try:
             with self._open(path) as source:

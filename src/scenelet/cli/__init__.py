@@ -7,8 +7,8 @@ name; 130 interrupted.
 import io
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TextIO
 
 import typer
 
@@ -29,7 +29,7 @@ from scenelet.cli.serve import serve
 from scenelet.cli.submit import submit
 from scenelet.cli.train import train
 from scenelet.cli.usage_errors import format_usage_error
-from scenelet.errors import SceneletError, missing_extra
+from scenelet.errors import SceneletError, UsageError, missing_extra
 from scenelet.utils.process import tune
 
 # `main` prints our own errors in one line, and a bug keeps its plain traceback
@@ -83,7 +83,55 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show must not be an error
-    sys.exit(_run())
+    try:
+        code = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        code = _report_stdout(error)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _discard_unwritable(stream)
+    sys.exit(code)
+
+
+def _report_stdout(error: OSError) -> int:
+    """Return the exit code if stdout cannot be written; raise any other error again, for it is a bug."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:  # the reader, e.g. `head`, has read enough
+        return 1
+    except OSError as fault:
+        print(f"error: standard output cannot be written ({fault.strerror}); write it elsewhere", file=sys.stderr)
+        return 1
+    raise error
+
+
+def _discard_unwritable(stream: TextIO | None) -> None:
+    """Discard what cannot be written, or Python complains about it when it ends."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def check_not_empty(arguments: Sequence[str]) -> None:
+    """Check that no argument is empty. A path would be the current folder, and a shell variable is often unset.
+
+    Raises:
+        UsageError: an argument, or the value in `--option=`, is empty.
+
+    >>> check_not_empty(["predict", "esc10", "--out="])
+    Traceback (most recent call last):
+    scenelet.errors.UsageError: the value of --out is empty; is a shell variable unset?
+    """
+    for before, argument in zip(["scenelet", *arguments], arguments, strict=False):
+        option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
+        if not value and (equals or not argument):
+            what = f"the value of {option}" if option.startswith("-") else f"the argument after {option}"
+            raise UsageError(f"{what} is empty; is a shell variable unset?")
 
 
 def expand_home(argument: str) -> str:
@@ -100,6 +148,7 @@ def _run() -> int:
     """Run a command and return the exit code."""
     try:
         arguments = list(map(expand_home, sys.argv[1:]))
+        check_not_empty(arguments)
         code: int | None = app(arguments, prog_name="scenelet", standalone_mode=False)
     except SceneletError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -43,6 +43,6 @@ def _ask() -> bool:
 
     if is_quiet():
         raise UsageError("--quiet asks no questions; run without it to read the license, or give --accept-license")
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("there is no terminal for the question; read the license above and give --accept-license")
     return typer.confirm("Do you accept the license?", err=True)

@@ -1,8 +1,9 @@
 """Settings of the steps before the network: features and windows. A model file stores them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 MIN_SPAN_HZ = 1.0  # width of all mel bands together; below it, the edges of several bands round to the same number
 
@@ -13,7 +14,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class FeatureConfig(Settings):
+class Section(Settings):
+    """Base of the sections of a recipe. True and text are not numbers here, which pydantic would convert."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        kinds = [kind if isinstance(kind, type) else type(kind) for kind in (annotation, *get_args(annotation))]
+        number = next((kind for kind in (int, float) if kind in kinds), None)
+        if number and isinstance(value, bool | str):
+            raise PydanticCustomError(f"{number.__name__}_type", "not a number")
+        return value
+
+
+class FeatureConfig(Section):
     """Log-mel front end (`scenelet.audio.log_mel.LogMel`), stored with the model.
 
     Example:
@@ -74,7 +89,7 @@ class FeatureConfig(Settings):
         return 1 + (samples - self.n_fft % 2) // self.hop_length
 
 
-class WindowConfig(Settings):
+class WindowConfig(Section):
     """Rule that cuts recordings into windows, stored with the model.
 
     Example:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from scenelet.config.frontend import FeatureConfig as FeatureConfig
+from scenelet.config.frontend import Section
 from scenelet.config.frontend import Settings as Settings
 from scenelet.config.frontend import WindowConfig as WindowConfig
 from scenelet.config.training_settings import AugmentConfig as AugmentConfig
@@ -35,7 +36,7 @@ KIND_WORDS = {
 BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
-class SplitConfig(Settings):
+class SplitConfig(Section):
     """Choice of the test and validation clips. A split that scenelet draws never divides a group."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)  # a fold is a name, even if it looks like a number
@@ -64,7 +65,7 @@ class SplitConfig(Settings):
         return self
 
 
-class PruneConfig(Settings):
+class PruneConfig(Section):
     """Global L1 pruning, number format of the weights, and fine-tuning."""
 
     sparsity: float = Field(0.6, ge=0, lt=1, description="fraction of the convolution weights to prune")
@@ -106,7 +107,7 @@ class PruneConfig(Settings):
         return self
 
 
-class TrainerConfig(Settings):
+class TrainerConfig(Section):
     """Devices for training; the batches do not depend on their number."""
 
     devices: int = Field(1, ge=1, description="GPUs per machine; a CPU is one device")
@@ -118,7 +119,7 @@ class TrainerConfig(Settings):
         return self.devices * self.num_nodes
 
 
-class RunConfig(Settings):
+class RunConfig(Section):
     """All settings of a run, from features to pruning; a recipe holds these."""
 
     features: FeatureConfig = FeatureConfig()
@@ -214,7 +215,9 @@ def suggest_setting(key: str) -> str:
     >>> suggest_setting("trainer.epoch"), suggest_setting("epochs")
     ("; did you mean 'schedule.epochs'?", '; did you mean schedule.epochs or prune.epochs?')
     """
-    known = setting_keys()
+    known, key = setting_keys(), key.lower()
+    if key in known:
+        return f"; did you mean {key!r}?"
     section, _, name = key.rpartition(".")
     same = [each for each in known if each.rpartition(".")[2] == name]
     if same and not section:

@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scenelet.config.frontend import Settings
+from scenelet.config.frontend import Section
 
-Stride = Annotated[int, Field(ge=1, le=32)]
+Stride = Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
-class NetworkConfig(Settings):
+class NetworkConfig(Section):
     """The network and its size; `scenelet.nn.list_models()` lists the networks."""
 
     name: str = Field("shared_resnet", description="name of the network")
@@ -35,7 +35,7 @@ class NetworkConfig(Settings):
     )
 
 
-class MixingConfig(Settings):
+class MixingConfig(Section):
     """Mixing of the clips in a training batch."""
 
     combine: Literal["none", "one_of", "all"] = Field(
@@ -69,7 +69,7 @@ class MixingConfig(Settings):
         return self
 
 
-class AugmentConfig(Settings):
+class AugmentConfig(Section):
     """Augmentation of each clip in a training batch."""
 
     time_roll: int = Field(50, ge=0, description="maximum circular shift in frames, either way")
@@ -84,7 +84,7 @@ class AugmentConfig(Settings):
     time_mask: int = Field(0, ge=0, description="maximum number of neighboring frames that are masked")
 
 
-class LossConfig(Settings):
+class LossConfig(Section):
     """Cross-entropy, or the class-balanced focal loss of the paper's Eq. 2."""
 
     name: Literal["cross_entropy", "class_balanced_focal"] = Field("cross_entropy", description="name of the loss")
@@ -107,7 +107,7 @@ class LossConfig(Settings):
         return self
 
 
-class ScheduleConfig(Settings):
+class ScheduleConfig(Section):
     """Epochs, batch size, optimizer and learning rate of training."""
 
     epochs: int = Field(100, ge=1, description="number of epochs")

@@ -1,6 +1,7 @@
 """Export of a network to the nodes and arrays of a model file, by `torch.fx`."""
 
 import operator
+import threading
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.nn.standardize import StandardizedNetwork
 
 Arrays = dict[str, NDArray[np.float32]]
+_TRACING = threading.Lock()
+"""`torch.fx` traces one network at a time in a process."""
 
 
 def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
@@ -42,7 +45,8 @@ def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
     arrays["standardize.scale"] = _array(scale[:, None])
     arrays["standardize.shift"] = _array((-network.mean.double() * scale)[:, None])
     inner = network.network
-    graph = _Tracer().trace(inner)
+    with _TRACING:
+        graph = _Tracer().trace(inner)
     names: dict[fx.Node, str] = {}  # an identity layer has no node, so its output has the name of its input
     for step in graph.nodes:
         if step.op == "placeholder":

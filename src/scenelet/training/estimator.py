@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -35,13 +36,15 @@ from scenelet.utils.text import first_few
 Paths = Iterable[str | os.PathLike[str]]
 MODEL = "model.scn"
 """Name of the model file in the run folder."""
+_FITTING = threading.Lock()
+"""Held by `fit`: the global generators are shared by all threads, and `torch.fx` traces one network at a time."""
 
 
 class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """scikit-learn classifier of recordings: it trains a network, compresses it, and predicts with the result.
 
     The same clips, settings and seed give the same model, byte for byte on one machine's CPU. The order of the
-    clips does not matter.
+    clips does not matter. Threads fit one after the other.
 
     Args:
         recipe: name of a recipe (`scenelet.config.recipes.list_recipes()`), or the path of a `.toml` file.
@@ -108,7 +111,7 @@ class SceneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise AudioError(f"{len(missing)} of {len(paths)} recordings do not exist ({first_few(missing)})")
         config = self._config()
         # layers draw unused initial weights from PyTorch's global generator, whose state belongs to the caller
-        with quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
+        with _FITTING, quiet(not self.verbose), torch.random.fork_rng(devices=[]), self._folder() as folder:
             audio_dir = write_clip_csv(folder, paths, labels, group_names)
             table = load_table(folder / CLIPS, audio_dir)
             train(table, folder, config, recipe=os.fspath(self.recipe))

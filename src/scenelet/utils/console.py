@@ -8,6 +8,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from scenelet.errors import hide_secrets
 from scenelet.utils.text import duration
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def print_progress(message: str) -> None:
 
 def print_warning(message: str) -> None:
     """Print one line on stderr, even if `quiet` is active: something failed, and the command continues."""
-    stderr().print(message, markup=False, soft_wrap=True)
+    stderr().print(hide_secrets(message), markup=False, soft_wrap=True)
 
 
 def shows_progress() -> bool:

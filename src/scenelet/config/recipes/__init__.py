@@ -1,5 +1,6 @@
 """Recipes: complete sets of settings as TOML files, and changes to them (`--set`)."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -111,6 +112,8 @@ def read_own_part(name: str) -> tuple[dict[str, Any], str | None]:
             raise UsageError(f"{path}: no such recipe file")
         data = path.read_bytes()
     else:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path}: is not a recipe file, whose name ends in .toml")
         known = list_recipes()
         raise UsageError(f"no recipe is named {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}")
     values = read_toml(data, name)
@@ -160,7 +163,7 @@ def _changes(changes: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, 
         return
     for change in changes:
         key, equals, value = change.partition("=")
-        if not equals:
+        if not equals or not key:
             raise UsageError(f"--set {change}: write it as KEY=VALUE")
         yield f"--set {change}", key, _parse(value, f"--set {change}")
 
@@ -169,6 +172,6 @@ def _parse(value: str, source: str) -> Any:
     try:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        return value
+        return float(value) if re.fullmatch(r"\.\d+", value) else value  # .5 is no TOML
     except (ValueError, RecursionError):
         raise UsageError(f"{source}: not a valid value") from None

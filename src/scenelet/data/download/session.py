@@ -132,7 +132,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, requests.Timeout | ReadTimeoutError) or isinstance(cause, ReadTimeoutError):
         return "the server does not answer"
     if isinstance(error, requests.ConnectionError):
-        return f"there is no connection to {urlsplit(getattr(error.request, 'url', None) or '').netloc or 'the server'}"
+        server = urlsplit(getattr(error.request, "url", None) or "").netloc.rpartition("@")[2]  # without a password
+        return f"there is no connection to {server or 'the server'}"
     return "the connection was interrupted"
 
 
