@@ -81,14 +81,14 @@ class TestLoadClassFolders:
 
     def test_unreadable_folder_is_refused(self, tmp_path: Path, touch: Touch, monkeypatch: pytest.MonkeyPatch) -> None:
         touch("x/a.wav", "y/b.wav")
-        scan = os.scandir
+        listdir = os.listdir
 
-        def scan_or_fail(path: Path) -> object:  # root may read every folder
+        def list_or_fail(path: Path) -> list[str]:  # root may read every folder
             if Path(path).name == "y":
                 raise PermissionError(errno.EACCES, "Permission denied", str(path))
-            return scan(path)
+            return listdir(path)
 
-        monkeypatch.setattr(os, "scandir", scan_or_fail)
+        monkeypatch.setattr(os, "listdir", list_or_fail)
         with pytest.raises(DataError, match=r"y: the folder cannot be read \(Permission denied\)"):
             load_table(tmp_path)
 
@@ -140,6 +140,50 @@ class TestFoldersOfASplit:
         messages = capsys.readouterr().err
         assert f"1 recording of {root / 'noise'} not used, in no class folder of Test, Train, Val" in messages
         assert f"1 recording of {root} not used" in messages
+
+    @pytest.mark.parametrize(
+        ("train", "test"),
+        [
+            ("nsynth-train", "nsynth-valid"),
+            ("train_audio", "test_audio"),
+            ("trainset", "testset"),
+            ("Training set", "Test set"),
+            ("FSD50K.dev_audio", "FSD50K.eval_audio"),
+            ("train-clean-100", "test-clean"),
+            ("train", "holdout"),
+        ],
+    )
+    def test_longer_names_of_a_split(self, touch: Touch, train: str, test: str) -> None:
+        flat = touch(f"flat/{train}/a.wav", f"flat/{test}/b.wav") / "flat"
+        with pytest.raises(DataError, match="are subsets of a split, not classes"):
+            load_table(flat)
+        table = load_table(touch(f"deep/{train}/x/a.wav", f"deep/{train}/y/b.wav", f"deep/{test}/x/c.wav") / "deep")
+        assert table.labels == ("x", "y")
+        assert {clip.split for clip in table.clips if clip.name.startswith(f"{train}/")} == {"train"}
+        assert {clip.split for clip in table.clips if clip.name.startswith(f"{test}/")} <= {"validation", "test"}
+
+    def test_classes_with_the_word_train_stay_classes(self, touch: Touch) -> None:
+        assert load_table(touch("train_horn/a.wav", "test_tone/b.wav")).labels == ("test_tone", "train_horn")
+
+    @pytest.mark.parametrize(
+        ("folders", "kind"),
+        [
+            (("cv1", "cv2"), "folds"),
+            (("split1", "split2"), "folds"),
+            (("part1", "part2"), "parts of the data"),
+            (("mp3", "wav"), "formats"),
+        ],
+    )
+    def test_folders_of_parts_are_no_classes(
+        self, touch: Touch, folders: tuple[str, str], kind: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        flat = touch(*(f"flat/{folder}/a.wav" for folder in folders)) / "flat"
+        with pytest.raises(DataError, match=f"are {kind}, not classes"):
+            load_table(flat)
+        table = load_table(touch(*(f"deep/{folder}/{name}/a.wav" for folder in folders for name in "xy")) / "deep")
+        assert table.labels == ("x", "y")
+        assert bool(table.folds) == (kind == "folds")
+        assert ("and those in them as classes" in capsys.readouterr().err) == (kind != "folds")
 
     def test_training_folder_alone_is_split_at_random(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
         table = load_table(touch("train/x/a.wav", "train/y/b.wav"))

@@ -21,7 +21,15 @@ from scenelet.data.tables import (
 from scenelet.errors import DataError
 from scenelet.utils.text import first_few, pluralize
 
-FOLD_FOLDER = re.compile(r"fold[ _-]?(\d+)", re.IGNORECASE)
+FOLD_FOLDER = re.compile(r"(?:fold|cv|split)[ _-]?(\d+)", re.IGNORECASE)
+PART_FOLDER = re.compile(r"(?:part|batch|chunk|shard|dis[ck]|subset|set)[ _-]?\d+", re.IGNORECASE)
+KINDS = {
+    "fold": "folds",
+    "split": "subsets of a split",
+    "part": "parts of the data",
+    "format": "formats",
+}
+"""What folders above those of the classes are."""
 HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 JUNK_FOLDERS = ("__MACOSX",)
 
@@ -45,7 +53,9 @@ def load_class_folders(root: Path) -> ClipTable:
     recordings = [path.relative_to(root).parts for path in paths]
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
     folds = {top: match[1] for top in tops if (match := FOLD_FOLDER.fullmatch(top))}
-    for kind, names in (("fold", folds), ("split", subsets_of_names(tops))):
+    parts = {top: top for top in tops if PART_FOLDER.fullmatch(top)}
+    formats = {top: top for top in tops if f".{top.lower()}" in EXTENSIONS}
+    for kind, names in (("fold", folds), ("split", subsets_of_names(tops)), ("part", parts), ("format", formats)):
         if len(set(names.values())) > 1 or 0 < len(names) == len(tops):
             clips, notes = _clips_of_parts(root, recordings, names, kind)
             layout = f"folder per class in {first_few(sorted(names))} of"
@@ -94,14 +104,13 @@ def _clips_of_parts(
 ) -> tuple[list[Clip], list[str]]:
     """Return the clips and the notes of `train/class/clip.wav` or `fold1/class/clip.wav`.
 
-    `names` has the subset or fold of each folder that names one; `kind` is "split" or "fold".
+    `names` has the subset or fold of each folder that names one; `kind` is one of `KINDS`.
     """
     used = [parts for parts in recordings if parts[0] in names and len(parts) > 2]
     folders = first_few(sorted(names))
     if not used:
         raise DataError(
-            f"{root}: its folders ({folders}) are {'folds' if kind == 'fold' else 'subsets of a split'}, not classes,"
-            " and hold no class folders;"
+            f"{root}: its folders ({folders}) are {KINDS[kind]}, not classes, and hold no class folders;"
             f" {_table_hint(root, 'write a CSV with the columns filename, label and split or fold')}"
         )
     unused = Counter(parts[0] if len(parts) > 1 else "." for parts in set(recordings).difference(used))
@@ -111,6 +120,9 @@ def _clips_of_parts(
     ]
     if kind == "split" and len({names[parts[0]] for parts in used}) == 1:
         notes.append(f"{root}: only {used[0][0]} has classes, so test clips are chosen at random")
+        names = {}
+    if kind in ("part", "format"):
+        notes.append(f"{root}: its folders ({folders}) are taken as {KINDS[kind]}, and those in them as classes")
         names = {}
     clips = [_clip(root, parts, 1, **({kind: names[parts[0]]} if names else {})) for parts in used]
     return clips, notes + _leftovers(root, recordings, 1)
