@@ -126,6 +126,32 @@ class TestLoadClassFolders:
         load_table(root)
         assert "1 file of labels not used (x/a.txt)" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("metadata.jsonl", "annotations.json", "labels.ndjson", "dev.yaml", "labels.feather", "train.pkl"),
+            *("my-labels.sqlite", "Meta Data.xlsx", "info.labels.xml", "filelist.db"),
+        ],
+    )
+    def test_file_that_may_hold_the_labels_is_refused(self, touch: Touch, name: str) -> None:
+        root = touch("monday/a.wav", "tuesday/b.wav", name)
+        with pytest.raises(DataError, match=rf"{name}: may hold the labels, .* as a CSV .* or move it elsewhere"):
+            load_table(root)
+        (root / name).rename(root / "other.json")
+        assert load_table(root).labels == ("monday", "tuesday")
+
+    def test_text_file_that_names_recordings_is_refused(self, touch: Touch) -> None:
+        root = touch("monday/a.wav", "tuesday/b.wav")
+        (root / "labels.txt").write_text("0 rain\n1 dog\n")
+        assert load_table(root).labels == ("monday", "tuesday")
+        (root / "labels.txt").write_text("rain a\ndog b\n")
+        with pytest.raises(DataError, match=r"labels\.txt: may hold the labels"):
+            load_table(root)
+
+    def test_single_class_names_the_other_files(self, touch: Touch) -> None:
+        with pytest.raises(DataError, match=r"every clip has the label 'audio' \(project\.json\)"):
+            load_table(touch("audio/a.wav", "project.json"))
+
 
 class TestFoldersOfASplit:
     def test_folders_of_a_split_become_the_split(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -233,10 +233,10 @@ class TestFindTable:
     def test_other_tables_next_to_class_folders_are_named(
         self, touch: Touch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        root = touch("x/a.wav", "y/b.wav", "labels.xlsx", "readme.txt")
+        root = touch("x/a.wav", "y/b.wav", "features.xlsx", "readme.txt")
         (root / "sites.csv").write_text("site,lat\nA,48\n")
         assert load_table(root).labels == ("x", "y")
-        assert "2 table or metadata files not used (sites.csv, labels.xlsx)" in capsys.readouterr().err
+        assert "2 table or metadata files not used (sites.csv, features.xlsx)" in capsys.readouterr().err
 
     def test_text_file_of_labels_is_never_passed_over(self, touch: Touch) -> None:
         root = touch("monday/a.wav", "tuesday/b.wav", "readme.txt")

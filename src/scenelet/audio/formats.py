@@ -16,6 +16,8 @@ EXTENSIONS = tuple(f".{name}" for name in _READABLE.split())
 """Lower-case extensions of recordings that can be read."""
 UNREADABLE_EXTENSIONS = tuple(f".{name}" for name in _UNREADABLE.split())
 """Lower-case extensions of recordings that cannot be read."""
+ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""Lower-case extensions of archives, which can hold recordings."""
 
 MAX_TAGS = 16
 """ID3 tags before the sound."""

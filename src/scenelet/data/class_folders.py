@@ -3,11 +3,11 @@
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
-from scenelet.data.clips import Clip, ClipTable, subsets_of_names
+from scenelet.data.clips import SPLIT_NAMES, Clip, ClipTable, subsets_of_names
 from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
     OTHER_TABLES,
@@ -31,6 +31,11 @@ KINDS = {
 }
 """What folders above those of the classes are."""
 HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
+LABEL_WORDS = {
+    *("annotation", "annotations", "clips", "examples", "filelist", "label", "labels", "manifest", "meta", "metadata"),
+    *SPLIT_NAMES,
+}
+"""Words in the name of a file that probably holds labels."""
 JUNK_FOLDERS = ("__MACOSX",)
 
 Parts = tuple[str, ...]
@@ -48,9 +53,10 @@ def load_class_folders(root: Path) -> ClipTable:
     paths, passed_over = search_folder(root, on_error=_refuse)
     passed = [describe_passed_over(passed_over)] if passed_over else []
     if not paths:
-        contents = f" ({passed[0]})" if passed else _contents(root)
+        contents = f" ({passed[0]})" if passed else describe_contents(root)
         raise DataError(f"{root}: holds no recordings and no table of clips{contents}; {HELP}")
     recordings = [path.relative_to(root).parts for path in paths]
+    _check_no_label_file(root, recordings)
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
     folds = {top: match[1] for top in tops if (match := FOLD_FOLDER.fullmatch(top))}
     parts = {top: top for top in tops if PART_FOLDER.fullmatch(top)}
@@ -68,13 +74,33 @@ def load_class_folders(root: Path) -> ClipTable:
     return ClipTable(root, f"{layout} {root.name}", ordered, notes=(*passed, *notes))
 
 
+def _check_no_label_file(root: Path, recordings: Sequence[Parts]) -> None:
+    """Refuse a file next to the folders that probably labels the recordings and cannot be read."""
+    names = {text for *_, name in recordings for text in (name, Path(name).stem)}
+    for path in list_entries(root):
+        words = {*re.split(r"[\W\d_]+", path.stem.lower())}
+        if path.is_dir() or words.isdisjoint(LABEL_WORDS):
+            continue
+        if path.suffix.lower() in OTHER_TABLES or (is_text(path) and _names_any(path, names)):
+            raise DataError(
+                f"{path}: may hold the labels, and a {path.suffix} file is not read; write it as a CSV with the columns"
+                " filename and label, or move it elsewhere, to take folder names as classes"
+            )
+
+
+def _names_any(path: Path, names: Set[str]) -> bool:
+    """Return True if one of the names is a word of the text. A plain number can be something else."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return any(not word.isdecimal() and word in names for word in re.split(r"[\s,;|/\\\"']+", text))
+
+
 def _clips_of_classes(root: Path, recordings: Sequence[Parts], tops: Sequence[str]) -> tuple[list[Clip], list[str]]:
     """Return the clips and the notes of `class/clip.wav` and `class/group/clip.wav`."""
     loose = [parts[0] for parts in recordings if len(parts) == 1]
     if loose:
         raise DataError(
-            f"{root}: {pluralize(len(loose), 'recording')} in no class folder ({first_few(loose)}){_contents(root)};"
-            f" {_table_hint(root, 'move each into the folder of its class')}"
+            f"{root}: {pluralize(len(loose), 'recording')} in no class folder ({first_few(loose)})"
+            f"{describe_contents(root)}; {_table_hint(root, 'move each into the folder of its class')}"
         )
     prefix: Parts = ()
     below = tops
@@ -143,7 +169,7 @@ def _table_hint(root: Path, other: str) -> str:
     return other
 
 
-def _contents(root: Path) -> str:
+def describe_contents(root: Path) -> str:
     """Return the tables in a folder, or else its other files, in brackets."""
     found = [f"{path.name}: {table_fault(path)}" for path in list_tables(root)]
     found = found or [path.name for path in list_entries(root) if path.is_file() and not _is_recording(path)]

@@ -15,7 +15,11 @@ from scenelet.errors import DataError, did_you_mean
 from scenelet.utils.text import first_few
 
 AUDIO_EXTENSIONS = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
-OTHER_TABLES = (".xlsx", ".xls", ".ods", ".jsonl", ".json")
+OTHER_TABLES = (
+    *(".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".jsonl", ".ndjson", ".json", ".yaml", ".yml", ".xml", ".toml"),
+    *(".labels", ".feather", ".arrow", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".hdf5", ".mat"),
+    *(".sqlite", ".sqlite3", ".db", ".tab", ".lst", ".scp", ".list", ".rttm", ".textgrid"),
+)
 """Extensions of files that often hold labels and are not read."""
 KINDS = {".csv": "CSV", ".txt": "CSV", ".tsv": "TSV"}
 GROUP_COLUMNS = ("group", "src_file", "fsid", "identifier")
