@@ -148,6 +148,22 @@ class TestLoadClassFolders:
         with pytest.raises(DataError, match=r"labels\.txt: may hold the labels"):
             load_table(root)
 
+    def test_system_folders_are_no_classes(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        names = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", ".Trashes"]
+        root = touch("x/a.wav", "y/b.wav", "y/@eaDir/b.wav", *(f"{name}/c.wav" for name in names))
+        assert [clip.name for clip in load_table(root).clips] == ["x/a.wav", "y/b.wav"]
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize("name", ["dog (1)", "dog - Copy", "Kopie von dog"])
+    def test_copy_of_a_class_is_refused(self, touch: Touch, name: str) -> None:
+        with pytest.raises(DataError, match=r"'dog.* look alike but are different classes"):
+            load_table(touch("dog/a.wav", f"{name}/b.wav", "rain/c.wav"))
+
+    def test_background_noise_is_noted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("yes/a.wav", "no/b.wav", "_background_noise_/c.wav")
+        load_table(root)
+        assert f"{root / '_background_noise_'} is taken as a class; move it elsewhere" in capsys.readouterr().err
+
     def test_single_class_names_the_other_files(self, touch: Touch) -> None:
         with pytest.raises(DataError, match=r"every clip has the label 'audio' \(project\.json\)"):
             load_table(touch("audio/a.wav", "project.json"))
@@ -210,6 +226,22 @@ class TestFoldersOfASplit:
         assert table.labels == ("x", "y")
         assert bool(table.folds) == (kind == "folds")
         assert ("and those in them as classes" in capsys.readouterr().err) == (kind != "folds")
+
+    def test_lists_of_speech_commands_become_the_split(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("no/a.wav", "no/b.wav", "no/c.wav", "yes/a.wav", "yes/b.wav")
+        (root / "testing_list.txt").write_text("yes/a.wav\nno/a.wav\nno/absent.wav\n")
+        (root / "validation_list.txt").write_text("no/b.wav\n")
+        table = load_table(root)
+        assert [clip.split for clip in table.clips] == ["test", "validation", "train", "test", "train"]
+        assert capsys.readouterr().err == ""
+        (root / "train_list.txt").write_text("yes/b.wav\n")
+        assert [clip.split for clip in load_table(root).clips] == ["test", "validation", None, "test", "train"]
+
+    def test_lists_of_other_recordings_are_refused(self, touch: Touch) -> None:
+        root = touch("no/a.wav", "yes/a.wav")
+        (root / "testing_list.txt").write_text("yes/x.wav\n")
+        with pytest.raises(DataError, match=r"testing_list\.txt: lists no recording in"):
+            load_table(root)
 
     def test_training_folder_alone_is_split_at_random(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
         table = load_table(touch("train/x/a.wav", "train/y/b.wav"))

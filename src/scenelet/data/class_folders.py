@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 from scenelet.audio.io import EXTENSIONS, describe_passed_over, search_folder
@@ -12,6 +13,7 @@ from scenelet.data.labels import check_alike_labels, normalize
 from scenelet.data.tables import (
     OTHER_TABLES,
     find_table,
+    is_split_list,
     is_text,
     list_entries,
     list_tables,
@@ -19,6 +21,7 @@ from scenelet.data.tables import (
     table_fault,
 )
 from scenelet.errors import DataError
+from scenelet.utils.files import SYSTEM_FOLDERS
 from scenelet.utils.text import first_few, pluralize
 
 FOLD_FOLDER = re.compile(r"(?:fold|cv|split)[ _-]?(\d+)", re.IGNORECASE)
@@ -36,7 +39,6 @@ LABEL_WORDS = {
     *SPLIT_NAMES,
 }
 """Words in the name of a file that probably holds labels."""
-JUNK_FOLDERS = ("__MACOSX",)
 
 Parts = tuple[str, ...]
 """Parts of a recording's path below the root."""
@@ -68,10 +70,26 @@ def load_class_folders(root: Path) -> ClipTable:
             break
     else:
         clips, notes = _clips_of_classes(root, recordings, tops)
+        clips = _apply_split_lists(root, clips)
         layout = "folder per class"
     check_alike_labels(root, [clip.label for clip in clips])
     ordered = tuple(sorted(clips, key=lambda clip: clip.name))
     return ClipTable(root, f"{layout} {root.name}", ordered, notes=(*passed, *notes))
+
+
+def _apply_split_lists(root: Path, clips: list[Clip]) -> list[Clip]:
+    """Return the clips with the split of lists like `testing_list.txt`. A clip in no list is for training."""
+    lists = {path.stem: path for path in list_entries(root) if path.is_file() and is_split_list(path)}
+    splits: dict[str, str] = {}
+    for stem, split in subsets_of_names(lists).items():
+        names = lists[stem].read_text(encoding="utf-8", errors="replace").split("\n")
+        splits |= {normalize(name): split for name in names}
+    if not lists:
+        return clips
+    if splits.keys().isdisjoint(normalize(clip.name) for clip in clips):
+        raise DataError(f"{first_few(map(str, lists.values()))}: lists no recording in {root}; move it elsewhere")
+    others = None if "train" in splits.values() else "train"
+    return [replace(clip, split=splits.get(normalize(clip.name), others)) for clip in clips]
 
 
 def _check_no_label_file(root: Path, recordings: Sequence[Parts]) -> None:
@@ -79,7 +97,7 @@ def _check_no_label_file(root: Path, recordings: Sequence[Parts]) -> None:
     names = {text for *_, name in recordings for text in (name, Path(name).stem)}
     for path in list_entries(root):
         words = {*re.split(r"[\W\d_]+", path.stem.lower())}
-        if path.is_dir() or words.isdisjoint(LABEL_WORDS):
+        if path.is_dir() or words.isdisjoint(LABEL_WORDS) or is_split_list(path):
             continue
         if path.suffix.lower() in OTHER_TABLES or (is_text(path) and _names_any(path, names)):
             raise DataError(
@@ -89,8 +107,11 @@ def _check_no_label_file(root: Path, recordings: Sequence[Parts]) -> None:
 
 
 def _names_any(path: Path, names: Set[str]) -> bool:
-    """Return True if one of the names is a word of the text. A plain number can be something else."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+    """Return True if one of the names is a word of the text, no plain number, or if the text cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
     return any(not word.isdecimal() and word in names for word in re.split(r"[\s,;|/\\\"']+", text))
 
 
@@ -114,6 +135,11 @@ def _clips_of_classes(root: Path, recordings: Sequence[Parts], tops: Sequence[st
             f" if these are the classes, give {root.joinpath(*prefix)}"
         )
     notes = _leftovers(root, recordings, 0)
+    notes += [
+        f"{root / top} is taken as a class; move it elsewhere if its recordings are background for the other classes"
+        for top in tops
+        if top.startswith("_") or "background" in top.lower()
+    ]
     notes += [
         f"{root / top} is taken as a class; give this folder itself if it holds one folder per class"
         for top in subsets_of_names(tops)
@@ -197,7 +223,7 @@ def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]
         f"{pluralize(len(labels), 'file')} of labels not used": labels,
         f"{pluralize(len(tables), 'table or metadata file')} not used": tables,
         "no recordings in the folders": [
-            path for path in searched if path.is_dir() and path not in holders and path.name not in JUNK_FOLDERS
+            path for path in searched if path.is_dir() and path not in holders and path.name not in SYSTEM_FOLDERS
         ],
     }
     return [

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path, PurePath, PurePosixPath
 
 from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
-from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable
+from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, subsets_of_names
 from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, column_name, read_head, read_rows
 from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, check_single_labels, normalize
 from scenelet.data.locate import METADATA_FOLDER, locate
@@ -68,7 +68,16 @@ def list_tables(folder: Path) -> list[Path]:
     extensions = (*TABLE_EXTENSIONS, ".txt")
     paths = [path for path in list_entries(folder) if path.name.lower().endswith(extensions) and path.is_file()]
     tables = [path for path in paths if not is_text(path)]
-    return tables + [path for path in paths if is_text(path) and _labels_recordings(path)]
+    return tables + [path for path in paths if is_text(path) and not is_split_list(path) and _labels_recordings(path)]
+
+
+def is_split_list(path: Path) -> bool:
+    """Return True for a text file that names a subset and has one `class/clip.wav` per line, as Speech Commands."""
+    if not is_text(path) or not os.access(path, os.R_OK) or not subsets_of_names([path.stem]):
+        return False
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    names = [line.strip().lower() for line in lines if line.strip()]
+    return bool(names) and all("/" in name and name.endswith(AUDIO_EXTENSIONS) for name in names)
 
 
 def is_text(path: Path) -> bool:
