@@ -113,6 +113,29 @@ class TestLoadClassFolders:
         with pytest.raises(DataError, match=r"holds no recordings and no table of clips \(2 recordings passed over"):
             load_table(root / "z")
 
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            *((f"c.{name}", f"recording passed over (1 .{name})") for name in ("raw", "pcm", "weba", "nist", "sph")),
+            *((f"c.{name}", f"file passed over (1 .{name})") for name in ("wav.gz", "wav.part", "mp3.crdownload")),
+            *((f"c.{name}", f"file passed over (1 .{name})") for name in ("zip", "tar.gz", "7z", "flac.bak")),
+            ("c.wav ", "file passed over (1 '.wav ')"),
+        ],
+    )
+    def test_other_files_with_sound_are_counted(
+        self, touch: Touch, name: str, shown: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert load_table(touch("x/a.wav", "y/b.wav", f"y/{name}")).labels == ("x", "y")
+        assert f"note: 1 {shown}" in capsys.readouterr().err
+
+    def test_recording_without_extension_is_counted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("x/a.wav", "y/b.wav", "y/README", "y/notes.part", "y/a.wav.txt")
+        load_table(root)
+        assert capsys.readouterr().err == ""
+        (root / "y" / "c").write_bytes(b"fLaC" + bytes(60))
+        load_table(root)
+        assert "note: 1 file passed over (1 without extension)" in capsys.readouterr().err
+
     def test_labels_are_in_one_unicode_form(self, touch: Touch) -> None:
         names = unicodedata.normalize("NFC", "Käuzchen"), unicodedata.normalize("NFD", "Käuzchen")
         root = touch(f"{names[0]}/a.wav", f"{names[1]}/b.wav", "rain/c.wav")

@@ -197,7 +197,7 @@ def walk_files(
             for path in (current / name for name in visible):
                 if os.path.isdir(path):
                     (links if path.is_symlink() else folders).append(path)
-                elif extensions and path.suffix.lower() not in extensions:
+                elif extensions and path.suffix.lower().strip() not in extensions:
                     continue
                 elif os.path.isfile(path):
                     found.append(path)
