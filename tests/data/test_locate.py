@@ -49,3 +49,8 @@ def test_locate_names_a_file_that_differs_in_case(touch: Touch) -> None:
 def test_locate_name_with_a_zero_byte_is_missing(touch: Touch) -> None:
     with pytest.raises(MissingAudioError):
         locate(touch("a.wav") / "clips.csv", ["a\0/b.wav"], None)
+
+
+def test_locate_folder_of_the_name_is_no_hint(touch: Touch) -> None:
+    with pytest.raises(MissingAudioError, match=r"give --audio-dir, or delete their rows$"):
+        locate(touch("sub/a.wav") / "clips.csv", ["sub"], None)

@@ -29,6 +29,15 @@ WANTED = (
     f" and the column of classes label (or {', '.join(LABEL_COLUMNS[1:])})"
 )
 
+SIMILAR_COLUMNS = {
+    "filename": re.compile(r".*(audio|wav|recording|sound|clip|file|path).*|name|id|key|uid"),
+    "label": re.compile(
+        r".*(class|klasse|label|target|tag|annotation|scene|genre|species|categor|choice|event).*"
+        r"|y|common_name|scientific_name|ebird_code|manual_id"
+    ),
+}
+"""Names that other programs use for the columns of recordings and of classes."""
+
 
 def find_table(folder: Path) -> Path | None:
     """Return the only table of clips in a folder, else in its folders like `metadata`; None if there is none.
@@ -105,12 +114,19 @@ def table_fault(path: Path) -> str | None:
     if is_segment_list(head):
         return f"labels parts of recordings; {ADVICE}"
     if any(field.lower().endswith(AUDIO_EXTENSIONS) for field in head[0]):
-        return "its first line is not a header; write filename,label above the rows"
+        names = ", ".join(("filename", "label", "group")[: max(len(columns), 2)])
+        return f"its first line is not a header; write {names} above the columns, with the separator of the rows"
     values = {field for line in head[1:] for field in line[1:]}
     if has_file and len(columns) > 2 and len(values) > 1 and values <= {"0", "1", "0.0", "1.0", ""}:
         return "it has one column of 0 and 1 per class; write the class of each recording in one column label"
     shown = ", ".join(head[0][:12]).strip() if any(columns) else "none"
-    return f"its columns are {shown}; {WANTED}"
+    present = {"filename": has_file, "label": has_label}
+    similar = {
+        name: next((field for field in head[0] if not present[name] and pattern.fullmatch(column_name(field))), None)
+        for name, pattern in SIMILAR_COLUMNS.items()
+    }
+    renames = " and ".join(f"{field.strip()} to {name}" for name, field in similar.items() if field)
+    return f"its columns are {shown}; {WANTED}{f'; for example, rename {renames}' if renames else ''}"
 
 
 def lists_recordings(path: Path) -> bool:
@@ -157,6 +173,9 @@ def _clip_name(path: Path, column: str, row: TableRow) -> str:
     filename = row.values[column]
     if not filename:
         raise DataError(f"{path}, line {row.line}: the {column} is empty; fill it in or delete the row")
+    if re.match(r"[\w+.-]{2,}://", filename):
+        shown = re.sub(r"//[^/]*@", "//", filename).split("?")[0]
+        raise DataError(f"{path}, line {row.line}: {shown} is an address; download it and write the name of the file")
     if column == "slice_file_name" and row.values.get("fold"):
         filename = f"fold{row.values['fold']}/{filename}"
     return str(PurePosixPath(os.path.expanduser(filename.replace("\\", "/"))))
