@@ -129,12 +129,13 @@ class TestLoadClassFolders:
         assert f"note: 1 {shown}" in capsys.readouterr().err
 
     def test_recording_without_extension_is_counted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
-        root = touch("x/a.wav", "y/b.wav", "y/README", "y/notes.part", "y/a.wav.txt")
+        root = touch("x/a.wav", "y/b.wav", "y/README", "y/notes.part", "y/a.wav.txt", "y/e.dat")
         load_table(root)
         assert capsys.readouterr().err == ""
-        (root / "y" / "c").write_bytes(b"fLaC" + bytes(60))
+        for name in ("c", "d.dat"):
+            (root / "y" / name).write_bytes(b"fLaC" + bytes(60))
         load_table(root)
-        assert "note: 1 file passed over (1 without extension)" in capsys.readouterr().err
+        assert "note: 2 files passed over (1 .dat, 1 without extension)" in capsys.readouterr().err
 
     def test_labels_are_in_one_unicode_form(self, touch: Touch) -> None:
         names = unicodedata.normalize("NFC", "Käuzchen"), unicodedata.normalize("NFD", "Käuzchen")
@@ -163,6 +164,11 @@ class TestLoadClassFolders:
         (root / name).rename(root / "other.json")
         assert load_table(root).labels == ("monday", "tuesday")
 
+    def test_label_file_in_a_folder_of_the_split_is_refused(self, touch: Touch) -> None:
+        names = [f"nsynth-{subset}/{name}" for subset in ("train", "test") for name in ("audio/a.wav", "examples.json")]
+        with pytest.raises(DataError, match=r"nsynth-.*examples\.json: may hold the labels"):
+            load_table(touch(*names))
+
     def test_text_file_that_names_recordings_is_refused(self, touch: Touch) -> None:
         root = touch("monday/a.wav", "tuesday/b.wav")
         (root / "labels.txt").write_text("0 rain\n1 dog\n")
@@ -173,7 +179,7 @@ class TestLoadClassFolders:
 
     def test_system_folders_are_no_classes(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
         names = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", ".Trashes"]
-        root = touch("x/a.wav", "y/b.wav", "y/@eaDir/b.wav", *(f"{name}/c.wav" for name in names))
+        root = touch("x/a.wav", "y/b.wav", "y/@eaDir/b.wav", "y/Thumbs.db", *(f"{name}/c.wav" for name in names))
         assert [clip.name for clip in load_table(root).clips] == ["x/a.wav", "y/b.wav"]
         assert capsys.readouterr().err == ""
 

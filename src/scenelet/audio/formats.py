@@ -112,10 +112,10 @@ def passed_over_as(path: Path) -> str:
     if suffix not in known and suffix.strip() in known:
         return repr(suffix)
     with contextlib.suppress(AudioError, OSError):
-        if not suffix:
+        if suffix in ("", ".dat"):
             with path.open("rb") as file:
                 recognize(file)
-            return "without extension"
+            return suffix or "without extension"
     return ""
 
 

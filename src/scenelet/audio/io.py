@@ -146,7 +146,7 @@ def search_folder(
         print_message(f"{escape_unprintable(str(path))}: {reason}, skipped")
 
     others = {Path(f"a{name}").suffix for name in (*ARCHIVES, *WRAPPERS)}
-    found = walk_files(Path(folder), (*EXTENSIONS, *UNREADABLE_EXTENSIONS, *others, ""), report, on_error)
+    found = walk_files(Path(folder), (*EXTENSIONS, *UNREADABLE_EXTENSIONS, *others, "", ".dat"), report, on_error)
     paths = [path for path in found if path.suffix.lower() in EXTENSIONS]
     return paths, Counter(filter(None, map(passed_over_as, found)))
 

@@ -21,7 +21,6 @@ from scenelet.data.tables import (
     table_fault,
 )
 from scenelet.errors import DataError
-from scenelet.utils.files import SYSTEM_FOLDERS
 from scenelet.utils.text import first_few, pluralize
 
 FOLD_FOLDER = re.compile(r"(?:fold|cv|split)[ _-]?(\d+)", re.IGNORECASE)
@@ -58,17 +57,18 @@ def load_class_folders(root: Path) -> ClipTable:
         contents = f" ({passed[0]})" if passed else describe_contents(root)
         raise DataError(f"{root}: holds no recordings and no table of clips{contents}; {HELP}")
     recordings = [path.relative_to(root).parts for path in paths]
-    _check_no_label_file(root, recordings)
     tops = sorted({parts[0] for parts in recordings if len(parts) > 1})
     folds = {top: match[1] for top in tops if (match := FOLD_FOLDER.fullmatch(top))}
     parts = {top: top for top in tops if PART_FOLDER.fullmatch(top)}
     formats = {top: top for top in tops if f".{top.lower()}" in EXTENSIONS}
     for kind, names in (("fold", folds), ("split", subsets_of_names(tops)), ("part", parts), ("format", formats)):
         if len(set(names.values())) > 1 or 0 < len(names) == len(tops):
+            _check_no_label_file([root, *(root / name for name in names)], recordings)
             clips, notes = _clips_of_parts(root, recordings, names, kind)
             layout = f"folder per class in {first_few(sorted(names))} of"
             break
     else:
+        _check_no_label_file([root], recordings)
         clips, notes = _clips_of_classes(root, recordings, tops)
         clips = _apply_split_lists(root, clips)
         layout = "folder per class"
@@ -92,10 +92,10 @@ def _apply_split_lists(root: Path, clips: list[Clip]) -> list[Clip]:
     return [replace(clip, split=splits.get(normalize(clip.name), others)) for clip in clips]
 
 
-def _check_no_label_file(root: Path, recordings: Sequence[Parts]) -> None:
-    """Refuse a file next to the folders that probably labels the recordings and cannot be read."""
+def _check_no_label_file(folders: Sequence[Path], recordings: Sequence[Parts]) -> None:
+    """Refuse a file in one of the folders that probably labels the recordings and cannot be read."""
     names = {text for *_, name in recordings for text in (name, Path(name).stem)}
-    for path in list_entries(root):
+    for path in (entry for folder in folders for entry in list_entries(folder)):
         words = {*re.split(r"[\W\d_]+", path.stem.lower())}
         if path.is_dir() or words.isdisjoint(LABEL_WORDS) or is_split_list(path):
             continue
@@ -222,9 +222,7 @@ def _leftovers(root: Path, recordings: Sequence[Parts], level: int) -> list[str]
     found = {
         f"{pluralize(len(labels), 'file')} of labels not used": labels,
         f"{pluralize(len(tables), 'table or metadata file')} not used": tables,
-        "no recordings in the folders": [
-            path for path in searched if path.is_dir() and path not in holders and path.name not in SYSTEM_FOLDERS
-        ],
+        "no recordings in the folders": [path for path in searched if path.is_dir() and path not in holders],
     }
     return [
         f"{text} ({first_few(str(path.relative_to(root)) for path in paths)})" for text, paths in found.items() if paths

@@ -12,6 +12,7 @@ from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, check_single
 from scenelet.data.locate import METADATA_FOLDER, locate
 from scenelet.data.segments import ADVICE, check_no_segments, is_segment_list
 from scenelet.errors import DataError, did_you_mean
+from scenelet.utils.files import SYSTEM_NAMES
 from scenelet.utils.text import first_few
 
 AUDIO_EXTENSIONS = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
@@ -65,9 +66,10 @@ def find_table(folder: Path) -> Path | None:
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """List what is in a folder and not hidden, sorted. Raises DataError if the folder cannot be read."""
+    """List what is in a folder and not hidden or the system's, sorted. Raises DataError if it cannot be read."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [path for path in paths if path.name not in SYSTEM_NAMES]
     except OSError as error:
         raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); check its permissions") from None
 
@@ -175,7 +177,7 @@ def _clip_name(path: Path, column: str, row: TableRow) -> str:
         raise DataError(f"{path}, line {row.line}: the {column} is empty; fill it in or delete the row")
     if re.match(r"[\w+.-]{2,}://", filename):
         shown = re.sub(r"//[^/]*@", "//", filename).split("?")[0]
-        raise DataError(f"{path}, line {row.line}: {shown} is an address; download it and write the name of the file")
+        raise DataError(f"{path}, line {row.line}: {shown} is an address; download it and write the name of its file")
     if column == "slice_file_name" and row.values.get("fold"):
         filename = f"fold{row.values['fold']}/{filename}"
     return str(PurePosixPath(os.path.expanduser(filename.replace("\\", "/"))))

@@ -17,11 +17,11 @@ from scenelet.utils.locks import file_lock
 STALE_SECONDS = 86_400
 """Age from which a temporary file or folder belongs to a process that died. No single write takes a day."""
 
-SYSTEM_FOLDERS = (
+SYSTEM_NAMES = (
     *("__MACOSX", "@eaDir", "#recycle", "#snapshot", "lost+found"),
-    *("$RECYCLE.BIN", "RECYCLER", "System Volume Information"),
+    *("$RECYCLE.BIN", "RECYCLER", "System Volume Information", "Thumbs.db"),
 )
-"""Folders of operating systems, archivers and network drives. They hold copies, thumbnails or deleted files."""
+"""Files and folders of systems, archivers and network drives. They hold copies, thumbnails or deleted files."""
 
 
 def replace_file(path: Path, data: bytes | str) -> None:
@@ -159,7 +159,7 @@ def walk_files(
 ) -> list[Path]:
     """List the files in a folder and its subfolders, sorted.
 
-    Hidden files and folders, `SYSTEM_FOLDERS` and virtual environments are skipped without a report. Links to folders
+    Hidden files and folders, `SYSTEM_NAMES` and virtual environments are skipped without a report. Links to folders
     are followed, but no folder is searched twice, so cycles end. Real folders are searched before links.
 
     Args:
@@ -193,7 +193,7 @@ def walk_files(
         if identity in searched:
             on_skip(current, "a link to a folder that is searched already")
         elif "pyvenv.cfg" not in entries:
-            visible = [name for name in entries if not name.startswith(".") and name not in SYSTEM_FOLDERS]
+            visible = [name for name in entries if not name.startswith(".") and name not in SYSTEM_NAMES]
             for path in (current / name for name in visible):
                 if os.path.isdir(path):
                     (links if path.is_symlink() else folders).append(path)
