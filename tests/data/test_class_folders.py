@@ -81,14 +81,14 @@ class TestLoadClassFolders:
 
     def test_unreadable_folder_is_refused(self, tmp_path: Path, touch: Touch, monkeypatch: pytest.MonkeyPatch) -> None:
         touch("x/a.wav", "y/b.wav")
-        scan = os.scandir
+        listdir = os.listdir
 
-        def scan_or_fail(path: Path) -> object:  # root may read every folder
+        def list_or_fail(path: Path) -> list[str]:  # root may read every folder
             if Path(path).name == "y":
                 raise PermissionError(errno.EACCES, "Permission denied", str(path))
-            return scan(path)
+            return listdir(path)
 
-        monkeypatch.setattr(os, "scandir", scan_or_fail)
+        monkeypatch.setattr(os, "listdir", list_or_fail)
         with pytest.raises(DataError, match=r"y: the folder cannot be read \(Permission denied\)"):
             load_table(tmp_path)
 
@@ -113,6 +113,30 @@ class TestLoadClassFolders:
         with pytest.raises(DataError, match=r"holds no recordings and no table of clips \(2 recordings passed over"):
             load_table(root / "z")
 
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            *((f"c.{name}", f"recording passed over (1 .{name})") for name in ("raw", "pcm", "weba", "nist", "sph")),
+            *((f"c.{name}", f"file passed over (1 .{name})") for name in ("wav.gz", "wav.part", "mp3.crdownload")),
+            *((f"c.{name}", f"file passed over (1 .{name})") for name in ("zip", "tar.gz", "7z", "flac.bak")),
+            ("c.wav ", "file passed over (1 '.wav ')"),
+        ],
+    )
+    def test_other_files_with_sound_are_counted(
+        self, touch: Touch, name: str, shown: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert load_table(touch("x/a.wav", "y/b.wav", f"y/{name}")).labels == ("x", "y")
+        assert f"note: 1 {shown}" in capsys.readouterr().err
+
+    def test_recording_without_extension_is_counted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("x/a.wav", "y/b.wav", "y/README", "y/notes.part", "y/a.wav.txt", "y/e.dat")
+        load_table(root)
+        assert capsys.readouterr().err == ""
+        for name in ("c", "d.dat"):
+            (root / "y" / name).write_bytes(b"fLaC" + bytes(60))
+        load_table(root)
+        assert "note: 2 files passed over (1 .dat, 1 without extension)" in capsys.readouterr().err
+
     def test_labels_are_in_one_unicode_form(self, touch: Touch) -> None:
         names = unicodedata.normalize("NFC", "Käuzchen"), unicodedata.normalize("NFD", "Käuzchen")
         root = touch(f"{names[0]}/a.wav", f"{names[1]}/b.wav", "rain/c.wav")
@@ -125,6 +149,53 @@ class TestLoadClassFolders:
         (root / "x" / "a.txt").write_text("0.5\t1.0\tbark\n")
         load_table(root)
         assert "1 file of labels not used (x/a.txt)" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("metadata.jsonl", "annotations.json", "labels.ndjson", "dev.yaml", "labels.feather", "train.pkl"),
+            *("my-labels.sqlite", "Meta Data.xlsx", "info.labels.xml", "filelist.db"),
+        ],
+    )
+    def test_file_that_may_hold_the_labels_is_refused(self, touch: Touch, name: str) -> None:
+        root = touch("monday/a.wav", "tuesday/b.wav", name)
+        with pytest.raises(DataError, match=rf"{name}: may hold the labels, .* as a CSV .* or move it elsewhere"):
+            load_table(root)
+        (root / name).rename(root / "other.json")
+        assert load_table(root).labels == ("monday", "tuesday")
+
+    def test_label_file_in_a_folder_of_the_split_is_refused(self, touch: Touch) -> None:
+        names = [f"nsynth-{subset}/{name}" for subset in ("train", "test") for name in ("audio/a.wav", "examples.json")]
+        with pytest.raises(DataError, match=r"nsynth-.*examples\.json: may hold the labels"):
+            load_table(touch(*names))
+
+    def test_text_file_that_names_recordings_is_refused(self, touch: Touch) -> None:
+        root = touch("monday/a.wav", "tuesday/b.wav")
+        (root / "labels.txt").write_text("0 rain\n1 dog\n")
+        assert load_table(root).labels == ("monday", "tuesday")
+        (root / "labels.txt").write_text("rain a\ndog b\n")
+        with pytest.raises(DataError, match=r"labels\.txt: may hold the labels"):
+            load_table(root)
+
+    def test_system_folders_are_no_classes(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        names = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", ".Trashes"]
+        root = touch("x/a.wav", "y/b.wav", "y/@eaDir/b.wav", "y/Thumbs.db", *(f"{name}/c.wav" for name in names))
+        assert [clip.name for clip in load_table(root).clips] == ["x/a.wav", "y/b.wav"]
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize("name", ["dog (1)", "dog - Copy", "Kopie von dog"])
+    def test_copy_of_a_class_is_refused(self, touch: Touch, name: str) -> None:
+        with pytest.raises(DataError, match=r"'dog.* look alike but are different classes"):
+            load_table(touch("dog/a.wav", f"{name}/b.wav", "rain/c.wav"))
+
+    def test_background_noise_is_noted(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("yes/a.wav", "no/b.wav", "_background_noise_/c.wav")
+        load_table(root)
+        assert f"{root / '_background_noise_'} is taken as a class; move it elsewhere" in capsys.readouterr().err
+
+    def test_single_class_names_the_other_files(self, touch: Touch) -> None:
+        with pytest.raises(DataError, match=r"every clip has the label 'audio' \(project\.json\)"):
+            load_table(touch("audio/a.wav", "project.json"))
 
 
 class TestFoldersOfASplit:
@@ -140,6 +211,66 @@ class TestFoldersOfASplit:
         messages = capsys.readouterr().err
         assert f"1 recording of {root / 'noise'} not used, in no class folder of Test, Train, Val" in messages
         assert f"1 recording of {root} not used" in messages
+
+    @pytest.mark.parametrize(
+        ("train", "test"),
+        [
+            ("nsynth-train", "nsynth-valid"),
+            ("train_audio", "test_audio"),
+            ("trainset", "testset"),
+            ("Training set", "Test set"),
+            ("FSD50K.dev_audio", "FSD50K.eval_audio"),
+            ("train-clean-100", "test-clean"),
+            ("train", "holdout"),
+        ],
+    )
+    def test_longer_names_of_a_split(self, touch: Touch, train: str, test: str) -> None:
+        flat = touch(f"flat/{train}/a.wav", f"flat/{test}/b.wav") / "flat"
+        with pytest.raises(DataError, match="are subsets of a split, not classes"):
+            load_table(flat)
+        table = load_table(touch(f"deep/{train}/x/a.wav", f"deep/{train}/y/b.wav", f"deep/{test}/x/c.wav") / "deep")
+        assert table.labels == ("x", "y")
+        assert {clip.split for clip in table.clips if clip.name.startswith(f"{train}/")} == {"train"}
+        assert {clip.split for clip in table.clips if clip.name.startswith(f"{test}/")} <= {"validation", "test"}
+
+    def test_classes_with_the_word_train_stay_classes(self, touch: Touch) -> None:
+        assert load_table(touch("train_horn/a.wav", "test_tone/b.wav")).labels == ("test_tone", "train_horn")
+
+    @pytest.mark.parametrize(
+        ("folders", "kind"),
+        [
+            (("cv1", "cv2"), "folds"),
+            (("split1", "split2"), "folds"),
+            (("part1", "part2"), "parts of the data"),
+            (("mp3", "wav"), "formats"),
+        ],
+    )
+    def test_folders_of_parts_are_no_classes(
+        self, touch: Touch, folders: tuple[str, str], kind: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        flat = touch(*(f"flat/{folder}/a.wav" for folder in folders)) / "flat"
+        with pytest.raises(DataError, match=f"are {kind}, not classes"):
+            load_table(flat)
+        table = load_table(touch(*(f"deep/{folder}/{name}/a.wav" for folder in folders for name in "xy")) / "deep")
+        assert table.labels == ("x", "y")
+        assert bool(table.folds) == (kind == "folds")
+        assert ("and those in them as classes" in capsys.readouterr().err) == (kind != "folds")
+
+    def test_lists_of_speech_commands_become_the_split(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
+        root = touch("no/a.wav", "no/b.wav", "no/c.wav", "yes/a.wav", "yes/b.wav")
+        (root / "testing_list.txt").write_text("yes/a.wav\nno/a.wav\nno/absent.wav\n")
+        (root / "validation_list.txt").write_text("no/b.wav\n")
+        table = load_table(root)
+        assert [clip.split for clip in table.clips] == ["test", "validation", "train", "test", "train"]
+        assert capsys.readouterr().err == ""
+        (root / "train_list.txt").write_text("yes/b.wav\n")
+        assert [clip.split for clip in load_table(root).clips] == ["test", "validation", None, "test", "train"]
+
+    def test_lists_of_other_recordings_are_refused(self, touch: Touch) -> None:
+        root = touch("no/a.wav", "yes/a.wav")
+        (root / "testing_list.txt").write_text("yes/x.wav\n")
+        with pytest.raises(DataError, match=r"testing_list\.txt: lists no recording in"):
+            load_table(root)
 
     def test_training_folder_alone_is_split_at_random(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
         table = load_table(touch("train/x/a.wav", "train/y/b.wav"))

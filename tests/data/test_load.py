@@ -28,6 +28,19 @@ class TestLoadTableArguments:
         with pytest.raises(DataError, match="is one recording"):
             load_table(tmp_path / "a.wav")
 
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("a.zip", "is an archive; unpack it"),
+            ("a.tar.gz", "is an archive; unpack it"),
+            ("metadata.jsonl", r"a \.jsonl file is not read; write it as a CSV"),
+            ("a.m4a", "is one recording"),
+        ],
+    )
+    def test_other_files_are_refused(self, touch: Touch, name: str, words: str) -> None:
+        with pytest.raises(DataError, match=words):
+            load_table(touch(name) / name)
+
     def test_options_that_do_not_fit_are_refused(self, tmp_path: Path, touch: Touch) -> None:
         touch("x/a.wav", "y/b.wav")
         with pytest.raises(UsageError, match="--audio-dir needs a CSV"):

@@ -47,3 +47,8 @@ def test_locate_names_a_file_that_differs_in_case(touch: Touch) -> None:
 
 def test_locate_name_with_a_zero_byte_is_missing(touch: Touch) -> None:
     assert locate(touch("a.wav") / "clips.csv", ["a\0/b.wav"], None)[2] is not None
+
+
+def test_locate_folder_of_the_name_is_no_hint(touch: Touch) -> None:
+    error = locate(touch("sub/a.wav") / "clips.csv", ["sub"], None)[2]
+    assert str(error).endswith("give --audio-dir, or delete their rows")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scenelet.data.load import load_table
+from scenelet.data.tables import table_fault
 from scenelet.errors import DataError
 
 GOOD = "filename,label\na.wav,x\nb.wav,y\n"
@@ -101,7 +102,7 @@ class TestLoadTableOfCsv:
                 r"its columns are recording, label; name the column of recordings filename \(",
             ),
             ("file,sound\na.wav,x\n", r"its columns are file, sound; .* and the column of classes label \("),
-            ("a.wav,x\nb.wav,y\n", r"its first line is not a header; write filename,label above"),
+            ("a.wav,x\nb.wav,y\n", r"its first line is not a header; write filename, label above"),
             ("", r"its columns are none; name"),
             ("filename,x,y\na.wav,1,0\nb.wav,0,1\n", "one column of 0 and 1 per class; write the class"),
             ("filename,label,label\na.wav,x,x\n", r"names the column label twice"),
@@ -233,10 +234,10 @@ class TestFindTable:
     def test_other_tables_next_to_class_folders_are_named(
         self, touch: Touch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        root = touch("x/a.wav", "y/b.wav", "labels.xlsx", "readme.txt")
+        root = touch("x/a.wav", "y/b.wav", "features.xlsx", "readme.txt")
         (root / "sites.csv").write_text("site,lat\nA,48\n")
         assert load_table(root).labels == ("x", "y")
-        assert "2 table or metadata files not used (sites.csv, labels.xlsx)" in capsys.readouterr().err
+        assert "2 table or metadata files not used (sites.csv, features.xlsx)" in capsys.readouterr().err
 
     def test_text_file_of_labels_is_never_passed_over(self, touch: Touch) -> None:
         root = touch("monday/a.wav", "tuesday/b.wav", "readme.txt")
@@ -247,3 +248,29 @@ class TestFindTable:
             load_table(root)
         (root / "meta.txt").write_text("filename\tlabel\nmonday/a.wav\tdog\ntuesday/b.wav\train\n")
         assert load_table(root).labels == ("dog", "rain")
+
+
+@pytest.mark.parametrize(
+    ("header", "renames"),
+    [
+        *((f"{name},label", f"{name} to filename") for name in ("audio", "wav", "recording", "#filename", "id")),
+        *((f"filename,{name}", f"{name} to label") for name in ("class_name", "target", "event_label", "tag", "scene")),
+        *((f"filename,{name}", f"{name} to label") for name in ("genre", "common_name", "MANUAL ID", "Klasse")),
+        ("wav_path,Classname", "wav_path to filename and Classname to label"),
+    ],
+)
+def test_table_fault_names_the_columns_to_rename(csv: Callable[..., Path], header: str, renames: str) -> None:
+    fault = table_fault(csv(f"{header}\na.wav,x\nb.wav,y\n"))
+    assert fault is not None
+    assert fault.endswith(f"; for example, rename {renames}")
+
+
+def test_load_clip_rows_address_is_refused(csv: Callable[..., Path]) -> None:
+    path = csv("filename,label\na.wav,x\nhttps://me:secret@host/b.wav?token=1,y\n")
+    with pytest.raises(DataError, match=r"line 3: https://host/b\.wav is an address; download it"):
+        load_table(path)
+
+
+def test_table_fault_without_header_names_the_columns(csv: Callable[..., Path]) -> None:
+    words = "write filename, label, group above the columns, with the separator of the rows"
+    assert words in (table_fault(csv("a.wav\tx\tpark\nb.wav\ty\tpark\n", "meta.txt")) or "")

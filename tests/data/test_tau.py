@@ -9,7 +9,7 @@ from scenelet.config import SplitConfig
 from scenelet.data import tau as facts
 from scenelet.data.load import load_table
 from scenelet.data.splits import make_split
-from scenelet.data.tau import THREE_CLASSES
+from scenelet.data.tau import THREE_CLASSES, load_tau
 from scenelet.errors import DataError, MissingAudioError
 
 UNSEEN_CITY = "milan"
@@ -214,3 +214,15 @@ def test_load_tau_of_the_official_tables(
 def test_load_tau_of_the_official_tables_without_audio(tau: Path) -> None:
     with pytest.raises(DataError, match=r"14,400 of the 14,400 recordings in meta.csv are missing"):
         load_table(tau / facts.TAU_2020_3CLASS.name)
+
+
+def test_load_tau_older_lists_are_named(tmp_path: Path) -> None:
+    (tmp_path / "evaluation_setup").mkdir()
+    names = [f"audio/{scene}-paris-{i}-1-a.wav" for scene in ("airport", "bus") for i in (1, 2)]
+    rows = [f"{name}\t{name[6:].split('-')[0]}\tparis-{name}\ta" for name in names]
+    (tmp_path / "meta.csv").write_text("\n".join(["filename\tscene_label\tidentifier\tsource_label", *rows]))
+    (tmp_path / "evaluation_setup" / "fold1_train.txt").write_text(f"{names[0]}\tairport\n")
+    words = rf"fold1_train\.txt: the lists of the TUT sets .* give {tmp_path / 'meta.csv'} itself for a split at random"
+    with pytest.raises(DataError, match=words):
+        load_tau(tmp_path, require_audio=False)
+    assert load_table(tmp_path / "meta.csv", require_audio=False).labels == ("airport", "bus")

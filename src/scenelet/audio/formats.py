@@ -1,6 +1,8 @@
 """Formats of recordings, recognized by their first bytes. The decoder sees only formats that are listed here."""
 
+import contextlib
 import re
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 from scenelet.errors import AudioError, EmptyAudioError
@@ -10,12 +12,17 @@ READABLE = "WAV, FLAC, Ogg, Opus, MP3, MP2, AIFF, AU, CAF and W64"
 _READABLE = "wav wave bwf rf64 w64 flac ogg oga opus mp3 mp2 mp1 mpga aif aiff aifc au snd caf"
 _UNREADABLE = (
     "3ga 3gp 8svx aa aac aax ac3 adts amr ape avi awb dff dsf dts eac3 gsm iff ircam m4a m4b m4r mka mkv mov mp4 mpc"
-    " ofr ogv ogx pvf qcp ra ram sd2 sds shn sph spx svx tak tta voc vqf wac webm wma wmv wv xi"
+    " nist ofr ogv ogx pcm pvf qcp ra ram raw sd2 sds shn sph spx svx tak tta voc vqf w4v wac weba webm wma wmv"
+    " wv xi zc"
 )
 EXTENSIONS = tuple(f".{name}" for name in _READABLE.split())
 """Lower-case extensions of recordings that can be read."""
 UNREADABLE_EXTENSIONS = tuple(f".{name}" for name in _UNREADABLE.split())
 """Lower-case extensions of recordings that cannot be read."""
+ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""Lower-case extensions of archives, which can hold recordings."""
+WRAPPERS = (".gz", ".bz2", ".xz", ".zst", ".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".bak")
+"""Lower-case extensions behind that of a recording: compressed, incomplete or saved."""
 
 MAX_TAGS = 16
 """ID3 tags before the sound."""
@@ -94,6 +101,30 @@ def recognize(file: BinaryIO) -> tuple[Format, int]:
             raise AudioError(f"holds no sound ({reason}); download or copy it again")
     others = [f"it is {text}" for text, pattern in _OTHERS.items() if re.match(pattern, head, re.DOTALL)]
     raise unreadable(others[0] if others else "its format is not recognized")
+
+
+def passed_over_as(path: Path) -> str:
+    """Return how a file is called that can hold sound and is passed over by its name; "" for any other file.
+
+    >>> [passed_over_as(Path(name)) for name in ("a.M4A", "a.wav.part", "more.tar.gz", "a.wav ", "notes.txt", "a.wav")]
+    ['.m4a', '.wav.part', '.tar.gz', "'.wav '", '', '']
+    """
+    name, suffix, inner = path.name.lower(), path.suffix.lower(), Path(path.stem).suffix.lower()
+    known = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
+    if archive := [extension for extension in ARCHIVES if name.endswith(extension)]:
+        return archive[0]
+    if suffix in UNREADABLE_EXTENSIONS:
+        return suffix
+    if suffix in WRAPPERS and inner in known:
+        return inner + suffix
+    if suffix not in known and suffix.strip() in known:
+        return repr(suffix)
+    with contextlib.suppress(AudioError, OSError):
+        if suffix in ("", ".dat"):
+            with path.open("rb") as file:
+                recognize(file)
+            return suffix or "without extension"
+    return ""
 
 
 def unreadable(reason: str) -> AudioError:

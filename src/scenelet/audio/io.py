@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scenelet.audio.compressed import UNKNOWN_FRAMES as UNKNOWN_FRAMES
 from scenelet.audio.compressed import empty_error
 from scenelet.audio.decoder import DECODER
+from scenelet.audio.formats import ARCHIVES, READABLE, UNREADABLE_EXTENSIONS, WRAPPERS, passed_over_as
 from scenelet.audio.formats import EXTENSIONS as EXTENSIONS
-from scenelet.audio.formats import READABLE, UNREADABLE_EXTENSIONS
 from scenelet.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Sound, find_invalid_samples
 from scenelet.audio.pcm import AudioInfo as AudioInfo
 from scenelet.audio.wav import open_pcm
@@ -132,7 +132,7 @@ def search_folder(
     """List the recordings in a folder and its subfolders, and print what is no file; see `walk_files`.
 
     Returns:
-        The paths, and the numbers of recordings that cannot be read by their lower-case extensions.
+        The paths, and the numbers of files that are passed over, see `passed_over_as`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -146,9 +146,10 @@ def search_folder(
     def report(path: Path, reason: str) -> None:
         print_message(f"{escape_unprintable(str(path))}: {reason}, skipped")
 
-    found = walk_files(Path(folder), (*EXTENSIONS, *UNREADABLE_EXTENSIONS), report, on_error)
+    others = {Path(f"a{name}").suffix for name in (*ARCHIVES, *WRAPPERS)}
+    found = walk_files(Path(folder), (*EXTENSIONS, *UNREADABLE_EXTENSIONS, *others, "", ".dat"), report, on_error)
     paths = [path for path in found if path.suffix.lower() in EXTENSIONS]
-    return paths, Counter(path.suffix.lower() for path in found if path.suffix.lower() not in EXTENSIONS)
+    return paths, Counter(filter(None, map(passed_over_as, found)))
 
 
 def describe_passed_over(counts: Mapping[str, int]) -> str:
@@ -158,8 +159,10 @@ def describe_passed_over(counts: Mapping[str, int]) -> str:
     '10 recordings passed over (8 .m4a, 2 .wv), convert them; only WAV, FLA'
     """
     listed = ", ".join(f"{count:,} {extension}" for extension, count in sorted(counts.items()))
-    total = pluralize(sum(counts.values()), "recording")
-    return f"{total} passed over ({listed}), convert them; only {READABLE} can be read"
+    is_format = counts.keys() <= {*UNREADABLE_EXTENSIONS}
+    total = pluralize(sum(counts.values()), "recording" if is_format else "file")
+    fix = "convert them" if is_format else "unpack, rename or convert them"
+    return f"{total} passed over ({listed}), {fix}; only {READABLE} can be read"
 
 
 def summarize_audio_errors(errors: Sequence[AudioError], total: int) -> AudioError:

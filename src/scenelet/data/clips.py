@@ -1,6 +1,7 @@
 """Clip tables: the recordings of a data set and the known facts about each."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,11 @@ SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "holdout"), "test"),
 }
 """Subset of each name that tables and folders use for one, in lower case."""
+FILLERS = {"", "audio", "clips", "data", "dataset", "files", "list", "recordings", "set", "wav", "wavs"}
+"""Words around a subset's name: "train_audio", "testing_list", "Validation set"."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +126,28 @@ class ClipTable:
 def subsets_of_names(names: Iterable[str]) -> dict[str, str]:
     """Return the subset of each folder name that means one.
 
-    A development set is for training if there is no training set.
+    Such a name is a subset's, with words like "set", or the names of several subsets differ only in that word. A
+    development set is for training if there is no training set.
 
     >>> subsets_of_names(["Train", "val", "noise"])
     {'Train': 'train', 'val': 'validation'}
     >>> subsets_of_names(["dev", "eval"])
     {'dev': 'train', 'eval': 'test'}
+    >>> subsets_of_names(["nsynth-train", "nsynth-valid", "train_horn", "Test set"])
+    {'nsynth-train': 'train', 'nsynth-valid': 'validation', 'Test set': 'test'}
     """
-    found = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
-    if "train" not in found.values():
-        found |= {name: "train" for name in found if name.lower().startswith("dev")}
-    return found
+    found: dict[frozenset[str], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        words = [re.sub("(?<=.)(data)?set$", "", word) for word in re.split(r"[\W\d_]+", name.lower())]
+        if len(known := [word for word in words if word in SPLIT_NAMES]) == 1:
+            found[frozenset(words) - FILLERS - {*known}][name] = known[0]
+    same_rest = [each for rest, each in found.items() if not rest or len({*map(SPLIT_NAMES.get, each.values())}) > 1]
+    known_words = {name: word for each in same_rest for name, word in each.items()}
+    has_train = "train" in map(SPLIT_NAMES.get, known_words.values())
+    return {
+        name: "train" if word.startswith("dev") and not has_train else SPLIT_NAMES[word]
+        for name, word in known_words.items()
+    }
 
 
 def _numbers_first(fold: str) -> tuple[bool, int, str]:

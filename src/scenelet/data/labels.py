@@ -11,11 +11,24 @@ from scenelet.utils.text import first_few, pluralize
 
 LABEL_COLUMNS = ("label", "class", "category", "scene_label", "primary_label", "species", "labels")
 """Accepted names of the column of classes; the first one that is present is used."""
-MISSING = ("nan", "NaN", "NAN", "None", "null", "NULL", "NA", "N/A", "#N/A", "<NA>")
-"""Texts that programs write for a missing value. "none" can be a class."""
+MISSING = re.compile(
+    r"(?!none$)(?i:nan|nat|null|nil|none|undefined|todo|tbd|n\.?/?a\.?|<na>|#n/?[av]|#[\w/]+[!?])|[!-/:-@[-`{-~\u2013\u2014\u2026\s]+"
+)
+"""Texts that people and programs write for a missing value, or no letter or digit at all. "none" can be a class."""
 LIST_SEPARATORS = ",;|"
-LIST = re.compile(rf"\D[{LIST_SEPARATORS}]\S|^\[.*\]$")
+LIST = re.compile(rf"\D[{LIST_SEPARATORS}]\S|^\[.*\]$|^\{{.*\}}$|^\(.*,.*\)$")
 """Labels written by programs: "dog,animal", "['dog', 'animal']". In "1,000 Hz" the comma separates no labels."""
+WEAK_SEPARATORS = re.compile(r"\s*[/+&]\s*|\s+(?:and\s+)?")
+"""Text between labels, if they are labels of other rows too: "dog/cat", "dog cat"."""
+LOOKALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухԛԝһԁΑΒΕΖΗΙΚΜΝΟΡΤΥΧοριν",  # noqa: RUF001
+    "ABESIJKMHOPCTYXaesijopcyxqwhdABEZHIKMNOPTYXopiv",
+)
+"""Cyrillic and Greek letters that look like Latin ones."""
+COPY = re.compile(
+    r"\s*\(\d+\)$|[\s._-]+(copy|copie|copia|kopie|bak|backup)\b.*$|^(copy|copie|copia|kopie)\s(of|de|von)\s"
+)
+"""What file managers and people add to the name of a copy, in lower case."""
 
 
 def normalize(text: str) -> str:
@@ -46,7 +59,7 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     >>> check_single_labels(Path("a.csv"), "label", ["rain", "dog, small"], [2, 3])
     "a.csv: 'dog, small' is taken as one class"
     """
-    missing = [(label, line) for label, line in zip(labels, lines, strict=True) if label in MISSING]
+    missing = [(label, line) for label, line in zip(labels, lines, strict=True) if MISSING.fullmatch(label)]
     if missing:
         where = f"line{'s' * (len(missing) > 1)} {first_few(str(line) for _, line in missing)}"
         fault = f"the {column} {missing[0][0]!r} is a missing value"
@@ -57,6 +70,8 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
     uses = Counter(part for found in parts.values() for part in found)
     shared = [label for label in joint if any(uses[part] > 1 for part in parts[label])]
     lists = shared or [label for label in parts if LIST.search(label) or (column == "labels" and label in joint)]
+    composed = [label for label in parts if len(found := {*WEAK_SEPARATORS.split(label)}) > 1 and found <= parts.keys()]
+    lists += [label for label in composed if not set(label).isdisjoint("/+&")]
     if lists:
         several = {*joint, *lists}
         count = sum(label in several for label in labels)
@@ -64,11 +79,21 @@ def check_single_labels(path: Path, column: str, labels: Sequence[str], lines: S
             f"{path}, line {lines[labels.index(lists[0])]}: {lists[0]!r} is several labels"
             f" ({pluralize(count, 'such row')}); a clip has one class: keep one label per row"
         )
-    return f"{path.name}: {first_few(map(repr, joint))} is taken as one class" if joint else ""
+    noted = [*joint, *composed, *(label for label in parts if label == "none")]
+    return f"{path.name}: {first_few(map(repr, noted))} is taken as one class" if noted else ""
+
+
+def _plain_form(label: str) -> str:
+    """Return what people take for the same label: no case, marks around it, invisible characters or leading zeros."""
+    shown = unicodedata.normalize("NFKC", label).translate(LOOKALIKES).replace("’", "'").replace("‘", "'")  # noqa: RUF001
+    letters = [(unicodedata.category(letter), letter) for letter in shown if not "\ufe00" <= letter <= "\ufe0f"]
+    visible = "".join("-" if kind == "Pd" else letter for kind, letter in letters if kind not in ("Cf", "Cc"))
+    words = re.sub(r"[\s_-]+", " ", visible).strip(" \"'`“”„«».,;:?!").casefold()
+    return re.sub(r"^(\d+)\.0+$", r"\1", re.sub(r"(?<![\d.])0+(?=\d)", "", words)) or label
 
 
 def check_alike_labels(path: Path, labels: Sequence[str]) -> None:
-    """Refuse labels that differ only in case, blanks, underscores or hyphens.
+    """Refuse labels that differ only in what people overlook: case, blanks, hyphens, marks, zeros, or "(1)" of a copy.
 
     Nobody can tell such classes apart, so training them would only lower the accuracy.
 
@@ -77,10 +102,12 @@ def check_alike_labels(path: Path, labels: Sequence[str]) -> None:
     """
     counts = Counter(labels)
     alike = defaultdict(list)
-    for label in sorted(counts):
-        visible = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
-        alike[re.sub(r"[\s_-]+", " ", visible).strip().casefold()].append(label)
+    forms = {label: _plain_form(label) for label in sorted(counts)}
+    for label, form in forms.items():
+        original = COPY.sub("", label.lower())
+        alike[original if original in forms.values() else form].append(label)
     for names in alike.values():
         if len(names) > 1:
-            written = " and ".join(f"{name!r} ({pluralize(counts[name], 'clip')})" for name in names)
+            show = ascii if any(name != name.translate(LOOKALIKES) for name in names) else repr
+            written = " and ".join(f"{show(name)} ({pluralize(counts[name], 'clip')})" for name in names)
             raise DataError(f"{path}: the labels {written} look alike but are different classes; write them alike")

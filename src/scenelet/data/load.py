@@ -4,10 +4,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
-from scenelet.data.class_folders import HELP, load_class_folders
+from scenelet.audio.formats import ARCHIVES, EXTENSIONS, UNREADABLE_EXTENSIONS
+from scenelet.data.class_folders import HELP, describe_contents, load_class_folders
 from scenelet.data.clips import Clip, ClipTable, subsets_of_names
-from scenelet.data.tables import find_table, list_entries, load_clip_rows
+from scenelet.data.tables import OTHER_TABLES, find_table, list_entries, load_clip_rows
 from scenelet.data.tau import is_tau_root, load_tau
 from scenelet.errors import DataError, UsageError, escape_unprintable
 from scenelet.utils.console import print_message
@@ -74,7 +74,10 @@ def load_table(
     else:
         table = load_class_folders(path)
     if len(table.labels) < min_classes:
-        raise DataError(f"{path}: every clip has the label {table.labels[0]!r}; a classifier needs two classes or more")
+        files = describe_contents(path) if path.is_dir() else ""
+        raise DataError(
+            f"{path}: every clip has the label {table.labels[0]!r}{files}; a classifier needs two classes or more"
+        )
     for note in table.notes:
         print_message(f"note: {escape_unprintable(note)}")
     return replace(table, path=path, audio_dir=audio_dir, tau_3_class=tau_3_class)
@@ -93,8 +96,12 @@ def _expand(path: str | os.PathLike[str]) -> Path:
 def _load_tables(path: Path, audio_dir: Path | None, require_audio: bool) -> ClipTable | None:
     """Load a table, the only table in a folder, or those of a split's folders. Return None if there is none."""
     if path.is_file():
-        if path.suffix.lower() in EXTENSIONS:
+        if path.suffix.lower() in (*EXTENSIONS, *UNREADABLE_EXTENSIONS):
             raise DataError(f"{path}: is one recording; {HELP}")
+        if path.name.lower().endswith(ARCHIVES):
+            raise DataError(f"{path}: is an archive; unpack it and give the folder")
+        if path.suffix.lower() in OTHER_TABLES:
+            raise DataError(f"{path}: a {path.suffix} file is not read; write it as a CSV; {HELP}")
         return load_clip_rows(path, audio_dir, require_audio)
     found = find_table(path)
     table = load_clip_rows(found, audio_dir, require_audio) if found else _load_subset_tables(path, require_audio)

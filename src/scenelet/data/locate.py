@@ -50,7 +50,8 @@ def locate(
     if missing:
         first = PurePosixPath(missing[0])
         siblings = itertools.chain(*(names for folder in folders for names in listing(folder / first.parent).values()))
-        alike = sorted(name for name in siblings if os.path.splitext(name)[0].casefold() == first.stem.casefold())
+        stems = {name: os.path.splitext(name)[0].casefold() for name in siblings if name != first.name}
+        alike = sorted(name for name, stem in stems.items() if stem == first.stem.casefold())
         hint = f"there is {alike[0]}: correct the names" if alike else "give --audio-dir, or delete their rows"
         error = MissingAudioError(
             f"{table}: {len(missing):,} of {len(names):,} files do not exist ({first_few(missing)});"

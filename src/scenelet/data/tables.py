@@ -6,16 +6,21 @@ from collections import Counter
 from pathlib import Path, PurePath, PurePosixPath
 
 from scenelet.audio.formats import EXTENSIONS, UNREADABLE_EXTENSIONS
-from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable
+from scenelet.data.clips import SPLIT_NAMES, SPLITS, Clip, ClipTable, subsets_of_names
 from scenelet.data.delimited import FILE_COLUMNS, TABLE_EXTENSIONS, TableRow, column_name, read_head, read_rows
 from scenelet.data.labels import LABEL_COLUMNS, check_alike_labels, check_single_labels, normalize
 from scenelet.data.locate import METADATA_FOLDER, locate
 from scenelet.data.segments import ADVICE, check_no_segments, is_segment_list
 from scenelet.errors import DataError, did_you_mean
+from scenelet.utils.files import SYSTEM_NAMES
 from scenelet.utils.text import first_few
 
 AUDIO_EXTENSIONS = (*EXTENSIONS, *UNREADABLE_EXTENSIONS)
-OTHER_TABLES = (".xlsx", ".xls", ".ods", ".jsonl", ".json")
+OTHER_TABLES = (
+    *(".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".jsonl", ".ndjson", ".json", ".yaml", ".yml", ".xml", ".toml"),
+    *(".labels", ".feather", ".arrow", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".hdf5", ".mat"),
+    *(".sqlite", ".sqlite3", ".db", ".tab", ".lst", ".scp", ".list", ".rttm", ".textgrid"),
+)
 """Extensions of files that often hold labels and are not read."""
 KINDS = {".csv": "CSV", ".txt": "CSV", ".tsv": "TSV"}
 GROUP_COLUMNS = ("group", "src_file", "fsid", "identifier")
@@ -24,6 +29,15 @@ WANTED = (
     f"name the column of recordings filename (or {', '.join(FILE_COLUMNS[1:])})"
     f" and the column of classes label (or {', '.join(LABEL_COLUMNS[1:])})"
 )
+
+SIMILAR_COLUMNS = {
+    "filename": re.compile(r".*(audio|wav|recording|sound|clip|file|path).*|name|id|key|uid"),
+    "label": re.compile(
+        r".*(class|klasse|label|target|tag|annotation|scene|genre|species|categor|choice|event).*"
+        r"|y|common_name|scientific_name|ebird_code|manual_id"
+    ),
+}
+"""Names that other programs use for the columns of recordings and of classes."""
 
 
 def find_table(folder: Path) -> Path | None:
@@ -52,9 +66,10 @@ def find_table(folder: Path) -> Path | None:
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """List what is in a folder and not hidden, sorted. Raises DataError if the folder cannot be read."""
+    """List what is in a folder and not hidden or the system's, sorted. Raises DataError if it cannot be read."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [path for path in paths if path.name not in SYSTEM_NAMES]
     except OSError as error:
         raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); check its permissions") from None
 
@@ -64,7 +79,16 @@ def list_tables(folder: Path) -> list[Path]:
     extensions = (*TABLE_EXTENSIONS, ".txt")
     paths = [path for path in list_entries(folder) if path.name.lower().endswith(extensions) and path.is_file()]
     tables = [path for path in paths if not is_text(path)]
-    return tables + [path for path in paths if is_text(path) and _labels_recordings(path)]
+    return tables + [path for path in paths if is_text(path) and not is_split_list(path) and _labels_recordings(path)]
+
+
+def is_split_list(path: Path) -> bool:
+    """Return True for a text file that names a subset and has one `class/clip.wav` per line, as Speech Commands."""
+    if not is_text(path) or not os.access(path, os.R_OK) or not subsets_of_names([path.stem]):
+        return False
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    names = [line.strip().lower() for line in lines if line.strip()]
+    return bool(names) and all("/" in name and name.endswith(AUDIO_EXTENSIONS) for name in names)
 
 
 def is_text(path: Path) -> bool:
@@ -92,12 +116,19 @@ def table_fault(path: Path) -> str | None:
     if is_segment_list(head):
         return f"labels parts of recordings; {ADVICE}"
     if any(field.lower().endswith(AUDIO_EXTENSIONS) for field in head[0]):
-        return "its first line is not a header; write filename,label above the rows"
+        names = ", ".join(("filename", "label", "group")[: max(len(columns), 2)])
+        return f"its first line is not a header; write {names} above the columns, with the separator of the rows"
     values = {field for line in head[1:] for field in line[1:]}
     if has_file and len(columns) > 2 and len(values) > 1 and values <= {"0", "1", "0.0", "1.0", ""}:
         return "it has one column of 0 and 1 per class; write the class of each recording in one column label"
     shown = ", ".join(head[0][:12]).strip() if any(columns) else "none"
-    return f"its columns are {shown}; {WANTED}"
+    present = {"filename": has_file, "label": has_label}
+    similar = {
+        name: next((field for field in head[0] if not present[name] and pattern.fullmatch(column_name(field))), None)
+        for name, pattern in SIMILAR_COLUMNS.items()
+    }
+    renames = " and ".join(f"{field.strip()} to {name}" for name, field in similar.items() if field)
+    return f"its columns are {shown}; {WANTED}{f'; for example, rename {renames}' if renames else ''}"
 
 
 def lists_recordings(path: Path) -> bool:
@@ -146,6 +177,9 @@ def _clip_name(path: Path, column: str, row: TableRow) -> str:
     filename = row.values[column]
     if not filename:
         raise DataError(f"{path}, line {row.line}: the {column} is empty; fill it in or delete the row")
+    if re.match(r"[\w+.-]{2,}://", filename):
+        shown = re.sub(r"//[^/]*@", "//", filename).split("?")[0]
+        raise DataError(f"{path}, line {row.line}: {shown} is an address; download it and write the name of its file")
     if column == "slice_file_name" and row.values.get("fold"):
         filename = f"fold{row.values['fold']}/{filename}"
     return str(PurePosixPath(os.path.expanduser(filename.replace("\\", "/"))))

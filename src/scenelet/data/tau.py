@@ -171,6 +171,11 @@ def _official_split(root: Path) -> dict[str, str]:
     splits: dict[str, str] = {}
     for split in ("train", "test"):
         path = root / "evaluation_setup" / f"fold1_{split}.csv"
+        if (older := path.with_suffix(".txt")).is_file() and not path.is_file():
+            raise DataError(
+                f"{older}: the lists of the TUT sets from before 2019 are not read; give {root / 'meta.csv'} itself"
+                " for a split at random, or write a CSV with the columns filename, label, group and split"
+            )
         if not path.is_file():
             raise DataError(f"{path}: no such file; unpack the set's meta archive into {root}")
         for line, values in read_rows(path, ("filename",)):

@@ -17,6 +17,12 @@ from scenelet.utils.locks import file_lock
 STALE_SECONDS = 86_400
 """Age from which a temporary file or folder belongs to a process that died. No single write takes a day."""
 
+SYSTEM_NAMES = (
+    *("__MACOSX", "@eaDir", "#recycle", "#snapshot", "lost+found"),
+    *("$RECYCLE.BIN", "RECYCLER", "System Volume Information", "Thumbs.db"),
+)
+"""Files and folders of systems, archivers and network drives. They hold copies, thumbnails or deleted files."""
+
 
 def replace_file(path: Path, data: bytes | str) -> None:
     """Write a file atomically: write `data` to a temporary file next to `path`, then rename it.
@@ -153,8 +159,8 @@ def walk_files(
 ) -> list[Path]:
     """List the files in a folder and its subfolders, sorted.
 
-    Hidden files, hidden folders and virtual environments are skipped without a report. Links to folders are followed,
-    but no folder is searched twice, so cycles end. Real folders are searched before links.
+    Hidden files and folders, `SYSTEM_NAMES` and virtual environments are skipped without a report. Links to folders
+    are followed, but no folder is searched twice, so cycles end. Real folders are searched before links.
 
     Args:
         folder: the folder to search.
@@ -187,10 +193,11 @@ def walk_files(
         if identity in searched:
             on_skip(current, "a link to a folder that is searched already")
         elif "pyvenv.cfg" not in entries:
-            for path in (current / name for name in entries if not name.startswith(".")):
+            visible = [name for name in entries if not name.startswith(".") and name not in SYSTEM_NAMES]
+            for path in (current / name for name in visible):
                 if os.path.isdir(path):
                     (links if path.is_symlink() else folders).append(path)
-                elif extensions and path.suffix.lower() not in extensions:
+                elif extensions and path.suffix.lower().strip() not in extensions:
                     continue
                 elif os.path.isfile(path):
                     found.append(path)

@@ -129,9 +129,7 @@ def test_open_endless_redirects_are_refused(server: Loopback) -> None:
     assert len(server.log) == MAX_REDIRECTS + 1
 
 
-@pytest.mark.parametrize(
-    "url", ["http://[bad/", "http://h:99999/", "http:///a", f"http://{'a' * 70}.b/"]
-)
+@pytest.mark.parametrize("url", ["http://[bad/", "http://h:99999/", "http:///a", f"http://{'a' * 70}.b/"])
 def test_open_invalid_address_raises(url: str) -> None:
     with pytest.raises(AnswerError, match="not a valid address"):
         get(url)
