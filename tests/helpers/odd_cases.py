@@ -162,7 +162,8 @@ def _no_sound() -> Iterator[Case]:
     }
     for name, content in contents.items():
         for extension in ("wav", "flac", "ogg", "mp3"):
-            yield Case(kind, f"{name}.{extension}", UNREADABLE, whole(content))
+            says = "holds no sound" if name in ("page", "zeros") else UNREADABLE
+            yield Case(kind, f"{name}.{extension}", says, whole(content))
     yield Case(kind, "archive.wav", UNREADABLE, _zip)
     for extension in ("wav", "flac", "ogg", "mp3"):
         yield Case("an empty file", f"empty.{extension}", "the file is empty", whole(b""))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from helpers import two_processes
 from scenelet.config import RunConfig
 from scenelet.config import run_folder as runs
 from scenelet.config.recipes import load_recipe
+from scenelet.nn import registry
 from scenelet.training.compression.compress import compress
 from scenelet.training.module import SceneModule
 from scenelet.training.train import train
@@ -28,6 +30,14 @@ HISTORY_TOLERANCES = {
     "validation_macro_accuracy": 0,
     "validation_log_loss": 1e-3,  # one device differs as much from itself without the compiled norms
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_network() -> Iterator[None]:
+    """Register the network for this file, so that others still see only ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vars(registry)["_BUILDERS"], two_processes.NETWORK, two_processes.WithoutNorms)
+        yield
 
 
 @pytest.fixture(scope="module")
