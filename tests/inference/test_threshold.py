@@ -47,9 +47,3 @@ def test_find_threshold_matches_its_definition(clips: list[tuple[float, bool]]) 
     for lower in {top for top, _ in clips if MIN_THRESHOLD <= top < found.probability}:
         more = [right for top, right in clips if top >= lower]
         assert np.mean(more) < TARGET_ACCURACY
-
-
-def test_threshold_is_proven_by_enough_clips() -> None:
-    assert not two_classes(*[(0.9, True)] * 58).is_proven
-    assert two_classes(*[(0.9, True)] * 59).is_proven
-    assert not two_classes(*[(0.9, True)] * 58, *[(0.4, True)] * 40).is_proven

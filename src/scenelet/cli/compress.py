@@ -85,6 +85,10 @@ def compress(
     if result["dense"]:
         print("measured on the cached features in fp16; probabilities of `predict` differ by less than 0.001")
     if threshold := result["threshold"]:
+        from scenelet.inference.threshold import MIN_CLIPS
+
         correct = f"{100 * threshold['accuracy']:.1f} % of the answers above it were correct"
         clips = f"{threshold['clips']} clips of the {threshold['subset']} split"
-        print(f"unsure below {100 * threshold['probability']:.1f} %: {correct}, on {clips}")
+        sure = round(threshold["coverage"] * threshold["clips"])
+        few = f"; {sure} sure clips are too few to prove that, {MIN_CLIPS} are needed" if sure < MIN_CLIPS else ""
+        print(f"unsure below {100 * threshold['probability']:.1f} %: {correct}, on {clips}{few}")

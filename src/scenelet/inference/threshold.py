@@ -34,11 +34,6 @@ class Threshold:
     coverage: float
     clips: int
 
-    @property
-    def is_proven(self) -> bool:
-        """True if there were enough clips to show that the sure answers have `TARGET_ACCURACY`."""
-        return round(self.coverage * self.clips) >= MIN_CLIPS
-
 
 def stored_threshold(results: Mapping[str, Any]) -> Threshold | None:
     """Return the threshold that a model file stores, or None if it stores no valid one.
