@@ -22,7 +22,7 @@ SHAPE = (2, 256, 431)
 
 def settings() -> RunConfig:
     """Return the `paper` recipe: stereo, 22,050 Hz, 256 bands, mel bands of decibels, width 64, two sub-bands."""
-    return load_recipe("paper", ["network.init=kaiming"])  # other initial weights give equal probabilities
+    return load_recipe("paper", ["network.init=kaiming"])  # the recipe's give equal probabilities
 
 
 def write_benchmark_model(folder: Path) -> None:

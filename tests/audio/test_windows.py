@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenelet.audio import io as recordings
-from scenelet.audio.windows import WindowSplitter, arrange_channels, windows, windows_of_array
+from scenelet.audio.windows import WindowSplitter, windows, windows_of_array
 from scenelet.config import FeatureConfig, WindowConfig
 
 Write = Callable[..., Path]
@@ -31,20 +31,6 @@ def split(splitter: WindowSplitter, sound: np.ndarray, lengths: Sequence[int]) -
     return found + list(splitter.finish())
 
 
-def test_arrange_channels_mono_is_mean() -> None:
-    two = np.array([[1.0, 0.0], [0.0, 0.5]], np.float32)
-    assert arrange_channels(two, "mono").tolist() == [[0.5, 0.25]]
-
-
-def test_arrange_channels_of_many_takes_mean_or_number_or_first_two() -> None:
-    four = np.float32([[1.0, 0.0], [0.0, 0.5], [0.5, 0.5], [0.5, 1.0]])
-    assert arrange_channels(four, "mono").tolist() == [[0.5, 0.5]]
-    assert arrange_channels(four, 3).tolist() == [[0.5, 0.5]]
-    assert arrange_channels(four[:2], 3).tolist() == [[0.5, 0.25]]  # there is no third channel
-    assert arrange_channels(four, "stereo").tolist() == four[:2].tolist()
-    assert arrange_channels(four, "mid-side").tolist() == [[0.5, 0.25], [0.5, -0.25]]
-
-
 def test_windows_of_many_channels(write_wav: Callable[..., Path], rng: np.random.Generator) -> None:
     sound = rng.uniform(-0.5, 0.5, (6, 8000)).astype(np.float32)
     path = write_wav(sound, 8000)
@@ -52,15 +38,6 @@ def test_windows_of_many_channels(write_wav: Callable[..., Path], rng: np.random
         features = FeatureConfig(sample_rate=8000, channels=channels)
         (window,) = windows(path, features, WindowConfig(seconds=1.0))
         assert np.abs(window - expected).max() < 1e-6
-
-
-def test_arrange_channels_stereo_repeats_mono() -> None:
-    assert arrange_channels(np.float32([[1.0, 0.0]]), "stereo").tolist() == [[1.0, 0.0], [1.0, 0.0]]
-
-
-def test_arrange_channels_mid_side_is_half_sum_and_difference() -> None:
-    two = np.array([[1.0, 0.0], [0.0, 0.5]], np.float32)
-    assert arrange_channels(two, "mid-side").tolist() == [[0.5, 0.25], [0.5, -0.25]]
 
 
 @given(

@@ -306,7 +306,7 @@ def test_silent_windows_do_not_count(classifier: Classifier, write_wav: Callable
     alone, with_gaps = classifier.predict(write_wav(sound, RATE)), classifier.predict(write_wav(gaps, RATE, "gaps.wav"))
     assert with_gaps.windows.shape == (5, 3)
     assert with_gaps.probabilities == alone.probabilities
-    np.testing.assert_allclose(with_gaps.windows[2:], 1 / 3, rtol=1e-6)
+    assert not with_gaps.windows[2:].any()
 
 
 @pytest.mark.parametrize("recording", [noise(1, RATE), [0.5, 0.1], None, b"RIFF", 3])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from helpers.tiny_model import tiny_model
 from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import arrange_channels, windows_of_array
+from scenelet.audio.samples import arrange_channels
+from scenelet.audio.windows import windows_of_array
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph, frontend_macs
 from scenelet.inference.onnx_network import IR_VERSION, OPSET, to_onnx

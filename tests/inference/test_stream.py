@@ -96,7 +96,6 @@ def test_smoother_invalid_setting_raises(wrong: dict[str, float]) -> None:
 
 def test_smoother_answers_silence_at_once_and_starts_anew() -> None:
     smoother = PredictionSmoother(LABELS, threshold=0.5)
-    third = 1 / 3
-    answers = update(smoother, (0.9, 0.1, 0), (third, third, third), (third, third, third), (0, 0.9, 0.1))
+    answers = update(smoother, (0.9, 0.1, 0), (0, 0, 0), (0, 0, 0), (0, 0.9, 0.1))
     assert [answer.label for answer in answers] == ["a", "silence", "silence", "b"]
     assert [answer.changed for answer in answers] == [True, True, False, True]

@@ -24,7 +24,7 @@ MAX_FAULTS = 16
 
 @dataclass(frozen=True)
 class Stream:
-    """What libsndfile sees of a recording: the container by its content, and a file whose lengths are right."""
+    """View of a recording for libsndfile: the container by its content, and a file whose lengths are right."""
 
     format: Format
     file: JoinedFile

@@ -31,7 +31,7 @@ KINDS = {
     "part": "parts of the data",
     "format": "formats",
 }
-"""What folders above those of the classes are."""
+"""Kinds of folders above those of the classes."""
 HELP = "give a folder with one subfolder per class, a CSV/TSV with the columns filename and label, or a TAU data set"
 LABEL_WORDS = {
     *("annotation", "annotations", "clips", "examples", "filelist", "label", "labels", "manifest", "meta", "metadata"),

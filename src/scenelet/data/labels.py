@@ -28,7 +28,7 @@ LOOKALIKES = str.maketrans(
 COPY = re.compile(
     r"\s*\(\d+\)$|[\s._-]+(copy|copie|copia|kopie|bak|backup)\b.*$|^(copy|copie|copia|kopie)\s(of|de|von)\s"
 )
-"""What file managers and people add to the name of a copy, in lower case."""
+"""Additions to the name of a copy by file managers and people, in lower case."""
 
 
 def normalize(text: str) -> str:
@@ -95,7 +95,7 @@ def _plain_form(label: str) -> str:
 def check_alike_labels(path: Path, labels: Sequence[str]) -> None:
     """Refuse labels that differ only in what people overlook: case, blanks, hyphens, marks, zeros, or "(1)" of a copy.
 
-    Nobody can tell such classes apart, so training them would only lower the accuracy.
+    A listener cannot tell such classes apart, so training them would only lower the accuracy.
 
     Raises:
         DataError: there are such labels.

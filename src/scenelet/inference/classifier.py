@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from scenelet.audio.io import AudioSource, Samples
 from scenelet.audio.log_mel import Features
-from scenelet.audio.windows import NoSound, Windows, check_samples, windows, windows_of_array
+from scenelet.audio.samples import check_samples
+from scenelet.audio.windows import NoSound, Windows, windows, windows_of_array
 from scenelet.errors import AudioError, UsageError
 from scenelet.inference.pipeline import make_pipeline
 from scenelet.inference.prediction import (
     Prediction,
     Probabilities,
-    has_equal_probabilities,
     mean_probabilities,
     raise_at_end,
     return_error,
@@ -202,7 +202,7 @@ class Classifier:
     def predict_window(self, samples: Samples) -> Probabilities:
         """Classify one window (channels, n) of `scenelet.audio.windows`: return probabilities (classes,).
 
-        The probabilities of a silent window are equal.
+        The probabilities of a silent window are 0.
         """
         return self._shared(samples)
 
@@ -216,11 +216,12 @@ class Classifier:
         >>> load("esc10").combine_windows(np.float32([[0, 0.5, 0.5, *[0] * 7], [0, 0, 1, *[0] * 7]])).label
         'crackling_fire'
         """
-        classes = len(self.labels)
-        mean = mean_probabilities(windows) if no_sound is None else np.full(classes, 1 / classes, np.float32)
+        if no_sound is None and not windows.any():
+            no_sound = "silence"
+        mean = mean_probabilities(windows if no_sound is None else np.zeros_like(windows))
         probabilities = dict(zip(self.labels, mean.tolist(), strict=True))
-        if no_sound is not None or (classes > 1 and has_equal_probabilities(mean)):
-            return Prediction(no_sound or "silence", probabilities, windows, unsure=True)
+        if no_sound is not None:
+            return Prediction(no_sound, probabilities, windows, unsure=True)
         top = int(mean.argmax())
         return Prediction(self.labels[top], probabilities, windows, unsure=float(mean[top]) < self.threshold)
 

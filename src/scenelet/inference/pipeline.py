@@ -15,17 +15,17 @@ from scenelet.model.scene_model import SceneModel
 class Pipeline:
     """Function from the samples of a window (channels, n) to its probabilities (classes,).
 
-    A silent window has equal probabilities: whatever a network makes of it is an artifact.
+    Those of a silent window are 0, which no network gives: whatever it makes of silence is an artifact.
     """
 
     def __init__(self, log_mel: LogMel, network: Network, classes: int) -> None:
         self.log_mel, self._network = log_mel, network
-        self._equal = np.full(classes, 1 / classes, np.float32)
+        self._silence = np.zeros(classes, np.float32)
 
     def __call__(self, samples: Samples) -> Probabilities:
         """Classify the samples (channels, n) of a window: return (classes,)."""
         return (
-            self._equal.copy()
+            self._silence.copy()
             if is_silent(samples, self.log_mel.config.sample_rate)
             else self.run_network(self.log_mel(samples))
         )

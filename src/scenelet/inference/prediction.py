@@ -21,7 +21,7 @@ class Prediction:
             `scenelet.audio.windows.MIN_SECONDS`; then the probabilities are equal.
         probabilities: probability of each class, in the model's order. It is the mean over the rows of `windows`
             without the silent windows.
-        windows: (n_windows, classes) probabilities per window. Those of a silent window are equal.
+        windows: (n_windows, classes) probabilities per window. Those of a silent window are 0.
         unsure: True if the probability of `label` is below the model's threshold, or if the recording has no class.
 
     >>> from scenelet import load
@@ -40,23 +40,14 @@ class Prediction:
 def mean_probabilities(windows: Probabilities) -> Probabilities:
     """Average the probabilities (n, classes), n >= 1, of windows to a recording's (classes,), which sum to 1.
 
-    Silent windows do not count, unless all are silent.
+    Silent windows, whose probabilities are 0, do not count. If all are silent, the classes are equally probable.
 
-    >>> mean_probabilities(np.float32([[0.7, 0.3], [1.0, 0.0], [0.5, 0.5]]))
+    >>> mean_probabilities(np.float32([[0.7, 0.3], [1.0, 0.0], [0.0, 0.0]]))
     array([0.85, 0.15], dtype=float32)
     """
-    sounding = [row for row in windows if not has_equal_probabilities(row)]
-    mean = np.mean(sounding or windows, axis=0, dtype=np.float64)
+    sounding = windows[windows.any(axis=1)]
+    mean = sounding.mean(axis=0, dtype=np.float64) if len(sounding) else np.ones(windows.shape[1])
     return np.asarray(mean / mean.sum(), np.float32)
-
-
-def has_equal_probabilities(row: Probabilities) -> bool:
-    """Return True for the probabilities (classes,) of silence.
-
-    >>> has_equal_probabilities(np.float32([0.5, 0.5]))
-    True
-    """
-    return bool(row.min() == row.max())
 
 
 def return_error(predict: Callable[[AudioSource], Prediction]) -> Callable[[AudioSource], Prediction | AudioError]:

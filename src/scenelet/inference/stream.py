@@ -10,7 +10,7 @@ from scenelet.audio.io import Samples
 from scenelet.audio.windows import WindowSplitter
 from scenelet.errors import EmptyAudioError, UsageError
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.prediction import Probabilities, has_equal_probabilities
+from scenelet.inference.prediction import Probabilities
 
 DEFAULT_HOP_SECONDS, MIN_HOP_SECONDS = 1.0, 0.05
 
@@ -21,7 +21,7 @@ class StreamPrediction:
 
     Attributes:
         seconds: end of the window, counted from the start of the sound.
-        probabilities: (classes,). Those of a silent window are equal.
+        probabilities: (classes,). Those of a silent window are 0.
 
     >>> StreamPrediction(5.0, np.float32([0.25, 0.75])).probabilities.argmax()
     np.int64(1)
@@ -120,7 +120,7 @@ class PredictionSmoother:
 
     The probabilities are smoothed by an exponential average. The smoother holds a label until the smoothed probability
     of another one is higher by `margin`. It gives the label as its answer from `threshold` on, and withdraws it when
-    the probability falls below `threshold - margin`. A silent window is "silence" at once, and the average starts anew.
+    the probability falls below `threshold - margin`. A silent window is "silence" at once, and a new average begins.
 
     Args:
         labels: the model's classes.
@@ -156,9 +156,9 @@ class PredictionSmoother:
     def update(self, prediction: StreamPrediction) -> SmoothedPrediction:
         """Return the answer after this prediction. Predictions must be in order of time."""
         current = prediction.probabilities.astype(np.float64)
-        if len(current) > 1 and has_equal_probabilities(prediction.probabilities):
+        if not current.any():
             self._average = self._held = self._answer = None
-            return self._result(prediction.seconds, "silence", current, float(current[0]))
+            return self._result(prediction.seconds, "silence", current, 0.0)
         if self._average is None or self.smooth_seconds == 0:
             self._average = current
         else:

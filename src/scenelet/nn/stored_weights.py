@@ -1,7 +1,7 @@
 """Fine-tuning with the weights that a model file will hold: pruned by a mask, and rounded to an integer format.
 
-Each convolution and dense layer gets a parametrization (`torch.nn.utils.parametrize`). Whoever reads `layer.weight`
-gets the pruned and rounded weight: the forward pass, the evaluation and the export. The optimizer changes the original.
+Each convolution and dense layer gets a parametrization (`torch.nn.utils.parametrize`). The forward pass, the evaluation
+and the export read `layer.weight` and get the pruned and rounded weight. The optimizer changes the original.
 """
 
 from typing import Any

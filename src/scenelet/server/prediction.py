@@ -156,7 +156,7 @@ async def predict_uploads(
 
 @dataclass(frozen=True)
 class _Request:
-    """What the recordings of one request share."""
+    """State that the recordings of one request share."""
 
     classifier: Classifier
     scheduler: FairScheduler

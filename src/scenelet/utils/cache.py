@@ -70,7 +70,7 @@ def exposed(path: Path) -> Path | None:
     """Return the part of an existing path that another user owns or can write: the path itself or a folder above it.
 
     Code is loaded only from a path without such a part. Root counts as this user, and so does a folder like `/tmp`,
-    in which nobody can replace the files of others.
+    in which a user cannot replace the files of others.
     """
     if not hasattr(os, "geteuid"):  # Windows
         return None

@@ -127,7 +127,7 @@ def fsync_dir(folder: Path) -> None:
 
 
 def partial_path(path: Path) -> Path:
-    """Return a temporary path for `path` that nobody can guess, and delete stale ones.
+    """Return a temporary path for `path` that others cannot guess, and delete stale ones.
 
     Create it with `open(..., "x")` or `mkdir`, which refuse an existing file or link.
 

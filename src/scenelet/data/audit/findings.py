@@ -9,13 +9,12 @@ from typing import Literal
 
 import numpy as np
 
+from scenelet.audio.silence import MIN_PEAK, SILENT_DBFS
 from scenelet.data.audit.bandwidth import apparent_rate
 from scenelet.data.audit.statistics import RecordingStats
 from scenelet.data.clips import Clip
 from scenelet.utils.text import first_few, pluralize
 
-SILENT_DBFS = -80.0
-"""Peak below which a recording is silent: 3 steps of 16 bits, which is dither."""
 MAX_CLIPPED_FRACTION = 0.001
 """Maximum fraction of samples at full scale, over all channels."""
 MIN_LENGTH_FRACTION = 0.5
@@ -152,7 +151,7 @@ def trait_findings(all_stats: Mapping[Clip, RecordingStats], window_seconds: flo
 
 def is_silent(stats: RecordingStats) -> bool:
     """Return True if the peak of a recording is below `SILENT_DBFS`."""
-    return stats.peak < 10 ** (SILENT_DBFS / 20)
+    return stats.peak < MIN_PEAK
 
 
 def _revealing_traits(all_stats: Mapping[Clip, RecordingStats]) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ import soxr
 from numpy.typing import NDArray
 
 from scenelet.audio.io import BLOCK_FRAMES, blocks
-from scenelet.audio.windows import WindowSplitter, arrange_channels
+from scenelet.audio.samples import arrange_channels
+from scenelet.audio.windows import WindowSplitter
 from scenelet.data.audit import fingerprint, texture
 from scenelet.data.audit.bandwidth import MeanSpectrum
 from scenelet.errors import AudioError, EmptyAudioError, TruncatedAudioError

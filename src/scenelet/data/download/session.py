@@ -26,7 +26,7 @@ MAX_RETRY_AFTER_SECONDS = 300
 """Longest wait that a server may ask for with `Retry-After`."""
 RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 TIMEOUT_SECONDS = (20.0, 60.0)
-"""Of a connection, and of each read."""
+"""Time limit of a connection, and of each read."""
 MAX_REDIRECTS = 5
 
 

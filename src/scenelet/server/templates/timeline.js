@@ -21,10 +21,10 @@ function findRuns(windows, seconds) {
   for (let bin = 0; bin < bins; bin++) {
     const first = Math.floor((bin * windows.length) / bins);
     const last = Math.floor(((bin + 1) * windows.length) / bins);
-    const rows = windows.slice(first, last);
+    const rows = windows.slice(first, last).filter((row) => row.some((value) => value > 0)); // silent rows are 0
     const means = MODEL.labels.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
-    const probability = Math.max(...means);
-    const isSilent = means.length > 1 && probability === Math.min(...means);
+    const isSilent = rows.length === 0;
+    const probability = isSilent ? 0 : Math.max(...means);
     const label = isSilent ? "silence" : MODEL.labels[means.indexOf(probability)];
     const isSure = isSilent || probability >= MODEL.threshold;
     const end = bin === bins - 1 ? seconds : Math.min(last * hop, seconds);

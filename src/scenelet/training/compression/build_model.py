@@ -34,7 +34,7 @@ Reports = Mapping[str, Mapping[str, Any]]  # name of a subset -> its `classifica
 
 @dataclass(frozen=True)
 class Compressed:
-    """How a network was compressed."""
+    """Record of how a network was compressed."""
 
     settings: PruneConfig  # with the format and the sparsity that were chosen
     masks: Masks  # the weights that remain
