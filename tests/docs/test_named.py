@@ -79,3 +79,9 @@ def test_links_to_files_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", pages.BLOCK.sub("", page.read_text(encoding="utf-8"))):
         if not re.match(r"https?://|#", target):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
+def test_paths_of_the_project_exist(page: Path) -> None:
+    named = re.findall(r"`((?:src|tests|benchmarks|tools|fuzz)/[\w./-]+)`", page.read_text())
+    assert [path for path in named if not (pages.ROOT / path).exists()] == []
