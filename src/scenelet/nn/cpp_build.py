@@ -1,4 +1,4 @@
-"""Compilation of `fused.cpp` with the C++ compiler of the machine. The library is built once and cached."""
+"""Compilation of the C++ files of this folder with the machine's compiler. The library is built once and cached."""
 
 import ctypes
 import functools
@@ -18,10 +18,11 @@ from scenelet.utils.console import print_warning
 from scenelet.utils.files import fsync_file
 from scenelet.utils.parallel import cpu_count
 
-SOURCE = Path(__file__).with_name("fused.cpp")
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
+FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC")
 
 # PyTorch counts the CPUs of the machine, also where a container may use only some of their time
 torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
@@ -64,13 +65,23 @@ def build(compiler: str, folder: Path) -> Path:
         OSError: the folder cannot be written.
         subprocess.SubprocessError: the compiler fails or takes too long.
     """
-    inputs = [SOURCE.read_text(), compiler, *FLAGS, torch.__version__, platform.machine(), _processor()]
+    flags = (*FLAGS, _architecture())
+    inputs = [
+        *(path.read_text() for path in [*SOURCES, *HEADERS]),
+        compiler,
+        *flags,
+        torch.__version__,
+        platform.machine(),
+        _processor(),
+    ]
     built = folder / f"fused-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:16]}.so"
     if not built.exists() or exposed(built) is not None:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            code, linked = Path(scratch) / "fused.o", Path(scratch) / "fused.so"
-            _run(compiler, *FLAGS, "-c", SOURCE, "-o", code)
-            _run(compiler, "-shared", code, *_openmp(), "-o", linked)
+            linked, objects = Path(scratch) / "linked.so", []
+            for source in SOURCES:
+                objects.append(Path(scratch) / f"{source.stem}.o")
+                _run(compiler, *flags, "-c", source, "-o", objects[-1])
+            _run(compiler, "-shared", *objects, *_openmp(), "-o", linked)
             linked.chmod(0o700)
             fsync_file(linked)
             linked.replace(built)
@@ -79,6 +90,11 @@ def build(compiler: str, folder: Path) -> Path:
 
 def _run(*command: str | Path) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=BUILD_SECONDS)
+
+
+def _architecture() -> str:
+    """Return the compiler's flag for the instructions that PyTorch uses, which a user can limit to AVX2."""
+    return "-march=haswell" if torch.backends.cpu.get_cpu_capability() == "AVX2" else "-march=native"
 
 
 def _compiler() -> str | None:

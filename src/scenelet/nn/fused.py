@@ -1,4 +1,4 @@
-"""Norm, residual addition and ReLU as one differentiable function, implemented by `fused.cpp`.
+"""Norm, optional residual addition and optional ReLU as one differentiable function, implemented by `fused.cpp`.
 
 Separate layers need many more passes over the activations in memory. Without a compiler, `norm.py` uses PyTorch's
 layers instead.
@@ -42,10 +42,11 @@ def norm_add_relu(
     training: bool,
     momentum: float,
     eps: float,
+    relu: bool,
 ) -> Tensor:
     """Return relu((x - mean) / sqrt(var + eps) * weight + bias + residual), separately for each sub-band.
 
-    In training, mean and var are those of the batch, and the running statistics are updated in place. Otherwise they
+    `relu` says whether the ReLU is applied. In training, mean and var are those of the batch, and the running statistics are updated in place. Otherwise they
     are the running statistics.
 
     Args:
@@ -57,7 +58,7 @@ def norm_add_relu(
     if residual is not None:
         residual = residual.to(x.dtype, memory_format=torch.channels_last)
     y: Tensor = _NormAddRelu.apply(  # type: ignore[no-untyped-call]
-        x, residual, running_mean, running_var, weight, bias, training, momentum, eps
+        x, residual, running_mean, running_var, weight, bias, training, momentum, eps, relu
     )
     return y
 
@@ -87,6 +88,7 @@ class _NormAddRelu(torch.autograd.Function):
         training: bool,
         momentum: float,
         eps: float,
+        relu: bool,
     ) -> Tensor:
         shape = _shape(x, len(running_mean))
         mean, var = running_mean.clone(), running_var.clone()  # (S, channels)
@@ -99,8 +101,9 @@ class _NormAddRelu(torch.autograd.Function):
         scale = (weight * rstd).contiguous()
         shift = bias - mean * scale
         y = torch.empty_like(x)
-        _call("forward", x, residual, scale, shift, shape, y)
-        ctx.save_for_backward(x, None if residual is None else y, mean, rstd, scale, shift)
+        _call("forward", x, residual, scale, shift, ctypes.c_int(relu), shape, y)
+        ctx.save_for_backward(x, y if relu and residual is not None else None, mean, rstd, scale, shift)
+        ctx.relu, ctx.has_residual = relu, residual is not None
         ctx.training, ctx.shared, ctx.count = training, len(weight) == 1, count
         return y
 
@@ -112,7 +115,8 @@ class _NormAddRelu(torch.autograd.Function):
         gradient = gradient.to(x.dtype).contiguous(memory_format=torch.channels_last)
         gradient_residual = None if y is None else torch.empty_like(x)
         sums = torch.empty(2, *mean.shape, dtype=torch.float64)
-        _call("backward_sums", x, gradient, y, scale, shift, mean, shape, gradient_residual, sums)
+        relu = ctypes.c_int(ctx.relu)
+        _call("backward_sums", x, gradient, y, scale, shift, mean, relu, shape, gradient_residual, sums)
         gradient_bias = sums[0].float()
         gradient_weight = sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
@@ -121,11 +125,12 @@ class _NormAddRelu(torch.autograd.Function):
             constant = scale * gradient_bias / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
-        is_masked = ctypes.c_int(gradient_residual is not None)
+        is_masked = ctypes.c_int(gradient_residual is not None or not ctx.relu)
         _call("backward_input", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
-        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None
+        gradients = gradient_x, masked if ctx.has_residual else None, None, None, gradient_weight, gradient_bias
+        return *gradients, None, None, None, None
 
 
 def _shape(x: Tensor, sub_bands: int) -> _Shape:
