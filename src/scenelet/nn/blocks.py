@@ -22,6 +22,10 @@ def to_channels_last(network: nn.Module, memory_format: torch.memory_format = to
     for weight in network.parameters():
         if weight.ndim == 4:
             weight.data = weight.data.contiguous(memory_format=memory_format)
+            if weight.shape[1] == 1 and memory_format == torch.channels_last:
+                # memory is the same in both formats, and PyTorch takes the other one unless the strides differ
+                rows, columns = weight.shape[2:]
+                weight.data = weight.data.as_strided(weight.shape, (rows * columns, 1, columns, 1))
     return network
 
 

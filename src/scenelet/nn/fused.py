@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scenelet.nn.cpp_build import library
+from scenelet.nn.cpp_build import call, library
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -46,8 +46,8 @@ def norm_add_relu(
 ) -> Tensor:
     """Return relu((x - mean) / sqrt(var + eps) * weight + bias + residual), separately for each sub-band.
 
-    `relu` says whether the ReLU is applied. In training, mean and var are those of the batch, and the running statistics are updated in place. Otherwise they
-    are the running statistics.
+    In training, mean and var are those of the batch, and the running statistics are updated in place. Otherwise they
+    are the running statistics. If `relu` is False, there is no ReLU.
 
     Args:
         x, residual: (batch, channels, frequency, time), channels-last; see `supports`.
@@ -90,18 +90,18 @@ class _NormAddRelu(torch.autograd.Function):
         eps: float,
         relu: bool,
     ) -> Tensor:
-        shape = _shape(x, len(running_mean))
+        shape, dtype = _shape(x, len(running_mean)), DTYPES[x.dtype]
         mean, var = running_mean.clone(), running_var.clone()  # (S, channels)
         count = shape.batch * shape.positions
         if training:
-            _call("statistics", x, shape, mean, var)
+            call(f"statistics_{dtype}", x, shape, mean, var)
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(var * (count / (count - 1)), momentum)
         rstd = torch.rsqrt(var + eps)
         scale = (weight * rstd).contiguous()
         shift = bias - mean * scale
         y = torch.empty_like(x)
-        _call("forward", x, residual, scale, shift, ctypes.c_int(relu), shape, y)
+        call(f"forward_{dtype}", x, residual, scale, shift, int(relu), shape, y)
         ctx.save_for_backward(x, y if relu and residual is not None else None, mean, rstd, scale, shift)
         ctx.relu, ctx.has_residual = relu, residual is not None
         ctx.training, ctx.shared, ctx.count = training, len(weight) == 1, count
@@ -111,12 +111,12 @@ class _NormAddRelu(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, y, mean, rstd, scale, shift = ctx.saved_tensors
-        shape = _shape(x, len(mean))
+        shape, dtype = _shape(x, len(mean)), DTYPES[x.dtype]
         gradient = gradient.to(x.dtype).contiguous(memory_format=torch.channels_last)
         gradient_residual = None if y is None else torch.empty_like(x)
         sums = torch.empty(2, *mean.shape, dtype=torch.float64)
-        relu = ctypes.c_int(ctx.relu)
-        _call("backward_sums", x, gradient, y, scale, shift, mean, relu, shape, gradient_residual, sums)
+        relu = int(ctx.relu)
+        call(f"backward_sums_{dtype}", x, gradient, y, scale, shift, mean, relu, shape, gradient_residual, sums)
         gradient_bias = sums[0].float()
         gradient_weight = sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
@@ -125,8 +125,8 @@ class _NormAddRelu(torch.autograd.Function):
             constant = scale * gradient_bias / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
-        is_masked = ctypes.c_int(gradient_residual is not None or not ctx.relu)
-        _call("backward_input", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
+        is_masked = int(gradient_residual is not None or not ctx.relu)
+        call(f"backward_input_{dtype}", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
         gradients = gradient_x, masked if ctx.has_residual else None, None, None, gradient_weight, gradient_bias
@@ -136,18 +136,3 @@ class _NormAddRelu(torch.autograd.Function):
 def _shape(x: Tensor, sub_bands: int) -> _Shape:
     batch, channels, frequency, time = x.shape
     return _Shape(batch, sub_bands, frequency // sub_bands * time, channels, torch.get_num_threads())
-
-
-def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | ctypes.c_int | None) -> None:
-    """Call the function of `fused.cpp` for the number type of `x`. Tensors are passed by address."""
-    values: list[Any] = []
-    for argument in (x, *arguments):
-        if isinstance(argument, Tensor):
-            values.append(ctypes.c_void_p(argument.data_ptr()))
-        elif isinstance(argument, _Shape):
-            values.append(ctypes.byref(argument))
-        else:
-            values.append(argument)
-    functions = library()
-    assert functions is not None  # `supports` has checked this
-    functions[f"{name}_{DTYPES[x.dtype]}"](*values)
