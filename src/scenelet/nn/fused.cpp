@@ -63,18 +63,15 @@ template <typename T> void statistics(const T *x, const Shape &s, float *mean, f
   });
   const int64_t rows = s.rows(sizeof(T)), each = s.chunks_each(sizeof(T));
   for (int64_t band = 0; band < s.sub_bands; band++)
-    for (int64_t c = 0; c < channels; c++) {  // combine means and squares (Chan, Golub, LeVeque 1979)
-      double count = 0, m = 0, m2 = 0;
+    for (int64_t c = 0; c < channels; c++) {
+      Moments all;
       for (int64_t item = 0; item < s.batch; item++)
         for (int64_t i = 0; i < each; i++) {
           const float *p = &partial[((item * s.sub_bands + band) * each + i) * 3 * channels + c];
-          const double n = std::min(rows, s.positions - i * rows), sum = p[channels], part = p[0] + sum / n - m;
-          m2 += p[2 * channels] - sum * sum / n + part * part * count * n / (count + n);
-          m += part * n / (count + n);
-          count += n;
+          all.add(std::min(rows, s.positions - i * rows), p[0], p[channels], p[2 * channels]);
         }
-      mean[band * channels + c] = float(m);
-      var[band * channels + c] = float(std::max(0.0, m2 / count));
+      mean[band * channels + c] = float(all.mean);
+      var[band * channels + c] = all.variance();
     }
 }
 

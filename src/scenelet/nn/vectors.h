@@ -1,4 +1,4 @@
-// Vectors of neighboring channels, in float or bfloat16 memory.
+// Vectors of neighboring channels, in float or bfloat16 memory, and the moments of values that come in parts.
 //
 // The vector types are an extension of GCC and Clang. The compiler maps them to the processor's vectors.
 #pragma once
@@ -64,5 +64,19 @@ template <typename Work> void each_block(int64_t channels, Work work) {
   if (channels - c == 2) work(c, Block<4, 1, 2>());
   if (channels - c == 1) work(c, Block<4, 1, 1>());
 }
+
+// Mean and sum of squared differences from it, of parts that are added (Chan, Golub, LeVeque 1979).
+struct Moments {
+  double count = 0, mean = 0, squares = 0;
+
+  // Add n values by their sums after the subtraction of `origin`.
+  void add(double n, double origin, double sum, double sum_of_squares) {
+    const double difference = origin + sum / n - mean;
+    squares += sum_of_squares - sum * sum / n + difference * difference * count * n / (count + n);
+    mean += difference * n / (count + n);
+    count += n;
+  }
+  float variance() const { return float(squares < 0 ? 0 : squares / count); }
+};
 
 }  // namespace
