@@ -6,6 +6,7 @@
 // all tiles are added in order, so the result does not depend on the count of threads.
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "vectors.h"
@@ -41,11 +42,12 @@ template <typename T> struct Tile {
   template <typename Work> void each(Work work) const {
     for (int64_t row = 0; row < s.rows; row++) {
       const T *low = input(row * s.stride - 1), *middle = input(row * s.stride), *high = input(row * s.stride + 1);
-      each_block(s.channels, [&](int64_t c, auto zero) {
+      const int64_t channels = s.channels, end = count * channels, band = s.band(row);
+      each_block(channels, [=](int64_t c, auto zero) {
         typedef decltype(zero) B;
-        const B w0(weight + c), w1(weight + s.channels + c), w2(weight + 2 * s.channels + c);
-        work(row, s.band(row) * s.channels + c, c, zero, [&](auto use) {
-          for (int64_t o = c; o < count * s.channels; o += s.channels) {
+        const B w0(weight + c), w1(weight + channels + c), w2(weight + 2 * channels + c);
+        work(row, band * channels + c, c, zero, [=](auto use) {
+          for (int64_t o = c; o < end; o += channels) {
             const B a(low + o), b(middle + o), e(high + o);
             B d;
             for (int i = 0; i < B::count; i++)
@@ -76,7 +78,7 @@ void statistics(const T *x, const float *weight, const Shape &s, float *columns,
   std::fill(columns, columns + s.batch * s.frames * wide, 0.0f);
   each_tile(s, weight, x, [&](const Tile<T> &tile) {
     float *origin = &partial[tile.number * 3 * wide];
-    tile.each([&](int64_t row, int64_t k, int64_t c, auto zero, auto each_frame) {
+    tile.each([=, &tile, &s](int64_t row, int64_t k, int64_t c, auto zero, auto each_frame) {
       typedef decltype(zero) B;
       float *column = columns + ((tile.item * s.sub_bands + s.band(row)) * s.frames + tile.first) * s.channels;
       B start(origin + k), sum(origin + wide + k), squares(origin + 2 * wide + k);
@@ -112,7 +114,7 @@ void forward(const T *x, const float *weight, const float *scale, const float *s
              const Shape &s, T *y) {
   each_tile(s, weight, x, [&](const Tile<T> &tile) {
     const float *added = row_values + tile.frame_offset();
-    tile.each([&](int64_t row, int64_t k, int64_t, auto zero, auto each_frame) {
+    tile.each([=, &tile, &s](int64_t row, int64_t k, int64_t, auto zero, auto each_frame) {
       typedef decltype(zero) B;
       const B factor(scale + k), offset(shift + k);
       T *out = y + tile.row_offset(row);
@@ -140,7 +142,7 @@ void backward_sums(const T *x, const float *weight, const float *scale, const fl
   each_tile(s, weight, x, [&](const Tile<T> &tile) {
     const float *added = row_values + tile.frame_offset();
     float *column = gradient_row + tile.frame_offset(), *sums_g = &partial[tile.number * 2 * wide];
-    tile.each([&](int64_t row, int64_t k, int64_t, auto zero, auto each_frame) {
+    tile.each([=, &tile, &s](int64_t row, int64_t k, int64_t, auto zero, auto each_frame) {
       typedef decltype(zero) B;
       const B factor(scale + k), offset(shift + k), center(mean + k);
       const T *above = gradient + tile.row_offset(row);
@@ -178,9 +180,10 @@ void backward_input(const T *x, const float *weight, const float *scale, const f
     const float *added = row_values + tile.frame_offset(), *equal = level + tile.frame_offset();
     float *sums = &partial[tile.number * 3 * s.channels];
     // gradient of d with a row of zeros on both sides, and g
-    std::vector<float> scratch((2 * s.rows + 2) * length);
-    float *gradient_d = scratch.data() + length, *direct = gradient_d + (s.rows + 1) * length;
-    tile.each([&](int64_t row, int64_t k, int64_t c, auto zero, auto each_frame) {
+    const std::unique_ptr<float[]> scratch(new float[(2 * s.rows + 2) * length]);
+    float *gradient_d = scratch.get() + length, *direct = gradient_d + (s.rows + 1) * length;
+    std::fill(gradient_d - length, gradient_d, 0.0f), std::fill(direct - length, direct, 0.0f);
+    tile.each([=, &tile, &s](int64_t row, int64_t k, int64_t c, auto zero, auto each_frame) {
       typedef decltype(zero) B;
       const B factor(scale + k), offset(shift + k), center(mean + k), tilt(slope + k), base(constant + k);
       const T *above = gradient + tile.row_offset(row);
@@ -210,12 +213,14 @@ void backward_input(const T *x, const float *weight, const float *scale, const f
         const int64_t target = row + 1 - tap, index = target >= 0 && target % s.stride == 0 ? target / s.stride : -1;
         from[tap] = gradient_d + (index < s.rows ? index : -1) * length;
       }
-      each_block(s.channels, [&](int64_t c, auto zero) {
+      const float *low = from[0], *middle = from[1], *high = from[2], *added_g = direct + row * length;
+      const int64_t channels = s.channels, end = tile.count * channels;
+      each_block(channels, [=](int64_t c, auto zero) {
         typedef decltype(zero) B;
-        const B w0(weight + c), w1(weight + s.channels + c), w2(weight + 2 * s.channels + c);
-        for (int64_t o = c; o < tile.count * s.channels; o += s.channels) {
-          const B a(from[0] + o), b(from[1] + o), e(from[2] + o);
-          B sum = SAME ? B(direct + row * length + o) : zero;
+        const B w0(weight + c), w1(weight + channels + c), w2(weight + 2 * channels + c);
+        for (int64_t o = c; o < end; o += channels) {
+          const B a(low + o), b(middle + o), e(high + o);
+          B sum = SAME ? B(added_g + o) : zero;
           for (int i = 0; i < B::count; i++)
             sum.at[i] += w0.at[i] * a.at[i] + w1.at[i] * b.at[i] + w2.at[i] * e.at[i];
           sum.put(out + o);

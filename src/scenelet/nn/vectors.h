@@ -20,6 +20,8 @@ template <int LANES, int COUNT = 1, int USED = LANES> struct Block {
   typedef typename Vector<LANES>::Floats V;
   typedef typename Vector<LANES>::Bits Bits;
   typedef typename Vector<LANES>::Halves Halves;
+  typedef double Doubles __attribute__((vector_size(4 * LANES)));
+  typedef float Floats __attribute__((vector_size(2 * LANES)));
   static constexpr int count = COUNT;
   V at[COUNT];
   Block() : at{} {}
@@ -31,19 +33,40 @@ template <int LANES, int COUNT = 1, int USED = LANES> struct Block {
   }
 
  private:
-  static void load(V &v, const float *from) { std::memcpy(&v, from, USED * sizeof *from); }
+  // Copy to memory, or from it. A memcpy of a part of a vector would take a slow way through the stack.
+  template <typename Lanes, typename T> static void read(Lanes &v, const T *from) {
+    if (USED == LANES) std::memcpy(&v, from, sizeof v);
+    if (USED == 2 || USED == 3) v = (Lanes)first_two(from);
+    if (USED == 1) v[0] = from[0];
+    if (USED == 3) v[2] = from[2];
+  }
+  template <typename Lanes, typename T> static void write(T *to, const Lanes &v) {
+    if (USED == LANES) std::memcpy(to, &v, sizeof v);
+    else
+      for (int i = 0; i < USED; i++) to[i] = v[i];
+  }
+  static Doubles first_two(const float *from) {
+    double both;
+    std::memcpy(&both, from, sizeof both);
+    return Doubles{both};
+  }
+  static Floats first_two(const uint16_t *from) {
+    float both;
+    std::memcpy(&both, from, sizeof both);
+    return Floats{both};
+  }
+  static void load(V &v, const float *from) { read(v, from); }
   static void load(V &v, const bf16 *from) {
     Halves halves{};
-    std::memcpy(&halves, from, USED * sizeof *from);
+    read(halves, &from->bits);
     v = (V)(__builtin_convertvector(halves, Bits) << 16);
   }
-  static void store(float *to, const V &v) { std::memcpy(to, &v, USED * sizeof *to); }
+  static void store(float *to, const V &v) { write(to, v); }
   static void store(bf16 *to, const V &v) {  // round to nearest, ties to even, as PyTorch does
     Bits bits = (Bits)v;
     bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     bits = v != v ? Bits{} + 0x7fc0 : bits;
-    const Halves halves = __builtin_convertvector(bits, Halves);
-    std::memcpy(to, &halves, USED * sizeof *to);
+    write(&to->bits, __builtin_convertvector(bits, Halves));
   }
 };
 
