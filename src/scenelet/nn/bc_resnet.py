@@ -13,6 +13,7 @@ from scenelet.errors import UsageError
 from scenelet.nn import fused
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
 from scenelet.nn.broadcast import broadcasted
+from scenelet.nn.depthwise import DepthwiseConv2d
 from scenelet.nn.dropout import Dropout
 from scenelet.nn.init import initialize
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
@@ -43,9 +44,7 @@ class BroadcastedBlock(nn.Module):
         self.over_frequency = nn.Conv2d(channels, channels, (3, 1), (stride, 1), (1, 0), groups=channels, bias=False)
         self.norm = SubSpectralNorm(channels, sub_bands, affine="sub")
         self.pool = FrequencyMeanPool()
-        self.over_time = nn.Conv2d(
-            channels, channels, (1, 3), padding=(0, dilation), dilation=(1, dilation), groups=channels, bias=False
-        )
+        self.over_time = DepthwiseConv2d(channels, (1, 3), (0, dilation), (1, dilation))
         self.norm_time = BatchNorm(channels)
         self.swish = nn.SiLU()
         self.mix = nn.Conv2d(channels, channels, 1, bias=False)
@@ -124,7 +123,7 @@ class BCResNet(nn.Module):
         self.blocks = nn.ModuleList(layers)
         dense = nn.Linear(last, num_classes)
         self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 5, padding=(0, 2), groups=channels, bias=False),
+            DepthwiseConv2d(channels, (5, 5), (0, 2)),
             nn.Conv2d(channels, last, 1, bias=False),
             BatchNorm(last, relu=True),
             GlobalMeanPool(),

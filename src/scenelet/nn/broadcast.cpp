@@ -109,6 +109,51 @@ void statistics(const T *x, const float *weight, const Shape &s, float *columns,
   }
 }
 
+// Mean over frequency of d * scale + shift, as (batch, time, channel).
+template <typename T>
+void mean_row(const float *columns, const float *scale, const float *shift, const Shape &s, T *row) {
+  const int64_t length = s.frames * s.channels;
+  const float per_row = 1.0f / float(s.rows), per_band = 1.0f / float(s.sub_bands);
+#pragma omp parallel for schedule(static) num_threads(s.threads)
+  for (int64_t frame = 0; frame < s.batch * s.frames; frame++)
+    each_block(s.channels, [&](int64_t c, auto sum) {
+      typedef decltype(sum) B;
+      const float *column = columns + (frame / s.frames * (s.sub_bands - 1) * s.frames + frame) * s.channels + c;
+      for (int64_t band = 0; band < s.sub_bands; band++) {
+        const B total(column + band * length), factor(scale + band * s.channels + c), offset(shift + band * s.channels + c);
+        for (int i = 0; i < B::count; i++)
+          sum.at[i] += total.at[i] * factor.at[i] * per_row + offset.at[i] * per_band;
+      }
+      sum.put(row + frame * s.channels + c);
+    });
+}
+
+// Sums of the gradient g that is equal at all frequencies, and of g (d - mean), added to `sums`.
+void add_row_sums(const float *columns, const float *mean, const float *level, const Shape &s, double *sums) {
+  const int64_t wide = s.sub_bands * s.channels;
+  const float height = float(s.rows / s.sub_bands);
+  std::vector<float> partial(s.batch * 2 * wide);
+#pragma omp parallel for schedule(static) num_threads(s.threads)
+  for (int64_t part = 0; part < s.batch * s.sub_bands; part++) {
+    const int64_t item = part / s.sub_bands, k = part % s.sub_bands * s.channels;
+    float *sums_g = &partial[item * 2 * wide + k];
+    for (int64_t frame = 0; frame < s.frames; frame++)
+      each_block(s.channels, [&](int64_t c, auto zero) {
+        typedef decltype(zero) B;
+        const B total(columns + (part * s.frames + frame) * s.channels + c), center(mean + k + c);
+        const B g(level + (item * s.frames + frame) * s.channels + c);
+        B sum(sums_g + c), product(sums_g + wide + c);
+        for (int i = 0; i < B::count; i++) {
+          sum.at[i] += g.at[i] * height;
+          product.at[i] += g.at[i] * (total.at[i] - center.at[i] * height);
+        }
+        sum.put(sums_g + c), product.put(sums_g + wide + c);
+      });
+  }
+  for (int64_t item = 0; item < s.batch; item++)
+    for (int64_t k = 0; k < 2 * wide; k++) sums[k] += partial[item * 2 * wide + k];
+}
+
 template <typename T, bool SAME>
 void forward(const T *x, const float *weight, const float *scale, const float *shift, const float *row_values,
              const Shape &s, T *y) {
@@ -241,6 +286,10 @@ void backward_input(const T *x, const float *weight, const float *scale, const f
                                               float *mean, float *var) {                                              \
     statistics(x, weight, *s, columns, mean, var);                                                                    \
   }                                                                                                                   \
+  extern "C" void broadcast_mean_##NAME(const float *columns, const float *scale, const float *shift, const Shape *s, \
+                                        T *row) {                                                                     \
+    mean_row(columns, scale, shift, *s, row);                                                                         \
+  }                                                                                                                   \
   extern "C" void broadcast_forward_##NAME(const T *x, const float *weight, const float *scale, const float *shift,   \
                                            const float *row, const Shape *s, T *y) {                                  \
     (s->same ? forward<T, true> : forward<T, false>)(x, weight, scale, shift, row, *s, y);                            \
@@ -260,5 +309,9 @@ void backward_input(const T *x, const float *weight, const float *scale, const f
                                                                    gradient_weight);                                  \
   }
 
+extern "C" void broadcast_row_sums(const float *columns, const float *mean, const float *level, const Shape *s,
+                                   double *sums) {
+  add_row_sums(columns, mean, level, *s, sums);
+}
 EXPORT(float, float32)
 EXPORT(bf16, bfloat16)

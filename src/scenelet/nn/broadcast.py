@@ -74,12 +74,13 @@ class _NormalizedMean(torch.autograd.Function):
         rstd = torch.rsqrt(var + norm.eps)
         scale = (norm_weight * rstd).contiguous()
         shift = norm_bias - mean * scale
-        row = (columns * scale[:, None]).sum(1) / s.rows + shift.mean(0)  # (batch, time, channels)
+        row = x.new_empty(s.batch, s.frames, s.channels)
+        call(f"broadcast_mean_{DTYPES[x.dtype]}", columns, scale, shift, s, row)
         ctx.save_for_backward(x, taps, scale, shift, mean, rstd, columns)
         ctx.shape, ctx.training, ctx.count = s, norm.training, count
         ctx.mark_non_differentiable(taps, scale, shift, mean)
         values = x.new_empty(1).expand(s.batch, s.channels, s.rows, s.frames)
-        return values, row.to(x.dtype).permute(0, 2, 1)[:, :, None], taps, scale, shift, mean
+        return values, row.permute(0, 2, 1)[:, :, None], taps, scale, shift, mean
 
     @staticmethod
     @once_differentiable
@@ -87,10 +88,9 @@ class _NormalizedMean(torch.autograd.Function):
         (x, taps, scale, shift, mean, rstd, columns), s = ctx.saved_tensors, ctx.shape
         gradient = gradient.to(x.dtype).contiguous(memory_format=torch.channels_last)
         level = gradient_mean[:, :, 0].permute(0, 2, 1).float().contiguous() / s.rows  # (batch, time, channels)
-        height = s.rows // s.sub_bands
-        bias = s.sums[0] + level.double().sum((0, 1)) * height
-        product = s.sums[1] + (level[:, None] * (columns - mean[:, None] * height)).double().sum((0, 2))
-        gradient_bias, gradient_weight = bias.float(), product.float() * rstd
+        sums = s.sums.clone()
+        call("broadcast_row_sums", columns, mean, level, s, sums)
+        gradient_bias, gradient_weight = sums[0].float(), sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.training:  # the statistics depend on x too
             slope = scale * rstd * gradient_weight / -ctx.count
@@ -112,9 +112,7 @@ class _AddRow(torch.autograd.Function):
         ctx: Any, _: Tensor, row: Tensor, x: Tensor, taps: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, s: _Shape
     ) -> Tensor:
         row = row[:, :, 0].permute(0, 2, 1).float().contiguous()
-        y = torch.empty(
-            (s.batch, s.channels, s.rows, s.frames), dtype=x.dtype, memory_format=torch.channels_last
-        )
+        y = torch.empty((s.batch, s.channels, s.rows, s.frames), dtype=x.dtype, memory_format=torch.channels_last)
         call(f"broadcast_forward_{DTYPES[x.dtype]}", x, taps, scale, shift, row, s, y)
         ctx.save_for_backward(x, taps, scale, shift, mean, row)
         ctx.shape = s
