@@ -30,9 +30,13 @@ def broadcasted(
         norm: with a scale and shift per sub-band, and without ReLU.
         f1: maps (batch, channels, 1, time) to the same shape.
         same: add x before the ReLU.
+
+    Raises:
+        UsageError: the frequencies do not split into the norm's sub-bands.
     """
     (batch, channels, in_rows, frames), stride = x.shape, int(convolution.stride[0])
     rows = (in_rows - 1) // stride + 1
+    norm.check(rows)
     shape = _Shape(batch, in_rows, rows, stride, norm.sub_bands, frames, channels, torch.get_num_threads(), same)
     values, mean, *constants = _NormalizedMean.apply(x, convolution.weight, norm.weight, norm.bias, norm, shape)  # type: ignore[no-untyped-call]
     y: Tensor = _AddRow.apply(values, f1(mean), x.detach(), *constants, shape)  # type: ignore[no-untyped-call]

@@ -104,13 +104,17 @@ class SubSpectralNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(sub_bands, channels))
         self.register_buffer("running_var", torch.ones(sub_bands, channels))
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Normalize (batch, channels, frequency, time), and add `residual` if it is given."""
-        if x.shape[2] % self.sub_bands:
+    def check(self, frequencies: int) -> None:
+        """Raise a `UsageError` if the frequencies do not split into equal sub-bands."""
+        if frequencies % self.sub_bands:
             raise UsageError(
-                f"{self.layer}: {x.shape[2]} frequencies do not split into {self.sub_bands} equal sub-bands;"
+                f"{self.layer}: {frequencies} frequencies do not split into {self.sub_bands} equal sub-bands;"
                 " change features.n_mels or network.sub_bands"
             )
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Normalize (batch, channels, frequency, time), and add `residual` if it is given."""
+        self.check(x.shape[2])
         statistics, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
         return _norm_add_relu(self, x, residual, statistics, affine)
 
