@@ -1,4 +1,4 @@
-"""Compilation of `fused.cpp` with the C++ compiler of the machine. The library is built once and cached."""
+"""Compilation of the C++ files with the compiler of the machine. The library is built once and cached."""
 
 import ctypes
 import functools
@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from scenelet.errors import OutputError
 from scenelet.utils.cache import cache_folder, exposed, make_cache_folder
@@ -18,10 +20,12 @@ from scenelet.utils.console import print_warning
 from scenelet.utils.files import fsync_file
 from scenelet.utils.parallel import cpu_count
 
-SOURCE = Path(__file__).with_name("fused.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.cpp", "winograd.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
+NARROW = ("-mno-avx512f",)
+"""Additional flags if PyTorch uses AVX2 only, on an older processor or because `ATEN_CPU_CAPABILITY` says so."""
 
 # PyTorch counts the CPUs of the machine, also where a container may use only some of their time
 torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
@@ -50,6 +54,19 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
+def call(name: str, *arguments: Tensor | ctypes.Structure | int | None) -> None:
+    """Call a compiled function. Tensors are passed by address, structures by reference, and None as a null pointer."""
+    values: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            values.append(ctypes.c_void_p(argument.data_ptr()))
+        else:
+            values.append(ctypes.byref(argument) if isinstance(argument, ctypes.Structure) else argument)
+    functions = library()
+    assert functions is not None  # the callers have checked this
+    functions[name](*values)
+
+
 def build(compiler: str, folder: Path) -> Path:
     """Return the path of the library in `folder`, and build the library if it does not exist.
 
@@ -64,13 +81,17 @@ def build(compiler: str, folder: Path) -> Path:
         OSError: the folder cannot be written.
         subprocess.SubprocessError: the compiler fails or takes too long.
     """
-    inputs = [SOURCE.read_text(), compiler, *FLAGS, torch.__version__, platform.machine(), _processor()]
-    built = folder / f"fused-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:16]}.so"
+    flags = (*FLAGS, *(NARROW if torch.backends.cpu.get_cpu_capability() == "AVX2" else ()))
+    texts = [source.read_text() for source in SOURCES]
+    inputs = [*texts, compiler, *flags, torch.__version__, platform.machine(), _processor()]
+    built = folder / f"kernels-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:16]}.so"
     if not built.exists() or exposed(built) is not None:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            code, linked = Path(scratch) / "fused.o", Path(scratch) / "fused.so"
-            _run(compiler, *FLAGS, "-c", SOURCE, "-o", code)
-            _run(compiler, "-shared", code, *_openmp(), "-o", linked)
+            linked = Path(scratch) / "kernels.so"
+            objects = [Path(scratch) / f"{source.stem}.o" for source in SOURCES]
+            for source, compiled in zip(SOURCES, objects, strict=True):
+                _run(compiler, *flags, "-c", source, "-o", compiled)
+            _run(compiler, "-shared", *objects, *_openmp(), "-o", linked)
             linked.chmod(0o700)
             fsync_file(linked)
             linked.replace(built)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scenelet.nn.cpp_build import library
+from scenelet.nn.cpp_build import call, library
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -121,7 +121,7 @@ class _NormAddRelu(torch.autograd.Function):
             constant = scale * gradient_bias / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
-        is_masked = ctypes.c_int(gradient_residual is not None)
+        is_masked = int(gradient_residual is not None)
         _call("backward_input", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
@@ -133,16 +133,6 @@ def _shape(x: Tensor, sub_bands: int) -> _Shape:
     return _Shape(batch, sub_bands, frequency // sub_bands * time, channels, torch.get_num_threads())
 
 
-def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | ctypes.c_int | None) -> None:
-    """Call the function of `fused.cpp` for the number type of `x`. Tensors are passed by address."""
-    values: list[Any] = []
-    for argument in (x, *arguments):
-        if isinstance(argument, Tensor):
-            values.append(ctypes.c_void_p(argument.data_ptr()))
-        elif isinstance(argument, _Shape):
-            values.append(ctypes.byref(argument))
-        else:
-            values.append(argument)
-    functions = library()
-    assert functions is not None  # `supports` has checked this
-    functions[f"{name}_{DTYPES[x.dtype]}"](*values)
+def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | int | None) -> None:
+    """Call the function of `fused.cpp` for the number type of `x`."""
+    call(f"{name}_{DTYPES[x.dtype]}", x, *arguments)

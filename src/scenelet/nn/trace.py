@@ -76,7 +76,7 @@ def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        own = BatchNorm | SubSpectralNorm | FrequencyMeanPool | GlobalMeanPool | Dropout
+        own = nn.Conv2d | BatchNorm | SubSpectralNorm | FrequencyMeanPool | GlobalMeanPool | Dropout
         return isinstance(m, own) or super().is_leaf_module(m, module_qualified_name)
 
 
