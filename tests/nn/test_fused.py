@@ -1,6 +1,7 @@
 """Fused norm, addition and ReLU: values, gradients and running statistics against float64 autograd."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -12,14 +13,14 @@ from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 
 needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler was found")
 
-SIZES = [(3, 5, 6, 7), (2, 16, 10, 3), (4, 83, 2, 5), (1, 64, 8, 9), (2, 130, 4, 33), (5, 4, 300, 11)]
+SIZES = [(3, 5, 6, 7), (2, 16, 10, 3), (4, 83, 2, 5), (1, 64, 8, 9), (2, 130, 4, 33), (2, 7, 300, 11), (1, 30, 240, 11)]
 """(batch, channels, frequency, time), with channels near the width of a vector, in one and several chunks."""
 
 
-def norm_of(channels: int, sub_bands: int, affine: str) -> nn.Module:
+def norm_of(channels: int, sub_bands: int, affine: str, relu: bool = True) -> nn.Module:
     if affine == "plain":
-        return BatchNorm(channels, relu=True)
-    return SubSpectralNorm(channels, sub_bands, affine, relu=True)
+        return BatchNorm(channels, relu=relu)
+    return SubSpectralNorm(channels, sub_bands, affine, relu=relu)
 
 
 def draw(norm: nn.Module, generator: torch.Generator) -> None:
@@ -56,15 +57,16 @@ def distance(found: Tensor, expected: Tensor) -> float:
 
 
 @needs_compiler
+@pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("sub_bands", "affine"), [(1, "plain"), (1, "all"), (2, "all"), (2, "sub")])
 @pytest.mark.parametrize("size", SIZES)
 def test_norm_add_relu_equals_float64_autograd(
-    size: tuple[int, ...], sub_bands: int, affine: str, training: bool, residual: bool
+    size: tuple[int, ...], sub_bands: int, affine: str, training: bool, residual: bool, relu: bool
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    ours = norm_of(size[1], sub_bands, affine).train(training)
+    ours = norm_of(size[1], sub_bands, affine, relu).train(training)
     draw(ours, generator)
     x, gradient, *rest = inputs(size, residual, generator, torch.float32)
     added = rest[0] if rest else None
@@ -128,16 +130,19 @@ def test_norm_add_relu_of_a_large_mean_is_exact() -> None:
 def test_norm_add_relu_propagates_nan() -> None:
     x = torch.ones(2, 16, 4, 4).to(memory_format=torch.channels_last)
     x[0, 3, 1, 1] = torch.nan
-    for dtype in fused.DTYPES:
-        y = BatchNorm(16, relu=True)(x.to(dtype))
+    for dtype, relu in itertools.product(fused.DTYPES, (True, False)):
+        y = BatchNorm(16, relu=relu)(x.to(dtype))
         assert y[:, 3].isnan().all()
         assert y[:, 4:].isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet"])
+@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet", "bc_resnet"])
 def test_network_without_a_compiler_computes_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def logits_and_gradients() -> list[Tensor]:
-        network = create_model(name, num_classes=3, width=8, generator=torch.Generator().manual_seed(0))
+        sub_bands = {"sub_bands": 2} if name == "bc_resnet" else {}
+        network = create_model(
+            name, num_classes=3, in_channels=2, width=8, generator=torch.Generator().manual_seed(0), **sub_bands
+        )
         x = torch.randn(3, 2, 64, 33, generator=torch.Generator().manual_seed(1))
         logits = network(x.to(memory_format=torch.channels_last))
         logits.square().sum().backward()

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.errors import UsageError
+from scenelet.nn import fused
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
+from scenelet.nn.broadcast import broadcasted
 from scenelet.nn.dropout import Dropout
 from scenelet.nn.init import initialize
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
@@ -52,10 +54,17 @@ class BroadcastedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in_channels, frequency, time) to (batch, channels, frequency / stride, time)."""
-        y = self.norm(self.over_frequency(self.change(x)))  # (B, C, F, T)
-        row = self.swish(self.norm_time(self.over_time(self.pool(y))))  # (B, C, 1, T)
-        y = y + self.dropout(self.mix(row))
+        x = self.change(x)
+        if isinstance(x, Tensor) and fused.supports(x, None, self.norm.weight):  # a traced network has no tensors
+            return broadcasted(x, self.over_frequency, self.norm, self._over_time, self.same)
+        y = self.norm(self.over_frequency(x))  # (B, C, F, T)
+        y = y + self._over_time(self.pool(y))
         out: Tensor = self.relu(y + x if self.same else y)
+        return out
+
+    def _over_time(self, row: Tensor) -> Tensor:
+        """Map (batch, channels, 1, time) to the same shape, f1 after the mean."""
+        out: Tensor = self.dropout(self.mix(self.swish(self.norm_time(self.over_time(row)))))
         return out
 
 

@@ -20,7 +20,8 @@ from scenelet.utils.console import print_warning
 from scenelet.utils.files import fsync_file
 from scenelet.utils.parallel import cpu_count
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.cpp", "winograd.cpp"))
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC")
@@ -82,7 +83,7 @@ def build(compiler: str, folder: Path) -> Path:
         subprocess.SubprocessError: the compiler fails or takes too long.
     """
     flags = (*FLAGS, *(NARROW if torch.backends.cpu.get_cpu_capability() == "AVX2" else ()))
-    texts = [source.read_text() for source in SOURCES]
+    texts = [path.read_text() for path in (*SOURCES, *HEADERS)]
     inputs = [*texts, compiler, *flags, torch.__version__, platform.machine(), _processor()]
     built = folder / f"kernels-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:16]}.so"
     if not built.exists() or exposed(built) is not None:

@@ -1,4 +1,4 @@
-"""Norm, residual addition and ReLU as one differentiable function, implemented by `fused.cpp`.
+"""Norm, optional residual addition and optional ReLU as one differentiable function, implemented by `fused.cpp`.
 
 Separate layers need many more passes over the activations in memory. Without a compiler, `norm.py` uses PyTorch's
 layers instead.
@@ -42,11 +42,12 @@ def norm_add_relu(
     training: bool,
     momentum: float,
     eps: float,
+    relu: bool,
 ) -> Tensor:
     """Return relu((x - mean) / sqrt(var + eps) * weight + bias + residual), separately for each sub-band.
 
     In training, mean and var are those of the batch, and the running statistics are updated in place. Otherwise they
-    are the running statistics.
+    are the running statistics. If `relu` is False, there is no ReLU.
 
     Args:
         x, residual: (batch, channels, frequency, time), channels-last; see `supports`.
@@ -57,7 +58,7 @@ def norm_add_relu(
     if residual is not None:
         residual = residual.to(x.dtype, memory_format=torch.channels_last)
     y: Tensor = _NormAddRelu.apply(  # type: ignore[no-untyped-call]
-        x, residual, running_mean, running_var, weight, bias, training, momentum, eps
+        x, residual, running_mean, running_var, weight, bias, training, momentum, eps, relu
     )
     return y
 
@@ -87,20 +88,22 @@ class _NormAddRelu(torch.autograd.Function):
         training: bool,
         momentum: float,
         eps: float,
+        relu: bool,
     ) -> Tensor:
-        shape = _shape(x, len(running_mean))
+        shape, dtype = _shape(x, len(running_mean)), DTYPES[x.dtype]
         mean, var = running_mean.clone(), running_var.clone()  # (S, channels)
         count = shape.batch * shape.positions
         if training:
-            _call("statistics", x, shape, mean, var)
+            call(f"statistics_{dtype}", x, shape, mean, var)
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(var * (count / (count - 1)), momentum)
         rstd = torch.rsqrt(var + eps)
         scale = (weight * rstd).contiguous()
         shift = bias - mean * scale
         y = torch.empty_like(x)
-        _call("forward", x, residual, scale, shift, shape, y)
-        ctx.save_for_backward(x, None if residual is None else y, mean, rstd, scale, shift)
+        call(f"forward_{dtype}", x, residual, scale, shift, int(relu), shape, y)
+        ctx.save_for_backward(x, y if relu and residual is not None else None, mean, rstd, scale, shift)
+        ctx.relu, ctx.has_residual = relu, residual is not None
         ctx.training, ctx.shared, ctx.count = training, len(weight) == 1, count
         return y
 
@@ -108,11 +111,12 @@ class _NormAddRelu(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, y, mean, rstd, scale, shift = ctx.saved_tensors
-        shape = _shape(x, len(mean))
+        shape, dtype = _shape(x, len(mean)), DTYPES[x.dtype]
         gradient = gradient.to(x.dtype).contiguous(memory_format=torch.channels_last)
         gradient_residual = None if y is None else torch.empty_like(x)
         sums = torch.empty(2, *mean.shape, dtype=torch.float64)
-        _call("backward_sums", x, gradient, y, scale, shift, mean, shape, gradient_residual, sums)
+        relu = int(ctx.relu)
+        call(f"backward_sums_{dtype}", x, gradient, y, scale, shift, mean, relu, shape, gradient_residual, sums)
         gradient_bias = sums[0].float()
         gradient_weight = sums[1].float() * rstd
         slope, constant = torch.zeros_like(mean), torch.zeros_like(mean)
@@ -121,18 +125,14 @@ class _NormAddRelu(torch.autograd.Function):
             constant = scale * gradient_bias / -ctx.count
         gradient_x = torch.empty_like(x)
         masked = gradient if gradient_residual is None else gradient_residual
-        is_masked = int(gradient_residual is not None)
-        _call("backward_input", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
+        is_masked = int(gradient_residual is not None or not ctx.relu)
+        call(f"backward_input_{dtype}", x, masked, scale, shift, mean, slope, constant, is_masked, shape, gradient_x)
         if ctx.shared:
             gradient_weight, gradient_bias = gradient_weight.sum(0, True), gradient_bias.sum(0, True)
-        return gradient_x, gradient_residual, None, None, gradient_weight, gradient_bias, None, None, None
+        gradients = gradient_x, masked if ctx.has_residual else None, None, None, gradient_weight, gradient_bias
+        return *gradients, None, None, None, None
 
 
 def _shape(x: Tensor, sub_bands: int) -> _Shape:
     batch, channels, frequency, time = x.shape
     return _Shape(batch, sub_bands, frequency // sub_bands * time, channels, torch.get_num_threads())
-
-
-def _call(name: str, x: Tensor, *arguments: Tensor | _Shape | int | None) -> None:
-    """Call the function of `fused.cpp` for the number type of `x`."""
-    call(f"{name}_{DTYPES[x.dtype]}", x, *arguments)

@@ -141,8 +141,8 @@ def _norm_add_relu(
     """
     assert norm.momentum is not None
     momentum = norm.momentum
-    if norm.relu and fused.supports(x, residual, norm.weight):
-        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps)
+    if fused.supports(x, residual, norm.weight):
+        return fused.norm_add_relu(x, residual, *statistics, *affine, norm.training, momentum, norm.eps, norm.relu)
     y = _sub_band_norm(x, *statistics, *affine, norm.training, momentum, norm.eps)
     if residual is not None:
         y = y + residual
