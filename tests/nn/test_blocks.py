@@ -1,8 +1,10 @@
 """Residual blocks: shared convolutions, shortcuts, and pools."""
 
+import pytest
 import torch
 from torch import nn
 
+from scenelet.nn import create_model
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool, ResidualBlock, SharedResidualBlock, to_channels_last
 from scenelet.nn.norm import BatchNorm
 
@@ -52,3 +54,13 @@ def test_to_channels_last_changes_memory_but_not_values() -> None:
     assert to_channels_last(layer) is layer
     assert layer.weight.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet", "bc_resnet", "dcase2020_baseline"])
+def test_to_channels_last_includes_networks_of_one_channel(name: str) -> None:
+    """The stem's weight is the same memory in both layouts, and only its strides tell PyTorch which one to use."""
+    network = to_channels_last(create_model(name, num_classes=3, in_channels=1))
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    y = first(torch.zeros(2, 1, 40, 33))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert not y.is_contiguous()

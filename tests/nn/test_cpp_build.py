@@ -1,4 +1,4 @@
-"""Compilation of the fused norm: cached, and optional."""
+"""Compilation of the C++ files: cached, and optional."""
 
 import os
 import shutil
@@ -48,6 +48,23 @@ def test_build_reuses_the_library(tmp_path: Path) -> None:
     assert build(compiler, tmp_path) == first
     assert first.stat().st_mtime_ns == built_at
     assert list(tmp_path.iterdir()) == [first]
+
+
+def test_build_takes_the_vectors_that_pytorch_uses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands: list[tuple[str, ...]] = []
+
+    def run(*command: str | Path) -> None:
+        commands.append(tuple(map(str, command)))
+        Path(command[-1]).touch()
+
+    monkeypatch.setattr(cpp_build, "_run", run)
+    built = set()
+    for capability in ("AVX512", "AVX2"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        built.add(build("c++", tmp_path))
+    compiled = [command for command in commands if "-c" in command]
+    assert len(built) == 2
+    assert [("-mno-avx512f" in command) for command in compiled] == [False, False, True, True]
 
 
 @pytest.fixture

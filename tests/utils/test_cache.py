@@ -36,7 +36,7 @@ def filled(tmp_path: Path) -> Path:
         os.utime(root / name / "lock", (1000 + number, 1000 + number))
     (root / "statistics-0123456789abcdef.jsonl").write_bytes(bytes(200))
     (root / "compiled").mkdir()
-    (root / "compiled" / "fused-0123456789abcdef.so").write_bytes(bytes(3000))
+    (root / "compiled" / "kernels-0123456789abcdef.so").write_bytes(bytes(3000))
     (root / "thesis.txt").write_text("mine")
     return root
 

@@ -5,16 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from scenelet.nn.convolution import Conv2d
 from scenelet.nn.norm import BatchNorm
 
 Norm = Callable[..., nn.Module]
 """Factory `norm(channels, relu=True)` of a norm layer that is called with `(x, residual)`."""
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, padding: int | None = None) -> Conv2d:
     """Build a square convolution without bias. By default its padding keeps the size, apart from the stride."""
     pad = kernel // 2 if padding is None else padding
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
+    return Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
 
 
 def to_channels_last(network: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:

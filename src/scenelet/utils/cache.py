@@ -23,7 +23,7 @@ _HASH = "[0-9a-f]" * 16
 KINDS = {
     "features": (f"{_HASH}/index.jsonl", f"{_HASH}/windows.f16"),  # the index first: rows without it are ignored
     "statistics": (f"statistics-{_HASH}.jsonl",),
-    "compiled code": (f"compiled/fused-{_HASH}.so",),
+    "compiled code": (f"compiled/kernels-{_HASH}.so",),
 }
 """Names of the files of each kind. The folder may be one of the user's, with other files."""
 
