@@ -7,11 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.one_device import OneDevice
 from scenelet.config import ScheduleConfig
 from scenelet.data.feature_cache import ClipFeatures
+from scenelet.nn import create_model
 from scenelet.nn.quantize import quantize
 from scenelet.nn.stored_weights import add_stored_weights, remove_stored_weights
+from scenelet.training import window_loader
 from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
 
@@ -29,8 +33,8 @@ class SmallNetwork(nn.Module):
         return logits
 
 
-def batches(epoch: int) -> EpochBatches:
-    values = np.random.default_rng(0).standard_normal((8, 1, 2, 3)).astype(np.float16)
+def batches(epoch: int, shape: tuple[int, int, int] = (1, 2, 3)) -> EpochBatches:
+    values = np.random.default_rng(0).standard_normal((8, *shape)).astype(np.float16)
     clips = LabelledFeatures(ClipFeatures(values, np.arange(8), np.ones(8, np.int64)), np.arange(8) % 3, 3)
     return EpochBatches(clips, 4, [], NO_MIXING, 0, epoch)
 
@@ -52,6 +56,42 @@ def test_training_step_mixes_the_teacher_into_labels(fraction: float) -> None:
     assert not teacher.training
     loss.backward()
     assert all(p.grad is None for p in teacher.parameters())
+
+
+@pytest.mark.parametrize("free", [0, 1 << 20])
+@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet"])
+def test_epoch_runs_on_the_device_of_the_network(name: str, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The "meta" device stands in for a GPU: it fails with tensors of the CPU, and if the host waits for a value."""
+    monkeypatch.setattr(window_loader, "free_memory", lambda _: free)
+    network, teacher = (create_model(name, num_classes=3, in_channels=1, width=4) for _ in range(2))
+    add_stored_weights(network, "int8")
+    trained = SceneModule(
+        network,
+        ClassBalancedFocalLoss([3, 3, 2], beta=0.9, gamma=1.0),
+        ScheduleConfig(ema_epochs=2.0),
+        lambda epoch: batches(epoch, shape=(1, 32, 48)),
+        teacher=(teacher.eval(), 0.5),
+    )
+    trained.to("meta")
+    trained.on_train_epoch_start()
+    with OneDevice():
+        for index, (x, y) in enumerate(trained.train_dataloader()):
+            loss = trained.training_step((x, y), index)
+            trained.on_before_backward(loss)
+            loss.backward()
+            trained.on_train_batch_end()
+            assert {x.device.type, y.device.type, loss.device.type} == {"meta"}
+    loader = trained.windows
+    assert trained.train_dataloader().windows is loader  # its memory is filled once
+    trained.on_fit_end()
+    assert trained.windows is None
+
+
+def test_lightning_does_not_copy_batches() -> None:
+    trained = module(SmallNetwork(1)).to("meta")
+    x, y = next(iter(trained.train_dataloader()))
+    moved = trained._apply_batch_transfer_handler((x, y), trained.device)
+    assert (moved[0] is x, moved[1] is y) == (True, True)
 
 
 def test_state_dict_does_not_hold_the_teacher() -> None:

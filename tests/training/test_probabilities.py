@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from scenelet.data.feature_cache import ClipFeatures
-from scenelet.training.probabilities import clip_probabilities
+from scenelet.training.probabilities import batch_windows, clip_probabilities
 
 
 class MeanNetwork(nn.Module):
@@ -27,3 +27,10 @@ def test_clip_probabilities_average_the_windows_of_a_clip() -> None:
     expected = logits.softmax(1).reshape(40, 2, 3).mean(1)
     assert np.allclose(clip_probabilities(network, features), expected, atol=1e-6)
     assert network.training
+
+
+def test_batch_windows_on_a_gpu_follow_the_size_of_a_window() -> None:
+    gpu = torch.device("cuda")
+    sizes = [batch_windows(gpu, values) for values in (64 * 216, 2 * 256 * 431, 100 * 2 * 256 * 431)]
+    assert sizes == [512, 152, 32]
+    assert batch_windows(torch.device("cpu"), 64 * 216) == 32

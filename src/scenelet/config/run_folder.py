@@ -50,7 +50,7 @@ class RunRecord(Settings):
         data: the recordings.
         labels: the classes, sorted.
         train_counts: training clips of each class, in the order of `labels`.
-        versions: see `versions`; also "precision" (fp32 or bf16) and "device" of the training.
+        versions: see `versions`; also "precision" (fp32, bf16 or fp16) and "device" of the training.
         teacher: folder ("run"), recipe and network of the run that this one is distilled from; None: no teacher.
     """
 

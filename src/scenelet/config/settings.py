@@ -139,8 +139,10 @@ class RunConfig(Section):
     distillation: float = Field(
         0.5, ge=0, le=1, description="fraction of each label that comes from the teacher, if --teacher is given"
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="number format of training; auto: bf16 if the hardware supports it"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="number format of training; auto: bf16 if the hardware supports it, fp16 on CUDA GPUs that only"
+        " support that; fp16 on other devices: fp32",
     )
     seed: int = Field(0, ge=0, description="random seed of training")
 

@@ -1,8 +1,8 @@
 """Augmentations: random changes of single clips of a training batch that leave the labels as they are.
 
 `x` has the shape (batch, channel, frequency, time) and holds log-mel values in dB; `rng` is a `numpy.random.Generator`.
-An augmentation returns a new tensor on the device of `x`, of the same shape unless it crops. Each sample gets a random
-draw of its own.
+An augmentation returns a tensor on the device of `x`, of the same shape unless it crops. It may change `x` in place.
+Each sample gets a random draw of its own.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scenelet.config import AugmentConfig
+from scenelet.training.device import to_device
 
 Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
 
@@ -51,13 +52,15 @@ def crop(x: Tensor, rng: np.random.Generator, frames: int) -> Tensor:
 def frequency_shift(x: Tensor, rng: np.random.Generator, bands: int) -> Tensor:
     """Shift by up to `bands` mel bands up or down. The band at the edge is repeated."""
     shifts = rng.integers(-bands, bands + 1, size=(len(x), 1))
-    source = torch.from_numpy((np.arange(x.shape[2]) - shifts).clip(0, x.shape[2] - 1)).to(x.device)
-    return x.gather(2, source[:, None, :, None].expand(x.shape))
+    source = (np.arange(x.shape[2]) - shifts).clip(0, x.shape[2] - 1)
+    # rows of frames, numbered over samples, channels and bands, because they are copied faster than single values
+    rows = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], 1) * x.shape[2] + source[:, None]
+    return x.flatten(0, 2).index_select(0, to_device(rows.ravel(), x.device)).view(x.shape)
 
 
 def random_gain(x: Tensor, rng: np.random.Generator, db: float) -> Tensor:
     """Add a gain drawn from [-db, db] to every band."""
-    return x + x.new_tensor(rng.uniform(-db, db, size=(len(x), 1, 1, 1)))
+    return x.add_(to_device(rng.uniform(-db, db, size=(len(x), 1, 1, 1)), x.device, x.dtype))
 
 
 def filter_augment(x: Tensor, rng: np.random.Generator, db: float) -> Tensor:
@@ -72,7 +75,7 @@ def filter_augment(x: Tensor, rng: np.random.Generator, db: float) -> Tensor:
         inner = rng.uniform(0, bands - 1, size=rng.integers(MIN_FILTER_KNOTS, MAX_FILTER_KNOTS + 1) - 2)
         knots = np.sort(np.concatenate([[0, bands - 1], inner]))
         curve[:] = np.interp(np.arange(bands), knots, rng.uniform(-db, db, size=len(knots)))
-    return x + x.new_tensor(curves[:, None, :, None])
+    return x.add_(to_device(curves[:, None, :, None], x.device, x.dtype))
 
 
 def mask(x: Tensor, rng: np.random.Generator, axis: int, max_width: int) -> Tensor:
@@ -85,7 +88,7 @@ def mask(x: Tensor, rng: np.random.Generator, axis: int, max_width: int) -> Tens
     width = rng.integers(min(max_width, length) + 1, size=(len(x), 1))
     first = rng.integers(length - width + 1)
     index = np.arange(length)
-    masked = torch.from_numpy((index >= first) & (index < first + width)).to(x.device)
+    masked = to_device((index >= first) & (index < first + width), x.device)
     masked = masked[:, None, :, None] if axis == 2 else masked[:, None, None, :]
     return torch.where(masked, x.mean((1, 2, 3), keepdim=True), x)
 
@@ -111,5 +114,5 @@ def build_augmentations(config: AugmentConfig) -> list[Augmentation]:
 
 def _take_frames(x: Tensor, frames: NDArray[np.int64]) -> Tensor:
     """Return the frames (batch, n) of each sample, counted modulo its length."""
-    source = torch.from_numpy(frames % x.shape[3]).to(x.device)
+    source = to_device(frames % x.shape[3], x.device)
     return x.gather(3, source[:, None, None].expand(*x.shape[:3], source.shape[1]))

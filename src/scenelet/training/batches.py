@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -12,8 +11,10 @@ from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import Augmentation, build_augmentations
+from scenelet.training.device import to_device
 from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
+from scenelet.training.window_loader import WindowLoader
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class EpochBatches:
     than there are devices, or a single clip, because batch normalization needs two. `drop_last` leaves out any
     incomplete one, unless it is the only batch.
 
-    The iterator yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors. Every device draws,
-    augments and mixes the complete batch and then takes its slice of it, so the result does not depend on the number of
-    devices.
+    The iterator yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors on the device of
+    `windows`. The host draws, and the device gathers, augments and mixes. Every device does this for the complete batch
+    and then takes its slice of it, so the result does not depend on the number of devices.
     """
 
     clips: LabelledFeatures
@@ -59,6 +60,7 @@ class EpochBatches:
     epoch: int  # from 0
     rank: Rank = SINGLE  # process whose slice of each batch is returned
     drop_last: bool = False
+    windows: WindowLoader | None = None  # loader of the windows of `clips`; None: one for the CPU
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
@@ -88,16 +90,15 @@ class EpochBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        features = self.clips.features
+        windows = self.windows or WindowLoader(self.clips.features)
         order = rng.permutation(len(self.clips))
-        rows = features.first + rng.integers(features.count)  # one window of each clip
-        one_hot = torch.eye(self.clips.classes)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            batch = order[start : start + self.batch_size]
-            x = load_windows(features, rows[batch])
+        rows = windows.first + rng.integers(self.clips.features.count)  # one window of each clip
+        one_hot = np.eye(self.clips.classes, dtype=np.float32)
+        batches = [order[index * self.batch_size : (index + 1) * self.batch_size] for index in range(len(self))]
+        for batch, x in zip(batches, windows.load(rows[batch] for batch in batches), strict=True):
             for augmentation in self.augmentations:
                 x = augmentation(x, rng)
-            x, y = self.mixer(x, one_hot[self.clips.targets[batch]], rng)
+            x, y = self.mixer(x, to_device(one_hot[self.clips.targets[batch]], x.device), rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
 
@@ -128,8 +129,3 @@ def epoch_batches(
         )
 
     return batches
-
-
-def load_windows(features: ClipFeatures, rows: NDArray[np.int64]) -> Tensor:
-    """Return the windows `rows` (n,) as a float32 tensor (n, channels, n_mels, frames)."""
-    return torch.from_numpy(features.values[rows]).float()  # PyTorch converts fp16 much faster than NumPy

@@ -27,6 +27,7 @@ CHECKPOINTS, LOGS = "checkpoints", "logs"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 ONE_DEVICE = TrainerConfig()
+LIGHTNING_PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def run_trainer(
@@ -42,7 +43,7 @@ def run_trainer(
 
     Args:
         module: module to train.
-        precision: "auto" uses bf16 if the machine has it, see `scenelet.training.precision`.
+        precision: "auto" uses bf16 or fp16 if the machine multiplies it fast, see `scenelet.training.precision`.
         folder: run folder for logs and a checkpoint after every epoch; None writes nothing.
         resume: continue after the last complete epoch of the folder, if there is one.
         select_best: end with the weights of the best epoch on validation (macro accuracy, the earliest on a tie).
@@ -102,7 +103,8 @@ def _lightning_trainer(
     options = lightning_options(trainer, module.rank)
     return lightning.Trainer(
         max_epochs=module.schedule.epochs,
-        precision="bf16-mixed" if resolve_precision(precision) == "bf16" else "32-true",
+        precision=LIGHTNING_PRECISION[resolve_precision(precision)],
+        benchmark=True if torch.cuda.is_available() else None,  # cuDNN times its kernels, as shapes hardly change
         callbacks=callbacks,
         logger=_loggers(folder / LOGS) if folder is not None else [],
         enable_checkpointing=folder is not None,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scenelet.config import MixingConfig
+from scenelet.training.device import to_device
 
 Position = Literal["center", "start", "wrap", "between"]
 Batch = tuple[Tensor, Tensor]
@@ -187,6 +188,12 @@ def _blend(
 
     `weight` broadcasts against x; `label_weight` has the shape (batch,) or (1,).
     """
-    other = torch.from_numpy(order).to(x.device)
-    weight_x, weight_y = x.new_tensor(weight), y.new_tensor(label_weight[:, None])
-    return weight_x * x + (1 - weight_x) * x[other], weight_y * y + (1 - weight_y) * y[other]
+    other = to_device(order, x.device)
+
+    def blended(values: Tensor, own: Tensor) -> Tensor:
+        return (own * values).add_(values.index_select(0, other).mul_(1 - own))
+
+    return (
+        blended(x, to_device(weight, x.device, x.dtype)),
+        blended(y, to_device(label_weight[:, None], y.device, y.dtype)),
+    )

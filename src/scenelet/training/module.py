@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -20,6 +21,7 @@ from scenelet.training.divergence import DivergedError, Divergence
 from scenelet.training.optimizer import build_optimizer, moving_average
 from scenelet.training.ranks import SINGLE, Rank
 from scenelet.training.schedule import learning_rate
+from scenelet.training.window_loader import WindowLoader, build_loader
 
 History = list[dict[str, float]]
 
@@ -58,6 +60,7 @@ class SceneModule(lightning.LightningModule):
         self.rank = rank
         self.averaged = moving_average(network, schedule, len(batches(0))) if schedule.ema_epochs else None
         self.history: History = []
+        self.windows: WindowLoader | None = None  # loader of the training windows, while the training runs
         self._losses: list[Tensor] = []
         self._started = 0.0
 
@@ -69,12 +72,17 @@ class SceneModule(lightning.LightningModule):
     # Start of an epoch
 
     def train_dataloader(self) -> EpochBatches:
-        """Return the batches of the epoch that is about to start."""
-        return self.batches(self.current_epoch)
+        """Return the batches of the epoch that is about to start, on the device of the network."""
+        batches = self.batches(self.current_epoch)
+        if self.windows is None:
+            self.windows = build_loader(batches.clips.features, self.device)
+        return replace(batches, windows=self.windows)
 
     def on_train_epoch_start(self) -> None:
         """Prune to the sparsity of this epoch, and seed dropout from the run's seed and the epoch."""
         self._losses, self._started = [], time.perf_counter()
+        if self.teacher is not None:
+            self.teacher[0].to(self.device)
         if self.sparsity is not None:
             prune_to(self.network, self.sparsity(self.current_epoch))
         reseed(self.network, self.batches(self.current_epoch).dropout_seed())
@@ -93,7 +101,7 @@ class SceneModule(lightning.LightningModule):
         if self.teacher is not None:
             teacher, fraction = self.teacher
             with torch.no_grad():
-                y = (1 - fraction) * y + fraction * teacher.to(x.device)(x).float().softmax(1)
+                y = (1 - fraction) * y + fraction * teacher(x).float().softmax(1)
         with parametrize.cached():  # a shared convolution is pruned and rounded once
             logits = self.network(x).float()
         loss: Tensor = self.loss(logits, y)
@@ -161,6 +169,10 @@ class SceneModule(lightning.LightningModule):
         if self.averaged is not None:
             self.averaged.started = True
 
+    def on_fit_end(self) -> None:
+        """Release the windows, which may occupy the memory of a GPU."""
+        self.windows = None
+
     # Result
 
     def averaged_network(self) -> nn.Module:
@@ -174,7 +186,8 @@ class SceneModule(lightning.LightningModule):
     # Helpers
 
     def _weights_are_finite(self) -> bool:
-        return all(bool(torch.isfinite(p).all()) for p in self.network.parameters())
+        # one value, because the host waits for a GPU at each conversion to bool
+        return bool(torch.stack([torch.isfinite(p).all() for p in self.network.parameters()]).all())
 
     def _diverged(self, losses: Tensor, index: int) -> DivergedError:
         """Return the error for batch `index` of this epoch."""

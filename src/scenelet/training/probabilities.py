@@ -7,9 +7,12 @@ from torch import nn
 
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.inference.prediction import mean_probabilities
-from scenelet.training.batches import load_windows
+from scenelet.training.window_loader import WindowLoader
 
-BATCH_WINDOWS = 32
+MIN_BATCH, MAX_BATCH = 32, 512
+"""Windows of a batch: the minimum, which a CPU uses, and the maximum on a GPU."""
+GPU_BATCH_VALUES = 1 << 25
+"""Maximum input values of a larger batch on a GPU. The paper's network then needs about 4 GB."""
 
 
 @torch.no_grad()
@@ -18,14 +21,21 @@ def clip_probabilities(network: nn.Module, features: ClipFeatures) -> NDArray[np
     was_training = network.training
     device = next(network.parameters()).device
     network.eval()
-    parts = []
-    rows = features.rows()
+    rows, size = features.rows(), batch_windows(device, features.values[:1].size)
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     with torch.autocast(device.type, enabled=False):
-        for start in range(0, len(rows), BATCH_WINDOWS):
-            x = load_windows(features, rows[start : start + BATCH_WINDOWS]).to(device)
-            parts.append(network(x).softmax(1))
+        parts = [network(x).softmax(1) for x in WindowLoader(features, device).load(batches)]
     network.train(was_training)
     return mean_over_windows(torch.cat(parts).cpu().numpy(), features.count)
+
+
+def batch_windows(device: torch.device, window_values: int) -> int:
+    """Return the number of windows that are evaluated at once; `window_values` is the number of values of one.
+
+    >>> batch_windows(torch.device("cpu"), 1000), batch_windows(torch.device("cuda"), 1000)
+    (32, 512)
+    """
+    return MIN_BATCH if device.type == "cpu" else max(MIN_BATCH, min(MAX_BATCH, GPU_BATCH_VALUES // window_values))
 
 
 def mean_over_windows(windows: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float32]:
