@@ -1,7 +1,7 @@
 """Reference pipeline in plain code: librosa's features, CP-ResNet in eager PyTorch, one clip after another.
 
-CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory
-layout, the default allocator, no compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
+CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory layout, no
+compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
 """
 
 import sys
@@ -19,7 +19,6 @@ from benchmarks.speed import inputs
 from scenelet.nn import create_model
 from scenelet.nn.blocks import to_channels_last
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.utils.process import tune
 
 N_FFT, HOP, RATE, BANDS = 2048, 512, 22050, 256
 Step = Callable[[], object]
@@ -49,8 +48,10 @@ class PlainNorm(nn.Module):
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """Return the same network with `PlainNorm` instead of our norms, in the default memory layout."""
+    """Return the same network with `PlainNorm` and PyTorch's convolutions, in the default memory layout."""
     for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d):
+            module.__class__ = nn.Conv2d  # a subclass may have kernels of its own
         for name, child in list(module.named_children()):
             if isinstance(child, BatchNorm | SubSpectralNorm):
                 setattr(module, name, PlainNorm(child))
@@ -115,7 +116,6 @@ def build(row: str, folder: Path) -> Step:
     if row in ("int8", "waveform"):
         from benchmarks.speed import exported
 
-        tune()  # both sides are scenelet, whose commands do this
         return exported.reference(row, folder / inputs.MODEL)
     network = cp_resnet()
     if row.startswith("file"):
