@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.speed import inputs, ours, reference
+from benchmarks.speed.plain_network import plain
 from scenelet.inference.classifier import load
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.nn import cpp_build as compiled
@@ -26,7 +27,7 @@ def largest_differences(folder: Path, runtimes: Sequence[RuntimeName]) -> dict[s
     found = {}
     for order in ("db_then_mel", "mel_then_db"):
         found[order] = float(np.abs(ours.log_mel(clip, order)() - reference.log_mel(clip, order)).max())
-    same = reference.plain(inputs.load_weights(folder))
+    same = plain(inputs.load_weights(folder))
     expected = reference.classify(same, clip)
     for runtime in runtimes:
         prediction = load(folder / inputs.MODEL, runtime=runtime).predict(clip)
@@ -50,10 +51,10 @@ def drift() -> dict[str, Any]:
     for seed in DRIFT_SEEDS:
         fast = _trained(to_channels_last, seed)
         with _without_compiler():
-            plain = _trained(to_channels_last, seed)
+            separate = _trained(to_channels_last, seed)
             single = _trained(to_channels_last, seed, threads=1)
-        default = _trained(reference.plain, seed)
-        distances = {"fast": (fast, plain), "threads": (single, plain), "layout": (fast, default)}
+        default = _trained(plain, seed)
+        distances = {"fast": (fast, separate), "threads": (single, separate), "layout": (fast, default)}
         found["seeds"].append({name: _distance(*pair) for name, pair in distances.items()})
     return found
 
