@@ -37,3 +37,7 @@ def bench(
     words += [] if data is None else ["--data", str(data)]
     measure(out, only or (), rounds, shlex.join(words), data)
     print(out / "benchmarks.md")
+
+
+if __name__ == "__main__":
+    typer.run(bench)

@@ -1,7 +1,7 @@
 """Check that both sides compute the same features, probabilities and logits, and compare 200 training steps."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.speed import inputs, ours, reference
+from benchmarks.speed.plain_network import plain
 from scenelet.inference.classifier import load
+from scenelet.inference.runtimes import RuntimeName
 from scenelet.nn import cpp_build as compiled
 from scenelet.nn import create_model, fused
 from scenelet.nn.blocks import to_channels_last
@@ -19,15 +21,15 @@ from scenelet.nn.blocks import to_channels_last
 STEPS, DRIFT_SHAPE, DRIFT_SEEDS = 200, (2, 64, 65), (0, 1, 2)
 
 
-def largest_differences(folder: Path) -> dict[str, float]:
+def largest_differences(folder: Path, runtimes: Sequence[RuntimeName]) -> dict[str, float]:
     """Return the largest difference between our results and the plain reference, by row."""
     clip = folder / inputs.CLIP
     found = {}
     for order in ("db_then_mel", "mel_then_db"):
         found[order] = float(np.abs(ours.log_mel(clip, order)() - reference.log_mel(clip, order)).max())
-    same = reference.plain(inputs.load_weights(folder))
+    same = plain(inputs.load_weights(folder))
     expected = reference.classify(same, clip)
-    for runtime in ("onnxruntime", "openvino"):
+    for runtime in runtimes:
         prediction = load(folder / inputs.MODEL, runtime=runtime).predict(clip)
         key = "file" if runtime == "onnxruntime" else "file_openvino"
         found[key] = float(np.abs(prediction.windows[0] - expected).max())
@@ -49,10 +51,10 @@ def drift() -> dict[str, Any]:
     for seed in DRIFT_SEEDS:
         fast = _trained(to_channels_last, seed)
         with _without_compiler():
-            plain = _trained(to_channels_last, seed)
+            separate = _trained(to_channels_last, seed)
             single = _trained(to_channels_last, seed, threads=1)
-        default = _trained(reference.plain, seed)
-        distances = {"fast": (fast, plain), "threads": (single, plain), "layout": (fast, default)}
+        default = _trained(plain, seed)
+        distances = {"fast": (fast, separate), "threads": (single, separate), "layout": (fast, default)}
         found["seeds"].append({name: _distance(*pair) for name, pair in distances.items()})
     return found
 

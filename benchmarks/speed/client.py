@@ -54,6 +54,13 @@ class Server:
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()  # keeps the service's write position
 
     def cpu_seconds(self) -> float:
-        """Return the processor seconds of all its threads so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Return its processor seconds so far, see `cpu_seconds`."""
+        return cpu_seconds(self.process)
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the processor seconds of a process and its children, which decode, so far."""
+    own = process.cpu_times()
+    ended = own.children_user + own.children_system
+    running = [child.cpu_times() for child in process.children(recursive=True)]
+    return float(ended + sum(times.user + times.system for times in (own, *running)))

@@ -1,4 +1,4 @@
-"""Limits of the machine, measured in the same run: arithmetic, memory, and the work of the libraries."""
+"""Limits of the machine: arithmetic, memory, and the work of the libraries."""
 
 import math
 import time
@@ -13,20 +13,23 @@ import torch
 from scipy import fft
 
 from benchmarks.speed import inputs
+from benchmarks.speed.instruction_sets import uses_bf16
+from scenelet.audio.io import blocks
 from scenelet.model import costs, ops
 from scenelet.model.file import read_model
 from scenelet.model.shapes import shapes
-from scenelet.training.precision import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 
+Step = Callable[[], object]
 
-def best(step: Callable[[], object], repeats: int = 7) -> float:
+
+def best(step: Step, repeats: int = 7) -> float:
     """Return the seconds of the fastest of some calls, after one to warm up."""
     step()
     return min(_seconds(step) for _ in range(repeats))
 
 
-def _seconds(step: Callable[[], object]) -> float:
+def _seconds(step: Step) -> float:
     started = time.perf_counter()
     step()
     return time.perf_counter() - started
@@ -39,7 +42,7 @@ def arithmetic() -> dict[str, float]:
     minutes, and is no limit of anything.
     """
     a = torch.randn(4096, 4096)
-    a = a.bfloat16() if has_native_bf16() else a
+    a = a.bfloat16() if uses_bf16() else a
     flops = 2 * 4096**3 / best(lambda: a @ a)
     source = torch.randn(64 << 20)
     target = torch.empty_like(source)
@@ -64,14 +67,33 @@ def work(folder: Path) -> dict[str, int]:
     return {"macs": costs.macs(*arguments), "norm_bytes": moved}
 
 
-def libraries(folder: Path) -> float:
-    """Time only libsndfile, soxr (one thread per channel) and the FFT of every frame (SciPy, all threads)."""
+def libraries(folder: Path) -> dict[str, float]:
+    """Return the seconds of libsndfile, soxr and SciPy for `inputs.CLIP`, and those of our reader of WAV files."""
     path = folder / inputs.CLIP
+    read, resample, transform = library_steps(path)
+    return {
+        "libsndfile": best(read),
+        "soxr": best(resample),
+        "scipy": best(transform),
+        "our_reader": best(lambda: list(blocks(path))),
+    }
+
+
+def library_steps(path: Path) -> tuple[Step, Step, Step]:
+    """Return the work of libsndfile, soxr (one thread per channel) and the FFT of every frame (SciPy, all threads)."""
     rate = inputs.settings().features.sample_rate
     samples, source_rate = soundfile.read(path, dtype="float32")
     channels = [np.ascontiguousarray(channel) for channel in samples.T]
     frames = np.zeros((2, inputs.SHAPE[2], inputs.settings().features.n_fft), np.float32)
-    with ThreadPoolExecutor(2) as threads:
-        reading = best(lambda: soundfile.read(path, dtype="float32"))
-        resampling = best(lambda: list(threads.map(lambda one: soxr.resample(one, source_rate, rate), channels)))
-    return reading + resampling + best(lambda: fft.rfft(frames, workers=cpu_count()))
+    threads = ThreadPoolExecutor(len(channels))
+    return (
+        lambda: soundfile.read(path, dtype="float32"),
+        lambda: list(threads.map(lambda one: soxr.resample(one, source_rate, rate), channels)),
+        lambda: fft.rfft(frames, workers=cpu_count()),
+    )
+
+
+def build(row: str, folder: Path) -> Step:
+    """Build the step of the libraries alone, the floor of a log-mel row."""
+    steps = library_steps(folder / inputs.CLIP)
+    return lambda: [step() for step in steps]

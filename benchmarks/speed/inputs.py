@@ -15,7 +15,7 @@ from scenelet.nn.norm import BatchNorm, SubSpectralNorm
 from scenelet.training.network import build_network
 
 LABELS = ("indoor", "outdoor", "transportation")
-RATE, SECONDS, FILES, BATCH = 48000, 10, 200, 10
+RATE, SECONDS, FILES, BATCH = 48000, 10, 100, 10
 MODEL, WEIGHTS, CLIP, FOLDER = "model.scn", "weights.pt", "clip.wav", "clips"
 SHAPE = (2, 256, 431)
 
@@ -54,7 +54,7 @@ def load_weights(folder: Path) -> nn.Module:
 
 
 def write_recordings(folder: Path) -> None:
-    """Write `clip.wav` and the 200 files of `clips`: 10 s of colored noise, stereo, 48 kHz, 24 bit, all different."""
+    """Write `clip.wav` and the files of `clips`: 10 s of colored noise, stereo, 48 kHz, 24 bit, all different."""
     (folder / FOLDER).mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     for index in range(FILES):

@@ -8,15 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.speed import inputs
+from benchmarks.speed.instruction_sets import uses_bf16
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.inference.classifier import load
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network
-from scenelet.training.precision import has_native_bf16
 from scenelet.utils.parallel import cpu_count
-from scenelet.utils.process import tune
 
 Step = Callable[[], object]
 
@@ -35,7 +34,7 @@ def training_step() -> Step:
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
             value = module.training_step((x, y), 0)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -61,7 +60,6 @@ def log_mel(path: Path, order: str) -> Callable[[], NDArray[np.float32]]:
 
 def build(row: str, folder: Path) -> Step:
     """Build the step that a row measures."""
-    tune()  # as every command does
     if row in ("training", "training_same"):
         return training_step()
     if row in ("db_then_mel", "mel_then_db"):

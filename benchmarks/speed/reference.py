@@ -1,7 +1,7 @@
 """Reference pipeline in plain code: librosa's features, CP-ResNet in eager PyTorch, one clip after another.
 
-CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory
-layout, the default allocator, no compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
+CP-ResNet's features and network are those of Koutini et al., EUSIPCO 2019. fp32, the default memory layout, no
+compilation. `python -m benchmarks.speed.reference FILE` is its `predict`.
 """
 
 import sys
@@ -12,49 +12,15 @@ import librosa
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from benchmarks.speed import inputs
+from benchmarks.speed.plain_network import plain
 from scenelet.nn import create_model
-from scenelet.nn.blocks import to_channels_last
-from scenelet.nn.norm import BatchNorm, SubSpectralNorm
-from scenelet.utils.process import tune
 
 N_FFT, HOP, RATE, BANDS = 2048, 512, 22050, 256
 Step = Callable[[], object]
-
-
-class PlainNorm(nn.Module):
-    """Norm and ReLU of our `BatchNorm` or `SubSpectralNorm` as separate layers; sub-bands as a view of channels."""
-
-    def __init__(self, norm: BatchNorm | SubSpectralNorm) -> None:
-        super().__init__()
-        self.sub_bands = norm.running_mean.numel() // norm.weight.shape[-1]
-        self.norm = nn.BatchNorm2d(norm.weight.shape[-1] * self.sub_bands)
-        self.relu = norm.relu
-        self.train(norm.training)
-        with torch.no_grad():
-            for name in ("weight", "bias", "running_mean", "running_var"):
-                value = getattr(norm, name).view(-1, norm.weight.shape[-1]).expand(self.sub_bands, -1)
-                getattr(self.norm, name).copy_(value.t().flatten())
-
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Normalize (batch, channels, frequency, time)."""
-        batch, channels, frequency, time = x.shape
-        split = x.reshape(batch, channels * self.sub_bands, frequency // self.sub_bands, time)
-        y = self.norm(split).reshape(x.shape)
-        y = y if residual is None else y + residual
-        return functional.relu(y) if self.relu else y
-
-
-def plain(network: nn.Module) -> nn.Module:
-    """Return the same network with `PlainNorm` instead of our norms, in the default memory layout."""
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, BatchNorm | SubSpectralNorm):
-                setattr(module, name, PlainNorm(child))
-    return to_channels_last(network, torch.contiguous_format)
 
 
 def log_mel(path: Path, order: str) -> NDArray[np.float32]:
@@ -115,7 +81,6 @@ def build(row: str, folder: Path) -> Step:
     if row in ("int8", "waveform"):
         from benchmarks.speed import exported
 
-        tune()  # both sides are scenelet, whose commands do this
         return exported.reference(row, folder / inputs.MODEL)
     network = cp_resnet()
     if row.startswith("file"):

@@ -1,20 +1,21 @@
-"""Measure everything and write `benchmarks.md` and `speed.json`."""
+"""Measure the parts, and write `benchmarks.md` and `speed.json`."""
 
+import functools
 import json
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import agreement, floors, inputs
+from benchmarks.speed import agreement, inputs, limits, networks, rows
 from benchmarks.speed import bulk_throughput as bulk
-from benchmarks.speed.report import Result, markdown
-from benchmarks.speed.timing import commands_in_turn, in_turn, one_command
+from benchmarks.speed.instruction_sets import BEST, describe_best, environments, uses_bf16
+from benchmarks.speed.report import markdown
+from benchmarks.speed.timing import commands_in_turn, one_command
 from scenelet.errors import UsageError, did_you_mean
 from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_files
@@ -22,30 +23,8 @@ from scenelet.utils.parallel import cpu_count
 
 RESULTS = "speed.json"
 PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "onnxruntime", "openvino", "librosa", "ray", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Row:
-    """Measurement: `clips` in one run, `runs` in each of the rounds."""
-
-    title: str
-    clips: int
-    runs: int
-
-
-ROWS = {
-    "training": Row("training step, against CP-ResNet's", inputs.BATCH, 3),
-    "training_same": Row("training step, against the same network's", inputs.BATCH, 3),
-    "db_then_mel": Row("10 s file to log-mel, CP-ResNet's order", 1, 15),
-    "mel_then_db": Row("10 s file to log-mel, usual order", 1, 15),
-    "file": Row("10 s file to probabilities, ONNX Runtime", 1, 15),
-    "file_openvino": Row("10 s file to probabilities, OpenVINO", 1, 15),
-    "folder": Row(f"folder of {inputs.FILES} such files, ONNX Runtime", inputs.FILES, 1),
-    "folder_openvino": Row(f"folder of {inputs.FILES} such files, OpenVINO", inputs.FILES, 1),
-    "int8": Row("log-mel to probabilities, int8 activations (QDQ) against fp32", 1, 15),
-    "waveform": Row("samples to probabilities, one ONNX graph against `Classifier`", 1, 15),
-}
-PARTS = (*ROWS, "cold", "long", "bulk", "drift")
+LIMITS = "limits"
+"""Key of the floors and differences, which are measured with any row."""
 
 
 def bench(
@@ -53,10 +32,13 @@ def bench(
 ) -> dict[str, Any]:
     """Measure, write `benchmarks.md` and `speed.json`, and return the content of `speed.json`.
 
+    Every part is written as soon as it is measured. It replaces its section of existing files only, and records the
+    command and the machine.
+
     Args:
         out: folder for `benchmarks.md`.
-        only: parts of `PARTS`; empty: all of them. With "bulk" only, its section replaces that of the existing files.
-        rounds: how often the two sides take turns.
+        only: parts of `PARTS`; empty: all of them.
+        rounds: how often the sides take turns.
         command: for the record.
         data: folder for `speed.json`; None: `out`.
 
@@ -69,70 +51,43 @@ def bench(
             raise UsageError(
                 f"nothing to measure is named {part!r}{did_you_mean(part, PARTS)}; known: {', '.join(PARTS)}"
             )
-    chosen = only or PARTS
+    chosen = [part for part in PARTS if not only or part in only]
     data = data or out
     make_folder(out)
     make_folder(data)
-    if tuple(only) == ("bulk",) and (data / RESULTS).is_file():
-        return _update_bulk(out, data, rounds, command)
-    found: dict[str, Any] = {"command": command, "machine": machine(), "rounds": rounds}
+    path = data / RESULTS
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    run = {"command": command, "machine": machine(), "rounds": rounds}
     with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
         folder = Path(scratch)
-        print_message("making recordings and a model")
-        inputs.write_recordings(folder)
-        inputs.write_benchmark_model(folder)
-        found["floors"] = floors.arithmetic() | floors.work(folder) | {"libraries": floors.libraries(folder)}
-        found["differences"] = agreement.largest_differences(folder)
-        found["rows"] = []
-        for name in (name for name in ROWS if name in chosen):
-            print_message(ROWS[name].title)
-            found["rows"].append(asdict(_row(name, folder, rounds, found["floors"])))
-        if "cold" in chosen:
-            print_message("cold start")
-            found["cold"] = _cold(folder, rounds)
-        if "long" in chosen:
-            print_message("long recordings")
-            found["long"] = _long(folder)
-        if "bulk" in chosen:
-            print_message("bulk prediction")
-            found["bulk"] = _bulk(folder, rounds, command)
-        if "drift" in chosen:
-            print_message("200 training steps, for three seeds")
-            found["drift"] = agreement.drift()
-    return _write(out, data, found)
-
-
-def _update_bulk(out: Path, data: Path, rounds: int, command: str) -> dict[str, Any]:
-    """Measure bulk work only, and replace its section, which names the machine, in the existing results."""
-    found: dict[str, Any] = json.loads((data / RESULTS).read_text())
-    with tempfile.TemporaryDirectory(prefix="scenelet-bench-") as scratch:
-        inputs.write_recordings(Path(scratch))
-        found["bulk"] = _bulk(Path(scratch), rounds, command)
-    return _write(out, data, found)
-
-
-def _bulk(folder: Path, rounds: int, command: str) -> dict[str, Any]:
-    return {"command": command, "machine": machine(), **bulk.measure(folder, rounds)}
-
-
-def _write(out: Path, data: Path, found: dict[str, Any]) -> dict[str, Any]:
-    replace_files({data / RESULTS: json.dumps(found, indent=2) + "\n", out / "benchmarks.md": markdown(found)})
+        if set(chosen) - {"networks", "drift"}:
+            print_message("making recordings and a model")
+            inputs.write_recordings(folder)
+            inputs.write_benchmark_model(folder)
+        if set(chosen) & set(rows.ROWS):
+            print_message("floors")
+            found[LIMITS] = {"run": run} | {
+                name: limits.measure(folder, name, environment) for name, environment in environments().items()
+            }
+        for part in chosen:
+            print_message(rows.ROWS[part].title if part in rows.ROWS else part)
+            arguments = {"limits": found[LIMITS]} if part in rows.ROWS else {}
+            found[part] = {"run": run, **PARTS[part](folder, rounds, **arguments)}
+            found = {name: found[name] for name in (LIMITS, *PARTS) if name in found}
+            replace_files({path: json.dumps(found, indent=1) + "\n", out / "benchmarks.md": markdown(found)})
     return found
 
 
-def _row(name: str, folder: Path, rounds: int, limits: dict[str, float]) -> Result:
-    row = ROWS[name]
-    rounds = min(rounds, 3) if row.clips == inputs.FILES else rounds
-    seconds = in_turn(name, folder, rounds, row.runs)
-    arithmetic = 2 * limits["macs"] / limits["flops"]
-    if name.startswith("training"):
-        floor = 3 * arithmetic
-    elif name in ("db_then_mel", "mel_then_db"):
-        floor = limits["libraries"]
-    else:
-        floor = arithmetic
-    per_clip = {side: [1000 * value / row.clips for value in values] for side, values in seconds.items()}
-    return Result(name, row.title, per_clip["ours"], per_clip["reference"], 1000 * floor)
+def _row(name: str, folder: Path, rounds: int, limits: dict[str, Any]) -> dict[str, Any]:
+    return rows.measure(name, folder, rounds, environments(), limits)
+
+
+def _networks(folder: Path, rounds: int) -> dict[str, Any]:
+    rounds = min(rounds, 3)
+    return {
+        name: networks.measure(folder, rounds, environment, has_bf16=name == BEST and uses_bf16())
+        for name, environment in environments().items()
+    }
 
 
 def _cold(folder: Path, rounds: int) -> dict[str, Any]:
@@ -144,22 +99,37 @@ def _cold(folder: Path, rounds: int) -> dict[str, Any]:
     return commands_in_turn(commands, rounds)
 
 
-def _long(folder: Path) -> list[dict[str, float]]:
-    """Measure `predict` on 10 and 60 minutes of stereo at 48 kHz."""
-    rows = []
+def _long(folder: Path, rounds: int) -> dict[str, Any]:
+    """Measure `predict` on 10 and 60 minutes of stereo at 48 kHz, once."""
+    runs = []
     for minutes in (10, 60):
         path = folder / f"{minutes}.wav"
         inputs.write_long(path, minutes)
-        rows.append(
+        runs.append(
             {"minutes": minutes, **one_command([*_scenelet(), "predict", str(folder / inputs.MODEL), str(path)])}
         )
         path.unlink()
-    return rows
+    return {"runs": runs}
+
+
+def _drift(folder: Path, rounds: int) -> dict[str, Any]:
+    return agreement.drift()
 
 
 def _scenelet() -> list[str]:
     """Return the installed command."""
     return [str(Path(sys.executable).with_name("scenelet"))]
+
+
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    **{name: functools.partial(_row, name) for name in rows.ROWS},
+    "networks": _networks,
+    "cold": _cold,
+    "long": _long,
+    "bulk": bulk.measure,
+    "drift": _drift,
+}
+"""Function that measures each part, from the folder of the inputs and the number of rounds."""
 
 
 def machine() -> dict[str, Any]:
@@ -173,6 +143,7 @@ def machine() -> dict[str, Any]:
         model = f"{model} ({', '.join(wide)})" if wide else model
     return {
         "processor": model,
+        "instructions": describe_best(),
         "cores": cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -4,28 +4,41 @@
 
 RECORDINGS is a folder. The clients send its files of about 10 s or, if there are none, joined pairs of shorter files as
 16-bit WAV. They are threads of this process, each with a connection of its own. They need processor time too, so the
-throughput is that of a machine that runs both. The processor time is that of the server's process only; it is compared
-with one `scenelet predict` of the same files. At the end, there are more clients than allowed, and a body that is too
-large. The benchmark prints a Markdown table.
+throughput is that of a machine that runs both. The processor time is that of the server and of its decoders. It is
+compared with one `scenelet predict` of the same files. The stages are then timed on the same files, in one thread of
+this process; the rest of a request's processor time is HTTP, scheduling and copies. At the end, there are more clients
+than allowed, and a body that is too large. The benchmark prints a Markdown table.
+
+`--avx2` limits NumPy to AVX2. ONNX Runtime, which runs the network, cannot be limited.
 """
 
 import argparse
 import itertools
+import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import soundfile
 
-from benchmarks.speed.client import TOLERANCE, Server, offline
-from scenelet.audio.io import EXTENSIONS, info
+import scenelet
+from benchmarks.speed.client import TOLERANCE, Server, cpu_seconds, offline
+from benchmarks.speed.instruction_sets import limit_to_avx2
+from scenelet.audio.io import EXTENSIONS, blocks, info
+from scenelet.audio.log_mel import LogMel
+from scenelet.audio.windows import windows
 from scenelet.utils.console import print_message
+
+MAX_STAGE_FILES, STAGE_ROUNDS = 25, 4
 
 
 def main() -> None:
@@ -35,14 +48,19 @@ def main() -> None:
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--max-clients", type=int, default=64)
     parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--avx2", action="store_true")
     options = parser.parse_args()
+    limits = limit_to_avx2() if options.avx2 else {}
+    if not limits.items() <= os.environ.items():  # NumPy reads them when it is imported
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.speed.serve", *sys.argv[1:]], os.environ | limits)
     with tempfile.TemporaryDirectory() as scratch:
         files = ten_seconds(options.recordings, Path(scratch))
         size = statistics.mean(file.stat().st_size for file in files)
         print_message(f"{len(files)} recordings of about 10 s, {size / 1e6:.2f} MB each")
         sent = list(itertools.islice(itertools.cycle(files), options.requests))
         expected, predict_seconds = offline(options.model, sent)
-        load(options.model, sent, expected, predict_seconds, options.max_clients)
+        seconds = load(options.model, sent, expected, predict_seconds, options.max_clients)
+        print_shares(stages(options.model, files[:MAX_STAGE_FILES]), seconds)
         over_the_limit(options.model, files[0])
 
 
@@ -62,8 +80,8 @@ def ten_seconds(folder: Path, scratch: Path) -> list[Path]:
 
 def load(
     model: str, sent: Sequence[Path], expected: dict[str, dict[str, float]], predict_seconds: float, clients: int
-) -> None:
-    """All requests, from so many clients at once."""
+) -> float:
+    """Send all requests, from so many clients at once. Return the processor seconds of one."""
     data = {file: file.read_bytes() for file in set(sent)}
     waiting, lock = iter(sent), threading.Lock()
     took: list[float] = []
@@ -116,6 +134,37 @@ def load(
     print(f"| processor ms a request; of `scenelet predict` a file | {1000 * cpu:.1f}; {1000 * predict_seconds:.1f} |")
     print(f"| their ratio | {cpu / predict_seconds:.2f} |")
     print(f"| memory of the server afterwards, MB | {memory:.0f} |")
+    return cpu
+
+
+def stages(model: str, files: Sequence[Path]) -> dict[str, float]:
+    """Return the processor seconds that each stage of a prediction takes for one recording."""
+    classifier = scenelet.load(model, threads=1)
+    features, window = classifier.model.features, classifier.model.window
+    log_mel = LogMel(features)
+    cuts = [list(windows(file, features, window)) for file in files]
+    mels = [np.stack([log_mel(samples) for samples in each]) for each in cuts]
+
+    def measure(work: Callable[[Any], object], items: Sequence[Any]) -> float:
+        before = cpu_seconds(psutil.Process())
+        for item in [*items] * STAGE_ROUNDS:
+            work(item)
+        return (cpu_seconds(psutil.Process()) - before) / len(items) / STAGE_ROUNDS
+
+    decoding = measure(lambda file: list(blocks(file)), files)
+    return {
+        "decoding": decoding,
+        "resampling": measure(lambda file: list(windows(file, features, window)), files) - decoding,
+        "features": measure(lambda each: [log_mel(samples) for samples in each], cuts),
+        "network": measure(classifier.probabilities, mels),
+    }
+
+
+def print_shares(seconds: Mapping[str, float], request: float) -> None:
+    """Print the share of each stage in the processor seconds of a request."""
+    shares = {**seconds, "the rest": request - sum(seconds.values())}
+    text = ", ".join(f"{name} {100 * share / request:.0f} % ({1000 * share:.1f} ms)" for name, share in shares.items())
+    print(f"| shares of a request's processor time | {text} |")
 
 
 def over_the_limit(model: str, file: Path) -> None:

@@ -1,12 +1,14 @@
-"""Timing of two sides in turn, and of complete commands with their memory."""
+"""Timing of several sides in turn, and of complete commands with their memory."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from scenelet.errors import SceneletError
 
@@ -14,13 +16,25 @@ PAUSE = 0.2
 """Pause before a measurement, in which threads of the previous one stop waiting for work."""
 
 
-class Side:
-    """Worker process that measures one side of one row."""
+class Side(NamedTuple):
+    """What a worker process measures: `build(row, folder)` of a module here, with one of two allocator settings."""
 
-    def __init__(self, side: str, row: str, folder: Path) -> None:
-        self._name = f"{side}, {row}"
-        command = [sys.executable, "-m", "benchmarks.speed.worker", side, row, str(folder)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    module: str
+    row: str
+    allocator: str = "tuned"
+
+
+class Worker:
+    """Process that measures one side, see `benchmarks.speed.worker`."""
+
+    def __init__(self, side: Side, folder: Path, environment: Mapping[str, str]) -> None:
+        self._name = f"{side.module}, {side.row}"
+        command = [sys.executable, "-m", "benchmarks.speed.worker", side.module, side.row, str(folder), side.allocator]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=os.environ | environment)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the end of the steps that warm up."""
         self._answer("ready")
 
     def measure(self, runs: int) -> list[float]:
@@ -46,17 +60,30 @@ class Side:
         return line
 
 
-def in_turn(row: str, folder: Path, rounds: int, runs: int) -> dict[str, list[float]]:
-    """Time ours and the reference alternately. Return the median of each round's runs in seconds."""
-    sides = {name: Side(name, row, folder) for name in ("ours", "reference")}
+def in_turn(
+    sides: Mapping[str, Side], folder: Path, rounds: int, runs: int, environment: Mapping[str, str]
+) -> dict[str, list[float]]:
+    """Time the sides alternately. Return the median of each round's runs in seconds.
+
+    Args:
+        sides: what to time, by name.
+        folder: the folder of the inputs.
+        rounds: how often the sides take turns.
+        runs: the number of runs in each turn.
+        environment: variables of all processes.
+    """
+    workers: dict[str, Worker] = {}
     found: dict[str, list[float]] = {name: [] for name in sides}
     try:
+        for name, side in sides.items():  # one after the other, so that none warms up while another one computes
+            workers[name] = Worker(side, folder, environment)
+            workers[name].wait_until_ready()
         for _ in range(rounds):
-            for name, side in sides.items():
-                found[name].append(statistics.median(side.measure(runs)))
+            for name, worker in workers.items():
+                found[name].append(statistics.median(worker.measure(runs)))
     finally:
-        for side in sides.values():
-            side.close()
+        for worker in workers.values():
+            worker.close()
     return found
 
 

@@ -202,5 +202,5 @@ def _sound(header: Mapping[str, int], read: Callable[[int], tuple[bytearray, lis
     return Sound(header["sample_rate"], header["channels"], header["frames"], read_array)
 
 
-DECODER = Decoder()
-"""The decoder that `scenelet.audio.io` uses."""
+DECODER = Decoder(max_idle=os.cpu_count() or 1)
+"""The decoder that `scenelet.audio.io` uses. It keeps a child for each thread that predicts: a start takes 50 ms."""

@@ -19,6 +19,8 @@ Features = NDArray[np.float32]
 
 POWER_FLOOR = 1e-10  # -100 dB
 A_WEIGHTING_FLOOR_DB = -80.0
+DECIBELS = np.float32(10 / np.log(10))
+"""Factor from a natural logarithm to decibels. NumPy's `log10` takes three times as long as `log` without AVX-512."""
 # So many frames and their spectra fit into a core's cache. Their product with a block of the mel matrix is too small
 # for BLAS to use threads, which would spin after each product and take CPU time from the other threads.
 CHUNK_FRAMES, MAX_BLOCK_WEIGHTS = 128, 2048
@@ -83,7 +85,7 @@ class LogMel:
         def finish(part: Part) -> None:
             for channel, cut in chunks(part):
                 values = power[channel, cut]
-                np.log10(np.maximum(values, floors[channel], out=values), out=values)
+                np.log(np.maximum(values, floors[channel], out=values), out=values)
                 self._mel(values, bands[channel, :, cut])
 
         # each thread gets complete chunks, so that the products and their last digits do not depend on the threads
@@ -95,8 +97,8 @@ class LogMel:
         if log_before_mel:
             parallel_map(finish, parts, self.threads)
         else:
-            np.log10(np.maximum(bands, floors[:, None, None], out=bands), out=bands)
-        bands *= np.float32(10.0)
+            np.log(np.maximum(bands, floors[:, None, None], out=bands), out=bands)
+        bands *= DECIBELS
         bands += self._weighting
         return bands
 

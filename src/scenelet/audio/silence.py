@@ -13,6 +13,8 @@ MIN_HZ = 20.0
 SETTLING_SECONDS = 0.2
 """Duration for which the high-pass filter responds to a slow drift that the sound begins with."""
 
+FIRST_SAMPLES = 4096
+
 
 class SoundDetector:
     """Search for sound in blocks of samples (channels, n) at `sample_rate` Hz, until some is found.
@@ -41,9 +43,10 @@ class SoundDetector:
         n = samples.shape[1]
         if self._found or n == 0:
             return
-        if n > 1 and np.abs(np.diff(samples, axis=1)).max() > self._max_step:
-            self._found = True
-            return
+        for part in (samples[:, :FIRST_SAMPLES], samples):  # most recordings have sound from the beginning
+            if n > 1 and np.abs(np.diff(part, axis=1)).max() > self._max_step:
+                self._found = True
+                return
         from scipy import signal  # takes as long as a prediction, and most recordings do not need it
 
         if self._filter is None or self._state is None:

@@ -18,7 +18,7 @@ from scenelet.server.admission import AdmissionControl
 from scenelet.server.auth import AccessControl, AccessPolicy
 from scenelet.server.connections import RequestTimer
 from scenelet.server.limits import ServerLimits
-from scenelet.server.prediction import FairScheduler, predict_uploads
+from scenelet.server.prediction import READERS, FairScheduler, predict_uploads
 from scenelet.server.schemas import ErrorResponse, Health, ModelInfo, PredictResponse
 from scenelet.server.uploads import read_uploads
 from scenelet.server.websocket import stream
@@ -85,7 +85,7 @@ def create_app(
     """
     limits = limits or ServerLimits()
     scheduler = FairScheduler(classifier.callers)
-    DECODER.max_idle, DECODER.start_seconds = classifier.callers, DECODER_SECONDS
+    DECODER.max_idle, DECODER.start_seconds = READERS, DECODER_SECONDS
     model_info = _model_info(classifier, name, limits, disk_bytes)
     values = {"heading": heading(name, classifier.labels), "extensions": ",".join(EXTENSIONS)}
     page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), **values)
