@@ -13,11 +13,11 @@ import torch
 from scipy import fft
 
 from benchmarks.speed import inputs
-from benchmarks.speed.instruction_sets import uses_bf16
 from scenelet.audio.io import blocks
 from scenelet.model import costs, ops
 from scenelet.model.file import read_model
 from scenelet.model.shapes import shapes
+from scenelet.training.precision import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 
 Step = Callable[[], object]
@@ -42,7 +42,7 @@ def arithmetic() -> dict[str, float]:
     minutes, and is no limit of anything.
     """
     a = torch.randn(4096, 4096)
-    a = a.bfloat16() if uses_bf16() else a
+    a = a.bfloat16() if has_native_bf16() else a
     flops = 2 * 4096**3 / best(lambda: a @ a)
     source = torch.randn(64 << 20)
     target = torch.empty_like(source)

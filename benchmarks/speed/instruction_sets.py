@@ -44,14 +44,8 @@ def has_avx512() -> bool:
     return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
-def uses_bf16() -> bool:
-    """Return True if a training in this process computes in bf16. A process limited to AVX2 does not."""
-    has_avx2 = torch.backends.cpu.get_cpu_capability() == "AVX2"
-    return has_native_bf16() and not has_avx2
-
-
 def describe_best() -> str:
     """Name the instruction set of this process, for example "AVX-512 with bf16"."""
     capability = torch.backends.cpu.get_cpu_capability()
     name = "AVX-512" if capability.startswith("AVX512") else capability
-    return f"{name} with bf16" if uses_bf16() else name
+    return f"{name} with bf16" if has_native_bf16() else name

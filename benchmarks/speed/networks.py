@@ -19,8 +19,8 @@ from scenelet.nn.blocks import to_channels_last
 from scenelet.training.optimizer import build_optimizer
 
 CLASSES, THREADS = 10, (1, 2)
-BEST_SHAPE = (16, 1, 64, 216)
-"""A batch of the recipe `best`."""
+DEFAULT_SHAPE = (16, 1, 64, 216)
+"""A batch of the recipe `default`."""
 
 
 class Network(NamedTuple):
@@ -37,8 +37,8 @@ PAPER_SHAPE = (inputs.BATCH, *inputs.SHAPE)
 NETWORKS = {
     "shared_resnet_64": Network("Shared-ResNet, width 64", "shared_resnet", {"width": 64}, PAPER_SHAPE, 1),
     "cp_resnet": Network("CP-ResNet", "cp_resnet", {}, PAPER_SHAPE, 1),
-    "bc_resnet_38": Network("BC-ResNet, width 38", "bc_resnet", {"width": 38, "sub_bands": 2}, BEST_SHAPE, 1),
-    "shared_resnet_28": Network("Shared-ResNet, width 28", "shared_resnet", {"width": 28}, BEST_SHAPE, 5),
+    "bc_resnet_38": Network("BC-ResNet, width 38", "bc_resnet", {"width": 38, "sub_bands": 2}, DEFAULT_SHAPE, 1),
+    "shared_resnet_28": Network("Shared-ResNet, width 28", "shared_resnet", {"width": 28}, DEFAULT_SHAPE, 5),
     "dcase2020_baseline": Network(
         "DCASE 2020 baseline", "dcase2020_baseline", {"n_mels": 40, "frames": 501}, (16, 1, 40, 501), 3
     ),

@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.speed import inputs
-from benchmarks.speed.instruction_sets import uses_bf16
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.inference.classifier import load
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network
+from scenelet.training.precision import has_native_bf16
 from scenelet.utils.parallel import cpu_count
 
 Step = Callable[[], object]
@@ -34,7 +34,7 @@ def training_step() -> Step:
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
             value = module.training_step((x, y), 0)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

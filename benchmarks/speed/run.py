@@ -13,10 +13,11 @@ from typing import Any
 
 from benchmarks.speed import agreement, inputs, limits, networks, rows
 from benchmarks.speed import bulk_throughput as bulk
-from benchmarks.speed.instruction_sets import BEST, describe_best, environments, uses_bf16
+from benchmarks.speed.instruction_sets import BEST, describe_best, environments
 from benchmarks.speed.report import markdown
 from benchmarks.speed.timing import commands_in_turn, one_command
 from scenelet.errors import UsageError, did_you_mean
+from scenelet.training.precision import has_native_bf16
 from scenelet.utils.console import print_message
 from scenelet.utils.files import make_folder, replace_files
 from scenelet.utils.parallel import cpu_count
@@ -85,7 +86,7 @@ def _row(name: str, folder: Path, rounds: int, limits: dict[str, Any]) -> dict[s
 def _networks(folder: Path, rounds: int) -> dict[str, Any]:
     rounds = min(rounds, 3)
     return {
-        name: networks.measure(folder, rounds, environment, has_bf16=name == BEST and uses_bf16())
+        name: networks.measure(folder, rounds, environment, has_bf16=name == BEST and has_native_bf16())
         for name, environment in environments().items()
     }
 

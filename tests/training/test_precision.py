@@ -21,7 +21,10 @@ def test_has_native_bf16_follows_cpu_capabilities(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert has_native_bf16() is native
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert not has_native_bf16()
 
 
 def test_has_native_bf16_with_old_pytorch_is_false(monkeypatch: pytest.MonkeyPatch) -> None:

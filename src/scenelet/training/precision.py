@@ -30,7 +30,8 @@ def has_native_bf16() -> bool:
         return False  # Lightning trains on the MPS GPU, for which the features of the CPU do not count
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10
+    # the capabilities are those of the processor, also where variables limit PyTorch to AVX2
+    if not hasattr(torch.cpu, "get_capabilities") or torch.backends.cpu.get_cpu_capability() == "AVX2":
         return False
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
