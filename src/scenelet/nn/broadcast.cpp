@@ -107,15 +107,12 @@ void statistics(const T *x, const float *weight, const Shape &s, float *columns,
     });
   });
   const int64_t each = s.tiles() / s.batch, rows = s.rows / s.sub_bands;
-  for (int64_t k = 0; k < wide; k++) {
-    Moments all;
-    for (int64_t i = 0; i < s.tiles(); i++) {
-      const float *p = &partial[i * 3 * wide + k];
-      all.add(rows * std::min(s.tile(), s.frames - i % each * s.tile()), p[0], p[wide], p[2 * wide]);
-    }
-    mean[k] = float(all.mean);
-    var[k] = all.variance();
+  Moments all(wide);
+  for (int64_t i = 0; i < s.tiles(); i++) {
+    const float *p = &partial[i * 3 * wide];
+    all.add(rows * std::min(s.tile(), s.frames - i % each * s.tile()), p, p + wide, p + 2 * wide);
   }
+  all.put(mean, var);
 }
 
 // Mean over frequency of d * scale + shift, as (batch, time, channel).

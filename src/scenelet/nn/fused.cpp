@@ -62,17 +62,15 @@ template <typename T> void statistics(const T *x, const Shape &s, float *mean, f
     });
   });
   const int64_t rows = s.rows(sizeof(T)), each = s.chunks_each(sizeof(T));
-  for (int64_t band = 0; band < s.sub_bands; band++)
-    for (int64_t c = 0; c < channels; c++) {
-      Moments all;
-      for (int64_t item = 0; item < s.batch; item++)
-        for (int64_t i = 0; i < each; i++) {
-          const float *p = &partial[((item * s.sub_bands + band) * each + i) * 3 * channels + c];
-          all.add(std::min(rows, s.positions - i * rows), p[0], p[channels], p[2 * channels]);
-        }
-      mean[band * channels + c] = float(all.mean);
-      var[band * channels + c] = all.variance();
-    }
+  for (int64_t band = 0; band < s.sub_bands; band++) {
+    Moments all(channels);
+    for (int64_t item = 0; item < s.batch; item++)
+      for (int64_t i = 0; i < each; i++) {
+        const float *p = &partial[((item * s.sub_bands + band) * each + i) * 3 * channels];
+        all.add(std::min(rows, s.positions - i * rows), p, p + channels, p + 2 * channels);
+      }
+    all.put(mean + band * channels, var + band * channels);
+  }
 }
 
 // y = relu(x * scale + shift + residual), or without relu

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 namespace {
 
@@ -88,18 +89,28 @@ template <typename Work> void each_block(int64_t channels, Work work) {
   if (channels - c == 1) work(c, Block<4, 1, 1>());
 }
 
-// Mean and sum of squared differences from it, of parts that are added (Chan, Golub, LeVeque 1979).
+// Means and sums of squared differences from them, of parts that are added (Chan, Golub, LeVeque 1979).
 struct Moments {
-  double count = 0, mean = 0, squares = 0;
+  double count = 0;
+  std::vector<double> mean, squares;
+  explicit Moments(int64_t size) : mean(size), squares(size) {}
 
-  // Add n values by their sums after the subtraction of `origin`.
-  void add(double n, double origin, double sum, double sum_of_squares) {
-    const double difference = origin + sum / n - mean;
-    squares += sum_of_squares - sum * sum / n + difference * difference * count * n / (count + n);
-    mean += difference * n / (count + n);
+  // Add n values by their sums, and sums of squares, after the subtraction of `origin`.
+  void add(double n, const float *origin, const float *sum, const float *sum_of_squares) {
+    const double each = 1 / n, weight = n / (count + n), between = count * weight;
+    for (size_t k = 0; k < mean.size(); k++) {
+      const double difference = origin[k] + sum[k] * each - mean[k];
+      squares[k] += sum_of_squares[k] - double(sum[k]) * sum[k] * each + difference * difference * between;
+      mean[k] += difference * weight;
+    }
     count += n;
   }
-  float variance() const { return float(squares < 0 ? 0 : squares / count); }
+  void put(float *means, float *variances) const {
+    for (size_t k = 0; k < mean.size(); k++) {
+      means[k] = float(mean[k]);
+      variances[k] = float(squares[k] < 0 ? 0 : squares[k] / count);
+    }
+  }
 };
 
 }  // namespace
