@@ -32,7 +32,7 @@ import soundfile
 
 import scenelet
 from benchmarks.speed.client import TOLERANCE, Server, cpu_seconds, offline
-from benchmarks.speed.instruction_sets import limit_to_avx2
+from benchmarks.speed.instruction_sets import has_avx512, limit_to_avx2
 from scenelet.audio.io import EXTENSIONS, blocks, info
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
@@ -50,9 +50,9 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--avx2", action="store_true")
     options = parser.parse_args()
-    limits = limit_to_avx2() if options.avx2 else {}
-    if not limits.items() <= os.environ.items():  # NumPy reads them when it is imported
-        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.speed.serve", *sys.argv[1:]], os.environ | limits)
+    if options.avx2 and has_avx512():  # NumPy reads the variables when it is imported
+        command = [sys.executable, "-m", "benchmarks.speed.serve", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | limit_to_avx2())
     with tempfile.TemporaryDirectory() as scratch:
         files = ten_seconds(options.recordings, Path(scratch))
         size = statistics.mean(file.stat().st_size for file in files)

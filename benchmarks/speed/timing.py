@@ -48,9 +48,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with self._process:  # closes the pipes, and waits
+            pass
 
     def _answer(self, expected: str | None = None) -> str:
         assert self._process.stdout is not None

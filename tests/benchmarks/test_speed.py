@@ -1,18 +1,24 @@
 """The speed benchmark: scenelet and the reference compute the same, and the page shows the results."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from benchmarks.speed import agreement, floors, inputs, ours, reference
+from benchmarks.speed import agreement, floors, inputs, instruction_sets, networks, ours, reference, run
 from benchmarks.speed import bulk_throughput as bulk
+from benchmarks.speed.plain_network import PlainNorm, plain
 from benchmarks.speed.report import markdown
-from benchmarks.speed.run import PARTS, ROWS, bench
-from benchmarks.speed.timing import one_command
+from benchmarks.speed.rows import ROWS
+from benchmarks.speed.run import PARTS, bench
+from benchmarks.speed.timing import Side, in_turn, one_command
 from scenelet.audio.io import info
 from scenelet.errors import SceneletError, UsageError
 from scenelet.inference.classifier import load
@@ -35,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.usefixtures("openvino")
 def test_ours_and_reference_compute_the_same(folder: Path) -> None:
-    differences = agreement.largest_differences(folder)
+    differences = agreement.largest_differences(folder, ("onnxruntime", "openvino"))
     assert set(differences) == {"db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"}
     assert max(differences["db_then_mel"], differences["mel_then_db"]) < 0.02  # decibels, librosa's and our resampling
     probabilities = load(folder / inputs.MODEL).predict(folder / inputs.CLIP).windows
@@ -52,17 +58,26 @@ def test_plain_norm_equals_our_norm(norm: BatchNorm | SubSpectralNorm) -> None:
     with torch.no_grad():
         for value in (norm.weight, norm.bias, norm.running_mean):
             value.uniform_(-1, 1)
-    plain = reference.PlainNorm(norm)
+    separate = PlainNorm(norm)
     x, residual = torch.randn(2, 6, 12, 5), torch.randn(2, 6, 12, 5)
     for training in (True, False):
-        norm.train(training), plain.train(training)
-        assert torch.allclose(plain(x, residual), norm(x, residual), atol=1e-5)
+        norm.train(training), separate.train(training)
+        assert torch.allclose(separate(x, residual), norm(x, residual), atol=1e-5)
 
 
-def test_plain_network_has_only_plain_norms() -> None:
-    network = reference.plain(create_model("shared_resnet", num_classes=3, width=4))
+def test_plain_network_has_only_plain_layers() -> None:
+    network = plain(create_model("shared_resnet", num_classes=3, width=4))
     assert not any(isinstance(module, BatchNorm | SubSpectralNorm) for module in network.modules())
-    assert sum(isinstance(module, reference.PlainNorm) for module in network.modules()) == 1 + 2 * 6 + 2 + 2 * 2 * 3 + 1
+    assert sum(isinstance(module, PlainNorm) for module in network.modules()) == 1 + 2 * 6 + 2 + 2 * 2 * 3 + 1
+
+
+def test_plain_network_has_no_convolutions_of_our_own() -> None:
+    class OwnConv2d(nn.Conv2d):
+        pass
+
+    network = plain(nn.Sequential(OwnConv2d(1, 2, 3), OwnConv2d(2, 3, 1, bias=False)))
+    assert [type(layer) for layer in network] == [nn.Conv2d, nn.Conv2d]  # type: ignore[arg-type]
+    assert network(torch.ones(1, 1, 4, 4)).shape == (1, 3, 2, 2)
 
 
 @pytest.mark.parametrize("row", ["db_then_mel", "file", "folder", "training"])
@@ -88,48 +103,121 @@ def test_bench_with_an_unknown_part_raises_first(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_markdown_shows_the_results() -> None:
-    row = {"name": "file", "title": "a row", "ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "floor": 0.5}
-    run = {"seconds": 0.5, "bytes": 2e8}
-    found = {
-        "command": "python -m benchmarks.speed --out docs",
-        "machine": {
-            "processor": "p",
-            "cores": 2,
-            "system": "s",
-            "python": "3",
-            "packages": {"a": "1"},
-            "compiler": True,
-        },
-        "rounds": 3,
-        "floors": {"flops": 9e11, "bytes": 5e10, "macs": 2_268_794_880, "norm_bytes": 100_000_000, "libraries": 0.005},
-        "rows": [row, {**row, "name": "int8", "title": "int8 activations"}],
-        "differences": dict.fromkeys(("db_then_mel", "mel_then_db", "file", "file_openvino", "training_same"), 1e-5),
-        "cold": {"ours": [run], "reference": [run]},
-        "long": [{"minutes": 10, **run}],
+MACHINE = {
+    "processor": "p",
+    "instructions": "AVX-512 with bf16",
+    "cores": 2,
+    "system": "s",
+    "python": "3",
+    "packages": {"a": "1"},
+    "compiler": True,
+}
+MAIN = {"command": "python -m benchmarks.speed --out docs", "machine": MACHINE, "rounds": 3}
+TIMES = {"ours": [1.0, 1.001, 0.9], "reference": [2.9, 2.999, 3.5], "default": [4.0], "floor": [0.5]}
+STEPS = {"ours fp32": [4.0], "plain fp32": [5.999]}
+
+
+def results() -> dict[str, Any]:
+    """Return the content of `speed.json` after a run of some parts on a machine with two instruction sets."""
+    floors = {"flops": 9e11, "bytes": 5e10, "macs": 2_268_794_880, "norm_bytes": 100_000_000}
+    floors |= {"libsndfile": 0.004, "soxr": 0.002, "scipy": 0.001, "our_reader": 0.0015}
+    differences = dict.fromkeys(("db_then_mel", "mel_then_db", "file", "training_same"), 1e-5)
+    limits = {"floors": floors, "differences": differences}
+    both = {"avx2": TIMES, "best": TIMES}
+    steps = {f"{name} {threads}": STEPS for name in networks.NETWORKS for threads in networks.THREADS}
+    best = {name: {**times, "ours bf16": [2.0], "plain bf16": [1.0]} for name, times in steps.items()}
+    once = {"seconds": 0.5, "bytes": 2e8}
+    return {
+        "limits": {"run": MAIN, "avx2": limits, "best": limits},
+        "training": {"run": MAIN, **both},
+        "file": {"run": MAIN, **both},
+        "int8": {"run": MAIN, "best": TIMES},
+        "networks": {"run": MAIN, "avx2": steps, "best": best},
+        "cold": {"run": MAIN, "ours": [once], "reference": [once]},
+        "long": {"run": MAIN, "runs": [{"minutes": 10, **once}]},
         "bulk": {
-            "command": "python -m benchmarks.speed --only bulk",
-            "machine": {"processor": "q", "cores": 2, "system": "s", "python": "3", "packages": {"b": "2"}},
+            "run": {"command": "python -m benchmarks.speed --only bulk", "machine": MACHINE | {"processor": "q"}},
             "model": "esc10",
             "inputs": 1000,
             "cores": 2,
             "seconds": {"ray": [5.0, 4.0, 6.0], "local": [4.499], "ray_alone": [9.4999]},
             "around": {"ray": [1.0, 1.5, 1.2], "local": [0.5], "ray_alone": [1.1]},
         },
-        "drift": {"steps": 200, "threads_of_all": 2, "seeds": [{"fast": 1e-3, "threads": 2e-3, "layout": 4e-3}]},
+        "drift": {
+            "run": MAIN,
+            "steps": 200,
+            "threads_of_all": 2,
+            "seeds": [{"fast": 1e-3, "threads": 2e-3, "layout": 0}],
+        },
     }
-    page = markdown(found)
-    assert "| a row | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 | 0.5 | 2.00 |" in page  # 2.999 is not 3
-    assert "| int8 activations | 1.0 (0.9-1.0) | 3.0 (2.9-3.5) | 2.99 |\n" in page
-    assert "`python -m benchmarks.speed --out docs`" in page
+
+
+def test_markdown_shows_the_results() -> None:
+    page = markdown(results())
+    first, best = page[page.index("## AVX2") :].split("## AVX-512 with bf16", 1)
+    cells = "1.0 (0.9-1.0) | 3.0 (2.9-3.5)"
+    assert f"| training step, against CP-ResNet's | {cells} | 2.99 | 4.0 (4.0-4.0) | 0.5 | 2.00 |" in first  # no 3
+    assert f"| 10 s file to probabilities, ONNX Runtime * | {cells} | - | 4.0 (4.0-4.0) | 0.5 | - |" in first
+    assert f"| 10 s file to probabilities, ONNX Runtime | {cells} | 2.99 | 4.0 (4.0-4.0) | 0.5 | 2.00 |" in best
+    assert "ONNX Runtime cannot" in first
+    assert "ONNX Runtime cannot" not in best
+    assert f"| log-mel to probabilities, int8 activations (QDQ) against fp32 | {cells} | 2.99 |\n" in page
+    assert "Written by `python -m benchmarks.speed --out docs` on 2 cores of p, s; Python 3, a 1; norms" in page
     assert "2,268,794,880" in page
-    assert "100 MB a clip" in page
-    assert "need 2.0 ms" in page
+    assert "move 100 MB a clip" in page
+    assert "2.0 ms in bf16" in page
+    assert "libsndfile takes 4.0 ms, soxr 2.0 ms and SciPy 1.0 ms" in page
     assert "| Ray, 2 | 5.0 (4.0-6.0) | 1.2 (1.0-1.5) | 200 |" in page
     assert "has 1.89 times the throughput of Ray on one, and 0.89 of the local" in page
-    assert "By `python -m benchmarks.speed --only bulk` on 2 cores of q, s; Python 3, b 2." in page
-    assert "| mean | 1.00e-03 | 2.00e-03 | 4.00e-03 |" in page
+    assert page.count("on 2 cores of q") == 1
+    assert "| mean | 1.00e-03 | 2.00e-03 | 0.00e+00 |" in page
     assert set(ROWS) < set(PARTS)
+
+
+def test_markdown_compares_networks_in_each_precision() -> None:
+    page = markdown(results())
+    assert "| BC-ResNet, width 38 | 2 | 4.0 | 6.0 | 1.49 |\n" in page
+    assert "| BC-ResNet, width 38 | 2 | 4.0 | 6.0 | 2.0 | 1.0 | 1.49 | 2.99 | 0.50 |\n" in page
+
+
+def test_markdown_of_one_instruction_set_has_no_avx2_table() -> None:
+    found = {name: {key: value for key, value in part.items() if key != "avx2"} for name, part in results().items()}
+    assert "## AVX2" not in markdown(found)
+
+
+def test_a_limited_process_computes_with_avx2() -> None:
+    """On a machine without AVX-512 this holds in any case."""
+    code = (
+        "from benchmarks.speed import instruction_sets as i; import numpy as np;"
+        "found = np.show_config(mode='dicts')['SIMD Extensions']['found'];"
+        "print(i.has_avx512(), i.uses_bf16(), any('512' in name for name in found), list(i.environments()))"
+    )
+    environment = os.environ | instruction_sets.limit_to_avx2()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split(maxsplit=2)[:2] == ["False", "False"]
+    assert "['best']" in done.stdout
+
+
+def test_in_turn_times_every_side(folder: Path) -> None:
+    sides = {"ours": Side("ours", "db_then_mel"), "floor": Side("floors", "db_then_mel", "default")}
+    found = in_turn(sides, folder, rounds=2, runs=1, environment={})
+    assert {name: len(seconds) for name, seconds in found.items()} == {"ours": 2, "floor": 2}
+    assert min(map(min, found.values())) > 0
+
+
+@pytest.mark.parametrize("side", ["ours", "plain"])
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_steps_of_networks_change_the_weights(side: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = networks.NETWORKS[name]
+    frames = network.shape[3] if name == "dcase2020_baseline" else 32
+    monkeypatch.setitem(networks.NETWORKS, name, network._replace(shape=(2, *network.shape[1:3], frames)))
+    built = []
+    create = networks.create_model
+    monkeypatch.setattr(networks, "create_model", lambda *a, **k: built.append(create(*a, **k)) or built[0])
+    step = networks.build(f"{side} {name} bf16 {torch.get_num_threads()}", Path())
+    before = [p.detach().clone() for p in built[0].parameters()]
+    step()
+    assert not all(torch.equal(*pair) for pair in zip(before, built[0].parameters(), strict=True))
 
 
 def test_bulk_manifest_lists_seconds_of_the_recordings(folder: Path) -> None:
@@ -138,19 +226,23 @@ def test_bulk_manifest_lists_seconds_of_the_recordings(folder: Path) -> None:
     assert all(info(folder / "seconds" / f"{k:03}.wav").seconds == 1 for k in (0, 1))
 
 
-def test_bench_of_bulk_updates_existing_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json").read_text())
-    (tmp_path / "speed.json").write_text(json.dumps(page))
+def test_bench_replaces_only_the_measured_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = results()
+    (tmp_path / "speed.json").write_text(json.dumps(before))
     seconds = {"ray": [2.0], "local": [1.0], "ray_alone": [3.0]}
     measured = {"model": "m", "inputs": 10, "cores": 2, "seconds": seconds, "around": seconds}
-    monkeypatch.setattr(bulk, "measure", lambda *_: measured)
+    monkeypatch.setitem(run.PARTS, "bulk", lambda *_: measured)
     monkeypatch.setattr(inputs, "FILES", 0)
     found = bench(tmp_path, ["bulk"], command="this one")
-    assert found["bulk"]["command"] == "this one"
-    assert {key: value for key, value in found.items() if key != "bulk"} == {
-        key: value for key, value in page.items() if key != "bulk"
-    }
+    assert found["bulk"]["run"]["command"] == "this one"
+    assert {**found, "bulk": 0} == {**before, "bulk": 0}
+    assert json.loads((tmp_path / "speed.json").read_text()) == found
     assert "Ray on 2 processors has 1.50 times" in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_published_results_make_a_page() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json"
+    assert "## Bulk prediction" in markdown(json.loads(path.read_text()))
 
 
 def test_work_counts_the_bytes_of_norm_passes(folder: Path) -> None:

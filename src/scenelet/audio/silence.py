@@ -12,8 +12,8 @@ MIN_HZ = 20.0
 """Lower limit of hearing. Offsets, drifts and slower oscillations are no sound."""
 SETTLING_SECONDS = 0.2
 """Duration for which the high-pass filter responds to a slow drift that the sound begins with."""
-
 FIRST_SAMPLES = 4096
+"""Samples that are examined first."""
 
 
 class SoundDetector:
