@@ -189,8 +189,9 @@ def test_a_limited_process_computes_with_avx2() -> None:
     """On a machine without AVX-512 this holds in any case."""
     code = (
         "from benchmarks.speed import instruction_sets as i; import numpy as np;"
+        "from scenelet.training.precision import has_native_bf16;"
         "found = np.show_config(mode='dicts')['SIMD Extensions']['found'];"
-        "print(i.has_avx512(), i.uses_bf16(), any('512' in name for name in found), list(i.environments()))"
+        "print(i.has_avx512(), has_native_bf16(), any('512' in name for name in found), list(i.environments()))"
     )
     environment = os.environ | instruction_sets.limit_to_avx2()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
