@@ -1,6 +1,7 @@
 """Check that both sides compute the same features, probabilities and logits, and compare 200 training steps."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from benchmarks.speed.plain_network import plain
 from scenelet.inference.classifier import load
 from scenelet.inference.runtimes import RuntimeName
 from scenelet.nn import cpp_build as compiled
-from scenelet.nn import create_model, fused
+from scenelet.nn import create_model
 from scenelet.nn.blocks import to_channels_last
 
 STEPS, DRIFT_SHAPE, DRIFT_SEEDS = 200, (2, 64, 65), (0, 1, 2)
@@ -61,12 +62,13 @@ def drift() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _without_compiler() -> Iterator[None]:
-    before = vars(fused)["library"]
-    vars(fused)["library"] = lambda: None
+    os.environ["SCENELET_COMPILE"] = "0"
+    compiled.library.cache_clear()
     try:
         yield
     finally:
-        vars(fused)["library"] = before
+        del os.environ["SCENELET_COMPILE"]
+        compiled.library.cache_clear()
 
 
 def _trained(prepare: Callable[[nn.Module], nn.Module], seed: int, threads: int | None = None) -> Tensor:

@@ -19,7 +19,7 @@ def environments() -> dict[str, dict[str, str]]:
 def limit_to_avx2() -> dict[str, str]:
     """Return the variables that limit PyTorch, oneDNN, MKL, NumPy, OpenBLAS and Numba to AVX2.
 
-    SciPy's FFT, soxr and libsndfile have no AVX-512 code. ONNX Runtime has some and cannot be limited. OpenVINO fails
+    SciPy's FFT and soxr have no AVX-512 code. ONNX Runtime has some and cannot be limited. OpenVINO fails
     if its copy of oneDNN is limited.
     """
     return {

@@ -26,16 +26,16 @@ channel) and SciPy's FFT of the frames alone.
 """
 LIMITED = """
 Environment variables limited PyTorch, oneDNN, MKL, NumPy, OpenBLAS and Numba to AVX2, in all processes
-(`benchmarks/speed/instruction_sets.py`). SciPy's FFT, soxr and libsndfile have no AVX-512 code. **ONNX Runtime cannot
-be limited**: in the rows with an asterisk, our network used AVX-512 and the reference's did not. They therefore have no
-ratio. OpenVINO fails when it is limited, so it has no rows here.
+(`benchmarks/speed/instruction_sets.py`). SciPy's FFT and soxr have no AVX-512 code, and libsndfile was not examined.
+**ONNX Runtime cannot be limited**: in the rows with an asterisk, our network used AVX-512 and the reference's did not.
+They therefore have no ratio. OpenVINO fails when it is limited, so it has no rows here.
 """
 
 
 def markdown(found: dict[str, Any]) -> str:
     """Return the text of `benchmarks.md`."""
     main = next(part["run"] for part in found.values())
-    compiled = "norms compiled" if main["machine"]["compiler"] else "no C++ compiler"
+    compiled = "layers compiled" if main["machine"]["compiler"] else "no C++ compiler"
     lines = ["# Benchmarks", "", f"Written by {show_run(main)}; {compiled}. {main['rounds']} rounds (3 for folders)."]
     if "limits" in found:
         lines.append(EXPLAINED.format(macs=found["limits"][BEST]["floors"]["macs"]))
