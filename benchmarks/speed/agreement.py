@@ -44,7 +44,7 @@ def largest_differences(folder: Path, runtimes: Sequence[RuntimeName]) -> dict[s
 def drift() -> dict[str, Any]:
     """Measure how far trainings of 200 steps in fp32 with the same seed and batches diverge, for three seeds.
 
-    `fast` compares compiled norms with PyTorch's. `threads` compares one thread with all, without compiled norms.
+    `fast` compares compiled layers with PyTorch's. `threads` compares one thread with all, without compiled layers.
     `layout` compares the fast path with the plain network in the default memory layout, where the convolutions also sum
     in another order. Each number is the distance of all final weights, relative to their length.
     """

@@ -61,7 +61,7 @@ def drift(part: dict[str, Any]) -> list[str]:
         f"{part['steps']} steps of Adam in fp32 at the paper's rate, from one seed on the same batches. The"
         " table has the distance of all convolution weights at the end, relative to their norm.",
         "",
-        "| seed | compiled norms against PyTorch's, same layout | PyTorch's norms, one thread against"
+        "| seed | compiled layers against PyTorch's, same layout | PyTorch's layers, one thread against"
         f" {part['threads_of_all']} | compiled, channels-last against PyTorch's, default layout |",
         "|---|---|---|---|",
     ]
