@@ -162,7 +162,9 @@ def test_markdown_shows_the_results() -> None:
     assert "ONNX Runtime cannot" in first
     assert "ONNX Runtime cannot" not in best
     assert f"| log-mel to probabilities, int8 activations (QDQ) against fp32 | {cells} | 2.99 |\n" in page
-    assert "Written by `python -m benchmarks.speed --out docs` on 2 cores of p, s; Python 3, a 1; layers compiled" in page
+    assert (
+        "Written by `python -m benchmarks.speed --out docs` on 2 cores of p, s; Python 3, a 1; layers compiled" in page
+    )
     assert "2,268,794,880" in page
     assert "move 100 MB a clip" in page
     assert "2.0 ms in bf16" in page

@@ -1,11 +1,13 @@
 """BC-ResNet's block in C++: values, gradients and running statistics against float64 autograd."""
 
 import copy
+from collections.abc import Iterable
 
 import pytest
 import torch
 from torch import Tensor
 
+from helpers.threads import assert_same_for_any_threads
 from scenelet.nn.bc_resnet import BroadcastedBlock
 from scenelet.nn.cpp_build import library
 from scenelet.nn.dropout import reseed
@@ -85,19 +87,13 @@ def test_block_in_bfloat16_is_close_to_float64() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_block_is_bit_identical_for_any_threads(dtype: torch.dtype) -> None:
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            block = make(19, 19, 1, 2)
-            vars(block)["_modules"]["mix"] = (
-                torch.nn.Identity()
-            )  # PyTorch's convolution may depend on the count of threads
-            results.append(run(block, *inputs(block, 200, dtype)))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(value, other[name]) for name, value in results[0].items())
+    def compute() -> Iterable[Tensor]:
+        block = make(19, 19, 1, 2)
+        # PyTorch's convolution may depend on the count of threads
+        vars(block)["_modules"]["mix"] = torch.nn.Identity()
+        return run(block, *inputs(block, 200, dtype)).values()
+
+    assert_same_for_any_threads(compute)
 
 
 def test_block_propagates_nan() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from helpers.threads import assert_same_for_any_threads
 from scenelet.nn import convolution, create_model
 from scenelet.nn.blocks import to_channels_last
 from scenelet.nn.convolution import Conv2d, supports_winograd
@@ -63,15 +64,7 @@ def test_conv2d_equals_float64_autograd(size: tuple[int, ...]) -> None:
 
 @needs_kernel
 def test_conv2d_is_bit_identical_for_any_threads() -> None:
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            results.append(run(*draw(3, 64, 64, 33, 50)))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    assert_same_for_any_threads(lambda: run(*draw(3, 64, 64, 33, 50)))
 
 
 @needs_kernel

@@ -1,12 +1,14 @@
 """Depthwise convolution in C++: values and gradients against float64 autograd."""
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from helpers.threads import assert_same_for_any_threads
 from scenelet.nn import fused
 from scenelet.nn.cpp_build import library
 from scenelet.nn.depthwise import DepthwiseConv2d
@@ -66,16 +68,11 @@ def test_depthwise_in_bfloat16_is_rounded_float64() -> None:
 
 @needs_compiler
 def test_depthwise_is_bit_identical_for_any_threads() -> None:
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            layer = DepthwiseConv2d(*LAYERS[2])
-            results.append(run(layer, *draw(layer, 40)))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(value, other[name]) for name, value in results[0].items())
+    def compute() -> Iterable[Tensor]:
+        layer = DepthwiseConv2d(*LAYERS[2])
+        return run(layer, *draw(layer, 40)).values()
+
+    assert_same_for_any_threads(compute)
 
 
 @needs_compiler

@@ -2,11 +2,13 @@
 
 import copy
 import itertools
+from collections.abc import Iterable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.threads import assert_same_for_any_threads
 from scenelet.nn import create_model, fused
 from scenelet.nn.cpp_build import library
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
@@ -102,18 +104,12 @@ def test_norm_add_relu_in_bfloat16_is_rounded_float64(residual: bool) -> None:
 
 @needs_compiler
 def test_norm_add_relu_is_bit_identical_for_any_threads() -> None:
-    before = torch.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            generator = torch.Generator().manual_seed(2)
-            norm = norm_of(64, 2, "all")
-            results.append(run(norm, *inputs((3, 64, 64, 77), True, generator, torch.float32)))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(value, other[name]) for name, value in results[0].items())
+    def compute() -> Iterable[Tensor]:
+        generator = torch.Generator().manual_seed(2)
+        norm = norm_of(64, 2, "all")
+        return run(norm, *inputs((3, 64, 64, 77), True, generator, torch.float32)).values()
+
+    assert_same_for_any_threads(compute)
 
 
 @needs_compiler

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from scenelet.config import RunConfig
+from scenelet.training.device import device_name
 from scenelet.training.loop import LIGHTNING_PRECISION
-from scenelet.training.precision import Precision, device_name, has_native_bf16, resolve_precision
+from scenelet.training.precision import Precision, has_native_bf16, resolve_precision
 
 
 @pytest.mark.parametrize(

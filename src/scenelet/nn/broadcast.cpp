@@ -43,7 +43,8 @@ template <typename T> struct Tile {
     for (int64_t o = 0; o < count * s.channels; o += 64 / sizeof(T)) __builtin_prefetch(from + o);
   }
 
-  // Call work(row, band, channel, prepare), where prepare(use) calls use(offset in the row, d, middle of the 3 inputs).
+  // Call work(row, index of the sub-band's channel, channel, zero, each_frame) for all rows and channels. each_frame(use)
+  // calls use(offset in the row, d, low, middle, high) with the three inputs of d.
   template <typename Work> void each(const T *gradient, Work work) const {
     for (int64_t row = 0; row < s.rows; row++) {
       const T *low = input(row * s.stride - 1), *middle = input(row * s.stride), *high = input(row * s.stride + 1);

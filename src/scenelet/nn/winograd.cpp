@@ -8,22 +8,24 @@
 // Activations are in channels-last memory: (batch, height, width, channels). A group of tiles is transformed, multiplied
 // as 36 matrix products, and transformed back while it is in the cache. The gradient of x is the same convolution with
 // turned weights. The gradient of w is the adjoint of the steps above.
-// The vector types are an extension of GCC and Clang. The compiler maps them to the processor's vectors.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
+#include "vectors.h"
+
 namespace {
 
 #ifdef __AVX512F__
-constexpr int LANES = 16, ROWS = 12, GRADIENT_ROWS = 8;  // of the 32 registers, 24 and 16 hold sums
+constexpr int ROWS = 12, GRADIENT_ROWS = 8;  // of the 32 registers, 24 and 16 hold sums
 #else
-constexpr int LANES = 8, ROWS = 6, GRADIENT_ROWS = 6;  // of the 16 registers, 12 hold sums
+constexpr int ROWS = 6, GRADIENT_ROWS = 6;  // of the 16 registers, 12 hold sums
 #endif
-typedef float Lanes __attribute__((vector_size(4 * LANES)));
-constexpr int WIDE = 2 * LANES;  // columns of a block of a matrix product
+constexpr int LANES = WIDE;
+typedef Vector<LANES>::Floats Lanes;
+constexpr int COLUMNS = 2 * LANES;  // columns of a block of a matrix product
 constexpr int TILE = 4, SIDE = TILE + 2, POINTS = SIDE * SIDE;
 constexpr int GROUP = 24;  // tiles of a group, a multiple of ROWS
 constexpr int64_t MAX_PARTS = 8, PART_GROUPS = 2;
@@ -40,7 +42,7 @@ struct Shape {
   int64_t parts() const { return std::max<int64_t>(1, std::min(MAX_PARTS, groups() / PART_GROUPS)); }
 };
 
-int64_t padded(int64_t channels) { return (channels + WIDE - 1) / WIDE * WIDE; }
+int64_t padded(int64_t channels) { return (channels + COLUMNS - 1) / COLUMNS * COLUMNS; }
 // Values of a group at one point. The additional line of the cache keeps the points from sharing its few places.
 int64_t slab(int64_t wide) { return GROUP * wide + 16; }
 
@@ -169,7 +171,7 @@ void transform(const float *x, const Shape &s, int64_t channels, int64_t group, 
   }
 }
 
-// Set or add to c[r][j] the sum over k of a[r * across + k * along] b[k][j], for COUNT rows and WIDE columns.
+// Set or add to c[r][j] the sum over k of a[r * across + k * along] b[k][j], for COUNT rows and COLUMNS columns.
 template <int COUNT, bool ADD>
 void product(const float *a, int64_t across, int64_t along, const float *b, int64_t b_wide, int64_t steps, float *c,
              int64_t c_wide) {
@@ -213,7 +215,7 @@ void convolve(const float *x, const float *w, const Shape &s, float *y) {
     for (int64_t group = 0; group < s.groups(); group++) {
       transform<false>(x, s, s.in, group, v.get());
       for (int p = 0; p < POINTS; p++)
-        for (int64_t o = 0; o < s.out; o += WIDE)
+        for (int64_t o = 0; o < s.out; o += COLUMNS)
           for (int64_t t = 0; t < GROUP; t += ROWS)
             product<ROWS, false>(&v[p * slab(high) + t * high], high, 1, &u[p * high * wide + o], wide, s.in,
                                  &m[p * slab(wide) + t * wide + o], wide);
@@ -250,7 +252,7 @@ void weight_gradient(const float *x, const float *gradient, const Shape &s, floa
         transform<false>(x, s, s.in, group, v.get());
         transform<true>(gradient, s, s.out, group, m.get());
         for (int p = 0; p < POINTS; p++)
-          for (int64_t o = 0; o < s.out; o += WIDE) {
+          for (int64_t o = 0; o < s.out; o += COLUMNS) {
             const float *left = &v[p * slab(high)], *right = &m[p * slab(wide) + o];
             float *to = &sums[part * size + p * high * wide + o];
             int64_t i = 0;

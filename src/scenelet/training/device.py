@@ -1,4 +1,4 @@
-"""The training device: its memory for features, and copies of small arrays to it."""
+"""The training device: its name, its memory for features, and copies of small arrays to it."""
 
 from typing import Any
 
@@ -9,6 +9,13 @@ from torch import Tensor
 CPU = torch.device("cpu")
 FEATURE_FRACTION = 0.5
 """Maximum fraction of a GPU's free memory that features take. The rest is for activations."""
+
+
+def device_name() -> str:
+    """Return the device that a training uses on this machine: the name of the GPU, "mps" or "cpu"."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def to_device(values: NDArray[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Precision and device of a training on this machine."""
+"""Precision of a training on this machine."""
 
 from typing import Literal
 
@@ -40,10 +40,3 @@ def has_native_bf16() -> bool:
 def has_fast_fp16() -> bool:
     """Return True if this machine has a CUDA GPU with tensor cores, which multiply fp16 several times faster."""
     return torch.cuda.is_available() and torch.cuda.get_device_capability() >= TENSOR_CORES
-
-
-def device_name() -> str:
-    """Return the device that a training uses on this machine: the name of the GPU, "mps" or "cpu"."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return "mps" if torch.backends.mps.is_available() else "cpu"

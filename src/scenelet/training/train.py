@@ -31,13 +31,14 @@ from scenelet.training.batches import epoch_batches
 from scenelet.training.curves import plot_curves
 from scenelet.training.data_warnings import print_data_warnings
 from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.device import device_name
 from scenelet.training.distributed import check_devices
 from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.measure import evaluate_network
 from scenelet.training.module import SceneModule
 from scenelet.training.network import build_network, save_weights
-from scenelet.training.precision import device_name, resolve_precision
+from scenelet.training.precision import resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
 from scenelet.training.teacher import Teacher, load_teacher
