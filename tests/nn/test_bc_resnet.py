@@ -196,3 +196,14 @@ def test_bc_resnet_has_gradients_for_every_parameter() -> None:
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert not without
     assert all(bool(torch.isfinite(p.grad).all()) for p in network.parameters())
+
+
+def test_bc_resnet_with_a_stem_stride_in_time_sees_fewer_frames_and_grows_only_in_its_stem() -> None:
+    network, shorter = (
+        create_model("bc_resnet", num_classes=10, width=8, sub_bands=2, **more)
+        for more in ({}, {"stem_stride": (2, 4)})
+    )
+    counts = [sum(weight.numel() for weight in each.parameters()) for each in (network, shorter)]
+    assert counts[1] - counts[0] == 16 * 5 * (9 - 5)
+    assert shorter.stem(torch.zeros(1, 1, 64, 216)).shape == (1, 16, 32, 54)
+    assert shorter(torch.zeros(2, 1, 64, 216)).shape == (2, 10)

@@ -24,6 +24,6 @@ def test_list_models_is_sorted_and_complete() -> None:
 
 def test_model_settings_are_those_of_the_class() -> None:
     assert {"num_classes", "in_channels", "stem_stride"} <= model_settings("shared_resnet")
-    assert "stem_stride" not in model_settings("bc_resnet")
+    assert "stem_stride" not in model_settings("cp_resnet")
     with pytest.raises(UsageError, match="no network is named 'x'"):
         model_settings("x")

@@ -20,8 +20,10 @@ class NetworkConfig(Section):
     )
     repeats: int = Field(3, ge=1, description="shared_resnet: applications of each shared block")
     shared: bool = Field(True, description="shared_resnet: repeated blocks share their convolution weights")
-    stem_stride: tuple[Stride, Stride] = Field(
-        (2, 2), description="shared_resnet: stride of the stem in frequency and time; its kernel grows with the stride"
+    stem_stride: tuple[Stride, Stride] | None = Field(
+        None,
+        description="shared_resnet, bc_resnet: stride of the stem in frequency and time, with which its kernel grows;"
+        " unset: (2, 2) in shared_resnet, (2, 1) in bc_resnet",
     )
     rho: int = Field(5, ge=4, le=7, description="cp_resnet: limit of the receptive field; larger values see more")
     blocks: int = Field(

@@ -4,6 +4,7 @@ Source: arXiv 2106.04140. Most of a block works on the mean over frequency, whic
 added to every frequency. The paper uses the network for keyword spotting; scenelet uses it for scenes.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -82,6 +83,8 @@ class BCResNet(nn.Module):
         sub_bands: sub-bands of each SubSpectralNorm. The network halves the input's bands three times, and `sub_bands`
             must divide the result: 5 for 40 bands, 2, 4 or 8 for 64.
         blocks: blocks of each of the first two stages, 2 in the table. The last two stages have twice as many.
+        stem_stride: the stem's stride in frequency and time, (2, 1) in the table. Its kernel is 5, or twice the stride
+            plus 1 if that is more. A stride of 2 in time halves the cost of all other layers.
         init: only "kaiming" is supported.
         generator: the source of the initial weights.
 
@@ -104,6 +107,7 @@ class BCResNet(nn.Module):
         width: int = 8,
         sub_bands: int = 5,
         blocks: int = 2,
+        stem_stride: Sequence[int] | None = None,
         init: Literal["kaiming", "zero_residual"] = "kaiming",
         generator: torch.Generator | None = None,
     ) -> None:
@@ -111,14 +115,17 @@ class BCResNet(nn.Module):
         if init != "kaiming":
             raise UsageError(f"network.init is {init!r}; bc_resnet supports 'kaiming' only")
         stem, *stages, last = (int(width * factor) for factor in (2, 1, 1.5, 2, 2.5, 4))
+        stride = (2, 1) if stem_stride is None else (stem_stride[0], stem_stride[1])
+        padding = max(2, stride[0]), max(2, stride[1])
+        kernel = 2 * padding[0] + 1, 2 * padding[1] + 1
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem, 5, (2, 1), padding=2, bias=False), BatchNorm(stem, relu=True)
+            nn.Conv2d(in_channels, stem, kernel, stride, padding, bias=False), BatchNorm(stem, relu=True)
         )
         layers: list[nn.Module] = []
         channels = stem
-        for stage, (out_channels, stride) in enumerate(zip(stages, (1, 2, 2, 1), strict=True)):
+        for stage, (out_channels, stage_stride) in enumerate(zip(stages, (1, 2, 2, 1), strict=True)):
             for index in range(blocks if stage < 2 else 2 * blocks):
-                block_stride = stride if index == 0 else 1
+                block_stride = stage_stride if index == 0 else 1
                 layers.append(BroadcastedBlock(channels, out_channels, block_stride, 2**stage, sub_bands))
                 channels = out_channels
         self.blocks = nn.ModuleList(layers)

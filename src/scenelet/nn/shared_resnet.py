@@ -51,14 +51,14 @@ class SharedResNet(nn.Module):
         affine: Literal["all", "sub"] = "all",
         repeats: int = 3,
         shared: bool = True,
-        stem_stride: Sequence[int] = (2, 2),
+        stem_stride: Sequence[int] | None = None,
         init: Literal["kaiming", "zero_residual"] = "kaiming",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         c = width
         ssn = functools.partial(SubSpectralNorm, sub_bands=sub_bands, affine=affine)
-        stride = stem_stride[0], stem_stride[1]
+        stride = (2, 2) if stem_stride is None else (stem_stride[0], stem_stride[1])
         kernel = 2 * stride[0] + 1, 2 * stride[1] + 1
         stem = nn.Conv2d(in_channels, c, kernel, stride, padding=stride, bias=False)
         self.stem = nn.Sequential(stem, BatchNorm(c, relu=True))
