@@ -12,7 +12,18 @@ from torch import Tensor
 
 from helpers.one_device import OneDevice
 from scenelet.config import MixingConfig
-from scenelet.training.mixing import NO_MIXING, band_mask, build_mixer, compose, cutmix, freqmix, mixup, random_choice
+from scenelet.training.mixing import (
+    NO_MIXING,
+    band_mask,
+    build_mixer,
+    compose,
+    cutmix,
+    freq_mixstyle,
+    freqmix,
+    mixup,
+    random_choice,
+    timemix,
+)
 
 B, C, F, T = 6, 2, 16, 10
 MIXERS = {
@@ -22,6 +33,7 @@ MIXERS = {
     "between": partial(freqmix, position="between"),
     "bands": partial(freqmix, bands=3),
     "sample": partial(freqmix, per_sample=True),
+    "timemix": timemix,
     "mixup": mixup,
     "dominant": partial(mixup, dominant=True),
     "cutmix": cutmix,
@@ -46,11 +58,11 @@ def test_label_weights_are_the_fractions_in_the_sample(name: str, seed: int) -> 
     assert mixed.mean((1, 2, 3)).numpy() == pytest.approx(labels.numpy() @ 2.0 ** np.arange(B))
 
 
-@pytest.mark.parametrize("name", MIXERS)
+@pytest.mark.parametrize("name", [*MIXERS, "freq_mixstyle"])
 def test_mixers_work_on_the_device_of_the_batch(name: str) -> None:
     with OneDevice():
         x, y = torch.empty(B, C, F, T, device="meta"), torch.empty(B, B, device="meta")
-        mixed, labels = MIXERS[name](x, y, np.random.default_rng(5))
+        mixed, labels = (MIXERS | {"freq_mixstyle": freq_mixstyle})[name](x, y, np.random.default_rng(5))
     assert (mixed.device.type, labels.device.type) == ("meta", "meta")
     assert (mixed.shape, mixed.dtype, labels.shape) == (x.shape, x.dtype, y.shape)
 
@@ -81,6 +93,21 @@ def test_freqmix_takes_each_band_from_one_clip() -> None:
     mixed, _ = freqmix(x, y, np.random.default_rng(2))
     assert bool((mixed == mixed[:, :1, :, :1]).all())  # the same over channels and time
     assert all(len(sample.unique()) <= 2 for sample in mixed)
+
+
+def test_timemix_takes_each_frame_from_one_clip() -> None:
+    x, y = unique_batch()
+    fractions = set()
+    for seed in range(20):
+        mixed, labels = timemix(x, y, np.random.default_rng(seed), alpha=0.5)
+        assert bool((mixed == mixed[:, :1, :1, :]).all())  # the same over channels and bands
+        kept = (mixed == x)[:, 0, 0].numpy()
+        assert labels.diagonal().numpy() == pytest.approx(kept.mean(1))
+        starts = kept[0, 0] + (np.diff(kept[0].astype(int)) > 0).sum()
+        assert starts <= 1  # one range
+        assert mixed.stride() == x.stride()
+        fractions.add(float(labels[0, 0]))
+    assert len(fractions) > 5
 
 
 def test_freqmix_per_sample_draws_more_masks() -> None:
@@ -153,6 +180,73 @@ def test_mixup_dominant_gives_each_clip_the_larger_part_once() -> None:
         assert torch.equal(own, torch.maximum(plain.diagonal(), 1 - plain.diagonal()))
     (built,) = build_mixer(MixingConfig(freqmix=False, mixup_dominant=True)).keywords["mixers"]
     assert built.keywords["dominant"]
+
+
+def statistics(x: Tensor) -> Tensor:
+    """Return the mean and the standard deviation (2, batch, bands) of each sample and band."""
+    return torch.stack([x.mean((1, 3)), x.std((1, 3), correction=0)])
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_freq_mixstyle_gives_the_mixed_statistics(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.normal(rng.uniform(-60, 0, (B, 1, F, 1)), rng.uniform(1, 20, (B, 1, F, 1)), (B, C, F, T)))
+    mixed, labels = freq_mixstyle(x, torch.eye(B), np.random.default_rng(seed))
+    draws = np.random.default_rng(seed)  # repeats what the mixer draws
+    assert draws.random() < 1
+    order, lam = draws.permutation(B), torch.from_numpy(draws.beta(0.3, 0.3, B))[:, None]
+    own = statistics(x)
+    np.testing.assert_allclose(statistics(mixed), lam * own + (1 - lam) * own[:, order], atol=1e-4)
+    assert torch.equal(labels, torch.eye(B))
+    # the course of each band over time is the clip's own
+    np.testing.assert_allclose(standardized(mixed), standardized(x), atol=1e-5)
+
+
+def standardized(x: Tensor) -> Tensor:
+    """Return x with mean 0 and standard deviation 1 in each sample and band."""
+    mean, std = statistics(x)[:, :, None, :, None]
+    return (x - mean) / std
+
+
+def test_freq_mixstyle_of_equal_clips_changes_nothing() -> None:
+    clip = torch.from_numpy(np.random.default_rng(0).uniform(-80, 0, (1, C, F, T)))
+    x = clip.expand(B, C, F, T)
+    mixed, _ = freq_mixstyle(x, torch.eye(B), np.random.default_rng(1))
+    np.testing.assert_allclose(mixed, x, atol=1e-9)
+
+
+def test_freq_mixstyle_keeps_silence_constant() -> None:
+    x = torch.full((2, 1, F, T), -90.0)
+    x[1] = torch.from_numpy(np.random.default_rng(0).uniform(-80, 0, (1, F, T)))
+    for seed in range(5):
+        mixed, _ = freq_mixstyle(x, torch.eye(2), np.random.default_rng(seed))
+        assert bool(mixed.isfinite().all())
+        assert float(mixed[0].std(2).max()) < 1e-3
+
+
+def test_freq_mixstyle_changes_its_fraction_of_the_batches() -> None:
+    x, y = torch.randn(B, C, F, T, generator=torch.Generator().manual_seed(0)), torch.eye(B)
+    rng = np.random.default_rng(0)
+    changed = sum(not torch.equal(freq_mixstyle(x, y, rng, probability=0.4)[0], x) for _ in range(1000))
+    assert changed == pytest.approx(400, abs=50)
+    assert freq_mixstyle(x, y, rng, probability=0.0)[0] is x
+
+
+def test_build_mixer_applies_freq_mixstyle_before_the_drawn_mixer() -> None:
+    pool = MixingConfig(timemix=True, cutmix=True, freq_mixstyle=True, freq_mixstyle_alpha=0.2)
+    both = build_mixer(pool)
+    style, drawn = both.keywords["mixers"]
+    assert (both.func, style.func, drawn.func) == (compose, freq_mixstyle, random_choice)
+    assert style.keywords == {"alpha": 0.2, "probability": 0.4}
+    assert [mixer.func for mixer in drawn.keywords["mixers"]] == [freqmix, timemix, mixup, cutmix]
+    assert build_mixer(pool.model_copy(update={"combine": "none"})) is NO_MIXING
+    alone = build_mixer(MixingConfig(freqmix=False, mixup=False, freq_mixstyle=True, freq_mixstyle_probability=1))
+    x, y = torch.randn(B, C, F, T, generator=torch.Generator().manual_seed(0)), torch.eye(B)
+    expected, _ = freq_mixstyle(x, y, np.random.default_rng(7))
+    mixed, labels = alone(x, y, np.random.default_rng(7))
+    assert torch.equal(mixed, expected)
+    assert torch.equal(labels, y)
 
 
 def test_mixing_between_with_several_bands_is_refused() -> None:

@@ -41,7 +41,7 @@ class MixingConfig(Section):
     """Mixing of the clips in a training batch."""
 
     combine: Literal["none", "one_of", "all"] = Field(
-        "one_of", description="one_of: draw one mixer per batch; all: apply one after the other"
+        "one_of", description="none: no mixing; one_of: draw one mixer per batch; all: apply one after the other"
     )
     freqmix: bool = Field(True, description="exchange a range of mel bands between two clips")
     freqmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the mixing fraction")
@@ -51,6 +51,8 @@ class MixingConfig(Section):
     )
     freqmix_bands: int = Field(1, ge=1, description="number of exchanged ranges")
     freqmix_per_sample: bool = Field(False, description="draw the bands for each sample, not once per batch")
+    timemix: bool = Field(False, description="exchange a range of frames between two clips")
+    timemix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the mixing fraction")
     mixup: bool = Field(True, description="add two clips with weights")
     mixup_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
     mixup_dominant: bool = Field(
@@ -62,6 +64,11 @@ class MixingConfig(Section):
     )
     cutmix: bool = Field(False, description="exchange a rectangle of bands and frames between two clips")
     cutmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the rectangle's area")
+    freq_mixstyle: bool = Field(
+        False, description="mix the mean and spread of each band of two clips, before the drawn mixer; labels stay"
+    )
+    freq_mixstyle_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
+    freq_mixstyle_probability: float = Field(0.4, ge=0, le=1, description="fraction of the batches that it changes")
     epoch_fraction: float = Field(1.0, ge=0, le=1, description="fraction of the epochs that mix; the last ones do not")
 
     @model_validator(mode="after")

@@ -146,7 +146,7 @@ def _is_used(key: str, own: Mapping[str, Any]) -> bool:
     if section == "prune":
         return bool(own["fine_tuned"])
     if section == "mixing" and name != "combine":
-        mixer = name.partition("_")[0]
+        mixer = "freq_mixstyle" if name.startswith("freq_mixstyle") else name.partition("_")[0]
         return own["mixing.combine"] != "none" and bool(own.get(f"mixing.{mixer}", True) or name == mixer)
     if section == "loss" and name != "name":
         return (name == "label_smoothing") is bool(own["loss.name"] == "cross_entropy")

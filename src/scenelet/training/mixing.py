@@ -2,7 +2,7 @@
 
 `x` is a tensor (batch, channel, frequency, time) and `y`, the label weights, a tensor (batch, classes) on the same
 device; `rng` is a `numpy.random.Generator`. A mixer returns new (x, y). Sample i is mixed with sample `order[i]` of a
-random permutation.
+random permutation. `freq_mixstyle` exchanges no sound, only its statistics, and leaves y as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +20,9 @@ from scenelet.training.device import to_device
 Position = Literal["center", "start", "wrap", "between"]
 Batch = tuple[Tensor, Tensor]
 Mixer = Callable[[Tensor, Tensor, np.random.Generator], Batch]
+
+MIN_VARIANCE = 1e-6
+"""Variance in dB^2 that `freq_mixstyle` adds to each one, so that it can divide by that of silence."""
 
 
 def freqmix(
@@ -64,7 +67,24 @@ def freqmix(
         width = frequencies * rng.beta(alpha, alpha) / bands
         for _ in range(bands):
             mask |= band_mask(frequencies, rng.uniform(0, frequencies), width, position)
-    return _blend(x, y, order, masks[:, None, :, None], masks.mean(axis=1))
+    return _blend(x, order, masks[:, None, :, None]), _blend(y, order, masks.mean(axis=1)[:, None])
+
+
+def timemix(x: Tensor, y: Tensor, rng: np.random.Generator, alpha: float = 1.0) -> Batch:
+    """Keep a range of frames of one clip and take the rest from another.
+
+    This is `freqmix` with frames instead of bands, at the position "center": one range per batch. The weight of the
+    label is the fraction of frames that is kept after clipping.
+
+    >>> x = torch.stack([torch.zeros(1, 2, 4), torch.ones(1, 2, 4)])  # two clips of four frames
+    >>> mixed, labels = timemix(x, torch.eye(2), np.random.default_rng(3))
+    >>> mixed[:, 0, 0, :].tolist()  # each clip keeps its frames 1 to 3
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]]
+    >>> labels.tolist()
+    [[0.75, 0.25], [0.25, 0.75]]
+    """
+    mixed, labels = freqmix(x.transpose(2, 3), y, rng, alpha)
+    return mixed.transpose(2, 3), labels
 
 
 def band_mask(frequencies: int, location: float, width: float, position: Position) -> NDArray[np.bool_]:
@@ -119,12 +139,12 @@ def mixup(
     lam = rng.beta(alpha, alpha, size=len(x))
     if dominant:
         lam = np.maximum(lam, 1 - lam)
+    weight, y = lam[:, None, None, None], _blend(y, order, lam[:, None])
     if domain == "decibels":
-        return _blend(x, y, order, lam[:, None, None, None], lam)
+        return _blend(x, order, weight), y
     peaks = x.amax((1, 2, 3), keepdim=True)
-    level, y = _blend(peaks, y, order, lam[:, None, None, None], lam)
-    power, _ = _blend(10 ** ((x - peaks) / 10), y, order, lam[:, None, None, None], lam)
-    return level + 10 * torch.log10(power), y
+    power = _blend(10 ** ((x - peaks) / 10), order, weight)
+    return _blend(peaks, order, weight) + 10 * torch.log10(power), y
 
 
 def cutmix(x: Tensor, y: Tensor, rng: np.random.Generator, alpha: float = 1.0) -> Batch:
@@ -146,7 +166,35 @@ def cutmix(x: Tensor, y: Tensor, rng: np.random.Generator, alpha: float = 1.0) -
     rows = band_mask(frequencies, rng.uniform(0, frequencies), frequencies * side, "center")
     columns = band_mask(frames, rng.uniform(0, frames), frames * side, "center")
     kept = ~(rows[:, None] & columns[None, :])
-    return _blend(x, y, order, kept[None, None], np.array([kept.mean()]))
+    return _blend(x, order, kept[None, None]), _blend(y, order, np.array([[kept.mean()]]))
+
+
+def freq_mixstyle(
+    x: Tensor, y: Tensor, rng: np.random.Generator, alpha: float = 0.3, probability: float = 1.0
+) -> Batch:
+    """Mix the mean and the standard deviation of each band between clips, and keep the labels.
+
+    This is Freq-MixStyle (Schmid et al. 2022). These statistics, over channels and frames, depend on the microphone.
+    With A a clip, B another one of the batch, and lam ~ Beta(alpha, alpha) for each sample, it returns
+
+    x = mean + std (x_A - mean_A) / std_A, mean = lam mean_A + (1 - lam) mean_B, std = lam std_A + (1 - lam) std_B
+
+    A constant band stays constant. `probability` is the fraction of the batches that it changes.
+
+    >>> x = torch.tensor([[0.0, 2.0], [10.0, 18.0]]).reshape(2, 1, 1, 2)  # means 1 and 14, standard deviations 1 and 4
+    >>> mixed, labels = freq_mixstyle(x, torch.eye(2), np.random.default_rng(2), alpha=1.0)
+    >>> [[round(value, 2) for value in clip] for clip in mixed.flatten(1).tolist()]
+    [[1.01, 3.62], [7.73, 14.37]]
+    >>> labels.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if rng.random() >= probability:
+        return x, y
+    order = rng.permutation(len(x))
+    lam = rng.beta(alpha, alpha, size=(len(x), 1, 1, 1))
+    variance, mean = torch.var_mean(x, dim=(1, 3), correction=0, keepdim=True)
+    std = (variance + MIN_VARIANCE).sqrt()
+    return (x - mean) * (_blend(std, order, lam) / std) + _blend(mean, order, lam), y
 
 
 def random_choice(x: Tensor, y: Tensor, rng: np.random.Generator, mixers: Sequence[Mixer]) -> Batch:
@@ -167,33 +215,30 @@ NO_MIXING: Mixer = partial(compose, mixers=())
 def build_mixer(config: MixingConfig) -> Mixer:
     """Build the mixer that the settings describe.
 
+    Freq-MixStyle is applied before the mixer that is drawn, so both may change a batch.
+
     >>> mixer = build_mixer(MixingConfig(combine="all", cutmix=True))
     >>> [part.func.__name__ for part in mixer.keywords["mixers"]]
     ['freqmix', 'mixup', 'cutmix']
     """
-    mixers = []
-    for name, mixer in (("freqmix", freqmix), ("mixup", mixup), ("cutmix", cutmix)):
-        if getattr(config, name):  # the settings `mixup_alpha` and so on are the arguments of the mixer
-            options = {key.removeprefix(f"{name}_"): value for key, value in config if key.startswith(f"{name}_")}
-            mixers.append(partial(mixer, **options))
-    if config.combine == "none" or not mixers:
+    if config.combine == "none":
         return NO_MIXING
-    return partial(random_choice if config.combine == "one_of" else compose, mixers=mixers)
+    pool = [("freqmix", freqmix), ("timemix", timemix), ("mixup", mixup), ("cutmix", cutmix)]
+    mixers = [_with_settings(mixer, name, config) for name, mixer in pool if getattr(config, name)]
+    combine = random_choice if config.combine == "one_of" else compose
+    mixer = partial(combine, mixers=mixers) if mixers else NO_MIXING
+    if config.freq_mixstyle:
+        return partial(compose, mixers=(_with_settings(freq_mixstyle, "freq_mixstyle", config), mixer))
+    return mixer
 
 
-def _blend(
-    x: Tensor, y: Tensor, order: NDArray[np.int64], weight: NDArray[np.generic], label_weight: NDArray[np.float64]
-) -> tuple[Tensor, Tensor]:
-    """Blend each sample with the sample `order` names: weight x + (1 - weight) x[order], and the labels alike.
+def _with_settings(mixer: Callable[..., Batch], name: str, config: MixingConfig) -> Mixer:
+    """Bind the arguments of a mixer; those of `mixup` are the settings `mixup_alpha` and so on."""
+    options = {key.removeprefix(f"{name}_"): value for key, value in config if key.startswith(f"{name}_")}
+    return partial(mixer, **options)
 
-    `weight` broadcasts against x; `label_weight` has the shape (batch,) or (1,).
-    """
-    other = to_device(order, x.device)
 
-    def blended(values: Tensor, own: Tensor) -> Tensor:
-        return (own * values).add_(values.index_select(0, other).mul_(1 - own))
-
-    return (
-        blended(x, to_device(weight, x.device, x.dtype)),
-        blended(y, to_device(label_weight[:, None], y.device, y.dtype)),
-    )
+def _blend(values: Tensor, order: NDArray[np.int64], weight: NDArray[np.generic]) -> Tensor:
+    """Return weight values + (1 - weight) values[order]; `weight` broadcasts against the values."""
+    own = to_device(weight, values.device, values.dtype)
+    return (own * values).add_(values.index_select(0, to_device(order, values.device)).mul_(1 - own))

@@ -80,6 +80,9 @@ def test_meta_information_lists_only_the_methods_in_use(details_file: Path) -> N
     assert described["complexity_management"] is None
     assert described["decision_making"] is None
     assert described["data_augmentation"] == "mixup, freqmix"
+    pool = MixingConfig(freqmix=False, mixup=False, timemix=True, freq_mixstyle=True)
+    mixed = changed(model, provenance=training_settings(pool, AugmentConfig(time_roll=0)))
+    assert meta_information(mixed, details)["system"]["description"]["data_augmentation"] == "timemix, freq_mixstyle"
     no_mixing = MixingConfig(combine="none")
     rolled = changed(model, provenance=training_settings(no_mixing, AugmentConfig(time_roll=3)))
     assert meta_information(rolled, details)["system"]["description"]["data_augmentation"] == "time rolling"

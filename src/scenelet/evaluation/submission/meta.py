@@ -99,7 +99,7 @@ def data_augmentation(model: SceneModel) -> str | None:
         augment = AugmentConfig.model_validate(model.provenance.get("augment"))
     except ValidationError:
         return None
-    mixers = ("mixup", "freqmix", "cutmix") if mixing.combine != "none" else ()
+    mixers = ("mixup", "freqmix", "timemix", "cutmix", "freq_mixstyle") if mixing.combine != "none" else ()
     used = [name for name in mixers if getattr(mixing, name)]
     amounts = {
         "time rolling": augment.time_roll,
