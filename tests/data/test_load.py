@@ -71,15 +71,20 @@ class TestPublicLayouts:
             load_table(root / "audio")
 
     def test_esc50_reads_folds_and_sources(self, touch: Touch) -> None:
-        root = touch("audio/1-5-A-0.wav", "audio/2-6-A-1.wav", "meta/esc50-human.xlsx")
+        others = ("LICENSE", "README.md", "esc50.gif", "pytest.ini", "tests/test_dataset.py", "meta/esc50-human.xlsx")
+        root = touch("audio/1-5-A-0.wav", "audio/1-5-B-0.wav", "audio/2-6-A-1.wav", *others)
+        (root / "requirements.txt").write_text("librosa==0.7.2\nnumpy==1.18.1\n")
         table = root / "meta" / "esc50.csv"
         table.write_text(
             "filename,fold,target,category,esc10,src_file,take\n"
-            "1-5-A-0.wav,1,0,dog,True,5,A\n2-6-A-1.wav,2,1,rain,True,6,A\n"
+            "1-5-A-0.wav,1,0,dog,True,5,A\n1-5-B-0.wav,1,0,dog,True,5,B\n2-6-A-1.wav,2,1,rain,True,6,A\n"
         )
-        clips = load_table(root).clips
-        assert [(clip.label, clip.group, clip.fold) for clip in clips] == [("dog", "5", "1"), ("rain", "6", "2")]
-        with pytest.raises(DataError, match=f"2 recordings in no class folder .*give the table {table}"):
+        loaded = load_table(root)
+        facts = [(clip.label, clip.group, clip.fold) for clip in loaded.clips]
+        assert facts == [("dog", "5", "1"), ("dog", "5", "1"), ("rain", "6", "2")]
+        assert loaded.notes == ()
+        assert load_table(table) == loaded
+        with pytest.raises(DataError, match=f"3 recordings in no class folder .*give the table {table}"):
             load_table(root / "audio")
 
     def test_birdclef_reads_primary_labels(self, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:

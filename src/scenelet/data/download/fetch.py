@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scenelet.data.download.esc10 import REPOSITORY, Esc10
+from scenelet.data.download.esc50 import ESC_SETS, EscRoot, esc_root
 from scenelet.data.download.http import RemoteFile, download
 from scenelet.data.download.session import Web
 from scenelet.data.download.unzip import check_disk_space
@@ -16,10 +16,10 @@ from scenelet.utils.console import print_message, progress_bar, progress_lines
 from scenelet.utils.locks import file_lock
 
 TAU_SETS = {"tau2020-3class": TAU_2020_3CLASS, "tau2019": TAU_2019}
-DATA_SETS = ("esc10", *TAU_SETS)
+DATA_SETS = (*ESC_SETS, *TAU_SETS)
 EVALUATION = "TAU-urban-acoustic-scenes-2020-3class-evaluation"
 
-DataSet = Esc10 | TauRoot
+DataSet = EscRoot | TauRoot
 
 
 def dataset_parts(
@@ -32,7 +32,7 @@ def dataset_parts(
         out: folder that the sets' own folders go into.
         evaluation: add the evaluation set of tau2020-3class.
         mirror: address that has the same files.
-        keep_archives: keep the downloaded archives.
+        keep_archives: keep the downloaded archives of a TAU set.
 
     Raises:
         UsageError: the name is unknown, an option does not go with it, or the mirror is not an address.
@@ -50,14 +50,13 @@ def dataset_parts(
         mirror = mirror.rstrip("/")
         if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).netloc:
             raise UsageError(f"--mirror {mirror}: not an address; it begins with https:// or http://")
-    downloads = out / "downloads"
-    if name == "esc10":
-        return [Esc10(out / "ESC-10", downloads, mirror or REPOSITORY, keep_archives)]
+    if name in ESC_SETS:
+        return [esc_root(name, out, mirror)]
     facts = TAU_SETS[name]
     terms = f"{facts.name} (doi {facts.doi}): {LICENSE} Cite: {facts.citation}"
     roots = [(facts.name, terms, facts)] + evaluation * [(EVALUATION, f"{EVALUATION}: the same license.", None)]
     return [
-        TauRoot(out / name, downloads, terms, tau_archives(name), facts, mirror, keep_archives)
+        TauRoot(out / name, out / "downloads", terms, tau_archives(name), facts, mirror, keep_archives)
         for name, terms, facts in roots
     ]
 

@@ -71,11 +71,11 @@ class RemoteFile:
         return min(_file_size(path), self.size) if self.size is not None else 0
 
 
-def check_size_and_md5(size: int, md5: str) -> Callable[[Path], str]:
-    """Make the `find_fault` of a file whose size in bytes and md5 are published."""
+def check_size_and_md5(size: int | None, md5: str) -> Callable[[Path], str]:
+    """Make the `find_fault` of a file whose md5 is published, and its size in bytes unless it is None."""
 
     def find_fault(path: Path) -> str:
-        if path.stat().st_size != size:
+        if size is not None and path.stat().st_size != size:
             return f"it has {path.stat().st_size:,} bytes, not {size:,}"
         with path.open("rb") as file:
             # The publisher chose md5. It detects accidents only; a strict OpenSSL refuses it without `usedforsecurity`.
