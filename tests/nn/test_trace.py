@@ -15,6 +15,7 @@ from helpers.traced_networks import ALL_NETWORKS, FEATURES, FRAMES, LABELS, WIND
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
 from scenelet.data.load import load_table
+from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.runtimes import make_session
 from scenelet.model.costs import macs
@@ -125,6 +126,8 @@ def test_trace_of_every_network_agrees(settings: dict[str, Any], dtype: str, tol
     theirs = torch_probabilities(network, x)
     assert theirs.std(axis=0).max() > 5e-3
     assert np.abs(Classifier(model).probabilities(x) - theirs).max() <= tolerance
+    exported = run_onnxruntime(onnx_bytes(model, "log-mel"), "log_mel")
+    assert np.abs(exported(x) - theirs).max() <= tolerance
     norms = [node.input for node in model.nodes if node.op == "ResidualNorm"]
     stages = 4 if settings["name"] == "bc_resnet" else 0
     assert len(norms) == (1 + stages if settings.get("residual_norm") else 0)
