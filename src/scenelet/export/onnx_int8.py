@@ -91,7 +91,7 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
             nodes_to_exclude=[
                 f"{model.nodes[0].output}:scaled",
                 model.nodes[0].output,
-                *(name for norm in residual_norms for name in (f"{norm}:raised", norm)),
+                *residual_norms,
             ],
         )
         quantized = onnx.load_model(target)

@@ -155,7 +155,7 @@ def _lower(
                 lowered.add("Mul", [node.input, factor], f"{node.output}:scaled")
                 lowered.add("Add", [f"{node.output}:scaled", offset], node.output)
             case ResidualNorm():
-                lowered.residual_norm(node)
+                lowered.residual_norm(node, known[node.input][1])
             case Relu():
                 lowered.add("Relu", [node.input], node.output)
             case Silu():
@@ -202,19 +202,15 @@ class _Lowered:
         self.weights[name] = np.ascontiguousarray(array, np.float32)
         return name
 
-    def residual_norm(self, node: ResidualNorm) -> None:
-        """Append the operations of a residual normalization. ONNX has no operation that computes a variance."""
+    def residual_norm(self, node: ResidualNorm, frequencies: int) -> None:
+        """Append a residual normalization: ONNX's instance norm, to which frequencies appear as channels."""
         x, name = node.input, node.output
+        ones = self.weight(f"{name}:ones", np.ones(frequencies))
+        zeros = self.weight(f"{name}:zeros", np.zeros(frequencies))
         factor = self.weight(f"{name}:factor", np.full((1, 1, 1, 1), RESIDUAL_FACTOR))
-        eps = self.weight(f"{name}:eps", np.full((1, 1, 1, 1), RESIDUAL_EPS))
-        self.add("Constant", [], f"{name}:axes", value_ints=[1, 3])
-        self.add("ReduceMean", [x, f"{name}:axes"], f"{name}:mean")
-        self.add("Sub", [x, f"{name}:mean"], f"{name}:centered")
-        self.add("Mul", [f"{name}:centered", f"{name}:centered"], f"{name}:square")
-        self.add("ReduceMean", [f"{name}:square", f"{name}:axes"], f"{name}:var")
-        self.add("Add", [f"{name}:var", eps], f"{name}:raised")
-        self.add("Sqrt", [f"{name}:raised"], f"{name}:std")
-        self.add("Div", [f"{name}:centered", f"{name}:std"], f"{name}:normalized")
+        self.add("Transpose", [x], f"{name}:rows", perm=[0, 2, 1, 3])
+        self.add("InstanceNormalization", [f"{name}:rows", ones, zeros], f"{name}:norm", epsilon=RESIDUAL_EPS)
+        self.add("Transpose", [f"{name}:norm"], f"{name}:normalized", perm=[0, 2, 1, 3])
         self.add("Mul", [x, factor], f"{name}:scaled")
         self.add("Add", [f"{name}:scaled", f"{name}:normalized"], name)
 
