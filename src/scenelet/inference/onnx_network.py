@@ -205,9 +205,9 @@ class _Lowered:
     def residual_norm(self, node: ResidualNorm, frequencies: int) -> None:
         """Append a residual normalization: ONNX's instance norm, to which frequencies appear as channels."""
         x, name = node.input, node.output
-        ones = self.weight(f"{name}:ones", np.ones(frequencies))
-        zeros = self.weight(f"{name}:zeros", np.zeros(frequencies))
-        factor = self.weight(f"{name}:factor", np.full((1, 1, 1, 1), RESIDUAL_FACTOR))
+        ones = self.weight(f"{name}:ones", np.ones(frequencies, np.float32))
+        zeros = self.weight(f"{name}:zeros", np.zeros(frequencies, np.float32))
+        factor = self.weight(f"{name}:factor", np.full((1, 1, 1, 1), RESIDUAL_FACTOR, np.float32))
         self.add("Transpose", [x], f"{name}:rows", perm=[0, 2, 1, 3])
         self.add("InstanceNormalization", [f"{name}:rows", ones, zeros], f"{name}:norm", epsilon=RESIDUAL_EPS)
         self.add("Transpose", [f"{name}:norm"], f"{name}:normalized", perm=[0, 2, 1, 3])
