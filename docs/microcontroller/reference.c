@@ -56,6 +56,26 @@ static void scale_shift(const scenelet_node *node, const float *in, float *out, 
         }
 }
 
+/* 0.1 x + (x - mean) / sqrt(var + 1e-5), each frequency with its mean and variance over channels and time */
+static void residual_norm(const float *in, float *out, const int32_t *s) {
+    float count = (float)s[0] * (float)s[2];
+    for (int f = 0; f < s[1]; f++) {
+        float mean = 0, var = 0;
+        for (int c = 0; c < s[0]; c++)
+            for (int t = 0; t < s[2]; t++) mean += in[((long)c * s[1] + f) * s[2] + t] / count;
+        for (int c = 0; c < s[0]; c++)
+            for (int t = 0; t < s[2]; t++) {
+                float from_mean = in[((long)c * s[1] + f) * s[2] + t] - mean;
+                var += from_mean * from_mean / count;
+            }
+        for (int c = 0; c < s[0]; c++)
+            for (int t = 0; t < s[2]; t++) {
+                long i = ((long)c * s[1] + f) * s[2] + t;
+                out[i] = 0.1f * in[i] + (in[i] - mean) / sqrtf(var + 1e-5f);
+            }
+    }
+}
+
 /* if one value has a single frequency, it is added to every frequency of the other */
 static void add(const float *a, const int32_t *as, const float *b, const int32_t *bs, float *out, const int32_t *os) {
     for (int c = 0; c < os[0]; c++)
@@ -75,6 +95,23 @@ static void max_pool(const scenelet_node *node, const float *in, const int32_t *
                     for (int kt = 0; kt < n[1]; kt++)
                         most = fmaxf(most, in[((long)c * is[1] + f * n[2] + kf) * is[2] + t * n[3] + kt]);
                 out[((long)c * os[1] + f) * os[2] + t] = most;
+            }
+}
+
+/* zeros around the input count as values */
+static void average_pool(const scenelet_node *node, const float *in, const int32_t *is, float *out, const int32_t *os) {
+    const int16_t *n = node->numbers;
+    for (int c = 0; c < os[0]; c++)
+        for (int f = 0; f < os[1]; f++)
+            for (int t = 0; t < os[2]; t++) {
+                float sum = 0;
+                for (int kf = 0; kf < n[0]; kf++)
+                    for (int kt = 0; kt < n[1]; kt++) {
+                        int from_f = f * n[2] - n[4] + kf, from_t = t * n[3] - n[5] + kt;
+                        if (from_f < 0 || from_f >= is[1] || from_t < 0 || from_t >= is[2]) continue;
+                        sum += in[((long)c * is[1] + from_f) * is[2] + from_t];
+                    }
+                out[((long)c * os[1] + f) * os[2] + t] = sum / (float)(n[0] * n[1]);
             }
 }
 
@@ -132,10 +169,12 @@ int main(void) {
         switch (node->operation) {
         case SCENELET_CONV: convolve(node, in, is, out, os); break;
         case SCENELET_SCALE_SHIFT: scale_shift(node, in, out, os); break;
+        case SCENELET_RESIDUAL_NORM: residual_norm(in, out, os); break;
         case SCENELET_RELU: for (long i = 0; i < size; i++) out[i] = in[i] > 0 ? in[i] : 0; break;
         case SCENELET_SILU: for (long i = 0; i < size; i++) out[i] = in[i] / (1 + expf(-in[i])); break;
         case SCENELET_ADD: add(in, is, value[node->in[1]], SHAPES[node->in[1]], out, os); break;
         case SCENELET_MAX_POOL: max_pool(node, in, is, out, os); break;
+        case SCENELET_AVERAGE_POOL: average_pool(node, in, is, out, os); break;
         case SCENELET_FREQUENCY_MEAN_POOL: mean_pool(0, in, is, out); break;
         case SCENELET_GLOBAL_MEAN_POOL: mean_pool(1, in, is, out); break;
         case SCENELET_FLATTEN: for (long i = 0; i < size; i++) out[i] = in[i]; break;

@@ -5,20 +5,19 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-import scenelet.nn
+from helpers import traced_networks
 from helpers.tiny_model import changed, model_of, random_network, tiny_model
-from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.export.c_header import c_header, constant_bytes
+from helpers.traced_networks import ALL_NETWORKS, LABELS
+from scenelet.export.c_header import OPERATIONS, c_header, constant_bytes
 from scenelet.inference.classifier import Classifier
 from scenelet.model.scene_model import SceneModel
 from scenelet.nn.convert import to_scene_model
-from scenelet.nn.norm import SubSpectralNorm
-from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.nn.trace import trace
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "microcontroller" / "reference.c"
 COMPILER = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
@@ -102,26 +101,6 @@ def int8_model() -> SceneModel:
     )
 
 
-def broadcasted_model() -> SceneModel:
-    """Build a BC-ResNet whose norms all differ. It has dilation, groups, SiLU, and sums over frequency."""
-    torch.manual_seed(0)
-    network = scenelet.nn.create_model("bc_resnet", num_classes=3, width=4, sub_bands=2)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d | SubSpectralNorm):
-            torch.nn.init.normal_(module.running_mean, std=0.3)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, std=0.3)
-        if isinstance(module, torch.nn.Linear):
-            torch.nn.init.normal_(module.weight, std=0.3)
-    bands = torch.linspace(-50, -30, 64), torch.linspace(8, 12, 64)
-    features = FeatureConfig(sample_rate=8000, channels="mono", n_fft=512, hop_length=160, n_mels=64)
-    labels = ("indoor", "outdoor", "transportation")
-    return to_scene_model(
-        StandardizedNetwork(network, *bands).eval(), labels, features, WindowConfig(seconds=0.2), dtype="fp32"
-    )
-
-
 @needs_a_compiler
 def test_c_header_of_the_tiny_model_predicts_alike(tmp_path: Path) -> None:
     assert_predicts_like_the_classifier(tiny_model(), normal(-40, 15, tiny_model()), tmp_path)
@@ -148,11 +127,17 @@ def test_c_header_of_int8_weights_predicts_alike(tmp_path: Path) -> None:
 
 
 @needs_a_compiler
-def test_c_header_of_broadcasted_residuals_predicts_alike(tmp_path: Path) -> None:
-    model = broadcasted_model()
-    assert {"FrequencyMeanPool", "Silu", "Linear"} <= {node.op for node in model.nodes}
+@pytest.mark.parametrize("settings", ALL_NETWORKS, ids=str)
+def test_c_header_of_every_network_predicts_alike(settings: dict[str, Any], tmp_path: Path) -> None:
+    network = traced_networks.random_network(**settings)
+    model = to_scene_model(network, LABELS, traced_networks.FEATURES, traced_networks.WINDOW, dtype="fp32")
     windows = np.concatenate([normal(-40, std, model, 1) for std in (1, 10, 30)])
     assert_predicts_like_the_classifier(model, windows, tmp_path)
+
+
+def test_all_networks_have_every_operation() -> None:
+    nodes = [node for settings in ALL_NETWORKS for node in trace(traced_networks.random_network(**settings))[0]]
+    assert {node.op for node in nodes} == set(OPERATIONS) - {"Flatten"}
 
 
 @needs_a_compiler

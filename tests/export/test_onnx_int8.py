@@ -83,6 +83,18 @@ def test_int8_bytes_keeps_standardization_in_fp32() -> None:
     assert second.op_type == "Add"
 
 
+def test_int8_bytes_keeps_residual_norms_in_fp32() -> None:
+    net = random_network(1)
+    assert sum(node.op == "ResidualNorm" for node in net.nodes) == 2
+    model = random_model(1, dense=False)
+    windows = log_mels(model)
+    assert 0 < int8_difference(model, windows, windows) < 0.05
+    proto = onnx.load_from_string(int8_bytes(model, windows))
+    writers = {name: node for node in proto.graph.node for name in node.output}
+    sums = [node for node in proto.graph.node if node.op_type == "Add" and "normalized" in node.input[1]]
+    assert [[writers[name].op_type for name in node.input] for node in sums] == 2 * [["Mul", "Transpose"]]
+
+
 def test_int8_bytes_is_deterministic_and_silent(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

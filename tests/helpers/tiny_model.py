@@ -9,6 +9,7 @@ from scenelet.model.ops import (
     INPUT,
     OUTPUT,
     Add,
+    AveragePool,
     Conv,
     Flatten,
     FrequencyMeanPool,
@@ -17,6 +18,7 @@ from scenelet.model.ops import (
     MaxPool,
     Node,
     Relu,
+    ResidualNorm,
     ScaleShift,
     Silu,
     Softmax,
@@ -106,6 +108,15 @@ class Builder:
         self.shape = (self.shape[0], *((n - k) // s + 1 for n, k, s in axes))
         return self.push(MaxPool(input=self.value, output=self._name(), kernel=kernel, stride=stride))
 
+    def average_pool(self, kernel=(3, 3), stride=(1, 2), padding=(1, 1)) -> str:
+        axes = zip(self.shape[1:], kernel, stride, padding, strict=True)
+        self.shape = (self.shape[0], *((n + 2 * p - k) // s + 1 for n, k, s, p in axes))
+        sizes = {"kernel": kernel, "stride": stride, "padding": padding}
+        return self.push(AveragePool(input=self.value, output=self._name(), **sizes))
+
+    def residual_norm(self) -> str:
+        return self.push(ResidualNorm(input=self.value, output=self._name()))
+
     def head(self, classes: int, dense: bool) -> None:
         if dense:
             self.push(Flatten(input=self.value, output=self._name()))
@@ -121,14 +132,16 @@ class Builder:
 
 
 def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
-    """Build a standardization, a stem, residual and broadcasted blocks, a pool and a head.
+    """Build a standardization, a stem, residual and broadcasted blocks, pools and a head.
 
     Residual blocks may share convolutions and have one or two sub-bands. Broadcasted blocks add a row of time to every
-    frequency. Kernels of both may be dilated.
+    frequency. Kernels of both may be dilated. Networks of some seeds have residual norms and an average pool.
     """
     rng = np.random.default_rng(seed)
     net = Builder(rng, (int(rng.integers(1, 3)), 16, int(rng.integers(9, 14))))
     net.scale_shift(16, channels=1)
+    if seed % 3 == 1:
+        net.residual_norm()
     width = int(rng.integers(1, 3)) * 4
     net.conv(width, (5, 5), (2, 2))
     net.scale_shift(1)
@@ -156,6 +169,10 @@ def random_network(seed: int, dense: bool = False, classes: int = 3) -> Builder:
         net.scale_shift(1)
         net.silu()
         net.add(before, swapped=bool(rng.integers(2)))
+    if seed % 3 == 1:
+        net.residual_norm()
+    if seed % 4 == 1:
+        net.average_pool(kernel=(2, 3), stride=(2, 1))
     net.max_pool((2, 3), (2, 2))
     net.head(classes, dense)
     return net

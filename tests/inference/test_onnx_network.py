@@ -45,6 +45,13 @@ def interpret(net: Builder, log_mel: np.ndarray) -> dict[str, np.ndarray]:
         elif node.op == "MaxPool":
             tiles = np.lib.stride_tricks.sliding_window_view(x, node.kernel, axis=(1, 2))
             y = tiles[:, :: node.stride[0], :: node.stride[1]].max(axis=(3, 4))
+        elif node.op == "AveragePool":
+            padded = np.pad(x, ((0, 0), *((p, p) for p in node.padding)))
+            tiles = np.lib.stride_tricks.sliding_window_view(padded, node.kernel, axis=(1, 2))
+            y = tiles[:, :: node.stride[0], :: node.stride[1]].mean(axis=(3, 4))
+        elif node.op == "ResidualNorm":
+            mean, var = x.mean(axis=(0, 2), keepdims=True), x.var(axis=(0, 2), keepdims=True)
+            y = 0.1 * x + (x - mean) / np.sqrt(var + 1e-5)
         elif node.op == "FrequencyMeanPool":
             y = x.mean(axis=1, keepdims=True)
         elif node.op == "GlobalMeanPool":

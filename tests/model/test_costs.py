@@ -1,5 +1,7 @@
 """Costs of a network, compared with values by hand: multiply-accumulates, activation memory, receptive field."""
 
+import functools
+
 import pytest
 
 from helpers.tiny_model import CHAIN, CHAIN_ARRAYS, END
@@ -9,12 +11,14 @@ from scenelet.model.ops import (
     INPUT,
     OUTPUT,
     Add,
+    AveragePool,
     Conv,
     FrequencyMeanPool,
     GlobalMeanPool,
     MaxPool,
     Node,
     Relu,
+    ResidualNorm,
     ScaleShift,
     Silu,
     Softmax,
@@ -96,6 +100,15 @@ CONVOLUTIONS = {"wide": (1, 1, 3, 5), "tall": (1, 1, 4, 1)}
             ],
             (64, 5),
         ),
+        (
+            [
+                AveragePool(input=INPUT, output="a", kernel=(3, 3), stride=(1, 2), padding=(1, 1)),
+                Conv(input="a", output="x", weight="wide", padding=(1, 2)),
+            ],
+            (3 + 2, 3 + 4 * 2),
+        ),
+        # after a residual norm every frame counts
+        ([ResidualNorm(input=INPUT, output="a"), Conv(input="a", output="x", weight="tall")], (4, 64)),
         # a sum has the wider field of its inputs, along each axis separately
         (
             [
@@ -131,8 +144,8 @@ def test_peak_of_a_chain_is_its_largest_step() -> None:
     assert peak(nodes, **arrays) == (2 + 4) * WINDOW
 
 
-@pytest.mark.parametrize("kind", [Relu, Silu])
-def test_peak_of_an_operation_in_place_is_its_input(kind: type[Relu | Silu]) -> None:
+@pytest.mark.parametrize("kind", [Relu, Silu, ResidualNorm])
+def test_peak_of_an_operation_in_place_is_its_input(kind: type[Relu | Silu | ResidualNorm]) -> None:
     nodes = [
         ScaleShift(input=INPUT, output="standard", scale="s", shift="t"),
         kind(input="standard", output="x"),
@@ -141,8 +154,9 @@ def test_peak_of_an_operation_in_place_is_its_input(kind: type[Relu | Silu]) -> 
     assert peak(nodes, s=(1, 1), t=(1, 1)) == WINDOW + 1  # the map and its mean
 
 
-def test_peak_of_a_pool_holds_input_and_output() -> None:
-    nodes = [MaxPool(input=INPUT, output="x", kernel=(1, 1), stride=(1, 1)), *END]
+@pytest.mark.parametrize("pool", [MaxPool, functools.partial(AveragePool, padding=(0, 0))], ids=["max", "average"])
+def test_peak_of_a_pool_holds_input_and_output(pool: type[MaxPool | AveragePool]) -> None:
+    nodes = [pool(input=INPUT, output="x", kernel=(1, 1), stride=(1, 1)), *END]
     assert peak(nodes) == 2 * WINDOW
 
 

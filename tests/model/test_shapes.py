@@ -9,6 +9,7 @@ from scenelet.model.ops import (
     INPUT,
     OUTPUT,
     Add,
+    AveragePool,
     Conv,
     Flatten,
     FrequencyMeanPool,
@@ -16,6 +17,7 @@ from scenelet.model.ops import (
     Linear,
     MaxPool,
     Relu,
+    ResidualNorm,
     ScaleShift,
     Silu,
     Softmax,
@@ -62,6 +64,18 @@ def test_shapes_of_a_convolution_that_just_fits() -> None:
     assert shapes(nodes, {"w": (4, 2, 3, 2)}, (2, 8, 6))["x"] == (4, 1, 1)
 
 
+def test_shapes_of_an_average_pool_include_its_padding() -> None:
+    nodes = [
+        ResidualNorm(input=INPUT, output="norm"),
+        AveragePool(input="norm", output="x", kernel=(3, 3), stride=(1, 2), padding=(1, 1)),
+        *END,
+    ]
+    known = shapes(nodes, {}, (2, 8, 6))
+    assert known["norm"] == (2, 8, 6)
+    assert known["x"] == (2, 8, 3)
+
+
+AVERAGE = AveragePool(input=INPUT, output="x", kernel=(3, 3), stride=(1, 2), padding=(1, 1))
 CONV = Conv(input=INPUT, output="x", weight="w")
 NORM = ScaleShift(input=INPUT, output="x", scale="s", shift="t")
 ROW = [FrequencyMeanPool(input=INPUT, output="row"), GlobalMeanPool(input="row", output="mean")]
@@ -81,6 +95,9 @@ ROW = [FrequencyMeanPool(input=INPUT, output="row"), GlobalMeanPool(input="row",
         ([CONV.model_copy(update={"dilation": (4, 1)}), *END], {"w": (4, 2, 3, 3)}, "too small"),
         ([CONV.model_copy(update={"dilation": (1, 3)}), *END], {"w": (4, 2, 3, 3)}, "too small"),
         ([MaxPool(input=INPUT, output="x", kernel=(9, 1), stride=(1, 1)), *END], {}, "too small"),
+        ([AVERAGE.model_copy(update={"padding": (3, 0)}), *END], {}, "padding (3, 0) is not smaller than the kernel"),
+        ([AVERAGE.model_copy(update={"kernel": (11, 3)}), *END], {}, "too small"),
+        ([*ROW, ResidualNorm(input="mean", output="x"), *END], {}, "not (channels, frequency, time)"),
         ([NORM, *END], {"s": (3, 2), "t": (3, 2)}, "8 frequencies do not split into 3 equal sub-bands"),
         ([NORM, *END], {"s": (2, 3), "t": (2, 3)}, "do not fit 2 channels"),
         ([NORM, *END], {"s": (2, 2), "t": (2, 1)}, "do not fit 2 channels"),

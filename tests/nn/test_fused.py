@@ -132,7 +132,7 @@ def test_norm_add_relu_propagates_nan() -> None:
         assert y[:, 4:].isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet", "bc_resnet"])
+@pytest.mark.parametrize("name", ["shared_resnet", "cp_resnet", "bc_resnet", "cp_mobile"])
 def test_network_without_a_compiler_computes_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def logits_and_gradients() -> list[Tensor]:
         sub_bands = {"sub_bands": 2} if name == "bc_resnet" else {}

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from scenelet.errors import UsageError
-from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.nn import create_model
+from scenelet.nn.norm import BatchNorm, ResidualNorm, SubSpectralNorm
 
 C, F, T = 5, 12, 7
 
@@ -63,6 +64,53 @@ def test_sub_spectral_norm_equals_norms_per_band(
     assert torch.allclose(ours.running_var, torch.stack([norm.running_var for norm in theirs]))
     assert torch.allclose(ours.running_mean, torch.stack([norm.running_mean for norm in theirs]))
     assert synchronized == ([True, True, True] if on_gpu else [])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_residual_norm_equals_instance_norm_over_frequencies(layout: torch.memory_format) -> None:
+    x = sample().to(memory_format=layout)
+    # PyTorch's instance norm has a mean per clip and channel; here frequencies are its channels
+    expected = 0.1 * x + nn.functional.instance_norm(x.transpose(1, 2), eps=1e-5).transpose(1, 2)
+    y = ResidualNorm()(x)
+    assert torch.allclose(y, expected, atol=1e-12)
+    assert y.is_contiguous(memory_format=layout)
+
+
+def test_residual_norm_removes_most_of_a_response_and_a_gain() -> None:
+    """A microphone adds dB per frequency: a tenth of them is left."""
+    x, response = sample(), torch.linspace(-20, 20, F, dtype=torch.float64)[:, None]
+    changed, plain = ResidualNorm()(x + response), ResidualNorm()(x)
+    assert torch.allclose(changed - plain, (0.1 * response).expand_as(x), atol=1e-9)
+    clips = ResidualNorm()(x[1:])
+    assert torch.equal(clips, plain[1:])  # other clips of the batch change nothing
+
+
+def test_residual_norm_of_silence_is_finite_and_of_bf16_is_rounded_fp32() -> None:
+    silence = torch.full((1, 2, 4, 5), -3.0)
+    assert torch.allclose(ResidualNorm()(silence), torch.tensor(-0.3))
+    x = sample().bfloat16()
+    assert torch.equal(ResidualNorm()(x), ResidualNorm()(x.float()).bfloat16())
+
+
+def test_residual_norm_has_the_gradient_of_its_values() -> None:
+    x = torch.randn(2, 2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    assert torch.autograd.gradcheck(ResidualNorm(), x)
+
+
+@pytest.mark.parametrize("name", ["shared_resnet", "bc_resnet", "cp_mobile"])
+@torch.no_grad()
+def test_residual_norm_of_a_network_hides_most_of_a_response(name: str) -> None:
+    sub_bands = {} if name == "cp_mobile" else {"sub_bands": 2}
+    settings = {"num_classes": 3, "in_channels": 1, "width": 8, **sub_bands}
+    plain, normed = (
+        create_model(name, residual_norm=on, generator=torch.Generator().manual_seed(0), **settings).eval()
+        for on in (False, True)
+    )
+    assert [value.shape for value in plain.parameters()] == [value.shape for value in normed.parameters()]
+    x = torch.randn(2, 1, 64, 33, generator=torch.Generator().manual_seed(1))
+    response = torch.linspace(-1, 1, 64)[:, None]
+    change, less = (float((network(x + response) - network(x)).abs().max()) for network in (plain, normed))
+    assert less < 0.5 * change
 
 
 def test_sub_spectral_norm_standardizes_each_sub_band() -> None:

@@ -4,16 +4,18 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import fx, nn
 
-from scenelet.config import FeatureConfig, WindowConfig
+from helpers.traced_networks import ALL_NETWORKS, FEATURES, FRAMES, LABELS, WINDOW, random_network
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
 from scenelet.data.load import load_table
+from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.runtimes import make_session
 from scenelet.model.costs import macs
@@ -21,41 +23,9 @@ from scenelet.model.file import decode_model, encode_model, read_model, write_mo
 from scenelet.model.shapes import shapes
 from scenelet.nn import create_model, prune
 from scenelet.nn.convert import to_scene_model
-from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.trace import trace
 from scenelet.training.probabilities import clip_probabilities, mean_over_windows
-
-FEATURES = FeatureConfig(sample_rate=8000, n_fft=512, hop_length=256, n_mels=64)
-WINDOW = WindowConfig(seconds=2.0)
-FRAMES = FEATURES.n_frames(16000)
-LABELS = ("a", "b", "c")
-
-
-def random_network(seed: int = 0, name: str = "shared_resnet", **settings: object) -> StandardizedNetwork:
-    """Build a network in which every norm differs, so a confusion of norms makes a difference."""
-    generator = torch.Generator().manual_seed(seed)
-    defaults = {"num_classes": 3, "in_channels": 2}
-    network = create_model(name, generator=generator, **(defaults | settings))
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | SubSpectralNorm)]
-    for norm in norms:
-        norm.momentum = 1.0  # one pass over noise gives realistic statistics
-    channels = network.stem[0].in_channels
-    network.train()(torch.randn(8, channels, 64, FRAMES, generator=generator))
-    for norm in norms:
-        with torch.no_grad():
-            norm.weight.uniform_(0.5, 1.2, generator=generator)
-            norm.bias.uniform_(-0.3, 0.3, generator=generator)
-            norm.running_mean.add_(
-                norm.running_var.sqrt() * torch.randn(norm.running_mean.shape, generator=generator) / 5
-            )
-            norm.running_var.mul_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)
-    for dense in network.modules():
-        if isinstance(dense, nn.Linear):
-            nn.init.normal_(dense.weight, generator=generator)
-    mean = torch.randn(64, generator=generator) * 10 - 40
-    deviation = torch.rand(64, generator=generator) * 10 + 5
-    return StandardizedNetwork(network, mean, deviation).eval()
 
 
 def log_mel(network: StandardizedNetwork, count: int) -> np.ndarray:
@@ -145,6 +115,24 @@ def test_trace_of_bc_resnet_agrees(settings: dict[str, object], dtype: str, tole
     assert ops.count("Add") == rows + sum(block.same for block in network.network.blocks)
     dilations = [node.dilation for node in model.nodes if node.op == "Conv" and "over_time" in node.weight]
     assert dilations == [block.over_time.dilation for block in network.network.blocks]
+
+
+@pytest.mark.parametrize("settings", ALL_NETWORKS, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("fp32", 1e-5), ("fp16", 4e-3)])
+def test_trace_of_every_network_agrees(settings: dict[str, Any], dtype: str, tolerance: float) -> None:
+    network = random_network(4, **settings)
+    x = log_mel(network, 6)
+    model = decode_model(encode_model(to_scene_model(network, LABELS, FEATURES, WINDOW, dtype=dtype)), "m.scn")
+    theirs = torch_probabilities(network, x)
+    assert theirs.std(axis=0).max() > 5e-3
+    assert np.abs(Classifier(model).probabilities(x) - theirs).max() <= tolerance
+    exported = run_onnxruntime(onnx_bytes(model, "log-mel"), "log_mel")
+    assert np.abs(exported(x) - theirs).max() <= tolerance
+    norms = [node.input for node in model.nodes if node.op == "ResidualNorm"]
+    stages = 4 if settings["name"] == "bc_resnet" else 0
+    assert len(norms) == (1 + stages if settings.get("residual_norm") else 0)
+    assert norms[:1] == ["x"][: len(norms)]  # the first one reads the standardized input
+    assert [node.op for node in model.nodes].count("AveragePool") == (settings["name"] == "cp_mobile")
 
 
 def test_folding_norms_of_bc_resnet_changes_nothing() -> None:

@@ -115,6 +115,38 @@ def test_search_width_uses_the_depth_setting_of_bc_resnet(config: RunConfig) -> 
     assert (found.width, found.blocks, found.repeats) == (7, 1, config.network.repeats)
 
 
+@pytest.mark.parametrize(
+    ("settings", "limits", "width"),
+    [
+        (["network.name=bc_resnet"], ("64kB",), 18),
+        (["network.name=bc_resnet"], ("128kB",), 27),
+        (["network.name=bc_resnet"], ("500kB",), 57),
+        (["network.name=bc_resnet"], ("500kB", "30M"), 44),
+        (["network.name=bc_resnet", "network.stem_stride=[2,4]"], ("128kB",), 27),
+        (["network.name=bc_resnet", "network.stem_stride=[2,4]", "network.residual_norm=true"], ("500kB", "30M"), 56),
+        (["network.name=cp_mobile"], ("64kB",), 16),
+        (["network.name=cp_mobile"], ("128kB",), 32),
+        (["network.name=cp_mobile"], ("500kB",), 64),
+        (["network.name=cp_mobile"], ("500kB", "30M"), 64),
+    ],
+    ids=str,
+)
+def test_search_width_finds_each_network_for_the_usual_limits(
+    settings: list[str], limits: tuple[str, ...], width: int
+) -> None:
+    """The features are those of the recipe `default`, and the weights are in fp16."""
+    ten = tuple("abcdefghij")
+    parsed = NetworkLimits(
+        parse_count("--max-macs", limits[1]) if len(limits) > 1 else None, parse_bytes("--max-bytes", limits[0])
+    )
+    found, measured = search_width(load_recipe("default", settings), ten, parsed, max_width=80)
+    assert found.network.width == width
+    assert measured.within(parsed)
+    step = 8 if found.network.name == "cp_mobile" else 1
+    wider = found.network.model_copy(update={"width": width + step})
+    assert not network_costs(found.model_copy(update={"network": wider}), ten).within(parsed)
+
+
 def test_search_width_of_a_network_without_depth_setting(config: RunConfig) -> None:
     single = config.model_copy(update={"network": load_recipe("paper_short", ["network.name=cp_resnet"]).network})
     limits = NetworkLimits(parameter_bytes=cost(single, width=5).parameter_bytes)

@@ -25,6 +25,11 @@ class NetworkConfig(Section):
         description="shared_resnet, bc_resnet: stride of the stem in frequency and time, with which its kernel grows;"
         " unset: (2, 2) in shared_resnet, (2, 1) in bc_resnet",
     )
+    residual_norm: bool = Field(
+        False,
+        description="shared_resnet, bc_resnet, cp_mobile: normalize each clip and mel band of the input, and in"
+        " bc_resnet each stage's result",
+    )
     rho: int = Field(5, ge=4, le=7, description="cp_resnet: limit of the receptive field; larger values see more")
     blocks: int = Field(
         2,
@@ -32,6 +37,8 @@ class NetworkConfig(Section):
         le=8,
         description="bc_resnet: blocks of each of the first two stages; the other stages have twice as many",
     )
+    multiplier: float = Field(1.8, ge=1, le=8, description="cp_mobile: growth of the number of channels per stage")
+    expansion: float = Field(2.1, ge=1, le=8, description="cp_mobile: channels inside a block per channel of its input")
     init: Literal["kaiming", "zero_residual"] = Field(
         "kaiming", description="initial weights; zero_residual: also start each residual branch at zero"
     )

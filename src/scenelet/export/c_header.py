@@ -10,16 +10,18 @@ import numpy as np
 
 from scenelet.export.limits import check_exportable
 from scenelet.model.encodings import to_int8
-from scenelet.model.ops import Conv, MaxPool, Node, Shape
+from scenelet.model.ops import AveragePool, Conv, MaxPool, Node, Shape
 from scenelet.model.scene_model import SceneModel
 
 OPERATIONS = (
     "Conv",
     "ScaleShift",
+    "ResidualNorm",
     "Relu",
     "Silu",
     "Add",
     "MaxPool",
+    "AveragePool",
     "FrequencyMeanPool",
     "GlobalMeanPool",
     "Flatten",
@@ -42,7 +44,8 @@ typedef struct {
     int32_t rows, row_length;
 } scenelet_array;
 /* in, out: indices into NAME_shapes; arrays: indices into NAME_arrays; -1 if unused.
-   numbers: Conv kernel F, T, stride F, T, padding F, T, dilation F, T, groups; MaxPool kernel F, T, stride F, T. */
+   numbers: Conv kernel F, T, stride F, T, padding F, T, dilation F, T, groups; MaxPool kernel F, T, stride F, T;
+   AveragePool kernel F, T, stride F, T, padding F, T. */
 typedef struct {
     uint8_t operation;
     int16_t in[2], out, arrays[2];
@@ -171,6 +174,8 @@ def _node_entry(node: Node, value_indices: dict[str, int], arrays: dict[str, int
         numbers = [*kernel, *node.stride, *node.padding, *node.dilation, node.groups]
     elif isinstance(node, MaxPool):
         numbers = [*node.kernel, *node.stride]
+    elif isinstance(node, AveragePool):
+        numbers = [*node.kernel, *node.stride, *node.padding]
     fields = [_fill(reads, 2, -1), str(value_indices[node.output]), _fill(uses, 2, -1), _fill(numbers, 9, 0)]
     return f"{{SCENELET_{_upper(node.op)}, {', '.join(fields)}}}"
 

@@ -18,7 +18,7 @@ from scenelet.errors import AudioError
 from scenelet.export.limits import check_exportable
 from scenelet.export.onnx_file import metadata_of
 from scenelet.inference.onnx_network import to_onnx
-from scenelet.model.ops import INPUT
+from scenelet.model.ops import INPUT, ResidualNorm
 from scenelet.model.scene_model import SceneModel
 
 MAX_WINDOWS = 250
@@ -50,7 +50,8 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
     Weights are symmetric with one step per output channel and use 7 of the 8 bits. Each activation has one step and one
     zero point, from its minimum and maximum on the calibration windows. Norms are folded into convolutions first, so
     the weights are no longer on the powers of two of a model file. These parts stay in fp32: the standardization of the
-    input, sub-spectral norms that cannot be folded, SiLU, the mean over frequency, and softmax.
+    input, sub-spectral norms that cannot be folded, residual normalization, SiLU, average pools, the mean over
+    frequency, and softmax.
 
     Args:
         model: the content of a `.scn` file.
@@ -71,6 +72,7 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
             window = next(self.left, None)
             return None if window is None else {INPUT: window[None]}
 
+    residual_norms = [node.output for node in model.nodes if isinstance(node, ResidualNorm)]
     proto = to_onnx(model.nodes, model.arrays, model.input_shape)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
@@ -86,7 +88,11 @@ def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> by
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[f"{model.nodes[0].output}:scaled", model.nodes[0].output],
+            nodes_to_exclude=[
+                f"{model.nodes[0].output}:scaled",
+                model.nodes[0].output,
+                *residual_norms,
+            ],
         )
         quantized = onnx.load_model(target)
     onnx.helper.set_model_props(quantized, metadata_of(model))

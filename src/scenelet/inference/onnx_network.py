@@ -15,7 +15,10 @@ from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph
 from scenelet.model.ops import (
     INPUT,
     OUTPUT,
+    RESIDUAL_EPS,
+    RESIDUAL_FACTOR,
     Add,
+    AveragePool,
     Conv,
     Flatten,
     FrequencyMeanPool,
@@ -24,6 +27,7 @@ from scenelet.model.ops import (
     MaxPool,
     Node,
     Relu,
+    ResidualNorm,
     ScaleShift,
     Shape,
     Silu,
@@ -150,6 +154,8 @@ def _lower(
                 offset = lowered.weight(f"{node.output}:shift", _rows(arrays[node.shift], frequencies))
                 lowered.add("Mul", [node.input, factor], f"{node.output}:scaled")
                 lowered.add("Add", [f"{node.output}:scaled", offset], node.output)
+            case ResidualNorm():
+                lowered.residual_norm(node, known[node.input][1])
             case Relu():
                 lowered.add("Relu", [node.input], node.output)
             case Silu():
@@ -159,6 +165,9 @@ def _lower(
                 lowered.add("Add", list(node.inputs), node.output)
             case MaxPool():
                 lowered.add("MaxPool", [node.input], node.output, kernel_shape=node.kernel, strides=node.stride)
+            case AveragePool():
+                sizes = {"kernel_shape": node.kernel, "strides": node.stride, "pads": node.padding * 2}
+                lowered.add("AveragePool", [node.input], node.output, count_include_pad=1, **sizes)
             case FrequencyMeanPool():
                 kernel = known[node.input][1], 1
                 lowered.add("AveragePool", [node.input], node.output, kernel_shape=kernel)
@@ -192,6 +201,18 @@ class _Lowered:
         """Add a weight and return its name."""
         self.weights[name] = np.ascontiguousarray(array, np.float32)
         return name
+
+    def residual_norm(self, node: ResidualNorm, frequencies: int) -> None:
+        """Append a residual normalization: ONNX's instance norm, to which frequencies appear as channels."""
+        x, name = node.input, node.output
+        ones = self.weight(f"{name}:ones", np.ones(frequencies, np.float32))
+        zeros = self.weight(f"{name}:zeros", np.zeros(frequencies, np.float32))
+        factor = self.weight(f"{name}:factor", np.full((1, 1, 1, 1), RESIDUAL_FACTOR, np.float32))
+        self.add("Transpose", [x], f"{name}:rows", perm=[0, 2, 1, 3])
+        self.add("InstanceNormalization", [f"{name}:rows", ones, zeros], f"{name}:norm", epsilon=RESIDUAL_EPS)
+        self.add("Transpose", [f"{name}:norm"], f"{name}:normalized", perm=[0, 2, 1, 3])
+        self.add("Mul", [x, factor], f"{name}:scaled")
+        self.add("Add", [f"{name}:scaled", f"{name}:normalized"], name)
 
     def conv(self, node: Conv, arrays: Arrays, norm: ScaleShift | None) -> None:
         """Append a convolution, with the norm after it folded in if there is one."""

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from scenelet.model.ops import INPUT, Conv, Linear, MaxPool, Node, Shape
+from scenelet.model.ops import INPUT, AveragePool, Conv, Linear, MaxPool, Node, Shape
 from scenelet.model.shapes import shapes
 
-IN_PLACE_OPS = ("ScaleShift", "Relu", "Silu", "Add")
+IN_PLACE_OPS = ("ScaleShift", "ResidualNorm", "Relu", "Silu", "Add")
 """Operations that can overwrite an input with their output."""
 ACTIVATION_BYTES = 4  # fp32
 
@@ -41,7 +41,9 @@ def macs(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], input_shape: 
 
 
 def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], value_shapes: Mapping[str, Shape]) -> int:
-    """Count what bounds the time of one window: multiply-accumulates, comparisons of pools, numbers read and written.
+    """Count what bounds the time of one window.
+
+    It is the sum of multiply-accumulates, numbers in the blocks of pools, and numbers read and written.
 
     Args:
         nodes: the network.
@@ -52,7 +54,7 @@ def operation_count(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], va
     for node in nodes:
         size = math.prod(value_shapes[node.output])
         total += size + sum(math.prod(value_shapes[name]) for name in node.reads)
-        if isinstance(node, MaxPool):
+        if isinstance(node, MaxPool | AveragePool):
             total += size * math.prod(node.kernel)
     return total
 
@@ -61,7 +63,8 @@ def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], in
     """Return the (mel bands, frames) of the input that one position of the last map sees, before it is pooled.
 
     A convolution or pool with kernel k adds (k - 1) j, where j is the product of all strides before it. A sum sees what
-    its wider input sees. After a mean over frequency every band is seen. The field may be larger than the input.
+    its wider input sees. After a mean over frequency every band is seen, and after `ResidualNorm` every frame. The
+    field may be larger than the input.
 
     Args:
         nodes, array_shapes, input_shape: as in `layer_macs`.
@@ -82,13 +85,15 @@ def receptive_field(nodes: Sequence[Node], array_shapes: Mapping[str, Shape], in
         if isinstance(node, Conv):
             axes = zip(array_shapes[node.weight][2:], node.dilation, strict=True)
             kernel, stride = tuple((k - 1) * dilation + 1 for k, dilation in axes), node.stride
-        elif isinstance(node, MaxPool):
+        elif isinstance(node, MaxPool | AveragePool):
             kernel, stride = node.kernel, node.stride
         jump = jumps[node.reads[0]]
         widest = (max(fields[name][axis] for name in node.reads) for axis in (0, 1))
         bands, frames = (size + (k - 1) * j for size, k, j in zip(widest, kernel, jump, strict=True))
         if node.op == "FrequencyMeanPool":
             bands = max(bands, input_shape[1])
+        elif node.op == "ResidualNorm":
+            frames = max(frames, input_shape[2])
         fields[node.output], last = (bands, frames), node.output
         jumps[node.output] = jump[0] * stride[0], jump[1] * stride[1]
     return fields[last]

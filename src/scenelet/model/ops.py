@@ -19,9 +19,15 @@ MAX_SIDE = 4096
 MAX_VALUES = 1 << 27
 """Maximum count of numbers in one intermediate value of one window: half a gigabyte in fp32."""
 
+RESIDUAL_FACTOR = 0.1
+"""Factor of the input in `ResidualNorm`."""
+RESIDUAL_EPS = 1e-5
+"""Number that `ResidualNorm` adds to a variance."""
+
 # Printable ASCII without space and colon. `scenelet.inference.onnx_network` uses the colon in its own names.
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-9;-~]+$")]
 Step = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Padding = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 Shape = tuple[int, ...]
 
 
@@ -55,7 +61,7 @@ class Conv(_OneInput):
     op: Literal["Conv"] = "Conv"
     weight: Name
     stride: tuple[Step, Step] = (1, 1)
-    padding: tuple[Annotated[int, Field(ge=0, le=MAX_SIDE)], Annotated[int, Field(ge=0, le=MAX_SIDE)]] = (0, 0)
+    padding: tuple[Padding, Padding] = (0, 0)
     groups: Step = 1
     dilation: tuple[Step, Step] = (1, 1)
 
@@ -80,6 +86,15 @@ class ScaleShift(_OneInput):
     def arrays(self) -> tuple[str, ...]:
         """Names of the arrays that this node uses."""
         return (self.scale, self.shift)
+
+
+class ResidualNorm(_OneInput):
+    """Residual normalization (Kim et al., 2021): 0.1 x + (x - mean) / sqrt(var + 1e-5).
+
+    Each frequency has its own mean and variance, over the channels and frames of the window.
+    """
+
+    op: Literal["ResidualNorm"] = "ResidualNorm"
 
 
 class Relu(_OneInput):
@@ -112,6 +127,15 @@ class MaxPool(_OneInput):
     op: Literal["MaxPool"] = "MaxPool"
     kernel: tuple[Step, Step]
     stride: tuple[Step, Step]
+
+
+class AveragePool(_OneInput):
+    """Mean over blocks of (frequency, time) with zero padding, whose zeros count. An incomplete block is dropped."""
+
+    op: Literal["AveragePool"] = "AveragePool"
+    kernel: tuple[Step, Step]
+    stride: tuple[Step, Step]
+    padding: tuple[Padding, Padding]
 
 
 class FrequencyMeanPool(_OneInput):
@@ -152,6 +176,18 @@ class Softmax(_OneInput):
 
 
 Node = Annotated[
-    Conv | ScaleShift | Relu | Silu | Add | MaxPool | FrequencyMeanPool | GlobalMeanPool | Flatten | Linear | Softmax,
+    Conv
+    | ScaleShift
+    | ResidualNorm
+    | Relu
+    | Silu
+    | Add
+    | MaxPool
+    | AveragePool
+    | FrequencyMeanPool
+    | GlobalMeanPool
+    | Flatten
+    | Linear
+    | Softmax,
     Field(discriminator="op"),
 ]

@@ -14,6 +14,7 @@ from scenelet.model.ops import (
     MAX_VALUES,
     OUTPUT,
     Add,
+    AveragePool,
     Conv,
     Flatten,
     FrequencyMeanPool,
@@ -22,6 +23,7 @@ from scenelet.model.ops import (
     MaxPool,
     Node,
     Relu,
+    ResidualNorm,
     ScaleShift,
     Shape,
     Silu,
@@ -95,8 +97,12 @@ def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], 
             return _conv(node, arrays[node.weight], shape, where)
         case ScaleShift():
             return _scale_shift(arrays[node.scale], arrays[node.shift], shape, where)
+        case ResidualNorm():
+            return shape
         case MaxPool():
             return shape[0], *((n - k) // s + 1 for n, k, s in zip(shape[1:], node.kernel, node.stride, strict=True))
+        case AveragePool():
+            return _average_pool(node, shape, where)
         case FrequencyMeanPool():
             return shape[0], 1, shape[2]
         case GlobalMeanPool():
@@ -113,6 +119,13 @@ def _conv(node: Conv, weight: Shape, shape: Shape, where: str) -> Shape:
     spans = [(k - 1) * dilation + 1 for k, dilation in zip(weight[2:], node.dilation, strict=True)]
     axes = zip(shape[1:], spans, node.padding, node.stride, strict=True)
     return weight[0], *((n + 2 * pad - span) // stride + 1 for n, span, pad, stride in axes)
+
+
+def _average_pool(node: AveragePool, shape: Shape, where: str) -> Shape:
+    if any(pad >= k for pad, k in zip(node.padding, node.kernel, strict=True)):
+        raise ModelFileError(f"{where}: padding {node.padding} is not smaller than the kernel {node.kernel}")
+    axes = zip(shape[1:], node.kernel, node.padding, node.stride, strict=True)
+    return shape[0], *((n + 2 * pad - k) // stride + 1 for n, k, pad, stride in axes)
 
 
 def _sum(a: Shape, b: Shape, where: str) -> Shape:

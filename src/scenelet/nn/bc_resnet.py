@@ -17,7 +17,7 @@ from scenelet.nn.broadcast import broadcasted
 from scenelet.nn.depthwise import DepthwiseConv2d
 from scenelet.nn.dropout import Dropout
 from scenelet.nn.init import initialize
-from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.nn.norm import BatchNorm, ResidualNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 
 DROPOUT = 0.1
@@ -85,6 +85,7 @@ class BCResNet(nn.Module):
         blocks: blocks of each of the first two stages, 2 in the table. The last two stages have twice as many.
         stem_stride: the stem's stride in frequency and time, (2, 1) in the table. Its kernel is 5, or twice the stride
             plus 1 if that is more. A stride of 2 in time halves the cost of all other layers.
+        residual_norm: apply `ResidualNorm` to the input and after each of the four stages.
         init: only "kaiming" is supported.
         generator: the source of the initial weights.
 
@@ -108,6 +109,7 @@ class BCResNet(nn.Module):
         sub_bands: int = 5,
         blocks: int = 2,
         stem_stride: Sequence[int] | None = None,
+        residual_norm: bool = False,
         init: Literal["kaiming", "zero_residual"] = "kaiming",
         generator: torch.Generator | None = None,
     ) -> None:
@@ -118,6 +120,7 @@ class BCResNet(nn.Module):
         stride = (2, 1) if stem_stride is None else (stem_stride[0], stem_stride[1])
         padding = max(2, stride[0]), max(2, stride[1])
         kernel = 2 * padding[0] + 1, 2 * padding[1] + 1
+        self.input_norm = ResidualNorm() if residual_norm else nn.Identity()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem, kernel, stride, padding, bias=False), BatchNorm(stem, relu=True)
         )
@@ -128,6 +131,8 @@ class BCResNet(nn.Module):
                 block_stride = stage_stride if index == 0 else 1
                 layers.append(BroadcastedBlock(channels, out_channels, block_stride, 2**stage, sub_bands))
                 channels = out_channels
+            if residual_norm:
+                layers.append(ResidualNorm())
         self.blocks = nn.ModuleList(layers)
         dense = nn.Linear(last, num_classes)
         self.head = nn.Sequential(
@@ -146,7 +151,7 @@ class BCResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map log-mel (batch, in_channels, frequency, time) to logits (batch, num_classes)."""
-        x = self.stem(x)
+        x = self.stem(self.input_norm(x))
         for block in self.blocks:
             x = block(x)
         logits: Tensor = self.head(x)

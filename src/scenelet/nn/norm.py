@@ -1,6 +1,6 @@
-"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow.
+"""Batch normalization and SubSpectralNorm, each with the residual addition and the ReLU that follow; ResidualNorm.
 
-In a training on several GPUs, both use the statistics of the whole batch, as `torch.nn.SyncBatchNorm`.
+In a training on several GPUs, the first two use the statistics of the whole batch, as `torch.nn.SyncBatchNorm`.
 """
 
 import functools
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scenelet.errors import UsageError
+from scenelet.model.ops import RESIDUAL_EPS, RESIDUAL_FACTOR
 from scenelet.nn import fused
 
 
@@ -121,6 +122,26 @@ class SubSpectralNorm(nn.Module):
     def extra_repr(self) -> str:
         """Return the text that `print(network)` shows."""
         return f"{self.channels}, sub_bands={self.sub_bands}, affine={self.affine!r}, relu={self.relu}"
+
+
+class ResidualNorm(nn.Module):
+    """Residual normalization (Kim, Yang, Kim and Chang, arXiv 2111.06531): 0.1 x + (x - mean) / sqrt(var + eps).
+
+    Each clip and each frequency has its own mean and variance, over channels and time. So the layer removes most of a
+    microphone's response and of the level, and keeps a tenth of them. It has no parameters.
+
+    Shape: (batch, channels, frequency, time) -> the same.
+
+    >>> x = torch.tensor([3.0, 5.0]).view(1, 1, 1, 2)
+    >>> ResidualNorm()(10 * x).flatten().round().tolist()
+    [2.0, 6.0]
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize (batch, channels, frequency, time). Statistics of bf16 values are computed in fp32."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        var, mean = torch.var_mean(wide, (1, 3), correction=0, keepdim=True)
+        return (RESIDUAL_FACTOR * wide + (wide - mean) * torch.rsqrt(var + RESIDUAL_EPS)).to(x.dtype)
 
 
 Pair = tuple[Tensor, Tensor]

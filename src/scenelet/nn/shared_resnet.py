@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from scenelet.nn.blocks import GlobalMeanPool, ResidualBlock, SharedResidualBlock, conv
 from scenelet.nn.init import initialize
-from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.nn.norm import BatchNorm, ResidualNorm, SubSpectralNorm
 from scenelet.nn.registry import register_model
 
 RESIDUAL_BLOCKS = 6
@@ -32,6 +32,7 @@ class SharedResNet(nn.Module):
         shared: if False, every pass has its own convolutions.
         stem_stride: the stem's stride in frequency and time, (2, 2) in the table. Its kernel is twice the stride plus
             1. With a longer stride the cheap stem reads finer features, while the other layers cost the same.
+        residual_norm: apply `ResidualNorm` to the input.
         init: the initial weights, see `scenelet.nn.init.initialize`.
         generator: the source of the initial weights.
 
@@ -52,6 +53,7 @@ class SharedResNet(nn.Module):
         repeats: int = 3,
         shared: bool = True,
         stem_stride: Sequence[int] | None = None,
+        residual_norm: bool = False,
         init: Literal["kaiming", "zero_residual"] = "kaiming",
         generator: torch.Generator | None = None,
     ) -> None:
@@ -60,6 +62,7 @@ class SharedResNet(nn.Module):
         ssn = functools.partial(SubSpectralNorm, sub_bands=sub_bands, affine=affine)
         stride = (2, 2) if stem_stride is None else (stem_stride[0], stem_stride[1])
         kernel = 2 * stride[0] + 1, 2 * stride[1] + 1
+        self.input_norm = ResidualNorm() if residual_norm else nn.Identity()
         stem = nn.Conv2d(in_channels, c, kernel, stride, padding=stride, bias=False)
         self.stem = nn.Sequential(stem, BatchNorm(c, relu=True))
         self.rb1 = ResidualBlock(c, c, (3, 1), ssn)
@@ -82,7 +85,7 @@ class SharedResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map log-mel (batch, in_channels, frequency, time) to logits (batch, num_classes)."""
-        x = self.stem(x)  # (B, c, F/2, T/2) at stride 2, which all following shapes assume
+        x = self.stem(self.input_norm(x))  # (B, c, F/2, T/2) at stride 2, which all following shapes assume
         x = self.pool1(self.rb1(x))  # (B, c, F/4, T/4)
         x = self.pool2(self.rb2(x))  # (B, c, F/8, T/8)
         x = self.pool3(self.rb4(self.rb3(x)))  # (B, c, F/16, T/16)

@@ -9,14 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from scenelet.model.ops import Add, Conv, MaxPool, Node, Relu, ScaleShift, Silu, Softmax
+from scenelet.model.ops import Add, AveragePool, Conv, MaxPool, Node, Relu, ScaleShift, Silu, Softmax
 from scenelet.model.ops import Flatten as FlattenNode
 from scenelet.model.ops import FrequencyMeanPool as FrequencyMeanPoolNode
 from scenelet.model.ops import GlobalMeanPool as GlobalMeanPoolNode
 from scenelet.model.ops import Linear as LinearNode
+from scenelet.model.ops import ResidualNorm as ResidualNormNode
 from scenelet.nn.blocks import FrequencyMeanPool, GlobalMeanPool
 from scenelet.nn.dropout import Dropout
-from scenelet.nn.norm import BatchNorm, SubSpectralNorm
+from scenelet.nn.norm import BatchNorm, ResidualNorm, SubSpectralNorm
 from scenelet.nn.standardize import StandardizedNetwork
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -76,7 +77,7 @@ def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        own = nn.Conv2d | BatchNorm | SubSpectralNorm | FrequencyMeanPool | GlobalMeanPool | Dropout
+        own = nn.Conv2d | BatchNorm | SubSpectralNorm | ResidualNorm | FrequencyMeanPool | GlobalMeanPool | Dropout
         return isinstance(m, own) or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -87,6 +88,11 @@ def _module_nodes(module: nn.Module, name: str, source: str, output: str, arrays
         return _conv_nodes(module, name, source, output, arrays)
     if isinstance(module, nn.MaxPool2d):
         return [MaxPool(kernel=_pair(module.kernel_size), stride=_pair(module.stride), **edges)]
+    if isinstance(module, nn.AvgPool2d) and module.count_include_pad and not module.ceil_mode:
+        sizes = map(_pair, (module.kernel_size, module.stride, module.padding))
+        return [AveragePool(**dict(zip(("kernel", "stride", "padding"), sizes, strict=True)), **edges)]
+    if isinstance(module, ResidualNorm):
+        return [ResidualNormNode(**edges)]
     if isinstance(module, FrequencyMeanPool):
         return [FrequencyMeanPoolNode(**edges)]
     if isinstance(module, GlobalMeanPool):

@@ -14,6 +14,7 @@ from scenelet.training.network import build_blank_network
 DEPTHS = ("repeats", "blocks")  # settings of networks that hold their depth
 MIN_WIDTHS = {"bc_resnet": 8}  # the smallest width of its paper; below, a network gets fewer layers
 DEFAULT_MIN_WIDTH = 16
+WIDTH_STEPS = {"cp_mobile": 8}  # it rounds counts of channels, so widths between two steps give the same network
 MAX_WIDTH = 512
 
 
@@ -105,12 +106,13 @@ def _widest(
     config: RunConfig, labels: tuple[str, ...], limits: NetworkLimits, max_width: int
 ) -> tuple[RunConfig, NetworkCosts] | None:
     """Find the largest width within the limits by bisection, as both costs grow with the width."""
-    low, high = 0, max_width + 1
+    step = WIDTH_STEPS.get(config.network.name, 1)
+    low, high = 0, max_width // step + 1
     while high - low > 1:
         middle = (low + high) // 2
-        fits = network_costs(_with_network(config, width=middle), labels).within(limits)
+        fits = network_costs(_with_network(config, width=middle * step), labels).within(limits)
         low, high = (middle, high) if fits else (low, middle)
-    found = _with_network(config, width=low)
+    found = _with_network(config, width=low * step)
     return (found, network_costs(found, labels)) if low else None
 
 

@@ -1,0 +1,51 @@
+"""Networks of `scenelet.nn` with different statistics and affines everywhere."""
+
+import torch
+from torch import nn
+
+from scenelet.config import FeatureConfig, WindowConfig
+from scenelet.nn import create_model
+from scenelet.nn.norm import SubSpectralNorm
+from scenelet.nn.standardize import StandardizedNetwork
+
+FEATURES = FeatureConfig(sample_rate=8000, n_fft=512, hop_length=256, n_mels=64)
+WINDOW = WindowConfig(seconds=2.0)
+FRAMES = FEATURES.n_frames(16000)
+LABELS = ("a", "b", "c")
+ALL_NETWORKS = [
+    {"name": "shared_resnet", "width": 8},
+    {"name": "shared_resnet", "width": 8, "stem_stride": (2, 4), "residual_norm": True},
+    {"name": "cp_resnet", "width": 8},
+    {"name": "bc_resnet", "width": 8, "sub_bands": 2},
+    {"name": "bc_resnet", "width": 8, "sub_bands": 4, "stem_stride": (2, 4)},
+    {"name": "bc_resnet", "width": 8, "sub_bands": 2, "blocks": 1, "residual_norm": True},
+    {"name": "cp_mobile", "width": 16},
+    {"name": "cp_mobile", "width": 16, "residual_norm": True},
+]
+"""Small networks of every kind, with each setting that changes the operations."""
+
+
+def random_network(seed: int = 0, name: str = "shared_resnet", **settings: object) -> StandardizedNetwork:
+    """Build a network in which every norm differs, so a confusion of norms makes a difference."""
+    generator = torch.Generator().manual_seed(seed)
+    defaults = {"num_classes": 3, "in_channels": 2}
+    network = create_model(name, generator=generator, **(defaults | settings))
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | SubSpectralNorm)]
+    for norm in norms:
+        norm.momentum = 1.0  # one pass over noise gives realistic statistics
+    channels = network.stem[0].in_channels
+    network.train()(torch.randn(8, channels, 64, FRAMES, generator=generator))
+    for norm in norms:
+        with torch.no_grad():
+            norm.weight.uniform_(0.5, 1.2, generator=generator)
+            norm.bias.uniform_(-0.3, 0.3, generator=generator)
+            norm.running_mean.add_(
+                norm.running_var.sqrt() * torch.randn(norm.running_mean.shape, generator=generator) / 5
+            )
+            norm.running_var.mul_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)
+    for dense in network.modules():
+        if isinstance(dense, nn.Linear):
+            nn.init.normal_(dense.weight, generator=generator)
+    mean = torch.randn(64, generator=generator) * 10 - 40
+    deviation = torch.rand(64, generator=generator) * 10 + 5
+    return StandardizedNetwork(network, mean, deviation).eval()
