@@ -17,7 +17,16 @@ from scenelet.bulk.parts import read_counts, read_errors
 from scenelet.bulk.storage import Folder
 from scenelet.config import RunConfig
 from scenelet.config.frontend import FeatureConfig, WindowConfig
-from scenelet.config.run_folder import METRICS, RECORD, SPLIT, DataRecord, RunRecord, read_metrics, read_record
+from scenelet.config.run_folder import (
+    METRICS,
+    RECORD,
+    SPLIT,
+    DataRecord,
+    RunRecord,
+    TeacherRecord,
+    read_metrics,
+    read_record,
+)
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features, read_index
 from scenelet.evaluation.history import read_history
@@ -54,7 +63,7 @@ RUN = (
         labels=tiny_model().labels,
         train_counts=(1, 2, 3),
         versions={"python": "3"},
-        teacher={"run": "/y"},
+        teachers=(TeacherRecord(path="/y", sha256=""),),
     )
     .model_dump_json()
     .encode()

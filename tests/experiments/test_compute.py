@@ -32,7 +32,7 @@ common.loss = { name = "class_balanced_focal", beta = 0.9999, gamma = 1.0 }
 
 [[rows]]
 name = "distilled"
-teacher = "wide"
+teacher = ["wide", "wide"]
 
 [[rows]]
 name = "plain"
@@ -80,7 +80,7 @@ def test_compute_trial_fine_tunes_from_a_shared_training(
     rows = {row["name"]: row for row in compared["rows"]}
     fine_tuned = [trials[name] for name in ("plain", "dense", "pruned a", "pruned b", "pruned c", "pruned d")]
     assert len({store.run_folder(trial) for trial in fine_tuned}) == 1
-    assert len(list((folder / "out" / "trained").iterdir())) == 3
+    assert len(list((folder / "out" / "trained").iterdir())) == 4
     losses = {rows[f"pruned {letter}"]["log_loss"]["value"] for letter in "abcd"}
     assert len(losses) == 4  # four different fine-tunings
     assert len({tuple(rows[trial.system]["steps"]) for trial in fine_tuned[1:]}) == 1
@@ -115,13 +115,13 @@ def test_compute_trial_deletes_temporary_files(grid: tuple[Path, Any]) -> None:
     assert not list((grid[0] / "out" / "finetuning").iterdir())
 
 
-def test_compute_trial_trains_the_teacher_first(store: Store, trials: dict[str, Trial]) -> None:
-    """The table lists the student before its teacher, which is trained once for both rows."""
+def test_compute_trial_trains_the_teachers_first(store: Store, trials: dict[str, Trial]) -> None:
+    """The table lists the student before its teachers. The first of them is trained once for both rows."""
     runs_of = {name: store.run_folder(trials[name]) for name in ("distilled", "plain", "wide")}
-    teacher = runs.read_record(runs_of["distilled"]).teacher
-    assert teacher is not None
-    assert teacher["run"] == str(runs_of["wide"])
-    assert runs.read_record(runs_of["wide"]).teacher is None
+    teachers = [Path(teacher.path) for teacher in runs.read_record(runs_of["distilled"]).teachers]
+    assert teachers[0] == runs_of["wide"]
+    assert [runs.read_record(run).config.seed for run in teachers] == [0, 1]
+    assert runs.read_record(runs_of["wide"]).teachers == ()
     finished = {name: (run / runs.METRICS).stat().st_mtime_ns for name, run in runs_of.items()}
     assert finished["wide"] < finished["distilled"] < finished["plain"]
     student, plain = (torch.load(runs_of[name] / runs.WEIGHTS, weights_only=True) for name in ("distilled", "plain"))

@@ -154,7 +154,7 @@ def test_reproduce_checks_every_system_before_any_work(
 def test_reproduce_rejects_a_teacher_with_another_input(
     tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, computed: list[str]
 ) -> None:
-    text = Path(two_systems).read_text().replace('name = "narrow"', 'name = "narrow"\nteacher = "wide"')
+    text = Path(two_systems).read_text().replace('name = "narrow"', 'name = "narrow"\nteacher = ["wide"]')
     Path(two_systems).write_text(text + "settings.features = { n_mels = 32 }\n")
     with pytest.raises(UsageError, match="row 'narrow': its teacher 'wide' has other features; give both the same"):
         reproduce(two_systems, tone_set, tmp_path / "out", recipe=recipe, folds=["1"])

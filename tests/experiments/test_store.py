@@ -119,7 +119,9 @@ def test_run_folder_of_a_student_depends_on_its_teacher(store: Store, tmp_path: 
     assert folder("width = 8", "width = 12") != first
     assert folder('"wide"', '"another name"') == first
     assert folder("width = 8", "width = 12", row="plain") == folder(row="plain") != first
-    assert folder('teacher = "wide"', 'teacher = "plain"') not in (first, folder(row="plain"))
+    others = [folder('teacher = "wide"', f"teacher = {names}") for names in ('"plain"', '["wide", "plain"]')]
+    assert len({first, folder(row="plain"), *others}) == 4
+    assert folder('teacher = "wide"', 'teacher = ["wide"]') == first
 
 
 def test_run_folder_of_a_student_is_not_that_of_a_plain_system(store: Store, tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_run_folder_of_a_student_is_not_that_of_a_plain_system(store: Store, tmp
     tables = [trials_of(str(tmp_path / "mine.toml"), *key) for key in (("1", 0), ("1", 1), ("2", 0))]
     assert tables[0]["distilled"].config == tables[0]["plain"].config
     assert len({store.run_folder(trial) for trials in tables for trial in trials.values()}) == 3 * 3
-    assert all(trials["distilled"].teacher == trials["wide"] for trials in tables)
+    assert all(trials["distilled"].teachers == (trials["wide"],) for trials in tables)
 
 
 def test_read_result_returns_the_written_result(store: Store) -> None:

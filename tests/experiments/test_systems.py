@@ -258,9 +258,10 @@ def test_load_systems_rejects_a_teacher_that_is_not_another_row(name: str, tmp_p
         load_systems(str(path))
 
 
-def test_load_systems_rejects_a_circle_of_teachers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("teachers", ['"distilled"', '["wide", "distilled"]'])
+def test_load_systems_rejects_a_circle_of_teachers(teachers: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(TEACHER_TABLE + 'teacher = "distilled"\n')
+    path.write_text(f'{TEACHER_TABLE}teacher = {teachers}\n\n[[rows]]\nname = "wide"\n')
     with pytest.raises(UsageError, match="teachers form a circle"):
         load_systems(str(path))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scenelet.experiments.systems import load_systems
+from scenelet.experiments.systems import System, SystemTable, load_systems
 from scenelet.experiments.trial import make_trial
 
 
@@ -26,5 +26,13 @@ def test_make_trial_holds_out_a_fold_or_a_city(
 def test_make_trial_gives_the_teacher_the_same_fold_and_seed() -> None:
     table = load_systems("sizes")
     trial = make_trial(table, "width 28, distilled, int8", "paper_short", "2", 1)
-    assert trial.teacher == make_trial(table, "dense", "paper_short", "2", 1)
+    assert trial.teachers == (make_trial(table, "dense", "paper_short", "2", 1),)
     assert trial.fine_tuned
+
+
+def test_make_trial_gives_a_teacher_that_is_named_again_the_next_seed() -> None:
+    rows = (System(name="a"), System(name="b"), System(name="taught", teacher=["a", "b", "a"]))
+    table = SystemTable(title="Several", reference="a", rows=rows)
+    trial = make_trial(table, "taught", "paper_short", "2", 1)
+    assert [(teacher.system, teacher.seed) for teacher in trial.teachers] == [("a", 1), ("b", 1), ("a", 2)]
+    assert trial.teachers[2] == make_trial(table, "a", "paper_short", "2", 2)

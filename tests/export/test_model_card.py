@@ -26,7 +26,10 @@ PROVENANCE: dict[str, Any] = {
     "seed": 0,
     "network": {"name": "shared_resnet", "stem_stride": [2, 4], "shared": True, "none": None},
     "split": {"fold": "1", "city": None, "seed": 0},
-    "teacher": {"distil": 0.5, "recipe": "default", "network": {"name": "shared_resnet", "width": 64}},
+    "teacher": {
+        "label_fraction": 0.5,
+        "teachers": [{"recipe": "default", "network": {"name": "shared_resnet", "width": 64}}, {"sha256": "5e"}],
+    },
     "versions": {"python": "3"},
 }
 HOSTILE = {
@@ -145,7 +148,8 @@ def test_model_card_lists_known_provenance() -> None:
     assert part(lines_of(changed(tiny_model(), provenance=PROVENANCE)), "## Provenance") == [
         "- Recipe: low_complexity",
         "- Network: name shared_resnet, stem_stride 2 x 4, shared yes",
-        "- Distilled from: distil 0.5, recipe default, network (name shared_resnet, width 64)",
+        "- Distilled from: label_fraction 0.5, teachers (recipe default, network (name shared_resnet, width 64)),"
+        " (sha256 5e)",
         "- Split: fold 1, seed 0",
         "- Seed: 0",
         "- Versions: python 3",

@@ -315,8 +315,8 @@ def test_compress_self_distillation_teacher_is_not_pruned(
 
     def record_zeros(module: SceneModule, *_: Any, **__: Any) -> None:
         module.on_train_epoch_start()
-        assert module.teacher is not None
-        networks = (module.network, module.teacher[0])
+        assert module.distillation is not None
+        networks = (module.network, *module.distillation.networks)
         zero_fractions.extend(
             [float((weight == 0).float().mean()) for weight in convolution_weights(network).values()]
             for network in networks

@@ -1,5 +1,6 @@
 """Batches of an epoch: each clip appears once, and all randomness comes from (seed, epoch)."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -121,3 +122,16 @@ def test_dropout_seed_differs_by_rank_except_the_first() -> None:
     seeds = [rank_batches(8, 4, NO_MIXING, Rank(rank, 3)).dropout_seed() for rank in range(3)]
     assert len(set(seeds)) == 3
     assert seeds[0] == rank_batches(8, 4, NO_MIXING, Rank()).dropout_seed()
+
+
+def test_epoch_batches_mix_answers_of_teachers_as_labels() -> None:
+    """A pair of clips is the same in the labels and in the answers, which are labels of the next class here."""
+    clips = labelled_features()
+    answers = np.eye(3, dtype=np.float32)[(clips.targets + 1) % 3]
+    plain = EpochBatches(clips, 4, AUGMENTATIONS, mixup, 0, 0)
+    taught = EpochBatches(replace(clips, answers=answers), 4, AUGMENTATIONS, mixup, 0, 0)
+    for (x, y), (taught_x, taught_y) in zip(plain, taught, strict=True):
+        assert torch.equal(x, taught_x)
+        assert torch.equal(y, taught_y[:, :3])
+        assert torch.equal(y.roll(1, dims=1), taught_y[:, 3:])
+    assert any(float(y.max(1).values.min()) < 1 for _, y in plain)

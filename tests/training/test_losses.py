@@ -92,6 +92,14 @@ def test_build_loss_follows_settings() -> None:
     assert isinstance(build_loss(LossConfig(name="class_balanced_focal"), [1, 1]), ClassBalancedFocalLoss)
 
 
+def test_binary_cross_entropy_of_soft_labels_follows_its_formula() -> None:
+    logits, targets = batch()
+    loss = build_loss(LossConfig(name="binary_cross_entropy"), [1, 1, 1])(logits, targets)
+    p = logits.sigmoid()
+    expected = -(targets * p.log() + (1 - targets) * (1 - p).log()).mean()
+    assert float(loss) == pytest.approx(float(expected), rel=1e-9)
+
+
 def test_label_smoothing_spreads_a_fraction_of_the_label() -> None:
     logits, targets = batch()
     smoothed = build_loss(LossConfig(label_smoothing=0.3), [1, 1, 1])(logits, targets)

@@ -15,6 +15,7 @@ from scenelet.nn.quantize import quantize
 from scenelet.nn.stored_weights import add_stored_weights, remove_stored_weights
 from scenelet.training import window_loader
 from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.distillation import Distillation
 from scenelet.training.losses import ClassBalancedFocalLoss
 from scenelet.training.mixing import NO_MIXING
 from scenelet.training.module import SceneModule
@@ -49,8 +50,8 @@ def module(network: nn.Module, **settings: object) -> SceneModule:
 def test_training_step_mixes_the_teacher_into_labels(fraction: float) -> None:
     network, teacher = SmallNetwork(1), SmallNetwork(2).eval()
     x, y = next(iter(batches(0)))
-    loss = module(network, teacher=(teacher, fraction)).training_step((x, y), 0)
-    labels = (1 - fraction) * y + fraction * teacher(x).softmax(1)
+    loss = module(network, distillation=Distillation([teacher], fraction)).training_step((x, y), 0)
+    labels = fraction * y + (1 - fraction) * teacher(x).softmax(1)
     expected = -(labels * network(x).log_softmax(1)).sum(1).mean()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
     assert not teacher.training
@@ -70,7 +71,7 @@ def test_epoch_runs_on_the_device_of_the_network(name: str, free: int, monkeypat
         ClassBalancedFocalLoss([3, 3, 2], beta=0.9, gamma=1.0),
         ScheduleConfig(ema_epochs=2.0),
         lambda epoch: batches(epoch, shape=(1, 32, 48)),
-        teacher=(teacher.eval(), 0.5),
+        distillation=Distillation([teacher.eval()], temperature=2.0),
     )
     trained.to("meta")
     trained.on_train_epoch_start()
@@ -96,7 +97,7 @@ def test_lightning_does_not_copy_batches() -> None:
 
 def test_state_dict_does_not_hold_the_teacher() -> None:
     assert (
-        module(SmallNetwork(1), teacher=(SmallNetwork(2), 0.5)).state_dict().keys()
+        module(SmallNetwork(1), distillation=Distillation([SmallNetwork(2)])).state_dict().keys()
         == module(SmallNetwork(1)).state_dict().keys()
     )
 

@@ -25,6 +25,7 @@ from scenelet.utils.text import duration
 
 MAX_MACS_HELP = "Maximum multiply-accumulates per second of audio, e.g. 30M; width and depth are searched."
 MAX_BYTES_HELP = "Maximum bytes of parameters, zeros included, e.g. 128kB; width and depth are searched."
+TEACHER_HELP = "Teacher to distill from: a run folder, or an .npz file of logits; may be repeated."
 
 
 def train(
@@ -44,7 +45,7 @@ def train(
         str | None,
         typer.Option("--max-bytes", help=MAX_BYTES_HELP),
     ] = None,
-    teacher: Annotated[Path | None, typer.Option(help="Run folder of a teacher network to distill from.")] = None,
+    teacher: Annotated[list[Path] | None, typer.Option(help=TEACHER_HELP)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
@@ -71,8 +72,9 @@ def train(
         raise UsageError(f"--max-macs and --max-bytes search network.width; leave out --set {widths[0]}, or them")
     if not resume and not rank.is_worker:
         check_folder_is_new(out, RESUME_HINT)
-    if teacher is not None:
-        check_run_exists(teacher)
+    for path in teacher or ():
+        if path.suffix != ".npz":
+            check_run_exists(path)
     if resume and is_begun(out) and not data.exists():
         raise DataError(f"{data}: no such file or folder; if the recordings of {out} have moved, give their new path")
     table = load_table(data, audio_dir, tau_3_class)
@@ -89,7 +91,7 @@ def train(
         config,
         recipe=recipe or "default",
         resume=resume,
-        teacher=teacher,
+        teachers=teacher or (),
         limits=NetworkLimits(macs_limit, bytes_limit),
         trainer=chosen.trainer,
     )

@@ -18,6 +18,7 @@ from scenelet.config.settings import build_config as build_config
 from scenelet.config.settings import setting_keys as setting_keys
 from scenelet.config.settings import suggest_setting as suggest_setting
 from scenelet.config.training_settings import AugmentConfig as AugmentConfig
+from scenelet.config.training_settings import DistillationConfig as DistillationConfig
 from scenelet.config.training_settings import LossConfig as LossConfig
 from scenelet.config.training_settings import MixingConfig as MixingConfig
 from scenelet.config.training_settings import NetworkConfig as NetworkConfig

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, model_validator
 
 from scenelet import __version__
 from scenelet.config.frontend import Settings
@@ -41,6 +41,21 @@ class DataRecord(Settings):
     license: str = ""
 
 
+class TeacherRecord(Settings):
+    """Teacher of a distilled run.
+
+    Attributes:
+        path: run folder, or `.npz` file of logits.
+        sha256: hash of the run's weights, or of the file.
+        recipe, network: recipe and network of the run; empty for a file.
+    """
+
+    path: str
+    sha256: str
+    recipe: str = ""
+    network: dict[str, Any] = Field({})
+
+
 class RunRecord(Settings):
     """Content of `run.json`.
 
@@ -51,7 +66,7 @@ class RunRecord(Settings):
         labels: the classes, sorted.
         train_counts: training clips of each class, in the order of `labels`.
         versions: see `versions`; also "precision" (fp32, bf16 or fp16) and "device" of the training.
-        teacher: folder ("run"), recipe and network of the run that this one is distilled from; None: no teacher.
+        teachers: the teachers that this run is distilled from.
     """
 
     config: RunConfig
@@ -60,14 +75,22 @@ class RunRecord(Settings):
     labels: tuple[str, ...]
     train_counts: tuple[int, ...]
     versions: dict[str, str]
-    teacher: dict[str, Any] | None = None
+    teachers: tuple[TeacherRecord, ...] = ()
 
-    @field_validator("teacher")
+    @model_validator(mode="before")
     @classmethod
-    def _check_teacher(cls, teacher: dict[str, Any] | None) -> dict[str, Any] | None:
-        if teacher is not None and not isinstance(teacher.get("run"), str):
-            raise ValueError("its teacher has no run")
-        return teacher
+    def _read_single_teacher(cls, values: Any) -> Any:
+        """Read a record of the time when a run had one teacher at most, so that such runs resume and compress."""
+        if not (isinstance(values, dict) and "teacher" in values):
+            return values
+        values = dict(values)
+        config, teacher = values.get("config"), values.pop("teacher")
+        if isinstance(config, dict) and isinstance(config.get("distillation"), float | int):
+            values["config"] = config | {"distillation": {"label_fraction": 1 - config["distillation"]}}
+        if isinstance(teacher, dict):
+            renamed = {"run": "path", "weights": "sha256"}
+            values["teachers"] = [{renamed.get(key, key): value for key, value in teacher.items()}]
+        return values
 
 
 def versions() -> dict[str, str]:

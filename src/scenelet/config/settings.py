@@ -17,6 +17,7 @@ from scenelet.config.frontend import Section
 from scenelet.config.frontend import Settings as Settings
 from scenelet.config.frontend import WindowConfig as WindowConfig
 from scenelet.config.training_settings import AugmentConfig as AugmentConfig
+from scenelet.config.training_settings import DistillationConfig as DistillationConfig
 from scenelet.config.training_settings import LossConfig as LossConfig
 from scenelet.config.training_settings import MixingConfig as MixingConfig
 from scenelet.config.training_settings import NetworkConfig as NetworkConfig
@@ -129,15 +130,13 @@ class RunConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    distillation: DistillationConfig = DistillationConfig()
     split: SplitConfig = SplitConfig()
     prune: PruneConfig = PruneConfig()
     trainer: TrainerConfig = TrainerConfig()
     checkpoint: Literal["last", "validation"] = Field(
         "last",
         description="epoch whose weights are used; validation: the best one, needs split.validation_fraction",
-    )
-    distillation: float = Field(
-        0.5, ge=0, le=1, description="fraction of each label that comes from the teacher, if --teacher is given"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",

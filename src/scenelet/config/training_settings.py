@@ -101,9 +101,11 @@ class AugmentConfig(Section):
 
 
 class LossConfig(Section):
-    """Cross-entropy, or the class-balanced focal loss of the paper's Eq. 2."""
+    """Cross-entropy, binary cross-entropy, or the class-balanced focal loss of the paper's Eq. 2."""
 
-    name: Literal["cross_entropy", "class_balanced_focal"] = Field("cross_entropy", description="name of the loss")
+    name: Literal["cross_entropy", "binary_cross_entropy", "class_balanced_focal"] = Field(
+        "cross_entropy", description="name of the loss"
+    )
     beta: float = Field(0.999, ge=0, lt=1, description="class_balanced_focal: weight of rare classes; 0: equal weights")
     gamma: float = Field(1.0, ge=0, description="class_balanced_focal: focus on clips with a high loss; 0: no focus")
     activation: Literal["sigmoid", "softmax"] = Field(
@@ -121,6 +123,17 @@ class LossConfig(Section):
         if self.label_smoothing and self.name != "cross_entropy":
             raise ValueError("label_smoothing needs name = 'cross_entropy'")
         return self
+
+
+class DistillationConfig(Section):
+    """Part of the teachers in the loss, if `train --teacher` is given."""
+
+    label_fraction: float = Field(
+        0.5, ge=0, le=1, description="fraction of the labels in the loss; the teachers have the rest"
+    )
+    temperature: float = Field(
+        1.0, ge=0.1, description="divides the logits of teachers and student; above 1, unlikely classes count more"
+    )
 
 
 class ScheduleConfig(Section):

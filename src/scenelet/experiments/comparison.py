@@ -46,10 +46,10 @@ class _Answers:
     losses: NDArray[np.float64]
 
 
-def summarize_settings(config: RunConfig, teacher: str | None = None) -> dict[str, Any]:
+def summarize_settings(config: RunConfig, teacher: str | list[str] | None = None) -> dict[str, Any]:
     """List the settings that differ from their defaults, without fold, city and seed, which differ between trials.
 
-    `teacher` is the name of the system that is the teacher, if any.
+    `teacher` names the systems that are teachers, as `System.teacher` does.
 
     >>> summarize_settings(RunConfig(seed=3, precision="fp32"), teacher="wide")
     {'precision': 'fp32', 'teacher': 'wide'}

@@ -91,24 +91,22 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
 
 
 def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> None:
-    """Train the trial's network, and before it its teacher, unless the run is finished."""
+    """Train the trial's network, and before it its teachers, unless the run is finished."""
     run = store.run_folder(trial)
     if not (run / runs.METRICS).is_file():
-        teacher = None
-        if trial.teacher is not None:
-            teacher = store.run_folder(trial.teacher)
-            config = trial.teacher.config
+        for teacher in trial.teachers:
+            config = teacher.config
             is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in ("features", "window", "split"))
-            with store.lock(trial.teacher, wait=True):
+            with store.lock(teacher, wait=True):
                 teacher_dataset = dataset if is_same_data else load_dataset(store.table, config)
-                _train(store, trial.teacher, teacher_dataset, f"{trial.teacher.system}, teacher of {description}")
+                _train(store, teacher, teacher_dataset, f"{teacher.system}, teacher of {description}")
         train(
             dataset,
             run,
             trial.config.model_copy(update={"prune": PruneConfig()}),
             recipe="reproduce",
             resume=True,
-            teacher=teacher,
+            teachers=[store.run_folder(teacher) for teacher in trial.teachers],
             description=description,
         )
     for name in (CHECKPOINTS, LOGS):  # several times the size of the weights

@@ -149,8 +149,8 @@ def _is_used(key: str, own: Mapping[str, Any]) -> bool:
         mixer = "freq_mixstyle" if name.startswith("freq_mixstyle") else name.partition("_")[0]
         return own["mixing.combine"] != "none" and bool(own.get(f"mixing.{mixer}", True) or name == mixer)
     if section == "loss" and name != "name":
-        return (name == "label_smoothing") is bool(own["loss.name"] == "cross_entropy")
-    return key != "distillation" or own["teacher"] is not None
+        return bool(own["loss.name"] == ("cross_entropy" if name == "label_smoothing" else "class_balanced_focal"))
+    return section != "distillation" or own["teacher"] is not None
 
 
 def _flat(settings: RunConfig | Mapping[str, Any]) -> dict[str, Any]:

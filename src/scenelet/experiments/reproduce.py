@@ -190,9 +190,9 @@ def _check_systems(
         except SceneletError as error:
             where = f"{row.name} under {recipe}"
             raise UsageError(f"{where}: {error}; change the row, or choose another recipe") from None
-        teacher = config if row.teacher is None else configs[row.teacher]
-        for section in ("features", "window"):
-            if getattr(config, section) != getattr(teacher, section):
-                raise UsageError(
-                    f"row {row.name!r}: its teacher {row.teacher!r} has other {section}; give both the same"
-                )
+        for teacher in row.teachers:
+            for section in ("features", "window"):
+                if getattr(config, section) != getattr(configs[teacher], section):
+                    raise UsageError(
+                        f"row {row.name!r}: its teacher {teacher!r} has other {section}; give both the same"
+                    )

@@ -108,8 +108,8 @@ class Store:
 
     def _training_key(self, trial: Trial) -> str:
         training = trial.config.model_copy(update={"prune": PruneConfig()})
-        teacher = [] if trial.teacher is None else [self._training_key(trial.teacher)]
-        return _hash(self._clips_hash(trial.config.split), _changed_settings(training), *teacher)
+        teachers = [self._training_key(teacher) for teacher in trial.teachers]
+        return _hash(self._clips_hash(trial.config.split), _changed_settings(training), *teachers)
 
 
 def _changed_settings(settings: Settings) -> dict[str, Any]:

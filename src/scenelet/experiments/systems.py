@@ -35,8 +35,21 @@ class System(Settings):
     recipe: str | None = Field(None, description="recipe whose own part is merged, without its base")
     settings: Mapping[str, dict[str, Any]] = Field({}, description="section -> setting -> value")
     fine_tune: bool | None = Field(None, description="None: as the table")
-    teacher: str | None = Field(None, description="row whose network, before fine-tuning, is the teacher of this one")
+    teacher: str | Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        description="row whose network, before fine-tuning, is the teacher of this one, or several; a row that is named"
+        " again teaches with the next seed",
+    )
     paper: PaperFigures | None = None
+
+    @property
+    def teachers(self) -> list[str]:
+        """Names of the rows that are teachers of this one.
+
+        >>> System(name="small", teacher="large").teachers
+        ['large']
+        """
+        return [self.teacher] if isinstance(self.teacher, str) else self.teacher or []
 
 
 class SystemTable(Settings):
@@ -65,18 +78,25 @@ class SystemTable(Settings):
                 raise ValueError(f"row {row.name!r} sets prune but is not fine-tuned; give it fine_tune = true")
             if {"fold", "city"} & {*self.common.get("split", {}), *row.settings.get("split", {})}:
                 raise ValueError(f"row {row.name!r} sets split.fold or split.city; use --fold or --cities instead")
-            if row.teacher is not None and (row.teacher == row.name or row.teacher not in names):
-                raise ValueError(f"row {row.name!r}: its teacher {row.teacher!r} is not another row")
-            seen, teacher = {row.name}, row.teacher
-            while teacher is not None and teacher not in seen:
-                seen.add(teacher)
-                teacher = next((other.teacher for other in self.rows if other.name == teacher), None)
-            if teacher is not None:
+            for teacher in row.teachers:
+                if teacher == row.name or teacher not in names:
+                    raise ValueError(f"row {row.name!r}: its teacher {teacher!r} is not another row")
+            if row.name in self._all_teachers(row):
                 raise ValueError(f"row {row.name!r}: its teachers form a circle; remove one")
             if row.recipe is not None and row.recipe not in list_recipes():
                 known = f"the recipes are {', '.join(list_recipes())}"
                 raise ValueError(f"row {row.name!r}: no recipe is named {row.recipe!r}; {known}")
         return self
+
+    def _all_teachers(self, row: System) -> set[str]:
+        """Return the names of a row's teachers, of their teachers, and so on."""
+        found, waiting = set[str](), [*row.teachers]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += next((other.teachers for other in self.rows if other.name == name), [])
+        return found
 
     def config(self, row: System, recipe: str) -> RunConfig:
         """Build the settings of a row under a recipe, which is a name or a TOML file.

@@ -16,7 +16,7 @@ class Trial:
     seed: int
     config: RunConfig  # with the held-out part, the seed, and the precision that is used, not "auto"
     fine_tuned: bool  # prune (or keep all weights) and fine-tune the network after training
-    teacher: "Trial | None" = None  # the trial that trains the teacher, with distillation
+    teachers: "tuple[Trial, ...]" = ()  # the trials that train the teachers, with distillation
 
     @property
     def title(self) -> str:
@@ -57,7 +57,9 @@ def make_trial(
     config = used_config(table.config(system, recipe))
     location = {"fold": None, "city": None, "city" if cities else "fold": held_out or None}
     config = config.model_copy(update={"split": config.split.model_copy(update=location), "seed": seed})
-    teacher = None
-    if system.teacher is not None:
-        teacher = make_trial(table, system.teacher, recipe, held_out, seed, cities)
-    return Trial(name, held_out, seed, config, table.is_fine_tuned(system), teacher)
+    seeds = [seed + system.teachers[:index].count(teacher) for index, teacher in enumerate(system.teachers)]
+    teachers = tuple(
+        make_trial(table, teacher, recipe, held_out, own, cities)
+        for teacher, own in zip(system.teachers, seeds, strict=True)
+    )
+    return Trial(name, held_out, seed, config, table.is_fine_tuned(system), teachers)

@@ -165,7 +165,7 @@ def _format(value: Any) -> str:
     if isinstance(value, list):
         if all(isinstance(item, int) for item in value):
             return " x ".join(map(_format, value))
-        return ", ".join(map(str, value))
+        return ", ".join(map(_format, value))
     if value is True:
         return "yes"
     return f"{value:g}" if isinstance(value, float) else str(value)

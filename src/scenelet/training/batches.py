@@ -25,9 +25,18 @@ class LabelledFeatures:
     targets: NDArray[np.int64]  # (clips,) class indices
     classes: int
     names: tuple[str, ...] = ()  # names of the clips for error messages; empty if they are not known
+    answers: NDArray[np.float32] | None = None  # (clips, classes) probabilities by teachers, see `Distillation`
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def label_weights(self) -> NDArray[np.float32]:
+        """Return 1 for the class of each clip and 0 for others, (clips, classes).
+
+        The answers of teachers follow in as many columns if there are any.
+        """
+        labels = np.eye(self.classes, dtype=np.float32)[self.targets]
+        return labels if self.answers is None else np.hstack([labels, self.answers])
 
     def class_counts(self) -> list[int]:
         """Return the number of clips of each class."""
@@ -47,9 +56,10 @@ class EpochBatches:
     than there are devices, or a single clip, because batch normalization needs two. `drop_last` leaves out any
     incomplete one, unless it is the only batch.
 
-    The iterator yields x (batch, channels, n_mels, frames) and y (batch, classes), float32 tensors on the device of
-    `windows`. The host draws, and the device gathers, augments and mixes. Every device does this for the complete batch
-    and then takes its slice of it, so the result does not depend on the number of devices.
+    The iterator yields x (batch, channels, n_mels, frames) and y, float32 tensors on the device of `windows`. y holds
+    the mixed `label_weights` (batch, classes), or (batch, 2 classes) with the answers of teachers. The host draws, and
+    the device gathers, augments and mixes. Every device does this for the complete batch and then takes its slice of
+    it, so the result does not depend on the number of devices.
     """
 
     clips: LabelledFeatures
@@ -93,12 +103,12 @@ class EpochBatches:
         windows = self.windows or WindowLoader(self.clips.features)
         order = rng.permutation(len(self.clips))
         rows = windows.first + rng.integers(self.clips.features.count)  # one window of each clip
-        one_hot = np.eye(self.clips.classes, dtype=np.float32)
+        weights = self.clips.label_weights()
         batches = [order[index * self.batch_size : (index + 1) * self.batch_size] for index in range(len(self))]
         for batch, x in zip(batches, windows.load(rows[batch] for batch in batches), strict=True):
             for augmentation in self.augmentations:
                 x = augmentation(x, rng)
-            x, y = self.mixer(x, to_device(one_hot[self.clips.targets[batch]], x.device), rng)
+            x, y = self.mixer(x, to_device(weights[batch], x.device), rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
 

@@ -1,4 +1,4 @@
-"""Losses over soft labels: cross-entropy, and the class-balanced focal loss of Eq. 2 of the paper."""
+"""Losses over soft labels: cross-entropy, its binary form, and the class-balanced focal loss of Eq. 2 of the paper."""
 
 import math
 from collections.abc import Sequence
@@ -99,9 +99,14 @@ def _log_one_minus_softmax(logits: Tensor) -> Tensor:
 def build_loss(config: LossConfig, class_counts: Sequence[int]) -> nn.Module:
     """Build the loss that the settings describe; `class_counts` are the training clips of each class.
 
+    Binary cross-entropy takes a sigmoid of each logit. It is the mean over clips and classes, so the sum over classes
+    divided by their number.
+
     >>> build_loss(LossConfig(label_smoothing=0.1), [8, 8])
     CrossEntropyLoss()
     """
     if config.name == "cross_entropy":
         return nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    if config.name == "binary_cross_entropy":
+        return nn.BCEWithLogitsLoss()
     return ClassBalancedFocalLoss(class_counts, config.beta, config.gamma, config.activation, config.normalize_weights)

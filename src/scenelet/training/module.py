@@ -16,6 +16,7 @@ from scenelet.evaluation.metrics import classification_report
 from scenelet.nn.dropout import reseed
 from scenelet.nn.stored_weights import prune_to
 from scenelet.training.batches import EpochBatches, LabelledFeatures
+from scenelet.training.distillation import Distillation
 from scenelet.training.distributed import all_reduce_mean, gather_probabilities
 from scenelet.training.divergence import DivergedError, Divergence
 from scenelet.training.optimizer import build_optimizer, moving_average
@@ -36,8 +37,7 @@ class SceneModule(lightning.LightningModule):
         batches: function from an epoch, counted from 0, to its batches (of this process, in a distributed training).
         validation: clips to evaluate after each epoch, or None.
         sparsity: function from an epoch to the sparsity of a network with `scenelet.nn.stored_weights`, or None.
-        teacher: teacher network and its fraction of each label: labels are mixed with the teacher's softmax on the same
-            batch (Hinton et al. 2015, at temperature 1). None: do not mix.
+        distillation: teachers and their part in the loss, or None.
         rank: rank of this process in a distributed training.
     """
 
@@ -49,14 +49,14 @@ class SceneModule(lightning.LightningModule):
         batches: Callable[[int], EpochBatches],
         validation: LabelledFeatures | None = None,
         sparsity: Callable[[int], float] | None = None,
-        teacher: tuple[nn.Module, float] | None = None,
+        distillation: Distillation | None = None,
         rank: Rank = SINGLE,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.schedule, self.batches, self.validation = schedule, batches, validation
         self.sparsity = sparsity
-        self.teacher = teacher  # in a tuple, so that the network is not a submodule and not in checkpoints
+        self.distillation = distillation
         self.rank = rank
         self.averaged = moving_average(network, schedule, len(batches(0))) if schedule.ema_epochs else None
         self.history: History = []
@@ -81,15 +81,15 @@ class SceneModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Prune to the sparsity of this epoch, and seed dropout from the run's seed and the epoch."""
         self._losses, self._started = [], time.perf_counter()
-        if self.teacher is not None:
-            self.teacher[0].to(self.device)
+        if self.distillation is not None:
+            self.distillation.to(self.device)
         if self.sparsity is not None:
             prune_to(self.network, self.sparsity(self.current_epoch))
         reseed(self.network, self.batches(self.current_epoch).dropout_seed())
 
     # One training step. Lightning calls these methods in this order:
     #
-    #   1. training_step        batch, teacher, forward pass, loss
+    #   1. training_step        batch, forward pass, teachers, loss
     #   2. on_before_backward   stop if the loss is not finite
     #      (Lightning)          backward pass
     #      (Lightning)          optimizer step, then the scheduler's next learning rate
@@ -98,13 +98,10 @@ class SceneModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Return the loss of one batch, or this device's contribution to the mean loss over the devices."""
         x, y = batch
-        if self.teacher is not None:
-            teacher, fraction = self.teacher
-            with torch.no_grad():
-                y = (1 - fraction) * y + fraction * teacher(x).float().softmax(1)
         with parametrize.cached():  # a shared convolution is pruned and rounded once
             logits = self.network(x).float()
-        loss: Tensor = self.loss(logits, y)
+        distillation = self.distillation
+        loss: Tensor = self.loss(logits, y) if distillation is None else distillation.loss(self.loss, logits, x, y)
         if not self.rank.is_single:
             loss = loss * self.batches(self.current_epoch).weight(index)
         self._losses.append(loss.detach())

@@ -1,65 +1,99 @@
-"""Teacher of a distilled run: a finished run whose network's probabilities are mixed into the labels."""
+"""Teachers of a distilled run: finished runs, and files of logits."""
 
 import csv
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from scenelet.config import RunConfig
+import numpy as np
+from numpy.typing import NDArray
+
+from scenelet.config import DistillationConfig, RunConfig
 from scenelet.config import run_folder as runs
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import model_settings
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.batches import LabelledFeatures
 from scenelet.training.dataset import Dataset
+from scenelet.training.distillation import Distillation, clip_targets
+from scenelet.training.logits_file import read_logits
 from scenelet.training.network import load_network
+from scenelet.utils.text import pluralize
+
+LOGITS_SUFFIX = ".npz"
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """Network of a teacher, and what the distilled run stores about it in its run record."""
+class Teachers:
+    """Teachers of a run: what its record stores about each, networks of runs, and logits from files.
 
-    network: StandardizedNetwork
-    record: dict[str, Any]
+    The logits of a file are (training clips, classes).
+    """
+
+    records: tuple[runs.TeacherRecord, ...]
+    networks: tuple[StandardizedNetwork, ...]
+    logits: tuple[NDArray[np.float32], ...]
+
+    def distillation(self, config: DistillationConfig) -> Distillation | None:
+        """Return the part of these teachers in the loss; None without teachers."""
+        if not self.records:
+            return None
+        return Distillation(self.networks, config.label_fraction, config.temperature, len(self.logits))
+
+    def teach(self, train: LabelledFeatures, config: DistillationConfig) -> LabelledFeatures:
+        """Return the training clips with the answers of the files to each."""
+        return replace(train, answers=clip_targets(self.logits, config.temperature)) if self.logits else train
 
 
-def load_teacher(out: Path, teacher: Path | None, config: RunConfig, dataset: Dataset) -> Teacher | None:
-    """Load the teacher of the run `out`, or return None if the run has none.
+def load_teachers(out: Path, teachers: Sequence[Path], config: RunConfig, dataset: Dataset) -> Teachers:
+    """Load the teachers of the run `out`.
 
     Args:
         out: run folder of the distilled run.
-        teacher: run folder of the teacher; None: the teacher that `out` names if it is resumed.
+        teachers: run folders, and `.npz` files (see `read_logits`). Empty: those that `out` names if it is resumed.
         config, dataset: settings and data of the distilled run.
 
     Raises:
-        RunError: the teacher's run does not exist, or is not finished.
-        UsageError: the teacher has other labels or features, was trained on clips that are held out here, cannot take
-            cropped windows, or is not the one with which the run was started.
+        RunError: a teacher's run does not exist, or is not finished.
+        UsageError: a teacher has other labels or features, was trained on clips that are held out here, or cannot take
+            cropped windows; a file is unsuitable; or the teachers are not those with which the run was started.
     """
-    resumed = (out / runs.RECORD).exists()
-    stored = runs.read_record(out).teacher if resumed else None
-    path = teacher if teacher is not None else None if stored is None else Path(stored["run"])
-    if path is None:
-        return None
-    if resumed and stored is None:
-        raise UsageError(f"{out}: was started without a teacher; resume it without --teacher")
-    record = runs.read_record(path)
-    _check_same_task(path, record, config, dataset)
-    _check_training_clips(path, dataset)
-    network = load_network(path, record)
-    weights = hashlib.sha256((path / runs.WEIGHTS).read_bytes()).hexdigest()
-    if stored is not None and stored.get("weights", weights) != weights:
-        raise UsageError(
-            f"{out}: was started with another teacher than {path} is now; resume it with {stored['run']} as it was"
-            " then, or train again"
-        )
-    description = {
-        "run": str(path.resolve()),
-        "recipe": record.recipe,
-        "network": record.config.network.model_dump(),
-        "weights": weights,
-    }
-    return Teacher(network.eval(), description)
+    stored = runs.read_record(out).teachers if (out / runs.RECORD).exists() else None
+    paths = [*teachers] or [Path(record.path) for record in stored or ()]
+    if stored is not None and len(stored) != len(paths):
+        before = f"with {pluralize(len(stored), 'teacher')}" if stored else "without a teacher"
+        raise UsageError(f"{out}: was started {before}; resume it without --teacher")
+    records: list[runs.TeacherRecord] = []
+    networks: list[StandardizedNetwork] = []
+    logits: list[NDArray[np.float32]] = []
+    for path in paths:
+        if path.suffix == LOGITS_SUFFIX:
+            held_out = [clip.name for clip in (*dataset.split.validation, *dataset.split.test)]
+            logits.append(read_logits(path, dataset.train.names, held_out, dataset.labels))
+            description = runs.TeacherRecord(path=str(path.resolve()), sha256=_hash(path))
+        else:
+            record = runs.read_record(path)
+            _check_same_task(path, record, config, dataset)
+            _check_training_clips(path, dataset)
+            networks.append(load_network(path, record))
+            description = runs.TeacherRecord(
+                path=str(path.resolve()),
+                sha256=_hash(path / runs.WEIGHTS),
+                recipe=record.recipe,
+                network=record.config.network.model_dump(),
+            )
+        if stored and stored[len(records)].sha256 != description.sha256:
+            raise UsageError(
+                f"{out}: was started with another teacher than {path} is now; resume it with"
+                f" {stored[len(records)].path} as it was then, or train again"
+            )
+        records.append(description)
+    return Teachers(tuple(records), tuple(networks), tuple(logits))
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check_same_task(path: Path, record: runs.RunRecord, config: RunConfig, dataset: Dataset) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ from scenelet.training.network import build_network, save_weights
 from scenelet.training.precision import resolve_precision
 from scenelet.training.ranks import Rank, find_rank
 from scenelet.training.run_settings import resolve_devices, resolve_settings
-from scenelet.training.teacher import Teacher, load_teacher
+from scenelet.training.teacher import Teachers, load_teachers
 from scenelet.training.width_search import DEPTHS, NetworkLimits, search_width
 from scenelet.utils.console import print_message, quiet, shows_messages, spinner
 from scenelet.utils.locks import file_lock
-from scenelet.utils.text import pluralize
+from scenelet.utils.text import first_few, pluralize
 
 NO_LIMITS = NetworkLimits()
 BUSY = "another process is training there; wait for it to finish, or choose another --out"
@@ -58,7 +59,7 @@ def train(
     *,
     recipe: str = "",
     resume: bool = False,
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     limits: NetworkLimits = NO_LIMITS,
     trainer: TrainerConfig | None = None,
     description: str = "Training",
@@ -71,7 +72,7 @@ def train(
         config: the settings; None: those of the run that is resumed. Only `trainer` may differ from them.
         recipe: name of the recipe, for the record.
         resume: continue after the last finished epoch. The result is the same as without the interruption.
-        teacher: folder of a finished run, which gives `config.distillation` of each label; None: the resumed run's.
+        teachers: folders of finished runs, and `.npz` files of logits, to distill from. Empty: the resumed run's.
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
         description: text next to the progress bar.
@@ -94,17 +95,17 @@ def train(
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
         dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
         network = _initial_network(settings, dataset)
-        source = load_teacher(out, teacher, settings, dataset) if teacher is not None or resume else None
+        loaded = load_teachers(out, teachers, settings, dataset)
         if not rank.is_worker:
             until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
             # another process may have started and finished a run there in the meantime
             resolve_settings(out, config, resume, devices, rank, table.path)
-            _begin_run(out, settings, recipe, dataset, source)
+            _begin_run(out, settings, recipe, dataset, loaded)
         if resume and is_finished(out):
             print_message(f"{out}: its training is finished, so nothing is left to resume")
             return {} if rank.is_worker else read_metrics(out)
-        module = _build_module(network, settings, dataset, source, rank)
-        _print_plan(module, settings, dataset, source)
+        module = _build_module(network, settings, dataset, loaded, rank)
+        _print_plan(module, settings, dataset, loaded)
         best = settings.checkpoint == "validation"
         run_trainer(module, settings.precision, out, resume, best, description, devices)
         return {} if rank.is_worker else _finish_run(out, network, module, dataset)
@@ -151,7 +152,7 @@ def _initial_network(config: RunConfig, dataset: Dataset) -> StandardizedNetwork
     return network
 
 
-def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teacher: Teacher | None) -> None:
+def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teachers: Teachers) -> None:
     """Write the run's record and warnings. If the run is resumed, check that it still sees the same clips."""
     split_csv = split_table(dataset.split)
     if (out / RECORD).exists():
@@ -164,7 +165,7 @@ def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teac
             labels=dataset.labels,
             train_counts=tuple(dataset.train.class_counts()),
             versions=versions() | {"precision": resolve_precision(config.precision), "device": device_name()},
-            teacher=None if teacher is None else teacher.record,
+            teachers=teachers.records,
         )
         write_record(out, record, split_csv)
     if shows_messages():
@@ -172,23 +173,24 @@ def _begin_run(out: Path, config: RunConfig, recipe: str, dataset: Dataset, teac
 
 
 def _build_module(
-    network: StandardizedNetwork, config: RunConfig, dataset: Dataset, teacher: Teacher | None, rank: Rank
+    network: StandardizedNetwork, config: RunConfig, dataset: Dataset, teachers: Teachers, rank: Rank
 ) -> SceneModule:
     return SceneModule(
         network,
         build_loss(config.loss, dataset.train.class_counts()),
         config.schedule,
-        epoch_batches(dataset.train, config, rank=rank),
+        epoch_batches(teachers.teach(dataset.train, config.distillation), config, rank=rank),
         dataset.validation,
-        teacher=None if teacher is None else (teacher.network, config.distillation),
+        distillation=teachers.distillation(config.distillation),
         rank=rank,
     )
 
 
-def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teacher: Teacher | None) -> None:
+def _print_plan(module: SceneModule, config: RunConfig, dataset: Dataset, teachers: Teachers) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
     epochs = f"{pluralize(config.schedule.epochs, 'epoch')} of {len(dataset.train):,} clips"
-    distilled = "" if teacher is None else f", distilled from {teacher.record['run']}"
+    names = [record.path for record in teachers.records]
+    distilled = f", distilled from {first_few(names)}" if names else ""
     devices = "" if module.rank.is_single else f", on {module.rank.world_size} devices"
     print_message(f"{config.network.name}: {parameters:,} parameters, {epochs}{distilled}{devices}")
 

@@ -122,17 +122,15 @@ def build_model(
 def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: PruneConfig) -> dict[str, Any]:
     config, table = record.config, dataset.table
     weights = sum(mask.numel() for mask in masks.values())
-    teacher = None  # without the path of its run on this machine
-    if record.teacher is not None:
-        teacher = {key: value for key, value in record.teacher.items() if key != "run"}
-        teacher = {"distillation": config.distillation} | teacher
+    # without paths, which are of this machine
+    teachers = [teacher.model_dump(exclude={"path"}, exclude_defaults=True) for teacher in record.teachers]
     return {
         "scenelet": __version__,
         "recipe": record.recipe,
         **{name: getattr(config, name).model_dump() for name in ("network", "mixing", "augment", "loss")},
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
-        "teacher": teacher,
+        "teacher": config.distillation.model_dump() | {"teachers": teachers} if teachers else None,
         "seed": config.seed,
         "epochs": config.schedule.epochs,
         "schedule": config.schedule.model_dump(),

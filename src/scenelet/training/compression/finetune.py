@@ -9,6 +9,7 @@ from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.stored_weights import add_stored_weights, prune_to, remove_stored_weights
 from scenelet.training.batches import epoch_batches
 from scenelet.training.dataset import Dataset
+from scenelet.training.distillation import Distillation
 from scenelet.training.loop import run_trainer
 from scenelet.training.losses import build_loss
 from scenelet.training.module import SceneModule
@@ -49,6 +50,7 @@ def prune_and_finetune(
     if settings.mixing == "none":
         config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"combine": "none"})})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
+    taught = settings.self_distillation
     first_epoch = config.schedule.epochs + SEED_STRIDE * settings.seed
     module = SceneModule(
         network.train(),
@@ -56,7 +58,7 @@ def prune_and_finetune(
         finetuning_schedule(config.schedule, settings),
         epoch_batches(dataset.train, config, first_epoch),
         sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),
-        teacher=(unpruned.eval(), settings.self_distillation) if settings.self_distillation else None,
+        distillation=Distillation([unpruned.eval()], 1 - taught) if taught else None,
     )
     run_trainer(module, config.precision, folder, folder is not None, description=description)
     return remove_stored_weights(network), sum(row["seconds"] for row in module.history) / 60
