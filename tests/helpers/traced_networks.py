@@ -5,6 +5,7 @@ from torch import nn
 
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.nn import create_model
+from scenelet.nn.ensemble import Ensemble
 from scenelet.nn.norm import SubSpectralNorm
 from scenelet.nn.standardize import StandardizedNetwork
 
@@ -21,20 +22,24 @@ ALL_NETWORKS = [
     {"name": "bc_resnet", "width": 8, "sub_bands": 2, "blocks": 1, "residual_norm": True},
     {"name": "cp_mobile", "width": 16},
     {"name": "cp_mobile", "width": 16, "residual_norm": True},
+    {"name": "shared_resnet", "width": 8, "members": 3},
+    {"name": "bc_resnet", "width": 8, "sub_bands": 2, "blocks": 1, "members": 2},
 ]
 """Small networks of every kind, with each setting that changes the operations."""
 
 
-def random_network(seed: int = 0, name: str = "shared_resnet", **settings: object) -> StandardizedNetwork:
+def random_network(
+    seed: int = 0, name: str = "shared_resnet", members: int = 1, **settings: object
+) -> StandardizedNetwork:
     """Build a network in which every norm differs, so a confusion of norms makes a difference."""
     generator = torch.Generator().manual_seed(seed)
-    defaults = {"num_classes": 3, "in_channels": 2}
-    network = create_model(name, generator=generator, **(defaults | settings))
+    settings = {"num_classes": 3, "in_channels": 2} | settings
+    networks = [create_model(name, generator=generator, **settings) for _ in range(members)]
+    network = networks[0] if members == 1 else Ensemble(networks)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | SubSpectralNorm)]
     for norm in norms:
         norm.momentum = 1.0  # one pass over noise gives realistic statistics
-    channels = network.stem[0].in_channels
-    network.train()(torch.randn(8, channels, 64, FRAMES, generator=generator))
+    network.train()(torch.randn(8, settings["in_channels"], 64, FRAMES, generator=generator))
     for norm in norms:
         with torch.no_grad():
             norm.weight.uniform_(0.5, 1.2, generator=generator)

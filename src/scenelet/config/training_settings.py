@@ -14,6 +14,12 @@ class NetworkConfig(Section):
 
     name: str = Field("shared_resnet", description="name of the network")
     width: int = Field(64, ge=1, description="base number of channels")
+    members: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="networks of this kind in one model, trained side by side; their logits are averaged",
+    )
     sub_bands: int = Field(2, ge=1, description="sub-bands of each SubSpectralNorm")
     affine: Literal["all", "sub"] = Field(
         "all", description="all: one scale and shift per channel in SubSpectralNorm; sub: one per channel and sub-band"

@@ -149,9 +149,8 @@ def _lower(
             case Conv():
                 lowered.conv(node, arrays, norms.get(node.output))
             case ScaleShift() if node.output not in folded:
-                frequencies = known[node.input][1]
-                factor = lowered.weight(f"{node.output}:scale", _rows(arrays[node.scale], frequencies))
-                offset = lowered.weight(f"{node.output}:shift", _rows(arrays[node.shift], frequencies))
+                factor = lowered.weight(f"{node.output}:scale", _rows(arrays[node.scale], known[node.input]))
+                offset = lowered.weight(f"{node.output}:shift", _rows(arrays[node.shift], known[node.input]))
                 lowered.add("Mul", [node.input, factor], f"{node.output}:scaled")
                 lowered.add("Add", [f"{node.output}:scaled", offset], node.output)
             case ResidualNorm():
@@ -247,7 +246,12 @@ def _foldable(nodes: Sequence[Node], arrays: Arrays) -> dict[str, ScaleShift]:
     return {n.input: n for n in norms if n.input in convs and readers[n.input] == 1 and len(arrays[n.scale]) == 1}
 
 
-def _rows(array: NDArray[np.float32], frequencies: int) -> NDArray[np.float32]:
-    """Expand (sub_bands, channels or 1) to (1, channels or 1, frequencies or 1, 1), which broadcasts."""
-    repeats = 1 if len(array) == 1 else frequencies // len(array)
+def _rows(array: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """Expand (sub_bands, channels or 1) to (1, channels or 1, frequencies or 1, 1), which broadcasts to the shape.
+
+    For a value of the shape (classes,), the result is (1, classes or 1).
+    """
+    if len(shape) == 1:
+        return array
+    repeats = 1 if len(array) == 1 else shape[1] // len(array)
     return np.repeat(array.T, repeats, axis=1)[None, :, :, None]

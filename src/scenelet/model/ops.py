@@ -75,7 +75,8 @@ class ScaleShift(_OneInput):
     """Affine map x * scale + shift per sub-band; both arrays have the shape (sub_bands, channels) or (sub_bands, 1).
 
     Frequency is split into contiguous equal sub-bands. A norm with fixed statistics is such a map. With as many
-    sub-bands as mel bands it is the standardization of the input.
+    sub-bands as mel bands it is the standardization of the input. A value of the shape (classes,) has a single
+    frequency; scaling it averages the logits of several networks.
     """
 
     op: Literal["ScaleShift"] = "ScaleShift"

@@ -84,6 +84,8 @@ def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], 
             return shape
         case Add():
             return _sum(shape, inputs[1], where)
+        case ScaleShift():
+            return _scale_shift(arrays[node.scale], arrays[node.shift], shape, where)
         case Linear():
             return _linear(arrays[node.weight], arrays[node.bias], shape, where)
         case Softmax():
@@ -95,8 +97,6 @@ def _output_shape(node: Node, inputs: list[Shape], arrays: Mapping[str, Shape], 
     match node:
         case Conv():
             return _conv(node, arrays[node.weight], shape, where)
-        case ScaleShift():
-            return _scale_shift(arrays[node.scale], arrays[node.shift], shape, where)
         case ResidualNorm():
             return shape
         case MaxPool():
@@ -136,10 +136,13 @@ def _sum(a: Shape, b: Shape, where: str) -> Shape:
 
 
 def _scale_shift(scale: Shape, shift: Shape, shape: Shape, where: str) -> Shape:
+    if len(shape) not in (1, 3):
+        raise ModelFileError(f"{where} reads the shape {shape}, not (channels, frequency, time) or (classes,)")
+    frequencies = shape[1] if len(shape) == 3 else 1
     if scale != shift or len(scale) != 2 or scale[1] not in (1, shape[0]):
         raise ModelFileError(f"{where}: scale {scale} and shift {shift} do not fit {shape[0]} channels")
-    if shape[1] % scale[0]:
-        raise ModelFileError(f"{where}: {shape[1]} frequencies do not split into {scale[0]} equal sub-bands")
+    if frequencies % scale[0]:
+        raise ModelFileError(f"{where}: {frequencies} frequencies do not split into {scale[0]} equal sub-bands")
     return shape
 
 

@@ -70,6 +70,13 @@ def trace(network: StandardizedNetwork) -> tuple[tuple[Node, ...], Arrays]:
             left, right = (names[argument] for argument in step.args)
             nodes.append(Add(inputs=(left, right), output=step.name))
             names[step] = step.name
+        elif step.op == "call_function" and step.target is operator.truediv:
+            source, divisor = step.args
+            arrays[f"{step.name}.scale"] = np.full((1, 1), 1 / float(divisor), np.float32)
+            arrays[f"{step.name}.shift"] = np.zeros((1, 1), np.float32)
+            scale_shift = {"scale": f"{step.name}.scale", "shift": f"{step.name}.shift"}
+            nodes.append(ScaleShift(input=names[source], output=step.name, **scale_shift))
+            names[step] = step.name
         else:
             raise TypeError(f"{step.op} {step.target} has no equivalent node in a model file")
     return tuple(nodes), arrays

@@ -100,8 +100,10 @@ class SceneModule(lightning.LightningModule):
         x, y = batch
         with parametrize.cached():  # a shared convolution is pruned and rounded once
             logits = self.network(x).float()
-        distillation = self.distillation
-        loss: Tensor = self.loss(logits, y) if distillation is None else distillation.loss(self.loss, logits, x, y)
+        if self.distillation is None:
+            loss: Tensor = self.loss(logits, y.repeat(len(logits) // len(y), 1))  # once for each member of an ensemble
+        else:
+            loss = self.distillation.loss(self.loss, logits, x, y)
         if not self.rank.is_single:
             loss = loss * self.batches(self.current_epoch).weight(index)
         self._losses.append(loss.detach())

@@ -11,6 +11,7 @@ from scenelet.config.run_folder import WEIGHTS, RunRecord
 from scenelet.errors import RunError, UsageError
 from scenelet.nn import create_model, model_settings
 from scenelet.nn.blocks import to_channels_last
+from scenelet.nn.ensemble import Ensemble
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.checkpoint import check_state_dict, read_checkpoint
 from scenelet.utils.files import replace_file
@@ -31,7 +32,7 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
     name = config.network.name
     known = model_settings(name)
     settings = {key: value for key, value in config.network.model_dump(exclude={"name"}).items() if key in known}
-    for key in config.network.model_fields_set - known - {"name"}:
+    for key in config.network.model_fields_set - known - {"name", "members"}:
         if getattr(config.network, key) != NetworkConfig.model_fields[key].default:
             raise UsageError(f"network.{key} is set, and {name} has no such setting")
     if config.augment.crop_frames and "frames" in known:
@@ -40,13 +41,10 @@ def build_network(config: RunConfig, classes: int, mean: Tensor, deviation: Tens
         )
     shape = {"n_mels": config.features.n_mels, "frames": config.frames}  # networks with dense layers need it
     settings |= {key: value for key, value in shape.items() if key in known}
-    network = create_model(
-        name,
-        num_classes=classes,
-        in_channels=config.features.n_channels,
-        generator=torch.Generator().manual_seed(config.seed),
-        **settings,
-    )
+    settings |= {"num_classes": classes, "in_channels": config.features.n_channels}
+    generator = torch.Generator().manual_seed(config.seed)  # each member draws its own weights from it
+    members = [create_model(name, generator=generator, **settings) for _ in range(config.network.members)]
+    network = members[0] if len(members) == 1 else Ensemble(members)
     standardized = StandardizedNetwork(to_channels_last(network), mean, deviation)
     if config.augment.crop_frames:
         _check_cropped_frames(standardized, config)
