@@ -98,7 +98,8 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
         if trial.teacher is not None:
             teacher = store.run_folder(trial.teacher)
             config = trial.teacher.config
-            is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in ("features", "window", "split"))
+            loaded = ("features", "window", "split", "waveform")
+            is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in loaded)
             with store.lock(trial.teacher, wait=True):
                 teacher_dataset = dataset if is_same_data else load_dataset(store.table, config)
                 _train(store, trial.teacher, teacher_dataset, f"{trial.teacher.system}, teacher of {description}")

@@ -1,0 +1,133 @@
+"""Augmented waveforms of clips, turned into log-mel by threads while the network trains on earlier batches."""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import fft
+from torch import Tensor
+
+from scenelet.audio.io import Samples
+from scenelet.audio.log_mel import LogMel
+from scenelet.config import FeatureConfig, WaveformConfig
+from scenelet.data.feature_cache import ClipFeatures
+from scenelet.training import waveform_augment as augment
+from scenelet.training.impulse_responses import Response, synthetic_response
+from scenelet.utils.parallel import cpu_count, map_threads
+
+Labels = NDArray[np.float32]
+"""Label weights (batch, classes)."""
+Draw = tuple[NDArray[np.int64], Labels, np.random.Generator]
+"""Window numbers and labels of a batch, and its generator."""
+
+NOISE_WINDOWS = 4
+"""Windows of each kind of noise that are kept. Added noise starts anywhere in them, so no two starts are the same."""
+
+
+class WaveformLoader:
+    """Loader of augmented waveforms as log-mel, by the `LogMel` of prediction.
+
+    The augmentations of a clip are applied in this order: change of speed, of pitch, circular shift, mixing with a clip
+    of another class in the batch, impulse response, noise, gain. Each batch has a generator of its own, so results do
+    not depend on the number of threads.
+
+    Args:
+        clips: rows (channels, samples), see `scenelet.data.feature_cache.load_waveforms`.
+        config: augmentations.
+        features: log-mel.
+        responses: recorded impulse responses; empty: synthetic ones are drawn.
+        threads: number of threads, each of which computes a batch; None: one per CPU.
+
+    >>> tones = np.sin(np.outer([0.1, 0.2], np.arange(4000))).astype(np.float16)[:, None]
+    >>> clips = ClipFeatures(tones, first=np.array([0, 1]), count=np.array([1, 1]))
+    >>> features = FeatureConfig(sample_rate=8000, channels="mono", n_mels=64)
+    >>> loader = WaveformLoader(clips, WaveformConfig(train=True, mix_probability=1), features)
+    >>> [(x, y)] = loader.load([(clips.first, np.eye(2, dtype=np.float32), np.random.default_rng(0))])
+    >>> x.shape, (100 * y).round().astype(int).tolist()
+    (torch.Size([2, 1, 64, 8]), [[27, 73], [98, 2]])
+    """
+
+    def __init__(
+        self,
+        clips: ClipFeatures,
+        config: WaveformConfig,
+        features: FeatureConfig,
+        responses: Sequence[Response] = (),
+        threads: int | None = None,
+    ) -> None:
+        self.clips, self.config, self.responses = clips, config, responses
+        self.sample_rate, self.threads = features.sample_rate, threads or cpu_count()
+        self._log_mel = LogMel(features)
+        self._noise = noise_bank(NOISE_WINDOWS * clips.values.shape[2]) if config.noise_probability else None
+
+    def load(self, batches: Iterable[Draw]) -> Iterator[tuple[Tensor, Labels]]:
+        """Yield x (n, channels, n_mels, frames) and the label weights (n, classes) of each batch."""
+        for x, y in map_threads(self._load_batch, batches, self.threads):
+            yield torch.from_numpy(x), y
+
+    def _load_batch(self, batch: Draw) -> tuple[NDArray[np.float32], Labels]:
+        waveforms, labels = self.waveforms(*batch)
+        return np.stack([self._log_mel(waveform) for waveform in waveforms]), labels
+
+    def waveforms(self, rows: NDArray[np.int64], labels: Labels, rng: np.random.Generator) -> tuple[Samples, Labels]:
+        """Return the augmented waveforms (n, channels, samples) of window numbers (n,), and their label weights."""
+        clean = np.stack([self._change_clip(self.clips.values[row].astype(np.float32), rng) for row in rows])
+        mixed, labels = self._mix(clean, labels, rng) if self.config.mix_probability else (clean, labels)
+        return np.stack([self._record(waveform, rng) for waveform in mixed]), labels
+
+    def _change_clip(self, x: Samples, rng: np.random.Generator) -> Samples:
+        """Change speed and pitch of x (channels, n), and shift it."""
+        config, n = self.config, x.shape[1]
+        if config.speed:
+            x = augment.fit_length(augment.change_speed(x, rng.uniform(1 - config.speed, 1 + config.speed)), n)
+        if config.pitch_semitones and rng.random() < config.pitch_probability:
+            x = augment.shift_pitch(x, rng.uniform(-1, 1) * config.pitch_semitones, self.sample_rate)
+        if config.shift_seconds:
+            limit = round(config.shift_seconds * self.sample_rate)
+            x = np.roll(x, int(rng.integers(-limit, limit + 1)), axis=1)
+        return x
+
+    def _mix(self, clean: Samples, labels: Labels, rng: np.random.Generator) -> tuple[Samples, Labels]:
+        """Mix clips (n, channels, samples) with clips of other classes in the batch; those without stay as they are."""
+        classes, mixed, mixed_labels = labels.argmax(1), clean.copy(), labels.copy()
+        levels = [augment.level_db(x, self.sample_rate) for x in clean]
+        for clip, x in enumerate(clean):
+            others = np.flatnonzero(classes != classes[clip])
+            if len(others) and rng.random() < self.config.mix_probability:
+                other, weight = int(rng.choice(others)), float(rng.random())
+                mixed[clip] = augment.mix_between_classes(x, clean[other], weight, levels[clip], levels[other])
+                mixed_labels[clip] = weight * labels[clip] + (1 - weight) * labels[other]
+        return mixed, mixed_labels
+
+    def _record(self, x: Samples, rng: np.random.Generator) -> Samples:
+        """Add to x (channels, n) what a recording adds: room, microphone, noise and gain."""
+        config, n = self.config, x.shape[1]
+        if rng.random() < config.response_probability:
+            x = augment.convolve(x, self._response(rng, n))
+        if self._noise is not None and rng.random() < config.noise_probability:
+            kind = self._noise[rng.integers(len(self._noise))]
+            starts = rng.integers(len(kind) - n, size=len(x))
+            noise = np.stack([kind[start : start + n] for start in starts])
+            x = augment.add_noise(x, noise, rng.uniform(config.min_snr_db, config.max_snr_db))
+        if config.gain_db:
+            x = x * np.float32(10 ** (rng.uniform(-config.gain_db, config.gain_db) / 20))
+        return x
+
+    def _response(self, rng: np.random.Generator, max_samples: int) -> Response:
+        if self.responses:
+            return self.responses[rng.integers(len(self.responses))]
+        settings = self.config.max_rt60_seconds, self.config.microphone_db
+        return synthetic_response(rng, self.sample_rate, *settings, max_samples)
+
+
+@functools.lru_cache(1)
+def noise_bank(n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return n samples of white and of pink noise, from a fixed seed: copying is faster than drawing."""
+    white = np.random.default_rng(0).standard_normal(n, dtype=np.float32)
+    spectrum = fft.rfft(white)
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum), dtype=np.float32), 1))
+    spectrum[0] = 0
+    pink = fft.irfft(spectrum, n)
+    return white, pink / np.sqrt(np.square(pink).mean())
