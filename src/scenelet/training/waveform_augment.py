@@ -124,5 +124,6 @@ def add_noise(x: Samples, noise: Samples, snr_db: float) -> Samples:
 
 def _unit(values: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Scale complex numbers to magnitude 1; zero becomes 1."""
-    values = values + np.float32(1e-30)
-    return values / np.abs(values)
+    values = values + np.complex64(1e-30)
+    unit: NDArray[np.complex64] = values / np.abs(values)
+    return unit

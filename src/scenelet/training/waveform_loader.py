@@ -117,7 +117,7 @@ class WaveformLoader:
 
     def _response(self, rng: np.random.Generator, max_samples: int) -> Response:
         if self.responses:
-            return self.responses[rng.integers(len(self.responses))]
+            return self.responses[int(rng.integers(len(self.responses)))]
         settings = self.config.max_rt60_seconds, self.config.microphone_db
         return synthetic_response(rng, self.sample_rate, *settings, max_samples)
 
