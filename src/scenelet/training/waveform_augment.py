@@ -125,5 +125,5 @@ def add_noise(x: Samples, noise: Samples, snr_db: float) -> Samples:
 def _unit(values: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Scale complex numbers to magnitude 1; zero becomes 1."""
     values = values + np.complex64(1e-30)
-    unit: NDArray[np.complex64] = values / np.abs(values)
+    unit: NDArray[np.complex64] = np.divide(values, np.abs(values))
     return unit
