@@ -1,7 +1,9 @@
 """Batches of an epoch: each clip appears once, and all randomness comes from (seed, epoch)."""
 
+import itertools
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from scenelet.training.augment import random_gain, time_roll
 from scenelet.training.batches import EpochBatches, LabelledFeatures, epoch_batches
 from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer, mixup
 from scenelet.training.ranks import SINGLE, Rank
+from scenelet.training.waveform_loader import WaveformLoader
 
 AUGMENTATIONS = [partial(time_roll, frames=2), partial(random_gain, db=3)]
 
@@ -195,6 +198,48 @@ def test_waveforms_are_mixed_in_the_first_epochs_only() -> None:
         for epoch in (0, 4, 5, 9)
     ]
     assert mixed == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("size", "drop"), [(4, False), (3, False), (4, True)])
+def test_reused_waveforms_are_the_same_after_a_resume(size: int, drop: bool) -> None:
+    """Epochs 3 to 5 use the waveforms of epoch 3, in other orders, also if training resumes in between."""
+    changes = [f"schedule.batch_size={size}", f"schedule.drop_last={drop}", "waveform.reuse_epochs=3"]
+    config = load_recipe("paper_short", [*WAVEFORM, "augment.time_roll=0", "mixing.epoch_fraction=1", *changes])
+    clips = waveform_clips()
+
+    def epochs(*numbers: int) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+        batches = epoch_batches(clips, config)
+        # as Lightning does, take the batches without asking for the end
+        return [list(itertools.islice(batches(number), len(batches(number)))) for number in numbers]
+
+    third, fourth, fifth, sixth = epochs(3, 4, 5, 6)
+    for resumed, whole in ((epochs(4)[0], fourth), (epochs(5)[0], fifth)):
+        assert all(torch.equal(x, y) for a, b in zip(resumed, whole, strict=True) for x, y in zip(a, b, strict=True))
+
+    def windows(epoch: list[tuple[torch.Tensor, torch.Tensor]]) -> set[bytes]:
+        return {window.half().numpy().tobytes() for x, _ in epoch for window in x}
+
+    whole = windows(third) | windows(fourth) | windows(fifth)
+    assert len(whole) == 10
+    assert not whole & windows(sixth)
+    assert not torch.equal(third[0][1], fourth[0][1]) or not torch.equal(third[1][1], fourth[1][1])
+
+
+def test_reused_waveforms_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    augment = WaveformLoader.augment
+
+    def count(self: WaveformLoader, *arguments: Any) -> Any:
+        computed.append(1)
+        return augment(self, *arguments)
+
+    monkeypatch.setattr(WaveformLoader, "augment", count)
+    batches = epoch_batches(waveform_clips(), load_recipe("paper_short", [*WAVEFORM, "waveform.reuse_epochs=2"]))
+    counts = []
+    for epoch in range(4):
+        next(itertools.islice(batches(epoch), 2, None))
+        counts.append(len(computed))
+    assert counts == [3, 3, 6, 6]
 
 
 def test_waveform_training_leaves_the_order_and_the_other_draws_as_they_are() -> None:

@@ -10,7 +10,7 @@ import soundfile
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.errors import AudioError, UsageError
-from scenelet.training.impulse_responses import microphone, minimum_phase, recorded_responses, room, synthetic_response
+from scenelet.training.impulse_responses import impulse_responses, microphone, minimum_phase, room, synthetic_response
 
 RATE = 16000
 
@@ -63,7 +63,7 @@ def test_recorded_responses_begin_with_the_direct_sound(tmp_path: Path, write_wa
     sound[1] = 1
     write_wav(sound, RATE, "b.wav")
     write_wav(2 * sound[:1], RATE, "a.wav")
-    first, second = recorded_responses(settings(tmp_path))
+    first, second = impulse_responses(settings(tmp_path))
     assert len(first) == len(second) == 3000 - 800 + 16
     assert np.allclose(second[16:19], [1.0, -0.5, 0.25], atol=1e-6)
     assert np.allclose(first, 2 * second, atol=1e-6)
@@ -71,25 +71,30 @@ def test_recorded_responses_begin_with_the_direct_sound(tmp_path: Path, write_wa
 
 def test_recorded_responses_are_resampled_and_cut_to_a_window(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", np.r_[1.0, np.full(99_999, 0.01)], 8000)
-    (response,) = recorded_responses(settings(tmp_path))
+    (response,) = impulse_responses(settings(tmp_path))
     assert response.dtype == np.float32
     assert len(response) == 5 * RATE
 
 
-def test_recorded_responses_without_a_folder_are_none() -> None:
-    assert recorded_responses(load_recipe("default")) == ()
+def test_impulse_responses_are_drawn_by_the_seed_if_they_are_used() -> None:
+    assert impulse_responses(load_recipe("default")) == ()
+    used = ["waveform.train=true", "waveform.response_probability=0.5"]
+    first, again, other = (impulse_responses(load_recipe("default", [*used, f"seed={seed}"])) for seed in (1, 1, 2))
+    assert len(first) == 64
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0][:100], other[0][:100])
 
 
 def test_recorded_responses_bad_folder_or_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"missing: is not a folder; set waveform\.impulse_responses to a folder"):
-        recorded_responses(settings(tmp_path / "missing"))
+        impulse_responses(settings(tmp_path / "missing"))
     folder = tmp_path / "empty"
     folder.mkdir()
     with pytest.raises(UsageError, match="empty: holds no recordings; set"):
-        recorded_responses(settings(folder))
+        impulse_responses(settings(folder))
     (folder / "a.wav").write_text("not sound")
     with pytest.raises(AudioError, match=r"a\.wav: "):
-        recorded_responses(settings(folder))
+        impulse_responses(settings(folder))
     soundfile.write(folder / "a.wav", np.zeros(100), RATE)
     with pytest.raises(AudioError, match=r"a\.wav: is silent; remove it"):
-        recorded_responses(settings(folder))
+        impulse_responses(settings(folder))

@@ -35,21 +35,27 @@ def clips(windows: int = 12) -> ClipFeatures:
     return ClipFeatures(values, np.arange(windows), np.ones(windows, np.int64))
 
 
+SOUNDS = clips().values.astype(np.float32)
+
+
 def loader(threads: int = 1, **settings: Any) -> WaveformLoader:
     return WaveformLoader(clips(), WaveformConfig(train=True, **settings), FEATURES, threads=threads)
 
 
 def everything(threads: int = 1) -> WaveformLoader:
-    return WaveformLoader(clips(), WaveformConfig(**EVERYTHING), FEATURES, threads=threads)
+    responses = [np.float32([1, 0.5, 0.25]), np.random.default_rng(2).normal(size=300).astype(np.float32)]
+    return WaveformLoader(clips(), WaveformConfig(**EVERYTHING), FEATURES, responses, threads)
 
 
 def load(of: WaveformLoader, seed: int = 0, batches: int = 6) -> list[tuple[torch.Tensor, np.ndarray]]:
     rngs = np.random.default_rng(seed).spawn(batches)
-    return list(of.load((np.arange(12)[::-1], LABELS, rng) for rng in rngs))
+    order = np.arange(12)[::-1]
+    return [(torch.from_numpy(x), y) for x, y in of.load(0, [(order, order, LABELS, rng) for rng in rngs])]
 
 
 def augmented(rng: int = 0, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
-    return loader(**settings).waveforms(np.arange(12), LABELS, np.random.default_rng(rng))
+    waveforms, labels = loader(**settings).augment(SOUNDS, LABELS, np.random.default_rng(rng))
+    return np.stack(waveforms), labels
 
 
 def test_without_augmentation_it_gives_log_mel_of_the_windows() -> None:
@@ -75,8 +81,8 @@ def test_batches_differ_between_seeds_and_within_an_epoch() -> None:
 
 def test_log_mel_of_an_augmented_waveform_is_reproduced_without_torch(tmp_path: Path) -> None:
     """A program that only predicts gets the waveforms, and computes the log-mel that the network was trained on."""
-    waveforms, _ = everything().waveforms(np.arange(12), LABELS, np.random.default_rng(3))
-    x, _ = next(everything().load([(np.arange(12), LABELS, np.random.default_rng(3))]))
+    waveforms, _ = everything().augment(SOUNDS, LABELS, np.random.default_rng(3))
+    x, _ = next(everything().load(0, [(np.arange(12), np.arange(12), LABELS, np.random.default_rng(3))]))
     np.save(tmp_path / "waveforms.npy", waveforms)
     script = f"""
 import sys
@@ -96,7 +102,7 @@ np.save({str(tmp_path / "found.npy")!r}, np.stack(found))
     subprocess.run([sys.executable, "-c", script], check=True)
     found = np.load(tmp_path / "found.npy")
     assert found.shape == x.shape == (12, 2, 32, 32)
-    assert np.abs(found - x.numpy()).max() <= 1e-4
+    assert np.abs(found - x).max() <= 1e-4
     assert np.abs(found).max() > 1
 
 
@@ -108,9 +114,9 @@ def test_mixed_labels_are_those_of_two_classes_and_match_the_sounds() -> None:
     values = np.repeat(tones[:, None], 2, axis=1).astype(np.float16)
     source = ClipFeatures(values, np.arange(12), np.ones(12, np.int64))
     mixing = WaveformLoader(source, WaveformConfig(train=True, mix_probability=1), FEATURES)
-    mixed, labels = mixing.waveforms(np.arange(12), LABELS, np.random.default_rng(0))
+    mixed, labels = mixing.augment(values.astype(np.float32), LABELS, np.random.default_rng(0))
     waves = np.exp(-2j * np.pi * hertz[:, None] * times)
-    amplitudes = np.abs(mixed[:, 0].astype(np.float64) @ waves.T)
+    amplitudes = np.abs(np.stack(mixed)[:, 0].astype(np.float64) @ waves.T)
     assert labels == pytest.approx(amplitudes / amplitudes.sum(1, keepdims=True), abs=2e-3)
     assert ((labels > 0).sum(1) == 2).all()
     assert labels.sum(1) == pytest.approx(np.ones(12))
@@ -121,15 +127,15 @@ def test_mixing_is_drawn_by_its_probability_and_needs_two_classes() -> None:
     counts = [int((augmented(seed, mix_probability=0.5)[1].max(1) < 1).sum()) for seed in range(20)]
     assert 90 < sum(counts) < 150  # of 240
     one_class = np.tile(LABELS[:1], (12, 1))
-    waveforms, labels = loader(mix_probability=1).waveforms(np.arange(12), one_class, np.random.default_rng(0))
+    waveforms, labels = loader(mix_probability=1).augment(SOUNDS, one_class, np.random.default_rng(0))
     assert np.array_equal(labels, one_class)
-    assert np.array_equal(waveforms, clips().values.astype(np.float32))
+    assert np.array_equal(waveforms, SOUNDS)
 
 
 def test_shift_is_circular_and_at_most_as_long_as_set() -> None:
     waveforms, _ = augmented(shift_seconds=0.01)
     shifts = set()
-    for shifted, clean in zip(waveforms, clips().values.astype(np.float32), strict=True):
+    for shifted, clean in zip(waveforms, SOUNDS, strict=True):
         shifts |= {s for s in range(-80, 81) if np.array_equal(np.roll(clean, s, axis=1), shifted)}
     assert len(shifts) > 6
     assert min(shifts) < 0 < max(shifts)
@@ -137,7 +143,7 @@ def test_shift_is_circular_and_at_most_as_long_as_set() -> None:
 
 def test_gain_changes_all_samples_alike() -> None:
     waveforms, _ = augmented(gain_db=6)
-    gains = waveforms / clips().values.astype(np.float32)
+    gains = waveforms / SOUNDS
     decibels = 20 * np.log10(gains[:, 0, 0])
     assert np.allclose(gains, gains[:, :1, :1], rtol=1e-4)
     assert 3 < np.abs(decibels).max() <= 6
@@ -145,7 +151,7 @@ def test_gain_changes_all_samples_alike() -> None:
 
 def test_noise_lies_in_the_range_of_ratios_and_differs_between_channels() -> None:
     waveforms, _ = augmented(noise_probability=1, min_snr_db=5, max_snr_db=15)
-    clean = clips().values.astype(np.float32)
+    clean = SOUNDS
     noise = waveforms - clean
     ratios = 10 * np.log10(np.square(clean).mean((1, 2)) / np.square(noise).mean((1, 2)))
     assert 4.9 < ratios.min() < 8
@@ -161,15 +167,40 @@ def test_noise_bank_is_white_and_pink() -> None:
         assert np.diff(octaves) == pytest.approx(np.full(5, slope), abs=0.5)
 
 
-def test_recorded_responses_replace_synthetic_ones() -> None:
+def test_impulse_responses_are_applied() -> None:
     config = WaveformConfig(train=True, response_probability=1)
     shifted = WaveformLoader(clips(), config, FEATURES, responses=[np.float32([0, 1])])
-    waveforms, _ = shifted.waveforms(np.arange(12), LABELS, np.random.default_rng(0))
-    assert np.allclose(waveforms[:, :, 1:], clips().values[:, :, :-1].astype(np.float32), atol=1e-5)
+    waveforms, _ = shifted.augment(SOUNDS, LABELS, np.random.default_rng(0))
+    assert np.allclose(np.stack(waveforms)[:, :, 1:], SOUNDS[:, :, :-1], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["speed", "pitch_semitones"])
 def test_changes_of_speed_and_pitch_keep_the_length(name: str) -> None:
     waveforms, _ = augmented(**{name: 0.3, "pitch_probability": 1})
     assert waveforms.shape == (12, 2, 4000)
-    assert not np.allclose(waveforms, clips().values.astype(np.float32), atol=0.01)
+    assert not np.allclose(waveforms, SOUNDS, atol=0.01)
+
+
+def test_kept_windows_are_those_of_the_last_complete_epoch() -> None:
+    reusing = loader(speed=0.1, reuse_epochs=2)
+    order = np.random.default_rng(0).permutation(12)
+    rngs = np.random.default_rng(0).spawn(3)
+    batches = [(part, part, LABELS[part], rng) for part, rng in zip(np.split(order, 3), rngs, strict=True)]
+    x, _ = zip(*reusing.load(4, batches), strict=True)
+    assert reusing.kept_epoch == 4
+    kept, labels = reusing.kept(order)
+    assert np.array_equal(kept, np.concatenate(x).astype(np.float16).astype(np.float32))
+    assert np.array_equal(labels, LABELS[order])
+    interrupted = reusing.load(6, batches)
+    next(interrupted)
+    assert reusing.kept_epoch is None
+
+
+def test_without_mixing_changes_nothing_else() -> None:
+    mixing = loader(mix_probability=1, gain_db=6)
+    unmixed = mixing.without_mixing()
+    waveforms, labels = unmixed.augment(SOUNDS, LABELS, np.random.default_rng(0))
+    expected, _ = augmented(gain_db=6)
+    assert np.array_equal(np.stack(waveforms), expected)
+    assert np.array_equal(labels, LABELS)
+    assert mixing.config.mix_probability == 1

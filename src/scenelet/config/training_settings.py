@@ -92,6 +92,9 @@ class WaveformConfig(Section):
     train: bool = Field(
         False, description="train on augmented waveforms instead of cached features; all settings below need it"
     )
+    reuse_epochs: int = Field(
+        1, ge=1, description="epochs that use an augmented waveform before the next; each augments its log-mel anew"
+    )
     speed: float = Field(
         0.0, ge=0, le=0.5, description="maximum change of speed by resampling, as a fraction; the pitch changes too"
     )
@@ -104,7 +107,10 @@ class WaveformConfig(Section):
         0.0, ge=0, le=1, description="probability that a clip is mixed with one of another class, at balanced levels"
     )
     response_probability: float = Field(
-        0.0, ge=0, le=1, description="probability per clip of an impulse response: a synthetic room and microphone"
+        0.0,
+        ge=0,
+        le=1,
+        description="probability per clip of an impulse response: one of 64 synthetic rooms and microphones",
     )
     impulse_responses: str | None = Field(
         None, description="folder of recorded impulse responses, which replace the synthetic ones"

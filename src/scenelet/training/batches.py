@@ -13,7 +13,7 @@ from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import Augmentation, build_augmentations
 from scenelet.training.device import CPU, to_device
-from scenelet.training.impulse_responses import recorded_responses
+from scenelet.training.impulse_responses import impulse_responses
 from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
 from scenelet.training.waveform_loader import WaveformLoader
@@ -91,37 +91,65 @@ class EpochBatches:
 
     def names(self, index: int) -> tuple[str, ...]:
         """Return the names of the clips of batch `index`, on all devices together."""
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.clips))
-        batch = order[index * self.batch_size : (index + 1) * self.batch_size]
+        batch = self._draw(self.epoch)[0][index]
         return tuple(self.clips.names[clip] for clip in batch) if self.clips.names else ()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.clips))
-        chosen = rng.integers(self.clips.features.count)  # one window of each clip
-        batches = [order[index * self.batch_size : (index + 1) * self.batch_size] for index in range(len(self))]
-        for x, labels in self._load(batches, chosen, rng):
+        drawn, chosen, rng = self._draw(self.epoch)
+        batches = drawn[: len(self)]
+        if self.waveforms is None:
+            windows = self.windows or WindowLoader(self.clips.features)
+            rows, labels = windows.first + chosen, self._labels()
+            loaded = zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
+        else:
+            loaded = self._load_waveforms(self.waveforms, batches)
+        for x, weights in loaded:
             for augmentation in self.augmentations:
                 x = augmentation(x, rng)
-            x, y = self.mixer(x, to_device(labels, x.device), rng)
+            x, y = self.mixer(x, to_device(weights, x.device), rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
 
-    def _load(
-        self, batches: Sequence[NDArray[np.int64]], chosen: NDArray[np.int64], rng: np.random.Generator
+    def _draw(self, epoch: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], np.random.Generator]:
+        """Draw an epoch: the clips of each batch, left-out ones included, and the window (clips,) of each clip.
+
+        The generator that drew them is returned too, for augmentations and mixing.
+        """
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.clips))
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        return batches, rng.integers(self.clips.features.count), rng
+
+    def _labels(self) -> NDArray[np.float32]:
+        return np.eye(self.clips.classes, dtype=np.float32)[self.clips.targets]
+
+    def _load_waveforms(
+        self, loader: WaveformLoader, batches: Sequence[NDArray[np.int64]]
     ) -> Iterator[tuple[Tensor, NDArray[np.float32]]]:
-        """Yield the windows and label weights of batches of clips; `chosen` (clips,) counts the windows of a clip."""
-        labels = np.eye(self.clips.classes, dtype=np.float32)[self.clips.targets]
-        if self.waveforms is None:
-            windows = self.windows or WindowLoader(self.clips.features)
-            rows = windows.first + chosen
-            yield from zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
-            return
-        rows = self.waveforms.clips.first + chosen
-        rngs = rng.spawn(len(batches))  # independent of `rng`, which the main thread draws from
-        draws = ((rows[b], labels[b], own) for b, own in zip(batches, rngs, strict=True))
-        for x, mixed in self.waveforms.load(draws):
-            yield x.to(self.device), mixed
+        """Yield the windows and label weights of batches of clips.
+
+        They are computed in every `waveform.reuse_epochs`-th epoch. The epochs between find them in the loader, or
+        compute them as that epoch did if the run was resumed since.
+        """
+        reuse = loader.config.reuse_epochs
+        made_in = self.epoch - self.epoch % reuse
+        drawn, chosen, rng = self._draw(made_in)
+        if reuse == 1:
+            drawn = drawn[: len(self)]
+        rows, labels = loader.clips.first + chosen, self._labels()
+        rngs = rng.spawn(len(drawn))  # independent of the generator that draws log-mel augmentations
+        loaded = loader.load(made_in, [(b, rows[b], labels[b], own) for b, own in zip(drawn, rngs, strict=True)])
+        if made_in != self.epoch:
+            if loader.kept_epoch != made_in:
+                for _ in loaded:
+                    pass
+            loaded = map(loader.kept, batches)
+        for index in range(len(self)):
+            x, y = next(loaded)
+            if index == len(self) - 1:  # no caller has to ask for the end, and later epochs need the left-out clips
+                for _ in loaded:
+                    pass
+            yield torch.from_numpy(x).to(self.device), y
 
 
 def epoch_batches(
@@ -140,7 +168,8 @@ def epoch_batches(
         rank: process whose slice of each batch is returned.
     """
     augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
-    waveforms, unmixed = _waveform_loaders(clips, config)
+    waveforms = _waveform_loader(clips, config) if config.waveform.train else None
+    unmixed = waveforms and waveforms.without_mixing()
     schedule, fraction = config.schedule, config.mixing.epoch_fraction
     mixed_epochs = np.inf if fraction == 1 else round(fraction * schedule.epochs)
 
@@ -162,17 +191,7 @@ def epoch_batches(
     return batches
 
 
-def _waveform_loaders(
-    clips: LabelledFeatures, config: RunConfig
-) -> tuple[WaveformLoader, WaveformLoader] | tuple[None, None]:
-    """Return the loaders of epochs that mix and of those that do not; None if training uses cached features."""
-    if not config.waveform.train:
-        return None, None
+def _waveform_loader(clips: LabelledFeatures, config: RunConfig) -> WaveformLoader:
     assert clips.waveforms is not None  # `load_dataset` loads them
-    responses, threads = recorded_responses(config), max(1, cpu_count() // config.trainer.devices)
-    unmixed = config.waveform.model_copy(update={"mix_probability": 0.0})
-    mixed_loader, unmixed_loader = (
-        WaveformLoader(clips.waveforms, settings, config.features, responses, threads)
-        for settings in (config.waveform, unmixed)
-    )
-    return mixed_loader, unmixed_loader
+    threads = max(1, cpu_count() // config.trainer.devices)
+    return WaveformLoader(clips.waveforms, config.waveform, config.features, impulse_responses(config), threads)

@@ -16,7 +16,7 @@ from scenelet.data.splits import Split, make_split
 from scenelet.errors import UsageError
 from scenelet.evaluation.metrics import clip_worth
 from scenelet.training.batches import LabelledFeatures, class_indices
-from scenelet.training.impulse_responses import recorded_responses
+from scenelet.training.impulse_responses import impulse_responses
 from scenelet.utils.console import print_message
 from scenelet.utils.text import pluralize
 
@@ -78,9 +78,9 @@ def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
         config: features, window, split, and whether to train on waveforms.
 
     Raises:
-        SceneletError: as `make_split`, `load_features`, and `recorded_responses`, whose files are checked here.
+        SceneletError: as `make_split`, `load_features`, and `impulse_responses`, whose files are checked here.
     """
-    recorded_responses(config)
+    impulse_responses(config)
     split = make_split(table, config.split)
     _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)

@@ -15,12 +15,33 @@ from scenelet.errors import AudioError, UsageError
 Response = NDArray[np.float32]
 """Impulse response (taps,); the direct sound is at its start."""
 
+SYNTHETIC_RESPONSES = 64
 MIN_RT60_SECONDS = 0.1
 MAX_DIRECT_DB = 15.0
 """Maximum level of the direct sound above that of a synthetic room's reverberation. The minimum is 0."""
 MICROPHONE_TAPS, MICROPHONE_KNOTS, MIN_KNOT_HZ = 1024, 6, 50.0
 ONSET_SECONDS = 0.001
 """Time before the maximum of a recorded response that is kept. What is earlier is a delay."""
+
+
+def impulse_responses(config: RunConfig) -> tuple[Response, ...]:
+    """Return the impulse responses of a run: the recorded ones that the settings name, or synthetic ones by its seed.
+
+    They have the sample rate of the features, and at most the length of a window.
+
+    Raises:
+        UsageError: `waveform.impulse_responses` is no folder with recordings.
+        AudioError: a file cannot be read, or is silent.
+    """
+    settings, rate = config.waveform, config.features.sample_rate
+    if not settings.response_probability:
+        return ()
+    max_samples = config.window.samples(rate)
+    if settings.impulse_responses is not None:
+        return _read_folder(settings.impulse_responses, rate, max_samples)
+    rng = np.random.default_rng([config.seed, 4])
+    kind = rate, settings.max_rt60_seconds, settings.microphone_db, max_samples
+    return tuple(synthetic_response(rng, *kind) for _ in range(SYNTHETIC_RESPONSES))
 
 
 def synthetic_response(
@@ -76,17 +97,6 @@ def minimum_phase(gains_db: NDArray[np.float64]) -> Response:
     cepstrum[half + 1 :] = 0
     response: Response = fft.irfft(np.exp(fft.rfft(cepstrum))).astype(np.float32)
     return response
-
-
-def recorded_responses(config: RunConfig) -> tuple[Response, ...]:
-    """Read the recorded impulse responses of the settings, at the sample rate of the features; none if not set.
-
-    Raises:
-        UsageError: `waveform.impulse_responses` is no folder with recordings.
-        AudioError: a file cannot be read, or is silent.
-    """
-    folder, rate = config.waveform.impulse_responses, config.features.sample_rate
-    return () if folder is None else _read_folder(folder, rate, config.window.samples(rate))
 
 
 @functools.lru_cache(1)  # the check before training and the training itself read the same folder

@@ -80,7 +80,7 @@ def level_db(x: Samples, sample_rate: int) -> float:
     """
     n = x.shape[1]
     size = min(n, max(1, round(LEVEL_SECONDS * sample_rate)))
-    power = np.square(x[:, : n // size * size]).mean(axis=0).reshape(-1, size).mean(axis=1)
+    power = np.square(x[:, : n // size * size]).reshape(len(x), -1, size).mean(axis=(0, 2))
     return float(10 * np.log10(max(float(power.max()), MIN_LEVEL)))
 
 
@@ -101,18 +101,25 @@ def mix_between_classes(x: Samples, other: Samples, weight: float, level: float,
     return x * np.float32(p / norm) + other * np.float32((1 - p) / norm)
 
 
-def convolve(x: Samples, response: NDArray[np.float32]) -> Samples:
-    """Convolve x with an impulse response (taps,), scaled to unit energy, and cut the result to (channels, n).
+def response_spectrum(response: NDArray[np.float32], n: int) -> NDArray[np.complex64]:
+    """Return the spectrum (bins,) of an impulse response (taps,), for `convolve` with n samples.
 
-    White noise keeps its level. An impulse leaves x as it is.
+    It is scaled to unit energy, so that white noise keeps its level and an impulse leaves a sound as it is.
+    """
+    size = 2 * fft.next_fast_len(-(-(n + len(response) - 1) // 2), real=True)
+    spectrum: NDArray[np.complex64] = fft.rfft(response / np.sqrt(np.square(response).sum()), size)
+    return spectrum
 
-    >>> convolve(np.float32([[1, 2, 3, 4]]), np.float32([0, 2])).round().astype(int).tolist()
+
+def convolve(x: Samples, spectrum: NDArray[np.complex64]) -> Samples:
+    """Convolve x with an impulse response, given by its `response_spectrum`, and cut the result to (channels, n).
+
+    >>> x = np.float32([[1, 2, 3, 4]])
+    >>> convolve(x, response_spectrum(np.float32([0, 2]), 4)).round().astype(int).tolist()
     [[0, 1, 2, 3]]
     """
-    n = x.shape[1]
-    size = fft.next_fast_len(n + len(response) - 1, real=True)
-    scaled = response / np.sqrt(np.square(response).sum())
-    convolved: Samples = fft.irfft(fft.rfft(x, size) * fft.rfft(scaled, size), size)[:, :n]
+    size = 2 * (len(spectrum) - 1)
+    convolved: Samples = fft.irfft(fft.rfft(x, size) * spectrum, size)[:, : x.shape[1]]
     return convolved
 
 

@@ -1,29 +1,31 @@
 """Augmented waveforms of clips, turned into log-mel by threads while the network trains on earlier batches."""
 
+import copy
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import fft
-from torch import Tensor
 
 from scenelet.audio.io import Samples
 from scenelet.audio.log_mel import LogMel
 from scenelet.config import FeatureConfig, WaveformConfig
-from scenelet.data.feature_cache import ClipFeatures
+from scenelet.data.feature_cache import ClipFeatures, Windows
 from scenelet.training import waveform_augment as augment
-from scenelet.training.impulse_responses import Response, synthetic_response
+from scenelet.training.impulse_responses import Response
 from scenelet.utils.parallel import cpu_count, map_threads
 
 Labels = NDArray[np.float32]
 """Label weights (batch, classes)."""
-Draw = tuple[NDArray[np.int64], Labels, np.random.Generator]
-"""Window numbers and labels of a batch, and its generator."""
+Draw = tuple[NDArray[np.int64], NDArray[np.int64], Labels, np.random.Generator]
+"""Clips and window numbers of a batch, their labels, and the batch's generator."""
 
 NOISE_WINDOWS = 4
 """Windows of each kind of noise that are kept. Added noise starts anywhere in them, so no two starts are the same."""
+MAX_SPECTRA = 64
+"""Maximum number of spectra of impulse responses that are kept."""
 
 
 class WaveformLoader:
@@ -33,20 +35,24 @@ class WaveformLoader:
     of another class in the batch, impulse response, noise, gain. Each batch has a generator of its own, so results do
     not depend on the number of threads.
 
+    Augmenting costs more than reading features. With `reuse_epochs`, several epochs use its results, as in data echoing
+    (Choi et al. 2019).
+
     Args:
         clips: rows (channels, samples), see `scenelet.data.feature_cache.load_waveforms`.
         config: augmentations.
         features: log-mel.
-        responses: recorded impulse responses; empty: synthetic ones are drawn.
+        responses: impulse responses, which `response_probability` above 0 needs.
         threads: number of threads, each of which computes a batch; None: one per CPU.
 
     >>> tones = np.sin(np.outer([0.1, 0.2], np.arange(4000))).astype(np.float16)[:, None]
     >>> clips = ClipFeatures(tones, first=np.array([0, 1]), count=np.array([1, 1]))
     >>> features = FeatureConfig(sample_rate=8000, channels="mono", n_mels=64)
     >>> loader = WaveformLoader(clips, WaveformConfig(train=True, mix_probability=1), features)
-    >>> [(x, y)] = loader.load([(clips.first, np.eye(2, dtype=np.float32), np.random.default_rng(0))])
+    >>> rng = np.random.default_rng(0)
+    >>> [(x, y)] = loader.load(0, [(np.array([0, 1]), clips.first, np.eye(2, dtype=np.float32), rng)])
     >>> x.shape, (100 * y).round().astype(int).tolist()
-    (torch.Size([2, 1, 64, 8]), [[27, 73], [98, 2]])
+    ((2, 1, 64, 8), [[27, 73], [98, 2]])
     """
 
     def __init__(
@@ -59,23 +65,57 @@ class WaveformLoader:
     ) -> None:
         self.clips, self.config, self.responses = clips, config, responses
         self.sample_rate, self.threads = features.sample_rate, threads or cpu_count()
+        self.samples = clips.values.shape[2]
+        self.kept_epoch: int | None = None
+        self._kept: tuple[Windows, Labels] | None = None
         self._log_mel = LogMel(features)
-        self._noise = noise_bank(NOISE_WINDOWS * clips.values.shape[2]) if config.noise_probability else None
+        self._noise = noise_bank(NOISE_WINDOWS * self.samples) if config.noise_probability else None
+        self._spectrum = functools.lru_cache(MAX_SPECTRA)(
+            lambda number: augment.response_spectrum(responses[number], self.samples)
+        )
 
-    def load(self, batches: Iterable[Draw]) -> Iterator[tuple[Tensor, Labels]]:
-        """Yield x (n, channels, n_mels, frames) and the label weights (n, classes) of each batch."""
-        for x, y in map_threads(self._load_batch, batches, self.threads):
-            yield torch.from_numpy(x), y
+    def without_mixing(self) -> "WaveformLoader":
+        """Return a loader that does not mix clips, and is the same otherwise."""
+        loader = copy.copy(self)
+        loader.config = self.config.model_copy(update={"mix_probability": 0.0})
+        return loader
 
-    def _load_batch(self, batch: Draw) -> tuple[NDArray[np.float32], Labels]:
-        waveforms, labels = self.waveforms(*batch)
+    def load(self, epoch: int, batches: Sequence[Draw]) -> Iterator[tuple[NDArray[np.float32], Labels]]:
+        """Yield x (n, channels, n_mels, frames) and the label weights (n, classes) of each batch of an epoch.
+
+        All clips are in one of the batches. If several epochs use them, `kept` returns them afterwards, as float16.
+        """
+        self.kept_epoch = None
+        # PyTorch converts float16 much faster than NumPy
+        read = ((torch.from_numpy(self.clips.values[rows]).float().numpy(), *rest) for _, rows, *rest in batches)
+        augmented = map_threads(self._augment_batch, read, self.threads)
+        for (clips, *_), (x, y) in zip(batches, augmented, strict=True):
+            if self.config.reuse_epochs > 1:
+                self._keep(clips, x, y)
+            yield x, y
+        self.kept_epoch = epoch
+
+    def kept(self, clips: NDArray[np.int64]) -> tuple[NDArray[np.float32], Labels]:
+        """Return x (n, channels, n_mels, frames) and the label weights of clips (n,) in the epoch `kept_epoch`."""
+        assert self._kept is not None
+        x, y = self._kept
+        return torch.from_numpy(x[clips]).float().numpy(), y[clips]
+
+    def _keep(self, clips: NDArray[np.int64], x: NDArray[np.float32], y: Labels) -> None:
+        if self._kept is None:
+            count = len(self.clips)
+            self._kept = np.empty((count, *x.shape[1:]), np.float16), np.empty((count, y.shape[1]), np.float32)
+        self._kept[0][clips], self._kept[1][clips] = x, y
+
+    def _augment_batch(self, batch: tuple[Samples, Labels, np.random.Generator]) -> tuple[NDArray[np.float32], Labels]:
+        waveforms, labels = self.augment(*batch)
         return np.stack([self._log_mel(waveform) for waveform in waveforms]), labels
 
-    def waveforms(self, rows: NDArray[np.int64], labels: Labels, rng: np.random.Generator) -> tuple[Samples, Labels]:
-        """Return the augmented waveforms (n, channels, samples) of window numbers (n,), and their label weights."""
-        clean = np.stack([self._change_clip(self.clips.values[row].astype(np.float32), rng) for row in rows])
+    def augment(self, x: Samples, labels: Labels, rng: np.random.Generator) -> tuple[list[Samples], Labels]:
+        """Augment waveforms (n, channels, samples), and return them and their label weights (n, classes)."""
+        clean = [self._change_clip(clip, rng) for clip in x]
         mixed, labels = self._mix(clean, labels, rng) if self.config.mix_probability else (clean, labels)
-        return np.stack([self._record(waveform, rng) for waveform in mixed]), labels
+        return [self._record(clip, rng) for clip in mixed], labels
 
     def _change_clip(self, x: Samples, rng: np.random.Generator) -> Samples:
         """Change speed and pitch of x (channels, n), and shift it."""
@@ -89,9 +129,9 @@ class WaveformLoader:
             x = np.roll(x, int(rng.integers(-limit, limit + 1)), axis=1)
         return x
 
-    def _mix(self, clean: Samples, labels: Labels, rng: np.random.Generator) -> tuple[Samples, Labels]:
-        """Mix clips (n, channels, samples) with clips of other classes in the batch; those without stay as they are."""
-        classes, mixed, mixed_labels = labels.argmax(1), clean.copy(), labels.copy()
+    def _mix(self, clean: list[Samples], labels: Labels, rng: np.random.Generator) -> tuple[list[Samples], Labels]:
+        """Mix clips (channels, n) with clips of other classes in the batch. Without any, they stay as they are."""
+        classes, mixed, mixed_labels = labels.argmax(1), list(clean), labels.copy()
         levels = [augment.level_db(x, self.sample_rate) for x in clean]
         for clip, x in enumerate(clean):
             others = np.flatnonzero(classes != classes[clip])
@@ -105,7 +145,7 @@ class WaveformLoader:
         """Add to x (channels, n) what a recording adds: room, microphone, noise and gain."""
         config, n = self.config, x.shape[1]
         if rng.random() < config.response_probability:
-            x = augment.convolve(x, self._response(rng, n))
+            x = augment.convolve(x, self._spectrum(int(rng.integers(len(self.responses)))))
         if self._noise is not None and rng.random() < config.noise_probability:
             kind = self._noise[rng.integers(len(self._noise))]
             starts = rng.integers(len(kind) - n, size=len(x))
@@ -114,12 +154,6 @@ class WaveformLoader:
         if config.gain_db:
             x = x * np.float32(10 ** (rng.uniform(-config.gain_db, config.gain_db) / 20))
         return x
-
-    def _response(self, rng: np.random.Generator, max_samples: int) -> Response:
-        if self.responses:
-            return self.responses[int(rng.integers(len(self.responses)))]
-        settings = self.config.max_rt60_seconds, self.config.microphone_db
-        return synthetic_response(rng, self.sample_rate, *settings, max_samples)
 
 
 @functools.lru_cache(1)
