@@ -20,6 +20,9 @@ from scenelet.training.waveform_loader import WaveformLoader
 from scenelet.training.window_loader import WindowLoader
 from scenelet.utils.parallel import cpu_count
 
+Loaded = tuple[Tensor, NDArray[np.float32]]
+"""Windows (batch, channels, n_mels, frames) and label weights (batch, classes)."""
+
 
 @dataclass(frozen=True)
 class LabelledFeatures:
@@ -97,16 +100,11 @@ class EpochBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         drawn, chosen, rng = self._draw(self.epoch)
         batches = drawn[: len(self)]
-        if self.waveforms is None:
-            windows = self.windows or WindowLoader(self.clips.features)
-            rows, labels = windows.first + chosen, self._labels()
-            loaded = zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
-        else:
-            loaded = self._load_waveforms(self.waveforms, batches)
-        for x, weights in loaded:
+        load = self._load_cached(batches, chosen) if self.waveforms is None else self._load_waveforms(batches)
+        for x, labels in load:
             for augmentation in self.augmentations:
                 x = augmentation(x, rng)
-            x, y = self.mixer(x, to_device(weights, x.device), rng)
+            x, y = self.mixer(x, to_device(labels, x.device), rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
 
@@ -123,15 +121,19 @@ class EpochBatches:
     def _labels(self) -> NDArray[np.float32]:
         return np.eye(self.clips.classes, dtype=np.float32)[self.clips.targets]
 
-    def _load_waveforms(
-        self, loader: WaveformLoader, batches: Sequence[NDArray[np.int64]]
-    ) -> Iterator[tuple[Tensor, NDArray[np.float32]]]:
-        """Yield the windows and label weights of batches of clips.
+    def _load_cached(self, batches: Sequence[NDArray[np.int64]], chosen: NDArray[np.int64]) -> Iterator[Loaded]:
+        windows = self.windows or WindowLoader(self.clips.features)
+        rows, labels = windows.first + chosen, self._labels()
+        yield from zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
+
+    def _load_waveforms(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Loaded]:
+        """Yield the augmented windows and label weights of batches of clips.
 
         They are computed in every `waveform.reuse_epochs`-th epoch. The epochs between find them in the loader, or
         compute them as that epoch did if the run was resumed since.
         """
-        reuse = loader.config.reuse_epochs
+        assert self.waveforms is not None
+        loader, reuse = self.waveforms, self.waveforms.config.reuse_epochs
         made_in = self.epoch - self.epoch % reuse
         drawn, chosen, rng = self._draw(made_in)
         if reuse == 1:

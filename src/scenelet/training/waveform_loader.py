@@ -87,7 +87,7 @@ class WaveformLoader:
         """
         self.kept_epoch = None
         # PyTorch converts float16 much faster than NumPy
-        read = ((torch.from_numpy(self.clips.values[rows]).float().numpy(), *rest) for _, rows, *rest in batches)
+        read = ((torch.from_numpy(self.clips.values[rows]).float().numpy(), y, rng) for _, rows, y, rng in batches)
         augmented = map_threads(self._augment_batch, read, self.threads)
         for (clips, *_), (x, y) in zip(batches, augmented, strict=True):
             if self.config.reuse_epochs > 1:
