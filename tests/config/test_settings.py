@@ -40,6 +40,10 @@ def test_build_config_unknown_key_names_source_and_closest() -> None:
         ("epochs=3", "unknown setting 'epochs'; did you mean schedule.epochs or prune.epochs?"),
         ("schedule=3", "unknown setting 'schedule'; it is a section with the settings schedule.epochs, "),
         ("checkpoint=validation", "--set checkpoint=validation: checkpoint = 'validation' needs split.validation"),
+        ("waveform.speed=0.1", "waveform.speed needs waveform.train = true"),
+        ("waveform.speed=2", "waveform.speed is 2; it must be at most 0.5"),
+        ("waveform.impulse_responses=rooms", "waveform.impulse_responses needs waveform.train = true"),
+        ("waveform.max_snr_db=5", "waveform.min_snr_db 10 is above waveform.max_snr_db 5"),
     ],
 )
 def test_invalid_change_names_the_option_and_what_is_valid(change: str, words: str) -> None:
@@ -59,6 +63,13 @@ def test_invalid_option_is_named_and_a_recipes_own_error_is_not_an_options(tmp_p
     recipe.write_text('base = "default"\n[schedule]\nepochs = "few"\n')
     with pytest.raises(UsageError, match=r"^recipe .*mine\.toml: schedule\.epochs is 'few'; it must be an integer$"):
         load_recipe(str(recipe), ["seed=1"])
+
+
+def test_impulse_responses_need_a_probability() -> None:
+    changes = ["waveform.train=true", "waveform.impulse_responses=rooms"]
+    with pytest.raises(UsageError, match=r"waveform\.impulse_responses needs waveform\.response_probability above 0"):
+        load_recipe("default", changes)
+    assert load_recipe("default", [*changes, "waveform.response_probability=0.5"]).waveform.impulse_responses == "rooms"
 
 
 def test_build_config_defaults_are_valid() -> None:

@@ -20,7 +20,7 @@ from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.data import feature_cache
 from scenelet.data.clips import Clip
-from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
+from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features, load_waveforms
 from scenelet.errors import AudioError, OutputError
 from scenelet.utils import cache as cache_module
 
@@ -325,3 +325,53 @@ def test_band_statistics_load_few_windows_at_a_time(monkeypatch: pytest.MonkeyPa
     assert max(sizes) <= 128
     assert np.allclose(mean, values.astype(np.float64).mean(axis=(0, 1, 3)), rtol=1e-5)
     assert np.allclose(deviation, values.astype(np.float64).std(axis=(0, 1, 3)), rtol=1e-3)
+
+
+# Waveforms
+
+
+def load_samples(clips: list[Clip], cache: Path, window: WindowConfig = WINDOW, n_mels: int = 32) -> ClipFeatures:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCENELET_CACHE", str(cache))
+        features = FEATURES.model_copy(update={"n_mels": n_mels})
+        return load_waveforms(clips, clips[0].path.parent, features, window, workers=1)
+
+
+def test_load_waveforms_returns_the_samples_of_every_window(clips: list[Clip], cache: Path) -> None:
+    load(clips, cache)
+    samples = load_samples(clips, cache)
+    assert samples.values.shape == (19, 1, 4000)
+    for clip, first, count in zip(clips, samples.first, samples.count, strict=True):
+        expected = np.stack(list(windows(clip.path, FEATURES, WINDOW))).astype(np.float16)
+        assert np.array_equal(samples.values[first : first + count], expected)
+    assert len(list(cache.glob("*/windows.f16"))) == 2
+    check(clips, load(clips, cache))
+
+
+def test_load_waveforms_is_shared_by_settings_of_log_mel(clips: list[Clip], cache: Path) -> None:
+    samples = load_samples(clips, cache)
+    for clip in clips:
+        spoil(clip)
+    assert np.array_equal(load_samples(clips[::-1], cache, n_mels=16).values, samples.values)
+    assert len(list(cache.glob("*/windows.f16"))) == 1
+
+
+def test_load_waveforms_applies_the_window_rules(clips: list[Clip], cache: Path) -> None:
+    """The silent end is filled by repetition, and a rest that `keep_rest` adds is left out."""
+    for clip in clips[:2]:
+        soundfile.write(clip.path, np.r_[np.full(2000, 0.5), np.zeros(2050)], 8000, subtype="FLOAT")
+    window = WindowConfig(seconds=0.5, pad_mode="repeat", min_sound_seconds=0.1, keep_rest=True)
+    (longer,) = windows(clips[0].path, FEATURES, window)
+    assert longer.shape[1] > 4000
+    assert load_samples(clips[:2], cache, window).values.tolist() == np.full((2, 1, 4000), 0.5).tolist()
+
+
+def test_load_waveforms_of_samples_beyond_float16_are_finite(clips: list[Clip], cache: Path) -> None:
+    soundfile.write(clips[0].path, np.full(4000, -1e6), 8000, subtype="FLOAT")
+    assert load_samples(clips[:1], cache).values.min() == np.finfo(np.float16).min
+
+
+def test_select_keeps_rows_of_clips(clips: list[Clip], cache: Path) -> None:
+    features = load(clips, cache)
+    check([clips[4], clips[1]], features.select(np.array([4, 1])))
+    check(clips[2:5], features.select(slice(2, 5)))

@@ -1,19 +1,23 @@
 """Batches of an epoch: each clip appears once, and all randomness comes from (seed, epoch)."""
 
+import itertools
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from scenelet.audio.log_mel import LogMel
 from scenelet.config import MixingConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import random_gain, time_roll
 from scenelet.training.batches import EpochBatches, LabelledFeatures, epoch_batches
 from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer, mixup
-from scenelet.training.ranks import Rank
+from scenelet.training.ranks import SINGLE, Rank
+from scenelet.training.waveform_loader import WaveformLoader
 
 AUGMENTATIONS = [partial(time_roll, frames=2), partial(random_gain, db=3)]
 
@@ -135,3 +139,124 @@ def test_epoch_batches_mix_answers_of_teachers_as_labels() -> None:
         assert torch.equal(y, taught_y[:, :3])
         assert torch.equal(y.roll(1, dims=1), taught_y[:, 3:])
     assert any(float(y.max(1).values.min()) < 1 for _, y in plain)
+
+
+# Training on waveforms
+
+WAVEFORM = [
+    "features.sample_rate=8000",
+    "features.n_fft=256",
+    "features.hop_length=128",
+    "features.n_mels=16",
+    "window.seconds=0.25",
+    "schedule.batch_size=4",
+    "schedule.epochs=10",
+    "mixing.combine=none",
+    "mixing.epoch_fraction=0.5",
+    "augment.time_roll=2",
+    "waveform.train=true",
+    "waveform.speed=0.1",
+]
+
+
+def waveform_clips() -> LabelledFeatures:
+    """Return ten clips of two windows, whose samples do not lie in the order of their features."""
+    clips, noise = labelled_features(), np.random.default_rng(0).normal(0, 0.1, (20, 1, 2000)).astype(np.float16)
+    first = clips.features.first[::-1]
+    return replace(clips, waveforms=ClipFeatures(noise, first, clips.features.count))
+
+
+def waveform_batches(epoch: int = 0, *changes: str, rank: Rank = SINGLE) -> EpochBatches:
+    return epoch_batches(waveform_clips(), load_recipe("paper_short", [*WAVEFORM, *changes]), rank=rank)(epoch)
+
+
+def test_waveform_batches_depend_only_on_seed_and_epoch() -> None:
+    first, again, later = (list(waveform_batches(epoch)) for epoch in (1, 1, 2))
+    for (x, y), (other_x, other_y), (later_x, _) in zip(first, again, later, strict=True):
+        assert torch.equal(x, other_x)
+        assert torch.equal(y, other_y)
+        assert not torch.equal(x, later_x)
+        assert x.shape[1:] == (1, 16, 16)
+
+
+def test_waveform_batches_are_log_mel_of_the_clips_windows() -> None:
+    """Without augmentation, each clip of a batch is one of its windows, with the clip's label."""
+    clips, plain = waveform_clips(), waveform_batches(0, "waveform.speed=0", "augment.time_roll=0")
+    assert clips.waveforms is not None
+    log_mel = LogMel(load_recipe("paper_short", WAVEFORM).features)
+    known = [torch.from_numpy(log_mel(window.astype(np.float32))) for window in clips.waveforms.values]
+    seen = []
+    for x, y in plain:
+        for window, label in zip(x, y, strict=True):
+            (row,) = (row for row, values in enumerate(known) if torch.equal(values, window))
+            clip = 9 - row // 2
+            assert int(label.argmax()) == clips.targets[clip]
+            seen.append(clip)
+    assert sorted(seen) == list(range(10))
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_slices_of_waveform_batches_form_the_batch(world_size: int) -> None:
+    changes = ("waveform.mix_probability=1", "mixing.combine=all")
+    single = list(waveform_batches(0, *changes))
+    slices = [list(waveform_batches(0, *changes, rank=Rank(rank, world_size))) for rank in range(world_size)]
+    for (x, y), *parts in zip(single[:2], *(part[:2] for part in slices), strict=True):
+        assert torch.equal(torch.cat([part[0] for part in parts]), x)
+        assert torch.equal(torch.cat([part[1] for part in parts]), y)
+
+
+def test_waveforms_are_mixed_in_the_first_epochs_only() -> None:
+    mixed = [
+        any(bool((y.amax(1) < 1).any()) for _, y in waveform_batches(epoch, "waveform.mix_probability=1"))
+        for epoch in (0, 4, 5, 9)
+    ]
+    assert mixed == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("size", "drop"), [(4, False), (3, False), (4, True)])
+def test_reused_waveforms_are_the_same_after_a_resume(size: int, drop: bool) -> None:
+    """Epochs 3 to 5 use the waveforms of epoch 3, in other orders, also if training resumes in between."""
+    changes = [f"schedule.batch_size={size}", f"schedule.drop_last={drop}", "waveform.reuse_epochs=3"]
+    config = load_recipe("paper_short", [*WAVEFORM, "augment.time_roll=0", "mixing.epoch_fraction=1", *changes])
+    clips = waveform_clips()
+
+    def epochs(*numbers: int) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+        batches = epoch_batches(clips, config)
+        # as Lightning does, take the batches without asking for the end
+        return [list(itertools.islice(batches(number), len(batches(number)))) for number in numbers]
+
+    third, fourth, fifth, sixth = epochs(3, 4, 5, 6)
+    for resumed, whole in ((epochs(4)[0], fourth), (epochs(5)[0], fifth)):
+        assert all(torch.equal(x, y) for a, b in zip(resumed, whole, strict=True) for x, y in zip(a, b, strict=True))
+
+    def windows(epoch: list[tuple[torch.Tensor, torch.Tensor]]) -> set[bytes]:
+        return {window.half().numpy().tobytes() for x, _ in epoch for window in x}
+
+    whole = windows(third) | windows(fourth) | windows(fifth)
+    assert len(whole) == 10
+    assert not whole & windows(sixth)
+    assert not torch.equal(third[0][1], fourth[0][1]) or not torch.equal(third[1][1], fourth[1][1])
+
+
+def test_reused_waveforms_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    augment = WaveformLoader.augment
+
+    def count(self: WaveformLoader, *arguments: Any) -> Any:
+        computed.append(1)
+        return augment(self, *arguments)
+
+    monkeypatch.setattr(WaveformLoader, "augment", count)
+    batches = epoch_batches(waveform_clips(), load_recipe("paper_short", [*WAVEFORM, "waveform.reuse_epochs=2"]))
+    counts = []
+    for epoch in range(4):
+        next(itertools.islice(batches(epoch), 2, None))
+        counts.append(len(computed))
+    assert counts == [3, 3, 6, 6]
+
+
+def test_waveform_training_leaves_the_order_and_the_other_draws_as_they_are() -> None:
+    """The batches hold the same clips in the same order as those of cached features."""
+    cached = waveform_batches(0, "waveform.speed=0", "waveform.train=false")
+    for (_, y), (_, expected) in zip(waveform_batches(), cached, strict=True):
+        assert torch.equal(y, expected)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scenelet.audio.log_mel import LogMel
 from scenelet.config import RunConfig
 from scenelet.config.recipes import load_recipe
 from scenelet.data.load import load_table
@@ -67,6 +68,27 @@ def test_subset_selects_rows_in_the_order_given(dataset: Dataset) -> None:
     assert clips.names == (dataset.train.names[2], dataset.train.names[0])
     np.testing.assert_array_equal(clips.targets, dataset.train.targets[[2, 0]])
     np.testing.assert_array_equal(clips.features.load(clips.features.first)[0], first_window(dataset, 2))
+
+
+def test_load_dataset_gives_waveforms_of_the_training_clips(tone_set: Path, config: RunConfig) -> None:
+    """The log-mel of each window's samples is its cached one, up to float16."""
+    waveform = config.waveform.model_copy(update={"train": True})
+    dataset = load_dataset(load_table(tone_set), config.model_copy(update={"waveform": waveform}))
+    assert dataset.validation is not None
+    assert (dataset.validation.waveforms, dataset.test.waveforms if dataset.test else None) == (None, None)
+    chosen = subset(dataset.train, np.array([5, 2]))
+    assert chosen.waveforms is not None
+    for clip in (0, 1):
+        samples = chosen.waveforms.values[chosen.waveforms.first[clip]].astype(np.float32)
+        cached = chosen.features.values[chosen.features.first[clip]].astype(np.float32)
+        assert np.abs(LogMel(config.features)(samples) - cached).max() < 1
+
+
+def test_load_dataset_checks_impulse_responses_first(tone_set: Path, config: RunConfig, tmp_path: Path) -> None:
+    changes = {"train": True, "response_probability": 1.0, "impulse_responses": str(tmp_path / "none")}
+    waveform = config.waveform.model_copy(update=changes)
+    with pytest.raises(UsageError, match="none: is not a folder; set waveform"):
+        load_dataset(load_table(tone_set), config.model_copy(update={"waveform": waveform}))
 
 
 def first_window(dataset: Dataset, row: int) -> np.ndarray:

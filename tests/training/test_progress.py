@@ -10,7 +10,7 @@ from scenelet.training.progress import TrainingProgress
 from scenelet.utils import console
 from scenelet.utils.console import progress_only, quiet
 
-BATCHES = 10
+BATCHES, CLIPS = 10, 320
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,7 @@ def run(epochs: int, seconds_per_batch: float, first_epoch: int = 0, validation:
     )
     module = SceneModule.__new__(SceneModule)
     module.__dict__ |= {"history": [], "schedule": SimpleNamespace(epochs=epochs), "validation": validation}
+    module.batches = lambda epoch: SimpleNamespace(clips=range(CLIPS))
     progress.on_train_start(trainer, module)
     for epoch in range(first_epoch, epochs):
         trainer.current_epoch = epoch
@@ -45,7 +46,7 @@ def test_progress_prints_an_estimate_and_a_line_per_epoch(capsys: pytest.Capture
     run(3, 2.0, validation=range(8))
     assert capsys.readouterr().err.splitlines() == [
         "Training: epoch 1 of 3, batch 1 of 10",
-        "an epoch takes about 20 s, the training about 54 s more",
+        "an epoch takes about 20 s (16 clips/s), the training about 54 s more",
         "Training: epoch 1 of 3  loss 0.500  validation 75.0 % of 8 clips  about 40 s left",
         "Training: epoch 2 of 3  loss 0.500  validation 75.0 % of 8 clips  about 20 s left",
         "Training: epoch 3 of 3  loss 0.500  validation 75.0 % of 8 clips",
@@ -57,7 +58,7 @@ def test_progress_of_a_resumed_training_counts_only_its_own_time(capsys: pytest.
     assert capsys.readouterr().err.splitlines() == [
         "resuming after epoch 2 of 3",
         "Training: epoch 3 of 3, batch 1 of 10",
-        "an epoch takes about 20 s, the training about 14 s more",
+        "an epoch takes about 20 s (16 clips/s), the training about 14 s more",
         "Training: epoch 3 of 3  loss 0.500",
     ]
 

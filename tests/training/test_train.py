@@ -9,9 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from scenelet.cli import main
+from scenelet.config.recipes import load_recipe
 from scenelet.data import load
+from scenelet.model.file import read_model
+from scenelet.training import batches
+from scenelet.training.compression.compress import compress
+from scenelet.training.module import SceneModule
+from scenelet.training.train import train
 
 LABELS = {"indoor": 200.0, "outdoor": 2000.0}  # tones in Hz
 SCENES = {"indoor": "airport", "outdoor": "park"}
@@ -90,3 +97,37 @@ def test_train_looks_up_each_recording_once(
         lookups, recognized = run_command("compress", run, "--out", tmp_path / "model.scn")
         assert recognized == [tau_root.resolve()]
         assert (len(lookups), set(lookups.values())) == (16, {1})
+
+
+def test_train_on_waveforms_interrupted_resumes_bit_for_bit(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resumed run computes its batches in another number of threads. `compress` trains on waveforms too."""
+    waveform = ["train=true", "speed=0.1", "shift_seconds=0.2", "mix_probability=0.5", "noise_probability=0.5"]
+    settings = [*tiny_settings, "schedule.epochs=3", "prune.epochs=1", "split.fold=1"]
+    config = load_recipe("paper_short", [*settings, *(f"waveform.{setting}" for setting in waveform)])
+    train(tone_set, tmp_path / "whole", config)
+    start_epoch, run = SceneModule.on_train_epoch_start, tmp_path / "run"
+
+    def interrupt_second_epoch(self: SceneModule) -> None:
+        if self.current_epoch == 1:
+            raise ConnectionAbortedError
+        start_epoch(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SceneModule, "on_train_epoch_start", interrupt_second_epoch)
+        with pytest.raises(ConnectionAbortedError):
+            train(tone_set, run, config)
+    monkeypatch.setattr(batches, "cpu_count", lambda: 3)
+    train(tone_set, run, None, resume=True)
+    whole, resumed = (torch.load(folder / "model.pt", weights_only=True) for folder in (tmp_path / "whole", run))
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+    compress(run, tmp_path / "model.scn")
+    provenance = read_model(tmp_path / "model.scn").provenance["waveform"]
+    assert provenance == {
+        "train": True,
+        "speed": 0.1,
+        "shift_seconds": 0.2,
+        "mix_probability": 0.5,
+        "noise_probability": 0.5,
+    }

@@ -22,6 +22,7 @@ from scenelet.config.training_settings import LossConfig as LossConfig
 from scenelet.config.training_settings import MixingConfig as MixingConfig
 from scenelet.config.training_settings import NetworkConfig as NetworkConfig
 from scenelet.config.training_settings import ScheduleConfig as ScheduleConfig
+from scenelet.config.training_settings import WaveformConfig as WaveformConfig
 from scenelet.errors import UsageError, did_you_mean
 
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
@@ -127,6 +128,7 @@ class RunConfig(Section):
     window: WindowConfig = WindowConfig()
     network: NetworkConfig = NetworkConfig()
     mixing: MixingConfig = MixingConfig()
+    waveform: WaveformConfig = WaveformConfig()
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()

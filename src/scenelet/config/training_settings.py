@@ -106,6 +106,62 @@ class AugmentConfig(Section):
     time_mask: int = Field(0, ge=0, description="maximum number of neighboring frames that are masked")
 
 
+class WaveformConfig(Section):
+    """Augmentation of the waveforms of a training batch, before log-mel and `AugmentConfig`."""
+
+    train: bool = Field(
+        False, description="train on augmented waveforms instead of cached features; all settings below need it"
+    )
+    reuse_epochs: int = Field(
+        1, ge=1, description="epochs that use an augmented waveform before the next; each augments its log-mel anew"
+    )
+    speed: float = Field(
+        0.0, ge=0, le=0.5, description="maximum change of speed by resampling, as a fraction; the pitch changes too"
+    )
+    pitch_semitones: float = Field(
+        0.0, ge=0, le=12, description="maximum change of pitch at constant duration, either way, semitones"
+    )
+    pitch_probability: float = Field(0.25, ge=0, le=1, description="probability of such a change of pitch per clip")
+    shift_seconds: float = Field(0.0, ge=0, le=600, description="maximum circular shift, either way, s")
+    mix_probability: float = Field(
+        0.0, ge=0, le=1, description="probability that a clip is mixed with one of another class, at balanced levels"
+    )
+    response_probability: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability per clip of an impulse response: one of 64 synthetic rooms and microphones",
+    )
+    impulse_responses: str | None = Field(
+        None, description="folder of recorded impulse responses, which replace the synthetic ones"
+    )
+    max_rt60_seconds: float = Field(
+        0.6, ge=0.1, le=10, description="maximum reverberation time of the synthetic rooms, which begins at 0.1 s"
+    )
+    microphone_db: float = Field(
+        6.0, ge=0, le=40, description="maximum gain of the synthetic microphones at a frequency, either way, dB"
+    )
+    noise_probability: float = Field(0.0, ge=0, le=1, description="probability of added noise per clip, white or pink")
+    min_snr_db: float = Field(10.0, ge=-60, le=120, description="minimum signal-to-noise ratio of added noise, dB")
+    max_snr_db: float = Field(40.0, ge=-60, le=120, description="maximum signal-to-noise ratio of added noise, dB")
+    gain_db: float = Field(0.0, ge=0, le=60, description="maximum gain, either way, dB")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "WaveformConfig":
+        amounts = ("speed", "pitch_semitones", "shift_seconds", "gain_db", "impulse_responses")
+        probabilities = ("mix_probability", "response_probability", "noise_probability")
+        for name in (*amounts, *probabilities):
+            if getattr(self, name) and not self.train:
+                raise ValueError(f"waveform.{name} needs waveform.train = true")
+        if self.min_snr_db > self.max_snr_db:
+            raise ValueError(
+                f"waveform.min_snr_db {self.min_snr_db:g} is above waveform.max_snr_db {self.max_snr_db:g}"
+            )
+        if self.impulse_responses is not None and not self.response_probability:
+            raise ValueError("waveform.impulse_responses needs waveform.response_probability above 0")
+        return self
+
+
 class LossConfig(Section):
     """Cross-entropy, binary cross-entropy, or the class-balanced focal loss of the paper's Eq. 2."""
 

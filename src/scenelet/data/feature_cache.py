@@ -1,23 +1,27 @@
-"""Feature cache: the log-mel windows of every recording, computed once.
+"""Feature cache: the windows of every recording as log-mel, and as samples for training on waveforms, computed once.
 
-There is one folder per data root, feature settings and window settings. Its file `windows.f16` holds rows of
-(channels, n_mels, frames), to which rows are only appended. Its file `index.jsonl` lists the finished clips, one line
-per clip. A line is written after its rows are on disk, so an interrupted build resumes with the missing clips. A
-changed recording counts as a new clip.
+There is one folder per data root and settings. Its file `windows.f16` holds rows of (channels, n_mels, frames) or of
+(channels, samples), to which rows are only appended. Its file `index.jsonl` lists the finished clips, one line per
+clip. A line is written after its rows are on disk, so an interrupted build resumes with the missing clips. A changed
+recording counts as a new clip.
+
+Samples are float16 too. Log-mel of them differs by 0.01 dB (RMS on ESC-10), as with 16-bit integers. But float16 needs
+no scale for quiet recordings, and does not clip those above full scale.
 """
 
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.io import summarize_audio_errors
+from scenelet.audio.io import Samples, summarize_audio_errors
 from scenelet.audio.log_mel import LogMel
 from scenelet.audio.windows import windows
 from scenelet.config import FeatureConfig, WindowConfig
@@ -30,15 +34,16 @@ from scenelet.utils.locks import file_lock
 from scenelet.utils.parallel import map_processes
 
 Windows = NDArray[np.float16]
-"""Windows of one recording: (windows, channels, n_mels, frames)."""
+"""Windows of one recording: (windows, channels, n_mels, frames), or (windows, channels, samples)."""
 
 Index = dict[str, tuple[int, int]]
 """First row and number of rows of each finished clip, by `file_version`."""
 
 BATCH_CLIPS = 32
 """Number of clips whose rows are written to disk at once. A crash loses at most these."""
-FORMAT = 2
-"""Version of the features. Raise it when the same settings no longer give the same features."""
+FORMAT, WAVEFORM_FORMAT = 2, 1
+"""Versions of the features and of the waveforms. Raise one when the same settings no longer give the same values."""
+MAX_SAMPLE = float(np.finfo(np.float16).max)
 _log_mel = functools.cache(LogMel)
 ROWS, INDEX = "windows.f16", "index.jsonl"
 
@@ -48,7 +53,7 @@ class ClipFeatures:
     """Windows of some clips: clip i owns rows `first[i]` to `first[i] + count[i]`.
 
     Attributes:
-        values: (rows, channels, n_mels, frames) float16, a read-only memory map.
+        values: (rows, channels, n_mels, frames) float16, or (rows, channels, samples); a read-only memory map.
         first, count: (clips,) int64.
 
     >>> values = np.zeros((5, 1, 64, 100), np.float16)
@@ -70,8 +75,12 @@ class ClipFeatures:
         """Return the rows of these clips, clip by clip: (n,)."""
         return np.concatenate([np.arange(f, f + n) for f, n in zip(self.first, self.count, strict=True)])
 
+    def select(self, clips: slice | NDArray[np.integer]) -> "ClipFeatures":
+        """Select clips by their numbers, in that order."""
+        return ClipFeatures(self.values, self.first[clips], self.count[clips])
+
     def load(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Load rows (n,) as float32 (n, channels, n_mels, frames)."""
+        """Load rows (n,) as float32 (n, ...)."""
         return self.values[rows].astype(np.float32)
 
 
@@ -89,10 +98,46 @@ def load_features(
         AudioError: some recordings cannot be read or changed meanwhile. The features of the others stay cached.
         OutputError: the cache cannot be written.
     """
-    root_folder = cache_folder()
     settings = [FORMAT, str(root.resolve()), features.model_dump(), window.model_dump()]
-    folder = root_folder / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     shape = (features.n_channels, features.n_mels, features.n_frames(window.samples(features.sample_rate)))
+    compute = functools.partial(_clip_windows, features=features, window=window, transform=_log_mel_row)
+    return _load(clips, settings, shape, compute, "Features", workers)
+
+
+def load_waveforms(
+    clips: Sequence[Clip], root: Path, features: FeatureConfig, window: WindowConfig, workers: int | None = None
+) -> ClipFeatures:
+    """Return the samples of the windows of `clips`: rows (channels, samples). Missing ones are computed first.
+
+    Arguments and errors are those of `load_features`. A rest that `window.keep_rest` adds to a window is left out.
+    """
+    layout = [features.sample_rate, features.channels]
+    settings = ["waveforms", WAVEFORM_FORMAT, str(root.resolve()), layout, window.model_dump()]
+    shape = (features.n_channels, window.samples(features.sample_rate))
+    compute = functools.partial(_clip_windows, features=features, window=window, transform=_waveform_row)
+    return _load(clips, settings, shape, compute, "Waveforms", workers)
+
+
+def _load(
+    clips: Sequence[Clip],
+    settings: list[Any],
+    shape: tuple[int, ...],
+    compute: Callable[[tuple[Clip, str]], Windows | AudioError],
+    description: str,
+    workers: int | None,
+) -> ClipFeatures:
+    """Return rows of `shape` of `clips` from the folder of `settings`. `compute` gives those of a clip that lacks them.
+
+    Args:
+        clips: some clips of a table.
+        settings: JSON values that determine the rows.
+        shape: shape of a row.
+        compute: function from a clip and its `file_version` to its rows. It runs in other processes.
+        description: label of the progress bar.
+        workers: the number of processes.
+    """
+    root_folder = cache_folder()
+    folder = root_folder / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     row_bytes = np.dtype(np.float16).itemsize * int(np.prod(shape))
     versions = [file_version(clip) for clip in clips]
     make_cache_folder(folder)
@@ -105,9 +150,8 @@ def load_features(
             missing = [(clip, v) for clip, v in zip(clips, versions, strict=True) if v not in index]
             if missing:
                 limit_features(root_folder, keep=folder)
-                compute = functools.partial(_clip_windows, features=features, window=window)
                 results: Iterable[Windows | AudioError] = map_processes(compute, missing, workers)
-                results = track(results, "Features", len(missing))
+                results = track(results, description, len(missing))
                 faults = _build([version for _, version in missing], results, folder, index, row_bytes)
                 if faults:
                     raise summarize_audio_errors(faults, len(clips))
@@ -200,14 +244,25 @@ def _build(
     return faults
 
 
+def _log_mel_row(cut: Samples, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:
+    return _log_mel(features)(cut).astype(np.float16)
+
+
+def _waveform_row(cut: Samples, features: FeatureConfig, window: WindowConfig) -> NDArray[np.float16]:
+    samples = cut[:, : window.samples(features.sample_rate)]
+    return samples.clip(-MAX_SAMPLE, MAX_SAMPLE).astype(np.float16)
+
+
 def _clip_windows(
-    clip_version: tuple[Clip, str], features: FeatureConfig, window: WindowConfig
+    clip_version: tuple[Clip, str],
+    features: FeatureConfig,
+    window: WindowConfig,
+    transform: Callable[[Samples, FeatureConfig, WindowConfig], NDArray[np.float16]],
 ) -> Windows | AudioError:
     """Return the windows of one recording, or its error. It is an error if the file is of another version by then."""
     clip, version = clip_version
-    transform = _log_mel(features)
     try:
-        rows = np.stack([transform(cut).astype(np.float16) for cut in windows(clip.path, features, window)])
+        rows = np.stack([transform(cut, features, window) for cut in windows(clip.path, features, window)])
         if file_version(clip) == version:
             return rows
     except AudioError as error:

@@ -96,7 +96,8 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
     if not (run / runs.METRICS).is_file():
         for teacher in trial.teachers:
             config = teacher.config
-            is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in ("features", "window", "split"))
+            loaded = ("features", "window", "split", "waveform")
+            is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in loaded)
             with store.lock(teacher, wait=True):
                 teacher_dataset = dataset if is_same_data else load_dataset(store.table, config)
                 _train(store, teacher, teacher_dataset, f"{teacher.system}, teacher of {description}")

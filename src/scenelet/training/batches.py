@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -11,10 +12,16 @@ from scenelet.config import RunConfig
 from scenelet.data.clips import Clip
 from scenelet.data.feature_cache import ClipFeatures
 from scenelet.training.augment import Augmentation, build_augmentations
-from scenelet.training.device import to_device
+from scenelet.training.device import CPU, to_device
+from scenelet.training.impulse_responses import impulse_responses
 from scenelet.training.mixing import NO_MIXING, Mixer, build_mixer
 from scenelet.training.ranks import SINGLE, Rank
+from scenelet.training.waveform_loader import WaveformLoader
 from scenelet.training.window_loader import WindowLoader
+from scenelet.utils.parallel import cpu_count
+
+Loaded = tuple[Tensor, NDArray[np.float32]]
+"""Windows (batch, channels, n_mels, frames) and label weights (batch, classes)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class LabelledFeatures:
     classes: int
     names: tuple[str, ...] = ()  # names of the clips for error messages; empty if they are not known
     answers: NDArray[np.float32] | None = None  # (clips, classes) probabilities by teachers, see `Distillation`
+    waveforms: ClipFeatures | None = None  # samples of the same windows, for training on waveforms
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -56,10 +64,10 @@ class EpochBatches:
     than there are devices, or a single clip, because batch normalization needs two. `drop_last` leaves out any
     incomplete one, unless it is the only batch.
 
-    The iterator yields x (batch, channels, n_mels, frames) and y, float32 tensors on the device of `windows`. y holds
-    the mixed `label_weights` (batch, classes), or (batch, 2 classes) with the answers of teachers. The host draws, and
-    the device gathers, augments and mixes. Every device does this for the complete batch and then takes its slice of
-    it, so the result does not depend on the number of devices.
+    The iterator yields x (batch, channels, n_mels, frames) and y, float32 tensors on `device`. y holds the mixed
+    `label_weights` (batch, classes), or (batch, 2 classes) with the answers of teachers. The host draws and augments
+    waveforms, and the device gathers, augments and mixes log-mel. Every device does this for the complete batch and
+    then takes its slice of it, so the result does not depend on the number of devices.
     """
 
     clips: LabelledFeatures
@@ -71,6 +79,8 @@ class EpochBatches:
     rank: Rank = SINGLE  # process whose slice of each batch is returned
     drop_last: bool = False
     windows: WindowLoader | None = None  # loader of the windows of `clips`; None: one for the CPU
+    waveforms: WaveformLoader | None = None  # loader of augmented waveforms, which replace `windows`
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
@@ -94,23 +104,61 @@ class EpochBatches:
 
     def names(self, index: int) -> tuple[str, ...]:
         """Return the names of the clips of batch `index`, on all devices together."""
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.clips))
-        batch = order[index * self.batch_size : (index + 1) * self.batch_size]
+        batch = self._draw(self.epoch)[0][index]
         return tuple(self.clips.names[clip] for clip in batch) if self.clips.names else ()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        windows = self.windows or WindowLoader(self.clips.features)
-        order = rng.permutation(len(self.clips))
-        rows = windows.first + rng.integers(self.clips.features.count)  # one window of each clip
-        weights = self.clips.label_weights()
-        batches = [order[index * self.batch_size : (index + 1) * self.batch_size] for index in range(len(self))]
-        for batch, x in zip(batches, windows.load(rows[batch] for batch in batches), strict=True):
+        drawn, chosen, rng = self._draw(self.epoch)
+        batches = drawn[: len(self)]
+        load = self._load_cached(batches, chosen) if self.waveforms is None else self._load_waveforms(batches)
+        for x, labels in load:
             for augmentation in self.augmentations:
                 x = augmentation(x, rng)
-            x, y = self.mixer(x, to_device(weights[batch], x.device), rng)
+            x, y = self.mixer(x, to_device(labels, x.device), rng)
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
+
+    def _draw(self, epoch: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], np.random.Generator]:
+        """Draw an epoch: the clips of each batch, left-out ones included, and the window (clips,) of each clip.
+
+        The generator that drew them is returned too, for augmentations and mixing.
+        """
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.clips))
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        return batches, rng.integers(self.clips.features.count), rng
+
+    def _load_cached(self, batches: Sequence[NDArray[np.int64]], chosen: NDArray[np.int64]) -> Iterator[Loaded]:
+        windows = self.windows or WindowLoader(self.clips.features)
+        rows, labels = windows.first + chosen, self.clips.label_weights()
+        yield from zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
+
+    def _load_waveforms(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Loaded]:
+        """Yield the augmented windows and label weights of batches of clips.
+
+        They are computed in every `waveform.reuse_epochs`-th epoch. The epochs between find them in the loader, or
+        compute them as that epoch did if the run was resumed since.
+        """
+        assert self.waveforms is not None
+        loader, reuse = self.waveforms, self.waveforms.config.reuse_epochs
+        made_in = self.epoch - self.epoch % reuse
+        drawn, chosen, rng = self._draw(made_in)
+        if reuse == 1:
+            drawn = drawn[: len(self)]
+        rows, labels = loader.clips.first + chosen, self.clips.label_weights()
+        rngs = rng.spawn(len(drawn))  # independent of the generator that draws log-mel augmentations
+        loaded = loader.load(made_in, [(b, rows[b], labels[b], own) for b, own in zip(drawn, rngs, strict=True)])
+        if made_in != self.epoch:
+            if loader.kept_epoch != made_in:
+                for _ in loaded:
+                    pass
+            loaded = map(loader.kept, batches)
+        for index in range(len(self)):
+            x, y = next(loaded)
+            if index == len(self) - 1:  # no caller has to ask for the end, and later epochs need the left-out clips
+                for _ in loaded:
+                    pass
+            yield torch.from_numpy(x).to(self.device), y
 
 
 def epoch_batches(
@@ -118,7 +166,8 @@ def epoch_batches(
 ) -> Callable[[int], EpochBatches]:
     """Return a function that gives the training batches of an epoch.
 
-    Batches are mixed in the first `mixing.epoch_fraction` of the epochs of `config.schedule`.
+    Batches are mixed, as log-mel and as waveforms, in the first `mixing.epoch_fraction` of the epochs of
+    `config.schedule`.
 
     Args:
         clips: training clips.
@@ -128,14 +177,30 @@ def epoch_batches(
         rank: process whose slice of each batch is returned.
     """
     augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
+    waveforms = _waveform_loader(clips, config) if config.waveform.train else None
+    unmixed = waveforms and waveforms.without_mixing()
     schedule, fraction = config.schedule, config.mixing.epoch_fraction
     mixed_epochs = np.inf if fraction == 1 else round(fraction * schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
         number = first_epoch + epoch
-        own = mixer if number < mixed_epochs else NO_MIXING
+        own, loader = (mixer, waveforms) if number < mixed_epochs else (NO_MIXING, unmixed)
         return EpochBatches(
-            clips, schedule.batch_size, augmentations, own, config.seed, number, rank, schedule.drop_last
+            clips,
+            schedule.batch_size,
+            augmentations,
+            own,
+            config.seed,
+            number,
+            rank,
+            schedule.drop_last,
+            waveforms=loader,
         )
 
     return batches
+
+
+def _waveform_loader(clips: LabelledFeatures, config: RunConfig) -> WaveformLoader:
+    assert clips.waveforms is not None  # `load_dataset` loads them
+    threads = max(1, cpu_count() // config.trainer.devices)
+    return WaveformLoader(clips.waveforms, config.waveform, config.features, impulse_responses(config), threads)

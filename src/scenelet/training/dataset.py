@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scenelet.config import RunConfig
 from scenelet.config.run_folder import DataRecord
 from scenelet.data.clips import Clip, ClipTable
-from scenelet.data.feature_cache import ClipFeatures, band_statistics, load_features
+from scenelet.data.feature_cache import band_statistics, load_features, load_waveforms
 from scenelet.data.group_division import split_groups
 from scenelet.data.splits import Split, make_split
 from scenelet.errors import UsageError
 from scenelet.evaluation.metrics import clip_worth
 from scenelet.training.batches import LabelledFeatures, class_indices
+from scenelet.training.impulse_responses import impulse_responses
 from scenelet.utils.console import print_message
 from scenelet.utils.text import pluralize
 
@@ -74,11 +75,12 @@ def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
 
     Args:
         table: the clips, see `scenelet.data.load.load_table`.
-        config: features, window and split.
+        config: features, window, split, and whether to train on waveforms.
 
     Raises:
-        SceneletError: as `make_split` and `load_features`.
+        SceneletError: as `make_split`, `load_features`, and `impulse_responses`, whose files are checked here.
     """
+    impulse_responses(config)
     split = make_split(table, config.split)
     _print_description(table, split, config)
     clips = (*split.train, *split.validation, *split.test)
@@ -89,11 +91,14 @@ def load_dataset(table: ClipTable, config: RunConfig) -> Dataset:
         if count == 0:
             return None
         rows = slice(start, start + count)
-        values = ClipFeatures(features.values, features.first[rows], features.count[rows])
-        return LabelledFeatures(values, targets[rows], len(table.labels), tuple(clip.name for clip in clips[rows]))
+        names = tuple(clip.name for clip in clips[rows])
+        return LabelledFeatures(features.select(rows), targets[rows], len(table.labels), names)
 
     train = part(0, len(split.train))
     assert train is not None  # make_split refuses a class without training clips
+    if config.waveform.train:
+        waveforms = load_waveforms(split.train, table.root, config.features, config.window)
+        train = replace(train, waveforms=waveforms)
     validation = part(len(split.train), len(split.validation))
     test = part(len(split.train) + len(split.validation), len(split.test))
     return Dataset(table, split, train, validation, test)
@@ -127,9 +132,9 @@ def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset
 
 def subset(clips: LabelledFeatures, rows: NDArray[np.integer]) -> LabelledFeatures:
     """Select clips by their row numbers, in that order."""
-    features = ClipFeatures(clips.features.values, clips.features.first[rows], clips.features.count[rows])
     names = tuple(clips.names[row] for row in rows) if clips.names else ()
-    return LabelledFeatures(features, clips.targets[rows], clips.classes, names)
+    waveforms = None if clips.waveforms is None else clips.waveforms.select(rows)
+    return LabelledFeatures(clips.features.select(rows), clips.targets[rows], clips.classes, names, waveforms)
 
 
 def _print_description(table: ClipTable, split: Split, config: RunConfig) -> None:

@@ -160,7 +160,7 @@ def gather_probabilities(network: nn.Module, features: ClipFeatures, rank: Rank)
         return clip_probabilities(network, features)
     part, own = rank.slice_of(len(features)), None
     if part.stop > part.start:
-        own = clip_probabilities(network, ClipFeatures(features.values, features.first[part], features.count[part]))
+        own = clip_probabilities(network, features.select(part))
     gathered: list[NDArray[np.float32] | None] = [None] * rank.world_size
     distributed.all_gather_object(gathered, own)
     return np.concatenate([rows for rows in gathered if rows is not None])

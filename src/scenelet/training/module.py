@@ -74,9 +74,9 @@ class SceneModule(lightning.LightningModule):
     def train_dataloader(self) -> EpochBatches:
         """Return the batches of the epoch that is about to start, on the device of the network."""
         batches = self.batches(self.current_epoch)
-        if self.windows is None:
+        if self.windows is None and batches.waveforms is None:
             self.windows = build_loader(batches.clips.features, self.device)
-        return replace(batches, windows=self.windows)
+        return replace(batches, windows=self.windows, device=self.device)
 
     def on_train_epoch_start(self) -> None:
         """Prune to the sparsity of this epoch, and seed dropout from the run's seed and the epoch."""

@@ -20,9 +20,9 @@ MIN_SECONDS_LEFT = 10.0
 class TrainingProgress(Callback):
     """Lightning callback that shows the time left and the metrics of the last epoch.
 
-    It times the first seconds of the training and prints one line with the expected duration. If stderr is not a
-    terminal, it prints a line for every epoch, and at least one every 30 s. Under `progress_only` it prints only the
-    latter.
+    It times the first seconds of the training and prints one line with the expected duration and the clips per second.
+    If stderr is not a terminal, it prints a line for every epoch, and at least one every 30 s. Under `progress_only` it
+    prints only the latter.
 
     Args:
         description: label of the bar.
@@ -33,11 +33,14 @@ class TrainingProgress(Callback):
         self.bar, self.description, self.clock = progress_bar(), description, clock
         self.last_line = clock()
         self.done = self.total = 0  # batches
+        self.clips = 0  # of an epoch
         self.timed_from: tuple[float, int] | None = None  # time and batch
         self.is_estimated = False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Show the bar, which is partly filled if training resumes."""
+        assert isinstance(module, SceneModule)
+        self.clips = len(module.batches(0).clips)
         if trainer.current_epoch:
             print_message(f"resuming after epoch {trainer.current_epoch} of {trainer.max_epochs}")
         self.done, self.total = trainer.global_step, (trainer.max_epochs or 0) * int(trainer.num_training_batches)
@@ -97,7 +100,8 @@ class TrainingProgress(Callback):
         self.is_estimated = True
         if left >= MIN_SECONDS_LEFT:
             epoch = left / (self.total - self.done) * int(trainer.num_training_batches)
-            print_message(f"an epoch takes about {duration(epoch)}, the training about {duration(left)} more")
+            speed = f"{self.clips / epoch:,.0f} clips/s"
+            print_message(f"an epoch takes about {duration(epoch)} ({speed}), the training about {duration(left)} more")
 
     def _seconds_left(self) -> float | None:
         """Return the expected remaining time, or None if too few steps were timed."""

@@ -92,6 +92,11 @@ def test_meta_information_lists_only_the_methods_in_use(details_file: Path) -> N
     words = "time rolling, time stretching, cropping, frequency shifting, gain, filtering"
     augmented = changed(model, provenance=training_settings(no_mixing, every))
     assert meta_information(augmented, details)["system"]["description"]["data_augmentation"] == words
+    provenance = training_settings(no_mixing, AugmentConfig(time_roll=0))
+    waveform = {"train": True, "speed": 0.1, "mix_probability": 0.5, "noise_probability": 0.5}
+    mixed = changed(model, provenance={**provenance, "waveform": waveform})
+    words = "speed perturbation, between-class mixing, noise"
+    assert meta_information(mixed, details)["system"]["description"]["data_augmentation"] == words
     given = details.model_copy(update={"data_augmentation": "pitch shifting", "ensemble_count": 3})
     described = meta_information(model, given)["system"]["description"]
     assert described["data_augmentation"] == "pitch shifting"

@@ -12,6 +12,7 @@ from scenelet.config.recipes import load_recipe
 from scenelet.nn.prune import Masks
 from scenelet.nn.quantize import quantize, round_network
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression import finetune
 from scenelet.training.compression.finetune import prune_and_finetune, sparsity_of_epoch
 from scenelet.training.dataset import Dataset, load_dataset
 from scenelet.training.module import SceneModule
@@ -112,6 +113,30 @@ def test_sparsity_of_epoch_rises_to_the_sparsity_and_stays() -> None:
     assert [sparsity_of_epoch(settings, epoch) for epoch in range(8)] == pytest.approx([*expected, 0.8, 0.8, 0.8, 0.8])
     at_once = PruneConfig(sparsity=0.8, epochs=8)
     assert [sparsity_of_epoch(at_once, epoch) for epoch in range(3)] == [0.8] * 3
+
+
+@pytest.mark.parametrize(("mixing", "probability"), [("as_trained", 0.5), ("none", 0.0)])
+def test_prune_and_finetune_mixes_waveforms_as_it_mixes_log_mel(
+    mixing: str,
+    probability: float,
+    trained: tuple[RunConfig, StandardizedNetwork, Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, dense, dataset = trained
+    waveform = config.waveform.model_copy(update={"train": True, "mix_probability": 0.5})
+    prune = config.prune.model_copy(update={"mixing": mixing})
+    used = []
+
+    def record(clips: object, settings: RunConfig, first_epoch: int) -> None:
+        used.append(settings.waveform.mix_probability)
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(finetune, "epoch_batches", record)
+    with pytest.raises(ConnectionAbortedError):
+        prune_and_finetune(
+            copy.deepcopy(dense), dataset, config.model_copy(update={"waveform": waveform, "prune": prune})
+        )
+    assert used == [probability]
 
 
 def test_prune_and_finetune_zero_epochs_only_prunes(trained: tuple[RunConfig, StandardizedNetwork, Dataset]) -> None:

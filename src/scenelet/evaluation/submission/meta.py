@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from scenelet.config import AugmentConfig, MixingConfig
+from scenelet.config import AugmentConfig, MixingConfig, WaveformConfig
 from scenelet.errors import DataError
 from scenelet.evaluation.submission.details import Details
 from scenelet.evaluation.submission.form import BYTES_PER_KB, LABELS
@@ -97,6 +97,7 @@ def data_augmentation(model: SceneModel) -> str | None:
     try:
         mixing = MixingConfig.model_validate(model.provenance.get("mixing"))
         augment = AugmentConfig.model_validate(model.provenance.get("augment"))
+        waveform = WaveformConfig.model_validate(model.provenance.get("waveform", {}))
     except ValidationError:
         return None
     mixers = ("mixup", "freqmix", "timemix", "cutmix", "freq_mixstyle") if mixing.combine != "none" else ()
@@ -110,6 +111,13 @@ def data_augmentation(model: SceneModel) -> str | None:
         "filtering": augment.filter_augment_db,
         "frequency masking": augment.frequency_mask,
         "time masking": augment.time_mask,
+        "speed perturbation": waveform.speed,
+        "pitch shifting": waveform.pitch_semitones and waveform.pitch_probability,
+        "time shifting": waveform.shift_seconds,
+        "between-class mixing": waveform.mix_probability,
+        "impulse responses": waveform.response_probability,
+        "noise": waveform.noise_probability,
+        "waveform gain": waveform.gain_db,
     }
     return ", ".join([*used, *(name for name, amount in amounts.items() if amount)]) or None
 

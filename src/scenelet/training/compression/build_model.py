@@ -128,6 +128,8 @@ def _provenance(record: RunRecord, dataset: Dataset, masks: Masks, settings: Pru
         "scenelet": __version__,
         "recipe": record.recipe,
         **{name: getattr(config, name).model_dump() for name in ("network", "mixing", "augment", "loss")},
+        # without defaults, and without a path on this machine
+        "waveform": config.waveform.model_dump(exclude_defaults=True, exclude={"impulse_responses"}),
         "prune": settings.model_dump(),
         "dtype": settings.dtype,
         "teacher": config.distillation.model_dump() | {"teachers": teachers} if teachers else None,

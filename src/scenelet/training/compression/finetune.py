@@ -48,7 +48,9 @@ def prune_and_finetune(
         prune_to(network, settings.sparsity)
         return remove_stored_weights(network), 0.0
     if settings.mixing == "none":
-        config = config.model_copy(update={"mixing": config.mixing.model_copy(update={"combine": "none"})})
+        unmixed = config.mixing.model_copy(update={"combine": "none"})
+        waveform = config.waveform.model_copy(update={"mix_probability": 0.0})
+        config = config.model_copy(update={"mixing": unmixed, "waveform": waveform})
     loss = config.loss if settings.loss == "as_trained" else LossConfig(name=settings.loss)
     taught = settings.self_distillation
     first_epoch = config.schedule.epochs + SEED_STRIDE * settings.seed
