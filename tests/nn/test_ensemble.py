@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from scenelet.config import RunConfig
-from scenelet.nn.ensemble import Ensemble
+from scenelet.nn.ensemble import Ensemble, keep_members
 from scenelet.training.distillation import Distillation
 from scenelet.training.network import build_network
 
@@ -46,3 +46,12 @@ def test_each_member_gets_the_gradient_of_its_own_distillation_loss() -> None:
         member.weight.grad = None
         distillation.loss(loss, member(x), x, y).backward()
         torch.testing.assert_close(2 * gradient, member.weight.grad)  # the mean of two losses halves each
+
+
+def test_keep_members_keeps_the_first_ones() -> None:
+    members = [nn.Linear(2, 3) for _ in range(3)]
+    x = torch.randn(4, 2)
+    expected = (members[0](x) + members[1](x)) / 2
+    torch.testing.assert_close(keep_members(Ensemble(members), 2).eval()(x), expected)
+    assert keep_members(Ensemble(members), 1) is members[0]
+    assert keep_members(members[0], None) is members[0]

@@ -76,6 +76,9 @@ class PruneConfig(Section):
         ge=1,
         description="maximum bytes on disk; replaces sparsity by the smallest one whose file fits",
     )
+    members: int | None = Field(
+        None, ge=1, description="members of an ensemble that the file keeps, the first ones; unset: all"
+    )
     dtype: Literal["fp16", "fp32", "int8", "int4", "auto"] = Field(
         "fp16",
         description="number format of the weights; auto: the best on validation; needs max_bytes",
@@ -94,13 +97,17 @@ class PruneConfig(Section):
     mixing: Literal["as_trained", "none"] = Field("as_trained", description="mixing during fine-tuning")
     loss: Literal["as_trained", "cross_entropy"] = Field("as_trained", description="loss of fine-tuning")
     self_distillation: float = Field(
-        0.0, ge=0, le=1, description="fraction of each label that comes from the network before pruning"
+        0.0,
+        ge=0,
+        le=1,
+        description="fraction of each label that comes from the trained network, with all of its weights and members",
     )
 
     @property
     def changes_nothing(self) -> bool:
-        """True if no weight is set to zero or rounded to an integer."""
-        return self.max_bytes is None and self.sparsity == 0 and self.dtype in ("fp16", "fp32")
+        """True if no weight is left out, set to zero, or rounded to an integer."""
+        exact = self.dtype in ("fp16", "fp32")
+        return self.members is None and self.max_bytes is None and self.sparsity == 0 and exact
 
     @model_validator(mode="after")
     def _consistent(self) -> "PruneConfig":
@@ -151,6 +158,10 @@ class RunConfig(Section):
     def _consistent(self) -> "RunConfig":
         if self.checkpoint == "validation" and self.split.validation_fraction == 0:
             raise ValueError("checkpoint = 'validation' needs split.validation_fraction above 0")
+        if self.prune.members is not None and self.prune.members > self.network.members:
+            raise ValueError(
+                f"prune.members = {self.prune.members} is more than network.members = {self.network.members}; lower it"
+            )
         decibels = not self.features.log_before_mel and self.features.power == 2
         loud = (
             self.augment.gain_db

@@ -37,3 +37,16 @@ class Ensemble(nn.Module):
             first = first + logits
         mean: Tensor = first / len(self.members)
         return mean
+
+
+def keep_members(network: nn.Module, count: int | None) -> nn.Module:
+    """Return an ensemble of the first `count` members, or the member itself if `count` is 1; None: all.
+
+    >>> members = [nn.Linear(1, 1) for _ in range(3)]
+    >>> keep_members(Ensemble(members), 1) is members[0], len(keep_members(Ensemble(members), 2).members)
+    (True, 2)
+    """
+    if count is None or not isinstance(network, Ensemble):
+        return network
+    kept = list(network.members)[:count]
+    return kept[0] if len(kept) == 1 else Ensemble(kept)

@@ -1,5 +1,6 @@
 """Model file of a trained network: compress the network, measure it, and record where it came from."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from scenelet.inference.threshold import find_threshold
 from scenelet.model.file import encode_model, stored_model
 from scenelet.model.scene_model import SceneModel
 from scenelet.nn.convert import to_scene_model
+from scenelet.nn.ensemble import keep_members
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.finetune import prune_and_finetune
@@ -78,6 +80,8 @@ def build_model(
     with spinner("Measuring the trained network"):
         before = {name: clip_probabilities(network, clips.features) for name, clips in dataset.held_out()}
     dense = _reports(dataset, before)
+    teacher = copy.deepcopy(network)
+    network.network = keep_members(network.network, config.prune.members)
     # until the file is measured, the results of the trained network stand for those of the file
     estimate, extra_bytes = _results(dense, dense, _threshold(dataset, before)), 0
 
@@ -98,9 +102,9 @@ def build_model(
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         return len(encode_model(replace(scene_model(network, masks, settings), results=estimate))) + extra_bytes
 
-    settings, trials = choose_format(network, dataset, config, size, folder)
+    settings, trials = choose_format(network, dataset, config, size, folder, teacher)
     config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
+    masks, minutes = prune_and_finetune(network, dataset, config, folder, description, teacher)
     while True:
         masks, settings = prune_until_fits(network, masks, settings, size)
         final = rounded(network, settings)

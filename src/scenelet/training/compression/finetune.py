@@ -23,6 +23,7 @@ def prune_and_finetune(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
+    teacher: StandardizedNetwork | None = None,
 ) -> tuple[Masks, float]:
     """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
@@ -31,18 +32,19 @@ def prune_and_finetune(
     network is only pruned. With a sparsity of 0 it is trained without pruning. Fine-tuning uses one device.
 
     Args:
-        network: the trained network. It is its own teacher if `config.prune.self_distillation` is above 0.
+        network: the trained network.
         dataset: the data.
         config: the settings of the run; `prune.dtype` is a format, and `prune.max_bytes` is ignored.
         folder: folder for checkpoints, from which an interrupted fine-tuning continues. None writes nothing.
         description: text next to the progress bar.
+        teacher: network that answers for `config.prune.self_distillation`; None: `network` as it is before pruning.
 
     Returns:
         The masks of the remaining weights, and the duration of the training in minutes.
     """
     settings, dtype = config.prune, config.prune.dtype
     assert dtype != "auto"
-    unpruned = copy.deepcopy(network)
+    unpruned = copy.deepcopy(network) if teacher is None else teacher
     add_stored_weights(network, dtype)
     if settings.epochs == 0:
         prune_to(network, settings.sparsity)

@@ -14,6 +14,7 @@ from scenelet.errors import RunError, UsageError
 from scenelet.model.file import encode_model
 from scenelet.nn import prune
 from scenelet.nn.convert import to_scene_model
+from scenelet.nn.ensemble import keep_members
 from scenelet.nn.prune import Masks
 from scenelet.nn.quantize import WeightFormat, round_network
 from scenelet.nn.standardize import StandardizedNetwork
@@ -56,11 +57,12 @@ def choose_format(
     config: RunConfig,
     size: Size,
     folder: Path | None = None,
+    teacher: StandardizedNetwork | None = None,
 ) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
     """Return the settings of the pruning and the trials of `search_format`, which runs only with `prune.max_bytes`.
 
     Args:
-        network, dataset, config, size: as `search_format`.
+        network, dataset, config, size, teacher: as `search_format`.
         folder: folder for the choice, from which an interrupted compression reads it. None writes nothing.
 
     Raises:
@@ -70,7 +72,7 @@ def choose_format(
         return config.prune, ()
     if folder is not None and (folder / CHOICE).is_file():
         return load_choice(folder)
-    settings, trials = search_format(network, dataset, config, size)
+    settings, trials = search_format(network, dataset, config, size, teacher)
     if folder is not None:
         make_folder(folder)
         choice = {"settings": settings.model_dump(), "trials": [asdict(trial) for trial in trials]}
@@ -128,7 +130,11 @@ def rounded(network: StandardizedNetwork, settings: PruneConfig) -> Standardized
 
 
 def search_format(
-    network: StandardizedNetwork, dataset: Dataset, config: RunConfig, size: Size
+    network: StandardizedNetwork,
+    dataset: Dataset,
+    config: RunConfig,
+    size: Size,
+    teacher: StandardizedNetwork | None = None,
 ) -> tuple[PruneConfig, tuple[FormatTrial, ...]]:
     """Choose the number format and the sparsity for `config.prune.max_bytes`.
 
@@ -143,6 +149,7 @@ def search_format(
         dataset: the data. The test subset is not used.
         config: the settings of the run.
         size: gives the size of a network's file.
+        teacher: as in `prune_and_finetune`.
 
     Returns:
         The settings of the pruning with the chosen format and sparsity, and the trials.
@@ -162,7 +169,7 @@ def search_format(
             assert dataset.validation is not None
             clips = f"{len(dataset.validation)} training clips"
             print_message(f"no validation clips: {clips} are held out to choose the number format")
-        trials = [_try_format(network, dataset, config, *candidate) for candidate in fitting]
+        trials = [_try_format(network, dataset, config, *candidate, teacher) for candidate in fitting]
     best = min(trials, key=lambda trial: trial.log_loss or 0.0)
     if best.log_loss == math.inf:
         raise RunError("fine-tuning diverged in every number format; lower prune.learning_rate")
@@ -184,6 +191,7 @@ def check_max_bytes(network: StandardizedNetwork, labels: tuple[str, ...], confi
     dtype = FORMATS[-1] if config.prune.dtype == "auto" else config.prune.dtype
     settings = config.prune.model_copy(update={"dtype": dtype})
     assert settings.max_bytes is not None
+    network.network = keep_members(network.network, settings.members)
     prune.check_budget_reachable(_size_at(network, settings, size), settings.max_bytes)
 
 
@@ -225,6 +233,7 @@ def _try_format(
     config: RunConfig,
     dtype: WeightFormat,
     sparsity: float,
+    teacher: StandardizedNetwork | None,
 ) -> FormatTrial:
     epochs = max(1, round(TRIAL_EPOCH_FRACTION * config.prune.epochs)) if config.prune.epochs else 0
     settings = config.prune.model_copy(update={"dtype": dtype, "sparsity": sparsity, "epochs": epochs})
@@ -232,7 +241,7 @@ def _try_format(
     name = f"{dtype}, {100 * sparsity:.1f} % pruned"
     try:
         with progress_only():
-            _, minutes = prune_and_finetune(trial, dataset, config, description=f"Trying {name}")
+            _, minutes = prune_and_finetune(trial, dataset, config, description=f"Trying {name}", teacher=teacher)
     except RunError:  # another format may not diverge
         print_message(f"{name}: diverged")
         return FormatTrial(dtype, sparsity, math.inf, 0.0)
