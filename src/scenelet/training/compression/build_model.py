@@ -1,11 +1,12 @@
 """Model file of a trained network: compress the network, measure it, and record where it came from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from scenelet import __version__
@@ -62,6 +63,7 @@ def build_model(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
+    callbacks: Sequence[Callback] = (),
 ) -> BuiltModel:
     """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
@@ -70,6 +72,7 @@ def build_model(
         config: settings of the compression; `prune`, `mixing` and `loss` may differ from those of the training.
         folder: folder from which an interrupted compression continues. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
+        callbacks: further Lightning callbacks of the fine-tuning, which must not change it.
 
     Raises:
         UsageError: no sparsity is enough for `max_bytes`, which includes everything in the file.
@@ -100,7 +103,7 @@ def build_model(
 
     settings, trials = choose_format(network, dataset, config, size, folder)
     config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_finetune(network, dataset, config, folder, description)
+    masks, minutes = prune_and_finetune(network, dataset, config, folder, description, callbacks)
     while True:
         masks, settings = prune_until_fits(network, masks, settings, size)
         final = rounded(network, settings)

@@ -1,7 +1,10 @@
 """Fine-tuning: prune a trained network and train it further, with its masks held and its weights rounded."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback
 
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
 from scenelet.nn.prune import Masks
@@ -23,6 +26,7 @@ def prune_and_finetune(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Masks, float]:
     """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
@@ -36,6 +40,7 @@ def prune_and_finetune(
         config: the settings of the run; `prune.dtype` is a format, and `prune.max_bytes` is ignored.
         folder: folder for checkpoints, from which an interrupted fine-tuning continues. None writes nothing.
         description: text next to the progress bar.
+        callbacks: further Lightning callbacks, which must not change the training.
 
     Returns:
         The masks of the remaining weights, and the duration of the training in minutes.
@@ -62,7 +67,8 @@ def prune_and_finetune(
         sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),
         distillation=Distillation([unpruned.eval()], 1 - taught) if taught else None,
     )
-    run_trainer(module, config.precision, folder, folder is not None, description=description)
+    resume = folder is not None
+    run_trainer(module, config.precision, folder, resume, description=description, callbacks=callbacks)
     return remove_stored_weights(network), sum(row["seconds"] for row in module.history) / 60
 
 
