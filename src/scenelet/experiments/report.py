@@ -93,8 +93,7 @@ def markdown(compared: Mapping[str, Any]) -> str:
     columns += ["paper: accuracy, %", "parameters", "size"] if with_paper else []
     rows = [
         _own_columns(row, compared["reference"])
-        + ([_seeds(row)] if with_seeds else [])
-        + ([_best_epoch(row)] if with_epochs else [])
+        + _training_columns(row, with_seeds, with_epochs)
         + (_paper_columns(row["paper"], compared["paper_clips"]) if with_paper else [])
         for row in compared["rows"]
     ]
@@ -135,8 +134,8 @@ def _pooled_choice(compared: Mapping[str, Any]) -> list[str]:
             sentences.append("Each fold selects it without its own clips.")
         else:
             sentences.append(
-                "Not each fold does so without its own clips, so its test would flatter it. Quote the test of each"
-                " fold's own choice."
+                "Some folds select another system without their own clips, so a test of this one would flatter it."
+                " Quote the test of each fold's own choice."
             )
     if tested is not None:
         accuracy, loss = interval_text(tested["macro_accuracy"], 2, 100), interval_text(tested["log_loss"], 3)
@@ -168,13 +167,10 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
     ]
 
 
-def _seeds(row: Mapping[str, Any]) -> str:
-    return " ".join(f"{100 * seed['macro_accuracy']:.2f}" for seed in row.get("by_seed", ()))
-
-
-def _best_epoch(row: Mapping[str, Any]) -> str:
+def _training_columns(row: Mapping[str, Any], with_seeds: bool, with_epochs: bool) -> list[str]:
+    seeds = " ".join(f"{100 * seed['macro_accuracy']:.2f}" for seed in row.get("by_seed", ()))
     best = row.get("best_test_epoch")
-    return "" if best is None else f"{100 * best:.2f}"
+    return [*([seeds] if with_seeds else []), *(["" if best is None else f"{100 * best:.2f}"] if with_epochs else [])]
 
 
 def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[str]:
