@@ -68,9 +68,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Titles of the trials that `reproduce` computes."""
     titles: list[str] = []
 
-    def count(store: Store, trial: Trial, description: str) -> TrialResult:
+    def count(store: Store, trial: Trial, description: str, test_curve: bool) -> TrialResult:
         titles.append(description)
-        return compute_trial(store, trial, description)
+        return compute_trial(store, trial, description, test_curve)
 
     monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", count)
     return titles
@@ -83,7 +83,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     def stop() -> list[str]:
         titles: list[str] = []
 
-        def pretend(store: Store, trial: Trial, description: str) -> TrialResult:
+        def pretend(store: Store, trial: Trial, description: str, test_curve: bool) -> TrialResult:
             titles.append(description)
             return TrialResult.model_validate_json(next((store.folder / "trials").iterdir()).read_bytes())
 

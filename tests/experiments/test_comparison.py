@@ -55,6 +55,41 @@ def test_compare_averages_seeds_clip_by_clip() -> None:
     assert row["clips"] == 120
 
 
+def test_compare_pools_folds_of_each_seed() -> None:
+    row = rows_of(results(seeds=3))[0]
+    by_trial = {(trial["held_out"], trial["seed"]): trial["macro_accuracy"] for trial in row["by_trial"]}
+    assert [each["seed"] for each in row["by_seed"]] == [0, 1, 2]
+    for each in row["by_seed"]:
+        seed = each["seed"]
+        assert each["macro_accuracy"] == pytest.approx((by_trial["1", seed] + by_trial["2", seed]) / 2)
+
+
+def test_compare_of_equal_seeds_is_that_of_one() -> None:
+    """Seeds are averaged per clip. So more of the same make no interval narrower and no p smaller."""
+    once = results(seeds=1)
+    again = [
+        SystemResult(
+            result.system, CONFIG, [t.model_copy(update={"seed": s}) for s in range(3) for t in result.trials], 6
+        )
+        for result in once
+    ]
+    for one, three in zip(rows_of(once), rows_of(again), strict=True):
+        for name in ("macro_accuracy", "per_class", "against_reference", "clips", "groups"):
+            assert one[name] == three[name]
+
+
+def test_best_test_epoch_is_the_mean_of_each_trials_maximum() -> None:
+    old, new = results(seeds=1)
+    curves = [(0.25, 0.75, 0.5), (1.0, 0.5, 0.5)]
+    trials = [trial.model_copy(update={"test_curve": curve}) for trial, curve in zip(old.trials, curves, strict=True)]
+    rows = rows_of([SystemResult(old.system, CONFIG, trials, 2), new])
+    assert [row["best_test_epoch"] for row in rows] == [0.875, None]
+    half = [trials[0], old.trials[1]]
+    assert rows_of([SystemResult(old.system, CONFIG, half, 2), new])[0]["best_test_epoch"] is None
+    plain = rows_of([old, new])[0]
+    assert rows[0] == plain | {"best_test_epoch": 0.875}  # no other figure uses the curve
+
+
 def test_compare_finds_a_better_system_significant() -> None:
     old, new = rows_of(results(new=0.95))
     assert old["against_reference"] is None

@@ -1,16 +1,19 @@
 """Files of a comparison, and the check that keeps another table's files."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from helpers.example_trials import random_result
+from helpers.example_trials import make_result, random_result
 from scenelet.config import RunConfig
 from scenelet.errors import UsageError
 from scenelet.experiments.comparison import SystemResult, compare, summarize_settings
 from scenelet.experiments.report import check_same_results, markdown, write_comparison
+from scenelet.experiments.results import TrialResult
 from scenelet.experiments.systems import PaperFigures, System, SystemTable
 
 CONFIG = RunConfig(seed=3, precision="fp32")
@@ -85,6 +88,61 @@ def test_markdown_mentions_different_versions() -> None:
     trials = [trial.model_copy(update={"versions": {"torch": "9"}}) for trial in new.trials]
     assert "different versions" in markdown(compared([old, SystemResult(new.system, CONFIG, trials, 2)]))
     assert "different versions" not in markdown(compared())
+
+
+def test_markdown_marks_the_best_epoch_as_not_quotable() -> None:
+    old, new = RESULTS
+    trials = [trial.model_copy(update={"test_curve": (0.25, 0.965, 0.5)}) for trial in old.trials]
+    text = markdown(compared([SystemResult(old.system, CONFIG, trials, 2), new]))
+    header, _, first, second = text.splitlines()[2:6]
+    column = header.split(" | ").index("best epoch on the test fold, %, not quotable")
+    assert (first.split(" | ")[column], second.split(" | ")[column]) == ("96.50", "")
+    assert "These clips choose the epoch" in text
+    assert "not quotable" not in markdown(compared())
+
+
+def test_markdown_lists_the_accuracy_of_each_seed() -> None:
+    both = [
+        SystemResult(row, CONFIG, [random_result("1", seed, skill) for seed in range(seeds)], seeds)
+        for row, skill, seeds in zip(TABLE.rows, (0.6, 0.9), (2, 1), strict=True)
+    ]
+    header, _, first, _ = markdown(compared(both)).splitlines()[2:6]
+    column = header.split(" | ").index("by seed, %")
+    accuracies = [trial.metrics["macro_accuracy"] for trial in both[0].trials]
+    assert first.split(" | ")[column] == " ".join(f"{100 * each:.2f}" for each in accuracies)
+
+
+def in_folds(held_out: str, skill: dict[str, float]) -> TrialResult:
+    """A trial that holds out folds together, or one, with a skill in each."""
+    clips = [
+        dataclasses.replace(clip, fold=fold)
+        for fold in held_out.split("+")
+        for clip in random_result(fold, 0, skill[fold]).clips
+    ]
+    return make_result(held_out, clips)
+
+
+@pytest.mark.parametrize(("skill", "agree"), [({"1": 1.0, "2": 1.0}, True), ({"1": 1.0, "2": 0.0}, False)])
+def test_markdown_says_if_each_fold_makes_the_pooled_choice(skill: dict[str, float], agree: bool) -> None:
+    """The first row is between the skills of the second. With a disagreement, each is better on one fold."""
+    skills = {"old": {"1": 0.3, "2": 0.6}, "new": skill}
+    trials = {name: [in_folds("1+2", own)] for name, own in skills.items()}
+
+    def found() -> dict[str, Any]:
+        return compared([SystemResult(row, CONFIG, trials[row.name], len(trials[row.name])) for row in TABLE.rows])
+
+    text = markdown(found())
+    assert ("Each fold selects it without its own clips." in text) == agree
+    assert ("Quote the test of each fold's own choice." in text) != agree
+    assert "Each fold tested with its own choice" not in text
+    own = {"1": "new" if agree else "old", "2": "new"}  # fold 1 is chosen for by fold 2, and fold 2 by fold 1
+    tests = [in_folds(fold, skills[name]) for fold, name in own.items()]
+    for name, test in zip(own.values(), tests, strict=True):
+        trials[name].append(test)
+    tested = found()["as_chosen"]["macro_accuracy"]
+    expected = np.mean([test.metrics["macro_accuracy"] for test in tests])
+    assert tested["value"] == pytest.approx(expected)
+    assert f"Each fold tested with its own choice: macro accuracy {100 * expected:.2f} [" in markdown(found())
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,27 @@ def test_reproduce_computes_each_trial_once(
     assert (out / "ablation-tiny-fold1.md").is_file()
 
 
+def test_reproduce_with_a_test_curve_has_the_same_results(
+    tone_set: Path, recipe: str, two_systems: str, tmp_path: Path
+) -> None:
+    """Trials record their last training, so a fine-tuned one its fine-tuning. Finished trials stay as they are."""
+    with Path(two_systems).open("a") as file:
+        file.write('teacher = "narrow"\n\n[[rows]]\nname = "pruned"\nfine_tune = true\n')
+    plain, curve = tmp_path / "plain", tmp_path / "curve"
+    expected = reproduce(two_systems, tone_set, plain, recipe=recipe, folds=["1"])
+    found = reproduce(two_systems, tone_set, curve, recipe=recipe, folds=["1"], test_curve=True)
+    assert [row["best_test_epoch"] for row in expected["rows"]] == [None] * 3
+    for row in found["rows"]:
+        assert row["best_test_epoch"] >= row["macro_accuracy"]["value"]
+    for row in [*expected["rows"], *found["rows"]]:
+        del row["best_test_epoch"]
+    assert found == expected
+    assert (len(list(curve.glob("trained/*/test_curve.csv"))), len(list(curve.glob("models/*.csv")))) == (3, 1)
+    assert not list(plain.rglob("test_curve.csv"))
+    again = reproduce(two_systems, tone_set, plain, recipe=recipe, folds=["1"], test_curve=True)
+    assert [row["best_test_epoch"] for row in again["rows"]] == [None] * 3
+
+
 def test_reproduce_rejects_a_changed_teacher(
     tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, no_training: Callable
 ) -> None:

@@ -108,10 +108,10 @@ def test_reproduce_killed_three_times_ends_the_same(tone_set: Path, recipe: str,
 def test_reproduce_computes_the_other_trials_after_a_failure(
     tone_set: Path, recipe: str, two_systems: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_once(store: Store, trial: Trial, description: str) -> TrialResult:
+    def fail_once(store: Store, trial: Trial, description: str, test_curve: bool) -> TrialResult:
         if trial.system == "narrow":
             raise RunError("epoch 2: training diverged")
-        return compute_trial(store, trial, description)
+        return compute_trial(store, trial, description, test_curve)
 
     monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", fail_once)
     words = r"1 of 2 trials failed, the others are finished: narrow, fold 1, seed 0: epoch 2"
@@ -130,10 +130,10 @@ def test_reproduce_postpones_a_trial_of_another_process(
     lock = filelock.FileLock(out / "locks" / store.run_folder(first).name)
     lock.acquire()
 
-    def release_after_the_other(store: Store, trial: Trial, description: str) -> TrialResult:
+    def release_after_the_other(store: Store, trial: Trial, description: str, test_curve: bool) -> TrialResult:
         order.append(trial.system)
         lock.release()
-        return compute_trial(store, trial, description)
+        return compute_trial(store, trial, description, test_curve)
 
     monkeypatch.setattr("scenelet.experiments.reproduce.compute_trial", release_after_the_other)
     reproduce(two_systems, tone_set, out, recipe=recipe, folds=["1"])

@@ -8,7 +8,7 @@ import pytest
 from helpers.example_report import make_prediction
 from helpers.example_trials import make_result
 from scenelet.experiments.results import TrialResult
-from scenelet.experiments.selection import select_system
+from scenelet.experiments.selection import select_pooled, select_system
 
 LABELS = ("a", "b")
 CLIPS = 4  # per fold, half of them of each class
@@ -84,3 +84,21 @@ def test_select_system_allows_the_separator_in_a_folds_name() -> None:
 def test_select_system_ignores_cities() -> None:
     of_city = trial("1+2", {"1": 4, "2": 4}).model_copy(update={"held_out": "oslo"})
     assert select_system({"row": [of_city]}) == []
+
+
+def test_select_pooled_counts_all_clips_and_seeds() -> None:
+    rows = {
+        "steady": [trial("1+2", {"1": 3, "2": 3}, seed=seed) for seed in (0, 1)],
+        "lucky once": [trial("1+2", {"1": 4, "2": 4}), trial("1+2", {"1": 1, "2": 1}, seed=1)],
+        "one seed": [trial("1+2", {"1": 4, "2": 4})],
+        "single folds": [trial("1", {"1": 4})],
+    }
+    pooled = select_pooled(rows)
+    assert pooled is not None
+    assert (pooled["chosen"], pooled["clips"], list(pooled["scores"])) == ("steady", 8, ["steady", "lucky once"])
+    assert pooled["scores"]["lucky once"]["macro_accuracy"] == 0.625
+
+
+def test_select_pooled_without_comparable_trials_is_none() -> None:
+    assert select_pooled({"row": [trial("1", {"1": 2})], "none": []}) is None
+    assert select_pooled({"a": [trial("1+2", {"1": 4, "2": 4})], "b": [trial("1+3", {"1": 4, "3": 4})]}) is None

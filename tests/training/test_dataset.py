@@ -1,5 +1,6 @@
 """Data set of a run: its subsets, its record, held-out validation clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_subset_selects_rows_in_the_order_given(dataset: Dataset) -> None:
     assert clips.names == (dataset.train.names[2], dataset.train.names[0])
     np.testing.assert_array_equal(clips.targets, dataset.train.targets[[2, 0]])
     np.testing.assert_array_equal(clips.features.load(clips.features.first)[0], first_window(dataset, 2))
+
+
+def test_subset_selects_answers_and_waveforms(dataset: Dataset) -> None:
+    answers = np.random.default_rng(0).random((len(dataset.train), 2), np.float32)
+    chosen = subset(replace(dataset.train, answers=answers, waveforms=dataset.train.features), np.array([2, 0]))
+    assert chosen.answers is not None
+    assert chosen.waveforms is not None
+    np.testing.assert_array_equal(chosen.answers, answers[[2, 0]])
+    np.testing.assert_array_equal(chosen.waveforms.first, dataset.train.features.first[[2, 0]])
 
 
 def test_load_dataset_gives_waveforms_of_the_training_clips(tone_set: Path, config: RunConfig) -> None:

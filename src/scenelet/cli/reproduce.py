@@ -37,6 +37,10 @@ def reproduce(
     ] = None,
     cities: Annotated[bool, typer.Option("--cities", help="Hold out each city in turn, in place of folds.")] = False,
     reference: Annotated[str | None, typer.Option(help="Row that the others are compared with.")] = None,
+    test_curve: Annotated[
+        bool,
+        typer.Option("--test-curve", help="Record the test accuracy after each epoch of new trials; nothing uses it."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the table and its finished trials.")] = Path("reproduce"),
     audio_dir: AudioDirOption = None,
     tau_3_class: Tau3ClassOption = False,
@@ -80,7 +84,7 @@ def reproduce(
         from scenelet.experiments.reproduce import reproduce as run
 
     try:
-        compared = run(table, clips, out, seeds=seeds, **options)
+        compared = run(table, clips, out, seeds=seeds, test_curve=test_curve, **options)
     except KeyboardInterrupt:
         print_message(f"finished trials are in {out}; the same command resumes from there")
         raise

@@ -3,7 +3,7 @@
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from scenelet.config import RunConfig
 from scenelet.evaluation.bootstrap import class_mean, clip_mean, paired_test
+from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.evaluation.metrics import clip_losses
-from scenelet.experiments.results import TrialResult
-from scenelet.experiments.selection import select_system
+from scenelet.experiments.results import TrialResult, clip_metrics
+from scenelet.experiments.selection import select_pooled, select_system
 from scenelet.experiments.systems import System, SystemTable
 
 SEED = 0  # of every interval and test, so that the same trials give the same table
@@ -83,15 +84,18 @@ def compare(
 
     Returns:
         Values for JSON: "title", "name", "data", "recipe", "synthetic", "reference", "paper_data", "paper_clips",
-        "checkpoint", "versions" (each set of software versions), "rows" and "choices" (the result of
-        `scenelet.experiments.selection.select_system`).
+        "checkpoint", "versions" (each set of software versions), "rows", "choices" and "pooled_choice" (the results of
+        `select_system` and `select_pooled` in `scenelet.experiments.selection`), and "as_chosen" ("macro_accuracy" and
+        "log_loss" {value, low, high} if each of these folds is tested with its own choice; None until all of these
+        trials are finished).
 
         A row has "name", "trials", "trials_expected", "paper" and "settings" (those that differ from their defaults).
         If a trial is finished, it also has "clips" (a clip held out in several trials counts several times),
         "distinct_clips", "groups", "groups_of_smallest_class", "macro_accuracy" and "log_loss" {value, low, high},
-        "per_class" {label: the same of its accuracy}, "by_trial", "parameters", "parameters_kept", "bytes", "steps",
-        "empty_layers" (of any trial), and "against_reference" {difference {value, low, high}, p, clips}, which is None
-        for the reference.
+        "per_class" {label: the same of its accuracy}, "by_trial", "by_seed", "parameters", "parameters_kept", "bytes",
+        "steps", "empty_layers" (of any trial), and "against_reference" {difference {value, low, high}, p, clips}, which
+        is None for the reference. "best_test_epoch" is the mean over trials of the highest macro accuracy of any epoch
+        on the test clips. The test clips choose that epoch. It is None if a trial did not record its epochs.
     """
     known = {} if known is None else known
     reference = next(result for result in results if result.system.name == table.reference)
@@ -105,6 +109,8 @@ def compare(
             own = pool(result.system.name) if result.trials else None
             known[key] = _row(result, own, pool(table.reference) if other else None)
         rows.append(known[key])
+    trials = {result.system.name: result.trials for result in results}
+    choices = select_system(trials)
     versions = {json.dumps(trial.versions, sort_keys=True) for result in results for trial in result.trials}
     return {
         "title": table.title,
@@ -118,7 +124,23 @@ def compare(
         "checkpoint": sorted({result.config.checkpoint for result in results}),
         "versions": [json.loads(each) for each in sorted(versions)],
         "rows": rows,
-        "choices": select_system({result.system.name: result.trials for result in results}),
+        "choices": choices,
+        "pooled_choice": select_pooled(trials),
+        "as_chosen": _as_chosen(choices, trials),
+    }
+
+
+def _as_chosen(
+    choices: Sequence[Mapping[str, Any]], trials: Mapping[str, Sequence[TrialResult]]
+) -> dict[str, Any] | None:
+    """Pool each fold's test of the system that the other folds select for it."""
+    tests = [[trial for trial in trials[choice["chosen"]] if trial.held_out == choice["fold"]] for choice in choices]
+    if not tests or not all(tests):
+        return None
+    own, rng = _pool([trial for of_fold in tests for trial in of_fold]), np.random.default_rng(SEED)
+    return {
+        "macro_accuracy": asdict(class_mean(own.hits, own.targets, own.groups, rng)),
+        "log_loss": asdict(clip_mean(own.losses, own.groups, rng)),
     }
 
 
@@ -154,12 +176,32 @@ def _metrics(trials: Sequence[TrialResult], own: _Answers) -> dict[str, Any]:
             {"held_out": trial.held_out, "seed": trial.seed, "macro_accuracy": trial.metrics["macro_accuracy"]}
             for trial in trials
         ],
+        "by_seed": _by_seed(trials),
+        "best_test_epoch": _best_test_epoch(trials),
         "parameters": first.parameters,
         "parameters_kept": first.parameters_kept,
         "bytes": {rule: max(trial.bytes[rule] for trial in trials) for rule in first.bytes},
         "steps": sorted({trial.steps for trial in trials}),
         "empty_layers": sorted({layer for trial in trials for layer in trial.empty_layers}),
     }
+
+
+def _by_seed(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
+    """Return the macro accuracy of each seed, pooled over what was held out."""
+    clips: dict[int, list[ClipPrediction]] = defaultdict(list)
+    for trial in trials:
+        clips[trial.seed] += trial.clips
+    return [
+        {"seed": seed, "macro_accuracy": clip_metrics(clips[seed], trials[0].labels)["macro_accuracy"]}
+        for seed in sorted(clips)
+    ]
+
+
+def _best_test_epoch(trials: Sequence[TrialResult]) -> float | None:
+    """Return the mean over trials of the best epoch's macro accuracy on the test clips, if all have recorded it."""
+    if not all(trial.test_curve for trial in trials):
+        return None
+    return float(np.mean([max(trial.test_curve) for trial in trials]))
 
 
 def _test_against(own: _Answers, reference: _Answers) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from scenelet.config import run_folder as runs
 from scenelet.errors import DataError
 from scenelet.evaluation.clip_prediction import ClipPrediction
 from scenelet.experiments.results import TrialResult
-from scenelet.experiments.store import Store
+from scenelet.experiments.store import TEST_CURVE, Store
 from scenelet.experiments.trial import Trial
 from scenelet.inference.classifier import Classifier
 from scenelet.model.file import decode_model, encode_model
@@ -23,6 +23,7 @@ from scenelet.nn.quantize import WeightFormat
 from scenelet.training.batches import epoch_batches
 from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.dataset import Dataset, load_dataset
+from scenelet.training.epoch_curve import EpochCurve, read_epoch_curve
 from scenelet.training.loop import CHECKPOINTS, LOGS
 from scenelet.training.measure import file_probabilities
 from scenelet.training.network import load_network
@@ -35,13 +36,14 @@ FULL_PRECISION: WeightFormat = "fp32"
 
 
 @progress_only()  # `reproduce` prints one line for each trial
-def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
+def compute_trial(store: Store, trial: Trial, description: str, test_curve: bool = False) -> TrialResult:
     """Train, fine-tune and measure a trial, and store its result. An interrupted computation is resumed.
 
     Args:
         store: the store.
         trial: the trial.
         description: title of the progress bar.
+        test_curve: record the accuracy on the test clips after each epoch, see `Store.curve_path`.
 
     Raises:
         SceneletError: data or settings cannot be used, or the training diverged.
@@ -50,20 +52,23 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
     dataset = load_dataset(store.table, config)
     if dataset.test is None:
         raise DataError(f"{store.table.path}: its split has no test clips; add some, or hold out a fold")
-    _train(store, trial, dataset, description)
+    _train(store, trial, dataset, description, test_curve)
     run = store.run_folder(trial)
     record = runs.read_record(run)
     network = load_network(run, record)
     minutes, epochs, details = float(runs.read_metrics(run)["minutes"]), config.schedule.epochs, dict[str, Any]()
+    last_epochs = epochs
     if trial.fine_tuned:
         settings = config.model_copy(update={"prune": stored_format(config.prune)})
         folder = store.finetuning_folder(trial)
-        built = build_model(network, record, dataset, settings, folder, f"{description}, fine-tuned")
+        callbacks = [EpochCurve(store.curve_path(trial), dataset.test)] if test_curve else []
+        built = build_model(network, record, dataset, settings, folder, f"{description}, fine-tuned", callbacks)
         path = store.model_path(trial)
         make_folder(path.parent)
         replace_file(path, built.file)
         model, file, answers = built.model, built.file, built.probabilities["test"]
-        minutes, epochs = minutes + built.compression.minutes, epochs + built.compression.settings.epochs
+        minutes, last_epochs = minutes + built.compression.minutes, built.compression.settings.epochs
+        epochs += last_epochs
         details = _fine_tuning_details(built, clip_probabilities(network, dataset.test.features))
     else:
         file = encode_model(
@@ -82,6 +87,7 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
         bytes=sizes(model, len(file)),
         steps=epochs * len(epoch_batches(dataset.train, config)(0)),
         minutes=minutes,
+        test_curve=read_epoch_curve(store.curve_path(trial), last_epochs),
         versions=runs.versions(),
         clips=tuple(ClipPrediction.from_clip(clip, dataset.labels, row) for clip, row in clips),
         **details,
@@ -90,7 +96,7 @@ def compute_trial(store: Store, trial: Trial, description: str) -> TrialResult:
     return result
 
 
-def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> None:
+def _train(store: Store, trial: Trial, dataset: Dataset, description: str, test_curve: bool) -> None:
     """Train the trial's network, and before it its teachers, unless the run is finished."""
     run = store.run_folder(trial)
     if not (run / runs.METRICS).is_file():
@@ -100,7 +106,7 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
             is_same_data = all(getattr(config, s) == getattr(trial.config, s) for s in loaded)
             with store.lock(teacher, wait=True):
                 teacher_dataset = dataset if is_same_data else load_dataset(store.table, config)
-                _train(store, teacher, teacher_dataset, f"{teacher.system}, teacher of {description}")
+                _train(store, teacher, teacher_dataset, f"{teacher.system}, teacher of {description}", test_curve)
         train(
             dataset,
             run,
@@ -109,6 +115,7 @@ def _train(store: Store, trial: Trial, dataset: Dataset, description: str) -> No
             resume=True,
             teachers=[store.run_folder(teacher) for teacher in trial.teachers],
             description=description,
+            callbacks=[EpochCurve(run / TEST_CURVE, dataset.test)] if test_curve and dataset.test is not None else [],
         )
     for name in (CHECKPOINTS, LOGS):  # several times the size of the weights
         shutil.rmtree(run / name, ignore_errors=True)

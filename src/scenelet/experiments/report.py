@@ -13,6 +13,12 @@ from scenelet.utils.files import replace_files
 from scenelet.utils.text import first_few, pluralize
 
 MAX_SHOWN_CLASSES = 3  # their accuracies fit into a column
+BEST_EPOCH = "best epoch on the test fold, %, not quotable"
+BEST_EPOCH_NOTE = (
+    "Best epoch on the test fold: the mean over trials of the highest macro accuracy of any epoch of the last training"
+    " on the test clips. These clips choose the epoch, so the figure is too high. It only compares with results of the"
+    " same protocol. Do not quote it as an accuracy."
+)
 CHECKPOINTS = {"last": "the last epoch", "validation": "the best epoch on validation"}
 
 
@@ -78,22 +84,27 @@ def write_comparison(folder: Path, compared: Mapping[str, Any], results: Sequenc
 def markdown(compared: Mapping[str, Any]) -> str:
     """Format the result of `scenelet.experiments.comparison.compare`: a title, a row per system, and notes."""
     with_paper = any(row["paper"] for row in compared["rows"])
+    with_seeds = any(len(row.get("by_seed", ())) > 1 for row in compared["rows"])
+    with_epochs = any(row.get("best_test_epoch") is not None for row in compared["rows"])
     columns = ["system", "macro accuracy here, % [95 %]", "against reference, points [95 %]", "p", "log loss [95 %]"]
     columns += ["parameters kept", "size, kB", "file, bytes"]
+    columns += ["by seed, %"] if with_seeds else []
+    columns += [BEST_EPOCH] if with_epochs else []
     columns += ["paper: accuracy, %", "parameters", "size"] if with_paper else []
     rows = [
         _own_columns(row, compared["reference"])
+        + _training_columns(row, with_seeds, with_epochs)
         + (_paper_columns(row["paper"], compared["paper_clips"]) if with_paper else [])
         for row in compared["rows"]
     ]
-    notes = [f"- {note}" for note in _notes(compared)]
-    choices = ["", *_choices(compared["choices"])] if compared["choices"] else []
+    notes = [f"- {note}" for note in [*_notes(compared), *([BEST_EPOCH_NOTE] if with_epochs else [])]]
+    choices = ["", *_choices(compared)] if compared["choices"] else []
     return "\n".join([f"## {compared['title']}", "", *_table(columns, rows), "", *notes, *choices]) + "\n"
 
 
-def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Format the systems that validation selects for each fold."""
-    rows = []
+def _choices(compared: Mapping[str, Any]) -> list[str]:
+    """Format the systems that validation selects for each fold and for all together."""
+    rows, choices = [], compared["choices"]
     for choice in choices:
         score = choice["scores"][choice["chosen"]]
         values = [f"{100 * score['macro_accuracy']:.2f}", f"{score['log_loss']:.3f}"]
@@ -106,8 +117,30 @@ def _choices(choices: Sequence[Mapping[str, Any]]) -> list[str]:
         *_table(
             ["test fold", "validation clips", "selected system", "macro accuracy there, %", "log loss there"], rows
         ),
+        "",
+        *_pooled_choice(compared),
         *(["", f"Left out because of missing trials: {'; '.join(left_out)}."] if left_out else []),
     ]
+
+
+def _pooled_choice(compared: Mapping[str, Any]) -> list[str]:
+    """Say what all folds select together, if each of them agrees, and how good each fold's own choice is."""
+    pooled, tested = compared["pooled_choice"], compared["as_chosen"]
+    sentences = []
+    if pooled is not None:
+        score = f"{100 * pooled['scores'][pooled['chosen']]['macro_accuracy']:.2f} %"
+        sentences.append(f"All folds together select '{pooled['chosen']}' ({score} of {pooled['clips']:,} clips).")
+        if all(choice["chosen"] == pooled["chosen"] for choice in compared["choices"]):
+            sentences.append("Each fold selects it without its own clips.")
+        else:
+            sentences.append(
+                "Some folds select another system without their own clips, so a test of this one would flatter it."
+                " Quote the test of each fold's own choice."
+            )
+    if tested is not None:
+        accuracy, loss = interval_text(tested["macro_accuracy"], 2, 100), interval_text(tested["log_loss"], 3)
+        sentences.append(f"Each fold tested with its own choice: macro accuracy {accuracy} %, log loss {loss}.")
+    return [" ".join(sentences)]
 
 
 def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
@@ -132,6 +165,12 @@ def _own_columns(row: Mapping[str, Any], reference: str) -> list[str]:
         f"{row['bytes']['paper'] / 1000:,.2f}",
         f"{row['bytes']['disk']:,}",
     ]
+
+
+def _training_columns(row: Mapping[str, Any], with_seeds: bool, with_epochs: bool) -> list[str]:
+    seeds = " ".join(f"{100 * seed['macro_accuracy']:.2f}" for seed in row.get("by_seed", ()))
+    best = row.get("best_test_epoch")
+    return [*([seeds] if with_seeds else []), *(["" if best is None else f"{100 * best:.2f}"] if with_epochs else [])]
 
 
 def _paper_columns(paper: Mapping[str, Any] | None, clips: int | None) -> list[str]:

@@ -40,6 +40,7 @@ def reproduce(
     folds: Sequence[str] = (),
     cities: bool = False,
     reference: str | None = None,
+    test_curve: bool = False,
 ) -> dict[str, Any]:
     """Compute the missing trials of a table. Markdown, JSON and CSV are written after each trial, a plot at the end.
 
@@ -56,6 +57,8 @@ def reproduce(
         folds: the folds to hold out, one after the other. If empty: each fold of the data, or the data's own split.
         cities: hold out one city after the other instead.
         reference: name of the system that the others are tested against; None: the table's own.
+        test_curve: record the accuracy on the test clips after each epoch of the trials that are computed now, for the
+            best epoch on the test clips. No choice uses it, and no result changes. Finished trials stay as they are.
 
     Returns:
         The content of the JSON file; see `scenelet.experiments.comparison.compare`.
@@ -91,13 +94,13 @@ def reproduce(
             write_comparison(out, compared, results)
         return compared
 
-    _compute_missing(trials, store, report)
+    _compute_missing(trials, store, report, test_curve)
     compared = report()
     write_plot(out, compared)
     return compared
 
 
-def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[], Any]) -> None:
+def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[], Any], test_curve: bool) -> None:
     """Compute the missing trials; those that another process works on come last.
 
     Raises:
@@ -124,7 +127,7 @@ def _compute_missing(trials: Sequence[Trial], store: Store, report: Callable[[],
                     result = store.read_result(trial)  # another process may have finished it
                     if result is None:
                         print_message(f"started: {trial.title}")
-                        result = compute_trial(store, trial, trial.title)
+                        result = compute_trial(store, trial, trial.title, test_curve)
                 except SceneletError as error:
                     failed.append(f"{trial.title}: {error}")
                     print_warning(f"failed: {failed[-1]}")

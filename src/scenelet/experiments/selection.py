@@ -1,4 +1,4 @@
-"""Selection of the best system for each fold, without the use of that fold.
+"""Selection of the best system for each fold, without the use of that fold, and for all folds together.
 
 A trial that holds out the folds a and b together trains on neither. Its result on b can validate systems for test fold
 a, and its result on a can validate systems for test fold b. A selection for a fold thus uses none of its clips, neither
@@ -22,8 +22,9 @@ def select_system(trials: Mapping[str, Sequence[TrialResult]]) -> list[dict[str,
 
     Returns:
         For each fold {"fold", "clips", "chosen", "scores": {system: {"macro_accuracy", "log_loss"}}, "left_out"}.
-        "chosen" has the highest accuracy, and the lowest log loss among equal accuracies. "left_out" lists the systems
-        that lack a trial of this fold which another system has. The list is empty if no folds were held out together.
+        "chosen" has the highest accuracy over all seeds, and the lowest log loss among equal accuracies. "left_out"
+        lists the systems that lack a trial of this fold which another system has. The list is empty if no folds were
+        held out together.
     """
     by_fold: dict[str, dict[str, list[TrialResult]]] = defaultdict(lambda: defaultdict(list))
     for name, results in trials.items():
@@ -37,11 +38,35 @@ def select_system(trials: Mapping[str, Sequence[TrialResult]]) -> list[dict[str,
         if not complete:
             continue
         scores = {name: _score(results, fold) for name, results in complete.items()}
-        best = max(scores, key=lambda name: (scores[name]["macro_accuracy"], -scores[name]["log_loss"]))
         clips = {clip.name for results in complete.values() for result in results for clip in _others(result, fold)}
         left_out = [name for name in trials if name not in complete]
-        choices.append({"fold": fold, "clips": len(clips), "chosen": best, "scores": scores, "left_out": left_out})
+        choices.append(
+            {"fold": fold, "clips": len(clips), "chosen": _best(scores), "scores": scores, "left_out": left_out}
+        )
     return choices
+
+
+def select_pooled(trials: Mapping[str, Sequence[TrialResult]]) -> dict[str, Any] | None:
+    """Select one system by all clips of folds that were held out together.
+
+    Clips of every test fold have a part in this choice. It is free of their influence if each fold selects the same
+    system without its own clips.
+
+    Args:
+        trials: as in `select_system`.
+
+    Returns:
+        {"chosen", "clips", "scores"} as in `select_system`, of the systems that have all trials that any other has.
+        None if there is no such system, or no folds were held out together.
+    """
+    together = {name: [result for result in results if _folds_together(result)] for name, results in trials.items()}
+    keys = {name: {(result.held_out, result.seed) for result in results} for name, results in together.items()}
+    complete = {name: together[name] for name in keys if keys[name] == set().union(*keys.values())}
+    if not any(complete.values()):
+        return None
+    scores = {name: _score(results) for name, results in complete.items()}
+    clips = {clip.name for results in complete.values() for result in results for clip in result.clips}
+    return {"chosen": _best(scores), "clips": len(clips), "scores": scores}
 
 
 def _folds_together(result: TrialResult) -> set[str]:
@@ -50,12 +75,16 @@ def _folds_together(result: TrialResult) -> set[str]:
     return folds if len(folds) > 1 and folds == set(result.held_out.split(FOLDS_TOGETHER)) else set()
 
 
-def _others(result: TrialResult, fold: str) -> list[ClipPrediction]:
-    """Return the clips that were held out together with `fold`."""
+def _others(result: TrialResult, fold: str | None) -> list[ClipPrediction]:
+    """Return the clips that were held out together with `fold`; all clips for None."""
     return [clip for clip in result.clips if clip.fold != fold]
 
 
-def _score(results: Sequence[TrialResult], fold: str) -> dict[str, float]:
+def _best(scores: Mapping[str, Mapping[str, float]]) -> str:
+    return max(scores, key=lambda name: (scores[name]["macro_accuracy"], -scores[name]["log_loss"]))
+
+
+def _score(results: Sequence[TrialResult], fold: str | None = None) -> dict[str, float]:
     clips = [clip for result in results for clip in _others(result, fold)]
     metrics = clip_metrics(clips, results[0].labels)
     return {key: metrics[key] for key in ("macro_accuracy", "log_loss")}

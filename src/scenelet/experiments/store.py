@@ -2,9 +2,10 @@
 
 A store is a folder:
 
-trained/KEY/     run folder of a training; shared by the systems that differ only in their pruning
+trained/KEY/     run folder of a training; shared by the systems that differ only in their pruning. With
+                 `reproduce --test-curve`, its test_curve.csv has the accuracy on the test clips after each epoch
 finetuning/KEY/  checkpoints of a fine-tuning while it runs
-models/KEY.scn   model file of a fine-tuned trial
+models/KEY.scn   model file of a fine-tuned trial; KEY.csv: as test_curve.csv, for the fine-tuning
 trials/KEY.json  results of a finished trial
 locks/           locks, so that several processes can share a store
 
@@ -35,6 +36,7 @@ from scenelet.model.file import FORMAT_VERSION
 from scenelet.utils.files import make_folder, replace_file
 from scenelet.utils.locks import file_lock
 
+TEST_CURVE = "test_curve.csv"
 KEY_VERSION = 1  # increase it if the same settings no longer give the same results, or if a default changes
 
 
@@ -98,6 +100,12 @@ class Store:
     def model_path(self, trial: Trial) -> Path:
         """Return the path of a fine-tuned trial's model file."""
         return self.folder / "models" / f"{self._key(trial)}.scn"
+
+    def curve_path(self, trial: Trial) -> Path:
+        """Return the path of the test accuracy after each epoch of the trial's last training."""
+        if trial.fine_tuned:
+            return self.folder / "models" / f"{self._key(trial)}.csv"
+        return self.run_folder(trial) / TEST_CURVE
 
     def _result_path(self, trial: Trial) -> Path:
         return self.folder / "trials" / f"{self._key(trial)}.json"

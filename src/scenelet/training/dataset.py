@@ -133,8 +133,14 @@ def hold_out_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset
 def subset(clips: LabelledFeatures, rows: NDArray[np.integer]) -> LabelledFeatures:
     """Select clips by their row numbers, in that order."""
     names = tuple(clips.names[row] for row in rows) if clips.names else ()
-    waveforms = None if clips.waveforms is None else clips.waveforms.select(rows)
-    return LabelledFeatures(clips.features.select(rows), clips.targets[rows], clips.classes, names, waveforms)
+    return replace(
+        clips,
+        features=clips.features.select(rows),
+        targets=clips.targets[rows],
+        names=names,
+        answers=None if clips.answers is None else clips.answers[rows],
+        waveforms=None if clips.waveforms is None else clips.waveforms.select(rows),
+    )
 
 
 def _print_description(table: ClipTable, split: Split, config: RunConfig) -> None:

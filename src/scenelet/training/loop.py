@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def run_trainer(
     select_best: bool = False,
     description: str = "Training",
     trainer: TrainerConfig = ONE_DEVICE,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Train `module` in place, for the epochs of its schedule.
 
@@ -50,6 +51,7 @@ def run_trainer(
         description: label of the progress bar.
         trainer: number of devices; `module.rank` is the rank of this process. On each machine, the first process starts
             its own command again for the other devices, and all of them call this function.
+        callbacks: further Lightning callbacks, on the first process.
 
     Raises:
         RunError: training diverged in the batch that the folder's `diverged.json` names, or another process has ended.
@@ -59,7 +61,7 @@ def run_trainer(
     check_devices(trainer)
     if not (torch.cuda.is_available() or torch.backends.mps.is_available() or cpp_build.library()):
         print_message("note: no working C++ compiler (g++, clang++) was found; training is slower without one")
-    callbacks: list[Callback] = [] if rank.is_worker else [TrainingProgress(description)]
+    callbacks = [] if rank.is_worker else [TrainingProgress(description), *callbacks]
     if not rank.is_single:
         clips = module.batches(0).clips
         callbacks.append(SameDataCheck(clips.names, clips.targets, module.network))

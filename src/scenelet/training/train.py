@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from scenelet.config import RunConfig, TrainerConfig
 from scenelet.config.run_folder import (
@@ -63,6 +64,7 @@ def train(
     limits: NetworkLimits = NO_LIMITS,
     trainer: TrainerConfig | None = None,
     description: str = "Training",
+    callbacks: Sequence[Callback] = (),
 ) -> dict[str, Any]:
     """Train on `data` into the run folder `out`. With several devices, each device has a process that calls this.
 
@@ -76,6 +78,7 @@ def train(
         limits: maximum costs of the network. Its width and depth are searched, and become settings of the run.
         trainer: devices for a run that is resumed without `config`; only the fields that were set are used.
         description: text next to the progress bar.
+        callbacks: further Lightning callbacks, which must not change the training.
 
     Returns:
         The content of `metrics.json`; {} in the processes other than the first.
@@ -107,7 +110,7 @@ def train(
         module = _build_module(network, settings, dataset, loaded, rank)
         _print_plan(module, settings, dataset, loaded)
         best = settings.checkpoint == "validation"
-        run_trainer(module, settings.precision, out, resume, best, description, devices)
+        run_trainer(module, settings.precision, out, resume, best, description, devices, callbacks)
         return {} if rank.is_worker else _finish_run(out, network, module, dataset)
 
 

@@ -1,12 +1,13 @@
 """Model file of a trained network: compress the network, measure it, and record where it came from."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from scenelet import __version__
@@ -64,6 +65,7 @@ def build_model(
     config: RunConfig,
     folder: Path | None = None,
     description: str = "Fine-tuning",
+    callbacks: Sequence[Callback] = (),
 ) -> BuiltModel:
     """Compress a trained network in place as `config.prune` says, measure it, and encode its model file.
 
@@ -72,6 +74,7 @@ def build_model(
         config: settings of the compression; `prune`, `mixing` and `loss` may differ from those of the training.
         folder: folder from which an interrupted compression continues. None writes nothing.
         description: text next to the progress bar of the fine-tuning.
+        callbacks: further Lightning callbacks of the fine-tuning, which must not change it.
 
     Raises:
         UsageError: no sparsity is enough for `max_bytes`, which includes everything in the file.
@@ -104,7 +107,7 @@ def build_model(
 
     settings, trials = choose_format(network, dataset, config, size, folder, teacher)
     config = config.model_copy(update={"prune": settings})
-    masks, minutes = prune_and_finetune(network, dataset, config, folder, description, teacher)
+    masks, minutes = prune_and_finetune(network, dataset, config, folder, description, teacher, callbacks)
     while True:
         masks, settings = prune_until_fits(network, masks, settings, size)
         final = rounded(network, settings)

@@ -1,7 +1,10 @@
 """Fine-tuning: prune a trained network and train it further, with its masks held and its weights rounded."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback
 
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
 from scenelet.nn.prune import Masks
@@ -24,6 +27,7 @@ def prune_and_finetune(
     folder: Path | None = None,
     description: str = "Fine-tuning",
     teacher: StandardizedNetwork | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Masks, float]:
     """Prune `network` in place to `config.prune.sparsity` and train it for `config.prune.epochs`.
 
@@ -38,6 +42,7 @@ def prune_and_finetune(
         folder: folder for checkpoints, from which an interrupted fine-tuning continues. None writes nothing.
         description: text next to the progress bar.
         teacher: network that answers for `config.prune.self_distillation`; None: `network` as it is before pruning.
+        callbacks: further Lightning callbacks, which must not change the training.
 
     Returns:
         The masks of the remaining weights, and the duration of the training in minutes.
@@ -64,7 +69,8 @@ def prune_and_finetune(
         sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),
         distillation=Distillation([unpruned.eval()], 1 - taught) if taught else None,
     )
-    run_trainer(module, config.precision, folder, folder is not None, description=description)
+    resume = folder is not None
+    run_trainer(module, config.precision, folder, resume, description=description, callbacks=callbacks)
     return remove_stored_weights(network), sum(row["seconds"] for row in module.history) / 60
 
 
