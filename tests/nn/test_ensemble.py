@@ -5,6 +5,7 @@ from torch import nn
 
 from scenelet.config import RunConfig
 from scenelet.nn.ensemble import Ensemble, keep_members
+from scenelet.nn.trace import trace
 from scenelet.training.distillation import Distillation
 from scenelet.training.network import build_network
 
@@ -55,3 +56,8 @@ def test_keep_members_keeps_the_first_ones() -> None:
     torch.testing.assert_close(keep_members(Ensemble(members), 2).eval()(x), expected)
     assert keep_members(Ensemble(members), 1) is members[0]
     assert keep_members(members[0], None) is members[0]
+
+
+def test_a_fresh_ensemble_in_training_mode_is_traced_as_it_answers() -> None:
+    nodes, _ = trace(small_ensemble().train())
+    assert [node.op for node in nodes[-4:]] == ["Add", "Add", "ScaleShift", "Softmax"]
