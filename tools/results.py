@@ -59,7 +59,6 @@ STEPS = (
         "the best recipe, and what it was before",
         "scenelet reproduce benchmarks/tables/previous_best.toml {data} --out {out}",
     ),
-    Step("small files and a small network", "scenelet reproduce sizes {data} --out {out}"),
     Step(
         "pruned at once or step by step", "scenelet reproduce benchmarks/tables/gradual_pruning.toml {data} --out {out}"
     ),

@@ -26,7 +26,7 @@ def parameters(config: RunConfig, classes: int) -> int:
 
 
 def test_list_tables_finds_the_built_in_tables() -> None:
-    assert list_tables() == ["ablation", "default", "imbalance", "sizes", "table3", "table4"]
+    assert list_tables() == ["ablation", "default", "imbalance", "table3", "table4"]
     with pytest.raises(UsageError, match="did you mean 'table3'"):
         load_systems("table33")
 

@@ -24,9 +24,10 @@ def test_make_trial_holds_out_a_fold_or_a_city(
 
 
 def test_make_trial_gives_the_teacher_the_same_fold_and_seed() -> None:
-    table = load_systems("sizes")
-    trial = make_trial(table, "width 28, distilled, int8", "paper_short", "2", 1)
-    assert trial.teachers == (make_trial(table, "dense", "paper_short", "2", 1),)
+    rows = (System(name="large"), System(name="small", teacher="large", fine_tune=True))
+    table = SystemTable(title="Taught", reference="large", rows=rows)
+    trial = make_trial(table, "small", "paper_short", "2", 1)
+    assert trial.teachers == (make_trial(table, "large", "paper_short", "2", 1),)
     assert trial.fine_tuned
 
 

@@ -24,6 +24,7 @@ from scenelet.nn.ensemble import keep_members
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.training.compression.finetune import prune_and_finetune
+from scenelet.training.compression.members import choose_members
 from scenelet.training.compression.search import FormatTrial, choose_format, prune_until_fits, rounded
 from scenelet.training.dataset import Dataset
 from scenelet.training.measure import file_probabilities
@@ -84,7 +85,6 @@ def build_model(
         before = {name: clip_probabilities(network, clips.features) for name, clips in dataset.held_out()}
     dense = _reports(dataset, before)
     teacher = copy.deepcopy(network)
-    network.network = keep_members(network.network, config.prune.members)
     # until the file is measured, the results of the trained network stand for those of the file
     estimate, extra_bytes = _results(dense, dense, _threshold(dataset, before)), 0
 
@@ -105,6 +105,9 @@ def build_model(
     def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
         return len(encode_model(replace(scene_model(network, masks, settings), results=estimate))) + extra_bytes
 
+    chosen = choose_members(network, config.prune, size)
+    network.network = keep_members(network.network, chosen.members)
+    config = config.model_copy(update={"prune": chosen})
     settings, trials = choose_format(network, dataset, config, size, folder, teacher)
     config = config.model_copy(update={"prune": settings})
     masks, minutes = prune_and_finetune(network, dataset, config, folder, description, teacher, callbacks)

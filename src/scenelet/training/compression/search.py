@@ -115,7 +115,7 @@ def prune_until_fits(
     max_bytes = settings.max_bytes
     if max_bytes is None or size(rounded(network, settings), masks, settings) <= max_bytes:
         return masks, settings
-    sparsity = prune.sparsity_for_bytes(_size_at(network, settings, size), max_bytes, settings.sparsity)
+    sparsity = prune.sparsity_for_bytes(size_at_sparsity(network, settings, size), max_bytes, settings.sparsity)
     masks = prune.global_l1_masks(network, sparsity)
     prune.apply_masks(network, masks)
     return masks, settings.model_copy(update={"sparsity": sparsity})
@@ -180,6 +180,10 @@ def search_format(
 def check_max_bytes(network: StandardizedNetwork, labels: tuple[str, ...], config: RunConfig) -> None:
     """Check before any training that `config.prune.max_bytes` can be reached. Provenance and results are not counted.
 
+    Args:
+        network: a network of the run, which is reduced to the fewest members that the settings allow.
+        labels, config: labels and settings of the run.
+
     Raises:
         UsageError: no sparsity is enough.
     """
@@ -191,8 +195,8 @@ def check_max_bytes(network: StandardizedNetwork, labels: tuple[str, ...], confi
     dtype = FORMATS[-1] if config.prune.dtype == "auto" else config.prune.dtype
     settings = config.prune.model_copy(update={"dtype": dtype})
     assert settings.max_bytes is not None
-    network.network = keep_members(network.network, settings.members)
-    prune.check_budget_reachable(_size_at(network, settings, size), settings.max_bytes)
+    network.network = keep_members(network.network, 1 if settings.members is None else settings.members)
+    prune.check_budget_reachable(size_at_sparsity(network, settings, size), settings.max_bytes)
 
 
 def _fitting_formats(
@@ -204,7 +208,7 @@ def _fitting_formats(
     formats = FORMATS if settings.dtype == "auto" else (settings.dtype,)
     fitting: list[tuple[WeightFormat, float]] = []
     for dtype in formats:
-        size_at = _size_at(network, settings.model_copy(update={"dtype": dtype}), size)
+        size_at = size_at_sparsity(network, settings.model_copy(update={"dtype": dtype}), size)
         try:
             fitting.append((dtype, prune.sparsity_for_bytes(size_at, max_bytes)))
         except UsageError:  # another format may fit
@@ -215,7 +219,7 @@ def _fitting_formats(
     return fitting
 
 
-def _size_at(network: StandardizedNetwork, settings: PruneConfig, size: Size) -> Callable[[float], int]:
+def size_at_sparsity(network: StandardizedNetwork, settings: PruneConfig, size: Size) -> Callable[[float], int]:
     """Return a function that gives the size of the network's file at a sparsity."""
 
     def size_at(sparsity: float) -> int:

@@ -1,0 +1,80 @@
+"""Ensembles within a size: as many members as fit unpruned, in the finest format that holds them."""
+
+import pytest
+import torch
+
+from scenelet.config import PruneConfig, RunConfig
+from scenelet.errors import UsageError
+from scenelet.nn.prune import Masks, convolution_weights
+from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression.members import choose_members
+from scenelet.training.compression.search import check_max_bytes
+from scenelet.training.network import build_network
+
+BITS = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4}
+
+
+def network_of(members: int) -> StandardizedNetwork:
+    config = RunConfig.model_validate({"network": {"width": 4, "members": members}, "features": {"n_mels": 64}})
+    return build_network(config, 5, torch.zeros(64), torch.ones(64))
+
+
+def size(network: StandardizedNetwork, masks: Masks, settings: PruneConfig) -> int:
+    """Return the bytes of the weights alone."""
+    return sum(int(mask.sum()) for mask in masks.values()) * BITS[settings.dtype] // 8
+
+
+def unpruned(network: StandardizedNetwork) -> Masks:
+    return {name: torch.ones_like(weight) for name, weight in convolution_weights(network).items()}
+
+
+WEIGHTS = size(network_of(1), unpruned(network_of(1)), PruneConfig(dtype="int8"))
+"""Weights of one member, which are bytes in int8."""
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "dtype", "members", "chosen"),
+    [
+        (8 * WEIGHTS, "auto", 4, "fp16"),
+        (4 * WEIGHTS, "auto", 4, "int8"),
+        (4 * WEIGHTS - 1, "auto", 4, "int4"),
+        (2 * WEIGHTS - 1, "auto", 3, "int4"),
+        (WEIGHTS, "auto", 2, "int4"),
+        (WEIGHTS // 2 + 1, "auto", 1, "int4"),
+        (WEIGHTS // 4, "auto", 1, "auto"),  # one member, which has to be pruned in a format that is searched for
+        (2 * WEIGHTS, "int8", 2, "int8"),
+    ],
+)
+def test_choose_members_keeps_as_many_as_fit(max_bytes: int, dtype: str, members: int, chosen: str) -> None:
+    network = network_of(4)
+    found = choose_members(network, PruneConfig(max_bytes=max_bytes, dtype=dtype), size)
+    assert (found.members, found.dtype, found.max_bytes) == (members, chosen, max_bytes)
+    assert len(network.network.members) == 4
+
+
+@pytest.mark.parametrize(
+    "settings", [PruneConfig(), PruneConfig(max_bytes=9, members=2), PruneConfig(max_bytes=9)], ids=str
+)
+def test_choose_members_keeps_settings_that_leave_no_choice(settings: PruneConfig) -> None:
+    members = 1 if settings.max_bytes and not settings.members else 4
+    assert choose_members(network_of(members), settings, size) == settings
+
+
+def test_more_members_to_keep_than_there_are_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"network\.members = 2; lower it"):
+        RunConfig.model_validate({"network": {"members": 2}, "prune": {"members": 3}})
+
+
+def test_check_max_bytes_counts_a_single_member() -> None:
+    labels = tuple("abcde")
+    config = RunConfig.model_validate(
+        {"network": {"width": 16, "members": 4}, "features": {"n_mels": 64}, "prune": {"dtype": "int4"}}
+    )
+
+    def check(**changes: int) -> None:
+        limited = config.model_copy(update={"prune": config.prune.model_copy(update={"max_bytes": 3_000} | changes)})
+        check_max_bytes(build_network(limited, 5, torch.zeros(64), torch.ones(64)), labels, limited)
+
+    check()
+    with pytest.raises(UsageError, match="out of reach"):
+        check(members=4)
