@@ -6,7 +6,6 @@ from torch import nn
 from scenelet.config import RunConfig
 from scenelet.nn.ensemble import Ensemble, keep_members
 from scenelet.nn.trace import trace
-from scenelet.training.distillation import Distillation
 from scenelet.training.network import build_network
 
 SETTINGS = {"network": {"width": 4, "members": 3}, "features": {"n_mels": 64, "channels": "mono"}}
@@ -31,21 +30,17 @@ def test_members_start_from_different_weights_and_a_seed_gives_them_again() -> N
     assert all(torch.equal(weight, other.stem[0].weight) for weight, other in zip(stems, second, strict=True))
 
 
-def test_training_lists_the_logits_of_each_member_for_the_complete_batch() -> None:
+def test_each_member_answers_its_own_part_of_a_training_batch() -> None:
     members = [nn.Linear(2, 3) for _ in range(2)]
-    x = torch.randn(4, 2)
-    assert torch.equal(Ensemble(members).train()(x), torch.cat([members[0](x), members[1](x)]))
-
-
-def test_each_member_gets_the_gradient_of_its_own_distillation_loss() -> None:
-    members, teacher = [nn.Linear(2, 3) for _ in range(2)], nn.Linear(2, 3)
-    x, y = torch.randn(4, 2), torch.eye(3)[[0, 1, 2, 0]]
-    distillation, loss = Distillation([teacher], label_fraction=0.3, temperature=2.0), nn.CrossEntropyLoss()
-    distillation.loss(loss, Ensemble(members).train()(x), x, y).backward()
+    x, y = torch.randn(8, 2), torch.eye(3)[[0, 1, 2, 0, 1, 2, 0, 1]]
+    loss = nn.CrossEntropyLoss()
+    logits = Ensemble(members).train()(x)
+    assert torch.equal(logits, torch.cat([members[0](x[:4]), members[1](x[4:])]))
+    loss(logits, y).backward()
     together = [member.weight.grad.clone() for member in members]
-    for member, gradient in zip(members, together, strict=True):
+    for member, gradient, part in zip(members, together, (slice(4), slice(4, 8)), strict=True):
         member.weight.grad = None
-        distillation.loss(loss, member(x), x, y).backward()
+        loss(member(x[part]), y[part]).backward()
         torch.testing.assert_close(2 * gradient, member.weight.grad)  # the mean of two losses halves each
 
 

@@ -141,6 +141,22 @@ def test_epoch_batches_mix_answers_of_teachers_as_labels() -> None:
     assert any(float(y.max(1).values.min()) < 1 for _, y in plain)
 
 
+@pytest.mark.parametrize("rank", [SINGLE, Rank(1, 2)], ids=["single", "second of two"])
+def test_each_member_of_an_ensemble_gets_batches_of_its_own(rank: Rank) -> None:
+    """The first member's batches are those of a single network. Others are drawn anew, and all see every clip."""
+    clips = labelled_features()
+    single = EpochBatches(clips, 4, AUGMENTATIONS, mixup, 0, 5, rank)
+    ensemble = replace(single, members=3)
+    for (x, y), (own_x, own_y) in zip(ensemble, single, strict=True):
+        parts, labels = x.chunk(3), y.chunk(3)
+        assert torch.equal(parts[0], own_x)
+        assert torch.equal(labels[0], own_y)
+        assert not any(torch.equal(parts[0], other) for other in parts[1:])
+        assert not torch.equal(parts[1], parts[2])
+    assert len(ensemble) == len(single)
+    assert set(single.names(0)) <= set(ensemble.names(0))
+
+
 # Training on waveforms
 
 WAVEFORM = [

@@ -9,19 +9,18 @@ from torch import Tensor, nn
 class Ensemble(nn.Module):
     """Networks that answer together: the mean of their logits.
 
-    In training, the networks stay independent. Each gets its own loss, so the logits are not averaged but listed, those
-    of the first network for the complete batch first.
+    In training, the networks stay independent. The batch is split evenly, and each network answers its own part, so
+    each has a loss of its own.
 
     Args:
         members: networks with the same input and the same classes.
 
-    Shape: (batch, channels, frequency, time) -> logits (batch, classes); in training (members * batch, classes).
+    Shape: (batch, channels, frequency, time) -> logits (batch, classes).
 
     >>> member = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> ensemble = Ensemble([member, member])
-    >>> x = torch.ones(5, 1, 2, 2)
-    >>> ensemble.train()(x).shape, ensemble.eval()(x).shape
-    (torch.Size([10, 3]), torch.Size([5, 3]))
+    >>> ensemble(torch.ones(6, 1, 2, 2)).shape
+    torch.Size([6, 3])
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -29,14 +28,20 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, channels, frequency, time) to logits, see the class."""
-        first, *others = (member(x) for member in self.members)
+        """Map (batch, channels, frequency, time) to logits (batch, classes)."""
         if self.training and isinstance(x, Tensor):  # a tracer passes no tensors, and a model file answers together
-            return torch.cat([first, *others])
+            parts = x.chunk(len(self.members))
+            return torch.cat([member(part) for member, part in zip(self.members, parts, strict=True)])
+        first, *others = (member(x) for member in self.members)
         for logits in others:
             first = first + logits
         mean: Tensor = first / len(self.members)
         return mean
+
+
+def member_count(network: nn.Module) -> int:
+    """Return the number of members of an ensemble, and 1 for any other network."""
+    return len(network.members) if isinstance(network, Ensemble) else 1
 
 
 def keep_members(network: nn.Module, count: int | None) -> nn.Module:

@@ -24,6 +24,9 @@ Loaded = tuple[Tensor, NDArray[np.float32]]
 """Windows (batch, channels, n_mels, frames) and label weights (batch, classes)."""
 
 
+MEMBER = 2  # tells the generators of an ensemble's further members from the generator of dropout
+
+
 @dataclass(frozen=True)
 class LabelledFeatures:
     """Features of clips, with their classes."""
@@ -68,6 +71,9 @@ class EpochBatches:
     `label_weights` (batch, classes), or (batch, 2 classes) with the answers of teachers. The host draws and augments
     waveforms, and the device gathers, augments and mixes log-mel. Every device does this for the complete batch and
     then takes its slice of it, so the result does not depend on the number of devices.
+
+    Each member of an ensemble gets batches of its own, which are drawn independently. x and y list them one after the
+    other. So the members differ as much as networks that are trained one by one.
     """
 
     clips: LabelledFeatures
@@ -79,8 +85,9 @@ class EpochBatches:
     rank: Rank = SINGLE  # process whose slice of each batch is returned
     drop_last: bool = False
     windows: WindowLoader | None = None  # loader of the windows of `clips`; None: one for the CPU
-    waveforms: WaveformLoader | None = None  # loader of augmented waveforms, which replace `windows`
+    waveforms: Sequence[WaveformLoader] = ()  # loader of augmented waveforms for each member; they replace `windows`
     device: torch.device = CPU
+    members: int = 1  # networks of the ensemble
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.clips), self.batch_size)
@@ -104,13 +111,19 @@ class EpochBatches:
 
     def names(self, index: int) -> tuple[str, ...]:
         """Return the names of the clips of batch `index`, on all devices together."""
-        batch = self._draw(self.epoch)[0][index]
-        return tuple(self.clips.names[clip] for clip in batch) if self.clips.names else ()
+        drawn = [clip for member in range(self.members) for clip in self._draw(self.epoch, member)[0][index]]
+        return tuple(dict.fromkeys(self.clips.names[clip] for clip in drawn)) if self.clips.names else ()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        drawn, chosen, rng = self._draw(self.epoch)
+        first, *others = (self._batches(member) for member in range(self.members))
+        for batch in zip(first, *others, strict=True):
+            x, y = zip(*batch, strict=True)
+            yield (torch.cat(x), torch.cat(y)) if others else batch[0]
+
+    def _batches(self, member: int) -> Iterator[tuple[Tensor, Tensor]]:
+        drawn, chosen, rng = self._draw(self.epoch, member)
         batches = drawn[: len(self)]
-        load = self._load_cached(batches, chosen) if self.waveforms is None else self._load_waveforms(batches)
+        load = self._load_waveforms(batches, member) if self.waveforms else self._load_cached(batches, chosen)
         for x, labels in load:
             for augmentation in self.augmentations:
                 x = augmentation(x, rng)
@@ -118,12 +131,12 @@ class EpochBatches:
             part = self.rank.slice_of(len(x))
             yield x[part], y[part]
 
-    def _draw(self, epoch: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], np.random.Generator]:
-        """Draw an epoch: the clips of each batch, left-out ones included, and the window (clips,) of each clip.
+    def _draw(self, epoch: int, member: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], np.random.Generator]:
+        """Draw a member's epoch: the clips of each batch, left-out ones included, and the window (clips,) of each clip.
 
         The generator that drew them is returned too, for augmentations and mixing.
         """
-        rng = np.random.default_rng([self.seed, epoch])
+        rng = np.random.default_rng([self.seed, epoch, *([MEMBER, member] if member else [])])
         order = rng.permutation(len(self.clips))
         batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         return batches, rng.integers(self.clips.features.count), rng
@@ -133,16 +146,16 @@ class EpochBatches:
         rows, labels = windows.first + chosen, self.clips.label_weights()
         yield from zip(windows.load(rows[b] for b in batches), (labels[b] for b in batches), strict=True)
 
-    def _load_waveforms(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Loaded]:
-        """Yield the augmented windows and label weights of batches of clips.
+    def _load_waveforms(self, batches: Sequence[NDArray[np.int64]], member: int) -> Iterator[Loaded]:
+        """Yield the augmented windows and label weights of a member's batches of clips.
 
         They are computed in every `waveform.reuse_epochs`-th epoch. The epochs between find them in the loader, or
         compute them as that epoch did if the run was resumed since.
         """
-        assert self.waveforms is not None
-        loader, reuse = self.waveforms, self.waveforms.config.reuse_epochs
+        loader = self.waveforms[member]
+        reuse = loader.config.reuse_epochs
         made_in = self.epoch - self.epoch % reuse
-        drawn, chosen, rng = self._draw(made_in)
+        drawn, chosen, rng = self._draw(made_in, member)
         if reuse == 1:
             drawn = drawn[: len(self)]
         rows, labels = loader.clips.first + chosen, self.clips.label_weights()
@@ -162,7 +175,7 @@ class EpochBatches:
 
 
 def epoch_batches(
-    clips: LabelledFeatures, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE
+    clips: LabelledFeatures, config: RunConfig, first_epoch: int = 0, rank: Rank = SINGLE, members: int = 1
 ) -> Callable[[int], EpochBatches]:
     """Return a function that gives the training batches of an epoch.
 
@@ -175,16 +188,17 @@ def epoch_batches(
         first_epoch: number that is added to each epoch. Fine-tuning starts at the end of training, so that it draws
             other batches, and mixes them only if training mixed to its end.
         rank: process whose slice of each batch is returned.
+        members: networks of the ensemble that is trained.
     """
     augmentations, mixer = build_augmentations(config.augment), build_mixer(config.mixing)
-    waveforms = _waveform_loader(clips, config) if config.waveform.train else None
-    unmixed = waveforms and waveforms.without_mixing()
+    waveforms = [_waveform_loader(clips, config) for _ in range(members)] if config.waveform.train else []
+    unmixed = [loader.without_mixing() for loader in waveforms]
     schedule, fraction = config.schedule, config.mixing.epoch_fraction
     mixed_epochs = np.inf if fraction == 1 else round(fraction * schedule.epochs)
 
     def batches(epoch: int) -> EpochBatches:
         number = first_epoch + epoch
-        own, loader = (mixer, waveforms) if number < mixed_epochs else (NO_MIXING, unmixed)
+        own, loaders = (mixer, waveforms) if number < mixed_epochs else (NO_MIXING, unmixed)
         return EpochBatches(
             clips,
             schedule.batch_size,
@@ -194,7 +208,8 @@ def epoch_batches(
             number,
             rank,
             schedule.drop_last,
-            waveforms=loader,
+            waveforms=loaders,
+            members=members,
         )
 
     return batches

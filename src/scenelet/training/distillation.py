@@ -54,13 +54,12 @@ class Distillation:
 
         Args:
             loss: L, a function of logits and label weights, both (batch, classes).
-            logits: (batch, classes) of the student; (members * batch, classes) of an ensemble.
+            logits: (batch, classes) of the student.
             x: (batch, channels, n_mels, frames), the batch that the student got.
             y: (batch, classes) label weights. With teachers from files, their answers follow in `classes` more columns.
         """
         classes, fraction, temperature = logits.shape[1], self.label_fraction, self.temperature
-        members = len(logits) // len(y)
-        labels, targets = (each.repeat(members, 1) for each in (y[:, :classes], self._targets(x, y[:, classes:])))
+        labels, targets = y[:, :classes], self._targets(x, y[:, classes:])
         result: Tensor
         if temperature == 1:
             result = loss(logits, fraction * labels + (1 - fraction) * targets)

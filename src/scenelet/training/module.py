@@ -74,7 +74,7 @@ class SceneModule(lightning.LightningModule):
     def train_dataloader(self) -> EpochBatches:
         """Return the batches of the epoch that is about to start, on the device of the network."""
         batches = self.batches(self.current_epoch)
-        if self.windows is None and batches.waveforms is None:
+        if self.windows is None and not batches.waveforms:
             self.windows = build_loader(batches.clips.features, self.device)
         return replace(batches, windows=self.windows, device=self.device)
 
@@ -100,10 +100,8 @@ class SceneModule(lightning.LightningModule):
         x, y = batch
         with parametrize.cached():  # a shared convolution is pruned and rounded once
             logits = self.network(x).float()
-        if self.distillation is None:
-            loss: Tensor = self.loss(logits, y.repeat(len(logits) // len(y), 1))  # once for each member of an ensemble
-        else:
-            loss = self.distillation.loss(self.loss, logits, x, y)
+        distillation = self.distillation
+        loss: Tensor = self.loss(logits, y) if distillation is None else distillation.loss(self.loss, logits, x, y)
         if not self.rank.is_single:
             loss = loss * self.batches(self.current_epoch).weight(index)
         self._losses.append(loss.detach())

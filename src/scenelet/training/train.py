@@ -182,7 +182,9 @@ def _build_module(
         network,
         build_loss(config.loss, dataset.train.class_counts()),
         config.schedule,
-        epoch_batches(teachers.teach(dataset.train, config.distillation), config, rank=rank),
+        epoch_batches(
+            teachers.teach(dataset.train, config.distillation), config, rank=rank, members=config.network.members
+        ),
         dataset.validation,
         distillation=teachers.distillation(config.distillation),
         rank=rank,

@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning.pytorch.callbacks import Callback
 
 from scenelet.config import LossConfig, PruneConfig, RunConfig, ScheduleConfig
+from scenelet.nn.ensemble import member_count
 from scenelet.nn.prune import Masks
 from scenelet.nn.standardize import StandardizedNetwork
 from scenelet.nn.stored_weights import add_stored_weights, prune_to, remove_stored_weights
@@ -65,7 +66,7 @@ def prune_and_finetune(
         network.train(),
         build_loss(loss, dataset.train.class_counts()),
         finetuning_schedule(config.schedule, settings),
-        epoch_batches(dataset.train, config, first_epoch),
+        epoch_batches(dataset.train, config, first_epoch, members=member_count(network.network)),
         sparsity=lambda epoch: sparsity_of_epoch(settings, epoch),
         distillation=Distillation([unpruned.eval()], 1 - taught) if taught else None,
     )
