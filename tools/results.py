@@ -34,6 +34,11 @@ SEARCH = {
     "6-further": "--fold 3+4",
     "7-frames": "--fold 1+2 --fold 3+4 --fold 5+1",
     "8-norm": "--fold 1+2",
+    "9-networks": "--fold 1+2 --fold 3+4",
+    "10-mixers": "--fold 1+2 --fold 3+4",
+    "11-waveforms": "--fold 1+2 --fold 3+4",
+    "12-teachers": "--fold 1+2 --fold 3+4",
+    "13-ensembles": "--fold 1+2 --fold 3+4",
 }
 
 
@@ -54,7 +59,7 @@ STEPS = (
         )
         for table, folds in SEARCH.items()
     ),
-    Step("the best recipe", "scenelet reproduce default {data} --out {out}"),
+    Step("the best recipe", "scenelet reproduce default {data} --seeds 3 --out {out}"),
     Step(
         "the best recipe, and what it was before",
         "scenelet reproduce benchmarks/tables/previous_best.toml {data} --out {out}",

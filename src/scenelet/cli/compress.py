@@ -32,7 +32,9 @@ def compress(
     ] = None,
     max_bytes: Annotated[
         str | None,
-        typer.Option(help="Maximum bytes on disk, e.g. 500kB (1 kB = 1000 B); the sparsity is searched."),
+        typer.Option(
+            help="Maximum bytes on disk, e.g. 500kB (1 kB = 1000 B); networks, format and sparsity are chosen to fit."
+        ),
     ] = None,
     dtype: Annotated[
         WeightType | None,
@@ -74,7 +76,8 @@ def compress(
         print(json.dumps({"model": str(out), **result}, indent=2))
         return
     pruned = f"{100 * result['sparsity']:.1f} % of the convolution weights pruned"
-    print(f"{out}: {result['bytes']:,} bytes, weights in {result['dtype']}, {pruned}")
+    ensemble = f"{result['members']} networks, " if result["members"] > 1 else ""
+    print(f"{out}: {result['bytes']:,} bytes, {ensemble}weights in {result['dtype']}, {pruned}")
     for split, dense in result["dense"].items():
         after, clips = result["compressed"][split], dense["clips"]
         print(

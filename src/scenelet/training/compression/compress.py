@@ -13,6 +13,7 @@ from scenelet.data.clips import ClipTable
 from scenelet.data.splits import split_table
 from scenelet.model.sizes import file_parts
 from scenelet.nn import prune
+from scenelet.nn.ensemble import member_count
 from scenelet.training.compression.build_model import BuiltModel, build_model
 from scenelet.training.compression.sensitivity import layer_losses, write_sensitivity
 from scenelet.training.compression.settings import compress_settings, read_changes
@@ -58,7 +59,7 @@ def compress(
         data: path or table of the recordings, if they have moved since training, or the loaded data set of the run.
 
     Returns:
-        "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of number formats),
+        "members" (networks in the file), "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of number formats),
         "threshold" (see `scenelet.inference.threshold`), and by subset "dense" (results of the trained network) and
         "compressed" (results of the file, by ONNX Runtime). Both are computed from the cached features, which are fp16:
         their probabilities differ from those of `predict` by less than 0.001.
@@ -85,7 +86,7 @@ def compress(
     if sensitivity:
         write_sensitivity(out, layer_losses(load_network(run, record), dataset))
     replace_file(out, built.file)
-    return _summary(built)
+    return {"members": member_count(network.network)} | _summary(built)
 
 
 def _summary(built: BuiltModel) -> dict[str, Any]:
