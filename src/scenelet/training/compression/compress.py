@@ -49,8 +49,9 @@ def compress(
             be fine-tuned in several ways.
         sparsity: fraction of the convolution weights to set to zero; None: as the recipe says. 0 with a
             floating-point format stores the network unchanged.
-        max_bytes: maximum bytes on disk, with everything in the file. The sparsity is searched; without `dtype`, so
-            is the number format, see `scenelet.training.compression.search.search_format`.
+        max_bytes: maximum bytes on disk, with everything in the file. Of an ensemble, as many networks are kept as fit
+            unpruned, see `scenelet.training.compression.members.choose_members`. Otherwise the sparsity is searched;
+            without `dtype`, so is the number format, see `scenelet.training.compression.search.search_format`.
         dtype: number format of the weights. With "int8" and "int4" the fine-tuning computes with rounded weights.
             "fp32" stores every number exactly, at more than twice the size. "auto" searches, with `max_bytes`.
             None: "auto" with `max_bytes`, or else as the recipe says.
@@ -59,10 +60,10 @@ def compress(
         data: path or table of the recordings, if they have moved since training, or the loaded data set of the run.
 
     Returns:
-        "members" (networks in the file), "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`), "trials" (of number formats),
-        "threshold" (see `scenelet.inference.threshold`), and by subset "dense" (results of the trained network) and
-        "compressed" (results of the file, by ONNX Runtime). Both are computed from the cached features, which are fp16:
-        their probabilities differ from those of `predict` by less than 0.001.
+        "members" (networks in the file), "sparsity", "dtype", "bytes", "parts" (`scenelet.model.sizes.FileParts`),
+        "trials" (of number formats), "threshold" (see `scenelet.inference.threshold`), and by subset "dense" (results
+        of the trained network) and "compressed" (results of the file, by ONNX Runtime). Both are computed from the
+        cached features, which are fp16: their probabilities differ from those of `predict` by less than 0.001.
 
     Raises:
         SceneletError: there is no such run, the recordings have changed, a setting is invalid or has no effect, or
