@@ -72,13 +72,13 @@ STEPS = (
         "other labels and made scenes", "python -m benchmarks.quality.transfer {data} --out {out}/other", shared=False
     ),
     Step(
-        "best against fast, three classes",
+        "the default against a single network, three classes",
         "scenelet reproduce benchmarks/tables/transfer.toml {out}/other/three.csv --audio-dir {data}/audio --fold 3"
         " --out {out}/other/three",
     ),
     *(
         Step(
-            f"best against fast, made scenes {seed}",
+            f"the default against a single network, made scenes {seed}",
             f"scenelet reproduce benchmarks/tables/transfer.toml {{out}}/other/scenes-{seed}"
             f" --out {{out}}/other/made-{seed}",
         )

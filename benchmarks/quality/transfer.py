@@ -4,7 +4,7 @@
 
 ESC10 is a folder with `meta.csv` (filename,label,fold,group) and `audio/`. It writes `three.csv`, the clips
 with three labels instead of ten (for `--audio-dir ESC10/audio`), and `scenes-0` and `scenes-1`, synthetic scenes of two
-seeds. These commands then compare `default` with `paper_short`:
+seeds. These commands then compare `default` with `single_network`, which was the default before:
 
     scenelet reproduce benchmarks/tables/transfer.toml other/three.csv --audio-dir ESC10/audio --fold 3 --out
     other/three scenelet reproduce benchmarks/tables/transfer.toml other/scenes-0 --out other/made-0 scenelet
