@@ -98,10 +98,10 @@ def test_load_recipe_base_is_applied(tmp_path: Path) -> None:
 
 
 def test_load_recipe_other_network_has_its_own_defaults(tmp_path: Path) -> None:
-    assert load_recipe("default").network.stem_stride == (2, 4)
-    other = load_recipe("default", ["network.name=bc_resnet", "network.blocks=1"])
+    assert load_recipe("single_network").network.stem_stride == (2, 4)
+    other = load_recipe("single_network", ["network.name=bc_resnet", "network.blocks=1"])
     assert other.network == NetworkConfig(name="bc_resnet", blocks=1)
-    assert other.schedule == load_recipe("default").schedule
+    assert other.schedule == load_recipe("single_network").schedule
     file = tmp_path / "mine.toml"
     file.write_text('base = "low_complexity"\n[network]\nname = "bc_resnet"\nblocks = 1\n')
     assert load_recipe(str(file)).network == other.network

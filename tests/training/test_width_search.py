@@ -188,7 +188,7 @@ def test_search_width_of_a_network_of_one_size_raises(config: RunConfig) -> None
 def test_low_complexity_recipe_is_the_result_for_dcase_limits() -> None:
     ten = tuple("abcdefghij")
     limits = NetworkLimits(parse_count("--max-macs", "30M"), parse_bytes("--max-bytes", "128kB"))
-    default, tiny = load_recipe("default", ["network.members=1"]), load_recipe("low_complexity")
+    default, tiny = load_recipe("single_network", ["prune.dtype=int8"]), load_recipe("low_complexity")
     found, measured = search_width(default, ten, limits, max_width=64)
     assert found.network == tiny.network
     assert tiny.network.width == 28
