@@ -60,7 +60,7 @@ $ scenelet predict esc10 recording.wav
 |---|---|
 | macro accuracy, % [95 %] | {accuracy} |
 | log loss [95 %] | {log_loss} |
-| macro accuracy before pruning and fp16, % | {dense:.2f} |
+| macro accuracy before compression, % | {dense:.2f} |
 
 | class | clips | correct | confused with |
 |---|---|---|---|

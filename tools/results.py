@@ -59,10 +59,14 @@ STEPS = (
         )
         for table, folds in SEARCH.items()
     ),
-    Step("the best recipe", "scenelet reproduce default {data} --seeds 3 --out {out}"),
+    Step("the best recipe", "scenelet reproduce default {data} --out {out}"),
     Step(
         "the best recipe, and what it was before",
         "scenelet reproduce benchmarks/tables/previous_best.toml {data} --out {out}",
+    ),
+    Step(
+        "small files and a small network",
+        "scenelet reproduce benchmarks/tables/sizes.toml {data} --out {out}",
     ),
     Step(
         "pruned at once or step by step", "scenelet reproduce benchmarks/tables/gradual_pruning.toml {data} --out {out}"
