@@ -18,7 +18,7 @@ TARGETS = re.findall(r"^([\w-]+):", (pages.ROOT / "Makefile").read_text(), re.MU
 SECTIONS = {key.partition(".")[0] for key in setting_keys() if "." in key}
 
 GLOBAL = {"--version", "--install-completion", "--show-completion"}
-FILES = (".csv", ".json", ".png", ".py", ".toml")
+FILES = (".csv", ".json", ".onnx", ".png", ".py", ".toml")
 ALL = [*pages.PAGES, pages.NOTEBOOK]
 
 
