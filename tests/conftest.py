@@ -95,7 +95,6 @@ def tiny_settings() -> list[str]:
         "features.channels=mono",
         "window.seconds=0.6",
         "network.width=8",
-        "network.repeats=2",
         "schedule.batch_size=4",
         "augment.time_roll=2",
         "augment.gain_db=3",
