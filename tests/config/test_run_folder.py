@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from scenelet.config import DistillationConfig, RunConfig
+from scenelet.config import RunConfig
 from scenelet.config.run_folder import (
     METRICS,
     RECORD,
     SPLIT,
     DataRecord,
     RunRecord,
-    TeacherRecord,
     check_folder_is_new,
     check_run_exists,
     check_same_split,
@@ -63,25 +62,9 @@ def test_read_record_of_damaged_file_names_it(damage: str, tmp_path: Path) -> No
         read_record(tmp_path)
 
 
-def former(teacher: dict[str, object] | None) -> str:
-    """Return a record of the time when a run had one teacher at most."""
-    values = RECORDED.model_dump(mode="json", exclude={"teachers"}) | {"teacher": teacher}
-    values["config"]["distillation"] = 0.75
-    return json.dumps(values)
-
-
-def test_record_of_a_single_teacher_is_read(tmp_path: Path) -> None:
-    teacher = {"run": "/y", "recipe": "default", "network": {"width": 4}, "weights": "5e"}
-    (tmp_path / RECORD).write_text(former(teacher))
-    found = read_record(tmp_path)
-    assert found.config.distillation == DistillationConfig(label_fraction=0.25)
-    assert found.teachers == (TeacherRecord(path="/y", sha256="5e", recipe="default", network={"width": 4}),)
-    (tmp_path / RECORD).write_text(former(None))
-    assert read_record(tmp_path).teachers == ()
-
-
-def test_record_with_teacher_without_run_is_damaged(tmp_path: Path) -> None:
-    (tmp_path / RECORD).write_text(former({"recipe": "default", "weights": "5e"}))
+def test_record_with_a_teacher_without_its_hash_is_damaged(tmp_path: Path) -> None:
+    values = RECORDED.model_dump(mode="json") | {"teachers": [{"path": "/y"}]}
+    (tmp_path / RECORD).write_text(json.dumps(values))
     with pytest.raises(RunError, match=r"run\.json: damaged \(Field required\)"):
         read_record(tmp_path)
 

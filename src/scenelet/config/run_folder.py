@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from scenelet import __version__
 from scenelet.config.frontend import Settings
@@ -76,21 +76,6 @@ class RunRecord(Settings):
     train_counts: tuple[int, ...]
     versions: dict[str, str]
     teachers: tuple[TeacherRecord, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_single_teacher(cls, values: Any) -> Any:
-        """Read a record of the time when a run had one teacher at most, so that such runs resume and compress."""
-        if not (isinstance(values, dict) and "teacher" in values):
-            return values
-        values = dict(values)
-        config, teacher = values.get("config"), values.pop("teacher")
-        if isinstance(config, dict) and isinstance(config.get("distillation"), float | int):
-            values["config"] = config | {"distillation": {"label_fraction": 1 - config["distillation"]}}
-        if isinstance(teacher, dict):
-            renamed = {"run": "path", "weights": "sha256"}
-            values["teachers"] = [{renamed.get(key, key): value for key, value in teacher.items()}]
-        return values
 
 
 def versions() -> dict[str, str]:
