@@ -63,7 +63,7 @@ class SceneModel:
     >>> from scenelet.model.pretrained import built_in
     >>> model = read_model(built_in("esc10"))
     >>> model.counts.parameters, model.features.sample_rate, model.window.seconds
-    (603348, 44100, 5.0)
+    (116917, 44100, 5.0)
     """
 
     labels: tuple[str, ...]
