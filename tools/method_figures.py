@@ -1,9 +1,10 @@
 """Draw the figures of docs/method.md from the code that computes the paper's equations.
 
-    python tools/method_figures.py --out docs/method
+    python tools/method_figures.py PRUNED.scn --out docs/method
 
 The script writes norm.png, freqmix.png, loss.png and pruning.png into the folder, and the numbers of the text into
-benchmarks/results/method_figures.json. The files are the same on every run.
+benchmarks/results/method_figures.json. PRUNED.scn is a pruned model, for the last figure. The files are the same on
+every run.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from scenelet.config import FeatureConfig
 from scenelet.data.synthetic.dataset import synthetic_clip
 from scenelet.data.synthetic.scenes import SCENE_TYPES
 from scenelet.data.synthetic.sounds import SAMPLE_RATE
-from scenelet.model import pretrained
 from scenelet.model.file import read_model
 from scenelet.model.ops import Conv
 from scenelet.nn.norm import BatchNorm, SubSpectralNorm
@@ -118,10 +118,8 @@ def draw_loss(axes: Any) -> dict[str, Any]:
     return {"weights at the paper's counts, beta 0.9999": [_rounded(w) for w in paper.weights]}
 
 
-def draw_pruning(axis: Axes) -> dict[str, Any]:
-    """Draw the fraction of each convolution of the built-in model that is left."""
-    path = pretrained.built_in("esc10")
-    assert path is not None
+def draw_pruning(axis: Axes, path: Path) -> dict[str, Any]:
+    """Draw the fraction of each convolution of a pruned model that is left."""
     model = read_model(path)
     names = list(dict.fromkeys(node.weight for node in model.nodes if isinstance(node, Conv)))
     kept = {name: float((model.arrays[name] != 0).mean()) for name in names}
@@ -131,7 +129,7 @@ def draw_pruning(axis: Axes) -> dict[str, Any]:
     total = sum(model.arrays[name].size for name in names)
     left = sum(int((model.arrays[name] != 0).sum()) for name in names)
     axis.axhline(100 * left / total, color=ORANGE, linestyle="--", label=f"all: {100 * left / total:.1f} % kept")
-    axis.set(title="esc10: kept of each convolution, and its weights", ylabel="kept, %", ylim=(0, 115))
+    axis.set(title="kept of each convolution, and its weights", ylabel="kept, %", ylim=(0, 115))
     axis.set_xticks(range(len(names)), [name.removesuffix(".weight") for name in names], rotation=60, ha="right")
     axis.legend(loc="upper right")
     return {"kept": left, "of": total, "least": _rounded(min(kept.values())), "most": _rounded(max(kept.values()))}
@@ -144,6 +142,7 @@ def _rounded(value: Any) -> float:
 def main() -> None:
     """Draw everything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pruned", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/method_figures.json"))
     options = parser.parse_args()
@@ -167,7 +166,7 @@ def main() -> None:
     figure.savefig(out / "loss.png", dpi=90)
 
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    figures["pruning"] = draw_pruning(figure.subplots())
+    figures["pruning"] = draw_pruning(figure.subplots(), options.pruned)
     figure.savefig(out / "pruning.png", dpi=90)
 
     text = json.dumps(figures, indent=2)
