@@ -81,15 +81,15 @@ def test_info_says_results_and_origin_first_and_fits_80_columns(capsys: pytest.C
     info("esc10")
     *lines, card = capsys.readouterr().out.splitlines()
     text = "\n".join(lines)
-    assert "92.50 % of 80 test clips" in "\n".join(lines[:4])
-    assert "below 77.7 %; above it 95.8 % were right" in text
-    assert "recipe              default, seed 0, epochs 200" in text
+    assert "93.75 % of 80 test clips" in "\n".join(lines[:4])
+    assert "below 61.0 %; above it 95.8 % were right" in text
+    assert "recipe              default, seed 0, epochs 100" in text
     assert "{" not in text  # no raw JSON
     assert len(lines) < 40
     info("esc10", layers=True)
     *lines, card = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith("srb1_norm1_0.norm ScaleShift ") for line in lines)
+    assert any(line.startswith("blocks_0_norm_time       ScaleShift ") for line in lines)
     assert "augment.time_roll = 108" in "\n".join(lines)
     assert card.endswith("esc10.md")
 
