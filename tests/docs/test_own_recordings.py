@@ -32,7 +32,7 @@ def test_quick_start_commands_run(examples: Path, run: Callable[[list[str]], str
     assert printed[0].split()[1:4] == ["dog", "dog", "99.9"]
     assert printed[1].split()[:2] == ["recording.wav", "dog"]
     assert [row["label"] for row in json.loads(printed[2])] == ["dog", "dog"]
-    assert "275,953 kept" in printed[3]
+    assert "116,917 kept" in printed[3]
 
 
 def test_own_recordings_commands_run(
