@@ -39,6 +39,7 @@ SEARCH = {
     "11-waveforms": "--fold 1+2 --fold 3+4",
     "12-teachers": "--fold 1+2 --fold 3+4",
     "13-ensembles": "--fold 1+2 --fold 3+4",
+    "14-fine-tuning": "--fold 1+2 --fold 3+4",
 }
 
 

@@ -34,13 +34,12 @@ def prune_and_finetune(
 
     The learning rate falls linearly (Chang et al. 2020, section 5.1). With int8 or int4, every step computes with the
     rounded weights, and `scenelet.nn.quantize.round_network` rounds those that remain at the end. Without epochs the
-    network is only pruned. With a sparsity of 0 it is trained without pruning. A network that fits
-    `config.prune.max_bytes` in fp16 with all of its weights stays as it is. Fine-tuning uses one device.
+    network is only pruned. With a sparsity of 0 it is trained without pruning. Fine-tuning uses one device.
 
     Args:
         network: the trained network.
         dataset: the data.
-        config: the settings of the run; `prune.dtype` is a format, and `prune.max_bytes` does not prune here.
+        config: the settings of the run; `prune.dtype` is a format, and `prune.max_bytes` is ignored.
         folder: folder for checkpoints, from which an interrupted fine-tuning continues. None writes nothing.
         description: text next to the progress bar.
         teacher: network that answers for `config.prune.self_distillation`; None: `network` as it is before pruning.
@@ -53,8 +52,7 @@ def prune_and_finetune(
     assert dtype != "auto"
     unpruned = copy.deepcopy(network) if teacher is None else teacher
     add_stored_weights(network, dtype)
-    fits = settings.max_bytes is not None and settings.sparsity == 0 and dtype == "fp16"
-    if settings.epochs == 0 or (fits and settings.members is None):
+    if settings.epochs == 0:
         prune_to(network, settings.sparsity)
         return remove_stored_weights(network), 0.0
     if settings.mixing == "none":
