@@ -75,8 +75,17 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 def small_recipe(tiny_settings: list[str]) -> list[str]:
     """Settings under which any recipe trains in a second or two."""
     # gain_db needs decibels of power, which not every recipe has, and a BC-ResNet needs 40 bands
-    small = [setting for setting in tiny_settings if not setting.startswith(("augment.gain_db", "features.n_"))]
-    return [*small, "features.n_fft=512", "features.n_mels=64", "schedule.epochs=2", "prune.epochs=1"]
+    small = [
+        setting for setting in tiny_settings if not setting.startswith(("augment.gain_db", "features.n_", "network."))
+    ]
+    return [
+        *small,
+        "network.width=8",
+        "features.n_fft=512",
+        "features.n_mels=64",
+        "schedule.epochs=2",
+        "prune.epochs=1",
+    ]
 
 
 @pytest.fixture

@@ -83,7 +83,11 @@ def test_config_takes_initial_weights_but_no_network_from_a_recipe(tmp_path: Pat
 
 @pytest.mark.parametrize(
     "recipe",
-    [name for name in list_recipes() if name not in ("default", "dcase2020_baseline", "demo", "low_complexity")],
+    [
+        name
+        for name in list_recipes()
+        if name not in ("default", "single_network", "dcase2020_baseline", "demo", "low_complexity")
+    ],
 )
 def test_config_keeps_the_meaning_of_names_in_every_recipe(recipe: str) -> None:
     for name in PAPERS:
@@ -176,8 +180,18 @@ def test_config_of_the_baseline_agrees_with_its_recipe() -> None:
 
 def test_config_of_the_default_table_is_the_whole_recipe() -> None:
     table, configs = load_systems("default"), rows("default", "paper_short")
-    assert configs["dense"] == configs[".scn"] == load_recipe("default")
-    assert [table.is_fine_tuned(row) for row in table.rows] == [False, True]
+    recipe = load_recipe("default")
+    assert configs["trained"] == recipe
+    files = {name: config for name, config in configs.items() if name != "trained"}
+    assert {name: (file.prune.max_bytes, file.prune.dtype) for name, file in files.items()} == {
+        "500 kB": (500_000, "auto"),
+        "128 kB": (128_000, "int8"),
+        "64 kB": (64_000, "int4"),
+    }
+    for file in files.values():
+        own = file.prune.model_copy(update={"max_bytes": None, "dtype": recipe.prune.dtype})
+        assert file.model_copy(update={"prune": own}) == recipe
+    assert [table.is_fine_tuned(row) for row in table.rows] == [False, True, True, True]
 
 
 def test_with_reference_changes_the_reference() -> None:

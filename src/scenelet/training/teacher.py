@@ -31,9 +31,9 @@ class Teachers:
     The logits of a file are (training clips, classes).
     """
 
-    records: tuple[runs.TeacherRecord, ...]
-    networks: tuple[StandardizedNetwork, ...]
-    logits: tuple[NDArray[np.float32], ...]
+    records: tuple[runs.TeacherRecord, ...] = ()
+    networks: tuple[StandardizedNetwork, ...] = ()
+    logits: tuple[NDArray[np.float32], ...] = ()
 
     def distillation(self, config: DistillationConfig) -> Distillation | None:
         """Return the part of these teachers in the loss; None without teachers."""

@@ -98,7 +98,7 @@ def train(
         settings = resolve_settings(out, config, resume, devices, rank, table.path)
         dataset = data if isinstance(data, Dataset) else _load_dataset(table, settings, out, resume)
         network = _initial_network(settings, dataset)
-        loaded = load_teachers(out, teachers, settings, dataset)
+        loaded = load_teachers(out, teachers, settings, dataset) if teachers or resume else Teachers()
         if not rank.is_worker:
             until_done.enter_context(file_lock(out / ".lock", f"{out}: {BUSY}"))
             # another process may have started and finished a run there in the meantime

@@ -127,7 +127,7 @@ def test_prune_and_finetune_mixes_waveforms_as_it_mixes_log_mel(
     prune = config.prune.model_copy(update={"mixing": mixing})
     used = []
 
-    def record(clips: object, settings: RunConfig, first_epoch: int) -> None:
+    def record(clips: object, settings: RunConfig, first_epoch: int, members: int) -> None:
         used.append(settings.waveform.mix_probability)
         raise ConnectionAbortedError
 
