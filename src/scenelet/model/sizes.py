@@ -75,7 +75,7 @@ def sizes(model: SceneModel, disk_bytes: int) -> dict[str, int]:
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
     >>> sizes(read_model(built_in("esc10")), 495_879)["dcase2022"]
-    1206696
+    123159
     """
     layers = [node for node in model.nodes if isinstance(node, Conv | Linear)]
     dense = {node.weight for node in layers if isinstance(node, Linear)}

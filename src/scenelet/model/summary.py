@@ -115,7 +115,7 @@ def summarize(path: Path, folder: Path) -> ModelSummary:
     >>> path = built_in("esc10")
     >>> row = summarize(path, path.parent)
     >>> row.name, row.accuracy, row.subset
-    ('esc10', 0.925, 'test')
+    ('esc10', 0.95, 'test')
     """
     model = read_model(path)
     disk_bytes = path.stat().st_size
