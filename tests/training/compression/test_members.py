@@ -1,15 +1,21 @@
 """Ensembles within a size: as many members as fit unpruned, in the finest format that holds them."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from scenelet.config import PruneConfig, RunConfig
+from scenelet.config.recipes import load_recipe
 from scenelet.errors import UsageError
+from scenelet.model.file import read_model
 from scenelet.nn.prune import Masks, convolution_weights
 from scenelet.nn.standardize import StandardizedNetwork
+from scenelet.training.compression.compress import compress
 from scenelet.training.compression.members import choose_members
 from scenelet.training.compression.search import check_max_bytes
 from scenelet.training.network import build_network
+from scenelet.training.train import train
 
 BITS = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4}
 
@@ -78,3 +84,22 @@ def test_check_max_bytes_counts_a_single_member() -> None:
     check()
     with pytest.raises(UsageError, match="out of reach"):
         check(members=4)
+
+
+def test_an_ensemble_is_trained_and_compressed_to_the_members_that_fit(
+    tone_set: Path, tiny_settings: list[str], tmp_path: Path
+) -> None:
+    """Its file answers with all members, and a smaller file with the first one."""
+    settings = [*tiny_settings, "network.members=2", "schedule.epochs=2", 'split.fold="1"', "prune.epochs=1"]
+    run = tmp_path / "run"
+    train(tone_set, run, load_recipe("paper_short", [*settings, "prune.self_distillation=0.5"]))
+    whole = compress(run, tmp_path / "whole.scn", sparsity=0, dtype="fp16")
+    assert whole["members"] == 2
+    assert whole["dense"]["test"]["log_loss"] == pytest.approx(whole["compressed"]["test"]["log_loss"], abs=1e-2)
+    model = read_model(tmp_path / "whole.scn")
+    smaller = compress(run, tmp_path / "small.scn", max_bytes=whole["bytes"] // 3)
+    assert (smaller["members"], smaller["sparsity"]) == (1, 0)
+    assert smaller["bytes"] <= whole["bytes"] // 3
+    kept = read_model(tmp_path / "small.scn")
+    assert 2 * kept.counts.parameters == model.counts.parameters
+    assert kept.provenance["prune"]["members"] == 1
