@@ -139,7 +139,7 @@ def test_search_width_finds_each_network_for_the_usual_limits(
     parsed = NetworkLimits(
         parse_count("--max-macs", limits[1]) if len(limits) > 1 else None, parse_bytes("--max-bytes", limits[0])
     )
-    found, measured = search_width(load_recipe("default", settings), ten, parsed, max_width=80)
+    found, measured = search_width(load_recipe("default", [*settings, "prune.dtype=fp16"]), ten, parsed, max_width=80)
     assert found.network.width == width
     assert measured.within(parsed)
     step = 8 if found.network.name == "cp_mobile" else 1

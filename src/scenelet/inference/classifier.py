@@ -101,7 +101,7 @@ class Classifier:
         >>> from scenelet.model.pretrained import example
         >>> prediction = load("esc10").predict(example("esc10"))
         >>> prediction.label, round(prediction.probabilities["dog"], 3)
-        ('dog', 0.998)
+        ('dog', 0.999)
         """
         cuts = windows(_check_recording(recording), self.model.features, self.model.window, self.threads)
         return self.combine_windows(self._run(cuts), cuts.no_sound)

@@ -79,7 +79,7 @@ def occlusion_map(
     >>> log_mel = next(classifier.log_mel_windows(example("esc10")))
     >>> found = occlusion_map(classifier, log_mel, classifier.labels.index("dog"), bands=4, moments=5, grid=False)
     >>> found.edges_hz.round(), int(found.by_time.argmax())
-    (array([   31.,  1016.,  2804.,  7739., 21361.]), 3)
+    (array([   31.,  1016.,  2804.,  7739., 21361.]), 4)
     """
     if not 0 <= label_index < len(classifier.labels):
         raise ValueError(f"label_index is {label_index}, of {len(classifier.labels)} labels")
