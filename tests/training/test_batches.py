@@ -143,7 +143,7 @@ def test_epoch_batches_mix_answers_of_teachers_as_labels() -> None:
 
 @pytest.mark.parametrize("rank", [SINGLE, Rank(1, 2)], ids=["single", "second of two"])
 def test_each_member_of_an_ensemble_gets_batches_of_its_own(rank: Rank) -> None:
-    """The first member's batches are those of a single network. Others are drawn anew, and all see every clip."""
+    """The first member's batches are those of a single network. The others have new draws, and all see every clip."""
     clips = labelled_features()
     single = EpochBatches(clips, 4, AUGMENTATIONS, mixup, 0, 5, rank)
     ensemble = replace(single, members=3)
