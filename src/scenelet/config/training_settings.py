@@ -78,7 +78,8 @@ class MixingConfig(Section):
     cutmix: bool = Field(False, description="exchange a rectangle of bands and frames between two clips")
     cutmix_alpha: float = Field(1.0, gt=0, description="parameter of the Beta distribution of the rectangle's area")
     freq_mixstyle: bool = Field(
-        False, description="mix mean and standard deviation of each band of two clips, before the drawn mixer; labels stay"
+        False,
+        description="mix mean and standard deviation of each band of two clips, before the drawn mixer; labels stay",
     )
     freq_mixstyle_alpha: float = Field(0.3, gt=0, description="parameter of the Beta distribution of the weights")
     freq_mixstyle_probability: float = Field(0.4, ge=0, le=1, description="fraction of the batches that it changes")
@@ -113,7 +114,7 @@ class WaveformConfig(Section):
         False, description="train on augmented waveforms instead of cached features; all settings below need it"
     )
     reuse_epochs: int = Field(
-        1, ge=1, description="epochs that use an augmented waveform before the next; each draws new augmentations of log-mel"
+        1, ge=1, description="epochs that use an augmented waveform; each draws new augmentations of its log-mel"
     )
     speed: float = Field(
         0.0, ge=0, le=0.5, description="maximum change of speed by resampling, as a fraction; the pitch changes too"

@@ -12,8 +12,8 @@ from scenelet.utils.console import print_message, spinner
 def choose_members(network: StandardizedNetwork, settings: PruneConfig, size: Size) -> PruneConfig:
     """Choose as many members as fit into `settings.max_bytes` without pruning, and the finest format for these.
 
-    More members in a coarser format come before fewer in a finer one. If not even one fits in the coarsest format, one is kept and pruned. The
-    settings stay as they are without a limit, without an ensemble, or if they name the members.
+    More members in a coarser format come before fewer in a finer one. If not even one fits in the coarsest format, one
+    is kept and pruned. The settings stay as they are without a limit, without an ensemble, or if they name the members.
 
     Args:
         network: the trained network; it is not changed.
