@@ -138,16 +138,22 @@ def silu_table(source: Quantization, result: Quantization) -> NDArray[np.int8]:
     return to_int8(rescale((INT8 - source.zero_point) * gates, factor.mantissa, factor.shift), result.zero_point)
 
 
-def add_multipliers(
-    a: Quantization, b: Quantization, result: Quantization
-) -> tuple[Multiplier, Multiplier, Multiplier]:
+def add_multipliers(a: Quantization, b: Quantization, result: Quantization) -> list[Multiplier]:
     """Return the multipliers of both terms, shifted left by `ADD_SHIFT`, and of their sum."""
     twice_larger = 2 * max(a.step, b.step)
-    return (
-        multiplier(a.step / twice_larger),
-        multiplier(b.step / twice_larger),
-        multiplier(twice_larger / (2**ADD_SHIFT * result.step)),
-    )
+    factors = a.step / twice_larger, b.step / twice_larger, twice_larger / (2**ADD_SHIFT * result.step)
+    return [multiplier(factor) for factor in factors]
+
+
+def mean_multiplier(source: Quantization, count: int, result: Quantization) -> Multiplier:
+    """Return the multiplier that takes the sum of `count` integers, without zero point, to their mean.
+
+    >>> mean_multiplier(Quantization(1.0, 0), 3, Quantization(1.0, 0))
+    Multiplier(mantissa=715827882, shift=0)
+    """
+    factor = multiplier(source.step / result.step)
+    bits = min(count.bit_length() - 1, 31 + factor.shift)
+    return Multiplier((factor.mantissa << bits) // count, factor.shift - bits)
 
 
 def exp_table(source: Quantization) -> Integers:
