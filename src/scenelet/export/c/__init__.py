@@ -1,0 +1,1 @@
+"""Export of a model to a folder of C99 sources."""
