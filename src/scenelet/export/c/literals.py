@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LINE = 110
+PLAIN = frozenset(string.ascii_letters + string.digits + " _-+.,:;()/&%")
+"""Characters of a string literal that need no escape."""
 
 
 def c_comment(value: Any) -> str:
@@ -50,3 +53,13 @@ def c_table(declaration: str, values: Iterable[str]) -> list[str]:
             lines.append("   ")
         lines[-1] += f" {value},"
     return [*lines, "};"]
+
+
+def c_text(text: str) -> str:
+    r"""Return a string literal of a text in UTF-8. Characters other than `PLAIN` are written in octal.
+
+    >>> print(c_text('a "b"'))
+    "a \042b\042"
+    """
+    plain = "".join(chr(byte) if chr(byte) in PLAIN else f"\\{byte:03o}" for byte in text.encode())
+    return f'"{plain}"'

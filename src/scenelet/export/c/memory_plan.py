@@ -1,0 +1,175 @@
+"""Places of a network's values in one block of memory, the arena, and the order in which layers run.
+
+Layers run in chains. All layers of a chain run for one time step before they run for the next one. So a value between
+two layers of a chain needs the memory of one column, its numbers of one time step. A chain of one layer runs as a whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenelet.export.fused.layers import (
+    Add,
+    AveragePool,
+    Conv,
+    Flatten,
+    FrequencyMean,
+    FusedNetwork,
+    GlobalMean,
+    Layer,
+    MaxPool,
+    Relu,
+    ResidualNorm,
+    Shape,
+    Silu,
+    Softmax,
+)
+from scenelet.model.ops import INPUT, OUTPUT
+
+ALIGNMENT = 4
+"""Every value begins at a multiple of this many numbers."""
+Chain = tuple[Layer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryPlan:
+    """Plan of an arena, in numbers.
+
+    Attributes:
+        chains: all layers in their order.
+        offsets: the place of each value by name.
+        columns: names of the values that hold one time step.
+        size: numbers in the arena.
+        lower_bound: the largest sum of values that are needed at the same time. No plan of these chains is smaller.
+    """
+
+    chains: tuple[Chain, ...]
+    offsets: Mapping[str, int]
+    columns: frozenset[str]
+    size: int
+    lower_bound: int
+
+
+@dataclass
+class _Buffer:
+    """Memory of one value, or of several that follow each other in place, while chains `first` to `last` run."""
+
+    size: int
+    first: int
+    last: int
+    offset: int = 0
+
+    def lives_with(self, other: "_Buffer") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def plan_memory(network: FusedNetwork) -> MemoryPlan:
+    """Plan the arena of a network.
+
+    All layers that can form a chain do so. Then the chain whose split saves most is split, as long as one saves memory: a
+    chain needs its input and its result at the same time.
+
+    >>> from scenelet.export.fused.fuse import fuse
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> plan = plan_memory(fuse(read_model(built_in("esc10"))))
+    >>> plan.size, plan.size == plan.lower_bound
+    (550240, True)
+    """
+    joints = {index for index in range(1, len(network.layers)) if _continues(network, index)}
+    plan = _plan(network, joints)
+    while joints:
+        trials = {joint: _plan(network, joints - {joint}) for joint in sorted(joints)}
+        cut = min(trials, key=lambda joint: trials[joint].size)
+        if trials[cut].size >= plan.size:
+            break
+        plan, joints = trials[cut], joints - {cut}
+    return plan
+
+
+def _continues(network: FusedNetwork, index: int) -> bool:
+    """Return whether a layer can run in a chain with the layer before it."""
+    before, layer = network.layers[index - 1 : index + 1]
+    readers = sum(name == before.name for other in network.layers for name in other.reads)
+    makes_columns = not isinstance(before, GlobalMean | Flatten | Softmax | ResidualNorm)
+    return makes_columns and before.name in layer.reads and readers == 1 and _is_columnwise(layer)
+
+
+def _is_columnwise(layer: Layer) -> bool:
+    """Return whether each time step of a layer's result depends on the same time step of its inputs only."""
+    match layer:
+        case Conv():
+            return layer.kernel[1] == layer.stride[1] == 1 and layer.pads[1] == (0, 0)
+        case AveragePool():
+            return layer.kernel[1] == layer.stride[1] == 1 and layer.pads[1] == (0, 0)
+        case MaxPool():
+            return layer.kernel[1] == layer.stride[1] == 1
+    return isinstance(layer, Add | Relu | Silu | FrequencyMean)
+
+
+def _is_elementwise(layer: Layer) -> bool:
+    """Return whether a layer may write each number over the one that it reads at the same place."""
+    if isinstance(layer, Conv):
+        return layer.kernel == layer.stride == (1, 1) and layer.groups == len(layer.weight.steps) and not np.any(layer.pads)
+    return isinstance(layer, Add | Relu | Silu | ResidualNorm)
+
+
+def _plan(network: FusedNetwork, joints: set[int]) -> MemoryPlan:
+    """Plan the arena if the layers of `joints` run in a chain with the layer before them."""
+    starts = [index for index in range(len(network.layers)) if index not in joints]
+    ends = [*starts[1:], len(network.layers)]
+    chains = tuple(network.layers[start:end] for start, end in zip(starts, ends, strict=True))
+    columns = frozenset(layer.name for chain in chains for layer in chain[:-1])
+    last_read = {name: index for index, chain in enumerate(chains) for layer in chain for name in layer.reads}
+    last_read[OUTPUT] = len(chains)
+    buffers = {INPUT: _Buffer(_size(network.shapes[INPUT]), 0, last_read[INPUT])}
+    for index, chain in enumerate(chains):
+        for layer in chain[:-1]:
+            frequencies, _, channels = network.shapes[layer.name]
+            buffers[layer.name] = _Buffer(_size((frequencies, 1, channels)), index, index)
+        result = chain[-1].name
+        over = _overwritten(chain, network.shapes, {name for name in buffers if last_read[name] == index} - columns)
+        if over is None:
+            buffers[result] = _Buffer(_size(network.shapes[result]), index, last_read[result])
+        else:
+            buffers[result] = buffers[over]
+            buffers[result].last = last_read[result]
+    distinct = list({id(buffer): buffer for buffer in buffers.values()}.values())
+    size = _place(distinct)
+    needed = [sum(b.size for b in distinct if b.first <= index <= b.last) for index in range(len(chains))]
+    return MemoryPlan(chains, {name: b.offset for name, b in buffers.items()}, columns, size, max(needed))
+
+
+def _overwritten(chain: Chain, shapes: Mapping[str, Shape], unused: set[str]) -> str | None:
+    """Return the value over which a chain writes its result, or None.
+
+    Args:
+        chain: the layers.
+        shapes: the shape of every value.
+        unused: values that no later chain reads.
+    """
+    for name in dict.fromkeys(name for layer in chain for name in layer.reads):
+        readers = [layer for layer in chain if name in layer.reads]
+        if name not in unused or shapes[name] != shapes[chain[-1].name]:
+            continue
+        if readers == [chain[-1]] if len(chain) == 1 else all(map(_is_columnwise, readers)):
+            if chain[-1] not in readers or _is_elementwise(chain[-1]):
+                return name
+    return None
+
+
+def _size(shape: Shape) -> int:
+    return -(-int(np.prod(shape)) // ALIGNMENT) * ALIGNMENT
+
+
+def _place(buffers: Sequence[_Buffer]) -> int:
+    """Give each buffer, from the largest, the first place that is free while it lives; return the end of the last one."""
+    placed: list[_Buffer] = []
+    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first)):
+        buffer.offset = 0
+        for other in sorted((b for b in placed if b.lives_with(buffer)), key=lambda b: b.offset):
+            if other.offset < buffer.offset + buffer.size:
+                buffer.offset = max(buffer.offset, other.offset + other.size)
+        placed.append(buffer)
+    return max(buffer.offset + buffer.size for buffer in placed)
