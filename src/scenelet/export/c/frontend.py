@@ -22,7 +22,6 @@ SOURCES = (
     "scenelet_spectrum.c",
     "scenelet_stream.c",
     "test_frontend.c",
-    "Makefile",
 )
 """Files in `sources/` that every export holds."""
 SPECTRUM_BITS = 61
@@ -188,7 +187,7 @@ def _header(tables: Tables) -> str:
    point, {ram["stream_float"]} with samples of 32 bits in floating point. Outside of these: log-mel {ram["log_mel"]} in
    fixed point and {2 * ram["log_mel"]} in floating point; without streaming, the samples of a window take {ram["samples"]}
    with 16 bits and {2 * ram["samples"]} with 32.
-   Bytes of flash for the tables: {_flash(tables, True)} in fixed point, {_flash(tables, False)} in floating point. */
+   Bytes of flash for the tables: {table_bytes(tables, True)} in fixed point, {table_bytes(tables, False)} in floating point. */
 #ifndef SCENELET_MODEL_FRONTEND_H
 #define SCENELET_MODEL_FRONTEND_H
 
@@ -269,8 +268,8 @@ def _band_entries(tables: Tables, fields: list[list[str]]) -> list[str]:
     return [_braces([first, count, *each]) for (first, count), each in zip(tables.bands, fields, strict=True)]
 
 
-def _flash(tables: Tables, fixed: bool) -> int:
-    """Count the bytes of the tables."""
+def table_bytes(tables: Tables, fixed: bool) -> int:
+    """Return the bytes of flash that the tables take, in fixed or in floating point."""
     factors = len(tables.half_window) + len(tables.sine)
     band = (6 if fixed else 4) if not tables.features.log_before_mel else (16 if fixed else 8)
     return 4 * factors + band * len(tables.bands) + (2 if fixed else 4) * len(tables.weights)

@@ -8,8 +8,8 @@ from typing import Literal
 from scenelet import __version__
 
 Layout = Literal["c", "arduino", "esp-idf"]
-PROGRAMS = ("Makefile", "listen.c", "golden_", "test_", "qemu")
-"""Beginnings of the names of files that only the plain folder needs: programs for a PC, tests and their data."""
+ONLY_PLAIN = ("Makefile", "listen.c", "golden_", "test_", "qemu_")
+"""Beginnings of the names of files that only the plain folder has: programs for a PC, tests and their data."""
 
 LIBRARY_PROPERTIES = """\
 name=scenelet
@@ -34,10 +34,11 @@ idf_component_register(SRCS {sources} INCLUDE_DIRS ".")
 target_compile_options(${{COMPONENT_LIB}} PRIVATE -O2)
 """
 SDK_DEFAULTS = """\
-# external RAM, if the module has it; without external RAM, remove these two lines
+# external RAM if the module has it; modules with octal RAM also need CONFIG_SPIRAM_MODE_OCT=y
 CONFIG_SPIRAM=y
+CONFIG_SPIRAM_IGNORE_NOTFOUND=y
 CONFIG_SPIRAM_USE_CAPS_ALLOC=y
-# half a megabyte of weights and tables does not fit into the smallest partition
+# room for larger models
 CONFIG_PARTITION_TABLE_SINGLE_APP_LARGE=y
 """
 
@@ -46,7 +47,7 @@ def lay_out(layout: Layout, sources: Mapping[str, str], readme: str, labels: tup
     """Return the files of an export by their path in its folder.
 
     Args:
-        layout: "c" for a plain folder, "arduino" for a library with an example, "esp-idf" for a project with a component.
+        layout: "c" for a plain folder, "arduino" for a library with an example, "esp-idf" for a project and a component.
         sources: the C sources by name.
         readme: the text of README.md.
         labels: the model's labels.
@@ -56,7 +57,7 @@ def lay_out(layout: Layout, sources: Mapping[str, str], readme: str, labels: tup
     """
     if layout == "c":
         return {**sources, "README.md": readme}
-    library = {name: text for name, text in sources.items() if not name.startswith(PROGRAMS)}
+    library = {name: text for name, text in sources.items() if not name.startswith(ONLY_PLAIN)}
     example = resources.files("scenelet.export.c")
     if layout == "arduino":
         names = re.sub(r"[^ -~]", "?", ", ".join(labels))

@@ -111,7 +111,11 @@ def _is_columnwise(layer: Layer) -> bool:
 def _is_elementwise(layer: Layer) -> bool:
     """Return whether a layer may write each number over the one that it reads at the same place."""
     if isinstance(layer, Conv):
-        return layer.kernel == layer.stride == (1, 1) and layer.groups == len(layer.weight.steps) and not np.any(layer.pads)
+        return (
+            layer.kernel == layer.stride == (1, 1)
+            and layer.groups == len(layer.weight.steps)
+            and not np.any(layer.pads)
+        )
     return isinstance(layer, Add | Relu | Silu | ResidualNorm)
 
 

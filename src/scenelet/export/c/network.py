@@ -35,11 +35,11 @@ from scenelet.export.fused.layers import (
     Silu,
     Softmax,
 )
+from scenelet.inference.threshold import MIN_THRESHOLD, stored_threshold
 from scenelet.model.ops import INPUT
 from scenelet.model.scene_model import SceneModel
 
 SOURCES = (
-    "network.mk",
     "qemu_cortex_m.c",
     "qemu_cortex_m.ld",
     "scenelet_layers.h",
@@ -90,6 +90,19 @@ def network_files(model: SceneModel, int8: Int8Network | None = None) -> dict[st
         "golden_network.h": golden_network(model, int8),
         **{name: (sources / name).read_text(encoding="utf-8") for name in names},
     }
+
+
+def constant_bytes(network: FusedNetwork, int8: Int8Network | None) -> int:
+    """Return the bytes of flash that a network's weights and tables take.
+
+    Args:
+        network: the network.
+        int8: its integers, if the C program runs in int8.
+    """
+    constants = Constants(network, int8)
+    for layer in network.layers:
+        constants.parameters(layer)
+    return constants.size
 
 
 class Constants:
@@ -226,10 +239,11 @@ def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Networ
 
 
 def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int8Network | None) -> str:
-    network = constants.network
+    network, threshold = constants.network, stored_threshold(model.results)
     macros: dict[str, Any] = {
         "INT8": int(int8 is not None),
         "CLASSES": len(model.labels),
+        "THRESHOLD": c_float(threshold.probability if threshold else MIN_THRESHOLD),
         "LAYERS": len(network.layers),
         "ARENA": plan.size,
         "INPUT_NUMBERS": int(np.prod(network.shapes[INPUT])),

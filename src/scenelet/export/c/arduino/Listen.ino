@@ -5,7 +5,7 @@
 #include <ESP_I2S.h>
 #include <scenelet.h>
 
-const int BCLK_PIN = 26, WS_PIN = 25, DATA_PIN = 33, LED_PIN = 2;
+const int BCLK_PIN = 14, WS_PIN = 15, DATA_PIN = 13, LED_PIN = 2;
 const char *const LED_LABEL = scenelet_labels[0];  // the label that switches the LED on
 const int HOP = SCENELET_SAMPLE_RATE;              // samples between two answers: one second
 const int BLOCK = 256;                             // samples of a block
@@ -18,16 +18,18 @@ SemaphoreHandle_t lock;
 // Read the microphone in a task of its own, so that no samples are lost while loop() computes.
 void listen(void *) {
   static int32_t slots[BLOCK];
-  static scenelet_sample samples[BLOCK];
+  static scenelet_sample samples[BLOCK * SCENELET_CHANNELS];
   for (;;) {
     const int count = microphone.readBytes((char *)slots, sizeof slots) / sizeof slots[0];
     for (int i = 0; i < count; i++) {
-      const int32_t sample = slots[i] >> SHIFT;
-      samples[i] = scenelet_from_int16(sample > 32767 ? 32767 : sample < -32768 ? -32768 : sample);
+      const int32_t loud = slots[i] >> SHIFT;
+      const int16_t sample = constrain(loud, -32768, 32767);
+      for (int channel = 0; channel < SCENELET_CHANNELS; channel++)
+        samples[i * SCENELET_CHANNELS + channel] = scenelet_from_int16(sample);
     }
     for (int done = 0; done < count;) {
       xSemaphoreTake(lock, portMAX_DELAY);
-      done += scenelet_push(listener, samples + done, count - done);
+      done += scenelet_push(listener, samples + done * SCENELET_CHANNELS, count - done);
       xSemaphoreGive(lock);
     }
   }

@@ -11,9 +11,9 @@
 #include "freertos/task.h"
 #include "scenelet.h"
 
-#define BCLK_PIN GPIO_NUM_26
-#define WS_PIN GPIO_NUM_25
-#define DATA_PIN GPIO_NUM_33
+#define BCLK_PIN GPIO_NUM_14
+#define WS_PIN GPIO_NUM_15
+#define DATA_PIN GPIO_NUM_13
 #define LED_PIN GPIO_NUM_2
 #define LED_LABEL scenelet_labels[0] /* the label that switches the LED on */
 #define HOP SCENELET_SAMPLE_RATE     /* samples between two answers: one second */
@@ -24,7 +24,8 @@ static i2s_chan_handle_t microphone;
 static scenelet *listener;
 static SemaphoreHandle_t lock;
 
-static void start_microphone(void) {
+static void start_microphone(void)
+{
     i2s_chan_config_t channel = I2S_CHANNEL_DEFAULT_CONFIG(I2S_NUM_AUTO, I2S_ROLE_MASTER);
     i2s_std_config_t config = {
         .clk_cfg = I2S_STD_CLK_DEFAULT_CONFIG(SCENELET_SAMPLE_RATE),
@@ -37,27 +38,32 @@ static void start_microphone(void) {
 }
 
 /* Read the microphone in a task of its own, so that no samples are lost while app_main computes. */
-static void listen(void *unused) {
+static void listen(void *unused)
+{
     static int32_t slots[BLOCK];
-    static scenelet_sample samples[BLOCK];
+    static scenelet_sample samples[BLOCK * SCENELET_CHANNELS];
     (void)unused;
     for (;;) {
         size_t bytes = 0;
         ESP_ERROR_CHECK(i2s_channel_read(microphone, slots, sizeof slots, &bytes, portMAX_DELAY));
         int32_t count = (int32_t)(bytes / sizeof slots[0]);
         for (int32_t i = 0; i < count; i++) {
-            int32_t sample = slots[i] >> SHIFT;
-            samples[i] = scenelet_from_int16((int16_t)(sample > 32767 ? 32767 : sample < -32768 ? -32768 : sample));
+            const int32_t loud = slots[i] >> SHIFT;
+            const int16_t sample = (int16_t)(loud > 32767 ? 32767 : loud < -32768 ? -32768 : loud);
+            for (int channel = 0; channel < SCENELET_CHANNELS; channel++) {
+                samples[i * SCENELET_CHANNELS + channel] = scenelet_from_int16(sample);
+            }
         }
         for (int32_t done = 0; done < count;) {
             xSemaphoreTake(lock, portMAX_DELAY);
-            done += scenelet_push(listener, samples + done, count - done);
+            done += scenelet_push(listener, samples + done * SCENELET_CHANNELS, count - done);
             xSemaphoreGive(lock);
         }
     }
 }
 
-void app_main(void) {
+void app_main(void)
+{
     listener = heap_caps_malloc_prefer(sizeof *listener, 2, MALLOC_CAP_SPIRAM, MALLOC_CAP_DEFAULT);
     if (!listener) {
         printf("Not enough RAM: %u bytes are needed. Use a chip with PSRAM, or a model with fewer activations.\n",

@@ -1,4 +1,4 @@
-/* Steady answers to live sound: exponential average, a threshold, and a margin for changes. */
+/* Steady answers to live sound: an exponential average, a threshold, and a margin for changes. */
 #include "scenelet.h"
 
 #include <math.h>
@@ -7,14 +7,16 @@
 #define SMOOTHING_SECONDS 2.0f
 #define MARGIN 0.1f /* probability by which another label must be higher, and by which an answer may fall */
 
-void scenelet_init(scenelet *s, int32_t hop) {
+void scenelet_init(scenelet *s, int32_t hop)
+{
     memset(s, 0, sizeof *s);
     scenelet_stream_init(&s->stream, hop);
     s->weight = 1.0f - expf(-(float)hop / (SMOOTHING_SECONDS * (float)SCENELET_SAMPLE_RATE));
     s->held = -1;
 }
 
-int32_t scenelet_push(scenelet *s, const scenelet_sample *samples, int32_t count) {
+int32_t scenelet_push(scenelet *s, const scenelet_sample *samples, int32_t count)
+{
     return scenelet_stream_push(&s->stream, samples, count);
 }
 
@@ -27,51 +29,65 @@ int32_t scenelet_push(scenelet *s, const scenelet_sample *samples, int32_t count
 #endif
 
 /* Write the log-mel of a window to the network's input. */
-static int poll_input(scenelet *s) {
-    int found = scenelet_stream_poll(&s->stream, s->memory.log_mel);
+static int poll_input(scenelet *s)
+{
+    const int found = scenelet_stream_poll(&s->stream, s->memory.log_mel);
     if (found == SCENELET_READY) {
         int8_t *integers = s->memory.arena; /* integers are shorter, so they may overwrite the values before them */
-        for (int32_t i = 0; i < SCENELET_VALUES; i++) integers[i] = TO_INT8(s->memory.log_mel[i]);
+        for (int32_t i = 0; i < SCENELET_VALUES; i++) {
+            integers[i] = TO_INT8(s->memory.log_mel[i]);
+        }
         memmove(scenelet_network_input(s->memory.arena), integers, SCENELET_VALUES);
     }
     return found;
 }
 
-static float to_probability(int8_t integer) {
+static float to_probability(int8_t integer)
+{
     return (float)(integer + 128) / 256.0f;
 }
 
 #else
 
 #if SCENELET_FIXED_POINT
-#error "The network in float needs the front end in float. Export the model with --int8, or leave out SCENELET_FIXED_POINT."
+#error "The network in float needs the front end in float. Export with --int8, or leave out SCENELET_FIXED_POINT."
 #endif
 
-static int poll_input(scenelet *s) {
+static int poll_input(scenelet *s)
+{
     return scenelet_stream_poll(&s->stream, scenelet_network_input(s->memory.arena));
 }
 
-static float to_probability(float probability) {
+static float to_probability(float probability)
+{
     return probability;
 }
 
 #endif
 
-int scenelet_take(scenelet *s) {
-    int found = poll_input(s);
-    s->silent = found == SCENELET_SILENT;
+int scenelet_take(scenelet *s)
+{
+    const int found = poll_input(s);
+    if (found != SCENELET_WAIT) {
+        s->silent = found == SCENELET_SILENT;
+    }
     return found != SCENELET_WAIT;
 }
 
-static int highest(const float *values) {
+static int find_highest(const float *values)
+{
     int best = 0;
-    for (int c = 1; c < SCENELET_CLASSES; c++)
-        if (values[c] > values[best]) best = c;
+    for (int c = 1; c < SCENELET_CLASSES; c++) {
+        if (values[c] > values[best]) {
+            best = c;
+        }
+    }
     return best;
 }
 
 /* Write the answer, and note whether the label changed. */
-static void give(scenelet *s, scenelet_answer *answer, const char *label, int index) {
+static void write_answer(scenelet *s, scenelet_answer *answer, const char *label, int index)
+{
     answer->label = label;
     answer->index = index;
     answer->probability = index < 0 ? 0.0f : s->average[index];
@@ -81,34 +97,40 @@ static void give(scenelet *s, scenelet_answer *answer, const char *label, int in
     s->started = 1;
 }
 
-void scenelet_classify(scenelet *s, scenelet_answer *answer) {
+void scenelet_classify(scenelet *s, scenelet_answer *answer)
+{
     static const char silence[] = "silence";
     if (s->silent) {
         memset(s->average, 0, sizeof s->average);
         s->held = -1;
         s->answered = 0;
-        give(s, answer, silence, -1);
+        write_answer(s, answer, silence, -1);
         return;
     }
     const scenelet_number *probabilities = scenelet_run(s->memory.arena);
-    float weight = s->held < 0 ? 1.0f : s->weight; /* after a start or silence, a new average begins */
-    for (int c = 0; c < SCENELET_CLASSES; c++)
+    const float weight = s->held < 0 ? 1.0f : s->weight; /* after a start or silence, a new average begins */
+    for (int c = 0; c < SCENELET_CLASSES; c++) {
         s->average[c] += weight * (to_probability(probabilities[c]) - s->average[c]);
-    int top = highest(s->average);
+    }
+    const int top = find_highest(s->average);
     if (s->held < 0 || s->average[top] >= s->average[s->held] + MARGIN) {
-        s->answered = s->answered && top == s->held;
+        s->answered = 0;
         s->held = top;
     }
-    float minimum = SCENELET_THRESHOLD - (s->answered ? MARGIN : 0.0f);
+    const float minimum = SCENELET_THRESHOLD - (s->answered ? MARGIN : 0.0f);
     s->answered = s->average[s->held] >= minimum;
-    if (s->answered)
-        give(s, answer, scenelet_labels[s->held], s->held);
-    else
-        give(s, answer, 0, top);
+    if (s->answered) {
+        write_answer(s, answer, scenelet_labels[s->held], s->held);
+    } else {
+        write_answer(s, answer, 0, top);
+    }
 }
 
-int scenelet_poll(scenelet *s, scenelet_answer *answer) {
-    if (!scenelet_take(s)) return 0;
+int scenelet_poll(scenelet *s, scenelet_answer *answer)
+{
+    if (!scenelet_take(s)) {
+        return 0;
+    }
     scenelet_classify(s, answer);
     return 1;
 }

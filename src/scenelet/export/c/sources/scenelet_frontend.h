@@ -2,7 +2,7 @@
 
    There are two ways to use it:
    - One window in memory: scenelet_log_mel, and scenelet_is_silent. The result equals that of training.
-   - Streaming: scenelet_push takes samples in blocks of any size, and scenelet_poll gives a window's log-mel each time
+   - Streaming: scenelet_stream_push takes samples in blocks of any size, and scenelet_stream_poll gives a window's log-mel each time
      that it is ready. It keeps the last n_fft samples and the log-mel of one window. See scenelet_stream for how the
      result differs from that of training.
 
@@ -33,6 +33,16 @@ typedef float scenelet_sample; /* full scale is 1 */
 typedef float scenelet_real;
 typedef float scenelet_value; /* log-mel in dB */
 #endif
+
+/* Convert a sample of 16 bits. */
+static inline scenelet_sample scenelet_from_int16(int16_t sample)
+{
+#if SCENELET_FIXED_POINT || SCENELET_INT16_SAMPLES
+    return sample;
+#else
+    return (float)sample / 32768.0f;
+#endif
+}
 
 /* Memory for the Fourier transform of one frame. It holds nothing between two calls. */
 typedef struct {
@@ -86,12 +96,12 @@ enum { SCENELET_WAIT, SCENELET_READY, SCENELET_SILENT };
 void scenelet_stream_init(scenelet_stream *stream, int32_t hop);
 
 /* Add `count` samples per channel. Return how many were taken. It stops early when a window is complete: call
-   scenelet_poll, then push the rest. A window that is not polled before the next push is lost. */
-int32_t scenelet_push(scenelet_stream *stream, const scenelet_sample *samples, int32_t count);
+   scenelet_stream_poll, then push the rest. A window that is polled later ends later, at the newest frame. */
+int32_t scenelet_stream_push(scenelet_stream *stream, const scenelet_sample *samples, int32_t count);
 
 /* Return SCENELET_READY and write the log-mel if a window has been completed. Return SCENELET_SILENT and write nothing
    if that window is silent. Return SCENELET_WAIT if none has been completed since the last call. */
-int scenelet_poll(scenelet_stream *stream, scenelet_value *log_mel);
+int scenelet_stream_poll(scenelet_stream *stream, scenelet_value *log_mel);
 
 #ifdef __cplusplus
 }

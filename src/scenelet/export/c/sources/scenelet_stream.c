@@ -94,11 +94,11 @@ static void add_column(scenelet_stream *stream)
     stream->column = (stream->column + 1) % SCENELET_FRAMES;
 }
 
-int32_t scenelet_push(scenelet_stream *stream, const scenelet_sample *samples, int32_t count)
+int32_t scenelet_stream_push(scenelet_stream *stream, const scenelet_sample *samples, int32_t count)
 {
     int32_t taken = 0;
-    stream->ready = 0;
-    while (taken < count && !stream->ready) {
+    int complete = 0;
+    while (taken < count && !complete) {
         const scenelet_sample *next = &samples[taken * SCENELET_CHANNELS];
         search_sound(stream, next);
         memcpy(&stream->ring[stream->position * SCENELET_CHANNELS], next, SCENELET_CHANNELS * sizeof *next);
@@ -109,14 +109,14 @@ int32_t scenelet_push(scenelet_stream *stream, const scenelet_sample *samples, i
             add_column(stream);
             if (--stream->until_window == 0) {
                 stream->until_window = stream->hop;
-                stream->ready = 1;
+                stream->ready = complete = 1;
             }
         }
     }
     return taken;
 }
 
-int scenelet_poll(scenelet_stream *stream, scenelet_value *log_mel)
+int scenelet_stream_poll(scenelet_stream *stream, scenelet_value *log_mel)
 {
     if (!stream->ready) {
         return SCENELET_WAIT;

@@ -71,12 +71,12 @@ static int stream_window(void)
     scenelet_stream_init(&stream, SCENELET_HOP);
     for (int32_t start = 0; start < SCENELET_SAMPLES && answer == SCENELET_WAIT;) {
         const int32_t rest = SCENELET_SAMPLES - start, count = rest < BLOCK ? rest : BLOCK;
-        start += scenelet_push(&stream, &samples[start * SCENELET_CHANNELS], count);
-        answer = scenelet_poll(&stream, log_mel);
+        start += scenelet_stream_push(&stream, &samples[start * SCENELET_CHANNELS], count);
+        answer = scenelet_stream_poll(&stream, log_mel);
     }
     for (int32_t i = 0; i < SCENELET_N_FFT && answer == SCENELET_WAIT; i += BLOCK) {
-        scenelet_push(&stream, zeros, BLOCK);
-        answer = scenelet_poll(&stream, log_mel);
+        scenelet_stream_push(&stream, zeros, BLOCK);
+        answer = scenelet_stream_poll(&stream, log_mel);
     }
     return answer;
 }

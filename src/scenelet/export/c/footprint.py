@@ -1,0 +1,72 @@
+"""Flash, RAM and time that a model needs on a microcontroller, with the sources that `scenelet.export.c` writes."""
+
+from dataclasses import dataclass
+
+from scenelet.export.c.frontend import Tables, frontend_ram, table_bytes
+from scenelet.export.c.memory_plan import plan_memory
+from scenelet.export.c.network import constant_bytes
+from scenelet.export.fused.fuse import fuse
+from scenelet.export.fused.int8_network import Int8Network, quantize_network
+from scenelet.export.fused.layers import FusedNetwork, ResidualNorm
+from scenelet.inference.onnx_frontend import frontend_macs
+from scenelet.model.costs import macs
+from scenelet.model.scene_model import SceneModel
+
+CODE_BYTES = 16_000
+"""Estimated bytes of machine code, with the parts of the C library that it needs."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Memory of a C program in bytes, and the work of one window.
+
+    Attributes:
+        int8: True for a network in int8; False if it can only run in float.
+        constants: weights and tables of the network and the front end, in flash.
+        code: an estimate of the machine code, in flash.
+        activations: the arena of the network, in RAM.
+        features: samples and log-mel of the stream, in RAM.
+        network_macs: multiply-accumulates of the network per window.
+        frontend_macs: multiply-accumulates of the Fourier transforms and mel bands per window.
+    """
+
+    int8: bool
+    constants: int
+    code: int
+    activations: int
+    features: int
+    network_macs: int
+    frontend_macs: int
+
+
+def footprint(model: SceneModel) -> Footprint:
+    """Return the memory and the work of a model on a microcontroller, with the front end in floating point.
+
+    Raises:
+        ModelFileError: as `scenelet.export.c.frontend.frontend_files`.
+
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> found = footprint(read_model(built_in("esc10")))
+    >>> found.int8, found.activations
+    (True, 533640)
+    """
+    network, tables = fuse(model), Tables(model)
+    int8 = None if any(isinstance(layer, ResidualNorm) for layer in network.layers) else _any_int8(network)
+    samples = model.window.samples(model.features.sample_rate)
+    transforms, _ = frontend_macs(model.features, samples)
+    frames = model.features.n_channels * model.features.n_frames(samples)
+    return Footprint(
+        int8=int8 is not None,
+        constants=constant_bytes(network, int8) + table_bytes(tables, fixed=False),
+        code=CODE_BYTES,
+        activations=plan_memory(network).size * (1 if int8 is not None else 4),
+        features=frontend_ram(tables)["stream_float"],
+        network_macs=macs(model.nodes, model.array_shapes, model.input_shape),
+        frontend_macs=transforms + frames * len(tables.weights),
+    )
+
+
+def _any_int8(network: FusedNetwork) -> Int8Network:
+    """Quantize with made ranges, which the sizes do not depend on. Different ranges keep equal tables from merging."""
+    return quantize_network(network, {name: (-1.0 - index, 1.0) for index, name in enumerate(network.shapes)})

@@ -1,0 +1,56 @@
+/* Feed scenelet.c with probabilities from standard input, in place of a front end and a network.
+   A line is "silence", or one number per class. The program prints the label, its probability, and whether it changed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "scenelet.h"
+
+const char *const scenelet_labels[SCENELET_CLASSES] = {"a", "b", "c"};
+static float row[SCENELET_CLASSES];
+static int silent;
+
+void scenelet_stream_init(scenelet_stream *stream, int32_t hop)
+{
+    (void)stream;
+    (void)hop;
+}
+
+int32_t scenelet_stream_push(scenelet_stream *stream, const scenelet_sample *samples, int32_t count)
+{
+    (void)stream;
+    (void)samples;
+    return count;
+}
+
+int scenelet_stream_poll(scenelet_stream *stream, scenelet_value *log_mel)
+{
+    (void)stream;
+    (void)log_mel;
+    return silent ? SCENELET_SILENT : SCENELET_READY;
+}
+
+scenelet_number *scenelet_network_input(scenelet_number *arena)
+{
+    return arena;
+}
+
+const scenelet_number *scenelet_run(scenelet_number *arena)
+{
+    (void)arena;
+    return row;
+}
+
+int main(void)
+{
+    static scenelet s;
+    scenelet_answer answer;
+    char line[200];
+    scenelet_init(&s, SCENELET_SAMPLE_RATE);
+    while (fgets(line, sizeof line, stdin)) {
+        silent = !strncmp(line, "silence", 7);
+        if (!silent && sscanf(line, "%f %f %f", &row[0], &row[1], &row[2]) != SCENELET_CLASSES) return 1;
+        if (!scenelet_poll(&s, &answer)) return 1;
+        printf("%s %.6f %d\n", answer.label ? answer.label : "unsure", (double)answer.probability, answer.changed);
+    }
+    return 0;
+}
