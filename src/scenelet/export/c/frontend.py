@@ -24,8 +24,8 @@ SOURCES = (
     "test_frontend.c",
 )
 """Files in `sources/` that every export holds."""
-SPECTRUM_BITS = 61
-"""Bits of a bin's power in fixed point."""
+BIN_BITS = {1: 31, 2: 61}
+"""Bits of a bin in fixed point, by the exponent of the spectrum."""
 
 
 class Tables:
@@ -40,7 +40,7 @@ class Tables:
         mantissas: weights as integers of 16 bits, each band with one exponent.
         exponents: exponents of the bands.
         value_bits: bits after the point of fixed-point log-mel in 16 bits.
-        bin_shift: bits of a bin's power that fixed point drops before the sum over a band.
+        sum_shift: bits that fixed point drops from the product of a bin and its weight.
     """
 
     def __init__(self, model: SceneModel) -> None:
@@ -61,8 +61,7 @@ class Tables:
         if features.a_weighting:
             self.offsets = mel @ a_weighting_db(features.n_fft, features.sample_rate)
         sums = [int(part.sum()) for part in np.split(self.mantissas, np.cumsum([n for _, n in self.bands])[:-1])]
-        bits = SPECTRUM_BITS if features.power == 2 else SPECTRUM_BITS // 2 + 1
-        self.bin_shift = max(0, bits + max(sums).bit_length() - 64)
+        self.sum_shift = max(0, BIN_BITS[features.power] + max(sums).bit_length() - 64)
         self.value_bits = math.floor(math.log2(32767 / self._largest_value(mel)))
         if self.value_bits < 0:
             raise ModelFileError(
@@ -171,7 +170,7 @@ def _header(tables: Tables) -> str:
     unit = 2**16 if features.log_before_mel else 1 << tables.value_bits
     fixed = {
         "VALUE_BITS": tables.value_bits,
-        "BIN_SHIFT": tables.bin_shift,
+        "SUM_SHIFT": tables.sum_shift,
         "RANGE": round(min(features.top_db, 1000.0) * unit),
         "SILENCE_MANTISSA": int(mantissa * 2**24),
         "SILENCE_SHIFT": 24 - exponent,
@@ -185,9 +184,10 @@ def _header(tables: Tables) -> str:
 
    Bytes of RAM: scenelet_frontend {ram["frontend"]}; scenelet_stream {ram["stream"]} with samples of 16 bits and fixed
    point, {ram["stream_float"]} with samples of 32 bits in floating point. Outside of these: log-mel {ram["log_mel"]} in
-   fixed point and {2 * ram["log_mel"]} in floating point; without streaming, the samples of a window take {ram["samples"]}
-   with 16 bits and {2 * ram["samples"]} with 32.
-   Bytes of flash for the tables: {table_bytes(tables, True)} in fixed point, {table_bytes(tables, False)} in floating point. */
+   fixed point and {2 * ram["log_mel"]} in floating point. Without streaming, the samples of a window take
+   {ram["samples"]} with 16 bits and {2 * ram["samples"]} with 32.
+   Bytes of flash for the tables: {table_bytes(tables, True)} in fixed point,
+   {table_bytes(tables, False)} in floating point. */
 #ifndef SCENELET_MODEL_FRONTEND_H
 #define SCENELET_MODEL_FRONTEND_H
 

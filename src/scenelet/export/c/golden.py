@@ -43,7 +43,7 @@ def golden_signal(n: int, channels: int) -> NDArray[np.int16]:
     """Return samples (channels, n) of noise and two tones with silent ends, made of integers as in `test_frontend.c`.
 
     >>> golden_signal(16, channels=1)[0, :4].tolist()
-    [0, 0, 4159, 3011]
+    [0, 0, 3566, 3492]
     """
     i, channel = np.arange(n, dtype=np.uint32), np.arange(channels, dtype=np.uint32)[:, None]
     noise = i * np.uint32(2654435761) + channel * np.uint32(40503)
