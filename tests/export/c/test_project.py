@@ -74,10 +74,13 @@ def test_labels_cannot_break_the_properties_of_a_library(model):
 
 
 @pytest.mark.parametrize("int8", [True, False])
-def test_the_plain_folder_passes_its_own_test(tmp_path, model, int8):
-    compiler("cc")
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_the_plain_folder_passes_its_own_test(tmp_path, model, int8, name):
+    compiler(name)
     write_project(model, "a model", tmp_path, "c", quantized(model) if int8 else None)
-    printed = run(["make", "-C", str(tmp_path), "test", "listen"])
+    # the sanitizers of clang are a package of their own
+    options = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all" if name == "gcc" else "-O2"
+    printed = run(["make", "-C", str(tmp_path), "test", "listen", f"CC={name}", f"CFLAGS={options}"])
     assert "network: correct" in printed
     assert printed.count("front end in") == 2
 
