@@ -79,7 +79,7 @@ def _runner(
 def _histogram(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.int64]:
     """Count the numbers in `BINS` equal bins from low to high."""
     if high <= low:
-        return np.bincount([0], [value.size], BINS)
+        return np.bincount(np.zeros(value.size, np.int64), minlength=BINS)
     bins = ((value.ravel().astype(np.float64) - low) * (BINS / (high - low))).astype(np.int64)
     return np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 

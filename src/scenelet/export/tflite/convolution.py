@@ -17,6 +17,8 @@ from scenelet.export.tflite.graph import Graph
 
 PADDING_SAME, PADDING_VALID = 0, 1
 ACTIVATION_NONE, ACTIVATION_RELU = 0, 1
+MAX_PARTS = 10
+"""Maximum count of tensors that tflite-micro can concatenate."""
 NO_PADS: Pads = ((0, 0), (0, 0))
 
 
@@ -56,7 +58,16 @@ class Convolution:
             size = self.graph.integers(f"{name}/size", [1, height, frames, channels])
             cut = self.graph.apply("SLICE", [source, begin, size], f"{name}/cut", (1, height, frames, channels))
             parts.append(self._part(cut, name, (rows, *self.shape[1:]), band, NO_PADS))
-        return self._apply("CONCATENATION", parts, layer.name, self.shape, Axis=1)
+        return self._concatenate(parts)
+
+    def _concatenate(self, parts: list[int]) -> int:
+        """Add the concatenation of sub-bands, in several steps if there are many."""
+        while len(parts) > MAX_PARTS:
+            first = parts[:MAX_PARTS]
+            rows = sum(self.graph.tensors[part].shape[1] for part in first)
+            name = f"{self.layer.name}/first {rows} rows"
+            parts = [self._apply("CONCATENATION", first, name, (rows, *self.shape[1:]), Axis=1), *parts[MAX_PARTS:]]
+        return self._apply("CONCATENATION", parts, self.layer.name, self.shape, Axis=1)
 
     @property
     def _is_depthwise(self) -> bool:

@@ -1,11 +1,12 @@
 """Interpreters that run a `.tflite` file, each in a process of its own.
 
-They are native code that prints to stderr, and tflite-micro crashes in an arena that is far too small. In another
+They are native code that prints to stderr, and tflite-micro crashes in some arenas that are too small. In another
 process, none of this reaches the program that exports.
 """
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from scenelet.export.fused.int8_network import Quantization
 
 LITERT, LITERT_REFERENCE, MICRO = "LiteRT", "LiteRT with reference kernels", "tflite-micro"
-MIN_ARENA, MAX_ARENA = 1 << 12, 1 << 28
-ARENA_ALIGNMENT = 16
-"""Arena sizes in bytes. Below the minimum, tflite-micro crashes instead of reporting a failure."""
+ARENA = re.compile(rb"Arena allocation total (\d+) bytes")
+TENSOR_ROOM = 1 << 13
+"""Bytes per tensor that are more than enough for its description, and for the state of the operator that writes it."""
 
 Array = NDArray[Any]
 
@@ -32,13 +33,13 @@ class Loaded:
     Attributes:
         run: function from the input tensor to the output tensor.
         source, result: details of the two tensors.
-        arena_bytes: the smallest arena in which tflite-micro runs the file, 0 for other interpreters.
+        print_arena: function that prints the use of the arena to stderr, for tflite-micro.
     """
 
     run: Callable[[Array], Array]
     source: Mapping[str, Any]
     result: Mapping[str, Any]
-    arena_bytes: int = 0
+    print_arena: Callable[[], None] = lambda: None
 
 
 def run_interpreter(name: str, exported: bytes, log_mels: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
@@ -50,7 +51,7 @@ def run_interpreter(name: str, exported: bytes, log_mels: NDArray[np.float32]) -
         log_mels: windows (windows, channels, n_mels, frames) in dB.
 
     Returns:
-        The probabilities (windows, classes), and the bytes of `Loaded.arena_bytes`.
+        The probabilities (windows, classes), and the bytes of the arena that tflite-micro needs (0 for LiteRT).
 
     Raises:
         RuntimeError: the interpreter cannot run the file. The message is one line.
@@ -63,8 +64,8 @@ def run_interpreter(name: str, exported: bytes, log_mels: NDArray[np.float32]) -
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if done.returncode > 0 and lines else f"it crashed with code {done.returncode}")
-    with np.load(io.BytesIO(done.stdout)) as answer:
-        return answer["probabilities"], int(answer["arena_bytes"])
+    arena = ARENA.search(done.stderr)
+    return np.load(io.BytesIO(done.stdout)), int(arena[1]) if arena else 0
 
 
 def main() -> None:
@@ -73,17 +74,33 @@ def main() -> None:
     os.dup2(2, 1)  # a library that prints does not damage the answer
     with np.load(io.BytesIO(sys.stdin.buffer.read())) as request:
         exported, log_mels = request["exported"].tobytes(), request["log_mels"]
-    loaded = _load_micro(exported) if sys.argv[1] == MICRO else _load_litert(exported, sys.argv[1] == LITERT_REFERENCE)
-    rows = []
-    for log_mel in log_mels.transpose(0, 2, 3, 1):
-        source = _quantization(loaded.source)
-        result = loaded.run(log_mel[None] if source is None else source.quantize(log_mel[None]))[0]
-        target = _quantization(loaded.result)
-        rows.append(result.copy() if target is None else target.dequantize(result))
+    if sys.argv[1] == MICRO:
+        loaded = load_micro(exported, enough_arena(exported))
+    else:
+        loaded = load_litert(exported, reference=sys.argv[1] == LITERT_REFERENCE)
     answer = io.BytesIO()
-    np.savez(answer, probabilities=np.stack(rows), arena_bytes=loaded.arena_bytes)
+    np.save(answer, run_windows(loaded, log_mels))
+    loaded.print_arena()
     with answer_file:
         answer_file.write(answer.getvalue())
+
+
+def run_windows(loaded: Loaded, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run a loaded file on windows.
+
+    Args:
+        loaded: the file.
+        log_mels: (windows, channels, n_mels, frames) in dB.
+
+    Returns:
+        Probabilities (windows, classes). In int8, the windows are quantized and the probabilities dequantized.
+    """
+    source, result = _quantization(loaded.source), _quantization(loaded.result)
+    rows = []
+    for window in log_mels.transpose(0, 2, 3, 1):
+        row = loaded.run(window[None] if source is None else source.quantize(window[None]))[0]
+        rows.append(row.copy() if result is None else result.dequantize(row))
+    return np.stack(rows)
 
 
 def _quantization(details: Mapping[str, Any]) -> Quantization | None:
@@ -94,7 +111,8 @@ def _quantization(details: Mapping[str, Any]) -> Quantization | None:
     return Quantization(float(parameters["scales"][0]), int(parameters["zero_points"][0]))
 
 
-def _load_litert(exported: bytes, reference: bool) -> Loaded:
+def load_litert(exported: bytes, reference: bool) -> Loaded:
+    """Load a file in LiteRT with its reference kernels or its fast ones."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
@@ -110,37 +128,28 @@ def _load_litert(exported: bytes, reference: bool) -> Loaded:
     return Loaded(run, source, result)
 
 
-def _load_micro(exported: bytes) -> Loaded:
+def load_micro(exported: bytes, arena_bytes: int) -> Loaded:
+    """Load a file in tflite-micro. Its process may crash if the arena is too small, see `enough_arena`."""
     from tflite_micro.python.tflite_micro.runtime import Interpreter
 
-    failing, arena = MIN_ARENA, MIN_ARENA
-    while not _fits(exported, arena) and arena < MAX_ARENA:
-        failing, arena = arena, 2 * arena
-    while arena - failing > ARENA_ALIGNMENT:
-        middle = (failing + arena) // 2 // ARENA_ALIGNMENT * ARENA_ALIGNMENT
-        if _fits(exported, middle):
-            arena = middle
-        else:
-            failing = middle
-    interpreter = Interpreter.from_bytes(exported, arena_size=arena)
+    interpreter = Interpreter.from_bytes(exported, arena_size=arena_bytes)
 
     def run(values: Array) -> Array:
         interpreter.set_input(values, 0)
         interpreter.invoke()
         return np.asarray(interpreter.get_output(0))
 
-    return Loaded(run, interpreter.get_input_details(0), interpreter.get_output_details(0), arena)
+    source, result = interpreter.get_input_details(0), interpreter.get_output_details(0)
+    return Loaded(run, source, result, interpreter.print_allocations)
 
 
-def _fits(exported: bytes, arena: int) -> bool:
-    """Return True if tflite-micro can prepare a file in an arena of this size."""
-    from tflite_micro.python.tflite_micro.runtime import Interpreter
+def enough_arena(exported: bytes) -> int:
+    """Return an arena in bytes that is more than enough: room for all tensors and their descriptions at once."""
+    import tflite
 
-    try:
-        Interpreter.from_bytes(exported, arena_size=arena)
-    except RuntimeError:
-        return False
-    return True
+    graph = tflite.Model.GetRootAs(exported).Subgraphs(0)
+    shapes = [graph.Tensors(index).ShapeAsNumpy() for index in range(graph.TensorsLength())]
+    return sum(4 * int(np.prod(shape)) + TENSOR_ROOM for shape in shapes)
 
 
 if __name__ == "__main__":
