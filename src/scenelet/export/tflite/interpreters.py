@@ -6,7 +6,6 @@ process, none of this reaches the program that exports.
 
 import io
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from scenelet.export.fused.int8_network import Quantization
 
 LITERT, LITERT_REFERENCE, MICRO = "LiteRT", "LiteRT with reference kernels", "tflite-micro"
-ARENA = re.compile(rb"Arena allocation total (\d+) bytes")
+ARENA_STEP = 16
+"""Precision in bytes to which the arena is found."""
 TENSOR_ROOM = 1 << 13
 """Bytes per tensor that are more than enough for its description, and for the state of the operator that writes it."""
 
@@ -33,13 +33,13 @@ class Loaded:
     Attributes:
         run: function from the input tensor to the output tensor.
         source, result: details of the two tensors.
-        print_arena: function that prints the use of the arena to stderr, for tflite-micro.
+        arena_bytes: the arena that it has in tflite-micro, or 0.
     """
 
     run: Callable[[Array], Array]
     source: Mapping[str, Any]
     result: Mapping[str, Any]
-    print_arena: Callable[[], None] = lambda: None
+    arena_bytes: int = 0
 
 
 def run_interpreter(name: str, exported: bytes, log_mels: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
@@ -64,8 +64,8 @@ def run_interpreter(name: str, exported: bytes, log_mels: NDArray[np.float32]) -
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if done.returncode > 0 and lines else f"it crashed with code {done.returncode}")
-    arena = ARENA.search(done.stderr)
-    return np.load(io.BytesIO(done.stdout)), int(arena[1]) if arena else 0
+    with np.load(io.BytesIO(done.stdout)) as answer:
+        return answer["probabilities"], int(answer["arena_bytes"])
 
 
 def main() -> None:
@@ -75,12 +75,11 @@ def main() -> None:
     with np.load(io.BytesIO(sys.stdin.buffer.read())) as request:
         exported, log_mels = request["exported"].tobytes(), request["log_mels"]
     if sys.argv[1] == MICRO:
-        loaded = load_micro(exported, enough_arena(exported))
+        loaded = load_micro(exported, smallest_arena(exported))
     else:
         loaded = load_litert(exported, reference=sys.argv[1] == LITERT_REFERENCE)
     answer = io.BytesIO()
-    np.save(answer, run_windows(loaded, log_mels))
-    loaded.print_arena()
+    np.savez(answer, probabilities=run_windows(loaded, log_mels), arena_bytes=loaded.arena_bytes)
     with answer_file:
         answer_file.write(answer.getvalue())
 
@@ -129,7 +128,7 @@ def load_litert(exported: bytes, reference: bool) -> Loaded:
 
 
 def load_micro(exported: bytes, arena_bytes: int) -> Loaded:
-    """Load a file in tflite-micro. Its process may crash if the arena is too small, see `enough_arena`."""
+    """Load a file in tflite-micro. An arena that is too small can crash the process."""
     from tflite_micro.python.tflite_micro.runtime import Interpreter
 
     interpreter = Interpreter.from_bytes(exported, arena_size=arena_bytes)
@@ -139,8 +138,7 @@ def load_micro(exported: bytes, arena_bytes: int) -> Loaded:
         interpreter.invoke()
         return np.asarray(interpreter.get_output(0))
 
-    source, result = interpreter.get_input_details(0), interpreter.get_output_details(0)
-    return Loaded(run, source, result, interpreter.print_allocations)
+    return Loaded(run, interpreter.get_input_details(0), interpreter.get_output_details(0), arena_bytes)
 
 
 def enough_arena(exported: bytes) -> int:
@@ -150,6 +148,31 @@ def enough_arena(exported: bytes) -> int:
     graph = tflite.Model.GetRootAs(exported).Subgraphs(0)
     shapes = [graph.Tensors(index).ShapeAsNumpy() for index in range(graph.TensorsLength())]
     return sum(4 * int(np.prod(shape)) + TENSOR_ROOM for shape in shapes)
+
+
+def smallest_arena(exported: bytes) -> int:
+    """Return the smallest arena in bytes in which tflite-micro can load a file, at most `enough_arena`.
+
+    The total that tflite-micro records is not enough for small networks, whose arena is largest while it is planned.
+    """
+    failing, enough = 0, -(-enough_arena(exported) // ARENA_STEP)
+    while enough - failing > 1:
+        middle = (failing + enough) // 2
+        failing, enough = (failing, middle) if fits(exported, ARENA_STEP * middle) else (middle, enough)
+    return ARENA_STEP * enough
+
+
+def fits(exported: bytes, arena_bytes: int) -> bool:
+    """Return True if tflite-micro can load a file in an arena. A copy of this process tries it, and may crash."""
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            load_micro(exported, arena_bytes)
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(process, 0)[1] == 0
 
 
 if __name__ == "__main__":
