@@ -36,6 +36,7 @@ def test_predict_loads_no_training_package(tmp_path: Path, tone_set: Path) -> No
     assert "onnxruntime" in used
     # loading these takes longer than the prediction itself
     assert not used & {"scipy.signal", "scipy.stats", "scipy.sparse", "librosa", "openvino"}
+    assert not used & {"tflite", "ai_edge_litert", "tflite_micro"}
     assert not used & TRAINING
 
 

@@ -142,8 +142,8 @@ def _operator(builder: Any, operator: Operator, code: int) -> int:
 
     inputs = builder.CreateNumpyVector(np.asarray(operator.inputs, np.int32))
     outputs = builder.CreateNumpyVector(np.asarray([operator.output], np.int32))
-    table = OPTIONS.get(operator.kind)
-    options = None if table is None else _options(builder, table, operator.options)
+    table = OPTIONS.get(operator.kind, "")
+    options = _options(builder, table, operator.options) if table else None
     tflite.OperatorStart(builder)
     tflite.OperatorAddOpcodeIndex(builder, code)
     tflite.OperatorAddInputs(builder, inputs)
