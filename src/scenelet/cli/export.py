@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from scenelet.inference.classifier import Classifier
     from scenelet.model.scene_model import SceneModel
 
+
+class Target(StrEnum):
+    """Forms of a model that are a folder of files."""
+
+    web = "web"
+
+
 FORMATS = {".onnx": "ONNX", ".h": "a C header", ".md": "a model card"}
 TOLERANCE = 1e-3
 """Maximum difference of a probability between an fp32 ONNX file and its model."""
@@ -31,17 +38,36 @@ class GraphInput(StrEnum):
 
 def export(
     model: ModelArgument,
-    out: Annotated[Path, typer.Option(help="NAME.onnx, NAME.h (C header) or NAME.md (model card).")],
+    out: Annotated[
+        Path, typer.Option(help="NAME.onnx, NAME.h (C header) or NAME.md (model card); with --to the folder to write.")
+    ],
+    to: Annotated[
+        Target | None, typer.Option(help="web: a folder with a page that runs the model in a browser.")
+    ] = None,
     input: Annotated[
         GraphInput, typer.Option(help="ONNX: input of the network, log-mel features or one window of samples.")
     ] = GraphInput.log_mel,
     int8: Annotated[
         Path | None, typer.Option(help="ONNX: int8 activations, calibrated on this folder of recordings.")
     ] = None,
+    onnxruntime_web: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SCENELET_ONNXRUNTIME_WEB",
+            help="web: package file of onnxruntime-web (default: npm downloads it once).",
+        ),
+    ] = None,
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a model to ONNX or a C header, or write its model card."""
+    """Convert a model to ONNX, a C header or a web page, or write its model card."""
+    if to is not None:
+        if int8 is not None or input is not GraphInput.log_mel:
+            raise UsageError(f"--input and --int8 go with ONNX files only; leave them out with --to {to.value}")
+        if out.is_file() or out.suffix in FORMATS:
+            raise UsageError(f"{out}: --to {to.value} writes a folder; give the name of a folder, e.g. --out site")
+        _web(model, out, onnxruntime_web, format)
+        return
     if out.suffix not in FORMATS:
         known = ", ".join(f"NAME{suffix} ({what})" for suffix, what in FORMATS.items())
         raise UsageError(f"{out}: the ending selects the format: {known}")
@@ -80,6 +106,25 @@ def export(
         print_message(line)
     if format is Format.json:
         print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": []}, indent=2))
+
+
+def _web(model: str, folder: Path, package: Path | None, format: Format) -> None:
+    """Write a page for a web host, and print its files."""
+    from scenelet.errors import escape_unprintable
+    from scenelet.export.web.onnxruntime_web import load_runtime
+    from scenelet.export.web.site import write_site
+    from scenelet.inference.classifier import load
+
+    classifier = load(model)
+    runtime = load_runtime(package)
+    with spinner("Packing the model and the runtime"):
+        files = write_site(classifier, escape_unprintable(Path(model).stem), folder, runtime)
+    sizes = {path.name: path.stat().st_size for path in files}
+    if format is Format.json:
+        print(json.dumps({"folder": str(folder), "bytes": sizes}, indent=2))
+    loaded = sum(size for name, size in sizes.items() if not name.endswith(".txt"))
+    print_message(f"written: {folder}, {len(files)} files; a browser loads {loaded:,} bytes")
+    print_message(f"open {folder / 'index.html'} in a browser, or put the folder on any web host")
 
 
 def _onnx(

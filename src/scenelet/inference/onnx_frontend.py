@@ -87,7 +87,7 @@ class FrontendGraph:
         features, half = self.features, self.features.n_fft // 2
         pads = self._integers("pads", [0, 0, half, 0, 0, half])
         padded = self._add("Pad", [value, pads], "padded", mode="reflect")
-        rows = self._integers("rows", [features.n_channels, self.samples + 2 * half, 1])
+        rows = self._integers("rows", [features.n_channels, -1, 1])
         signal = self._add("Reshape", [padded, rows], "signal")
         hop, frame = self._integers("hop", features.hop_length), self._integers("frame", features.n_fft)
         values = window_function(features.window_function, features.win_length or features.n_fft, features.n_fft)
