@@ -13,7 +13,7 @@ def cache(
 ) -> None:
     """Show the cache folder and its sizes, or empty it.
 
-    It holds features, statistics, compiled code and downloaded packages. What is missing is made again when it is needed.
+    It holds features, statistics, compiled code and downloaded packages. All are made again when they are needed.
     """
     from scenelet.utils.cache import cache_folder, cache_sizes, clear_cache
     from scenelet.utils.console import print_warning

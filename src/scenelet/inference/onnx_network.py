@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.config import FeatureConfig, WindowConfig
-from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph
+from scenelet.config import FeatureConfig
+from scenelet.inference.onnx_frontend import POWER, WAVEFORM, FrontendGraph
 from scenelet.model.ops import (
     INPUT,
     OUTPUT,
@@ -113,24 +113,21 @@ def without_weights(
     return _make_model(operations, initializers, value, (OUTPUT, ["batch", *known[OUTPUT]])), weights
 
 
-def frontend_to_onnx(features: FeatureConfig) -> "onnx.ModelProto":
-    """Convert a front end alone to an ONNX model, and check it with `onnx.checker`.
+def mel_to_onnx(features: FeatureConfig) -> "onnx.ModelProto":
+    """Convert the steps of the front end from the Fourier transforms on to an ONNX model, and check it.
 
-    The input is "waveform" (1, channels, n) for any n above n_fft // 2, full scale +-1, with the channels of
-    `scenelet.audio.samples.arrange_channels`. The output is "log_mel" (1, channels, n_mels, frames) in dB. The silent
-    ends of a window are not filled.
+    The input is "power" (channels, frames, n_fft // 2 + 1), see `scenelet.inference.onnx_frontend.POWER`. The output is
+    "log_mel" (1, channels, n_mels, frames) in dB.
 
-    >>> frontend_to_onnx(FeatureConfig(channels="mono")).graph.output[0].name
+    >>> mel_to_onnx(FeatureConfig(channels="mono")).graph.output[0].name
     'log_mel'
     """
     import onnx
 
-    channels = features.n_channels
-    arranged = features.model_copy(update={"channels": "stereo" if channels == 2 else "mono"})
-    front = FrontendGraph(arranged, WindowConfig(pad_mode="zeros"))
+    front, channels = FrontendGraph(features, window=None), features.n_channels
     initializers = [onnx.numpy_helper.from_array(array, name) for name, array in front.constants.items()]
-    output = INPUT, [1, channels, features.n_mels, "frames"]
-    model = _make_model(front.operations, initializers, (WAVEFORM, [1, channels, "samples"]), output)
+    value = POWER, [channels, "frames", features.n_fft // 2 + 1]
+    model = _make_model(front.operations, initializers, value, (INPUT, [1, channels, features.n_mels, "frames"]))
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -22,7 +22,7 @@ from scenelet.audio.windows import MIN_SECONDS
 from scenelet.export.onnx_file import onnx_bytes
 from scenelet.export.web.onnxruntime_web import VERSION, WebRuntime
 from scenelet.inference.classifier import Classifier
-from scenelet.inference.onnx_network import frontend_to_onnx
+from scenelet.inference.onnx_network import mel_to_onnx
 from scenelet.inference.stream import DEFAULT_HOP_SECONDS
 from scenelet.utils import html
 from scenelet.utils.files import make_folder, replace_files
@@ -60,7 +60,7 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
     """
     model = classifier.model
     graphs = {
-        "frontend": frontend_to_onnx(model.features).SerializeToString(),
+        "mel": mel_to_onnx(model.features).SerializeToString(),
         "network": onnx_bytes(model, "log-mel"),
     }
     page = html.render(
@@ -112,6 +112,13 @@ def page_settings(classifier: Classifier, name: str) -> dict[str, Any]:
         "channels": features.channels,
         "fmax_hz": features.top_hz,
         "top_db": features.top_db,
+        "stft": {
+            "n_fft": features.n_fft,
+            "hop_length": features.hop_length,
+            "power": features.power,
+            "win_length": features.win_length or features.n_fft,
+            "window_function": features.window_function,
+        },
         "window_seconds": window.seconds,
         "hop_seconds": window.hop_seconds or window.seconds,
         "min_seconds": MIN_SECONDS,

@@ -29,8 +29,9 @@ def text(package: str, name: str) -> str:
 def render(package: str, template: str, **values: object) -> str:
     """Render a Jinja template as a page. Every value is escaped.
 
-    A template can extend or include those of this package, e.g. "live_page/page.html". It has the function `asset`, which inserts a file of this folder, and the filter `printable`, which is
-    `scenelet.errors.escape_unprintable`. `{{ value|tojson }}` is safe within a script. A missing value is an error.
+    A template can extend or include those of this package, e.g. "live_page/page.html". It has the function `asset`,
+    which inserts a file of this folder, and the filter `printable`, which is `scenelet.errors.escape_unprintable`.
+    `{{ value|tojson }}` is safe within a script. A missing value is an error.
 
     Args:
         package: the package that holds the folder `templates`, e.g. "scenelet.evaluation".

@@ -7,7 +7,8 @@
 
 let model = null; // settings, see `scenelet.export.web.site`
 let runtime = null;
-let frontend = null; // session from samples to log-mel
+let stft = null; // function from samples to power spectra
+let mel = null; // session from power spectra to log-mel
 let network = null; // session from log-mel to probabilities
 let work = Promise.resolve(); // the runtime runs one session at a time
 const streams = new Map();
@@ -25,7 +26,8 @@ async function open({ runtime: files, graphs }) {
   runtime.env.wasm.numThreads = 1; // threads need HTTP headers that most static hosts do not send
   runtime.env.wasm.wasmBinary = (await unpack(files.wasm)).buffer;
   const options = { executionProviders: ["wasm"] };
-  frontend = await runtime.InferenceSession.create(await unpack(graphs.frontend), options);
+  stft = makeStft(model.stft);
+  mel = await runtime.InferenceSession.create(await unpack(graphs.mel), options);
   network = await runtime.InferenceSession.create(await unpack(graphs.network), options);
 }
 
@@ -41,10 +43,8 @@ function run(session, input) {
 
 // Computes log-mel (1, channels, bands, frames) of [Float32Array].
 function logMel(channels) {
-  const [count, length] = [channels.length, channels[0].length];
-  const samples = new Float32Array(count * length);
-  channels.forEach((row, channel) => samples.set(row, channel * length));
-  return run(frontend, new runtime.Tensor("float32", samples, [1, count, length]));
+  const { data, dims } = stft(channels);
+  return run(mel, new runtime.Tensor("float32", data, dims));
 }
 
 // Returns the probabilities of a window; those of a silent one are 0.
