@@ -1,7 +1,7 @@
 // Predictions of the model in this folder, which a worker runs.
 
 const SITE_FILES = {}; // model.js and onnxruntime-web.js add gzip data as Base64
-const MIN_DECODED_RATE = 44100;
+const MIN_DECODED_RATE = 88200;
 const RELOAD = "; reload this page";
 
 // Returns a Blob URL of the script in a data block of this page, since browsers load no worker from a disk.
@@ -76,15 +76,22 @@ async function readSeconds(file) {
   return Number.isFinite(player.duration) ? player.duration : NaN;
 }
 
-// Decodes a file at a multiple of the model's rate. The browser's filter is less steep than ours, so it shall act above
-// the frequencies that the model uses.
+// A context for sound at the file's rate, or at a multiple of the model's for a file whose rate is unknown. Then the
+// browser's filter acts above the frequencies that the model uses.
+function openContext(bytes) {
+  const rate = readSampleRate(bytes);
+  try {
+    return new OfflineAudioContext(1, 1, rate || NaN);
+  } catch {
+    return new OfflineAudioContext(1, 1, MODEL.sample_rate * Math.ceil(MIN_DECODED_RATE / MODEL.sample_rate));
+  }
+}
+
 async function decode(file) {
   if (file.size === 0) throw new Error("the file is empty; copy or record it again");
   checkSeconds(await readSeconds(file));
-  const rate = MODEL.sample_rate * Math.ceil(MIN_DECODED_RATE / MODEL.sample_rate);
-  const context = new OfflineAudioContext(1, 1, rate);
   const data = await file.arrayBuffer();
-  const sound = await context.decodeAudioData(data).catch(() => {
+  const sound = await openContext(new Uint8Array(data)).decodeAudioData(data).catch(() => {
     throw new Error("not a recording that this browser can read; convert it to WAV or MP3");
   });
   checkSeconds(sound.duration);
