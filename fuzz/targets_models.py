@@ -3,7 +3,7 @@
 import json
 
 from fuzz.targets import SCRATCH, Target, outcome
-from scenelet.export.c_header import c_header
+from scenelet.export.c.project import project_files
 from scenelet.export.model_card import model_card
 from scenelet.export.onnx_file import onnx_bytes, synthetic_windows
 from scenelet.inference.classifier import Classifier
@@ -42,7 +42,7 @@ def model(data: bytes) -> str:
         classifier = Classifier(loaded, threads=1)
         classifier.predict_proba(synthetic_windows(loaded, "waveform")[0], features.sample_rate)
         assert 0 <= classifier.threshold <= 1
-        c_header(loaded, "x").encode()
+        project_files(loaded, "x")
         onnx_bytes(loaded, "waveform")
 
     return outcome(use, FRAME)

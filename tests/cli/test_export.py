@@ -14,7 +14,7 @@ import pytest
 from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig
 from scenelet.export import onnx_file
-from scenelet.export.c_header import c_header
+from scenelet.export.c.project import project_files
 from scenelet.export.model_card import model_card
 from scenelet.export.onnx_file import RuntimeCheck, onnx_bytes
 from scenelet.inference.classifier import load
@@ -95,21 +95,38 @@ def test_export_onnx_from_log_mel_or_waveform(
     assert list(out_folder.iterdir()) == [out]
 
 
-def test_export_header_is_complete_and_named_by_its_file(run: Run, model: Path, out_folder: Path) -> None:
-    out = out_folder / "my-model.h"
-    code, printed, talk = run(model, "--out", out)
-    text = out.read_text(encoding="utf-8")
+def test_export_to_c_is_the_project_in_float(run: Run, model: Path, out_folder: Path) -> None:
+    folder = out_folder / "program"
+    code, printed, talk = run(model, "--to", "c", "--out", folder)
     assert (code, printed) == (0, "")
-    assert text == c_header(load(model).model, "my-model")
-    assert text.endswith("#endif\n")
-    held = load(model).model
-    numbers = 4 * sum(array.size for array in held.arrays.values())
-    assert talk.splitlines() == [
-        f"written: {out}, {out.stat().st_size:,} bytes",
-        f"its numbers take {numbers:,} bytes in a program, pruned weights included",
-        "note: weights in fp16 take four bytes each there; compress with --dtype int8 for one",
-    ]
-    assert list(out_folder.iterdir()) == [out]
+    expected = project_files(load(model).model, model.stem)
+    assert {str(path.relative_to(folder)): path.read_text() for path in folder.iterdir()} == expected
+    written, note = talk.splitlines()
+    assert re.fullmatch(rf"written: {folder}; flash [\d,]+ bytes and about [\d,]+ of code, RAM [\d,]+ bytes", written)
+    assert note.startswith("note: the network runs in float; with --int8 RECORDINGS")
+
+
+@pytest.mark.parametrize("layout", ["c", "arduino", "esp-idf"])
+def test_export_to_c_in_int8_is_compared_with_the_model(
+    run: Run, model: Path, out_folder: Path, recordings: Path, layout: str
+) -> None:
+    folder = out_folder / "program"
+    code, printed, _ = run(model, "--to", layout, "--out", folder, "--int8", recordings)
+    assert code == 0
+    (row,) = differences(printed).items()
+    assert row[0] == "int8"
+    assert 0 < row[1] < 0.1
+    assert len(list(folder.rglob("scenelet_conv_int8.c"))) == 1
+    assert not list(folder.rglob("*_float.c"))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "file"])
+def test_export_of_a_folder_to_a_file_is_refused(run: Run, model: Path, out_folder: Path, name: str) -> None:
+    (out_folder / "file").write_text("mine")
+    code, printed, err = run(model, "--to", "c", "--out", out_folder / name)
+    assert (code, printed) == (2, "")
+    assert_one_sentence(err, "--to c writes a folder")
+    assert [path.name for path in out_folder.iterdir()] == ["file"]
 
 
 def test_export_card_is_complete_and_gives_the_file_size(run: Run, model: Path, out_folder: Path) -> None:
@@ -125,8 +142,8 @@ def test_export_card_is_complete_and_gives_the_file_size(run: Run, model: Path, 
 def test_export_labels_in_any_script(run: Run, out_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "métro.scn"
     write_model(changed(tiny_model(), labels=("métro", "地铁", "[red]x")), path)
-    for suffix in (".h", ".md", ".onnx"):
-        assert run(path, "--out", out_folder / f"métro{suffix}")[0] == 0
+    for options in (["--out", "métro.md"], ["--out", "métro.onnx"], ["--out", "métro", "--to", "c"]):
+        assert run(path, options[0], out_folder / options[1], *options[2:])[0] == 0
     assert "métro, 地铁, &#91;red]x" in (out_folder / "métro.md").read_text(encoding="utf-8")
 
 
@@ -134,18 +151,20 @@ def test_export_labels_in_any_script(run: Run, out_folder: Path, tmp_path: Path)
 def test_export_unknown_ending_is_refused(run: Run, model: Path, out_folder: Path, name: str) -> None:
     code, printed, err = run(model, "--out", out_folder / name)
     assert (code, printed) == (2, "")
-    assert_one_sentence(err, str(out_folder / name), "NAME.onnx", "NAME.tflite", "NAME.h", "NAME.md")
+    assert_one_sentence(err, str(out_folder / name), "NAME.onnx", "NAME.tflite", "NAME.md", "--to c")
     assert list(out_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".h", ".md"])
-@pytest.mark.parametrize("options", [("--input", "waveform"), ("--int8", "recordings")])
-def test_export_onnx_options_are_refused_for_others(
-    run: Run, model: Path, out_folder: Path, suffix: str, options: tuple[str, str]
+@pytest.mark.parametrize("target", [["--out", "model.md"], ["--out", "site", "--to", "web"]])
+@pytest.mark.parametrize(
+    ("options", "words"), [(["--input", "waveform"], "NAME.onnx"), (["--int8", "recordings"], "TensorFlow Lite and C")]
+)
+def test_export_options_are_refused_for_other_forms(
+    run: Run, model: Path, out_folder: Path, target: list[str], options: list[str], words: str
 ) -> None:
-    code, printed, err = run(model, "--out", out_folder / f"model{suffix}", *options)
+    code, printed, err = run(model, target[0], out_folder / target[1], *target[2:], *options)
     assert (code, printed) == (2, "")
-    assert_one_sentence(err, options[0], "NAME.onnx")
+    assert_one_sentence(err, options[0], words)
     assert list(out_folder.iterdir()) == []
 
 
@@ -229,7 +248,7 @@ def test_export_name_that_is_not_utf8(run: Run, model: Path, out_folder: Path) -
 
 def test_export_missing_folder_is_created_or_refused(run: Run, model: Path, out_folder: Path) -> None:
     (out_folder / "file").write_text("mine")
-    for name in ("model.onnx", "model.h", "model.md"):
+    for name in ("model.onnx", "model.md"):
         assert run(model, "--out", out_folder / "new" / name)[0] == 0
         assert (out_folder / "new" / name).is_file()
         code, _, err = run(model, "--out", out_folder / "file" / name)

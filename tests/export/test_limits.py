@@ -6,7 +6,7 @@ from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError
 from scenelet.export import limits
-from scenelet.export.c_header import c_header
+from scenelet.export.c.project import project_files
 from scenelet.export.limits import check_exportable
 from scenelet.export.onnx_file import onnx_bytes
 from scenelet.export.onnx_int8 import int8_bytes
@@ -24,7 +24,7 @@ def long_window() -> SceneModel:
         lambda model: onnx_bytes(model, "log-mel"),
         lambda model: onnx_bytes(model, "waveform"),
         lambda model: int8_bytes(model, []),
-        lambda model: c_header(model, "m"),
+        lambda model: project_files(model, "m"),
     ],
 )
 def test_every_export_refuses_a_window_that_is_too_long(export: object) -> None:

@@ -13,7 +13,7 @@ def cache(
 ) -> None:
     """Show the cache folder and its sizes, or empty it.
 
-    The cache holds features, statistics and compiled code, which are computed again if they are missing.
+    It holds features, statistics, compiled code and downloaded packages. All are made again when they are needed.
     """
     from scenelet.utils.cache import cache_folder, cache_sizes, clear_cache
     from scenelet.utils.console import print_warning

@@ -19,6 +19,8 @@ from scenelet.model.ops import INPUT
 if TYPE_CHECKING:
     import onnx
 
+POWER = "power"
+"""Input (channels, frames, n_fft // 2 + 1): `|STFT|^2`, or `|STFT|` if the setting `power` is 1."""
 WAVEFORM = "waveform"
 """Input (1, channels, n), full scale +-1: a window at the model's rate, mono or left and right."""
 
@@ -28,44 +30,45 @@ class FrontendGraph:
 
     Args:
         features: the model's feature settings.
-        window: the model's window settings.
+        window: the model's window settings. None makes a graph without the steps before the mel bands. Its input is
+            "power" in place of "waveform".
 
     Attributes:
         operations: in the order in which they run. The last one writes "log_mel" (1, channels, n_mels, frames).
         constants: arrays by name.
-        samples: n of the input.
+        samples: n of the input "waveform".
 
     >>> graph = FrontendGraph(FeatureConfig(channels="mono"), WindowConfig(seconds=1.0))
     >>> graph.samples, graph.operations[-1].output
     (22050, ['log_mel'])
     """
 
-    def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
-        self.features, self.window = features, window
+    def __init__(self, features: FeatureConfig, window: WindowConfig | None) -> None:
+        self.features = features
         shape = features.sample_rate, features.n_fft, features.n_mels, features.fmin_hz, features.top_hz
         self.mel = mel_matrix(*shape)
-        self.samples = window.samples(features.sample_rate)
+        self.samples = window.samples(features.sample_rate) if window is not None else 0
         self.operations: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray[Any, Any]] = {}
         value = WAVEFORM
-        if features.channels == "mid-side":
+        if window is not None and features.channels == "mid-side":
             value = self._mid_side(value)
-        if window.pad_mode == "repeat":
-            value = self._repeat(value)
-        self._decibels(self._bands(self._power(value)))
+        if window is not None and window.pad_mode == "repeat":
+            value = self._repeat(value, window)
+        self._decibels(self._bands(POWER if window is None else self._power(value)))
 
     def _mid_side(self, value: str) -> str:
         matrix = self._constant("mid_side", np.array([[0.5, 0.5], [0.5, -0.5]], np.float32))
         return self._add("MatMul", [matrix, value], "arranged")
 
-    def _repeat(self, value: str) -> str:
+    def _repeat(self, value: str, window: WindowConfig) -> str:
         """Fill the silent ends as `scenelet.audio.windows.repeat_sound` does."""
         n = self.samples
-        shortest = self.window.min_sound_samples(self.features.sample_rate)
+        shortest = window.min_sound_samples(self.features.sample_rate)
         absolute = self._add("Abs", [value], "absolute")
         level = self._add("ReduceMax", [absolute, self._integers("channel_axis", [1])], "level", keepdims=0)  # (1, n)
         peak = self._add("ReduceMax", [level], "peak", keepdims=1)  # (1, 1)
-        ratio = self._constant("silence", np.float32(10 ** (-self.window.silence_threshold_db / 20)))
+        ratio = self._constant("silence", np.float32(10 ** (-window.silence_threshold_db / 20)))
         threshold = self._add("Mul", [peak, ratio], "threshold")
         audible = self._add("Cast", [self._add("Greater", [level, threshold], "audible")], "audible_number", to=1)
         one, zero = self._integers("one", 1), self._integers("zero", 0)

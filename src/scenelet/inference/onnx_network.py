@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.inference.onnx_frontend import WAVEFORM, FrontendGraph
+from scenelet.config import FeatureConfig
+from scenelet.inference.onnx_frontend import POWER, WAVEFORM, FrontendGraph
 from scenelet.model.ops import (
     INPUT,
     OUTPUT,
@@ -75,7 +76,7 @@ def to_onnx(
         operations, weights = [*front.operations, *operations], {**front.constants, **weights}
         value = WAVEFORM, [1, input_shape[0], front.samples]
     initializers = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
-    model = _make_model(operations, initializers, value, known[OUTPUT])
+    model = _make_model(operations, initializers, value, (OUTPUT, [value[1][0], *known[OUTPUT]]))
     onnx.helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -108,7 +109,27 @@ def without_weights(
         )
         external.external_data.add(key="location", value="memory")  # never opened
         initializers.append(external)
-    return _make_model(operations, initializers, (INPUT, ["batch", *input_shape]), known[OUTPUT]), weights
+    value = INPUT, ["batch", *input_shape]
+    return _make_model(operations, initializers, value, (OUTPUT, ["batch", *known[OUTPUT]])), weights
+
+
+def mel_to_onnx(features: FeatureConfig) -> "onnx.ModelProto":
+    """Convert the steps of the front end from the Fourier transforms on to an ONNX model, and check it.
+
+    The input is "power" (channels, frames, n_fft // 2 + 1), see `scenelet.inference.onnx_frontend.POWER`. The output is
+    "log_mel" (1, channels, n_mels, frames) in dB.
+
+    >>> mel_to_onnx(FeatureConfig(channels="mono")).graph.output[0].name
+    'log_mel'
+    """
+    import onnx
+
+    front, channels = FrontendGraph(features, window=None), features.n_channels
+    initializers = [onnx.numpy_helper.from_array(array, name) for name, array in front.constants.items()]
+    value = POWER, [channels, "frames", features.n_fft // 2 + 1]
+    model = _make_model(front.operations, initializers, value, (INPUT, [1, channels, features.n_mels, "frames"]))
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def _shapes(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape) -> dict[str, Shape]:
@@ -116,9 +137,9 @@ def _shapes(nodes: Sequence[Node], arrays: Arrays, input_shape: Shape) -> dict[s
 
 
 def _make_model(
-    operations: list[Any], initializers: list[Any], value: tuple[str, list[Any]], output_shape: Shape
+    operations: list[Any], initializers: list[Any], value: tuple[str, list[Any]], output: tuple[str, list[Any]]
 ) -> "onnx.ModelProto":
-    """Make a model of operations and weights. `value` is the name and the shape of the graph's input."""
+    """Make a model of operations and weights. `value` and `output` are names and shapes."""
     import onnx
     from onnx import helper
 
@@ -126,7 +147,7 @@ def _make_model(
         operations,
         "scenelet",
         [helper.make_tensor_value_info(value[0], onnx.TensorProto.FLOAT, value[1])],
-        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [value[1][0], *output_shape])],
+        [helper.make_tensor_value_info(output[0], onnx.TensorProto.FLOAT, output[1])],
         initializers,
     )
     return helper.make_model(

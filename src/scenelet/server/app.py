@@ -1,6 +1,6 @@
 """Web application of a model: `POST /predict`, `/health`, `/model`, the WebSocket `/stream`, and the page at `/`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from scenelet.server.schemas import ErrorResponse, Health, ModelInfo, PredictRes
 from scenelet.server.uploads import read_uploads
 from scenelet.server.websocket import stream
 from scenelet.utils import html as pages
+from scenelet.utils.html.live_page import heading
 
 REQUEST_BODY = {
     "requestBody": {
@@ -38,7 +39,7 @@ REQUEST_BODY = {
         },
     }
 }
-MAX_TITLE_LABELS = 3
+FORMATS = "WAV, FLAC, Ogg, Opus, MP3, AIFF and others"
 DECODER_SECONDS = 2.0  # of processor time for any recording, so that damaged ones do not delay others for long
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The body is damaged, or holds no recording or too many"},
@@ -87,7 +88,7 @@ def create_app(
     scheduler = FairScheduler(classifier.callers)
     DECODER.max_idle, DECODER.start_seconds = READERS, DECODER_SECONDS
     model_info = _model_info(classifier, name, limits, disk_bytes)
-    values = {"heading": heading(name, classifier.labels), "extensions": ",".join(EXTENSIONS)}
+    values = {"heading": heading(name, classifier.labels), "extensions": ",".join(EXTENSIONS), "formats": FORMATS}
     page = pages.render("scenelet.server", "page.html", model=model_info.model_dump(), **values)
 
     @asynccontextmanager
@@ -111,17 +112,6 @@ def create_app(
     return app
 
 
-def heading(name: str, labels: Sequence[str]) -> str:
-    """Return the title of the page, which names what the model hears.
-
-    Examples:
-        >>> heading("esc10", ["chainsaw", "dog", "rain", "rooster", "sneezing"])
-        'esc10: chainsaw, dog, rain and 2 more'
-    """
-    rest = len(labels) - MAX_TITLE_LABELS
-    return f"{name}: {', '.join(labels[:MAX_TITLE_LABELS])}" + (f" and {rest} more" if rest > 0 else "")
-
-
 def _add_page(app: FastAPI, page: str) -> None:
     """Add the page and the script that it loads."""
 
@@ -131,7 +121,7 @@ def _add_page(app: FastAPI, page: str) -> None:
 
     @app.get("/capture.js", include_in_schema=False)
     async def capture() -> Response:
-        text = pages.text("scenelet.server", "capture.js")
+        text = pages.asset("templates/live_page/capture.js")
         return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-store"})
 
 

@@ -1,4 +1,4 @@
-"""The cache folder, which holds data that can be computed again: features, statistics, and compiled code."""
+"""The cache folder, which holds what can be made again: features, statistics, compiled code, downloaded packages."""
 
 import contextlib
 import errno
@@ -24,6 +24,7 @@ KINDS = {
     "features": (f"{_HASH}/index.jsonl", f"{_HASH}/windows.f16"),  # the index first: rows without it are ignored
     "statistics": (f"statistics-{_HASH}.jsonl",),
     "compiled code": (f"compiled/kernels-{_HASH}.so",),
+    "packages": ("onnxruntime-web-*.tgz",),
 }
 """Names of the files of each kind. The folder may be one of the user's, with other files."""
 
@@ -87,7 +88,7 @@ def cache_sizes(root: Path) -> dict[str, int]:
     """Return the number of bytes of each kind of files in a cache folder.
 
     >>> cache_sizes(Path("no such folder"))
-    {'features': 0, 'statistics': 0, 'compiled code': 0}
+    {'features': 0, 'statistics': 0, 'compiled code': 0, 'packages': 0}
     """
     return {kind: sum(map(_size, _by_lock(root, kind).values())) for kind in KINDS}
 

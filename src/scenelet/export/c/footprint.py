@@ -39,8 +39,12 @@ class Footprint:
     frontend_macs: int
 
 
-def footprint(model: SceneModel) -> Footprint:
+def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     """Return the memory and the work of a model on a microcontroller, with the front end in floating point.
+
+    Args:
+        model: the content of a `.scn` file.
+        int8: True for a network in int8, if it has an int8 form.
 
     Raises:
         ModelFileError: as `scenelet.export.c.frontend.frontend_files`.
@@ -52,15 +56,16 @@ def footprint(model: SceneModel) -> Footprint:
     (True, 533640)
     """
     network, tables = fuse(model), Tables(model)
-    int8 = None if any(isinstance(layer, ResidualNorm) for layer in network.layers) else _any_int8(network)
+    only_float = any(isinstance(layer, ResidualNorm) for layer in network.layers)
+    integers = _any_int8(network) if int8 and not only_float else None
     samples = model.window.samples(model.features.sample_rate)
     transforms, _ = frontend_macs(model.features, samples)
     frames = model.features.n_channels * model.features.n_frames(samples)
     return Footprint(
-        int8=int8 is not None,
-        constants=constant_bytes(network, int8) + table_bytes(tables, fixed=False),
+        int8=integers is not None,
+        constants=constant_bytes(network, integers) + table_bytes(tables, fixed=False),
         code=CODE_BYTES,
-        activations=plan_memory(network).size * (1 if int8 is not None else 4),
+        activations=plan_memory(network).size * (1 if integers is not None else 4),
         features=frontend_ram(tables)["stream_float"],
         network_macs=macs(model.nodes, model.array_shapes, model.input_shape),
         frontend_macs=transforms + frames * len(tables.weights),

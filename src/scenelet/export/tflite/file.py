@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from scenelet.errors import missing_extra
 from scenelet.export.fused.fuse import fuse
-from scenelet.export.fused.int8_network import check_int8, quantize_network
-from scenelet.export.fused.value_ranges import value_ranges
+from scenelet.export.fused.int8_network import check_int8
+from scenelet.export.fused.quantize import quantize_model
 from scenelet.export.limits import check_exportable
 from scenelet.export.onnx_file import metadata_of
 from scenelet.export.tflite.lower import lower
@@ -67,7 +67,6 @@ def tflite_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]] = ()
     b'TFL3'
     """
     check_tflite_exportable(model, bool(log_mels))
-    network = fuse(model)
-    int8 = quantize_network(network, value_ranges(model, network.shapes, log_mels)) if log_mels else None
-    graph, source, result = lower(network, int8)
+    int8 = quantize_model(model, log_mels) if log_mels else None
+    graph, source, result = lower(fuse(model) if int8 is None else int8.network, int8)
     return serialize(graph, source, result, {**metadata_of(model), "input": json.dumps(INPUT_METADATA)})

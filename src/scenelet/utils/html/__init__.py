@@ -29,8 +29,9 @@ def text(package: str, name: str) -> str:
 def render(package: str, template: str, **values: object) -> str:
     """Render a Jinja template as a page. Every value is escaped.
 
-    A template has the function `asset`, which inserts a file of this folder, and the filter `printable`, which is
-    `scenelet.errors.escape_unprintable`. `{{ value|tojson }}` is safe within a script. A missing value is an error.
+    A template can extend or include those of this package, e.g. "live_page/page.html". It has the function `asset`,
+    which inserts a file of this folder, and the filter `printable`, which is `scenelet.errors.escape_unprintable`.
+    `{{ value|tojson }}` is safe within a script. A missing value is an error.
 
     Args:
         package: the package that holds the folder `templates`, e.g. "scenelet.evaluation".
@@ -42,9 +43,9 @@ def render(package: str, template: str, **values: object) -> str:
 
 @functools.cache
 def _templates(package: str) -> jinja2.Environment:
-    loader, undefined = jinja2.PackageLoader(package), jinja2.StrictUndefined
+    loader = jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader(__name__)])
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=undefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["printable"] = escape_unprintable
     environment.globals["asset"] = lambda name: Markup(asset(name))  # noqa: S704 - an asset is not user input

@@ -1,9 +1,15 @@
-// The page: uploads files to the service and lists its predictions in the history.
+// The page: lists the predictions for files in the history.
+//
+// They come from PREDICTOR, which each page defines in a script of its own:
+//   captureUrl: address of capture.js.
+//   predict(file, name): promise of a result as in `scenelet.server.schemas.RecordingResult`, with `levels` as a
+//     Uint8Array. It rejects with an Error whose message the history shows.
+//   openStream(sampleRate, channels, onPrediction, onError): {push, close}. `push` takes blocks of interleaved samples,
+//     `onPrediction` gets the messages of the WebSocket that have the type "prediction", and `onError` gets a sentence.
 
 const MODEL = JSON.parse(document.getElementById("model").textContent);
 const MAX_HISTORY = 50;
-const MAX_ATTEMPTS = 5; // of a request while the service is full
-const PARALLEL_REQUESTS = 2;
+const PARALLEL_FILES = 2;
 const CHANNELS = MODEL.channels === "mono" ? 1 : 2;
 const byId = (id) => document.getElementById(id);
 const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
@@ -72,22 +78,6 @@ function addToHistory(name) {
 
 // ---- files
 
-async function send(file, name) {
-  const form = new FormData();
-  form.append("files", file, name);
-  for (let attempt = 1; ; attempt++) {
-    const response = await fetch("predict?spectrogram=true", { method: "POST", body: form });
-    if (response.status === 429 && attempt < MAX_ATTEMPTS) {
-      const wait = Number(response.headers.get("Retry-After")) || 1;
-      await new Promise((done) => setTimeout(done, 1000 * wait));
-      continue;
-    }
-    const body = await response.json().catch(() => ({})); // a proxy may send HTML
-    if (!body.results) throw new Error(body.detail || `the service answered ${response.status}; try again later`);
-    return body.results[0];
-  }
-}
-
 function makePlayer(file) {
   const player = make("audio");
   player.controls = true;
@@ -103,15 +93,14 @@ async function classify(file, name, batch = { isFirst: true }) {
   try {
     const maxBytes = MODEL.limits.max_body_bytes;
     if (file.size > maxBytes) {
-      throw new Error(`is larger than ${maxBytes.toLocaleString()} bytes, the limit of this service; cut it into shorter recordings`);
+      throw new Error(`is larger than ${maxBytes.toLocaleString()} bytes, the limit of this page; cut it into shorter recordings`);
     }
     await file.slice(0, 1).arrayBuffer().catch(() => {
       throw new Error("cannot be read; choose an existing file, not a folder");
     });
-    result = await send(file, name);
+    result = await PREDICTOR.predict(file, name);
   } catch (error) {
-    const isUnreachable = error instanceof TypeError;
-    result = { error: isUnreachable ? "the service cannot be reached; check that it is running, and try again" : error.message };
+    result = { error: error.message };
   }
   const player = makePlayer(file);
   if (result.error) {
@@ -140,7 +129,7 @@ async function classifyAll(files) {
       await classify(file, file.name, batch);
     }
   };
-  await Promise.all(Array.from({ length: PARALLEL_REQUESTS }, worker));
+  await Promise.all(Array.from({ length: PARALLEL_FILES }, worker));
 }
 
 byId("choose").addEventListener("click", () => byId("files").click());

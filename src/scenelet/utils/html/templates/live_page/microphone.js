@@ -22,7 +22,7 @@ async function openMicrophone(channels, onBlock, onEnd) {
     return context.close();
   };
   try {
-    await context.audioWorklet.addModule("capture.js");
+    await context.audioWorklet.addModule(PREDICTOR.captureUrl);
     await context.resume();
   } catch (error) {
     close();

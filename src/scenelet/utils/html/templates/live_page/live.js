@@ -1,4 +1,4 @@
-// Live audio: the page sends the microphone's samples through the WebSocket, or records them and uploads a file.
+// Live audio: the page classifies the microphone's samples as they come, or records them and classifies a file.
 
 let session = null; // {stop}: the current use of the microphone
 const showLiveProbabilities = makeBars(byId("now-bars"));
@@ -21,50 +21,38 @@ function showLiveLabel(text) {
   if (byId("now-label").textContent !== text) byId("now-label").textContent = text;
 }
 
+function showPrediction({ seconds, smoothed, label, confidence, changed }) {
+  const time = `${seconds.toFixed(0)} s`;
+  const isSure = label !== null;
+  showLiveProbabilities(smoothed);
+  byId("now-time").textContent = time;
+  showLiveLabel(isSure ? label : "unsure");
+  if (changed) {
+    const text = isSure ? `${label} ${percent(confidence)}` : "unsure";
+    addToHistory(`live, after ${time}`)(text, isSure ? "good" : "unsure");
+  }
+}
+
 async function listen() {
-  const address = new URL("stream", location.href);
-  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-  let socket = null;
+  let stream = null;
   let end = () => {};
-  const microphone = await openMicrophone(CHANNELS, (block) => {
-    if (socket && socket.readyState === WebSocket.OPEN) socket.send(block);
-  }, () => {
+  const stopWith = (message) => {
     end();
-    showError("The microphone was disconnected: connect it again.");
+    showError(message);
+  };
+  const microphone = await openMicrophone(CHANNELS, (block) => stream && stream.push(block), () => {
+    stopWith("The microphone was disconnected: connect it again.");
   });
-  address.search = new URLSearchParams({ sample_rate: microphone.sampleRate, channels: CHANNELS, format: "f32" });
-  socket = new WebSocket(address);
+  stream = PREDICTOR.openStream(microphone.sampleRate, CHANNELS, showPrediction, stopWith);
   openPanel(`listening: first prediction after ${MODEL.window_seconds} s`);
   const spectrogram = startSpectrogram(byId("now-spectrogram"), microphone, MODEL.fmax_hz);
   end = () => {
     spectrogram.stop();
     microphone.close();
-    socket.onclose = null;
-    socket.close();
+    stream.close();
     setPressed(byId("live"), false, "Listen live");
     byId("now").hidden = true;
     session = null;
-  };
-  socket.onmessage = (event) => {
-    const message = JSON.parse(event.data);
-    if (message.type === "error") {
-      end();
-      showError(message.message);
-    }
-    if (message.type !== "prediction") return;
-    const time = `${message.seconds.toFixed(0)} s`;
-    const isSure = message.label !== null;
-    showLiveProbabilities(message.smoothed);
-    byId("now-time").textContent = time;
-    showLiveLabel(isSure ? message.label : "unsure");
-    if (message.changed) {
-      const text = isSure ? `${message.label} ${percent(message.confidence)}` : "unsure";
-      addToHistory(`live, after ${time}`)(text, isSure ? "good" : "unsure");
-    }
-  };
-  socket.onclose = () => {
-    end();
-    showError("The service closed the live connection; it may be busy. Try again.");
   };
   setPressed(byId("live"), true, "Stop listening");
   return { stop: end };

@@ -92,7 +92,7 @@ function makeTimeline(result, player) {
   const canvas = make("canvas", "spectrogram");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `Spectrogram of all ${clock(seconds, seconds)}, low frequencies at the bottom`);
-  drawSpectrogram(canvas, bytesOf(levels), bands, frames);
+  drawSpectrogram(canvas, levels, bands, frames);
   const cursor = make("div", "cursor");
   cursor.hidden = true;
   track.append(canvas, cursor);

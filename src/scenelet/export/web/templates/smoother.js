@@ -1,0 +1,37 @@
+// Smoother that turns the predictions for live sound into answers that do not flicker.
+
+const [SMOOTH_SECONDS, MARGIN] = [2, 0.1];
+
+// As `scenelet.inference.stream.PredictionSmoother`. `update` returns a message as that of the service's WebSocket.
+class PredictionSmoother {
+  constructor(labels, threshold) {
+    [this.labels, this.threshold] = [labels, threshold];
+    [this.average, this.seconds, this.held, this.answer] = [null, 0, null, null];
+    this.label = undefined; // no answer so far
+  }
+
+  update(seconds, probabilities) {
+    const current = Float64Array.from(probabilities);
+    if (!current.some((value) => value > 0)) {
+      this.average = this.held = this.answer = null;
+      return this.result(seconds, "silence", current, 0, current);
+    }
+    const weight = this.average ? 1 - Math.exp(-(seconds - this.seconds) / SMOOTH_SECONDS) : 1;
+    const before = this.average || current;
+    const average = (this.average = before.map((value, i) => value + weight * (current[i] - value)));
+    this.seconds = seconds;
+    const top = average.indexOf(Math.max(...average));
+    if (this.held === null || average[top] >= average[this.held] + MARGIN) this.held = top;
+    // an answer stays a little longer than it would be given as a new one
+    const minimum = this.threshold - (this.answer === this.held ? MARGIN : 0);
+    this.answer = average[this.held] >= minimum ? this.held : null;
+    const label = this.answer === null ? null : this.labels[this.answer];
+    return this.result(seconds, label, average, average[this.answer === null ? top : this.answer], current);
+  }
+
+  result(seconds, label, average, confidence, current) {
+    const changed = label !== this.label;
+    this.label = label;
+    return { seconds, label, confidence, changed, smoothed: [...average], probabilities: [...current] };
+  }
+}
