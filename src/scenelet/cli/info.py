@@ -24,12 +24,17 @@ def info(
     format: FormatOption = Format.table,
     plot: Annotated[Path | None, typer.Option(help="Folder: also plot accuracy over size to NAME.png.")] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also print the layers and all settings.")] = False,
+    mhz: Annotated[
+        float, typer.Option(min=1, help="Clock of a microcontroller, in MHz, for the estimate of the time.")
+    ] = 100.0,
     quiet: QuietOption = False,
 ) -> None:
     """Describe a model, or compare the models in a folder.
 
     The description lists accuracy, sizes, multiply-accumulates, memory and origin.
     """
+    from scenelet.export.c.footprint import describe_footprint
+    from scenelet.model.file import read_model
     from scenelet.model.pretrained import built_in, card, model_path
     from scenelet.model.summary import describe
 
@@ -39,7 +44,7 @@ def info(
     if plot is not None:
         raise UsageError(f"--plot compares the models of a folder, and {model} is not a folder")
     path = model_path(model)
-    description = describe(path)
+    description = describe(path) | {"microcontroller": describe_footprint(read_model(path), mhz)}
     if format is Format.json:
         print(json.dumps(description, indent=2))
     else:
@@ -102,6 +107,7 @@ def print_description(description: dict[str, Any], layers: bool = False) -> None
         "parameters": f"{description['parameters']:,}, of which {description['parameters_kept']:,} kept",
         "multiply-adds": f"{mega} per window",
         "activations": f"{description['peak_activation_bytes'] / 1000:,.1f} kB maximum, in fp32",
+        **_microcontroller(description["microcontroller"], window["seconds"]),
         "receptive field": f"{field['bands']} bands x {field['frames']} frames ({field['seconds']:.2f} s)",
         "file": f"{description['bytes']['disk'] / 1000:,.2f} kB: weights {parts['weights']:,} bytes ({_bound(parts)}),"
         f" other arrays {parts['others']:,}, header {parts['header'] + parts['frame']:,}",
@@ -141,6 +147,17 @@ def _results(results: dict[str, Any]) -> dict[str, str]:
             f"below {100 * threshold.probability:.1f} %; above it {100 * threshold.accuracy:.1f} % were right"
         )
     return facts
+
+
+def _microcontroller(found: dict[str, Any], window_seconds: float) -> dict[str, str]:
+    """Put the memory and the time on a microcontroller into words."""
+    if "error" in found:
+        return {"microcontroller": found["error"]}
+    kind = "int8" if found["int8"] else "float"
+    kilo = {name: f"{found[name] / 1000:,.1f} kB" for name in ("flash", "ram", "activations", "features")}
+    memory = f"in {kind}, flash {kilo['flash']}, RAM {kilo['ram']} (activations {kilo['activations']}, features"
+    time = f"about {found['seconds']:.2g} s per window of {window_seconds:g} s on a Cortex-M4 at {found['mhz']:g} MHz"
+    return {"microcontroller": f"{memory} {kilo['features']}); {time} (estimate)"}
 
 
 def _origin(provenance: dict[str, Any]) -> dict[str, str]:

@@ -47,7 +47,8 @@ def lay_out(layout: Layout, sources: Mapping[str, str], readme: str, labels: tup
     """Return the files of an export by their path in its folder.
 
     Args:
-        layout: "c" for a plain folder, "arduino" for a library with an example, "esp-idf" for a project and a component.
+        layout: "c" for a plain folder, "arduino" for a library with an example, "esp-idf" for a project with a
+            component.
         sources: the C sources by name.
         readme: the text of README.md.
         labels: the model's labels.

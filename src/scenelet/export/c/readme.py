@@ -48,7 +48,7 @@ def readme(model: SceneModel, name: str, layout: Layout, int8: bool) -> str:
     return "\n".join([
         f"# {name}: a sound classifier in C",
         "",
-        f"Takes samples at {features.sample_rate:,} Hz, {channels}, and listens to windows of {model.window.seconds:g} s.",
+        f"Takes samples at {features.sample_rate:,} Hz, {channels}, in windows of {model.window.seconds:g} s.",
         f"Labels: {', '.join(model.labels)}.",
         f"The network runs in {'int8, with integers only' if int8 else 'float'}. `scenelet.h` describes the functions.",
         "`model_frontend.h` and `model_network.h` state the bytes of flash and RAM.",

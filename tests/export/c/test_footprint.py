@@ -1,0 +1,75 @@
+"""Memory and work of a model on a microcontroller, as `scenelet info` states them."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from helpers.fused_networks import INT8_NETWORKS, quantized, traced_model
+from helpers.tiny_model import changed, tiny_model
+from scenelet.config import FeatureConfig
+from scenelet.export.c.footprint import describe_footprint, footprint
+from scenelet.export.c.project import project_files
+from scenelet.model.costs import macs
+from scenelet.model.file import write_model
+
+
+def stated(text, words):
+    """Return the number of bytes that a generated header states after some words."""
+    return int(re.search(rf"{words} (\d+)", text)[1])
+
+
+@pytest.mark.parametrize("settings", INT8_NETWORKS[:4], ids=str)
+def test_sizes_in_int8_are_those_of_the_exported_program(settings):
+    model = traced_model(settings)
+    found = footprint(model)
+    files = project_files(model, "x", int8=quantized(model))
+    assert found.int8
+    assert found.activations == stated(files["model_network.h"], "Bytes of RAM:")
+    tables = stated(files["model_frontend.h"], r"fixed point,\n  ")
+    # equal tables merge, and which are equal depends on the ranges
+    program = stated(files["model_network.h"], "Bytes of flash:") + tables
+    assert abs(found.constants - program) <= 600
+    assert found.features == stated(files["model_frontend.h"], r"point,")
+
+
+def test_a_network_without_int8_form_is_counted_in_float():
+    model = traced_model({"name": "shared_resnet", "width": 8, "stem_stride": (2, 4), "residual_norm": True})
+    found = footprint(model)
+    files = project_files(model, "x")
+    assert not found.int8
+    assert found.activations == stated(files["model_network.h"], "Bytes of RAM:")
+    assert found == footprint(model, int8=False)
+
+
+def test_work_is_that_of_network_and_front_end():
+    model = tiny_model()
+    found = footprint(model)
+    features, frames = model.features, model.input_shape[2]
+    assert found.network_macs == macs(model.nodes, model.array_shapes, model.input_shape)
+    transforms = features.n_channels * frames * features.n_fft * np.log2(features.n_fft)
+    assert transforms < found.frontend_macs < 1.5 * transforms
+    assert found.cycles > found.network_macs + found.frontend_macs
+
+
+def test_seconds_are_cycles_at_a_clock():
+    slow, fast = describe_footprint(tiny_model(), 100), describe_footprint(tiny_model(), 200)
+    assert slow["seconds"] == 2 * fast["seconds"] == slow["cycles"] / 100e6
+    assert slow["flash"] == slow["constants"] + slow["code"]
+
+
+def test_info_states_them_or_why_there_is_no_program(command, tmp_path):
+    odd = changed(tiny_model(), features=FeatureConfig(sample_rate=8000, n_fft=250, hop_length=128, n_mels=16))
+    write_model(tiny_model(), tmp_path / "a.scn")
+    write_model(odd, tmp_path / "b.scn")
+    code, printed, _ = command("info", tmp_path / "a.scn", "--mhz", "50")
+    assert code == 0
+    line = re.search(r"microcontroller +(.*?)\nreceptive", printed, re.DOTALL)[1]
+    assert "in int8, flash 20." in line
+    assert "at 50 MHz (estimate)" in " ".join(line.split())
+    code, printed, _ = command("info", tmp_path / "b.scn")
+    assert code == 0
+    assert "the model has n_fft = 250" in printed
+    code, printed, _ = command("info", tmp_path / "b.scn", "--format", "json")
+    assert list(json.loads(printed)["microcontroller"]) == ["error"]
