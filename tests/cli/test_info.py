@@ -1,6 +1,8 @@
 """`scenelet info` of a model file, as JSON and as tables."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from helpers.tiny_model import changed, tiny_model
 from scenelet.cli.info import info
 from scenelet.cli.options import Format
+from scenelet.config import FeatureConfig
 from scenelet.errors import ModelFileError
 from scenelet.model.costs import macs, peak_activation_bytes
 from scenelet.model.file import read_model, write_model
@@ -110,3 +113,21 @@ def test_info_of_a_foreign_file_leaves_out_invalid_results(
 def test_info_missing_model_is_an_error(tmp_path: Path, model: str) -> None:
     with pytest.raises(ModelFileError):
         info(str(tmp_path / model) if "." in model else model)
+
+
+def test_info_states_the_footprint_or_why_there_is_none(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    odd = changed(tiny_model(), features=FeatureConfig(sample_rate=8000, n_fft=250, hop_length=128, n_mels=16))
+    write_model(tiny_model(), tmp_path / "a.scn")
+    write_model(odd, tmp_path / "b.scn")
+    code, printed, _ = command("info", tmp_path / "a.scn", "--mhz", "50")
+    assert code == 0
+    line = re.search(r"microcontroller +(.*?)\nreceptive", printed, re.DOTALL)[1]
+    assert "in int8, flash 20." in line
+    assert "at 50 MHz (estimate)" in " ".join(line.split())
+    code, printed, _ = command("info", tmp_path / "b.scn")
+    assert code == 0
+    assert "the model has n_fft = 250" in " ".join(printed.split())
+    code, printed, _ = command("info", tmp_path / "b.scn", "--format", "json")
+    assert list(json.loads(printed)["microcontroller"]) == ["error"]

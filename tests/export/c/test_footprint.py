@@ -1,18 +1,15 @@
 """Memory and work of a model on a microcontroller, as `scenelet info` states them."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
 from helpers.fused_networks import INT8_NETWORKS, quantized, traced_model
-from helpers.tiny_model import changed, tiny_model
-from scenelet.config import FeatureConfig
+from helpers.tiny_model import tiny_model
 from scenelet.export.c.footprint import describe_footprint, footprint
 from scenelet.export.c.project import project_files
 from scenelet.model.costs import macs
-from scenelet.model.file import write_model
 
 
 def stated(text, words):
@@ -57,19 +54,3 @@ def test_seconds_are_cycles_at_a_clock():
     slow, fast = describe_footprint(tiny_model(), 100), describe_footprint(tiny_model(), 200)
     assert slow["seconds"] == 2 * fast["seconds"] == slow["cycles"] / 100e6
     assert slow["flash"] == slow["constants"] + slow["code"]
-
-
-def test_info_states_them_or_why_there_is_no_program(command, tmp_path):
-    odd = changed(tiny_model(), features=FeatureConfig(sample_rate=8000, n_fft=250, hop_length=128, n_mels=16))
-    write_model(tiny_model(), tmp_path / "a.scn")
-    write_model(odd, tmp_path / "b.scn")
-    code, printed, _ = command("info", tmp_path / "a.scn", "--mhz", "50")
-    assert code == 0
-    line = re.search(r"microcontroller +(.*?)\nreceptive", printed, re.DOTALL)[1]
-    assert "in int8, flash 20." in line
-    assert "at 50 MHz (estimate)" in " ".join(line.split())
-    code, printed, _ = command("info", tmp_path / "b.scn")
-    assert code == 0
-    assert "the model has n_fft = 250" in printed
-    code, printed, _ = command("info", tmp_path / "b.scn", "--format", "json")
-    assert list(json.loads(printed)["microcontroller"]) == ["error"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.c_frontend import KINDS, SANITIZERS, WARNINGS, CFrontend, write_sources
+from helpers.c_frontend import KINDS, WARNINGS, CFrontend, write_sources
 from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError

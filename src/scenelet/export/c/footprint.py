@@ -59,7 +59,7 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
         int8: True for a network in int8, if it has an int8 form.
 
     Raises:
-        ModelFileError: as `scenelet.export.c.frontend.frontend_files`.
+        ModelFileError: as `scenelet.export.c.frontend.Tables`.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in

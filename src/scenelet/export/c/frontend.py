@@ -44,6 +44,12 @@ class Tables:
     """
 
     def __init__(self, model: SceneModel) -> None:
+        n_fft = model.features.n_fft
+        if n_fft & (n_fft - 1):
+            raise ModelFileError(
+                f"the model has n_fft = {n_fft}, and the C front end needs a power of two;"
+                f" train with features.n_fft = {1 << n_fft.bit_length()}"
+            )
         features = model.features
         self.features, self.window = features, model.window
         self.samples = model.window.samples(features.sample_rate)
@@ -85,7 +91,7 @@ def frontend_files(model: SceneModel) -> dict[str, str]:
         model: the content of a `.scn` file.
 
     Raises:
-        ModelFileError: n_fft is not a power of two, or the mel bands are too narrow.
+        ModelFileError: as `Tables`.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
@@ -93,12 +99,6 @@ def frontend_files(model: SceneModel) -> dict[str, str]:
     >>> "#define SCENELET_N_FFT 2048" in files["model_frontend.h"]
     True
     """
-    n_fft = model.features.n_fft
-    if n_fft & (n_fft - 1):
-        raise ModelFileError(
-            f"the model has n_fft = {n_fft}, and the C front end needs a power of two;"
-            f" train with features.n_fft = {1 << n_fft.bit_length()}"
-        )
     tables = Tables(model)
     sources = resources.files("scenelet.export.c") / "sources"
     return {
