@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenelet.export.tflite.graph import OPERATOR_VERSIONS, Graph, Tensor
-from scenelet.export.tflite.serialize import BUFFER_ALIGNMENT, serialize
+from scenelet.export.tflite.serialize import serialize
 
 tflite = pytest.importorskip("tflite", reason="tflite is not installed: pip install '.[tflite]'")
 DTYPES = {np.dtype(np.float32): "FLOAT32", np.dtype(np.int8): "INT8", np.dtype(np.int32): "INT32"}
@@ -91,7 +91,7 @@ def test_buffers_are_aligned_and_shared(graph: Graph) -> None:
             start = (
                 data.__array_interface__["data"][0] - np.frombuffer(exported, np.uint8).__array_interface__["data"][0]
             )
-            assert start % BUFFER_ALIGNMENT == 0
+            assert start % 16 == 0
             contents.append(data.tobytes())
     assert len(set(contents)) == len(contents)
     subgraph = model.Subgraphs(0)

@@ -37,6 +37,13 @@ def lower(network: FusedNetwork, int8: Int8Network | None = None) -> tuple[Graph
     Args:
         network: the fused network.
         int8: its integers, for a graph in int8.
+
+    >>> from scenelet.export.fused.fuse import fuse
+    >>> from scenelet.model.file import read_model
+    >>> from scenelet.model.pretrained import built_in
+    >>> graph, source, result = lower(fuse(read_model(built_in("esc10"))))
+    >>> graph.tensors[source].shape, graph.tensors[result].shape
+    ((1, 64, 216, 1), (1, 10))
     """
     lowering = _Lowering(network, int8)
     for layer in network.layers:
