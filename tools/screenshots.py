@@ -1,7 +1,8 @@
 """Pictures of the pages for the docs: wide and narrow, light and dark.
 
     scenelet evaluate MODEL DATA --out report
-    python tools/screenshots.py report --out docs/pages
+    scenelet export esc10 --to web --out site
+    python tools/screenshots.py report --site site --out docs/pages
 
 The live page is that of the built-in model, with the recording that comes along: dropped, and as a microphone. Needs
 playwright and a Chromium. Each picture is the top of a page, in a palette of 256 colors.
@@ -34,6 +35,8 @@ SHOTS = (
     ("listening-phone-light", "listening.html", 375, 1250, "light"),
     ("live-desktop-light", "live", 1280, 980, "light"),
     ("live-phone-dark", "live", 375, 1250, "dark"),
+    ("web-desktop-light", "web", 1280, 980, "light"),
+    ("web-phone-dark", "web", 390, 1250, "dark"),
 )
 """Name, page, width and height in px, and colors."""
 COLORS = 256
@@ -45,10 +48,12 @@ def main() -> None:
     """Take them all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("report", type=Path, help="folder that scenelet evaluate wrote")
+    parser.add_argument("--site", type=Path, required=True, help="folder that scenelet export --to web wrote")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     make_folder(options.out)
     recording = example("esc10")
+    web_page = (options.site / "index.html").resolve().as_uri()
     assert recording is not None
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as scratch, service() as address:
         heard = Path(scratch) / "heard.wav"
@@ -60,8 +65,8 @@ def main() -> None:
         )
         for name, page, width, height, colors in SHOTS:
             with tab(browser, width, height, colors) as opened:
-                if page == "live":
-                    show_live(opened, address, recording)
+                if page in ("live", "web"):
+                    show_live(opened, address if page == "live" else web_page, recording)
                 else:
                     opened.goto((options.report / page).resolve().as_uri())
                     opened.wait_for_load_state("networkidle")

@@ -9,26 +9,23 @@ window on one thread of each (from the window's samples to its probabilities), a
 
 import argparse
 import base64
-import functools
 import gzip
-import http.server
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from playwright.sync_api import sync_playwright
 
+from helpers.browser import ARGUMENTS, executable
+from helpers.loopback_server import serve_folder
 from scenelet.audio.log_mel import LogMel
 from scenelet.export.web.onnxruntime_web import load_runtime
 from scenelet.export.web.site import write_site
 from scenelet.inference.classifier import Classifier, load
-from tests.helpers.browser import ARGUMENTS, executable
 
 WARM_UP = 3  # windows that are not timed
 PROBE = """
@@ -108,7 +105,7 @@ def main() -> None:
 def compare(classifier: Classifier, site: Path, recordings: list[Path]) -> Iterator[dict[str, Any]]:
     """Yield a row of differences and times per recording."""
     log_mel = LogMel(classifier.model.features)
-    with sync_playwright() as playwright, static_server(site) as address:
+    with sync_playwright() as playwright, serve_folder(site) as address:
         page = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS).new_page()
         page.goto(address)
         page.evaluate(OPEN, PROBE)
@@ -141,16 +138,6 @@ def difference(first: Any, second: Any) -> float:
 def decode(text: str) -> np.ndarray:
     """Decode Base64 of float32."""
     return np.frombuffer(base64.b64decode(text), "<f4")
-
-
-@contextmanager
-def static_server(folder: Path) -> Iterator[str]:
-    """Serve a folder without special headers, and yield its address."""
-    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 if __name__ == "__main__":

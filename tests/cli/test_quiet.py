@@ -27,7 +27,7 @@ def test_quiet_prints_the_same_results_and_no_messages(
         ("info", model, "--format", "json"),
         ("predict", model, recording),
         ("export", model, "--out", tmp_path / "m.onnx"),
-        ("export", model, "--out", tmp_path / "m.h", "--format", "json"),
+        ("export", model, "--out", tmp_path / "m.md", "--format", "json"),
     ):
         normal, quiet = command(*arguments), command(*arguments, "--quiet")
         assert quiet == (normal[0], normal[1], "")

@@ -3,12 +3,17 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scenelet.model.pretrained import example
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 ALLOWED = ("file:", "data:", "blob:", "about:")
+EXAMPLE = example("esc10") or Path()
+"""A recording of a dog."""
 HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -74,3 +79,19 @@ def is_drawn(page: Any, selector: str = "canvas") -> bool:
         selector,
     )
     return drawn
+
+
+def drop(page: Any, path: Path) -> None:
+    """Drop a file onto the page."""
+    data = path.read_bytes().hex()
+    transfer = page.evaluate_handle(
+        """([hex, name]) => {
+            const bytes = Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name));
+            return transfer;
+        }""",
+        [data, path.name],
+    )
+    for kind in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("#drop", kind, {"dataTransfer": transfer})

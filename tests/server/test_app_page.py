@@ -1,52 +1,17 @@
 """The page in a browser: files and microphone, with mouse, keyboard and phone; all requests stay local."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import soxr
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from helpers.browser import is_drawn, opened, scrolls_sideways
-from scenelet.model.pretrained import built_in
+from helpers.browser import EXAMPLE, drop, is_drawn, opened, scrolls_sideways
 
-EXAMPLE = built_in("esc10").with_name("esc10.example.ogg")  # type: ignore[union-attr]
 FIRST_WINDOW_MS = 20_000  # a window takes 5 s, and the machine may be busy
-
-
-@pytest.fixture(scope="module")
-def microphone_browser(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """Browser whose microphone plays barking and then noise that gets louder, in a loop."""
-    sound, rate = soundfile.read(EXAMPLE)
-    bark = np.tile(soxr.resample(sound, rate, 48000), 2)
-    noise = np.linspace(0, 0.5, 4 * 48000) * np.random.default_rng(0).standard_normal(4 * 48000).clip(-2, 2)
-    fake = tmp_path_factory.mktemp("microphone") / "dog.wav"
-    soundfile.write(fake, np.concatenate([bark, noise]), 48000, subtype="PCM_16")
-    return launch(
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-audio-capture={fake}",
-    )
-
-
-def drop(page: Page, path: Path) -> None:
-    """Drop a file onto the page."""
-    data = path.read_bytes().hex()
-    transfer = page.evaluate_handle(
-        """([hex, name]) => {
-            const bytes = Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], name));
-            return transfer;
-        }""",
-        [data, path.name],
-    )
-    for kind in ("dragenter", "dragover", "drop"):
-        page.dispatch_event("#drop", kind, {"dataTransfer": transfer})
 
 
 def test_page_dropped_file_shows_label(microphone_browser: Browser, esc10_service: str) -> None:

@@ -26,7 +26,7 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
-    """A cache with two folders of features, statistics, compiled code, and a file of the user."""
+    """A cache with two folders of features, statistics, compiled code, a package, and a file of the user."""
     root = tmp_path / "cache"
     for number, name in enumerate(("0123456789abcdef", "fedcba9876543210")):
         (root / name).mkdir(parents=True)
@@ -37,6 +37,7 @@ def filled(tmp_path: Path) -> Path:
     (root / "statistics-0123456789abcdef.jsonl").write_bytes(bytes(200))
     (root / "compiled").mkdir()
     (root / "compiled" / "kernels-0123456789abcdef.so").write_bytes(bytes(3000))
+    (root / "onnxruntime-web-1.30.0.tgz").write_bytes(bytes(500))
     (root / "thesis.txt").write_text("mine")
     return root
 
@@ -110,9 +111,9 @@ def test_exposed_finds_what_others_own_or_can_write(tmp_path: Path, monkeypatch:
 
 
 def test_clear_cache_deletes_only_its_own_files(filled: Path) -> None:
-    assert cache_sizes(filled) == {"features": 2020, "statistics": 200, "compiled code": 3000}
+    assert cache_sizes(filled) == {"features": 2020, "statistics": 200, "compiled code": 3000, "packages": 500}
     assert clear_cache(filled) == []
-    assert cache_sizes(filled) == {"features": 0, "statistics": 0, "compiled code": 0}
+    assert cache_sizes(filled) == {"features": 0, "statistics": 0, "compiled code": 0, "packages": 0}
     left = [path.name for path in filled.rglob("*") if path.is_file() and path.stat().st_size]
     assert left == ["thesis.txt"]
 

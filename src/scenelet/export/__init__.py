@@ -1,1 +1,1 @@
-"""Export of a model to an ONNX file, a C header, or a model card."""
+"""Export of a model to ONNX and TensorFlow Lite, a C program, a web page, or a model card."""

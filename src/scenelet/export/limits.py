@@ -5,7 +5,7 @@ from scenelet.model.costs import peak_activation_size
 from scenelet.model.scene_model import SceneModel
 
 MAX_PARAMETERS = 1 << 22
-"""Maximum count of parameters. As text in a C header, each takes about 100 bytes of memory."""
+"""Maximum count of parameters. As text in C, each takes about 100 bytes of memory."""
 MAX_WINDOW_VALUES = 1 << 22
 """Maximum count of samples in a window, over all channels: 95 s of mono at 44.1 kHz. A comparison holds 12 windows."""
 MAX_FRAME_VALUES = 1 << 24

@@ -102,12 +102,12 @@ async function classify(file, name, batch = { isFirst: true }) {
   } catch (error) {
     result = { error: error.message };
   }
-  const player = makePlayer(file);
   if (result.error) {
     const text = result.error.startsWith(`${name}: `) ? result.error : `${name}: ${result.error}`;
-    show(text, "bad", [player]);
+    show(text, "bad", file.size > 0 ? [makePlayer(file)] : []);
     return;
   }
+  const player = makePlayer(file);
   const probabilities = MODEL.labels.map((label) => result.probabilities[label]);
   const details = result.spectrogram ? [makeTimeline(result, player), player] : [player];
   const list = make("div", "bars");

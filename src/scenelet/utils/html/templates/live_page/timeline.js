@@ -75,7 +75,7 @@ function makeStrip(runs, seconds) {
 function makeAxis(seconds) {
   const axis = make("div", "axis soft small number");
   const step = TICK_SECONDS.find((tick) => seconds / tick <= MAX_TICKS) || seconds;
-  for (let time = 0; time < 0.8 * seconds; time += step) {
+  for (let time = 0; time < 0.78 * seconds; time += step) {
     const tick = make("span", "", clock(time, seconds));
     tick.style.left = `${(100 * time) / seconds}%`;
     axis.append(tick);
