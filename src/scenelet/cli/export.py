@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,14 @@ class Target(StrEnum):
     arduino = "arduino"
     esp_idf = "esp-idf"
     web = "web"
+
+
+LAYOUTS: dict[Target, Literal["c", "arduino", "esp-idf"]] = {
+    Target.c: "c",
+    Target.arduino: "arduino",
+    Target.esp_idf: "esp-idf",
+}
+"""Layouts of the targets that are C programs."""
 
 
 class GraphInput(StrEnum):
@@ -69,7 +77,7 @@ def export(
     if to is Target.web:
         found = export_forms.export_page(classifier, model, out, onnxruntime_web)
     elif to is not None:
-        found = export_forms.export_program(classifier, model, out, to.value, int8)
+        found = export_forms.export_program(classifier, model, out, LAYOUTS[to], int8)
     elif out.suffix == ".onnx":
         found = export_forms.export_onnx(classifier, out, input.value, int8)
     elif out.suffix == ".tflite":
