@@ -13,7 +13,8 @@ from helpers.c_frontend import KINDS, SANITIZERS, WARNINGS, CFrontend, write_sou
 from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError
-from scenelet.export.c.frontend import Tables, frontend_files, frontend_ram
+from scenelet.export.c.frontend import frontend_files
+from scenelet.export.c.tables import Tables, frontend_ram
 
 BOUND_DB = {"float": 0.01, "float16": 0.01, "fixed": 0.05}
 FIXED_BOUND_DB_OF_LARGE_TRANSFORM = 0.5  # a ramp's lowest bins are 120 dB above the others
@@ -133,6 +134,12 @@ def test_silence_is_that_of_the_python_detector(
         tone = offset + amplitude * np.sin(2 * np.pi * frequency * np.arange(n) / RATE)
         samples = tone * 32768 if kind == "float" else (tone * 32768).round()
         assert frontend.windows(samples).silent.tolist() == frontend.expected(samples).silent.tolist()
+
+
+def test_a_drift_at_the_beginning_is_no_sound(silence_frontend: dict[str, CFrontend]) -> None:
+    drift = 1600 * np.sin(2 * np.pi * np.arange(RATE) / RATE) * np.ones((1, 2, 1))
+    frontend = silence_frontend["float"]
+    assert frontend.windows(drift).silent.tolist() == frontend.expected(drift).silent.tolist() == [True]
 
 
 @pytest.fixture(scope="module")
