@@ -18,7 +18,7 @@ from scenelet.export.c.frontend import frontend_files
 
 PROBE = Path(__file__).with_name("frontend_probe.c")
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wdouble-promotion"]
-SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 KINDS = {"float": [], "float16": ["-DSCENELET_INT16_SAMPLES=1"], "fixed": ["-DSCENELET_FIXED_POINT=1"]}
 """Macros of the variants: floating point with samples of float or int16, and fixed point."""
 

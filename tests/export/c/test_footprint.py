@@ -24,7 +24,7 @@ def test_sizes_in_int8_are_those_of_the_exported_program(settings):
     files = project_files(model, "x", int8=quantized(model))
     assert found.int8
     assert found.activations == stated(files["model_network.h"], "Bytes of RAM:")
-    tables = stated(files["model_frontend.h"], r"fixed point,\n  ")
+    tables = stated(files["model_frontend.h"], r"in fixed point,")
     # equal tables merge, and which are equal depends on the ranges
     program = stated(files["model_network.h"], "Bytes of flash:") + tables
     assert abs(found.constants - program) <= 600

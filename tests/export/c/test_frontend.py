@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import subprocess
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from helpers.c_frontend import KINDS, WARNINGS, CFrontend, write_sources
 from helpers.tiny_model import changed, tiny_model
 from scenelet.config import FeatureConfig, WindowConfig
 from scenelet.errors import ModelFileError
-from scenelet.export.c.frontend import Tables, frontend_files, frontend_ram
+from scenelet.export.c.frontend import frontend_files
+from scenelet.export.c.tables import Tables, frontend_ram
 
 BOUND_DB = {"float": 0.01, "float16": 0.01, "fixed": 0.05}
 FIXED_BOUND_DB_OF_LARGE_TRANSFORM = 0.5  # a ramp's lowest bins are 120 dB above the others
@@ -135,6 +137,12 @@ def test_silence_is_that_of_the_python_detector(
         assert frontend.windows(samples).silent.tolist() == frontend.expected(samples).silent.tolist()
 
 
+def test_a_drift_at_the_beginning_is_no_sound(silence_frontend: dict[str, CFrontend]) -> None:
+    drift = 1600 * np.sin(2 * np.pi * np.arange(RATE) / RATE) * np.ones((1, 2, 1))
+    frontend = silence_frontend["float"]
+    assert frontend.windows(drift).silent.tolist() == frontend.expected(drift).silent.tolist() == [True]
+
+
 @pytest.fixture(scope="module")
 def silence_frontend(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CFrontend]:
     features = FeatureConfig(sample_rate=RATE, channels="stereo", n_fft=64, n_mels=2)
@@ -178,8 +186,8 @@ def test_emulated_microcontroller_computes_the_same(cpu: str, machine: str, kind
             pytest.skip(f"the program {program} is not installed")
     write_sources(*settings("one channel"), tmp_path)
     program = tmp_path / "test.elf"
-    start, script = Path(__file__).parents[2] / "helpers" / "emulated_start.c", "emulated.ld"
-    target = [f"-mcpu=cortex-{cpu}", "-mthumb", "--specs=rdimon.specs", "-nostartfiles", "-T", start.with_name(script)]
+    start = Path(str(resources.files("scenelet.export.c"))) / "sources" / "qemu_cortex_m.c"
+    target = [f"-mcpu=cortex-{cpu}", "-mthumb", "--specs=rdimon.specs", "-T", start.with_suffix(".ld")]
     sources = [start, *tmp_path.glob("*.c")]
     command = ["arm-none-eabi-gcc", "-std=c99", "-O2", *target, *KINDS[kind], *sources, "-lm", "-o", program]
     assert subprocess.run(command, capture_output=True).returncode == 0

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scenelet.errors import ModelFileError
-from scenelet.export.c.frontend import Tables, frontend_ram, table_bytes
 from scenelet.export.c.memory_plan import plan_memory
 from scenelet.export.c.network import constant_bytes
+from scenelet.export.c.tables import Tables, frontend_flash, frontend_ram
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_network import Int8Network, quantize_network
 from scenelet.export.fused.layers import Add, Conv, FusedNetwork, ResidualNorm
@@ -59,7 +59,7 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
         int8: True for a network in int8, if it has an int8 form.
 
     Raises:
-        ModelFileError: as `scenelet.export.c.frontend.Tables`.
+        ModelFileError: as `scenelet.export.c.tables.Tables`.
 
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
@@ -80,7 +80,7 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     instructions = per_mac * network_work + per_number * written + FRONTEND_INSTRUCTIONS * frontend_work
     return Footprint(
         int8=integers is not None,
-        constants=constant_bytes(network, integers) + table_bytes(tables, fixed=False),
+        constants=constant_bytes(network, integers) + frontend_flash(tables, fixed=False),
         code=CODE_BYTES,
         activations=plan_memory(network).size * (1 if integers is not None else 4),
         features=frontend_ram(tables)["stream_float"],
