@@ -42,7 +42,7 @@ def export(
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a model to ONNX, TensorFlow Lite or a C header, or write its model card."""
+    """Convert a model to ONNX, .tflite or C, or write its model card."""
     if out.suffix not in FORMATS:
         known = ", ".join(f"NAME{suffix} ({what})" for suffix, what in FORMATS.items())
         raise UsageError(f"{out}: the ending selects the format: {known}")
