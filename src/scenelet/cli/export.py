@@ -60,7 +60,7 @@ def export(
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a model to ONNX, a C header or a web page, or write its model card."""
+    """Convert a model to ONNX, C or a web page, or write its card."""
     if to is not None:
         if int8 is not None or input is not GraphInput.log_mel:
             raise UsageError(f"--input and --int8 go with ONNX files only; leave them out with --to {to.value}")
