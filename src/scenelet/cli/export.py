@@ -67,7 +67,7 @@ def export(
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a model to ONNX, .tflite, C or a web page, or write its card."""
+    """Convert a model to ONNX, TensorFlow Lite, C or a web page."""
     _check_options(out, to, input, int8)
 
     from scenelet.cli import export_forms
