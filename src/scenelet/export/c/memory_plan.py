@@ -40,6 +40,7 @@ class MemoryPlan:
         chains: all layers in their order.
         offsets: the place of each value by name.
         columns: names of the values that hold one time step.
+        patches: places of the inputs of one output, by the name of each convolution that collects them.
         size: numbers in the arena.
         lower_bound: the largest sum of values that are needed at the same time. No plan of these chains is smaller.
     """
@@ -47,6 +48,7 @@ class MemoryPlan:
     chains: tuple[Chain, ...]
     offsets: Mapping[str, int]
     columns: frozenset[str]
+    patches: Mapping[str, int]
     size: int
     lower_bound: int
 
@@ -115,6 +117,17 @@ def _is_elementwise(layer: Layer) -> bool:
     return isinstance(layer, Add | Relu | Silu | ResidualNorm)
 
 
+def is_depthwise(layer: Conv, network: FusedNetwork) -> bool:
+    """Return whether each output channel of a convolution has its own input channel."""
+    channels = network.shapes[layer.input][2], network.shapes[layer.name][2]
+    return channels == (layer.groups, layer.groups)
+
+
+def _is_direct(layer: Conv, network: FusedNetwork) -> bool:
+    """Return whether a convolution reads its inputs where they are."""
+    return is_depthwise(layer, network) or (layer.kernel == (1, 1) and not np.any(layer.pads))
+
+
 def _plan(network: FusedNetwork, joints: set[int]) -> MemoryPlan:
     """Plan the arena if the layers of `joints` run in a chain with the layer before them."""
     starts = [index for index in range(len(network.layers)) if index not in joints]
@@ -124,7 +137,12 @@ def _plan(network: FusedNetwork, joints: set[int]) -> MemoryPlan:
     last_read = {name: index for index, chain in enumerate(chains) for layer in chain for name in layer.reads}
     last_read[OUTPUT] = len(chains)
     buffers = {INPUT: _Buffer(_size(network.shapes[INPUT]), 0, last_read[INPUT])}
+    patches: dict[str, _Buffer] = {}
     for index, chain in enumerate(chains):
+        for layer in chain:
+            if isinstance(layer, Conv) and not _is_direct(layer, network):
+                channels = network.shapes[layer.input][2] // layer.groups
+                patches[layer.name] = _Buffer(_size((*layer.kernel, channels)), index, index)
         for layer in chain[:-1]:
             frequencies, _, channels = network.shapes[layer.name]
             buffers[layer.name] = _Buffer(_size((frequencies, 1, channels)), index, index)
@@ -135,10 +153,14 @@ def _plan(network: FusedNetwork, joints: set[int]) -> MemoryPlan:
         else:
             buffers[result] = buffers[over]
             buffers[result].last = last_read[result]
-    distinct = list({id(buffer): buffer for buffer in buffers.values()}.values())
+    distinct = list({id(buffer): buffer for buffer in (*buffers.values(), *patches.values())}.values())
     size = _place(distinct)
     needed = [sum(b.size for b in distinct if b.first <= index <= b.last) for index in range(len(chains))]
-    return MemoryPlan(chains, {name: b.offset for name, b in buffers.items()}, columns, size, max(needed))
+    return MemoryPlan(chains, _offsets(buffers), columns, _offsets(patches), size, max(needed))
+
+
+def _offsets(buffers: Mapping[str, _Buffer]) -> dict[str, int]:
+    return {name: buffer.offset for name, buffer in buffers.items()}
 
 
 def _overwritten(chain: Chain, shapes: Mapping[str, Shape], unused: set[str]) -> str | None:

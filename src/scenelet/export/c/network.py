@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scenelet.export.c.golden_network import golden_network
 from scenelet.export.c.literals import c_comment, c_float, c_numbers, c_table, c_text
-from scenelet.export.c.memory_plan import MemoryPlan, plan_memory
+from scenelet.export.c.memory_plan import MemoryPlan, is_depthwise, plan_memory
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_arithmetic import (
     Multiplier,
@@ -79,14 +79,14 @@ def network_files(model: SceneModel, int8: Int8Network | None = None) -> dict[st
     """
     network = fuse(model) if int8 is None else int8.network
     plan = plan_memory(network)
-    constants = Constants(network, int8)
-    layers = _layers(network, plan, constants)
+    constants = Constants(network, plan, int8)
+    layers = _layers(network, constants)
     kind = "float" if int8 is None else "int8"
     names = [*SOURCES, f"scenelet_conv_{kind}.c", f"scenelet_layers_{kind}.c"]
     sources = resources.files("scenelet.export.c") / "sources"
     return {
-        "model_network.h": _header(model, plan, constants, int8),
-        "model_network.c": _source(model, network, plan, constants, layers),
+        "model_network.h": _header(model, constants),
+        "model_network.c": _source(model, constants, layers),
         "golden_network.h": golden_network(model, int8),
         **{name: (sources / name).read_text(encoding="utf-8") for name in names},
     }
@@ -97,6 +97,7 @@ class Constants:
 
     Args:
         network: the network.
+        plan: places in the arena.
         int8: its integers, if the C program runs in int8.
 
     Attributes:
@@ -104,8 +105,8 @@ class Constants:
         size: bytes of all arrays.
     """
 
-    def __init__(self, network: FusedNetwork, int8: Int8Network | None) -> None:
-        self.network, self.int8 = network, int8
+    def __init__(self, network: FusedNetwork, plan: MemoryPlan, int8: Int8Network | None) -> None:
+        self.network, self.plan, self.int8 = network, plan, int8
         self.lines: list[str] = []
         self.size = 0
         self._names: dict[tuple[str, bytes], str] = {}
@@ -156,6 +157,7 @@ class Constants:
         variants = [list(distinct).index(id(weights)) for weights in integers.weights]
         weights = np.stack([self._in_order(layer, each) for each in distinct.values()])
         return "int8", [
+            str(self.plan.patches.get(layer.name, 0)),
             self.array("int8_t", weights),
             self.array("uint8_t", variants) if len(distinct) > 1 else "0",
             self.array("int32_t", integers.biases),
@@ -171,24 +173,19 @@ class Constants:
             scale = scale * weight.steps
         else:
             reals = self.array("float", self._in_order(layer, weight.values))
-        return "float", [integers, reals, self.array("float", scale), self.array("float", layer.shift)]
+        patch = str(self.plan.patches.get(layer.name, 0))
+        return "float", [patch, integers, reals, self.array("float", scale), self.array("float", layer.shift)]
 
     def _in_order(self, layer: Conv, weights: NDArray[Any]) -> NDArray[Any]:
         """Return weights as the C program reads them: depthwise ones with channels last."""
         return weights.transpose(3, 1, 2, 0) if is_depthwise(layer, self.network) else weights
 
 
-def is_depthwise(layer: Conv, network: FusedNetwork) -> bool:
-    """Return whether each output channel of a convolution has its own input channel."""
-    channels = network.shapes[layer.input][2], network.shapes[layer.name][2]
-    return channels == (layer.groups, layer.groups)
-
-
-def _layers(network: FusedNetwork, plan: MemoryPlan, constants: Constants) -> list[str]:
+def _layers(network: FusedNetwork, constants: Constants) -> list[str]:
     """Return the entries of all layers."""
     indices = {name: index for index, name in enumerate(_value_names(network))}
     entries = []
-    for chain in plan.chains:
+    for chain in constants.plan.chains:
         for layer in chain:
             kind = KINDS[type(layer).__name__]
             bands, stride, dilation, pads, kernel, groups = 1, (1, 1), (1, 1), (0, 0), (1, 1), 1
@@ -217,7 +214,8 @@ def _pair(pair: Sequence[int]) -> str:
     return f"{{{pair[0]}, {pair[1]}}}"
 
 
-def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Network | None) -> str:
+def _tensor(name: str, constants: Constants) -> str:
+    network, plan, int8 = constants.network, constants.plan, constants.int8
     frequencies, frames, channels = network.shapes[name]
     row, column = (channels, 0) if name in plan.columns else (frames * channels, channels)
     zero_point = 0 if int8 is None else int8.values[name].zero_point
@@ -225,8 +223,8 @@ def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Networ
     return f"    {{{', '.join(map(str, numbers))}}}, /* {c_comment(name)} */"
 
 
-def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int8Network | None) -> str:
-    network = constants.network
+def _header(model: SceneModel, constants: Constants) -> str:
+    network, plan, int8 = constants.network, constants.plan, constants.int8
     macros: dict[str, Any] = {
         "INT8": int(int8 is not None),
         "CLASSES": len(model.labels),
@@ -260,9 +258,7 @@ def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int
     ])  # fmt: skip
 
 
-def _source(
-    model: SceneModel, network: FusedNetwork, plan: MemoryPlan, constants: Constants, layers: Sequence[str]
-) -> str:
+def _source(model: SceneModel, constants: Constants, layers: Sequence[str]) -> str:
     return "\n".join([
         "/* Constants of one model's network, written by scenelet export.",
         f"   Licenses: {c_comment(model.licenses)} */",
@@ -273,7 +269,7 @@ def _source(
         *constants.lines,
         "",
         "const scenelet_tensor scenelet_tensors[] = {",
-        *(_tensor(name, network, plan, constants.int8) for name in _value_names(network)),
+        *(_tensor(name, constants) for name in _value_names(constants.network)),
         "};",
         "",
         "const scenelet_layer scenelet_layers[SCENELET_LAYERS] = {",
