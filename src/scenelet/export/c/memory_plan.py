@@ -110,10 +110,11 @@ def _is_columnwise(layer: Layer) -> bool:
     return isinstance(layer, Add | Relu | Silu | FrequencyMean)
 
 
-def _is_elementwise(layer: Layer) -> bool:
+def _is_elementwise(layer: Layer, network: FusedNetwork) -> bool:
     """Return whether a layer may write each number over the one that it reads at the same place."""
     if isinstance(layer, Conv):
-        return layer.kernel == layer.stride == (1, 1) and layer.groups == len(layer.weight.steps) and not np.any(layer.pads)
+        direct = layer.kernel == layer.stride == (1, 1) and not np.any(layer.pads)
+        return direct and is_depthwise(layer, network)
     return isinstance(layer, Add | Relu | Silu | ResidualNorm)
 
 
@@ -147,7 +148,7 @@ def _plan(network: FusedNetwork, joints: set[int]) -> MemoryPlan:
             frequencies, _, channels = network.shapes[layer.name]
             buffers[layer.name] = _Buffer(_size((frequencies, 1, channels)), index, index)
         result = chain[-1].name
-        over = _overwritten(chain, network.shapes, {name for name in buffers if last_read[name] == index} - columns)
+        over = _overwritten(chain, network, {name for name in buffers if last_read[name] == index} - columns)
         if over is None:
             buffers[result] = _Buffer(_size(network.shapes[result]), index, last_read[result])
         else:
@@ -163,21 +164,21 @@ def _offsets(buffers: Mapping[str, _Buffer]) -> dict[str, int]:
     return {name: buffer.offset for name, buffer in buffers.items()}
 
 
-def _overwritten(chain: Chain, shapes: Mapping[str, Shape], unused: set[str]) -> str | None:
+def _overwritten(chain: Chain, network: FusedNetwork, unused: set[str]) -> str | None:
     """Return the value over which a chain writes its result, or None.
 
     Args:
         chain: the layers.
-        shapes: the shape of every value.
+        network: the network.
         unused: values that no later chain reads.
     """
+    last = chain[-1]
     for name in dict.fromkeys(name for layer in chain for name in layer.reads):
-        readers = [layer for layer in chain if name in layer.reads]
-        if name not in unused or shapes[name] != shapes[chain[-1].name]:
+        if name not in unused or network.shapes[name] != network.shapes[last.name]:
             continue
-        if readers == [chain[-1]] if len(chain) == 1 else all(map(_is_columnwise, readers)):
-            if chain[-1] not in readers or _is_elementwise(chain[-1]):
-                return name
+        before = [layer for layer in chain[:-1] if name in layer.reads]
+        if all(map(_is_columnwise, before)) and (name not in last.reads or _is_elementwise(last, network)):
+            return name
     return None
 
 
@@ -186,12 +187,19 @@ def _size(shape: Shape) -> int:
 
 
 def _place(buffers: Sequence[_Buffer]) -> int:
-    """Give each buffer, from the largest, the first place that is free while it lives; return the end of the last one."""
+    """Place the largest buffers first, or those that take most memory for the longest time; return the arena's size."""
+    by_size = sorted(buffers, key=lambda b: (-b.size, b.first))
+    by_area = sorted(buffers, key=lambda b: -b.size * (b.last - b.first + 1))
+    return _place_in_order(min((by_size, by_area), key=_place_in_order))
+
+
+def _place_in_order(buffers: Sequence[_Buffer]) -> int:
+    """Give each buffer the first place that is free while it lives, and return the end of the last one."""
     placed: list[_Buffer] = []
-    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first)):
+    for buffer in buffers:
         buffer.offset = 0
         for other in sorted((b for b in placed if b.lives_with(buffer)), key=lambda b: b.offset):
             if other.offset < buffer.offset + buffer.size:
                 buffer.offset = max(buffer.offset, other.offset + other.size)
         placed.append(buffer)
-    return max(buffer.offset + buffer.size for buffer in placed)
+    return max(buffer.offset + buffer.size for buffer in buffers)

@@ -48,6 +48,8 @@ SOURCES = (
     "test_network.c",
 )
 """Files in `sources/` that every export holds, besides the layers in int8 or float."""
+BLOCK = 4
+"""Output channels, and inputs, that int8 convolutions take at a time. They read up to BLOCK - 1 numbers too many."""
 KINDS = {
     "Add": "ADD",
     "AveragePool": "AVERAGE_POOL",
@@ -177,8 +179,15 @@ class Constants:
         return "float", [patch, integers, reals, self.array("float", scale), self.array("float", layer.shift)]
 
     def _in_order(self, layer: Conv, weights: NDArray[Any]) -> NDArray[Any]:
-        """Return weights as the C program reads them: depthwise ones with channels last."""
-        return weights.transpose(3, 1, 2, 0) if is_depthwise(layer, self.network) else weights
+        """Return weights (out, kernel F, kernel T, in / groups) as the C program reads them, see scenelet_layers.h."""
+        if is_depthwise(layer, self.network):
+            return weights.transpose(3, 1, 2, 0)
+        if self.int8 is None:
+            return weights
+        rows = weights.reshape(layer.groups, len(weights) // layer.groups, -1)
+        rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % BLOCK), (0, -rows.shape[2] % BLOCK)))
+        blocks = rows.reshape(layer.groups, rows.shape[1] // BLOCK, BLOCK, rows.shape[2] // BLOCK, BLOCK)
+        return blocks.transpose(0, 1, 3, 2, 4)
 
 
 def _layers(network: FusedNetwork, constants: Constants) -> list[str]:
@@ -229,7 +238,7 @@ def _header(model: SceneModel, constants: Constants) -> str:
         "INT8": int(int8 is not None),
         "CLASSES": len(model.labels),
         "LAYERS": len(network.layers),
-        "ARENA": plan.size,
+        "ARENA": plan.size + (0 if int8 is None else BLOCK),
         "INPUT_NUMBERS": int(np.prod(network.shapes[INPUT])),
     }
     if int8 is not None:
@@ -246,7 +255,7 @@ def _header(model: SceneModel, constants: Constants) -> str:
         "/* Sizes of one model's network, written by scenelet export.",
         f"   Licenses: {c_comment(model.licenses)}",
         "",
-        f"   Bytes of RAM: {plan.size * width} for the arena of scenelet_run.",
+        f"   Bytes of RAM: {macros['ARENA'] * width} for the arena of scenelet_run.",
         f"   Bytes of flash: {constants.size} for weights and tables. */",
         "#ifndef SCENELET_MODEL_NETWORK_H",
         "#define SCENELET_MODEL_NETWORK_H",

@@ -3,8 +3,9 @@
 
 int8_t scenelet_quantize(int32_t db, int fraction_bits)
 {
-    const int32_t number = scenelet_rescale(db, SCENELET_INPUT_MANTISSA, SCENELET_INPUT_SHIFT - fraction_bits);
-    return scenelet_to_int8(number, scenelet_tensors[0].zero_point);
+    const int32_t in_16_bits = db * (1 << (16 - fraction_bits));
+    const int32_t number = scenelet_rescale(in_16_bits, SCENELET_INPUT_MANTISSA, SCENELET_INPUT_SHIFT - 16);
+    return scenelet_to_int8(number, SCENELET_INPUT_ZERO_POINT);
 }
 
 /* Parameters: mantissa and shift of both terms, and of their sum. */
