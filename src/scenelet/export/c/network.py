@@ -168,7 +168,7 @@ class Constants:
         ]
 
     def _float_conv(self, layer: Conv) -> tuple[str, list[str]]:
-        weight, scale = layer.weight, layer.scale
+        weight, scale = layer.weight, layer.scale.astype(np.float64)
         integers = reals = "0"
         if weight.exact:
             integers = self.array("int8_t", self._in_order(layer, weight.integers))
