@@ -79,6 +79,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fetch": ("fetch", "esc10", "--out", "."),
     "bulk": ("predict", "esc10", "list.csv", "--out", "rows"),
     "openvino": ("predict", "esc10", "data", "--runtime", "openvino"),
+    "tflite": ("export", "esc10", "--out", "model.tflite"),
     "mic": ("listen", "esc10"),
 }
 """Extra -> a command that has no work without it."""
@@ -90,6 +91,7 @@ WORK: dict[str, Sequence[Command]] = {
     "bulk": [scenelet(*NEEDS["bulk"])],
     "ray": [scenelet(*NEEDS["bulk"], "--engine", "ray", "--workers", "1")],
     "openvino": [scenelet(*NEEDS["openvino"])],
+    "tflite": [scenelet(*NEEDS["tflite"]), scenelet(*NEEDS["tflite"], "--int8", "data")],
     # here a machine has no sound card, and perhaps no PortAudio, which it must say
     "mic": [scenelet("listen", "esc10", "data/low/place0/a.wav"), scenelet("listen", "esc10", code=1)],
     "docs": [script("import docutils, furo, myst_nb, sphinx, sphinx_copybutton")],

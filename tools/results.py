@@ -90,6 +90,7 @@ STEPS = (
         for seed in (0, 1)
     ),
     Step("the model that comes with scenelet", "python tools/release_model.py {data} --out {out}/ship", shared=False),
+    Step("TensorFlow Lite files", "python -m benchmarks.quality.tflite esc10 --data {data} --fold 1", shared=False),
     Step("Table 3", "scenelet reproduce benchmarks/tables/kaiming_table3.toml {data} --out {out}"),
     Step("Table 4", "scenelet reproduce benchmarks/tables/kaiming_table4.toml {data} --out {out}"),
     Step("uneven classes", "scenelet reproduce imbalance {data} --out {out}"),

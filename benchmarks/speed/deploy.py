@@ -20,8 +20,9 @@ from scenelet.audio.windows import windows
 from scenelet.data.load import load_table
 from scenelet.errors import DataError, SceneletError
 from scenelet.evaluation.metrics import classification_report
+from scenelet.export.calibration import calibrate
 from scenelet.export.onnx_file import onnx_bytes, run_onnxruntime
-from scenelet.export.onnx_int8 import calibrate, int8_bytes
+from scenelet.export.onnx_int8 import int8_bytes
 from scenelet.inference.classifier import Classifier
 from scenelet.inference.onnx_frontend import WAVEFORM
 from scenelet.inference.prediction import mean_probabilities

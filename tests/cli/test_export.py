@@ -130,11 +130,11 @@ def test_export_labels_in_any_script(run: Run, out_folder: Path, tmp_path: Path)
     assert "métro, 地铁, &#91;red]x" in (out_folder / "métro.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "model", "model.ONNX", "model.onnx.gz", ".onnx"])
+@pytest.mark.parametrize("name", ["model.pb", "model", "model.ONNX", "model.onnx.gz", ".onnx"])
 def test_export_unknown_ending_is_refused(run: Run, model: Path, out_folder: Path, name: str) -> None:
     code, printed, err = run(model, "--out", out_folder / name)
     assert (code, printed) == (2, "")
-    assert_one_sentence(err, str(out_folder / name), "NAME.onnx", "NAME.h", "NAME.md")
+    assert_one_sentence(err, str(out_folder / name), "NAME.onnx", "NAME.tflite", "NAME.h", "NAME.md")
     assert list(out_folder.iterdir()) == []
 
 
@@ -145,7 +145,14 @@ def test_export_onnx_options_are_refused_for_others(
 ) -> None:
     code, printed, err = run(model, "--out", out_folder / f"model{suffix}", *options)
     assert (code, printed) == (2, "")
-    assert_one_sentence(err, "--input", "--int8", "NAME.onnx")
+    assert_one_sentence(err, options[0], "NAME.onnx")
+    assert list(out_folder.iterdir()) == []
+
+
+def test_export_tflite_of_waveform_is_refused(run: Run, model: Path, out_folder: Path) -> None:
+    code, printed, err = run(model, "--out", out_folder / "model.tflite", "--input", "waveform")
+    assert (code, printed) == (2, "")
+    assert_one_sentence(err, "--input", "NAME.onnx")
     assert list(out_folder.iterdir()) == []
 
 

@@ -12,6 +12,7 @@ from helpers import doc_pages as pages
 from helpers.processes import run_python
 from scenelet.bulk import run as bulk
 from scenelet.export.onnx_file import onnx_bytes
+from scenelet.export.tflite.file import tflite_bytes
 from scenelet.inference.classifier import load
 
 TRAINING = ("README.md", "estimator.md", "method.md")
@@ -30,7 +31,11 @@ def test_python_blocks_run_as_a_script(
 ) -> None:
     """A user saves them in a file, without a main guard, and no features are cached yet."""
     if page.name == "deploy.md":  # the files that its commands export
-        model = load("model.scn").model
+        pytest.importorskip("tflite", reason="tflite is not installed: pip install '.[tflite]'")
+        classifier = load("model.scn")
+        model = classifier.model
+        windows = list(classifier.log_mel_windows("recording.wav"))
+        (examples / "int8.tflite").write_bytes(tflite_bytes(model, windows))
         (examples / "model.onnx").write_bytes(onnx_bytes(model, "log-mel"))
         (examples / "waveform.onnx").write_bytes(onnx_bytes(model, "waveform"))
     if page.name == "scale.md":

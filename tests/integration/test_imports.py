@@ -36,6 +36,7 @@ def test_predict_loads_no_training_package(tmp_path: Path, tone_set: Path) -> No
     assert "onnxruntime" in used
     # loading these takes longer than the prediction itself
     assert not used & {"scipy.signal", "scipy.stats", "scipy.sparse", "librosa", "openvino"}
+    assert not used & {"tflite", "ai_edge_litert", "tflite_micro"}
     assert not used & TRAINING
 
 
@@ -61,11 +62,13 @@ def test_every_public_name_can_be_loaded(name: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="on Windows, ONNX Runtime writes nothing to the home folder")
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", pytest.param("training", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runtime", ["onnxruntime", "openvino", "tflite", pytest.param("training", marks=pytest.mark.slow)]
+)
 def test_predict_any_runtime_leaves_no_telemetry_files(tmp_path: Path, tone_set: Path, runtime: str) -> None:
     """Look at the folders in which ONNX Runtime would store an identifier of the machine, and its reports."""
-    if runtime == "openvino" and find_spec("openvino") is None:
-        pytest.skip("openvino is not installed")
+    if runtime in ("openvino", "tflite") and find_spec(runtime) is None:
+        pytest.skip(f"{runtime} is not installed")
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.mkdir()
     temporary.mkdir()
@@ -77,6 +80,8 @@ def test_predict_any_runtime_leaves_no_telemetry_files(tmp_path: Path, tone_set:
     arguments = [str(tmp_path / "m.scn"), str(tone_set.parent / "low0.wav"), "--runtime", runtime]
     if runtime == "training":  # it imports ONNX Runtime through other packages
         arguments = ["-c", "import scenelet.training.loop, onnxruntime"]
+    elif runtime == "tflite":
+        arguments = ["-m", "scenelet", "export", str(tmp_path / "m.scn"), "--out", str(tmp_path / "m.tflite")]
     else:
         arguments = ["-m", "scenelet", "predict", *arguments]
     subprocess.run([sys.executable, *arguments], check=True, env=environment)

@@ -13,11 +13,11 @@ from scenelet.errors import AudioError, OutputError, UsageError
 from scenelet.utils.console import print_message, print_warning, spinner
 
 if TYPE_CHECKING:
-    from scenelet.export.onnx_int8 import Calibration
+    from scenelet.export.calibration import Calibration
     from scenelet.inference.classifier import Classifier
     from scenelet.model.scene_model import SceneModel
 
-FORMATS = {".onnx": "ONNX", ".h": "a C header", ".md": "a model card"}
+FORMATS = {".onnx": "ONNX", ".tflite": "TensorFlow Lite", ".h": "a C header", ".md": "a model card"}
 TOLERANCE = 1e-3
 """Maximum difference of a probability between an fp32 ONNX file and its model."""
 
@@ -31,22 +31,25 @@ class GraphInput(StrEnum):
 
 def export(
     model: ModelArgument,
-    out: Annotated[Path, typer.Option(help="NAME.onnx, NAME.h (C header) or NAME.md (model card).")],
+    out: Annotated[Path, typer.Option(help="NAME.onnx, NAME.tflite, NAME.h (C header) or NAME.md (model card).")],
     input: Annotated[
         GraphInput, typer.Option(help="ONNX: input of the network, log-mel features or one window of samples.")
     ] = GraphInput.log_mel,
     int8: Annotated[
-        Path | None, typer.Option(help="ONNX: int8 activations, calibrated on this folder of recordings.")
+        Path | None,
+        typer.Option(help="ONNX and TensorFlow Lite: int8 activations, calibrated on this folder of recordings."),
     ] = None,
     format: FormatOption = Format.table,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a model to ONNX or a C header, or write its model card."""
+    """Convert a model to ONNX, .tflite or C, or write its model card."""
     if out.suffix not in FORMATS:
         known = ", ".join(f"NAME{suffix} ({what})" for suffix, what in FORMATS.items())
         raise UsageError(f"{out}: the ending selects the format: {known}")
-    if out.suffix != ".onnx" and (int8 is not None or input is not GraphInput.log_mel):
-        raise UsageError(f"{out}: --input and --int8 go with ONNX files only; give --out NAME.onnx")
+    if out.suffix != ".onnx" and input is not GraphInput.log_mel:
+        raise UsageError(f"{out}: --input goes with ONNX files only; give --out NAME.onnx")
+    if out.suffix not in (".onnx", ".tflite") and int8 is not None:
+        raise UsageError(f"{out}: --int8 goes with ONNX and TensorFlow Lite; give --out NAME.onnx or NAME.tflite")
     if int8 is not None and input is not GraphInput.log_mel:
         raise UsageError("--int8 goes with --input log-mel: a front end in int8 would lose the quiet bands")
 
@@ -56,12 +59,12 @@ def export(
 
     classifier = load(model)
     make_folder(out.parent)
-    if out.suffix == ".onnx":
-        compared = _onnx(classifier, out, input, int8)
+    if out.suffix in (".onnx", ".tflite"):
+        more = _tflite(classifier, out, int8) if out.suffix == ".tflite" else _onnx(classifier, out, input, int8)
         if format is Format.json:
-            print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": compared}, indent=2))
+            print(json.dumps({"file": str(out), "bytes": out.stat().st_size, **more}, indent=2))
         else:
-            for row in compared:
+            for row in more["compared"]:
                 print(_line(row))
         return
     if out.suffix == ".h":
@@ -82,9 +85,7 @@ def export(
         print(json.dumps({"file": str(out), "bytes": out.stat().st_size, "compared": []}, indent=2))
 
 
-def _onnx(
-    classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None
-) -> list[dict[str, Any]]:
+def _onnx(classifier: "Classifier", out: Path, graph_input: GraphInput, recordings: Path | None) -> dict[str, Any]:
     """Write an ONNX file; return its difference from the model file in each runtime."""
     from scenelet.export.onnx_file import compare_runtimes, onnx_bytes
     from scenelet.export.onnx_int8 import int8_bytes
@@ -115,7 +116,31 @@ def _onnx(
         shape = _waveform_shape(model)
     name = "log_mel" if graph_input is GraphInput.log_mel else "waveform"
     print_message(f"written: {out}, {len(exported):,} bytes; input {name} ({', '.join(map(str, shape))})")
-    return [{**asdict(check), "on": what} for check in compared]
+    return {"compared": [{**asdict(check), "on": what} for check in compared]}
+
+
+def _tflite(classifier: "Classifier", out: Path, recordings: Path | None) -> dict[str, Any]:
+    """Write a `.tflite` file; return its difference from the model file in each interpreter, and its arena."""
+    from scenelet.export.tflite.check import check_tflite
+    from scenelet.export.tflite.file import check_tflite_exportable, tflite_bytes
+    from scenelet.utils.files import replace_file
+
+    model = classifier.model
+    check_tflite_exportable(model, recordings is not None)
+    calibration = None if recordings is None else _calibrate(model, recordings)
+    with spinner("Converting, and comparing with the model file"):
+        exported = tflite_bytes(model, () if calibration is None else calibration.ranges)
+        found = check_tflite(exported, classifier, () if calibration is None else calibration.compared)
+    if found.error:
+        raise OutputError(f"{out}: not written: {found.error}; please report this with the model")
+    replace_file(out, exported)
+    channels, *bands_and_frames = model.input_shape
+    shape = ", ".join(map(str, (1, *bands_and_frames, channels)))
+    print_message(f"written: {out}, {len(exported):,} bytes; input log_mel ({shape})")
+    if found.arena_bytes is not None:
+        print_message(f"tflite-micro needs an arena of {found.arena_bytes:,} bytes here, with pointers of 64 bits")
+    what = "synthetic windows" if recordings is None else f"windows of {recordings}"
+    return {"compared": [{**asdict(check), "on": what} for check in found.runtimes], "arena_bytes": found.arena_bytes}
 
 
 def _line(one: dict[str, Any]) -> str:
@@ -129,7 +154,7 @@ def _line(one: dict[str, Any]) -> str:
 def _calibrate(model: "SceneModel", recordings: Path) -> "Calibration":
     """Compute activation ranges from the user's recordings; print how many were read and which were not."""
     from scenelet.cli.predict import recordings as find
-    from scenelet.export.onnx_int8 import calibrate
+    from scenelet.export.calibration import calibrate
 
     found = find(recordings)
     if not found:

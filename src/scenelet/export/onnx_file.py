@@ -93,11 +93,7 @@ def compare_runtimes(
             are used, because a probability of 1 hides errors.
         runtimes: the runtimes to compare, by default `installed_runtimes()`.
     """
-    inputs = list(windows) or synthetic_windows(classifier.model, graph_input)
-    expected = np.stack([_expected(classifier, window, graph_input) for window in inputs])
-    if not windows:
-        lowest = np.argsort(expected.max(axis=1), kind="stable")[:COMPARED_WINDOWS]
-        inputs, expected = [inputs[index] for index in lowest], expected[lowest]
+    inputs, expected = comparison_windows(classifier, graph_input, windows)
     name = WAVEFORM if graph_input == "waveform" else INPUT
     checks = []
     for runtime, load in (runtimes or installed_runtimes()).items():
@@ -107,10 +103,34 @@ def compare_runtimes(
         except RuntimeError as error:  # OpenVINO lacks some operations
             checks.append(RuntimeCheck(runtime, None, error=str(error).strip().splitlines()[-1]))
             continue
-        other_labels = int((rows.argmax(1) != expected.argmax(1)).sum())
-        difference = float(np.abs(rows - expected).max())
-        checks.append(RuntimeCheck(runtime, difference, len(inputs), other_labels))
+        checks.append(compare_rows(runtime, rows, expected))
     return checks
+
+
+def comparison_windows(
+    classifier: Classifier, graph_input: GraphInput, windows: Sequence[Values] = ()
+) -> tuple[list[Values], Values]:
+    """Return the windows of a comparison, and the probabilities (windows, classes) that the model gives for them.
+
+    Args:
+        classifier, graph_input, windows: as `compare_runtimes`.
+    """
+    inputs = list(windows) or synthetic_windows(classifier.model, graph_input)
+    expected = np.stack([_expected(classifier, window, graph_input) for window in inputs])
+    if not windows:
+        lowest = np.argsort(expected.max(axis=1), kind="stable")[:COMPARED_WINDOWS]
+        inputs, expected = [inputs[index] for index in lowest], expected[lowest]
+    return inputs, expected
+
+
+def compare_rows(runtime: str, rows: Values, expected: Values) -> RuntimeCheck:
+    """Compare the probabilities (windows, classes) that a runtime gives with those of the model.
+
+    >>> compare_rows("some", np.float32([[0.5, 0.5], [1, 0]]), np.float32([[0.25, 0.75], [1, 0]]))
+    RuntimeCheck(runtime='some', largest_difference=0.25, windows=2, other_labels=1, error='')
+    """
+    other_labels = int((rows.argmax(1) != expected.argmax(1)).sum())
+    return RuntimeCheck(runtime, float(np.abs(rows - expected).max()), len(rows), other_labels)
 
 
 def synthetic_windows(model: SceneModel, graph_input: GraphInput) -> list[Values]:

@@ -1,47 +1,20 @@
 """Export of a network with weights and activations in int8, in ONNX Runtime's QDQ format."""
 
 import contextlib
-import itertools
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenelet.audio.log_mel import LogMel
-from scenelet.audio.windows import windows
-from scenelet.errors import AudioError
 from scenelet.export.limits import check_exportable
 from scenelet.export.onnx_file import metadata_of
 from scenelet.inference.onnx_network import to_onnx
 from scenelet.model.ops import INPUT, ResidualNorm
 from scenelet.model.scene_model import SceneModel
-
-MAX_WINDOWS = 250
-"""Maximum count of windows that are read from the recordings."""
-HELD_OUT_INTERVAL = 5
-"""Every fifth window is held out from the calibration and used for the comparison."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Windows of recordings, as log-mel (channels, n_mels, frames).
-
-    Attributes:
-        ranges: the windows whose activations determine the ranges.
-        compared: the held-out windows for the comparison; the same windows as `ranges` if there are too few.
-        recordings: the count of recordings that were read.
-        failures: the errors of recordings that could not be read.
-    """
-
-    ranges: list[NDArray[np.float32]]
-    compared: list[NDArray[np.float32]]
-    recordings: int
-    failures: list[AudioError]
 
 
 def int8_bytes(model: SceneModel, log_mels: Sequence[NDArray[np.float32]]) -> bytes:
@@ -109,34 +82,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def calibrate(model: SceneModel, recordings: Sequence[Path], max_windows: int = MAX_WINDOWS) -> Calibration:
-    """Read the first windows of recordings that are evenly spaced in the list.
-
-    Args:
-        model: the model, for features and windows.
-        recordings: the files.
-        max_windows: the maximum count of windows of all recordings together.
-
-    Raises:
-        AudioError: none of the recordings can be read.
-    """
-    features = LogMel(model.features)
-    chosen = np.unique(np.linspace(0, len(recordings) - 1, min(max_windows, len(recordings))).round().astype(int))
-    found: list[NDArray[np.float32]] = []
-    failures: list[AudioError] = []
-    read = 0
-    for position, index in enumerate(chosen):
-        per_recording = -(-(max_windows - len(found)) // (len(chosen) - position))
-        try:
-            cuts = windows(recordings[index], model.features, model.window)
-            found += [features(cut) for cut in itertools.islice(cuts, per_recording)]
-            read += 1
-        except AudioError as error:
-            failures.append(error)
-    if not found:
-        raise failures[0] if failures else AudioError("there are no recordings for the calibration of activations")
-    held_out = found[HELD_OUT_INTERVAL - 1 :: HELD_OUT_INTERVAL]
-    ranges = [window for index, window in enumerate(found) if (index + 1) % HELD_OUT_INTERVAL]
-    return Calibration(ranges, held_out or found, read, failures)

@@ -26,7 +26,7 @@ def fuse(model: SceneModel) -> FusedNetwork:
     >>> from scenelet.model.pretrained import built_in
     >>> network = fuse(read_model(built_in("esc10")))
     >>> len(network.layers), network.shapes["stem_1"], network.layers[1].relu
-    (84, (32, 216, 76), True)
+    (91, (32, 216, 76), True)
     """
     shapes = {name: _channels_last(shape) for name, shape in model.shapes().items()}
     readers = Counter(name for node in model.nodes for name in node.reads)

@@ -43,7 +43,8 @@ class Quantization:
         [-10, -8, 127]
         """
         integers = np.rint(np.asarray(numbers, np.float64) / self.step) + self.zero_point
-        return np.clip(integers, -128, 127).astype(np.int8)
+        limited: NDArray[np.int8] = np.clip(integers, -128, 127).astype(np.int8)
+        return limited
 
     def dequantize(self, integers: NDArray[np.int8]) -> NDArray[np.float32]:
         """Return the numbers of integers.
@@ -92,20 +93,29 @@ def quantize_network(network: FusedNetwork, ranges: Ranges) -> Int8Network:
         ranges: the range of every value, see `scenelet.export.fused.value_ranges`.
 
     Raises:
-        ModelFileError: the network has residual normalization, for which there is no int8 arithmetic.
+        ModelFileError: as `check_int8`.
     """
+    check_int8(network)
     values = {INPUT: quantization(*ranges[INPUT])}
     convs: dict[str, ConvIntegers] = {}
     for layer in network.layers:
         values[layer.name] = _output(layer, values, ranges)
-        if isinstance(layer, ResidualNorm):
-            raise ModelFileError(
-                "the network has residual normalization, which has no int8 form;"
-                " export it in float, or train with network.residual_norm=false"
-            )
         if isinstance(layer, Conv):
             convs[layer.name] = _conv(layer, values[layer.input])
     return Int8Network(network, values, convs)
+
+
+def check_int8(network: FusedNetwork) -> None:
+    """Check that a network has an int8 form, which needs no calibration.
+
+    Raises:
+        ModelFileError: the network has residual normalization, for which there is no int8 arithmetic.
+    """
+    if any(isinstance(layer, ResidualNorm) for layer in network.layers):
+        raise ModelFileError(
+            "the network has residual normalization, which has no int8 form;"
+            " export it in float, or train with network.residual_norm=false"
+        )
 
 
 def quantization(low: float, high: float) -> Quantization:
@@ -132,9 +142,10 @@ def _output(layer: Layer, values: Mapping[str, Quantization], ranges: Ranges) ->
 
 
 def _conv(layer: Conv, source: Quantization) -> ConvIntegers:
+    """Return the integers of a convolution whose input has the quantization `source`."""
     scale, shift = layer.scale.astype(np.float64), layer.shift.astype(np.float64)
     exact = layer.weight.steps * np.abs(scale)
-    # a channel that its norm nearly removes gets a coarser step, on which its shift fits in 32 bits
+    # If a norm nearly removes a channel, its step is raised until the shift fits in 32 bits.
     steps = np.maximum(exact, np.abs(shift) / (source.step * MAX_BIAS))
     steps = np.where(steps == 0, 1.0, steps).astype(np.float32)
     biases = np.clip(np.rint(shift / (steps.astype(np.float64) * source.step)), -MAX_BIAS, MAX_BIAS)

@@ -146,9 +146,7 @@ class AveragePool(OneInput):
     pads: Pads
 
 
-Layer = (
-    Conv | Add | Relu | Silu | ResidualNorm | MaxPool | AveragePool | FrequencyMean | GlobalMean | Flatten | Softmax
-)
+Layer = Conv | Add | Relu | Silu | ResidualNorm | MaxPool | AveragePool | FrequencyMean | GlobalMean | Flatten | Softmax
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ A range is the one with the smallest mean squared error in int8: the few largest
 get a finer step. The network's input keeps its full range.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +40,12 @@ def value_ranges(model: SceneModel, names: Iterable[str], log_mels: Sequence[NDA
     """
     wanted = sorted({*names} - {INPUT})
     run = _runner(model, wanted)
-    limits = {name: [np.inf, -np.inf] for name in wanted}
+    limits = dict.fromkeys(wanted, (np.inf, -np.inf))
     for log_mel in log_mels:
         for name, value in run(log_mel):
-            limits[name] = [min(limits[name][0], value.min()), max(limits[name][1], value.max())]
-    counts = {name: np.zeros(BINS) for name in wanted}
+            low, high = limits[name]
+            limits[name] = min(low, float(value.min())), max(high, float(value.max()))
+    counts = {name: np.zeros(BINS, np.int64) for name in wanted}
     for log_mel in log_mels:
         for name, value in run(log_mel):
             counts[name] += _histogram(value, *limits[name])
@@ -53,7 +54,9 @@ def value_ranges(model: SceneModel, names: Iterable[str], log_mels: Sequence[NDA
     return ranges | {INPUT: (float(lowest), float(highest))}
 
 
-def _runner(model, wanted):
+def _runner(
+    model: SceneModel, wanted: list[str]
+) -> Callable[[NDArray[np.float32]], Iterable[tuple[str, NDArray[np.float32]]]]:
     """Return a function from a window to pairs of a value's name and numbers."""
     import onnx
 
@@ -67,7 +70,7 @@ def _runner(model, wanted):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
-    def run(log_mel):
+    def run(log_mel: NDArray[np.float32]) -> Iterable[tuple[str, NDArray[np.float32]]]:
         return zip(wanted, session.run(wanted, {INPUT: log_mel[None]}), strict=True)
 
     return run
@@ -76,12 +79,12 @@ def _runner(model, wanted):
 def _histogram(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.int64]:
     """Count the numbers in `BINS` equal bins from low to high."""
     if high <= low:
-        return np.bincount([0], [value.size], BINS)
+        return np.bincount(np.zeros(value.size, np.int64), minlength=BINS)
     bins = ((value.ravel().astype(np.float64) - low) * (BINS / (high - low))).astype(np.int64)
     return np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
 
-def _best_range(low: float, high: float, counts: NDArray[np.float64]) -> tuple[float, float]:
+def _best_range(low: float, high: float, counts: NDArray[np.int64]) -> tuple[float, float]:
     """Return the range with the smallest mean squared error of limiting and rounding."""
     numbers = low + (np.arange(BINS) + 0.5) * (high - low) / BINS
     shares = counts / counts.sum()
@@ -89,7 +92,7 @@ def _best_range(low: float, high: float, counts: NDArray[np.float64]) -> tuple[f
     best = np.inf, low, high
     for lower in low * FRACTIONS if low < 0 else [0.0]:
         for upper in high * FRACTIONS if high > 0 else [0.0]:
-            limited = np.square(np.clip(numbers, lower, upper) - numbers) @ shares
-            error = limited + ((upper - lower) / STEPS) ** 2 / 12
-            best = min(best, (error, lower, upper))
-    return float(best[1]), float(best[2])
+            limiting = float(np.square(np.clip(numbers, lower, upper) - numbers) @ shares)
+            rounding = float((upper - lower) / STEPS) ** 2 / 12
+            best = min(best, (limiting + rounding, float(lower), float(upper)))
+    return best[1], best[2]

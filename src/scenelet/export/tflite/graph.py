@@ -118,3 +118,21 @@ class Graph:
         output = self.tensor(name, shape, source.dtype, steps=steps, zero_points=zero_points)
         self.operators.append(Operator(kind, tuple(inputs), output, options))
         return output
+
+    def pad(self, source: int, name: str, pads: tuple[tuple[int, int], tuple[int, int]]) -> int:
+        """Add zeros (before, after) in frequency and in time around a tensor; return it unchanged if there are none."""
+        if pads == ((0, 0), (0, 0)):
+            return source
+        _, frequencies, frames, channels = self.tensors[source].shape
+        shape = (1, frequencies + sum(pads[0]), frames + sum(pads[1]), channels)
+        counts = self.integers(f"{name}/pads", [(0, 0), *pads, (0, 0)])
+        return self.apply("PAD", [source, counts], f"{name}/padded", shape)
+
+    def transpose(self, source: int, name: str, order: Sequence[int]) -> int:
+        """Add a transposition and return the index of its result."""
+        shape = [self.tensors[source].shape[axis] for axis in order]
+        return self.apply("TRANSPOSE", [source, self.integers(f"{name}/order", order)], name, shape)
+
+    def reshape(self, source: int, name: str, shape: Sequence[int]) -> int:
+        """Add a change of shape and return the index of its result."""
+        return self.apply("RESHAPE", [source, self.integers(f"{name}/shape", shape)], name, shape)

@@ -36,38 +36,33 @@ def serialize(graph: Graph, source: int, result: int, metadata: Mapping[str, str
         graph: the tensors and operators.
         source, result: indices of the graph's input and output.
         metadata: texts that the file contains, by name.
+
+    >>> graph = Graph()
+    >>> x = graph.tensor("x", (1, 2), np.float32)
+    >>> y = graph.apply("RELU", [x], "y", (1, 2))
+    >>> serialize(graph, x, y, {"labels": "[]"})[4:8]
+    b'TFL3'
     """
     import flatbuffers
     import tflite
 
     builder = flatbuffers.Builder(1 << 20)
-    buffers, of_tensor = _buffers(graph.tensors)
-    first_text = len(buffers)
-    buffers += [text.encode() for text in metadata.values()]
-    buffer_offsets = []
-    for data in buffers:
-        vector = _bytes(builder, data) if data else None
-        tflite.BufferStart(builder)
-        if vector is not None:
-            tflite.BufferAddData(builder, vector)
-        buffer_offsets.append(tflite.BufferEnd(builder))
-    tensors = [_tensor(builder, tensor, buffer) for tensor, buffer in zip(graph.tensors, of_tensor, strict=True)]
+    contents, of_tensor = _buffers(graph.tensors)
+    first_text = len(contents)
+    contents += [text.encode() for text in metadata.values()]
+    buffers = [_buffer(builder, data) for data in contents]
+    vectors = _Vectors(builder)
+    tensors = [_tensor(vectors, tensor, buffer) for tensor, buffer in zip(graph.tensors, of_tensor, strict=True)]
     kinds = sorted({operator.kind for operator in graph.operators})
     operators = [_operator(builder, operator, kinds.index(operator.kind)) for operator in graph.operators]
     int8 = graph.tensors[source].dtype == np.int8
     codes = [_code(builder, kind, OPERATOR_VERSIONS[kind][int8]) for kind in kinds]
     subgraph = _subgraph(builder, tensors, operators, source, result)
-    texts = []
-    for index, name in enumerate(metadata):
-        offset = builder.CreateString(name)
-        tflite.MetadataStart(builder)
-        tflite.MetadataAddName(builder, offset)
-        tflite.MetadataAddBuffer(builder, first_text + index)
-        texts.append(tflite.MetadataEnd(builder))
+    texts = [_text(builder, name, first_text + index) for index, name in enumerate(metadata)]
     parts = {
         "OperatorCodes": _offsets(builder, tflite.ModelStartOperatorCodesVector, codes),
         "Subgraphs": _offsets(builder, tflite.ModelStartSubgraphsVector, [subgraph]),
-        "Buffers": _offsets(builder, tflite.ModelStartBuffersVector, buffer_offsets),
+        "Buffers": _offsets(builder, tflite.ModelStartBuffersVector, buffers),
         "Metadata": _offsets(builder, tflite.ModelStartMetadataVector, texts),
         "Description": builder.CreateString("scenelet"),
     }
@@ -93,28 +88,64 @@ def _buffers(tensors: Sequence[Tensor]) -> tuple[list[bytes], list[int]]:
     return contents, of_tensor
 
 
-def _bytes(builder: Any, data: bytes) -> int:
-    """Write a vector of bytes that begins at a multiple of `BUFFER_ALIGNMENT`, so that programs can map the file."""
-    builder.StartVector(1, len(data), BUFFER_ALIGNMENT)
-    builder.head = builder.head - len(data)
-    builder.Bytes[builder.head : builder.head + len(data)] = data
-    return int(builder.EndVector())
+def _buffer(builder: Any, data: bytes) -> int:
+    """Write a buffer whose data begins at a multiple of `BUFFER_ALIGNMENT`, so that programs can map the file."""
+    import tflite
+
+    if data:
+        builder.StartVector(1, len(data), BUFFER_ALIGNMENT)
+        builder.head = builder.head - len(data)
+        builder.Bytes[builder.head : builder.head + len(data)] = data
+        vector = builder.EndVector()
+    tflite.BufferStart(builder)
+    if data:
+        tflite.BufferAddData(builder, vector)
+    return int(tflite.BufferEnd(builder))
+
+
+def _text(builder: Any, name: str, buffer: int) -> int:
+    """Write an entry of the metadata, whose text is in a buffer."""
+    import tflite
+
+    offset = builder.CreateString(name)
+    tflite.MetadataStart(builder)
+    tflite.MetadataAddName(builder, offset)
+    tflite.MetadataAddBuffer(builder, buffer)
+    return int(tflite.MetadataEnd(builder))
 
 
 def _offsets(builder: Any, start: Callable[[Any, int], Any], offsets: Sequence[int]) -> int:
+    """Write a vector of offsets, which a FlatBuffer fills from its end."""
     start(builder, len(offsets))
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
     return int(builder.EndVector())
 
 
-def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
+class _Vectors:
+    """Vectors of numbers. Equal ones are written once, such as the zero points of all weights with as many channels."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self._offsets: dict[tuple[str, bytes], int] = {}
+
+    def write(self, numbers: Sequence[float], dtype: type[np.generic]) -> int:
+        """Write numbers, or find them, and return their offset."""
+        array = np.asarray(numbers, dtype)
+        key = dtype.__name__, array.tobytes()
+        if key not in self._offsets:
+            self._offsets[key] = int(self.builder.CreateNumpyVector(array))
+        return self._offsets[key]
+
+
+def _tensor(vectors: _Vectors, tensor: Tensor, buffer: int) -> int:
     import tflite
 
+    builder = vectors.builder
     kinds = {"float32": tflite.TensorType.FLOAT32, "int8": tflite.TensorType.INT8, "int32": tflite.TensorType.INT32}
     name = builder.CreateString(tensor.name)
-    shape = builder.CreateNumpyVector(np.asarray(tensor.shape, np.int32))
-    quantization = _quantization(builder, tensor) if tensor.steps else None
+    shape = vectors.write(tensor.shape, np.int32)
+    quantization = _quantization(vectors, tensor) if tensor.steps else None
     tflite.TensorStart(builder)
     tflite.TensorAddShape(builder, shape)
     tflite.TensorAddType(builder, kinds[tensor.dtype.name])
@@ -125,11 +156,12 @@ def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
     return int(tflite.TensorEnd(builder))
 
 
-def _quantization(builder: Any, tensor: Tensor) -> int:
+def _quantization(vectors: _Vectors, tensor: Tensor) -> int:
     import tflite
 
-    steps = builder.CreateNumpyVector(np.asarray(tensor.steps, np.float32))
-    zero_points = builder.CreateNumpyVector(np.asarray(tensor.zero_points, np.int64))
+    builder = vectors.builder
+    steps = vectors.write(tensor.steps, np.float32)
+    zero_points = vectors.write(tensor.zero_points, np.int64)
     tflite.QuantizationParametersStart(builder)
     tflite.QuantizationParametersAddScale(builder, steps)
     tflite.QuantizationParametersAddZeroPoint(builder, zero_points)
@@ -142,8 +174,8 @@ def _operator(builder: Any, operator: Operator, code: int) -> int:
 
     inputs = builder.CreateNumpyVector(np.asarray(operator.inputs, np.int32))
     outputs = builder.CreateNumpyVector(np.asarray([operator.output], np.int32))
-    table = OPTIONS.get(operator.kind)
-    options = None if table is None else _options(builder, table, operator.options)
+    table = OPTIONS.get(operator.kind, "")
+    options = _options(builder, table, operator.options) if table else None
     tflite.OperatorStart(builder)
     tflite.OperatorAddOpcodeIndex(builder, code)
     tflite.OperatorAddInputs(builder, inputs)
