@@ -23,7 +23,7 @@ def golden_header(model: SceneModel) -> str:
     """
     window, rate = model.window, model.features.sample_rate
     mid_side = model.features.channels == "mid-side"
-    signal = golden_signal(window.samples(rate), model.features.n_channels).astype(np.float32) / 32768
+    signal = golden_signal(window.samples(rate), model.features.n_channels) * np.float32(2**-15)
     samples = arrange_channels(signal, "mid-side") if mid_side else signal
     if window.pad_mode == "repeat":
         samples = repeat_sound(samples, window.silence_threshold_db, window.min_sound_samples(rate))
@@ -43,7 +43,7 @@ def golden_signal(n: int, channels: int) -> NDArray[np.int16]:
     """Return samples (channels, n) of noise and two tones with silent ends, made of integers as in `test_frontend.c`.
 
     >>> golden_signal(16, channels=1)[0, :4].tolist()
-    [0, 0, 4159, 3011]
+    [0, 0, 3566, 3492]
     """
     i, channel = np.arange(n, dtype=np.uint32), np.arange(channels, dtype=np.uint32)[:, None]
     noise = i * np.uint32(2654435761) + channel * np.uint32(40503)
@@ -53,4 +53,4 @@ def golden_signal(n: int, channels: int) -> NDArray[np.int16]:
     tones = (np.abs(low - 32768) - 16384) // 4 + (np.abs(high - 32768) - 16384) // 64
     signal = (noise >> np.uint32(22)).astype(np.int32) - 512 + tones // (1 + channel.astype(np.int32))
     signal[:, : n // 8] = signal[:, n - n // 4 :] = 0
-    return signal.astype(np.int16)
+    return np.asarray(signal, np.int16)

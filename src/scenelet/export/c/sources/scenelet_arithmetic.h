@@ -1,7 +1,7 @@
 /* Arithmetic of the front end, in single precision or in integers. Internal: use scenelet_frontend.h.
 
-   Fixed point uses int32 mantissas with one exponent for all bins of a frame, and factors of 31 bits. 16-bit mantissas
-   would be too inexact: their rounding noise is only about 60 dB below the loudest bin. */
+   Fixed point uses mantissas of 32 bits with one exponent for all bins of a frame, and factors of 31 bits. With 16 bits,
+   log-mel of real recordings differs by up to 15 dB from that of training, and with 32 bits by 0.012 dB. */
 #ifndef SCENELET_ARITHMETIC_H
 #define SCENELET_ARITHMETIC_H
 

@@ -48,9 +48,11 @@ static scenelet_value band_value(
     scenelet_power sum = 0;
     for (int i = 0; i < band->count; i++) {
 #if SCENELET_FIXED_POINT
-        sum += (scenelet_bin(frontend, band->first + i) >> SCENELET_BIN_SHIFT) * weights[i];
+        const uint64_t power = scenelet_bin(frontend, band->first + i), weight = weights[i];
+        sum += (power >> 32) * weight << (32 - SCENELET_SUM_SHIFT);
+        sum += (power & UINT32_MAX) * weight >> SCENELET_SUM_SHIFT;
     }
-    const int exponent = BIN_EXPONENT(frontend) + SCENELET_BIN_SHIFT + band->exponent;
+    const int exponent = BIN_EXPONENT(frontend) + SCENELET_SUM_SHIFT + band->exponent;
     return round_value(scenelet_level(sum, exponent), 16 - SCENELET_VALUE_BITS);
 #else
         sum += scenelet_bin(frontend, band->first + i) * weights[i];

@@ -9,7 +9,7 @@
 #if SCENELET_FIXED_POINT
 #define NAME "fixed point"
 #define STEPS SCENELET_STEPS_PER_DB
-#define BOUND_DB 0.1f
+#define BOUND_DB (SCENELET_N_FFT > 8192 ? 0.5f : 0.05f)
 #else
 #define NAME "floating point"
 #define STEPS 1
