@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scenelet.export.c.golden_network import golden_network
 from scenelet.export.c.literals import c_comment, c_float, c_numbers, c_table, c_text
-from scenelet.export.c.memory_plan import MemoryPlan, plan_memory
+from scenelet.export.c.memory_plan import MemoryPlan, is_depthwise, plan_memory
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_arithmetic import (
     Multiplier,
@@ -48,6 +48,8 @@ SOURCES = (
     "test_network.c",
 )
 """Files in `sources/` that every export holds, besides the layers in int8 or float."""
+BLOCK = 4
+"""Output channels, and inputs, that int8 convolutions take at a time. They read up to BLOCK - 1 numbers too many."""
 KINDS = {
     "Add": "ADD",
     "AveragePool": "AVERAGE_POOL",
@@ -79,14 +81,14 @@ def network_files(model: SceneModel, int8: Int8Network | None = None) -> dict[st
     """
     network = fuse(model) if int8 is None else int8.network
     plan = plan_memory(network)
-    constants = Constants(network, int8)
-    layers = _layers(network, plan, constants)
+    constants = Constants(network, plan, int8)
+    layers = _layers(network, constants)
     kind = "float" if int8 is None else "int8"
     names = [*SOURCES, f"scenelet_conv_{kind}.c", f"scenelet_layers_{kind}.c"]
     sources = resources.files("scenelet.export.c") / "sources"
     return {
-        "model_network.h": _header(model, plan, constants, int8),
-        "model_network.c": _source(model, network, plan, constants, layers),
+        "model_network.h": _header(model, constants),
+        "model_network.c": _source(model, constants, layers),
         "golden_network.h": golden_network(model, int8),
         **{name: (sources / name).read_text(encoding="utf-8") for name in names},
     }
@@ -99,7 +101,7 @@ def constant_bytes(network: FusedNetwork, int8: Int8Network | None) -> int:
         network: the network.
         int8: its integers, if the C program runs in int8.
     """
-    constants = Constants(network, int8)
+    constants = Constants(network, plan_memory(network), int8)
     for layer in network.layers:
         constants.parameters(layer)
     return constants.size
@@ -110,6 +112,7 @@ class Constants:
 
     Args:
         network: the network.
+        plan: places in the arena.
         int8: its integers, if the C program runs in int8.
 
     Attributes:
@@ -117,8 +120,8 @@ class Constants:
         size: bytes of all arrays.
     """
 
-    def __init__(self, network: FusedNetwork, int8: Int8Network | None) -> None:
-        self.network, self.int8 = network, int8
+    def __init__(self, network: FusedNetwork, plan: MemoryPlan, int8: Int8Network | None) -> None:
+        self.network, self.plan, self.int8 = network, plan, int8
         self.lines: list[str] = []
         self.size = 0
         self._names: dict[tuple[str, bytes], str] = {}
@@ -169,6 +172,7 @@ class Constants:
         variants = [list(distinct).index(id(weights)) for weights in integers.weights]
         weights = np.stack([self._in_order(layer, each) for each in distinct.values()])
         return "int8", [
+            str(self.plan.patches.get(layer.name, 0)),
             self.array("int8_t", weights),
             self.array("uint8_t", variants) if len(distinct) > 1 else "0",
             self.array("int32_t", integers.biases),
@@ -177,31 +181,33 @@ class Constants:
         ]
 
     def _float_conv(self, layer: Conv) -> tuple[str, list[str]]:
-        weight, scale = layer.weight, layer.scale
+        weight, scale = layer.weight, layer.scale.astype(np.float64)
         integers = reals = "0"
         if weight.exact:
             integers = self.array("int8_t", self._in_order(layer, weight.integers))
             scale = scale * weight.steps
         else:
             reals = self.array("float", self._in_order(layer, weight.values))
-        return "float", [integers, reals, self.array("float", scale), self.array("float", layer.shift)]
+        patch = str(self.plan.patches.get(layer.name, 0))
+        return "float", [patch, integers, reals, self.array("float", scale), self.array("float", layer.shift)]
 
     def _in_order(self, layer: Conv, weights: NDArray[Any]) -> NDArray[Any]:
-        """Return weights as the C program reads them: depthwise ones with channels last."""
-        return weights.transpose(3, 1, 2, 0) if is_depthwise(layer, self.network) else weights
+        """Return weights (out, kernel F, kernel T, in / groups) as the C program reads them, see scenelet_layers.h."""
+        if is_depthwise(layer, self.network):
+            return weights.transpose(3, 1, 2, 0)
+        if self.int8 is None:
+            return weights
+        rows = weights.reshape(layer.groups, len(weights) // layer.groups, -1)
+        rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % BLOCK), (0, -rows.shape[2] % BLOCK)))
+        blocks = rows.reshape(layer.groups, rows.shape[1] // BLOCK, BLOCK, rows.shape[2] // BLOCK, BLOCK)
+        return blocks.transpose(0, 1, 3, 2, 4)
 
 
-def is_depthwise(layer: Conv, network: FusedNetwork) -> bool:
-    """Return whether each output channel of a convolution has its own input channel."""
-    channels = network.shapes[layer.input][2], network.shapes[layer.name][2]
-    return channels == (layer.groups, layer.groups)
-
-
-def _layers(network: FusedNetwork, plan: MemoryPlan, constants: Constants) -> list[str]:
+def _layers(network: FusedNetwork, constants: Constants) -> list[str]:
     """Return the entries of all layers."""
     indices = {name: index for index, name in enumerate(_value_names(network))}
     entries = []
-    for chain in plan.chains:
+    for chain in constants.plan.chains:
         for layer in chain:
             kind = KINDS[type(layer).__name__]
             bands, stride, dilation, pads, kernel, groups = 1, (1, 1), (1, 1), (0, 0), (1, 1), 1
@@ -230,7 +236,8 @@ def _pair(pair: Sequence[int]) -> str:
     return f"{{{pair[0]}, {pair[1]}}}"
 
 
-def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Network | None) -> str:
+def _tensor(name: str, constants: Constants) -> str:
+    network, plan, int8 = constants.network, constants.plan, constants.int8
     frequencies, frames, channels = network.shapes[name]
     row, column = (channels, 0) if name in plan.columns else (frames * channels, channels)
     zero_point = 0 if int8 is None else int8.values[name].zero_point
@@ -238,14 +245,15 @@ def _tensor(name: str, network: FusedNetwork, plan: MemoryPlan, int8: Int8Networ
     return f"    {{{', '.join(map(str, numbers))}}}, /* {c_comment(name)} */"
 
 
-def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int8Network | None) -> str:
-    network, threshold = constants.network, stored_threshold(model.results)
+def _header(model: SceneModel, constants: Constants) -> str:
+    network, plan, int8 = constants.network, constants.plan, constants.int8
+    threshold = stored_threshold(model.results)
     macros: dict[str, Any] = {
         "INT8": int(int8 is not None),
         "CLASSES": len(model.labels),
         "THRESHOLD": c_float(threshold.probability if threshold else MIN_THRESHOLD),
         "LAYERS": len(network.layers),
-        "ARENA": plan.size,
+        "ARENA": plan.size + (0 if int8 is None else BLOCK),
         "INPUT_NUMBERS": int(np.prod(network.shapes[INPUT])),
     }
     if int8 is not None:
@@ -262,7 +270,7 @@ def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int
         "/* Sizes of one model's network, written by scenelet export.",
         f"   Licenses: {c_comment(model.licenses)}",
         "",
-        f"   Bytes of RAM: {plan.size * width} for the arena of scenelet_run.",
+        f"   Bytes of RAM: {macros['ARENA'] * width} for the arena of scenelet_run.",
         f"   Bytes of flash: {constants.size} for weights and tables. */",
         "#ifndef SCENELET_MODEL_NETWORK_H",
         "#define SCENELET_MODEL_NETWORK_H",
@@ -274,9 +282,7 @@ def _header(model: SceneModel, plan: MemoryPlan, constants: Constants, int8: Int
     ])  # fmt: skip
 
 
-def _source(
-    model: SceneModel, network: FusedNetwork, plan: MemoryPlan, constants: Constants, layers: Sequence[str]
-) -> str:
+def _source(model: SceneModel, constants: Constants, layers: Sequence[str]) -> str:
     return "\n".join([
         "/* Constants of one model's network, written by scenelet export.",
         f"   Licenses: {c_comment(model.licenses)} */",
@@ -287,7 +293,7 @@ def _source(
         *constants.lines,
         "",
         "const scenelet_tensor scenelet_tensors[] = {",
-        *(_tensor(name, network, plan, constants.int8) for name in _value_names(network)),
+        *(_tensor(name, constants) for name in _value_names(constants.network)),
         "};",
         "",
         "const scenelet_layer scenelet_layers[SCENELET_LAYERS] = {",
