@@ -106,7 +106,7 @@ def simulate(network: FusedNetwork, plan: MemoryPlan) -> None:
 def check(network: FusedNetwork) -> None:
     plan = plan_memory(network)
     assert tuple(layer for chain in plan.chains for layer in chain) == network.layers
-    assert plan.lower_bound <= plan.size
+    assert max(plan.needed) <= plan.size
     simulate(network, plan)
 
 

@@ -4,6 +4,7 @@ Layers run in chains. All layers of a chain run for one time step before they ru
 two layers of a chain needs the memory of one column, its numbers of one time step. A single layer runs as a whole.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class MemoryPlan:
         columns: names of the values that hold one time step.
         patches: places of the inputs of one output, by the name of each convolution that collects them.
         size: numbers in the arena.
-        lower_bound: the largest sum of values that are needed at the same time. No plan of these chains is smaller.
+        needed: numbers in memory while each chain runs. No plan of these chains is smaller than the largest of them.
     """
 
     chains: tuple[Chain, ...]
@@ -50,7 +51,7 @@ class MemoryPlan:
     columns: frozenset[str]
     patches: Mapping[str, int]
     size: int
-    lower_bound: int
+    needed: tuple[int, ...]
 
 
 @dataclass
@@ -69,33 +70,40 @@ class _Buffer:
 def plan_memory(network: FusedNetwork) -> MemoryPlan:
     """Plan the arena of a network.
 
-    All layers that can form a chain do so. Then chains are split where this saves most memory, until no split saves any.
-    A split can save memory because a chain needs its input and its result at the same time.
+    All layers that can form a chain do so. Then the chains that need most memory are split, as long as this saves memory.
+    It can, because a chain needs its input and its result at the same time.
 
     >>> from scenelet.export.fused.fuse import fuse
     >>> from scenelet.model.file import read_model
     >>> from scenelet.model.pretrained import built_in
     >>> plan = plan_memory(fuse(read_model(built_in("esc10"))))
-    >>> plan.size, plan.size == plan.lower_bound
+    >>> plan.size, plan.size == max(plan.needed)
     (533640, True)
     """
-    joints = {index for index in range(1, len(network.layers)) if _continues(network, index)}
+    layers = network.layers
+    readers = Counter(name for layer in layers for name in layer.reads)
+    joints = {index for index in range(1, len(layers)) if _continues(layers[index - 1], layers[index], readers)}
     plan = _plan(network, joints)
-    while joints:
-        trials = {joint: _plan(network, joints - {joint}) for joint in sorted(joints)}
-        cut = min(trials, key=lambda joint: trials[joint].size)
-        if trials[cut].size >= plan.size:
-            break
-        plan, joints = trials[cut], joints - {cut}
-    return plan
+    while True:
+        limit = 0 if plan.size > max(plan.needed) else plan.size  # with gaps in the arena, any split may help
+        peaks = [chain for chain, needed in zip(plan.chains, plan.needed, strict=True) if needed >= limit]
+        inside = {layer.name for chain in peaks for layer in chain[1:]}
+        trials = [(_plan(network, joints - {joint}), joint) for joint in sorted(joints) if layers[joint].name in inside]
+        best, cut = min(trials, key=lambda trial: _cost(trial[0]), default=(plan, 0))
+        if _cost(best) >= _cost(plan):
+            return plan
+        plan, joints = best, joints - {cut}
 
 
-def _continues(network: FusedNetwork, index: int) -> bool:
-    """Return whether a layer can run in a chain with the layer before it."""
-    before, layer = network.layers[index - 1 : index + 1]
-    readers = sum(name == before.name for other in network.layers for name in other.reads)
+def _cost(plan: MemoryPlan) -> tuple[int, list[int]]:
+    """Return what a better plan has less of: the arena, or else the memory of the chains from the largest."""
+    return plan.size, sorted(plan.needed, reverse=True)
+
+
+def _continues(before: Layer, layer: Layer, readers: Mapping[str, int]) -> bool:
+    """Return whether a layer can run in a chain with the layer before it, given the count of each value's readers."""
     makes_columns = not isinstance(before, GlobalMean | Flatten | Softmax | ResidualNorm)
-    return makes_columns and before.name in layer.reads and readers == 1 and _is_columnwise(layer)
+    return makes_columns and before.name in layer.reads and readers[before.name] == 1 and _is_columnwise(layer)
 
 
 def _is_columnwise(layer: Layer) -> bool:
@@ -156,8 +164,8 @@ def _plan(network: FusedNetwork, joints: set[int]) -> MemoryPlan:
             buffers[result].last = last_read[result]
     distinct = list({id(buffer): buffer for buffer in (*buffers.values(), *patches.values())}.values())
     size = _place(distinct)
-    needed = [sum(b.size for b in distinct if b.first <= index <= b.last) for index in range(len(chains))]
-    return MemoryPlan(chains, _offsets(buffers), columns, _offsets(patches), size, max(needed))
+    needed = tuple(sum(b.size for b in distinct if b.first <= index <= b.last) for index in range(len(chains)))
+    return MemoryPlan(chains, _offsets(buffers), columns, _offsets(patches), size, needed)
 
 
 def _offsets(buffers: Mapping[str, _Buffer]) -> dict[str, int]:

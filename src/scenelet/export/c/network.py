@@ -149,7 +149,7 @@ class Constants:
         sources = [values[name] for name in layer.reads]
         match layer:
             case Add():
-                return self._multipliers(add_multipliers(*sources, result))
+                return self._multipliers(add_multipliers(sources[0], sources[1], result))
             case Relu():
                 return self.array("int8_t", rescale_table(sources[0], result))
             case Silu():

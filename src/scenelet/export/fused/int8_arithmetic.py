@@ -81,7 +81,8 @@ def high_product(a: Any, b: Any) -> Integers:
     -1073741824
     """
     product: Integers = np.asarray(a, np.int64) * np.asarray(b, np.int64)
-    return np.minimum((product + 2**30) >> 31, INT32_MAX)
+    rounded: Integers = (product + 2**30) >> 31
+    return np.minimum(rounded, INT32_MAX)
 
 
 def rounded_shift(numbers: Any, bits: Any) -> Integers:

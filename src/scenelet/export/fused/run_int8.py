@@ -85,7 +85,8 @@ def _run(layer: Layer, network: Int8Network, values: dict[str, Int8]) -> Int8:
 
 def _add(layer: Add, network: Int8Network, values: dict[str, Int8]) -> Int8:
     result = network.values[layer.name]
-    *factors, of_sum = add_multipliers(*(network.values[name] for name in layer.inputs), result)
+    first, second = (network.values[name] for name in layer.inputs)
+    *factors, of_sum = add_multipliers(first, second, result)
     terms = []
     for name, factor in zip(layer.inputs, factors, strict=True):
         numbers = (values[name].astype(np.int64) - network.values[name].zero_point) << ADD_SHIFT
