@@ -6,7 +6,7 @@ from typing import Any
 
 from scenelet.errors import ModelFileError
 from scenelet.export.c.memory_plan import plan_memory
-from scenelet.export.c.network import constant_bytes
+from scenelet.export.c.network import arena_size, constant_bytes
 from scenelet.export.c.tables import Tables, frontend_flash, frontend_ram
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_network import Int8Network, quantize_network
@@ -65,7 +65,7 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     >>> from scenelet.model.pretrained import built_in
     >>> found = footprint(read_model(built_in("esc10")))
     >>> found.int8, found.activations
-    (True, 533640)
+    (True, 533644)
     """
     network, tables = fuse(model), Tables(model)
     only_float = any(isinstance(layer, ResidualNorm) for layer in network.layers)
@@ -82,7 +82,7 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
         int8=integers is not None,
         constants=constant_bytes(network, integers) + frontend_flash(tables, fixed=False),
         code=CODE_BYTES,
-        activations=plan_memory(network).size * (1 if integers is not None else 4),
+        activations=arena_size(plan_memory(network), integers is not None) * (1 if integers is not None else 4),
         features=frontend_ram(tables)["stream_float"],
         network_macs=network_work,
         frontend_macs=frontend_work,

@@ -107,6 +107,11 @@ def constant_bytes(network: FusedNetwork, int8: Int8Network | None) -> int:
     return constants.size
 
 
+def arena_size(plan: MemoryPlan, int8: bool) -> int:
+    """Return the numbers of the arena in C. In int8, it ends with numbers that a convolution may read too many."""
+    return plan.size + BLOCK * int8
+
+
 class Constants:
     """Constants of a network in C. Equal arrays are written once.
 
@@ -253,7 +258,7 @@ def _header(model: SceneModel, constants: Constants) -> str:
         "CLASSES": len(model.labels),
         "THRESHOLD": c_float(threshold.probability if threshold else MIN_THRESHOLD),
         "LAYERS": len(network.layers),
-        "ARENA": plan.size + (0 if int8 is None else BLOCK),
+        "ARENA": arena_size(plan, int8 is not None),
         "INPUT_NUMBERS": int(np.prod(network.shapes[INPUT])),
     }
     if int8 is not None:
