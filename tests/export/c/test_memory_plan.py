@@ -60,7 +60,9 @@ class Arena:
         if layer.name in self.plan.patches:
             assert isinstance(layer, Conv)
             begin = self.plan.patches[layer.name]
-            self.cells[begin : begin + layer.weight.integers[0].size] = PATCH
+            end = begin + layer.weight.integers[0].size
+            assert end <= self.plan.size
+            self.cells[begin:end] = PATCH
 
 
 def frames_read(layer: Layer, frame: int, frames: int) -> list[int]:

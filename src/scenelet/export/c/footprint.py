@@ -6,7 +6,7 @@ from typing import Any
 
 from scenelet.errors import ModelFileError
 from scenelet.export.c.memory_plan import plan_memory
-from scenelet.export.c.network import arena_size, constant_bytes
+from scenelet.export.c.network_constants import Constants
 from scenelet.export.c.tables import Tables, frontend_flash, frontend_ram
 from scenelet.export.fused.fuse import fuse
 from scenelet.export.fused.int8_network import Int8Network, quantize_network
@@ -70,6 +70,9 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     network, tables = fuse(model), Tables(model)
     only_float = any(isinstance(layer, ResidualNorm) for layer in network.layers)
     integers = _any_int8(network) if int8 and not only_float else None
+    constants = Constants(network, plan_memory(network), integers)
+    for layer in network.layers:
+        constants.parameters(layer)
     samples = model.window.samples(model.features.sample_rate)
     transforms, _ = frontend_macs(model.features, samples)
     frames = model.features.n_channels * model.features.n_frames(samples)
@@ -80,9 +83,9 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     instructions = per_mac * network_work + per_number * written + FRONTEND_INSTRUCTIONS * frontend_work
     return Footprint(
         int8=integers is not None,
-        constants=constant_bytes(network, integers) + frontend_flash(tables, fixed=False),
+        constants=constants.size + frontend_flash(tables, fixed=False),
         code=CODE_BYTES,
-        activations=arena_size(plan_memory(network), integers is not None) * (1 if integers is not None else 4),
+        activations=constants.arena * (1 if integers is not None else 4),
         features=frontend_ram(tables)["stream_float"],
         network_macs=network_work,
         frontend_macs=frontend_work,

@@ -70,8 +70,8 @@ class _Buffer:
 def plan_memory(network: FusedNetwork) -> MemoryPlan:
     """Plan the arena of a network.
 
-    All layers that can form a chain do so. Then the chains that need most memory are split, as long as this saves some.
-    It can, because a chain needs its input and its result at the same time.
+    All layers that can form a chain do so. Then the chains that need most memory are split, while this saves memory. It
+    can, because a chain needs its input and its result at the same time.
 
     >>> from scenelet.export.fused.fuse import fuse
     >>> from scenelet.model.file import read_model

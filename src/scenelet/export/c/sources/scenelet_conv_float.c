@@ -25,7 +25,8 @@ void scenelet_conv(const scenelet_job *job)
     const scenelet_float_conv *p = layer->parameters;
     const int32_t groups = layer->groups, out_channels = job->out->channels / groups;
     const int32_t count = layer->kernel[0] * layer->kernel[1] * (job->in->channels / groups);
-    const int32_t at_once = out_channels < 4 ? 1 : 4, distance = at_once == 1 ? 0 : count, last = out_channels - at_once;
+    const int32_t at_once = out_channels < 4 ? 1 : 4, last = out_channels - at_once;
+    const int32_t distance = at_once == 1 ? 0 : count;
     for (int32_t f = 0; f < job->out->frequencies; f++) {
         const int32_t first = f * layer->bands / job->out->frequencies * job->out->channels;
         for (int32_t t = job->begin; t < job->end; t++) {
