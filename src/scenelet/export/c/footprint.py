@@ -15,10 +15,10 @@ from scenelet.inference.onnx_frontend import frontend_macs
 from scenelet.model.costs import macs
 from scenelet.model.scene_model import SceneModel
 
-CODE_BYTES = 16_000
+CODE_BYTES = 12_000
 """Estimated bytes of machine code, with the parts of the C library that it needs."""
-# Fitted to counts of two models on an emulated Cortex-M4, compiled with -O2: 107 and 1,029 million per window in int8.
-INT8_INSTRUCTIONS, FLOAT_INSTRUCTIONS = (3, 90), (6, 40)
+# Fitted to counts of two models on an emulated Cortex-M4, compiled with -O2: 74 and 666 million per window in int8.
+INT8_INSTRUCTIONS, FLOAT_INSTRUCTIONS = (2, 57), (6, 29)
 """Instructions per multiply-accumulate, and per number that a convolution or a sum writes."""
 FRONTEND_INSTRUCTIONS = 10
 """Instructions per multiply-accumulate of the front end in floating point."""
