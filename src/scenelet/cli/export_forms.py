@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scenelet.errors import AudioError, OutputError, escape_unprintable
 from scenelet.utils.console import print_message, print_warning, spinner
 from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from scenelet.export.c.layouts import Layout
@@ -158,10 +159,16 @@ def _calibrate(model: "SceneModel", recordings: Path) -> "Calibration":
         raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...); give another folder")
     with spinner("Calibrating"):
         calibration = calibrate(model, found)
-    print_message(f"activation ranges from {len(calibration.ranges)} windows of {calibration.recordings} recordings")
+    windows = pluralize(len(calibration.ranges), "window")
+    print_message(f"activation ranges from {windows} of {pluralize(calibration.recordings, 'recording')}")
+    if len(calibration.ranges) < len(model.labels):
+        print_warning(
+            f"warning: {windows} for {pluralize(len(model.labels), 'label')} may give wrong activation ranges;"
+            " give recordings of every label"
+        )
     if calibration.failures:
-        first = calibration.failures[0]
-        print_warning(f"warning: {len(calibration.failures)} recordings were left out, the first: {first}")
+        left_out, first = pluralize(len(calibration.failures), "recording"), calibration.failures[0]
+        print_warning(f"warning: left out {left_out} that cannot be read, the first: {first}")
     return calibration
 
 
