@@ -99,7 +99,9 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, model):
         write_project(model, "a model", tmp_path / "file", "c")
 
 
-def test_answers_are_those_of_the_smoother_in_python(tmp_path, model):
+@pytest.mark.parametrize(("hop", "frames"), [(16_384, 64), (1, 1)])
+def test_answers_are_those_of_the_smoother_in_python(tmp_path, model, hop, frames):
+    """Windows are whole frames apart, also if the hop is shorter than a frame."""
     compiler("cc")
     write_texts(tmp_path, project_files(model, "a model", "c"))
     program = str(tmp_path / "probe")
@@ -109,9 +111,12 @@ def test_answers_are_those_of_the_smoother_in_python(tmp_path, model):
     rows = rng.dirichlet([0.4, 0.4, 0.4], 300).astype(np.float32)
     rows[rng.random(300) < 0.1] = 0  # silence
     smoother = PredictionSmoother(("a", "b", "c"), MIN_THRESHOLD)
-    expected = [smoother.update(StreamPrediction(float(second), row)) for second, row in enumerate(rows)]
+    seconds = frames * model.features.hop_length / model.features.sample_rate
+    expected = [smoother.update(StreamPrediction(seconds * index, row)) for index, row in enumerate(rows)]
     lines = ["silence" if not row.any() else " ".join(f"{value:.9g}" for value in row) for row in rows]
-    printed = subprocess.run([program], input="\n".join(lines), capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [program, str(hop)], input="\n".join(lines), capture_output=True, text=True, check=True
+    ).stdout
     found = [line.split() for line in printed.splitlines()]
     assert [label for label, _, _ in found] == [answer.label or "unsure" for answer in expected]
     assert {label for label, _, _ in found} == {"a", "b", "c", "unsure", "silence"}
