@@ -1,5 +1,6 @@
 """Exported C programs: they compile in every layout, and their answers are those of Python."""
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -71,6 +72,13 @@ def test_labels_cannot_break_the_properties_of_a_library(model):
     properties = project_files(odd, "a model", "arduino")["library.properties"].splitlines()
     assert [line.partition("=")[0] for line in properties].count("name") == 1
     assert "Sound classifier: dog?name=other, Hahn (kr?hend), c." in properties[4]
+
+
+def test_labels_stay_text_in_the_readme(model):
+    odd = dataclasses.replace(model, labels=("<img src=x>", "[a](b)", "c"), licenses=["`x` <b>"])
+    text = project_files(odd, "a *model*", "c")["README.md"]
+    assert not any(part in text for part in ("<img", "[a](b)", "<b>", "*model*"))
+    assert "&lt;img src=x>, &#91;a](b), c." in text
 
 
 @pytest.mark.parametrize("int8", [True, False])
