@@ -95,12 +95,14 @@ def export_program(
             int8 = quantize_model(classifier.model, calibration.ranges)
             check = compare_int8(int8, classifier, calibration.compared)
         compared = [{**asdict(check), "on": f"windows of {recordings}"}]
-    write_project(classifier.model, _name(model), folder, layout, int8)
+    kept = write_project(classifier.model, _name(model), folder, layout, int8)
     memory = footprint(classifier.model, int8 is not None)
     print_message(
         f"written: {folder}; flash {memory.constants:,} bytes and about {memory.code:,} of code,"
         f" RAM {memory.activations + memory.features:,} bytes"
     )
+    for path in kept:
+        print_message(f"note: {path} is unchanged, because it may have your pins; delete it to get the example again")
     if int8 is None:
         print_message("note: the network runs in float; with --int8 RECORDINGS it needs a quarter of the RAM")
     return {"folder": str(folder), **asdict(memory), "compared": compared}

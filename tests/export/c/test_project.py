@@ -101,6 +101,25 @@ def test_an_export_replaces_the_network_of_another_number_format(tmp_path, model
     assert (tmp_path / "scenelet_conv_int8.c").exists()
 
 
+def test_an_export_replaces_no_file_of_the_user(tmp_path, model):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match=r"has files that the export would replace \(README\.md\); give another"):
+        write_project(model, "a model", tmp_path, "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(("layout", "example"), [("arduino", "examples/Listen/Listen.ino"), ("esp-idf", "main/main.c")])
+def test_a_second_export_keeps_the_edited_example(tmp_path, model, layout, example):
+    assert write_project(model, "a model", tmp_path, "c") == []
+    assert write_project(model, "a model", tmp_path, layout) == []
+    assert write_project(model, "a model", tmp_path, layout) == []
+    text = (tmp_path / example).read_text().replace("_PIN", "_NUMBER")
+    (tmp_path / example).write_text(text)
+    assert write_project(model, "another", tmp_path, layout) == [tmp_path / example]
+    assert (tmp_path / example).read_text() == text
+    assert "another" in (tmp_path / "README.md").read_text()
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, model):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):

@@ -19,6 +19,7 @@ from typing import Any
 
 from scenelet import __version__
 from scenelet.audio.windows import MIN_SECONDS
+from scenelet.export.folders import check_replaceable
 from scenelet.export.onnx_file import onnx_bytes
 from scenelet.export.web.onnxruntime_web import VERSION, WebRuntime
 from scenelet.inference.classifier import Classifier
@@ -56,7 +57,8 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
 
     Raises:
         ModelFileError: as `scenelet.export.limits.check_exportable`.
-        OutputError: the folder cannot be written. Its earlier files are then unchanged.
+        OutputError: the folder cannot be written, or has files of the user that the export would replace. Its earlier
+            files are then unchanged.
     """
     model = classifier.model
     graphs = {
@@ -82,6 +84,7 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
         **_license_files(),
         PAGE: page,  # last, so that it is never there without the others
     }
+    check_replaceable(folder, files, [RUNTIME_FILE])
     make_folder(folder)
     replace_files({folder / path: data for path, data in files.items()})
     return [folder / path for path in files]
