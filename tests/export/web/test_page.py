@@ -177,6 +177,20 @@ def test_foreign_and_empty_files(browser: Browser, address: str, tmp_path: Path)
         expect(answers.filter(has_text=re.compile("^dog"))).to_have_count(1)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "samples that are not finite numbers"), (3e7, "samples up to 3.0e+7 times full scale")],
+)
+def test_invalid_samples(browser: Browser, address: str, tmp_path: Path, value: float, message: str) -> None:
+    sound = np.full(44100, 0.1)
+    sound[5000] = value
+    soundfile.write(tmp_path / "invalid.wav", sound, 44100, subtype="FLOAT")
+    with opened(browser, address) as page:
+        page.set_input_files("#files", tmp_path / "invalid.wav")
+        text = f"invalid.wav: holds {message}; export it again"
+        expect(page.locator("#history .answer.bad")).to_have_text(text)
+
+
 def test_recording_above_limit(browser: Browser, address: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 601), 8000)
     with opened(browser, address) as page:

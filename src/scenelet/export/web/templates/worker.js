@@ -77,6 +77,7 @@ function* cutAll(channels, rule, length = channels[0].length) {
 
 // Classifies a recording, as `scenelet.inference.classifier.Classifier.predict`.
 async function predict(decoded, sourceRate) {
+  checkSamples(decoded);
   const seconds = decoded[0].length / sourceRate;
   const arranged = arrangeChannels(decoded, model.channels);
   const detector = new SoundDetector(sourceRate);
