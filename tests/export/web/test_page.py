@@ -250,6 +250,38 @@ def test_incomplete_folder(
     context.close()
 
 
+def test_listen_without_model_twice(microphone_browser: Browser, site: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "site"
+    shutil.copytree(site, copy)
+    (copy / "model.js").unlink()
+    context = microphone_browser.new_context()
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto((copy / "index.html").as_uri())
+    for _ in range(2):
+        page.evaluate("() => showError('')")
+        page.get_by_role("button", name="Listen live").click()
+        expect(page.get_by_role("alert")).to_have_text(
+            "The file model.js is missing; copy the complete folder of this page."
+        )
+        expect(page.get_by_role("button", name="Listen live")).to_be_enabled()
+    assert page.evaluate("session") is None
+    assert faults == []
+    context.close()
+
+
+def test_live_silence_and_long_labels(microphone_browser: Browser, runtime: WebRuntime, tmp_path: Path) -> None:
+    model = changed(tiny_model(), labels=("a" * 200, "b", "c"))
+    write_site(Classifier(model), "tiny", tmp_path, runtime)
+    with opened(microphone_browser, (tmp_path / "index.html").as_uri(), 320, 700) as page:
+        assert not scrolls_sideways(page)
+        page.evaluate(
+            "() => showPrediction({ seconds: 1, smoothed: [0, 0, 0], label: 'silence', confidence: 0, changed: true })"
+        )
+        expect(page.locator("#history .answer")).to_have_text("silence")
+
+
 def test_policy_blocks_requests(browser: Browser, address: str) -> None:
     """The page cannot send anything, even to its own host."""
     page = browser.new_page()

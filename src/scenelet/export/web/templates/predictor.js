@@ -4,6 +4,11 @@ const SITE_FILES = {}; // model.js and onnxruntime-web.js add gzip data as Base6
 const MIN_DECODED_RATE = 88200;
 const RELOAD = "; reload this page";
 
+// Writes the message of an Error as a sentence.
+function sentence(message) {
+  return `${message[0].toUpperCase()}${message.slice(1).replace(/\.$/, "")}.`;
+}
+
 // Returns a Blob URL of the script in a data block of this page, since browsers load no worker from a disk.
 function blobUrl(id) {
   return URL.createObjectURL(new Blob([byId(id).textContent], { type: "text/javascript" }));
@@ -54,7 +59,7 @@ async function openWorker() {
 const receivers = new Map(); // functions that take the worker's messages, by the id of a request
 let lastId = 0;
 const opening = openWorker();
-opening.catch((error) => showError(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`));
+opening.catch((error) => showError(sentence(error.message)));
 
 // Refuses a long recording before all of its samples are in memory.
 function checkSeconds(seconds) {
@@ -119,11 +124,11 @@ const PREDICTOR = {
   openStream(sampleRate, channels, onPrediction, onError) {
     const id = ++lastId;
     let worker = null;
-    receivers.set(id, ({ prediction, fault }) => (fault ? onError(`Live sound stopped: ${fault}.`) : onPrediction(prediction)));
+    receivers.set(id, ({ prediction, fault }) => (fault ? onError(sentence(`live sound stopped: ${fault}`)) : onPrediction(prediction)));
     opening.then((opened) => {
       worker = opened;
       worker.postMessage({ type: "listen", id, sampleRate, channels });
-    }, (error) => onError(`${error.message}.`));
+    }, (error) => onError(sentence(error.message)));
     return {
       push: (samples) => worker?.postMessage({ type: "block", id, samples }, [samples.buffer]),
       close: () => {
