@@ -230,8 +230,12 @@ def test_old_browser(browser: Browser, address: str, name: str) -> None:
     [
         ("model.js", None, "The file model.js is missing; copy the complete folder of this page."),
         ("onnxruntime-web.js", None, "The file onnxruntime-web.js is missing; copy"),
-        ("model.js", "SITE_FILES['model.js'] = {'mel", "The file model.js is damaged; copy the complete folder"),
-        ("model.js", "SITE_FILES['model.js'] = {mel: '?', network: ''};", "The model cannot be loaded ("),
+        (
+            "model.js",
+            "SITE_FILES['model.js'] = {'mel",
+            "The file model.js is damaged or of another export; reload this page, or copy",
+        ),
+        ("model.js", "SITE_FILES[MODEL.scripts[0]] = {mel: '?', network: ''};", "The model cannot be loaded ("),
     ],
     ids=["no model", "no runtime", "truncated", "no data"],
 )
@@ -247,6 +251,18 @@ def test_incomplete_folder(
     page = context.new_page()
     page.goto((copy / "index.html").as_uri())
     expect(page.get_by_role("alert")).to_contain_text(message)
+    context.close()
+
+
+def test_model_of_another_export(browser: Browser, site: Path, runtime: WebRuntime, tmp_path: Path) -> None:
+    write_site(Classifier(tiny_model()), "tiny", tmp_path, runtime)
+    shutil.copy(site / "model.js", tmp_path)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The file model.js is damaged or of another export; reload this page, or copy"
+    )
     context.close()
 
 

@@ -11,6 +11,7 @@ data are scripts with gzip data as Base64. That also makes them small on hosts t
 
 import base64
 import gzip
+import hashlib
 import json
 import math
 from importlib.util import find_spec
@@ -65,11 +66,13 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
         "mel": mel_to_onnx(model.features).SerializeToString(),
         "network": onnx_bytes(model, "log-mel"),
     }
+    model_address, model_script = _data_script(MODEL_FILE, graphs)
+    runtime_address, runtime_script = _data_script(RUNTIME_FILE, {"script": runtime.script, "wasm": runtime.wasm})
     page = html.render(
         __name__.rpartition(".")[0],
         PAGE,
         heading=heading(name, model.labels),
-        model=page_settings(classifier, name),
+        model=page_settings(classifier, name) | {"scripts": [model_address, runtime_address]},
         policy=POLICY,
         formats=FORMATS,
         extensions=EXTENSIONS,
@@ -78,9 +81,9 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
         license_file=LICENSE_FILE,
     )
     files = {
-        MODEL_FILE: _data_script(MODEL_FILE, graphs),
+        MODEL_FILE: model_script,
         RUNTIME_FILE: f"/*! ONNX Runtime Web {VERSION}, (c) Microsoft Corporation, MIT license: see {LICENSE_FILE} */\n"
-        + _data_script(RUNTIME_FILE, {"script": runtime.script, "wasm": runtime.wasm}),
+        + runtime_script,
         **_license_files(),
         PAGE: page,  # last, so that it is never there without the others
     }
@@ -142,10 +145,15 @@ def page_settings(classifier: Classifier, name: str) -> dict[str, Any]:
     }
 
 
-def _data_script(file: str, parts: dict[str, bytes]) -> str:
-    """Return a script that hands binary data to the page."""
+def _data_script(file: str, parts: dict[str, bytes]) -> tuple[str, str]:
+    """Return a script that hands binary data to the page, after the address by which the page asks for it.
+
+    The address ends in a hash of the data. So a page takes no script of another export, from the folder or from the
+    browser's cache.
+    """
+    address = f"{file}?{hashlib.sha256(b''.join(parts.values())).hexdigest()[:16]}"
     packed = {name: base64.b64encode(gzip.compress(data, mtime=0)).decode() for name, data in parts.items()}
-    return f"SITE_FILES[{json.dumps(file)}] = {json.dumps(packed)};\n"
+    return address, f"SITE_FILES[{json.dumps(address)}] = {json.dumps(packed)};\n"
 
 
 def _license_files() -> dict[str, str]:

@@ -24,13 +24,15 @@ function checkBrowser() {
   }
 }
 
-function loadFile(name) {
+// Loads a script by its address in `MODEL.scripts`.
+function loadFile(address) {
+  const [name] = address.split("?");
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = name;
-    const fail = (what) => reject(new Error(`the file ${name} is ${what}; copy the complete folder of this page`));
-    script.onload = () => (SITE_FILES[name] ? resolve(SITE_FILES[name]) : fail("damaged"));
-    script.onerror = () => fail("missing");
+    script.src = address;
+    const fail = (what) => reject(new Error(`the file ${name} is ${what} copy the complete folder of this page`));
+    script.onload = () => (SITE_FILES[address] ? resolve(SITE_FILES[address]) : fail("damaged or of another export; reload this page, or"));
+    script.onerror = () => fail("missing;");
     document.head.append(script);
   });
 }
@@ -38,7 +40,7 @@ function loadFile(name) {
 // The worker, once it has loaded the model. It rejects with a sentence if it cannot.
 async function openWorker() {
   checkBrowser();
-  const [graphs, runtime] = await Promise.all(["model.js", "onnxruntime-web.js"].map(loadFile));
+  const [graphs, runtime] = await Promise.all(MODEL.scripts.map(loadFile));
   const worker = new Worker(blobUrl("worker"));
   await new Promise((resolve, reject) => {
     const fail = (fault) => reject(new Error(`the model cannot be loaded (${fault}); copy the complete folder of this page`
