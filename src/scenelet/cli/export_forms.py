@@ -103,8 +103,10 @@ def export_program(
     )
     for path in kept:
         print_message(f"note: {path} is unchanged, because it may have your pins; delete it to get the example again")
-    if int8 is None:
-        print_message("note: the network runs in float; with --int8 RECORDINGS it needs a quarter of the RAM")
+    if int8 is None and footprint(classifier.model).int8:
+        print_message(
+            "note: the network runs in float; with --int8 RECORDINGS its activations need a quarter of the RAM"
+        )
     return {"folder": str(folder), **asdict(memory), "compared": compared}
 
 
