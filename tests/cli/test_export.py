@@ -182,6 +182,19 @@ def test_export_int8_of_waveform_is_refused(run: Run, model: Path, out_folder: P
     assert list(out_folder.iterdir()) == []
 
 
+def test_export_int8_warns_of_few_windows(
+    run: Run, model: Path, out_folder: Path, write_wav: Callable[..., Path]
+) -> None:
+    short = write_wav(np.random.default_rng(0).normal(0, 0.1, (2, 800)), 8000)
+    code, _, talk = run(model, "--out", out_folder / "c", "--to", "c", "--int8", short)
+    assert code == 0
+    found, warned = talk.splitlines()[:2]
+    assert found == "activation ranges from 1 window of 1 recording"
+    assert warned.startswith(
+        "warning: 1 window for 3 labels may give wrong activation ranges; give recordings of every"
+    )
+
+
 def test_export_int8_is_calibrated_on_recordings(run: Run, model: Path, out_folder: Path, recordings: Path) -> None:
     out = out_folder / "model.onnx"
     code, printed, talk = run(model, "--out", out, "--int8", recordings)
@@ -189,7 +202,9 @@ def test_export_int8_is_calibrated_on_recordings(run: Run, model: Path, out_fold
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(out).graph.node}
     assert list(differences(printed)) == RUNTIMES
     assert all(0 < difference < 0.1 for difference in differences(printed).values())
-    left_out = f"warning: 1 recordings were left out, the first: {recordings / 'bad.wav'}: not a recording"
+    left_out = (
+        f"warning: left out 1 recording that cannot be read, the first: {recordings / 'bad.wav'}: not a recording"
+    )
     found, warned, written = talk.splitlines()
     assert found == "activation ranges from 7 windows of 2 recordings"
     assert warned.startswith(left_out)

@@ -31,7 +31,8 @@ def test_export_to_web(command: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ("arguments", "message"),
     [
         (("--out", "model.onnx"), "model.onnx: --to web writes a folder; give the name of a folder"),
-        (("--out", "site", "--input", "waveform"), "--input and --int8 go with ONNX files only"),
+        (("--out", "site", "--input", "waveform"), "site: --input goes with ONNX files only; give --out NAME.onnx"),
+        (("--out", "site", "--int8", "."), "site: --int8 goes with ONNX, TensorFlow Lite and C; leave it out here"),
         (("--out", "site", "--onnxruntime-web", "no.tgz"), "no.tgz: cannot be read (No such file or directory)"),
     ],
 )

@@ -72,3 +72,17 @@ def test_calibrate_without_readable_recordings_raises(tmp_path: Path) -> None:
         calibrate(tiny_model(), [text, tmp_path / "absent.wav"])
     with pytest.raises(AudioError, match="there are no recordings"):
         calibrate(tiny_model(), [])
+
+
+def test_calibrate_leaves_out_silent_windows(recordings: list[Path], write_wav: Callable[..., Path]) -> None:
+    sound = np.random.default_rng(1).normal(0, 0.1, (2, 1600))
+    mixed = write_wav(np.concatenate([np.zeros((2, 3200)), sound], axis=1), 8000, "mixed.wav")
+    found = calibrate(tiny_model(), [mixed])
+    read = calibrate(tiny_model(), [write_wav(sound, 8000, "sound.wav")])
+    np.testing.assert_array_equal(np.stack(found.ranges), np.stack(read.ranges))
+
+
+def test_calibrate_on_silence_raises(write_wav: Callable[..., Path]) -> None:
+    silent = write_wav(np.zeros((2, 4800)), 8000, "silent.wav")
+    with pytest.raises(AudioError, match=r"no recordings with sound \(.*silent\.wav\); give recordings of"):
+        calibrate(tiny_model(), [silent])

@@ -1,6 +1,8 @@
 /* Feed scenelet.c with probabilities from standard input, in place of a front end and a network.
-   A line is "silence", or one number per class. The program prints the label, its probability, and whether it changed. */
+   The argument is the hop in samples. A line is "silence", or one number per class. The program prints the label, its
+   probability, and whether it changed. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "scenelet.h"
@@ -11,8 +13,7 @@ static int silent;
 
 void scenelet_stream_init(scenelet_stream *stream, int32_t hop)
 {
-    (void)stream;
-    (void)hop;
+    stream->hop = hop < SCENELET_HOP_LENGTH ? 1 : hop / SCENELET_HOP_LENGTH;
 }
 
 int32_t scenelet_stream_push(scenelet_stream *stream, const scenelet_sample *samples, int32_t count)
@@ -40,12 +41,13 @@ const scenelet_number *scenelet_run(scenelet_number *arena)
     return row;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static scenelet s;
     scenelet_answer answer;
     char line[200];
-    scenelet_init(&s, SCENELET_SAMPLE_RATE);
+    if (argc != 2) return 1;
+    scenelet_init(&s, atoi(argv[1]));
     while (fgets(line, sizeof line, stdin)) {
         silent = !strncmp(line, "silence", 7);
         if (!silent && sscanf(line, "%f %f %f", &row[0], &row[1], &row[2]) != SCENELET_CLASSES) return 1;

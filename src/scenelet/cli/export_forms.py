@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scenelet.errors import AudioError, OutputError, escape_unprintable
 from scenelet.utils.console import print_message, print_warning, spinner
 from scenelet.utils.files import make_folder, replace_file
+from scenelet.utils.text import pluralize
 
 if TYPE_CHECKING:
     from scenelet.export.c.layouts import Layout
@@ -94,14 +95,18 @@ def export_program(
             int8 = quantize_model(classifier.model, calibration.ranges)
             check = compare_int8(int8, classifier, calibration.compared)
         compared = [{**asdict(check), "on": f"windows of {recordings}"}]
-    write_project(classifier.model, _name(model), folder, layout, int8)
+    kept = write_project(classifier.model, _name(model), folder, layout, int8)
     memory = footprint(classifier.model, int8 is not None)
     print_message(
         f"written: {folder}; flash {memory.constants:,} bytes and about {memory.code:,} of code,"
         f" RAM {memory.activations + memory.features:,} bytes"
     )
-    if int8 is None:
-        print_message("note: the network runs in float; with --int8 RECORDINGS it needs a quarter of the RAM")
+    for path in kept:
+        print_message(f"note: {path} is unchanged, because it may have your pins; delete it to get the example again")
+    if int8 is None and footprint(classifier.model).int8:
+        print_message(
+            "note: the network runs in float; with --int8 RECORDINGS its activations need a quarter of the RAM"
+        )
     return {"folder": str(folder), **asdict(memory), "compared": compared}
 
 
@@ -158,10 +163,16 @@ def _calibrate(model: "SceneModel", recordings: Path) -> "Calibration":
         raise AudioError(f"{recordings}: holds no recordings (WAV, FLAC, Ogg, MP3, AIFF, ...); give another folder")
     with spinner("Calibrating"):
         calibration = calibrate(model, found)
-    print_message(f"activation ranges from {len(calibration.ranges)} windows of {calibration.recordings} recordings")
+    windows = pluralize(len(calibration.ranges), "window")
+    print_message(f"activation ranges from {windows} of {pluralize(calibration.recordings, 'recording')}")
+    if len(calibration.ranges) < len(model.labels):
+        print_warning(
+            f"warning: {windows} for {pluralize(len(model.labels), 'label')} may give wrong activation ranges;"
+            " give recordings of every label"
+        )
     if calibration.failures:
-        first = calibration.failures[0]
-        print_warning(f"warning: {len(calibration.failures)} recordings were left out, the first: {first}")
+        left_out, first = pluralize(len(calibration.failures), "recording"), calibration.failures[0]
+        print_warning(f"warning: left out {left_out} that cannot be read, the first: {first}")
     return calibration
 
 

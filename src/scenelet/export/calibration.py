@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenelet.audio.log_mel import LogMel
+from scenelet.audio.silence import is_silent
 from scenelet.audio.windows import windows
 from scenelet.errors import AudioError
 from scenelet.model.scene_model import SceneModel
+from scenelet.utils.text import first_few
 
 MAX_WINDOWS = 250
 """Maximum count of windows that are read from the recordings."""
@@ -39,15 +41,17 @@ class Calibration:
 def calibrate(model: SceneModel, recordings: Sequence[Path], max_windows: int = MAX_WINDOWS) -> Calibration:
     """Read the first windows of recordings that are evenly spaced in the list.
 
+    Silent windows are left out, because a model answers them without its network.
+
     Args:
         model: the model, for features and windows.
         recordings: the files.
         max_windows: the maximum count of windows of all recordings together.
 
     Raises:
-        AudioError: none of the recordings can be read.
+        AudioError: none of the recordings can be read, or all are silent.
     """
-    features = LogMel(model.features)
+    features, rate = LogMel(model.features), model.features.sample_rate
     chosen = np.unique(np.linspace(0, len(recordings) - 1, min(max_windows, len(recordings))).round().astype(int))
     found: list[NDArray[np.float32]] = []
     failures: list[AudioError] = []
@@ -56,12 +60,16 @@ def calibrate(model: SceneModel, recordings: Sequence[Path], max_windows: int = 
         per_recording = -(-(max_windows - len(found)) // (len(chosen) - position))
         try:
             cuts = windows(recordings[index], model.features, model.window)
-            found += [features(cut) for cut in itertools.islice(cuts, per_recording)]
+            sounds = (cut for cut in cuts if not is_silent(cut, rate))
+            found += [features(cut) for cut in itertools.islice(sounds, per_recording)]
             read += 1
         except AudioError as error:
             failures.append(error)
     if not found:
-        raise failures[0] if failures else AudioError("there are no recordings for the calibration of activations")
+        if failures:
+            raise failures[0]
+        names = first_few(str(recording) for recording in recordings) or "none given"
+        raise AudioError(f"there are no recordings with sound ({names}); give recordings of the model's labels")
     held_out = found[HELD_OUT_INTERVAL - 1 :: HELD_OUT_INTERVAL]
     ranges = [window for index, window in enumerate(found) if (index + 1) % HELD_OUT_INTERVAL]
     return Calibration(ranges, held_out or found, read, failures)

@@ -54,12 +54,12 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
     features, seconds = model.features, model.window.seconds
     channels = f"channel {features.channels}" if isinstance(features.channels, int) else features.channels
     lines = [
-        f"# {_text(name)}",
+        f"# {markdown_text(name)}",
         "",
         f"A sound classifier of {disk_bytes:,} bytes, made with scenelet"
-        f" {_text(provenance.get('scenelet', __version__))}.",
+        f" {markdown_text(provenance.get('scenelet', __version__))}.",
         "",
-        f"**Labels** ({len(model.labels)}): {', '.join(map(_text, model.labels))}.",
+        f"**Labels** ({len(model.labels)}): {', '.join(map(markdown_text, model.labels))}.",
         "",
         f"**Input**: windows of {seconds:g} s, {channels}, {features.sample_rate:,} Hz, as {features.n_mels}"
         f" log-mel bands every {1000 * features.hop_length / features.sample_rate:.1f} ms.",
@@ -83,7 +83,10 @@ def model_card(model: SceneModel, name: str, disk_bytes: int) -> str:
         "",
         "## License of the data",
         "",
-        *([f"- {_text(license)}" for license in model.licenses] or ["The license of the training data is unknown."]),
+        *(
+            [f"- {markdown_text(license)}" for license in model.licenses]
+            or ["The license of the training data is unknown."]
+        ),
         "",
         "The author of the model decides on its own license, on which the licenses of the data may bear.",
         "",
@@ -98,9 +101,9 @@ def _data(provenance: Mapping[str, Any]) -> str:
     given = provenance.get("train_clips")
     clips = {label: n for label, n in given.items() if isinstance(n, int)} if isinstance(given, dict) else {}
     synthetic = " The recordings are synthetic." if provenance.get("synthetic") is True else ""
-    per_label = ", ".join(f"{_text(label)} {count}" for label, count in clips.items())
+    per_label = ", ".join(f"{markdown_text(label)} {count}" for label, count in clips.items())
     training = f" The model was trained on {sum(clips.values()):,} clips ({per_label})." if clips else ""
-    return f"{_text(provenance.get('data') or 'Unknown')}.{training}{synthetic}"
+    return f"{markdown_text(provenance.get('data') or 'Unknown')}.{training}{synthetic}"
 
 
 def _size(model: SceneModel, disk_bytes: int) -> list[str]:
@@ -136,7 +139,7 @@ def _results(model: SceneModel) -> list[str]:
     for kind, description in RESULT_KINDS.items():
         for subset, stored in stored_metrics(model.results, kind).items():
             metrics = f"{100 * stored.macro_accuracy:.2f} | {stored.log_loss:.3f}"
-            rows.append(f"| {description}, {_text(subset)} | {stored.clips:,} | {metrics} |")
+            rows.append(f"| {description}, {markdown_text(subset)} | {stored.clips:,} | {metrics} |")
     if not rows:
         return ["Not measured."]
     return ["| | clips | macro accuracy, % | log loss |", "|---|---|---|---|", *rows]
@@ -150,7 +153,7 @@ def _provenance(provenance: Mapping[str, Any]) -> list[str]:
         if isinstance(value, dict):
             value = ", ".join(f"{name} {_format(item)}" for name, item in value.items() if _is_known(item))
         if _is_known(value):
-            lines.append(f"- {title}: {_text(_format(value))}")
+            lines.append(f"- {title}: {markdown_text(_format(value))}")
     return lines
 
 
@@ -171,8 +174,12 @@ def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _text(value: Any) -> str:
-    """Return the value as one line of Markdown text, which stays text wherever it stands."""
+def markdown_text(value: Any) -> str:
+    """Return the value as one line of Markdown text, which stays text wherever it stands.
+
+    >>> markdown_text("<b>a|b")
+    '&lt;b>a&#124;b'
+    """
     text = " ".join(str(value).split())
     escaped = "".join(ESCAPES.get(c, c) for c in text if c.isprintable())
     return BLOCK_START.sub(lambda found: f"&#{ord(found[0])};", escaped)

@@ -45,6 +45,12 @@ def test_inner_frames_are_those_of_each_window(kind: str, hop: int, tmp_path: Pa
     assert not found.silent.any()
 
 
+@pytest.mark.parametrize(("hop", "answers"), [(-(2**31), 27), (0, 27), (2**31 - 1, 1)])
+def test_extreme_hops_are_safe(hop: int, answers: int, tmp_path: Path) -> None:
+    frontend = CFrontend(PLAIN, WindowConfig(seconds=0.2), "float", tmp_path)
+    assert len(frontend.stream(noise(2, 5000), 100, hop).silent) == answers
+
+
 @kinds
 def test_outer_frames_see_the_sound_next_to_the_window(kind: str, tmp_path: Path) -> None:
     frontend = CFrontend(PLAIN, WindowConfig(seconds=0.2), kind, tmp_path)

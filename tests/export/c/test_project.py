@@ -1,5 +1,6 @@
 """Exported C programs: they compile in every layout, and their answers are those of Python."""
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def test_labels_cannot_break_the_properties_of_a_library(model):
     assert "Sound classifier: dog?name=other, Hahn (kr?hend), c." in properties[4]
 
 
+def test_labels_stay_text_in_the_readme(model):
+    odd = dataclasses.replace(model, labels=("<img src=x>", "[a](b)", "c"), licenses=["`x` <b>"])
+    text = project_files(odd, "a *model*", "c")["README.md"]
+    assert not any(part in text for part in ("<img", "[a](b)", "<b>", "*model*"))
+    assert "&lt;img src=x>, &#91;a](b), c." in text
+
+
 @pytest.mark.parametrize("int8", [True, False])
 @pytest.mark.parametrize("name", ["gcc", "clang"])
 def test_the_plain_folder_passes_its_own_test(tmp_path, model, int8, name):
@@ -93,13 +101,34 @@ def test_an_export_replaces_the_network_of_another_number_format(tmp_path, model
     assert (tmp_path / "scenelet_conv_int8.c").exists()
 
 
+def test_an_export_replaces_no_file_of_the_user(tmp_path, model):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match=r"has files that the export would replace \(README\.md\); give another"):
+        write_project(model, "a model", tmp_path, "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(("layout", "example"), [("arduino", "examples/Listen/Listen.ino"), ("esp-idf", "main/main.c")])
+def test_a_second_export_keeps_the_edited_example(tmp_path, model, layout, example):
+    assert write_project(model, "a model", tmp_path, "c") == []
+    assert write_project(model, "a model", tmp_path, layout) == []
+    assert write_project(model, "a model", tmp_path, layout) == []
+    text = (tmp_path / example).read_text().replace("_PIN", "_NUMBER")
+    (tmp_path / example).write_text(text)
+    assert write_project(model, "another", tmp_path, layout) == [tmp_path / example]
+    assert (tmp_path / example).read_text() == text
+    assert "another" in (tmp_path / "README.md").read_text()
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, model):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
         write_project(model, "a model", tmp_path / "file", "c")
 
 
-def test_answers_are_those_of_the_smoother_in_python(tmp_path, model):
+@pytest.mark.parametrize(("hop", "frames"), [(16_384, 64), (1, 1)])
+def test_answers_are_those_of_the_smoother_in_python(tmp_path, model, hop, frames):
+    """Windows are whole frames apart, also if the hop is shorter than a frame."""
     require("cc")
     write_texts(tmp_path, project_files(model, "a model", "c"))
     program = str(tmp_path / "probe")
@@ -109,9 +138,12 @@ def test_answers_are_those_of_the_smoother_in_python(tmp_path, model):
     rows = rng.dirichlet([0.4, 0.4, 0.4], 300).astype(np.float32)
     rows[rng.random(300) < 0.1] = 0  # silence
     smoother = PredictionSmoother(("a", "b", "c"), MIN_THRESHOLD)
-    expected = [smoother.update(StreamPrediction(float(second), row)) for second, row in enumerate(rows)]
+    seconds = frames * model.features.hop_length / model.features.sample_rate
+    expected = [smoother.update(StreamPrediction(seconds * index, row)) for index, row in enumerate(rows)]
     lines = ["silence" if not row.any() else " ".join(f"{value:.9g}" for value in row) for row in rows]
-    printed = subprocess.run([program], input="\n".join(lines), capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [program, str(hop)], input="\n".join(lines), capture_output=True, text=True, check=True
+    ).stdout
     found = [line.split() for line in printed.splitlines()]
     assert [label for label, _, _ in found] == [answer.label or "unsure" for answer in expected]
     assert {label for label, _, _ in found} == {"a", "b", "c", "unsure", "silence"}

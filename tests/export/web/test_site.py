@@ -54,6 +54,13 @@ def test_site_is_deterministic(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
+def test_site_replaces_no_page_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(OutputError, match=r"has files that the export would replace \(index\.html\); give another"):
+        write_site(Classifier(tiny_model()), "tiny", tmp_path, RUNTIME)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
 def test_page_names_model_and_forbids_requests(tmp_path: Path) -> None:
     model = changed(tiny_model(), labels=("</script>", "a & b", "c"), licenses=["CC0-1.0 <x>"])
     write_site(Classifier(model), "<tiny>", tmp_path, RUNTIME)

@@ -177,6 +177,20 @@ def test_foreign_and_empty_files(browser: Browser, address: str, tmp_path: Path)
         expect(answers.filter(has_text=re.compile("^dog"))).to_have_count(1)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "samples that are not finite numbers"), (3e7, "samples up to 3.0e+7 times full scale")],
+)
+def test_invalid_samples(browser: Browser, address: str, tmp_path: Path, value: float, message: str) -> None:
+    sound = np.full(44100, 0.1)
+    sound[5000] = value
+    soundfile.write(tmp_path / "invalid.wav", sound, 44100, subtype="FLOAT")
+    with opened(browser, address) as page:
+        page.set_input_files("#files", tmp_path / "invalid.wav")
+        text = f"invalid.wav: holds {message}; export it again"
+        expect(page.locator("#history .answer.bad")).to_have_text(text)
+
+
 def test_recording_above_limit(browser: Browser, address: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 601), 8000)
     with opened(browser, address) as page:
@@ -216,8 +230,12 @@ def test_old_browser(browser: Browser, address: str, name: str) -> None:
     [
         ("model.js", None, "The file model.js is missing; copy the complete folder of this page."),
         ("onnxruntime-web.js", None, "The file onnxruntime-web.js is missing; copy"),
-        ("model.js", "SITE_FILES['model.js'] = {'mel", "The file model.js is damaged; copy the complete folder"),
-        ("model.js", "SITE_FILES['model.js'] = {mel: '?', network: ''};", "The model cannot be loaded ("),
+        (
+            "model.js",
+            "SITE_FILES['model.js'] = {'mel",
+            "The file model.js is damaged or of another export; reload this page, or copy",
+        ),
+        ("model.js", "SITE_FILES[MODEL.scripts[0]] = {mel: '?', network: ''};", "The model cannot be loaded ("),
     ],
     ids=["no model", "no runtime", "truncated", "no data"],
 )
@@ -234,6 +252,50 @@ def test_incomplete_folder(
     page.goto((copy / "index.html").as_uri())
     expect(page.get_by_role("alert")).to_contain_text(message)
     context.close()
+
+
+def test_model_of_another_export(browser: Browser, site: Path, runtime: WebRuntime, tmp_path: Path) -> None:
+    write_site(Classifier(tiny_model()), "tiny", tmp_path, runtime)
+    shutil.copy(site / "model.js", tmp_path)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The file model.js is damaged or of another export; reload this page, or copy"
+    )
+    context.close()
+
+
+def test_listen_without_model_twice(microphone_browser: Browser, site: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "site"
+    shutil.copytree(site, copy)
+    (copy / "model.js").unlink()
+    context = microphone_browser.new_context()
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto((copy / "index.html").as_uri())
+    for _ in range(2):
+        page.evaluate("() => showError('')")
+        page.get_by_role("button", name="Listen live").click()
+        expect(page.get_by_role("alert")).to_have_text(
+            "The file model.js is missing; copy the complete folder of this page."
+        )
+        expect(page.get_by_role("button", name="Listen live")).to_be_enabled()
+    assert page.evaluate("session") is None
+    assert faults == []
+    context.close()
+
+
+def test_live_silence_and_long_labels(microphone_browser: Browser, runtime: WebRuntime, tmp_path: Path) -> None:
+    model = changed(tiny_model(), labels=("a" * 200, "b", "c"))
+    write_site(Classifier(model), "tiny", tmp_path, runtime)
+    with opened(microphone_browser, (tmp_path / "index.html").as_uri(), 320, 700) as page:
+        assert not scrolls_sideways(page)
+        page.evaluate(
+            "() => showPrediction({ seconds: 1, smoothed: [0, 0, 0], label: 'silence', confidence: 0, changed: true })"
+        )
+        expect(page.locator("#history .answer")).to_have_text("silence")
 
 
 def test_policy_blocks_requests(browser: Browser, address: str) -> None:

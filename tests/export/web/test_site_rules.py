@@ -119,6 +119,15 @@ def test_silence(page: Any, rng: np.random.Generator) -> None:
         assert found is is_silent(samples, rate), name
 
 
+def test_windows_are_cut_one_at_a_time(page: Any) -> None:
+    code = """() => {
+      const splitter = new WindowSplitter(1, { length: 100, hop: 10, rest: null, minLast: 0, repeat: null });
+      const [first] = splitter.push([new Float32Array(1000)]);
+      return [first[0].length, splitter.emitted];
+    }"""
+    assert page.evaluate(code) == [100, 1]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

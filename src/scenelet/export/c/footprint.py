@@ -35,7 +35,8 @@ class Footprint:
         constants: weights and tables of the network and the front end, in flash.
         code: an estimate of the machine code, in flash.
         activations: the arena of the network, in RAM.
-        features: samples and log-mel of the stream, in RAM.
+        features: samples and log-mel of the stream, and the part of a window's log-mel for which the arena has no room,
+            in RAM.
         network_macs: multiply-accumulates of the network per window.
         frontend_macs: multiply-accumulates of the Fourier transforms and mel bands per window.
         cycles: an estimate of the cycles of one window on a Cortex-M4.
@@ -81,12 +82,13 @@ def footprint(model: SceneModel, int8: bool = True) -> Footprint:
     written = sum(math.prod(network.shapes[layer.name]) for layer in network.layers if isinstance(layer, Conv | Add))
     per_mac, per_number = FLOAT_INSTRUCTIONS if integers is None else INT8_INSTRUCTIONS
     instructions = per_mac * network_work + per_number * written + FRONTEND_INSTRUCTIONS * frontend_work
+    arena, ram = constants.arena * (1 if integers is not None else 4), frontend_ram(tables)
     return Footprint(
         int8=integers is not None,
         constants=constants.size + frontend_flash(tables, fixed=False),
         code=CODE_BYTES,
-        activations=constants.arena * (1 if integers is not None else 4),
-        features=frontend_ram(tables)["stream_float"],
+        activations=arena,
+        features=ram["stream_float"] + max(0, 2 * ram["log_mel"] - arena),  # log-mel is in fixed point there
         network_macs=network_work,
         frontend_macs=frontend_work,
         cycles=round(CYCLES_PER_INSTRUCTION * instructions),

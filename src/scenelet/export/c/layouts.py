@@ -10,6 +10,10 @@ from scenelet import __version__
 Layout = Literal["c", "arduino", "esp-idf"]
 ONLY_PLAIN = ("Makefile", "listen.c", "golden_", "test_", "qemu_")
 """Beginnings of the names of files that only the plain folder has: programs for a PC, tests and their data."""
+SOURCE_FOLDERS: dict[Layout, str] = {"c": ".", "arduino": "src", "esp-idf": "components/scenelet"}
+"""Folder of the sources in each layout."""
+EXAMPLES = ("examples/Listen/Listen.ino", "main/main.c")
+"""Example programs, whose pins users set."""
 
 LIBRARY_PROPERTIES = """\
 name=scenelet

@@ -4,9 +4,10 @@ from importlib import resources
 from pathlib import Path
 
 from scenelet.export.c.frontend import frontend_files
-from scenelet.export.c.layouts import Layout, lay_out
+from scenelet.export.c.layouts import EXAMPLES, SOURCE_FOLDERS, Layout, lay_out
 from scenelet.export.c.network import network_files
 from scenelet.export.c.readme import readme
+from scenelet.export.folders import check_replaceable
 from scenelet.export.fused.int8_network import Int8Network
 from scenelet.export.limits import check_exportable
 from scenelet.model.scene_model import SceneModel
@@ -21,26 +22,34 @@ OTHER_NETWORK = {
 """Files of an export in the other number format, which must not stay in the folder."""
 
 
-def write_project(model: SceneModel, name: str, folder: Path, layout: Layout, int8: Int8Network | None = None) -> None:
+def write_project(
+    model: SceneModel, name: str, folder: Path, layout: Layout, int8: Int8Network | None = None
+) -> list[Path]:
     """Write an export to a folder, which is complete afterwards, or unchanged if there is an error.
 
     Args:
         model: the content of a `.scn` file.
         name: the model's name, for texts.
-        folder: the folder. Other files in it stay.
+        folder: the folder. Other files in it stay, and so does an example program, which users edit.
         layout: see `scenelet.export.c.layouts.lay_out`.
         int8: the model's network in int8; None writes one in float.
 
+    Returns:
+        The example programs that stay as they are, although those of this export differ.
+
     Raises:
         ModelFileError: as `project_files`.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or has files of the user that the export would replace.
     """
     files = project_files(model, name, layout, int8)
+    check_replaceable(folder, files, [f"{place}/scenelet.h" for place in SOURCE_FOLDERS.values()])
+    examples = {folder / path: files.pop(path) for path in EXAMPLES if path in files and (folder / path).exists()}
     for path in files:
         make_folder((folder / path).parent)
-    sources = (folder / next(path for path in files if path.endswith("scenelet.c"))).parent
+    sources = folder / SOURCE_FOLDERS[layout]
     stale = [sources / file for file in OTHER_NETWORK["float" if int8 is None else "int8"]]
     replace_files({folder / path: text for path, text in files.items()}, stale)
+    return [path for path, text in examples.items() if path.read_bytes() != text.encode()]
 
 
 def project_files(

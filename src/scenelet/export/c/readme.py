@@ -1,6 +1,7 @@
 """README of an exported C program."""
 
 from scenelet.export.c.layouts import Layout
+from scenelet.export.model_card import markdown_text
 from scenelet.model.scene_model import SceneModel
 
 USE = {
@@ -46,10 +47,10 @@ def readme(model: SceneModel, name: str, layout: Layout, int8: bool) -> str:
     features = model.features
     channels = f"{features.n_channels} channel{'s' if features.n_channels > 1 else ''}"
     return "\n".join([
-        f"# {name}: a sound classifier in C",
+        f"# {markdown_text(name)}: a sound classifier in C",
         "",
         f"Takes samples at {features.sample_rate:,} Hz, {channels}, in windows of {model.window.seconds:g} s.",
-        f"Labels: {', '.join(model.labels)}.",
+        f"Labels: {', '.join(map(markdown_text, model.labels))}.",
         f"The network runs in {'int8, with integers only' if int8 else 'float'}. `scenelet.h` describes the functions.",
         "`model_frontend.h` and `model_network.h` state the bytes of flash and RAM.",
         "",
@@ -58,6 +59,6 @@ def readme(model: SceneModel, name: str, layout: Layout, int8: bool) -> str:
         USE[layout].format(channels=features.n_channels, rate=features.sample_rate),
         "## License of the training data",
         "",
-        *([f"- {license}" for license in model.licenses] or ["Unknown."]),
+        *([f"- {markdown_text(license)}" for license in model.licenses] or ["Unknown."]),
         "",
     ])  # fmt: skip

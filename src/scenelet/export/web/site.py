@@ -11,6 +11,7 @@ data are scripts with gzip data as Base64. That also makes them small on hosts t
 
 import base64
 import gzip
+import hashlib
 import json
 import math
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from typing import Any
 
 from scenelet import __version__
 from scenelet.audio.windows import MIN_SECONDS
+from scenelet.export.folders import check_replaceable
 from scenelet.export.onnx_file import onnx_bytes
 from scenelet.export.web.onnxruntime_web import VERSION, WebRuntime
 from scenelet.inference.classifier import Classifier
@@ -56,18 +58,21 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
 
     Raises:
         ModelFileError: as `scenelet.export.limits.check_exportable`.
-        OutputError: the folder cannot be written. Its earlier files are then unchanged.
+        OutputError: the folder cannot be written, or has files of the user that the export would replace. Its earlier
+            files are then unchanged.
     """
     model = classifier.model
     graphs = {
         "mel": mel_to_onnx(model.features).SerializeToString(),
         "network": onnx_bytes(model, "log-mel"),
     }
+    model_address, model_script = _data_script(MODEL_FILE, graphs)
+    runtime_address, runtime_script = _data_script(RUNTIME_FILE, {"script": runtime.script, "wasm": runtime.wasm})
     page = html.render(
         __name__.rpartition(".")[0],
         PAGE,
         heading=heading(name, model.labels),
-        model=page_settings(classifier, name),
+        model=page_settings(classifier, name) | {"scripts": [model_address, runtime_address]},
         policy=POLICY,
         formats=FORMATS,
         extensions=EXTENSIONS,
@@ -76,12 +81,13 @@ def write_site(classifier: Classifier, name: str, folder: Path, runtime: WebRunt
         license_file=LICENSE_FILE,
     )
     files = {
-        MODEL_FILE: _data_script(MODEL_FILE, graphs),
+        MODEL_FILE: model_script,
         RUNTIME_FILE: f"/*! ONNX Runtime Web {VERSION}, (c) Microsoft Corporation, MIT license: see {LICENSE_FILE} */\n"
-        + _data_script(RUNTIME_FILE, {"script": runtime.script, "wasm": runtime.wasm}),
+        + runtime_script,
         **_license_files(),
         PAGE: page,  # last, so that it is never there without the others
     }
+    check_replaceable(folder, files, [RUNTIME_FILE])
     make_folder(folder)
     replace_files({folder / path: data for path, data in files.items()})
     return [folder / path for path in files]
@@ -139,10 +145,15 @@ def page_settings(classifier: Classifier, name: str) -> dict[str, Any]:
     }
 
 
-def _data_script(file: str, parts: dict[str, bytes]) -> str:
-    """Return a script that hands binary data to the page."""
+def _data_script(file: str, parts: dict[str, bytes]) -> tuple[str, str]:
+    """Return a script that hands binary data to the page, after the address by which the page asks for it.
+
+    The address ends in a hash of the data. So a page takes no script of another export, from the folder or from the
+    browser's cache.
+    """
+    address = f"{file}?{hashlib.sha256(b''.join(parts.values())).hexdigest()[:16]}"
     packed = {name: base64.b64encode(gzip.compress(data, mtime=0)).decode() for name, data in parts.items()}
-    return f"SITE_FILES[{json.dumps(file)}] = {json.dumps(packed)};\n"
+    return address, f"SITE_FILES[{json.dumps(address)}] = {json.dumps(packed)};\n"
 
 
 def _license_files() -> dict[str, str]:

@@ -11,7 +11,8 @@ void scenelet_init(scenelet *s, int32_t hop)
 {
     memset(s, 0, sizeof *s);
     scenelet_stream_init(&s->stream, hop);
-    s->weight = 1.0f - expf(-(float)hop / (SMOOTHING_SECONDS * (float)SCENELET_SAMPLE_RATE));
+    const float seconds = (float)s->stream.hop * SCENELET_HOP_LENGTH / (float)SCENELET_SAMPLE_RATE;
+    s->weight = 1.0f - expf(-seconds / SMOOTHING_SECONDS);
     s->held = -1;
 }
 

@@ -41,7 +41,7 @@ typedef struct {
     const char *label;
 } scenelet;
 
-/* Start. Windows begin every `hop` samples; one second or less is usual. */
+/* Start. Windows begin every `hop` samples, rounded to frames, at least one frame; one second or less is usual. */
 void scenelet_init(scenelet *s, int32_t hop);
 
 /* Add `count` samples per channel at SCENELET_SAMPLE_RATE. Return how many were taken: fewer if a window is ready. Call

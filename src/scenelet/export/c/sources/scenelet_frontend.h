@@ -95,7 +95,8 @@ typedef struct {
 
 enum { SCENELET_WAIT, SCENELET_READY, SCENELET_SILENT };
 
-/* Start a stream. Windows begin every `hop` samples, rounded to frames; SCENELET_HOP is the distance in training. */
+/* Start a stream. Windows begin every `hop` samples, rounded to frames, at least one frame. SCENELET_HOP is the distance
+   in training. */
 void scenelet_stream_init(scenelet_stream *stream, int32_t hop);
 
 /* Add `count` samples per channel. Return how many were taken. It stops early when a window is complete: call

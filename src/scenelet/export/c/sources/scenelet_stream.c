@@ -5,7 +5,7 @@
 
 void scenelet_stream_init(scenelet_stream *stream, int32_t hop)
 {
-    const int32_t frames = (hop + SCENELET_HOP_LENGTH / 2) / SCENELET_HOP_LENGTH;
+    const int32_t frames = hop / SCENELET_HOP_LENGTH + (hop % SCENELET_HOP_LENGTH >= (SCENELET_HOP_LENGTH + 1) / 2);
     memset(stream, 0, sizeof *stream);
     stream->hop = frames > 1 ? frames : 1;
     stream->until_frame = SCENELET_N_FFT / 2;

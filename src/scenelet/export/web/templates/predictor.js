@@ -4,6 +4,11 @@ const SITE_FILES = {}; // model.js and onnxruntime-web.js add gzip data as Base6
 const MIN_DECODED_RATE = 88200;
 const RELOAD = "; reload this page";
 
+// Writes the message of an Error as a sentence.
+function sentence(message) {
+  return `${message[0].toUpperCase()}${message.slice(1).replace(/\.$/, "")}.`;
+}
+
 // Returns a Blob URL of the script in a data block of this page, since browsers load no worker from a disk.
 function blobUrl(id) {
   return URL.createObjectURL(new Blob([byId(id).textContent], { type: "text/javascript" }));
@@ -19,13 +24,15 @@ function checkBrowser() {
   }
 }
 
-function loadFile(name) {
+// Loads a script by its address in `MODEL.scripts`.
+function loadFile(address) {
+  const [name] = address.split("?");
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = name;
-    const fail = (what) => reject(new Error(`the file ${name} is ${what}; copy the complete folder of this page`));
-    script.onload = () => (SITE_FILES[name] ? resolve(SITE_FILES[name]) : fail("damaged"));
-    script.onerror = () => fail("missing");
+    script.src = address;
+    const fail = (what) => reject(new Error(`the file ${name} is ${what} copy the complete folder of this page`));
+    script.onload = () => (SITE_FILES[address] ? resolve(SITE_FILES[address]) : fail("damaged or of another export; reload this page, or"));
+    script.onerror = () => fail("missing;");
     document.head.append(script);
   });
 }
@@ -33,7 +40,7 @@ function loadFile(name) {
 // The worker, once it has loaded the model. It rejects with a sentence if it cannot.
 async function openWorker() {
   checkBrowser();
-  const [graphs, runtime] = await Promise.all(["model.js", "onnxruntime-web.js"].map(loadFile));
+  const [graphs, runtime] = await Promise.all(MODEL.scripts.map(loadFile));
   const worker = new Worker(blobUrl("worker"));
   await new Promise((resolve, reject) => {
     const fail = (fault) => reject(new Error(`the model cannot be loaded (${fault}); copy the complete folder of this page`
@@ -54,7 +61,7 @@ async function openWorker() {
 const receivers = new Map(); // functions that take the worker's messages, by the id of a request
 let lastId = 0;
 const opening = openWorker();
-opening.catch((error) => showError(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`));
+opening.catch((error) => showError(sentence(error.message)));
 
 // Refuses a long recording before all of its samples are in memory.
 function checkSeconds(seconds) {
@@ -119,11 +126,11 @@ const PREDICTOR = {
   openStream(sampleRate, channels, onPrediction, onError) {
     const id = ++lastId;
     let worker = null;
-    receivers.set(id, ({ prediction, fault }) => (fault ? onError(`Live sound stopped: ${fault}.`) : onPrediction(prediction)));
+    receivers.set(id, ({ prediction, fault }) => (fault ? onError(sentence(`live sound stopped: ${fault}`)) : onPrediction(prediction)));
     opening.then((opened) => {
       worker = opened;
       worker.postMessage({ type: "listen", id, sampleRate, channels });
-    }, (error) => onError(`${error.message}.`));
+    }, (error) => onError(sentence(error.message)));
     return {
       push: (samples) => worker?.postMessage({ type: "block", id, samples }, [samples.buffer]),
       close: () => {

@@ -1,5 +1,19 @@
 // Sound before the windows: the model's channels, resampling, and the search for sound. As `scenelet.audio`.
 
+const MAX_LEVEL = 1e6; // times full scale, as `scenelet.audio.pcm`
+
+// Throws an Error if samples cannot be used, as `scenelet.audio.pcm.find_invalid_samples`.
+function checkSamples(channels) {
+  let peak = 0;
+  for (const samples of channels) {
+    for (const value of samples) {
+      if (!Number.isFinite(value)) throw new Error("holds samples that are not finite numbers; export it again");
+      peak = Math.max(peak, Math.abs(value));
+    }
+  }
+  if (peak > MAX_LEVEL) throw new Error(`holds samples up to ${peak.toExponential(1)} times full scale; export it again`);
+}
+
 // Converts [Float32Array] to the channels of a model, as `scenelet.audio.samples.arrange_channels`.
 function arrangeChannels(channels, layout) {
   const combine = (rows, weights) => {

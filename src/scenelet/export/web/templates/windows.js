@@ -28,20 +28,20 @@ class WindowSplitter {
     [this.filled, this.emitted] = [0, 0];
   }
 
-  push(channels) {
-    const windows = [];
+  // Yields the windows one at a time, since those that overlap take many times the memory of the sound.
+  *push(channels) {
     for (let start = 0; start < channels[0].length;) {
       const end = Math.min(start + this.complete - this.filled, channels[0].length);
       this.buffer.forEach((row, channel) => row.set(channels[channel].subarray(start, end), this.filled));
       this.filled += end - start;
       start = end;
       if (this.filled < this.complete) break;
-      windows.push(this.cut(this.rule.length));
+      const window = this.cut(this.rule.length);
       this.filled = this.complete - this.rule.hop;
       for (const row of this.buffer) row.copyWithin(0, this.rule.hop);
       this.emitted += 1;
+      yield window;
     }
-    return windows;
   }
 
   // Returns the last windows. The last one is padded with zeros.

@@ -67,16 +67,17 @@ function resampleAll(channels, sourceRate) {
 }
 
 // Windows of all samples. With `rest`, zeros round the length up, as librosa does.
-function cutAll(channels, rule, length = channels[0].length) {
+function* cutAll(channels, rule, length = channels[0].length) {
   const splitter = new WindowSplitter(channels.length, rule);
-  const windows = splitter.push(channels);
+  yield* splitter.push(channels);
   const missing = rule.rest === null ? 0 : Math.max(0, length - channels[0].length);
-  if (missing) windows.push(...splitter.push(channels.map(() => new Float32Array(missing))));
-  return [...windows, ...splitter.finish()];
+  if (missing) yield* splitter.push(channels.map(() => new Float32Array(missing)));
+  yield* splitter.finish();
 }
 
 // Classifies a recording, as `scenelet.inference.classifier.Classifier.predict`.
 async function predict(decoded, sourceRate) {
+  checkSamples(decoded);
   const seconds = decoded[0].length / sourceRate;
   const arranged = arrangeChannels(decoded, model.channels);
   const detector = new SoundDetector(sourceRate);

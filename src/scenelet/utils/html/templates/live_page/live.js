@@ -28,7 +28,8 @@ function showPrediction({ seconds, smoothed, label, confidence, changed }) {
   byId("now-time").textContent = time;
   showLiveLabel(isSure ? label : "unsure");
   if (changed) {
-    const text = isSure ? `${label} ${percent(confidence)}` : "unsure";
+    const answer = confidence > 0 ? `${label} ${percent(confidence)}` : label; // silence has no probability
+    const text = isSure ? answer : "unsure";
     addToHistory(`live, after ${time}`)(text, isSure ? "good" : "unsure");
   }
 }
@@ -55,7 +56,7 @@ async function listen() {
     session = null;
   };
   setPressed(byId("live"), true, "Stop listening");
-  return { stop: end };
+  session = { stop: end };
 }
 
 async function record() {
@@ -87,7 +88,7 @@ async function record() {
     }
   };
   setPressed(byId("record"), true, "Stop and classify");
-  return { stop: end };
+  session = { stop: end };
 }
 
 async function toggle(button, start) {
@@ -97,7 +98,7 @@ async function toggle(button, start) {
   showError("");
   byId("live").disabled = byId("record").disabled = true; // until the microphone is open
   try {
-    session = await start();
+    await start();
   } catch (error) {
     showError(error.message);
   } finally {

@@ -14,7 +14,7 @@ async function openMicrophone(channels, onBlock, onEnd) {
   } catch (error) {
     const isDenied = error.name === "NotAllowedError";
     throw new Error(isDenied ? "Access to the microphone was denied: allow it in the address bar and try again."
-      : `Cannot open a microphone (${error.message}): connect one and try again.`);
+      : `Cannot open a microphone (${error.message || error.name}): connect one and try again.`);
   }
   const context = new AudioContext();
   const close = () => {
