@@ -10,6 +10,7 @@ its windows. The benchmark prints a Markdown table:
   rounded to 16 bits, and `LogMel` gets the rounded ones.
 - accuracy, labels that are those of the model, and the largest difference of a probability.
 - in int8: the windows whose integers are those of the reference in NumPy, for the same integers of the input.
+- labels that are those of the model if the windows are streamed as live sound, each with silence after it.
 """
 
 import argparse
@@ -66,23 +67,24 @@ def table_rows(name: str, classifier: Classifier, test: Sequence[Clip], others: 
         return np.stack([mean_probabilities(part) for part in np.split(rows, ends)])
 
     expected = by_clip(classifier.probabilities(log_mels[False]))
-    printed = [f"| {name} | the model | | | {100 * (expected.argmax(1) == targets).mean():.2f} | | | |"]
+    printed = [f"| {name} | the model | | | {100 * (expected.argmax(1) == targets).mean():.2f} | | | | |"]
     int8 = quantize_model(model, calibrate(model, [clip.path for clip in others]).ranges)
     for network, fixed_point in ((None, False), (int8, False), (int8, True)):
         with tempfile.TemporaryDirectory() as folder:
             write_project(model, name, Path(folder), "c", network)
             rows = run_program(Path(folder), samples.transpose(0, 2, 1), fixed_point)
-        db, inputs, results = np.split(rows, np.cumsum([log_mels[False][0].size] * 2), axis=1)
+        lengths = [log_mels[False][0].size] * 2 + [len(model.labels)]
+        db, inputs, results, live_results = np.split(rows, np.cumsum(lengths), axis=1)
         errors = np.abs(db - log_mels[fixed_point].transpose(0, 2, 3, 1).reshape(db.shape))
-        found = by_clip(results if network is None else (results + 128) / 256)
-        same = f"{(found.argmax(1) == expected.argmax(1)).sum()} of {len(test)}"
+        found, live = (by_clip(r if network is None else (r + 128) / 256) for r in (results, live_results))
+        same, live_same = (f"{(each.argmax(1) == expected.argmax(1)).sum()} of {len(test)}" for each in (found, live))
         equal = "" if network is None else f"{count_equal(network, inputs, results)} of {len(rows)}"
         features = "fixed" if fixed_point else "floating"
         printed.append(
             f"| {name} | {'float' if network is None else 'int8'}, features in {features} point |"
             f" {errors.max():.2g} | {np.percentile(errors, 99):.2g} |"
             f" {100 * (found.argmax(1) == targets).mean():.2f} | {same} | {np.abs(found - expected).max():.2g} |"
-            f" {equal} |"
+            f" {equal} | {live_same} |"
         )
     return printed
 
@@ -118,8 +120,8 @@ def main() -> None:
     if not test:
         raise DataError(f"{options.data}: no clip has the fold {options.fold}; give another --fold")
     others = [clip for clip in clips if clip.fold != options.fold]
-    print("| model | program | largest, dB | 99 %, dB | accuracy, % | labels as the model | largest | equal |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| model | program | largest, dB | 99 %, dB | accuracy, % | labels as the model | largest | equal | live |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in options.models:
         for row in table_rows(Path(name).stem, load(name), test, others):
             print(row, flush=True)
